@@ -1,0 +1,70 @@
+/** The promise of an endpoint, and the small words that users write by hand: durations and names. */
+import { PlatformError } from './errors.ts';
+
+/** `p95 <= 50 ms`: of all requests, `percentile` percent are answered within `latencyMs`. */
+export interface Objective {
+  /** 50 or more, below 100, up to three decimals: 95, never 0.95. */
+  readonly percentile: number;
+  readonly latencyMs: number;
+}
+
+const unitMs: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+const objectivePattern = /^\s*p\s*(\d{2}(?:\.\d{1,3})?)\s*(?:<=|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*$/i;
+const durationPattern = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m|min|h|d)?\s*$/;
+const namePattern = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/;
+
+/** Reads `p95<=50ms`: the one grammar of CLI, tags and API. Throws `invalid_request`. */
+export function parseObjective(text: string): Objective {
+  const [, percentileText, amount, unit] = objectivePattern.exec(text) ?? [];
+  if (percentileText === undefined || amount === undefined || unit === undefined) {
+    throw new PlatformError(
+      'invalid_request',
+      `objective '${text}' is not understood: expected a percentile and a latency, such as p95<=50ms or p99.9<=2s`,
+    );
+  }
+  return checkObjective({ percentile: Number(percentileText), latencyMs: Number(amount) * (unitMs[unit.toLowerCase()] as number) });
+}
+
+/** The objective itself where it makes sense; throws `invalid_request` where it does not. */
+export function checkObjective(objective: Objective): Objective {
+  const { percentile, latencyMs } = objective;
+  if (!(percentile >= 50 && percentile < 100)) {
+    throw new PlatformError('invalid_request', `the percentile of an objective is at least 50 and below 100, got ${percentile}`);
+  }
+  if (!(latencyMs > 0 && latencyMs <= 3_600_000)) {
+    throw new PlatformError('invalid_request', `the latency of an objective is above 0 and at most one hour, got ${latencyMs} ms`);
+  }
+  return objective;
+}
+
+export function formatObjective(objective: Objective): string {
+  return `p${objective.percentile}<=${formatMs(objective.latencyMs)}`;
+}
+
+/** `50ms`, `2s`: the shortest exact form. */
+export function formatMs(ms: number): string {
+  return ms >= 1000 && ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
+}
+
+/** Reads `120s`, `500ms`, `5m`; a bare number is seconds. Throws `invalid_request`. */
+export function parseDurationMs(text: string): number {
+  const [, amount, unit] = durationPattern.exec(text) ?? [];
+  if (amount === undefined) {
+    throw new PlatformError(
+      'invalid_request',
+      `duration '${text}' is not understood: expected a number with a unit, such as 500ms, 120s or 5m`,
+    );
+  }
+  return Number(amount) * (unitMs[unit ?? 's'] as number);
+}
+
+/** A name by the one pattern of every door. `what` names the thing in the error: 'endpoint', 'group'. */
+export function checkName(what: string, name: string): string {
+  if (name.length > 63 || !namePattern.test(name)) {
+    throw new PlatformError(
+      'invalid_request',
+      `${what} name '${name.slice(0, 80)}' is not allowed: expected 1 to 63 letters, digits and inner hyphens, such as digits-mlp`,
+    );
+  }
+  return name;
+}

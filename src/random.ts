@@ -1,0 +1,34 @@
+/** Chance is handed in, so that a run can be repeated. */
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  next(): number;
+}
+
+export class SystemRandom implements Random {
+  next(): number {
+    return Math.random();
+  }
+}
+
+/** The same numbers for the same seed (mulberry32: 32 bits of state, enough for loads and tests, not for secrets). */
+export class SeededRandom implements Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = this.#state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+}
+
+/** A gap of a Poisson process of the given rate, in milliseconds. */
+export function exponentialMs(random: Random, ratePerSecond: number): number {
+  return (-Math.log(1 - random.next()) / ratePerSecond) * 1000;
+}

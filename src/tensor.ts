@@ -1,0 +1,183 @@
+/**
+ * Tensors as every room handles them: raw little-endian, row-major bytes, the form of the protocol's binary
+ * extension. So merging requests is joining bytes, splitting is cutting them, and nothing is converted on the way
+ * from a binary request to the model.
+ */
+import assert from 'node:assert/strict';
+import { PlatformError } from './errors.ts';
+
+interface DatatypeFacts {
+  /** Bytes of one element; null where they vary (BYTES). */
+  readonly bytes: number | null;
+  /** The name in a Triton model configuration. */
+  readonly config: string;
+  /** The name onnxruntime uses; null where its Node binding has none. */
+  readonly onnx: string | null;
+}
+
+export const datatypes = {
+  BOOL: { bytes: 1, config: 'TYPE_BOOL', onnx: 'bool' },
+  INT8: { bytes: 1, config: 'TYPE_INT8', onnx: 'int8' },
+  INT16: { bytes: 2, config: 'TYPE_INT16', onnx: 'int16' },
+  INT32: { bytes: 4, config: 'TYPE_INT32', onnx: 'int32' },
+  INT64: { bytes: 8, config: 'TYPE_INT64', onnx: 'int64' },
+  UINT8: { bytes: 1, config: 'TYPE_UINT8', onnx: 'uint8' },
+  UINT16: { bytes: 2, config: 'TYPE_UINT16', onnx: 'uint16' },
+  UINT32: { bytes: 4, config: 'TYPE_UINT32', onnx: 'uint32' },
+  UINT64: { bytes: 8, config: 'TYPE_UINT64', onnx: 'uint64' },
+  FP16: { bytes: 2, config: 'TYPE_FP16', onnx: 'float16' },
+  FP32: { bytes: 4, config: 'TYPE_FP32', onnx: 'float32' },
+  FP64: { bytes: 8, config: 'TYPE_FP64', onnx: 'float64' },
+  BF16: { bytes: 2, config: 'TYPE_BF16', onnx: null },
+  BYTES: { bytes: null, config: 'TYPE_STRING', onnx: 'string' },
+} as const satisfies Record<string, DatatypeFacts>;
+
+export type Datatype = keyof typeof datatypes;
+
+/** What a model expects or gives; -1 stands for a size that varies. The batch dimension, if any, is the first. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+}
+
+export interface Tensor {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  /**
+   * Little-endian and row-major, at any alignment. BOOL: one byte, 0 or 1. FP16: the bits. BYTES: for each element
+   * its length as uint32, then its UTF-8 bytes.
+   */
+  readonly data: Uint8Array;
+}
+
+/** The inputs and outputs of a model, as read from its file. */
+export interface Signature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+export type NumericArray =
+  | Uint8Array
+  | Int8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Float32Array
+  | Float64Array;
+
+type ArrayConstructor = {
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): NumericArray;
+  new (length: number): NumericArray;
+};
+
+const arrays: Record<Exclude<Datatype, 'BYTES'>, ArrayConstructor> = {
+  BOOL: Uint8Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  UINT8: Uint8Array,
+  UINT16: Uint16Array,
+  UINT32: Uint32Array,
+  UINT64: BigUint64Array,
+  FP16: Uint16Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+  BF16: Uint16Array,
+};
+
+export function isDatatype(word: unknown): word is Datatype {
+  return typeof word === 'string' && Object.hasOwn(datatypes, word);
+}
+
+/** How many elements a tensor of this shape holds; a scalar (`[]`) holds one. */
+export function elementCount(shape: readonly number[]): number {
+  let count = 1;
+  for (const size of shape) count *= size;
+  return count;
+}
+
+/** The rows of a tensor: the size of its first dimension; 1 for a scalar. */
+export function rowCount(shape: readonly number[]): number {
+  return shape.length === 0 ? 1 : (shape[0] as number);
+}
+
+/** An empty array that fits the datatype; fill it and hand its bytes on with `bytesOf`. */
+export function newArray(datatype: Exclude<Datatype, 'BYTES'>, length: number): NumericArray {
+  return new arrays[datatype](length);
+}
+
+/** The bytes of a typed array, without a copy. */
+export function bytesOf(array: NumericArray): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+/** The elements as a typed array: a view where the bytes are aligned for it, else a copy. Not for BYTES. */
+export function elementsOf(datatype: Exclude<Datatype, 'BYTES'>, data: Uint8Array): NumericArray {
+  const { bytes } = datatypes[datatype];
+  assert(data.byteLength % bytes === 0, `${data.byteLength} bytes are no whole number of ${datatype} elements`);
+  const aligned = data.byteOffset % bytes === 0 ? data : data.slice();
+  return new arrays[datatype](aligned.buffer, aligned.byteOffset, aligned.byteLength / bytes);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Strings as a BYTES tensor's data. */
+export function encodeStrings(strings: readonly string[]): Uint8Array {
+  const encoded = strings.map((text) => encoder.encode(text));
+  const data = new Uint8Array(encoded.reduce((sum, bytes) => sum + 4 + bytes.length, 0));
+  const view = new DataView(data.buffer);
+  let offset = 0;
+  for (const bytes of encoded) {
+    view.setUint32(offset, bytes.length, true);
+    data.set(bytes, offset + 4);
+    offset += 4 + bytes.length;
+  }
+  return data;
+}
+
+/**
+ * Visits each element of a BYTES tensor's data as [start, end) of its content.
+ * Throws `invalid_request` where a length runs past the end; returns how many elements there were.
+ */
+export function walkStrings(data: Uint8Array, visit: (start: number, end: number) => void): number {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  let count = 0;
+  for (let offset = 0; offset < data.byteLength; count++) {
+    const start = offset + 4;
+    const end = start <= data.byteLength ? start + view.getUint32(offset, true) : Number.POSITIVE_INFINITY;
+    if (end > data.byteLength) {
+      throw new PlatformError(
+        'invalid_request',
+        `BYTES element ${count}: its length runs past the end of the data (${data.byteLength} bytes)`,
+      );
+    }
+    visit(start, end);
+    offset = end;
+  }
+  return count;
+}
+
+/** A BYTES tensor's data as strings. Throws `invalid_request` where it is malformed or not UTF-8. */
+export function decodeStrings(data: Uint8Array): string[] {
+  const strings: string[] = [];
+  walkStrings(data, (start, end) => {
+    try {
+      strings.push(decoder.decode(data.subarray(start, end)));
+    } catch (cause) {
+      throw new PlatformError('invalid_request', `BYTES element ${strings.length} is not valid UTF-8`, { cause });
+    }
+  });
+  return strings;
+}
+
+/** `FP32 [-1,3]`, as error messages and tables show a tensor. */
+export function describeTensor(spec: TensorSpec): string {
+  return `${spec.datatype} [${spec.shape.join(',')}]`;
+}
