@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { batchSizeFor } from './capacity.ts';
+import { type Profile, servicePoint } from './profile.ts';
+import { ServiceTable } from './service-table.ts';
+
+/** s(b) = a + b * each, exactly, at every quantile: the synthetic profile `reference`. */
+function affine(aMs: number, eachMs: number, batchMax: number): ServiceTable {
+  const sizes = Array.from({ length: batchMax }, (_, index) => index + 1);
+  const service = sizes.map((b) => servicePoint(b, Array<number>(200).fill(aMs + b * eachMs), 100));
+  const profile: Profile = { executor: 'instance:reference', service, measuredAtMs: 0, loadMs: 0, batchMax, notes: [] };
+  return new ServiceTable(profile);
+}
+
+const objective = { percentile: 95, latencyMs: 500 };
+
+describe('the batch size of an instance', () => {
+  for (const { type, a, each, max, batchSize, rate } of [
+    { type: 'c5.large', a: 10, each: 70, max: 32, batchSize: 3, rate: 13.636 },
+    { type: 'c5.xlarge', a: 10, each: 36, max: 32, batchSize: 6, rate: 26.549 },
+    { type: 'c5.2xlarge', a: 10, each: 20, max: 32, batchSize: 11, rate: 47.826 },
+    { type: 'g4dn.xlarge', a: 12, each: 2.5, max: 64, batchSize: 64, rate: 372.09 },
+  ]) {
+    test(`${type}: ${batchSize} rows at ${rate}/s`, () => {
+      const choice = batchSizeFor(affine(a, each, max), objective, 5);
+      assert.equal(choice.batchSize, batchSize);
+      assert.ok(Math.abs(choice.ratePerSecond / rate - 1) < 1e-4, `${choice.ratePerSecond}`);
+    });
+  }
+
+  test('is 1, with the reason, where no size keeps the objective', () => {
+    const choice = batchSizeFor(affine(10, 70, 32), { percentile: 95, latencyMs: 100 }, 5);
+    assert.deepEqual([choice.batchSize, choice.feasible], [1, false]);
+    assert.equal(choice.reason, 'cannot meet 100ms: 2*s(1)+d = 165 ms');
+  });
+
+  test('is that of the best throughput without an objective', () => {
+    assert.equal(batchSizeFor(affine(10, 1, 16), null, 5).batchSize, 16);
+  });
+
+  test('is the smallest where nothing is gained', () => {
+    assert.equal(batchSizeFor(affine(0, 8, 32), null, 5).batchSize, 1);
+  });
+
+  test('is 1 while nothing is measured', () => {
+    assert.deepEqual(batchSizeFor(new ServiceTable(null), objective, 5).batchSize, 1);
+  });
+});

@@ -1,0 +1,100 @@
+/**
+ * Measures S(b) of one model in one worker: the whole round trip from dispatch to answer, since that is what dispatch
+ * will see. It stops where time or memory runs out, and says so; what it has by then is a profile all the same.
+ */
+import type { Clock } from '../clock.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Random } from '../random.ts';
+import { type RunResult, sampleInputs } from '../runtime/index.ts';
+import type { Signature, Tensor } from '../tensor.ts';
+import { type Profile, type ServicePoint, samplesMax, servicePoint } from './profile.ts';
+
+export const batchSizesMeasured: readonly number[] = [1, 2, 4, 8, 16, 32];
+export const profileBudgetMs = 3000;
+
+/** Fewer runs of a size say nothing about its tail. */
+const samplesMin = 3;
+
+export interface MeasureOptions {
+  readonly signature: Signature;
+  /** Otherwise only b = 1 is measured. */
+  readonly batchable: boolean;
+  readonly executor: string;
+  readonly loadMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly budgetMs: number;
+  /** Ascending, from 1. */
+  readonly batchSizes: readonly number[];
+  /** The worker's memory now, in MiB. */
+  readonly rssOf: () => Promise<number>;
+  /** What the executor may use; 0 for no limit. */
+  readonly memoryMiB: number;
+  /** Ends it at the next run; what was measured is thrown away. */
+  readonly signal?: AbortSignal;
+}
+
+type Run = (inputs: readonly Tensor[]) => Promise<RunResult>;
+
+/** Throws `model_failed` where not even one row can be measured. */
+export async function measure(run: Run, options: MeasureOptions): Promise<Profile> {
+  const { clock, batchable, batchSizes } = options;
+  const sizes = batchable ? batchSizes : batchSizes.slice(0, 1);
+  const endMs = clock.nowMs() + options.budgetMs;
+  const service: ServicePoint[] = [];
+  const notes: string[] = [];
+  const rssAtStartMiB = await options.rssOf();
+  for (const [index, b] of sizes.entries()) {
+    const obstacle = obstacleTo(b, service.at(-1), rssAtStartMiB, endMs - clock.nowMs(), options.memoryMiB);
+    if (obstacle !== null) {
+      notes.push(obstacle);
+      break;
+    }
+    try {
+      const shareMs = (endMs - clock.nowMs()) / (sizes.length - index);
+      const times = await timeRuns(run, b, shareMs, options);
+      service.push(servicePoint(b, times, Math.round(await options.rssOf())));
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (service.length === 0) throw unmeasurable(error);
+      notes.push(`stopped before b=${b}: ${messageOf(error)}`);
+      break;
+    }
+  }
+  const batchMax = (service.at(-1) as ServicePoint).b;
+  return { executor: options.executor, service, measuredAtMs: clock.wallMs(), loadMs: options.loadMs, batchMax, notes };
+}
+
+/** Runs batches of b until there are enough samples or the share of the budget is used up; the first one only warms up. */
+async function timeRuns(run: Run, b: number, shareMs: number, options: MeasureOptions): Promise<number[]> {
+  const { clock, signal } = options;
+  const inputs = sampleInputs(options.signature, b, options.random);
+  const untilMs = clock.nowMs() + shareMs;
+  await run(inputs);
+  const times: number[] = [];
+  while (times.length < samplesMax && (times.length < samplesMin || clock.nowMs() < untilMs)) {
+    signal?.throwIfAborted();
+    const startMs = clock.nowMs();
+    await run(inputs);
+    times.push(clock.nowMs() - startMs);
+  }
+  return times;
+}
+
+/** Why b should not even be tried, going by the size before it; null where nothing speaks against it. */
+function obstacleTo(b: number, before: ServicePoint | undefined, rssAtStartMiB: number, leftMs: number, memoryMiB: number): string | null {
+  if (before === undefined) return null;
+  const scale = b / before.b;
+  // A compute-bound model takes as much longer as there are more rows; one run warms up.
+  const expectedMs = (samplesMin + 1) * before.p50Ms * scale;
+  if (expectedMs > leftMs) return `stopped before b=${b}: about ${Math.ceil(expectedMs)} ms more would exceed the time for measuring`;
+  const expectedMiB = before.rssMiB + Math.max(before.rssMiB - rssAtStartMiB, 0) * (scale - 1);
+  if (memoryMiB > 0 && expectedMiB > memoryMiB) {
+    return `stopped before b=${b}: about ${Math.ceil(expectedMiB)} MiB would exceed the ${memoryMiB} MiB of the executor`;
+  }
+  return null;
+}
+
+function unmeasurable(cause: unknown): PlatformError {
+  return new PlatformError('model_failed', `the model could not be run on sample inputs: ${messageOf(cause)}`, { cause });
+}

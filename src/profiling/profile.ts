@@ -1,0 +1,41 @@
+/** What was measured about a model version on one kind of executor. */
+
+/** The service time of batches of b rows: from dispatch to answer, the link to the worker included. */
+export interface ServicePoint {
+  /** Rows in the batch. */
+  readonly b: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
+  /** Each run that was timed, ascending; at most `samplesMax`. */
+  readonly samples: readonly number[];
+  /** Memory of the worker after these runs. */
+  readonly rssMiB: number;
+}
+
+export interface Profile {
+  /** `instance:local.1` or `function:1024` (MiB). */
+  readonly executor: string;
+  /** Ascending in b; the first is b = 1. */
+  readonly service: readonly ServicePoint[];
+  readonly measuredAtMs: number;
+  readonly loadMs: number;
+  /** The largest b that was measured; 1 for a model that may not be batched. */
+  readonly batchMax: number;
+  /** Why it stops where it stops. */
+  readonly notes: readonly string[];
+}
+
+/** Enough for an empirical p99; more would cost time and room in the database. */
+export const samplesMax = 200;
+
+/** The value that the share q of the ascending values does not exceed (nearest rank, no interpolation). */
+export function nearestRank(ascending: ArrayLike<number>, q: number): number {
+  const index = Math.ceil(q * ascending.length) - 1;
+  return ascending[Math.min(Math.max(index, 0), ascending.length - 1)] as number;
+}
+
+export function servicePoint(b: number, timesMs: readonly number[], rssMiB: number): ServicePoint {
+  const samples = timesMs.map((ms) => Math.round(ms * 10_000) / 10_000).sort((left, right) => left - right);
+  return { b, p50Ms: nearestRank(samples, 0.5), p95Ms: nearestRank(samples, 0.95), p99Ms: nearestRank(samples, 0.99), samples, rssMiB };
+}

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { type Profile, servicePoint } from './profile.ts';
+import { ServiceTable } from './service-table.ts';
+
+function profileOf(points: Record<number, readonly number[]>): Profile {
+  const service = Object.entries(points).map(([b, samples]) => servicePoint(Number(b), samples, 80));
+  const batchMax = service.at(-1)?.b ?? 1;
+  return { executor: 'instance:local.1', service, measuredAtMs: 0, loadMs: 20, batchMax, notes: [] };
+}
+
+function upTo(count: number, scale = 1): number[] {
+  return Array.from({ length: count }, (_, index) => (index + 1) * scale);
+}
+
+describe('the service table', () => {
+  test('gives the empirical quantile once it has 200 samples', () => {
+    const table = new ServiceTable(profileOf({ 1: upTo(200) }));
+    assert.equal(table.quantileMs(0.95, 1), 190);
+    assert.equal(table.quantileMs(0.5, 1), 100);
+    assert.equal(table.medianMs(1), 100);
+  });
+
+  test('gives the largest seen while it has fewer, and at least 1.2 times the median', () => {
+    assert.equal(new ServiceTable(profileOf({ 1: [10, 10, 30] })).quantileMs(0.95, 1), 30);
+    assert.equal(new ServiceTable(profileOf({ 1: [10, 10, 10.5] })).quantileMs(0.5, 1), 12);
+  });
+
+  test('is linear between measured sizes and never falls with b', () => {
+    const table = new ServiceTable(profileOf({ 1: upTo(200), 2: upTo(200, 0.5), 4: upTo(200, 3) }));
+    assert.equal(table.quantileMs(0.5, 2), 100);
+    assert.equal(table.quantileMs(0.5, 3), 200);
+    assert.equal(table.quantileMs(0.5, 4), 300);
+  });
+
+  test('counts a batch beyond the largest measured size as the largest', () => {
+    const table = new ServiceTable(profileOf({ 1: [10], 2: [20] }));
+    assert.equal(table.batchMax, 2);
+    assert.equal(table.quantileMs(0.95, 7), table.quantileMs(0.95, 2));
+    table.observe(7, 99);
+    assert.equal(table.quantileMs(0.95, 2), 99);
+  });
+
+  test('knows nothing without a profile, and then what it observes', () => {
+    const table = new ServiceTable(null);
+    assert.deepEqual([table.isKnown, table.batchMax, table.quantileMs(0.95, 1)], [false, 1, 0]);
+    table.observe(1, 5);
+    assert.deepEqual([table.isKnown, table.quantileMs(0.95, 1)], [true, 6]);
+  });
+
+  test('follows a model that has become slower, also in the sizes between', () => {
+    const table = new ServiceTable(profileOf({ 1: upTo(200, 0.01), 4: upTo(200, 0.04) }));
+    // Of 1 and 4 ms in the profile, three rows take 3 ms: now it is 30.
+    for (let i = 0; i < 500; i++) table.observe(3, 30);
+    assert.ok(Math.abs(table.quantileMs(0.95, 4) - 40) < 1e-9, `${table.quantileMs(0.95, 4)} ms`);
+  });
+
+  test('keeps the latest 500 samples of a size and no more', () => {
+    const table = new ServiceTable(profileOf({ 1: upTo(200, 100) }));
+    for (let i = 0; i < 500; i++) table.observe(1, 1);
+    assert.equal(table.quantileMs(0.99, 1), 1);
+  });
+
+  test('stays monotone in b and in q whatever is measured and observed', () => {
+    const ms = fc.double({ min: 0.001, max: 1000, noNaN: true });
+    const samples = fc.array(ms, { minLength: 1, maxLength: 200 });
+    const observations = fc.array(fc.tuple(fc.integer({ min: 1, max: 8 }), ms), { maxLength: 400 });
+    fc.assert(
+      fc.property(samples, samples, samples, observations, (one, two, eight, observed) => {
+        const table = new ServiceTable(profileOf({ 1: one, 2: two, 8: eight }));
+        for (const [b, took] of observed) table.observe(b, took);
+        for (const q of [0.5, 0.95, 0.99]) {
+          for (let b = 2; b <= 8; b++) assert.ok(table.quantileMs(q, b) >= table.quantileMs(q, b - 1));
+        }
+        for (let b = 1; b <= 8; b++) assert.ok(table.quantileMs(0.99, b) >= table.quantileMs(0.5, b));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

@@ -1,0 +1,146 @@
+/**
+ * S_q(b): how long a batch of b rows takes, as a quantile, kept current by what is measured while serving.
+ *
+ * Dispatch asks for each request and tells of each batch, so both are a few array accesses. Sorting is put off until
+ * somebody asks and an eighth of a size's samples is new: a ring of 500 is sorted at most once in 62 batches.
+ */
+import assert from 'node:assert/strict';
+import { nearestRank, type Profile } from './profile.ts';
+
+/** From so many samples on, a quantile is what was seen; below, a tail is guessed. */
+const samplesForQuantile = 200;
+const ringSize = 500;
+
+/** One measured batch size. */
+interface Point {
+  readonly b: number;
+  /** The latest samples, in no order once it has wrapped. */
+  readonly ring: Float64Array;
+  count: number;
+  next: number;
+  /** Samples since `sorted` was made. */
+  unsorted: number;
+  sorted: Float64Array;
+}
+
+/** Where a batch of b rows is written down: as a sample of the next measured size, scaled by what lies between. */
+interface Target {
+  readonly point: Point;
+  readonly factor: number;
+}
+
+export class ServiceTable {
+  /** No larger batch is dispatched; 1 while nothing is known, or where batching would be wrong. */
+  readonly batchMax: number;
+  readonly #points: readonly Point[];
+  /** By b, from 1; index 0 is not used. */
+  readonly #targets: readonly (Target | undefined)[];
+  /** By quantile, then by b: S_q(b). */
+  readonly #curves = new Map<number, Float64Array>();
+  #stale = false;
+
+  /** Without a profile (not measured yet) it knows b = 1 only, and of that what it observes. */
+  constructor(profile: Profile | null) {
+    const service = profile !== null && profile.service.length > 0 ? profile.service : [{ b: 1, samples: [] }];
+    this.#points = service.map(({ b, samples }) => newPoint(b, samples));
+    this.batchMax = (this.#points.at(-1) as Point).b;
+    this.#targets = Array.from({ length: this.batchMax + 1 }, (_, b) => this.#targetOf(b));
+  }
+
+  /** Whether there is any sample to predict from. Without one, every quantile is 0. */
+  get isKnown(): boolean {
+    return (this.#points[0] as Point).count > 0;
+  }
+
+  /**
+   * Milliseconds within which the share q (0..1) of all batches of b rows is done. Never falls with b; linear between
+   * measured sizes; a b beyond the largest counts as the largest.
+   */
+  quantileMs(q: number, b: number): number {
+    assert(q > 0 && q < 1 && b >= 1, `a quantile between 0 and 1 of a batch of 1 or more, got ${q} of ${b}`);
+    return this.#curve(q)[Math.min(b, this.batchMax)] as number;
+  }
+
+  /** The middle of what was seen: what throughput is made of, without a margin for what was not. */
+  medianMs(b: number): number {
+    return this.#curve(0)[Math.min(b, this.batchMax)] as number;
+  }
+
+  /** A batch of b rows took so long, from dispatch to answer. */
+  observe(b: number, ms: number): void {
+    const target = this.#targets[b < this.batchMax ? b : this.batchMax] as Target;
+    const { point } = target;
+    point.ring[point.next] = ms * target.factor;
+    point.next = point.next + 1 === ringSize ? 0 : point.next + 1;
+    if (point.count < ringSize) point.count++;
+    if (++point.unsorted >= point.count >> 3) this.#stale = true;
+  }
+
+  #curve(q: number): Float64Array {
+    if (this.#stale) this.#refresh();
+    let curve = this.#curves.get(q);
+    if (curve === undefined) {
+      curve = this.#drawCurve(q);
+      this.#curves.set(q, curve);
+    }
+    return curve;
+  }
+
+  #refresh(): void {
+    this.#stale = false;
+    for (const point of this.#points) {
+      if (point.unsorted > 0 && point.unsorted >= point.count >> 3) sortPoint(point);
+    }
+    this.#curves.clear();
+  }
+
+  /** S_q at each b up to the largest; q = 0 stands for the plain median. */
+  #drawCurve(q: number): Float64Array {
+    const curve = new Float64Array(this.batchMax + 1);
+    let before = { b: 0, ms: 0 };
+    for (const point of this.#points) {
+      const ms = Math.max(before.ms, q === 0 ? medianOf(point) : quantileOf(point, q));
+      for (let b = before.b + 1; b <= point.b; b++) curve[b] = before.b === 0 ? ms : between(before, { b: point.b, ms }, b);
+      before = { b: point.b, ms };
+    }
+    return curve;
+  }
+
+  /** Three rows tell about four: their time times S(4)/S(3), in the proportion that the profile found. */
+  #targetOf(b: number): Target | undefined {
+    const point = this.#points.find((candidate) => candidate.b >= b);
+    if (b === 0 || point === undefined) return undefined;
+    const hereMs = this.medianMs(b);
+    return { point, factor: hereMs > 0 ? this.medianMs(point.b) / hereMs : 1 };
+  }
+}
+
+function newPoint(b: number, samples: readonly number[]): Point {
+  assert(b >= 1 && samples.length <= ringSize, `a batch size of ${b} with ${samples.length} samples`);
+  const ring = new Float64Array(ringSize);
+  ring.set(samples);
+  const point = { b, ring, count: samples.length, next: samples.length % ringSize, unsorted: 0, sorted: new Float64Array(0) };
+  sortPoint(point);
+  return point;
+}
+
+function sortPoint(point: Point): void {
+  point.sorted = point.ring.slice(0, point.count).sort();
+  point.unsorted = 0;
+}
+
+function medianOf({ sorted }: Point): number {
+  return sorted.length === 0 ? 0 : nearestRank(sorted, 0.5);
+}
+
+/** Empirical from 200 samples on; with fewer, the largest seen, at least 1.2 times the median. */
+function quantileOf(point: Point, q: number): number {
+  const { sorted } = point;
+  if (sorted.length === 0) return 0;
+  if (sorted.length >= samplesForQuantile) return nearestRank(sorted, q);
+  return Math.max(sorted[sorted.length - 1] as number, 1.2 * medianOf(point));
+}
+
+function between(left: { b: number; ms: number }, right: { b: number; ms: number }, b: number): number {
+  return left.ms + ((right.ms - left.ms) * (b - left.b)) / (right.b - left.b);
+}
