@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Datatype, Signature } from '../tensor.ts';
+import { decodeCsv, parseCsv } from './csv.ts';
+import { unpackElements } from './elements.ts';
+
+const model = (datatype: Datatype, ...shape: number[]): Signature => ({ inputs: [{ name: 'x', datatype, shape }], outputs: [] });
+const values = (signature: Signature, text: string, label?: string): unknown => {
+  const { inputs, rows } = decodeCsv(signature, text, label === undefined ? {} : { label });
+  const [input] = inputs;
+  assert(input !== undefined);
+  return { rows, shape: input.shape, values: Array.from(unpackElements(input.datatype, input.data)) };
+};
+
+test('whatever cells are written with quotes are read again', () => {
+  const cell = fc.string({ unit: fc.constantFrom('a', ',', '"', '\n', '\r', ' ', 'ü') });
+  fc.assert(
+    fc.property(fc.array(fc.array(cell, { minLength: 2, maxLength: 4 }), { maxLength: 5 }), fc.constantFrom('\n', '\r\n'), (lines, end) => {
+      const text = lines.map((cells) => cells.map((c) => `"${c.replaceAll('"', '""')}"`).join(',') + end).join('');
+      assert.deepEqual(parseCsv(text), lines);
+    }),
+  );
+});
+
+for (const { what, text, lines } of [
+  { what: 'nothing', text: '', lines: [] },
+  {
+    what: 'a last line without an end',
+    text: '1,2\n3,4',
+    lines: [
+      ['1', '2'],
+      ['3', '4'],
+    ],
+  },
+  {
+    what: 'empty cells',
+    text: ',a,\n,,',
+    lines: [
+      ['', 'a', ''],
+      ['', '', ''],
+    ],
+  },
+  { what: 'blank lines', text: '\n1\n\r\n2\r\n\r\n', lines: [['1'], ['2']] },
+  { what: 'a byte order mark', text: '\ufeffa,b\n', lines: [['a', 'b']] },
+  { what: 'quotes with commas, quotes and line breaks', text: '"a,""b""\nc",d\n', lines: [['a,"b"\nc', 'd']] },
+]) {
+  test(`reads ${what}`, () => assert.deepEqual(parseCsv(text), lines));
+}
+
+for (const { what, text, says } of [
+  { what: 'a quote that never ends', text: '1\n"a', says: /line 2: a quote is opened/ },
+  { what: 'text after a quote', text: '"a"b', says: /follows a closing quote/ },
+]) {
+  test(`refuses ${what}`, () => assert.throws(() => parseCsv(text), { code: 'invalid_request', message: says }));
+}
+
+test('a header is left out, and so is the column of answers', () => {
+  assert.deepEqual(values(model('FP32', -1, 2), 'a,b,label\n1,2,setosa\n3,4,other\n', 'label'), {
+    rows: 2,
+    shape: [2, 2],
+    values: [1, 2, 3, 4],
+  });
+});
+
+test('a header is not needed', () => {
+  assert.deepEqual(values(model('FP32', -1, 2), '1,2\n3,NaN\n'), { rows: 2, shape: [2, 2], values: [1, 2, 3, Number.NaN] });
+});
+
+test('rows take the shape of the input', () => {
+  assert.deepEqual(values(model('UINT8', -1, 1, 2, 2), '1,2,3,4\n'), { rows: 1, shape: [1, 1, 2, 2], values: [1, 2, 3, 4] });
+});
+
+test('whole numbers of 64 bits stay exact', () => {
+  assert.deepEqual(values(model('INT64', -1, 2), '9007199254740993,2.0\n'), { rows: 1, shape: [1, 2], values: [9007199254740993n, 2n] });
+});
+
+test('text is a row a line, under a header that names the input', () => {
+  assert.deepEqual(values(model('BYTES', -1), 'x\n"win, now"\nhello\n'), { rows: 2, shape: [2], values: ['win, now', 'hello'] });
+  assert.deepEqual(values(model('BYTES', -1), 'label,text\nspam,win\n', 'label'), { rows: 1, shape: [1], values: ['win'] });
+});
+
+for (const { what, text, label, says } of [
+  { what: 'no line', text: '\n', says: /empty/ },
+  { what: 'only a header', text: 'a,b\n', says: /a header and no rows/ },
+  { what: 'lines of different length', text: '1,2\n3\n', says: /line 2 has 1 columns, the first line has 2/ },
+  { what: 'too many columns', text: 'a,b,c\n1,2,3\n', says: /has 3 values, the model takes FP32 \[-1,2\]/ },
+  { what: 'text for a number', text: 'a,b\n1,setosa\n', says: /line 2, column 2 \(b\): 'setosa' is not a number.*label/ },
+  { what: 'a missing value', text: '1,\n', says: /line 1, column 2: '' is not a number; write NaN/ },
+  { what: 'an unknown label', text: 'a,b\n1,2\n', label: 'c', says: /no column of the CSV is called 'c', there are a, b/ },
+  { what: 'a label without a header', text: '1,2\n', label: 'c', says: /has no header/ },
+]) {
+  test(`refuses ${what} and says so`, () => {
+    assert.throws(() => values(model('FP32', -1, 2), text, label), { code: 'invalid_request', message: says });
+  });
+}

@@ -1,0 +1,166 @@
+/**
+ * The JSON bodies of invoke:
+ *
+ *   {"instances": [row, row, …]}    one value or list a row; with several inputs {"name": value, …} a row
+ *   {"inputs": [{"name", "shape", "datatype"?, "data"}, …]}    whole tensors, as the Open Inference Protocol writes them
+ */
+import { PlatformError } from '../errors.ts';
+import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../tensor.ts';
+import { packElements } from './elements.ts';
+import { fitShape, flattenInto, hasRows, type Invocation, namesOf, onlyInput, tensorOfRows } from './invocation.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Decodes the text of a body. Throws `invalid_request` with what is wrong and where. */
+export function decodeJson(signature: Signature, text: string): Invocation {
+  const body = parse(text);
+  const { instances, inputs } = body;
+  const unknown = Object.keys(body).filter((key) => key !== 'instances' && key !== 'inputs');
+  if (unknown.length > 0) {
+    throw new PlatformError('invalid_request', `unknown field '${unknown[0]}': send {"instances": [row, …]} or {"inputs": [tensor, …]}`);
+  }
+  if ((instances === undefined) === (inputs === undefined)) {
+    throw new PlatformError('invalid_request', 'expected one of {"instances": [row, …]} and {"inputs": [tensor, …]}');
+  }
+  if (instances !== undefined) return fromInstances(signature, listOf('instances', instances));
+  return fromTensors(signature, listOf('inputs', inputs));
+}
+
+function parse(text: string): Fields {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (cause) {
+    throw new PlatformError('invalid_request', `the body is not JSON: ${(cause as Error).message.slice(0, 200)}`, { cause });
+  }
+  if (!isFields(body)) throw new PlatformError('invalid_request', 'the body is not a JSON object: send {"instances": [row, …]}');
+  return body;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function listOf(field: string, value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw new PlatformError('invalid_request', `'${field}' must be a list, got ${typeof value}`);
+  return value;
+}
+
+function fromInstances(signature: Signature, instances: readonly unknown[]): Invocation {
+  if (instances.length === 0) throw new PlatformError('invalid_request', `'instances' is empty: send at least one row`);
+  if (!instances.some(isFields)) {
+    const spec = onlyInput(signature, 'a list of bare rows');
+    return collect(signature, instances.length, () => instances, [spec]);
+  }
+  const names = new Set(signature.inputs.map((spec) => spec.name));
+  for (const [index, instance] of instances.entries()) {
+    if (!isFields(instance))
+      throw new PlatformError('invalid_request', `instances[${index}] must name its inputs, as instances before it do`);
+    const stranger = Object.keys(instance).find((name) => !names.has(name));
+    if (stranger !== undefined) throw unknownInput(signature, `instances[${index}]`, stranger);
+  }
+  const rows = instances as readonly Fields[];
+  return collect(signature, rows.length, (spec) => rows.map((row, index) => valueOf(row, spec, index)), signature.inputs);
+}
+
+function valueOf(row: Fields, spec: TensorSpec, index: number): unknown {
+  if (!Object.hasOwn(row, spec.name)) {
+    throw new PlatformError('invalid_request', `instances[${index}] lacks the input '${spec.name}' (${describeTensor(spec)})`);
+  }
+  return row[spec.name];
+}
+
+function collect(
+  signature: Signature,
+  rows: number,
+  column: (spec: TensorSpec) => readonly unknown[],
+  specs: readonly TensorSpec[],
+): Invocation {
+  const inputs = specs.map((spec) => (hasRows(spec) ? stack(spec, column(spec)) : shared(signature, spec, column(spec))));
+  return { inputs, rows: specs.some(hasRows) ? rows : 1 };
+}
+
+function stack(spec: TensorSpec, values: readonly unknown[]): Tensor {
+  const elements: unknown[] = [];
+  const [, ...given] = flattenInto(values, elements, `input '${spec.name}'`);
+  return tensorOfRows(spec, values.length, given, elements);
+}
+
+/** An input without rows: either its rows fill the fixed first dimension, or every row gives the same value. */
+function shared(signature: Signature, spec: TensorSpec, values: readonly unknown[]): Tensor {
+  if (signature.inputs.length === 1 && spec.shape.length > 0 && spec.shape[0] === values.length) return stack(spec, values);
+  const first = JSON.stringify(values[0]);
+  if (values.some((value) => JSON.stringify(value) !== first)) {
+    throw new PlatformError(
+      'invalid_request',
+      `input '${spec.name}' (${describeTensor(spec)}) is one for the whole request: give the same value in every row`,
+    );
+  }
+  return whole(spec, values[0], undefined);
+}
+
+function fromTensors(signature: Signature, list: readonly unknown[]): Invocation {
+  const given = new Map<string, Fields>();
+  for (const [index, item] of list.entries()) {
+    if (!isFields(item) || typeof item.name !== 'string') {
+      throw new PlatformError('invalid_request', `inputs[${index}] must be {"name": …, "shape": […], "data": […]}`);
+    }
+    const stranger = Object.keys(item).find((key) => !['name', 'shape', 'datatype', 'data', 'parameters'].includes(key));
+    if (stranger !== undefined) throw new PlatformError('invalid_request', `inputs[${index}] has the unknown field '${stranger}'`);
+    if (given.has(item.name)) throw new PlatformError('invalid_request', `input '${item.name}' is given twice`);
+    if (!signature.inputs.some((spec) => spec.name === item.name)) throw unknownInput(signature, 'inputs', item.name);
+    given.set(item.name, item);
+  }
+  const inputs = signature.inputs.map((spec) => tensorOf(spec, given.get(spec.name)));
+  const counts = new Set(
+    inputs.filter((_, index) => hasRows(signature.inputs[index] as TensorSpec)).map((input) => input.shape[0] as number),
+  );
+  if (counts.size > 1) {
+    throw new PlatformError(
+      'invalid_request',
+      `the inputs differ in their number of rows (${[...counts].join(', ')}): send the same for each`,
+    );
+  }
+  return { inputs, rows: [...counts][0] ?? 1 };
+}
+
+function tensorOf(spec: TensorSpec, item: Fields | undefined): Tensor {
+  if (item === undefined) throw new PlatformError('invalid_request', `input '${spec.name}' (${describeTensor(spec)}) is missing`);
+  if (item.datatype !== undefined && item.datatype !== spec.datatype) {
+    throw new PlatformError(
+      'invalid_request',
+      `input '${spec.name}' is ${describeTensor(spec)}, got the datatype ${String(item.datatype)}`,
+    );
+  }
+  if (item.data === undefined) throw new PlatformError('invalid_request', `input '${spec.name}' has no 'data'`);
+  return whole(spec, item.data, item.shape);
+}
+
+function whole(spec: TensorSpec, data: unknown, shape: unknown): Tensor {
+  const elements: unknown[] = [];
+  const nested = flattenInto(data, elements, `input '${spec.name}'`);
+  const given = shape === undefined ? nested : shapeOf(spec, shape);
+  if (elementCount(given) !== elements.length) {
+    throw new PlatformError(
+      'invalid_request',
+      `input '${spec.name}': the shape [${given.join(',')}] holds ${elementCount(given)} elements, 'data' has ${elements.length}`,
+    );
+  }
+  const fitting = fitShape(spec.shape, given, elements.length);
+  if (fitting === null || (shape !== undefined && given.length !== fitting.length)) {
+    throw new PlatformError('invalid_request', `input '${spec.name}' is ${describeTensor(spec)}, got the shape [${given.join(',')}]`);
+  }
+  return { name: spec.name, datatype: spec.datatype, shape: fitting, data: packElements(spec.name, spec.datatype, elements) };
+}
+
+function shapeOf(spec: TensorSpec, shape: unknown): readonly number[] {
+  if (Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0)) return shape as number[];
+  throw new PlatformError('invalid_request', `input '${spec.name}': 'shape' must be a list of whole numbers, such as [2,4]`);
+}
+
+function unknownInput(signature: Signature, where: string, name: string): PlatformError {
+  return new PlatformError(
+    'invalid_request',
+    `${where}: the model has no input '${name.slice(0, 80)}', it takes ${namesOf(signature.inputs)}`,
+  );
+}

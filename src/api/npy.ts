@@ -1,0 +1,110 @@
+/**
+ * NumPy's file format for one array (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html):
+ * "\x93NUMPY", version, the length of a header that is a Python literal, the header, the elements.
+ */
+import { PlatformError } from '../errors.ts';
+import { type Datatype, datatypes, describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../tensor.ts';
+import { packElements, unpackElements } from './elements.ts';
+import { fitShape, hasRows, type Invocation, onlyInput } from './invocation.ts';
+
+export interface NpyArray {
+  readonly datatype: Exclude<Datatype, 'BYTES' | 'BF16'>;
+  readonly shape: readonly number[];
+  /** Little-endian, row-major. */
+  readonly data: Uint8Array;
+}
+
+const magic = '\x93NUMPY';
+const descriptors: Readonly<Record<string, NpyArray['datatype']>> = {
+  '|b1': 'BOOL',
+  '|i1': 'INT8',
+  '|u1': 'UINT8',
+  '<i2': 'INT16',
+  '<i4': 'INT32',
+  '<i8': 'INT64',
+  '<u2': 'UINT16',
+  '<u4': 'UINT32',
+  '<u8': 'UINT64',
+  '<f2': 'FP16',
+  '<f4': 'FP32',
+  '<f8': 'FP64',
+};
+
+/** Reads one array. Throws `invalid_request` for what is not one, and for what only Python could read. */
+export function parseNpy(file: Uint8Array): NpyArray {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  if (file.length < 12 || latin1(file.subarray(0, 6)) !== magic) {
+    throw new PlatformError('invalid_request', 'the body is not an npy file: write it with numpy.save');
+  }
+  const wide = (file[6] as number) >= 2;
+  const headerStart = wide ? 12 : 10;
+  const headerEnd = headerStart + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
+  if (headerEnd > file.length) throw new PlatformError('invalid_request', 'the npy file ends within its header');
+  const header = latin1(file.subarray(headerStart, headerEnd));
+  const descriptor = /'descr':\s*'([^']*)'/.exec(header)?.[1];
+  const order = /'fortran_order':\s*(True|False)/.exec(header)?.[1];
+  const shapeText = /'shape':\s*\(([\d,\s]*)\)/.exec(header)?.[1];
+  if (order === undefined || shapeText === undefined)
+    throw new PlatformError('invalid_request', 'the header of the npy file is not understood');
+  const datatype = descriptor === undefined ? undefined : descriptors[descriptor.replace(/^=/, '<').replace(/^[<>=](?=.1$)/, '|')];
+  if (datatype === undefined) {
+    const got = descriptor ?? 'a structured or object array';
+    throw new PlatformError(
+      'invalid_request',
+      `npy arrays of ${got} are not read: convert with array.astype('<f4') (or another number type)`,
+    );
+  }
+  if (order === 'True') {
+    throw new PlatformError('invalid_request', 'the npy array is in Fortran order: save numpy.ascontiguousarray(array)');
+  }
+  const shape = shapeText
+    .split(',')
+    .filter((size) => size.trim() !== '')
+    .map(Number);
+  const data = file.subarray(headerEnd);
+  const bytes = elementCount(shape) * (datatypes[datatype].bytes as number);
+  if (data.length !== bytes) {
+    throw new PlatformError(
+      'invalid_request',
+      `the npy array of shape [${shape.join(',')}] needs ${bytes} bytes, the file holds ${data.length}`,
+    );
+  }
+  return { datatype, shape, data };
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** The array as the input of a model that has one: rows first, or a single row without the first dimension. */
+export function decodeNpy(signature: Signature, file: Uint8Array): Invocation {
+  const spec = onlyInput(signature, 'npy');
+  const array = parseNpy(file);
+  const shape = shapeFor(spec, array.shape);
+  if (shape === null) {
+    throw new PlatformError(
+      'invalid_request',
+      `input '${spec.name}' is ${describeTensor(spec)}, got an array of shape [${array.shape.join(',')}]`,
+    );
+  }
+  const tensor: Tensor = { name: spec.name, datatype: spec.datatype, shape, data: convert(spec, array) };
+  return { inputs: [tensor], rows: hasRows(spec) ? (shape[0] as number) : 1 };
+}
+
+function shapeFor(spec: TensorSpec, given: readonly number[]): number[] | null {
+  const count = elementCount(given);
+  if (!hasRows(spec)) return fitShape(spec.shape, given, count);
+  const inner = spec.shape.slice(1);
+  const [rows, ...row] = given;
+  if (rows !== undefined && rows > 0) {
+    const many = fitShape(inner, row, count / rows);
+    if (many !== null) return [rows, ...many];
+  }
+  const one = fitShape(inner, given, count);
+  return one === null ? null : [1, ...one];
+}
+
+function convert(spec: TensorSpec, array: NpyArray): Uint8Array {
+  if (array.datatype === spec.datatype) return array.data;
+  return packElements(spec.name, spec.datatype, unpackElements(array.datatype, array.data));
+}

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Datatype, Tensor } from '../tensor.ts';
+import { packElements } from './elements.ts';
+import { predictionsJson } from './predictions.ts';
+
+const tensor = (name: string, datatype: Datatype, shape: readonly number[], values: readonly unknown[]): Tensor => ({
+  name,
+  datatype,
+  shape,
+  data: packElements(name, datatype, values),
+});
+
+test('one output: one value a row', () => {
+  assert.equal(predictionsJson([tensor('y', 'FP64', [2, 2], [1, 2.5, 3, 4])], 2), '[[1,2.5],[3,4]]');
+  assert.equal(predictionsJson([tensor('y', 'BYTES', [2], ['a"b', 'c'])], 2), '["a\\"b","c"]');
+});
+
+test('several outputs: one object a row', () => {
+  const outputs = [tensor('label', 'INT64', [2], [7n, 9007199254740993n]), tensor('probabilities', 'FP64', [2, 1], [0.5, 1])];
+  assert.equal(predictionsJson(outputs, 2), '[{"label":7,"probabilities":[0.5]},{"label":9007199254740993,"probabilities":[1]}]');
+});
+
+test('outputs that do not count rows: one prediction for the whole request', () => {
+  const outputs = [tensor('y', 'FP64', [2, 1], [1, 2]), tensor('sum', 'FP64', [], [3])];
+  assert.equal(predictionsJson(outputs, 2), '[{"y":[[1],[2]],"sum":3}]');
+});
+
+test('what JSON cannot write becomes null', () => {
+  assert.equal(predictionsJson([tensor('y', 'FP32', [1, 3], [Number.NaN, Number.POSITIVE_INFINITY, 1])], 1), '[[null,null,1]]');
+});

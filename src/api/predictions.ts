@@ -1,0 +1,54 @@
+/** The outputs of a model as the JSON that invoke answers with, built by hand: one pass, integers of 64 bits exact. */
+import { rowCount, type Tensor } from '../tensor.ts';
+import { type Element, unpackElements } from './elements.ts';
+
+/**
+ * One prediction a row: the value itself where the model has one output, `{"label": …, "probabilities": […]}` where it
+ * has several. Outputs that do not count rows make one prediction for the whole request. NaN and infinities, which
+ * JSON cannot write, become null; integers beyond 2^53 are written in full.
+ */
+export function predictionsJson(outputs: readonly Tensor[], rows: number): string {
+  const byRow = outputs.every((output) => output.shape.length > 0 && rowCount(output.shape) === rows);
+  const writers = outputs.map((output) => new OutputWriter(output, byRow));
+  const predictions: string[] = [];
+  for (let row = 0; row < (byRow ? rows : 1); row++) {
+    const [only] = writers;
+    predictions.push(
+      writers.length === 1 && only !== undefined
+        ? only.next()
+        : `{${writers.map((writer) => `${JSON.stringify(writer.name)}:${writer.next()}`).join(',')}}`,
+    );
+  }
+  return `[${predictions.join(',')}]`;
+}
+
+class OutputWriter {
+  readonly name: string;
+  readonly #shape: readonly number[];
+  readonly #elements: ArrayLike<Element>;
+  #at = 0;
+
+  constructor(output: Tensor, byRow: boolean) {
+    this.name = output.name;
+    this.#shape = byRow ? output.shape.slice(1) : output.shape;
+    this.#elements = unpackElements(output.datatype, output.data);
+  }
+
+  /** The next row, as nested lists. */
+  next(): string {
+    return this.#write(0);
+  }
+
+  #write(axis: number): string {
+    const size = this.#shape[axis];
+    if (size === undefined) return elementJson(this.#elements[this.#at++] as Element);
+    let text = '[';
+    for (let index = 0; index < size; index++) text += index === 0 ? this.#write(axis + 1) : `,${this.#write(axis + 1)}`;
+    return `${text}]`;
+  }
+}
+
+function elementJson(element: Element): string {
+  if (typeof element === 'string') return JSON.stringify(element);
+  return typeof element === 'number' && !Number.isFinite(element) ? 'null' : String(element);
+}

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { TensorSpec } from '../tensor.ts';
+import { packElements } from './elements.ts';
+import { cutRows, joinRows } from './row-chunks.ts';
+
+const specs: readonly TensorSpec[] = [
+  { name: 'x', datatype: 'FP32', shape: [-1, 3] },
+  { name: 'text', datatype: 'BYTES', shape: [-1, 2] },
+  { name: 'scale', datatype: 'FP32', shape: [] },
+];
+
+test('cutting and joining loses nothing, and no part has more rows than allowed', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 50 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.array(fc.string(), { minLength: 100, maxLength: 100 }),
+      (rows, rowsMax, words) => {
+        const numbers = Array.from({ length: rows * 3 }, (_, index) => index);
+        const inputs = [
+          { name: 'x', datatype: 'FP32', shape: [rows, 3], data: packElements('x', 'FP32', numbers) } as const,
+          { name: 'text', datatype: 'BYTES', shape: [rows, 2], data: packElements('text', 'BYTES', words.slice(0, rows * 2)) } as const,
+          { name: 'scale', datatype: 'FP32', shape: [], data: packElements('scale', 'FP32', [2]) } as const,
+        ];
+        const chunks = cutRows({ inputs, rows }, specs, rowsMax);
+        assert(chunks.every((chunk) => chunk.rows <= rowsMax && chunk.inputs[2]?.data.length === 4));
+        const joined = joinRows(chunks.map((chunk) => chunk.inputs.slice(0, 2)));
+        assert.deepEqual(
+          joined.map(({ shape, data }) => ({ shape, data: Buffer.from(data) })),
+          inputs.slice(0, 2).map(({ shape, data }) => ({ shape, data: Buffer.from(data) })),
+        );
+      },
+    ),
+  );
+});

@@ -1,0 +1,47 @@
+/**
+ * A file of many rows is more than one batch. Where the model may be batched, rows are independent of each other: the
+ * invocation is cut into requests of at most a batch, and their outputs are joined again in order.
+ */
+import assert from 'node:assert/strict';
+import { datatypes, type Tensor, type TensorSpec, walkStrings } from '../tensor.ts';
+import { hasRows, type Invocation } from './invocation.ts';
+
+/** Cuts an invocation into ones of at most `rowsMax` rows. Inputs that do not count rows go with each of them. */
+export function cutRows(invocation: Invocation, specs: readonly TensorSpec[], rowsMax: number): Invocation[] {
+  assert(rowsMax >= 1);
+  if (invocation.rows <= rowsMax) return [invocation];
+  const chunks: Invocation[] = [];
+  const ends = invocation.inputs.map((input) => rowEnds(input));
+  for (let from = 0; from < invocation.rows; from += rowsMax) {
+    const to = Math.min(from + rowsMax, invocation.rows);
+    const inputs = invocation.inputs.map((input, index) => {
+      if (!hasRows(specs[index] as TensorSpec)) return input;
+      const end = ends[index] as (row: number) => number;
+      return { ...input, shape: [to - from, ...input.shape.slice(1)], data: input.data.subarray(end(from), end(to)) };
+    });
+    chunks.push({ inputs, rows: to - from });
+  }
+  return chunks;
+}
+
+/** Where the data of the first `row` rows ends, in bytes. */
+function rowEnds(tensor: Tensor): (row: number) => number {
+  const [rows = 1] = tensor.shape;
+  if (datatypes[tensor.datatype].bytes !== null) return (row) => (tensor.data.byteLength / rows) * row;
+  const elementEnds = [0];
+  walkStrings(tensor.data, (_, end) => elementEnds.push(end));
+  const elementsPerRow = (elementEnds.length - 1) / rows;
+  return (row) => elementEnds[row * elementsPerRow] as number;
+}
+
+/** Joins the outputs of chunks: rows after rows. */
+export function joinRows(chunks: readonly (readonly Tensor[])[]): readonly Tensor[] {
+  const [first, ...others] = chunks;
+  assert(first !== undefined);
+  if (others.length === 0) return first;
+  return first.map((output, index) => {
+    const parts = chunks.map((outputs) => outputs[index] as Tensor);
+    const rows = parts.reduce((sum, part) => sum + (part.shape[0] as number), 0);
+    return { ...output, shape: [rows, ...output.shape.slice(1)], data: Buffer.concat(parts.map((part) => part.data)) };
+  });
+}
