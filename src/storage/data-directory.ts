@@ -1,0 +1,137 @@
+/** The one directory a server keeps its state in, and the lock that keeps a second server out. */
+import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { PlatformError } from '../errors.ts';
+import { asDiskError, systemCode } from './disk-errors.ts';
+import { writeFileAtomically } from './write-file-atomically.ts';
+
+/**
+ * Two files make the lock. `lock.held` is an empty SQLite database on which the holder keeps an exclusive
+ * transaction, that is a lock of the operating system: it goes when the process goes, also by kill -9, cannot go
+ * stale, and of two who race for it exactly one gets it. Node offers no other way to such a lock. `lock` is the
+ * note beside it: who holds it, and where that server answers.
+ */
+const heldName = 'lock.held';
+const noteName = 'lock';
+
+/** Long enough to outlast somebody who only looks (`readLock`), short enough for a clear refusal. */
+const patienceMs = 250;
+
+export interface LockHolder {
+  readonly pid: number;
+  /** Where it answers; null while it starts. */
+  readonly url: string | null;
+}
+
+/** A directory of our own; paths are absolute. */
+export class DataDirectory {
+  readonly path: string;
+  readonly stateDb: string;
+  readonly metricsDb: string;
+  readonly objects: string;
+  readonly logs: string;
+  readonly keysFile: string;
+  readonly configFile: string;
+  #held: DatabaseSync | null;
+
+  constructor(path: string, held: DatabaseSync) {
+    this.path = path;
+    this.#held = held;
+    this.stateDb = join(path, 'state.db');
+    this.metricsDb = join(path, 'metrics.db');
+    this.objects = join(path, 'objects');
+    this.logs = join(path, 'logs');
+    this.keysFile = join(path, 'keys.json');
+    this.configFile = join(path, 'config.json');
+  }
+
+  /** Tells the others where this server answers. */
+  announce(url: string | null): void {
+    const holder: LockHolder = { pid: process.pid, url };
+    writeFileAtomically(join(this.path, noteName), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+  }
+
+  /** Lets the next one in; a second call does nothing. */
+  release(): void {
+    if (this.#held === null) return;
+    rmSync(join(this.path, noteName), { force: true });
+    this.#held.close();
+    this.#held = null;
+  }
+}
+
+/**
+ * Makes the directory (for its owner only) and takes its lock. Throws `wrong_state` in one line where another process
+ * has it, `unavailable` where it cannot be made or written, `invalid_request` where the path is no directory.
+ */
+export async function openDataDirectory(dir: string): Promise<DataDirectory> {
+  const path = resolve(dir);
+  try {
+    const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (made !== undefined) chmodSync(path, 0o700);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST' || code === 'ENOTDIR') {
+      throw new PlatformError('invalid_request', `${path} is not a directory: choose another --data-dir`, { cause: error });
+    }
+    throw asDiskError(error, `make the data directory ${path}`);
+  }
+  const held = takeLock(path);
+  const directory = new DataDirectory(path, held);
+  try {
+    directory.announce(null);
+  } catch (error) {
+    held.close();
+    throw error;
+  }
+  return directory;
+}
+
+/** Who holds the directory; null where nobody does. Never throws: an unreadable directory is held by nobody we know. */
+export async function readLock(dir: string): Promise<LockHolder | null> {
+  const path = resolve(dir);
+  return isHeld(path) ? readNote(path) : null;
+}
+
+function takeLock(path: string): DatabaseSync {
+  let held: DatabaseSync | undefined;
+  try {
+    held = new DatabaseSync(join(path, heldName), { timeout: patienceMs });
+    held.exec('begin exclusive');
+    return held;
+  } catch (error) {
+    held?.close();
+    if (!isBusy(error)) throw asDiskError(error, `lock the data directory ${path}`);
+    const holder = readNote(path);
+    const who = holder === null ? 'another process' : `process ${holder.pid}${holder.url === null ? '' : ` (${holder.url})`}`;
+    throw new PlatformError('wrong_state', `${basename(path)} is in use by ${who}: stop it first, or choose another --data-dir`);
+  }
+}
+
+function isHeld(path: string): boolean {
+  let looking: DatabaseSync | undefined;
+  try {
+    looking = new DatabaseSync(join(path, heldName), { readOnly: true });
+    looking.prepare('select count(*) from sqlite_master').get();
+    return false;
+  } catch (error) {
+    return isBusy(error);
+  } finally {
+    looking?.close();
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 255) === 5;
+}
+
+function readNote(path: string): LockHolder | null {
+  try {
+    const note: unknown = JSON.parse(readFileSync(join(path, noteName), 'utf8'));
+    if (typeof note !== 'object' || note === null || !('pid' in note) || typeof note.pid !== 'number') return null;
+    return { pid: note.pid, url: 'url' in note && typeof note.url === 'string' ? note.url : null };
+  } catch {
+    return null; // just being written, or just removed
+  }
+}

@@ -1,0 +1,135 @@
+/** Opens the database, brings it to its present form, and runs transactions. */
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { messageOf, PlatformError } from '../errors.ts';
+import { migrationsFor } from './migrations.ts';
+import { openPostgres } from './postgres.ts';
+import { openSqlite, type Synchronous } from './sqlite.ts';
+import type { Database, Dialect, Tables, Transaction } from './tables.ts';
+
+export type DatabaseLocation = { readonly file: string; readonly synchronous: Synchronous } | { readonly url: string };
+
+export interface OpenDatabase {
+  readonly db: Database;
+  readonly dialect: Dialect;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database and runs the migrations it lacks, under a lock, so that two processes may start at once.
+ * Throws `unavailable` where it cannot be reached or written, `wrong_state` where a newer program has changed it.
+ */
+export async function openDatabase(where: DatabaseLocation): Promise<OpenDatabase> {
+  if ('url' in where) {
+    const pool = await openPostgres(where.url);
+    return openDialect(pool.dialect, 'postgres', (run) => run(), pool.close);
+  }
+  const file = openSqlite(where.file, where.synchronous);
+  return openDialect(file.dialect, 'sqlite', file.exclusively, async () => file.close());
+}
+
+/**
+ * What `openDatabase` does once it has a dialect; tests open PGlite by it. `locked` runs the migrations under a lock
+ * where the dialect has none of its own (Kysely takes PostgreSQL's advisory lock itself). `abandon` closes what was
+ * opened where the migrations fail.
+ */
+export async function openDialect(
+  kyselyDialect: KyselyDialect,
+  dialect: Dialect,
+  locked: (run: () => Promise<void>) => Promise<void>,
+  abandon: () => Promise<void>,
+): Promise<OpenDatabase> {
+  const plain = new Kysely<Tables>({ dialect: kyselyDialect });
+  try {
+    await locked(() => migrate(plain, dialect));
+  } catch (error) {
+    await abandon();
+    throw error;
+  }
+  const guard = new TransactionGuard();
+  const db = plain.withPlugin(guard);
+  guards.set(db, guard);
+  return { db, dialect, close: () => plain.destroy() };
+}
+
+async function migrate(db: Database, dialect: Dialect): Promise<void> {
+  const migrations = migrationsFor(dialect);
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => migrations },
+    disableTransactions: dialect === 'sqlite', // there all migrations run inside the transaction that locks the file
+  });
+  const { error } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  if (messageOf(error).startsWith('corrupted migrations')) {
+    throw new PlatformError(
+      'wrong_state',
+      'the database was changed by a newer Penstock than this one: update this one, or use another data directory',
+      { cause: error },
+    );
+  }
+  throw error;
+}
+
+/**
+ * Runs one transaction: all of it happens or, where `run` throws, none of it. Use only `tx` inside, and await nothing
+ * but the database: in SQLite there is one connection, so transactions wait for each other, in order. Whoever calls
+ * `db` inside would wait for ever (SQLite) or work outside the transaction (PostgreSQL): both are asserted against.
+ */
+export function inTransaction<T>(db: Database, run: (tx: Transaction) => Promise<T>): Promise<T> {
+  const guard = guards.get(db);
+  assert(guard !== undefined, 'expected the database as openDatabase returned it');
+  guard.check();
+  // Without the plugin, so that the transaction's own queries pass.
+  return db
+    .withoutPlugins()
+    .transaction()
+    .execute((tx) => guard.inside(() => run(tx)));
+}
+
+/** Knows whether the running code is inside a transaction, and stops what would wait for itself. */
+class TransactionGuard implements KyselyPlugin {
+  readonly #inside = new AsyncLocalStorage<{ open: boolean }>();
+
+  async inside<T>(run: () => Promise<T>): Promise<T> {
+    const transaction = { open: true };
+    try {
+      return await this.#inside.run(transaction, run);
+    } finally {
+      transaction.open = false; // what was started inside and outlives the transaction may use the database again
+    }
+  }
+
+  check(): void {
+    assert(this.#inside.getStore()?.open !== true, 'inside a transaction: use its `tx`, not `db`, which would wait for ever');
+  }
+
+  transformQuery: KyselyPlugin['transformQuery'] = ({ node }) => {
+    this.check();
+    return node;
+  };
+
+  transformResult: KyselyPlugin['transformResult'] = async ({ result }) => result;
+}
+
+const guards = new WeakMap<Database, TransactionGuard>();
+
+/** Whether a unique or primary key refused a row: somebody else was first. */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(error) === '23505' || sqliteCodeOf(error) === 2067 || sqliteCodeOf(error) === 1555;
+}
+
+/** Whether a foreign key refused: what a row points to is missing, or what is deleted is still pointed to. */
+export function isForeignKeyViolation(error: unknown): boolean {
+  return codeOf(error) === '23503' || sqliteCodeOf(error) === 787;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+function sqliteCodeOf(error: unknown): unknown {
+  return error instanceof Error && 'errcode' in error ? error.errcode : undefined;
+}

@@ -1,0 +1,141 @@
+/**
+ * Artifacts by the sha256 of their content, as files: `objects/sha256/ab/abcd…`. An object is there whole or not at
+ * all, and never changes. Who needs which object, and when it may go, the registry knows.
+ */
+import assert from 'node:assert/strict';
+import { createHash, randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { PlatformError } from '../errors.ts';
+import { asDiskError, systemCode } from './disk-errors.ts';
+import { syncDirectory } from './write-file-atomically.ts';
+
+export interface StoredObject {
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+export class FileObjectStore {
+  readonly #root: string;
+  readonly #temporary: string;
+
+  /** `root` is the `objects` directory; it is made when first needed. */
+  constructor(root: string) {
+    this.#root = join(root, 'sha256');
+    this.#temporary = join(root, 'temporary');
+  }
+
+  /**
+   * Stores the bytes and tells their address; the same bytes again are the same object. When it resolves they survive
+   * a power loss; when it throws nothing is left. Throws `too_large` beyond `limitBytes`, `unavailable` where the disk
+   * is full or not writable, and whatever the source throws.
+   */
+  async put(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes = Number.POSITIVE_INFINITY): Promise<StoredObject> {
+    const temporary = join(this.#temporary, randomUUID());
+    try {
+      await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
+      const stored = await write(temporary, source instanceof Uint8Array ? [source] : source, limitBytes);
+      await this.#settle(temporary, stored);
+      return stored;
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to report
+      throw asDiskError(error, `store an artifact in ${this.#root}`);
+    }
+  }
+
+  /** Where the object is or would be. */
+  localPath(sha256: string): string {
+    assert(/^[0-9a-f]{64}$/.test(sha256), `expected a sha256 in 64 hexadecimal digits, got ${JSON.stringify(sha256)}`);
+    return join(this.#root, sha256.slice(0, 2), sha256);
+  }
+
+  async has(sha256: string): Promise<boolean> {
+    return (await this.#sizeOf(sha256)) !== undefined;
+  }
+
+  /** Throws `not_found`. */
+  async stat(sha256: string): Promise<StoredObject> {
+    const bytes = await this.#sizeOf(sha256);
+    if (bytes === undefined) throw missing(sha256);
+    return { sha256, bytes };
+  }
+
+  /** The whole object. Throws `not_found`. */
+  async read(sha256: string): Promise<Buffer> {
+    try {
+      return await readFile(this.localPath(sha256));
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') throw missing(sha256);
+      throw asDiskError(error, `read the artifact ${sha256}`);
+    }
+  }
+
+  /** An object that is not there is fine. */
+  async remove(sha256: string): Promise<void> {
+    try {
+      await rm(this.localPath(sha256), { force: true });
+    } catch (error) {
+      throw asDiskError(error, `remove the artifact ${sha256}`);
+    }
+  }
+
+  /** At start, before anybody puts: removes what a killed process left half written. */
+  async sweepTemporary(): Promise<void> {
+    const leftovers = await readdir(this.#temporary).catch((error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return [];
+      throw asDiskError(error, `read ${this.#temporary}`);
+    });
+    for (const name of leftovers) await rm(join(this.#temporary, name), { recursive: true, force: true });
+  }
+
+  async #settle(temporary: string, { sha256, bytes }: StoredObject): Promise<void> {
+    // A file of another length under this name was damaged from outside: the good one takes its place.
+    if ((await this.#sizeOf(sha256)) === bytes) return rm(temporary);
+    const path = this.localPath(sha256);
+    const madeDirectory = await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await rename(temporary, path);
+    syncDirectory(dirname(path));
+    if (madeDirectory !== undefined) syncDirectory(this.#root);
+  }
+
+  async #sizeOf(sha256: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.localPath(sha256))).size;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw asDiskError(error, `read the artifact ${sha256}`);
+    }
+  }
+}
+
+async function write(path: string, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, limitBytes: number): Promise<StoredObject> {
+  const file = await open(path, 'wx', 0o400);
+  try {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const chunk of source) {
+      bytes += chunk.byteLength;
+      if (bytes > limitBytes) {
+        throw new PlatformError('too_large', `the artifact is larger than the limit of ${limitBytes} bytes: raise the limit or shrink it`);
+      }
+      hash.update(chunk);
+      await writeAll(file, chunk);
+    }
+    await file.sync();
+    return { sha256: hash.digest('hex'), bytes };
+  } finally {
+    await file.close();
+  }
+}
+
+/** One write may take only a part, as it does right before a disk is full; the next one then says why. */
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.byteLength; ) {
+    const { bytesWritten } = await file.write(chunk, offset);
+    offset += bytesWritten;
+  }
+}
+
+function missing(sha256: string): PlatformError {
+  return new PlatformError('not_found', `there is no artifact ${sha256} in the object store`);
+}

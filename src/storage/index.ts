@@ -1,0 +1,24 @@
+export { DataDirectory, type LockHolder, openDataDirectory, readLock } from './data-directory.ts';
+export {
+  type DatabaseLocation,
+  inTransaction,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  type OpenDatabase,
+  openDatabase,
+} from './database.ts';
+export { FileObjectStore, type StoredObject } from './file-object-store.ts';
+export type {
+  AuditTable,
+  Database,
+  Dialect,
+  EndpointsTable,
+  EventsTable,
+  Flag,
+  ModelGroupsTable,
+  ModelVersionsTable,
+  ProfilesTable,
+  Tables,
+  Transaction,
+} from './tables.ts';
+export { writeFileAtomically } from './write-file-atomically.ts';

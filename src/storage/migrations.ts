@@ -1,0 +1,113 @@
+/**
+ * How the database came to its present form, step by step and forward only. A step that has been released is never
+ * changed again: add the next one.
+ */
+import type { Kysely } from 'kysely';
+import type { Migration } from 'kysely/migration';
+import type { Dialect } from './tables.ts';
+
+/** A migration sees the tables of its own time, so it goes without the types of today's. */
+type AnyDatabase = Kysely<unknown>;
+
+export function migrationsFor(dialect: Dialect): Record<string, Migration> {
+  return {
+    '0001-registry': { up: createRegistry },
+    '0002-endpoints': { up: createEndpoints },
+    '0003-audit-and-events': { up: (db) => createAuditAndEvents(db, dialect) },
+  };
+}
+
+async function createRegistry(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('model_groups')
+    .addColumn('name_key', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('description', 'text', (column) => column.notNull())
+    .addColumn('tags', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('next_version', 'integer', (column) => column.notNull().defaultTo(1))
+    .execute();
+  await db.schema
+    .createTable('model_versions')
+    .addColumn('group_key', 'text', (column) => column.notNull().references('model_groups.name_key'))
+    .addColumn('version', 'integer', (column) => column.notNull())
+    .addColumn('approval', 'text', (column) => column.notNull())
+    .addColumn('approval_changed_by', 'text')
+    .addColumn('approval_changed_at', 'bigint')
+    .addColumn('approval_note', 'text')
+    .addColumn('description', 'text', (column) => column.notNull())
+    .addColumn('metadata', 'text', (column) => column.notNull())
+    .addColumn('metrics', 'text', (column) => column.notNull())
+    .addColumn('tags', 'text', (column) => column.notNull())
+    .addColumn('artifact_sha256', 'text', (column) => column.notNull())
+    .addColumn('artifact_bytes', 'bigint', (column) => column.notNull())
+    .addColumn('source_sha256', 'text', (column) => column.notNull())
+    .addColumn('source_name', 'text', (column) => column.notNull())
+    .addColumn('signature', 'text', (column) => column.notNull())
+    .addColumn('opsets', 'text', (column) => column.notNull())
+    .addColumn('producer', 'text', (column) => column.notNull())
+    .addColumn('properties', 'text', (column) => column.notNull())
+    .addColumn('notes', 'text', (column) => column.notNull())
+    .addColumn('batchable', 'integer', (column) => column.notNull())
+    .addColumn('batchable_reason', 'text', (column) => column.notNull())
+    .addColumn('created_by', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('model_versions_pk', ['group_key', 'version'])
+    .execute();
+  await db.schema.createIndex('model_versions_by_artifact').on('model_versions').column('artifact_sha256').execute();
+  await db.schema
+    .createTable('profiles')
+    .addColumn('group_key', 'text', (column) => column.notNull())
+    .addColumn('version', 'integer', (column) => column.notNull())
+    .addColumn('executor', 'text', (column) => column.notNull())
+    .addColumn('profile', 'text', (column) => column.notNull())
+    .addColumn('measured_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('profiles_pk', ['group_key', 'version', 'executor'])
+    .addForeignKeyConstraint(
+      'profiles_of_version',
+      ['group_key', 'version'],
+      'model_versions',
+      ['group_key', 'version'],
+      (constraint) => constraint.onDelete('cascade'), // a profile means nothing without its version
+    )
+    .execute();
+}
+
+async function createEndpoints(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('endpoints')
+    .addColumn('name_key', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('config', 'text', (column) => column.notNull())
+    .addColumn('generation', 'integer', (column) => column.notNull())
+    .addColumn('desired', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+    .execute();
+}
+
+async function createAuditAndEvents(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await db.schema
+    .createTable('audit')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('who', 'text', (column) => column.notNull())
+    .addColumn('action', 'text', (column) => column.notNull())
+    .addColumn('target', 'text', (column) => column.notNull())
+    .addColumn('outcome', 'text', (column) => column.notNull())
+    .addColumn('detail', 'text', (column) => column.notNull())
+    .execute();
+  await db.schema.createIndex('audit_by_time').on('audit').columns(['at', 'id']).execute();
+  // SQLite counts up by itself only in a column declared exactly `integer primary key autoincrement`.
+  const events = db.schema.createTable('events');
+  await (dialect === 'sqlite'
+    ? events.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
+    : events.addColumn('seq', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity())
+  )
+    .addColumn('id', 'text', (column) => column.notNull().unique())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('subject', 'text', (column) => column.notNull())
+    .addColumn('detail', 'text', (column) => column.notNull())
+    .execute();
+}

@@ -1,0 +1,108 @@
+/**
+ * The rows of the database, column by column, as they are written there. Only what SQLite and PostgreSQL share:
+ * text, numbers (times are epoch milliseconds), JSON as text, booleans as 0 or 1. Names are unique without case:
+ * `name_key` and `group_key` are the name in lower case, `name` is the name as given.
+ */
+import type { Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
+
+/** 0 or 1: neither database needs to know booleans. */
+export type Flag = 0 | 1;
+
+export interface ModelGroupsTable {
+  name_key: string;
+  name: string;
+  description: string;
+  /** JSON: `{key: value}`. */
+  tags: string;
+  created_at: number;
+  /** The number the next version gets; only ever goes up, so that no number is given twice. */
+  next_version: Generated<number>;
+}
+
+export interface ModelVersionsTable {
+  group_key: string;
+  version: number;
+  approval: 'PendingManualApproval' | 'Approved' | 'Rejected';
+  approval_changed_by: string | null;
+  approval_changed_at: number | null;
+  approval_note: string | null;
+  description: string;
+  /** JSON objects: `metadata` and `tags` hold strings, `metrics` what the model's maker measured. */
+  metadata: string;
+  metrics: string;
+  tags: string;
+  /** What is served; `source_*` is what was uploaded, which may have been rewritten. */
+  artifact_sha256: string;
+  artifact_bytes: number;
+  source_sha256: string;
+  source_name: string;
+  /** JSON: a `Signature`. */
+  signature: string;
+  /** JSON: `{domain: version}`. */
+  opsets: string;
+  producer: string;
+  /** JSON: `{key: value}`, the file's own metadata. */
+  properties: string;
+  /** JSON: sentences. */
+  notes: string;
+  batchable: Flag;
+  batchable_reason: string;
+  created_by: string;
+  created_at: number;
+}
+
+export interface ProfilesTable {
+  group_key: string;
+  version: number;
+  /** What it was measured on: `instance:local.1`, `function:1024`. */
+  executor: string;
+  /** JSON: a `Profile`. */
+  profile: string;
+  measured_at: number;
+}
+
+export interface EndpointsTable {
+  name_key: string;
+  name: string;
+  /** JSON: an `EndpointConfig`. */
+  config: string;
+  generation: number;
+  desired: 'InService' | 'Unloaded' | 'Deleted';
+  created_at: number;
+  updated_at: number;
+}
+
+export interface AuditTable {
+  id: string;
+  at: number;
+  who: string;
+  action: string;
+  target: string;
+  outcome: string;
+  /** JSON. */
+  detail: string;
+}
+
+export interface EventsTable {
+  /** Given by the database, rising. */
+  seq: Generated<number>;
+  id: string;
+  at: number;
+  kind: string;
+  subject: string;
+  /** JSON. */
+  detail: string;
+}
+
+export interface Tables {
+  model_groups: ModelGroupsTable;
+  model_versions: ModelVersionsTable;
+  profiles: ProfilesTable;
+  endpoints: EndpointsTable;
+  audit: AuditTable;
+  events: EventsTable;
+}
+
+export type Database = Kysely<Tables>;
+export type Transaction = KyselyTransaction<Tables>;
+export type Dialect = 'sqlite' | 'postgres';
