@@ -1,0 +1,168 @@
+/**
+ * Tensors in frames. Each is
+ *
+ *   u16 index in the signature | u8 datatype | u8 rank | u32 bytes | u32 size of each dimension, padded to 8 | data, padded to 8
+ *
+ * Names are not sent: after the load both sides know the signature. A run costs no JSON.
+ */
+import { PlatformError } from '../errors.ts';
+import { type Datatype, datatypes, type Tensor, type TensorSpec } from '../tensor.ts';
+import { type Frame, frameBytesMax, headBytes, kinds, malformed, padded, writeHead } from './frames.ts';
+
+/** A tensor whose data is its parts joined, so that merging requests into a batch costs no copy of its own. */
+export interface TensorParts {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly parts: readonly Uint8Array[];
+}
+
+export interface RunTimings {
+  /** From the frame's arrival at the worker to the start of the run: decoding, no waiting. */
+  readonly inMs: number;
+  readonly runMs: number;
+  /** Encoding of the outputs. */
+  readonly outMs: number;
+}
+
+/** A tensor as it goes into a frame: `index` is its place in the signature. */
+export interface IndexedTensor {
+  readonly index: number;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly parts: readonly Uint8Array[];
+}
+
+const datatypeNames = Object.keys(datatypes) as Datatype[];
+const datatypeCodes = Object.fromEntries(datatypeNames.map((name, code) => [name, code])) as Record<Datatype, number>;
+
+/** Up to here a frame is put together in one buffer; beyond, copying costs more than several writes. */
+const oneWriteBytesMax = 32 * 1024;
+const timingsBytes = 24;
+const padding = Buffer.alloc(8);
+
+function partsBytes(parts: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (let index = 0; index < parts.length; index++) bytes += (parts[index] as Uint8Array).length;
+  return bytes;
+}
+
+function descriptorBytes(tensor: IndexedTensor): number {
+  return padded(8 + 4 * tensor.shape.length);
+}
+
+/** The bytes of a run's frame, to be written in this order. Throws `too_large`. */
+export function runFrame(call: number, tensors: readonly IndexedTensor[]): Buffer[] {
+  return tensorFrame(call, kinds.run, 0, tensors);
+}
+
+/** The bytes of the answer to a run; `timings` reserves room that `setTimings` fills when all is encoded. */
+export function ranFrame(call: number, tensors: readonly IndexedTensor[]): Buffer[] {
+  return tensorFrame(call, kinds.ran, timingsBytes, tensors);
+}
+
+export function setTimings(ran: readonly Buffer[], timings: RunTimings): void {
+  const first = ran[0] as Buffer;
+  first.writeDoubleLE(timings.inMs, headBytes);
+  first.writeDoubleLE(timings.runMs, headBytes + 8);
+  first.writeDoubleLE(timings.outMs, headBytes + 16);
+}
+
+function tensorFrame(call: number, kind: number, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer[] {
+  let bytes = headBytes + reservedBytes;
+  for (const tensor of tensors) bytes += descriptorBytes(tensor) + Math.ceil(partsBytes(tensor.parts) / 8) * 8;
+  if (bytes > frameBytesMax) {
+    throw new PlatformError(
+      'too_large',
+      `a batch of ${bytes} bytes is more than a worker takes at once (${frameBytesMax}); send fewer rows`,
+    );
+  }
+  const head = { bytes, call, kind, tensors: tensors.length, textBytes: 0 };
+  return bytes <= oneWriteBytesMax ? [joined(head, reservedBytes, tensors)] : scattered(head, reservedBytes, tensors);
+}
+
+type Head = Parameters<typeof writeHead>[1];
+
+function joined(head: Head, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer {
+  const frame = Buffer.allocUnsafe(head.bytes);
+  writeHead(frame, head);
+  let offset = headBytes + reservedBytes;
+  for (const tensor of tensors) {
+    const dataBytes = partsBytes(tensor.parts);
+    writeDescriptor(frame, offset, tensor, dataBytes);
+    offset += descriptorBytes(tensor);
+    let end = offset;
+    for (const part of tensor.parts) {
+      frame.set(part, end);
+      end += part.length;
+    }
+    offset += padded(dataBytes);
+    if (end < offset) frame.fill(0, end, offset);
+  }
+  return frame;
+}
+
+function scattered(head: Head, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer[] {
+  const start = Buffer.alloc(headBytes + reservedBytes);
+  writeHead(start, head);
+  const chunks: Buffer[] = [start];
+  for (const tensor of tensors) {
+    const dataBytes = partsBytes(tensor.parts);
+    const descriptor = Buffer.alloc(descriptorBytes(tensor));
+    writeDescriptor(descriptor, 0, tensor, dataBytes);
+    chunks.push(descriptor);
+    for (const part of tensor.parts) chunks.push(asBuffer(part));
+    if (dataBytes % 8 !== 0) chunks.push(padding.subarray(0, 8 - (dataBytes % 8)));
+  }
+  return chunks;
+}
+
+function asBuffer(part: Uint8Array): Buffer {
+  return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
+}
+
+function writeDescriptor(into: Buffer, offset: number, tensor: IndexedTensor, dataBytes: number): void {
+  const rank = tensor.shape.length;
+  if (rank > 255) throw new PlatformError('invalid_request', `a tensor has at most 255 dimensions, got ${rank}`);
+  into.writeUInt16LE(tensor.index, offset);
+  into[offset + 2] = datatypeCodes[tensor.datatype];
+  into[offset + 3] = rank;
+  into.writeUInt32LE(dataBytes, offset + 4);
+  for (let axis = 0; axis < rank; axis++) {
+    const size = tensor.shape[axis] as number;
+    if (!(size >= 0 && size < 2 ** 32)) throw new PlatformError('invalid_request', `a dimension of ${size} elements is not possible`);
+    into.writeUInt32LE(size, offset + 8 + 4 * axis);
+  }
+}
+
+/** The tensors of a frame as views of it, named by the signature's specs. Throws where the frame is malformed. */
+export function readTensors(frame: Frame, specs: readonly TensorSpec[]): Tensor[] {
+  const { bytes } = frame;
+  const tensors = new Array<Tensor>(frame.tensors);
+  let offset = frame.bodyOffset + (frame.kind === kinds.ran ? timingsBytes : 0);
+  for (let count = 0; count < frame.tensors; count++) {
+    if (offset + 8 > bytes.length) throw malformed('a tensor is cut off');
+    const spec = specs[bytes.readUInt16LE(offset)];
+    const datatype = datatypeNames[bytes[offset + 2] as number];
+    const rank = bytes[offset + 3] as number;
+    const dataBytes = bytes.readUInt32LE(offset + 4);
+    const start = offset + padded(8 + 4 * rank);
+    const end = start + dataBytes;
+    if (spec === undefined || datatype === undefined || end > bytes.length)
+      throw malformed('a tensor does not fit its frame or its signature');
+    const shape = new Array<number>(rank);
+    for (let axis = 0; axis < rank; axis++) shape[axis] = bytes.readUInt32LE(offset + 8 + 4 * axis);
+    tensors[count] = { name: spec.name, datatype, shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + start, dataBytes) };
+    offset = start + Math.ceil(dataBytes / 8) * 8;
+  }
+  return tensors;
+}
+
+export function readTimings(frame: Frame): RunTimings {
+  if (frame.bodyOffset + timingsBytes > frame.bytes.length) throw malformed('the timings are cut off');
+  return {
+    inMs: frame.bytes.readDoubleLE(frame.bodyOffset),
+    runMs: frame.bytes.readDoubleLE(frame.bodyOffset + 8),
+    outMs: frame.bytes.readDoubleLE(frame.bodyOffset + 16),
+  };
+}

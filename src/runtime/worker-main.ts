@@ -1,0 +1,52 @@
+/**
+ * The entry point of a worker's process. It connects to the server's socket, says who it is, has onnxruntime ready,
+ * and answers calls one after the other until the socket closes: a worker never outlives its server.
+ */
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { messageOf } from '../errors.ts';
+import { FrameReader, kinds, messageFrame } from './frames.ts';
+import { onnxruntime } from './onnx-model.ts';
+import { WorkerCalls } from './worker-calls.ts';
+
+// The first statement: see onnxruntime().
+Reflect.deleteProperty(globalThis, 'Float16Array');
+process.title = 'penstock-worker';
+
+const [, , socketPath, workerId] = process.argv;
+const token = process.env['PENSTOCK_WORKER_TOKEN'];
+delete process.env['PENSTOCK_WORKER_TOKEN'];
+if (socketPath === undefined || workerId === undefined || token === undefined) {
+  console.error('penstock-worker is started by the server: expected a socket and a worker id as arguments and a token in the environment');
+  process.exit(2);
+}
+
+function end(why: string, code: number): never {
+  if (code !== 0) console.error(why);
+  process.exit(code);
+}
+
+preferAsVictim();
+onnxruntime();
+const socket = connect(socketPath);
+const calls = new WorkerCalls(socket, () => performance.now());
+const reader = new FrameReader((frame) => calls.receive(frame));
+socket.on('connect', () => socket.write(messageFrame(0, kinds.hello, { workerId, token })));
+socket.on('data', (chunk: Buffer) => {
+  try {
+    reader.push(chunk);
+  } catch (error) {
+    end(messageOf(error), 1);
+  }
+});
+socket.on('error', (error) => end(`connection to the server: ${error.message}`, 1));
+socket.on('close', () => end('the server closed the connection', 0));
+
+/** When the machine runs out of memory, the kernel shall end a worker, which is restarted, before the server. */
+function preferAsVictim(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '500');
+  } catch {
+    // Not Linux, or not permitted: a preference, nothing more.
+  }
+}
