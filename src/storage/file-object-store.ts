@@ -70,6 +70,23 @@ export class FileObjectStore {
     }
   }
 
+  /** The addresses of all objects, in no order. */
+  async *list(): AsyncGenerator<string> {
+    for (const prefix of await namesIn(this.#root)) {
+      for (const name of await namesIn(join(this.#root, prefix))) if (/^[0-9a-f]{64}$/.test(name)) yield name;
+    }
+  }
+
+  /** A path beside the objects for a file that is still being made; swept at the next start should it be left. */
+  async temporaryPath(): Promise<string> {
+    try {
+      await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw asDiskError(error, `write in ${this.#temporary}`);
+    }
+    return join(this.#temporary, randomUUID());
+  }
+
   /** An object that is not there is fine. */
   async remove(sha256: string): Promise<void> {
     try {
@@ -81,11 +98,7 @@ export class FileObjectStore {
 
   /** At start, before anybody puts: removes what a killed process left half written. */
   async sweepTemporary(): Promise<void> {
-    const leftovers = await readdir(this.#temporary).catch((error: unknown) => {
-      if (systemCode(error) === 'ENOENT') return [];
-      throw asDiskError(error, `read ${this.#temporary}`);
-    });
-    for (const name of leftovers) await rm(join(this.#temporary, name), { recursive: true, force: true });
+    for (const name of await namesIn(this.#temporary)) await rm(join(this.#temporary, name), { recursive: true, force: true });
   }
 
   async #settle(temporary: string, { sha256, bytes }: StoredObject): Promise<void> {
@@ -105,6 +118,16 @@ export class FileObjectStore {
       if (systemCode(error) === 'ENOENT') return undefined;
       throw asDiskError(error, `read the artifact ${sha256}`);
     }
+  }
+}
+
+/** None where there is no such directory. */
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw asDiskError(error, `read ${directory}`);
   }
 }
 

@@ -1,0 +1,187 @@
+/**
+ * How a file becomes a model version: stored under its sha256, opened by a worker (never by this process), written into
+ * the database last. Whatever fails on the way leaves no group, no version number and no file behind.
+ */
+import { createReadStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import type { Audit, Events, PlatformEvent } from '../monitoring/index.ts';
+import { checkName } from '../objective.ts';
+import type { Inspection } from '../runtime/index.ts';
+import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
+import type { Artifacts, StoredFile } from './artifacts.ts';
+import { insertGroup } from './groups.ts';
+import { checkDescription, checkMetrics, checkSourceName, checkWords } from './limits.ts';
+import { keyOf } from './model-version.ts';
+
+export interface RegistrationRequest {
+  readonly group: string;
+  /** The model file, streamed to disk. */
+  readonly source: AsyncIterable<Uint8Array> | Uint8Array;
+  readonly sourceName: string;
+  readonly description?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly metrics?: Readonly<Record<string, number>>;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly who: string;
+  /** The same bytes again in this group: the latest version that has them, rather than a new one. */
+  readonly reuse?: boolean;
+}
+
+export interface RegistrationNeeds {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly audit: Audit;
+  readonly artifacts: Artifacts;
+  /** Reads the file in a worker; writes a rewritten model to `rewriteTo` where one was needed. */
+  readonly inspect: (path: string, rewriteTo: string) => Promise<Inspection>;
+  readonly modelBytesMax: number;
+}
+
+/** The number of the new version, or of the one that has the same bytes. */
+export interface Registered {
+  readonly version: number;
+  readonly reused: boolean;
+}
+
+/** Throws `invalid_request` (names, limits, not a model), `too_large`, `unsupported`, `unavailable` (disk, no runtime). */
+export async function registerModel(needs: RegistrationNeeds, request: RegistrationRequest): Promise<Registered> {
+  const { artifacts } = needs;
+  const details = checkRequest(request);
+  const rewriteTo = await artifacts.temporaryPath();
+  const source = await artifacts.store(request.source, needs.modelBytesMax);
+  let artifact = source;
+  try {
+    if (source.bytes === 0) throw new PlatformError('invalid_request', 'the model file is empty (0 bytes): expected an ONNX model');
+    if (request.reuse === true) {
+      const version = await versionOfSource(needs.db, keyOf(request.group), source.sha256);
+      if (version !== null) return { version, reused: true };
+    }
+    const inspection = await needs.inspect(artifacts.localPath(source.sha256), rewriteTo);
+    if (inspection.rewritten) artifact = await artifacts.store(createReadStream(rewriteTo), needs.modelBytesMax);
+    return await commit(needs, request, { details, source, artifact, inspection });
+  } finally {
+    await artifacts.release(source.sha256);
+    if (artifact !== source) await artifacts.release(artifact.sha256);
+    await rm(rewriteTo, { force: true });
+  }
+}
+
+interface Details {
+  readonly sourceName: string;
+  readonly description: string;
+  /** As JSON. */
+  readonly metadata: string;
+  readonly metrics: string;
+  readonly tags: string;
+}
+
+function checkRequest(request: RegistrationRequest): Details {
+  checkName('group', request.group);
+  return {
+    sourceName: checkSourceName(request.sourceName),
+    description: checkDescription(request.description ?? ''),
+    metadata: JSON.stringify(checkWords('metadata', request.metadata ?? {})),
+    metrics: JSON.stringify(checkMetrics(request.metrics ?? {})),
+    tags: JSON.stringify(checkWords('tags', request.tags ?? {})),
+  };
+}
+
+interface Prepared {
+  readonly details: Details;
+  readonly source: StoredFile;
+  readonly artifact: StoredFile;
+  readonly inspection: Inspection;
+}
+
+/** Number, row, audit and event in one transaction: the number is taken last, so a failed registration skips none. */
+async function commit(needs: RegistrationNeeds, request: RegistrationRequest, prepared: Prepared): Promise<Registered> {
+  const { db, events } = needs;
+  const news: PlatformEvent[] = [];
+  const registered = await inTransaction(db, async (tx): Promise<Registered> => {
+    const groupKey = keyOf(request.group);
+    const atMs = needs.clock.wallMs();
+    const created = await insertGroup(tx, { name: request.group, description: '', tags: '{}', atMs });
+    if (created) news.push(await events.record(tx, { kind: 'ModelGroupCreated', subject: request.group, detail: {} }));
+    // The first write locks the group's row: of two registrations of the same bytes the second sees the first.
+    const version = await takeVersion(tx, groupKey);
+    if (request.reuse === true) {
+      const earlier = await versionOfSource(tx, groupKey, prepared.source.sha256);
+      if (earlier !== null) {
+        await tx.updateTable('model_groups').set({ next_version: version }).where('name_key', '=', groupKey).execute();
+        return { version: earlier, reused: true };
+      }
+    }
+    await insertVersion(tx, { groupKey, version, who: request.who, atMs, ...prepared });
+    const subject = `${request.group}/${version}`;
+    const detail = { sourceName: prepared.details.sourceName, artifact: prepared.artifact, notes: prepared.inspection.notes };
+    await needs.audit.record(tx, { who: request.who, action: 'RegisterModelVersion', target: subject, outcome: 'ok', detail });
+    news.push(await events.record(tx, { kind: 'ModelVersionRegistered', subject, detail }));
+    return { version, reused: false };
+  });
+  for (const event of news) events.publish(event);
+  return registered;
+}
+
+async function takeVersion(tx: Transaction, groupKey: string): Promise<number> {
+  const row = await tx
+    .updateTable('model_groups')
+    .set((expression) => ({ next_version: expression('next_version', '+', 1) }))
+    .where('name_key', '=', groupKey)
+    .returning('next_version')
+    .executeTakeFirstOrThrow();
+  return row.next_version - 1;
+}
+
+async function versionOfSource(db: Database | Transaction, groupKey: string, sha256: string): Promise<number | null> {
+  const row = await db
+    .selectFrom('model_versions')
+    .select('version')
+    .where('group_key', '=', groupKey)
+    .where('source_sha256', '=', sha256)
+    .orderBy('version', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.version ?? null;
+}
+
+interface NewVersion extends Prepared {
+  readonly groupKey: string;
+  readonly version: number;
+  readonly who: string;
+  readonly atMs: number;
+}
+
+async function insertVersion(tx: Transaction, given: NewVersion): Promise<void> {
+  const { details, source, artifact, inspection } = given;
+  await tx
+    .insertInto('model_versions')
+    .values({
+      group_key: given.groupKey,
+      version: given.version,
+      approval: 'PendingManualApproval',
+      approval_changed_by: null,
+      approval_changed_at: null,
+      approval_note: null,
+      description: details.description,
+      metadata: details.metadata,
+      metrics: details.metrics,
+      tags: details.tags,
+      artifact_sha256: artifact.sha256,
+      artifact_bytes: artifact.bytes,
+      source_sha256: source.sha256,
+      source_name: details.sourceName,
+      signature: JSON.stringify(inspection.signature),
+      opsets: JSON.stringify(inspection.opsets),
+      producer: inspection.producer,
+      properties: JSON.stringify(inspection.properties),
+      notes: JSON.stringify(inspection.notes),
+      batchable: inspection.batchable ? 1 : 0,
+      batchable_reason: inspection.batchableReason,
+      created_by: given.who,
+      created_at: given.atMs,
+    })
+    .execute();
+}
