@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { predictCompletionMs, priorityShiftMs, residualMs, take } from './dispatch-rule.ts';
+
+const request = (rows: number, bucket = '') => ({ rows, bucket });
+
+describe('take', () => {
+  for (const { when, waiting, batchSizeMax, leave } of [
+    { when: 'nobody waits', waiting: [], batchSizeMax: 4, leave: [] },
+    { when: 'fewer wait than fit', waiting: [request(1), request(2)], batchSizeMax: 4, leave: [0, 1] },
+    { when: 'more wait than fit', waiting: [request(1), request(1), request(1)], batchSizeMax: 2, leave: [0, 1] },
+    { when: 'the head is larger than a batch', waiting: [request(9), request(1)], batchSizeMax: 4, leave: [0] },
+    { when: 'the second does not fit', waiting: [request(3), request(2), request(1)], batchSizeMax: 4, leave: [0] },
+    { when: 'another shape stands between', waiting: [request(1, 'a'), request(1, 'b'), request(1, 'a')], batchSizeMax: 4, leave: [0, 2] },
+  ]) {
+    test(`${when}: [${leave}] leave`, () => {
+      assert.deepEqual(
+        take(waiting, batchSizeMax),
+        leave.map((i) => waiting[i]),
+      );
+    });
+  }
+
+  test('never exceeds B unless one request alone does, never mixes shapes, always takes the head', () => {
+    const waiting = fc.array(fc.record({ rows: fc.integer({ min: 1, max: 6 }), bucket: fc.constantFrom('a', 'b') }), { minLength: 1 });
+    fc.assert(
+      fc.property(waiting, fc.integer({ min: 1, max: 8 }), (requests, batchSizeMax) => {
+        const batch = take(requests, batchSizeMax);
+        const rows = batch.reduce((sum, { rows }) => sum + rows, 0);
+        assert.equal(batch[0], requests[0]);
+        assert(rows <= batchSizeMax || batch.length === 1);
+        assert(batch.every(({ bucket }) => bucket === requests[0]?.bucket));
+      }),
+    );
+  });
+});
+
+describe('predictCompletionMs', () => {
+  const servers = [50, 150].map((residual) => ({ residualMs: residual, batchSizeMax: 3, fullBatchMs: 220 }));
+  for (const [rowsAhead, expectedMs] of [
+    [0, 270],
+    [2, 270],
+    [3, 370],
+    [6, 490],
+    [9, 590],
+  ] as const) {
+    test(`with ${rowsAhead} rows ahead of it, a request is answered after ${expectedMs} ms`, () => {
+      assert.equal(predictCompletionMs(servers, rowsAhead), expectedMs);
+    });
+  }
+
+  test('equals the closed form for equal servers', () => {
+    const residuals = fc.array(fc.integer({ min: 0, max: 219 }), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(residuals, fc.integer({ min: 0, max: 60 }), (list, rowsAhead) => {
+        const sorted = list.toSorted((a, b) => a - b);
+        const batches = Math.floor(rowsAhead / 3);
+        const closedForm = (sorted[batches % sorted.length] as number) + (Math.floor(batches / sorted.length) + 1) * 220;
+        const servers = list.map((residual) => ({ residualMs: residual, batchSizeMax: 3, fullBatchMs: 220 }));
+        assert.equal(predictCompletionMs(servers, rowsAhead), closedForm);
+      }),
+    );
+  });
+
+  test('without a server nobody is ever answered', () => {
+    assert.equal(predictCompletionMs([], 0), Number.POSITIVE_INFINITY);
+  });
+});
+
+test('a busy executor needs what is left of its service time, an overdue one a quarter of it', () => {
+  assert.equal(residualMs(30, 100), 70);
+  assert.equal(residualMs(110, 100), 0);
+  assert.equal(residualMs(130, 100), 25);
+});
+
+test('a priority moves a request by a bounded amount: 1 forward by the horizon, 11 and more back by it, 0 not at all', () => {
+  assert.deepEqual(
+    [0, 1, 6, 11, 1e9].map((priority) => priorityShiftMs(priority, 50)),
+    [0, -50, 0, 50, 50],
+  );
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { take } from '../queueing/index.ts';
+import { DeadlineQueue } from './deadline-queue.ts';
+import { PendingRequest } from './request.ts';
+
+function request(requestId: string, deadlineMs: number, rows: number): PendingRequest {
+  return new PendingRequest({ requestId, inputs: [], rows, arrivedAtMs: 0 }, { deadlineMs, timeoutAtMs: 60_000, bucket: '' }, () => {});
+}
+
+const steps = fc.array(
+  fc.oneof(
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('insert' as const), deadlineMs: fc.integer({ min: 0, max: 20 }), rows: fc.integer({ min: 1, max: 5 }) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('take' as const), batchSizeMax: fc.integer({ min: 1, max: 8 }) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('abandon' as const), which: fc.nat(30) }) },
+  ),
+  { maxLength: 80 },
+);
+
+test('loses nobody, keeps the order of deadlines, then of arrival, and never gives out more than B rows at once', () => {
+  fc.assert(
+    fc.property(steps, (script) => {
+      const queue = new DeadlineQueue();
+      /** The same, told simply: a list that is sorted anew each time. */
+      let expected: PendingRequest[] = [];
+      for (const [i, step] of script.entries()) {
+        if (step.kind === 'insert') {
+          const newcomer = request(`r${i}`, step.deadlineMs, step.rows);
+          queue.insert(newcomer);
+          expected = [...expected, newcomer].sort((a, b) => a.deadlineMs - b.deadlineMs);
+        } else if (step.kind === 'take') {
+          const batch = take(queue, step.batchSizeMax);
+          queue.remove(batch);
+          assert.deepEqual(batch, expected.slice(0, batch.length));
+          assert(batch.reduce((sum, { rows }) => sum + rows, 0) <= step.batchSizeMax || batch.length === 1);
+          assert(batch.length > 0 || expected.length === 0);
+          expected = expected.slice(batch.length);
+        } else if (expected.length > 0) {
+          const [leaver] = expected.splice(step.which % expected.length, 1) as [PendingRequest];
+          leaver.state = 'settled';
+          queue.forget(leaver);
+        }
+        assert.deepEqual([...queue], expected);
+        assert.equal(
+          queue.rows,
+          expected.reduce((sum, { rows }) => sum + rows, 0),
+        );
+        for (const deadlineMs of [0, 10, 20]) {
+          const before = expected.filter((waiting) => waiting.deadlineMs <= deadlineMs).reduce((sum, { rows }) => sum + rows, 0);
+          assert.equal(queue.rowsUntil(deadlineMs), before);
+        }
+      }
+    }),
+  );
+});
+
+test('gives back the places at its front', () => {
+  const queue = new DeadlineQueue();
+  for (let i = 0; i < 5000; i++) queue.insert(request(`r${i}`, i, 1));
+  for (let i = 0; i < 4999; i++) queue.remove(take(queue, 1));
+  assert.deepEqual(
+    [...queue].map(({ call }) => call.requestId),
+    ['r4999'],
+  );
+});

@@ -1,0 +1,78 @@
+/**
+ * The requests of a variant in the order of their deadlines, ties in the order of arrival.
+ *
+ * Requests of one objective arrive in that order already, so an insertion looks from the back and an ordinary one
+ * costs nothing; whoever is taken is at the front, and the front moves without shifting the rest.
+ */
+import type { PendingRequest } from './request.ts';
+
+/** Taken places at the front are given back once they are this many and outweigh the rest. */
+const compactFrom = 1024;
+
+export class DeadlineQueue {
+  #requests: PendingRequest[] = [];
+  #front = 0;
+  #rows = 0;
+
+  /** Rows that wait; requests that were abandoned do not count. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows === 0;
+  }
+
+  insert(request: PendingRequest): void {
+    let place = this.#requests.length;
+    while (place > this.#front && (this.#requests[place - 1] as PendingRequest).deadlineMs > request.deadlineMs) place--;
+    if (place === this.#requests.length) this.#requests.push(request);
+    else this.#requests.splice(place, 0, request);
+    this.#rows += request.rows;
+  }
+
+  /** Rows with an earlier or equal deadline: what a newcomer of that deadline has before it. */
+  rowsUntil(deadlineMs: number): number {
+    let rows = this.#rows;
+    for (let i = this.#requests.length - 1; i >= this.#front; i--) {
+      const request = this.#requests[i] as PendingRequest;
+      if (request.deadlineMs <= deadlineMs) break;
+      if (request.state === 'waiting') rows -= request.rows;
+    }
+    return rows;
+  }
+
+  /** Those who wait, earliest deadline first. */
+  *[Symbol.iterator](): Generator<PendingRequest> {
+    for (let i = this.#front; i < this.#requests.length; i++) {
+      const request = this.#requests[i] as PendingRequest;
+      if (request.state === 'waiting') yield request;
+    }
+  }
+
+  /** Marks the requests as running and lets go of them. */
+  remove(batch: readonly PendingRequest[]): void {
+    for (const request of batch) {
+      request.state = 'running';
+      this.#rows -= request.rows;
+    }
+    this.#advance();
+  }
+
+  /** A request that waited here was settled or abandoned. Its place is passed over from now on. */
+  forget(request: PendingRequest): void {
+    this.#rows -= request.rows;
+    this.#advance();
+  }
+
+  #advance(): void {
+    while (this.#front < this.#requests.length && (this.#requests[this.#front] as PendingRequest).state !== 'waiting') this.#front++;
+    if (this.#front === this.#requests.length) {
+      this.#requests.length = 0;
+      this.#front = 0;
+    } else if (this.#front >= compactFrom && this.#front * 2 > this.#requests.length) {
+      this.#requests.splice(0, this.#front);
+      this.#front = 0;
+    }
+  }
+}

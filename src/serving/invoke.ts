@@ -1,0 +1,120 @@
+/** The road of one inference request through serving, and the one place where it is counted, priced and logged. */
+import type { Clock } from '../clock.ts';
+import type { Ledger } from '../costs/index.ts';
+import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
+import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
+import type { InferenceCall, Outcome } from './request.ts';
+import type { VariantPool } from './variant-pool.ts';
+
+export interface Books {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly ledger: Ledger;
+  readonly log: Log;
+  /** The line of a request, for the request log. */
+  readonly writeLine: (line: RequestLine) => void;
+}
+
+export class Invocations {
+  readonly #books: Books;
+  readonly #metrics = new WeakMap<VariantPool, VariantMetrics>();
+
+  constructor(books: Books) {
+    this.#books = books;
+  }
+
+  /** Hands the request to the pool. The answer cancels it; see `Serving.invoke`. */
+  start(pool: VariantPool, call: InferenceCall, settle: (outcome: Outcome) => void): () => void {
+    const request = pool.submit(call, (outcome) => {
+      const startMs = this.#books.clock.nowMs();
+      try {
+        settle(outcome);
+      } catch (error) {
+        this.#books.log.error({ requestId: call.requestId, endpoint: pool.endpoint, error: messageOf(error) }, 'an answer could not be encoded or sent');
+      }
+      this.#record(pool, call, outcome, startMs);
+    });
+    return () => {
+      if (pool.cancel(request)) this.#refused(pool, call, 'cancelled', 'the client went away');
+    };
+  }
+
+  /** A request that an adapter refused before it came here: counted and logged all the same. */
+  reject(pool: VariantPool, call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>, error: PlatformError): void {
+    pool.statistics.failed(this.#books.clock.nowMs() - call.arrivedAtMs);
+    this.#refused(pool, call, error.code, error.message);
+  }
+
+  /** A batch left. */
+  dispatched(pool: VariantPool, reason: string, rows: number): void {
+    this.#metricsOf(pool).dispatch(reason, rows);
+  }
+
+  #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number): void {
+    const { clock, ledger, writeLine } = this.#books;
+    const nowMs = clock.nowMs();
+    const totalMs = nowMs - call.arrivedAtMs;
+    if (!outcome.ok) {
+      pool.statistics.failed(totalMs);
+      this.#refused(pool, call, outcome.error.code, outcome.error.message);
+      return;
+    }
+    const { timings, batchRows, closeReason, costUsd } = outcome.result;
+    const encodeMs = nowMs - encodeFromMs;
+    const metrics = this.#metricsOf(pool);
+    const wallMs = clock.wallMs();
+    metrics.request('ok', totalMs, timings.queueMs, timings.serviceMs, encodeMs, call.rows);
+    metrics.cost(costUsd);
+    if (pool.objectiveMs !== null && totalMs > pool.objectiveMs) metrics.missed();
+    ledger.request(pool.endpoint, pool.variant, costUsd);
+    pool.statistics.answered(call.rows, totalMs, timings, wallMs);
+    writeLine({
+      atMs: wallMs,
+      requestId: call.requestId,
+      endpoint: pool.endpoint,
+      variant: pool.variant,
+      version: pool.version,
+      status: 'ok',
+      rows: call.rows,
+      batchRows,
+      closeReason,
+      queueMs: timings.queueMs,
+      computeMs: timings.serviceMs,
+      encodeMs,
+      totalMs,
+      costUsd,
+    });
+  }
+
+  #refused(pool: VariantPool, call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>, status: ErrorCode | 'cancelled', error: string): void {
+    const { clock, writeLine } = this.#books;
+    const totalMs = clock.nowMs() - call.arrivedAtMs;
+    this.#metricsOf(pool).request(status, totalMs, totalMs, 0, 0, call.rows);
+    writeLine({
+      atMs: clock.wallMs(),
+      requestId: call.requestId,
+      endpoint: pool.endpoint,
+      variant: pool.variant,
+      version: pool.version,
+      status,
+      rows: call.rows,
+      batchRows: 0,
+      closeReason: '',
+      queueMs: totalMs,
+      computeMs: 0,
+      encodeMs: 0,
+      totalMs,
+      costUsd: 0,
+      error,
+    });
+  }
+
+  #metricsOf(pool: VariantPool): VariantMetrics {
+    let metrics = this.#metrics.get(pool);
+    if (metrics === undefined) {
+      metrics = this.#books.metrics.variant(pool.endpoint, pool.variant);
+      this.#metrics.set(pool, metrics);
+    }
+    return metrics;
+  }
+}

@@ -1,0 +1,30 @@
+/** Runs requests on a real worker: merges their tensors into one frame, sends it, cuts the answer up. */
+import { asPlatformError } from '../errors.ts';
+import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
+import type { Signature } from '../tensor.ts';
+import { merge, split } from './batch-tensors.ts';
+import type { RunAnswer, RunRequests } from './run-batch.ts';
+
+export function linkRunner(link: Pick<WorkerLink, 'run'>, signature: Signature): RunRequests {
+  return (requests, done) => {
+    const rowsOf = requests.map(({ call }) => call.rows);
+    const rows = rowsOf.reduce((sum, each) => sum + each, 0);
+    const tensors = merge(
+      signature,
+      requests.map(({ call }) => call.inputs),
+      rows,
+    );
+    link
+      .run(tensors)
+      .then(({ outputs, timings }): RunAnswer => ({ kind: 'done', outputs: split(outputs, rowsOf), timings }))
+      .catch((error: unknown): RunAnswer => {
+        if (error instanceof WorkerGone) return { kind: 'gone', why: error.message };
+        return { kind: 'failed', error: asPlatformError(error) };
+      })
+      .then(done)
+      // What `done` throws is our own mistake: it must not pass as a failed run.
+      .catch((error: unknown) => queueMicrotask(() => {
+        throw error;
+      }));
+  };
+}

@@ -1,0 +1,94 @@
+/** One inference request on its road through serving. */
+import type { PlatformError } from '../errors.ts';
+import type { Signature, Tensor } from '../tensor.ts';
+
+/** What an adapter (OIP, AWS, native) hands over once it has checked and decoded a request. */
+export interface InferenceCall {
+  readonly requestId: string;
+  /** Complete, checked against the signature, in its order. */
+  readonly inputs: readonly Tensor[];
+  /** The first dimension of the batched inputs; 1 where the model is not batched. */
+  readonly rows: number;
+  /** The client's own timeout; the endpoint's (60 s) where there is none. */
+  readonly timeoutMs?: number | undefined;
+  /** 0 default, 1 highest. */
+  readonly priority?: number | undefined;
+  /** `clock.nowMs()` when the request was fully read. */
+  readonly arrivedAtMs: number;
+}
+
+/** Where a request goes: the variant that traffic chose for it. */
+export interface Route {
+  readonly endpoint: string;
+  readonly variant: string;
+  /** The model version as a decimal string. */
+  readonly version: string;
+  readonly signature: Signature;
+  readonly batchable: boolean;
+  /** The most rows a request may have: the largest b of the profile (32 while unknown); 0 where the model is not batched. */
+  readonly batchSizeMax: number;
+}
+
+export interface Timings {
+  /** Arrival to dispatch. */
+  readonly queueMs: number;
+  /** Assembling and copying in, inside the worker. */
+  readonly computeInMs: number;
+  /** The model's run. */
+  readonly computeMs: number;
+  /** Copying out, inside the worker. */
+  readonly computeOutMs: number;
+  /** Dispatch to answer: the three above and the way there and back. */
+  readonly serviceMs: number;
+}
+
+export interface InferenceResult {
+  /** In the signature's order. */
+  readonly outputs: readonly Tensor[];
+  readonly timings: Timings;
+  /** Rows of the batch it rode in. */
+  readonly batchRows: number;
+  readonly closeReason: string;
+  /** The receipt: this request's share of the executor time that served it. */
+  readonly costUsd: number;
+}
+
+export type Outcome = { readonly ok: true; readonly result: InferenceResult } | { readonly ok: false; readonly error: PlatformError };
+
+/** A request while it waits and runs. */
+export class PendingRequest {
+  readonly call: InferenceCall;
+  /** What it takes of a batch: its rows; a request of no rows takes the place of one. */
+  readonly rows: number;
+  bucket: string;
+  /** Its place in the buffer: the objective's deadline, shifted by priority. */
+  readonly deadlineMs: number;
+  /** From here on it is never run, and answered with 504. */
+  readonly timeoutAtMs: number;
+  /** Waiting in the buffer, riding in a batch, or answered (or abandoned): nothing more may happen to it. */
+  state: 'waiting' | 'running' | 'settled' = 'waiting';
+  /** Its worker died under it once: it rides alone from now on, so that it takes nobody along if it is the cause. */
+  retried = false;
+  dispatchedAtMs = 0;
+  readonly #settle: (outcome: Outcome) => void;
+
+  constructor(call: InferenceCall, place: { deadlineMs: number; timeoutAtMs: number; bucket: string }, settle: (outcome: Outcome) => void) {
+    this.call = call;
+    this.rows = Math.max(call.rows, 1);
+    this.bucket = place.bucket;
+    this.deadlineMs = place.deadlineMs;
+    this.timeoutAtMs = place.timeoutAtMs;
+    this.#settle = settle;
+  }
+
+  /** Answers; the first answer counts, a later one (a result after the timeout, say) is dropped. */
+  settle(outcome: Outcome): void {
+    if (this.state === 'settled') return;
+    this.state = 'settled';
+    this.#settle(outcome);
+  }
+
+  fail(error: PlatformError): void {
+    this.settle({ ok: false, error });
+  }
+}

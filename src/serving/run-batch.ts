@@ -1,0 +1,95 @@
+/** Runs a batch on its executor; one that fails is bisected, so that the culprit fails alone. */
+import type { Clock } from '../clock.ts';
+import { executorUsd } from '../costs/index.ts';
+import type { PlatformError } from '../errors.ts';
+import type { RunResult } from '../runtime/index.ts';
+import type { Tensor } from '../tensor.ts';
+import type { Executor } from './executor.ts';
+import type { Outcome, PendingRequest } from './request.ts';
+import type { VariantStatistics } from './statistics.ts';
+
+/** How a run ended. */
+export type RunAnswer =
+  | { readonly kind: 'done'; /** For each request, its outputs. */ readonly outputs: readonly (readonly Tensor[])[]; readonly timings: RunResult['timings'] }
+  | { readonly kind: 'failed'; readonly error: PlatformError }
+  /** The worker's process ended under it. */
+  | { readonly kind: 'gone'; readonly why: string };
+
+/**
+ * What runs requests as one batch: a worker behind its link, or a profile in the simulator. Calls `done` once, and
+ * never before it returns.
+ */
+export type RunRequests = (requests: readonly PendingRequest[], done: (answer: RunAnswer) => void) => void;
+
+export interface BatchContext {
+  readonly clock: Clock;
+  readonly executor: Executor;
+  readonly statistics: VariantStatistics;
+  /** Why it left. */
+  readonly reason: string;
+}
+
+/** What came of a batch: answers that are known but not given yet, and requests whose worker died under them. */
+export interface BatchEnd {
+  readonly answers: readonly { readonly request: PendingRequest; readonly outcome: Outcome }[];
+  readonly lost: readonly PendingRequest[];
+  readonly lostWhy: string;
+}
+
+/** Runs the batch, in halves where it fails, and calls `done` once the executor is free again. */
+export function runBatch(context: BatchContext, batch: readonly PendingRequest[], done: (end: BatchEnd) => void): void {
+  const answers: { request: PendingRequest; outcome: Outcome }[] = [];
+  const parts = [batch];
+  const runNext = (): void => {
+    const part = parts.pop();
+    if (part === undefined) return done({ answers, lost: [], lostWhy: '' });
+    const startMs = context.clock.nowMs();
+    context.executor.worker.run(part, (answer) => {
+      if (answer.kind === 'gone') return done({ answers, lost: [...part, ...parts.reverse().flat()], lostWhy: answer.why });
+      if (answer.kind === 'done') collect(context, part, answer, startMs, answers);
+      else if (part.length === 1) answers.push({ request: part[0] as PendingRequest, outcome: { ok: false, error: answer.error } });
+      else parts.push(...halvesOf(part));
+      runNext();
+    });
+  };
+  runNext();
+}
+
+/** The two halves, the first on top; requests that nobody waits for any more are left out. */
+function halvesOf(part: readonly PendingRequest[]): (readonly PendingRequest[])[] {
+  const middle = part.length >> 1;
+  return [part.slice(middle), part.slice(0, middle)]
+    .map((half) => half.filter(({ state }) => state !== 'settled'))
+    .filter((half) => half.length > 0);
+}
+
+function collect(
+  { clock, executor, statistics, reason }: BatchContext,
+  part: readonly PendingRequest[],
+  { outputs, timings }: RunAnswer & { kind: 'done' },
+  startMs: number,
+  answers: { request: PendingRequest; outcome: Outcome }[],
+): void {
+  const rows = part.reduce((sum, { call }) => sum + call.rows, 0);
+  const serviceMs = clock.nowMs() - startMs;
+  executor.table.observe(Math.max(rows, 1), serviceMs);
+  statistics.executed(rows, timings);
+  const batchUsd = executorUsd(executor.worker.usdPerHour, serviceMs);
+  for (let i = 0; i < part.length; i++) {
+    const request = part[i] as PendingRequest;
+    const result = {
+      outputs: outputs[i] as readonly Tensor[],
+      timings: {
+        queueMs: request.dispatchedAtMs - request.call.arrivedAtMs,
+        computeInMs: timings.inMs,
+        computeMs: timings.runMs,
+        computeOutMs: timings.outMs,
+        serviceMs,
+      },
+      batchRows: rows,
+      closeReason: reason,
+      costUsd: rows === 0 ? batchUsd / part.length : (batchUsd * request.call.rows) / rows,
+    };
+    answers.push({ request, outcome: { ok: true, result } });
+  }
+}

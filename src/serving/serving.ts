@@ -1,0 +1,276 @@
+/** The endpoints as clients see them: who serves what, and the way in for every protocol. */
+import assert from 'node:assert/strict';
+import type { Clock } from '../clock.ts';
+import type { ServedEndpoint, ServedWorker, ServingDoor } from '../deployment/index.ts';
+import { PlatformError } from '../errors.ts';
+import type { Objective } from '../objective.ts';
+import type { ServiceTable } from '../profiling/index.ts';
+import type { Random } from '../random.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import { type Books, Invocations } from './invoke.ts';
+import { linkRunner } from './link-runner.ts';
+import type { InferenceCall, InferenceResult, Outcome, Route } from './request.ts';
+import type { VariantStatistics } from './statistics.ts';
+import { pickByWeight } from './traffic.ts';
+import { type PoolSettings, VariantPool } from './variant-pool.ts';
+
+export interface ServingOptions extends Books {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly queueRowsMax: number;
+  /** What is known of a model version's service times on an instance type. */
+  readonly serviceTable: (version: ModelVersion, instanceType: string) => ServiceTable;
+  /** Ends a worker whose run does not end, and starts it anew. */
+  readonly restart: (workerId: string, reason: string) => void;
+}
+
+export interface ServedVariant {
+  readonly name: string;
+  readonly version: ModelVersion;
+  readonly weight: number;
+  readonly executors: readonly {
+    readonly id: string;
+    readonly instanceType: string;
+    readonly isBusy: boolean;
+    readonly batchSize: number;
+    readonly batchReason: string;
+  }[];
+  /** Largest b of the profile; 32 while unknown, 0 where the model is not batched. */
+  readonly batchSizeMax: number;
+  readonly rowsWaiting: number;
+  readonly statistics: VariantStatistics;
+}
+
+export interface ServedView {
+  readonly name: string;
+  readonly isReady: boolean;
+  readonly reason: string | null;
+  readonly objective: Objective | null;
+  readonly variants: readonly ServedVariant[];
+}
+
+interface RoutedVariant {
+  readonly pool: VariantPool;
+  readonly weight: number;
+}
+
+interface Routing {
+  readonly name: string;
+  readonly objective: Objective | null;
+  readonly settings: PoolSettings;
+  readonly variants: readonly RoutedVariant[];
+  /** Stopped on purpose: no new requests until it is served again. */
+  isSuspended: boolean;
+}
+
+export class Serving implements ServingDoor {
+  readonly #options: ServingOptions;
+  readonly #invocations: Invocations;
+  /** By lower-case name. */
+  readonly #routings = new Map<string, Routing>();
+  /** The same routings by the name as it comes in a URL, so that a request costs one look-up. */
+  readonly #byGivenName = new Map<string, Routing>();
+  readonly #pools = new Map<string, VariantPool>();
+  readonly #poolOfWorker = new Map<string, VariantPool>();
+
+  constructor(options: ServingOptions) {
+    this.#options = options;
+    this.#invocations = new Invocations(options);
+  }
+
+  /**
+   * The variant that takes the next request of an endpoint: by weight, or the one of the version asked for.
+   * Throws `not_found` for an unknown endpoint or version, `unavailable` where the endpoint is unloaded.
+   */
+  route(endpoint: string, version?: string): Route {
+    const routing = this.#byGivenName.get(endpoint) ?? this.#routings.get(endpoint.toLowerCase());
+    if (routing === undefined) throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
+    const pool = version === undefined ? this.#byTraffic(routing) : this.#byVersion(routing, version);
+    if (routing.isSuspended) {
+      throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: load it, or update it, to serve it again`, { retryAfterMs: 1000 });
+    }
+    return pool;
+  }
+
+  /**
+   * Serves a request. `settle` is called exactly once, with the result or the reason why there is none; encode and
+   * send within it, synchronously: the time it takes is the request's encode stage. The answer cancels: the client
+   * is gone, and `settle` will not be called any more.
+   */
+  invoke(route: Route, call: InferenceCall, settle: (outcome: Outcome) => void): () => void {
+    assert(route instanceof VariantPool, 'a route comes from route()');
+    return this.#invocations.start(route.isRetired ? this.#successor(route) : route, call, settle);
+  }
+
+  /** The same for callers that wait. Rejects with a `PlatformError`. */
+  invokePromise(route: Route, call: InferenceCall): Promise<InferenceResult> {
+    return new Promise((resolve, reject) => {
+      this.invoke(route, call, (outcome) => (outcome.ok ? resolve(outcome.result) : reject(outcome.error)));
+    });
+  }
+
+  /** Counts and logs a request that an adapter refused: its shape was wrong, say. */
+  reject(route: Route, call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>, error: PlatformError): void {
+    assert(route instanceof VariantPool, 'a route comes from route()');
+    this.#invocations.reject(route, call, error);
+  }
+
+  serve(endpoint: ServedEndpoint): void {
+    const { config } = endpoint;
+    const { queueRowsMax } = this.#options;
+    const settings = { objective: config.objective, late: config.late, timeoutMs: config.timeoutMs, queueRowsMax };
+    const variants = endpoint.variants.map(({ config: variant, version }) => ({
+      pool: this.#poolFor(config.name, variant.name, version, settings),
+      weight: variant.weight,
+    }));
+    const before = this.#routings.get(config.name.toLowerCase());
+    const routing = { name: config.name, objective: config.objective, settings, variants, isSuspended: false };
+    this.#routings.set(config.name.toLowerCase(), routing);
+    this.#byGivenName.set(config.name, routing);
+    for (const { pool } of variants) {
+      pool.isRetired = false;
+      pool.configure(settings);
+    }
+    for (const { pool } of before?.variants ?? []) {
+      if (variants.every((now) => now.pool !== pool)) this.#retire(pool);
+    }
+  }
+
+  attach(worker: ServedWorker): void {
+    const routing = this.#routings.get(worker.endpoint.toLowerCase());
+    const settings = routing?.settings ?? { objective: null, late: 'serve' as const, timeoutMs: 60_000, queueRowsMax: this.#options.queueRowsMax };
+    const pool = this.#poolFor(worker.endpoint, worker.variant, worker.version, settings);
+    this.#poolOfWorker.set(worker.id, pool);
+    pool.attach({ ...worker, run: linkRunner(worker.link, worker.version.signature) });
+  }
+
+  detach(workerId: string): void {
+    const pool = this.#poolOfWorker.get(workerId);
+    if (pool === undefined) return;
+    this.#poolOfWorker.delete(workerId);
+    pool.detach(workerId);
+    if (pool.isRetired) this.#retire(pool);
+  }
+
+  async drain(workerId: string): Promise<void> {
+    await this.#poolOfWorker.get(workerId)?.drain(workerId);
+    this.detach(workerId);
+  }
+
+  async suspend(endpoint: string): Promise<void> {
+    const routing = this.#routings.get(endpoint.toLowerCase());
+    if (routing === undefined) return;
+    routing.isSuspended = true;
+    await this.#finish(routing);
+  }
+
+  async forget(endpoint: string): Promise<void> {
+    const routing = this.#routings.get(endpoint.toLowerCase());
+    if (routing === undefined) return;
+    this.#routings.delete(endpoint.toLowerCase());
+    this.#byGivenName.delete(routing.name);
+    await this.#finish(routing);
+    for (const { pool } of routing.variants) {
+      pool.isRetired = true;
+      this.#retire(pool);
+    }
+    this.#options.metrics.remove(routing.name);
+  }
+
+  /** Service times of a version were measured: its executors take larger batches from now on. */
+  profileMeasured(group: string, version: number): void {
+    for (const pool of this.#pools.values()) {
+      if (pool.model.version === version && pool.model.group.toLowerCase() === group.toLowerCase()) pool.profileMeasured();
+    }
+  }
+
+  endpoints(): readonly ServedView[] {
+    return [...this.#routings.values()].map((routing) => view(routing));
+  }
+
+  endpoint(name: string): ServedView | undefined {
+    const routing = this.#routings.get(name.toLowerCase());
+    return routing === undefined ? undefined : view(routing);
+  }
+
+  #byTraffic(routing: Routing): VariantPool {
+    const chosen = pickByWeight(routing.variants, this.#options.random);
+    if (chosen === undefined) {
+      throw new PlatformError('unavailable', `endpoint ${routing.name} gives no variant any traffic: set a weight above 0, or name a version`);
+    }
+    return chosen.pool;
+  }
+
+  #byVersion(routing: Routing, version: string): VariantPool {
+    const chosen = routing.variants.find(({ pool }) => pool.version === version);
+    if (chosen === undefined) {
+      const known = routing.variants.map(({ pool }) => pool.version).join(', ');
+      throw new PlatformError('not_found', `endpoint ${routing.name} does not serve version '${version}'; it serves: ${known}`);
+    }
+    return chosen.pool;
+  }
+
+  #poolFor(endpoint: string, variant: string, model: ModelVersion, settings: PoolSettings): VariantPool {
+    const key = `${endpoint}/${variant}/${model.name}`.toLowerCase();
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      const { clock, serviceTable, restart } = this.#options;
+      const made: VariantPool = new VariantPool({ endpoint, variant, model }, settings, {
+        clock,
+        restart,
+        serviceTable: (instanceType) => serviceTable(model, instanceType),
+        onDispatch: (reason, rows) => this.#invocations.dispatched(made, reason, rows),
+      });
+      pool = made;
+      this.#pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  /** No traffic comes here any more. What still waits without anybody to serve it goes to the variant's successor. */
+  #retire(pool: VariantPool): void {
+    pool.isRetired = true;
+    if (pool.executors.length > 0) return;
+    for (const request of pool.surrender()) {
+      try {
+        this.#successor(pool).resubmit(request);
+      } catch (error) {
+        request.fail(error as PlatformError);
+      }
+    }
+    const key = `${pool.endpoint}/${pool.variant}/${pool.model.name}`.toLowerCase();
+    if (this.#pools.get(key) === pool) this.#pools.delete(key);
+  }
+
+  /** Who serves what a retired variant was chosen for: the endpoint as it is now, if it takes the same tensors. */
+  #successor(retired: VariantPool): VariantPool {
+    const now = this.route(retired.endpoint) as VariantPool;
+    if (JSON.stringify(now.signature) === JSON.stringify(retired.signature)) return now;
+    throw new PlatformError('unavailable', `endpoint ${retired.endpoint} was updated to another signature while this request came in: send it again`);
+  }
+
+  async #finish(routing: Routing): Promise<void> {
+    await Promise.all(routing.variants.flatMap(({ pool }) => pool.executors.map(({ worker }) => pool.drain(worker.id))));
+  }
+}
+
+function view(routing: Routing): ServedView {
+  const variants = routing.variants.map(({ pool, weight }) => ({
+    name: pool.variant,
+    version: pool.model,
+    weight,
+    executors: pool.executors.map(({ worker, isBusy, batchSize, batchReason }) => ({
+      id: worker.id,
+      instanceType: worker.instanceType,
+      isBusy,
+      batchSize,
+      batchReason,
+    })),
+    batchSizeMax: pool.batchSizeMax,
+    rowsWaiting: pool.rowsWaiting,
+    statistics: pool.statistics,
+  }));
+  const isReady = !routing.isSuspended && variants.every(({ executors }) => executors.length > 0);
+  const reason = routing.isSuspended ? 'unloaded' : isReady ? null : 'no worker is ready';
+  return { name: routing.name, isReady, reason, objective: routing.objective, variants };
+}

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { VirtualClock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { type Profile, ServiceTable, servicePoint } from '../profiling/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import type { Outcome, PendingRequest } from './request.ts';
+import type { RunAnswer, RunRequests } from './run-batch.ts';
+import { type PoolSettings, VariantPool } from './variant-pool.ts';
+
+const settings: PoolSettings = { objective: null, late: 'serve', timeoutMs: 60_000, queueRowsMax: 1000 };
+const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }], outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }] } as const;
+const model = { name: 'm/1', group: 'm', version: 1, signature, batchable: true } as unknown as ModelVersion;
+const timings = { inMs: 0, runMs: 1, outMs: 0 };
+
+/** A pool on a clock that stands still, with workers that take 10 ms + 1 ms a row, however often they are asked. */
+function poolOf(options: Partial<PoolSettings> & { batchSizeMax?: number } = {}) {
+  const clock = new VirtualClock();
+  const profile: Profile = {
+    executor: 'instance:local.1',
+    service: [1, 4, 8].filter((b) => b <= (options.batchSizeMax ?? 8)).map((b) => servicePoint(b, Array.from({ length: 200 }, () => 10 + b), 0)),
+    measuredAtMs: 0,
+    loadMs: 0,
+    batchMax: options.batchSizeMax ?? 8,
+    notes: [],
+  };
+  const table = new ServiceTable(profile);
+  const dispatches: { reason: string; rows: number }[] = [];
+  const restarts: string[] = [];
+  const pool = new VariantPool(
+    { endpoint: 'e', variant: 'AllTraffic', model },
+    { ...settings, ...options },
+    {
+      clock,
+      serviceTable: () => table,
+      onDispatch: (reason, rows) => dispatches.push({ reason, rows }),
+      restart: (id) => restarts.push(id),
+    },
+  );
+  return { clock, pool, dispatches, restarts, ...workers(clock, pool) };
+}
+
+function workers(clock: VirtualClock, pool: VariantPool) {
+  const batches: string[][] = [];
+  const answerAll = (requests: readonly PendingRequest[]): RunAnswer => ({ kind: 'done', outputs: requests.map(() => []), timings });
+  const attach = (id: string, answer: (requests: readonly PendingRequest[]) => RunAnswer | null = answerAll): void => {
+    const run: RunRequests = (requests, done) => {
+      batches.push(requests.map(({ call }) => call.requestId));
+      const outcome = answer(requests);
+      if (outcome !== null) clock.after(10 + requests.reduce((sum, { rows }) => sum + rows, 0), () => done(outcome));
+    };
+    pool.attach({ id, instanceType: 'local.1', usdPerHour: 3600, run });
+  };
+  const outcomes = new Map<string, Outcome>();
+  const send = (requestId: string, call: { rows?: number; timeoutMs?: number; priority?: number } = {}): PendingRequest =>
+    pool.submit({ requestId, inputs: [], rows: 1, arrivedAtMs: clock.nowMs(), ...call }, (outcome) => {
+      assert(!outcomes.has(requestId), 'answered once');
+      outcomes.set(requestId, outcome);
+    });
+  const codeOf = (requestId: string): string | undefined => {
+    const outcome = outcomes.get(requestId);
+    return outcome === undefined ? undefined : outcome.ok ? 'ok' : outcome.error.code;
+  };
+  return { batches, attach, outcomes, send, codeOf };
+}
+
+describe('rule 1: an idle instance works', () => {
+  test('a request to an idle instance leaves at once, alone; those who come meanwhile leave together when it is done', () => {
+    const { clock, attach, send, batches, dispatches } = poolOf();
+    attach('w1');
+    for (const id of ['a', 'b', 'c']) send(id);
+    assert.deepEqual(batches, [['a']]);
+    clock.advance(11);
+    assert.deepEqual(batches, [['a'], ['b', 'c']]);
+    assert.deepEqual(dispatches, [
+      { reason: 'idle', rows: 1 },
+      { reason: 'idle', rows: 2 },
+    ]);
+  });
+
+  test('while nothing is measured every request rides alone', () => {
+    const { clock, attach, send, batches } = poolOf({ batchSizeMax: 0 });
+    attach('w1');
+    for (const id of ['a', 'b', 'c']) send(id);
+    clock.advance(100);
+    assert.deepEqual(batches, [['a'], ['b'], ['c']]);
+  });
+
+  test('a request of more rows than B leaves alone', () => {
+    const { clock, attach, send, batches } = poolOf({ batchSizeMax: 4 });
+    attach('w1');
+    for (const [id, rows] of [['a', 1], ['b', 9], ['c', 1]] as const) send(id, { rows });
+    clock.advance(100);
+    assert.deepEqual(batches, [['a'], ['b'], ['c']]);
+  });
+
+  test('a request of no rows is answered like any other', () => {
+    const { clock, attach, send, codeOf } = poolOf();
+    attach('w1');
+    send('a', { rows: 0 });
+    clock.advance(20);
+    assert.equal(codeOf('a'), 'ok');
+  });
+
+  test('requests wait for an instance to come, in the order of their deadlines', () => {
+    const { clock, attach, send, batches } = poolOf({ batchSizeMax: 1 });
+    send('late', { timeoutMs: 900 });
+    send('soon', { timeoutMs: 500 });
+    send('first', { priority: 1 });
+    send('last', { timeoutMs: 900, priority: 11 });
+    attach('w1');
+    clock.advance(200);
+    assert.deepEqual(batches, [['soon'], ['late'], ['last'], ['first']]);
+  });
+});
+
+describe('deadlines', () => {
+  test('a request whose timeout passes while it waits is answered with deadline_exceeded and never run', () => {
+    const { clock, attach, send, batches, codeOf } = poolOf();
+    attach('w1');
+    send('a');
+    send('b', { timeoutMs: 5 });
+    clock.advance(5);
+    assert.equal(codeOf('b'), 'deadline_exceeded');
+    clock.advance(100);
+    assert.deepEqual(batches, [['a']]);
+  });
+
+  test('a request whose timeout passes while it runs is answered then, and its result dropped', () => {
+    const { clock, attach, send, codeOf } = poolOf();
+    attach('w1');
+    send('a', { timeoutMs: 5 });
+    clock.advance(6);
+    assert.equal(codeOf('a'), 'deadline_exceeded');
+    clock.advance(100);
+    assert.equal(codeOf('a'), 'deadline_exceeded');
+  });
+
+  test('a request whose client is gone is never run and never answered', () => {
+    const { clock, pool, attach, send, batches, codeOf } = poolOf();
+    attach('w1');
+    send('a');
+    const b = send('b');
+    assert.equal(pool.cancel(b), true);
+    assert.equal(pool.cancel(b), false);
+    clock.advance(100);
+    assert.deepEqual(batches, [['a']]);
+    assert.equal(codeOf('b'), undefined);
+  });
+
+  test('a run that does not end has its worker restarted after the timeout', () => {
+    const { clock, attach, send, restarts, codeOf } = poolOf({ timeoutMs: 1000 });
+    attach('w1', () => null);
+    send('a');
+    clock.advance(1001);
+    assert.deepEqual(restarts, ['w1']);
+    assert.equal(codeOf('a'), 'deadline_exceeded');
+  });
+});
+
+describe('too much', () => {
+  test('beyond the bound of the queue requests are refused at once, with the time until it is served', () => {
+    const { attach, send, outcomes } = poolOf({ queueRowsMax: 8, batchSizeMax: 8 });
+    attach('w1');
+    for (let i = 0; i < 9; i++) send(`r${i}`);
+    send('refused');
+    const outcome = outcomes.get('refused');
+    assert(outcome !== undefined && !outcome.ok);
+    assert.equal(outcome.error.code, 'overloaded');
+    assert.equal(outcome.error.retryAfterMs, 18); // 8 rows at 8 rows in 18 ms
+  });
+
+  test('`shed` refuses at arrival whoever cannot be answered within the objective, `serve` makes them wait', () => {
+    for (const late of ['shed', 'serve'] as const) {
+      const { attach, send, codeOf } = poolOf({ late, batchSizeMax: 1, objective: { percentile: 95, latencyMs: 50 } });
+      attach('w1');
+      for (let i = 0; i < 5; i++) send(`r${i}`);
+      // One runs 11 ms; four places fit into 50 ms less the margin: 11, 22, 33, 44.
+      assert.deepEqual(
+        [0, 1, 2, 3, 4].map((i) => codeOf(`r${i}`)),
+        [undefined, undefined, undefined, undefined, late === 'shed' ? 'overloaded' : undefined],
+      );
+    }
+  });
+});
+
+describe('failures', () => {
+  test('a failed batch is bisected: the poisonous request fails alone', () => {
+    const { clock, attach, send, batches, codeOf } = poolOf();
+    const poisoned = (requests: readonly PendingRequest[]): RunAnswer =>
+      requests.some(({ call }) => call.requestId === 'bad')
+        ? { kind: 'failed', error: new PlatformError('invalid_request', 'index out of range') }
+        : { kind: 'done', outputs: requests.map(() => []), timings };
+    attach('w1', poisoned);
+    for (const id of ['first', 'a', 'b', 'bad', 'c']) send(id);
+    clock.advance(500);
+    assert.deepEqual(batches, [['first'], ['a', 'b', 'bad', 'c'], ['a', 'b'], ['bad', 'c'], ['bad'], ['c']]);
+    assert.deepEqual(
+      ['first', 'a', 'b', 'bad', 'c'].map(codeOf),
+      ['ok', 'ok', 'ok', 'invalid_request', 'ok'],
+    );
+  });
+
+  test('a worker that dies hands its requests back once, each alone; who kills two workers fails', () => {
+    const { clock, attach, send, codeOf, batches } = poolOf();
+    const deadly = (requests: readonly PendingRequest[]): RunAnswer =>
+      requests.some(({ call }) => call.requestId === 'bad') ? { kind: 'gone', why: 'SIGSEGV' } : { kind: 'done', outputs: requests.map(() => []), timings };
+    attach('w0', () => null);
+    send('busy');
+    for (const id of ['a', 'bad', 'b']) send(id);
+    for (const id of ['w1', 'w2', 'w3']) {
+      attach(id, deadly);
+      clock.advance(100);
+    }
+    assert.deepEqual(batches, [['busy'], ['a', 'bad', 'b'], ['a'], ['bad'], ['b']]);
+    assert.deepEqual(['a', 'bad', 'b'].map(codeOf), ['ok', 'model_failed', 'ok']);
+  });
+});
+
+describe('draining', () => {
+  test('a draining worker takes nothing new while another is there, and is drained when its batch is answered', async () => {
+    const { clock, pool, attach, send, batches } = poolOf();
+    attach('old');
+    send('a');
+    let drained = false;
+    const draining = pool.drain('old').then(() => (drained = true));
+    attach('new');
+    send('b');
+    assert.deepEqual(batches, [['a'], ['b']]);
+    clock.advance(11);
+    await draining;
+    assert(drained);
+  });
+
+  test('the last worker serves out the queue before it is drained', async () => {
+    const { clock, pool, attach, send, codeOf } = poolOf({ batchSizeMax: 1 });
+    attach('only');
+    for (const id of ['a', 'b', 'c']) send(id);
+    const draining = pool.drain('only');
+    clock.advance(100);
+    await draining;
+    assert.deepEqual(['a', 'b', 'c'].map(codeOf), ['ok', 'ok', 'ok']);
+  });
+});
+
+test('whatever happens, every request is answered exactly once or was cancelled', () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('send' as const), rows: fc.integer({ min: 0, max: 10 }), timeoutMs: fc.integer({ min: 1, max: 100 }), priority: fc.integer({ min: 0, max: 3 }) }),
+    fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(20) }),
+    fc.record({ kind: fc.constant('advance' as const), ms: fc.integer({ min: 0, max: 30 }) }),
+    fc.record({ kind: fc.constant('attach' as const), id: fc.constantFrom('w1', 'w2'), behaviour: fc.constantFrom('good', 'failing', 'dying', 'hanging') }),
+    fc.record({ kind: fc.constant('detach' as const), id: fc.constantFrom('w1', 'w2') }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (script) => {
+      const { clock, pool, attach, send, outcomes } = poolOf({ timeoutMs: 200, queueRowsMax: 40 });
+      const sent: { id: string; request: PendingRequest }[] = [];
+      const cancelled = new Set<string>();
+      for (const [i, action] of script.entries()) {
+        if (action.kind === 'send') sent.push({ id: `r${i}`, request: send(`r${i}`, action) });
+        else if (action.kind === 'advance') clock.advance(action.ms);
+        else if (action.kind === 'detach') pool.detach(action.id);
+        else if (action.kind === 'cancel' && sent.length > 0) {
+          const { id, request } = sent[action.which % sent.length] as (typeof sent)[number];
+          if (pool.cancel(request)) cancelled.add(id);
+        } else if (action.kind === 'attach') {
+          attach(action.id, (requests) => {
+            if (action.behaviour === 'hanging') return null;
+            if (action.behaviour === 'dying') return { kind: 'gone', why: 'SIGKILL' };
+            if (action.behaviour === 'failing') return { kind: 'failed', error: new PlatformError('model_failed', 'no') };
+            return { kind: 'done', outputs: requests.map(() => []), timings };
+          });
+        }
+      }
+      clock.advance(1000);
+      for (const { id } of sent) assert.equal(outcomes.has(id), !cancelled.has(id), id);
+      assert.equal(pool.rowsWaiting, 0);
+    }),
+    { numRuns: 300 },
+  );
+});
