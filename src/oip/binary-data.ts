@@ -1,0 +1,138 @@
+/**
+ * The binary tensor extension: raw tensors that follow the JSON in one body, and the raw request, which has no JSON.
+ * Numbers are handed on as views of the body: nothing is copied.
+ */
+import { isUtf8 } from 'node:buffer';
+import { messageOf } from '../errors.ts';
+import { datatypes, elementCount, type Tensor, type TensorSpec, walkStrings } from '../tensor.ts';
+import { nulInside } from './json-data.ts';
+import { invalid, shown, wrongParameter } from './refusals.ts';
+
+/** The part of the body after the JSON; inputs take their bytes from it in the order of the request. */
+export class BinarySection {
+  readonly #bytes: Buffer;
+  #offset = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** The next tensor's bytes. Throws `invalid_request` where the size does not fit the shape or the body. */
+  take(spec: TensorSpec, shape: readonly number[], size: unknown): Uint8Array {
+    if (!Number.isSafeInteger(size) || (size as number) < 0) {
+      throw wrongParameter(`input '${spec.name}'`, 'binary_data_size', size, 'a number of bytes');
+    }
+    const byteCount = size as number;
+    const { bytes } = datatypes[spec.datatype];
+    if (bytes !== null && byteCount !== elementCount(shape) * bytes) {
+      const needed = elementCount(shape) * bytes;
+      throw invalid(
+        `input '${spec.name}': binary_data_size is ${byteCount}, shape [${shape.join(',')}] of ${spec.datatype} needs ${needed} bytes`,
+      );
+    }
+    const start = this.#offset;
+    const end = start + byteCount;
+    if (end > this.#bytes.length) {
+      throw invalid(`input '${spec.name}': expecting ${end - this.#bytes.length} additional bytes`);
+    }
+    this.#offset = end;
+    const data = this.#bytes.subarray(start, end);
+    checkContent(spec, shape, data);
+    return data;
+  }
+
+  /** Nothing may be left over. */
+  end(): void {
+    const left = this.#bytes.length - this.#offset;
+    if (left > 0) throw invalid(`unexpected additional input data: ${left} bytes after the last binary input`);
+  }
+}
+
+function checkContent(spec: TensorSpec, shape: readonly number[], data: Buffer): void {
+  if (spec.datatype === 'BOOL') checkBooleans(spec, data);
+  if (spec.datatype === 'BYTES') checkStrings(spec, shape, data);
+}
+
+function checkBooleans(spec: TensorSpec, data: Uint8Array): void {
+  for (let index = 0; index < data.length; index++) {
+    const byte = data[index] as number;
+    if (byte > 1) throw invalid(`input '${spec.name}': element ${index} is the byte ${byte}, BOOL needs 0 or 1`);
+  }
+}
+
+function checkStrings(spec: TensorSpec, shape: readonly number[], data: Buffer): void {
+  let index = 0;
+  let count: number;
+  try {
+    count = walkStrings(data, (start, end) => {
+      checkString(spec, index++, data.subarray(start, end));
+    });
+  } catch (error) {
+    const message = messageOf(error);
+    throw message.startsWith('input ') ? error : invalid(`input '${spec.name}': ${message}`);
+  }
+  const needed = elementCount(shape);
+  if (count !== needed) {
+    throw invalid(`input '${spec.name}': the binary data has ${count} elements, shape [${shape.join(',')}] needs ${needed}`);
+  }
+}
+
+function checkString(spec: TensorSpec, index: number, content: Buffer): void {
+  if (!isUtf8(content)) throw invalid(`input '${spec.name}': element ${index} is not valid UTF-8`);
+  if (content.includes(0)) throw nulInside(spec, index);
+}
+
+/**
+ * How many bytes of the body are JSON, from `Inference-Header-Content-Length`. Throws `invalid_request` unless it is a
+ * whole number that the body can hold.
+ */
+export function jsonLength(header: string, bodyLength: number): number {
+  if (!/^\d{1,15}$/.test(header)) throw invalid(`Inference-Header-Content-Length is '${shown(header)}', expected a non-negative integer`);
+  const length = Number(header);
+  if (length > bodyLength) throw invalid(`Inference-Header-Content-Length is ${length}, but the body has only ${bodyLength} bytes`);
+  return length;
+}
+
+/**
+ * The one input of a raw request: the body is its bytes and the shape is deduced, with batch 1 where the model is
+ * batched. Throws `invalid_request` where it cannot be.
+ */
+export function rawInput(model: string, inputs: readonly TensorSpec[], isBatched: boolean, body: Buffer): Tensor {
+  const [spec] = inputs;
+  if (spec === undefined || inputs.length > 1) {
+    throw invalid(`model '${model}': a raw request needs a model with one input, it has ${inputs.length}`);
+  }
+  return spec.datatype === 'BYTES' ? rawString(model, spec, body) : rawNumbers(model, spec, isBatched, body);
+}
+
+function rawString(model: string, spec: TensorSpec, body: Buffer): Tensor {
+  if (spec.shape.length !== 1 || (spec.shape[0] !== -1 && spec.shape[0] !== 1)) {
+    throw invalid(`model '${model}': a raw request of BYTES needs an input of shape [1], '${spec.name}' is [${spec.shape.join(',')}]`);
+  }
+  checkString(spec, 0, body);
+  const data = Buffer.allocUnsafe(4 + body.length);
+  data.writeUInt32LE(body.length, 0);
+  data.set(body, 4);
+  return { name: spec.name, datatype: spec.datatype, shape: [1], data };
+}
+
+function rawNumbers(model: string, spec: TensorSpec, isBatched: boolean, body: Buffer): Tensor {
+  const shape = [...spec.shape];
+  if (isBatched) shape[0] = 1;
+  const variable = shape.indexOf(-1);
+  if (variable !== shape.lastIndexOf(-1)) {
+    throw invalid(`model '${model}': the shape of '${spec.name}', [${spec.shape.join(',')}], cannot be deduced from a raw request`);
+  }
+  if (variable !== -1) shape[variable] = 1;
+  const unitBytes = elementCount(shape) * (datatypes[spec.datatype].bytes as number);
+  if (variable !== -1) shape[variable] = unitBytes === 0 ? 0 : body.length / unitBytes;
+  const rest = variable === -1 || unitBytes === 0 ? body.length - unitBytes : body.length % unitBytes;
+  if (rest !== 0) {
+    const needed = variable === -1 ? `${unitBytes} bytes` : `a multiple of ${unitBytes} bytes`;
+    throw invalid(
+      `input '${spec.name}': the raw body has ${body.length} bytes, [${spec.shape.join(',')}] of ${spec.datatype} needs ${needed}`,
+    );
+  }
+  checkContent(spec, shape, body);
+  return { name: spec.name, datatype: spec.datatype, shape, data: body };
+}

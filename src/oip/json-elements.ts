@@ -1,0 +1,40 @@
+/** The bytes of an output as the elements of a JSON array, without its brackets. */
+import { type Datatype, decodeStrings, elementsOf, type Tensor } from '../tensor.ts';
+import { invalid } from './refusals.ts';
+
+const binaryHint = 'ask for binary output: parameters.binary_data of the output, or binary_data_output of the request';
+
+/** Throws `invalid_request` where JSON cannot say it: FP16, NaN, Infinity, strings that are not UTF-8. */
+export function jsonElements({ name, datatype, data }: Tensor): string {
+  switch (datatype) {
+    case 'FP32':
+    case 'FP64':
+      return finite(name, elementsOf(datatype, data) as Float32Array | Float64Array);
+    case 'BOOL':
+      return booleans(data);
+    case 'BYTES':
+      return decodeStrings(data)
+        .map((text) => JSON.stringify(text))
+        .join(',');
+    case 'FP16':
+    case 'BF16':
+      throw invalid(`output '${name}' is ${datatype}, which cannot be given as JSON, use binary data`, binaryHint);
+    default:
+      return elementsOf(datatype satisfies Exclude<Datatype, 'BYTES'>, data).join(',');
+  }
+}
+
+/** JSON has no word for NaN, and `join` would write one that no client reads. */
+function finite(name: string, values: Float32Array | Float64Array): string {
+  let sum = 0;
+  // 0 * x is 0 for every finite x and NaN for the others: one multiplication an element, one test at the end.
+  for (let index = 0; index < values.length; index++) sum += 0 * (values[index] as number);
+  if (sum !== 0) throw invalid(`output '${name}' holds NaN or Infinity, which JSON cannot carry`, binaryHint);
+  return values.join(',');
+}
+
+function booleans(data: Uint8Array): string {
+  let text = '';
+  for (let index = 0; index < data.length; index++) text += (index === 0 ? '' : ',') + (data[index] === 0 ? 'false' : 'true');
+  return text;
+}

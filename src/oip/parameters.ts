@@ -1,0 +1,56 @@
+/** The `parameters` of an inference request that mean something here; any other key is accepted. */
+import { PlatformError } from '../errors.ts';
+import { isObject, type JsonObject } from './parse-json.ts';
+import { invalid, wrongParameter } from './refusals.ts';
+
+export interface InferParameters {
+  /** What outputs are that do not say themselves. */
+  readonly binaryOutput: boolean;
+  /** Undefined where the client has none: then the endpoint's counts. */
+  readonly timeoutMs: number | undefined;
+  /** 0 default, 1 highest. */
+  readonly priority: number | undefined;
+  /** Whether the answer is to say how long each stage took. */
+  readonly timings: boolean;
+}
+
+export const noParameters: InferParameters = { binaryOutput: false, timeoutMs: undefined, priority: undefined, timings: false };
+
+/** Throws `invalid_request` where a known parameter has the wrong type, `unsupported` for sequences. */
+export function readParameters(value: unknown): InferParameters {
+  if (value === undefined || value === null) return noParameters;
+  if (!isObject(value)) throw invalid(`'parameters' of the request must be an object of strings, numbers and booleans`);
+  checkScalars(value);
+  const sequence = value['sequence_id'];
+  if (sequence !== undefined && sequence !== 0 && sequence !== '') {
+    throw new PlatformError('unsupported', 'sequences (parameter sequence_id) are not supported by this server');
+  }
+  const timeoutUs = wholeNumber(value, 'timeout', 'a whole number of microseconds (0 = none)');
+  return {
+    binaryOutput: flag(value, 'binary_data_output'),
+    timeoutMs: timeoutUs === undefined || timeoutUs === 0 ? undefined : timeoutUs / 1000,
+    priority: wholeNumber(value, 'priority', 'an integer, 0 for the default or from 1 (highest)'),
+    timings: flag(value, 'timings'),
+  };
+}
+
+function checkScalars(parameters: JsonObject): void {
+  for (const key in parameters) {
+    const value = parameters[key];
+    if (typeof value === 'object' && value !== null) throw wrongParameter('request', key, value, 'a string, a number or a boolean');
+  }
+}
+
+function flag(parameters: JsonObject, key: string): boolean {
+  const value = parameters[key];
+  if (value === undefined) return false;
+  if (typeof value !== 'boolean') throw wrongParameter('request', key, value, 'true or false');
+  return value;
+}
+
+function wholeNumber(parameters: JsonObject, key: string, expected: string): number | undefined {
+  const value = parameters[key];
+  if (value === undefined) return undefined;
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw wrongParameter('request', key, value, expected);
+  return value as number;
+}
