@@ -97,7 +97,6 @@ async function createAuditAndEvents(db: AnyDatabase, dialect: Dialect): Promise<
     .addColumn('outcome', 'text', (column) => column.notNull())
     .addColumn('detail', 'text', (column) => column.notNull())
     .execute();
-  await db.schema.createIndex('audit_by_time').on('audit').columns(['at', 'id']).execute();
   // SQLite counts up by itself only in a column declared exactly `integer primary key autoincrement`.
   const events = db.schema.createTable('events');
   await (dialect === 'sqlite'

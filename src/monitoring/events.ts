@@ -1,0 +1,83 @@
+/** What happened to groups, versions and endpoints: kept in order, and told to whoever listens. */
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { Database, Transaction } from '../storage/index.ts';
+
+export interface NewEvent {
+  /** `endpoint.in-service`, `version.approved`: thing and what became of it. */
+  readonly kind: string;
+  /** What it happened to: `digits`, `digits/3`. */
+  readonly subject: string;
+  /** Anything that JSON can hold. */
+  readonly detail: unknown;
+}
+
+export interface PlatformEvent extends NewEvent {
+  /** Rises with each event: who remembers the last one reads on from there. */
+  readonly seq: number;
+  readonly id: string;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+}
+
+export class Events {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #listeners = new Set<(event: PlatformEvent) => void>();
+
+  constructor(db: Database, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  /** Keeps the event, in the caller's transaction. Tell the listeners by `publish` once that is committed. */
+  async record(tx: Transaction | Database, event: NewEvent): Promise<PlatformEvent> {
+    const id = randomUUID();
+    const atMs = this.#clock.wallMs();
+    const detail = JSON.stringify(event.detail ?? null);
+    const { seq } = await tx
+      .insertInto('events')
+      .values({ id, at: atMs, kind: event.kind, subject: event.subject, detail })
+      .returning('seq')
+      .executeTakeFirstOrThrow();
+    return { seq: Number(seq), id, atMs, ...event };
+  }
+
+  /** Tells the listeners. */
+  publish(event: PlatformEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** For an event that stands alone. */
+  async recordAndPublish(event: NewEvent): Promise<PlatformEvent> {
+    const recorded = await this.record(this.#db, event);
+    this.publish(recorded);
+    return recorded;
+  }
+
+  /** The events after `seq`, oldest first. */
+  async since(seq: number, limit: number): Promise<PlatformEvent[]> {
+    const rows = await this.#db.selectFrom('events').selectAll().where('seq', '>', seq).orderBy('seq').limit(limit).execute();
+    return rows.map((row) => ({
+      seq: Number(row.seq),
+      id: row.id,
+      atMs: row.at,
+      kind: row.kind,
+      subject: row.subject,
+      detail: JSON.parse(row.detail) as unknown,
+    }));
+  }
+
+  /** The number of the last event; 0 where there is none. */
+  async lastSeq(): Promise<number> {
+    const row = await this.#db.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst();
+    return row === undefined ? 0 : Number(row.seq);
+  }
+
+  /** The listener must not throw. The answer ends it. */
+  subscribe(listener: (event: PlatformEvent) => void): () => void {
+    const own = (event: PlatformEvent): void => listener(event); // so that one function may listen twice
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+}

@@ -1,0 +1,5 @@
+export { Audit, type AuditEntry, type AuditRecord } from './audit.ts';
+export { Events, type NewEvent, type PlatformEvent } from './events.ts';
+export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
+export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';
+export type { RequestLine } from './request-line.ts';

@@ -1,0 +1,121 @@
+/**
+ * A file of lines that costs the writer next to nothing: lines gather in memory and are written behind its back. It
+ * is bounded everywhere (memory, disk) and never throws: where the disk does not follow, lines are dropped and counted.
+ */
+import { mkdirSync } from 'node:fs';
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Clock } from '../clock.ts';
+
+const flushCharacters = 64 * 1024;
+const flushAfterMs = 200;
+/** What may wait for a slow disk; beyond it lines are dropped. */
+const pendingCharactersMax = 8 * 1024 * 1024;
+
+export interface LineFileOptions {
+  readonly clock: Clock;
+  /** A file of this size makes room for a new one… */
+  readonly fileBytesMax: number;
+  /** …and so many are kept, the current one included: `x.log`, `x.log.1`, `x.log.2`. */
+  readonly files: number;
+  /** Told once when writing begins to fail. */
+  readonly onTrouble: (error: unknown) => void;
+}
+
+export class LineFile {
+  readonly #path: string;
+  readonly #options: LineFileOptions;
+  #pending = '';
+  #cancelTimer: (() => void) | null = null;
+  #writing: Promise<void> | null = null;
+  #file: FileHandle | null = null;
+  #fileBytes = 0;
+  #dropped = 0;
+  #failing = false;
+
+  constructor(path: string, options: LineFileOptions) {
+    this.#path = path;
+    this.#options = options;
+  }
+
+  /** Lines that were lost because the disk did not follow. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** A line with its line end. */
+  write(line: string): void {
+    if (this.#pending.length > pendingCharactersMax) {
+      this.#dropped++;
+      return;
+    }
+    this.#pending += line;
+    if (this.#pending.length >= flushCharacters) this.#start();
+    else this.#cancelTimer ??= this.#options.clock.after(flushAfterMs, () => this.#start());
+  }
+
+  /** Resolves when everything written so far is in the file, or lost. */
+  async flush(): Promise<void> {
+    this.#start();
+    while (this.#writing !== null) await this.#writing;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    const file = this.#file;
+    this.#file = null;
+    await file?.close().catch(() => undefined); // a log has nobody to tell
+  }
+
+  #start(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    if (this.#writing !== null) return; // it goes on with what has come meanwhile
+    this.#writing = this.#drain().finally(() => {
+      this.#writing = null;
+    });
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#pending !== '') {
+      const text = this.#pending;
+      this.#pending = '';
+      try {
+        await this.#append(Buffer.from(text));
+        this.#failing = false;
+      } catch (error) {
+        this.#dropped += text.split('\n').length - 1;
+        const broken = this.#file;
+        this.#file = null;
+        await broken?.close().catch(() => undefined);
+        if (!this.#failing) this.#options.onTrouble(error);
+        this.#failing = true;
+      }
+    }
+  }
+
+  async #append(bytes: Buffer): Promise<void> {
+    if (this.#file !== null && this.#fileBytes + bytes.byteLength > this.#options.fileBytesMax) await this.#rotate(this.#file);
+    this.#file ??= await this.#open();
+    await this.#file.appendFile(bytes);
+    this.#fileBytes += bytes.byteLength;
+  }
+
+  async #open(): Promise<FileHandle> {
+    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+    const file = await open(this.#path, 'a', 0o600);
+    this.#fileBytes = (await file.stat()).size;
+    if (this.#fileBytes < this.#options.fileBytesMax) return file;
+    await this.#rotate(file);
+    return this.#open();
+  }
+
+  async #rotate(file: FileHandle): Promise<void> {
+    this.#file = null;
+    await file.close();
+    for (let number = this.#options.files - 1; number >= 1; number--) {
+      const older = number === 1 ? this.#path : `${this.#path}.${number - 1}`;
+      await rename(older, `${this.#path}.${number}`).catch(() => undefined); // not there yet
+    }
+  }
+}

@@ -1,0 +1,184 @@
+/** What Prometheus reads at /metrics. The serving path holds on to one `VariantMetrics` for each variant. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from '../errors.ts';
+
+export type RequestOutcome = 'ok' | 'cancelled' | ErrorCode;
+
+/** What one variant counts; each call costs well under 2 us. */
+export interface VariantMetrics {
+  /** A request has ended. The stages count only where it was answered; a cancelled one has no latency. */
+  request(outcome: RequestOutcome, totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void;
+  /** A batch has left, and why. */
+  dispatch(reason: string, batchRows: number): void;
+  /** A request was answered later than the objective says. */
+  missed(): void;
+  cost(usd: number): void;
+}
+
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Half a millisecond to a minute in steps of 2 to 2.5: fine enough for a percentile, few enough for many variants. */
+const secondsBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60];
+const rowsBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const ofVariant = ['endpoint', 'variant'] as const;
+
+export class Metrics {
+  readonly register = new Registry();
+  readonly #series: VariantSeries;
+  readonly #variants = new Map<string, Map<string, CountedVariant>>();
+
+  constructor(options: { readonly processMetrics?: boolean } = {}) {
+    if (options.processMetrics ?? true) collectDefaultMetrics({ register: this.register });
+    this.#series = makeSeries(this.register);
+  }
+
+  /** The text format of Prometheus. */
+  prometheus(): Promise<string> {
+    return this.register.metrics();
+  }
+
+  /** The same variant gives the same counters. */
+  variant(endpoint: string, variant: string): VariantMetrics {
+    let ofEndpoint = this.#variants.get(endpoint);
+    if (ofEndpoint === undefined) this.#variants.set(endpoint, (ofEndpoint = new Map()));
+    let counted = ofEndpoint.get(variant);
+    if (counted === undefined) ofEndpoint.set(variant, (counted = new CountedVariant(this.#series, endpoint, variant)));
+    return counted;
+  }
+
+  /** The endpoint is gone: so are its series, also where a late request still ends. */
+  remove(endpoint: string): void {
+    for (const counted of this.#variants.get(endpoint)?.values() ?? []) counted.remove();
+    this.#variants.delete(endpoint);
+  }
+
+  /** A number that is looked up whenever Prometheus asks. */
+  gauge(name: string, help: string, labels: readonly string[], collect: () => readonly Sample[]): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.register],
+      collect() {
+        this.reset();
+        for (const sample of collect()) this.set(sample.labels, sample.value);
+      },
+    });
+  }
+
+  /** A count that somebody else keeps, looked up whenever Prometheus asks; it only goes up. */
+  counter(name: string, help: string, labels: readonly string[], collect: () => readonly Sample[]): void {
+    new Counter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.register],
+      collect() {
+        this.reset();
+        for (const sample of collect()) this.inc(sample.labels, sample.value);
+      },
+    });
+  }
+}
+
+type VariantSeries = ReturnType<typeof makeSeries>;
+
+function makeSeries(register: Registry) {
+  const registers = [register];
+  const counter = <Label extends string>(name: string, help: string, ...labels: readonly Label[]) =>
+    new Counter({ name, help, labelNames: [...ofVariant, ...labels], registers });
+  const histogram = <Label extends string>(name: string, help: string, buckets: number[], ...labels: readonly Label[]) =>
+    new Histogram({ name, help, buckets, labelNames: [...ofVariant, ...labels], registers });
+  return {
+    requests: counter('penstock_requests_total', 'Inference requests by how they ended', 'outcome'),
+    rows: counter('penstock_rows_total', 'Rows that were answered'),
+    seconds: histogram('penstock_request_seconds', 'From the whole request read to its answer written', secondsBuckets),
+    stages: histogram('penstock_stage_seconds', 'Where the time of answered requests went', secondsBuckets, 'stage'),
+    batchRows: histogram('penstock_batch_rows', 'Rows of each dispatched batch', rowsBuckets),
+    dispatches: counter('penstock_dispatch_total', 'Dispatched batches by why they left', 'reason'),
+    missed: counter('penstock_objective_missed_total', 'Answers that came later than the objective says'),
+    cost: counter('penstock_cost_usd_total', 'Cost of the executor time that served requests, in US dollars'),
+  };
+}
+
+/** Children are looked up once: a lookup by labels costs as much as the counting itself. */
+class CountedVariant implements VariantMetrics {
+  readonly #series: VariantSeries;
+  readonly #labels: { endpoint: string; variant: string };
+  readonly #outcomes = new Map<string, Counter.Internal>();
+  readonly #reasons = new Map<string, Counter.Internal>();
+  readonly #rows: Counter.Internal;
+  readonly #seconds: Histogram.Internal<'endpoint' | 'variant'>;
+  readonly #queue: Histogram.Internal<'endpoint' | 'variant' | 'stage'>;
+  readonly #compute: Histogram.Internal<'endpoint' | 'variant' | 'stage'>;
+  readonly #encode: Histogram.Internal<'endpoint' | 'variant' | 'stage'>;
+  readonly #batchRows: Histogram.Internal<'endpoint' | 'variant'>;
+  readonly #missed: Counter.Internal;
+  readonly #cost: Counter.Internal;
+  #removed = false;
+
+  constructor(series: VariantSeries, endpoint: string, variant: string) {
+    this.#series = series;
+    this.#labels = { endpoint, variant };
+    this.#rows = series.rows.labels(this.#labels);
+    this.#seconds = series.seconds.labels(this.#labels);
+    this.#queue = series.stages.labels({ ...this.#labels, stage: 'queue' });
+    this.#compute = series.stages.labels({ ...this.#labels, stage: 'compute' });
+    this.#encode = series.stages.labels({ ...this.#labels, stage: 'encode' });
+    this.#batchRows = series.batchRows.labels(this.#labels);
+    this.#missed = series.missed.labels(this.#labels);
+    this.#cost = series.cost.labels(this.#labels);
+  }
+
+  request(outcome: RequestOutcome, totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void {
+    if (this.#removed) return;
+    this.#outcome(outcome).inc();
+    if (outcome === 'cancelled') return;
+    this.#seconds.observe(totalMs / 1000);
+    if (outcome !== 'ok') return;
+    this.#rows.inc(rows);
+    this.#queue.observe(queueMs / 1000);
+    this.#compute.observe(computeMs / 1000);
+    this.#encode.observe(encodeMs / 1000);
+  }
+
+  dispatch(reason: string, batchRows: number): void {
+    if (this.#removed) return;
+    let counter = this.#reasons.get(reason);
+    if (counter === undefined) {
+      counter = this.#series.dispatches.labels({ ...this.#labels, reason });
+      this.#reasons.set(reason, counter);
+    }
+    counter.inc();
+    this.#batchRows.observe(batchRows);
+  }
+
+  missed(): void {
+    if (!this.#removed) this.#missed.inc();
+  }
+
+  cost(usd: number): void {
+    if (!this.#removed) this.#cost.inc(usd);
+  }
+
+  remove(): void {
+    this.#removed = true;
+    const { requests, rows, seconds, stages, batchRows, dispatches, missed, cost } = this.#series;
+    for (const outcome of this.#outcomes.keys()) requests.remove({ ...this.#labels, outcome });
+    for (const reason of this.#reasons.keys()) dispatches.remove({ ...this.#labels, reason });
+    for (const stage of ['queue', 'compute', 'encode']) stages.remove({ ...this.#labels, stage });
+    for (const metric of [rows, seconds, batchRows, missed, cost]) metric.remove(this.#labels);
+  }
+
+  #outcome(outcome: string): Counter.Internal {
+    let counter = this.#outcomes.get(outcome);
+    if (counter === undefined) {
+      counter = this.#series.requests.labels({ ...this.#labels, outcome });
+      this.#outcomes.set(outcome, counter);
+    }
+    return counter;
+  }
+}

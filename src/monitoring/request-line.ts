@@ -1,0 +1,44 @@
+/** One line of JSON for each inference request, built by hand: at tens of thousands a second a logger would show. */
+
+export interface RequestLine {
+  /** Epoch milliseconds of its end. */
+  readonly atMs: number;
+  readonly requestId: string;
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly version: string;
+  /** `ok`, an error code or `cancelled`; or a protocol's number. */
+  readonly status: number | string;
+  readonly rows: number;
+  readonly batchRows: number;
+  readonly closeReason: string;
+  readonly queueMs: number;
+  readonly computeMs: number;
+  readonly encodeMs: number;
+  readonly totalMs: number;
+  readonly costUsd: number;
+  readonly error?: string | undefined;
+}
+
+/** With its line end. Whatever the client put into a text, it stays one line. */
+export function formatRequestLine(line: RequestLine): string {
+  return `{"at":${line.atMs},"request":${JSON.stringify(line.requestId)},"endpoint":${JSON.stringify(line.endpoint)},"variant":${JSON.stringify(
+    line.variant,
+  )},"version":${JSON.stringify(line.version)},"status":${JSON.stringify(line.status)},"rows":${line.rows},"batchRows":${
+    line.batchRows
+  },"closeReason":${JSON.stringify(line.closeReason)},"queueMs":${milliseconds(line.queueMs)},"computeMs":${milliseconds(
+    line.computeMs,
+  )},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(line.totalMs)},"costUsd":${number(line.costUsd)}${
+    line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`
+  }}\n`;
+}
+
+/** To the microsecond: more digits only cost disk. */
+function milliseconds(value: number): number | null {
+  return number(Math.round(value * 1000) / 1000);
+}
+
+/** JSON knows no NaN and no infinity. */
+function number(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
