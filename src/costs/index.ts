@@ -1,0 +1,10 @@
+export { Ledger, type Usage } from './ledger.ts';
+export {
+  defaultPrices,
+  executorUsd,
+  type InstancePrice,
+  type InstanceType,
+  instanceType,
+  type PriceTable,
+  threadsOf,
+} from './price-table.ts';
