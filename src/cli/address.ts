@@ -1,0 +1,42 @@
+/** Where the verbs find a server and with which key they come. */
+import { PlatformError } from '../errors.ts';
+import { Failure } from './failure.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export const defaultUrl = 'http://127.0.0.1:8080';
+export const defaultDataDirectory = './penstock-data';
+
+/** PENSTOCK_URL, else the server that holds the data directory, else the default address. */
+export async function serverUrl(env: Environment, dataDirectory: string): Promise<string> {
+  const given = env.PENSTOCK_URL;
+  if (given !== undefined && given !== '') {
+    if (!/^https?:\/\/[^/]+\/?$/.test(given)) throw new Failure(`PENSTOCK_URL is '${given}': expected an address such as ${defaultUrl}`);
+    return given;
+  }
+  return (await urlOfLock(dataDirectory)) ?? defaultUrl;
+}
+
+/** Null where no server holds the directory. Throws while one starts: its address is not known yet. */
+export async function urlOfLock(dataDirectory: string): Promise<string | null> {
+  // Loaded only here: most verbs run with PENSTOCK_URL set, and should not wait for the database drivers.
+  const { readLock } = await import('../storage/index.ts');
+  const holder = await readLock(dataDirectory);
+  if (holder === null) return null;
+  if (holder.url === null) {
+    throw new PlatformError(
+      'unavailable',
+      `the server of ${dataDirectory} (process ${holder.pid}) is still starting: try again in a second`,
+    );
+  }
+  return holder.url;
+}
+
+/** PENSTOCK_KEY, `ID:SECRET`. */
+export function keyOf(env: Environment): string | undefined {
+  const key = env.PENSTOCK_KEY;
+  if (key === undefined || key === '') return undefined;
+  if (!/^[!-9;-~]+:[!-~]+$/.test(key))
+    throw new Failure(`PENSTOCK_KEY is not understood: expected ID:SECRET, as \`penstock env\` prints it`);
+  return key;
+}

@@ -1,0 +1,145 @@
+/**
+ * An open-loop load: requests are sent when their time has come, however slow the answers are, and each latency counts
+ * from the time at which its request was *to be* sent. A closed loop would wait for the slow ones and so leave out the
+ * very requests that suffer (coordinated omission).
+ */
+import type { Clock } from '../../clock.ts';
+import { exponentialMs, type Random } from '../../random.ts';
+import { HttpConnection } from './http-connection.ts';
+
+/** A rate that holds for a while. */
+export interface Phase {
+  readonly ratePerSecond: number;
+  readonly forMs: number;
+}
+
+/** Poisson arrivals over the phases, as milliseconds from the start. */
+export function poissonArrivals(phases: readonly Phase[], random: Random): number[] {
+  const arrivals: number[] = [];
+  let phaseFromMs = 0;
+  for (const { ratePerSecond, forMs } of phases) {
+    for (
+      let atMs = phaseFromMs + exponentialMs(random, ratePerSecond);
+      atMs < phaseFromMs + forMs;
+      atMs += exponentialMs(random, ratePerSecond)
+    ) {
+      arrivals.push(atMs);
+    }
+    phaseFromMs += forMs;
+  }
+  return arrivals;
+}
+
+export interface LoadResult {
+  /** From the intended time of sending to the answer, in milliseconds; only of answers with status 200. */
+  readonly latenciesMs: readonly number[];
+  /** By status, or `broken` where the connection ended. */
+  readonly failures: ReadonlyMap<string, number>;
+  readonly elapsedMs: number;
+}
+
+export interface OpenLoopOptions {
+  readonly clock: Clock;
+  readonly host: string;
+  readonly port: number;
+  /** Milliseconds from the start, ascending. All at 0 is a burst. */
+  readonly arrivalsMs: readonly number[];
+  /** The request of the i-th arrival. */
+  readonly requestOf: (i: number) => Buffer;
+  /** Told of each answer with status 200. */
+  readonly onAnswer?: (i: number, body: Buffer) => void;
+  /** More requests than this are never under way: then they wait here, and the wait counts. */
+  readonly connectionsMax: number;
+}
+
+/** Runs the load to its end. */
+export function runOpenLoop(options: OpenLoopOptions): Promise<LoadResult> {
+  return new OpenLoop(options).run();
+}
+
+class OpenLoop {
+  readonly #options: OpenLoopOptions;
+  readonly #idle: HttpConnection[] = [];
+  readonly #due: number[] = [];
+  readonly #latenciesMs: number[] = [];
+  readonly #failures = new Map<string, number>();
+  #connections = 0;
+  #next = 0;
+  #open: number;
+  #startMs = 0;
+  #finish: () => void = () => {};
+
+  constructor(options: OpenLoopOptions) {
+    this.#options = options;
+    this.#open = options.arrivalsMs.length;
+  }
+
+  async run(): Promise<LoadResult> {
+    const finished = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#startMs = this.#options.clock.nowMs();
+    if (this.#open === 0) this.#finish();
+    this.#sendDue();
+    await finished;
+    for (const connection of this.#idle) connection.close();
+    return { latenciesMs: this.#latenciesMs, failures: this.#failures, elapsedMs: this.#options.clock.nowMs() - this.#startMs };
+  }
+
+  #sendDue(): void {
+    const { arrivalsMs, clock } = this.#options;
+    const elapsedMs = clock.nowMs() - this.#startMs;
+    while (this.#next < arrivalsMs.length && (arrivalsMs[this.#next] as number) <= elapsedMs) this.#due.push(this.#next++);
+    this.#serveDue();
+    const nextMs = arrivalsMs[this.#next];
+    // Timers fire up to a millisecond late; that counts as latency, so it is set one early and the rest is spun by setImmediate.
+    if (nextMs === undefined) return;
+    const leftMs = nextMs - (clock.nowMs() - this.#startMs);
+    if (leftMs > 1.5) clock.after(leftMs - 1, () => this.#sendDue());
+    else setImmediate(() => this.#sendDue());
+  }
+
+  #serveDue(): void {
+    while (this.#due.length > 0) {
+      const connection = this.#idle.pop();
+      if (connection !== undefined) {
+        void this.#send(connection, this.#due.shift() as number);
+      } else if (this.#connections < this.#options.connectionsMax) {
+        this.#connections++;
+        const i = this.#due.shift() as number;
+        HttpConnection.open(this.#options.host, this.#options.port).then(
+          (opened) => this.#send(opened, i),
+          () => this.#failed('broken'),
+        );
+      } else {
+        return;
+      }
+    }
+  }
+
+  async #send(connection: HttpConnection, i: number): Promise<void> {
+    const { arrivalsMs, clock, onAnswer, requestOf } = this.#options;
+    try {
+      const { status, body } = await connection.send(requestOf(i));
+      this.#idle.push(connection);
+      if (status !== 200) return this.#failed(String(status));
+      this.#latenciesMs.push(clock.nowMs() - this.#startMs - (arrivalsMs[i] as number));
+      onAnswer?.(i, body);
+      this.#answered();
+    } catch {
+      this.#connections--;
+      this.#failed('broken');
+    }
+  }
+
+  #failed(why: string): void {
+    this.#failures.set(why, (this.#failures.get(why) ?? 0) + 1);
+    this.#answered();
+  }
+
+  #answered(): void {
+    this.#open--;
+    if (this.#open === 0) this.#finish();
+    else this.#serveDue();
+  }
+}

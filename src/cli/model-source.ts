@@ -1,0 +1,150 @@
+/** What a user names as a model: a file, a model of the catalogue, a version that is registered. */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { CatalogueBody, RegisteredBody, VersionBody } from '../api/index.ts';
+import { checkName } from '../objective.ts';
+import { type Client, part } from './client.ts';
+import { Failure } from './failure.ts';
+import type { Progress } from './progress.ts';
+import { bytesText, tensorsText } from './words.ts';
+
+export type ModelSource =
+  | { readonly kind: 'file'; readonly path: string; readonly bytes: number }
+  | { readonly kind: 'catalogue'; readonly name: string }
+  | { readonly kind: 'version'; readonly group: string; readonly version: number | null };
+
+const versionPattern = /^([a-zA-Z0-9][a-zA-Z0-9-]*)\/([1-9]\d*)$/;
+
+/** Reads `catalogue:NAME`, `GROUP/VERSION`, the path of a file, else the name of a group (its latest approved version). */
+export async function readSource(text: string, { registersOnly }: { registersOnly: boolean }): Promise<ModelSource> {
+  if (text.startsWith('catalogue:')) return { kind: 'catalogue', name: text.slice('catalogue:'.length) };
+  const [, group, version] = versionPattern.exec(text) ?? [];
+  if (!registersOnly && group !== undefined) return { kind: 'version', group, version: Number(version) };
+  const found = await stat(text).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT' && cause.code !== 'ENOTDIR') throw new Failure(`${text} cannot be read: ${cause.message}`, 1, { cause });
+    return null;
+  });
+  if (found?.isFile() === true) return { kind: 'file', path: text, bytes: found.size };
+  if (!registersOnly && !/[./\\]/.test(text)) return { kind: 'version', group: checkName('group', text), version: null };
+  const what = found === null ? `there is no file ${text}` : `${text} is not a file`;
+  const forms = registersOnly ? 'FILE.onnx or catalogue:NAME' : 'FILE.onnx, GROUP/VERSION or catalogue:NAME';
+  throw new Failure(`${what}: expected ${forms} (see \`penstock catalogue\`)`);
+}
+
+/** The name of group and endpoint where the user gives none: `models/digits_mlp.onnx` is `digits-mlp`. */
+export function nameFor(source: ModelSource): string {
+  if (source.kind === 'catalogue') return source.name;
+  if (source.kind === 'version') return source.group;
+  const name = basename(source.path)
+    .replace(/\.[^.]*$/, '')
+    .replaceAll('_', '-');
+  try {
+    return checkName('endpoint', name);
+  } catch (cause) {
+    throw new Failure(`the file name '${basename(source.path)}' makes no name for an endpoint: give one with --name`, 2, { cause });
+  }
+}
+
+export function versionPath(reference: string): string {
+  const [, group, version] = versionPattern.exec(reference) ?? [];
+  if (group === undefined) throw new Failure(`'${reference}' names no model version: expected GROUP/VERSION, such as digits/3`, 2);
+  return `/groups/${part(group)}/versions/${version}`;
+}
+
+export interface RegistrationDetails {
+  readonly description?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly metrics?: Readonly<Record<string, number>> | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly reuse: boolean;
+}
+
+/** Registers a file or a model of the catalogue and tells each stage; finds a version that is registered. */
+export async function registerSource(
+  client: Client,
+  progress: Progress,
+  source: ModelSource,
+  group: string,
+  details: RegistrationDetails,
+): Promise<RegisteredBody> {
+  try {
+    if (source.kind === 'version') return { version: await findVersion(client, source), reused: true };
+    const registered =
+      source.kind === 'file'
+        ? await upload(client, progress, source, group, details)
+        : await take(client, progress, source.name, group, details);
+    const { version, reused } = registered;
+    progress.done(
+      reused ? `${version.name} has the same bytes` : `${version.name}: ${tensorsText(version.signature.inputs).replaceAll('\n', ', ')}`,
+    );
+    for (const note of reused ? [] : version.notes) {
+      progress.stage('note', note);
+      progress.done();
+    }
+    return registered;
+  } catch (error) {
+    progress.fail();
+    throw error;
+  }
+}
+
+async function findVersion(client: Client, source: { readonly group: string; readonly version: number | null }): Promise<VersionBody> {
+  const path = `/groups/${part(source.group)}`;
+  if (source.version !== null) return client.get<VersionBody>(`${path}/versions/${source.version}`);
+  const { latest_approved: approved, latest_version: latest } = await client.get<{
+    latest_approved: number | null;
+    latest_version: number | null;
+  }>(path);
+  if (latest === null)
+    throw new Failure(`${source.group} has no versions: register one with \`penstock register FILE --group ${source.group}\``);
+  return client.get<VersionBody>(`${path}/versions/${approved ?? latest}`);
+}
+
+async function upload(
+  client: Client,
+  progress: Progress,
+  source: { readonly path: string; readonly bytes: number },
+  group: string,
+  details: RegistrationDetails,
+): Promise<RegisteredBody> {
+  const name = basename(source.path);
+  progress.stage('upload', `${name} (${bytesText(source.bytes)})`);
+  const text = (value: unknown): string | undefined => (value === undefined ? undefined : JSON.stringify(value));
+  return client.post<RegisteredBody>(`/groups/${part(group)}/versions`, {
+    query: {
+      name,
+      description: details.description,
+      metadata: text(details.metadata),
+      metrics: text(details.metrics),
+      tags: text(details.tags),
+      reuse: details.reuse,
+    },
+    body: fileStream(source.path, () => progress.stage('inspect', `${name}: a worker reads its signature and tries batches`)),
+  });
+}
+
+/** The file as a stream that is read as fast as the server takes it; `onEnd` when the last byte has gone. */
+function fileStream(path: string, onEnd: () => void): ReadableStream<Uint8Array> {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    yield* createReadStream(path, { highWaterMark: 1024 * 1024 });
+    onEnd();
+  }
+  return ReadableStream.from(chunks());
+}
+
+async function take(
+  client: Client,
+  progress: Progress,
+  name: string,
+  group: string,
+  details: RegistrationDetails,
+): Promise<RegisteredBody> {
+  progress.stage('inspect', `${name} from the catalogue`);
+  const known = (await client.get<{ items: readonly CatalogueBody[] }>('/catalogue')).items;
+  if (!known.some((entry) => entry.name === name)) {
+    throw new Failure(`the catalogue has no '${name}', it has ${known.map((entry) => entry.name).join(', ')}`);
+  }
+  const { description, metadata, metrics, tags, reuse } = details;
+  return client.post<RegisteredBody>(`/catalogue/${part(name)}/register`, { json: { group, description, metadata, metrics, tags, reuse } });
+}

@@ -1,0 +1,45 @@
+/** The whole command line: every verb, in the order in which `penstock --help` shows them. */
+import { Command } from 'commander';
+import type { Doors } from './doors.ts';
+import { addApprove, addReject } from './verbs/approve.ts';
+import { addCatalogue } from './verbs/catalogue.ts';
+import { addDeploy } from './verbs/deploy.ts';
+import { addDescribe } from './verbs/describe.ts';
+import { addDoctor } from './verbs/doctor.ts';
+import { addDelete, addEndpoints } from './verbs/endpoints.ts';
+import { addEnv } from './verbs/env.ts';
+import { addGroups, addVersions } from './verbs/groups.ts';
+import { addInvoke } from './verbs/invoke.ts';
+import { addKeys } from './verbs/keys.ts';
+import { addLogs } from './verbs/logs.ts';
+import { addProfile } from './verbs/profile.ts';
+import { addRegister } from './verbs/register.ts';
+import { addStatus } from './verbs/status.ts';
+import { addTop } from './verbs/top.ts';
+import { addQuickstart, addUp } from './verbs/up.ts';
+
+export function makeProgram(doors: Doors): Command {
+  const program = new Command('penstock')
+    .description('Self-hosted machine-learning inference: bring a model and a promise (p95 <= 50 ms).')
+    .version(doors.version, '--version', 'print the version')
+    .helpCommand('help [verb]', 'tell how a verb is used')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => doors.stdout.write(text),
+      writeErr: (text) => doors.stderr.write(text),
+      outputError: () => {}, // `run-cli.ts` tells it, in one line
+    })
+    .addHelpText(
+      'after',
+      '\nVerbs talk to PENSTOCK_URL, else to the server of --data-dir, else to http://127.0.0.1:8080, with the key in PENSTOCK_KEY.' +
+        '\nStart with: penstock quickstart',
+    );
+  const add = [
+    [addUp, addQuickstart, addEnv, addDoctor, addStatus],
+    [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile],
+    [addDeploy, addEndpoints, addDescribe, addInvoke, addDelete],
+    [addTop, addLogs, addKeys],
+  ];
+  for (const addVerb of add.flat()) addVerb(program, doors);
+  return program;
+}

@@ -1,0 +1,38 @@
+/** Runs one command line and answers with its exit code: 0 well, 1 refused or failed, 2 not understood. */
+import { CommanderError } from 'commander';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Doors } from './doors.ts';
+import { Failure } from './failure.ts';
+import { makeProgram } from './program.ts';
+import { exitCodes } from './verb.ts';
+
+/** `argv` without the program itself: `['deploy', 'digits.onnx']`. */
+export async function runCli(argv: readonly string[], doors: Doors): Promise<number> {
+  const program = makeProgram(doors);
+  if (argv.length === 0) {
+    doors.stderr.write(program.helpInformation());
+    return 2;
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCodes.get(program) ?? 0;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    doors.stderr.write(`penstock: ${complaint(error, argv).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function complaint(error: unknown, argv: readonly string[]): string {
+  if (!(error instanceof CommanderError)) return messageOf(error);
+  const [verb = ''] = argv;
+  const where = /^[a-z]+$/.test(verb) && error.code !== 'commander.unknownCommand' ? ` ${verb}` : '';
+  const message = error.code === 'commander.help' ? 'a verb is missing' : error.message.replace(/^error: /, '');
+  return `${message.trim().replace(/\.$/, '')}; see penstock${where} --help`;
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof Failure) return error.exitCode;
+  if (error instanceof CommanderError) return 2;
+  return error instanceof PlatformError && error.code === 'invalid_request' ? 2 : 1;
+}

@@ -1,0 +1,51 @@
+/** Tables that align, for people; programs take `--output json`. */
+import { stripVTControlCharacters } from 'node:util';
+
+export interface Column<Row> {
+  readonly title: string;
+  readonly cell: (row: Row) => string | number | null;
+  /** Numbers align at their end. */
+  readonly align?: 'left' | 'right';
+}
+
+/** One line a row under a line of titles. A column that has nothing to say is left out. Empty for no rows. */
+export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+  if (rows.length === 0) return '';
+  const shown = columns
+    .map(({ title, align, cell }) => ({ title, align, cells: rows.map((row) => oneLine(cell(row))) }))
+    .filter(({ cells }) => cells.some((cell) => cell !== ''))
+    .map((column) => ({ ...column, width: Math.max(...[column.title, ...column.cells].map(widthOf)) }));
+  const line = (texts: readonly string[]): string =>
+    shown
+      .map(({ align, width }, index) => pad(texts[index] as string, width, align ?? 'left'))
+      .join('  ')
+      .trimEnd();
+  const lines = [
+    line(shown.map((column) => column.title)),
+    ...rows.map((_, index) => line(shown.map(({ cells }) => cells[index] as string))),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** `name  value` a line, for one thing. Values of several lines keep their indentation. */
+export function fields(pairs: readonly (readonly [string, string | number | null | undefined])[]): string {
+  const shown = pairs.filter(
+    (pair): pair is readonly [string, string | number] => pair[1] !== null && pair[1] !== undefined && pair[1] !== '',
+  );
+  const width = Math.max(0, ...shown.map(([name]) => widthOf(name)));
+  const indent = ' '.repeat(width + 2);
+  return shown.map(([name, value]) => `${pad(name, width, 'left')}  ${String(value).replaceAll('\n', `\n${indent}`)}\n`).join('');
+}
+
+function oneLine(value: string | number | null): string {
+  return value === null ? '' : String(value).replaceAll(/\s*\n\s*/g, ' ');
+}
+
+function pad(text: string, width: number, align: 'left' | 'right'): string {
+  const space = ' '.repeat(Math.max(0, width - widthOf(text)));
+  return align === 'right' ? space + text : text + space;
+}
+
+function widthOf(text: string): number {
+  return Array.from(stripVTControlCharacters(text)).length;
+}

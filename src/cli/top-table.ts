@@ -1,0 +1,102 @@
+/** Two looks at the server, a moment apart, as rates. */
+import type { EndpointBody, StatisticsBody, StatusBody } from '../api/index.ts';
+import type { Style } from './style.ts';
+import { table } from './table.ts';
+import { bytesText, durationText, msText } from './words.ts';
+
+export interface Sample {
+  readonly atMs: number;
+  readonly status: StatusBody;
+  readonly endpoints: readonly EndpointBody[];
+}
+
+export interface TopRow {
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly status: string;
+  readonly model: string;
+  readonly ready: number;
+  readonly instances: number;
+  readonly requests_per_second: number;
+  readonly failures_per_second: number;
+  readonly rows_per_second: number;
+  /** Null where nothing was answered in between. */
+  readonly mean_ms: number | null;
+  readonly queue_ms: number | null;
+  readonly batch_rows: number | null;
+  readonly objective: string | null;
+  readonly rss_bytes: number;
+}
+
+export function topRows(before: Sample, now: Sample): TopRow[] {
+  const seconds = Math.max(now.atMs - before.atMs, 1) / 1000;
+  return now.endpoints.flatMap((view) =>
+    view.variants.map((variant) => {
+      const earlier = before.endpoints.find(({ name }) => name === view.name)?.variants.find(({ name }) => name === variant.name);
+      const gained = gain(earlier?.statistics ?? null, variant.statistics);
+      return {
+        endpoint: view.name,
+        variant: variant.name,
+        status: view.status,
+        model: variant.model,
+        ready: variant.ready,
+        instances: variant.instance_count,
+        requests_per_second: gained('requests') / seconds,
+        failures_per_second: gained('failures') / seconds,
+        rows_per_second: gained('rows') / seconds,
+        mean_ms: ratio(gained('total_ms'), gained('requests')),
+        queue_ms: ratio(gained('queue_ms'), gained('requests')),
+        batch_rows: ratio(gained('rows'), gained('executions')),
+        objective: view.objective,
+        rss_bytes: variant.workers.reduce((sum, worker) => sum + (worker.rss_bytes ?? 0), 0),
+      };
+    }),
+  );
+}
+
+type Counter = Exclude<keyof StatisticsBody, 'last_inference_at'>;
+
+/** Counters start anew when a variant is loaded anew; then what they show is the gain. */
+function gain(before: StatisticsBody | null, now: StatisticsBody | null): (counter: Counter) => number {
+  return (counter) => {
+    if (now === null) return 0;
+    const start = before === null || before[counter] > now[counter] ? 0 : before[counter];
+    return now[counter] - start;
+  };
+}
+
+function ratio(sum: number, count: number): number | null {
+  return count === 0 ? null : sum / count;
+}
+
+export function topText(before: Sample, now: Sample, style: Style): string {
+  const { status } = now;
+  const { ready, starting, failed } = status.executors;
+  const workers = `${ready} workers${starting > 0 ? `, ${starting} starting` : ''}${failed > 0 ? `, ${failed} failed` : ''}`;
+  const memory = bytesText(status.rss_bytes + status.workers_rss_bytes);
+  const head = `penstock ${status.version}  up ${durationText(status.uptime_s)}  ${workers}  ${memory}  ${status.cores} cores\n`;
+  const rows = topRows(before, now);
+  if (rows.length === 0) return `${head}\nno endpoints\n`;
+  return `${head}\n${table(rows, [
+    { title: 'ENDPOINT', cell: (row) => (row.variant === 'AllTraffic' ? row.endpoint : `${row.endpoint}/${row.variant}`) },
+    { title: 'STATUS', cell: (row) => style.state(row.status) },
+    { title: 'MODEL', cell: (row) => row.model },
+    { title: 'READY', cell: (row) => `${row.ready}/${row.instances}`, align: 'right' },
+    { title: 'REQ/S', cell: (row) => rateText(row.requests_per_second), align: 'right' },
+    { title: 'ROWS/S', cell: (row) => rateText(row.rows_per_second), align: 'right' },
+    {
+      title: 'FAILED/S',
+      cell: (row) => (row.failures_per_second === 0 ? '' : style.paint('red', rateText(row.failures_per_second))),
+      align: 'right',
+    },
+    { title: 'BATCH', cell: (row) => (row.batch_rows === null ? null : row.batch_rows.toFixed(1)), align: 'right' },
+    { title: 'QUEUE', cell: (row) => (row.queue_ms === null ? null : msText(row.queue_ms)), align: 'right' },
+    { title: 'MEAN', cell: (row) => (row.mean_ms === null ? null : msText(row.mean_ms)), align: 'right' },
+    { title: 'OBJECTIVE', cell: (row) => row.objective },
+    { title: 'MEMORY', cell: (row) => bytesText(row.rss_bytes), align: 'right' },
+  ])}`;
+}
+
+function rateText(perSecond: number): string {
+  return perSecond >= 100 || perSecond === 0 ? String(Math.round(perSecond)) : perSecond.toFixed(1);
+}

@@ -1,0 +1,209 @@
+/** `penstock deploy`: from a file to an endpoint in service, stage by stage. */
+import { type Command, Option } from 'commander';
+import type { EndpointBody, VersionBody } from '../../api/index.ts';
+import { checkName, formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
+import { type Client, part } from '../client.ts';
+import type { Doors } from '../doors.ts';
+import { Failure, Refusal } from '../failure.ts';
+import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
+import { pause } from '../pause.ts';
+import { Progress } from '../progress.ts';
+import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
+import { shellQuoted } from '../words.ts';
+import { decide } from './approve.ts';
+
+interface DeployOptions extends CommonOptions {
+  readonly name?: string;
+  readonly group?: string;
+  readonly objective?: string;
+  readonly instances?: number;
+  readonly instanceType?: string;
+  readonly late?: 'serve' | 'shed';
+  readonly requestTimeout?: number;
+  readonly approve: boolean;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly wait: boolean;
+}
+
+export function addDeploy(program: Command, doors: Doors): void {
+  const name = (what: string) => parsedBy((text) => checkName(what, text));
+  verb(program, doors, 'deploy <model>', 'deploy FILE.onnx, GROUP/VERSION or catalogue:NAME to an endpoint')
+    .with((command) =>
+      command
+        .option('--name <endpoint>', 'the endpoint (default: the file name with - for _)', name('endpoint'))
+        .option('--group <group>', 'the model group to register in (default: the name)', name('group'))
+        .option(
+          '--objective <promise>',
+          "such as 'p95<=50ms'",
+          parsedBy((text) => formatObjective(parseObjective(text))),
+        )
+        .option('--instances <number>', 'how many workers (default: 1)', wholeNumber(1, 1000))
+        .option('--instance-type <type>', 'their type (default: local.1)')
+        .addOption(
+          new Option('--late <what>', 'a request that cannot keep the objective: serve it late, or shed it').choices(['serve', 'shed']),
+        )
+        .option('--request-timeout <duration>', 'the longest a request may take', parsedBy(parseDurationMs))
+        .option('--approve', 'approve the version, if it waits for that', false)
+        .option('--timeout <duration>', 'how long to wait until it is in service', parsedBy(parseDurationMs), 60_000)
+        .option('--no-wait', 'do not wait'),
+    )
+    .runs(async (session, options: DeployOptions, model: string) => {
+      const source = await readSource(model, { registersOnly: false });
+      if (source.kind === 'version' && options.group !== undefined) {
+        throw new Failure(`${model} is registered already: leave out --group, or name a file`, 2);
+      }
+      const endpoint = options.name ?? nameFor(source);
+      const view = await deploy(session, source, endpoint, options, model);
+      session.print(view, `${summary(session, view)}\n`);
+      return 0;
+    });
+}
+
+async function deploy(
+  session: Session,
+  source: ModelSource,
+  endpoint: string,
+  options: DeployOptions,
+  model: string,
+): Promise<EndpointBody> {
+  const client = await session.client();
+  const progress = new Progress(session.doors);
+  try {
+    const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, { reuse: true });
+    const version = await approved(client, progress, found, endpoint, options, model);
+    progress.stage('endpoint', `${endpoint}: ${version.name}`);
+    const before = await existing(client, endpoint);
+    const view = before === null ? await create(client, endpoint, version, options) : await update(client, before, version, options);
+    progress.done(`${endpoint}: ${before === null ? 'created' : 'updated'} for ${version.name}`);
+    return options.wait ? await inService(session, client, progress, view, version, options.timeout) : view;
+  } catch (error) {
+    progress.fail();
+    throw error;
+  }
+}
+
+async function approved(
+  client: Client,
+  progress: Progress,
+  version: VersionBody,
+  endpoint: string,
+  options: DeployOptions,
+  model: string,
+): Promise<VersionBody> {
+  if (version.approval === 'Approved') return version;
+  if (version.approval === 'Rejected') {
+    const why = version.approval_note === null ? '' : ` (${version.approval_note})`;
+    throw new Failure(
+      `${version.name} was rejected by ${version.approval_changed_by ?? 'somebody'}${why}: deploy another version, or run \`penstock approve ${version.name}\` first`,
+    );
+  }
+  if (!options.approve) {
+    const name = endpoint === version.group ? '' : ` --name ${endpoint}`;
+    throw new Failure(
+      `${version.name} is ${version.approval}, and only approved versions deploy: run \`penstock approve ${version.name}\`, ` +
+        `then \`penstock deploy ${version.name}${name}\`; or \`penstock deploy ${shellQuoted(model)} --approve\` if you may`,
+    );
+  }
+  progress.stage('approve', version.name);
+  return decide(client, version.name, 'Approved');
+}
+
+async function existing(client: Client, endpoint: string): Promise<EndpointBody | null> {
+  try {
+    return await client.get<EndpointBody>(`/endpoints/${part(endpoint)}`);
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'not_found') return null;
+    throw error;
+  }
+}
+
+/** What the user said about the endpoint, and nothing else: the rest is the server's to decide or to keep. */
+function settings(options: DeployOptions): Record<string, unknown> {
+  return {
+    ...(options.objective === undefined ? {} : { objective: options.objective }),
+    ...(options.late === undefined ? {} : { late: options.late }),
+    ...(options.requestTimeout === undefined ? {} : { timeout_ms: options.requestTimeout }),
+  };
+}
+
+function capacity(options: DeployOptions): Record<string, unknown> {
+  return {
+    ...(options.instances === undefined ? {} : { instance_count: options.instances }),
+    ...(options.instanceType === undefined ? {} : { instance_type: options.instanceType }),
+  };
+}
+
+function create(client: Client, name: string, version: VersionBody, options: DeployOptions): Promise<EndpointBody> {
+  return client.post<EndpointBody>('/endpoints', {
+    json: { name, ...settings(options), variants: [{ model: version.name, ...capacity(options) }] },
+  });
+}
+
+function update(client: Client, before: EndpointBody, version: VersionBody, options: DeployOptions): Promise<EndpointBody> {
+  const [variant, ...others] = before.variants;
+  if (others.length > 0) {
+    throw new Failure(
+      `endpoint ${before.name} has ${before.variants.length} variants: change it with PATCH /api/v1/endpoints/${before.name}, or deploy under another --name`,
+    );
+  }
+  const kept =
+    variant === undefined ? {} : { name: variant.name, instance_count: variant.instance_count, instance_type: variant.instance_type };
+  return client.patch<EndpointBody>(`/endpoints/${part(before.name)}`, {
+    json: { ...settings(options), variants: [{ ...kept, model: version.name, ...capacity(options) }] },
+  });
+}
+
+/** Looks often at first: a small model is in service within a fraction of a second. */
+const pollMs = (waitedMs: number): number => (waitedMs < 2000 ? 40 : 250);
+
+async function inService(
+  session: Session,
+  client: Client,
+  progress: Progress,
+  first: EndpointBody,
+  version: VersionBody,
+  timeoutMs: number,
+): Promise<EndpointBody> {
+  const { clock, interrupted } = session.doors;
+  const startedMs = clock.nowMs();
+  progress.stage('workers', workersText(first));
+  for (let view = first; ; view = await client.get<EndpointBody>(`/endpoints/${part(first.name)}`)) {
+    progress.say(workersText(view));
+    if (view.status === 'Failed' || (view.status === 'InService' && view.reason !== null)) {
+      throw new Failure(`${view.name} did not come into service: ${view.reason ?? 'no reason is known'}; see \`penstock logs\``);
+    }
+    if (view.status === 'InService' && view.variants.every((variant) => variant.model === version.name && variant.ready > 0)) {
+      progress.done(workersText(view));
+      return view;
+    }
+    if (view.status === 'Deleting') throw new Failure(`${view.name} is being deleted: deploy it again when it is gone`);
+    const waitedMs = clock.nowMs() - startedMs;
+    if (waitedMs > timeoutMs) {
+      throw new Failure(
+        `${view.name} is ${view.status} after ${Math.round(waitedMs / 1000)} s: it goes on, look with \`penstock describe ${view.name}\``,
+      );
+    }
+    await pause(clock, pollMs(waitedMs), interrupted);
+    if (interrupted.aborted) throw new Failure(`interrupted: ${view.name} goes on, look with \`penstock describe ${view.name}\``);
+  }
+}
+
+function workersText(view: EndpointBody): string {
+  return view.variants
+    .map(({ ready, instance_count: wanted, instance_type: type, workers }) => {
+      const troubled = workers.find((worker) => worker.state === 'failed');
+      return `${Math.min(ready, wanted)} of ${wanted} x ${type} ready${troubled === undefined ? '' : `; ${troubled.reason ?? 'one fails'}`}`;
+    })
+    .join(', ');
+}
+
+function summary(session: Session, view: EndpointBody): string {
+  const models = view.variants.map((variant) => variant.model).join(', ');
+  const promise = view.objective === null ? '' : `, ${view.objective}`;
+  const call =
+    view.status === 'InService'
+      ? `: call it with \`penstock invoke ${view.name} --file ROWS.csv\``
+      : `: look with \`penstock describe ${view.name}\``;
+  return [`${view.name} is ${session.style.state(view.status)} (${models}${promise})${call}`, ...view.notes].join('\n');
+}

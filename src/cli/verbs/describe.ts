@@ -1,0 +1,130 @@
+/** `penstock describe`: everything about an endpoint, a model version or a model group. */
+import type { Command } from 'commander';
+import type { EndpointBody, GroupBody, StatisticsBody, VersionBody } from '../../api/index.ts';
+import { type Client, part } from '../client.ts';
+import type { Doors } from '../doors.ts';
+import { Failure, Refusal } from '../failure.ts';
+import { versionPath } from '../model-source.ts';
+import { fields, table } from '../table.ts';
+import { type Session, verb } from '../verb.ts';
+import { bytesText, msText, pairsText, tensorsText, timeText } from '../words.ts';
+
+export function addDescribe(program: Command, doors: Doors): void {
+  verb(program, doors, 'describe <endpoint|group/version|group>', 'tell everything about an endpoint, a version or a group').runs(
+    async (session, _options, name: string) => {
+      const client = await session.client();
+      if (name.includes('/')) {
+        const version = await client.get<VersionBody>(versionPath(name));
+        session.print(version, versionText(session, version));
+        return 0;
+      }
+      const endpoint = await ifFound(client.get<EndpointBody>(`/endpoints/${part(name)}`));
+      if (endpoint !== null) {
+        session.print(endpoint, endpointText(session, endpoint));
+        return 0;
+      }
+      await describeGroup(session, client, name);
+      return 0;
+    },
+  );
+}
+
+async function describeGroup(session: Session, client: Client, name: string): Promise<void> {
+  const group = await ifFound(client.get<GroupBody>(`/groups/${part(name)}`));
+  if (group === null)
+    throw new Failure(`there is no endpoint and no model group '${name}': see \`penstock endpoints\` and \`penstock groups\``);
+  session.print(
+    group,
+    fields([
+      ['group', group.name],
+      ['description', group.description],
+      ['versions', group.versions],
+      ['latest', group.latest_version],
+      ['approved', group.latest_approved],
+      ['tags', pairsText(group.tags)],
+      ['created', timeText(group.created_at)],
+    ]),
+  );
+}
+
+async function ifFound<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'not_found') return null;
+    throw error;
+  }
+}
+
+function versionText(session: Session, version: VersionBody): string {
+  const decided =
+    version.approval_changed_by === null ? '' : ` by ${version.approval_changed_by}, ${timeText(version.approval_changed_at)}`;
+  const note = version.approval_note === null ? '' : `: ${version.approval_note}`;
+  return fields([
+    ['version', version.name],
+    ['approval', `${session.style.state(version.approval)}${decided}${note}`],
+    ['description', version.description],
+    ['inputs', tensorsText(version.signature.inputs)],
+    ['outputs', tensorsText(version.signature.outputs)],
+    ['batchable', `${version.batchable ? 'yes' : 'no'}: ${version.batchable_reason}`],
+    ['metrics', pairsText(version.metrics)],
+    ['metadata', pairsText(version.metadata)],
+    ['tags', pairsText(version.tags)],
+    ['notes', version.notes.join('\n')],
+    ['source', version.source_name],
+    ['artifact', `${bytesText(version.artifact.bytes)}, sha256 ${version.artifact.sha256}`],
+    [
+      'opsets',
+      pairsText(Object.fromEntries(Object.entries(version.opsets).map(([domain, opset]) => [domain === '' ? 'ai.onnx' : domain, opset]))),
+    ],
+    ['producer', version.producer],
+    ['properties', pairsText(version.properties)],
+    ['created', `${timeText(version.created_at)} by ${version.created_by}`],
+  ]);
+}
+
+function endpointText(session: Session, view: EndpointBody): string {
+  const head = fields([
+    ['endpoint', view.name],
+    ['status', `${session.style.state(view.status)}${view.reason === null ? '' : `: ${view.reason}`}`],
+    ['description', view.description],
+    ['objective', view.objective ?? 'none'],
+    [
+      'late',
+      view.late === 'serve'
+        ? 'serve: requests that miss the objective are answered late'
+        : 'shed: requests that would miss the objective are refused',
+    ],
+    ['timeout', msText(view.timeout_ms)],
+    ['notes', view.notes.join('\n')],
+    ['created', timeText(view.created_at)],
+    ['updated', timeText(view.updated_at)],
+  ]);
+  const variants = table(view.variants, [
+    { title: 'VARIANT', cell: (variant) => variant.name },
+    { title: 'MODEL', cell: (variant) => variant.model },
+    { title: 'WEIGHT', cell: (variant) => variant.weight, align: 'right' },
+    { title: 'READY', cell: (variant) => `${variant.ready}/${variant.instance_count}`, align: 'right' },
+    { title: 'TYPE', cell: (variant) => variant.instance_type },
+    { title: 'BATCH', cell: (variant) => variant.batch_size, align: 'right' },
+    { title: 'REQUESTS', cell: (variant) => variant.statistics?.requests ?? null, align: 'right' },
+    { title: 'FAILED', cell: (variant) => variant.statistics?.failures ?? null, align: 'right' },
+    { title: 'MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
+  ]);
+  const workers = table(
+    view.variants.flatMap((variant) => variant.workers),
+    [
+      { title: 'WORKER', cell: (worker) => worker.id },
+      { title: 'STATE', cell: (worker) => session.style.state(worker.state) },
+      { title: 'PID', cell: (worker) => worker.pid, align: 'right' },
+      { title: 'MEMORY', cell: (worker) => (worker.rss_bytes === null ? null : bytesText(worker.rss_bytes)), align: 'right' },
+      { title: 'RESTARTS', cell: (worker) => worker.restarts, align: 'right' },
+      { title: 'REASON', cell: (worker) => worker.reason },
+    ],
+  );
+  return [head, variants, workers].filter((text) => text !== '').join('\n');
+}
+
+function meanText(statistics: StatisticsBody | null): string | null {
+  return statistics === null || statistics.requests === 0 ? null : msText(statistics.total_ms / statistics.requests);
+}

@@ -1,0 +1,42 @@
+/** `penstock endpoints` and `penstock delete`. */
+import type { Command } from 'commander';
+import type { EndpointBody } from '../../api/index.ts';
+import { part } from '../client.ts';
+import type { Doors } from '../doors.ts';
+import { versionPath } from '../model-source.ts';
+import { table } from '../table.ts';
+import { verb } from '../verb.ts';
+import { timeText } from '../words.ts';
+
+export function addEndpoints(program: Command, doors: Doors): void {
+  verb(program, doors, 'endpoints', 'list the endpoints').runs(async (session) => {
+    const endpoints = await (await session.client()).all<EndpointBody>('/endpoints');
+    if (endpoints.length === 0) session.remark('there are no endpoints: try `penstock deploy catalogue:digits-mlp --approve`');
+    const ofAll = (view: EndpointBody, read: (variant: EndpointBody['variants'][number]) => string) => view.variants.map(read).join(', ');
+    session.print(
+      endpoints,
+      table(endpoints, [
+        { title: 'ENDPOINT', cell: (view) => view.name },
+        { title: 'STATUS', cell: (view) => session.style.state(view.status) },
+        { title: 'MODEL', cell: (view) => ofAll(view, (variant) => variant.model) },
+        { title: 'READY', cell: (view) => ofAll(view, (variant) => `${variant.ready}/${variant.instance_count}`), align: 'right' },
+        { title: 'TYPE', cell: (view) => ofAll(view, (variant) => variant.instance_type) },
+        { title: 'OBJECTIVE', cell: (view) => view.objective },
+        { title: 'UPDATED (UTC)', cell: (view) => timeText(view.updated_at) },
+        { title: 'REASON', cell: (view) => view.reason },
+      ]),
+    );
+    return 0;
+  });
+}
+
+export function addDelete(program: Command, doors: Doors): void {
+  verb(program, doors, 'delete <endpoint|group/version>', 'delete an endpoint, or a model version that none uses').runs(
+    async (session, _options, name: string) => {
+      const isVersion = name.includes('/');
+      await (await session.client()).delete(isVersion ? versionPath(name) : `/endpoints/${part(name)}`);
+      session.print({ deleted: name }, `${name} is ${isVersion ? 'deleted' : 'being deleted'}\n`);
+      return 0;
+    },
+  );
+}

@@ -1,0 +1,66 @@
+/** `penstock env`: what a shell needs to talk to this server, also with the AWS tools. `eval "$(penstock env)"` */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { defaultUrl, urlOfLock } from '../address.ts';
+import type { Doors } from '../doors.ts';
+import { Failure } from '../failure.ts';
+import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
+import { shellQuoted } from '../words.ts';
+
+interface EnvOptions extends CommonOptions {
+  readonly port?: number;
+}
+
+const region = 'us-east-1';
+
+export function addEnv(program: Command, doors: Doors): void {
+  verb(program, doors, 'env', 'print the exports a shell needs: eval "$(penstock env)"')
+    .with((command) => command.option('--port <port>', 'the port, where no server runs yet', wholeNumber(1, 65_535)))
+    .runs(async (session, options: EnvOptions) => {
+      const { id, secret } = await adminKey(options.dataDir);
+      const url = options.port === undefined ? ((await urlOfLock(options.dataDir)) ?? defaultUrl) : `http://127.0.0.1:${options.port}`;
+      const variables = {
+        AWS_ENDPOINT_URL: url,
+        AWS_ACCESS_KEY_ID: id,
+        AWS_SECRET_ACCESS_KEY: secret,
+        AWS_REGION: region,
+        AWS_DEFAULT_REGION: region,
+        PENSTOCK_URL: url,
+        PENSTOCK_KEY: `${id}:${secret}`,
+      };
+      const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuoted(value)}\n`);
+      session.print(variables, lines.join(''));
+      return 0;
+    });
+}
+
+/** The first admin key in keys.json that stands. */
+async function adminKey(dataDirectory: string): Promise<{ id: string; secret: string }> {
+  const path = join(dataDirectory, 'keys.json');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === 'EACCES')
+      throw new Failure(`${path} belongs to another user: ask its owner for a key of your own (penstock keys create)`, 1, { cause });
+    throw new Failure(
+      `there is no ${path}: start a server there with \`penstock up --data-dir ${dataDirectory}\`, or name its --data-dir`,
+      1,
+      { cause },
+    );
+  }
+  const key = firstAdmin(text);
+  if (key === undefined) throw new Failure(`${path} holds no admin key that is valid: make one with \`penstock keys create --role admin\``);
+  return key;
+}
+
+function firstAdmin(text: string): { id: string; secret: string } | undefined {
+  try {
+    const { keys } = JSON.parse(text) as { keys: readonly { id: string; secret: string; role: string; revokedAtMs?: number | null }[] };
+    return keys.find((key) => key.role === 'admin' && (key.revokedAtMs ?? null) === null);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+/** `penstock groups` and `penstock versions`: what is registered. */
+import type { Command } from 'commander';
+import type { GroupBody, VersionBody } from '../../api/index.ts';
+import { part } from '../client.ts';
+import type { Doors } from '../doors.ts';
+import { table } from '../table.ts';
+import { verb } from '../verb.ts';
+import { bytesText, pairsText, timeText } from '../words.ts';
+
+export function addGroups(program: Command, doors: Doors): void {
+  verb(program, doors, 'groups', 'list the model groups').runs(async (session) => {
+    const groups = await (await session.client()).all<GroupBody>('/groups');
+    if (groups.length === 0) session.remark('no model is registered: try `penstock catalogue`, or `penstock register FILE`');
+    session.print(
+      groups,
+      table(groups, [
+        { title: 'GROUP', cell: (group) => group.name },
+        { title: 'VERSIONS', cell: (group) => group.versions, align: 'right' },
+        { title: 'LATEST', cell: (group) => group.latest_version, align: 'right' },
+        { title: 'APPROVED', cell: (group) => group.latest_approved, align: 'right' },
+        { title: 'CREATED (UTC)', cell: (group) => timeText(group.created_at) },
+        { title: 'DESCRIPTION', cell: (group) => group.description },
+      ]),
+    );
+    return 0;
+  });
+}
+
+export function addVersions(program: Command, doors: Doors): void {
+  verb(program, doors, 'versions <group>', 'list the versions of a model group').runs(async (session, _options, group: string) => {
+    const versions = await (await session.client()).all<VersionBody>(`/groups/${part(group)}/versions`);
+    session.print(
+      versions,
+      table(versions, [
+        { title: 'VERSION', cell: (version) => version.name },
+        { title: 'APPROVAL', cell: (version) => session.style.state(version.approval) },
+        { title: 'BY', cell: (version) => version.approval_changed_by },
+        { title: 'SIZE', cell: (version) => bytesText(version.artifact.bytes), align: 'right' },
+        { title: 'BATCHABLE', cell: (version) => (version.batchable ? 'yes' : 'no') },
+        { title: 'METRICS', cell: (version) => pairsText(version.metrics) },
+        { title: 'CREATED (UTC)', cell: (version) => timeText(version.created_at) },
+        { title: 'SOURCE', cell: (version) => version.source_name },
+      ]),
+    );
+    return 0;
+  });
+}

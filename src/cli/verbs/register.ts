@@ -1,0 +1,63 @@
+/** `penstock register`: a file, or a model of the catalogue, becomes a version. */
+import type { Command } from 'commander';
+import { checkName } from '../../objective.ts';
+import type { Doors } from '../doors.ts';
+import { nameFor, readSource, registerSource } from '../model-source.ts';
+import { Progress } from '../progress.ts';
+import { fields } from '../table.ts';
+import { type CommonOptions, numbers, pairs, parsedBy, verb } from '../verb.ts';
+import { tensorsText } from '../words.ts';
+import { decide } from './approve.ts';
+
+interface RegisterOptions extends CommonOptions {
+  readonly group?: string;
+  readonly description?: string;
+  readonly metadata?: Record<string, string>;
+  readonly metric?: Record<string, number>;
+  readonly tag?: Record<string, string>;
+  readonly approve: boolean;
+  readonly reuse: boolean;
+}
+
+export function addRegister(program: Command, doors: Doors): void {
+  verb(program, doors, 'register <model>', 'register a model: FILE.onnx or catalogue:NAME')
+    .with((command) =>
+      command
+        .option(
+          '--group <name>',
+          'the model group (default: the file name)',
+          parsedBy((name) => checkName('group', name)),
+        )
+        .option('--description <text>', 'what this version is')
+        .option('--metadata <key=value>', 'anything worth keeping; may be repeated', pairs)
+        .option('--metric <key=number>', 'how good it is, such as accuracy=0.98; may be repeated', numbers)
+        .option('--tag <key=value>', 'may be repeated', pairs)
+        .option('--reuse', 'take the version that has the same bytes, if there is one', false)
+        .option('--approve', 'approve it for deployment at once', false),
+    )
+    .runs(async (session, options: RegisterOptions, model: string) => {
+      const source = await readSource(model, { registersOnly: true });
+      const client = await session.client();
+      const progress = new Progress(session.doors);
+      const details = { description: options.description, metadata: options.metadata, metrics: options.metric, tags: options.tag };
+      let { version, reused } = await registerSource(client, progress, source, options.group ?? nameFor(source), {
+        ...details,
+        reuse: options.reuse,
+      });
+      if (options.approve) version = await decide(client, version.name, 'Approved');
+      const next = version.approval === 'Approved' ? `penstock deploy ${version.name}` : `penstock approve ${version.name}`;
+      session.print(
+        { version, reused },
+        fields([
+          ['version', `${version.name}${reused ? ' (the same bytes were registered before)' : ''}`],
+          ['approval', session.style.state(version.approval)],
+          ['inputs', tensorsText(version.signature.inputs)],
+          ['outputs', tensorsText(version.signature.outputs)],
+          ['batchable', `${version.batchable ? 'yes' : 'no'}: ${version.batchable_reason}`],
+          ['notes', version.notes.join('\n')],
+          ['next', next],
+        ]),
+      );
+      return 0;
+    });
+}

@@ -1,0 +1,52 @@
+/** Numbers, times and tensors as people read them. */
+
+const sizes = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+/** `26 KiB`, `1.5 GiB` */
+export function bytesText(bytes: number): string {
+  let value = bytes;
+  let size = 0;
+  while (value >= 1024 && size < sizes.length - 1) {
+    value /= 1024;
+    size++;
+  }
+  return `${value >= 10 || size === 0 ? Math.round(value) : Math.round(value * 10) / 10} ${sizes[size]}`;
+}
+
+/** `0.4 ms`, `12 ms`, `1.5 s` */
+export function msText(ms: number): string {
+  if (ms < 10) return `${Math.round(ms * 100) / 100} ms`;
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return `${Math.round(ms / 100) / 10} s`;
+}
+
+/** `12 s`, `5 min`, `3 h`, `2 days`: how long something has lasted. */
+export function durationText(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} days`;
+}
+
+/** `2026-11-24 16:29:36`, in UTC, as everything that is stored. */
+export function timeText(iso: string | null): string {
+  return iso === null ? '' : iso.slice(0, 19).replace('T', ' ');
+}
+
+/** `pixels FP32 [-1,64]` */
+export function tensorsText(
+  tensors: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }[],
+): string {
+  return tensors.map(({ name, datatype, shape }) => `${name} ${datatype} [${shape.join(',')}]`).join('\n');
+}
+
+export function pairsText(record: Readonly<Record<string, string | number>>): string {
+  return Object.entries(record)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ');
+}
+
+/** What a POSIX shell reads as this one word. */
+export function shellQuoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
