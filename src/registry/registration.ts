@@ -104,7 +104,7 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
     const groupKey = keyOf(request.group);
     const atMs = needs.clock.wallMs();
     const created = await insertGroup(tx, { name: request.group, description: '', tags: '{}', atMs });
-    if (created) news.push(await events.record(tx, { kind: 'ModelGroupCreated', subject: request.group, detail: {} }));
+    if (created) news.push(await events.record(tx, { kind: 'group.created', subject: request.group, detail: {} }));
     // The first write locks the group's row: of two registrations of the same bytes the second sees the first.
     const version = await takeVersion(tx, groupKey);
     if (request.reuse === true) {
@@ -118,7 +118,7 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
     const subject = `${request.group}/${version}`;
     const detail = { sourceName: prepared.details.sourceName, artifact: prepared.artifact, notes: prepared.inspection.notes };
     await needs.audit.record(tx, { who: request.who, action: 'RegisterModelVersion', target: subject, outcome: 'ok', detail });
-    news.push(await events.record(tx, { kind: 'ModelVersionRegistered', subject, detail }));
+    news.push(await events.record(tx, { kind: 'version.registered', subject, detail }));
     return { version, reused: false };
   });
   for (const event of news) events.publish(event);

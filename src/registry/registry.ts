@@ -117,7 +117,7 @@ export class Registry {
     const name = checkName('group', group.name);
     const description = checkDescription(group.description ?? '');
     const tags = JSON.stringify(checkWords('tags', group.tags ?? {}));
-    await this.#record({ who: group.who, action: 'CreateModelGroup', event: 'ModelGroupCreated' }, async (tx) => {
+    await this.#record({ who: group.who, action: 'CreateModelGroup', event: 'group.created' }, async (tx) => {
       const created = await insertGroup(tx, { name, description, tags, atMs: clock.wallMs() });
       if (!created) throw new PlatformError('already_exists', `there is a model group '${name}' already (names are unique without case)`);
       return { subject: name, detail: {} };
@@ -127,7 +127,7 @@ export class Registry {
 
   /** Only an empty one. Throws `not_found`, `wrong_state`. */
   async deleteGroup(name: string, who: string): Promise<void> {
-    await this.#record({ who, action: 'DeleteModelGroup', event: 'ModelGroupDeleted' }, async (tx) => {
+    await this.#record({ who, action: 'DeleteModelGroup', event: 'group.deleted' }, async (tx) => {
       await removeGroup(tx, name);
       return { subject: name, detail: {} };
     });
@@ -184,7 +184,7 @@ export class Registry {
       ...(tags === undefined ? {} : { tags: JSON.stringify(checkWords('tags', tags)) }),
     };
     if (Object.keys(columns).length === 0) return this.version(group, version);
-    await this.#record({ who, action: 'UpdateModelVersion', event: 'ModelVersionUpdated' }, async (tx) => {
+    await this.#record({ who, action: 'UpdateModelVersion', event: 'version.updated' }, async (tx) => {
       const { name } = await this.version(group, version, tx);
       await tx.updateTable('model_versions').set(columns).where('group_key', '=', keyOf(group)).where('version', '=', version).execute();
       return { subject: name, detail: change };
@@ -200,7 +200,7 @@ export class Registry {
     decision: { readonly who: string; readonly note?: string },
   ): Promise<ModelVersion> {
     const note = decision.note === undefined ? null : checkDescription(decision.note);
-    await this.#record({ who: decision.who, action: 'SetApproval', event: 'ModelVersionApprovalChanged' }, async (tx) => {
+    await this.#record({ who: decision.who, action: 'SetApproval', event: approval === 'Approved' ? 'version.approved' : 'version.rejected' }, async (tx) => {
       const before = await this.version(group, version, tx);
       if (!changesApproval(before.name, before.approval, approval)) return null;
       await tx
@@ -223,7 +223,7 @@ export class Registry {
   async deleteVersion(group: string, version: number, who: string): Promise<void> {
     const { inUse } = this.#options;
     let sha256 = '';
-    await this.#record({ who, action: 'DeleteModelVersion', event: 'ModelVersionDeleted' }, async (tx) => {
+    await this.#record({ who, action: 'DeleteModelVersion', event: 'version.deleted' }, async (tx) => {
       const { name, artifact } = await this.version(group, version, tx);
       const users = await inUse(group, version, tx);
       if (users.length > 0) {

@@ -1,0 +1,81 @@
+/** What a user wants an endpoint to be. Pure. */
+import { PlatformError } from '../errors.ts';
+import { checkName, checkObjective, type Objective } from '../objective.ts';
+
+export interface VariantConfig {
+  /** `AllTraffic` where there is only one. */
+  readonly name: string;
+  readonly group: string;
+  readonly version: number;
+  /** The variant's share of the traffic is its weight by the sum of all. */
+  readonly weight: number;
+  readonly instanceCount: number;
+  readonly instanceType: string;
+}
+
+export interface EndpointConfig {
+  readonly name: string;
+  readonly variants: readonly VariantConfig[];
+  readonly objective: Objective | null;
+  /** What becomes of a request that nobody can finish by its objective: it waits, or it is refused at once. */
+  readonly late: 'serve' | 'shed';
+  /** A request that is not answered by then is given up. */
+  readonly timeoutMs: number;
+  readonly description?: string;
+}
+
+/** A field that is not given stays as it is; variants are given whole. */
+export type EndpointChange = Partial<Omit<EndpointConfig, 'name'>>;
+
+export const variantNameDefault = 'AllTraffic';
+export const instanceTypeDefault = 'local.1';
+export const timeoutMsDefault = 60_000;
+
+const variantsMax = 10;
+const instanceCountMax = 64;
+const timeoutMsMax = 3_600_000;
+const descriptionLengthMax = 1024;
+
+/**
+ * The config itself where it can be deployed. Whether its versions are Approved and its instance types known is for
+ * others to say. Throws `invalid_request`.
+ */
+export function checkConfig(config: EndpointConfig): EndpointConfig {
+  checkName('endpoint', config.name);
+  const { variants, objective, late, timeoutMs, description = '' } = config;
+  if (variants.length === 0 || variants.length > variantsMax) {
+    throw invalid(`endpoint ${config.name}: expected 1 to ${variantsMax} variants, got ${variants.length}`);
+  }
+  for (const variant of variants) checkVariant(variant);
+  const names = variants.map((variant) => variant.name.toLowerCase());
+  const twice = variants.find((_, index) => names.indexOf(names[index] as string) !== index);
+  if (twice !== undefined) throw invalid(`variant name '${twice.name}' is given twice: names are unique without case`);
+  if (!variants.some((variant) => variant.weight > 0)) throw invalid('all variants have weight 0: at least one needs a weight above 0');
+  if (objective !== null) checkObjective(objective);
+  if (late !== 'serve' && late !== 'shed') throw invalid(`late is 'serve' or 'shed', got '${String(late)}'`);
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > timeoutMsMax) {
+    throw invalid(`the timeout is 1 to ${timeoutMsMax} whole milliseconds, got ${timeoutMs}`);
+  }
+  if (description.length > descriptionLengthMax) {
+    throw invalid(`the description has ${description.length} characters, at most ${descriptionLengthMax} are allowed`);
+  }
+  return config;
+}
+
+function checkVariant(variant: VariantConfig): void {
+  checkName('variant', variant.name);
+  checkName('group', variant.group);
+  const { name, version, weight, instanceCount } = variant;
+  if (!Number.isInteger(version) || version < 1) throw invalid(`variant ${name}: a version is a whole number from 1, got ${version}`);
+  if (!Number.isFinite(weight) || weight < 0) throw invalid(`variant ${name}: a weight is a number of 0 or more, got ${weight}`);
+  if (instanceCount === 0) {
+    throw invalid(`variant ${name}: 0 instances could serve nobody; to stop an endpoint and keep its settings, unload it`);
+  }
+  if (!Number.isInteger(instanceCount) || instanceCount < 1 || instanceCount > instanceCountMax) {
+    throw invalid(`variant ${name}: the instance count is 1 to ${instanceCountMax}, got ${instanceCount}`);
+  }
+}
+
+function invalid(message: string): PlatformError {
+  return new PlatformError('invalid_request', message);
+}

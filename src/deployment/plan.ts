@@ -1,0 +1,124 @@
+/**
+ * From what runs to what is wanted: the steps that may be taken now. Pure; whoever takes them looks again afterwards
+ * and asks again, until there are none. So nothing about the way is stored, and a restart resumes by looking.
+ *
+ * A new version's workers start beside the old ones, requests go over to them at one stroke when all are ready, and
+ * only then are the old ones drained. Workers that the change does not concern are kept.
+ */
+
+/** What makes two workers interchangeable. */
+export interface WorkerKind {
+  readonly variant: string;
+  /** `digits/3` */
+  readonly model: string;
+  readonly instanceType: string;
+}
+
+export interface WantedVariant extends WorkerKind {
+  readonly count: number;
+}
+
+export interface Desired {
+  readonly state: 'InService' | 'Unloaded' | 'Deleted';
+  /** Counts the changes of the config. */
+  readonly generation: number;
+  readonly variants: readonly WantedVariant[];
+}
+
+export interface ObservedWorker extends WorkerKind {
+  readonly id: string;
+  /** Serving can use it. */
+  readonly isReady: boolean;
+  /** It is on its way out and counts for nothing. */
+  readonly isDraining: boolean;
+}
+
+/** What serving does with the endpoint: it was not told of it, was told to refuse requests, or routes them. */
+export type Served =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'suspended' }
+  | { readonly kind: 'served'; readonly generation: number; readonly variants: readonly WorkerKind[] };
+
+export interface Observed {
+  readonly workers: readonly ObservedWorker[];
+  readonly served: Served;
+}
+
+export type Step =
+  | { readonly kind: 'start'; readonly variant: WantedVariant }
+  /** Route requests by the desired config from now on. */
+  | { readonly kind: 'serve' }
+  /** No new requests, those under way are answered. */
+  | { readonly kind: 'suspend' }
+  | { readonly kind: 'forget' }
+  /** Let it answer what it has, then end it. */
+  | { readonly kind: 'drain'; readonly workerId: string }
+  /** Nothing is left of a deleted endpoint: remove its row. */
+  | { readonly kind: 'erase' };
+
+export function plan(desired: Desired, observed: Observed): readonly Step[] {
+  switch (desired.state) {
+    case 'Deleted':
+      return planDeletion(observed);
+    case 'Unloaded':
+      return observed.served.kind === 'suspended' ? drainAll(observed) : [{ kind: 'suspend' }];
+    case 'InService':
+      return planService(desired, observed);
+  }
+}
+
+/** Requests are refused before workers go, so that nobody waits for a worker that will not come. */
+function planDeletion(observed: Observed): readonly Step[] {
+  if (observed.served.kind !== 'unknown') return [{ kind: 'forget' }];
+  if (observed.workers.length > 0) return drainAll(observed);
+  return [{ kind: 'erase' }];
+}
+
+function drainAll(observed: Observed): readonly Step[] {
+  return staying(observed).map(({ id }) => ({ kind: 'drain', workerId: id }));
+}
+
+function planService(desired: Desired, observed: Observed): readonly Step[] {
+  const steps: Step[] = [];
+  const { served } = observed;
+  const present = staying(observed);
+  for (const variant of desired.variants) {
+    const missing = variant.count - present.filter((worker) => isSameKind(worker, variant)).length;
+    for (let i = 0; i < missing; i++) steps.push({ kind: 'start', variant });
+  }
+  const isCurrent = served.kind === 'served' && served.generation === desired.generation;
+  const switches = !isCurrent && desired.variants.every((variant) => mayServe(variant, present, served));
+  if (switches) steps.push({ kind: 'serve' });
+  const inUse = isCurrent || switches ? desired.variants : [...desired.variants, ...(served.kind === 'served' ? served.variants : [])];
+  for (const worker of present) {
+    if (!inUse.some((kind) => isSameKind(worker, kind))) steps.push({ kind: 'drain', workerId: worker.id });
+  }
+  // Too many are only taken away once the smaller number is what is served: until then they are needed.
+  if (isCurrent || switches) for (const variant of desired.variants) steps.push(...surplus(variant, present));
+  return steps;
+}
+
+/**
+ * Whether requests may go to the variant. One that is served already goes on, whatever its count and health; a first
+ * one starts with its first worker; one that replaces another waits until it is complete, lest capacity drop.
+ */
+function mayServe(variant: WantedVariant, present: readonly ObservedWorker[], served: Served): boolean {
+  const ready = present.filter((worker) => worker.isReady && isSameKind(worker, variant)).length;
+  if (served.kind !== 'served') return ready >= 1;
+  return served.variants.some((kind) => isSameKind(kind, variant)) || ready >= variant.count;
+}
+
+/** Those not ready go first, then the latest. */
+function surplus(variant: WantedVariant, present: readonly ObservedWorker[]): readonly Step[] {
+  const ofKind = present.filter((worker) => isSameKind(worker, variant));
+  const keptFirst = [...ofKind.filter((worker) => worker.isReady), ...ofKind.filter((worker) => !worker.isReady)];
+  return keptFirst.slice(variant.count).map(({ id }) => ({ kind: 'drain', workerId: id }));
+}
+
+function staying({ workers }: Observed): readonly ObservedWorker[] {
+  return workers.filter((worker) => !worker.isDraining);
+}
+
+export function isSameKind(one: WorkerKind, other: WorkerKind): boolean {
+  return one.variant === other.variant && one.model === other.model && one.instanceType === other.instanceType;
+}

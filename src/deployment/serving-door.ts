@@ -1,0 +1,37 @@
+/** What deployment needs of serving, which lives above it: handed in when the platform is built. */
+import type { WorkerLink } from '../runtime/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+
+export interface ServedEndpoint {
+  readonly config: EndpointConfig;
+  readonly generation: number;
+  readonly variants: readonly { readonly config: VariantConfig; readonly version: ModelVersion }[];
+}
+
+export interface ServedWorker {
+  readonly id: string;
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly generation: number;
+  readonly version: ModelVersion;
+  readonly instanceType: string;
+  readonly usdPerHour: number;
+  readonly threads: number;
+  readonly link: WorkerLink;
+}
+
+export interface ServingDoor {
+  /** From now on this is the endpoint's routing, at one stroke. Its workers were attached before. */
+  serve(endpoint: ServedEndpoint): void;
+  /** A worker that is ready; again, with its new link, after a restart. */
+  attach(worker: ServedWorker): void;
+  /** The worker died, or is about to be stopped: it gets nothing any more. Unknown ids are fine. */
+  detach(workerId: string): void;
+  /** The worker gets no new batch; resolves when its open one is answered. Unknown ids are fine. */
+  drain(workerId: string): Promise<void>;
+  /** Refuses new requests until it is served again; resolves when those under way are answered. */
+  suspend(endpoint: string): Promise<void>;
+  /** As `suspend`, and the endpoint is unknown from now on. */
+  forget(endpoint: string): Promise<void>;
+}
