@@ -1,0 +1,48 @@
+/** What the system says about a process. Linux tells all of it in /proc; elsewhere the answer is null and the feature rests. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** The usual page size; Node does not tell, and a wrong one would only scale a reading. */
+const pageBytes = 4096;
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return null;
+  }
+}
+
+/** When a process started, in ticks since boot: with its pid, the name of a process that is never given twice. */
+export function startTicks(pid: number): string | null {
+  const stat = read(`/proc/${pid}/stat`);
+  // The second field is the name in brackets, which may itself hold blanks and brackets; the start is field 22.
+  const [state, ...fields] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  return state === 'Z' ? null : (fields[18] ?? null);
+}
+
+/** The command line, with blanks between its words. */
+export function commandLine(pid: number): string | null {
+  return read(`/proc/${pid}/cmdline`)?.replaceAll('\0', ' ') ?? null;
+}
+
+export interface MemoryUse {
+  readonly addressSpaceBytes: number;
+  readonly rssBytes: number;
+}
+
+/** Costs some 10 us; asks nothing of the process, which may be blocked in a run. */
+export function memoryUse(pid: number): MemoryUse | null {
+  const [size, resident] = read(`/proc/${pid}/statm`)?.split(' ').map(Number) ?? [];
+  return size === undefined || resident === undefined ? null : { addressSpaceBytes: size * pageBytes, rssBytes: resident * pageBytes };
+}
+
+/**
+ * Caps the address space of a running process, so that an allocation beyond it is refused, which onnxruntime reports
+ * as an error, instead of filling the machine. Resolves to false where that is not possible.
+ */
+export function limitAddressSpace(pid: number, bytes: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile('prlimit', ['--pid', String(pid), `--as=${bytes}:`], (error) => resolve(error === null));
+  });
+}

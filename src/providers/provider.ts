@@ -1,0 +1,65 @@
+/** Where workers run: the words of every provider. Today there is one, this machine. */
+import type { WorkerLink } from '../runtime/index.ts';
+
+/** A wish: one worker with one model. */
+export interface WorkerSpec {
+  /** Given by who wishes, unique. The same id again is the same wish. */
+  readonly id: string;
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly generation: number;
+  readonly modelPath: string;
+  /** `digits/3`, as people read it. */
+  readonly modelName: string;
+  readonly threads: number;
+  /** What the worker may use; 0 for no limit. */
+  readonly memoryMiB: number;
+  readonly instanceType: string;
+}
+
+/**
+ * `starting`: on the way, also again after a crash. `ready`: it has answered a real inference. `failed`: it crashed
+ * again and again; still tried, at growing intervals.
+ */
+export type WorkerState = 'starting' | 'ready' | 'failed';
+
+export interface WorkerView {
+  readonly spec: WorkerSpec;
+  readonly state: WorkerState;
+  /** null while none runs, between two tries. */
+  readonly pid: number | null;
+  readonly rssBytes: number | null;
+  readonly restarts: number;
+  /** How the last process ended, with its last log lines; null if none did. */
+  readonly reason: string | null;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
+  readonly readyAtMs: number | null;
+}
+
+export interface BorrowOptions {
+  /** The process is ended after this long; 60 s unless told. */
+  readonly timeoutMs?: number;
+  /** What the process may use; 4096 unless told, 0 for no limit. */
+  readonly memoryMiB?: number;
+}
+
+export interface Provider {
+  /** Resolves when the wish is taken; `list` and `onChange` tell how it goes. */
+  start(spec: WorkerSpec): Promise<void>;
+  /** SIGTERM, grace, SIGKILL; resolves when the process has ended. An unknown id is fine. */
+  stop(id: string): Promise<void>;
+  list(): readonly WorkerView[];
+  /** null unless ready. */
+  link(id: string): WorkerLink | null;
+  /** Ends the worker's process at once, for it hangs or has grown too large, and starts another. */
+  restart(id: string, reason: string): void;
+  /** Told at every change of state, a restart's new link included. The answer ends the listening. */
+  onChange(listener: (view: WorkerView) => void): () => void;
+  /**
+   * A warm worker without a model for one task, ended afterwards. Few at a time; the others wait. A worker that is
+   * lost on the way rejects with `model_failed` and says how it ended.
+   */
+  borrow<T>(use: (link: WorkerLink) => Promise<T>, options?: BorrowOptions): Promise<T>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,125 @@
+/** One process of a worker, from its spawn to its end. What runs in it and whether it is started again is for others. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import type { Log } from '../monitoring/index.ts';
+import { WorkerLink, workerMainPath } from '../runtime/index.ts';
+import { LastLines } from './last-lines.ts';
+import type { Leftovers } from './leftovers.ts';
+import { limitAddressSpace, memoryUse } from './process-facts.ts';
+import type { WorkerDoor } from './worker-door.ts';
+
+export interface ProcessSurroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly door: WorkerDoor;
+  readonly leftovers: Leftovers;
+}
+
+/** Boot and loading of onnxruntime: 50 ms, a second from a cold disk, more on a machine that swaps. */
+const helloTimeoutMs = 30_000;
+/** SIGTERM ends a worker at once; only one that is stopped or stuck in the kernel outlasts it. */
+const graceMs = 2_000;
+/** Above memory and what the bare process takes: fragments, stacks and arenas that are reserved but not used. */
+const addressSpaceSlackMiB = 512;
+
+/** The environment a worker needs. Keys, addresses and NODE_OPTIONS of the server are none of a model's business. */
+const environmentNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'];
+
+export class WorkerProcess {
+  readonly pid: number;
+  readonly link: WorkerLink;
+  /** How it ended: `exit code 1: last lines` or `killed by SIGKILL`. */
+  readonly ended: Promise<string>;
+  readonly #clock: Clock;
+  readonly #child: ChildProcess;
+  #hasEnded = false;
+
+  private constructor(clock: Clock, child: ChildProcess, link: WorkerLink, ended: Promise<string>) {
+    this.pid = child.pid as number;
+    this.link = link;
+    this.ended = ended;
+    this.#clock = clock;
+    this.#child = child;
+    link.onClose(() => this.kill()); // without its link a worker is of no use
+    void ended.then(() => {
+      this.#hasEnded = true;
+      link.close();
+    });
+  }
+
+  /** Resolves when it has said hello, onnxruntime loaded. Throws `unavailable` with its last lines. */
+  static async start({ clock, log, door, leftovers }: ProcessSurroundings): Promise<WorkerProcess> {
+    const invitation = door.invite();
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', workerMainPath, door.path, invitation.workerId], {
+      cwd: door.folder, // private, and removed at the end: where a crash may leave its core
+      env: { ...keptEnvironment(), PENSTOCK_WORKER_TOKEN: invitation.token },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // Ctrl-C is for the server, which drains first
+    });
+    const forget = child.pid === undefined ? () => undefined : leftovers.remember(child.pid);
+    const lines = new LastLines();
+    lines.follow(child.stdout, (line) => log.info({ worker: child.pid }, line));
+    lines.follow(child.stderr, (line) => log.warn({ worker: child.pid }, line));
+    const ended = endOf(child, lines);
+    void ended.then(forget);
+    let cancel = () => {};
+    const late = new Promise<string>((resolve) => {
+      cancel = clock.after(helloTimeoutMs, () => resolve(`no hello within ${helloTimeoutMs / 1000} s`));
+    });
+    const first = await Promise.race([invitation.arrival, ended, late]);
+    cancel();
+    if (typeof first === 'string') {
+      invitation.cancel();
+      child.kill('SIGKILL');
+      throw new PlatformError('unavailable', `a worker process did not start: ${first}`);
+    }
+    return new WorkerProcess(clock, child, new WorkerLink(first), ended);
+  }
+
+  rssBytes(): number | null {
+    return this.#hasEnded ? null : (memoryUse(this.pid)?.rssBytes ?? null);
+  }
+
+  /** Makes larger allocations fail cleanly; 0 for no limit. False where the system does not allow it. */
+  async limitMemory(memoryMiB: number): Promise<boolean> {
+    const use = memoryUse(this.pid);
+    if (memoryMiB <= 0 || use === null) return false;
+    return limitAddressSpace(this.pid, use.addressSpaceBytes + (memoryMiB + addressSpaceSlackMiB) * 1024 ** 2);
+  }
+
+  kill(): void {
+    if (!this.#hasEnded) this.#child.kill('SIGKILL');
+  }
+
+  /** SIGTERM, grace, SIGKILL; resolves when it has ended. */
+  async stop(): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#child.kill('SIGTERM');
+    const cancel = this.#clock.after(graceMs, () => this.kill());
+    await this.ended;
+    cancel();
+  }
+}
+
+function keptEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    environmentNames.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** Resolves once it has ended and all it printed is read. */
+async function endOf(child: ChildProcess, lines: LastLines): Promise<string> {
+  try {
+    const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+    const how = signal === null ? `exit code ${code}` : `killed by ${signal}`;
+    const said = lines.toString();
+    return said === '' ? how : `${how}: ${said}`;
+  } catch (error) {
+    return `it could not be spawned: ${String(error)}`; // 'error' instead of 'close': no such program, no processes left
+  }
+}
