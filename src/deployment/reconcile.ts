@@ -1,0 +1,294 @@
+/**
+ * Brings one endpoint from what runs to what is wanted: looks, asks the plan, takes its steps, looks again. It starts
+ * over at every change and once a second, so nothing depends on having seen each change.
+ */
+import type { Clock } from '../clock.ts';
+import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../monitoring/index.ts';
+import type { Provider, WorkerView } from '../providers/index.ts';
+import { keyOf, type ModelVersion } from '../registry/index.ts';
+import type { WorkerLink } from '../runtime/index.ts';
+import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import { type Desired, plan, type Served, type Step, type WantedVariant } from './plan.ts';
+import type { ServingDoor } from './serving-door.ts';
+import { readyOf, type StatusAndReason, statusOf, type WorkerHealth } from './status.ts';
+
+/** What is stored of an endpoint, and the versions its config names. */
+export interface DesiredEndpoint {
+  readonly config: EndpointConfig;
+  readonly generation: number;
+  readonly state: Desired['state'];
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** In the order of the variants. */
+  readonly versions: readonly ModelVersion[];
+}
+
+export interface ReconcilerNeeds {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly provider: Provider;
+  readonly serving: ServingDoor;
+  readonly prices: PriceTable;
+  readonly cores: number;
+  readonly artifactPath: (version: ModelVersion) => string;
+  /** Nothing runs any more: take the endpoint out of the database. */
+  readonly erase: () => Promise<void>;
+  /** It serves the generation from now on. */
+  readonly onServed: (endpoint: DesiredEndpoint) => void;
+  readonly onStatus: (status: StatusAndReason, before: StatusAndReason | null) => void;
+}
+
+export class EndpointReconciler {
+  readonly #needs: ReconcilerNeeds;
+  #endpoint: DesiredEndpoint;
+  #desired: Desired;
+  #served: Served = { kind: 'unknown' };
+  #settledGeneration = 0;
+  #status: StatusAndReason | null = null;
+  /** What went wrong when a step was last taken. */
+  #trouble: string | null = null;
+  /** By worker: the link that serving has. */
+  readonly #attached = new Map<string, WorkerLink>();
+  /** By worker on its way out: ends the wait for its last answers. */
+  readonly #draining = new Map<string, () => void>();
+  readonly #drains = new Set<Promise<void>>();
+  /** By `digits/3`: each version a worker of this endpoint may have. */
+  readonly #versions = new Map<string, ModelVersion>();
+  #pass: Promise<void> | null = null;
+  #lookAgain = false;
+  #isClosed = false;
+
+  constructor(endpoint: DesiredEndpoint, needs: ReconcilerNeeds) {
+    this.#needs = needs;
+    this.#endpoint = endpoint;
+    this.#desired = desiredOf(endpoint);
+    this.wish(endpoint);
+  }
+
+  get endpoint(): DesiredEndpoint {
+    return this.#endpoint;
+  }
+
+  get status(): StatusAndReason {
+    return this.#status ?? this.#statusNow();
+  }
+
+  /** The generation that requests are routed by; null while they are not. */
+  get servedGeneration(): number | null {
+    return this.#served.kind === 'served' ? this.#served.generation : null;
+  }
+
+  get workers(): readonly WorkerView[] {
+    const key = keyOf(this.#endpoint.config.name);
+    return this.#needs.provider.list().filter(({ spec }) => keyOf(spec.endpoint) === key);
+  }
+
+  /** From now on this is wanted. An older wish than the last one is passed over. */
+  wish(endpoint: DesiredEndpoint): void {
+    if (endpoint.generation < this.#endpoint.generation) return;
+    this.#endpoint = endpoint;
+    this.#desired = desiredOf(endpoint);
+    for (const version of endpoint.versions) this.#versions.set(version.name, version);
+    this.#trouble = null;
+    this.kick();
+  }
+
+  /** Looks now; if it is looking already, once more afterwards. */
+  kick(): void {
+    this.#syncAttachments();
+    this.#tellStatus();
+    if (this.#isClosed) return;
+    this.#lookAgain = true;
+    this.#pass ??= this.#run().finally(() => {
+      this.#pass = null;
+    });
+  }
+
+  /** Takes no further step; the workers go on. Resolves when the step under way is done. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const stopWaiting of this.#draining.values()) stopWaiting();
+    await Promise.all([this.#pass, ...this.#drains]);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#lookAgain && !this.#isClosed) {
+      this.#lookAgain = false;
+      const steps = plan(this.#desired, { workers: this.#observe(), served: this.#served });
+      for (const step of steps) {
+        try {
+          await this.#take(step);
+        } catch (error) {
+          // The next second tries again; until then the status says why.
+          this.#trouble = `${step.kind}: ${messageOf(error)}`;
+          this.#needs.log.warn({ endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) }, 'a deployment step failed');
+          this.#tellStatus();
+          return;
+        }
+      }
+      if (steps.length > 0) this.#lookAgain = true;
+      this.#syncAttachments();
+      this.#tellStatus();
+    }
+  }
+
+  async #take(step: Step): Promise<void> {
+    const { serving } = this.#needs;
+    const { name } = this.#endpoint.config;
+    switch (step.kind) {
+      case 'start':
+        return this.#start(step.variant);
+      case 'serve':
+        return this.#serve();
+      case 'drain':
+        return this.#drain(step.workerId);
+      case 'suspend':
+        await serving.suspend(name);
+        this.#served = { kind: 'suspended' };
+        return;
+      case 'forget':
+        await serving.forget(name);
+        this.#served = { kind: 'unknown' };
+        return;
+      case 'erase':
+        await this.#needs.erase();
+        this.#isClosed = true;
+        return;
+    }
+  }
+
+  async #start(wanted: WantedVariant): Promise<void> {
+    const { prices, cores, provider, artifactPath } = this.#needs;
+    const { config, generation } = this.#endpoint;
+    const type = instanceType(prices, wanted.instanceType);
+    const version = this.#versions.get(wanted.model);
+    if (version === undefined) return; // the wish has changed since the plan was made
+    const prefix = `${keyOf(config.name)}.${wanted.variant}.${generation}`;
+    const taken = new Set(this.workers.map(({ spec }) => spec.id));
+    let index = 0;
+    while (taken.has(`${prefix}.${index}`)) index++;
+    await provider.start({
+      id: `${prefix}.${index}`,
+      endpoint: config.name,
+      variant: wanted.variant,
+      generation,
+      modelPath: artifactPath(version),
+      modelName: version.name,
+      threads: threadsOf(type, cores),
+      memoryMiB: type.memoryMiB,
+      instanceType: wanted.instanceType,
+    });
+  }
+
+  #serve(): void {
+    const { config, generation, versions } = this.#endpoint;
+    // The wish may have changed while an earlier step was taken; then the plan has to look at it first.
+    if (this.#lookAgain && this.#desired.state !== 'InService') return;
+    const variants = config.variants.map((variant, index) => ({ config: variant, version: versions[index] as ModelVersion }));
+    this.#needs.serving.serve({ config, generation, variants });
+    if (this.#served.kind !== 'served') this.#settledGeneration = generation;
+    this.#served = { kind: 'served', generation, variants: this.#desired.variants };
+    this.#needs.onServed(this.#endpoint);
+  }
+
+  /** Goes on beside the other steps: a long run of one worker holds up nothing. */
+  #drain(workerId: string): void {
+    const stopWaiting = new Promise<void>((resolve) => {
+      this.#draining.set(workerId, resolve);
+    });
+    const drain = this.#drainAndStop(workerId, stopWaiting)
+      .catch((error: unknown) => this.#needs.log.warn({ worker: workerId, error: messageOf(error) }, 'a worker could not be stopped'))
+      .finally(() => {
+        this.#drains.delete(drain);
+        this.#draining.delete(workerId);
+        this.kick();
+      });
+    this.#drains.add(drain);
+  }
+
+  async #drainAndStop(workerId: string, stopWaiting: Promise<void>): Promise<void> {
+    const { serving, provider, clock } = this.#needs;
+    // By then each of its requests is answered or given up.
+    const cancelTimer = clock.after(this.#endpoint.config.timeoutMs, () => this.#draining.get(workerId)?.());
+    await Promise.race([this.#attached.has(workerId) ? serving.drain(workerId) : null, stopWaiting]);
+    cancelTimer();
+    if (this.#isClosed) return;
+    if (this.#attached.delete(workerId)) serving.detach(workerId);
+    await provider.stop(workerId);
+  }
+
+  /** Serving has exactly the workers that are ready, each by its present link. At once: a dead worker must get no batch. */
+  #syncAttachments(): void {
+    const { provider, serving } = this.#needs;
+    const views = this.workers;
+    const present = new Set(views.map(({ spec }) => spec.id));
+    for (const id of [...this.#attached.keys()]) {
+      if (!present.has(id)) this.#detach(id);
+    }
+    for (const view of views) {
+      const { id } = view.spec;
+      const link = view.state === 'ready' ? provider.link(id) : null;
+      const attached = this.#attached.get(id) ?? null;
+      if (link === null) this.#detach(id);
+      if (link === attached || link === null || this.#draining.has(id)) continue;
+      const worker = this.#servedWorker(view, link);
+      if (worker === null) continue;
+      this.#attached.set(id, link);
+      serving.attach(worker);
+    }
+  }
+
+  #detach(workerId: string): void {
+    if (this.#attached.delete(workerId)) this.#needs.serving.detach(workerId);
+    this.#draining.get(workerId)?.();
+  }
+
+  #servedWorker({ spec }: WorkerView, link: WorkerLink) {
+    const { prices } = this.#needs;
+    const version = this.#versions.get(spec.modelName);
+    if (version === undefined) return null;
+    const { usdPerHour } = instanceType(prices, spec.instanceType);
+    const { id, endpoint, variant, generation, threads } = spec;
+    return { id, endpoint, variant, generation, version, instanceType: spec.instanceType, usdPerHour, threads, link };
+  }
+
+  #observe(): readonly WorkerHealth[] {
+    return this.workers.map(({ spec, state, reason }) => ({
+      id: spec.id,
+      variant: keyOf(spec.variant),
+      model: spec.modelName,
+      instanceType: spec.instanceType,
+      isReady: this.#attached.has(spec.id),
+      isDraining: this.#draining.has(spec.id),
+      hasFailed: state === 'failed',
+      reason,
+    }));
+  }
+
+  #statusNow(): StatusAndReason {
+    const workers = this.#observe();
+    const isComplete = this.#desired.variants.every((variant) => readyOf(variant, workers) >= variant.count);
+    if (isComplete && this.servedGeneration === this.#desired.generation) this.#settledGeneration = this.#desired.generation;
+    const status = statusOf({ desired: this.#desired, served: this.#served, workers, settledGeneration: this.#settledGeneration });
+    return status.reason === null && this.#trouble !== null ? { ...status, reason: this.#trouble } : status;
+  }
+
+  #tellStatus(): void {
+    const before = this.#status;
+    const now = this.#statusNow();
+    if (before?.status === now.status && before.reason === now.reason) return;
+    this.#status = now;
+    this.#needs.onStatus(now, before);
+  }
+}
+
+function desiredOf({ state, generation, config, versions }: DesiredEndpoint): Desired {
+  const variants = config.variants.map((variant, index) => wantedOf(variant, versions[index] as ModelVersion));
+  return { state, generation, variants };
+}
+
+function wantedOf(variant: VariantConfig, version: ModelVersion): WantedVariant {
+  return { variant: keyOf(variant.name), model: version.name, instanceType: variant.instanceType, count: variant.instanceCount };
+}

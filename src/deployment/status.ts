@@ -1,0 +1,69 @@
+/** How an endpoint is, in one word and a reason: from what is wanted and what is seen. Pure. */
+import { type Desired, isSameKind, type ObservedWorker, type Served, type WantedVariant, type WorkerKind } from './plan.ts';
+
+export type EndpointStatus = 'Creating' | 'Updating' | 'InService' | 'Failed' | 'Deleting' | 'Unloaded';
+
+export interface StatusAndReason {
+  readonly status: EndpointStatus;
+  /** null where there is nothing to say. */
+  readonly reason: string | null;
+}
+
+export interface WorkerHealth extends ObservedWorker {
+  /** The provider gave it up for now: it crashed again and again. */
+  readonly hasFailed: boolean;
+  /** How its last process ended. */
+  readonly reason: string | null;
+}
+
+export interface Sight {
+  readonly desired: Desired;
+  readonly served: Served;
+  readonly workers: readonly WorkerHealth[];
+  /** The last generation that was once complete, or the first to serve. */
+  readonly settledGeneration: number;
+}
+
+export function statusOf(sight: Sight): StatusAndReason {
+  const { desired, served, workers } = sight;
+  if (desired.state === 'Deleted') return { status: 'Deleting', reason: null };
+  if (desired.state === 'Unloaded') {
+    const isGone = served.kind === 'suspended' && workers.length === 0;
+    return isGone ? { status: 'Unloaded', reason: null } : { status: 'Updating', reason: 'requests under way are being finished' };
+  }
+  const broken = desired.variants.map((variant) => failureOf(variant, workers)).find((reason) => reason !== null) ?? null;
+  if (served.kind !== 'served') {
+    if (broken !== null) return { status: 'Failed', reason: broken };
+    return { status: served.kind === 'unknown' ? 'Creating' : 'Updating', reason: null };
+  }
+  if (served.generation !== desired.generation) return duringUpdate(served.variants, sight);
+  if (broken !== null) return { status: 'Failed', reason: broken };
+  const failed = desired.variants.map((variant) => someFailureOf(variant, workers)).find((reason) => reason !== null) ?? null;
+  if (failed !== null) return { status: 'InService', reason: failed };
+  if (sight.settledGeneration !== desired.generation) return { status: 'Updating', reason: null };
+  const without = desired.variants.find((variant) => readyOf(variant, workers) === 0);
+  return { status: 'InService', reason: without === undefined ? null : `variant ${without.variant}: its worker is being restarted` };
+}
+
+/** The generation before serves. An update that does not come about must not be waited for: it is in service, with a reason. */
+function duringUpdate(before: readonly WorkerKind[], { desired, workers }: Sight): StatusAndReason {
+  const added = desired.variants.filter((variant) => !before.some((kind) => isSameKind(kind, variant)));
+  const failed = added.map((variant) => someFailureOf(variant, workers)).find((reason) => reason !== null);
+  if (failed === undefined) return { status: 'Updating', reason: null };
+  return { status: 'InService', reason: `the update failed, what was served before still is: ${failed}` };
+}
+
+/** Why nothing of the variant works; null while something does or may yet. */
+function failureOf(variant: WantedVariant, workers: readonly WorkerHealth[]): string | null {
+  return readyOf(variant, workers) > 0 ? null : someFailureOf(variant, workers);
+}
+
+function someFailureOf(variant: WantedVariant, workers: readonly WorkerHealth[]): string | null {
+  const failed = workers.find((worker) => worker.hasFailed && !worker.isDraining && isSameKind(worker, variant));
+  if (failed === undefined) return null;
+  return `variant ${variant.variant}: worker ${failed.id} of ${variant.model} failed: ${failed.reason ?? 'no reason is known'}`;
+}
+
+export function readyOf(variant: WorkerKind, workers: readonly ObservedWorker[]): number {
+  return workers.filter((worker) => worker.isReady && !worker.isDraining && isSameKind(worker, variant)).length;
+}
