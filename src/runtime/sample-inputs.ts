@@ -3,18 +3,18 @@ import type { Random } from '../random.ts';
 import { bytesOf, elementCount, encodeStrings, newArray, type Signature, type Tensor, type TensorSpec } from '../tensor.ts';
 
 /** What stands for a varying size other than the rows: a sequence length, an image side. */
-const dynamicSize = 16;
+const dynamicSizeUsual = 16;
 const words = ['free', 'meeting', 'tomorrow', 'offer', 'thanks', 'report', 'click', 'hello'] as const;
 
 /**
  * One tensor for each input. Floats lie in [0, 1), integers are 0 or 1 (an index that every table has), strings are
  * words. `rows` counts only where the first dimension varies.
  */
-export function sampleInputs(signature: Signature, rows: number, random: Random): Tensor[] {
-  return signature.inputs.map((spec) => sampleTensor(spec, rows, random));
+export function sampleInputs(signature: Signature, rows: number, random: Random, dynamicSize: number = dynamicSizeUsual): Tensor[] {
+  return signature.inputs.map((spec) => sampleTensor(spec, rows, random, dynamicSize));
 }
 
-function sampleTensor(spec: TensorSpec, rows: number, random: Random): Tensor {
+function sampleTensor(spec: TensorSpec, rows: number, random: Random, dynamicSize: number): Tensor {
   const shape = spec.shape.map((size, axis) => (size >= 0 ? size : axis === 0 ? rows : dynamicSize));
   return { name: spec.name, datatype: spec.datatype, shape, data: sampleData(spec, elementCount(shape), random) };
 }
