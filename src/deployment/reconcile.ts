@@ -2,6 +2,7 @@
  * Brings one endpoint from what runs to what is wanted: looks, asks the plan, takes its steps, looks again. It starts
  * over at every change and once a second, so nothing depends on having seen each change.
  */
+import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
 import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
 import { messageOf } from '../errors.ts';
@@ -53,7 +54,8 @@ export class EndpointReconciler {
   readonly #attached = new Map<string, WorkerLink>();
   /** By worker on its way out: ends the wait for its last answers. */
   readonly #draining = new Map<string, () => void>();
-  readonly #drains = new Set<Promise<void>>();
+  /** Resolves at the end, for whoever waits for requests under way. */
+  readonly #stopWaiting = Promise.withResolvers<void>();
   /** By `digits/3`: each version a worker of this endpoint may have. */
   readonly #versions = new Map<string, ModelVersion>();
   #pass: Promise<void> | null = null;
@@ -64,7 +66,7 @@ export class EndpointReconciler {
     this.#needs = needs;
     this.#endpoint = endpoint;
     this.#desired = desiredOf(endpoint);
-    this.wish(endpoint);
+    this.#learnVersions();
   }
 
   get endpoint(): DesiredEndpoint {
@@ -90,7 +92,7 @@ export class EndpointReconciler {
     if (endpoint.generation < this.#endpoint.generation) return;
     this.#endpoint = endpoint;
     this.#desired = desiredOf(endpoint);
-    for (const version of endpoint.versions) this.#versions.set(version.name, version);
+    this.#learnVersions();
     this.#trouble = null;
     this.kick();
   }
@@ -106,11 +108,16 @@ export class EndpointReconciler {
     });
   }
 
-  /** Takes no further step; the workers go on. Resolves when the step under way is done. */
+  /** Takes no further step; the workers go on, for their provider to end. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#stopWaiting.resolve();
     for (const stopWaiting of this.#draining.values()) stopWaiting();
-    await Promise.all([this.#pass, ...this.#drains]);
+    await this.#pass;
+  }
+
+  #learnVersions(): void {
+    for (const version of this.#endpoint.versions) this.#versions.set(version.name, version);
   }
 
   async #run(): Promise<void> {
@@ -123,10 +130,15 @@ export class EndpointReconciler {
         } catch (error) {
           // The next second tries again; until then the status says why.
           this.#trouble = `${step.kind}: ${messageOf(error)}`;
-          this.#needs.log.warn({ endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) }, 'a deployment step failed');
+          this.#needs.log.warn(
+            { endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) },
+            'a deployment step failed',
+          );
           this.#tellStatus();
           return;
         }
+        // Something changed meanwhile, maybe what is wanted: the other steps may be wrong by now.
+        if (this.#lookAgain) break;
       }
       if (steps.length > 0) this.#lookAgain = true;
       this.#syncAttachments();
@@ -145,11 +157,11 @@ export class EndpointReconciler {
       case 'drain':
         return this.#drain(step.workerId);
       case 'suspend':
-        await serving.suspend(name);
+        await Promise.race([serving.suspend(name), this.#stopWaiting.promise]);
         this.#served = { kind: 'suspended' };
         return;
       case 'forget':
-        await serving.forget(name);
+        await Promise.race([serving.forget(name), this.#stopWaiting.promise]);
         this.#served = { kind: 'unknown' };
         return;
       case 'erase':
@@ -164,7 +176,8 @@ export class EndpointReconciler {
     const { config, generation } = this.#endpoint;
     const type = instanceType(prices, wanted.instanceType);
     const version = this.#versions.get(wanted.model);
-    if (version === undefined) return; // the wish has changed since the plan was made
+    const variant = config.variants.find((candidate) => keyOf(candidate.name) === wanted.variant);
+    assert(version !== undefined && variant !== undefined, 'steps are taken only while what is wanted is what was planned for');
     const prefix = `${keyOf(config.name)}.${wanted.variant}.${generation}`;
     const taken = new Set(this.workers.map(({ spec }) => spec.id));
     let index = 0;
@@ -172,7 +185,7 @@ export class EndpointReconciler {
     await provider.start({
       id: `${prefix}.${index}`,
       endpoint: config.name,
-      variant: wanted.variant,
+      variant: variant.name,
       generation,
       modelPath: artifactPath(version),
       modelName: version.name,
@@ -184,8 +197,6 @@ export class EndpointReconciler {
 
   #serve(): void {
     const { config, generation, versions } = this.#endpoint;
-    // The wish may have changed while an earlier step was taken; then the plan has to look at it first.
-    if (this.#lookAgain && this.#desired.state !== 'InService') return;
     const variants = config.variants.map((variant, index) => ({ config: variant, version: versions[index] as ModelVersion }));
     this.#needs.serving.serve({ config, generation, variants });
     if (this.#served.kind !== 'served') this.#settledGeneration = generation;
@@ -198,14 +209,12 @@ export class EndpointReconciler {
     const stopWaiting = new Promise<void>((resolve) => {
       this.#draining.set(workerId, resolve);
     });
-    const drain = this.#drainAndStop(workerId, stopWaiting)
+    void this.#drainAndStop(workerId, stopWaiting)
       .catch((error: unknown) => this.#needs.log.warn({ worker: workerId, error: messageOf(error) }, 'a worker could not be stopped'))
       .finally(() => {
-        this.#drains.delete(drain);
         this.#draining.delete(workerId);
         this.kick();
       });
-    this.#drains.add(drain);
   }
 
   async #drainAndStop(workerId: string, stopWaiting: Promise<void>): Promise<void> {

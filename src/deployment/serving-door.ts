@@ -1,6 +1,7 @@
 /** What deployment needs of serving, which lives above it: handed in when the platform is built. */
-import type { WorkerLink } from '../runtime/index.ts';
+
 import type { ModelVersion } from '../registry/index.ts';
+import type { WorkerLink } from '../runtime/index.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
 
 export interface ServedEndpoint {

@@ -200,22 +200,25 @@ export class Registry {
     decision: { readonly who: string; readonly note?: string },
   ): Promise<ModelVersion> {
     const note = decision.note === undefined ? null : checkDescription(decision.note);
-    await this.#record({ who: decision.who, action: 'SetApproval', event: approval === 'Approved' ? 'version.approved' : 'version.rejected' }, async (tx) => {
-      const before = await this.version(group, version, tx);
-      if (!changesApproval(before.name, before.approval, approval)) return null;
-      await tx
-        .updateTable('model_versions')
-        .set({
-          approval,
-          approval_changed_by: decision.who,
-          approval_changed_at: this.#options.clock.wallMs(),
-          approval_note: note,
-        })
-        .where('group_key', '=', keyOf(group))
-        .where('version', '=', version)
-        .execute();
-      return { subject: before.name, detail: { from: before.approval, to: approval, note } };
-    });
+    await this.#record(
+      { who: decision.who, action: 'SetApproval', event: approval === 'Approved' ? 'version.approved' : 'version.rejected' },
+      async (tx) => {
+        const before = await this.version(group, version, tx);
+        if (!changesApproval(before.name, before.approval, approval)) return null;
+        await tx
+          .updateTable('model_versions')
+          .set({
+            approval,
+            approval_changed_by: decision.who,
+            approval_changed_at: this.#options.clock.wallMs(),
+            approval_note: note,
+          })
+          .where('group_key', '=', keyOf(group))
+          .where('version', '=', version)
+          .execute();
+        return { subject: before.name, detail: { from: before.approval, to: approval, note } };
+      },
+    );
     return this.version(group, version);
   }
 

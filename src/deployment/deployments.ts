@@ -1,0 +1,348 @@
+/**
+ * Endpoints as users manage them. A call writes what is wanted, with audit entry and event in one transaction, and
+ * answers; a reconciler per endpoint then brings it about. After a restart, also after kill -9, the same rows are read
+ * and brought about again.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../clock.ts';
+import { instanceType, type PriceTable } from '../costs/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Audit, Events, Log } from '../monitoring/index.ts';
+import type { Profiles } from '../profiling/index.ts';
+import type { Provider } from '../providers/index.ts';
+import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
+import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
+import { checkConfig, type EndpointChange, type EndpointConfig, type VariantConfig } from './endpoint-config.ts';
+import { deleteRow, insertRow, readRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
+import { type EndpointView, viewOf } from './endpoint-view.ts';
+import type { Desired } from './plan.ts';
+import { type DesiredEndpoint, EndpointReconciler } from './reconcile.ts';
+import type { ServingDoor } from './serving-door.ts';
+import type { EndpointStatus, StatusAndReason } from './status.ts';
+
+export interface DeploymentsOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly provider: Provider;
+  readonly profiles: Pick<Profiles, 'measureInBackground'>;
+  readonly prices: PriceTable;
+  /** Of this machine: how many threads it makes sense to give one worker. */
+  readonly cores: number;
+  readonly events: Events;
+  readonly audit: Audit;
+  readonly serving: ServingDoor;
+}
+
+/** A look need not wait for a change: what was missed is made up for within this time. */
+const lookEveryMs = 1000;
+
+const eventKinds: Record<EndpointStatus, string> = {
+  Creating: 'endpoint.creating',
+  Updating: 'endpoint.updating',
+  InService: 'endpoint.in-service',
+  Failed: 'endpoint.failed',
+  Deleting: 'endpoint.deleting',
+  Unloaded: 'endpoint.unloaded',
+};
+
+export class Deployments {
+  readonly #options: DeploymentsOptions;
+  /** By lower-case name. */
+  readonly #reconcilers = new Map<string, EndpointReconciler>();
+  readonly #listeners = new Set<(view: EndpointView) => void>();
+  readonly #goneListeners = new Set<(name: string) => void>();
+  /** Events of status changes, one after the other. */
+  #recording: Promise<unknown> = Promise.resolve();
+  #stopLooking: () => void = () => undefined;
+  #stopListening: () => void = () => undefined;
+
+  constructor(options: DeploymentsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up every endpoint where it was left. */
+  async open(): Promise<void> {
+    const { provider, registry, db } = this.#options;
+    for (const stored of await readRows(db)) {
+      const versions = await Promise.all(stored.config.variants.map(({ group, version }) => registry.version(group, version)));
+      this.#newReconciler({ ...stored, versions });
+    }
+    this.#stopListening = provider.onChange(({ spec }) => this.#reconcilers.get(keyOf(spec.endpoint))?.kick());
+    for (const reconciler of this.#reconcilers.values()) reconciler.kick();
+    this.#lookLater();
+  }
+
+  /** Stops acting; workers and serving go on until they are closed themselves. */
+  async close(): Promise<void> {
+    this.#stopLooking();
+    this.#stopListening();
+    await Promise.all([...this.#reconcilers.values()].map((reconciler) => reconciler.close()));
+    await this.#recording;
+  }
+
+  /** Throws `invalid_request`, `already_exists`, `not_found` (a version), `wrong_state` (not Approved). */
+  async create(given: EndpointConfig, who: string): Promise<EndpointView> {
+    this.#check(given);
+    return this.#change(given.name, { who, action: 'CreateEndpoint', event: 'endpoint.created' }, async (tx, before) => {
+      if (before !== undefined) throw alreadyExists(before);
+      const { config, versions } = await this.#withVersions(tx, given, []);
+      const atMs = this.#options.clock.wallMs();
+      const endpoint = { config, versions, generation: 1, state: 'InService', createdAtMs: atMs, updatedAtMs: atMs } as const;
+      await insertRow(tx, endpoint);
+      return endpoint;
+    });
+  }
+
+  /**
+   * Takes the given fields; the others stay. What is served goes on until the new is ready. A change that changes
+   * nothing is fine. Throws as `create`, and `wrong_state` while it is being deleted.
+   */
+  async update(name: string, change: EndpointChange, who: string): Promise<EndpointView> {
+    return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, async (tx, before) => {
+      const stored = existing(name, before);
+      const given = this.#check({ ...stored.config, ...withoutUndefined(change), name: stored.config.name });
+      const { config, versions } = await this.#withVersions(tx, given, stored.config.variants);
+      if (isDeepStrictEqual(config, stored.config)) return null;
+      return this.#store(tx, { ...stored, config, versions, generation: stored.generation + 1 });
+    });
+  }
+
+  /** In any state; again is fine. Requests under way are answered first. Throws `not_found`. */
+  async remove(name: string, who: string): Promise<void> {
+    await this.#wish(name, 'Deleted', { who, action: 'DeleteEndpoint', event: 'endpoint.delete-requested' });
+  }
+
+  /** Serves again what was unloaded. Throws `not_found`, `wrong_state` while it is being deleted. */
+  async load(name: string, who: string): Promise<EndpointView> {
+    return this.#wish(name, 'InService', { who, action: 'LoadEndpoint', event: 'endpoint.load-requested' });
+  }
+
+  /** Stops its workers and keeps its config. Throws `not_found`, `wrong_state` while it is being deleted. */
+  async unload(name: string, who: string): Promise<EndpointView> {
+    return this.#wish(name, 'Unloaded', { who, action: 'UnloadEndpoint', event: 'endpoint.unload-requested' });
+  }
+
+  /** Throws `not_found`. */
+  get(name: string): EndpointView {
+    const reconciler = this.#reconcilers.get(keyOf(name));
+    if (reconciler === undefined) throw noEndpoint(name);
+    return viewOf(reconciler, this.#options);
+  }
+
+  /** By name. */
+  list(): readonly EndpointView[] {
+    const keys = [...this.#reconcilers.keys()].sort();
+    return keys.map((key) => viewOf(this.#reconcilers.get(key) as EndpointReconciler, this.#options));
+  }
+
+  /**
+   * Resolves when the endpoint is InService, Failed or Unloaded: at once if it is. Throws `not_found` if there is none
+   * or it is deleted meanwhile, `deadline_exceeded` after `timeoutMs`.
+   */
+  async waitFor(name: string, timeoutMs: number): Promise<EndpointView> {
+    const isSettled = (view: EndpointView) => view.status === 'InService' || view.status === 'Failed' || view.status === 'Unloaded';
+    const now = this.get(name);
+    if (isSettled(now)) return now;
+    const { promise, resolve, reject } = Promise.withResolvers<EndpointView>();
+    const isSame = (other: string) => keyOf(other) === keyOf(name);
+    const stopListening = this.onChange((view) => {
+      if (isSame(view.config.name) && isSettled(view)) resolve(view);
+    });
+    const stopListeningGone = this.onGone((gone) => {
+      if (isSame(gone)) reject(noEndpoint(name));
+    });
+    const cancelTimer = this.#options.clock.after(timeoutMs, () => {
+      reject(new PlatformError('deadline_exceeded', `endpoint ${name} is still ${this.get(name).status} after ${timeoutMs} ms`));
+    });
+    try {
+      return await promise;
+    } finally {
+      stopListening();
+      stopListeningGone();
+      cancelTimer();
+    }
+  }
+
+  /** Told at every change of an endpoint's status or its reason. The answer ends it. */
+  onChange(listener: (view: EndpointView) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Told the name of each endpoint of which nothing is left. The answer ends it. */
+  onGone(listener: (name: string) => void): () => void {
+    this.#goneListeners.add(listener);
+    return () => this.#goneListeners.delete(listener);
+  }
+
+  /**
+   * The endpoints that a version is needed for: that are to serve it, or still do. For the registry, which asks before
+   * it deletes one, within its transaction.
+   */
+  async usersOf(group: string, version: number, tx: Transaction): Promise<readonly string[]> {
+    const users = new Set<string>();
+    const isIt = (variant: VariantConfig) => keyOf(variant.group) === keyOf(group) && variant.version === version;
+    for (const { config } of await readRows(tx)) if (config.variants.some(isIt)) users.add(config.name);
+    const model = `${keyOf(group)}/${version}`;
+    for (const reconciler of this.#reconcilers.values()) {
+      if (reconciler.workers.some(({ spec }) => keyOf(spec.modelName) === model)) users.add(reconciler.endpoint.config.name);
+    }
+    return [...users];
+  }
+
+  #check(config: EndpointConfig): EndpointConfig {
+    checkConfig(config);
+    for (const variant of config.variants) instanceType(this.#options.prices, variant.instanceType);
+    return config;
+  }
+
+  async #wish(name: string, state: Desired['state'], record: Deed): Promise<EndpointView> {
+    return this.#change(name, record, async (tx, before) => {
+      if (before?.state === state) return null;
+      const stored = existing(name, before);
+      const { versions } = await this.#withVersions(tx, stored.config, stored.config.variants);
+      return this.#store(tx, { ...stored, versions, state });
+    });
+  }
+
+  /**
+   * One change of what is wanted: row, audit entry and event together, then the reconciler is told. `decide` returns
+   * null where there is nothing to change.
+   */
+  async #change(
+    name: string,
+    deed: Deed,
+    decide: (tx: Transaction, before: StoredEndpoint | undefined) => Promise<DesiredEndpoint | null>,
+  ): Promise<EndpointView> {
+    const { db, audit, events } = this.#options;
+    const changed = await inTransaction(db, async (tx) => {
+      const wanted = await decide(tx, await readRow(tx, name));
+      if (wanted === null) return null;
+      const { generation, config } = wanted;
+      const detail = { generation, config };
+      await audit.record(tx, { who: deed.who, action: deed.action, target: config.name, outcome: 'ok', detail });
+      return { wanted, event: await events.record(tx, { kind: deed.event, subject: config.name, detail }) };
+    }).catch((error: unknown) => {
+      throw isUniqueViolation(error) ? new PlatformError('already_exists', `there is an endpoint '${name}' already`) : error;
+    });
+    if (changed !== null) {
+      events.publish(changed.event);
+      this.#want(changed.wanted);
+    }
+    return this.get(name);
+  }
+
+  #want(endpoint: DesiredEndpoint): void {
+    const reconciler = this.#reconcilers.get(keyOf(endpoint.config.name));
+    if (reconciler === undefined) this.#newReconciler(endpoint).kick();
+    else reconciler.wish(endpoint);
+  }
+
+  async #store(tx: Transaction, endpoint: DesiredEndpoint): Promise<DesiredEndpoint> {
+    const updated = { ...endpoint, updatedAtMs: this.#options.clock.wallMs() };
+    await updateRow(tx, updated);
+    return updated;
+  }
+
+  /** The config with the groups as they are written, and the versions; those that are new here must be Approved. */
+  async #withVersions(tx: Transaction, config: EndpointConfig, before: readonly VariantConfig[]) {
+    const versions: ModelVersion[] = [];
+    for (const { group, version } of config.variants) {
+      const model = await this.#options.registry.version(group, version, tx);
+      const isNew = !before.some((old) => keyOf(old.group) === keyOf(group) && old.version === version);
+      if (isNew && model.approval !== 'Approved') throw notApproved(model);
+      versions.push(model);
+    }
+    const variants = config.variants.map((variant, index) => ({ ...variant, group: (versions[index] as ModelVersion).group }));
+    return { config: { ...config, variants }, versions };
+  }
+
+  #newReconciler(endpoint: DesiredEndpoint): EndpointReconciler {
+    const { name } = endpoint.config;
+    const reconciler: EndpointReconciler = new EndpointReconciler(endpoint, {
+      ...this.#options,
+      artifactPath: (version) => this.#options.registry.artifactPath(version),
+      erase: () => this.#erase(name),
+      onServed: (served) => this.#measure(served),
+      onStatus: (status, before) => this.#tell(reconciler, status, before),
+    });
+    this.#reconcilers.set(keyOf(name), reconciler);
+    return reconciler;
+  }
+
+  async #erase(name: string): Promise<void> {
+    const { db, events } = this.#options;
+    await this.#recording;
+    const event = await inTransaction(db, async (tx) => {
+      await deleteRow(tx, name);
+      return events.record(tx, { kind: 'endpoint.deleted', subject: name, detail: {} });
+    });
+    this.#reconcilers.delete(keyOf(name));
+    events.publish(event);
+    for (const listener of this.#goneListeners) listener(name);
+  }
+
+  /** Only once it serves: measuring takes time that a start should have. */
+  #measure({ config, versions }: DesiredEndpoint): void {
+    for (const [index, variant] of config.variants.entries()) {
+      this.#options.profiles.measureInBackground(versions[index] as ModelVersion, `instance:${variant.instanceType}`);
+    }
+  }
+
+  #tell(reconciler: EndpointReconciler, { status, reason }: StatusAndReason, before: StatusAndReason | null): void {
+    const { events, log } = this.#options;
+    const { config, generation } = reconciler.endpoint;
+    const view = viewOf(reconciler, this.#options);
+    if (before?.status !== status) {
+      log.info({ endpoint: config.name, status, generation, reason }, 'the status of an endpoint changed');
+      const event = { kind: eventKinds[status], subject: config.name, detail: { status, reason, generation } };
+      this.#recording = this.#recording
+        .then(() => events.recordAndPublish(event))
+        .catch((error: unknown) => log.error({ event, error: messageOf(error) }, 'an event could not be recorded'));
+    }
+    for (const listener of this.#listeners) listener(view);
+  }
+
+  #lookLater(): void {
+    this.#stopLooking = this.#options.clock.after(lookEveryMs, () => {
+      for (const reconciler of this.#reconcilers.values()) reconciler.kick();
+      this.#lookLater();
+    });
+  }
+}
+
+/** Who does what, as audit and events call it. */
+interface Deed {
+  readonly who: string;
+  readonly action: string;
+  readonly event: string;
+}
+
+function existing(name: string, stored: StoredEndpoint | undefined): StoredEndpoint {
+  if (stored === undefined) throw noEndpoint(name);
+  if (stored.state === 'Deleted') throw new PlatformError('wrong_state', `endpoint ${name} is being deleted`);
+  return stored;
+}
+
+function alreadyExists({ config, state }: StoredEndpoint): PlatformError {
+  const cure = state === 'Deleted' ? 'it is still being deleted: try again in a moment' : `update it, or choose another name`;
+  return new PlatformError('already_exists', `there is an endpoint '${config.name}' already (names are unique without case): ${cure}`);
+}
+
+function noEndpoint(name: string): PlatformError {
+  return new PlatformError('not_found', `there is no endpoint '${name}'`, { hint: 'penstock endpoints lists those there are' });
+}
+
+function notApproved(version: ModelVersion): PlatformError {
+  return new PlatformError(
+    'wrong_state',
+    `${version.name} is ${version.approval}, and only Approved versions deploy: run \`penstock approve ${version.name}\` first`,
+  );
+}
+
+/** A field given as undefined is a field not given. */
+function withoutUndefined(change: EndpointChange): EndpointChange {
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+}

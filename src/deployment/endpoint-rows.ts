@@ -1,0 +1,56 @@
+/** The endpoints table: what is wanted, and nothing else. */
+
+import { keyOf } from '../registry/index.ts';
+import type { Database, Transaction } from '../storage/index.ts';
+import type { EndpointConfig } from './endpoint-config.ts';
+import type { DesiredEndpoint } from './reconcile.ts';
+
+export type StoredEndpoint = Omit<DesiredEndpoint, 'versions'>;
+
+export async function readRows(db: Database | Transaction): Promise<StoredEndpoint[]> {
+  const rows = await db.selectFrom('endpoints').selectAll().orderBy('name_key').execute();
+  return rows.map(storedOf);
+}
+
+export async function readRow(db: Database | Transaction, name: string): Promise<StoredEndpoint | undefined> {
+  const row = await db.selectFrom('endpoints').selectAll().where('name_key', '=', keyOf(name)).executeTakeFirst();
+  return row === undefined ? undefined : storedOf(row);
+}
+
+export async function insertRow(tx: Transaction, endpoint: StoredEndpoint): Promise<void> {
+  const { name } = endpoint.config;
+  await tx
+    .insertInto('endpoints')
+    .values({ name_key: keyOf(name), name, created_at: endpoint.createdAtMs, ...changeable(endpoint) })
+    .execute();
+}
+
+export async function updateRow(tx: Transaction, endpoint: StoredEndpoint): Promise<void> {
+  await tx.updateTable('endpoints').set(changeable(endpoint)).where('name_key', '=', keyOf(endpoint.config.name)).execute();
+}
+
+export async function deleteRow(tx: Transaction, name: string): Promise<void> {
+  await tx.deleteFrom('endpoints').where('name_key', '=', keyOf(name)).execute();
+}
+
+function changeable({ config, generation, state, updatedAtMs }: StoredEndpoint) {
+  return { config: JSON.stringify(config), generation, desired: state, updated_at: updatedAtMs };
+}
+
+interface EndpointRow {
+  readonly config: string;
+  readonly generation: number;
+  readonly desired: DesiredEndpoint['state'];
+  readonly created_at: number;
+  readonly updated_at: number;
+}
+
+function storedOf(row: EndpointRow): StoredEndpoint {
+  return {
+    config: JSON.parse(row.config) as EndpointConfig,
+    generation: row.generation,
+    state: row.desired,
+    createdAtMs: row.created_at,
+    updatedAtMs: row.updated_at,
+  };
+}

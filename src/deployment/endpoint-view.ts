@@ -1,0 +1,52 @@
+/** An endpoint as it is shown: what is wanted of it, and how it is. */
+import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import type { WorkerView } from '../providers/index.ts';
+import { keyOf } from '../registry/index.ts';
+import type { EndpointConfig } from './endpoint-config.ts';
+import type { EndpointReconciler } from './reconcile.ts';
+import type { EndpointStatus } from './status.ts';
+
+export interface VariantView {
+  readonly name: string;
+  /** Workers that are ready, whatever version they run. */
+  readonly ready: number;
+  readonly workers: readonly WorkerView[];
+}
+
+export interface EndpointView {
+  readonly config: EndpointConfig;
+  readonly status: EndpointStatus;
+  /** Why it is not, or not quite, as wanted. */
+  readonly reason: string | null;
+  /** Counts the changes of the config, from 1. */
+  readonly generation: number;
+  /** The generation that requests are routed by; an older one during an update, null while nothing serves. */
+  readonly servedGeneration: number | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly variants: readonly VariantView[];
+  /** What the user should know, though nothing is wrong. */
+  readonly notes: readonly string[];
+}
+
+export function viewOf(reconciler: EndpointReconciler, machine: { readonly prices: PriceTable; readonly cores: number }): EndpointView {
+  const { config, generation, createdAtMs, updatedAtMs } = reconciler.endpoint;
+  const { workers, servedGeneration } = reconciler;
+  const variants = config.variants.map(({ name }) => {
+    const own = workers.filter(({ spec }) => keyOf(spec.variant) === keyOf(name));
+    return { name, ready: own.filter(({ state }) => state === 'ready').length, workers: own };
+  });
+  const notes = notesOn(config, machine);
+  return { config, ...reconciler.status, generation, servedGeneration, createdAtMs, updatedAtMs, variants, notes };
+}
+
+function notesOn({ variants }: EndpointConfig, { prices, cores }: { readonly prices: PriceTable; readonly cores: number }): string[] {
+  let threads = 0;
+  let instances = 0;
+  for (const { instanceType: type, instanceCount } of variants) {
+    threads += threadsOf(instanceType(prices, type), cores) * instanceCount;
+    instances += instanceCount;
+  }
+  if (threads <= cores) return [];
+  return [`${instances} instances with ${threads} threads on ${cores} cores: they take turns, so each is slower than it could be`];
+}

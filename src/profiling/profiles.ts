@@ -1,0 +1,161 @@
+/**
+ * The profiles there are, by model version and executor, and the one place where they are measured: in the
+ * background, one at a time, on a borrowed worker, so that nothing waits for them and no two disturb each other.
+ */
+import type { Clock } from '../clock.ts';
+import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Events, Log } from '../monitoring/index.ts';
+import type { Provider } from '../providers/index.ts';
+import type { Random } from '../random.ts';
+import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
+import type { Database } from '../storage/index.ts';
+import { batchSizesMeasured, measure, profileBudgetMs } from './measure.ts';
+import type { Profile } from './profile.ts';
+
+export interface ProfilesOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly events: Events;
+  readonly registry: Pick<Registry, 'artifactPath'>;
+  readonly prices: PriceTable;
+  /** Of this machine. */
+  readonly cores: number;
+  /** A worker for one task. */
+  readonly borrow: Provider['borrow'];
+}
+
+export interface MeasuredProfile {
+  readonly group: string;
+  readonly version: number;
+  readonly profile: Profile;
+}
+
+/** Loading a large model takes its time; after this the worker is ended and the profile has failed. */
+const measureTimeoutMs = 60_000;
+
+export class Profiles {
+  readonly #options: ProfilesOptions;
+  /** By version and executor: the measurements under way or waiting. */
+  readonly #pending = new Map<string, Promise<Profile>>();
+  readonly #listeners = new Set<(measured: MeasuredProfile) => void>();
+  readonly #closing = new AbortController();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ProfilesOptions) {
+    this.#options = options;
+  }
+
+  /** null where it is not measured (yet). */
+  async get(group: string, version: number, executor: string): Promise<Profile | null> {
+    const row = await this.#options.db
+      .selectFrom('profiles')
+      .select('profile')
+      .where('group_key', '=', keyOf(group))
+      .where('version', '=', version)
+      .where('executor', '=', executor)
+      .executeTakeFirst();
+    return row === undefined ? null : (JSON.parse(row.profile) as Profile);
+  }
+
+  /** All there are of a version, by executor. */
+  async list(group: string, version: number): Promise<readonly Profile[]> {
+    const rows = await this.#options.db
+      .selectFrom('profiles')
+      .select('profile')
+      .where('group_key', '=', keyOf(group))
+      .where('version', '=', version)
+      .orderBy('executor')
+      .execute();
+    return rows.map(({ profile }) => JSON.parse(profile) as Profile);
+  }
+
+  /** Keeps a profile, in place of an earlier one for the executor, and tells the listeners. */
+  async put(version: Pick<ModelVersion, 'group' | 'version'>, profile: Profile): Promise<void> {
+    const values = { profile: JSON.stringify(profile), measured_at: profile.measuredAtMs };
+    await this.#options.db
+      .insertInto('profiles')
+      .values({ group_key: keyOf(version.group), version: version.version, executor: profile.executor, ...values })
+      .onConflict((conflict) => conflict.columns(['group_key', 'version', 'executor']).doUpdateSet(values))
+      .execute();
+    for (const listener of this.#listeners) listener({ group: version.group, version: version.version, profile });
+  }
+
+  /** Has it measured where it is missing. Nobody waits: what goes wrong is logged. */
+  measureInBackground(version: ModelVersion, executor: string): void {
+    void this.get(version.group, version.version, executor)
+      .then((known) => known ?? this.measure(version, executor))
+      .catch((error: unknown) => {
+        if (this.#closing.signal.aborted) return;
+        this.#options.log.warn({ version: version.name, executor, error: messageOf(error) }, 'a profile could not be measured');
+      });
+  }
+
+  /**
+   * Measures now, in turn, also what is known already, and keeps the result. The same once more while it is waiting is
+   * one measurement. Throws `invalid_request` (executor), `model_failed`, `unavailable` while closing.
+   */
+  measure(version: ModelVersion, executor: string): Promise<Profile> {
+    const key = `${version.name} ${executor}`;
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) return pending;
+    const measured = this.#last.then(() => this.#measureAndPut(version, executor));
+    this.#pending.set(key, measured);
+    this.#last = measured.catch(() => undefined).finally(() => this.#pending.delete(key));
+    return measured;
+  }
+
+  /** The answer ends it. */
+  onMeasured(listener: (measured: MeasuredProfile) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Gives up what is waiting and, at its next run, what is being measured. */
+  async close(): Promise<void> {
+    this.#closing.abort(new PlatformError('unavailable', 'the platform is stopping'));
+    await this.#last;
+  }
+
+  async #measureAndPut(version: ModelVersion, executor: string): Promise<Profile> {
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
+    const { clock, random, registry, borrow, events } = this.#options;
+    const { threads, memoryMiB } = this.#sizeOf(executor);
+    const path = registry.artifactPath(version);
+    const profile = await borrow(
+      async (link) => {
+        const { signature, loadMs } = await link.load({ path, threads, name: version.name });
+        const rssOf = async () => (await link.status()).rssBytes / 1024 ** 2;
+        const given = { signature, loadMs, batchable: version.batchable, executor, memoryMiB, rssOf, clock, random, signal };
+        const run: Parameters<typeof measure>[0] = (inputs) =>
+          link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
+        return measure(run, { ...given, budgetMs: profileBudgetMs, batchSizes: batchSizesMeasured });
+      },
+      { timeoutMs: measureTimeoutMs },
+    );
+    signal.throwIfAborted();
+    await this.put(version, profile);
+    const { batchMax, service } = profile;
+    await events.recordAndPublish({
+      kind: 'profile.measured',
+      subject: version.name,
+      detail: { executor, batchMax, p50Ms: service[0]?.p50Ms },
+    });
+    return profile;
+  }
+
+  #sizeOf(executor: string): { readonly threads: number; readonly memoryMiB: number } {
+    const [kind, name = ''] = executor.split(':');
+    if (kind !== 'instance') {
+      throw new PlatformError(
+        'invalid_request',
+        `executor '${executor.slice(0, 60)}' is not known: expected instance:TYPE, such as instance:local.1`,
+      );
+    }
+    const type = instanceType(this.#options.prices, name);
+    return { threads: threadsOf(type, this.#options.cores), memoryMiB: type.memoryMiB };
+  }
+}
