@@ -1,0 +1,106 @@
+/** Fastify as the control plane sees it: zod for checks and types, our error bodies, and the headers every answer bears. */
+import type { Server } from 'node:http';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+} from 'fastify';
+import {
+  hasZodFastifySchemaValidationErrors,
+  isResponseSerializationError,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Log } from '../monitoring/index.ts';
+import { errorBody, errorHeaders, httpStatus } from './errors.ts';
+import { requestIdOf } from './request-id.ts';
+
+/** A scope in which routes are registered; schemas are zod's. */
+export type HttpScope = FastifyInstance<
+  Server,
+  RawRequestDefaultExpression<Server>,
+  RawReplyDefaultExpression<Server>,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+export type RequestHandler = (request: RawRequestDefaultExpression<Server>, response: RawReplyDefaultExpression<Server>) => void;
+
+/** `attach` is handed fastify's request handler and answers the server that will call it. */
+export function createControlPlane(options: {
+  readonly bodyLimitBytes: number;
+  readonly log: Log;
+  readonly attach: (handler: RequestHandler) => Server;
+  readonly onClientError: (error: Error, socket: import('node:net').Socket) => void;
+}): HttpScope {
+  const app = fastify({
+    serverFactory: options.attach,
+    clientErrorHandler: options.onClientError,
+    bodyLimit: options.bodyLimitBytes,
+    routerOptions: { maxParamLength: 1024 },
+    genReqId: requestIdOf,
+    logger: false,
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+    });
+    done();
+  });
+  app.setErrorHandler((error, request, reply) => sendError(toPlatformError(error, request, options.log), request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.slice(0, 200);
+    return sendError({ error: new PlatformError('not_found', `${request.method} ${path} is not known here`), status: 404 }, request, reply);
+  });
+  return app.withTypeProvider<ZodTypeProvider>();
+}
+
+interface Refusal {
+  readonly error: PlatformError;
+  readonly status: number;
+}
+
+function sendError({ error, status }: Refusal, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(status)
+    .headers(errorHeaders(error))
+    .type('application/json')
+    .send(Buffer.from(errorBody(error, request.id)));
+}
+
+/** Fastify's own errors that deserve another code than their status tells. */
+function toPlatformError(thrown: unknown, request: FastifyRequest, log: Log): Refusal {
+  if (thrown instanceof PlatformError) {
+    if (thrown.code === 'internal') logFailure(thrown, request, log);
+    return { error: thrown, status: httpStatus[thrown.code] };
+  }
+  if (hasZodFastifySchemaValidationErrors(thrown)) {
+    const problems = thrown.validation.map(
+      ({ instancePath, message }) => `${instancePath.slice(1).replaceAll('/', '.') || thrown.validationContext}: ${message}`,
+    );
+    return { error: new PlatformError('invalid_request', problems.join('; ')), status: 400 };
+  }
+  const { statusCode = 500, message } = thrown as Partial<FastifyError>;
+  if (statusCode < 500 && !isResponseSerializationError(thrown)) {
+    const code = statusCode === 413 ? 'too_large' : statusCode === 415 ? 'unsupported' : 'invalid_request';
+    return { error: new PlatformError(code, message ?? 'the request is not understood'), status: statusCode };
+  }
+  logFailure(thrown, request, log);
+  return { error: new PlatformError('internal', `something went wrong here; the log has more under ${request.id}`), status: 500 };
+}
+
+function logFailure(thrown: unknown, request: FastifyRequest, log: Log): void {
+  const stack = thrown instanceof Error ? thrown.stack : undefined;
+  log.error({ requestId: request.id, method: request.method, url: request.url, stack }, `a request failed: ${messageOf(thrown)}`);
+}

@@ -1,0 +1,202 @@
+/**
+ * The one door of the server: limits, TLS, who is calling, and which room a path belongs to. Direct prefixes take
+ * node:http's request as it is (the inference routes); everything else goes through fastify.
+ */
+import { once } from 'node:events';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Access, Caller } from '../access/index.ts';
+import type { Clock } from '../clock.ts';
+import { isLoopback } from '../config.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Log } from '../monitoring/index.ts';
+import { answer } from './answer.ts';
+import { refuseConnection } from './broken-request.ts';
+import { createControlPlane, type HttpScope, type RequestHandler } from './control-plane.ts';
+import { errorBody } from './errors.ts';
+import { requestIdOf } from './request-id.ts';
+import type { Certificate } from './self-signed.ts';
+
+export interface ListenerLimits {
+  readonly bodyLimitBytes: number;
+  readonly connectionsMax: number;
+  /** From the first byte to the end of the headers. */
+  readonly headersTimeoutMs: number;
+  /** From the first byte to the end of the body. */
+  readonly requestTimeoutMs: number;
+  /** How long an idle connection is kept. */
+  readonly keepAliveMs: number;
+  /** How long requests in flight may take to finish when the listener closes. */
+  readonly closeMs: number;
+}
+
+export const defaultLimits: ListenerLimits = {
+  bodyLimitBytes: 64 * 1024 * 1024,
+  connectionsMax: 20_000,
+  headersTimeoutMs: 20_000,
+  requestTimeoutMs: 60_000,
+  keepAliveMs: 75_000,
+  closeMs: 10_000,
+};
+
+const headerBytesMax = 16 * 1024;
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  /** Null: plain HTTP, which only a loopback address may speak. */
+  readonly tls: Certificate | null;
+  readonly limits?: Partial<ListenerLimits>;
+  readonly access: Pick<Access, 'authenticate'>;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** `path` is the URL without its query, still percent-encoded. */
+export type DirectHandler = (request: IncomingMessage, response: ServerResponse, path: string, query: string) => void;
+
+interface Door {
+  readonly prefix: string;
+  readonly handle: DirectHandler;
+}
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #limits: ListenerLimits;
+  readonly #isLoopback: boolean;
+  readonly #doors: Door[] = [];
+  readonly #app: HttpScope;
+  #server!: Server;
+
+  /** Throws `invalid_request` for an address beyond loopback without TLS. */
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#isLoopback = isLoopback(options.host);
+    if (!this.#isLoopback && options.tls === null) {
+      throw new PlatformError(
+        'invalid_request',
+        `${options.host} is not a loopback address, so TLS is required: give --tls-cert F --tls-key F, or --tls self-signed`,
+      );
+    }
+    this.#app = createControlPlane({
+      bodyLimitBytes: this.#limits.bodyLimitBytes,
+      log: options.log,
+      attach: (handler) => {
+        this.#server = this.#createServer(handler);
+        return this.#server;
+      },
+      onClientError: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} } as IncomingMessage)),
+    });
+  }
+
+  get limits(): ListenerLimits {
+    return this.#limits;
+  }
+
+  /** Everything at or below the prefix goes to `handle`, which answers it by itself. To be called before `listen`. */
+  direct(prefix: string, handle: DirectHandler): void {
+    this.#doors.push({ prefix, handle });
+  }
+
+  /** Routes below the prefix. To be called before `listen`. */
+  scope(prefix: string, register: (app: HttpScope) => Promise<void> | void): void {
+    this.#app.register(async (scope) => register(scope as HttpScope), { prefix });
+  }
+
+  /** Who is calling. Throws `unauthenticated` or `forbidden`. */
+  authenticate(request: Pick<IncomingMessage, 'headers' | 'socket'>): Caller {
+    return this.#options.access.authenticate(request.headers, {
+      remoteAddress: request.socket.remoteAddress,
+      listenerIsLoopback: this.#isLoopback,
+    });
+  }
+
+  /** Answers the URL once connections are accepted. Throws `unavailable` where the address cannot be had. */
+  async listen(): Promise<string> {
+    const { host, port, tls } = this.#options;
+    await this.#app.ready();
+    this.#server.listen({ host, port, backlog: 1024 });
+    try {
+      await once(this.#server, 'listening');
+    } catch (cause) {
+      const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      const what = inUse ? 'another program is using it, choose another --port (0 takes any that is free)' : messageOf(cause);
+      throw new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });
+    }
+    const { port: taken } = this.#server.address() as AddressInfo;
+    return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${taken}`;
+  }
+
+  /** Takes no new connections, lets requests in flight finish for a bounded time, then cuts the rest off. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const cancel = this.#options.clock.after(this.#limits.closeMs, () => this.#server.closeAllConnections());
+    await closed;
+    cancel();
+    await this.#app.close();
+  }
+
+  #createServer(control: RequestHandler): Server {
+    const { tls } = this.#options;
+    const limits = this.#limits;
+    const options: ServerOptions = {
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      // How often the two timeouts above are looked at.
+      connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
+    };
+    const handle = (request: IncomingMessage, response: ServerResponse): void => this.#dispatch(request, response, control);
+    const server =
+      tls === null ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, handle);
+    server.maxConnections = limits.connectionsMax;
+    // Whoever asks before sending a body that is too large is told so before sending it.
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      if (!(Number(request.headers['content-length'] ?? 0) > limits.bodyLimitBytes)) response.writeContinue();
+      handle(request, response);
+    });
+    return server as Server;
+  }
+
+  #dispatch(request: IncomingMessage, response: ServerResponse, control: RequestHandler): void {
+    const url = request.url ?? '/';
+    for (const door of this.#doors) {
+      if (!isBelow(url, door.prefix)) continue;
+      const query = url.indexOf('?');
+      try {
+        if (query === -1) door.handle(request, response, url, '');
+        else door.handle(request, response, url.slice(0, query), url.slice(query + 1));
+      } catch (error) {
+        this.#failed(request, response, error);
+      }
+      return;
+    }
+    control(request, response);
+  }
+
+  /** A door answers its own errors; what it throws is our mistake. */
+  #failed(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    const requestId = requestIdOf(request);
+    this.#options.log.error(
+      { requestId, url: request.url, stack: error instanceof Error ? error.stack : undefined },
+      `a request failed: ${messageOf(error)}`,
+    );
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const body = errorBody(new PlatformError('internal', `something went wrong here; the log has more under ${requestId}`), requestId);
+    answer(request, response, 500, ['content-type', 'application/json', 'x-request-id', requestId], body);
+  }
+}
+
+function isBelow(url: string, prefix: string): boolean {
+  if (!url.startsWith(prefix)) return false;
+  const next = url.charCodeAt(prefix.length);
+  return Number.isNaN(next) || next === 0x2f || next === 0x3f;
+}
