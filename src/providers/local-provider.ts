@@ -133,7 +133,7 @@ export class LocalProvider implements Provider {
     const opened = this.#opened;
     this.#opened = null;
     this.#cancelCheck();
-    for (const id of [...this.#workers.keys()]) void this.stop(id);
+    for (const id of this.#workers.keys()) void this.stop(id);
     await Promise.all([...this.#stopping.values(), opened?.pool.close()]);
     opened?.door.close();
     opened?.forgetFolder();

@@ -46,6 +46,7 @@ const foreignKinds: readonly Kind[] = [
   { isIt: hasText('\x93NUMPY', 0), what: 'a NumPy array, not a model' },
   { isIt: startsWith(0x7f, 0x45, 0x4c, 0x46), what: 'a program (ELF), not a model' },
   { isIt: startsAsText(/^\s*[{[]\s*["\]}[{]/), what: 'a JSON file, not a model' },
+  { isIt: startsAsText(/^[\t\r\n\x20-\x7e]+$/), what: 'a text file, not a model' },
 ];
 
 /** What a file is that is certainly no ONNX model; null where its first bytes do not say. */

@@ -90,35 +90,35 @@ function externalFiles(graph: GraphProto): { tensors: number; files: Set<string>
   return { tensors, files };
 }
 
+/** The outermost fields of an ONNX file, as protobuf writes them: number * 8 + kind. */
+const modelKeys = new Set([8, 18, 26, 34, 40, 50, 58, 66, 114, 162, 202]);
+const irVersionKey = 8;
+
 /**
  * Whether the file ends too early, told by its outermost fields alone: a parser would only say that something is wrong
- * somewhere. Protobuf: each field is a key (number * 8 + kind) and a varint (0), 8 bytes (1), length + bytes (2) or 4 bytes (5).
+ * somewhere. Each field is a key and, by its kind, a number (0) or a length with so many bytes (2).
  */
 function missingBytes(bytes: Buffer): string | null {
+  const seen = new Set<number>();
   let offset = 0;
   const varint = (): number => {
-    for (let value = 0, scale = 1; offset < bytes.length && scale <= 2 ** 63; scale *= 128) {
-      const byte = bytes[offset++] as number;
+    let value = 0;
+    for (let scale = 1; scale <= 2 ** 63; scale *= 128) {
+      const byte = bytes[offset++] ?? 0;
       value += (byte & 127) * scale;
-      if (byte < 128) return value;
+      if (byte < 128) break;
     }
-    return Number.NaN;
+    return value;
   };
   while (offset < bytes.length) {
     const key = varint();
-    const kind = key % 8;
-    if (Number.isNaN(key) || key < 8) return null;
-    if (kind === 0) varint();
-    else if (kind === 1) offset += 8;
-    else if (kind === 5) offset += 4;
-    else if (kind === 2) offset += varint();
-    else return null;
-    // Only the graph (field 7) says it reliably; a wrong length elsewhere may as well be no protobuf at all.
-    if (offset > bytes.length && key === 7 * 8 + 2) {
-      return `the file is cut off: it has ${bytes.length} bytes, but its graph alone ends at byte ${offset}; copy or export it again`;
-    }
+    if (!modelKeys.has(key)) return null; // no ONNX, or not as far as we know it: the parser decides
+    seen.add(key);
+    const value = varint();
+    if (key % 8 === 2) offset += value;
   }
-  return null;
+  if (offset === bytes.length || !seen.has(irVersionKey)) return null;
+  return `the file is cut off: it has ${bytes.length} bytes and should go on to byte ${offset} or further; copy or export it again`;
 }
 
 export function refused(message: string, cause?: unknown): PlatformError {

@@ -2,7 +2,7 @@
  * The entry point of a worker's process. It connects to the server's socket, says who it is, has onnxruntime ready,
  * and answers calls one after the other until the socket closes: a worker never outlives its server.
  */
-import { writeFileSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { messageOf } from '../errors.ts';
 import { FrameReader, kinds, messageFrame } from './frames.ts';
@@ -13,21 +13,25 @@ import { WorkerCalls } from './worker-calls.ts';
 Reflect.deleteProperty(globalThis, 'Float16Array');
 process.title = 'penstock-worker';
 
+function end(why: string, code: number): never {
+  // The server reads this and shows it as the reason of the end. Written at once: nothing may be lost on the way out.
+  if (code !== 0) writeSync(2, `${why}\n`);
+  process.exit(code);
+}
+
 const [, , socketPath, workerId] = process.argv;
 const token = process.env['PENSTOCK_WORKER_TOKEN'];
 delete process.env['PENSTOCK_WORKER_TOKEN'];
 if (socketPath === undefined || workerId === undefined || token === undefined) {
-  console.error('penstock-worker is started by the server: expected a socket and a worker id as arguments and a token in the environment');
-  process.exit(2);
-}
-
-function end(why: string, code: number): never {
-  if (code !== 0) console.error(why);
-  process.exit(code);
+  end('penstock-worker is started by the server: expected a socket and a worker id as arguments, and a token in the environment', 2);
 }
 
 preferAsVictim();
-onnxruntime();
+try {
+  onnxruntime();
+} catch (error) {
+  end(messageOf(error), 1);
+}
 const socket = connect(socketPath);
 const calls = new WorkerCalls(socket, () => performance.now());
 const reader = new FrameReader((frame) => calls.receive(frame));

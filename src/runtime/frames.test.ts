@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { PlatformError } from '../errors.ts';
+import { type Datatype, datatypes, elementsOf, type Tensor, type TensorSpec } from '../tensor.ts';
+import { type Frame, FrameReader, kinds, messageFrame } from './frames.ts';
+import { ranFrame, readTensors, readTimings, runFrame, setTimings, type TensorParts } from './tensor-frames.ts';
+
+const numeric = (Object.keys(datatypes) as Datatype[]).filter((name): name is Exclude<Datatype, 'BYTES'> => name !== 'BYTES');
+
+/** Tensors of random datatype, shape and bytes, in one to four parts, at any alignment. */
+const tensorParts: fc.Arbitrary<TensorParts> = fc
+  .record({
+    datatype: fc.constantFrom(...numeric),
+    shape: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 }),
+    cuts: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 3 }),
+    shift: fc.integer({ min: 0, max: 7 }),
+    seed: fc.integer({ min: 1, max: 255 }),
+  })
+  .map(({ datatype, shape, cuts, shift, seed }) => {
+    const bytes = shape.reduce((product, size) => product * size, 1) * datatypes[datatype].bytes;
+    const data = new Uint8Array(new ArrayBuffer(bytes + 8), shift, bytes).map((_, index) => (index * seed) % 251);
+    const ends = [...cuts.map((cut) => Math.floor(cut * bytes)).sort((a, b) => a - b), bytes];
+    return { name: '', datatype, shape, parts: ends.map((end, index) => data.subarray(ends[index - 1] ?? 0, end)) };
+  });
+
+const named = fc.array(tensorParts, { maxLength: 5 }).map((all) => all.map((tensor, index) => ({ ...tensor, name: `t${index}`, index })));
+
+function specsOf(tensors: readonly TensorParts[]): TensorSpec[] {
+  return tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape }));
+}
+
+function whole({ name, datatype, shape, parts }: TensorParts): Tensor {
+  return { name, datatype, shape, data: new Uint8Array(Buffer.concat(parts)) };
+}
+
+/** Sends the stream in chunks of the given sizes, over and over. */
+function readInChunks(stream: Buffer, sizes: readonly number[]): Frame[] {
+  const frames: Frame[] = [];
+  const reader = new FrameReader((frame) => frames.push(frame));
+  for (let offset = 0, turn = 0; offset < stream.length; turn++) {
+    const end = offset + (sizes[turn % sizes.length] as number);
+    reader.push(Buffer.from(stream.subarray(offset, end))); // a copy, as a socket would give
+    offset = end;
+  }
+  return frames;
+}
+
+test('tensors come out of a frame as they went in, in whatever pieces the stream arrives', () => {
+  fc.assert(
+    fc.property(
+      fc.array(named, { minLength: 1, maxLength: 4 }),
+      fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1 }),
+      (runs, sizes) => {
+        const stream = Buffer.concat(runs.flatMap((tensors, call) => runFrame(call, tensors)));
+        const frames = readInChunks(stream, sizes);
+        assert.deepEqual(
+          frames.map((frame) => frame.call),
+          runs.map((_, call) => call),
+        );
+        for (const [call, frame] of frames.entries()) {
+          const tensors = runs[call] as (typeof runs)[number];
+          assert.deepEqual(readTensors(frame, specsOf(tensors)), tensors.map(whole));
+        }
+      },
+    ),
+  );
+});
+
+test('a large frame is the same whether it leaves in one write or in several', () => {
+  const tensor = {
+    name: 'x',
+    index: 0,
+    datatype: 'UINT8' as const,
+    shape: [40_001],
+    parts: [new Uint8Array(40_000).fill(7), new Uint8Array([9])],
+  };
+  const chunks = runFrame(5, [tensor]);
+  assert(chunks.length > 1);
+  const [frame] = readInChunks(Buffer.concat(chunks), [65_536]);
+  assert.deepEqual(readTensors(frame as Frame, specsOf([tensor])), [whole(tensor)]);
+});
+
+test('data that arrives whole lies aligned, so that a view is enough', () => {
+  const parts = [new Uint8Array(8)];
+  const tensors = [
+    { name: 'a', index: 0, datatype: 'BOOL' as const, shape: [3], parts: [new Uint8Array(3)] },
+    { name: 'b', index: 1, datatype: 'INT64' as const, shape: [1], parts },
+  ];
+  const [frame] = readInChunks(Buffer.concat(runFrame(1, tensors)), [65_536]);
+  const [, second] = readTensors(frame as Frame, specsOf(tensors));
+  assert.equal(elementsOf('INT64', (second as Tensor).data).buffer, (frame as Frame).bytes.buffer);
+});
+
+test('timings travel with the answer', () => {
+  const answer = ranFrame(3, []);
+  setTimings(answer, { inMs: 0.25, runMs: 1.5, outMs: 0.125 });
+  const [frame] = readInChunks(Buffer.concat(answer), [10]);
+  assert.deepEqual(readTimings(frame as Frame), { inMs: 0.25, runMs: 1.5, outMs: 0.125 });
+});
+
+test('a message survives, whatever characters it holds', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      const [frame] = readInChunks(messageFrame(1, kinds.answer, { text }), [7]);
+      assert.deepEqual(frame?.message, { text });
+    }),
+  );
+});
+
+test('bytes that are no frame are refused at once, and never taken for a length to wait for', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 16, maxLength: 400 }), (bytes) => {
+      const reader = new FrameReader((frame) => readTensors(frame, []), 4096);
+      try {
+        reader.push(Buffer.from(bytes));
+      } catch (error) {
+        assert(error instanceof PlatformError || error instanceof SyntaxError, String(error));
+        return;
+      }
+      // Accepted so far: then its first word was a possible length.
+      assert(Buffer.from(bytes).readUInt32LE(0) <= 4096);
+    }),
+  );
+  assert.throws(
+    () => new FrameReader(() => undefined, 1024).push(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')),
+    /malformed: it claims/,
+  );
+});
+
+test('a tensor that reaches beyond its frame is refused', () => {
+  const tensor = { name: 'x', index: 0, datatype: 'FP32' as const, shape: [2], parts: [new Uint8Array(8)] };
+  const [bytes] = runFrame(1, [tensor]);
+  (bytes as Buffer).writeUInt32LE(9_000, 20); // its byte length
+  const [frame] = readInChunks(bytes as Buffer, [1_000]);
+  assert.throws(() => readTensors(frame as Frame, specsOf([tensor])), /does not fit/);
+});
