@@ -59,6 +59,7 @@ export class EndpointReconciler {
   /** By `digits/3`: each version a worker of this endpoint may have. */
   readonly #versions = new Map<string, ModelVersion>();
   #pass: Promise<void> | null = null;
+  #isRunning = false;
   #lookAgain = false;
   #isClosed = false;
 
@@ -103,9 +104,7 @@ export class EndpointReconciler {
     this.#tellStatus();
     if (this.#isClosed) return;
     this.#lookAgain = true;
-    this.#pass ??= this.#run().finally(() => {
-      this.#pass = null;
-    });
+    if (!this.#isRunning) this.#pass = this.#run();
   }
 
   /** Takes no further step; the workers go on, for their provider to end. */
@@ -121,29 +120,39 @@ export class EndpointReconciler {
   }
 
   async #run(): Promise<void> {
+    this.#isRunning = true;
     while (this.#lookAgain && !this.#isClosed) {
       this.#lookAgain = false;
       const steps = plan(this.#desired, { workers: this.#observe(), served: this.#served });
-      for (const step of steps) {
-        try {
-          await this.#take(step);
-        } catch (error) {
-          // The next second tries again; until then the status says why.
-          this.#trouble = `${step.kind}: ${messageOf(error)}`;
-          this.#needs.log.warn(
-            { endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) },
-            'a deployment step failed',
-          );
-          this.#tellStatus();
-          return;
-        }
-        // Something changed meanwhile, maybe what is wanted: the other steps may be wrong by now.
-        if (this.#lookAgain) break;
-      }
+      const isDone = await this.#takeAll(steps);
+      if (!isDone) break;
       if (steps.length > 0) this.#lookAgain = true;
       this.#syncAttachments();
       this.#tellStatus();
     }
+    this.#isRunning = false;
+  }
+
+  /** Whether it makes sense to look again at once. */
+  async #takeAll(steps: readonly Step[]): Promise<boolean> {
+    for (const step of steps) {
+      try {
+        await this.#take(step);
+      } catch (error) {
+        // The next second tries again; until then the status says why.
+        this.#trouble = `${step.kind}: ${messageOf(error)}`;
+        this.#needs.log.warn(
+          { endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) },
+          'a deployment step failed',
+        );
+        this.#tellStatus();
+        return false;
+      }
+      // Something changed meanwhile, maybe what is wanted: the other steps may be wrong by now.
+      if (this.#lookAgain) return true;
+    }
+    this.#trouble = null;
+    return true;
   }
 
   async #take(step: Step): Promise<void> {

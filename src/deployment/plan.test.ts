@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { type Desired, isSameKind, type Observed, type ObservedWorker, plan, type Served, type Step, type WantedVariant } from './plan.ts';
+
+const one: WantedVariant = { variant: 'alltraffic', model: 'digits/1', instanceType: 'local.1', count: 1 };
+const two: WantedVariant = { ...one, model: 'digits/2' };
+
+function worker(id: string, variant: WantedVariant, more: Partial<ObservedWorker> = {}): ObservedWorker {
+  const { model, instanceType } = variant;
+  return { id, variant: variant.variant, model, instanceType, isReady: true, isDraining: false, ...more };
+}
+
+function served(generation: number, ...variants: WantedVariant[]): Served {
+  return { kind: 'served', generation, variants };
+}
+
+describe('the plan', () => {
+  const inService = (generation: number, ...variants: WantedVariant[]): Desired => ({ state: 'InService', generation, variants });
+  const drain = (workerId: string): Step => ({ kind: 'drain', workerId });
+  const unknown: Served = { kind: 'unknown' };
+  const cases: { when: string; desired: Desired; observed: Observed; steps: readonly Step[] }[] = [
+    {
+      when: 'nothing runs: starts every worker',
+      desired: inService(1, { ...one, count: 2 }),
+      observed: { workers: [], served: unknown },
+      steps: [
+        { kind: 'start', variant: { ...one, count: 2 } },
+        { kind: 'start', variant: { ...one, count: 2 } },
+      ],
+    },
+    {
+      when: 'the first of two is ready: serves',
+      desired: inService(1, { ...one, count: 2 }),
+      observed: { workers: [worker('a', one), worker('b', one, { isReady: false })], served: unknown },
+      steps: [{ kind: 'serve' }],
+    },
+    {
+      when: 'all is as wanted: does nothing',
+      desired: inService(1, one),
+      observed: { workers: [worker('a', one)], served: served(1, one) },
+      steps: [],
+    },
+    {
+      when: 'a new version is wanted: starts it beside the old one',
+      desired: inService(2, two),
+      observed: { workers: [worker('a', one)], served: served(1, one) },
+      steps: [{ kind: 'start', variant: two }],
+    },
+    {
+      when: 'the new version is ready: serves it, then drains the old one',
+      desired: inService(2, two),
+      observed: { workers: [worker('a', one), worker('b', two)], served: served(1, one) },
+      steps: [{ kind: 'serve' }, drain('a')],
+    },
+    {
+      when: 'the new version is not complete: waits',
+      desired: inService(2, { ...two, count: 2 }),
+      observed: { workers: [worker('a', one), worker('b', two), worker('c', two, { isReady: false })], served: served(1, one) },
+      steps: [],
+    },
+    {
+      when: 'only the settings change: keeps the workers',
+      desired: inService(2, one),
+      observed: { workers: [worker('a', one)], served: served(1, one) },
+      steps: [{ kind: 'serve' }],
+    },
+    {
+      when: 'fewer are wanted: drains the ones that are not ready first',
+      desired: inService(2, one),
+      observed: { workers: [worker('a', one, { isReady: false }), worker('b', one)], served: served(1, { ...one, count: 2 }) },
+      steps: [{ kind: 'serve' }, drain('a')],
+    },
+    {
+      when: 'an update is overtaken by the next: drains what never served',
+      desired: inService(3, { ...one, model: 'digits/3' }),
+      observed: { workers: [worker('a', one), worker('b', two)], served: served(1, one) },
+      steps: [{ kind: 'start', variant: { ...one, model: 'digits/3' } }, drain('b')],
+    },
+    {
+      when: 'it is to be unloaded: refuses requests first',
+      desired: { state: 'Unloaded', generation: 1, variants: [one] },
+      observed: { workers: [worker('a', one)], served: served(1, one) },
+      steps: [{ kind: 'suspend' }],
+    },
+    {
+      when: 'it refuses requests and is to be unloaded: drains',
+      desired: { state: 'Unloaded', generation: 1, variants: [one] },
+      observed: { workers: [worker('a', one)], served: { kind: 'suspended' } },
+      steps: [drain('a')],
+    },
+    {
+      when: 'it is to be deleted before it ever served: drains',
+      desired: { state: 'Deleted', generation: 1, variants: [one] },
+      observed: { workers: [worker('a', one, { isReady: false })], served: unknown },
+      steps: [drain('a')],
+    },
+    {
+      when: 'nothing is left of a deleted one: erases it',
+      desired: { state: 'Deleted', generation: 1, variants: [one] },
+      observed: { workers: [], served: unknown },
+      steps: [{ kind: 'erase' }],
+    },
+  ];
+  for (const { when, desired, observed, steps } of cases) test(when, () => assert.deepEqual(plan(desired, observed), steps));
+});
+
+/** A world in which steps succeed: workers become ready or end one by one, whichever the run picks. */
+class World {
+  workers: ObservedWorker[];
+  served: Served;
+  isErased = false;
+  #count = 0;
+
+  constructor(observed: Observed) {
+    this.workers = [...observed.workers];
+    this.served = observed.served;
+  }
+
+  take(step: Step, desired: Desired): void {
+    switch (step.kind) {
+      case 'start':
+        this.workers.push(worker(`new-${this.#count++}`, step.variant, { isReady: false }));
+        return;
+      case 'serve':
+        this.served = { kind: 'served', generation: desired.generation, variants: desired.variants };
+        return;
+      case 'suspend':
+        this.served = { kind: 'suspended' };
+        return;
+      case 'forget':
+        this.served = { kind: 'unknown' };
+        return;
+      case 'drain':
+        this.#set(step.workerId, { isDraining: true });
+        return;
+      case 'erase':
+        this.isErased = true;
+    }
+  }
+
+  /** One thing happens by itself; false where nothing is on its way. */
+  happen(pick: number): boolean {
+    const moving = this.workers.filter((candidate) => candidate.isDraining || !candidate.isReady);
+    const chosen = moving[pick % Math.max(moving.length, 1)];
+    if (chosen === undefined) return false;
+    if (chosen.isDraining) this.workers = this.workers.filter((candidate) => candidate.id !== chosen.id);
+    else this.#set(chosen.id, { isReady: true });
+    return true;
+  }
+
+  /** A worker's process dies; its provider will start it again. */
+  crash(pick: number): void {
+    const chosen = this.workers[pick % Math.max(this.workers.length, 1)];
+    if (chosen !== undefined) this.#set(chosen.id, { isReady: false });
+  }
+
+  /** Workers that take the requests of the routing as it is. */
+  serving(): number {
+    const { served: now } = this;
+    if (now.kind !== 'served') return 0;
+    return this.workers.filter((w) => w.isReady && !w.isDraining && now.variants.some((kind) => isSameKind(kind, w))).length;
+  }
+
+  #set(id: string, change: Partial<ObservedWorker>): void {
+    this.workers = this.workers.map((candidate) => (candidate.id === id ? { ...candidate, ...change } : candidate));
+  }
+}
+
+describe('from whatever is observed, the plan', () => {
+  const variantArbitrary = fc.record({
+    variant: fc.constantFrom('a', 'b'),
+    model: fc.constantFrom('m/1', 'm/2', 'm/3'),
+    instanceType: fc.constantFrom('local.1', 'local.2'),
+    count: fc.integer({ min: 1, max: 4 }),
+  });
+  const variants = fc.uniqueArray(variantArbitrary, { minLength: 1, maxLength: 2, selector: ({ variant }) => variant });
+  const desired: fc.Arbitrary<Desired> = fc.record({
+    state: fc.constantFrom('InService' as const, 'InService' as const, 'Unloaded' as const, 'Deleted' as const),
+    generation: fc.constantFrom(1, 2),
+    variants,
+  });
+  const workers = fc
+    .array(fc.record({ kind: variantArbitrary, isReady: fc.boolean(), isDraining: fc.boolean() }), { maxLength: 8 })
+    .map((list) => list.map(({ kind, isReady, isDraining }, index) => worker(`old-${index}`, kind, { isReady, isDraining })));
+  const servedArbitrary: fc.Arbitrary<Served> = fc.oneof(
+    fc.constant<Served>({ kind: 'unknown' }),
+    fc.constant<Served>({ kind: 'suspended' }),
+    variants.map((list) => served(1, ...list)),
+  );
+
+  test('gets to what is desired, keeps a serving worker on the way and never runs more than old and new together', () => {
+    fc.assert(
+      fc.property(
+        desired,
+        workers,
+        servedArbitrary,
+        fc.array(fc.nat(), { maxLength: 40 }),
+        fc.array(fc.nat(), { maxLength: 5 }),
+        (wish, found, routed, picks, crashes) => {
+          // A generation is served as it is desired, or it is another one.
+          const routing = routed.kind === 'served' && wish.generation === 1 ? served(1, ...wish.variants) : routed;
+          const world = new World({ workers: found, served: routing });
+          const wanted = wish.variants.reduce((sum, { count }) => sum + count, 0);
+          for (let round = 0; round < 200 && !world.isErased; round++) {
+            const steps = plan(wish, { workers: world.workers, served: world.served });
+            for (const step of steps) {
+              const before = world.serving();
+              world.take(step, wish);
+              if (wish.state === 'InService' && before > 0)
+                assert.ok(world.serving() > 0, `${step.kind} took the last serving worker away`);
+            }
+            const running = world.workers.filter(({ isDraining }) => !isDraining).length;
+            assert.ok(running <= wanted + found.length, `${running} workers for ${wanted} wanted and ${found.length} found`);
+            const crash = crashes[round];
+            if (crash !== undefined) world.crash(crash);
+            if (!world.happen(picks[round] ?? 0) && steps.length === 0) break;
+          }
+          if (wish.state === 'Deleted') return assert.ok(world.isErased && world.workers.length === 0);
+          if (wish.state === 'Unloaded') return assert.deepEqual([world.workers, world.served.kind], [[], 'suspended']);
+          assert.deepEqual(world.served, served(wish.generation, ...wish.variants));
+          for (const variant of wish.variants) {
+            assert.equal(world.workers.filter((w) => w.isReady && isSameKind(w, variant)).length, variant.count);
+          }
+          assert.equal(world.workers.length, wanted);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('stays where it is once it is there', () => {
+    fc.assert(
+      fc.property(desired, (wish) => {
+        const all = wish.variants.flatMap((variant) =>
+          Array.from({ length: variant.count }, (_, index) => worker(`${variant.variant}-${index}`, variant)),
+        );
+        const observed: Observed = { workers: all, served: served(wish.generation, ...wish.variants) };
+        assert.deepEqual(plan({ ...wish, state: 'InService' }, observed), []);
+      }),
+    );
+  });
+});
