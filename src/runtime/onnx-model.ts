@@ -33,6 +33,9 @@ export function onnxruntime(): Onnx {
   if (loadedOnnx === null) {
     // Node 24 has Float16Array, whose tensors onnxruntime-node 1.30 cannot read; without it FP16 is Uint16Array, the bits.
     Reflect.deleteProperty(globalThis, 'Float16Array');
+    // From 1.30 on, onnxruntime has telemetry on Linux, switched on: a thread of its own, files in TMPDIR, reports to
+    // Microsoft. A server of one's own reports to nobody.
+    process.env['ORT_DISABLE_TELEMETRY'] = '1';
     try {
       loadedOnnx = createRequire(import.meta.url)('onnxruntime-node') as Onnx;
     } catch (cause) {

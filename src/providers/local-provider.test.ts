@@ -1,0 +1,382 @@
+/** Real processes. Where time matters the clock is virtual: the processes do not know it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, afterEach, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { modelPath } from '../../test/models/index.ts';
+import { SystemClock, VirtualClock } from '../clock.ts';
+import type { Log } from '../monitoring/index.ts';
+import { type TensorParts, WorkerGone, type WorkerLink } from '../runtime/index.ts';
+import { bytesOf } from '../tensor.ts';
+import { LocalProvider, type WorkerSpec, type WorkerView } from './index.ts';
+import { startTicks } from './process-facts.ts';
+import { restartDelayMs } from './supervised-worker.ts';
+
+const root = mkdtempSync('/tmp/penstock-test-');
+process.env['TMPDIR'] = join(root, 'tmp'); // so that the door of this test is found, and nobody else's
+mkdirSync(process.env['TMPDIR']);
+after(() => rmSync(root, { recursive: true }));
+
+const silent = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+} satisfies Log as Log;
+
+let clock: VirtualClock | SystemClock;
+let state: string;
+let provider: LocalProvider;
+
+async function open(options: { clock?: SystemClock; warmWorkers?: number } = {}): Promise<void> {
+  clock = options.clock ?? new VirtualClock();
+  provider = new LocalProvider({ clock, log: silent, stateDirectory: state, warmWorkers: options.warmWorkers ?? 0 });
+  await provider.open();
+}
+
+beforeEach(() => {
+  state = mkdtempSync(join(root, 'state-'));
+});
+afterEach(() => provider.close());
+
+function spec(model: string, changes: Partial<WorkerSpec> = {}): WorkerSpec {
+  return {
+    id: 'w1',
+    endpoint: 'e',
+    variant: 'AllTraffic',
+    generation: 1,
+    modelPath: modelPath(model),
+    modelName: `${model}/1`,
+    threads: 1,
+    memoryMiB: 1024,
+    instanceType: 'local.1',
+    ...changes,
+  };
+}
+
+/** Resolves with the view at which the worker is as asked, from now on or already. */
+function seen(isIt: (view: WorkerView) => boolean): Promise<WorkerView> {
+  return new Promise((resolve) => {
+    const off = provider.onChange(look);
+    function look(view: WorkerView): void {
+      if (!isIt(view)) return;
+      off();
+      resolve(view);
+    }
+    provider.list().filter(isIt).slice(0, 1).forEach(look);
+  });
+}
+
+const isReady = (view: WorkerView) => view.state === 'ready';
+
+function advance(ms: number): void {
+  assert(clock instanceof VirtualClock);
+  clock.advance(ms);
+}
+
+async function started(worker: WorkerSpec): Promise<{ view: WorkerView; link: WorkerLink; pid: number }> {
+  await provider.start(worker);
+  const view = await seen(isReady);
+  return { view, link: provider.link(worker.id) as WorkerLink, pid: view.pid as number };
+}
+
+function floats(name: string, shape: readonly number[], value: number): TensorParts {
+  const count = shape.reduce((product, size) => product * size, 1);
+  return { name, datatype: 'FP32', shape, parts: [bytesOf(new Float32Array(count).fill(value))] };
+}
+
+function int64s(name: string, shape: readonly number[], ...values: bigint[]): TensorParts {
+  return { name, datatype: 'INT64', shape, parts: [bytesOf(BigInt64Array.from(values))] };
+}
+
+/** Some 4 us for each iteration. */
+function slowRun(iterations: bigint): TensorParts[] {
+  return [floats('x', [1, 256], 0.5), int64s('iters', [], iterations)];
+}
+
+async function gone(pid: number, ticks: string | null): Promise<void> {
+  while (startTicks(pid) === ticks && ticks !== null) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+test('a worker is ready once it has answered a real inference, and can be called', async () => {
+  await open();
+  const { view, link } = await started(spec('test_affine'));
+  assert.equal(view.restarts, 0);
+  assert.equal(view.reason, null);
+  assert((view.rssBytes as number) > 20e6);
+  const { outputs } = await link.run([floats('x', [2, 3], 1)]);
+  assert.deepEqual(outputs[0]?.shape, [2, 3]);
+});
+
+test('the same id again is the same wish', async () => {
+  await open();
+  const { pid } = await started(spec('test_affine'));
+  await provider.start(spec('test_affine'));
+  assert.deepEqual(
+    provider.list().map((view) => view.pid),
+    [pid],
+  );
+});
+
+test('a model that dislikes made-up inputs is ready all the same', async () => {
+  await open();
+  // Floats in [0, 1) as a shape, or an index of a large table: only the user knows what a model takes.
+  const { link } = await started(spec('test_gather_fail'));
+  await assert.rejects(link.run([int64s('ix', [1], 99n)]), { code: 'invalid_request' });
+});
+
+test('a worker that is killed in a run is started again at once, with a new link', async () => {
+  await open();
+  const { link, pid } = await started(spec('test_slow_loop'));
+  const run = link.run(slowRun(10_000_000n));
+  const restarting = seen((view) => view.state === 'starting');
+  process.kill(pid, 'SIGKILL');
+  await assert.rejects(run, WorkerGone);
+  const { reason, restarts } = await restarting;
+  assert.equal(provider.link('w1'), null);
+  assert.deepEqual([reason, restarts], ['killed by SIGKILL', 1]);
+  advance(0);
+  const again = await seen(isReady);
+  assert.notEqual(again.pid, pid);
+  assert.notEqual(provider.link('w1'), link);
+  assert.equal((await (provider.link('w1') as WorkerLink).run(slowRun(1n))).outputs.length, 1);
+});
+
+test('three ends without ten steady seconds are a failure, still tried, at growing intervals', async () => {
+  await open();
+  await started(spec('test_affine'));
+  for (const [state, delayMs] of [
+    ['starting', 0],
+    ['starting', 500],
+    ['failed', 1000],
+  ] as const) {
+    const ended = seen((view) => view.pid === null);
+    process.kill(provider.list()[0]?.pid as number, 'SIGKILL');
+    assert.equal((await ended).state, state);
+    advance(delayMs);
+    await seen(isReady);
+  }
+  advance(10_000); // steady again: the next end is the first one
+  const ended = seen((view) => view.pid === null);
+  process.kill(provider.list()[0]?.pid as number, 'SIGKILL');
+  assert.equal((await ended).state, 'starting');
+});
+
+test('the interval doubles and stays at half a minute', () => {
+  assert.deepEqual([1, 2, 3, 4, 7, 8, 9, 100].map(restartDelayMs), [0, 500, 1000, 2000, 16_000, 30_000, 30_000, 30_000]);
+});
+
+test('a model that does not load fails at once and says why', async () => {
+  await open();
+  const broken = join(state, 'broken.onnx');
+  writeFileSync(broken, 'not a model');
+  await provider.start(spec('test_affine', { modelPath: broken }));
+  const { reason } = await seen((view) => view.state === 'failed');
+  assert.match(reason as string, /the model does not load: .*protobuf/i);
+  await provider.stop('w1');
+  assert.deepEqual(provider.list(), []);
+});
+
+test('a hung run is ended by restart, and the reason is the one that was given', async () => {
+  await open();
+  const { link } = await started(spec('test_slow_loop'));
+  const run = link.run(slowRun(100_000_000n));
+  const restarting = seen((view) => view.state === 'starting');
+  provider.restart('w1', 'a run took longer than its timeout');
+  await assert.rejects(run, WorkerGone);
+  assert.equal((await restarting).reason, 'a run took longer than its timeout');
+});
+
+test('a worker that does not answer while it is idle is started again', async () => {
+  await open();
+  const { pid } = await started(spec('test_affine'));
+  process.kill(pid, 'SIGSTOP');
+  const restarting = seen((view) => view.state === 'starting');
+  advance(500); // asked
+  advance(10_500);
+  assert.match((await restarting).reason as string, /did not answer for 10 s/);
+});
+
+test('a long run is no silence', async () => {
+  await open();
+  const { link, pid } = await started(spec('test_slow_loop'));
+  const run = link.run(slowRun(20_000n));
+  advance(60_000);
+  await run;
+  assert.equal(provider.list()[0]?.pid, pid);
+});
+
+test('stop ends a worker in the middle of a run', async () => {
+  await open();
+  const { link, pid } = await started(spec('test_slow_loop'));
+  const ticks = startTicks(pid);
+  const run = link.run(slowRun(100_000_000n));
+  await Promise.all([assert.rejects(run, WorkerGone), provider.stop('w1')]);
+  assert.notEqual(startTicks(pid), ticks);
+  assert.equal(provider.link('w1'), null);
+  await provider.stop('w1');
+  await provider.stop('never heard of');
+});
+
+test('what does not obey SIGTERM is killed after the grace', async () => {
+  await open();
+  const { pid } = await started(spec('test_affine'));
+  process.kill(pid, 'SIGSTOP'); // SIGTERM waits until it goes on
+  const stopped = provider.stop('w1');
+  advance(2_000);
+  await stopped;
+  assert.equal(startTicks(pid), null);
+});
+
+test('an allocation beyond the memory of its instance type fails alone; the worker lives on', async () => {
+  await open();
+  const { link, pid } = await started(spec('test_alloc', { memoryMiB: 256 }));
+  const gibibytes = (count: bigint) => [floats('v', [1], 1), int64s('shape', [1], count * 2n ** 28n)];
+  await assert.rejects(link.run(gibibytes(10n)), { code: 'model_failed', message: /more memory than it may use/ });
+  assert.equal(provider.list()[0]?.pid, pid);
+});
+
+test('a worker that has grown beyond the memory of its instance type is started again', async () => {
+  await open();
+  const { link } = await started(spec('test_alloc', { memoryMiB: 128 }));
+  await link.run([floats('v', [1], 1), int64s('shape', [1], 75_000_000n)]); // 300 MB, which onnxruntime keeps
+  const restarting = seen((view) => view.state === 'starting');
+  advance(500);
+  assert.match((await restarting).reason as string, /MiB of memory, more than the 192 MiB of local.1/);
+});
+
+test('strangers at the socket are turned away, and nobody else notices', async () => {
+  await open();
+  const { link } = await started(spec('test_affine'));
+  const [folder] = readdirSync(process.env['TMPDIR'] as string);
+  for (const said of [Buffer.alloc(64, 0xff), Buffer.from('GET / HTTP/1.1\r\n\r\n'), Buffer.alloc(32, 0)]) {
+    const stranger = connect(join(process.env['TMPDIR'] as string, folder as string, 'door'));
+    stranger.on('error', () => undefined).write(said);
+    stranger.resume();
+    await once(stranger, 'close');
+  }
+  const silentOne = connect(join(process.env['TMPDIR'] as string, folder as string, 'door'));
+  await once(silentOne, 'connect');
+  await link.status(); // a round trip, so that the server has seen it
+  const closed = once(silentOne.resume(), 'close');
+  advance(5_000);
+  await closed;
+  assert.equal((await link.run([floats('x', [1, 3], 1)])).outputs.length, 2);
+});
+
+test('warm workers are taken and replaced', async () => {
+  await open({ clock: new SystemClock(), warmWorkers: 1 });
+  const running = () => readdirSync(join(state, 'workers')).filter((name) => /^\d/.test(name)).length;
+  while (running() < 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  await started(spec('test_affine'));
+  while (running() < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+});
+
+test('a borrowed worker does its task and is ended', async () => {
+  await open();
+  let pids: string[] = [];
+  const inspection = await provider.borrow((link) => {
+    pids = readdirSync(join(state, 'workers')).filter((name) => /^\d/.test(name));
+    return link.inspect(modelPath('digits_mlp'), join(state, 'unused.onnx'));
+  });
+  assert.equal(inspection.batchable, true);
+  const [pid, ticks] = (pids[0] as string).split('-');
+  assert.notEqual(startTicks(Number(pid)), ticks);
+  await assert.rejects(
+    provider.borrow(() => Promise.reject(new Error('mine'))),
+    /mine/,
+  );
+});
+
+test('a borrowed worker that is lost or late tells how it ended', async () => {
+  await open();
+  const load = (link: WorkerLink) => link.load({ path: modelPath('test_slow_loop'), threads: 1 });
+  const late = provider.borrow(
+    async (link) => {
+      await load(link);
+      const run = link.run(slowRun(100_000_000n));
+      advance(1_000);
+      return run;
+    },
+    { timeoutMs: 1_000 },
+  );
+  await assert.rejects(late, { code: 'model_failed', message: /longer than 1 s/ });
+  const lost = provider.borrow(async (link) => {
+    const [name] = readdirSync(join(state, 'workers')).filter((file) => /^\d/.test(file));
+    process.kill(Number((name as string).split('-')[0]), 'SIGSEGV');
+    return link.status();
+  });
+  await assert.rejects(lost, { code: 'model_failed', message: /killed by SIGSEGV/ });
+});
+
+test('closing ends every process and leaves no folder', async () => {
+  await open({ clock: new SystemClock(), warmWorkers: 1 });
+  const { pid } = await started(spec('test_affine'));
+  const ticks = startTicks(pid);
+  await provider.close();
+  assert.notEqual(startTicks(pid), ticks);
+  assert.deepEqual(readdirSync(process.env['TMPDIR'] as string), []);
+  assert.deepEqual(readdirSync(join(state, 'workers')), []);
+  await assert.rejects(provider.start(spec('test_affine')), { code: 'unavailable' });
+});
+
+/** A server of its own: starts a worker, tells its pid, runs for so long, waits to be killed. */
+const serverScript = (iterations: bigint) => `
+  import { SystemClock } from '${fileURLToPath(new URL('../clock.ts', import.meta.url))}';
+  import { LocalProvider } from '${fileURLToPath(new URL('./index.ts', import.meta.url))}';
+  const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
+  const provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: ${JSON.stringify(state)}, warmWorkers: 1 });
+  await provider.open();
+  provider.onChange((view) => {
+    if (view.state !== 'ready') return;
+    const parts = (array) => [new Uint8Array(array.buffer)];
+    const x = { name: 'x', datatype: 'FP32', shape: [1, 256], parts: parts(new Float32Array(256)) };
+    const iters = { name: 'iters', datatype: 'INT64', shape: [], parts: parts(BigInt64Array.of(${iterations}n)) };
+    provider.link(view.spec.id).run([x, iters]).catch(() => {});
+    setTimeout(() => console.log(view.pid), 50);
+  });
+  await provider.start(${JSON.stringify(spec('test_slow_loop'))});
+`;
+
+async function killedServer(iterations: bigint): Promise<{ pid: number; ticks: string | null }> {
+  const server = spawn(process.execPath, ['--input-type=module', '-e', serverScript(iterations)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const [line] = (await once(createInterface(server.stdout), 'line')) as [string];
+    return { pid: Number(line), ticks: startTicks(Number(line)) };
+  } finally {
+    server.kill('SIGKILL');
+    await once(server, 'exit');
+  }
+}
+
+test('no worker outlives a server that is killed', async () => {
+  const { pid, ticks } = await killedServer(1n);
+  const noted = readdirSync(join(state, 'workers')).flatMap((name) => /^(\d+)-(\d+)$/.exec(name)?.slice(1) ?? []);
+  assert(noted.length >= 2);
+  await gone(pid, ticks); // the test's own time limit tells if it is not
+  for (let index = 0; index < noted.length; index += 2) await gone(Number(noted[index]), noted[index + 1] as string);
+  await open({ clock: new SystemClock() });
+  assert.deepEqual(readdirSync(process.env['TMPDIR'] as string).length, 1, 'the folder of the killed server is gone, too');
+});
+
+test('a worker that is still in a long run when its server is killed is ended by the next server', async () => {
+  const { pid, ticks } = await killedServer(2_000_000n);
+  assert.equal(startTicks(pid), ticks, 'it is blocked in its run');
+  await open({ clock: new SystemClock() });
+  assert.notEqual(startTicks(pid), ticks);
+  assert(!existsSync(join(state, 'workers', `${pid}-${ticks}`)));
+});
+
+test('a stranger who was given the pid of a worker is left alone', async () => {
+  mkdirSync(join(state, 'workers'));
+  writeFileSync(join(state, 'workers', `${process.pid}-1`), '');
+  writeFileSync(join(state, 'workers', `${process.pid}-${startTicks(process.pid)}`), '');
+  await open();
+  assert.equal(readdirSync(join(state, 'workers')).filter((name) => name.startsWith(String(process.pid))).length, 0);
+});
