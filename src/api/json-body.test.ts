@@ -235,7 +235,7 @@ for (const { what, signature, body, says } of [
     what: 'a wrong datatype',
     signature: features,
     body: '{"inputs": [{"name":"features","datatype":"INT8","shape":[1,4],"data":[1,2,3,4]}]}',
-    says: /got the datatype INT8/,
+    says: /got the datatype "INT8"/,
   },
   {
     what: 'a wrong element count',

@@ -129,7 +129,7 @@ function tensorOf(spec: TensorSpec, item: Fields | undefined): Tensor {
   if (item.datatype !== undefined && item.datatype !== spec.datatype) {
     throw new PlatformError(
       'invalid_request',
-      `input '${spec.name}' is ${describeTensor(spec)}, got the datatype ${String(item.datatype)}`,
+      `input '${spec.name}' is ${describeTensor(spec)}, got the datatype ${JSON.stringify(item.datatype)}`,
     );
   }
   if (item.data === undefined) throw new PlatformError('invalid_request', `input '${spec.name}' has no 'data'`);

@@ -1,6 +1,6 @@
 /**
  * A file of many rows is more than one batch. Where the model may be batched, rows are independent of each other: the
- * invocation is cut into requests of at most a batch, and their outputs are joined again in order.
+ * invocation is cut into requests of at most a batch, whose predictions follow each other in order.
  */
 import assert from 'node:assert/strict';
 import { datatypes, type Tensor, type TensorSpec, walkStrings } from '../tensor.ts';
@@ -32,16 +32,4 @@ function rowEnds(tensor: Tensor): (row: number) => number {
   walkStrings(tensor.data, (_, end) => elementEnds.push(end));
   const elementsPerRow = (elementEnds.length - 1) / rows;
   return (row) => elementEnds[row * elementsPerRow] as number;
-}
-
-/** Joins the outputs of chunks: rows after rows. */
-export function joinRows(chunks: readonly (readonly Tensor[])[]): readonly Tensor[] {
-  const [first, ...others] = chunks;
-  assert(first !== undefined);
-  if (others.length === 0) return first;
-  return first.map((output, index) => {
-    const parts = chunks.map((outputs) => outputs[index] as Tensor);
-    const rows = parts.reduce((sum, part) => sum + (part.shape[0] as number), 0);
-    return { ...output, shape: [rows, ...output.shape.slice(1)], data: Buffer.concat(parts.map((part) => part.data)) };
-  });
 }

@@ -1,5 +1,5 @@
 /** The native API as the verbs call it: JSON in and out, files streamed, refusals as errors that say what to do. */
-import type { ErrorBody, Page } from '../api/index.ts';
+import type { Page, RefusalBody } from '../api/index.ts';
 import { Failure, Refusal } from './failure.ts';
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -70,7 +70,7 @@ export class Client {
     let text = '';
     const decoder = new TextDecoder();
     try {
-      for await (const chunk of response.body) {
+      for await (const chunk of response.body as ReadableStream<Uint8Array>) {
         text += decoder.decode(chunk, { stream: true });
         const events = text.split('\n\n');
         text = events.pop() ?? '';
@@ -130,9 +130,9 @@ export class Client {
 
   async #refusal(response: Response): Promise<Failure> {
     const text = await response.text().catch(() => '');
-    let body: Partial<ErrorBody>;
+    let body: Partial<RefusalBody>;
     try {
-      body = JSON.parse(text) as Partial<ErrorBody>;
+      body = JSON.parse(text) as Partial<RefusalBody>;
     } catch {
       body = {};
     }
@@ -146,5 +146,7 @@ export class Client {
 
 function queryText(query: Query | undefined): string {
   const given = Object.entries(query ?? {}).filter((pair): pair is [string, string | number | boolean] => pair[1] !== undefined);
-  return given.length === 0 ? '' : `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()}`;
+  return given.length === 0
+    ? ''
+    : `?${new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)])).toString()}`;
 }

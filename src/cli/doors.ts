@@ -7,14 +7,16 @@ export interface Output {
   readonly columns?: number;
 }
 
-/** Options of `penstock up`, as given; what is absent is decided by PENSTOCK_*, the config file and the defaults. */
+/** The flags of a server as they were written, by the names of settings: what `loadConfig` takes as `flags`. */
+export type Flags = Readonly<Record<string, string>>;
+
 export interface UpOptions {
-  /** Flags by the name of their setting in the configuration: dataDir, port, host, tls, tlsCert, tlsKey, logLevel, … */
-  readonly flags: Readonly<Record<string, string | number>>;
+  readonly flags: Flags;
 }
 
 export interface QuickstartOptions {
-  readonly flags: Readonly<Record<string, string | number>>;
+  /** Without --data-dir the state belongs in ./penstock-data/quickstart. */
+  readonly flags: Flags;
   /** End when the load is over, rather than keep serving. */
   readonly exit: boolean;
   readonly output: OutputForm;

@@ -26,15 +26,15 @@ const gibibyte = 2 ** 30;
 
 export function checkMachine(machine: Machine): Promise<Check[]> {
   return Promise.all([
-    checkNode(process.versions.node),
+    Promise.resolve(checkNode(process.versions.node)),
     checkRuntime(),
     checkDirectory(machine.dataDirectory),
     checkDisk(machine.dataDirectory),
     checkPort(machine),
-    checkSocketPath(tmpdir()),
+    Promise.resolve(checkSocketPath(tmpdir())),
     checkTemporaryDirectory(tmpdir()),
     checkOpenFiles(),
-    checkMemory(),
+    Promise.resolve(checkMemory()),
     checkGroups(),
   ]);
 }
@@ -161,7 +161,7 @@ async function checkOpenFiles(): Promise<Check> {
   return limit < 12_000 ? warning('open files', found, 'for many clients raise the limit: ulimit -n 65536') : ok('open files', found);
 }
 
-async function checkMemory(): Promise<Check> {
+function checkMemory(): Check {
   const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY;
   const bytes = Math.min(totalmem(), limit);
   const found = `${bytesText(bytes)}, ${availableParallelism()} cores`;

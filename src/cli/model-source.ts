@@ -71,9 +71,7 @@ export async function registerSource(
   try {
     if (source.kind === 'version') return { version: await findVersion(client, source), reused: true };
     const registered =
-      source.kind === 'file'
-        ? await upload(client, progress, source, group, details)
-        : await take(client, progress, source.name, group, details);
+      source.kind === 'file' ? await upload(client, progress, source, group, details) : await take(client, progress, source.name, group);
     const { version, reused } = registered;
     progress.done(
       reused ? `${version.name} has the same bytes` : `${version.name}: ${tensorsText(version.signature.inputs).replaceAll('\n', ', ')}`,
@@ -133,18 +131,11 @@ function fileStream(path: string, onEnd: () => void): ReadableStream<Uint8Array>
   return ReadableStream.from(chunks());
 }
 
-async function take(
-  client: Client,
-  progress: Progress,
-  name: string,
-  group: string,
-  details: RegistrationDetails,
-): Promise<RegisteredBody> {
+async function take(client: Client, progress: Progress, name: string, group: string): Promise<RegisteredBody> {
   progress.stage('inspect', `${name} from the catalogue`);
   const known = (await client.get<{ items: readonly CatalogueBody[] }>('/catalogue')).items;
   if (!known.some((entry) => entry.name === name)) {
     throw new Failure(`the catalogue has no '${name}', it has ${known.map((entry) => entry.name).join(', ')}`);
   }
-  const { description, metadata, metrics, tags, reuse } = details;
-  return client.post<RegisteredBody>(`/catalogue/${part(name)}/register`, { json: { group, description, metadata, metrics, tags, reuse } });
+  return client.post<RegisteredBody>(`/catalogue/${part(name)}/register`, { json: { group } });
 }

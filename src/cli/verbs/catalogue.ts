@@ -21,9 +21,10 @@ export function addCatalogue(program: Command, doors: Doors): void {
         table(items, [
           { title: 'NAME', cell: (entry) => entry.name },
           { title: 'WHAT IT DOES', cell: (entry) => entry.title },
-          { title: 'ACCURACY', cell: (entry) => entry.accuracy },
+          { title: 'ACCURACY', cell: ({ accuracy }) => accuracy.value, align: 'right' },
+          { title: 'ROWS', cell: ({ accuracy }) => accuracy.rows, align: 'right' },
           { title: 'OBJECTIVE', cell: (entry) => entry.objective },
-          { title: 'LICENCE', cell: (entry) => entry.licence },
+          { title: 'LICENCE', cell: ({ licence }) => licence.weights },
         ]),
       );
       session.remark('deploy one with `penstock deploy catalogue:NAME --approve`');

@@ -76,7 +76,7 @@ async function deploy(
     const before = await existing(client, endpoint);
     const view = before === null ? await create(client, endpoint, version, options) : await update(client, before, version, options);
     progress.done(`${endpoint}: ${before === null ? 'created' : 'updated'} for ${version.name}`);
-    return options.wait ? await inService(session, client, progress, view, version, options.timeout) : view;
+    return options.wait ? await inService(session, client, progress, view, options.timeout) : view;
   } catch (error) {
     progress.fail();
     throw error;
@@ -162,7 +162,6 @@ async function inService(
   client: Client,
   progress: Progress,
   first: EndpointBody,
-  version: VersionBody,
   timeoutMs: number,
 ): Promise<EndpointBody> {
   const { clock, interrupted } = session.doors;
@@ -173,7 +172,7 @@ async function inService(
     if (view.status === 'Failed' || (view.status === 'InService' && view.reason !== null)) {
       throw new Failure(`${view.name} did not come into service: ${view.reason ?? 'no reason is known'}; see \`penstock logs\``);
     }
-    if (view.status === 'InService' && view.variants.every((variant) => variant.model === version.name && variant.ready > 0)) {
+    if (view.status === 'InService' && (view.served_generation ?? 0) >= first.generation) {
       progress.done(workersText(view));
       return view;
     }

@@ -1,5 +1,5 @@
 /** `penstock env`: what a shell needs to talk to this server, also with the AWS tools. `eval "$(penstock env)"` */
-import { readFile } from 'node:fs/promises';
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { defaultUrl, urlOfLock } from '../address.ts';
@@ -35,32 +35,17 @@ export function addEnv(program: Command, doors: Doors): void {
     });
 }
 
-/** The first admin key in keys.json that stands. */
+/** The first admin key of the data directory. */
 async function adminKey(dataDirectory: string): Promise<{ id: string; secret: string }> {
+  const { readKeysFile } = await import('../../access/index.ts');
   const path = join(dataDirectory, 'keys.json');
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'EACCES')
-      throw new Failure(`${path} belongs to another user: ask its owner for a key of your own (penstock keys create)`, 1, { cause });
+  const keys = readKeysFile(path);
+  if (keys === null) {
     throw new Failure(
-      `there is no ${path}: start a server there with \`penstock up --data-dir ${dataDirectory}\`, or name its --data-dir`,
-      1,
-      { cause },
+      `there is no ${path}: start a server there with \`penstock up --data-dir ${shellQuoted(dataDirectory)}\`, or name its --data-dir`,
     );
   }
-  const key = firstAdmin(text);
-  if (key === undefined) throw new Failure(`${path} holds no admin key that is valid: make one with \`penstock keys create --role admin\``);
+  const key = keys.find(({ role }) => role === 'admin');
+  assert(key !== undefined, 'a keys file without an admin key is refused');
   return key;
-}
-
-function firstAdmin(text: string): { id: string; secret: string } | undefined {
-  try {
-    const { keys } = JSON.parse(text) as { keys: readonly { id: string; secret: string; role: string; revokedAtMs?: number | null }[] };
-    return keys.find((key) => key.role === 'admin' && (key.revokedAtMs ?? null) === null);
-  } catch {
-    return undefined;
-  }
 }

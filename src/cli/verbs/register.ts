@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { checkName } from '../../objective.ts';
 import type { Doors } from '../doors.ts';
+import { Failure } from '../failure.ts';
 import { nameFor, readSource, registerSource } from '../model-source.ts';
 import { Progress } from '../progress.ts';
 import { fields } from '../table.ts';
@@ -37,14 +38,17 @@ export function addRegister(program: Command, doors: Doors): void {
     )
     .runs(async (session, options: RegisterOptions, model: string) => {
       const source = await readSource(model, { registersOnly: true });
+      const details = { description: options.description, metadata: options.metadata, metrics: options.metric, tags: options.tag };
+      if (source.kind === 'catalogue' && Object.values(details).some((detail) => detail !== undefined)) {
+        throw new Failure('a model of the catalogue comes with its own description, metadata and metrics: leave those options out', 2);
+      }
       const client = await session.client();
       const progress = new Progress(session.doors);
-      const details = { description: options.description, metadata: options.metadata, metrics: options.metric, tags: options.tag };
-      let { version, reused } = await registerSource(client, progress, source, options.group ?? nameFor(source), {
+      const { version: found, reused } = await registerSource(client, progress, source, options.group ?? nameFor(source), {
         ...details,
         reuse: options.reuse,
       });
-      if (options.approve) version = await decide(client, version.name, 'Approved');
+      const version = options.approve ? await decide(client, found.name, 'Approved') : found;
       const next = version.approval === 'Approved' ? `penstock deploy ${version.name}` : `penstock approve ${version.name}`;
       session.print(
         { version, reused },

@@ -1,0 +1,226 @@
+/**
+ * What the native API answers with: one schema a thing, from which the OpenAPI document, the check at the door and the
+ * types of the clients come. Times are ISO 8601 in UTC; names say their unit.
+ */
+import { z } from 'zod';
+
+const time = z.iso.datetime();
+const words = z.record(z.string(), z.string());
+
+export const tensorBody = z.strictObject({ name: z.string(), datatype: z.string(), shape: z.array(z.number()) });
+export const signatureBody = z.strictObject({ inputs: z.array(tensorBody), outputs: z.array(tensorBody) });
+
+export const groupBody = z.strictObject({
+  name: z.string(),
+  description: z.string(),
+  tags: words,
+  created_at: time,
+  versions: z.number().describe('How many versions the group holds.'),
+  latest_version: z.number().nullable(),
+  latest_approved: z.number().nullable(),
+});
+
+export const approvals = ['PendingManualApproval', 'Approved', 'Rejected'] as const;
+
+export const versionBody = z.strictObject({
+  name: z.string().describe('group/version'),
+  group: z.string(),
+  version: z.number(),
+  approval: z.enum(approvals),
+  approval_changed_by: z.string().nullable(),
+  approval_changed_at: time.nullable(),
+  approval_note: z.string().nullable(),
+  description: z.string(),
+  metadata: words,
+  metrics: z.record(z.string(), z.number()),
+  tags: words,
+  artifact: z.strictObject({ sha256: z.string(), bytes: z.number() }),
+  source_sha256: z.string(),
+  source_name: z.string(),
+  signature: signatureBody,
+  opsets: z.record(z.string(), z.number()),
+  producer: z.string(),
+  properties: words.describe("The model file's own metadata."),
+  notes: z.array(z.string()).describe('What to know about the file, such as an output that was rewritten.'),
+  batchable: z.boolean(),
+  batchable_reason: z.string(),
+  created_by: z.string(),
+  created_at: time,
+});
+
+export const registeredBody = z.strictObject({
+  version: versionBody,
+  reused: z.boolean().describe('The group had a version with the same bytes: it is this one, and none was added.'),
+});
+
+export const profileBody = z.strictObject({
+  executor: z.string().describe('instance:TYPE or function:MiB'),
+  measured_at: time,
+  load_ms: z.number(),
+  batch_max: z.number().describe('The largest batch that was measured, in rows.'),
+  service: z.array(
+    z.strictObject({ b: z.number(), p50_ms: z.number(), p95_ms: z.number(), p99_ms: z.number(), samples: z.number(), rss_mib: z.number() }),
+  ),
+  notes: z.array(z.string()),
+});
+
+const workerBody = z.strictObject({
+  id: z.string(),
+  state: z.string(),
+  pid: z.number().nullable(),
+  rss_bytes: z.number().nullable(),
+  restarts: z.number(),
+  reason: z.string().nullable(),
+});
+
+export const statisticsBody = z.strictObject({
+  requests: z.number().describe('Requests answered.'),
+  failures: z.number().describe('Requests that ended in an error.'),
+  rows: z.number().describe('Rows answered.'),
+  executions: z.number().describe('Runs of the model; rows / executions is the mean batch size.'),
+  total_ms: z.number().describe('Sum over the requests answered, arrival to answer.'),
+  queue_ms: z.number(),
+  compute_ms: z.number(),
+  last_inference_at: time.nullable(),
+});
+
+const variantBody = z.strictObject({
+  name: z.string(),
+  model: z.string().describe('group/version'),
+  weight: z.number(),
+  instance_count: z.number(),
+  instance_type: z.string(),
+  ready: z.number().describe('Instances that take requests.'),
+  rows_waiting: z.number().describe('Rows in its buffer.'),
+  batch_size: z.number().nullable().describe('Rows that leave together at most, now; null while nothing is served.'),
+  batch_size_max: z.number().nullable().describe('The largest batch that was measured; 0 for a model that may not be batched.'),
+  statistics: statisticsBody.nullable(),
+  workers: z.array(workerBody),
+});
+
+export const endpointStatuses = ['Creating', 'Updating', 'InService', 'Failed', 'Deleting', 'Unloaded'] as const;
+
+export const endpointBody = z.strictObject({
+  name: z.string(),
+  status: z.enum(endpointStatuses),
+  reason: z.string().nullable(),
+  objective: z.string().nullable().describe('Such as p95<=50ms.'),
+  late: z.enum(['serve', 'shed']),
+  timeout_ms: z.number(),
+  description: z.string().nullable(),
+  generation: z.number().describe('Counts the changes of its settings.'),
+  served_generation: z.number().nullable().describe('The one that requests are routed by; an earlier one during an update.'),
+  notes: z.array(z.string()),
+  variants: z.array(variantBody),
+  created_at: time,
+  updated_at: time,
+});
+
+export const catalogueBody = z.strictObject({
+  name: z.string(),
+  title: z.string(),
+  input: tensorBody,
+  labels: z.array(z.string()).nullable().describe('What the classes are called, where the model gives numbers.'),
+  accuracy: z.strictObject({ value: z.number(), rows: z.number(), dataset: z.string() }),
+  licence: z.strictObject({ weights: z.string(), data: z.string() }),
+  objective: z.string().describe('A promise that it keeps easily.'),
+});
+
+export const catalogueEntryBody = catalogueBody.extend({
+  card: z.string().describe('Markdown.'),
+  sample_rows: z.string().describe('CSV with a header line.'),
+  label_column: z.string().describe('The column of sample_rows that holds the truth.'),
+});
+
+export const keyBody = z.strictObject({
+  id: z.string(),
+  role: z.string(),
+  description: z.string(),
+  created_at: time,
+});
+
+export const createdKeyBody = keyBody.extend({ secret: z.string().describe('Shown this once. PENSTOCK_KEY is ID:SECRET.') });
+
+export const eventBody = z.strictObject({
+  seq: z.number().describe('Pass it as Last-Event-ID to go on after this event.'),
+  id: z.string(),
+  at: time,
+  kind: z.string(),
+  subject: z.string(),
+  detail: z.unknown(),
+});
+
+export const auditBody = z.strictObject({
+  id: z.string(),
+  at: time,
+  who: z.string(),
+  action: z.string(),
+  target: z.string(),
+  outcome: z.string(),
+  detail: z.unknown(),
+});
+
+export const statusBody = z.strictObject({
+  version: z.string(),
+  node: z.string(),
+  ready: z.boolean(),
+  started_at: time,
+  uptime_s: z.number(),
+  cores: z.number(),
+  rss_bytes: z.number(),
+  endpoints: z.record(z.string(), z.number()).describe('How many endpoints stand in each status.'),
+  executors: z.strictObject({ ready: z.number(), starting: z.number(), failed: z.number() }),
+  workers_rss_bytes: z.number(),
+  notes: z.array(z.string()),
+});
+
+export const refusalBody = z.strictObject({
+  error: z.string(),
+  code: z.string(),
+  hint: z.string().optional(),
+  request_id: z.string(),
+});
+
+export const predictionsBody = z.strictObject({
+  predictions: z.array(z.unknown()).describe('One a row; an object by output name where the model has several outputs.'),
+  model_version: z.string(),
+  timings: z
+    .strictObject({
+      total_ms: z.number().describe('From the last byte of the request to the last prediction.'),
+      queue_ms: z.number().describe('Arrival to dispatch; of the slowest part, as the others below.'),
+      compute_ms: z.number(),
+      batch_rows: z.number().describe('Rows of the batch it rode in.'),
+      close_reason: z.string().describe('Why that batch left.'),
+      parts: z.number().describe('Many rows are served as several requests of at most a batch.'),
+      cost_usd: z.number(),
+    })
+    .optional(),
+});
+
+export const logBody = z.strictObject({ items: z.array(z.strictObject({ line: z.string().describe('JSON.') })) });
+
+/** A page of a list; `next` is the cursor of the page after it, null on the last. */
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.strictObject({ items: z.array(item), next: z.string().nullable() });
+}
+
+export type GroupBody = z.infer<typeof groupBody>;
+export type VersionBody = z.infer<typeof versionBody>;
+export type RegisteredBody = z.infer<typeof registeredBody>;
+export type ProfileBody = z.infer<typeof profileBody>;
+export type StatisticsBody = z.infer<typeof statisticsBody>;
+export type EndpointBody = z.infer<typeof endpointBody>;
+export type VariantBody = z.infer<typeof variantBody>;
+export type WorkerBody = z.infer<typeof workerBody>;
+export type CatalogueBody = z.infer<typeof catalogueBody>;
+export type CatalogueEntryBody = z.infer<typeof catalogueEntryBody>;
+export type KeyBody = z.infer<typeof keyBody>;
+export type CreatedKeyBody = z.infer<typeof createdKeyBody>;
+export type EventBody = z.infer<typeof eventBody>;
+export type AuditBody = z.infer<typeof auditBody>;
+export type StatusBody = z.infer<typeof statusBody>;
+export type RefusalBody = z.infer<typeof refusalBody>;
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}

@@ -1,0 +1,166 @@
+/** Routes of endpoints. */
+import { z } from 'zod';
+import type { EndpointConfig, EndpointView, VariantConfig } from '../deployment/index.ts';
+import { formatObjective, parseObjective } from '../objective.ts';
+import type { WorkerView } from '../providers/index.ts';
+import type { Registry } from '../registry/index.ts';
+import type { ServedVariant, ServedView } from '../serving/index.ts';
+import { type EndpointBody, endpointBody, pageOf, type StatisticsBody, type VariantBody, type WorkerBody } from './bodies.ts';
+import { given } from './groups.ts';
+import { endpointPath, pageByOffset, pageQuery, timeOf } from './parameters.ts';
+import { type Route, route } from './route.ts';
+import type { ApiServices } from './services.ts';
+
+const variantInput = z.strictObject({
+  name: z.string().default('AllTraffic'),
+  model: z.string().describe('GROUP/VERSION, or GROUP for its latest approved version.'),
+  weight: z.number().default(1),
+  instance_count: z.number().default(1),
+  instance_type: z.string().default('local.1'),
+});
+
+const changeable = {
+  objective: z.string().nullable().optional().describe('Such as p95<=50ms; null for none.'),
+  late: z.enum(['serve', 'shed']).optional().describe('What becomes of a request that nobody can finish by the objective.'),
+  timeout_ms: z.number().optional(),
+  description: z.string().optional(),
+};
+const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variantInput), ...changeable });
+const endpointChange = z.strictObject({ variants: z.array(variantInput).optional(), ...changeable });
+
+export function endpointRoutes({ registry, deployments, serving }: ApiServices): Route[] {
+  const bodyOf = (view: EndpointView): EndpointBody => endpointBodyOf(view, serving.endpoint(view.config.name));
+  return [
+    route('GET /endpoints', {
+      summary: 'List the endpoints',
+      query: pageQuery,
+      answer: pageOf(endpointBody),
+      handle: ({ query }) => pageByOffset(query, ({ limit, offset }) => deployments.list().slice(offset, offset + limit), bodyOf),
+    }),
+    route('POST /endpoints', {
+      summary: 'Create an endpoint',
+      description: 'Answers at once; the endpoint is in service when its `status` says so.',
+      body: newEndpoint,
+      answer: endpointBody,
+      status: 202,
+      handle: async ({ body, caller }) => {
+        const variants = await variantsOf(registry, body.variants);
+        const config = { objective: null, late: 'serve' as const, timeoutMs: 60_000, ...settingsOf(body), name: body.name, variants };
+        return bodyOf(await deployments.create(config, caller.keyId));
+      },
+    }),
+    route('GET /endpoints/:endpoint', {
+      summary: 'Describe an endpoint',
+      params: endpointPath,
+      answer: endpointBody,
+      handle: ({ params }) => bodyOf(deployments.get(params.endpoint)),
+    }),
+    route('PATCH /endpoints/:endpoint', {
+      summary: 'Update an endpoint without one failed request',
+      description: 'What is not given stays as it is; variants are given whole.',
+      params: endpointPath,
+      body: endpointChange,
+      answer: endpointBody,
+      status: 202,
+      handle: async ({ params, body, caller }) => {
+        const variants = body.variants === undefined ? {} : { variants: await variantsOf(registry, body.variants) };
+        return bodyOf(await deployments.update(params.endpoint, { ...settingsOf(body), ...variants }, caller.keyId));
+      },
+    }),
+    route('DELETE /endpoints/:endpoint', {
+      summary: 'Delete an endpoint',
+      description: 'New requests are refused at once, those under way are answered.',
+      params: endpointPath,
+      handle: async ({ params, caller }) => {
+        await deployments.remove(params.endpoint, caller.keyId);
+      },
+    }),
+    ...(['load', 'unload'] as const).map((verb) =>
+      route(`POST /endpoints/:endpoint/${verb}`, {
+        summary: verb === 'load' ? 'Serve an endpoint again' : 'Stop an endpoint and keep its settings',
+        params: endpointPath,
+        answer: endpointBody,
+        status: 202,
+        handle: async ({ params, caller }) => bodyOf(await deployments[verb](params.endpoint, caller.keyId)),
+      }),
+    ),
+  ];
+}
+
+function endpointBodyOf(view: EndpointView, served: ServedView | undefined): EndpointBody {
+  const { config } = view;
+  return {
+    name: config.name,
+    status: view.status,
+    reason: view.reason,
+    objective: config.objective === null ? null : formatObjective(config.objective),
+    late: config.late,
+    timeout_ms: config.timeoutMs,
+    description: config.description ?? null,
+    generation: view.generation,
+    served_generation: view.servedGeneration,
+    notes: [...view.notes],
+    variants: config.variants.map((variant) => {
+      const observed = view.variants.find(({ name }) => name === variant.name);
+      const now = served?.variants.find(({ name }) => name === variant.name);
+      return variantBodyOf(variant, observed, now);
+    }),
+    created_at: timeOf(view.createdAtMs),
+    updated_at: timeOf(view.updatedAtMs),
+  };
+}
+
+async function variantsOf(registry: Registry, inputs: readonly z.output<typeof variantInput>[]): Promise<VariantConfig[]> {
+  return Promise.all(
+    inputs.map(async ({ name, model, weight, instance_count: instanceCount, instance_type: instanceType }) => {
+      const { group, version } = await registry.resolve(model);
+      return { name, group, version, weight, instanceCount, instanceType };
+    }),
+  );
+}
+
+function settingsOf(body: Omit<z.output<typeof endpointChange>, 'variants'>): Partial<EndpointConfig> {
+  const objective = typeof body.objective === 'string' ? parseObjective(body.objective) : body.objective;
+  return given({ objective, late: body.late, timeoutMs: body.timeout_ms, description: body.description });
+}
+
+function variantBodyOf(
+  config: VariantConfig,
+  observed: EndpointView['variants'][number] | undefined,
+  served: ServedVariant | undefined,
+): VariantBody {
+  return {
+    name: config.name,
+    model: `${config.group}/${config.version}`,
+    weight: config.weight,
+    instance_count: config.instanceCount,
+    instance_type: config.instanceType,
+    ready: observed?.ready ?? 0,
+    rows_waiting: served?.rowsWaiting ?? 0,
+    batch_size:
+      served === undefined || served.executors.length === 0 ? null : Math.max(...served.executors.map(({ batchSize }) => batchSize)),
+    batch_size_max: served?.batchSizeMax ?? null,
+    statistics: served === undefined ? null : statisticsOf(served.statistics),
+    workers: (observed?.workers ?? []).map(workerBodyOf),
+  };
+}
+
+const nsPerMs = 1e6;
+
+function statisticsOf(statistics: ServedVariant['statistics']): StatisticsBody {
+  return {
+    requests: statistics.success.count,
+    failures: statistics.fail.count,
+    rows: statistics.inferenceCount,
+    executions: statistics.executionCount,
+    total_ms: statistics.success.ns / nsPerMs,
+    queue_ms: statistics.queue.ns / nsPerMs,
+    compute_ms: statistics.computeInfer.ns / nsPerMs,
+    last_inference_at: statistics.lastInferenceMs === 0 ? null : timeOf(statistics.lastInferenceMs),
+  };
+}
+
+function workerBodyOf(worker: WorkerView): WorkerBody {
+  const { spec, state, pid, rssBytes, restarts, reason } = worker;
+  return { id: spec.id, state, pid, rss_bytes: rssBytes, restarts, reason };
+}

@@ -1,0 +1,67 @@
+/** The stream of what happens: state changes of groups, versions and endpoints, as they come. */
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import { PlatformError } from '../errors.ts';
+import type { Events, PlatformEvent } from '../monitoring/index.ts';
+import { type EventBody, eventBody } from './bodies.ts';
+import type { EventStream } from './event-stream.ts';
+import { timeOf } from './parameters.ts';
+import { type Route, route } from './route.ts';
+import type { ApiServices } from './services.ts';
+import type { Streams } from './streams.ts';
+
+const replayPage = 500;
+
+export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] {
+  return [
+    route('GET /events', {
+      summary: 'Follow what happens',
+      description:
+        'Server-Sent Events (`text/event-stream`): each `data` is the JSON below, each `id` its `seq`. A client that comes back ' +
+        'with Last-Event-ID, or asks with `since`, first gets what it has missed; else it gets what comes from now on.',
+      query: z.strictObject({ since: z.coerce.number().int().min(0).optional() }),
+      answer: eventBody,
+      streams: true,
+      handle: async ({ query, request, requestId, response }) => {
+        const since = query.since ?? lastEventId(request);
+        const stream = streams.open(response, requestId);
+        void follow(events, stream, since).catch(() => stream.end());
+        return undefined;
+      },
+    }),
+  ];
+}
+
+function lastEventId(request: IncomingMessage): number | undefined {
+  const id = request.headers['last-event-id'];
+  if (id === undefined || id === '') return undefined;
+  if (typeof id === 'string' && /^\d{1,15}$/.test(id)) return Number(id);
+  throw new PlatformError(
+    'invalid_request',
+    `Last-Event-ID '${String(id).slice(0, 40)}' is none of this stream: send a number, or nothing`,
+  );
+}
+
+/** Listens first and reads the past then, so that nothing falls between; what came meanwhile is sent after it. */
+async function follow(events: Events, stream: EventStream, since: number | undefined): Promise<void> {
+  const meanwhile: PlatformEvent[] = [];
+  let sentSeq = since ?? 0;
+  let isLive = since === undefined;
+  const send = (event: PlatformEvent): void => {
+    if (event.seq <= sentSeq) return;
+    sentSeq = event.seq;
+    stream.send({ id: event.seq, kind: event.kind, data: JSON.stringify(eventBodyOf(event)) });
+  };
+  stream.onEnd(events.subscribe((event) => (isLive ? send(event) : meanwhile.push(event))));
+  while (!isLive && stream.isOpen) {
+    const page = await events.since(sentSeq, replayPage);
+    for (const event of page) send(event);
+    if (page.length === replayPage) continue;
+    for (const event of meanwhile) send(event);
+    isLive = true;
+  }
+}
+
+function eventBodyOf({ seq, id, atMs, kind, subject, detail }: PlatformEvent): EventBody {
+  return { seq, id, at: timeOf(atMs), kind, subject, detail };
+}

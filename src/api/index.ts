@@ -1,0 +1,21 @@
+export type {
+  AuditBody,
+  CatalogueBody,
+  CatalogueEntryBody,
+  CreatedKeyBody,
+  EndpointBody,
+  EventBody,
+  GroupBody,
+  KeyBody,
+  Page,
+  ProfileBody,
+  RefusalBody,
+  RegisteredBody,
+  StatisticsBody,
+  StatusBody,
+  VariantBody,
+  VersionBody,
+  WorkerBody,
+} from './bodies.ts';
+export { type MetricsServices, NativeApi, registerMetrics } from './native-api.ts';
+export type { ApiServices } from './services.ts';

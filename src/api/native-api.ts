@@ -1,0 +1,87 @@
+/** The native REST API: `/api/v1`, its description at `/api/v1/openapi.json`, its page at `/api/docs`. */
+import type { IncomingMessage } from 'node:http';
+import type { Access, Caller } from '../access/index.ts';
+import { describeApi, type HttpScope } from '../http/index.ts';
+import type { Metrics } from '../monitoring/index.ts';
+import { catalogueRoutes } from './catalogue.ts';
+import { endpointRoutes } from './endpoints.ts';
+import { eventRoutes } from './events.ts';
+import { groupRoutes, versionRoutes } from './groups.ts';
+import { invokeRoutes } from './invoke.ts';
+import { logRoutes } from './logs.ts';
+import { profileRoutes } from './profiles.ts';
+import { mount, type Route } from './route.ts';
+import { serverRoutes } from './server.ts';
+import type { ApiServices } from './services.ts';
+import { Streams } from './streams.ts';
+
+const tags = [
+  { name: 'status', description: 'The server itself.' },
+  { name: 'catalogue', description: 'Models that come with Penstock.' },
+  { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
+  { name: 'endpoints', description: 'What clients call.' },
+  { name: 'events', description: 'What happens, as it happens.' },
+  { name: 'logs', description: 'What happened.' },
+  { name: 'audit', description: 'Who did what.' },
+  { name: 'keys', description: 'Who may what.' },
+  { name: 'prices', description: 'What things cost.' },
+];
+
+export class NativeApi {
+  readonly #services: ApiServices;
+  readonly #streams: Streams;
+
+  constructor(services: ApiServices) {
+    this.#services = services;
+    this.#streams = new Streams(services.clock);
+  }
+
+  /** Registers everything below `/api`: `listener.scope('/api', (scope) => api.register(scope))`. */
+  async register(scope: HttpScope): Promise<void> {
+    await describeApi(scope, {
+      title: 'Penstock',
+      version: this.#services.server.version,
+      description:
+        'Register models, approve them, deploy them with a promise, call them. Every call but the documents takes ' +
+        '`Authorization: Bearer ID:SECRET`; on loopback it may come without.',
+      documentPath: '/v1/openapi.json',
+      pagePath: '/docs',
+      tags,
+    });
+    await scope.register(async (v1) => mount(v1 as HttpScope, this.#routes(), this.#services), { prefix: '/v1' });
+  }
+
+  /** Ends the streams; a listener that closes would wait for them. */
+  close(): void {
+    this.#streams.close();
+  }
+
+  #routes(): Route[] {
+    const services = this.#services;
+    return [
+      ...serverRoutes(services),
+      ...catalogueRoutes(services),
+      ...groupRoutes(services),
+      ...versionRoutes(services),
+      ...profileRoutes(services),
+      ...endpointRoutes(services),
+      ...invokeRoutes(services),
+      ...eventRoutes(services, this.#streams),
+      ...logRoutes(services, this.#streams),
+    ];
+  }
+}
+
+export interface MetricsServices {
+  readonly metrics: Pick<Metrics, 'prometheus'>;
+  readonly access: Pick<Access, 'require'>;
+  readonly authenticate: (request: IncomingMessage) => Caller;
+}
+
+/** `GET /metrics`, for Prometheus: `listener.scope('', (scope) => registerMetrics(scope, …))`. */
+export function registerMetrics(scope: HttpScope, { metrics, access, authenticate }: MetricsServices): void {
+  scope.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
+    access.require(authenticate(request.raw), 'read');
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(Buffer.from(await metrics.prometheus()));
+  });
+}

@@ -1,0 +1,40 @@
+/** What the native API stands on: the rooms below it, and a few functions that the platform hands in. */
+import type { IncomingMessage } from 'node:http';
+import type { Access, Caller } from '../access/index.ts';
+import type { Clock } from '../clock.ts';
+import type { PriceTable } from '../costs/index.ts';
+import type { Deployments } from '../deployment/index.ts';
+import type { Audit, Events } from '../monitoring/index.ts';
+import type { Profiles } from '../profiling/index.ts';
+import type { WorkerView } from '../providers/index.ts';
+import type { Registry } from '../registry/index.ts';
+import type { Serving } from '../serving/index.ts';
+import type { Database } from '../storage/index.ts';
+
+export interface ApiServices {
+  /** For audit entries that stand alone. */
+  readonly db: Database;
+  readonly registry: Registry;
+  readonly deployments: Deployments;
+  readonly serving: Serving;
+  readonly access: Access;
+  readonly events: Events;
+  readonly audit: Audit;
+  readonly clock: Clock;
+  readonly prices: PriceTable;
+  /** Every worker there is. */
+  readonly workers: () => readonly WorkerView[];
+  readonly profiles: Pick<Profiles, 'list' | 'measure'>;
+  /** Who sends a request; throws `unauthenticated` or `forbidden`. */
+  readonly authenticate: (request: IncomingMessage) => Caller;
+  /** Where `platform.log` and `requests.log` are; null where no logs are kept. */
+  readonly logDirectory: string | null;
+  /** Makes sure that what was logged so far is in the files. */
+  readonly flushLogs: () => Promise<void>;
+  readonly bodyLimitBytes: number;
+  readonly server: {
+    readonly version: string;
+    readonly startedAtMs: number;
+    readonly cores: number;
+  };
+}
