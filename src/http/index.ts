@@ -1,5 +1,5 @@
 export { answer } from './answer.ts';
-export type { HttpScope } from './control-plane.ts';
+export type { HttpScope, HttpScope as FastifyInstance } from './control-plane.ts';
 export { errorBody, errorHeaders, httpStatus } from './errors.ts';
 export { type DirectHandler, defaultLimits, Listener, type ListenerLimits, type ListenerOptions } from './listener.ts';
 export { describeApi, type OpenApiOptions } from './open-api.ts';

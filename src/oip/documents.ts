@@ -1,0 +1,111 @@
+/** The documents of the protocol about models: metadata, configuration, statistics, the repository's index. */
+import { formatObjective } from '../objective.ts';
+import type { Duration, ServedVariant, ServedView } from '../serving/index.ts';
+import { datatypes, type TensorSpec } from '../tensor.ts';
+import type { ServedModel } from './models.ts';
+import type { Deployed } from './neighbours.ts';
+
+export const platform = 'onnxruntime_onnx';
+
+export function modelMetadata({ view, variants: [{ version }] }: ServedModel): unknown {
+  const { inputs, outputs } = version.signature;
+  return { name: view.name, versions: versionsOf(view.variants), platform, inputs: inputs.map(tensor), outputs: outputs.map(tensor) };
+}
+
+function tensor({ name, datatype, shape }: TensorSpec): unknown {
+  return { name, datatype, shape };
+}
+
+function versionsOf(variants: readonly ServedVariant[]): string[] {
+  return [...new Set(variants.map(({ version }) => version.version))].sort((a, b) => a - b).map(String);
+}
+
+/** What perf_analyzer and Triton's clients read before they send anything. */
+export function modelConfig({ view, variants }: ServedModel): unknown {
+  const [{ version, batchSizeMax, executors }] = variants;
+  const dims = (spec: TensorSpec): unknown => ({
+    name: spec.name,
+    data_type: datatypes[spec.datatype].config,
+    dims: batchSizeMax > 0 ? spec.shape.slice(1) : spec.shape,
+  });
+  const preferred = [...new Set(executors.map(({ batchSize }) => batchSize))].sort((a, b) => a - b);
+  return {
+    name: view.name,
+    platform,
+    backend: 'onnxruntime',
+    version_policy: { specific: { versions: versionsOf(variants).map(Number) } },
+    max_batch_size: batchSizeMax,
+    input: version.signature.inputs.map(dims),
+    output: version.signature.outputs.map(dims),
+    instance_group: [{ name: `${view.name}_0`, kind: 'KIND_CPU', count: executors.length }],
+    // Nobody waits for company while an executor is idle.
+    ...(batchSizeMax > 0 ? { dynamic_batching: { preferred_batch_size: preferred, max_queue_delay_microseconds: 0 } } : {}),
+    model_transaction_policy: { decoupled: false },
+    response_cache: { enable: false },
+    parameters: {
+      batchable: { string_value: version.batchableReason },
+      ...(view.objective === null ? {} : { objective: { string_value: formatObjective(view.objective) } }),
+    },
+  };
+}
+
+/** One entry for each variant; `deployed` knows its workers' memory. */
+export function modelStatistics({ view, variants }: ServedModel, deployed: Deployed | undefined): unknown[] {
+  return variants.map(({ name, version, statistics }) => {
+    const none = { count: 0, ns: 0 };
+    const workers = deployed?.variants.find((variant) => variant.name === name)?.workers ?? [];
+    return {
+      name: view.name,
+      version: String(version.version),
+      last_inference: Math.round(statistics.lastInferenceMs),
+      inference_count: statistics.inferenceCount,
+      execution_count: statistics.executionCount,
+      inference_stats: {
+        success: duration(statistics.success),
+        fail: duration(statistics.fail),
+        queue: duration(statistics.queue),
+        compute_input: duration(statistics.computeInput),
+        compute_infer: duration(statistics.computeInfer),
+        compute_output: duration(statistics.computeOutput),
+        cache_hit: none,
+        cache_miss: none,
+      },
+      response_stats: {},
+      batch_stats: statistics.batches.map(({ batchSize, computeInput, computeInfer, computeOutput }) => ({
+        batch_size: batchSize,
+        compute_input: duration(computeInput),
+        compute_infer: duration(computeInfer),
+        compute_output: duration(computeOutput),
+      })),
+      memory_usage: [{ type: 'CPU', id: 0, byte_size: workers.reduce((sum, { rssBytes }) => sum + (rssBytes ?? 0), 0) }],
+    };
+  });
+}
+
+function duration({ count, ns }: Duration): Duration {
+  return { count, ns };
+}
+
+const indexStates = {
+  Creating: 'LOADING',
+  InService: 'READY',
+  Updating: 'READY',
+  Deleting: 'UNLOADING',
+  Failed: 'UNAVAILABLE',
+  Unloaded: 'UNAVAILABLE',
+} as const satisfies Record<Deployed['status'], string>;
+
+/** One row for each version of each endpoint. */
+export function repositoryIndex(deployed: readonly Deployed[], readyOnly: boolean): unknown[] {
+  const rows = deployed.flatMap(({ config, status, reason }) => {
+    const state = indexStates[status];
+    const why = state === 'READY' ? '' : (reason ?? (status === 'Unloaded' ? 'unloaded' : ''));
+    const versions = new Set(config.variants.map(({ version }) => String(version)));
+    return Array.from(versions, (version) => ({ name: config.name, version, state, reason: why }));
+  });
+  return readyOnly ? rows.filter(({ state }) => state === 'READY') : rows;
+}
+
+export function modelNames(views: readonly ServedView[]): string[] {
+  return views.map(({ name }) => name);
+}

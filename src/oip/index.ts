@@ -1,0 +1,2 @@
+export { OipDoor } from './door.ts';
+export type { Deployed, OipServices } from './neighbours.ts';

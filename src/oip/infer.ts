@@ -1,0 +1,152 @@
+/**
+ * `POST /v2/models/{m}[/versions/{v}]/infer`: the hot path. Everything here happens once for every inference, so it is
+ * written to allocate little and to wait for nothing but the body and the model.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
+import { readBodyInto } from '../http/index.ts';
+import type { InferenceResult, Outcome, Route } from '../serving/index.ts';
+import { decodeRequest, type InferRequest } from './decode-request.ts';
+import { encodeResponse } from './encode-response.ts';
+import { ModelPlan } from './model-plan.ts';
+import { notServed } from './models.ts';
+import type { OipServices } from './neighbours.ts';
+import type { Place } from './places.ts';
+import { acceptedEncoding, replyHeaders, sendError, sendInference } from './replies.ts';
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+}
+
+export class InferDoor {
+  readonly #services: OipServices;
+  readonly #plans = new WeakMap<Route, ModelPlan>();
+
+  constructor(services: OipServices) {
+    this.#services = services;
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse, requestId: string, place: Place): void {
+    const { listener, access, serving } = this.#services;
+    const exchange: Exchange = { request, response, requestId };
+    let route: Route;
+    try {
+      access.require(listener.authenticate(request), 'invoke');
+      route = serving.route(place.model, place.version);
+    } catch (error) {
+      this.#fail(exchange, notServed(error, this.#services, place));
+      return;
+    }
+    readBodyInto(request, listener.limits.bodyLimitBytes, (error, body) => {
+      if (error === null) this.#infer(exchange, route, body);
+      else this.#refuse(exchange, route, this.#services.clock.nowMs(), error, true);
+    });
+  }
+
+  #infer(exchange: Exchange, route: Route, body: Buffer): void {
+    const { serving, clock } = this.#services;
+    const { request, response, requestId } = exchange;
+    const arrivedAtMs = clock.nowMs();
+    const plan = this.#planFor(route);
+    let decoded: InferRequest;
+    try {
+      decoded = decodeRequest(plan, route.batchSizeMax, body, request.headers['inference-header-content-length'] as string | undefined);
+    } catch (error) {
+      this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
+      return;
+    }
+    const { inputs, rows, parameters } = decoded;
+    const call = { requestId, inputs, rows, timeoutMs: parameters.timeoutMs, priority: parameters.priority, arrivedAtMs };
+    let cancel: () => void;
+    try {
+      cancel = serving.invoke(route, call, (outcome) => this.#settle(exchange, plan, decoded, outcome));
+    } catch (error) {
+      this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
+      return;
+    }
+    if (response.writableEnded) return;
+    if (response.destroyed) cancel();
+    else {
+      response.on('close', () => {
+        if (!response.writableEnded) cancel();
+      });
+    }
+  }
+
+  #settle(exchange: Exchange, plan: ModelPlan, decoded: InferRequest, outcome: Outcome): void {
+    if (!outcome.ok) {
+      this.#fail(exchange, outcome.error);
+      return;
+    }
+    const { request, response, requestId } = exchange;
+    const { result } = outcome;
+    const startMs = this.#services.clock.nowMs();
+    try {
+      const parameters = decoded.parameters.timings ? timingParameters(result) : undefined;
+      const { json, binary } = encodeResponse(plan, decoded, result.outputs, parameters);
+      const headers = replyHeaders(requestId, binary === null ? 'application/json' : 'application/octet-stream');
+      if (request.headers['x-penstock-timings'] === 'true') addTimings(headers, result, this.#services.clock.nowMs() - startMs);
+      const accepted = request.headers['accept-encoding'];
+      sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+  }
+
+  /** A request that got as far as a model, but not into its queue: it counts among those that failed. */
+  #refuse(exchange: Exchange, route: Route, arrivedAtMs: number, error: PlatformError, isBody: boolean): void {
+    this.#services.serving.reject(route, { requestId: exchange.requestId, rows: 0, arrivedAtMs }, error);
+    if (isBody && error.code === 'unsupported') {
+      const { request, response, requestId } = exchange;
+      sendError(request, response, requestId, error, { status: 415, headers: { 'accept-encoding': 'gzip, deflate' } });
+      return;
+    }
+    this.#fail(exchange, error);
+  }
+
+  #fail({ request, response, requestId }: Exchange, thrown: unknown): void {
+    const error = asPlatformError(thrown);
+    if (!(thrown instanceof PlatformError)) {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.#services.log.error({ requestId, url: request.url, stack }, `an inference failed: ${messageOf(thrown)}`);
+    }
+    sendError(request, response, requestId, error);
+  }
+
+  #planFor(route: Route): ModelPlan {
+    let plan = this.#plans.get(route);
+    if (plan === undefined || plan.signature !== route.signature) {
+      plan = new ModelPlan(route.endpoint, route.version, route.signature, route.batchable);
+      this.#plans.set(route, plan);
+    }
+    return plan;
+  }
+}
+
+/** The response's parameters with `timings: true`. Milliseconds and USD. */
+function timingParameters({ timings, batchRows, closeReason, costUsd }: InferenceResult): string {
+  return JSON.stringify({
+    queue_ms: timings.queueMs,
+    compute_ms: timings.computeMs,
+    service_ms: timings.serviceMs,
+    batch_size: batchRows,
+    close_reason: closeReason,
+    cost_usd: costUsd,
+  });
+}
+
+/** The headers with `x-penstock-timings: true`; Server-Timing counts in milliseconds. */
+function addTimings(headers: string[], { timings, batchRows, closeReason }: InferenceResult, encodeMs: number): void {
+  const stages: readonly (readonly [string, number])[] = [
+    ['queue', timings.queueMs],
+    ['input', timings.computeInMs],
+    ['compute', timings.computeMs],
+    ['output', timings.computeOutMs],
+    ['service', timings.serviceMs],
+    ['encode', encodeMs],
+  ];
+  headers.push('server-timing', stages.map(([name, ms]) => `${name};dur=${ms.toFixed(3)}`).join(', '));
+  headers.push('x-penstock-batch-size', String(batchRows), 'x-penstock-close-reason', closeReason);
+}

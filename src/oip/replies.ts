@@ -1,0 +1,93 @@
+/** Sends answers: exact content types, exact lengths, the request's id on every one, compressed where the client asks. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { deflate, deflateSync, gzip, gzipSync } from 'node:zlib';
+import type { PlatformError } from '../errors.ts';
+import { answer, errorBody, errorHeaders, httpStatus } from '../http/index.ts';
+
+/** Up to this size compressing at once costs less than handing it to another thread. */
+const compressAtOnceBytes = 64 * 1024;
+/** Level 1: numbers as text shrink by half, better levels take several times as long for little more. */
+const compression = { level: 1 };
+
+export function replyHeaders(requestId: string, contentType: string): string[] {
+  return ['content-type', contentType, 'x-content-type-options', 'nosniff', 'x-request-id', requestId];
+}
+
+export function sendJson(request: IncomingMessage, response: ServerResponse, requestId: string, status: number, body: unknown): void {
+  answer(request, response, status, replyHeaders(requestId, 'application/json'), JSON.stringify(body));
+}
+
+/** `status` where it is not the code's own: 405 and 415 share a code. */
+export function sendError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  error: PlatformError,
+  options: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const headers = replyHeaders(requestId, 'application/json');
+  for (const [name, value] of Object.entries({ ...errorHeaders(error), ...options.headers })) headers.push(name, value);
+  answer(request, response, options.status ?? httpStatus[error.code], headers, errorBody(error, requestId));
+}
+
+/** The JSON of an inference, followed by its binary outputs if there are any. `headers` may be added to. */
+export function sendInference(
+  response: ServerResponse,
+  headers: string[],
+  json: string,
+  binary: readonly Uint8Array[] | null,
+  encoding: 'gzip' | 'deflate' | null,
+): void {
+  const jsonBytes = Buffer.byteLength(json);
+  if (binary !== null) headers.push('inference-header-content-length', String(jsonBytes));
+  if (encoding !== null) {
+    sendCompressed(response, headers, Buffer.concat([Buffer.from(json), ...(binary ?? [])]), encoding);
+    return;
+  }
+  if (binary === null) {
+    headers.push('content-length', String(jsonBytes));
+    response.writeHead(200, headers);
+    // One byte a character: nothing to encode.
+    response.end(json, jsonBytes === json.length ? 'latin1' : 'utf8');
+    return;
+  }
+  const body = joined(json, jsonBytes, binary);
+  headers.push('content-length', String(body.length));
+  response.writeHead(200, headers);
+  response.end(body);
+}
+
+function joined(json: string, jsonBytes: number, binary: readonly Uint8Array[]): Buffer {
+  let total = jsonBytes;
+  for (const part of binary) total += part.byteLength;
+  const body = Buffer.allocUnsafe(total);
+  body.write(json, 0, 'utf8');
+  let offset = jsonBytes;
+  for (const part of binary) {
+    body.set(part, offset);
+    offset += part.byteLength;
+  }
+  return body;
+}
+
+function sendCompressed(response: ServerResponse, headers: string[], body: Buffer, encoding: 'gzip' | 'deflate'): void {
+  const send = (compressed: Buffer): void => {
+    response.writeHead(200, [...headers, 'content-encoding', encoding, 'content-length', String(compressed.length)]);
+    response.end(compressed);
+  };
+  if (body.length <= compressAtOnceBytes) {
+    send(encoding === 'gzip' ? gzipSync(body, compression) : deflateSync(body, compression));
+    return;
+  }
+  const compress = encoding === 'gzip' ? gzip : deflate;
+  compress(body, compression, (error, compressed) => (error === null ? send(compressed) : response.destroy(error)));
+}
+
+/** What the client would like: gzip, else deflate, else nothing. */
+export function acceptedEncoding(header: string | string[] | undefined): 'gzip' | 'deflate' | null {
+  if (typeof header !== 'string') return null;
+  const accepted = header.split(',').filter((coding) => !/;\s*q=0(\.0*)?\s*$/.test(coding));
+  const names = accepted.map((coding) => (coding.split(';')[0] as string).trim().toLowerCase());
+  return names.includes('gzip') ? 'gzip' : names.includes('deflate') ? 'deflate' : null;
+}
