@@ -273,7 +273,7 @@ export class EndpointReconciler {
   }
 
   #observe(): readonly WorkerHealth[] {
-    return this.workers.map(({ spec, state, reason }) => ({
+    const listed = this.workers.map(({ spec, state, reason }) => ({
       id: spec.id,
       variant: keyOf(spec.variant),
       model: spec.modelName,
@@ -283,6 +283,10 @@ export class EndpointReconciler {
       hasFailed: state === 'failed',
       reason,
     }));
+    // Its provider may forget a worker when it is told to end it; it is there until its process has ended.
+    const ending = [...this.#draining.keys()].filter((id) => listed.every((worker) => worker.id !== id));
+    const nothing = { variant: '', model: '', instanceType: '', isReady: false, isDraining: true, hasFailed: false, reason: null };
+    return [...listed, ...ending.map((id) => ({ id, ...nothing }))];
   }
 
   #statusNow(): StatusAndReason {

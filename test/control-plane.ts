@@ -1,0 +1,48 @@
+/** The rooms under the control plane, real ones, in a directory of their own: for tests of what stands on them. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Clock, VirtualClock } from '../src/clock.ts';
+import { Audit, Events, openLogs } from '../src/monitoring/index.ts';
+import { Registry, type RegistryOptions } from '../src/registry/index.ts';
+import type { Inspection } from '../src/runtime/index.ts';
+import { FileObjectStore, openDatabase } from '../src/storage/index.ts';
+
+export const catalogueDirectory = fileURLToPath(new URL('../assets/catalogue/', import.meta.url));
+
+/** What a worker would say of a small model: one input of four numbers, one output of as many. */
+export function plainInspection(more: Partial<Inspection> = {}): Inspection {
+  const signature = {
+    inputs: [{ name: 'x', datatype: 'FP32' as const, shape: [-1, 4] }],
+    outputs: [{ name: 'y', datatype: 'FP32' as const, shape: [-1, 4] }],
+  };
+  const file = { opsets: { '': 17 }, producer: 'test', irVersion: 9, properties: {}, notes: [], rewritten: false, loadMs: 20 };
+  return { signature, ...file, batchable: true, batchableReason: 'rows do not depend on each other', ...more };
+}
+
+export interface ControlPlaneOptions extends Partial<Pick<RegistryOptions, 'inspect' | 'inUse' | 'modelBytesMax'>> {
+  readonly clock?: Clock;
+  /** An earlier one's, to go on with its state. */
+  readonly directory?: string;
+}
+
+export async function openControlPlane(options: ControlPlaneOptions = {}) {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'penstock-test-')));
+  const clock = options.clock ?? new VirtualClock();
+  const database = await openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' });
+  const { db } = database;
+  const objects = new FileObjectStore(join(directory, 'objects'));
+  const events = new Events(db, clock);
+  const audit = new Audit(db, clock);
+  const log = openLogs(null, 'silent').platform;
+  const { inspect = async () => plainInspection(), inUse = async () => [], ...rest } = options;
+  const registry = new Registry({ db, objects, clock, log, events, audit, catalogueDirectory, inspect, inUse, ...rest });
+  const close = async (): Promise<void> => {
+    await database.close();
+    await rm(directory, { recursive: true, force: true });
+  };
+  return { directory, clock, database, db, objects, events, audit, log, registry, close };
+}
+
+export type ControlPlane = Awaited<ReturnType<typeof openControlPlane>>;
