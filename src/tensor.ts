@@ -121,7 +121,8 @@ export function bytesOf(array: NumericArray): Uint8Array {
 export function elementsOf(datatype: Exclude<Datatype, 'BYTES'>, data: Uint8Array): NumericArray {
   const { bytes } = datatypes[datatype];
   assert(data.byteLength % bytes === 0, `${data.byteLength} bytes are no whole number of ${datatype} elements`);
-  const aligned = data.byteOffset % bytes === 0 ? data : data.slice();
+  // Not `slice`: a Buffer's is another view.
+  const aligned = data.byteOffset % bytes === 0 ? data : new Uint8Array(data);
   return new arrays[datatype](aligned.buffer, aligned.byteOffset, aligned.byteLength / bytes);
 }
 

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Places, readPlace } from './places.ts';
+
+for (const [path, kind, model, version] of [
+  ['/v2', 'server'],
+  ['/v2/health/live', 'live'],
+  ['/v2/health/ready', 'server-ready'],
+  ['/v2/models', 'models'],
+  ['/v2/models/stats', 'all-statistics'],
+  ['/v2/models/m', 'model', 'm'],
+  ['/v2/models/m/versions/2', 'model', 'm', '2'],
+  ['/v2/models/m/ready', 'model-ready', 'm'],
+  ['/v2/models/stats/versions/1/stats', 'statistics', 'stats', '1'],
+  ['/v2/models/versions/versions/1/infer', 'infer', 'versions', '1'],
+  ['/v2/models/digits%2Dmlp/infer', 'infer', 'digits-mlp'],
+  ['/v2/models/a%2Fb/infer', 'infer', 'a/b'],
+  ['/v2/models/%zz', 'model', '%zz'],
+  ['/v2/models/m/generate_stream', 'unserved', 'm'],
+  ['/v2/models/m/trace/setting', 'unserved', 'm'],
+  ['/v2/systemsharedmemory/region/r/register', 'unserved'],
+  ['/v2/repository/index', 'index'],
+  ['/v2/repository/main/index', 'index', 'index'],
+  ['/v2/repository/models/m/load', 'load', 'm'],
+  ['/v2/repository/models/m/unload', 'unload', 'm'],
+  ['/v2/repository/models/m/toString', 'unknown'],
+  ['/v2/models/m/constructor', 'unknown'],
+  ['/v2/models/m/infer/x', 'unknown'],
+  ['/v2/models//infer', 'unknown'],
+  ['/v2/nothing', 'unknown'],
+] as const) {
+  test(`${path} is ${kind}`, () => {
+    const place = readPlace(path);
+    assert.equal(place.kind, kind);
+    if (kind !== 'unknown' && kind !== 'index') assert.deepEqual([place.model, place.version], [model ?? '', version]);
+  });
+}
+
+test('a path is read once, and any number of paths does no harm', () => {
+  const places = new Places();
+  assert.equal(places.at('/v2/models/m/infer'), places.at('/v2/models/m/infer'));
+  for (let i = 0; i < 10_000; i++) places.at(`/v2/models/m${i}/infer`);
+  assert.equal(places.at('/v2/models/m/infer').model, 'm');
+});
