@@ -51,7 +51,7 @@ export async function measure(run: Run, options: MeasureOptions): Promise<Profil
       break;
     }
     try {
-      const shareMs = (endMs - clock.nowMs()) / (sizes.length - index);
+      const shareMs = (endMs - clock.nowMs()) * shareOf(sizes, index);
       const times = await timeRuns(run, b, shareMs, options);
       service.push(servicePoint(b, times, Math.round(await options.rssOf())));
     } catch (error) {
@@ -79,6 +79,15 @@ async function timeRuns(run: Run, b: number, shareMs: number, options: MeasureOp
     times.push(clock.nowMs() - startMs);
   }
   return times;
+}
+
+/**
+ * The share of the time left that a size gets. Larger sizes take longer, but matter less where they do: the root of b
+ * lies between the same time for all and the same number of runs for all.
+ */
+function shareOf(sizes: readonly number[], index: number): number {
+  const weights = sizes.slice(index).map(Math.sqrt);
+  return (weights[0] as number) / weights.reduce((sum, weight) => sum + weight, 0);
 }
 
 /** Why b should not even be tried, going by the size before it; null where nothing speaks against it. */

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { SeededRandom } from '../random.ts';
+import type { RunResult } from '../runtime/index.ts';
+import type { Signature, Tensor } from '../tensor.ts';
+import { batchSizesMeasured, type MeasureOptions, measure } from './measure.ts';
+
+const signature: Signature = {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 4] }],
+};
+const answer: RunResult = { outputs: [], timings: { inMs: 0, runMs: 0, outMs: 0 } };
+
+/** Measures a model that takes `msOf(b)` per run, on a clock that only its runs move. */
+async function measured(msOf: (b: number) => number, more: Partial<MeasureOptions> = {}) {
+  const clock = new VirtualClock();
+  const rows: number[] = [];
+  const run = async (inputs: readonly Tensor[]) => {
+    const b = inputs[0]?.shape[0] as number;
+    rows.push(b);
+    clock.advance(msOf(b));
+    return answer;
+  };
+  const options = {
+    signature,
+    batchable: true,
+    executor: 'instance:local.1',
+    loadMs: 20,
+    clock,
+    random: new SeededRandom(1),
+    memoryMiB: 0,
+  };
+  const given = { ...options, budgetMs: 3000, batchSizes: batchSizesMeasured, rssOf: async () => 80, ...more };
+  return { profile: await measure(run, given), tookMs: clock.nowMs(), rows };
+}
+
+describe('measuring', () => {
+  test('times up to 200 runs of each size of a quick model', async () => {
+    const { profile, tookMs, rows } = await measured((b) => 0.1 + b / 100);
+    assert.deepEqual(
+      profile.service.map(({ b, samples }) => [b, samples.length]),
+      batchSizesMeasured.map((b) => [b, 200]),
+    );
+    assert.deepEqual([profile.batchMax, profile.notes, profile.loadMs], [32, [], 20]);
+    const [first] = profile.service;
+    assert.deepEqual([first?.p50Ms, first?.p99Ms, first?.rssMiB], [0.11, 0.11, 80]);
+    assert.equal(rows.filter((b) => b === 4).length, 201); // one to warm up
+    assert.ok(tookMs < 3000);
+  });
+
+  test('stops where a larger size would take more than the time there is, and says so', async () => {
+    const { profile, tookMs } = await measured((b) => 20 * b);
+    assert.equal(profile.batchMax, 16);
+    assert.match(profile.notes[0] as string, /before b=32: about 2560 ms/);
+    assert.ok(tookMs < 3500, `${tookMs} ms`);
+  });
+
+  test('stops where a larger size would take more than the memory there is', async () => {
+    let rss = 50;
+    const { profile } = await measured(() => 1, { memoryMiB: 400, rssOf: async () => (rss += 50) });
+    assert.deepEqual([profile.batchMax, profile.service.length], [8, 4]);
+    assert.match(profile.notes[0] as string, /MiB would exceed the 400 MiB/);
+  });
+
+  test('keeps what it has when a larger size fails', async () => {
+    const { profile } = await measured((b) => {
+      if (b > 2) throw new PlatformError('model_failed', 'out of memory');
+      return 1;
+    });
+    assert.equal(profile.batchMax, 2);
+    assert.deepEqual(profile.notes, ['stopped before b=4: out of memory']);
+  });
+
+  test('measures only one row of a model that may not be batched', async () => {
+    const { profile, rows } = await measured(() => 1, { batchable: false });
+    assert.deepEqual([profile.batchMax, Math.max(...rows)], [1, 1]);
+  });
+
+  test('says that a model cannot be measured which does not take one row', async () => {
+    const failing = measured(() => {
+      throw new PlatformError('invalid_request', 'index out of range');
+    });
+    await assert.rejects(failing, /could not be run on sample inputs: index out of range/);
+  });
+
+  test('ends at the next run when it is given up', async () => {
+    const abort = new AbortController();
+    let runs = 0;
+    const failing = measured(
+      () => {
+        if (++runs === 5) abort.abort(new Error('given up'));
+        return 1;
+      },
+      { signal: abort.signal },
+    );
+    await assert.rejects(failing, /given up/);
+    assert.equal(runs, 5);
+  });
+});

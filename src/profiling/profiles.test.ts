@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { createReadStream } from 'node:fs';
+import { afterEach, describe, test } from 'node:test';
+import { type ControlPlane, openControlPlane, plainInspection } from '../../test/control-plane.ts';
+import { modelPath } from '../../test/models/index.ts';
+import { SystemClock } from '../clock.ts';
+import { defaultPrices } from '../costs/index.ts';
+import { LocalProvider, type Provider } from '../providers/index.ts';
+import { SeededRandom } from '../random.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import type { WorkerLink } from '../runtime/index.ts';
+import { type MeasuredProfile, Profiles } from './profiles.ts';
+
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+function profilesOn(plane: ControlPlane, borrow: Provider['borrow']): Profiles {
+  const { db, clock, log, events, registry } = plane;
+  const profiles = new Profiles({ db, clock, log, events, registry, borrow, random: new SeededRandom(1), prices: defaultPrices, cores: 2 });
+  closing.push(() => profiles.close());
+  return profiles;
+}
+
+async function register(plane: ControlPlane, text: string): Promise<ModelVersion> {
+  const source = new TextEncoder().encode(text);
+  return (await plane.registry.register({ group: 'digits', source, sourceName: 'm.onnx', who: 'me' })).version;
+}
+
+/** A worker that answers at once, and notes what it was asked to load. */
+function instantWorker(loads: unknown[] = []) {
+  const { signature } = plainInspection();
+  const link: Pick<WorkerLink, 'load' | 'run' | 'status'> = {
+    load: async (model) => {
+      loads.push(model);
+      return { signature, loadMs: 20 };
+    },
+    run: async () => ({ outputs: [], timings: { inMs: 0, runMs: 0, outMs: 0 } }),
+    status: async () => ({ rssBytes: 80 * 1024 ** 2 }),
+  };
+  return link as WorkerLink;
+}
+
+async function openPlane(clock = new SystemClock()): Promise<ControlPlane> {
+  const plane = await openControlPlane({ clock });
+  closing.push(() => plane.close());
+  return plane;
+}
+
+function nextProfile(profiles: Profiles): Promise<MeasuredProfile> {
+  return new Promise((resolve) => {
+    const stop = profiles.onMeasured((measured) => {
+      stop();
+      resolve(measured);
+    });
+  });
+}
+
+describe('profiles', () => {
+  test('are measured in the background, kept by version and executor, and told', async () => {
+    const plane = await openPlane();
+    const version = await register(plane, 'one');
+    const loads: unknown[] = [];
+    const profiles = profilesOn(plane, (use) => use(instantWorker(loads)));
+    assert.equal(await profiles.get('digits', 1, 'instance:local.1'), null);
+    const told = nextProfile(profiles);
+    profiles.measureInBackground(version, 'instance:local.1');
+    const { group, profile } = await told;
+    assert.deepEqual([group, profile.executor, profile.batchMax], ['digits', 'instance:local.1', 32]);
+    assert.deepEqual(await profiles.get('DIGITS', 1, 'instance:local.1'), profile);
+    assert.deepEqual(loads, [{ path: plane.registry.artifactPath(version), threads: 1, name: 'digits/1' }]);
+    await profiles.measure(version, 'instance:local.2');
+    assert.deepEqual(
+      (await profiles.list('digits', 1)).map(({ executor }) => executor),
+      ['instance:local.1', 'instance:local.2'],
+    );
+    assert.ok((await plane.events.since(0, 10)).some(({ kind, subject }) => kind === 'profile.measured' && subject === 'digits/1'));
+  });
+
+  test('are measured one at a time, and once where two ask', async () => {
+    const plane = await openPlane();
+    const versions = [await register(plane, 'one'), await register(plane, 'two')];
+    let now = 0;
+    let most = 0;
+    let all = 0;
+    const profiles = profilesOn(plane, async (use) => {
+      most = Math.max(most, ++now);
+      all++;
+      const result = await use(instantWorker());
+      now--;
+      return result;
+    });
+    await Promise.all([...versions, ...versions].map((version) => profiles.measure(version, 'instance:local.1')));
+    assert.deepEqual([most, all], [1, 2]);
+  });
+
+  test('are not measured again in the background where they are known', async () => {
+    const plane = await openPlane();
+    const version = await register(plane, 'one');
+    let borrowed = 0;
+    const profiles = profilesOn(plane, (use) => {
+      borrowed++;
+      return use(instantWorker());
+    });
+    await profiles.measure(version, 'instance:local.1');
+    profiles.measureInBackground(version, 'instance:local.1');
+    await profiles.measure(version, 'instance:local.2'); // in turn: what is in the background came before
+    assert.equal(borrowed, 2);
+  });
+
+  test('of one model that cannot be measured do not keep the next from it', async () => {
+    const plane = await openPlane();
+    const versions = [await register(plane, 'one'), await register(plane, 'two')];
+    let first = true;
+    const profiles = profilesOn(plane, (use) => {
+      if (!first) return use(instantWorker());
+      first = false;
+      return Promise.reject(new Error('the worker crashed'));
+    });
+    const told = nextProfile(profiles);
+    for (const version of versions) profiles.measureInBackground(version, 'instance:local.1');
+    assert.equal((await told).version, 2);
+  });
+
+  test('refuse an executor that nobody knows', async () => {
+    const plane = await openPlane();
+    const version = await register(plane, 'one');
+    const profiles = profilesOn(plane, (use) => use(instantWorker()));
+    await assert.rejects(profiles.measure(version, 'instance:moon.large'), /moon\.large/);
+    await assert.rejects(profiles.measure(version, 'balloon:1'), /expected instance:TYPE/);
+  });
+
+  test('go with their version', async () => {
+    const plane = await openPlane();
+    const version = await register(plane, 'one');
+    const profiles = profilesOn(plane, (use) => use(instantWorker()));
+    await profiles.measure(version, 'instance:local.1');
+    await plane.registry.deleteVersion('digits', 1, 'me');
+    assert.equal(await profiles.get('digits', 1, 'instance:local.1'), null);
+  });
+
+  test('come from real runs in a real worker', async () => {
+    const clock = new SystemClock();
+    let inspectWith: Provider | null = null;
+    const plane = await openControlPlane({
+      clock,
+      inspect: (path, rewriteTo) => (inspectWith as Provider).borrow((link) => link.inspect(path, rewriteTo)),
+    });
+    closing.push(() => plane.close());
+    const provider = new LocalProvider({ clock, log: plane.log, stateDirectory: plane.directory, warmWorkers: 1 });
+    closing.push(() => provider.close());
+    await provider.open();
+    inspectWith = provider;
+    const source = createReadStream(modelPath('digits_mlp'));
+    const { version } = await plane.registry.register({ group: 'digits', source, sourceName: 'digits_mlp.onnx', who: 'me' });
+    assert.deepEqual(version.signature.inputs, [{ name: 'pixels', datatype: 'FP32', shape: [-1, 64] }]);
+    const profiles = profilesOn(plane, (use, options) => provider.borrow(use, options));
+    const profile = await profiles.measure(version, 'instance:local.1');
+    assert.deepEqual([profile.batchMax, profile.notes], [32, []]);
+    for (const { samples, rssMiB } of profile.service) assert.ok(samples.length >= 3 && (samples[0] as number) > 0 && rssMiB > 20);
+  });
+});
