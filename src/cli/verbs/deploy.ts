@@ -169,10 +169,11 @@ async function inService(
   progress.stage('workers', workersText(first));
   for (let view = first; ; view = await client.get<EndpointBody>(`/endpoints/${part(first.name)}`)) {
     progress.say(workersText(view));
-    if (view.status === 'Failed' || (view.status === 'InService' && view.reason !== null)) {
+    const isCurrent = (view.served_generation ?? 0) >= first.generation;
+    if (view.status === 'Failed' || (view.status === 'InService' && !isCurrent && view.reason !== null)) {
       throw new Failure(`${view.name} did not come into service: ${view.reason ?? 'no reason is known'}; see \`penstock logs\``);
     }
-    if (view.status === 'InService' && (view.served_generation ?? 0) >= first.generation) {
+    if (view.status === 'InService' && isCurrent) {
       progress.done(workersText(view));
       return view;
     }
@@ -204,5 +205,6 @@ function summary(session: Session, view: EndpointBody): string {
     view.status === 'InService'
       ? `: call it with \`penstock invoke ${view.name} --file ROWS.csv\``
       : `: look with \`penstock describe ${view.name}\``;
-  return [`${view.name} is ${session.style.state(view.status)} (${models}${promise})${call}`, ...view.notes].join('\n');
+  const remarks = view.reason === null ? view.notes : [view.reason, ...view.notes];
+  return [`${view.name} is ${session.style.state(view.status)} (${models}${promise})${call}`, ...remarks].join('\n');
 }

@@ -1,0 +1,358 @@
+/** The native API over HTTP, on the real rooms below it and one real worker. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Access } from '../access/index.ts';
+import { SystemClock } from '../clock.ts';
+import { defaultPrices, Ledger } from '../costs/index.ts';
+import { Deployments } from '../deployment/index.ts';
+import { Listener } from '../http/index.ts';
+import { Audit, Events, Metrics, openLogs } from '../monitoring/index.ts';
+import { Profiles, ServiceTable } from '../profiling/index.ts';
+import { LocalProvider } from '../providers/index.ts';
+import { SeededRandom } from '../random.ts';
+import { Registry } from '../registry/index.ts';
+import { Serving } from '../serving/index.ts';
+import { FileObjectStore, openDatabase } from '../storage/index.ts';
+import { NativeApi, registerMetrics } from './native-api.ts';
+
+const catalogueDirectory = join(import.meta.dirname, '../../assets/catalogue');
+const digits = readFileSync(join(catalogueDirectory, 'digits_mlp.onnx'));
+const digitRows = readFileSync(join(catalogueDirectory, 'digits_test.csv'), 'utf8');
+
+async function startServer() {
+  const directory = mkdtempSync(join(tmpdir(), 'penstock-api-'));
+  const clock = new SystemClock();
+  const random = new SeededRandom(1);
+  const logs = openLogs(join(directory, 'logs'), 'silent');
+  const log = logs.platform;
+  const { db, close: closeDatabase } = await openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' });
+  const events = new Events(db, clock);
+  const audit = new Audit(db, clock);
+  const metrics = new Metrics({ processMetrics: false });
+  const access = Access.open(join(directory, 'keys.json'), clock);
+  const provider = new LocalProvider({ clock, log, stateDirectory: directory, warmWorkers: 1 });
+  await provider.open();
+  const registry: Registry = new Registry({
+    db,
+    objects: new FileObjectStore(join(directory, 'objects')),
+    clock,
+    log,
+    events,
+    audit,
+    inspect: (path, rewriteTo) => provider.borrow((link) => link.inspect(path, rewriteTo)),
+    catalogueDirectory,
+    inUse: (group, version, tx) => deployments.usersOf(group, version, tx),
+  });
+  const prices = defaultPrices;
+  const cores = 2;
+  const profiles = new Profiles({
+    db,
+    clock,
+    random,
+    log,
+    events,
+    registry,
+    prices,
+    cores,
+    borrow: (use, options) => provider.borrow(use, options),
+  });
+  const serving = new Serving({
+    clock,
+    random,
+    metrics,
+    ledger: new Ledger(clock),
+    log,
+    writeLine: logs.request,
+    queueRowsMax: 1000,
+    serviceTable: () => new ServiceTable(null),
+    restart: (id, reason) => provider.restart(id, reason),
+  });
+  const background = { measureInBackground: () => undefined };
+  const deployments: Deployments = new Deployments({
+    db,
+    clock,
+    log,
+    registry,
+    provider,
+    profiles: background,
+    prices,
+    cores,
+    events,
+    audit,
+    serving,
+  });
+  await deployments.open();
+  const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock });
+  const authenticate = listener.authenticate.bind(listener);
+  const api = new NativeApi({
+    db,
+    registry,
+    deployments,
+    serving,
+    access,
+    events,
+    audit,
+    clock,
+    prices,
+    profiles,
+    authenticate,
+    workers: () => provider.list(),
+    logDirectory: join(directory, 'logs'),
+    flushLogs: logs.flush,
+    bodyLimitBytes: 1024 * 1024,
+    server: { version: '1.2.3', startedAtMs: clock.wallMs(), cores },
+  });
+  listener.scope('/api', (scope) => api.register(scope));
+  listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
+  const url = await listener.listen();
+  const close = async (): Promise<void> => {
+    api.close();
+    await listener.close();
+    await deployments.close();
+    await profiles.close();
+    await provider.close();
+    await logs.close();
+    await closeDatabase();
+    rmSync(directory, { recursive: true });
+  };
+  return { url, access, close };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+describe('the native API', () => {
+  let server: Awaited<ReturnType<typeof startServer>>;
+  before(async () => {
+    server = await startServer();
+  });
+  after(() => server.close());
+
+  const call = async (method: string, path: string, init: RequestInit = {}): Promise<Answer> => {
+    const response = await fetch(`${server.url}/api/v1${path}`, { method, ...init });
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Answer['body']) };
+  };
+  const send = (method: string, path: string, json: unknown): Promise<Answer> =>
+    call(method, path, { body: JSON.stringify(json), headers: { 'content-type': 'application/json' } });
+  const upload = (path: string, bytes: Uint8Array): Promise<Answer> => call('POST', path, { body: bytes as Uint8Array<ArrayBuffer> });
+  const inService = async (endpoint: string): Promise<Answer['body']> => {
+    const stream = await fetch(`${server.url}/api/v1/events?since=0`);
+    assert(stream.body !== null);
+    let seen = '';
+    for await (const chunk of stream.body.pipeThrough(new TextDecoderStream())) {
+      seen += chunk;
+      if (seen.includes(`"kind":"endpoint.in-service","subject":"${endpoint}"`)) break;
+    }
+    return (await call('GET', `/endpoints/${endpoint}`)).body;
+  };
+
+  test('registers, approves, deploys and invokes a model', async () => {
+    const registered = await upload('/groups/digits/versions?name=digits_mlp.onnx&metrics=%7B%22accuracy%22:0.978%7D', digits);
+    assert.equal(registered.status, 201, JSON.stringify(registered.body));
+    const { version, reused } = registered.body as { version: { name: string; approval: string; metrics: unknown }; reused: boolean };
+    assert.deepEqual(
+      [version.name, version.approval, version.metrics, reused],
+      ['digits/1', 'PendingManualApproval', { accuracy: 0.978 }, false],
+    );
+
+    const early = await send('POST', '/endpoints', { name: 'digits', variants: [{ model: 'digits/1' }] });
+    assert.equal(early.status, 409);
+    assert.match(String(early.body.error), /penstock approve digits\/1/);
+
+    const approved = await send('POST', '/groups/digits/versions/1/approval', { approval: 'Approved', note: 'good' });
+    assert.deepEqual([approved.status, approved.body.approval, approved.body.approval_changed_by], [200, 'Approved', 'anonymous']);
+
+    const created = await send('POST', '/endpoints', { name: 'digits', objective: 'p95 <= 50 ms', variants: [{ model: 'digits' }] });
+    assert.equal(created.status, 202, JSON.stringify(created.body));
+    const view = await inService('digits');
+    assert.deepEqual([view.status, view.objective], ['InService', 'p95<=50ms']);
+
+    const rows = digitRows.trimEnd().split('\n').slice(1);
+    const instances = rows.slice(0, 3).map((line) => line.split(',').slice(0, 64).map(Number));
+    const answer = await send('POST', '/endpoints/digits/invoke?timings=true', { instances });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    const { predictions, timings, model_version } = answer.body as {
+      predictions: { label: number }[];
+      timings: { parts: number };
+      model_version: string;
+    };
+    assert.deepEqual(
+      [predictions.map(({ label }) => label), timings.parts, model_version],
+      [rows.slice(0, 3).map((line) => Number(line.split(',')[64])), 1, '1'],
+    );
+  });
+
+  test('takes a CSV file of more rows than a batch, in order', async () => {
+    const answer = await call('POST', '/endpoints/digits/invoke?label=label&timings=true', {
+      body: digitRows,
+      headers: { 'content-type': 'text/csv' },
+    });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    const { predictions, timings } = answer.body as { predictions: { label: number }[]; timings: { parts: number } };
+    const truth = digitRows
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .map((line) => Number(line.split(',')[64]));
+    assert.equal(predictions.length, 450);
+    assert(timings.parts > 1);
+    assert.equal(predictions.filter(({ label }, index) => label === truth[index]).length, 440);
+  });
+
+  test('says who, what and when in status, audit and logs', async () => {
+    const { body: status } = await call('GET', '/status');
+    assert.deepEqual([status.version, status.ready, status.endpoints], ['1.2.3', true, { InService: 1 }]);
+    const { body: audit } = await call('GET', '/audit?limit=2');
+    assert.equal((audit.items as unknown[]).length, 2);
+    assert.equal(typeof audit.next, 'string');
+    const { body: logs } = await call('GET', '/endpoints/digits/logs?limit=5');
+    const lines = (logs.items as { line: string }[]).map(({ line }) => JSON.parse(line) as { endpoint: string });
+    assert.equal(lines.length, 5);
+    assert(lines.every(({ endpoint }) => endpoint === 'digits'));
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    assert.match(metrics, /penstock_requests_total\{endpoint="digits"/);
+  });
+
+  test('pages its lists', async () => {
+    for (const name of ['a', 'b', 'c']) assert.equal((await send('POST', '/groups', { name })).status, 201);
+    const first = await call('GET', '/groups?limit=2');
+    assert.deepEqual([(first.body.items as { name: string }[]).map(({ name }) => name), first.body.next], [['a', 'b'], '2']);
+    const second = await call('GET', '/groups?limit=2&cursor=2');
+    assert.deepEqual([(second.body.items as { name: string }[]).map(({ name }) => name), second.body.next], [['c', 'digits'], null]);
+    for (const name of ['a', 'b', 'c']) assert.equal((await call('DELETE', `/groups/${name}`)).status, 204);
+  });
+
+  test('shows the catalogue and registers from it', async () => {
+    const { body: catalogue } = await call('GET', '/catalogue');
+    assert((catalogue.items as { name: string }[]).some(({ name }) => name === 'iris-rf'));
+    const { body: entry } = await call('GET', '/catalogue/iris-rf');
+    assert.match(String(entry.sample_rows), /^sepal_length_cm/);
+    const registered = await send('POST', '/catalogue/iris-rf/register', {});
+    assert.deepEqual([registered.status, registered.body.reused], [201, false]);
+    assert.equal((await call('GET', '/groups/iris-rf/versions/1/profile')).status, 200);
+  });
+
+  test('tells whoever comes back what was missed, and then what comes', async () => {
+    const response = await fetch(`${server.url}/api/v1/events`, { headers: { 'last-event-id': '0' } });
+    assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
+    assert(response.body !== null);
+    let text = '';
+    let isAsked = false;
+    for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      if (text.includes('group.created') && !isAsked) {
+        isAsked = true;
+        void send('POST', '/groups', { name: 'later' });
+      }
+      if (text.includes('"subject":"later"')) break;
+    }
+    const ids = [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
+    assert.deepEqual(
+      ids,
+      ids.map((_, index) => index + 1),
+    );
+  });
+
+  test('describes every route for programs and for people', async () => {
+    const document = (await (await fetch(`${server.url}/api/v1/openapi.json`)).json()) as {
+      openapi: string;
+      paths: Record<string, unknown>;
+    };
+    assert.match(document.openapi, /^3\.1/);
+    assert('/api/v1/endpoints/{endpoint}/invoke' in document.paths, Object.keys(document.paths).join(' '));
+    assert.equal((await fetch(`${server.url}/api/docs`)).status, 200);
+  });
+
+  for (const { what, method = 'POST', path, json, status, code, says } of [
+    { what: 'an unknown field', path: '/groups', json: { name: 'x', colour: 'red' }, status: 400, code: 'invalid_request', says: /colour/ },
+    { what: 'an unknown query', method: 'GET', path: '/groups?colour=red', status: 400, code: 'invalid_request', says: /colour/ },
+    { what: 'an illegal name', path: '/groups', json: { name: 'a_b' }, status: 400, code: 'invalid_request', says: /group name 'a_b'/ },
+    { what: 'a duplicate name', path: '/groups', json: { name: 'DIGITS' }, status: 409, code: 'already_exists', says: /already/ },
+    { what: 'an unknown route', method: 'GET', path: '/nothing', status: 404, code: 'not_found', says: /not known/ },
+    {
+      what: 'an unknown endpoint',
+      path: '/endpoints/nobody/invoke',
+      json: { instances: [[1]] },
+      status: 404,
+      code: 'not_found',
+      says: /nobody/,
+    },
+    {
+      what: 'rows of the wrong length',
+      path: '/endpoints/digits/invoke',
+      json: { instances: [[1]] },
+      status: 400,
+      code: 'invalid_request',
+      says: /64 values/,
+    },
+    { what: 'a version in use', method: 'DELETE', path: '/groups/digits/versions/1', status: 409, code: 'wrong_state', says: /digits/ },
+    {
+      what: 'a broken objective',
+      path: '/endpoints',
+      json: { name: 'x', objective: 'fast', variants: [{ model: 'digits/1' }] },
+      status: 400,
+      code: 'invalid_request',
+      says: /p95<=50ms/,
+    },
+    { what: 'a broken cursor', method: 'GET', path: '/groups?cursor=x', status: 400, code: 'invalid_request', says: /cursor/ },
+    {
+      what: 'an unknown instance type',
+      path: '/groups/digits/versions/1/profile',
+      json: { instance_type: 'huge' },
+      status: 400,
+      code: 'invalid_request',
+      says: /huge/,
+    },
+  ]) {
+    test(`refuses ${what}, and says so`, async () => {
+      const answer = json === undefined ? await call(method, path) : await send(method, path, json);
+      assert.deepEqual([answer.status, answer.body.code], [status, code], JSON.stringify(answer.body));
+      assert.match(String(answer.body.error), says);
+      assert.equal(typeof answer.body.request_id, 'string');
+    });
+  }
+
+  test('refuses what is no model and leaves nothing of it', async () => {
+    const answer = await upload('/groups/broken/versions', Buffer.from('not a model'));
+    assert.deepEqual([answer.status, answer.body.code], [400, 'invalid_request']);
+    assert.equal((await call('GET', '/groups/broken')).status, 404);
+  });
+
+  test('refuses a body over the limit without running it', async () => {
+    const answer = await call('POST', '/endpoints/digits/invoke', {
+      body: 'x'.repeat(1024 * 1024 + 1),
+      headers: { 'content-type': 'text/csv' },
+    });
+    assert.deepEqual([answer.status, answer.body.code], [413, 'too_large']);
+  });
+
+  test('lets each role do what is its own, and no more', async () => {
+    const made = await send('POST', '/keys', { role: 'viewer', description: 'a test' });
+    assert.equal(made.status, 201);
+    const { id, secret } = made.body as { id: string; secret: string };
+    const headers = { authorization: `Bearer ${id}:${secret}` };
+    assert.equal((await call('GET', '/endpoints', { headers })).status, 200);
+    const refused = await call('DELETE', '/endpoints/digits', { headers });
+    assert.deepEqual([refused.status, refused.body.code], [403, 'forbidden']);
+    assert.match(String(refused.body.error), /role deployer or above/);
+    const { body: keys } = await call('GET', '/keys');
+    assert(!JSON.stringify(keys).includes(secret));
+    assert.equal((await call('DELETE', `/keys/${id}`)).status, 204);
+    assert.equal((await call('GET', '/endpoints', { headers })).status, 401);
+  });
+
+  test('updates, unloads, loads and deletes an endpoint', async () => {
+    const updated = await send('PATCH', '/endpoints/digits', { objective: null, timeout_ms: 5000 });
+    assert.deepEqual([updated.status, updated.body.objective, updated.body.timeout_ms], [202, null, 5000]);
+    assert.equal((await call('POST', '/endpoints/digits/unload')).status, 202);
+    assert.equal((await send('POST', '/endpoints/digits/invoke', { instances: [] })).status, 503);
+    assert.equal((await call('POST', '/endpoints/digits/load')).status, 202);
+    assert.equal((await call('DELETE', '/endpoints/digits')).status, 204);
+  });
+});
