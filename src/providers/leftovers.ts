@@ -58,7 +58,11 @@ async function endProcess(pid: number, ticks: string, clock: Clock, log: Log): P
   // After a reboot the ticks count anew: look at the name, too, before ending anything.
   if (!isThere() || !/penstock-worker|worker-main/.test(commandLine(pid) ?? '')) return;
   log.warn({ pid }, 'ending a worker that an earlier server left behind');
-  process.kill(pid, 'SIGKILL');
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    return; // it ended just now
+  }
   const untilMs = clock.nowMs() + endWaitMs;
   while (isThere() && clock.nowMs() < untilMs) await new Promise<void>((resolve) => clock.after(pollMs, resolve));
 }

@@ -294,6 +294,14 @@ test('a borrowed worker does its task and is ended', async () => {
   );
 });
 
+test('a borrowed worker has room to work, whether Node has its code compiled already or not', async () => {
+  await open();
+  for (const memoryMiB of [128, 128]) {
+    const inspection = await provider.borrow((link) => link.inspect(modelPath('iris_rf_zipmap'), join(state, 'table.onnx')), { memoryMiB });
+    assert.equal(inspection.rewritten, true);
+  }
+});
+
 test('a borrowed worker that is lost or late tells how it ended', async () => {
   await open();
   const load = (link: WorkerLink) => link.load({ path: modelPath('test_slow_loop'), threads: 1 });

@@ -1,4 +1,5 @@
 /** Workers as processes of this machine. */
+import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
@@ -36,6 +37,7 @@ export class LocalProvider implements Provider {
   readonly #log: Log;
   readonly #random: Random;
   readonly #leftovers: Leftovers;
+  readonly #compileCache: string;
   readonly #warmWorkers: number;
   readonly #workers = new Map<string, SupervisedWorker>();
   readonly #stopping = new Map<string, Promise<void>>();
@@ -49,6 +51,7 @@ export class LocalProvider implements Provider {
     this.#log = options.log;
     this.#random = options.random ?? new SystemRandom();
     this.#leftovers = new Leftovers(options.stateDirectory);
+    this.#compileCache = join(options.stateDirectory, 'compile-cache');
     this.#warmWorkers = options.warmWorkers;
   }
 
@@ -56,7 +59,8 @@ export class LocalProvider implements Provider {
   async open(): Promise<void> {
     await this.#leftovers.end(this.#clock, this.#log);
     const door = await WorkerDoor.open(this.#clock, this.#log);
-    const pool = new WarmPool({ clock: this.#clock, log: this.#log, door, leftovers: this.#leftovers }, this.#warmWorkers);
+    const surroundings = { clock: this.#clock, log: this.#log, door, leftovers: this.#leftovers, compileCache: this.#compileCache };
+    const pool = new WarmPool(surroundings, this.#warmWorkers);
     this.#opened = { door, pool, forgetFolder: this.#leftovers.rememberFolder(door.folder) };
     this.#checkLater();
   }

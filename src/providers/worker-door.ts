@@ -1,11 +1,12 @@
 /** The unix socket that workers connect to, in a folder that only this user can enter. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { isSameToken, receiveHello } from '../runtime/index.ts';
 
@@ -46,13 +47,20 @@ export class WorkerDoor {
     this.#server = createServer((socket) => void this.#receive(socket));
   }
 
+  /** Throws `unavailable` where the temporary directory cannot be written. */
   static async open(clock: Clock, log: Log): Promise<WorkerDoor> {
     const parent = tmpdir().length <= folderLengthMax ? tmpdir() : '/tmp';
-    const door = new WorkerDoor(mkdtempSync(join(parent, folderPrefix)), clock, log); // made with mode 0700
-    await new Promise<void>((resolve, reject) => {
-      door.#server.once('error', reject).listen(door.path, resolve);
-    });
-    return door;
+    try {
+      const door = new WorkerDoor(mkdtempSync(join(parent, folderPrefix)), clock, log); // made with mode 0700
+      door.#server.listen(door.path);
+      await once(door.#server, 'listening');
+      // Later on: no file descriptor left for a connection. That one is lost, the others are not.
+      door.#server.on('error', (error) => log.error({ error: error.message }, 'the socket of the workers'));
+      return door;
+    } catch (cause) {
+      const hint = 'set TMPDIR to a directory that this user can write';
+      throw new PlatformError('unavailable', `no socket for the workers can be made in ${parent}: ${messageOf(cause)}`, { cause, hint });
+    }
   }
 
   /** Expects a worker; only with this token is it let in, and only once. */

@@ -1,5 +1,6 @@
 /** The worker's side of the link: takes frames, does what they ask, answers each exactly once. */
 import assert from 'node:assert/strict';
+import { flushCompileCache } from 'node:module';
 import type { Socket } from 'node:net';
 import { asPlatformError } from '../errors.ts';
 import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './frames.ts';
@@ -65,6 +66,7 @@ export class WorkerCalls {
       case 'inspect': {
         // Loaded only here: parsing ONNX costs a serving worker neither time nor memory.
         const { inspect } = await import('./inspect.ts');
+        flushCompileCache();
         return inspect(message.path, message.rewriteTo, this.#nowMs);
       }
       case 'status':

@@ -3,6 +3,7 @@
  * and answers calls one after the other until the socket closes: a worker never outlives its server.
  */
 import { writeFileSync, writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { connect } from 'node:net';
 import { messageOf } from '../errors.ts';
 import { FrameReader, kinds, messageFrame } from './frames.ts';
@@ -35,7 +36,10 @@ try {
 const socket = connect(socketPath);
 const calls = new WorkerCalls(socket, () => performance.now());
 const reader = new FrameReader((frame) => calls.receive(frame));
-socket.on('connect', () => socket.write(messageFrame(0, kinds.hello, { workerId, token })));
+socket.on('connect', () => {
+  socket.write(messageFrame(0, kinds.hello, { workerId, token }));
+  flushCompileCache(); // Node would write it at a normal exit only, and most workers are killed
+});
 socket.on('data', (chunk: Buffer) => {
   try {
     reader.push(chunk);
