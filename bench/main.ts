@@ -1,0 +1,33 @@
+/** `npm run bench -- overhead [--runs N] [--seconds S] [--dry]`: measures, prints, and writes results/ and README.md. */
+import { parseArgs } from 'node:util';
+import { commit, machine } from './machine.ts';
+import { type Figures, measureOnce } from './overhead/measures.ts';
+import { table, write } from './overhead/report.ts';
+
+const usage = 'npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]';
+
+async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
+  const measured: Figures[] = [];
+  for (let i = 1; i <= runs; i++) {
+    const say = (text: string): void => console.error(`run ${i} of ${runs}: ${text}`);
+    measured.push(await measureOnce({ measureMs: seconds * 1000, say }));
+  }
+  const results = { at: new Date().toISOString(), commit: commit(), machine: machine(), runs: measured };
+  console.log(table(results));
+  if (!isDry) write(results);
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '4' },
+    dry: { type: 'boolean', default: false },
+  },
+});
+if (positionals.join() === 'overhead') {
+  await overhead(Number(values.runs), Number(values.seconds), values.dry);
+} else {
+  console.error(usage);
+  process.exitCode = 2;
+}

@@ -1,0 +1,47 @@
+/** The same rows in the forms that the servers under test want them. */
+import { readFileSync } from 'node:fs';
+import { postRequest } from '../../src/cli/load/http-connection.ts';
+
+const rowsFile = new URL('../../assets/catalogue/digits_test.csv', import.meta.url);
+const rowsMax = 64;
+
+/** Pixels of held-out digits. */
+function digitRows(): number[][] {
+  const lines = readFileSync(rowsFile, 'utf8')
+    .trim()
+    .split('\n')
+    .slice(1, rowsMax + 1);
+  return lines.map((line) => line.split(',').slice(0, -1).map(Number));
+}
+
+export function jsonRequests(url: URL, endpoint: string): Buffer[] {
+  return digitRows().map((data) => {
+    const body = JSON.stringify({ inputs: [{ name: 'pixels', datatype: 'FP32', shape: [1, data.length], data }] });
+    return postRequest(inferUrl(url, endpoint), body, { 'Content-Type': 'application/json' });
+  });
+}
+
+export function binaryRequests(url: URL, endpoint: string): Buffer[] {
+  return digitRows().map((data) => binaryRequest(url, endpoint, 'pixels', [1, data.length], Float32Array.from(data)));
+}
+
+/** A request with one FP32 tensor in the protocol's binary form, answered in binary. */
+export function binaryRequest(url: URL, endpoint: string, name: string, shape: readonly number[], data: Float32Array): Buffer {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const input = { name, datatype: 'FP32', shape, parameters: { binary_data_size: bytes.length } };
+  const head = Buffer.from(JSON.stringify({ inputs: [input], parameters: { binary_data_output: true } }));
+  return postRequest(inferUrl(url, endpoint), Buffer.concat([head, bytes]), {
+    'Content-Type': 'application/octet-stream',
+    'Inference-Header-Content-Length': String(head.length),
+  });
+}
+
+export function fastapiRequests(url: URL): Buffer[] {
+  return digitRows().map((row) =>
+    postRequest(new URL('/predict', url), JSON.stringify({ pixels: [row] }), { 'Content-Type': 'application/json' }),
+  );
+}
+
+function inferUrl(url: URL, endpoint: string): URL {
+  return new URL(`/v2/models/${endpoint}/infer`, url);
+}

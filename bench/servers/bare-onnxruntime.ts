@@ -1,0 +1,27 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { LatencySummary } from '../load/latencies.ts';
+
+export interface BareOrder {
+  readonly modelPath: string;
+  /** A FP32 input whose first dimension is the batch; the rest is `rowShape`. */
+  readonly input: string;
+  readonly rowShape: readonly number[];
+  /** Raw little-endian floats; the first row is used. */
+  readonly rowsFile: string;
+  readonly b: number;
+  readonly measureMs: number;
+}
+
+export interface BareReport {
+  readonly rowsPerSecond: number;
+  readonly runMs: LatencySummary;
+}
+
+/** Runs onnxruntime alone, in a process of its own with one thread. */
+export async function runBare(order: BareOrder): Promise<BareReport> {
+  const main = fileURLToPath(new URL('./bare-onnxruntime-main.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [main, JSON.stringify(order)]);
+  return JSON.parse(stdout) as BareReport;
+}

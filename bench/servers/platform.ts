@@ -1,0 +1,57 @@
+/** Penstock as a user runs it, in a temporary data directory, everything switched on. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { ServerProcess } from './server-process.ts';
+
+const penstock = fileURLToPath(new URL('../../bin/penstock', import.meta.url));
+
+export interface Deployment {
+  readonly modelPath: string;
+  readonly name: string;
+  readonly objective: string;
+}
+
+export class Platform {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'penstock-bench-'));
+  #server: ServerProcess | null = null;
+
+  get server(): ServerProcess {
+    if (this.#server === null) throw new Error('the platform is not running');
+    return this.#server;
+  }
+
+  /** Milliseconds from the start to the ready line. */
+  async start(): Promise<number> {
+    this.#server = await ServerProcess.start({
+      command: penstock,
+      args: ['up', '--port', '0', '--data-dir', this.#directory],
+      readyOn: 'stdout',
+      ready: /^penstock ready (\S+)$/,
+    });
+    return this.#server.readyMs;
+  }
+
+  /** Registers, approves and deploys; resolves once it is in service and its profile is measured. */
+  async deploy({ modelPath, name, objective }: Deployment): Promise<void> {
+    await this.#run('deploy', modelPath, '--name', name, '--objective', objective, '--approve');
+    await this.#run('profile', `${name}/1`);
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+    this.#server = null;
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  async #run(...args: string[]): Promise<void> {
+    await promisify(execFile)(penstock, [...args, '--data-dir', this.#directory]);
+  }
+}
