@@ -6,5 +6,6 @@ export {
   type InstanceType,
   instanceType,
   type PriceTable,
+  priceTable,
   threadsOf,
-} from './price-table.ts';
+} from './prices.ts';

@@ -3,7 +3,7 @@
  * instances by the time they run, whether they work or not; a request's receipt is its share of the time it worked.
  */
 import type { Clock } from '../clock.ts';
-import { executorUsd } from './price-table.ts';
+import { executorUsd } from './prices.ts';
 
 export interface Usage {
   readonly instanceSeconds: number;

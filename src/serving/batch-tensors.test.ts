@@ -56,7 +56,10 @@ test('cutting up what was merged gives every request its own rows back, for ever
 
 test('an output that has not one row for each row of the batch is refused rather than cut', () => {
   const output: Tensor = { name: 'y', datatype: 'UINT8', shape: [3], data: new Uint8Array(3) };
-  assert.throws(() => split([output], [1, 1]), new PlatformError('model_failed', "output 'y' has shape [3], expected 2 rows, one for each row of the batch"));
+  assert.throws(
+    () => split([output], [1, 1]),
+    new PlatformError('model_failed', "output 'y' has shape [3], expected 2 rows, one for each row of the batch"),
+  );
 });
 
 describe('who may share a batch', () => {

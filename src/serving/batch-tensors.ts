@@ -48,7 +48,10 @@ export function split(outputs: readonly Tensor[], rowsOf: readonly number[]): Te
   const answers: Tensor[][] = rowsOf.map(() => []);
   for (const output of outputs) {
     if (output.shape[0] !== total) {
-      throw new PlatformError('model_failed', `output '${output.name}' has shape [${output.shape}], expected ${total} rows, one for each row of the batch`);
+      throw new PlatformError(
+        'model_failed',
+        `output '${output.name}' has shape [${output.shape}], expected ${total} rows, one for each row of the batch`,
+      );
     }
     const ends = rowEnds(output, rowsOf);
     let from = 0;

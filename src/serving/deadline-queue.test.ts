@@ -11,7 +11,14 @@ function request(requestId: string, deadlineMs: number, rows: number): PendingRe
 
 const steps = fc.array(
   fc.oneof(
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('insert' as const), deadlineMs: fc.integer({ min: 0, max: 20 }), rows: fc.integer({ min: 1, max: 5 }) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant('insert' as const),
+        deadlineMs: fc.integer({ min: 0, max: 20 }),
+        rows: fc.integer({ min: 1, max: 5 }),
+      }),
+    },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('take' as const), batchSizeMax: fc.integer({ min: 1, max: 8 }) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('abandon' as const), which: fc.nat(30) }) },
   ),

@@ -30,7 +30,10 @@ export class Invocations {
       try {
         settle(outcome);
       } catch (error) {
-        this.#books.log.error({ requestId: call.requestId, endpoint: pool.endpoint, error: messageOf(error) }, 'an answer could not be encoded or sent');
+        this.#books.log.error(
+          { requestId: call.requestId, endpoint: pool.endpoint, error: messageOf(error) },
+          'an answer could not be encoded or sent',
+        );
       }
       this.#record(pool, call, outcome, startMs);
     });
@@ -86,7 +89,12 @@ export class Invocations {
     });
   }
 
-  #refused(pool: VariantPool, call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>, status: ErrorCode | 'cancelled', error: string): void {
+  #refused(
+    pool: VariantPool,
+    call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>,
+    status: ErrorCode | 'cancelled',
+    error: string,
+  ): void {
     const { clock, writeLine } = this.#books;
     const totalMs = clock.nowMs() - call.arrivedAtMs;
     this.#metricsOf(pool).request(status, totalMs, totalMs, 0, 0, call.rows);

@@ -23,8 +23,10 @@ export function linkRunner(link: Pick<WorkerLink, 'run'>, signature: Signature):
       })
       .then(done)
       // What `done` throws is our own mistake: it must not pass as a failed run.
-      .catch((error: unknown) => queueMicrotask(() => {
-        throw error;
-      }));
+      .catch((error: unknown) =>
+        queueMicrotask(() => {
+          throw error;
+        }),
+      );
   };
 }

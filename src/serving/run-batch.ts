@@ -10,7 +10,11 @@ import type { VariantStatistics } from './statistics.ts';
 
 /** How a run ended. */
 export type RunAnswer =
-  | { readonly kind: 'done'; /** For each request, its outputs. */ readonly outputs: readonly (readonly Tensor[])[]; readonly timings: RunResult['timings'] }
+  | {
+      readonly kind: 'done' /** For each request, its outputs. */;
+      readonly outputs: readonly (readonly Tensor[])[];
+      readonly timings: RunResult['timings'];
+    }
   | { readonly kind: 'failed'; readonly error: PlatformError }
   /** The worker's process ended under it. */
   | { readonly kind: 'gone'; readonly why: string };

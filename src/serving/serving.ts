@@ -84,10 +84,13 @@ export class Serving implements ServingDoor {
    */
   route(endpoint: string, version?: string): Route {
     const routing = this.#byGivenName.get(endpoint) ?? this.#routings.get(endpoint.toLowerCase());
-    if (routing === undefined) throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
+    if (routing === undefined)
+      throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
     const pool = version === undefined ? this.#byTraffic(routing) : this.#byVersion(routing, version);
     if (routing.isSuspended) {
-      throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: load it, or update it, to serve it again`, { retryAfterMs: 1000 });
+      throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: load it, or update it, to serve it again`, {
+        retryAfterMs: 1000,
+      });
     }
     return pool;
   }
@@ -138,9 +141,15 @@ export class Serving implements ServingDoor {
 
   attach(worker: ServedWorker): void {
     const routing = this.#routings.get(worker.endpoint.toLowerCase());
-    const settings = routing?.settings ?? { objective: null, late: 'serve' as const, timeoutMs: 60_000, queueRowsMax: this.#options.queueRowsMax };
+    const settings = routing?.settings ?? {
+      objective: null,
+      late: 'serve' as const,
+      timeoutMs: 60_000,
+      queueRowsMax: this.#options.queueRowsMax,
+    };
     const pool = this.#poolFor(worker.endpoint, worker.variant, worker.version, settings);
     this.#poolOfWorker.set(worker.id, pool);
+    this.#options.ledger.started(worker.id, worker.endpoint, worker.variant, worker.usdPerHour);
     pool.attach({ ...worker, run: linkRunner(worker.link, worker.version.signature) });
   }
 
@@ -148,6 +157,7 @@ export class Serving implements ServingDoor {
     const pool = this.#poolOfWorker.get(workerId);
     if (pool === undefined) return;
     this.#poolOfWorker.delete(workerId);
+    this.#options.ledger.ended(workerId);
     pool.detach(workerId);
     if (pool.isRetired) this.#retire(pool);
   }
@@ -196,7 +206,10 @@ export class Serving implements ServingDoor {
   #byTraffic(routing: Routing): VariantPool {
     const chosen = pickByWeight(routing.variants, this.#options.random);
     if (chosen === undefined) {
-      throw new PlatformError('unavailable', `endpoint ${routing.name} gives no variant any traffic: set a weight above 0, or name a version`);
+      throw new PlatformError(
+        'unavailable',
+        `endpoint ${routing.name} gives no variant any traffic: set a weight above 0, or name a version`,
+      );
     }
     return chosen.pool;
   }
@@ -246,7 +259,10 @@ export class Serving implements ServingDoor {
   #successor(retired: VariantPool): VariantPool {
     const now = this.route(retired.endpoint) as VariantPool;
     if (JSON.stringify(now.signature) === JSON.stringify(retired.signature)) return now;
-    throw new PlatformError('unavailable', `endpoint ${retired.endpoint} was updated to another signature while this request came in: send it again`);
+    throw new PlatformError(
+      'unavailable',
+      `endpoint ${retired.endpoint} was updated to another signature while this request came in: send it again`,
+    );
   }
 
   async #finish(routing: Routing): Promise<void> {

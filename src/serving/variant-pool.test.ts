@@ -3,14 +3,17 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { type Profile, ServiceTable, servicePoint } from '../profiling/index.ts';
+import { type Profile, ServiceTable } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { Outcome, PendingRequest } from './request.ts';
 import type { RunAnswer, RunRequests } from './run-batch.ts';
 import { type PoolSettings, VariantPool } from './variant-pool.ts';
 
 const settings: PoolSettings = { objective: null, late: 'serve', timeoutMs: 60_000, queueRowsMax: 1000 };
-const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }], outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }] } as const;
+const signature = {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+} as const;
 const model = { name: 'm/1', group: 'm', version: 1, signature, batchable: true } as unknown as ModelVersion;
 const timings = { inMs: 0, runMs: 1, outMs: 0 };
 
@@ -19,7 +22,9 @@ function poolOf(options: Partial<PoolSettings> & { batchSizeMax?: number } = {})
   const clock = new VirtualClock();
   const profile: Profile = {
     executor: 'instance:local.1',
-    service: [1, 4, 8].filter((b) => b <= (options.batchSizeMax ?? 8)).map((b) => servicePoint(b, Array.from({ length: 200 }, () => 10 + b), 0)),
+    service: [1, 4, 8]
+      .filter((b) => b <= (options.batchSizeMax ?? 8))
+      .map((b) => ({ b, p50Ms: 10 + b, p95Ms: 10 + b, p99Ms: 10 + b, samples: Array.from({ length: 200 }, () => 10 + b), rssMiB: 0 })),
     measuredAtMs: 0,
     loadMs: 0,
     batchMax: options.batchSizeMax ?? 8,
@@ -90,7 +95,12 @@ describe('rule 1: an idle instance works', () => {
   test('a request of more rows than B leaves alone', () => {
     const { clock, attach, send, batches } = poolOf({ batchSizeMax: 4 });
     attach('w1');
-    for (const [id, rows] of [['a', 1], ['b', 9], ['c', 1]] as const) send(id, { rows });
+    for (const [id, rows] of [
+      ['a', 1],
+      ['b', 9],
+      ['c', 1],
+    ] as const)
+      send(id, { rows });
     clock.advance(100);
     assert.deepEqual(batches, [['a'], ['b'], ['c']]);
   });
@@ -196,16 +206,15 @@ describe('failures', () => {
     for (const id of ['first', 'a', 'b', 'bad', 'c']) send(id);
     clock.advance(500);
     assert.deepEqual(batches, [['first'], ['a', 'b', 'bad', 'c'], ['a', 'b'], ['bad', 'c'], ['bad'], ['c']]);
-    assert.deepEqual(
-      ['first', 'a', 'b', 'bad', 'c'].map(codeOf),
-      ['ok', 'ok', 'ok', 'invalid_request', 'ok'],
-    );
+    assert.deepEqual(['first', 'a', 'b', 'bad', 'c'].map(codeOf), ['ok', 'ok', 'ok', 'invalid_request', 'ok']);
   });
 
   test('a worker that dies hands its requests back once, each alone; who kills two workers fails', () => {
     const { clock, attach, send, codeOf, batches } = poolOf();
     const deadly = (requests: readonly PendingRequest[]): RunAnswer =>
-      requests.some(({ call }) => call.requestId === 'bad') ? { kind: 'gone', why: 'SIGSEGV' } : { kind: 'done', outputs: requests.map(() => []), timings };
+      requests.some(({ call }) => call.requestId === 'bad')
+        ? { kind: 'gone', why: 'SIGSEGV' }
+        : { kind: 'done', outputs: requests.map(() => []), timings };
     attach('w0', () => null);
     send('busy');
     for (const id of ['a', 'bad', 'b']) send(id);
@@ -246,10 +255,19 @@ describe('draining', () => {
 
 test('whatever happens, every request is answered exactly once or was cancelled', () => {
   const step = fc.oneof(
-    fc.record({ kind: fc.constant('send' as const), rows: fc.integer({ min: 0, max: 10 }), timeoutMs: fc.integer({ min: 1, max: 100 }), priority: fc.integer({ min: 0, max: 3 }) }),
+    fc.record({
+      kind: fc.constant('send' as const),
+      rows: fc.integer({ min: 0, max: 10 }),
+      timeoutMs: fc.integer({ min: 1, max: 100 }),
+      priority: fc.integer({ min: 0, max: 3 }),
+    }),
     fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(20) }),
     fc.record({ kind: fc.constant('advance' as const), ms: fc.integer({ min: 0, max: 30 }) }),
-    fc.record({ kind: fc.constant('attach' as const), id: fc.constantFrom('w1', 'w2'), behaviour: fc.constantFrom('good', 'failing', 'dying', 'hanging') }),
+    fc.record({
+      kind: fc.constant('attach' as const),
+      id: fc.constantFrom('w1', 'w2'),
+      behaviour: fc.constantFrom('good', 'failing', 'dying', 'hanging'),
+    }),
     fc.record({ kind: fc.constant('detach' as const), id: fc.constantFrom('w1', 'w2') }),
   );
   fc.assert(

@@ -128,7 +128,8 @@ export class VariantPool implements Route {
   submit(call: InferenceCall, settle: (outcome: Outcome) => void): PendingRequest {
     const { objective, timeoutMs } = this.#settings;
     const timeoutAtMs = call.arrivedAtMs + (call.timeoutMs ?? timeoutMs);
-    const promisedAtMs = objective === null ? timeoutAtMs : Math.min(call.arrivedAtMs + objective.latencyMs - marginMs(objective), timeoutAtMs);
+    const promisedAtMs =
+      objective === null ? timeoutAtMs : Math.min(call.arrivedAtMs + objective.latencyMs - marginMs(objective), timeoutAtMs);
     const shiftMs = priorityShiftMs(call.priority ?? 0, objective?.latencyMs ?? priorityHorizonMs);
     const bucket = this.#bucketOf === null ? '' : this.#bucketOf(call.inputs);
     const request = new PendingRequest(call, { deadlineMs: promisedAtMs + shiftMs, timeoutAtMs, bucket }, settle);
@@ -213,7 +214,9 @@ export class VariantPool implements Route {
     const servers = this.executors.filter(({ isDraining }) => !isDraining).map((executor) => executor.asServer(nowMs));
     const answeredAtMs = nowMs + predictCompletionMs(servers, this.#queue.rowsUntil(request.deadlineMs)) + overheadMs;
     if (answeredAtMs <= promisedAtMs) return null;
-    const predicted = Number.isFinite(answeredAtMs) ? `${Math.ceil(answeredAtMs - nowMs)} ms` : 'nobody knows how many ms: no instance is ready';
+    const predicted = Number.isFinite(answeredAtMs)
+      ? `${Math.ceil(answeredAtMs - nowMs)} ms`
+      : 'nobody knows how many ms: no instance is ready';
     const text = `endpoint ${this.endpoint} cannot answer within its objective of ${objective.latencyMs} ms: it would take ${predicted}`;
     return new PlatformError('overloaded', text, { retryAfterMs: this.drainMs() });
   }
@@ -319,7 +322,8 @@ export class VariantPool implements Route {
     for (const { isBusy, sinceMs, worker } of this.#executors.values()) {
       if (!isBusy) continue;
       const endsByMs = sinceMs + this.#settings.timeoutMs;
-      if (endsByMs <= nowMs) this.#with.restart(worker.id, `a run did not end within the endpoint's timeout of ${this.#settings.timeoutMs} ms`);
+      if (endsByMs <= nowMs)
+        this.#with.restart(worker.id, `a run did not end within the endpoint's timeout of ${this.#settings.timeoutMs} ms`);
       else nextMs = Math.min(nextMs, endsByMs);
     }
     if (nextMs < Number.POSITIVE_INFINITY) this.#sweepBy(nextMs);

@@ -12,7 +12,7 @@ import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '.
 import { shellQuoted } from '../words.ts';
 import { decide } from './approve.ts';
 
-interface DeployOptions extends CommonOptions {
+export interface DeployOptions extends CommonOptions {
   readonly name?: string;
   readonly group?: string;
   readonly objective?: string;
@@ -60,7 +60,7 @@ export function addDeploy(program: Command, doors: Doors): void {
     });
 }
 
-async function deploy(
+export async function deploy(
   session: Session,
   source: ModelSource,
   endpoint: string,

@@ -1,0 +1,227 @@
+/** Builds every room with `new`, in the order in which they stand on each other, starts them and stops them. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { Access } from './access/index.ts';
+import { NativeApi, registerMetrics } from './api/index.ts';
+import { SystemClock } from './clock.ts';
+import type { Config } from './config.ts';
+import { Ledger, priceTable } from './costs/index.ts';
+import { Deployments, type EndpointView } from './deployment/index.ts';
+import { Listener, loadCertificate } from './http/index.ts';
+import { Audit, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
+import { OipDoor } from './oip/index.ts';
+import { Profiles, ServiceTables } from './profiling/index.ts';
+import { LocalProvider, type WorkerView } from './providers/index.ts';
+import { SystemRandom } from './random.ts';
+import { Registry } from './registry/index.ts';
+import { Serving } from './serving/index.ts';
+import { type DataDirectory, FileObjectStore, openDatabase, openDataDirectory } from './storage/index.ts';
+
+/** The package itself: `src` in a checkout, `dist` once built, both beside `assets`. */
+const root = join(import.meta.dirname, '..');
+
+export const version: string = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
+
+/** A file of rows that comes with the product. */
+export const cataloguePath = (file: string): string => join(root, 'assets', 'catalogue', file);
+
+export interface Platform {
+  /** `http://127.0.0.1:8080` */
+  readonly url: string;
+  readonly ledger: Ledger;
+  /** Stops taking requests, answers those under way, ends the workers, lets go of the data directory. */
+  close(): Promise<void>;
+}
+
+/** Starts a server and resolves when it serves. Throws `PlatformError` where it cannot; then nothing of it runs. */
+export async function startPlatform(config: Config): Promise<Platform> {
+  const closers: (() => Promise<unknown> | unknown)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return await build(config, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function build(config: Config, closers: (() => Promise<unknown> | unknown)[], close: () => Promise<void>): Promise<Platform> {
+  const clock = new SystemClock();
+  const startedAtMs = clock.wallMs();
+  const directory = await openDataDirectory(config.dataDir);
+  closers.push(() => directory.release());
+  const logs = openLogs(directory.logs, config.logLevel, { clock });
+  closers.push(() => logs.close());
+  const log = logs.platform;
+  const access = Access.open(directory.keysFile, clock);
+  const listener = new Listener({
+    host: config.host,
+    port: config.port,
+    tls: loadCertificate(config, directory.path, startedAtMs),
+    limits: { bodyLimitBytes: config.bodyLimitBytes, connectionsMax: config.connectionsMax },
+    access,
+    log,
+    clock,
+  });
+
+  const { db, close: closeDatabase } = await openDatabase(
+    config.databaseUrl === null ? { file: directory.stateDb, synchronous: 'FULL' } : { url: config.databaseUrl },
+  );
+  closers.push(closeDatabase);
+  const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers: config.warmWorkers });
+  await provider.open();
+  closers.push(() => provider.close());
+
+  const rooms = buildRooms(config, { clock, logs, directory, db, provider });
+  const { registry, profiles, serving, deployments, events, audit, metrics, ledger, prices, cores } = rooms;
+  await registry.open();
+  closers.push(() => profiles.close());
+  await deployments.open();
+  closers.push(() => deployments.close());
+
+  const ready = readiness(deployments);
+  const authenticate = listener.authenticate.bind(listener);
+  const oip = new OipDoor({
+    serving,
+    deployed: () => deployments.list(),
+    load: async (name, who) => {
+      await deployments.load(name, who);
+      return deployments.waitFor(name, config.timeoutMs);
+    },
+    unload: (name, who) => deployments.unload(name, who),
+    health: () => ({ live: true, ...ready() }),
+    listener,
+    access,
+    clock,
+    log,
+    version,
+  });
+  const api = new NativeApi({
+    db,
+    registry,
+    deployments,
+    serving,
+    access,
+    events,
+    audit,
+    clock,
+    prices,
+    workers: () => provider.list(),
+    profiles,
+    authenticate,
+    logDirectory: directory.logs,
+    flushLogs: () => logs.flush(),
+    bodyLimitBytes: config.bodyLimitBytes,
+    server: { version, startedAtMs, cores },
+  });
+  listener.direct('/v2', oip.handle);
+  listener.scope('/api', (scope) => api.register(scope));
+  listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
+  const url = await listener.listen();
+  closers.push(() => listener.close());
+  closers.push(() => api.close());
+  directory.announce(url);
+  log.info({ url, dataDirectory: directory.path, version }, 'penstock serves');
+  return { url, ledger, close };
+}
+
+interface Ground {
+  readonly clock: SystemClock;
+  readonly logs: Logs;
+  readonly directory: DataDirectory;
+  readonly db: Awaited<ReturnType<typeof openDatabase>>['db'];
+  readonly provider: LocalProvider;
+}
+
+/** The rooms from monitoring to deployment. */
+function buildRooms(config: Config, { clock, logs, directory, db, provider }: Ground) {
+  const log = logs.platform;
+  const cores = config.cores ?? availableParallelism();
+  const prices = priceTable(config.prices);
+  const random = new SystemRandom();
+  const metrics = new Metrics();
+  const events = new Events(db, clock);
+  const audit = new Audit(db, clock);
+  const ledger = new Ledger(clock);
+  const registry: Registry = new Registry({
+    db,
+    objects: new FileObjectStore(directory.objects),
+    clock,
+    log,
+    events,
+    audit,
+    inspect: (path, rewriteTo) => provider.borrow((link) => link.inspect(path, rewriteTo)),
+    catalogueDirectory: join(root, 'assets', 'catalogue'),
+    inUse: (group, number, tx) => deployments.usersOf(group, number, tx),
+    modelBytesMax: config.artifactLimitBytes,
+  });
+  const borrow = provider.borrow.bind(provider);
+  const profiles = new Profiles({ db, clock, random, log, events, registry, prices, cores, borrow });
+  registry.onRegistered((registered) => profiles.measureInBackground(registered, executorOf('local.1')));
+  const tables = new ServiceTables(profiles, log);
+  const serving = new Serving({
+    clock,
+    random,
+    metrics,
+    ledger,
+    log,
+    writeLine: (line) => logs.request(line),
+    queueRowsMax: config.queueRowsMax,
+    serviceTable: (model, instanceType) => tables.tableOf(model, executorOf(instanceType)),
+    restart: (workerId, reason) => provider.restart(workerId, reason),
+  });
+  tables.onChange(({ group, version: number }) => serving.profileMeasured(group, number));
+  const deployments: Deployments = new Deployments({ db, clock, log, registry, provider, profiles, prices, cores, events, audit, serving });
+  meter(metrics, serving, () => provider.list());
+  return { registry, profiles, serving, deployments, events, audit, metrics, ledger, prices, cores };
+}
+
+/** The name under which a profile of this instance type is kept. */
+function executorOf(instanceType: string): string {
+  return `instance:${instanceType}`;
+}
+
+/**
+ * Ready once each endpoint that was in service when the server last ended is so again, or has failed; from then on it
+ * stays ready, whatever becomes of single endpoints.
+ */
+function readiness(deployments: Deployments): () => { ready: boolean; reason: string | null } {
+  const awaited = new Set(deployments.list().map(({ config }) => config.name));
+  const settle = ({ config, status }: EndpointView): void => {
+    if (status === 'InService' || status === 'Failed' || status === 'Unloaded') awaited.delete(config.name);
+  };
+  deployments.onChange(settle);
+  deployments.onGone((name) => awaited.delete(name));
+  for (const view of deployments.list()) settle(view);
+  return () => {
+    if (awaited.size === 0) return { ready: true, reason: null };
+    return { ready: false, reason: `coming back into service: ${[...awaited].join(', ')}` };
+  };
+}
+
+/** What Prometheus sees besides the requests themselves. */
+function meter(metrics: Metrics, serving: Serving, workers: () => readonly WorkerView[]): void {
+  const ofVariant = ['endpoint', 'variant'];
+  const variants = () =>
+    serving.endpoints().flatMap(({ name, variants: all }) => all.map((each) => ({ labels: { endpoint: name, variant: each.name }, each })));
+  metrics.gauge('penstock_queue_rows', 'Rows that wait for an executor.', ofVariant, () =>
+    variants().map(({ labels, each }) => ({ labels, value: each.rowsWaiting })),
+  );
+  metrics.gauge('penstock_executors', 'Executors by what they do.', [...ofVariant, 'state'], () =>
+    variants().flatMap(({ labels, each }) =>
+      [true, false].map((busy) => ({
+        labels: { ...labels, state: busy ? 'busy' : 'idle' },
+        value: each.executors.filter(({ isBusy }) => isBusy === busy).length,
+      })),
+    ),
+  );
+  metrics.gauge('penstock_worker_rss_bytes', 'Memory of a worker process.', ['worker'], () =>
+    workers().flatMap(({ spec, rssBytes }) => (rssBytes === null ? [] : [{ labels: { worker: spec.id }, value: rssBytes }])),
+  );
+  metrics.counter('penstock_worker_restarts_total', 'How often a worker was started anew.', ['worker'], () =>
+    workers().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),
+  );
+}
