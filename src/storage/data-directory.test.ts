@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { openDataDirectory, readLock } from './data-directory.ts';
+import { writeFileAtomically } from './write-file-atomically.ts';
+
+const modulePath = join(import.meta.dirname, 'data-directory.ts');
+const holding = `const { openDataDirectory } = await import(${JSON.stringify(modulePath)});
+  try { (await openDataDirectory(process.argv[1])).announce('http://127.0.0.1:8080'); console.log('held'); setInterval(() => {}, 1000); }
+  catch (error) { console.log(error.code + ' ' + error.message); }`;
+
+let directory = '';
+let count = 0;
+const freshPath = (): string => join(directory, `data-${count++}`);
+const children = new Set<ChildProcess>();
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'penstock-directory-'));
+});
+after(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** Another process that tries to hold the directory, and the first thing it says. */
+async function holder(path: string): Promise<{ child: ChildProcess; says: string; kill(): Promise<void> }> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', holding, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.add(child);
+  const [says] = (await once(child.stdout, 'data')) as [Buffer];
+  const kill = async (): Promise<void> => {
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  };
+  return { child, says: says.toString().trim(), kill };
+}
+
+test('is made for its owner only, and tells where everything lies', async () => {
+  const path = freshPath();
+  const data = await openDataDirectory(path);
+  assert.equal((await stat(path)).mode & 0o777, 0o700);
+  assert.equal(data.path, path);
+  assert.deepEqual(
+    [data.stateDb, data.metricsDb, data.objects, data.logs, data.keysFile, data.configFile],
+    ['state.db', 'metrics.db', 'objects', 'logs', 'keys.json', 'config.json'].map((name) => join(path, name)),
+  );
+  data.release();
+});
+
+test('tells who holds it and where they answer, until it is released', async () => {
+  const path = freshPath();
+  assert.equal(await readLock(path), null);
+  const data = await openDataDirectory(path);
+  assert.deepEqual(await readLock(path), { pid: process.pid, url: null });
+  data.announce('http://127.0.0.1:1234');
+  assert.deepEqual(await readLock(path), { pid: process.pid, url: 'http://127.0.0.1:1234' });
+  await assert.rejects(openDataDirectory(path), { code: 'wrong_state' });
+  assert.deepEqual(await readLock(path), { pid: process.pid, url: 'http://127.0.0.1:1234' });
+  data.release();
+  data.release();
+  assert.equal(await readLock(path), null);
+  (await openDataDirectory(path)).release();
+});
+
+test('refuses a second process in one line that names the first, and is free again after kill -9', async () => {
+  const path = freshPath();
+  const first = await holder(path);
+  assert.equal(first.says, 'held');
+  assert.deepEqual(await readLock(path), { pid: first.child.pid, url: 'http://127.0.0.1:8080' });
+  const expected = `data-${count - 1} is in use by process ${first.child.pid} (http://127.0.0.1:8080): stop it first, or choose another --data-dir`;
+  await assert.rejects(openDataDirectory(path), { code: 'wrong_state', message: expected });
+  await first.kill();
+  assert.equal(await readLock(path), null);
+  assert.equal((await readdir(path)).includes('lock'), true, 'the killed one has left its note, which no longer counts');
+  const data = await openDataDirectory(path);
+  assert.deepEqual(await readLock(path), { pid: process.pid, url: null });
+  data.release();
+});
+
+test('of many who race for it, also for one left by kill -9, exactly one wins', async () => {
+  const path = freshPath();
+  await (await holder(path)).kill();
+  const racers = await Promise.all(Array.from({ length: 5 }, () => holder(path)));
+  const said = racers.map(({ says }) => says);
+  assert.equal(said.filter((says) => says === 'held').length, 1, said.join('\n'));
+  assert.equal(said.filter((says) => /^wrong_state data-\d+ is in use by /.test(says)).length, 4, said.join('\n'));
+  await Promise.all(racers.filter(({ says }) => says === 'held').map(({ kill }) => kill()));
+});
+
+test('refuses a path that is no directory, and says so', async () => {
+  const path = freshPath();
+  await writeFile(path, 'a file');
+  await assert.rejects(openDataDirectory(path), { code: 'invalid_request', message: /is not a directory/ });
+  await assert.rejects(openDataDirectory(join(path, 'below')), { code: 'invalid_request', message: /is not a directory/ });
+  assert.equal(await readLock(path), null);
+});
+
+test('a small file is replaced whole, with its rights, and leaves nothing else behind', async () => {
+  const path = join(await mkdtemp(join(directory, 'small-')), 'keys.json');
+  writeFileAtomically(path, 'one', { mode: 0o600 });
+  writeFileAtomically(path, 'two', { mode: 0o600 });
+  assert.equal(await readFile(path, 'utf8'), 'two');
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  assert.deepEqual(await readdir(join(path, '..')), ['keys.json']);
+  assert.throws(() => writeFileAtomically(join(path, 'impossible'), 'three', { mode: 0o600 }));
+});
