@@ -217,6 +217,7 @@ export class Deployments {
     decide: (tx: Transaction, before: StoredEndpoint | undefined) => Promise<DesiredEndpoint | null>,
   ): Promise<EndpointView> {
     const { db, audit, events } = this.#options;
+    await this.#recording; // so that events stand in the order in which things happened
     const changed = await inTransaction(db, async (tx) => {
       const wanted = await decide(tx, await readRow(tx, name));
       if (wanted === null) return null;

@@ -87,7 +87,7 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
     for (let i = 0; i < missing; i++) steps.push({ kind: 'start', variant });
   }
   const isCurrent = served.kind === 'served' && served.generation === desired.generation;
-  const switches = !isCurrent && desired.variants.every((variant) => mayServe(variant, present, served));
+  const switches = !isCurrent && isComplete(desired, present, served);
   if (switches) steps.push({ kind: 'serve' });
   const inUse = isCurrent || switches ? desired.variants : [...desired.variants, ...(served.kind === 'served' ? served.variants : [])];
   for (const worker of present) {
@@ -99,11 +99,21 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
 }
 
 /**
- * Whether requests may go to the variant. One that is served already goes on, whatever its count and health; a first
- * one starts with its first worker; one that replaces another waits until it is complete, lest capacity drop.
+ * Whether requests may be routed by the desired config: each variant may serve, and if somebody serves now, then
+ * somebody will.
+ */
+function isComplete(desired: Desired, present: readonly ObservedWorker[], served: Served): boolean {
+  if (!desired.variants.every((variant) => mayServe(variant, present, served))) return false;
+  const serves = (kinds: readonly WorkerKind[]) => kinds.some((kind) => readyOf(kind, present) > 0);
+  return served.kind !== 'served' || serves(desired.variants) || !serves(served.variants);
+}
+
+/**
+ * One that is served already goes on, whatever its count and health; a first one starts with its first worker; one
+ * that replaces another waits until it is complete, lest capacity drop.
  */
 function mayServe(variant: WantedVariant, present: readonly ObservedWorker[], served: Served): boolean {
-  const ready = present.filter((worker) => worker.isReady && isSameKind(worker, variant)).length;
+  const ready = readyOf(variant, present);
   if (served.kind !== 'served') return ready >= 1;
   return served.variants.some((kind) => isSameKind(kind, variant)) || ready >= variant.count;
 }
@@ -117,6 +127,11 @@ function surplus(variant: WantedVariant, present: readonly ObservedWorker[]): re
 
 function staying({ workers }: Observed): readonly ObservedWorker[] {
   return workers.filter((worker) => !worker.isDraining);
+}
+
+/** How many workers of the kind take requests. */
+export function readyOf(kind: WorkerKind, workers: readonly ObservedWorker[]): number {
+  return workers.filter((worker) => worker.isReady && !worker.isDraining && isSameKind(worker, kind)).length;
 }
 
 export function isSameKind(one: WorkerKind, other: WorkerKind): boolean {

@@ -11,9 +11,9 @@ import type { Provider, WorkerView } from '../providers/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
-import { type Desired, plan, type Served, type Step, type WantedVariant } from './plan.ts';
+import { type Desired, plan, readyOf, type Served, type Step, type WantedVariant } from './plan.ts';
 import type { ServingDoor } from './serving-door.ts';
-import { readyOf, type StatusAndReason, statusOf, type WorkerHealth } from './status.ts';
+import { type StatusAndReason, statusOf, type WorkerHealth } from './status.ts';
 
 /** What is stored of an endpoint, and the versions its config names. */
 export interface DesiredEndpoint {
@@ -101,10 +101,10 @@ export class EndpointReconciler {
   /** Looks now; if it is looking already, once more afterwards. */
   kick(): void {
     this.#syncAttachments();
-    this.#tellStatus();
-    if (this.#isClosed) return;
     this.#lookAgain = true;
     if (!this.#isRunning) this.#pass = this.#run();
+    // Last, for what can be done at once is done by now: then nobody sees it as on the way.
+    this.#tellStatus();
   }
 
   /** Takes no further step; the workers go on, for their provider to end. */

@@ -1,5 +1,5 @@
 /** How an endpoint is, in one word and a reason: from what is wanted and what is seen. Pure. */
-import { type Desired, isSameKind, type ObservedWorker, type Served, type WantedVariant, type WorkerKind } from './plan.ts';
+import { type Desired, isSameKind, type ObservedWorker, readyOf, type Served, type WantedVariant, type WorkerKind } from './plan.ts';
 
 export type EndpointStatus = 'Creating' | 'Updating' | 'InService' | 'Failed' | 'Deleting' | 'Unloaded';
 
@@ -47,9 +47,10 @@ export function statusOf(sight: Sight): StatusAndReason {
 
 /** The generation before serves. An update that does not come about must not be waited for: it is in service, with a reason. */
 function duringUpdate(before: readonly WorkerKind[], { desired, workers }: Sight): StatusAndReason {
-  const added = desired.variants.filter((variant) => !before.some((kind) => isSameKind(kind, variant)));
-  const failed = added.map((variant) => someFailureOf(variant, workers)).find((reason) => reason !== null);
-  if (failed === undefined) return { status: 'Updating', reason: null };
+  const isAdded = (variant: WantedVariant) => !before.some((kind) => isSameKind(kind, variant));
+  const failures = desired.variants.map((variant) => (isAdded(variant) ? someFailureOf(variant, workers) : failureOf(variant, workers)));
+  const failed = failures.find((reason) => reason !== null) ?? null;
+  if (failed === null) return { status: 'Updating', reason: null };
   return { status: 'InService', reason: `the update failed, what was served before still is: ${failed}` };
 }
 
@@ -62,8 +63,4 @@ function someFailureOf(variant: WantedVariant, workers: readonly WorkerHealth[])
   const failed = workers.find((worker) => worker.hasFailed && !worker.isDraining && isSameKind(worker, variant));
   if (failed === undefined) return null;
   return `variant ${variant.variant}: worker ${failed.id} of ${variant.model} failed: ${failed.reason ?? 'no reason is known'}`;
-}
-
-export function readyOf(variant: WorkerKind, workers: readonly ObservedWorker[]): number {
-  return workers.filter((worker) => worker.isReady && !worker.isDraining && isSameKind(worker, variant)).length;
 }
