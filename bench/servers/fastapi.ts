@@ -23,12 +23,24 @@ export async function prepareFastapi(): Promise<string | null> {
   }
 }
 
-export function startFastapi(modelPath: string, workers: number): Promise<ServerProcess> {
-  return ServerProcess.start({
+export async function startFastapi(modelPath: string, workers: number): Promise<ServerProcess> {
+  const server = await ServerProcess.start({
     command: marker,
     args: ['server:app', '--app-dir', here('./fastapi'), '--port', '0', '--workers', String(workers), '--no-access-log'],
     env: { MODEL_PATH: modelPath },
     readyOn: 'stderr',
     ready: /Uvicorn running on (http:\S+)/,
   });
+  await answers(new URL('/openapi.json', server.url));
+  return server;
+}
+
+/** With several workers uvicorn says that it runs before they do. */
+async function answers(url: URL): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const response = await fetch(url).catch(() => null);
+    if (response?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`no answer from ${url.href}`);
 }
