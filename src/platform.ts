@@ -8,6 +8,7 @@ import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { Ledger, priceTable } from './costs/index.ts';
 import { Deployments, type EndpointView } from './deployment/index.ts';
+import { PlatformError } from './errors.ts';
 import { Listener, loadCertificate } from './http/index.ts';
 import { Audit, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
 import { OipDoor } from './oip/index.ts';
@@ -76,56 +77,18 @@ async function build(config: Config, closers: (() => Promise<unknown> | unknown)
   closers.push(() => provider.close());
 
   const rooms = buildRooms(config, { clock, logs, directory, db, provider });
-  const { registry, profiles, serving, deployments, events, audit, metrics, ledger, prices, cores } = rooms;
-  await registry.open();
-  closers.push(() => profiles.close());
-  await deployments.open();
-  closers.push(() => deployments.close());
+  await rooms.registry.open();
+  closers.push(() => rooms.profiles.close());
+  await rooms.deployments.open();
+  closers.push(() => rooms.deployments.close());
 
-  const ready = readiness(deployments);
-  const authenticate = listener.authenticate.bind(listener);
-  const oip = new OipDoor({
-    serving,
-    deployed: () => deployments.list(),
-    load: async (name, who) => {
-      await deployments.load(name, who);
-      return deployments.waitFor(name, config.timeoutMs);
-    },
-    unload: (name, who) => deployments.unload(name, who),
-    health: () => ({ live: true, ...ready() }),
-    listener,
-    access,
-    clock,
-    log,
-    version,
-  });
-  const api = new NativeApi({
-    db,
-    registry,
-    deployments,
-    serving,
-    access,
-    events,
-    audit,
-    clock,
-    prices,
-    workers: () => provider.list(),
-    profiles,
-    authenticate,
-    logDirectory: directory.logs,
-    flushLogs: () => logs.flush(),
-    bodyLimitBytes: config.bodyLimitBytes,
-    server: { version, startedAtMs, cores },
-  });
-  listener.direct('/v2', oip.handle);
-  listener.scope('/api', (scope) => api.register(scope));
-  listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
+  const api = mountDoors(config, rooms, { clock, logs, directory, db, provider, listener, access, startedAtMs });
   const url = await listener.listen();
   closers.push(() => listener.close());
   closers.push(() => api.close());
   directory.announce(url);
   log.info({ url, dataDirectory: directory.path, version }, 'penstock serves');
-  return { url, ledger, close };
+  return { url, ledger: rooms.ledger, close };
 }
 
 interface Ground {
@@ -182,6 +145,67 @@ function buildRooms(config: Config, { clock, logs, directory, db, provider }: Gr
 /** The name under which a profile of this instance type is kept. */
 function executorOf(instanceType: string): string {
   return `instance:${instanceType}`;
+}
+
+type Rooms = ReturnType<typeof buildRooms>;
+
+interface Front extends Ground {
+  readonly listener: Listener;
+  readonly access: Access;
+  readonly startedAtMs: number;
+}
+
+/** The protocols, each at its paths. */
+function mountDoors(
+  config: Config,
+  rooms: Rooms,
+  { clock, logs, directory, db, provider, listener, access, startedAtMs }: Front,
+): NativeApi {
+  const { registry, profiles, serving, deployments, events, audit, metrics, prices, cores } = rooms;
+  const log = logs.platform;
+  const ready = readiness(deployments);
+  const authenticate = listener.authenticate.bind(listener);
+  const oip = new OipDoor({
+    serving,
+    deployed: () => deployments.list(),
+    load: async (name, who) => {
+      await deployments.load(name, who);
+      const { status, reason } = await deployments.waitFor(name, config.timeoutMs);
+      if (status !== 'InService') throw new PlatformError('unavailable', `endpoint ${name} did not load: ${reason ?? status}`);
+    },
+    unload: async (name, who) => {
+      await deployments.unload(name, who);
+      await deployments.waitFor(name, config.timeoutMs);
+    },
+    health: () => ({ live: true, ...ready() }),
+    listener,
+    access,
+    clock,
+    log,
+    version,
+  });
+  const api = new NativeApi({
+    db,
+    registry,
+    deployments,
+    serving,
+    access,
+    events,
+    audit,
+    clock,
+    prices,
+    workers: () => provider.list(),
+    profiles,
+    authenticate,
+    logDirectory: directory.logs,
+    flushLogs: () => logs.flush(),
+    bodyLimitBytes: config.bodyLimitBytes,
+    server: { version, startedAtMs, cores },
+  });
+  listener.direct('/v2', oip.handle);
+  listener.scope('/api', (scope) => api.register(scope));
+  listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
+  return api;
 }
 
 /**

@@ -115,13 +115,13 @@ async function measure(
   );
   const url = `${platform.url}/v2/models/${endpoint}/infer`;
   progress.stage('predict', 'the first row');
-  await runLoad({ url, bodies, arrivalsMs: [0], connectionsMax: 1, wantsAnswers: false }, doors.interrupted);
+  await runLoad({ url, bodies, arrivalsMs: [0], connections: 1, wantsAnswers: false }, doors.interrupted);
   const firstPredictionAfterMs = doors.clock.nowMs() - startMs;
   progress.stage('profile', 'service times by batch size');
   await profiled(session, client, model);
 
   progress.stage('burst', `${rows.length} held-out rows at once`);
-  const under = { url, bodies, connectionsMax: 256, wantsAnswers: true, failures: 0 };
+  const under = { url, bodies, connections: 64, wantsAnswers: true };
   const burst = await loaded(session, client, platform, { ...under, arrivalsMs: rows.map(() => 0) });
   progress.stage(
     'load',
@@ -168,7 +168,7 @@ interface Order {
   readonly url: string;
   readonly bodies: readonly string[];
   readonly arrivalsMs: readonly number[];
-  readonly connectionsMax: number;
+  readonly connections: number;
   readonly wantsAnswers: boolean;
 }
 

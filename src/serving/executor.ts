@@ -2,7 +2,7 @@
 import type { Objective } from '../objective.ts';
 import { batchSizeFor, type ServiceTable } from '../profiling/index.ts';
 import { residualMs, type Server } from '../queueing/index.ts';
-import type { RunRequests } from './run-batch.ts';
+import type { RunRequests } from './run-requests.ts';
 
 export interface AttachedWorker {
   readonly id: string;

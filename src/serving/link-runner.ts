@@ -3,7 +3,7 @@ import { asPlatformError } from '../errors.ts';
 import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
 import type { Signature } from '../tensor.ts';
 import { merge, split } from './batch-tensors.ts';
-import type { RunAnswer, RunRequests } from './run-batch.ts';
+import type { RunAnswer, RunRequests } from './run-requests.ts';
 
 export function linkRunner(link: Pick<WorkerLink, 'run'>, signature: Signature): RunRequests {
   return (requests, done) => {

@@ -1,29 +1,11 @@
 /** Runs a batch on its executor; one that fails is bisected, so that the culprit fails alone. */
 import type { Clock } from '../clock.ts';
 import { executorUsd } from '../costs/index.ts';
-import type { PlatformError } from '../errors.ts';
-import type { RunResult } from '../runtime/index.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Executor } from './executor.ts';
 import type { Outcome, PendingRequest } from './request.ts';
+import type { RunAnswer } from './run-requests.ts';
 import type { VariantStatistics } from './statistics.ts';
-
-/** How a run ended. */
-export type RunAnswer =
-  | {
-      readonly kind: 'done' /** For each request, its outputs. */;
-      readonly outputs: readonly (readonly Tensor[])[];
-      readonly timings: RunResult['timings'];
-    }
-  | { readonly kind: 'failed'; readonly error: PlatformError }
-  /** The worker's process ended under it. */
-  | { readonly kind: 'gone'; readonly why: string };
-
-/**
- * What runs requests as one batch: a worker behind its link, or a profile in the simulator. Calls `done` once, and
- * never before it returns.
- */
-export type RunRequests = (requests: readonly PendingRequest[], done: (answer: RunAnswer) => void) => void;
 
 export interface BatchContext {
   readonly clock: Clock;

@@ -6,7 +6,7 @@ import { PlatformError } from '../errors.ts';
 import { type Profile, ServiceTable } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { Outcome, PendingRequest } from './request.ts';
-import type { RunAnswer, RunRequests } from './run-batch.ts';
+import type { RunAnswer, RunRequests } from './run-requests.ts';
 import { type PoolSettings, VariantPool } from './variant-pool.ts';
 
 const settings: PoolSettings = { objective: null, late: 'serve', timeoutMs: 60_000, queueRowsMax: 1000 };

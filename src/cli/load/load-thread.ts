@@ -17,7 +17,7 @@ const { latenciesMs, failures, elapsedMs } = await runOpenLoop({
   arrivalsMs: order.arrivalsMs,
   requestOf: (i) => requests[i % requests.length] as Buffer,
   ...(order.wantsAnswers ? { onAnswer: (i, body) => void (answers[i] = body.toString()) } : {}),
-  connectionsMax: order.connectionsMax,
+  connections: order.connections,
 });
 assert(parentPort !== null, 'this file is the main of a thread');
 parentPort.postMessage({ latenciesMs, failures: [...failures], elapsedMs, answers } satisfies LoadReport);

@@ -48,8 +48,8 @@ export interface OpenLoopOptions {
   readonly requestOf: (i: number) => Buffer;
   /** Told of each answer with status 200. */
   readonly onAnswer?: (i: number, body: Buffer) => void;
-  /** More requests than this are never under way: then they wait here, and the wait counts. */
-  readonly connectionsMax: number;
+  /** Opened before the load starts; when all are busy, who is due waits, and the wait counts. */
+  readonly connections: number;
 }
 
 /** Runs the load to its end. */
@@ -63,7 +63,8 @@ class OpenLoop {
   readonly #due: number[] = [];
   readonly #latenciesMs: number[] = [];
   readonly #failures = new Map<string, number>();
-  #connections = 0;
+  /** Connections that could not be replaced. */
+  #lost = 0;
   #next = 0;
   #open: number;
   #startMs = 0;
@@ -78,12 +79,15 @@ class OpenLoop {
     const finished = new Promise<void>((resolve) => {
       this.#finish = resolve;
     });
-    this.#startMs = this.#options.clock.nowMs();
+    const { clock, connections, host, port } = this.#options;
+    this.#idle.push(...(await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(host, port)))));
+    this.#startMs = clock.nowMs();
     if (this.#open === 0) this.#finish();
     this.#sendDue();
     await finished;
+    const elapsedMs = clock.nowMs() - this.#startMs;
     for (const connection of this.#idle) connection.close();
-    return { latenciesMs: this.#latenciesMs, failures: this.#failures, elapsedMs: this.#options.clock.nowMs() - this.#startMs };
+    return { latenciesMs: this.#latenciesMs, failures: this.#failures, elapsedMs };
   }
 
   #sendDue(): void {
@@ -102,18 +106,8 @@ class OpenLoop {
   #serveDue(): void {
     while (this.#due.length > 0) {
       const connection = this.#idle.pop();
-      if (connection !== undefined) {
-        void this.#send(connection, this.#due.shift() as number);
-      } else if (this.#connections < this.#options.connectionsMax) {
-        this.#connections++;
-        const i = this.#due.shift() as number;
-        HttpConnection.open(this.#options.host, this.#options.port).then(
-          (opened) => this.#send(opened, i),
-          () => this.#failed('broken'),
-        );
-      } else {
-        return;
-      }
+      if (connection === undefined) return;
+      void this.#send(connection, this.#due.shift() as number);
     }
   }
 
@@ -127,8 +121,20 @@ class OpenLoop {
       onAnswer?.(i, body);
       this.#answered();
     } catch {
-      this.#connections--;
       this.#failed('broken');
+      void this.#replace();
+    }
+  }
+
+  /** A connection broke: the load goes on with another, as clients do; where that fails too, with one fewer. */
+  async #replace(): Promise<void> {
+    try {
+      this.#idle.push(await HttpConnection.open(this.#options.host, this.#options.port));
+      this.#serveDue();
+    } catch {
+      this.#lost++;
+      if (this.#lost < this.#options.connections) return;
+      for (const _ of this.#due.splice(0)) this.#failed('broken');
     }
   }
 

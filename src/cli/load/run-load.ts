@@ -8,7 +8,7 @@ export interface LoadOrder {
   readonly bodies: readonly string[];
   /** Milliseconds from the start, ascending. */
   readonly arrivalsMs: readonly number[];
-  readonly connectionsMax: number;
+  readonly connections: number;
   /** Whether the bodies of the answers are to be kept. */
   readonly wantsAnswers: boolean;
 }

@@ -1,0 +1,22 @@
+/** The seam between dispatch and what runs a batch: a worker behind its link, a script in a test, a profile in the simulator. */
+import type { PlatformError } from '../errors.ts';
+import type { RunResult } from '../runtime/index.ts';
+import type { Tensor } from '../tensor.ts';
+import type { PendingRequest } from './request.ts';
+
+/** How a run ended. */
+export type RunAnswer =
+  | {
+      readonly kind: 'done' /** For each request, its outputs. */;
+      readonly outputs: readonly (readonly Tensor[])[];
+      readonly timings: RunResult['timings'];
+    }
+  | { readonly kind: 'failed'; readonly error: PlatformError }
+  /** The worker's process ended under it. */
+  | { readonly kind: 'gone'; readonly why: string };
+
+/**
+ * What runs requests as one batch: a worker behind its link, or a profile in the simulator. Calls `done` once, and
+ * never before it returns.
+ */
+export type RunRequests = (requests: readonly PendingRequest[], done: (answer: RunAnswer) => void) => void;
