@@ -48,7 +48,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
 const pureRooms = ['queueing', 'forecasting'];
 
 const storeyOf = (room: string): number => storeys.findIndex((rooms) => rooms.includes(room));
-const roomOf = (path: string): string => path.replace(/\.ts$|\/.*/, '');
+const roomOf = (path: string): string => path.replace(/(\.test)?\.ts$|\/.*/, '');
 
 function importsOf(text: string): string[] {
   const statement = /^(?:import|export)\b[^;'"]*?from '([^']+)'|^import '([^']+)'|\b(?:import|require)\(\s*'([^']+)'\s*\)/gm;

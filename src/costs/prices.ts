@@ -95,11 +95,6 @@ export function executorUsd(usdPerHour: number, ms: number): number {
   return (usdPerHour * ms) / 3_600_000;
 }
 
-/** One run of a function: its memory for its time, and the invocation. In US dollars. */
-export function functionUsd(prices: FunctionPrices, memoryMiB: number, ms: number): number {
-  return (memoryMiB / 1024) * (ms / 1000) * prices.usdPerGbSecond + prices.usdPerInvocation;
-}
-
 function instancePrice(where: string, given: unknown): InstancePrice {
   const { vcpu, memoryMiB, usdPerHour, usdPerHourSpot, ...rest } = objectAt(where, given);
   refuseUnknown(`prices.${where}`, rest);

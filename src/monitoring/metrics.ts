@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 
 export type RequestOutcome = 'ok' | 'cancelled' | ErrorCode;
 
-/** What one variant counts; each call costs well under 2 us. */
+/** What one variant counts; a whole request costs about 2 us. */
 export interface VariantMetrics {
   /** A request has ended. The stages count only where it was answered; a cancelled one has no latency. */
   request(outcome: RequestOutcome, totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void;
@@ -131,6 +131,8 @@ class CountedVariant implements VariantMetrics {
     this.#batchRows = series.batchRows.labels(this.#labels);
     this.#missed = series.missed.labels(this.#labels);
     this.#cost = series.cost.labels(this.#labels);
+    // Prometheus sees an increase only from a value on that it has seen: so they begin at zero.
+    for (const counter of [this.#rows, this.#missed, this.#cost]) counter.inc(0);
   }
 
   request(outcome: RequestOutcome, totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void {

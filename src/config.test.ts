@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { flagName, isLoopback, loadConfig, settings, variableName } from './config.ts';
+
+let directory = '';
+let count = 0;
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'penstock-config-'));
+});
+after(async () => rm(directory, { recursive: true, force: true }));
+
+async function fileOf(content: unknown): Promise<string> {
+  const path = join(directory, `config-${count++}.json`);
+  await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+const nowhere = { dataDir: '/nonexistent/penstock-data' };
+
+test('nothing given gives the defaults', () => {
+  const { dataDir, ...config } = loadConfig({ flags: nowhere });
+  assert.equal(dataDir, nowhere.dataDir);
+  assert.deepEqual(config, {
+    host: '127.0.0.1',
+    port: 8080,
+    tls: 'off',
+    tlsCert: null,
+    tlsKey: null,
+    databaseUrl: null,
+    logLevel: 'info',
+    bodyLimitBytes: 67_108_864,
+    artifactLimitBytes: 4_294_967_296,
+    queueRowsMax: 10_000,
+    timeoutMs: 60_000,
+    connectionsMax: 20_000,
+    warmWorkers: 2,
+    cores: null,
+    prices: null,
+  });
+});
+
+test('a flag beats the environment, that beats the file, that beats the default', async () => {
+  const file = await fileOf({ port: 1, warmWorkers: 1, queueRowsMax: 1 });
+  const config = loadConfig({ flags: { ...nowhere, port: '3' }, env: { PENSTOCK_PORT: '2', PENSTOCK_WARM_WORKERS: '2' }, file });
+  assert.deepEqual([config.port, config.warmWorkers, config.queueRowsMax, config.connectionsMax], [3, 2, 1, 20_000]);
+});
+
+test('config.json in the data directory counts, and need not exist', async () => {
+  await writeFile(join(directory, 'config.json'), '{"logLevel": "debug"}');
+  assert.equal(loadConfig({ flags: { dataDir: directory } }).logLevel, 'debug');
+  assert.equal(loadConfig({ env: { PENSTOCK_DATA_DIR: directory } }).logLevel, 'debug');
+  assert.throws(() => loadConfig({ flags: nowhere, file: '/nonexistent/config.json' }), {
+    code: 'invalid_request',
+    message: /cannot be read.*ENOENT/,
+  });
+});
+
+describe('values', () => {
+  for (const [flags, property, value] of [
+    [{ bodyLimit: '1MiB' }, 'bodyLimitBytes', 1_048_576],
+    [{ bodyLimit: 1000 }, 'bodyLimitBytes', 1000],
+    [{ timeout: '500ms' }, 'timeoutMs', 500],
+    [{ timeout: '2' }, 'timeoutMs', 2000],
+    [{ port: 0 }, 'port', 0],
+    [{ cores: '4' }, 'cores', 4],
+    [{ host: '::1' }, 'host', '::1'],
+  ] as const) {
+    test(`reads ${JSON.stringify(flags)} as ${value}`, () => {
+      assert.equal(loadConfig({ flags: { ...nowhere, ...flags } })[property], value);
+    });
+  }
+
+  for (const [flags, message] of [
+    [{ port: 'http' }, /^--port: expected a whole number from 0 to 65535, got "http"$/],
+    [{ port: 65_536 }, /--port/],
+    [{ port: 1.5 }, /--port/],
+    [{ port: '-1' }, /--port/],
+    [{ port: true }, /--port/],
+    [{ logLevel: 'loud' }, /^--log-level: expected one of debug, info, warn, error, silent, got "loud"$/],
+    [{ bodyLimit: '64 megs' }, /--body-limit: expected a number of bytes, or a size such as 64MiB/],
+    [{ bodyLimit: '0' }, /--body-limit/],
+    [{ timeout: 'soon' }, /--timeout: expected a time such as 500ms/],
+    [{ timeout: '0s' }, /--timeout/],
+    [{ host: '' }, /--host: expected a text/],
+    [{ databaseUrl: { url: 'postgres://u:hunter2@h/d' } }, /--database-url: expected a text, got \{"url":"postgres:\/\/…@h\/d"\}$/],
+  ] as const) {
+    test(`refuses ${JSON.stringify(flags)}`, () => {
+      assert.throws(() => loadConfig({ flags: { ...nowhere, ...flags } }), { code: 'invalid_request', message });
+    });
+  }
+
+  test('an error names the place the value came from', async () => {
+    assert.throws(
+      () => loadConfig({ flags: nowhere, env: { PENSTOCK_WARM_WORKERS: 'many' } }),
+      /^PlatformError: PENSTOCK_WARM_WORKERS: expected/,
+    );
+    const file = await fileOf({ warmWorkers: '2x' });
+    assert.throws(() => loadConfig({ flags: nowhere, file }), new RegExp(`warmWorkers in ${file}: expected`));
+  });
+});
+
+describe('what is unknown is refused, with the nearest known name', () => {
+  test('among flags', () => {
+    assert.throws(() => loadConfig({ flags: { ...nowhere, prot: 1 } }), {
+      code: 'invalid_request',
+      message: 'unknown flag --prot: did you mean --port?',
+    });
+    assert.throws(() => loadConfig({ flags: { prices: {} } }), /unknown flag --prices/);
+  });
+
+  test('among PENSTOCK_ variables; those of clients and empty ones are left alone', () => {
+    assert.throws(
+      () => loadConfig({ flags: nowhere, env: { PENSTOCK_PROT: '1' } }),
+      /unknown environment variable PENSTOCK_PROT: did you mean PENSTOCK_PORT\?/,
+    );
+    loadConfig({ flags: nowhere, env: { PENSTOCK_URL: 'http://x', PENSTOCK_KEY: 'a:b', PENSTOCK_PORT: '', HOME: '/root' } });
+  });
+
+  test('in the file, which cannot say where it lies itself', async () => {
+    const refuses = async (content: unknown, message: RegExp): Promise<void> => {
+      const file = await fileOf(content);
+      assert.throws(() => loadConfig({ flags: nowhere, file }), { code: 'invalid_request', message });
+    };
+    await refuses({ warmworker: 1 }, /unknown setting in .*: did you mean warmWorkers\?|warmworker: did you mean warmWorkers\?/);
+    await refuses({ zzzzzzzzzzzz: 1 }, /known are host, port/);
+    await refuses({ dataDir: '/x' }, /dataDir cannot stand in a file/);
+    await refuses('{broken', /cannot be read/);
+    await refuses('[]', /expected a JSON object of settings, got \[\]/);
+  });
+});
+
+describe('TLS', () => {
+  const load = (flags: Record<string, unknown>) => loadConfig({ flags: { ...nowhere, ...flags } });
+
+  test('is required beyond loopback', () => {
+    for (const host of ['0.0.0.0', '::', '192.0.2.1', 'penstock.example.com']) {
+      assert.throws(() => load({ host }), { code: 'invalid_request', message: /needs TLS: add --tls self-signed/ });
+      assert.equal(load({ host, tls: 'self-signed' }).tls, 'self-signed');
+    }
+  });
+
+  test('comes from files as soon as both are given', () => {
+    assert.equal(load({ tlsCert: 'c.pem', tlsKey: 'k.pem', host: '0.0.0.0' }).tls, 'files');
+    assert.equal(load({ tlsCert: 'c.pem', tlsKey: 'k.pem', tls: 'files' }).tls, 'files');
+    for (const flags of [{ tlsCert: 'c.pem' }, { tlsKey: 'k.pem' }, { tls: 'files' }]) {
+      assert.throws(() => load(flags), /needs both --tls-cert F and --tls-key F/);
+    }
+    for (const tls of ['off', 'self-signed']) assert.throws(() => load({ tlsCert: 'c', tlsKey: 'k', tls }), /do not fit together/);
+  });
+});
+
+test('one name gives the flag and the variable', () => {
+  assert.equal(flagName(settings.bodyLimitBytes), '--body-limit');
+  assert.equal(variableName(settings.bodyLimitBytes), 'PENSTOCK_BODY_LIMIT');
+  const names = Object.values(settings).map(({ name }) => name);
+  assert.equal(new Set(names).size, names.length);
+});
+
+test('only addresses of this machine are loopback', () => {
+  for (const address of ['127.0.0.1', '127.255.255.254', '::1', 'localhost', 'LOCALHOST', '::ffff:127.0.0.1'])
+    assert(isLoopback(address), address);
+  for (const address of ['0.0.0.0', '::', '10.0.0.1', '127.1', '127.0.0.1.evil.com', 'localhost.evil.com', '::ffff:10.0.0.1', '']) {
+    assert(!isLoopback(address), address);
+  }
+});

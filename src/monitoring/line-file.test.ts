@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { LineFile } from './line-file.ts';
+
+let directory = '';
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'penstock-lines-'));
+});
+after(async () => rm(directory, { recursive: true, force: true }));
+
+const clock = new VirtualClock();
+const neverInTrouble = (error: unknown): never => {
+  throw error;
+};
+
+test('keeps every line, in order', async () => {
+  const path = join(directory, 'new', 'order.log');
+  const file = new LineFile(path, { clock, fileBytesMax: 2 ** 20, files: 3, onTrouble: neverInTrouble });
+  const lines = Array.from({ length: 10_000 }, (_, index) => `line ${index}\n`);
+  for (const line of lines) file.write(line);
+  await file.flush();
+  file.write('last\n');
+  await file.close();
+  assert.equal(await readFile(path, 'utf8'), `${lines.join('')}last\n`);
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+});
+
+test('writes a lonely line after a moment by itself', async () => {
+  const path = join(directory, 'lonely.log');
+  const own = new VirtualClock();
+  const file = new LineFile(path, { clock: own, fileBytesMax: 2 ** 20, files: 3, onTrouble: neverInTrouble });
+  file.write('alone\n');
+  own.advance(200);
+  await file.flush(); // nothing pending any more: waits for what the timer began
+  assert.equal(await readFile(path, 'utf8'), 'alone\n');
+  await file.close();
+});
+
+test('goes on in the file of the last start', async () => {
+  const path = join(directory, 'again.log');
+  for (const word of ['one\n', 'two\n']) {
+    const file = new LineFile(path, { clock, fileBytesMax: 2 ** 20, files: 3, onTrouble: neverInTrouble });
+    file.write(word);
+    await file.close();
+  }
+  assert.equal(await readFile(path, 'utf8'), 'one\ntwo\n');
+});
+
+test('never takes more disk than its files may, and keeps the newest lines', async () => {
+  const path = join(directory, 'bounded', 'x.log');
+  const file = new LineFile(path, { clock, fileBytesMax: 1000, files: 3, onTrouble: neverInTrouble });
+  for (let index = 0; index < 100; index++) {
+    file.write(`${String(index).padStart(99, '.')}\n`);
+    await file.flush();
+  }
+  await file.close();
+  assert.deepEqual((await readdir(join(directory, 'bounded'))).sort(), ['x.log', 'x.log.1', 'x.log.2']);
+  const kept = (await Promise.all(['x.log.2', 'x.log.1', 'x.log'].map((name) => readFile(join(directory, 'bounded', name), 'utf8')))).join(
+    '',
+  );
+  const numbers = kept
+    .trimEnd()
+    .split('\n')
+    .map((line) => Number(line.replaceAll('.', '')));
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: numbers.length }, (_, index) => 100 - numbers.length + index),
+  );
+  assert(numbers.length > 20 && numbers.length <= 30, `${numbers.length}`);
+});
+
+test('drops and counts what the disk does not take, says so once, and writes again when it can', async () => {
+  const path = join(directory, 'trouble.log');
+  await mkdir(path); // a directory where the file should be
+  const troubles: unknown[] = [];
+  const file = new LineFile(path, { clock, fileBytesMax: 1000, files: 3, onTrouble: (error) => troubles.push(error) });
+  file.write('lost 1\n');
+  await file.flush();
+  file.write('lost 2\n');
+  await file.flush();
+  assert.equal(file.dropped, 2);
+  assert.equal(troubles.length, 1);
+  await rmdir(path);
+  file.write('kept\n');
+  await file.close();
+  assert.equal(await readFile(path, 'utf8'), 'kept\n');
+});
+
+test('drops lines rather than memory where they come faster than they are written', async () => {
+  const file = new LineFile(join(directory, 'fast.log'), { clock, fileBytesMax: 2 ** 30, files: 3, onTrouble: neverInTrouble });
+  const line = `${'x'.repeat(1023)}\n`;
+  for (let index = 0; index < 20_000; index++) file.write(line); // 20 MB without a pause
+  assert(file.dropped > 5000, `${file.dropped}`);
+  await file.close();
+});

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import fc from 'fast-check';
+import { openLogs } from './logs.ts';
+import { formatRequestLine, type RequestLine } from './request-line.ts';
+
+let directory = '';
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'penstock-logs-'));
+});
+after(async () => rm(directory, { recursive: true, force: true }));
+
+const line: RequestLine = {
+  atMs: 1_700_000_000_000,
+  requestId: 'r-1',
+  endpoint: 'digits',
+  variant: 'AllTraffic',
+  version: '3',
+  status: 'ok',
+  rows: 1,
+  batchRows: 8,
+  closeReason: 'idle',
+  queueMs: 0.12345,
+  computeMs: 1.5,
+  encodeMs: 0.01,
+  totalMs: 1.7,
+  costUsd: 1.2e-8,
+};
+
+test('the platform log is JSON in the file and one plain line for people, from the level on', async () => {
+  const shown: string[] = [];
+  const logs = openLogs(join(directory, 'platform'), 'warn', { show: (text) => shown.push(text) });
+  logs.platform.debug({}, 'not even kept');
+  logs.platform.info({ endpoint: 'digits' }, 'kept, not shown');
+  logs.platform.child({ worker: 'w1' }).warn({ reason: 'two\nlines' }, 'shown\nin one line');
+  await logs.close();
+  const kept = (await readFile(join(directory, 'platform', 'platform.log'), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text));
+  assert.deepEqual(
+    kept.map(({ message, endpoint, worker }) => ({ message, endpoint, worker })),
+    [
+      { message: 'kept, not shown', endpoint: 'digits', worker: undefined },
+      { message: 'shown\nin one line', endpoint: undefined, worker: 'w1' },
+    ],
+  );
+  assert.deepEqual(shown, ['warn  shown | in one line worker=w1 reason="two\\nlines"\n']);
+});
+
+test('without a directory nothing is kept and nothing fails', async () => {
+  const shown: string[] = [];
+  const logs = openLogs(null, 'silent', { show: (text) => shown.push(text) });
+  logs.platform.error({}, 'unheard');
+  logs.request(line);
+  await logs.flush();
+  await logs.close();
+  assert.deepEqual(shown, []);
+});
+
+test('an error among the fields keeps its message and stack', async () => {
+  const logs = openLogs(join(directory, 'errors'), 'silent');
+  logs.platform.error({ err: new Error('the cause') }, 'it failed');
+  await logs.close();
+  const kept = JSON.parse(await readFile(join(directory, 'errors', 'platform.log'), 'utf8'));
+  assert.equal(kept.err.message, 'the cause');
+  assert.match(kept.err.stack, /logs\.test\.ts/);
+});
+
+test('each request is one line of JSON, times to the microsecond', async () => {
+  const logs = openLogs(join(directory, 'requests'), 'silent');
+  logs.request(line);
+  logs.request({ ...line, status: 'model_failed', error: 'it said "no"\n' });
+  await logs.close();
+  const kept = (await readFile(join(directory, 'requests', 'requests.log'), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text));
+  const { atMs, requestId, ...rest } = line;
+  assert.deepEqual(kept, [
+    { at: atMs, request: requestId, ...rest, queueMs: 0.123 },
+    { at: atMs, request: requestId, ...rest, queueMs: 0.123, status: 'model_failed', error: 'it said "no"\n' },
+  ]);
+});
+
+test('whatever a client sends, a request stays one line that can be read back', () => {
+  const word = fc.string({ unit: 'binary' });
+  const record = fc.record({ requestId: word, endpoint: word, error: word, totalMs: fc.double(), costUsd: fc.double() });
+  fc.assert(
+    fc.property(record, (changes) => {
+      const text = formatRequestLine({ ...line, ...changes });
+      assert.equal(text.indexOf('\n'), text.length - 1);
+      const parsed = JSON.parse(text);
+      assert.equal(parsed.request, changes.requestId);
+      assert.equal(parsed.error, changes.error);
+    }),
+  );
+});

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Metrics } from './metrics.ts';
+
+const make = (): Metrics => new Metrics({ processMetrics: false });
+const linesOf = async (metrics: Metrics): Promise<string[]> =>
+  (await metrics.prometheus()).split('\n').filter((line) => line.startsWith('penstock'));
+
+test('an answered request counts in its outcome, its latency, its stages and its rows', async () => {
+  const metrics = make();
+  metrics.variant('digits', 'AllTraffic').request('ok', 12, 4, 7, 1, 3);
+  const lines = await linesOf(metrics);
+  for (const line of [
+    'penstock_requests_total{endpoint="digits",variant="AllTraffic",outcome="ok"} 1',
+    'penstock_rows_total{endpoint="digits",variant="AllTraffic"} 3',
+    'penstock_request_seconds_bucket{le="0.01",endpoint="digits",variant="AllTraffic"} 0',
+    'penstock_request_seconds_bucket{le="0.02",endpoint="digits",variant="AllTraffic"} 1',
+    'penstock_request_seconds_sum{endpoint="digits",variant="AllTraffic"} 0.012',
+    'penstock_stage_seconds_sum{endpoint="digits",variant="AllTraffic",stage="queue"} 0.004',
+    'penstock_stage_seconds_sum{endpoint="digits",variant="AllTraffic",stage="compute"} 0.007',
+    'penstock_stage_seconds_sum{endpoint="digits",variant="AllTraffic",stage="encode"} 0.001',
+  ]) {
+    assert(lines.includes(line), `${line}\nin\n${lines.join('\n')}`);
+  }
+});
+
+test('a failed request counts its latency but no stages, a cancelled one neither', async () => {
+  const metrics = make();
+  const variant = metrics.variant('digits', 'AllTraffic');
+  variant.request('overloaded', 1, 0, 0, 0, 1);
+  variant.request('cancelled', 1, 0, 0, 0, 1);
+  const lines = await linesOf(metrics);
+  for (const line of [
+    'penstock_requests_total{endpoint="digits",variant="AllTraffic",outcome="overloaded"} 1',
+    'penstock_requests_total{endpoint="digits",variant="AllTraffic",outcome="cancelled"} 1',
+    'penstock_request_seconds_count{endpoint="digits",variant="AllTraffic"} 1',
+    'penstock_rows_total{endpoint="digits",variant="AllTraffic"} 0',
+  ]) {
+    assert(lines.includes(line), `${line}\nin\n${lines.join('\n')}`);
+  }
+  assert(!lines.some((line) => line.startsWith('penstock_stage_seconds_count') && !line.endsWith(' 0')));
+});
+
+test('dispatches, misses and cost add up, and the same variant is the same counter', async () => {
+  const metrics = make();
+  metrics.variant('e', 'v').dispatch('idle', 5);
+  metrics.variant('e', 'v').dispatch('idle', 7);
+  metrics.variant('e', 'v').missed();
+  metrics.variant('e', 'v').cost(0.25);
+  metrics.variant('e', 'v').cost(0.5);
+  const lines = await linesOf(metrics);
+  for (const line of [
+    'penstock_dispatch_total{endpoint="e",variant="v",reason="idle"} 2',
+    'penstock_batch_rows_sum{endpoint="e",variant="v"} 12',
+    'penstock_objective_missed_total{endpoint="e",variant="v"} 1',
+    'penstock_cost_usd_total{endpoint="e",variant="v"} 0.75',
+  ]) {
+    assert(lines.includes(line), `${line}\nin\n${lines.join('\n')}`);
+  }
+});
+
+describe('removing an endpoint', () => {
+  test('takes all its series along and leaves those of others', async () => {
+    const metrics = make();
+    for (const endpoint of ['gone', 'stays']) {
+      const variant = metrics.variant(endpoint, 'v');
+      variant.request('ok', 1, 1, 1, 1, 1);
+      variant.dispatch('idle', 1);
+      variant.missed();
+      variant.cost(1);
+    }
+    metrics.remove('gone');
+    metrics.remove('never-there');
+    const lines = await linesOf(metrics);
+    assert.deepEqual(
+      lines.filter((line) => line.includes('"gone"')),
+      [],
+    );
+    assert(lines.filter((line) => line.includes('"stays"')).length > 20);
+  });
+
+  test('is not undone by a late request, and its name may come back from zero', async () => {
+    const metrics = make();
+    const late = metrics.variant('e', 'v');
+    late.request('ok', 1, 1, 1, 1, 1);
+    metrics.remove('e');
+    late.request('ok', 1, 1, 1, 1, 1);
+    late.dispatch('idle', 1);
+    late.missed();
+    late.cost(1);
+    assert.deepEqual(
+      (await linesOf(metrics)).filter((line) => line.includes('"e"')),
+      [],
+    );
+    metrics.variant('e', 'v').request('ok', 1, 1, 1, 1, 1);
+    assert((await linesOf(metrics)).includes('penstock_requests_total{endpoint="e",variant="v",outcome="ok"} 1'));
+  });
+});
+
+test('gauges and counters by callback show what is there when they are asked', async () => {
+  const metrics = make();
+  const rows = new Map([['a', 3]]);
+  const samples = () => Array.from(rows, ([endpoint, value]) => ({ labels: { endpoint }, value }));
+  metrics.gauge('penstock_queue_rows', 'Rows that wait', ['endpoint'], samples);
+  metrics.counter('penstock_worker_restarts_total', 'Restarts', ['endpoint'], samples);
+  const asked = async () => (await linesOf(metrics)).filter((line) => /queue_rows|restarts/.test(line));
+  assert.deepEqual(await asked(), ['penstock_queue_rows{endpoint="a"} 3', 'penstock_worker_restarts_total{endpoint="a"} 3']);
+  rows.delete('a');
+  rows.set('b', 4);
+  assert.deepEqual(await asked(), ['penstock_queue_rows{endpoint="b"} 4', 'penstock_worker_restarts_total{endpoint="b"} 4']);
+});
+
+test('the process itself is measured too', async () => {
+  assert.match(await new Metrics().prometheus(), /process_resident_memory_bytes/);
+});

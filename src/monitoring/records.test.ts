@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { inTransaction, type OpenDatabase, openDatabase } from '../storage/index.ts';
+import { Audit } from './audit.ts';
+import { Events, type PlatformEvent } from './events.ts';
+
+const clock = new VirtualClock();
+let opened: OpenDatabase;
+before(async () => {
+  opened = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+});
+after(async () => opened.close());
+
+test('events come back in order, from any point on', async () => {
+  const events = new Events(opened.db, clock);
+  assert.equal(await events.lastSeq(), 0);
+  const recorded: PlatformEvent[] = [];
+  for (let index = 0; index < 5; index++) {
+    clock.advance(10);
+    recorded.push(await events.record(opened.db, { kind: 'endpoint.changed', subject: 'digits', detail: { index } }));
+  }
+  assert.deepEqual(await events.since(0, 100), recorded);
+  assert.deepEqual(await events.since(recorded[1]?.seq ?? 0, 2), recorded.slice(2, 4));
+  assert.equal(await events.lastSeq(), recorded[4]?.seq);
+  assert.equal(recorded[0]?.atMs, clock.wallMs() - 40);
+});
+
+test('listeners hear what is published, until they have enough', async () => {
+  const events = new Events(opened.db, clock);
+  const heard: string[] = [];
+  const listener = (event: PlatformEvent): void => void heard.push(event.kind);
+  const [endFirst, endSecond] = [events.subscribe(listener), events.subscribe(listener)];
+  await events.recordAndPublish({ kind: 'one', subject: 's', detail: null });
+  endFirst();
+  await events.recordAndPublish({ kind: 'two', subject: 's', detail: undefined });
+  endSecond();
+  await events.recordAndPublish({ kind: 'three', subject: 's', detail: [] });
+  assert.deepEqual(heard, ['one', 'one', 'two']);
+});
+
+test('an event and an audit entry of a transaction that fails have never been', async () => {
+  const [events, audit] = [new Events(opened.db, clock), new Audit(opened.db, clock)];
+  const [before] = [await events.lastSeq()];
+  const failing = inTransaction(opened.db, async (tx) => {
+    await events.record(tx, { kind: 'undone', subject: 's', detail: {} });
+    await audit.record(tx, { who: 'w', action: 'Undone', target: 't', outcome: 'ok', detail: {} });
+    throw new Error('no');
+  });
+  await assert.rejects(failing);
+  assert.deepEqual(await events.since(before, 10), []);
+  assert.deepEqual(await audit.list({ limit: 10 }), []);
+});
+
+test('the audit is read newest first, page by page, also what happened in one millisecond', async () => {
+  const audit = new Audit(opened.db, clock);
+  for (let index = 0; index < 7; index++) {
+    if (index === 4) clock.advance(1);
+    await audit.record(opened.db, { who: 'AKIA', action: 'CreateEndpoint', target: `e${index}`, outcome: 'ok', detail: { index } });
+  }
+  const seen: string[] = [];
+  let before: string | undefined;
+  for (;;) {
+    const page = await audit.list({ limit: 3, before });
+    if (page.length === 0) break;
+    seen.push(...page.map(({ target }) => target));
+    before = page.at(-1)?.id;
+  }
+  assert.deepEqual(seen, ['e6', 'e5', 'e4', 'e3', 'e2', 'e1', 'e0']);
+  const [newest] = await audit.list({ limit: 1 });
+  assert.deepEqual(
+    { ...newest, id: '' },
+    { id: '', atMs: clock.wallMs(), who: 'AKIA', action: 'CreateEndpoint', target: 'e6', outcome: 'ok', detail: { index: 6 } },
+  );
+});
