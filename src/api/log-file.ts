@@ -88,8 +88,10 @@ class GrowingFile {
     await this.#readToEnd();
     const now = await stat(this.#path).catch(() => null);
     if (now === null || now.ino === this.#inode) return;
-    // Rotated: what was written to the old file since is read above; the new one is read from its beginning.
+    // Rotated: the old file is read to its end, which nobody moves any more, the new one from its beginning.
+    await this.#readToEnd();
     await this.close();
+    this.#partial = Buffer.alloc(0);
     this.#offset = 0;
     if (await this.#open()) await this.#readToEnd();
   }

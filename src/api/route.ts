@@ -112,7 +112,7 @@ function schemaOf(key: RouteKey, options: Route['options']): Record<string, unkn
     ...(params === undefined ? {} : { params }),
     ...(query === undefined ? {} : { querystring: query }),
     ...(body === undefined ? {} : { body }),
-    ...(raw === undefined ? {} : { consumes: raw }),
+    ...(raw === undefined ? {} : { consumes: raw, body: z.unknown() }),
     response: {
       ...(answer === undefined ? { 204: z.null().describe('Done.') } : { [status]: answer }),
       '4xx': refusalBody,

@@ -122,6 +122,11 @@ export class Client {
     if (/CERT|SIGNED|ALTNAME|VERIFY/.test(code)) {
       return new Failure(`the certificate of ${this.url} is not trusted (${code}): set NODE_EXTRA_CA_CERTS to its authority`, 1, { cause });
     }
+    if (reason?.message === 'bad port') {
+      return new Failure(`HTTP clients refuse to talk to the port of ${this.url}: start the server on another --port, such as 8080`, 1, {
+        cause,
+      });
+    }
     const detail = reason?.message ?? (cause instanceof Error ? cause.message : String(cause));
     return new Failure(`no Penstock answers at ${this.url} (${detail || code}): check PENSTOCK_URL, or start one with \`penstock up\``, 1, {
       cause,

@@ -19,14 +19,14 @@ export function logText(line: string, style: Style): string {
     return line;
   }
   if (typeof fields !== 'object' || fields === null) return line;
-  const { time, at, atMs, level, msg, pid: _pid, hostname: _hostname, ...rest } = fields;
+  const { time, at, atMs, level, message, ...rest } = fields;
   const when = timeOf(time ?? at ?? atMs);
   const [word, colour] = levels[String(level)] ?? [typeof level === 'string' ? level : '', 'gray'];
   const others = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const parts = [
     when === '' ? '' : style.paint('gray', when),
     word === '' ? '' : style.paint(colour, word.padEnd(5)),
-    typeof msg === 'string' ? msg : '',
+    typeof message === 'string' ? message : '',
     ...others,
   ];
   return parts.filter((part) => part !== '').join(' ');

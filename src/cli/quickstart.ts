@@ -27,7 +27,7 @@ export interface QuickstartPlatform {
 }
 
 export interface QuickstartDoors {
-  readonly start: (flags: Readonly<Record<string, string | number>>) => Promise<QuickstartPlatform>;
+  readonly start: (flags: Readonly<Record<string, string>>) => Promise<QuickstartPlatform>;
   /** CSV with a header; the last column is the digit. */
   readonly rowsFile: string;
 }
@@ -82,7 +82,7 @@ async function startAnywhere(
     const isTaken = error instanceof PlatformError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';
     if (!isTaken || flags.port !== undefined) throw error;
     progress.say('port 8080 is taken: starting at a free one');
-    return start({ logLevel: 'warn', ...flags, port: 0 });
+    return start({ logLevel: 'warn', ...flags, port: '0' });
   }
 }
 

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { CreatedKeyBody, KeyBody } from '../../api/index.ts';
 import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
+import { Failure } from '../failure.ts';
 import { table } from '../table.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 import { shellQuoted, timeText } from '../words.ts';
@@ -16,6 +17,9 @@ const roles = ['viewer', 'invoker', 'deployer', 'approver', 'admin'];
 
 export function addKeys(program: Command, doors: Doors): void {
   const keys = program.command('keys').summary('create, list and revoke keys').description('Create, list and revoke keys.');
+  keys.action(() => {
+    throw new Failure('a verb is missing: create, list or revoke; see penstock keys --help', 2);
+  });
   verb(keys, doors, 'create', 'make a key; its secret is shown this once')
     .with((command) =>
       command

@@ -1,0 +1,250 @@
+/** The command line from its arguments to its exit code, against a server that answers what it is told to. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { SystemClock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import type { Doors } from './doors.ts';
+import { runCli } from './run-cli.ts';
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(argv: readonly string[], doors: Partial<Doors> = {}): Promise<Run> {
+  let stdout = '';
+  let stderr = '';
+  const code = await runCli(argv, {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+    stdin: (async function* () {})(),
+    env: {},
+    clock: new SystemClock(),
+    version: '1.2.3',
+    interrupted: new AbortController().signal,
+    up: () => Promise.resolve(0),
+    quickstart: () => Promise.resolve(0),
+    ...doors,
+  });
+  return { code, stdout, stderr };
+}
+
+interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly key: string | undefined;
+  readonly type: string | undefined;
+  readonly body: string;
+}
+
+/** Serves `answers` by method and path, while `use` runs; tells what was asked. */
+async function withServer(
+  answers: Readonly<Record<string, unknown>>,
+  use: (env: Record<string, string>, asked: Asked[]) => Promise<void>,
+): Promise<void> {
+  const asked: Asked[] = [];
+  const server = createServer(async (request: IncomingMessage, response) => {
+    let body = '';
+    for await (const chunk of request) body += String(chunk);
+    const { method = '', url: path = '' } = request;
+    asked.push({ method, path, key: request.headers.authorization, type: request.headers['content-type'], body });
+    const known = answers[`${method} ${path}`];
+    const refusal = { error: `${path} is not known`, code: 'not_found', hint: 'look again', request_id: 'r1' };
+    response.writeHead(known === undefined ? 404 : 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(known ?? refusal));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    await use({ PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, PENSTOCK_KEY: 'ID:SECRET' }, asked);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+describe('a command line that is wrong ends with 2 and one line', () => {
+  for (const { argv, says } of [
+    { argv: ['fly'], says: /^penstock: unknown command 'fly'; see penstock --help\n$/ },
+    { argv: ['deploy'], says: /^penstock: missing required argument 'model'; see penstock deploy --help\n$/ },
+    { argv: ['endpoints', '--fast'], says: /^penstock: unknown option '--fast'; see penstock endpoints --help\n$/ },
+    { argv: ['endpoints', '--output', 'xml'], says: /Allowed choices are text, json; see/ },
+    { argv: ['deploy', 'x.onnx', '--objective', 'fast'], says: /objective 'fast' is not understood: expected .* p95<=50ms/ },
+    { argv: ['deploy', 'x.onnx', '--instances', '0'], says: /whole number from 1/ },
+    { argv: ['deploy', 'x.onnx', '--name', 'a_b'], says: /endpoint name 'a_b' is not allowed/ },
+    { argv: ['keys', 'create'], says: /required option '--role <role>' not specified; see penstock keys --help/ },
+    { argv: ['keys'], says: /^penstock: a verb is missing: create, list or revoke; see penstock keys --help\n$/ },
+    { argv: ['invoke', 'digits'], says: /either --data JSON or --file FILE/ },
+    { argv: ['invoke', 'digits', '--file', 'rows.txt'], says: /--type text\/csv/ },
+    { argv: ['approve', 'digits'], says: /expected GROUP\/VERSION, such as digits\/3/ },
+  ]) {
+    test(argv.join(' '), async () => {
+      const { code, stdout, stderr } = await run(argv);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, says);
+      assert.equal(stderr.trimEnd().split('\n').length, 1);
+    });
+  }
+
+  test('and nothing at all shows the verbs', async () => {
+    const { code, stderr } = await run([]);
+    assert.equal(code, 2);
+    assert.match(stderr, /quickstart/);
+  });
+});
+
+test('--version and --help end with 0', async () => {
+  assert.deepEqual(await run(['--version']), { code: 0, stdout: '1.2.3\n', stderr: '' });
+  const help = await run(['deploy', '--help']);
+  assert.equal(help.code, 0);
+  assert.match(help.stdout, /--instance-type/);
+});
+
+test('up and quickstart hand on their flags as they were written', async () => {
+  const seen: unknown[] = [];
+  const up = (options: unknown): Promise<number> => Promise.resolve(seen.push(options) - 1);
+  await run(['up', '--port', '0', '--data-dir', '/x', '--body-limit', '1MiB'], { up });
+  await run(['quickstart', '--exit', '--port', '9'], { quickstart: up });
+  assert.deepEqual(seen, [
+    { flags: { port: '0', dataDir: '/x', bodyLimit: '1MiB' } },
+    { flags: { port: '9' }, exit: true, output: 'text' },
+  ]);
+});
+
+test('what the platform refuses at its start is one line: 2 for a wrong setting, 1 for the rest', async () => {
+  for (const { code, exit } of [
+    { code: 'invalid_request', exit: 2 },
+    { code: 'wrong_state', exit: 1 },
+  ] as const) {
+    const up = (): Promise<number> => Promise.reject(new PlatformError(code, 'the data directory\n is in use'));
+    assert.deepEqual(await run(['up'], { up }), { code: exit, stdout: '', stderr: 'penstock: the data directory is in use\n' });
+  }
+});
+
+test('no server: says how to start one', async () => {
+  let closed: Record<string, string> = {};
+  await withServer({}, (env) => {
+    closed = env;
+    return Promise.resolve();
+  });
+  const { code, stderr } = await run(['endpoints'], { env: closed });
+  assert.deepEqual(
+    [code, stderr],
+    [1, `penstock: no Penstock answers at ${closed.PENSTOCK_URL}: start one with \`penstock up\`, or set PENSTOCK_URL\n`],
+  );
+  const refused = await run(['endpoints'], { env: { PENSTOCK_URL: 'http://127.0.0.1:6000' } });
+  assert.match(refused.stderr, /refuse to talk to the port of http:\/\/127\.0\.0\.1:6000: start the server on another --port/);
+});
+
+test('a refusal is told with its hint, and the key is sent', () =>
+  withServer({}, async (env, asked) => {
+    const { code, stdout, stderr } = await run(['versions', 'digits'], { env });
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.equal(stderr, 'penstock: /api/v1/groups/digits/versions?limit=500 is not known; look again\n');
+    assert.equal(asked[0]?.key, 'Bearer ID:SECRET');
+  }));
+
+test('a key that makes no sense is refused before it is sent', async () => {
+  const { code, stderr } = await run(['endpoints'], { env: { PENSTOCK_URL: 'http://127.0.0.1:1', PENSTOCK_KEY: 'abc' } });
+  assert.equal(code, 1);
+  assert.match(stderr, /PENSTOCK_KEY is not understood: expected ID:SECRET/);
+});
+
+test('lists are read to their last page', () => {
+  const group = (name: string) => ({
+    name,
+    versions: 1,
+    latest_version: 1,
+    latest_approved: null,
+    created_at: '2026-01-01T00:00:00.000Z',
+    description: '',
+    tags: {},
+  });
+  const answers = {
+    'GET /api/v1/groups?limit=500': { items: [group('a')], next: '500' },
+    'GET /api/v1/groups?limit=500&cursor=500': { items: [group('b')], next: null },
+  };
+  return withServer(answers, async (env) => {
+    const { stdout } = await run(['groups'], { env });
+    assert.equal(
+      stdout,
+      'GROUP  VERSIONS  LATEST  CREATED (UTC)\na             1       1  2026-01-01 00:00:00\nb             1       1  2026-01-01 00:00:00\n',
+    );
+    const json = await run(['groups', '--output', 'json'], { env });
+    assert.deepEqual(
+      (JSON.parse(json.stdout) as { name: string }[]).map(({ name }) => name),
+      ['a', 'b'],
+    );
+  });
+});
+
+test('a version that is not approved: says exactly what to run', () =>
+  withServer(
+    { 'GET /api/v1/groups/digits/versions/2': { name: 'digits/2', group: 'digits', approval: 'PendingManualApproval' } },
+    async (env) => {
+      const { code, stderr } = await run(['deploy', 'digits/2', '--name', 'numbers'], { env });
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /run `penstock approve digits\/2`, then `penstock deploy digits\/2 --name numbers`; or `penstock deploy digits\/2 --approve`/,
+      );
+    },
+  ));
+
+test('rows are sent as what they are, and predictions come one a line', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'penstock-cli-'));
+  const file = join(directory, 'rows.csv');
+  writeFileSync(file, '1,2\n');
+  const answer = { predictions: [{ label: 7 }, { label: 8 }], model_version: '1' };
+  try {
+    await withServer(
+      { 'POST /api/v1/endpoints/digits/invoke': answer, 'POST /api/v1/endpoints/digits/invoke?label=truth': answer },
+      async (env, asked) => {
+        const data = await run(['invoke', 'digits', '--data', '[[1,2]]'], { env });
+        assert.deepEqual(data, { code: 0, stdout: '{"label":7}\n{"label":8}\n', stderr: '' });
+        await run(['invoke', 'digits', '--file', file, '--label', 'truth'], { env });
+        const stdin = (async function* () {
+          yield '{"instances": []}';
+        })();
+        await run(['invoke', 'digits', '--file', '-'], { env, stdin });
+        assert.deepEqual(
+          asked.map(({ type, body }) => [type, body]),
+          [
+            ['application/json', '{"instances": [[1,2]]}'],
+            ['text/csv', '1,2\n'],
+            ['application/json', '{"instances": []}'],
+          ],
+        );
+      },
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('env says where there are no keys, and how to get some', async () => {
+  const { code, stderr } = await run(['env', '--data-dir', '/nowhere']);
+  assert.equal(code, 1);
+  assert.match(stderr, /there is no \/nowhere\/keys\.json: start a server there with `penstock up --data-dir \/nowhere`/);
+});
+
+test('doctor looks at this machine and says what it found', async () => {
+  const { code, stdout } = await run(['doctor', '--output', 'json', '--data-dir', tmpdir()]);
+  const checks = JSON.parse(stdout) as { name: string; result: string; advice: string | null }[];
+  assert.deepEqual(
+    checks.map(({ name }) => name),
+    ['node', 'runtime', 'data directory', 'disk', 'port', 'socket path', 'temporary directory', 'open files', 'machine', 'cgroups'],
+  );
+  assert(
+    checks.every(({ result, advice }) => result === 'ok' || advice !== null),
+    'what is not in order comes with what to do',
+  );
+  assert.equal(code, checks.some(({ result }) => result === 'problem') ? 1 : 0);
+});

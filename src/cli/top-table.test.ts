@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EndpointBody, StatisticsBody, StatusBody } from '../api/index.ts';
+import { Style } from './style.ts';
+import { type Sample, topRows, topText } from './top-table.ts';
+
+const counters = (requests: number, more: Partial<StatisticsBody> = {}): StatisticsBody => ({
+  requests,
+  failures: 0,
+  rows: requests * 2,
+  executions: requests / 4,
+  total_ms: requests * 3,
+  queue_ms: requests,
+  compute_ms: requests,
+  last_inference_at: null,
+  ...more,
+});
+
+function sample(atMs: number, statistics: StatisticsBody | null): Sample {
+  const worker = { id: 'w', state: 'ready', pid: 1, rss_bytes: 2 ** 20, restarts: 0, reason: null };
+  const variant = { name: 'AllTraffic', model: 'digits/1', weight: 1, instance_count: 1, instance_type: 'local.1', ready: 1 };
+  const endpoint = { name: 'digits', status: 'InService', objective: 'p95<=50ms' } as EndpointBody;
+  const status = {
+    version: '1.0.0',
+    uptime_s: 60,
+    cores: 2,
+    rss_bytes: 0,
+    workers_rss_bytes: 2 ** 20,
+    executors: { ready: 1, starting: 0, failed: 0 },
+  };
+  const variants = [{ ...variant, rows_waiting: 0, batch_size: 8, batch_size_max: 32, statistics, workers: [worker] }];
+  return { atMs, status: status as StatusBody, endpoints: [{ ...endpoint, variants }] };
+}
+
+test('two looks make rates and means', () => {
+  const [row] = topRows(sample(0, counters(100)), sample(2000, counters(300, { failures: 4 })));
+  assert.deepEqual(
+    [row?.requests_per_second, row?.failures_per_second, row?.rows_per_second, row?.mean_ms, row?.queue_ms, row?.batch_rows],
+    [100, 2, 200, 3, 1, 8],
+  );
+});
+
+test('counters that started anew do not count backwards, and nothing answered has no mean', () => {
+  const [anew] = topRows(sample(0, counters(100)), sample(1000, counters(10)));
+  assert.equal(anew?.requests_per_second, 10);
+  const [idle] = topRows(sample(0, counters(100)), sample(1000, counters(100)));
+  assert.deepEqual([idle?.requests_per_second, idle?.mean_ms], [0, null]);
+  const [unserved] = topRows(sample(0, null), sample(1000, null));
+  assert.equal(unserved?.requests_per_second, 0);
+});
+
+test('people see a table', () => {
+  const text = topText(sample(0, counters(0)), sample(1000, counters(100)), new Style({ write: () => true }, {}));
+  assert.match(text, /^penstock 1\.0\.0 {2}up 60 s {2}1 workers {2}1 MiB {2}2 cores\n\nENDPOINT {2}STATUS/);
+  assert.match(text, /\ndigits {4}InService {2}digits\/1 {4}1\/1 {4}100 {5}200/);
+});

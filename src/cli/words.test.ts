@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { parseExact } from './exact-json.ts';
+import { logText } from './log-text.ts';
+import { Style } from './style.ts';
+import { bytesText, durationText, msText, shellQuoted, timeText } from './words.ts';
+
+test('numbers are as short as people want them', () => {
+  assert.deepEqual([0, 1023, 1536, 26_214, 1.5 * 2 ** 30].map(bytesText), ['0 B', '1023 B', '1.5 KiB', '26 KiB', '1.5 GiB']);
+  assert.deepEqual([0.1234, 12.3, 999, 1500, 60_000].map(msText), ['0.12 ms', '12 ms', '999 ms', '1.5 s', '60 s']);
+  assert.deepEqual([5, 300, 10_000, 200_000].map(durationText), ['5 s', '5 min', '3 h', '2 days']);
+  assert.equal(timeText('2026-11-24T16:29:36.123Z'), '2026-11-24 16:29:36');
+});
+
+test('the shell reads a quoted word as that word', () => {
+  const word = fc.string({
+    unit: fc.constantFrom('a', ' ', "'", '"', '$', '`', '\\', '\n', '!', '*', '~', 'é'),
+    minLength: 1,
+    maxLength: 12,
+  });
+  const words = fc.sample(word, { numRuns: 50, seed: 1 });
+  const script = words.map((each) => `printf '%s\\0' ${shellQuoted(each)}`).join('\n');
+  assert.deepEqual(execFileSync('sh', ['-c', script]).toString().split('\0').slice(0, -1), words);
+  assert.equal(shellQuoted(''), "''");
+});
+
+test('whole numbers beyond 2^53 are read and written as they are', () => {
+  const text = '{"label":9007199254740993,"p":0.1,"n":-9223372036854775808,"list":[1,1e400]}';
+  assert.equal(
+    JSON.stringify(parseExact('{"label":9007199254740993,"n":-9223372036854775808,"p":[0.1,7]}')),
+    '{"label":9007199254740993,"n":-9223372036854775808,"p":[0.1,7]}',
+  );
+  assert.doesNotThrow(() => parseExact(text));
+});
+
+test('a log line is told in short', () => {
+  const style = new Style({ write: () => true }, {});
+  assert.equal(
+    logText('{"level":30,"time":1764001776123,"message":"ready","url":"http://x"}', style),
+    '2025-11-24T16:29:36.123Z info  ready url=http://x',
+  );
+  assert.equal(logText('not JSON', style), 'not JSON');
+});
