@@ -17,7 +17,7 @@ export function plainInspection(more: Partial<Inspection> = {}): Inspection {
     inputs: [{ name: 'x', datatype: 'FP32' as const, shape: [-1, 4] }],
     outputs: [{ name: 'y', datatype: 'FP32' as const, shape: [-1, 4] }],
   };
-  const file = { opsets: { '': 17 }, producer: 'test', irVersion: 9, properties: {}, notes: [], rewritten: false, loadMs: 20 };
+  const file = { opsets: { 'ai.onnx': 17 }, producer: 'test', irVersion: 9, properties: {}, notes: [], rewritten: false, loadMs: 20 };
   return { signature, ...file, batchable: true, batchableReason: 'rows do not depend on each other', ...more };
 }
 

@@ -58,7 +58,7 @@ class DirectServing implements ServingDoor {
 
   async drain(workerId: string): Promise<void> {
     this.#workers.delete(workerId);
-    await Promise.allSettled(this.#open.get(workerId) ?? []);
+    await Promise.allSettled(this.#open.get(workerId) ?? new Set<Promise<unknown>>());
   }
 
   async suspend(): Promise<void> {
@@ -144,7 +144,8 @@ describe('deployment on real workers', () => {
   test('a worker that is killed fails no request, and comes back', async () => {
     await underLoad(async () => {
       const [victim] = deployments.get('prod').variants[0]?.workers ?? [];
-      assert(victim?.pid != null);
+      const pid = victim?.pid ?? null;
+      assert(victim !== undefined && pid !== null);
       const back = new Promise<void>((resolve) => {
         const stop = provider.onChange((view) => {
           if (view.spec.id !== victim.spec.id || view.state !== 'ready' || view.restarts === 0) return;
@@ -152,7 +153,7 @@ describe('deployment on real workers', () => {
           resolve();
         });
       });
-      process.kill(victim.pid, 'SIGKILL');
+      process.kill(pid, 'SIGKILL');
       await back;
     });
     assert.equal(deployments.get('prod').variants[0]?.ready, 2);

@@ -242,7 +242,7 @@ export class EndpointReconciler {
     const { provider, serving } = this.#needs;
     const views = this.workers;
     const present = new Set(views.map(({ spec }) => spec.id));
-    for (const id of [...this.#attached.keys()]) {
+    for (const id of this.#attached.keys()) {
       if (!present.has(id)) this.#detach(id);
     }
     for (const view of views) {

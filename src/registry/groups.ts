@@ -59,7 +59,7 @@ export async function removeGroup(tx: Transaction, name: string): Promise<void> 
   await tx.deleteFrom('model_groups').where('name_key', '=', keyOf(name)).execute();
 }
 
-export function noGroup(name: string): PlatformError {
+function noGroup(name: string): PlatformError {
   return new PlatformError('not_found', `there is no model group '${name}'`, { hint: 'penstock versions lists the groups' });
 }
 

@@ -36,7 +36,7 @@ export interface ModelVersion {
   readonly sourceSha256: string;
   readonly sourceName: string;
   readonly signature: Signature;
-  /** Operator set by domain; '' is ONNX's own. */
+  /** Operator set by domain; ONNX's own is `ai.onnx`. */
   readonly opsets: Readonly<Record<string, number>>;
   readonly producer: string;
   /** The metadata_props of the file. */
