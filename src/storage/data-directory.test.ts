@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openDataDirectory, readLock } from './data-directory.ts';
+import { whyNoMount } from './mounting.test.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
 
 const modulePath = join(import.meta.dirname, 'data-directory.ts');
@@ -96,6 +97,18 @@ test('refuses a path that is no directory, and says so', async () => {
   await assert.rejects(openDataDirectory(path), { code: 'invalid_request', message: /is not a directory/ });
   await assert.rejects(openDataDirectory(join(path, 'below')), { code: 'invalid_request', message: /is not a directory/ });
   assert.equal(await readLock(path), null);
+});
+
+test('says so where the directory cannot be made or written', { skip: whyNoMount() }, async () => {
+  const path = freshPath();
+  await mkdir(path);
+  const readOnly = `mount --bind ${path} ${path} && mount -o remount,ro,bind ${path}`;
+  const tryBoth = ['', '/below'].map((below) => `"$NODE" --input-type=module -e "$PROGRAM" ${path}${below}`).join('; ');
+  const env = { ...process.env, NODE: process.execPath, PROGRAM: holding };
+  const { stdout } = spawnSync('unshare', ['-m', 'bash', '-c', `${readOnly} && { ${tryBoth}; }`], { encoding: 'utf8', env });
+  const [existing, below] = stdout.trim().split('\n');
+  assert.match(existing ?? '', /^unavailable cannot lock the data directory .*: the file cannot be opened or made/);
+  assert.match(below ?? '', /^unavailable cannot make the data directory .*\/below: it is not writable: check the mount/);
 });
 
 test('a small file is replaced whole, with its rights, and leaves nothing else behind', async () => {

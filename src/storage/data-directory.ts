@@ -75,7 +75,9 @@ export async function openDataDirectory(dir: string): Promise<DataDirectory> {
     if (code === 'EEXIST' || code === 'ENOTDIR') {
       throw new PlatformError('invalid_request', `${path} is not a directory: choose another --data-dir`, { cause: error });
     }
-    throw asDiskError(error, `make the data directory ${path}`);
+    // Node reports a read-only file system as ENOENT when it makes directories on the way.
+    const cause = code === 'ENOENT' ? Object.assign(new Error('read-only', { cause: error }), { code: 'EROFS' }) : error;
+    throw asDiskError(cause, `make the data directory ${path}`);
   }
   const held = takeLock(path);
   const directory = new DataDirectory(path, held);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { FileObjectStore } from './file-object-store.ts';
+import { whyNoMount } from './mounting.test.ts';
 
 const modulePath = join(import.meta.dirname, 'file-object-store.ts');
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -41,12 +42,6 @@ function program(root: string, script: string): string {
 /** Runs a shell command with the program as "$PROGRAM" and Node as "$NODE". */
 function shell(command: string, source: string): { status: number | null; stdout: string; stderr: string } {
   return spawnSync('bash', ['-c', command], { encoding: 'utf8', env: { ...process.env, NODE: process.execPath, PROGRAM: source } });
-}
-
-/** Whether this process may mount in a namespace of its own; else why not, for node:test to print. */
-function whyNoMount(): string | false {
-  const tried = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { encoding: 'utf8' });
-  return tried.status === 0 ? false : `mounting is not permitted here: ${tried.stderr?.trim() ?? tried.error?.message}`;
 }
 
 test('stores bytes and streams under the sha256 of their content, once', async () => {
