@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { openLogs } from '../monitoring/index.ts';
+import { type Profile, servicePoint } from './profile.ts';
+import type { MeasuredProfile } from './profiles.ts';
+import { ServiceTables } from './service-tables.ts';
+
+const version = { group: 'Digits', version: 1 };
+const executor = 'instance:local.1';
+
+function profileOf(ms: number): Profile {
+  return {
+    executor,
+    service: [servicePoint(1, [ms], 80), servicePoint(2, [2 * ms], 80)],
+    measuredAtMs: 0,
+    loadMs: 1,
+    batchMax: 2,
+    notes: [],
+  };
+}
+
+/** Tables over profiles that a test keeps and measures. */
+function tablesOver(kept: () => Promise<Profile | null>) {
+  const listeners = new Set<(measured: MeasuredProfile) => void>();
+  const onMeasured = (listener: (measured: MeasuredProfile) => void) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+  const tables = new ServiceTables({ get: kept, onMeasured }, openLogs(null, 'silent').platform);
+  const measure = (profile: Profile) => listeners.forEach((listener) => listener({ ...version, profile }));
+  const changed = () => new Promise<string>((resolve) => tables.onChange(({ group, version: number }) => resolve(`${group}/${number}`)));
+  return { tables, measure, changed };
+}
+
+describe('the service tables', () => {
+  test('know nothing at first, then what was measured earlier, and say so', async () => {
+    const { tables, changed } = tablesOver(async () => profileOf(10));
+    const told = changed();
+    assert.equal(tables.tableOf(version, executor).isKnown, false);
+    assert.equal(await told, 'Digits/1');
+    assert.equal(tables.tableOf({ ...version, group: 'DIGITS' }, executor).batchMax, 2);
+  });
+
+  test('take up what is measured while they are in use', async () => {
+    const { tables, measure } = tablesOver(async () => null);
+    assert.equal(tables.tableOf(version, executor).batchMax, 1);
+    measure(profileOf(5));
+    assert.equal(tables.tableOf(version, executor).medianMs(1), 5);
+  });
+
+  test('do without where a profile cannot be read', async () => {
+    const { tables } = tablesOver(async () => {
+      throw new Error('the disk is gone');
+    });
+    tables.tableOf(version, executor);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(tables.tableOf(version, executor).isKnown, false);
+  });
+});
