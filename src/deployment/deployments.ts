@@ -333,7 +333,7 @@ function alreadyExists({ config, state }: StoredEndpoint): PlatformError {
 }
 
 function noEndpoint(name: string): PlatformError {
-  return new PlatformError('not_found', `there is no endpoint '${name}'`, { hint: 'penstock endpoints lists those there are' });
+  return new PlatformError('not_found', `there is no endpoint '${name}'`, { hint: 'penstock endpoints lists them' });
 }
 
 function notApproved(version: ModelVersion): PlatformError {

@@ -62,6 +62,7 @@ export class Artifacts {
 
   /** At start, before anything is stored: removes the files of registrations that a killed process did not finish. */
   async sweep(): Promise<void> {
+    await this.#objects.sweepTemporary();
     for await (const sha256 of this.#objects.list()) this.#candidates.add(sha256);
     await this.#removeCandidates();
   }

@@ -293,6 +293,7 @@ describe('the registry', () => {
     const { registry, objects } = plane;
     const { version } = await register(registry, 'digits', 'one');
     await objects.put(bytes('stored, never committed'));
+    await writeFile(await objects.temporaryPath(), 'half an upload');
     await registry.open();
     assert.deepEqual(await filesOf(plane), [version.artifact.sha256]);
   });
