@@ -3,7 +3,7 @@
  * piece, as those of inference requests do: no copy, no promise, no wait for the end event.
  */
 import type { IncomingMessage } from 'node:http';
-import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib';
+import { gunzip, inflate } from 'node:zlib';
 import { PlatformError } from '../errors.ts';
 
 /** Called once, with an error or the body. Not called at all if the client goes away before its request is complete. */
@@ -16,16 +16,11 @@ const empty = Buffer.alloc(0);
  * known (the rest of the body is left unread), `unsupported` for another encoding, `invalid_request` for broken data.
  */
 export function readBodyInto(request: IncomingMessage, limitBytes: number, done: BodyRead): void {
-  const declared = request.headers['content-length'];
-  const encoding = request.headers['content-encoding'];
-  if (declared !== undefined && Number(declared) > limitBytes) return done(tooLarge(Number(declared), limitBytes), empty);
-  if (encoding !== undefined && encoding !== 'identity' && encoding !== '')
-    return readEncoded(request, encoding.toLowerCase(), limitBytes, done);
-  if (declared === undefined && request.headers['transfer-encoding'] === undefined) {
-    request.resume();
-    return done(null, empty);
-  }
-  new BodyCollector(request, declared === undefined ? null : Number(declared), limitBytes, done);
+  const { 'content-length': declared, 'content-encoding': encoding, 'transfer-encoding': chunked } = request.headers;
+  const length = declared === undefined ? (chunked === undefined ? 0 : null) : Number(declared);
+  if (length !== null && length > limitBytes) done(tooLarge(length, limitBytes), empty);
+  else if (encoding === undefined || encoding === 'identity') new BodyCollector(request, length, limitBytes, done);
+  else readEncoded(request, encoding.toLowerCase(), length, limitBytes, done);
 }
 
 /** The same for those who can wait. Rejects also when the client goes away. */
@@ -91,48 +86,25 @@ class BodyCollector {
 
 function ignore(): void {}
 
-function readEncoded(request: IncomingMessage, encoding: string, limitBytes: number, done: BodyRead): void {
+function readEncoded(request: IncomingMessage, encoding: string, length: number | null, limitBytes: number, done: BodyRead): void {
   if (encoding !== 'gzip' && encoding !== 'deflate') {
-    return done(
-      new PlatformError('unsupported', `content-encoding '${encoding.slice(0, 40)}' is not supported, expected gzip, deflate or identity`),
-      empty,
-    );
+    const message = `content-encoding '${encoding.slice(0, 40)}' is not supported, expected gzip, deflate or identity`;
+    done(new PlatformError('unsupported', message), empty);
+    return;
   }
-  const decoder: Gunzip | Inflate = encoding === 'gzip' ? createGunzip() : createInflate();
-  const chunks: Buffer[] = [];
-  let received = 0;
-  let decoded = 0;
-  let isOver = false;
-  const finish = (error: PlatformError | null, body: Buffer): void => {
-    if (isOver) return;
-    isOver = true;
-    if (error !== null) {
-      request.unpipe(decoder);
-      request.pause();
-    }
-    decoder.destroy();
-    done(error, body);
-  };
-  decoder.on('data', (chunk: Buffer) => {
-    decoded += chunk.length;
-    if (decoded > limitBytes) finish(tooLarge(decoded, limitBytes, 'decompressed '), empty);
-    else chunks.push(chunk);
+  const decompress = encoding === 'gzip' ? gunzip : inflate;
+  new BodyCollector(request, length, limitBytes, (error, body) => {
+    if (error !== null) return done(error, empty);
+    decompress(body, { maxOutputLength: limitBytes }, (cause: NodeJS.ErrnoException | null, decompressed) => {
+      if (cause === null) done(null, decompressed);
+      else if (cause.code === 'ERR_BUFFER_TOO_LARGE') done(tooLarge(limitBytes + 1, limitBytes, 'decompressed '), empty);
+      else done(new PlatformError('invalid_request', `the body is not valid ${encoding}: ${cause.message}`, { cause }), empty);
+    });
   });
-  decoder.on('end', () => finish(null, Buffer.concat(chunks, decoded)));
-  decoder.on('error', (cause) =>
-    finish(new PlatformError('invalid_request', `the body is not valid ${encoding}: ${cause.message}`, { cause }), empty),
-  );
-  request.on('error', ignore);
-  request.on('data', (chunk: Buffer) => {
-    received += chunk.length;
-    if (received > limitBytes) finish(tooLarge(received, limitBytes), empty);
-  });
-  request.once('close', () => decoder.destroy());
-  request.pipe(decoder);
 }
 
 function tooLarge(bytes: number, limitBytes: number, kind = ''): PlatformError {
-  return new PlatformError('too_large', `the ${kind}body has ${bytes} bytes or more, at most ${limitBytes} are accepted`, {
+  return new PlatformError('too_large', `the ${kind}body has at least ${bytes} bytes, at most ${limitBytes} are accepted`, {
     hint: 'send less at once, or start the server with a higher body limit',
   });
 }

@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, test } from 'node:test';
+import { connect as tlsConnect } from 'node:tls';
+import { gzipSync } from 'node:zlib';
+import { z } from 'zod';
+import type { Caller } from '../access/index.ts';
+import { SystemClock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { openLogs } from '../monitoring/index.ts';
+import { answer } from './answer.ts';
+import { errorBody, httpStatus } from './errors.ts';
+import { Listener, type ListenerLimits } from './listener.ts';
+import { describeApi } from './open-api.ts';
+import { readBodyInto } from './read-body.ts';
+import { requestIdOf } from './request-id.ts';
+import { selfSignedCertificate } from './self-signed.ts';
+
+const clock = new SystemClock();
+const anybody: Caller = { keyId: 'anonymous', role: 'admin' };
+const closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+interface Opened {
+  readonly listener: Listener;
+  readonly url: string;
+  readonly port: number;
+}
+
+/** A listener whose /echo sends bodies back and whose /held answers when told to. */
+async function open(limits: Partial<ListenerLimits> = {}, prepare: (listener: Listener) => void = () => undefined): Promise<Opened> {
+  const access = { authenticate: () => anybody };
+  const log = openLogs(null, 'silent').platform;
+  const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, limits: { closeMs: 200, ...limits }, access, log, clock });
+  listener.direct('/echo', (request, response) => {
+    readBodyInto(request, listener.limits.bodyLimitBytes, (error, body) => {
+      const id = requestIdOf(request);
+      if (error === null) answer(request, response, 200, ['x-request-id', id], body);
+      else answer(request, response, httpStatus[error.code], ['x-request-id', id], errorBody(error, id));
+    });
+  });
+  prepare(listener);
+  const url = await listener.listen();
+  closers.push(() => listener.close());
+  return { listener, url, port: Number(new URL(url).port) };
+}
+
+async function dial(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Everything the server says until it closes the connection. */
+async function listen(socket: Socket): Promise<string> {
+  let text = '';
+  socket.setEncoding('latin1');
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await new Promise((resolve) => socket.on('close', resolve));
+  return text;
+}
+
+async function post(
+  url: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string }> {
+  const response = await fetch(url, { method: 'POST', body, headers });
+  return { status: response.status, text: await response.text() };
+}
+
+describe('a body', () => {
+  test('arrives as it was sent: at once, in pieces, chunked, compressed, or not at all', async () => {
+    const { url, port } = await open();
+    const large = 'x'.repeat(300_000);
+    assert.deepEqual(await post(`${url}/echo`, 'small'), { status: 200, text: 'small' });
+    assert.deepEqual(await post(`${url}/echo?a=b`, large), { status: 200, text: large });
+    assert.deepEqual(await post(`${url}/echo`, ''), { status: 200, text: '' });
+    assert.deepEqual(await post(`${url}/echo`, gzipSync(large), { 'content-encoding': 'gzip' }), { status: 200, text: large });
+    assert.equal(await (await fetch(`${url}/echo`)).text(), '');
+    const socket = await dial(port);
+    socket.write(
+      'POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n',
+    );
+    assert.match(await listen(socket), /\r\n\r\nabcde$/);
+  });
+
+  test('over the limit is refused without being read, and the client that still sends sees the answer', async () => {
+    const { url, port } = await open({ bodyLimitBytes: 1000 });
+    const socket = await dial(port);
+    socket.write(`POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: ${64 * 1024 * 1024 * 1024}\r\n\r\n`);
+    const answered = listen(socket);
+    const timer = setInterval(() => socket.write(Buffer.alloc(1024 * 1024)), 5);
+    const text = await answered;
+    clearInterval(timer);
+    assert.match(text, /^HTTP\/1.1 413 /);
+    assert.match(text, /the body has at least 68719476736 bytes, at most 1000 are accepted/);
+    assert.equal((await post(`${url}/echo`, 'next')).status, 200);
+  });
+
+  test('over the limit is refused too where it is chunked or grows by decompression', async () => {
+    const { url } = await open({ bodyLimitBytes: 1000 });
+    assert.equal(await statusOfChunked(url, 2000), 413);
+    const bomb = await post(`${url}/echo`, gzipSync(Buffer.alloc(100_000)), { 'content-encoding': 'gzip' });
+    assert.equal(bomb.status, 413);
+    assert.match(bomb.text, /decompressed body/);
+  });
+
+  test('in an unknown or broken encoding is refused', async () => {
+    const { url } = await open();
+    assert.match((await post(`${url}/echo`, 'x', { 'content-encoding': 'br' })).text, /content-encoding 'br' is not supported/);
+    assert.match((await post(`${url}/echo`, 'no gzip', { 'content-encoding': 'gzip' })).text, /the body is not valid gzip/);
+    assert.equal((await post(`${url}/echo`, 'x', { 'content-encoding': 'identity' })).text, 'x');
+  });
+
+  test('that is announced too large gets its refusal instead of 100 Continue', async () => {
+    const { port } = await open({ bodyLimitBytes: 10 });
+    const socket = await dial(port);
+    socket.write('POST /echo HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5000000\r\n\r\n');
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    assert.match(chunk.toString(), /^HTTP\/1.1 413 /);
+    socket.destroy();
+  });
+});
+
+async function statusOfChunked(url: string, bytes: number): Promise<number | undefined> {
+  const sent = httpRequest(`${url}/echo`, { method: 'POST' });
+  sent.on('error', () => undefined);
+  sent.write('x'.repeat(bytes));
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.resume();
+  sent.destroy();
+  return response.statusCode;
+}
+
+describe('a connection', () => {
+  test('that is slow with its headers or its body gets 408', async () => {
+    const { port } = await open({ headersTimeoutMs: 50, requestTimeoutMs: 50 });
+    for (const start of ['POST /echo HTTP/1.1\r\nhost:', 'POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf']) {
+      const socket = await dial(port);
+      socket.write(start);
+      const text = await listen(socket);
+      assert.match(text, /^HTTP\/1.1 408 Request Timeout\r\n/);
+      const body = JSON.parse(text.slice(text.indexOf('\r\n\r\n'))) as { code: string; request_id: string };
+      assert.equal(body.code, 'deadline_exceeded');
+      assert.equal(typeof body.request_id, 'string');
+    }
+  });
+
+  test('that talks nonsense, or too much before the body, is told so', async () => {
+    const { port } = await open();
+    for (const [said, answered] of [
+      ['hello there\r\n\r\n', /^HTTP\/1.1 400 /],
+      [`GET / HTTP/1.1\r\nhost: x\r\nlong: ${'y'.repeat(20_000)}\r\n\r\n`, /^HTTP\/1.1 431 /],
+    ] as const) {
+      const socket = await dial(port);
+      socket.write(said);
+      assert.match(await listen(socket), answered);
+    }
+  });
+
+  test('may be idle beside a thousand others while the server answers', async () => {
+    const { url, port } = await open();
+    const sockets = await Promise.all(Array.from({ length: 1000 }, () => dial(port)));
+    assert.equal((await post(`${url}/echo`, 'still here')).text, 'still here');
+    for (const socket of sockets) socket.destroy();
+  });
+});
+
+describe('closing', () => {
+  test('lets a request in flight finish, cuts off idle connections, and takes no new ones', async () => {
+    let finish = (): void => undefined;
+    const { listener, url, port } = await open({}, (opened) => {
+      opened.direct('/held', (request, response) => {
+        finish = () => answer(request, response, 200, [], 'done');
+      });
+    });
+    const idle = await dial(port);
+    const held = await dial(port);
+    held.write('GET /held HTTP/1.1\r\nhost: x\r\n\r\n');
+    while (String(finish) === String((): void => undefined)) await new Promise(setImmediate);
+    const closed = listener.close();
+    closers.pop();
+    const text = listen(held);
+    finish();
+    await closed;
+    assert.match(await text, /done$/);
+    idle.destroy();
+    await assert.rejects(fetch(`${url}/echo`));
+  });
+
+  test('does not wait for ever for what does not finish', async () => {
+    const { listener, port } = await open({ closeMs: 20 }, (opened) => opened.direct('/held', () => undefined));
+    const held = await dial(port);
+    held.write('GET /held HTTP/1.1\r\nhost: x\r\n\r\n');
+    await new Promise(setImmediate);
+    closers.pop();
+    await listener.close();
+    held.destroy();
+  });
+});
+
+describe('the control plane', () => {
+  const routes = (listener: Listener): void =>
+    listener.scope('/api', async (scope) => {
+      await describeApi(scope, { title: 'Test', version: '1', description: '', documentPath: '/v1/openapi.json', pagePath: '/docs' });
+      scope.post('/v1/things', { schema: { body: z.strictObject({ name: z.string() }) } }, (request) => ({ name: request.body.name }));
+      scope.get('/v1/broken', () => {
+        throw new Error('a secret');
+      });
+      scope.get('/v1/busy', () => {
+        throw new PlatformError('overloaded', 'too many', { retryAfterMs: 1500 });
+      });
+    });
+
+  test('answers every failure in one form, and keeps what is inside to itself', async () => {
+    const { url } = await open({}, routes);
+    const json = { 'content-type': 'application/json' };
+    for (const [path, init, status, error] of [
+      ['/api/v1/things', { method: 'POST', body: '{"name":1}', headers: json }, 400, /^name: /],
+      ['/api/v1/things', { method: 'POST', body: '{"name":"a","more":1}', headers: json }, 400, /more/],
+      ['/api/v1/things', { method: 'POST', body: '{', headers: json }, 400, /./],
+      ['/api/v1/nothing', {}, 404, /^GET \/api\/v1\/nothing is not known here$/],
+      ['/api/v1/broken', {}, 500, /^something went wrong here; the log has more under /],
+      ['/api/v1/busy', {}, 429, /^too many$/],
+    ] as const) {
+      const response = await fetch(url + path, init);
+      assert.equal(response.status, status);
+      const body = (await response.json()) as { error: string; request_id: string };
+      assert.match(body.error, error);
+      assert.equal(body.request_id, response.headers.get('x-request-id'));
+      assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
+      assert.equal(response.headers.get('retry-after'), status === 429 ? '2' : null);
+    }
+  });
+
+  test('describes itself for programs and people, with nothing from outside', async () => {
+    const { url } = await open({}, routes);
+    const document = (await (await fetch(`${url}/api/v1/openapi.json`)).json()) as { openapi: string; paths: Record<string, unknown> };
+    assert.equal(document.openapi, '3.1.0');
+    assert(document.paths['/api/v1/things'] !== undefined, JSON.stringify(Object.keys(document.paths)));
+    const page = await (await fetch(`${url}/api/docs/`)).text();
+    assert.match(page, /swagger-ui/);
+    assert.doesNotMatch(page, /(src|href)="?(https?:)?\/\//);
+  });
+});
+
+describe('TLS', () => {
+  test('is required on any address that others reach', () => {
+    const options = {
+      host: '0.0.0.0',
+      port: 0,
+      tls: null,
+      access: { authenticate: () => anybody },
+      log: openLogs(null, 'silent').platform,
+      clock,
+    };
+    assert.throws(() => new Listener(options), { code: 'invalid_request', message: /--tls self-signed/ });
+  });
+
+  test('works with a certificate made here, which clients verify by name and address', async () => {
+    const certificate = selfSignedCertificate({ hosts: ['penstock.test', '127.0.0.1', '::1'], wallMs: clock.wallMs(), days: 30 });
+    const access = { authenticate: () => anybody };
+    const listener = new Listener({ host: '127.0.0.1', port: 0, tls: certificate, access, log: openLogs(null, 'silent').platform, clock });
+    const url = new URL(await listener.listen());
+    closers.push(() => listener.close());
+    assert.equal(url.protocol, 'https:');
+    for (const servername of ['penstock.test', '127.0.0.1']) {
+      const options = { host: '127.0.0.1', port: Number(url.port), ca: certificate.cert };
+      const socket = tlsConnect(servername.endsWith('test') ? { ...options, servername } : options);
+      await once(socket, 'secureConnect');
+      assert.equal(socket.authorized, true, String(socket.authorizationError));
+      socket.destroy();
+    }
+    const stranger = tlsConnect({ host: '127.0.0.1', port: Number(url.port), ca: certificate.cert, servername: 'other.test' });
+    const [error] = (await once(stranger, 'error')) as [Error];
+    assert.match(error.message, /does not match/);
+  });
+});
+
+test('a port in use is refused with what to do', async () => {
+  const { port } = await open();
+  const options = {
+    host: '127.0.0.1',
+    port,
+    tls: null,
+    access: { authenticate: () => anybody },
+    log: openLogs(null, 'silent').platform,
+    clock,
+  };
+  await assert.rejects(new Listener(options).listen(), { code: 'unavailable', message: /another program is using it/ });
+});
