@@ -28,7 +28,8 @@ async function startServer() {
   const random = new SeededRandom(1);
   const logs = openLogs(join(directory, 'logs'), 'silent');
   const log = logs.platform;
-  const { db, close: closeDatabase } = await openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' });
+  const database = await openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' });
+  const { db } = database;
   const events = new Events(db, clock);
   const audit = new Audit(db, clock);
   const metrics = new Metrics({ processMetrics: false });
@@ -65,7 +66,7 @@ async function startServer() {
     metrics,
     ledger: new Ledger(clock),
     log,
-    writeLine: logs.request,
+    writeLine: (line) => logs.request(line),
     queueRowsMax: 1000,
     serviceTable: () => new ServiceTable(null),
     restart: (id, reason) => provider.restart(id, reason),
@@ -101,7 +102,7 @@ async function startServer() {
     authenticate,
     workers: () => provider.list(),
     logDirectory: join(directory, 'logs'),
-    flushLogs: logs.flush,
+    flushLogs: () => logs.flush(),
     bodyLimitBytes: 1024 * 1024,
     server: { version: '1.2.3', startedAtMs: clock.wallMs(), cores },
   });
@@ -115,7 +116,7 @@ async function startServer() {
     await profiles.close();
     await provider.close();
     await logs.close();
-    await closeDatabase();
+    await database.close();
     rmSync(directory, { recursive: true });
   };
   return { url, access, close };
@@ -168,7 +169,12 @@ describe('the native API', () => {
     const approved = await send('POST', '/groups/digits/versions/1/approval', { approval: 'Approved', note: 'good' });
     assert.deepEqual([approved.status, approved.body.approval, approved.body.approval_changed_by], [200, 'Approved', 'anonymous']);
 
-    const created = await send('POST', '/endpoints', { name: 'digits', objective: 'p95 <= 50 ms', variants: [{ model: 'digits' }] });
+    const created = await send('POST', '/endpoints', {
+      name: 'digits',
+      objective: 'p95 <= 50 ms',
+      timeout_ms: 2000,
+      variants: [{ model: 'digits' }],
+    });
     assert.equal(created.status, 202, JSON.stringify(created.body));
     const view = await inService('digits');
     assert.deepEqual([view.status, view.objective], ['InService', 'p95<=50ms']);

@@ -77,8 +77,7 @@ export async function registerSource(
       reused ? `${version.name} has the same bytes` : `${version.name}: ${tensorsText(version.signature.inputs).replaceAll('\n', ', ')}`,
     );
     for (const note of reused ? [] : version.notes) {
-      progress.stage('note', note);
-      progress.done();
+      progress.remark('note', note);
     }
     return registered;
   } catch (error) {

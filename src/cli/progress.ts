@@ -38,6 +38,11 @@ export class Progress {
     this.#stage.text = text;
   }
 
+  /** Something to know that is no stage of its own; the running one must be done. */
+  remark(name: string, text: string): void {
+    this.#line(' ', name, text, '');
+  }
+
   /** The running stage has gone well. */
   done(text?: string): void {
     if (this.#stage === null) return;

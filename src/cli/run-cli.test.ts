@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,7 +50,7 @@ async function withServer(
   use: (env: Record<string, string>, asked: Asked[]) => Promise<void>,
 ): Promise<void> {
   const asked: Asked[] = [];
-  const server = createServer(async (request: IncomingMessage, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
     const { method = '', url: path = '' } = request;
@@ -59,7 +59,8 @@ async function withServer(
     const refusal = { error: `${path} is not known`, code: 'not_found', hint: 'look again', request_id: 'r1' };
     response.writeHead(known === undefined ? 404 : 200, { 'content-type': 'application/json' });
     response.end(JSON.stringify(known ?? refusal));
-  });
+  };
+  const server = createServer((request, response) => void answer(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {

@@ -51,6 +51,6 @@ test('counters that started anew do not count backwards, and nothing answered ha
 
 test('people see a table', () => {
   const text = topText(sample(0, counters(0)), sample(1000, counters(100)), new Style({ write: () => true }, {}));
-  assert.match(text, /^penstock 1\.0\.0 {2}up 60 s {2}1 workers {2}1 MiB {2}2 cores\n\nENDPOINT {2}STATUS/);
+  assert.match(text, /^penstock 1\.0\.0 {2}up 60 s {2}1 worker {2}1 MiB {2}2 cores\n\nENDPOINT {2}STATUS/);
   assert.match(text, /\ndigits {4}InService {2}digits\/1 {4}1\/1 {4}100 {5}200/);
 });

@@ -72,7 +72,7 @@ function ratio(sum: number, count: number): number | null {
 export function topText(before: Sample, now: Sample, style: Style): string {
   const { status } = now;
   const { ready, starting, failed } = status.executors;
-  const workers = `${ready} workers${starting > 0 ? `, ${starting} starting` : ''}${failed > 0 ? `, ${failed} failed` : ''}`;
+  const workers = `${ready} ${ready === 1 ? 'worker' : 'workers'}${starting > 0 ? `, ${starting} starting` : ''}${failed > 0 ? `, ${failed} failed` : ''}`;
   const memory = bytesText(status.rss_bytes + status.workers_rss_bytes);
   const head = `penstock ${status.version}  up ${durationText(status.uptime_s)}  ${workers}  ${memory}  ${status.cores} cores\n`;
   const rows = topRows(before, now);
