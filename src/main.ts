@@ -1,8 +1,17 @@
 /** The program: hands the command line what it needs of the process, and the process its exit code. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Doors, quickstart, runCli, type UpOptions } from './cli/index.ts';
 import { SystemClock } from './clock.ts';
 import { type Config, loadConfig } from './config.ts';
-import { cataloguePath, startPlatform, version } from './platform.ts';
+import type { Platform, Product } from './platform.ts';
+
+/** The package: `src` in a checkout, `dist` once built, both beside `assets`. */
+const root = join(import.meta.dirname, '..');
+const product: Product = {
+  version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
+  catalogueDirectory: join(root, 'assets', 'catalogue'),
+};
 
 const interruption = new AbortController();
 /** A second signal does not wait. */
@@ -12,6 +21,15 @@ const onSignal = (): void => {
 };
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
+
+// Whoever read our output has heard enough (`penstock logs | head`).
+process.stdout.on('error', () => process.exit(0));
+
+/** Loaded only by a server: the verbs that talk to one start in a fraction of the time. */
+async function start(config: Config): Promise<Platform> {
+  const { startPlatform } = await import('./platform.ts');
+  return startPlatform(config, product);
+}
 
 function configOf(flags: UpOptions['flags'], defaults: { readonly dataDir?: string } = {}): Config {
   const dataDir = String(flags.dataDir ?? process.env.PENSTOCK_DATA_DIR ?? defaults.dataDir ?? './penstock-data');
@@ -26,10 +44,10 @@ const doors: Doors = {
   stdin: process.stdin,
   env: process.env,
   clock: new SystemClock(),
-  version,
+  version: product.version,
   interrupted: interruption.signal,
   async up(options) {
-    const platform = await startPlatform(configOf(options.flags));
+    const platform = await start(configOf(options.flags));
     process.stdout.write(`penstock ready ${platform.url}\n`);
     await interrupted;
     await platform.close();
@@ -37,8 +55,8 @@ const doors: Doors = {
   },
   quickstart: (options) =>
     quickstart(options, doors, {
-      start: (flags) => startPlatform(configOf(flags, { dataDir: './penstock-data/quickstart' })),
-      rowsFile: cataloguePath('digits_test.csv'),
+      start: (flags) => start(configOf(flags, { dataDir: './penstock-data/quickstart' })),
+      rowsFile: join(product.catalogueDirectory, 'digits_test.csv'),
     }),
 };
 

@@ -1,7 +1,5 @@
 /** Builds every room with `new`, in the order in which they stand on each other, starts them and stops them. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { Access } from './access/index.ts';
 import { NativeApi, registerMetrics } from './api/index.ts';
 import { SystemClock } from './clock.ts';
@@ -19,13 +17,13 @@ import { Registry } from './registry/index.ts';
 import { Serving } from './serving/index.ts';
 import { type DataDirectory, FileObjectStore, openDatabase, openDataDirectory } from './storage/index.ts';
 
-/** The package itself: `src` in a checkout, `dist` once built, both beside `assets`. */
-const root = join(import.meta.dirname, '..');
-
-export const version: string = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
-
-/** A file of rows that comes with the product. */
-export const cataloguePath = (file: string): string => join(root, 'assets', 'catalogue', file);
+/** What the program knows of itself. */
+export interface Product {
+  /** `0.1.0` */
+  readonly version: string;
+  /** Where the models are that come with it. */
+  readonly catalogueDirectory: string;
+}
 
 export interface Platform {
   /** `http://127.0.0.1:8080` */
@@ -35,21 +33,24 @@ export interface Platform {
   close(): Promise<void>;
 }
 
+/** Ends what was started, in the opposite order. */
+type Closer = () => Promise<void> | void;
+
 /** Starts a server and resolves when it serves. Throws `PlatformError` where it cannot; then nothing of it runs. */
-export async function startPlatform(config: Config): Promise<Platform> {
-  const closers: (() => Promise<unknown> | unknown)[] = [];
+export async function startPlatform(config: Config, product: Product): Promise<Platform> {
+  const closers: Closer[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    return await build(config, closers, close);
+    return await build(config, product, closers, close);
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(config: Config, closers: (() => Promise<unknown> | unknown)[], close: () => Promise<void>): Promise<Platform> {
+async function build(config: Config, product: Product, closers: Closer[], close: () => Promise<void>): Promise<Platform> {
   const clock = new SystemClock();
   const startedAtMs = clock.wallMs();
   const directory = await openDataDirectory(config.dataDir);
@@ -76,18 +77,18 @@ async function build(config: Config, closers: (() => Promise<unknown> | unknown)
   await provider.open();
   closers.push(() => provider.close());
 
-  const rooms = buildRooms(config, { clock, logs, directory, db, provider });
+  const rooms = buildRooms(config, product, { clock, logs, directory, db, provider });
   await rooms.registry.open();
   closers.push(() => rooms.profiles.close());
   await rooms.deployments.open();
   closers.push(() => rooms.deployments.close());
 
-  const api = mountDoors(config, rooms, { clock, logs, directory, db, provider, listener, access, startedAtMs });
+  const api = mountDoors(config, product, rooms, { clock, logs, directory, db, provider, listener, access, startedAtMs });
   const url = await listener.listen();
   closers.push(() => listener.close());
   closers.push(() => api.close());
   directory.announce(url);
-  log.info({ url, dataDirectory: directory.path, version }, 'penstock serves');
+  log.info({ url, dataDirectory: directory.path, version: product.version }, 'penstock serves');
   return { url, ledger: rooms.ledger, close };
 }
 
@@ -100,7 +101,7 @@ interface Ground {
 }
 
 /** The rooms from monitoring to deployment. */
-function buildRooms(config: Config, { clock, logs, directory, db, provider }: Ground) {
+function buildRooms(config: Config, product: Product, { clock, logs, directory, db, provider }: Ground) {
   const log = logs.platform;
   const cores = config.cores ?? availableParallelism();
   const prices = priceTable(config.prices);
@@ -117,7 +118,7 @@ function buildRooms(config: Config, { clock, logs, directory, db, provider }: Gr
     events,
     audit,
     inspect: (path, rewriteTo) => provider.borrow((link) => link.inspect(path, rewriteTo)),
-    catalogueDirectory: join(root, 'assets', 'catalogue'),
+    catalogueDirectory: product.catalogueDirectory,
     inUse: (group, number, tx) => deployments.usersOf(group, number, tx),
     modelBytesMax: config.artifactLimitBytes,
   });
@@ -158,6 +159,7 @@ interface Front extends Ground {
 /** The protocols, each at its paths. */
 function mountDoors(
   config: Config,
+  { version }: Product,
   rooms: Rooms,
   { clock, logs, directory, db, provider, listener, access, startedAtMs }: Front,
 ): NativeApi {

@@ -160,7 +160,7 @@ export class Listener {
       if (!(Number(request.headers['content-length'] ?? 0) > limits.bodyLimitBytes)) response.writeContinue();
       handle(request, response);
     });
-    return server as Server;
+    return server;
   }
 
   #dispatch(request: IncomingMessage, response: ServerResponse, control: RequestHandler): void {

@@ -40,7 +40,7 @@ test('the platform log is JSON in the file and one plain line for people, from t
   const kept = (await readFile(join(directory, 'platform', 'platform.log'), 'utf8'))
     .trimEnd()
     .split('\n')
-    .map((text) => JSON.parse(text));
+    .map((text) => JSON.parse(text) as Record<string, unknown>);
   assert.deepEqual(
     kept.map(({ message, endpoint, worker }) => ({ message, endpoint, worker })),
     [
@@ -78,7 +78,7 @@ test('each request is one line of JSON, times to the microsecond', async () => {
   const kept = (await readFile(join(directory, 'requests', 'requests.log'), 'utf8'))
     .trimEnd()
     .split('\n')
-    .map((text) => JSON.parse(text));
+    .map((text) => JSON.parse(text) as Record<string, unknown>);
   const { atMs, requestId, ...rest } = line;
   assert.deepEqual(kept, [
     { at: atMs, request: requestId, ...rest, queueMs: 0.123 },

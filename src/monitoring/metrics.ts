@@ -43,7 +43,7 @@ export class Metrics {
   /** The same variant gives the same counters. */
   variant(endpoint: string, variant: string): VariantMetrics {
     let ofEndpoint = this.#variants.get(endpoint);
-    if (ofEndpoint === undefined) this.#variants.set(endpoint, (ofEndpoint = new Map()));
+    if (ofEndpoint === undefined) this.#variants.set(endpoint, (ofEndpoint = new Map<string, CountedVariant>()));
     let counted = ofEndpoint.get(variant);
     if (counted === undefined) ofEndpoint.set(variant, (counted = new CountedVariant(this.#series, endpoint, variant)));
     return counted;

@@ -152,7 +152,7 @@ export class OipDoor {
       await this.#services.unload(model, who);
       return ok({ name: model, unload: true });
     }
-    const keys = Object.keys((parameters ?? {}) as object);
+    const keys = Object.keys(parameters ?? {});
     if (keys.some((key) => key === 'config' || key.startsWith('file:'))) {
       throw invalid(
         `a model's files and configuration cannot be replaced while loading (${keys.join(', ')})`,

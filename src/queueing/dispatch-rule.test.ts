@@ -14,7 +14,7 @@ describe('take', () => {
     { when: 'the second does not fit', waiting: [request(3), request(2), request(1)], batchSizeMax: 4, leave: [0] },
     { when: 'another shape stands between', waiting: [request(1, 'a'), request(1, 'b'), request(1, 'a')], batchSizeMax: 4, leave: [0, 2] },
   ]) {
-    test(`${when}: [${leave}] leave`, () => {
+    test(`${when}: [${leave.join(',')}] leave`, () => {
       assert.deepEqual(
         take(waiting, batchSizeMax),
         leave.map((i) => waiting[i]),

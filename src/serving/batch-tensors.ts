@@ -50,7 +50,7 @@ export function split(outputs: readonly Tensor[], rowsOf: readonly number[]): Te
     if (output.shape[0] !== total) {
       throw new PlatformError(
         'model_failed',
-        `output '${output.name}' has shape [${output.shape}], expected ${total} rows, one for each row of the batch`,
+        `output '${output.name}' has shape [${output.shape.join(',')}], expected ${total} rows, one for each row of the batch`,
       );
     }
     const ends = rowEnds(output, rowsOf);

@@ -88,7 +88,7 @@ export class Serving implements ServingDoor {
       throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
     const pool = version === undefined ? this.#byTraffic(routing) : this.#byVersion(routing, version);
     if (routing.isSuspended) {
-      throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: load it, or update it, to serve it again`, {
+      throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: load it to serve it again`, {
         retryAfterMs: 1000,
       });
     }
@@ -253,6 +253,7 @@ export class Serving implements ServingDoor {
     }
     const key = `${pool.endpoint}/${pool.variant}/${pool.model.name}`.toLowerCase();
     if (this.#pools.get(key) === pool) this.#pools.delete(key);
+    if (pool.isEmpty) pool.close();
   }
 
   /** Who serves what a retired variant was chosen for: the endpoint as it is now, if it takes the same tensors. */

@@ -188,6 +188,11 @@ export class VariantPool implements Route {
     });
   }
 
+  /** Nobody comes here any more, and nobody is here: its timer must not keep the process. */
+  close(): void {
+    this.#cancelSweep();
+  }
+
   /** Lets go of everybody who waits, for somebody else to serve or to refuse. */
   surrender(): PendingRequest[] {
     const waiting = [...this.#queue];

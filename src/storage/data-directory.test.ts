@@ -88,7 +88,7 @@ test('of many who race for it, also for one left by kill -9, exactly one wins', 
   const said = racers.map(({ says }) => says);
   assert.equal(said.filter((says) => says === 'held').length, 1, said.join('\n'));
   assert.equal(said.filter((says) => /^wrong_state data-\d+ is in use by /.test(says)).length, 4, said.join('\n'));
-  await Promise.all(racers.filter(({ says }) => says === 'held').map(({ kill }) => kill()));
+  await Promise.all(racers.filter(({ says }) => says === 'held').map((racer) => racer.kill()));
 });
 
 test('refuses a path that is no directory, and says so', async () => {

@@ -14,7 +14,7 @@ export type DatabaseLocation = { readonly file: string; readonly synchronous: Sy
 export interface OpenDatabase {
   readonly db: Database;
   readonly dialect: Dialect;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -70,7 +70,7 @@ async function migrate(db: Database, dialect: Dialect): Promise<void> {
       { cause: error },
     );
   }
-  throw error;
+  throw error as Error;
 }
 
 /**

@@ -9,7 +9,7 @@ const bigintOid = 20;
 
 export interface PostgresPool {
   readonly dialect: PostgresDialect;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Connects once to see that it works. Throws `unavailable`, with the address but never the password. */
@@ -22,7 +22,7 @@ export async function openPostgres(url: string): Promise<PostgresPool> {
     types: {
       // Times and counters stay far below 2^53; by default they would come as strings.
       getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-        oid === bigintOid ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format as 'text'),
+        oid === bigintOid ? (text: string) => Number(text) : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
     },
   });
   // An idle connection that breaks is replaced on the next use; without a listener it would end the process.

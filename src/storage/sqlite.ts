@@ -9,8 +9,8 @@ export type Synchronous = 'FULL' | 'NORMAL';
 export interface SqliteFile {
   readonly dialect: SqliteDialect;
   /** Runs with the file locked against other processes, in one transaction. */
-  exclusively<T>(run: () => Promise<T>): Promise<T>;
-  close(): void;
+  readonly exclusively: <T>(run: () => Promise<T>) => Promise<T>;
+  readonly close: () => void;
 }
 
 /** Opens or makes the file. Throws `unavailable` where it cannot be opened, written or is no database. */
