@@ -20,7 +20,7 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
           port,
           requestOf,
           arrivalsMs: poissonArrivals(shape.phases, new SeededRandom(shape.seed)),
-          connectionsMax: shape.connectionsMax,
+          connections: shape.connections,
         });
   const { user, system } = process.cpuUsage(cpuBefore);
   const failed = failures.values().reduce((sum, count) => sum + count, 0);
@@ -34,6 +34,7 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
   };
 }
 
-process.once('message', (order: LoadOrder) => {
+// Listening on, it stays alive until the report has been read: the other side ends it.
+process.on('message', (order: LoadOrder) => {
   void run(order).then((report) => process.send?.(report));
 });

@@ -83,7 +83,7 @@ async function measurePlatform(platform: Platform, options: RunOptions): Promise
   Object.assign(figures, await saturated('binaryC64', server, binary, options));
   for (const [name, phases] of Object.entries(openLoads)) {
     say(`Penstock: open loop, ${phases.map(({ ratePerSecond }) => ratePerSecond).join(', ')}/s`);
-    const shape = { kind: 'open', phases, seed, connectionsMax: 512 } as const;
+    const shape = { kind: 'open', phases, seed, connections: 256 } as const;
     const report = await runLoad({ ...addressOf(server), requests: json, shape, limitMs: objectiveMs });
     Object.assign(figures, named(name, report), { [`${name}InTimePercent`]: report.inTime * 100 });
   }
