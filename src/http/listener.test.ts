@@ -197,6 +197,25 @@ describe('closing', () => {
     await assert.rejects(fetch(`${url}/echo`));
   });
 
+  test('does not wait for clients that would keep their connection after their answer', async () => {
+    let finish: (() => void) | null = null;
+    const { listener, port } = await open({ closeMs: 10_000 }, (opened) => {
+      opened.direct('/held', (request, response) => {
+        finish = () => answer(request, response, 200, [], 'done');
+      });
+    });
+    const kept = await dial(port);
+    kept.write('GET /held HTTP/1.1\r\nhost: x\r\n\r\n');
+    while (finish === null) await new Promise(setImmediate);
+    const startMs = performance.now();
+    const closed = listener.close();
+    closers.pop();
+    (finish as () => void)();
+    await closed;
+    assert(performance.now() - startMs < 5000, 'the limit for what does not finish is 10 s');
+    kept.destroy();
+  });
+
   test('does not wait for ever for what does not finish', async () => {
     const { listener, port } = await open({ closeMs: 20 }, (opened) => opened.direct('/held', () => undefined));
     const held = await dial(port);

@@ -42,6 +42,9 @@ export const defaultLimits: ListenerLimits = {
 
 const headerBytesMax = 16 * 1024;
 
+/** How long a connection that falls idle while the listener closes may still bring a request that was under way. */
+const lastRequestMs = 100;
+
 export interface ListenerOptions {
   readonly host: string;
   /** 0 for any that is free. */
@@ -69,6 +72,7 @@ export class Listener {
   readonly #doors: Door[] = [];
   readonly #app: HttpScope;
   #server!: Server;
+  #isClosing = false;
 
   /** Throws `invalid_request` for an address beyond loopback without TLS. */
   constructor(options: ListenerOptions) {
@@ -132,6 +136,10 @@ export class Listener {
 
   /** Takes no new connections, lets requests in flight finish for a bounded time, then cuts the rest off. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    // Node looks at these two whenever a response ends: else connections in use now would be kept long after their answer.
+    this.#server.keepAliveTimeout = lastRequestMs;
+    this.#server.keepAliveTimeoutBuffer = 0;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     const cancel = this.#options.clock.after(this.#limits.closeMs, () => this.#server.closeAllConnections());
@@ -165,6 +173,7 @@ export class Listener {
 
   #dispatch(request: IncomingMessage, response: ServerResponse, control: RequestHandler): void {
     const url = request.url ?? '/';
+    if (this.#isClosing) response.shouldKeepAlive = false;
     for (const door of this.#doors) {
       if (!isBelow(url, door.prefix)) continue;
       const query = url.indexOf('?');
