@@ -29,13 +29,16 @@ export class Executor {
   isDraining = false;
   /** When its current batch was dispatched; when idle, when the last one ended. */
   sinceMs = 0;
+  /** When it was last known to live: attached, or answering. */
+  aliveAtMs: number;
   #quantile = 0.95;
   #expectedMs = 0;
   #plannedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(worker: AttachedWorker, table: ServiceTable) {
+  constructor(worker: AttachedWorker, table: ServiceTable, nowMs: number) {
     this.worker = worker;
     this.table = table;
+    this.aliveAtMs = nowMs;
   }
 
   /** Chooses the batch size anew where the last choice is old. */

@@ -67,8 +67,10 @@ export class PendingRequest {
   readonly timeoutAtMs: number;
   /** Waiting in the buffer, riding in a batch, or answered (or abandoned): nothing more may happen to it. */
   state: 'waiting' | 'running' | 'settled' = 'waiting';
-  /** Its worker died under it once: it rides alone from now on, so that it takes nobody along if it is the cause. */
-  retried = false;
+  /** How many workers died under it. From the first on it rides alone, so that it takes nobody along if it is the cause. */
+  losses = 0;
+  /** When the last of them died. */
+  lostAtMs = 0;
   dispatchedAtMs = 0;
   readonly #settle: (outcome: Outcome) => void;
 

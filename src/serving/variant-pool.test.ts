@@ -227,6 +227,31 @@ describe('failures', () => {
   });
 });
 
+describe('workers that are killed together', () => {
+  const dies = (): RunAnswer => ({ kind: 'gone', why: 'SIGKILL' });
+
+  test('fail nobody: a request whose second worker had not lived since the first died rides a third time', () => {
+    const { clock, attach, send, codeOf, batches } = poolOf();
+    for (const id of ['w1', 'w2']) attach(id, dies);
+    clock.advance(1);
+    send('a');
+    clock.advance(50);
+    assert.deepEqual([batches, codeOf('a')], [[['a'], ['a']], undefined]);
+    attach('w1');
+    clock.advance(50);
+    assert.equal(codeOf('a'), 'ok');
+  });
+
+  test('and one by one by the same request do fail it, at the third', () => {
+    const { clock, attach, send, codeOf, batches } = poolOf();
+    for (const id of ['w1', 'w2', 'w3', 'w4']) attach(id, dies);
+    clock.advance(1);
+    send('bad');
+    clock.advance(100);
+    assert.deepEqual([batches.length, codeOf('bad')], [3, 'model_failed']);
+  });
+});
+
 describe('draining', () => {
   test('a draining worker takes nothing new while another is there, and is drained when its batch is answered', async () => {
     const { clock, pool, attach, send, batches } = poolOf();

@@ -39,6 +39,9 @@ export interface PoolNeighbours {
 /** Rows of one batch while the profile is being measured, as far as checks and configuration are concerned. */
 const batchSizeMaxUnknown = 32;
 
+/** So many workers may die under a request before it fails, whatever they died of. */
+const lossesMax = 3;
+
 /** Without an objective a priority moves a request by up to a second. */
 const priorityHorizonMs = 1000;
 
@@ -165,7 +168,7 @@ export class VariantPool implements Route {
   /** A worker is ready, or back with a new link. */
   attach(worker: AttachedWorker): void {
     this.#executors.delete(worker.id);
-    const executor = new Executor(worker, this.#with.serviceTable(worker.instanceType));
+    const executor = new Executor(worker, this.#with.serviceTable(worker.instanceType), this.#with.clock.nowMs());
     executor.plan(this.#settings.objective, this.#with.clock.nowMs());
     this.#executors.set(worker.id, executor);
     this.#pump();
@@ -274,22 +277,29 @@ export class VariantPool implements Route {
       this.#running.delete(batch);
       executor.end(clock.nowMs());
       if (lost.length > 0) this.#takeBack(executor, lost, lostWhy);
+      else executor.aliveAtMs = executor.sinceMs;
       // The next batch is on its way before the answers of this one are encoded.
       this.#pump();
       for (const { request, outcome } of answers) request.settle(outcome);
     });
   }
 
-  /** A worker died under these. Each gets one more chance, alone, so that whoever killed it does so alone. */
+  /**
+   * A worker died under these. Each gets one more chance, alone, so that whoever killed it does so alone. It may get
+   * a third where the second worker had shown no sign of life since the first died: then both may have been killed
+   * together, from outside.
+   */
   #takeBack(executor: Executor, requests: readonly PendingRequest[], why: string): void {
     if (this.#executors.get(executor.worker.id) === executor) this.#executors.delete(executor.worker.id);
     for (const request of requests) {
       if (request.state === 'settled') continue;
-      if (request.retried) {
-        request.fail(new PlatformError('model_failed', `the worker of ${this.model.name} died twice while it ran this request: ${why}`));
+      request.losses++;
+      if (request.losses === lossesMax || (request.losses > 1 && executor.aliveAtMs >= request.lostAtMs)) {
+        const text = `the worker of ${this.model.name} died ${request.losses} times while it ran this request: ${why}`;
+        request.fail(new PlatformError('model_failed', text));
         continue;
       }
-      request.retried = true;
+      request.lostAtMs = this.#with.clock.nowMs();
       request.bucket = `alone ${this.#alone++}`;
       this.resubmit(request);
     }
