@@ -58,7 +58,7 @@ function pack(): string {
 
 /** Serves once the first line of stdout is there: `penstock ready http://...`. */
 async function startServer(): Promise<{ server: ChildProcess; url: string }> {
-  const server = spawn('node_modules/.bin/penstock', ['up', '--port', '0', '--data-dir', 'data'], {
+  const server = spawn('node_modules/.bin/penstock', ['up', '--port', '0', '--data-dir', 'data', '--log-level', 'warn'], {
     cwd: user,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
