@@ -69,5 +69,5 @@ export function shown(text: string): string {
 function shownValue(value: unknown): string {
   if (value === undefined) return 'missing';
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
-  return typeof value === 'string' ? `"${shown(value)}"` : JSON.stringify(value);
+  return typeof value === 'bigint' ? value.toString() : shown(JSON.stringify(value));
 }
