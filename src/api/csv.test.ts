@@ -94,3 +94,17 @@ for (const { what, text, label, says } of [
     assert.throws(() => values(model('FP32', -1, 2), text, label), { code: 'invalid_request', message: says });
   });
 }
+
+test('tells whoever sends the answers along how to leave them out', () => {
+  const labelled = /--label NAME/;
+  const hintOf = (text: string) => {
+    try {
+      values(model('FP32', -1, 2), text);
+    } catch (error) {
+      return (error as { hint?: string }).hint ?? null;
+    }
+    return 'nothing was thrown';
+  };
+  assert.match(hintOf('a,b,answer\n1,2,3\n') ?? '', labelled);
+  assert.equal(hintOf('a\n1\n'), null);
+});

@@ -1,7 +1,9 @@
 /** CSV by RFC 4180 (quotes, line breaks in quotes, either line end, a byte order mark), and its rows as an input tensor. */
 import { PlatformError } from '../errors.ts';
-import type { Signature } from '../tensor.ts';
+import { elementCount, type Signature } from '../tensor.ts';
 import { type Invocation, onlyInput, tensorOfRows } from './invocation.ts';
+
+const labelHint = 'leave out a column of answers with ?label=NAME (--label NAME)';
 
 /** The cells of each line; empty lines are left out. Throws `invalid_request` for a quote that never ends. */
 export function parseCsv(text: string): string[][] {
@@ -80,7 +82,8 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
     }
   }
   const columns = first.length - (left === null ? 0 : 1);
-  return { inputs: [tensorOfRows(spec, rows.length, [columns], values)], rows: rows.length };
+  const hint = left === null && columns > elementCount(spec.shape.slice(1)) ? labelHint : undefined;
+  return { inputs: [tensorOfRows(spec, rows.length, [columns], values, hint)], rows: rows.length };
 }
 
 function isHeader(first: readonly string[], takesText: boolean, known: readonly (string | undefined)[]): boolean {
@@ -110,7 +113,7 @@ function numberOf(cell: string, datatype: string, line: number, column: number, 
   if (datatype === 'INT64' || datatype === 'UINT64') return /^[+-]?\d+\.0*$/.test(text) ? text.slice(0, text.indexOf('.')) : text;
   if (datatype === 'BOOL' && /^(true|false)$/i.test(text)) return text.toLowerCase() === 'true';
   if (!isNumber(text)) {
-    const hint = text === '' ? 'write NaN for a value that is missing' : 'leave out a column of answers with ?label=NAME (--label NAME)';
+    const hint = text === '' ? 'write NaN for a value that is missing' : labelHint;
     const name = header === undefined ? '' : ` (${header.slice(0, 60)})`;
     throw new PlatformError(
       'invalid_request',

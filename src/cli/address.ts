@@ -29,7 +29,12 @@ export async function urlOfLock(dataDirectory: string): Promise<string | null> {
       `the server of ${dataDirectory} (process ${holder.pid}) is still starting: try again in a second`,
     );
   }
-  return holder.url;
+  return reachable(holder.url);
+}
+
+/** A server on every address of its machine is called by the loopback one, which its own certificate names. */
+function reachable(url: string): string {
+  return url.replace(/^(https?:\/\/)(?:0\.0\.0\.0|\[::\])(?=:|$)/, (_, scheme: string) => `${scheme}127.0.0.1`);
 }
 
 /** PENSTOCK_KEY, `ID:SECRET`. */

@@ -120,7 +120,11 @@ export class Client {
       return new Failure(`no Penstock answers at ${this.url}: start one with \`penstock up\`, or set PENSTOCK_URL`, 1, { cause });
     }
     if (/CERT|SIGNED|ALTNAME|VERIFY/.test(code)) {
-      return new Failure(`the certificate of ${this.url} is not trusted (${code}): set NODE_EXTRA_CA_CERTS to its authority`, 1, { cause });
+      return new Failure(
+        `the certificate of ${this.url} is not trusted (${code}): set NODE_EXTRA_CA_CERTS to the file of its authority (--tls self-signed: tls-cert.pem in the data directory)`,
+        1,
+        { cause },
+      );
     }
     if (reason?.message === 'bad port') {
       return new Failure(`HTTP clients refuse to talk to the port of ${this.url}: start the server on another --port, such as 8080`, 1, {

@@ -22,7 +22,8 @@ export function logText(line: string, style: Style): string {
   const { time, at, atMs, level, message, ...rest } = fields;
   const when = timeOf(time ?? at ?? atMs);
   const [word, colour] = levels[String(level)] ?? [typeof level === 'string' ? level : '', 'gray'];
-  const others = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const told = Object.entries(rest).filter(([, value]) => value !== null);
+  const others = told.map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const parts = [
     when === '' ? '' : style.paint('gray', when),
     word === '' ? '' : style.paint(colour, word.padEnd(5)),

@@ -43,9 +43,13 @@ export function addDeploy(program: Command, doors: Doors): void {
         .addOption(
           new Option('--late <what>', 'a request that cannot keep the objective: serve it late, or shed it').choices(['serve', 'shed']),
         )
-        .option('--request-timeout <duration>', 'the longest a request may take', parsedBy(parseDurationMs))
+        .option('--request-timeout <duration>', 'the longest a request may take, such as 2s', parsedBy(parseDurationMs))
         .option('--approve', 'approve the version, if it waits for that', false)
-        .option('--timeout <duration>', 'how long to wait until it is in service', parsedBy(parseDurationMs), 60_000)
+        .addOption(
+          new Option('--timeout <duration>', 'how long to wait until it is in service')
+            .argParser(parsedBy(parseDurationMs))
+            .default(60_000, '60s'),
+        )
         .option('--no-wait', 'do not wait'),
     )
     .runs(async (session, options: DeployOptions, model: string) => {

@@ -106,10 +106,11 @@ function endpointText(session: Session, view: EndpointBody): string {
     { title: 'WEIGHT', cell: (variant) => variant.weight, align: 'right' },
     { title: 'READY', cell: (variant) => `${variant.ready}/${variant.instance_count}`, align: 'right' },
     { title: 'TYPE', cell: (variant) => variant.instance_type },
-    { title: 'BATCH', cell: (variant) => variant.batch_size, align: 'right' },
+    { title: 'BATCH MAX', cell: (variant) => variant.batch_size, align: 'right' },
     { title: 'REQUESTS', cell: (variant) => variant.statistics?.requests ?? null, align: 'right' },
     { title: 'FAILED', cell: (variant) => variant.statistics?.failures ?? null, align: 'right' },
-    { title: 'MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
+    { title: 'BATCH MEAN', cell: (variant) => batchText(variant.statistics), align: 'right' },
+    { title: 'TIME MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
   ]);
   const workers = table(
     view.variants.flatMap((variant) => variant.workers),
@@ -123,6 +124,10 @@ function endpointText(session: Session, view: EndpointBody): string {
     ],
   );
   return [head, variants, workers].filter((text) => text !== '').join('\n');
+}
+
+function batchText(statistics: StatisticsBody | null): number | null {
+  return statistics === null || statistics.executions === 0 ? null : Math.round((10 * statistics.rows) / statistics.executions) / 10;
 }
 
 function meanText(statistics: StatisticsBody | null): string | null {

@@ -1,6 +1,7 @@
 /** `penstock env`: what a shell needs to talk to this server, also with the AWS tools. `eval "$(penstock env)"` */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { defaultUrl, urlOfLock } from '../address.ts';
 import type { Doors } from '../doors.ts';
@@ -28,11 +29,19 @@ export function addEnv(program: Command, doors: Doors): void {
         AWS_DEFAULT_REGION: region,
         PENSTOCK_URL: url,
         PENSTOCK_KEY: `${id}:${secret}`,
+        ...authorities(url, options.dataDir),
       };
       const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuoted(value)}\n`);
       session.print(variables, lines.join(''));
       return 0;
     });
+}
+
+/** Where a server signs its own certificate, clients must be told to trust it: Node and the AWS tools each in their way. */
+function authorities(url: string, dataDirectory: string): Record<string, string> {
+  const certificate = resolve(dataDirectory, 'tls-cert.pem');
+  if (!url.startsWith('https:') || !existsSync(certificate)) return {};
+  return { NODE_EXTRA_CA_CERTS: certificate, AWS_CA_BUNDLE: certificate };
 }
 
 /** The first admin key of the data directory. */

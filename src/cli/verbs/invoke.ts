@@ -27,6 +27,7 @@ interface Answer {
     readonly total_ms: number;
     readonly batch_rows: number;
     readonly close_reason: string;
+    readonly parts: number;
   };
 }
 
@@ -71,7 +72,8 @@ async function bodyOf(options: InvokeOptions, stdin: Doors['stdin']): Promise<{ 
   try {
     return { body: await readFile(path), contentType };
   } catch (cause) {
-    throw new Failure(`${path} cannot be read: ${(cause as Error).message}`, 1, { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new Failure(code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read: ${message}`, 1, { cause });
   }
 }
 
@@ -84,12 +86,13 @@ async function readAll(source: AsyncIterable<Uint8Array | string>): Promise<Uint
 function answerText({ predictions, timings, model_version: version }: Answer): string {
   const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join('');
   if (timings === undefined) return lines;
-  const { queue_ms: queue, compute_ms: compute, total_ms: total, batch_rows: rows, close_reason: reason } = timings;
+  const { queue_ms: queue, compute_ms: compute, total_ms: total, batch_rows: rows, close_reason: reason, parts } = timings;
   return `${lines}\n${fields([
     ['model version', version],
+    ['total', msText(total)],
+    ['parts', parts > 1 ? `${parts}, since the rows fill more than one batch; the slowest took:` : null],
     ['queue', msText(queue)],
     ['compute', msText(compute)],
-    ['total', msText(total)],
     ['batch', `${rows} ${rows === 1 ? 'row' : 'rows'}, left because: ${reason}`],
   ])}`;
 }

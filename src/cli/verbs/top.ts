@@ -1,5 +1,5 @@
 /** `penstock top`: what each endpoint does right now, drawn again and again; once where nobody watches. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { EndpointBody, StatusBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import type { Doors } from '../doors.ts';
@@ -22,7 +22,9 @@ const leave = '\u001b[?25h\u001b[?1049l';
 export function addTop(program: Command, doors: Doors): void {
   verb(program, doors, 'top', 'show what each endpoint does, live')
     .with((command) =>
-      command.option('--once', 'print once and end', false).option('--interval <duration>', 'how often', parsedBy(parseDurationMs), 1000),
+      command
+        .option('--once', 'print once and end', false)
+        .addOption(new Option('--interval <duration>', 'how often').argParser(parsedBy(parseDurationMs)).default(1000, '1s')),
     )
     .runs(async (session, options: TopOptions) => {
       const { stdout } = session.doors;

@@ -4,6 +4,7 @@ import { flagName, type Setting, settings } from '../../config.ts';
 import { defaultDataDirectory } from '../address.ts';
 import type { Doors, Flags, OutputForm } from '../doors.ts';
 import { exitCodes, root } from '../verb.ts';
+import { bytesText, msText } from '../words.ts';
 
 export function addUp(program: Command, doors: Doors): void {
   const command = program.command('up').summary('start the server');
@@ -33,7 +34,14 @@ function addServerFlags(command: Command, dataDirectory: string): void {
   for (const setting of Object.values<Setting>(settings)) {
     if (setting.only !== undefined && !setting.only.includes('flag')) continue;
     const preset = setting.name === settings.dataDir.name ? dataDirectory : setting.default;
-    const shown = preset === null ? '' : ` (default: ${JSON.stringify(preset)})`;
+    const shown = preset === null ? '' : ` (default: ${presetText(setting.placeholder, preset)})`;
     command.option(`${flagName(setting)} <${setting.placeholder}>`, `${setting.help}${shown}`);
   }
+}
+
+/** A default as one would write it: `64MiB`, `60s`. */
+function presetText(placeholder: string, preset: unknown): string {
+  if (placeholder === 'SIZE') return bytesText(Number(preset)).replace(' ', '');
+  if (placeholder === 'TIME') return msText(Number(preset)).replace(' ', '');
+  return String(preset);
 }
