@@ -1,0 +1,225 @@
+/**
+ * Every model answers as the independent runtime did (`test/models/samples`): row by row, and in requests that come
+ * together and share batches; and the models that are hard on a server harm nobody but those who asked for it.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Tensor } from '../../src/tensor.ts';
+import { assertSameTensors, rowsOf, sample } from '../models/index.ts';
+import { floats, type InferOptions, type Inferred, infer, integers, slowRun } from './oip-client.ts';
+import { Server } from './server.ts';
+
+let server: Server;
+before(async () => {
+  server = await Server.start();
+});
+after(() => server?.end());
+
+async function outputsOf(endpoint: string, inputs: readonly Tensor[], options?: InferOptions): Promise<Inferred> {
+  const answer = await infer(server.url, endpoint, inputs, options);
+  assert.equal(answer.status, 200, answer.error?.error);
+  return answer;
+}
+
+/** Deploys a model for one test. */
+async function serving(model: string, use: (endpoint: string) => Promise<void>): Promise<void> {
+  const endpoint = model.replaceAll('_', '-');
+  await server.deploy(endpoint, model);
+  await use(endpoint);
+  await server.callWell('DELETE', `/endpoints/${endpoint}`);
+}
+
+interface Row {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+}
+
+/** Compares what the sample has: a sequence, which cannot be fetched, is not in it. */
+function assertOutputs({ outputs }: Inferred, expected: readonly Tensor[]): void {
+  assertSameTensors(
+    outputs.filter(({ name }) => expected.some((output) => output.name === name)),
+    expected,
+  );
+}
+
+/** Asks for single rows, a dozen at a time, until some of them have shared a batch, and compares every answer. */
+async function rideTogether(
+  endpoint: string,
+  rows: readonly Row[],
+  forms: readonly ('json' | 'binary')[],
+  rounds: number,
+): Promise<number> {
+  let batchRowsMax = 0;
+  for (let round = 0; round < rounds && batchRowsMax < 2; round++) {
+    const calls = Array.from({ length: 12 }, (_, i) => ({ row: rows[(round + i) % rows.length], form: forms[i % forms.length] }));
+    const answers = await Promise.all(
+      calls.map(async ({ row, form }) => {
+        assert(row !== undefined && form !== undefined);
+        const answer = await outputsOf(endpoint, row.inputs, { form });
+        assertOutputs(answer, row.outputs);
+        return answer.batchRows;
+      }),
+    );
+    batchRowsMax = Math.max(batchRowsMax, ...answers);
+  }
+  return batchRowsMax;
+}
+
+describe('a model whose rows are independent of each other', () => {
+  /** What JSON cannot carry exactly, or only at great length, goes binary. */
+  const binaryOnly = ['test_dtypes', 'loadtest_cnn_224'];
+  /** Compute-bound: for these batches may not pay, so that each request may ride alone. */
+  const mayRideAlone = ['loadtest_cnn_224', 'loadtest_transformer'];
+  for (const model of [
+    'breast_cancer_gbt',
+    'diabetes_rf',
+    'digits_cnn',
+    'digits_logreg',
+    'digits_mlp',
+    'digits_rf',
+    'fashion_mnist_cnn',
+    'iris_rf',
+    'iris_rf_zipmap',
+    'loadtest_cnn_224',
+    'loadtest_transformer',
+    'loadtest_wide_mlp',
+    'spam_text',
+    'test_dtypes',
+    'wine_rf',
+  ]) {
+    test(`${model} answers the same whole, row by row, and in batches that strangers share`, () =>
+      serving(model, async (endpoint) => {
+        const { inputs, outputs } = sample(model);
+        const [first] = inputs;
+        assert(first !== undefined);
+        const rows = Array.from({ length: first.shape[0] as number }, (_, row) => ({
+          inputs: inputs.map((tensor) => rowsOf(tensor, row, row + 1)),
+          outputs: outputs.map((tensor) => rowsOf(tensor, row, row + 1)),
+        }));
+        assertOutputs(await outputsOf(endpoint, inputs), outputs);
+        for (const row of rows) assertOutputs(await outputsOf(endpoint, row.inputs), row.outputs);
+        const forms = binaryOnly.includes(model) ? (['binary'] as const) : (['binary', 'json'] as const);
+        if (mayRideAlone.includes(model)) {
+          await rideTogether(endpoint, rows, forms, 2);
+          return;
+        }
+        await server.batches(endpoint);
+        assert((await rideTogether(endpoint, rows, forms, 50)) > 1, 'nobody shared a batch');
+      }));
+  }
+});
+
+describe('a model that must not be batched never is:', () => {
+  const rows = Array.from({ length: 12 }, (_, i) => floats('x', [1, 4], [i, i + 0.5, -i, i * i]));
+
+  for (const model of ['test_batch_coupled', 'test_axis1_batch', 'test_fixed_batch1']) {
+    test(`${model} answers each of many requests as if it were alone`, () =>
+      serving(model, async (endpoint) => {
+        if (model !== 'test_fixed_batch1') {
+          const { inputs, outputs } = sample(model);
+          assertOutputs(await outputsOf(endpoint, inputs), outputs);
+        }
+        const alone: Inferred[] = [];
+        for (const row of rows) alone.push(await outputsOf(endpoint, [row]));
+        const together = await Promise.all(rows.map((row) => outputsOf(endpoint, [row])));
+        for (const [i, { outputs, batchRows }] of together.entries()) {
+          assert.equal(batchRows, 1);
+          assertSameTensors(outputs, alone[i]?.outputs ?? []);
+        }
+      }));
+  }
+
+  test('test_affine gives each request the sum of its own rows', () =>
+    serving('test_affine', async (endpoint) => {
+      const { inputs, outputs } = sample('test_affine');
+      assertOutputs(await outputsOf(endpoint, inputs), outputs);
+      const calls = rows.map((_, i) => ({ x: [i, -i, i + 0.5], y: [2 * i + 1, 1 - 2 * i, 2 * i + 2] }));
+      await Promise.all(
+        calls.map(async ({ x, y }) => {
+          const answer = await outputsOf(endpoint, [floats('x', [1, 3], x)], { form: 'json' });
+          const sum = y.reduce((total, value) => total + value, 0);
+          assertSameTensors(answer.outputs, [floats('y', [1, 3], y), floats('sum', [], [sum])]);
+        }),
+      );
+    }));
+
+  test('test_random gives everybody other numbers', () =>
+    serving('test_random', async (endpoint) => {
+      const answers = await Promise.all(rows.map((row) => outputsOf(endpoint, [row])));
+      for (const { outputs, batchRows } of answers) {
+        assert.equal(batchRows, 1);
+        assert.deepEqual(outputs[0]?.shape, [1, 4]);
+      }
+      assert.equal(new Set(answers.map(({ outputs }) => Buffer.from(outputs[0]?.data ?? []).toString('hex'))).size, rows.length);
+    }));
+});
+
+describe('a model that fails', () => {
+  test('test_gather_fail: a poisonous row fails its own request, not those that shared its batch', () =>
+    serving('test_gather_fail', async (endpoint) => {
+      await server.batches(endpoint);
+      const table = (await outputsOf(endpoint, [integers('ix', [4], [0, 1, 2, 3])])).outputs[0];
+      assert(table !== undefined);
+      for (let round = 0; round < 5; round++) {
+        const answers = await Promise.all(
+          Array.from({ length: 12 }, async (_, i) => {
+            const index = i === 5 ? 99 : i % 4;
+            return { index, answer: await infer(server.url, endpoint, [integers('ix', [1], [index])]) };
+          }),
+        );
+        for (const { index, answer } of answers) {
+          assert.equal(answer.status, index === 99 ? 400 : 200);
+          if (index === 99) assert.match(answer.error?.error ?? '', /out of data bounds, idx=99/);
+          else assertSameTensors(answer.outputs, [rowsOf(table, index, index + 1)]);
+        }
+      }
+      assert.equal((await server.endpoint(endpoint)).variants[0]?.workers[0]?.restarts, 0);
+    }));
+
+  test('test_alloc: 10 GB are refused cleanly, and the endpoint serves on', () =>
+    serving('test_alloc', async (endpoint) => {
+      const ask = (elements: number) => infer(server.url, endpoint, [floats('v', [1], [1]), integers('shape', [1], [elements])]);
+      const { status, error } = await ask(2.5 * 2 ** 30);
+      assert(status === 500 || status === 400, `${status}`);
+      assert.match(error?.error ?? '', /memory|alloc|died/i);
+      const small = await ask(1000);
+      assert.equal(small.status, 200, small.error?.error);
+      assertSameTensors(small.outputs, [floats('sum', [], [1000])]);
+    }));
+
+  test('test_slow_loop: who waits past the timeout gets 504 in time and is never run; the next is served', () =>
+    serving('test_slow_loop', async (endpoint) => {
+      const { inputs, outputs } = sample('test_slow_loop');
+      assertOutputs(await outputsOf(endpoint, inputs), outputs);
+      const before = await executionsOf(endpoint);
+      const long = infer(server.url, endpoint, slowRun(150_000));
+      await server.busy(endpoint);
+      const startMs = performance.now();
+      const { status, error } = await infer(server.url, endpoint, slowRun(100_000_000), { timeoutMs: 50 });
+      const tookMs = performance.now() - startMs;
+      assert.equal(status, 504);
+      assert.match(error?.error ?? '', /timeout of 50 ms/);
+      assert(tookMs >= 49, `answered after ${tookMs} ms, before its time`);
+      assert.equal((await long).status, 200);
+      await outputsOf(endpoint, slowRun(1));
+      assert.equal(await executionsOf(endpoint), before + 2);
+    }));
+
+  test('test_slow_loop: a run that does not end is answered with 504 in time and ended, and the endpoint serves the next', async () => {
+    await server.deploy('hanging', 'test_slow_loop', { timeoutMs: 500 });
+    const startMs = performance.now();
+    const { status } = await infer(server.url, 'hanging', slowRun(2 ** 40));
+    const tookMs = performance.now() - startMs;
+    assert.equal(status, 504);
+    assert(tookMs >= 499 && tookMs < 5000, `answered after ${tookMs} ms`);
+    // It waits for the new worker within the timeout of its own, or comes when that is ready.
+    await server.inService('hanging');
+    await outputsOf('hanging', slowRun(1), { timeoutMs: 20_000 });
+    const [worker] = (await server.endpoint('hanging')).variants[0]?.workers ?? [];
+    assert.equal(worker?.restarts, 1);
+  });
+});
+
+async function executionsOf(endpoint: string): Promise<number> {
+  return (await server.endpoint(endpoint)).variants[0]?.statistics?.executions ?? 0;
+}
