@@ -11,7 +11,6 @@ export interface Reply {
   readonly json: Json | null;
 }
 
-// biome-ignore lint: the suite looks into documents of unknown servers
 export type Json = { readonly [key: string]: unknown };
 
 export interface Call {
