@@ -1,0 +1,61 @@
+/** The examples, run as a user runs them against a server as users have it, print what they say they print. */
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { penstock, plainEnvironment, Server } from './server.ts';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '../..');
+
+/** Node is the one that runs this test: an example must not need one on the path. */
+const examples = [
+  { file: 'curl/first-model.sh', command: 'sh', needs: ['curl', 'sed'] },
+  { file: 'python-urllib/predict.py', command: 'python3', needs: ['python3'] },
+  { file: 'python-triton-payload/binary.py', command: 'python3', needs: ['python3'] },
+  { file: 'node-fetch/predict.mjs', command: process.execPath, needs: [] },
+] as const;
+
+/** Three decimals: what lies behind them may differ with the processor. */
+function rounded(text: string): string {
+  return text.replaceAll(/-?\d+\.\d+(?:e[+-]?\d+)?/gi, (number) => Number(number).toFixed(3));
+}
+
+function missing(needs: readonly string[]): string | false {
+  const absent = needs.filter((tool) => spawnSync(tool, ['--version']).error !== undefined);
+  return absent.length === 0 ? false : `${absent.join(' and ')} cannot be run here`;
+}
+
+describe('the examples', () => {
+  let server: Server;
+  let env: Record<string, string>;
+
+  before(async () => {
+    server = await Server.start();
+    env = { ...plainEnvironment(), PENSTOCK_URL: server.url };
+    for (const [model, name] of [
+      ['catalogue:digits-mlp', 'digits'],
+      ['catalogue:spam-text', 'spam'],
+    ] as const) {
+      await run(penstock, ['deploy', model, '--name', name, '--approve', '--objective', 'p95<=50ms'], { env });
+    }
+  });
+
+  after(() => server?.end());
+
+  for (const { file, command, needs } of examples) {
+    const directory = join(root, 'examples', file, '..');
+    test(`${file} prints what stands beside it`, { skip: missing(needs) }, async () => {
+      const { stdout, stderr } = await run(command, [join(root, 'examples', file)], { env, timeout: 60_000 });
+      assert.equal(rounded(stdout), rounded(readFileSync(join(directory, 'expected-output.txt'), 'utf8')));
+      assert.equal(stderr, '');
+    });
+  }
+
+  test('the one with curl can be run again, and comes with its key where one is set', { skip: missing(['curl', 'sed']) }, async () => {
+    const { stdout } = await run('sh', [join(root, 'examples/curl/first-model.sh')], { env: { ...env, PENSTOCK_KEY: server.adminKey } });
+    assert.match(stdout, /"label","shape":\[2\],"datatype":"BYTES","data":\["setosa","virginica"\]/);
+  });
+});
