@@ -189,7 +189,8 @@ function fromFile(path: string, mustExist: boolean): Given[] {
   try {
     content = JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    // ENOTDIR: whoever opens the data directory says that it is none.
+    const isMissing = cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
     if (isMissing && !mustExist) return [];
     throw new PlatformError('invalid_request', `${path} cannot be read: ${messageOf(cause)}; expected a JSON object of settings`, {
       cause,

@@ -23,6 +23,8 @@ export function answer(
   response.writeHead(status, [...headers, 'content-length', String(length)]);
   if (!mustLinger) {
     response.end(body);
+    // Node drops a rest by itself only where nothing of the body was read.
+    if (!request.complete) request.resume();
     return;
   }
   // The answer is whole by its content-length; its end, which closes the connection, waits for the client's.

@@ -18,6 +18,7 @@ import {
 } from 'fastify-type-provider-zod';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
+import { answer } from './answer.ts';
 import { errorBody, errorHeaders, httpStatus } from './errors.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -72,11 +73,14 @@ interface Refusal {
 }
 
 function sendError({ error, status }: Refusal, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return reply
-    .code(status)
-    .headers(errorHeaders(error))
-    .type('application/json')
-    .send(Buffer.from(errorBody(error, request.id)));
+  const body = Buffer.from(errorBody(error, request.id));
+  reply.headers({ ...errorHeaders(error), 'content-type': 'application/json' });
+  if (request.raw.complete) return reply.code(status).send(body);
+  // Fastify would leave the rest of the body, an upload's say, where it is: the client would send for ever and never look.
+  reply.hijack();
+  const headers = Object.entries(reply.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
+  answer(request.raw, reply.raw, status, headers, body);
+  return reply;
 }
 
 /** Fastify's own errors that deserve another code than their status tells. */
