@@ -65,7 +65,11 @@ export async function infer(url: string, endpoint: string, inputs: readonly Tens
 }
 
 function parametersOf({ timeoutMs }: InferOptions, isBinary: boolean): Record<string, unknown> {
-  return { timings: true, ...(isBinary ? { binary_data_output: true } : {}), ...(timeoutMs === undefined ? {} : { timeout: timeoutMs * 1000 }) };
+  return {
+    timings: true,
+    ...(isBinary ? { binary_data_output: true } : {}),
+    ...(timeoutMs === undefined ? {} : { timeout: timeoutMs * 1000 }),
+  };
 }
 
 function jsonBody(inputs: readonly Tensor[], options: InferOptions) {
