@@ -83,7 +83,7 @@ export class Access {
   /** From now on the key opens nothing. Throws `not_found`; `wrong_state` for the last admin key. */
   revoke(id: string): void {
     const known = this.#known.get(id);
-    if (known === undefined) throw new PlatformError('not_found', `there is no key ${id}: see penstock keys list`);
+    if (known === undefined) throw new PlatformError('not_found', `there is no key ${id}: see \`penstock keys list\``);
     const rest = this.#keys().filter((key) => key.id !== id);
     if (!rest.some(({ role }) => role === 'admin')) {
       throw new PlatformError('wrong_state', `${id} is the last admin key: create another one before you revoke it`);
@@ -123,10 +123,9 @@ export class Access {
   /** Throws `forbidden`, saying which role it takes. */
   require(caller: Caller, permission: Permission): void {
     if (hasPermission(caller.role, permission)) return;
-    throw new PlatformError(
-      'forbidden',
-      `${caller.keyId} is ${caller.role} and may not ${permission}: it takes a key of role ${weakestRoleWith(permission)} or above`,
-    );
+    const weakest = weakestRoleWith(permission);
+    const takes = weakest === 'admin' ? weakest : `${weakest} or above`;
+    throw new PlatformError('forbidden', `${caller.keyId} is ${caller.role} and may not ${permission}: it takes a key of role ${takes}`);
   }
 
   #callerOf(authorization: string): Caller {
@@ -136,7 +135,7 @@ export class Access {
     }
     const known = this.#known.get(authorization.slice(7, colon).trimStart());
     if (known === undefined || !isSame(known.secretBytes, authorization.slice(colon + 1))) {
-      throw new PlatformError('unauthenticated', 'the key is unknown, revoked, or its secret is wrong: see penstock keys list');
+      throw new PlatformError('unauthenticated', 'the key is unknown, revoked, or its secret is wrong: see `penstock keys list`');
     }
     return known.caller;
   }

@@ -81,9 +81,8 @@ interface PlatformLine {
 /** `info  endpoint is in service  endpoint=digits ms=120`: one line, whatever is in it. */
 function formatForPeople({ level, time: _time, message = '', ...fields }: PlatformLine): string {
   const name = logLevels.find((word) => levelNumbers[word] >= level) ?? 'error';
-  const rest = Object.entries(fields).map(
-    ([key, value]) => `${key}=${typeof value === 'string' && /^\S+$/.test(value) ? value : JSON.stringify(value)}`,
-  );
+  const told = Object.entries(fields).filter(([, value]) => value !== null);
+  const rest = told.map(([key, value]) => `${key}=${typeof value === 'string' && /^\S+$/.test(value) ? value : JSON.stringify(value)}`);
   return `${[name.padEnd(5), message.replaceAll(/\s*\n\s*/g, ' | '), ...rest].join(' ').trimEnd()}\n`;
 }
 

@@ -60,7 +60,7 @@ export async function removeGroup(tx: Transaction, name: string): Promise<void> 
 }
 
 function noGroup(name: string): PlatformError {
-  return new PlatformError('not_found', `there is no model group '${name}'`, { hint: 'penstock groups lists them' });
+  return new PlatformError('not_found', `there is no model group '${name}'`, { hint: '`penstock groups` lists them' });
 }
 
 interface VersionCount {

@@ -275,5 +275,7 @@ function selectVersions(from: Database | Transaction) {
 }
 
 function noVersion(group: string, version: number): PlatformError {
-  return new PlatformError('not_found', `there is no model version ${group}/${version}`, { hint: `penstock versions ${group} lists them` });
+  return new PlatformError('not_found', `there is no model version ${group}/${version}`, {
+    hint: `\`penstock versions ${group}\` lists them`,
+  });
 }

@@ -120,7 +120,7 @@ function endpointText(session: Session, view: EndpointBody): string {
       { title: 'PID', cell: (worker) => worker.pid, align: 'right' },
       { title: 'MEMORY', cell: (worker) => (worker.rss_bytes === null ? null : bytesText(worker.rss_bytes)), align: 'right' },
       { title: 'RESTARTS', cell: (worker) => worker.restarts, align: 'right' },
-      { title: 'REASON', cell: (worker) => worker.reason },
+      { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
   return [head, variants, workers].filter((text) => text !== '').join('\n');

@@ -5,8 +5,12 @@ import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { versionPath } from '../model-source.ts';
 import { table } from '../table.ts';
-import { verb } from '../verb.ts';
+import { type CommonOptions, verb } from '../verb.ts';
 import { timeText } from '../words.ts';
+
+interface DeleteOptions extends CommonOptions {
+  readonly group: boolean;
+}
 
 export function addEndpoints(program: Command, doors: Doors): void {
   verb(program, doors, 'endpoints', 'list the endpoints').runs(async (session) => {
@@ -31,12 +35,13 @@ export function addEndpoints(program: Command, doors: Doors): void {
 }
 
 export function addDelete(program: Command, doors: Doors): void {
-  verb(program, doors, 'delete <endpoint|group/version>', 'delete an endpoint, or a model version that none uses').runs(
-    async (session, _options, name: string) => {
-      const isVersion = name.includes('/');
-      await (await session.client()).delete(isVersion ? versionPath(name) : `/endpoints/${part(name)}`);
-      session.print({ deleted: name }, `${name} is ${isVersion ? 'deleted' : 'being deleted'}\n`);
+  verb(program, doors, 'delete <endpoint|group/version>', 'delete an endpoint, a model version that none uses, or an empty group')
+    .with((command) => command.option('--group', 'the name is that of a model group, which has no versions', false))
+    .runs(async (session, options: DeleteOptions, name: string) => {
+      const isEndpoint = !options.group && !name.includes('/');
+      const path = options.group ? `/groups/${part(name)}` : isEndpoint ? `/endpoints/${part(name)}` : versionPath(name);
+      await (await session.client()).delete(path);
+      session.print({ deleted: name }, `${name} is ${isEndpoint ? 'being deleted' : 'deleted'}\n`);
       return 0;
-    },
-  );
+    });
 }
