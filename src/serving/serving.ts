@@ -88,9 +88,8 @@ export class Serving implements ServingDoor {
       throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
     const pool = version === undefined ? this.#byTraffic(routing) : this.#byVersion(routing, version);
     if (routing.isSuspended) {
-      throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: load it to serve it again`, {
-        retryAfterMs: 1000,
-      });
+      const cure = `load it with POST /v2/repository/models/${routing.name}/load`;
+      throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: ${cure}`, { retryAfterMs: 1000 });
     }
     return pool;
   }

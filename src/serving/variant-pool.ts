@@ -225,7 +225,9 @@ export class VariantPool implements Route {
     const predicted = Number.isFinite(answeredAtMs)
       ? `${Math.ceil(answeredAtMs - nowMs)} ms`
       : 'nobody knows how many ms: no instance is ready';
-    const text = `endpoint ${this.endpoint} cannot answer within its objective of ${objective.latencyMs} ms: it would take ${predicted}`;
+    const timeoutIsNearer = request.timeoutAtMs <= promisedAtMs;
+    const promise = timeoutIsNearer ? 'the timeout of this request' : `its objective of ${objective.latencyMs} ms`;
+    const text = `endpoint ${this.endpoint} cannot answer within ${promise}: it would take ${predicted}`;
     return new PlatformError('overloaded', text, { retryAfterMs: this.drainMs() });
   }
 
