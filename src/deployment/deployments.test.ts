@@ -491,6 +491,24 @@ describe('deleting and unloading', () => {
     assert.equal(serving.notes.at(-1), 'serve prod digits/1');
   });
 
+  test('loads anew what is loaded: its workers are replaced one by one, a new one before each old one', async () => {
+    const house = await openHouse();
+    const { deployments, provider, serving } = house;
+    await deployments.create({ ...prod, variants: [{ ...variant, instanceCount: 2 }] }, 'me');
+    await until(house, 'prod', ({ status, variants }) => status === 'InService' && variants[0]?.ready === 2);
+    serving.notes.length = 0;
+    const reloading = await deployments.load('prod', 'me');
+    assert.equal(reloading.status, 'Updating');
+    await until(house, 'prod', ({ status }) => status === 'InService');
+    await settle();
+    const [first, second] = ['prod.alltraffic.1.0', 'prod.alltraffic.1.1'];
+    const old = serving.notes.filter((note) => note.startsWith('drain'));
+    assert.deepEqual(old.toSorted(), [`drain ${first}`, `drain ${second}`]);
+    assert.equal(serving.notes.indexOf(old[0] as string) > serving.notes.findIndex((note) => note.startsWith('attach')), true);
+    assert.equal(serving.attached.size, 2);
+    assert.equal(provider.ids().length, 2);
+  });
+
   test('keeps a version that an endpoint uses, or whose worker still runs', async () => {
     const { deployments, registry, serving } = await openHouse();
     await deployments.create(prod, 'me');

@@ -114,9 +114,14 @@ export class Deployments {
     await this.#wish(name, 'Deleted', { who, action: 'DeleteEndpoint', event: 'endpoint.delete-requested' });
   }
 
-  /** Serves again what was unloaded. Throws `not_found`, `wrong_state` while it is being deleted. */
+  /**
+   * Serves again what was unloaded; what is loaded is loaded anew, its workers replaced one by one while it serves.
+   * Throws `not_found`, `wrong_state` while it is being deleted.
+   */
   async load(name: string, who: string): Promise<EndpointView> {
-    return this.#wish(name, 'InService', { who, action: 'LoadEndpoint', event: 'endpoint.load-requested' });
+    const reconciler = this.#reconcilers.get(keyOf(name));
+    const deed = { who, action: 'LoadEndpoint', event: 'endpoint.load-requested' };
+    return reconciler?.endpoint.state === 'InService' ? this.#reload(reconciler, deed) : this.#wish(name, 'InService', deed);
   }
 
   /** Stops its workers and keeps its config. Throws `not_found`, `wrong_state` while it is being deleted. */
@@ -196,6 +201,18 @@ export class Deployments {
     checkConfig(config);
     for (const variant of config.variants) instanceType(this.#options.prices, variant.instanceType);
     return config;
+  }
+
+  async #reload(reconciler: EndpointReconciler, { who, action, event }: Deed): Promise<EndpointView> {
+    const { db, audit, events } = this.#options;
+    const { generation, config } = reconciler.endpoint;
+    const recorded = await inTransaction(db, async (tx) => {
+      await audit.record(tx, { who, action, target: config.name, outcome: 'ok', detail: { generation, config } });
+      return events.record(tx, { kind: event, subject: config.name, detail: { generation, config } });
+    });
+    events.publish(recorded);
+    reconciler.reload();
+    return this.get(config.name);
   }
 
   async #wish(name: string, state: Desired['state'], record: Deed): Promise<EndpointView> {

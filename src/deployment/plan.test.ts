@@ -42,6 +42,24 @@ describe('the plan', () => {
       steps: [],
     },
     {
+      when: 'a reload is asked for: starts one beside the old ones',
+      desired: inService(1, { ...one, count: 2 }),
+      observed: { workers: [worker('a', one, { isStale: true }), worker('b', one, { isStale: true })], served: served(1, one) },
+      steps: [{ kind: 'start', variant: { ...one, count: 2 } }],
+    },
+    {
+      when: 'the new one of a reload is not ready: waits',
+      desired: inService(1, one),
+      observed: { workers: [worker('a', one, { isStale: true }), worker('b', one, { isReady: false })], served: served(1, one) },
+      steps: [],
+    },
+    {
+      when: 'the new one of a reload is ready: drains an old one',
+      desired: inService(1, one),
+      observed: { workers: [worker('a', one, { isStale: true }), worker('b', one)], served: served(1, one) },
+      steps: [drain('a')],
+    },
+    {
       when: 'a new version is wanted: starts it beside the old one',
       desired: inService(2, two),
       observed: { workers: [worker('a', one)], served: served(1, one) },

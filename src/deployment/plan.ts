@@ -31,6 +31,8 @@ export interface ObservedWorker extends WorkerKind {
   readonly isReady: boolean;
   /** It is on its way out and counts for nothing. */
   readonly isDraining: boolean;
+  /** A reload was asked for: a new one of its kind is to take its place. */
+  readonly isStale?: boolean;
 }
 
 /** What serving does with the endpoint: it was not told of it, was told to refuse requests, or routes them. */
@@ -83,7 +85,7 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
   const { served } = observed;
   const present = staying(observed);
   for (const variant of desired.variants) {
-    const missing = variant.count - present.filter((worker) => isSameKind(worker, variant)).length;
+    const missing = allowedOf(variant, present) - present.filter((worker) => isSameKind(worker, variant)).length;
     for (let i = 0; i < missing; i++) steps.push({ kind: 'start', variant });
   }
   const isCurrent = served.kind === 'served' && served.generation === desired.generation;
@@ -118,11 +120,18 @@ function mayServe(variant: WantedVariant, present: readonly ObservedWorker[], se
   return served.variants.some((kind) => isSameKind(kind, variant)) || ready >= variant.count;
 }
 
-/** Those not ready go first, then the latest. */
+/** As many as wanted; one more while those of before a reload are replaced one by one, until it is ready in their place. */
+function allowedOf(variant: WantedVariant, present: readonly ObservedWorker[]): number {
+  const hasStale = present.some((worker) => worker.isStale === true && isSameKind(worker, variant));
+  return hasStale && readyOf(variant, present) <= variant.count ? variant.count + 1 : variant.count;
+}
+
+/** Those not ready go first, then those of before a reload, then the latest. */
 function surplus(variant: WantedVariant, present: readonly ObservedWorker[]): readonly Step[] {
   const ofKind = present.filter((worker) => isSameKind(worker, variant));
-  const keptFirst = [...ofKind.filter((worker) => worker.isReady), ...ofKind.filter((worker) => !worker.isReady)];
-  return keptFirst.slice(variant.count).map(({ id }) => ({ kind: 'drain', workerId: id }));
+  const rank = ({ isReady, isStale }: ObservedWorker): number => (isReady ? (isStale === true ? 1 : 0) : 2);
+  const keptFirst = ofKind.toSorted((one, other) => rank(one) - rank(other));
+  return keptFirst.slice(allowedOf(variant, present)).map(({ id }) => ({ kind: 'drain', workerId: id }));
 }
 
 function staying({ workers }: Observed): readonly ObservedWorker[] {

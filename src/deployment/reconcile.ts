@@ -54,6 +54,8 @@ export class EndpointReconciler {
   readonly #attached = new Map<string, WorkerLink>();
   /** By worker on its way out: ends the wait for its last answers. */
   readonly #draining = new Map<string, () => void>();
+  /** Workers of before the last reload: each is replaced by a new one. */
+  #stale = new Set<string>();
   /** Resolves at the end, for whoever waits for requests under way. */
   readonly #stopWaiting = Promise.withResolvers<void>();
   /** By `digits/3`: each version a worker of this endpoint may have. */
@@ -95,6 +97,12 @@ export class EndpointReconciler {
     this.#desired = desiredOf(endpoint);
     this.#learnVersions();
     this.#trouble = null;
+    this.kick();
+  }
+
+  /** Replaces the workers that run one by one, a new one before each old one. */
+  reload(): void {
+    this.#stale = new Set(this.workers.map(({ spec }) => spec.id));
     this.kick();
   }
 
@@ -191,8 +199,10 @@ export class EndpointReconciler {
     const taken = new Set(this.workers.map(({ spec }) => spec.id));
     let index = 0;
     while (taken.has(`${prefix}.${index}`)) index++;
+    const id = `${prefix}.${index}`;
+    this.#stale.delete(id); // the name of one that is gone is given again, and this one is new
     await provider.start({
-      id: `${prefix}.${index}`,
+      id,
       endpoint: config.name,
       variant: variant.name,
       generation,
@@ -280,6 +290,7 @@ export class EndpointReconciler {
       instanceType: spec.instanceType,
       isReady: this.#attached.has(spec.id),
       isDraining: this.#draining.has(spec.id),
+      isStale: this.#stale.has(spec.id),
       hasFailed: state === 'failed',
       reason,
     }));
@@ -294,6 +305,8 @@ export class EndpointReconciler {
     const isComplete = this.#desired.variants.every((variant) => readyOf(variant, workers) >= variant.count);
     if (isComplete && this.servedGeneration === this.#desired.generation) this.#settledGeneration = this.#desired.generation;
     const status = statusOf({ desired: this.#desired, served: this.#served, workers, settledGeneration: this.#settledGeneration });
+    const isReloading = workers.some(({ isStale, isDraining }) => isStale === true && !isDraining);
+    if (status.status === 'InService' && status.reason === null && isReloading) return { status: 'Updating', reason: this.#trouble };
     return status.reason === null && this.#trouble !== null ? { ...status, reason: this.#trouble } : status;
   }
 
