@@ -19,24 +19,25 @@ export interface BatchChoice {
  *
  * because in the worst case a request waits for one whole batch and rides in the next. s(b) = S_q(b) with the quantile
  * of the objective, L its latency, d = overheadMs. Without an objective every b may be taken, and s is the median.
- * When no b is feasible it is 1, the fastest there is, and the reason says what is missing.
+ * When no b is feasible the promise is broken anyway: then it is the b of best throughput, which at least keeps the
+ * queue short, and the reason says what is missing.
  */
 export function batchSizeFor(table: ServiceTable, objective: Objective | null, overheadMs: number): BatchChoice {
   if (!table.isKnown) return { batchSize: 1, ratePerSecond: 0, feasible: true, reason: 'the service time is not measured yet' };
   const serviceMs = objective === null ? (b: number) => table.medianMs(b) : (b: number) => table.quantileMs(objective.percentile / 100, b);
   const latencyMs = objective === null ? Number.POSITIVE_INFINITY : objective.latencyMs;
-  let best = { b: 0, rowsPerMs: 0 };
-  for (let b = 1; b <= table.batchMax; b++) {
+  const isFeasible = 2 * serviceMs(1) + overheadMs <= latencyMs;
+  let best = { b: 1, rowsPerMs: 1 / serviceMs(1) };
+  for (let b = 2; b <= table.batchMax; b++) {
     const ms = serviceMs(b);
-    if (2 * ms + overheadMs > latencyMs) break; // s never falls with b
+    if (isFeasible && 2 * ms + overheadMs > latencyMs) break; // s never falls with b
     if (b / ms > best.rowsPerMs) best = { b, rowsPerMs: b / ms };
   }
-  if (best.b === 0) {
-    const worstMs = round(2 * serviceMs(1) + overheadMs);
-    const reason = `cannot meet ${formatMs(latencyMs)}: 2*s(1)+d = ${worstMs} ms`;
-    return { batchSize: 1, ratePerSecond: 1000 / serviceMs(1), feasible: false, reason };
-  }
   const ratePerSecond = best.rowsPerMs * 1000;
+  if (!isFeasible) {
+    const reason = `cannot meet ${formatMs(latencyMs)}: 2*s(1)+d = ${round(2 * serviceMs(1) + overheadMs)} ms; ${round(ratePerSecond)} rows/s at b=${best.b} is the most`;
+    return { batchSize: best.b, ratePerSecond, feasible: false, reason };
+  }
   const bound = objective === null ? 'no objective' : `2*s(${best.b})+d = ${round(2 * serviceMs(best.b) + overheadMs)} ms`;
   const reason = `${round(ratePerSecond)} rows/s at b=${best.b}, the most of 1..${table.batchMax} (${bound})`;
   return { batchSize: best.b, ratePerSecond, feasible: true, reason };
