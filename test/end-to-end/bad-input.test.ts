@@ -234,7 +234,10 @@ describe('a request for what there is not', () => {
     assert.equal((await server.call('POST', '/endpoints', endpoint)).status, 409);
     assert.equal((await server.call('POST', '/groups', { name: 'DIGITS' })).status, 409);
     const twice = await Promise.all([1, 2, 3].map(() => server.call('POST', '/groups', { name: 'contested' })));
-    assert.deepEqual(twice.map(({ status }) => status).sort(), [201, 409, 409]);
+    assert.deepEqual(
+      twice.map(({ status }) => status).sort((a, b) => a - b),
+      [201, 409, 409],
+    );
   });
 
   for (const name of ['', ' ', '-a', 'a b', 'a/b', '..', 'a_b', 'é', 'a'.repeat(64), 'a\u0000', '<script>', "'; drop table"]) {
@@ -274,5 +277,10 @@ test('a model that hangs does not hold up other endpoints', async () => {
   await server.callWell('DELETE', '/endpoints/hanging');
   await assertServes();
   const statuses = (await Promise.all(hanging)).map((answer) => answer?.status);
-  assert.deepEqual(new Set(statuses), new Set([504]));
+  // Who ran has met the timeout; who still waited may learn instead that the endpoint is gone.
+  assert(statuses.includes(504));
+  assert(
+    statuses.every((status) => status === 504 || status === 404 || status === 503),
+    statuses.join(),
+  );
 });

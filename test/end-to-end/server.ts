@@ -83,7 +83,7 @@ export class Server {
     this.#child = spawn(file, argv, { cwd: tmpdir(), env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stdout?.on('data', (chunk) => (this.#stdout += String(chunk)));
     this.#child.stderr?.on('data', (chunk) => (this.stderr += String(chunk)));
-    this.ended = once(this.#child, 'close').then(([code, signal]) => ({ code, signal }) as Ended);
+    this.ended = once(this.#child, 'close').then(([code, signal]) => ({ code, signal }));
     // node:test ends a file that takes too long without running its `after`.
     const endWithUs = (): void => void this.#child.kill('SIGKILL');
     process.once('exit', endWithUs);
