@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
-import { WorkerLink, workerMainPath } from '../runtime/index.ts';
+import { SharedMemory, WorkerLink, workerMainPath } from '../runtime/index.ts';
 import { LastLines } from './last-lines.ts';
 import type { Leftovers } from './leftovers.ts';
 import { limitAddressSpace, memoryUse } from './process-facts.ts';
@@ -57,18 +57,19 @@ export class WorkerProcess {
   /** Resolves when it has said hello, onnxruntime loaded. Throws `unavailable` with its last lines. */
   static async start({ clock, log, door, leftovers, compileCache }: ProcessSurroundings): Promise<WorkerProcess> {
     const invitation = door.invite();
+    const memory = SharedMemory.create(invitation.workerId);
     const child = spawn(process.execPath, [...nodeOptions, workerMainPath, door.path, invitation.workerId], {
       cwd: door.folder, // private, and removed at the end: where a crash may leave its core
       env: { ...keptEnvironment(), NODE_COMPILE_CACHE: compileCache, PENSTOCK_WORKER_TOKEN: invitation.token },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', memory?.fd ?? 'ignore'], // the fourth: see shared-memory.ts
       detached: true, // Ctrl-C is for the server, which drains first
     });
     const lines = new LastLines();
     const ended = endOf(child, lines);
     if (child.pid !== undefined) {
       void ended.then(leftovers.remember(child.pid));
-      lines.follow(child.stdout, (line) => log.info({ worker: child.pid }, line));
-      lines.follow(child.stderr, (line) => log.warn({ worker: child.pid }, line));
+      if (child.stdout !== null) lines.follow(child.stdout, (line) => log.info({ worker: child.pid }, line));
+      if (child.stderr !== null) lines.follow(child.stderr, (line) => log.warn({ worker: child.pid }, line));
     } // else nothing was spawned, not even its streams; `ended` tells why
     let cancel = () => {};
     const late = new Promise<string>((resolve) => {
@@ -79,9 +80,10 @@ export class WorkerProcess {
     if (typeof first === 'string') {
       invitation.cancel();
       child.kill('SIGKILL');
+      memory?.close();
       throw new PlatformError('unavailable', `a worker process did not start: ${first}`);
     }
-    return new WorkerProcess(clock, child, new WorkerLink(first), ended);
+    return new WorkerProcess(clock, child, new WorkerLink(first, memory), ended);
   }
 
   rssBytes(): number | null {

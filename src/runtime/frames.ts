@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import { PlatformError } from '../errors.ts';
 
 /** What a frame is for. The first is the worker's, once; then calls go to the worker and answers come back. */
-export const kinds = { hello: 1, call: 2, answer: 3, run: 4, ran: 5, failed: 6 } as const;
+export const kinds = { hello: 1, call: 2, answer: 3, run: 4, ran: 5, failed: 6, shared: 7 } as const;
 
 /** The fixed part of every frame. */
 export const headBytes = 16;
@@ -51,6 +51,19 @@ export function messageFrame(call: number, kind: number, message: unknown): Buff
   writeHead(frame, { bytes, call, kind, tensors: 0, textBytes: text.length });
   frame.set(text, headBytes);
   return frame;
+}
+
+/** Stands for a frame of so many bytes that lies in the shared memory. */
+export function sharedFrame(call: number, frameBytes: number): Buffer {
+  const frame = Buffer.alloc(headBytes + 8);
+  writeHead(frame, { bytes: frame.length, call, kind: kinds.shared, tensors: 0, textBytes: 0 });
+  frame.writeUInt32LE(frameBytes, headBytes);
+  return frame;
+}
+
+/** The frame itself, or the one it stands for. */
+export function resolveShared(frame: Frame, read: (bytes: number) => Buffer): Frame {
+  return frame.kind === kinds.shared ? parseFrame(read(frame.bytes.readUInt32LE(frame.bodyOffset))) : frame;
 }
 
 /** Reads a whole frame. Throws where its parts do not fit into it. */

@@ -5,8 +5,9 @@
 import type { Socket } from 'node:net';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor.ts';
-import { errorOf, type Frame, FrameReader, kinds, malformed, messageFrame, type WireFailure, writeFrame } from './frames.ts';
+import { errorOf, type Frame, FrameReader, kinds, malformed, messageFrame, sharedFrame, type WireFailure, writeFrame } from './frames.ts';
 import type { Inspection } from './inspect.ts';
+import type { SharedMemory } from './shared-memory.ts';
 import { type IndexedTensor, type RunTimings, readTensors, readTimings, runFrame, type TensorParts } from './tensor-frames.ts';
 
 /** The worker's process ended, or its socket broke, with this call open. Inference has no side effects: it may be tried elsewhere. */
@@ -53,6 +54,9 @@ interface OpenCall {
 
 export class WorkerLink {
   readonly #socket: Socket;
+  readonly #memory: SharedMemory | null;
+  /** The run whose frame lies in the shared memory. */
+  #memoryCall: number | null = null;
   readonly #open = new Map<number, OpenCall>();
   readonly #closeListeners: ((why: string) => void)[] = [];
   #lastCall = 0;
@@ -61,9 +65,10 @@ export class WorkerLink {
   #signature: Signature | null = null;
   #inputIndex = new Map<string, number>();
 
-  /** Takes over a connected socket whose hello has been read. */
-  constructor(socket: Socket) {
+  /** Takes over a connected socket whose hello has been read, and the memory that its worker shares. */
+  constructor(socket: Socket, memory: SharedMemory | null = null) {
     this.#socket = socket;
+    this.#memory = memory;
     const reader = new FrameReader((frame) => this.#receive(frame));
     socket.on('data', (chunk: Buffer) => {
       try {
@@ -103,9 +108,10 @@ export class WorkerLink {
       const signature = this.#signature;
       if (signature === null) throw new PlatformError('wrong_state', 'no model is loaded in this worker');
       const call = this.#nextCall();
-      const frame = runFrame(call, this.#indexed(inputs));
+      const frame = this.#shared(call, runFrame(call, this.#indexed(inputs)));
       const settle = (done: () => void) => {
         this.#runsOpen--;
+        if (this.#memoryCall === call) this.#memoryCall = null;
         done();
       };
       this.#runsOpen++;
@@ -160,6 +166,15 @@ export class WorkerLink {
     });
   }
 
+  /** A large frame goes through the shared memory, if no other is in it. */
+  #shared(call: number, frame: readonly Buffer[]): readonly Buffer[] {
+    if (this.#memory === null || frame.length === 1 || this.#memoryCall !== null || this.#closedBecause !== null) return frame;
+    const bytes = (frame[0] as Buffer).readUInt32LE(0);
+    if (!this.#memory.write(frame, bytes)) return frame;
+    this.#memoryCall = call;
+    return [sharedFrame(call, bytes)];
+  }
+
   #call(message: CallMessage): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const call = this.#nextCall();
@@ -193,6 +208,7 @@ export class WorkerLink {
     if (this.#closedBecause !== null) return;
     this.#closedBecause = why;
     this.#socket.destroy();
+    this.#memory?.close();
     const open = [...this.#open.values()];
     this.#open.clear();
     for (const call of open) call.failed(new WorkerGone(why));

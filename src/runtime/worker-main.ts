@@ -6,8 +6,9 @@ import { writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { connect } from 'node:net';
 import { messageOf } from '../errors.ts';
-import { FrameReader, kinds, messageFrame } from './frames.ts';
+import { FrameReader, kinds, messageFrame, resolveShared } from './frames.ts';
 import { onnxruntime } from './onnx-model.ts';
+import { SharedMemory, sharedMemoryFd } from './shared-memory.ts';
 import { WorkerCalls } from './worker-calls.ts';
 
 // The first statement: see onnxruntime().
@@ -35,7 +36,8 @@ try {
 }
 const socket = connect(socketPath);
 const calls = new WorkerCalls(socket, () => performance.now());
-const reader = new FrameReader((frame) => calls.receive(frame));
+const memory = new SharedMemory(sharedMemoryFd);
+const reader = new FrameReader((frame) => calls.receive(resolveShared(frame, (bytes) => memory.read(bytes))));
 socket.on('connect', () => {
   socket.write(messageFrame(0, kinds.hello, { workerId, token }));
   flushCompileCache(); // Node would write it at a normal exit only, and most workers are killed

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SharedMemory, sharedBytesMax } from './shared-memory.ts';
+
+test('gives back what was written, also where it was longer before', (t) => {
+  const memory = SharedMemory.create('test');
+  if (memory === null) return t.skip('no file system in memory here');
+  try {
+    for (const content of ['a long frame of several', 'short']) {
+      const bytes = Buffer.from(content);
+      assert(memory.write([bytes.subarray(0, 2), bytes.subarray(2)], bytes.length));
+      assert.equal(memory.read(bytes.length).toString(), content);
+    }
+    assert.throws(() => memory.read(100), /shorter than the frame/);
+  } finally {
+    memory.close();
+  }
+});
+
+test('leaves what is too large to the socket', (t) => {
+  const memory = SharedMemory.create('test');
+  if (memory === null) return t.skip('no file system in memory here');
+  assert.equal(memory.write([], sharedBytesMax + 1), false);
+  memory.close();
+});

@@ -1,0 +1,63 @@
+/**
+ * Memory that the server and one worker both have open, as a file without a name: large frames go through it. A
+ * socket's buffer holds 208 KiB, so a tensor of 600 KB takes both processes several turns of waking each other while
+ * the worker could compute; here it is one copy in and one copy out.
+ */
+import { closeSync, openSync, readSync, unlinkSync, writevSync } from 'node:fs';
+import { malformed } from './frames.ts';
+
+const folder = '/dev/shm';
+
+/** Larger frames take the socket: what was once written stays allocated as long as the worker lives. */
+export const sharedBytesMax = 16 * 1024 * 1024;
+
+/** The worker finds it as this file descriptor. */
+export const sharedMemoryFd = 3;
+
+export class SharedMemory {
+  readonly fd: number;
+  /** Used again and again: fresh memory costs a page fault every 4 KiB, more than the copy itself. */
+  #content = Buffer.alloc(0);
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** Null where there is no file system in memory, or it is full or not ours to write: the socket does as well, slower. */
+  static create(name: string): SharedMemory | null {
+    try {
+      const path = `${folder}/penstock-${process.pid}-${name}`;
+      const fd = openSync(path, 'wx+', 0o600);
+      unlinkSync(path); // it goes with the last process that has it open
+      return new SharedMemory(fd);
+    } catch {
+      return null;
+    }
+  }
+
+  /** False where it does not fit. */
+  write(chunks: readonly Buffer[], bytes: number): boolean {
+    if (bytes > sharedBytesMax) return false;
+    try {
+      return writevSync(this.fd, chunks, 0) === bytes;
+    } catch {
+      return false; // the file system is full
+    }
+  }
+
+  /** The frame that lies there; the bytes are valid until the next read. */
+  read(bytes: number): Buffer {
+    if (this.#content.length < bytes) this.#content = Buffer.allocUnsafeSlow(bytes);
+    const content = this.#content.subarray(0, bytes);
+    for (let filled = 0; filled < bytes; ) {
+      const count = readSync(this.fd, content, filled, bytes - filled, filled);
+      if (count === 0) throw malformed('the shared memory is shorter than the frame');
+      filled += count;
+    }
+    return content;
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}
