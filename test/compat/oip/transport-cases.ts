@@ -129,7 +129,7 @@ export const transportCases: readonly Case[] = [
     id: 'C31',
     promise: 'a name may be percent-encoded; no encoding reaches anything else',
     async run(target) {
-      const encoded = [...affine].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join('');
+      const encoded = Array.from(affine, (letter) => `%${letter.charCodeAt(0).toString(16)}`).join('');
       await sameAnswer(target, `/v2/models/${encoded}/infer`, { body });
       for (const name of ['a%2Fb', '..%2F..%2Fetc', '%zz', '%00', `${affine}%2Fversions%2F1`, 'x'.repeat(500)]) {
         await target.refused(await target.wire.send(`/v2/models/${name}`), 404, /^model '.+' is not known/);
