@@ -61,5 +61,7 @@ const doors: Doors = {
 };
 
 process.exitCode = await runCli(process.argv.slice(2), doors);
-// What still holds the process open (a half-closed socket, say) has nothing to tell any more.
-setImmediate(() => process.exit());
+// A pipe takes what is printed bit by bit: wait for the last of it. What else holds the process open (a half-closed
+// socket, say) has nothing to tell any more.
+for (const output of [process.stdout, process.stderr]) await new Promise<void>((resolve) => output.write('', () => resolve()));
+process.exit();

@@ -42,6 +42,11 @@ describe('the batch size of an instance', () => {
     assert.equal(batchSizeFor(affine(0, 8, 32), null, 5).batchSize, 1);
   });
 
+  test('is 1 where the gain is no more than the noise of the measurement', () => {
+    assert.equal(batchSizeFor(affine(0.3, 7, 32), null, 5).batchSize, 1); // 4 %
+    assert.equal(batchSizeFor(affine(0.5, 7, 32), null, 5).batchSize, 32); // 7 %
+  });
+
   test('is 1 while nothing is measured', () => {
     assert.deepEqual(batchSizeFor(new ServiceTable(null), objective, 5).batchSize, 1);
   });

@@ -12,6 +12,9 @@ export interface BatchChoice {
   readonly reason: string;
 }
 
+/** A model that computes as long for two rows as for one and one gains nothing by batches: a gain below this is noise of the measurement. */
+const gainMin = 1.05;
+
 /**
  * B, the batch size of an always-on executor:
  *
@@ -33,6 +36,7 @@ export function batchSizeFor(table: ServiceTable, objective: Objective | null, o
     if (isFeasible && 2 * ms + overheadMs > latencyMs) break; // s never falls with b
     if (b / ms > best.rowsPerMs) best = { b, rowsPerMs: b / ms };
   }
+  if (best.rowsPerMs * serviceMs(1) < gainMin) best = { b: 1, rowsPerMs: 1 / serviceMs(1) };
   const ratePerSecond = best.rowsPerMs * 1000;
   if (!isFeasible) {
     const reason = `cannot meet ${formatMs(latencyMs)}: 2*s(1)+d = ${round(2 * serviceMs(1) + overheadMs)} ms; ${round(ratePerSecond)} rows/s at b=${best.b} is the most`;

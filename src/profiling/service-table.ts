@@ -142,5 +142,6 @@ function quantileOf(point: Point, q: number): number {
 }
 
 function between(left: { b: number; ms: number }, right: { b: number; ms: number }, b: number): number {
-  return left.ms + ((right.ms - left.ms) * (b - left.b)) / (right.b - left.b);
+  // Rounding may lift the sum above the end, and the curve must not fall there.
+  return Math.min(right.ms, left.ms + ((right.ms - left.ms) * (b - left.b)) / (right.b - left.b));
 }

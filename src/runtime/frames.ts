@@ -53,17 +53,19 @@ export function messageFrame(call: number, kind: number, message: unknown): Buff
   return frame;
 }
 
-/** Stands for a frame of so many bytes that lies in the shared memory. */
-export function sharedFrame(call: number, frameBytes: number): Buffer {
+/** Stands for a frame of so many bytes that lies in a slot of the shared memory. */
+export function sharedFrame(call: number, slot: number, frameBytes: number): Buffer {
   const frame = Buffer.alloc(headBytes + 8);
   writeHead(frame, { bytes: frame.length, call, kind: kinds.shared, tensors: 0, textBytes: 0 });
   frame.writeUInt32LE(frameBytes, headBytes);
+  frame.writeUInt32LE(slot, headBytes + 4);
   return frame;
 }
 
 /** The frame itself, or the one it stands for. */
-export function resolveShared(frame: Frame, read: (bytes: number) => Buffer): Frame {
-  return frame.kind === kinds.shared ? parseFrame(read(frame.bytes.readUInt32LE(frame.bodyOffset))) : frame;
+export function resolveShared(frame: Frame, read: (slot: number, bytes: number) => Buffer): Frame {
+  if (frame.kind !== kinds.shared) return frame;
+  return parseFrame(read(frame.bytes.readUInt32LE(frame.bodyOffset + 4), frame.bytes.readUInt32LE(frame.bodyOffset)));
 }
 
 /** Reads a whole frame. Throws where its parts do not fit into it. */

@@ -7,7 +7,7 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor.ts';
 import { errorOf, type Frame, FrameReader, kinds, malformed, messageFrame, sharedFrame, type WireFailure, writeFrame } from './frames.ts';
 import type { Inspection } from './inspect.ts';
-import type { SharedMemory } from './shared-memory.ts';
+import { type SharedMemory, slots } from './shared-memory.ts';
 import { type IndexedTensor, type RunTimings, readTensors, readTimings, runFrame, type TensorParts } from './tensor-frames.ts';
 
 /** The worker's process ended, or its socket broke, with this call open. Inference has no side effects: it may be tried elsewhere. */
@@ -55,8 +55,8 @@ interface OpenCall {
 export class WorkerLink {
   readonly #socket: Socket;
   readonly #memory: SharedMemory | null;
-  /** The run whose frame lies in the shared memory. */
-  #memoryCall: number | null = null;
+  /** By slot of the shared memory: the run whose frame lies there. */
+  readonly #memoryCalls: (number | null)[] = Array.from({ length: slots }, () => null);
   readonly #open = new Map<number, OpenCall>();
   readonly #closeListeners: ((why: string) => void)[] = [];
   #lastCall = 0;
@@ -111,7 +111,8 @@ export class WorkerLink {
       const frame = this.#shared(call, runFrame(call, this.#indexed(inputs)));
       const settle = (done: () => void) => {
         this.#runsOpen--;
-        if (this.#memoryCall === call) this.#memoryCall = null;
+        const slot = this.#memoryCalls.indexOf(call);
+        if (slot !== -1) this.#memoryCalls[slot] = null;
         done();
       };
       this.#runsOpen++;
@@ -166,13 +167,14 @@ export class WorkerLink {
     });
   }
 
-  /** A large frame goes through the shared memory, if no other is in it. */
+  /** A large frame goes through the shared memory, if a slot is free. */
   #shared(call: number, frame: readonly Buffer[]): readonly Buffer[] {
-    if (this.#memory === null || frame.length === 1 || this.#memoryCall !== null || this.#closedBecause !== null) return frame;
+    if (this.#memory === null || frame.length === 1 || this.#closedBecause !== null) return frame;
+    const slot = this.#memoryCalls.indexOf(null);
     const bytes = (frame[0] as Buffer).readUInt32LE(0);
-    if (!this.#memory.write(frame, bytes)) return frame;
-    this.#memoryCall = call;
-    return [sharedFrame(call, bytes)];
+    if (slot === -1 || !this.#memory.write(slot, frame, bytes)) return frame;
+    this.#memoryCalls[slot] = call;
+    return [sharedFrame(call, slot, bytes)];
   }
 
   #call(message: CallMessage): Promise<unknown> {

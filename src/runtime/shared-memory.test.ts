@@ -8,10 +8,10 @@ test('gives back what was written, also where it was longer before', (t) => {
   try {
     for (const content of ['a long frame of several', 'short']) {
       const bytes = Buffer.from(content);
-      assert(memory.write([bytes.subarray(0, 2), bytes.subarray(2)], bytes.length));
-      assert.equal(memory.read(bytes.length).toString(), content);
+      assert(memory.write(1, [bytes.subarray(0, 2), bytes.subarray(2)], bytes.length));
+      assert.equal(memory.read(1, bytes.length).toString(), content);
     }
-    assert.throws(() => memory.read(100), /shorter than the frame/);
+    assert.throws(() => memory.read(1, 100), /shorter than the frame/);
   } finally {
     memory.close();
   }
@@ -20,6 +20,6 @@ test('gives back what was written, also where it was longer before', (t) => {
 test('leaves what is too large to the socket', (t) => {
   const memory = SharedMemory.create('test');
   if (memory === null) return t.skip('no file system in memory here');
-  assert.equal(memory.write([], sharedBytesMax + 1), false);
+  assert.equal(memory.write(0, [], sharedBytesMax + 1), false);
   memory.close();
 });

@@ -11,13 +11,16 @@ const folder = '/dev/shm';
 /** Larger frames take the socket: what was once written stays allocated as long as the worker lives. */
 export const sharedBytesMax = 16 * 1024 * 1024;
 
+/** One for the run under way, one for that sent ahead. */
+export const slots = 2;
+
 /** The worker finds it as this file descriptor. */
 export const sharedMemoryFd = 3;
 
 export class SharedMemory {
   readonly fd: number;
   /** Used again and again: fresh memory costs a page fault every 4 KiB, more than the copy itself. */
-  #content = Buffer.alloc(0);
+  readonly #contents: Buffer[] = Array.from({ length: slots }, () => Buffer.alloc(0));
 
   constructor(fd: number) {
     this.fd = fd;
@@ -36,21 +39,22 @@ export class SharedMemory {
   }
 
   /** False where it does not fit. */
-  write(chunks: readonly Buffer[], bytes: number): boolean {
+  write(slot: number, chunks: readonly Buffer[], bytes: number): boolean {
     if (bytes > sharedBytesMax) return false;
     try {
-      return writevSync(this.fd, chunks, 0) === bytes;
+      return writevSync(this.fd, chunks, slot * sharedBytesMax) === bytes;
     } catch {
       return false; // the file system is full
     }
   }
 
-  /** The frame that lies there; the bytes are valid until the next read. */
-  read(bytes: number): Buffer {
-    if (this.#content.length < bytes) this.#content = Buffer.allocUnsafeSlow(bytes);
-    const content = this.#content.subarray(0, bytes);
+  /** The frame that lies in the slot; the bytes are valid until the next read of it. */
+  read(slot: number, bytes: number): Buffer {
+    if (slot >= slots || bytes > sharedBytesMax) throw malformed(`slot ${slot} of the shared memory holds no ${bytes} bytes`);
+    if ((this.#contents[slot] as Buffer).length < bytes) this.#contents[slot] = Buffer.allocUnsafeSlow(bytes);
+    const content = (this.#contents[slot] as Buffer).subarray(0, bytes);
     for (let filled = 0; filled < bytes; ) {
-      const count = readSync(this.fd, content, filled, bytes - filled, filled);
+      const count = readSync(this.fd, content, filled, bytes - filled, slot * sharedBytesMax + filled);
       if (count === 0) throw malformed('the shared memory is shorter than the frame');
       filled += count;
     }

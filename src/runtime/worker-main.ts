@@ -37,7 +37,7 @@ try {
 const socket = connect(socketPath);
 const calls = new WorkerCalls(socket, () => performance.now());
 const memory = new SharedMemory(sharedMemoryFd);
-const reader = new FrameReader((frame) => calls.receive(resolveShared(frame, (bytes) => memory.read(bytes))));
+const reader = new FrameReader((frame) => calls.receive(resolveShared(frame, (slot, bytes) => memory.read(slot, bytes))));
 socket.on('connect', () => {
   socket.write(messageFrame(0, kinds.hello, { workerId, token }));
   flushCompileCache(); // Node would write it at a normal exit only, and most workers are killed

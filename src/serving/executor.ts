@@ -17,22 +17,31 @@ export const overheadMs = 0.5;
 /** How often the batch size is looked at again, as measurements come in. */
 const replanEveryMs = 5000;
 
+/**
+ * A batch is sent ahead only where it then waits no longer than this at the worker: what was sent can neither be taken
+ * back when its client leaves nor be overtaken by a more urgent one.
+ */
+const aheadMsMax = 20;
+
 export class Executor {
   readonly worker: AttachedWorker;
   /** What is known of its service times; a fuller one once they were measured. */
   table: ServiceTable;
   /** B_i: the most rows it takes at once. */
   batchSize = 1;
+  /** The size of best throughput, whatever the promise. */
+  #batchSizeFastest = 1;
+  #latencyMs = Number.POSITIVE_INFINITY;
   /** Why B_i is what it is. */
   batchReason = '';
-  isBusy = false;
   isDraining = false;
-  /** When its current batch was dispatched; when idle, when the last one ended. */
+  /** When its current batch began: was dispatched, or came up behind the one before. When idle, when the last one ended. */
   sinceMs = 0;
   /** When it was last known to live: attached, or answering. */
   aliveAtMs: number;
   #quantile = 0.95;
-  #expectedMs = 0;
+  /** What each batch that it was sent is expected to take, the current one first. */
+  readonly #expectedMs: number[] = [];
   #plannedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(worker: AttachedWorker, table: ServiceTable, nowMs: number) {
@@ -49,25 +58,49 @@ export class Executor {
     const choice = batchSizeFor(this.table, objective, overheadMs);
     this.batchSize = choice.batchSize;
     this.batchReason = choice.reason;
+    this.#batchSizeFastest = batchSizeFor(this.table, null, overheadMs).batchSize;
+    this.#latencyMs = objective?.latencyMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  get isBusy(): boolean {
+    return this.#expectedMs.length > 0;
+  }
+
+  /** Whether a batch may be sent behind the current one, to be at hand when that is done. */
+  get takesAhead(): boolean {
+    return this.#expectedMs.length === 1 && !this.isDraining && this.table.isKnown && this.#fullBatchMs() <= aheadMsMax;
+  }
+
+  /**
+   * B_i; but where so many rows wait for this executor that the promise is broken for the last of them anyway, the size
+   * of best throughput: a smaller one would make everybody later, and a B_i that a mistaken measurement had made too
+   * small would never be found out.
+   */
+  batchSizeAt(rowsWaiting: number): number {
+    return rowsWaiting > this.rowsPerMs() * this.#latencyMs ? Math.max(this.batchSize, this.#batchSizeFastest) : this.batchSize;
   }
 
   begin(rows: number, nowMs: number): void {
-    this.isBusy = true;
-    this.sinceMs = nowMs;
-    this.#expectedMs = this.table.quantileMs(this.#quantile, rows);
+    if (!this.isBusy) this.sinceMs = nowMs;
+    this.#expectedMs.push(this.table.quantileMs(this.#quantile, rows));
   }
 
   end(nowMs: number): void {
-    this.isBusy = false;
+    this.#expectedMs.shift();
     this.sinceMs = nowMs;
   }
 
   asServer(nowMs: number): Server {
+    const [current, behind = 0] = this.#expectedMs;
     return {
-      residualMs: this.isBusy ? residualMs(nowMs - this.sinceMs, this.#expectedMs) : 0,
+      residualMs: current === undefined ? 0 : residualMs(nowMs - this.sinceMs, current) + behind,
       batchSizeMax: this.batchSize,
-      fullBatchMs: this.table.quantileMs(this.#quantile, this.batchSize),
+      fullBatchMs: this.#fullBatchMs(),
     };
+  }
+
+  #fullBatchMs(): number {
+    return this.table.quantileMs(this.#quantile, this.batchSize);
   }
 
   /** Rows per millisecond when there is always a full batch. */

@@ -71,7 +71,6 @@ export class PendingRequest {
   losses = 0;
   /** When the last of them died. */
   lostAtMs = 0;
-  dispatchedAtMs = 0;
   readonly #settle: (outcome: Outcome) => void;
 
   constructor(call: InferenceCall, place: { deadlineMs: number; timeoutAtMs: number; bucket: string }, settle: (outcome: Outcome) => void) {

@@ -57,7 +57,9 @@ function collect(
   answers: { request: PendingRequest; outcome: Outcome }[],
 ): void {
   const rows = part.reduce((sum, { call }) => sum + call.rows, 0);
-  const serviceMs = clock.nowMs() - startMs;
+  const nowMs = clock.nowMs();
+  // A batch that was sent ahead began when the one before it ended; the worker's own clock tells the least it took.
+  const serviceMs = Math.max(nowMs - Math.max(startMs, executor.sinceMs), timings.inMs + timings.runMs + timings.outMs);
   executor.table.observe(Math.max(rows, 1), serviceMs);
   statistics.executed(rows, timings);
   const batchUsd = executorUsd(executor.worker.usdPerHour, serviceMs);
@@ -66,7 +68,7 @@ function collect(
     const result = {
       outputs: outputs[i] as readonly Tensor[],
       timings: {
-        queueMs: request.dispatchedAtMs - request.call.arrivedAtMs,
+        queueMs: Math.max(nowMs - serviceMs - request.call.arrivedAtMs, 0),
         computeInMs: timings.inMs,
         computeMs: timings.runMs,
         computeOutMs: timings.outMs,

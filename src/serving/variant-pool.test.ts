@@ -50,10 +50,13 @@ function workers(clock: VirtualClock, pool: VariantPool) {
   const batches: string[][] = [];
   const answerAll = (requests: readonly PendingRequest[]): RunAnswer => ({ kind: 'done', outputs: requests.map(() => []), timings });
   const attach = (id: string, answer: (requests: readonly PendingRequest[]) => RunAnswer | null = answerAll): void => {
+    let freeAtMs = 0;
     const run: RunRequests = (requests, done) => {
       batches.push(requests.map(({ call }) => call.requestId));
       const outcome = answer(requests);
-      if (outcome !== null) clock.after(10 + requests.reduce((sum, { rows }) => sum + rows, 0), () => done(outcome));
+      // One after the other, as a worker does.
+      freeAtMs = Math.max(freeAtMs, clock.nowMs()) + 10 + requests.reduce((sum, { rows }) => sum + rows, 0);
+      if (outcome !== null) clock.after(freeAtMs - clock.nowMs(), () => done(outcome));
     };
     pool.attach({ id, instanceType: 'local.1', usdPerHour: 3600, run });
   };
@@ -125,6 +128,47 @@ describe('rule 1: an idle instance works', () => {
   });
 });
 
+describe('a full batch that waits', () => {
+  const names = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `r${from + i}`);
+
+  test('is sent ahead, so that the executor need not wait for us; a second one is not', () => {
+    const { clock, attach, send, batches, dispatches, codeOf } = poolOf();
+    attach('w1');
+    for (const id of names(0, 20)) send(id);
+    assert.deepEqual(batches, [names(0, 1), names(1, 9)]);
+    assert.deepEqual(dispatches[1], { reason: 'full', rows: 8 });
+    clock.advance(11);
+    assert.deepEqual(batches[2], names(9, 17));
+    clock.advance(100);
+    assert.deepEqual(batches[3], names(17, 20));
+    assert(names(0, 20).every((id) => codeOf(id) === 'ok'));
+  });
+
+  test('counts as begun when the one before it ended: service times and receipts hold no wait', () => {
+    const { clock, attach, send, outcomes } = poolOf();
+    attach('w1');
+    for (const id of names(0, 9)) send(id);
+    clock.advance(100);
+    const outcome = outcomes.get('r8');
+    assert(outcome?.ok === true);
+    assert.deepEqual([outcome.result.timings.queueMs, outcome.result.timings.serviceMs], [11, 18]);
+  });
+
+  test('stays where a timeout is near, and goes to an idle executor rather than ahead', () => {
+    const near = poolOf();
+    near.attach('w1');
+    for (const id of names(0, 9)) near.send(id, { timeoutMs: 40 });
+    assert.deepEqual(near.batches, [names(0, 1)]);
+    const two = poolOf({ batchSizeMax: 1 });
+    for (const id of ['w1', 'w2']) two.attach(id);
+    for (const id of ['a', 'b']) two.send(id);
+    assert.deepEqual(two.dispatches, [
+      { reason: 'idle', rows: 1 },
+      { reason: 'idle', rows: 1 },
+    ]);
+  });
+});
+
 describe('deadlines', () => {
   test('a request whose timeout passes while it waits is answered with deadline_exceeded and never run', () => {
     const { clock, attach, send, batches, codeOf } = poolOf();
@@ -173,7 +217,7 @@ describe('too much', () => {
   test('beyond the bound of the queue requests are refused at once, with the time until it is served', () => {
     const { attach, send, outcomes } = poolOf({ queueRowsMax: 8, batchSizeMax: 8 });
     attach('w1');
-    for (let i = 0; i < 9; i++) send(`r${i}`);
+    for (let i = 0; i < 17; i++) send(`r${i}`); // one runs, eight are sent ahead, eight wait
     send('refused');
     const outcome = outcomes.get('refused');
     assert(outcome !== undefined && !outcome.ok);
@@ -193,6 +237,21 @@ describe('too much', () => {
       );
     }
   });
+});
+
+test('where the promise is broken for those who wait anyway, the size of best throughput is taken', () => {
+  // B = 1, the only size with 2*s(1)+d <= 23: 11 ms a row. Eight together take 18.
+  const { clock, attach, send, batches } = poolOf({ objective: { percentile: 95, latencyMs: 23 } });
+  attach('w1');
+  for (const id of ['a', 'b', 'c']) send(id);
+  clock.advance(200);
+  assert.deepEqual(batches, [['a'], ['b'], ['c']]);
+  for (let i = 0; i < 6; i++) send(`r${i}`);
+  clock.advance(200);
+  assert(
+    batches.slice(3).some((batch) => batch.length > 2),
+    JSON.stringify(batches),
+  );
 });
 
 describe('failures', () => {

@@ -231,19 +231,34 @@ export class VariantPool implements Route {
     return new PlatformError('overloaded', text, { retryAfterMs: this.drainMs() });
   }
 
-  /** Rule 1: as long as an executor is idle and somebody waits, a batch leaves. */
+  /**
+   * Rule 1: as long as an executor is idle and somebody waits, a batch leaves. And where a full batch waits, which no
+   * waiting makes fuller, one is sent ahead to an executor that is nearly done, so that it need not wait for us.
+   */
   #pump(): void {
     while (!this.#queue.isEmpty) {
-      const executor = this.#idle();
-      if (executor === undefined) break;
       const nowMs = this.#with.clock.nowMs();
+      const idle = this.#idle();
+      const executor = idle ?? this.#nextToFallIdle(nowMs);
+      if (executor === undefined) break;
       executor.plan(this.#settings.objective, nowMs);
-      const batch = take(this.#queue, executor.batchSize);
+      const batch = take(this.#queue, executor.batchSizeAt(this.#queue.rows / this.#executors.size));
+      if (idle === undefined && !mayGoAhead(batch, executor, nowMs)) break;
       this.#queue.remove(batch);
       const alive = batch.filter((request) => request.timeoutAtMs > nowMs || this.#expire(request, nowMs));
-      if (alive.length > 0) this.#dispatch(executor, alive, nowMs);
+      if (alive.length > 0) this.#dispatch(executor, alive, nowMs, idle === undefined ? 'full' : 'idle');
     }
     this.#release();
+  }
+
+  /** Of the busy executors that take a batch ahead, the one that is done first. */
+  #nextToFallIdle(nowMs: number): Executor | undefined {
+    let best: Executor | undefined;
+    for (const executor of this.#executors.values()) {
+      if (!executor.takesAhead) continue;
+      if (best === undefined || executor.asServer(nowMs).residualMs < best.asServer(nowMs).residualMs) best = executor;
+    }
+    return best;
   }
 
   /** The idle executor that is fastest for one row; of equals the one used last, whose caches are warm. */
@@ -263,13 +278,10 @@ export class VariantPool implements Route {
     return true;
   }
 
-  #dispatch(executor: Executor, batch: readonly PendingRequest[], nowMs: number): void {
+  #dispatch(executor: Executor, batch: readonly PendingRequest[], nowMs: number, why: 'idle' | 'full'): void {
     let rows = 0;
-    for (const request of batch) {
-      request.dispatchedAtMs = nowMs;
-      rows += request.rows;
-    }
-    const reason = executor.isDraining ? 'flush' : 'idle';
+    for (const request of batch) rows += request.rows;
+    const reason = executor.isDraining ? 'flush' : why;
     executor.begin(rows, nowMs);
     this.#running.add(batch);
     this.#sweepBy(nowMs + this.#settings.timeoutMs);
@@ -362,6 +374,13 @@ export class VariantPool implements Route {
 /** What prediction may be wrong by: kept back from the objective (scaling.md section 3). */
 function marginMs(objective: Objective): number {
   return Math.min(8, 0.1 * objective.latencyMs);
+}
+
+/** A full batch of whom nobody's timeout is near: it will run as soon as it would have, and before it is too late. */
+function mayGoAhead(batch: readonly PendingRequest[], executor: Executor, nowMs: number): boolean {
+  const { residualMs, fullBatchMs, batchSizeMax } = executor.asServer(nowMs);
+  const rows = batch.reduce((sum, request) => sum + request.rows, 0);
+  return rows >= batchSizeMax && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + residualMs + 2 * fullBatchMs);
 }
 
 function isBetter(left: Executor, right: Executor): boolean {

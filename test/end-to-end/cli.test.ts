@@ -84,7 +84,7 @@ describe('the command line', () => {
   test('a version that is not approved is not deployed, and the answer says what to run', async () => {
     const { code, stderr } = await run('deploy', model, '--objective', 'p95<=50ms');
     assert.equal(code, 1);
-    assert.match(stderr, /run `penstock approve digits-mlp\/1`, then `penstock deploy digits-mlp\/1`/);
+    assert.match(stderr, /run `penstock approve digits-mlp\/1`, then this again; or add --approve if you may/);
   });
 
   test('deploy takes a file into service, stage by stage', async () => {

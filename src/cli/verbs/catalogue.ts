@@ -23,7 +23,7 @@ export function addCatalogue(program: Command, doors: Doors): void {
           { title: 'WHAT IT DOES', cell: (entry) => entry.title },
           { title: 'ACCURACY', cell: ({ accuracy }) => accuracy.value, align: 'right' },
           { title: 'ROWS', cell: ({ accuracy }) => accuracy.rows, align: 'right' },
-          { title: 'OBJECTIVE', cell: (entry) => entry.objective },
+          { title: 'OBJECTIVE IT KEEPS', cell: (entry) => entry.objective },
           { title: 'LICENCE', cell: ({ licence }) => licence.weights },
         ]),
       );

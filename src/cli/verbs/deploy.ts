@@ -103,10 +103,9 @@ async function approved(
     );
   }
   if (!options.approve) {
-    const name = endpoint === version.group ? '' : ` --name ${endpoint}`;
     throw new Failure(
       `${version.name} is ${version.approval}, and only approved versions deploy: run \`penstock approve ${version.name}\`, ` +
-        `then \`penstock deploy ${version.name}${name}\`; or \`penstock deploy ${shellQuoted(model)} --approve\` if you may`,
+        'then this again; or add --approve if you may',
     );
   }
   progress.stage('approve', version.name);
