@@ -82,6 +82,9 @@ export function reportText(report: QuickstartReport): string {
     `accuracy ${accuracy.value.toFixed(3)} (${accuracy.right} of ${accuracy.rows} held-out rows); first prediction ${msText(report.firstPredictionAfterMs)} after the start`,
     '',
     figures,
+    ...(kept
+      ? []
+      : ['Not kept: most likely something else used the cores of this machine meanwhile. Let it come to rest and run this again.']),
     'Latency counts from when a request was to be sent; the load runs on this machine, beside the server.',
     '',
   ].join('\n');
