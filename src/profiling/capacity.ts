@@ -36,7 +36,9 @@ export function batchSizeFor(table: ServiceTable, objective: Objective | null, o
     if (isFeasible && 2 * ms + overheadMs > latencyMs) break; // s never falls with b
     if (b / ms > best.rowsPerMs) best = { b, rowsPerMs: b / ms };
   }
-  if (best.rowsPerMs * serviceMs(1) < gainMin) best = { b: 1, rowsPerMs: 1 / serviceMs(1) };
+  // By the medians: a single slow run of one row looks like a gain in the tail.
+  const gain = (best.b * table.medianMs(1)) / table.medianMs(best.b);
+  if (gain < gainMin) best = { b: 1, rowsPerMs: 1 / serviceMs(1) };
   const ratePerSecond = best.rowsPerMs * 1000;
   if (!isFeasible) {
     const reason = `cannot meet ${formatMs(latencyMs)}: 2*s(1)+d = ${round(2 * serviceMs(1) + overheadMs)} ms; ${round(ratePerSecond)} rows/s at b=${best.b} is the most`;
