@@ -153,7 +153,7 @@ async function measure(
 
 async function deployDigits(session: Session): Promise<{ model: string }> {
   const options = { ...session.options, objective: 'p95<=50ms', approve: true, timeout: 60_000, wait: true };
-  const view: EndpointBody = await deploy(session, { kind: 'catalogue', name: 'digits-mlp' }, endpoint, options, 'catalogue:digits-mlp');
+  const view: EndpointBody = await deploy(session, { kind: 'catalogue', name: 'digits-mlp' }, endpoint, options);
   return { model: view.variants[0]?.model ?? endpoint };
 }
 

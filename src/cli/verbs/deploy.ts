@@ -9,7 +9,6 @@ import { type ModelSource, nameFor, readSource, registerSource } from '../model-
 import { pause } from '../pause.ts';
 import { Progress } from '../progress.ts';
 import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
-import { shellQuoted } from '../words.ts';
 import { decide } from './approve.ts';
 
 export interface DeployOptions extends CommonOptions {
@@ -58,24 +57,18 @@ export function addDeploy(program: Command, doors: Doors): void {
         throw new Failure(`${model} is registered already: leave out --group, or name a file`, 2);
       }
       const endpoint = options.name ?? nameFor(source);
-      const view = await deploy(session, source, endpoint, options, model);
+      const view = await deploy(session, source, endpoint, options);
       session.print(view, `${summary(session, view)}\n`);
       return 0;
     });
 }
 
-export async function deploy(
-  session: Session,
-  source: ModelSource,
-  endpoint: string,
-  options: DeployOptions,
-  model: string,
-): Promise<EndpointBody> {
+export async function deploy(session: Session, source: ModelSource, endpoint: string, options: DeployOptions): Promise<EndpointBody> {
   const client = await session.client();
   const progress = new Progress(session.doors);
   try {
     const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, { reuse: true });
-    const version = await approved(client, progress, found, endpoint, options, model);
+    const version = await approved(client, progress, found, options);
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
     const before = await existing(client, endpoint);
     const view = before === null ? await create(client, endpoint, version, options) : await update(client, before, version, options);
@@ -87,14 +80,7 @@ export async function deploy(
   }
 }
 
-async function approved(
-  client: Client,
-  progress: Progress,
-  version: VersionBody,
-  endpoint: string,
-  options: DeployOptions,
-  model: string,
-): Promise<VersionBody> {
+async function approved(client: Client, progress: Progress, version: VersionBody, options: DeployOptions): Promise<VersionBody> {
   if (version.approval === 'Approved') return version;
   if (version.approval === 'Rejected') {
     const why = version.approval_note === null ? '' : ` (${version.approval_note})`;
