@@ -157,7 +157,7 @@ describe('a full batch that waits', () => {
   test('stays where a timeout is near, and goes to an idle executor rather than ahead', () => {
     const near = poolOf();
     near.attach('w1');
-    for (const id of names(0, 9)) near.send(id, { timeoutMs: 40 });
+    for (const id of names(0, 9)) near.send(id, { timeoutMs: 10_000 });
     assert.deepEqual(near.batches, [names(0, 1)]);
     const two = poolOf({ batchSizeMax: 1 });
     for (const id of ['w1', 'w2']) two.attach(id);

@@ -376,11 +376,14 @@ function marginMs(objective: Objective): number {
   return Math.min(8, 0.1 * objective.latencyMs);
 }
 
+/** What was sent ahead runs even if its timeout passes meanwhile, and how long the run before it takes may depend on its data. */
+const aheadTimeoutMsMin = 10_000;
+
 /** A full batch of whom nobody's timeout is near: it will run as soon as it would have, and before it is too late. */
 function mayGoAhead(batch: readonly PendingRequest[], executor: Executor, nowMs: number): boolean {
-  const { residualMs, fullBatchMs, batchSizeMax } = executor.asServer(nowMs);
+  const { batchSizeMax } = executor.asServer(nowMs);
   const rows = batch.reduce((sum, request) => sum + request.rows, 0);
-  return rows >= batchSizeMax && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + residualMs + 2 * fullBatchMs);
+  return rows >= batchSizeMax && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + aheadTimeoutMsMin);
 }
 
 function isBetter(left: Executor, right: Executor): boolean {
