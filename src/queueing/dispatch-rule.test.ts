@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { predictCompletionMs, priorityShiftMs, residualMs, take } from './dispatch-rule.ts';
+import {
+  type HoldPolicy,
+  leavesAtMs,
+  type OpenBatch,
+  predictCompletionMs,
+  priorityShiftMs,
+  residualMs,
+  take,
+  whenArrives,
+} from './dispatch-rule.ts';
 
 const request = (rows: number, bucket = '') => ({ rows, bucket });
 
@@ -79,4 +88,43 @@ test('a priority moves a request by a bounded amount: 1 forward by the horizon, 
     [0, 1, 6, 11, 1e9].map((priority) => priorityShiftMs(priority, 50)),
     [0, -50, 0, 50, 50],
   );
+});
+
+describe('holding a batch for company', () => {
+  const slack: HoldPolicy = { kind: 'slack', batchSizeMax: 3, serviceMs: (rows) => 10 * rows };
+  const timeout: HoldPolicy = { kind: 'timeout', batchSizeMax: 3, waitMsMax: 25 };
+  const none: HoldPolicy = { kind: 'none' };
+  const one: OpenBatch = { openedMs: 0, rows: 1, deadlineMs: 50 };
+  const two: OpenBatch = { openedMs: 0, rows: 2, deadlineMs: 50 };
+  for (const { when, policy = slack, open, atMs = 0, deadlineMs = atMs + 50, rows = 1, effect } of [
+    { when: 'the first comes', open: null, effect: 'join' },
+    { when: 'the first has B rows', open: null, rows: 3, effect: 'join-and-full' },
+    { when: 'the first has more than B rows', open: null, rows: 7, effect: 'join-and-full' },
+    { when: 'the first comes too late for anything', open: null, deadlineMs: 1, effect: 'join' },
+    { when: 'there is time for two', open: one, atMs: 30, effect: 'join' },
+    { when: 'there is no time for two', open: one, atMs: 31, effect: 'next-would-miss' },
+    { when: 'the next is in a hurry itself', open: one, atMs: 30, deadlineMs: 49, effect: 'next-would-miss' },
+    { when: 'it was due a moment ago', open: one, atMs: 40.1, effect: 'slack' },
+    { when: 'the third comes in time', open: two, atMs: 20, effect: 'join-and-full' },
+    { when: 'the next has more rows than there is room', open: two, rows: 2, effect: 'full' },
+    { when: 'the first comes', policy: timeout, open: null, effect: 'join' },
+    { when: 'the second comes after exactly T', policy: timeout, open: one, atMs: 25, effect: 'join' },
+    { when: 'the second comes after T', policy: timeout, open: one, atMs: 25.1, effect: 'timeout' },
+    { when: 'the third comes', policy: timeout, open: two, atMs: 9, effect: 'join-and-full' },
+    { when: 'the next has more rows than there is room', policy: timeout, open: two, rows: 2, effect: 'full' },
+    { when: 'a request comes', policy: none, open: null, effect: 'join-and-full' },
+    { when: 'a batch was open', policy: none, open: one, effect: 'full' },
+  ]) {
+    test(`${policy.kind}: ${when}: ${effect}`, () => {
+      assert.equal(whenArrives(policy, open, atMs, deadlineMs, rows), effect);
+    });
+  }
+
+  test('it leaves when the slack or the fixed wait is used up, and never in the past', () => {
+    assert.equal(leavesAtMs(slack, one, 0), 40);
+    assert.equal(leavesAtMs(slack, two, 20), 30);
+    assert.equal(leavesAtMs(slack, two, 35), 35);
+    assert.equal(leavesAtMs(timeout, two, 20), 25);
+    assert.equal(leavesAtMs(none, one, 7), 7);
+  });
 });

@@ -82,3 +82,69 @@ export function priorityShiftMs(priority: number, horizonMs: number): number {
   if (priority === 0) return 0;
   return ((Math.min(priority, 11) - 6) / 5) * horizonMs;
 }
+
+/**
+ * How a batch for a pay-per-use function is held for company:
+ * - `none`: never; each request leaves at once.
+ * - `timeout`: until it holds `batchSizeMax` rows or its first request has waited `waitMsMax` (BATCH, SC'20).
+ * - `slack`: until it is full or its earliest deadline leaves no more time than the batch needs. No wait to tune, and no
+ *   model of the arrivals: the rule cannot be wrong about what comes, it only stops waiting when waiting would break a promise.
+ */
+export type HoldPolicy =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'timeout'; readonly batchSizeMax: number; readonly waitMsMax: number }
+  | {
+      readonly kind: 'slack';
+      readonly batchSizeMax: number;
+      /** S(b), the quantile of the promise; must never fall with b (its running maximum), or a batch left for good could have grown. */
+      serviceMs(rows: number): number;
+    };
+
+/** A batch that still takes company. */
+export interface OpenBatch {
+  /** When its first request came. */
+  readonly openedMs: number;
+  readonly rows: number;
+  /** D_min: the earliest deadline in it. */
+  readonly deadlineMs: number;
+}
+
+/**
+ * What an arrival does: it joins the open batch, or opens one (`join`); it joins and the batch leaves, `full`
+ * (`join-and-full`); or the open batch leaves without it, for the reason given, and the arrival asks again with none open.
+ */
+export type ArrivalEffect = 'join' | 'join-and-full' | Extract<CloseReason, 'full' | 'next-would-miss' | 'slack' | 'timeout'>;
+
+/**
+ * What becomes of a request of `rows` rows that comes at `nowMs` and is to be answered by `deadlineMs`.
+ *
+ * Under `slack` it joins where t + S(b + rows) ≤ min(D_min, d). Otherwise nobody could join later either, as S never
+ * falls, so the open batch leaves now. At exactly the time at which the batch is due, an arrival may still join; after it
+ * (a timer was late) the batch leaves first. A request of `batchSizeMax` rows or more leaves alone, and one that finds
+ * too little room closes the batch before it.
+ */
+export function whenArrives(policy: HoldPolicy, open: OpenBatch | null, nowMs: number, deadlineMs: number, rows: number): ArrivalEffect {
+  if (policy.kind === 'none') return open === null ? 'join-and-full' : 'full';
+  if (open === null) return rows >= policy.batchSizeMax ? 'join-and-full' : 'join';
+  const together = open.rows + rows;
+  if (policy.kind === 'timeout') {
+    if (nowMs > open.openedMs + policy.waitMsMax) return 'timeout';
+    if (together > policy.batchSizeMax) return 'full';
+  } else {
+    if (together > policy.batchSizeMax) return 'full';
+    if (nowMs + policy.serviceMs(together) > Math.min(open.deadlineMs, deadlineMs)) {
+      return nowMs > open.deadlineMs - policy.serviceMs(open.rows) ? 'slack' : 'next-would-miss';
+    }
+  }
+  return together === policy.batchSizeMax ? 'join-and-full' : 'join';
+}
+
+/**
+ * When the open batch leaves if nobody else comes, asked at `nowMs` after each join: D_min − S(b) under `slack`, T after the
+ * first request under `timeout`, and never before now. It leaves for the reason `slack` or `timeout`.
+ */
+export function leavesAtMs(policy: HoldPolicy, open: OpenBatch, nowMs: number): number {
+  if (policy.kind === 'none') return nowMs;
+  const dueMs = policy.kind === 'timeout' ? open.openedMs + policy.waitMsMax : open.deadlineMs - policy.serviceMs(open.rows);
+  return Math.max(nowMs, dueMs);
+}

@@ -1,1 +1,15 @@
-export { type CloseReason, predictCompletionMs, priorityShiftMs, residualMs, type Server, take, type Waiting } from './dispatch-rule.ts';
+export {
+  type ArrivalEffect,
+  type CloseReason,
+  type HoldPolicy,
+  leavesAtMs,
+  type OpenBatch,
+  predictCompletionMs,
+  priorityShiftMs,
+  residualMs,
+  type Server,
+  take,
+  type Waiting,
+  whenArrives,
+} from './dispatch-rule.ts';
+export type { WaitPolicy, WaitTable } from './wait-table.ts';
