@@ -1,4 +1,5 @@
 export { Audit, type AuditEntry, type AuditRecord } from './audit.ts';
+export { type Decision, type DecisionKind, type DecisionPage, Decisions, type Effect, type NewDecision } from './decisions.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
 export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';

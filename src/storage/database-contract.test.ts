@@ -16,7 +16,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
     after(async () => opened?.close());
 
     test('has every table after the migrations, and opening it again changes nothing', async () => {
-      for (const table of ['model_groups', 'model_versions', 'profiles', 'endpoints', 'audit', 'events'] as const) {
+      for (const table of ['model_groups', 'model_versions', 'profiles', 'endpoints', 'audit', 'events', 'decisions'] as const) {
         assert.deepEqual(await db.selectFrom(table).selectAll().execute(), [], table);
       }
       if (again === undefined) return;
@@ -88,6 +88,27 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       );
       assert.equal(new Set(seqs).size, 3);
       assert.equal(typeof seqs[0], 'number');
+    });
+
+    test('numbers decisions upwards, and takes them along when their endpoint goes', async () => {
+      const endpoint = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
+      await db
+        .insertInto('endpoints')
+        .values({ name_key: 'decided', name: 'Decided', ...endpoint })
+        .execute();
+      const texts = { inputs: '{}', alternatives: '[]', chosen: '{}', reason: '', explanation: '', effect: null };
+      const decide = (id: string, key: string) =>
+        db
+          .insertInto('decisions')
+          .values({ id, at: 1, kind: 'batching', endpoint_key: key, endpoint: key, variant: 'v', trigger: 't', changes: 1, ...texts })
+          .returning('seq')
+          .executeTakeFirstOrThrow();
+      const [first, second] = [await decide('a', 'decided'), await decide('b', 'decided')];
+      assert(second.seq > first.seq);
+      await assert.rejects(decide('a', 'decided'), isUniqueViolation);
+      await assert.rejects(decide('c', 'nobody'), isForeignKeyViolation);
+      await db.deleteFrom('endpoints').where('name_key', '=', 'decided').execute();
+      assert.deepEqual(await db.selectFrom('decisions').selectAll().execute(), []);
     });
 
     test('keeps all of a transaction or nothing of it', async () => {

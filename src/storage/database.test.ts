@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
-import { PGlite } from '@electric-sql/pglite';
-import { PGliteDialect, sql } from 'kysely';
-import { inTransaction, openDatabase, openDialect } from './database.ts';
+import { sql } from 'kysely';
+import { openPglite } from '../../test/pglite.ts';
+import { inTransaction, openDatabase } from './database.ts';
 import { databaseContract } from './database-contract.test.ts';
 import { startPostgres, whyNoPostgres } from './postgres-server.test.ts';
 
@@ -22,15 +22,7 @@ databaseContract(
   () => openDatabase({ file: join(directory, 'contract.db'), synchronous: 'NORMAL' }),
 );
 
-databaseContract('PGlite', async () => {
-  const pglite = new PGlite();
-  return openDialect(
-    new PGliteDialect({ pglite }),
-    'postgres',
-    (run) => run(),
-    () => pglite.close(),
-  );
-});
+databaseContract('PGlite', openPglite);
 
 describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
   let server: Awaited<ReturnType<typeof startPostgres>>;

@@ -11,6 +11,7 @@ export { FileObjectStore, type StoredObject } from './file-object-store.ts';
 export type {
   AuditTable,
   Database,
+  DecisionsTable,
   Dialect,
   EndpointsTable,
   EventsTable,

@@ -2,7 +2,7 @@
  * How the database came to its present form, step by step and forward only. A step that has been released is never
  * changed again: add the next one.
  */
-import type { Kysely } from 'kysely';
+import type { CreateTableBuilder, Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import type { Dialect } from './tables.ts';
 
@@ -14,6 +14,7 @@ export function migrationsFor(dialect: Dialect): Record<string, Migration> {
     '0001-registry': { up: createRegistry },
     '0002-endpoints': { up: createEndpoints },
     '0003-audit-and-events': { up: (db) => createAuditAndEvents(db, dialect) },
+    '0004-decisions': { up: (db) => createDecisions(db, dialect) },
   };
 }
 
@@ -97,16 +98,39 @@ async function createAuditAndEvents(db: AnyDatabase, dialect: Dialect): Promise<
     .addColumn('outcome', 'text', (column) => column.notNull())
     .addColumn('detail', 'text', (column) => column.notNull())
     .execute();
-  // SQLite counts up by itself only in a column declared exactly `integer primary key autoincrement`.
-  const events = db.schema.createTable('events');
-  await (dialect === 'sqlite'
-    ? events.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
-    : events.addColumn('seq', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity())
-  )
+  await withSeq(db.schema.createTable('events'), dialect)
     .addColumn('id', 'text', (column) => column.notNull().unique())
     .addColumn('at', 'bigint', (column) => column.notNull())
     .addColumn('kind', 'text', (column) => column.notNull())
     .addColumn('subject', 'text', (column) => column.notNull())
     .addColumn('detail', 'text', (column) => column.notNull())
     .execute();
+}
+
+async function createDecisions(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await withSeq(db.schema.createTable('decisions'), dialect)
+    .addColumn('id', 'text', (column) => column.notNull().unique())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    // Decisions explain an endpoint that is there: one that comes later under the same name must not go on with them.
+    .addColumn('endpoint_key', 'text', (column) => column.notNull().references('endpoints.name_key').onDelete('cascade'))
+    .addColumn('endpoint', 'text', (column) => column.notNull())
+    .addColumn('variant', 'text', (column) => column.notNull())
+    .addColumn('trigger', 'text', (column) => column.notNull())
+    .addColumn('changes', 'integer', (column) => column.notNull())
+    .addColumn('inputs', 'text', (column) => column.notNull())
+    .addColumn('alternatives', 'text', (column) => column.notNull())
+    .addColumn('chosen', 'text', (column) => column.notNull())
+    .addColumn('reason', 'text', (column) => column.notNull())
+    .addColumn('explanation', 'text', (column) => column.notNull())
+    .addColumn('effect', 'text')
+    .execute();
+  await db.schema.createIndex('decisions_of_endpoint').on('decisions').columns(['endpoint_key', 'seq']).execute();
+}
+
+/** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */
+function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect: Dialect) {
+  return dialect === 'sqlite'
+    ? table.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
+    : table.addColumn('seq', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity());
 }

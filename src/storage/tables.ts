@@ -94,6 +94,30 @@ export interface EventsTable {
   detail: string;
 }
 
+export interface DecisionsTable {
+  /** Given by the database, rising: in which order decisions were made, also where the clock was set back meanwhile. */
+  seq: Generated<number>;
+  id: string;
+  at: number;
+  kind: 'batching' | 'scaling';
+  endpoint_key: string;
+  endpoint: string;
+  variant: string;
+  trigger: string;
+  /** Whether it made anything different. */
+  changes: Flag;
+  /** JSON. */
+  inputs: string;
+  /** JSON: an array. */
+  alternatives: string;
+  /** JSON. */
+  chosen: string;
+  reason: string;
+  explanation: string;
+  /** JSON: what came of it; null until that is known. */
+  effect: string | null;
+}
+
 export interface Tables {
   model_groups: ModelGroupsTable;
   model_versions: ModelVersionsTable;
@@ -101,6 +125,7 @@ export interface Tables {
   endpoints: EndpointsTable;
   audit: AuditTable;
   events: EventsTable;
+  decisions: DecisionsTable;
 }
 
 export type Database = Kysely<Tables>;

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { openPglite } from '../../test/pglite.ts';
+import { VirtualClock } from '../clock.ts';
+import { type OpenDatabase, openDatabase } from '../storage/index.ts';
+import { type Decision, Decisions, type NewDecision } from './decisions.ts';
+import { Events, type PlatformEvent } from './events.ts';
+
+function decision(changes: Partial<NewDecision> = {}): NewDecision {
+  return {
+    ...{ kind: 'batching', endpoint: 'Digits', variant: 'AllTraffic', trigger: 'period', reason: 'cheapest', changes: true },
+    explanation: 'B = 4 costs 40 % less than no batching',
+    inputs: { ratePerSecond: 12.5, notes: ['"quoted"\u0000'] },
+    alternatives: [{ label: 'chosen' }, { label: 'no-batching' }],
+    chosen: { batchSizeMax: 4, waitMsMax: null },
+    ...changes,
+  };
+}
+
+for (const [name, open] of [
+  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['PGlite', openPglite],
+] as const) {
+  describe(`decisions on ${name}`, () => {
+    const clock = new VirtualClock();
+    let opened: OpenDatabase;
+    let events: Events;
+    let decisions: Decisions;
+    before(async () => {
+      opened = await open();
+      events = new Events(opened.db, clock);
+      decisions = new Decisions(opened.db, clock, events);
+    });
+    after(async () => opened?.close());
+
+    const addEndpoint = (endpoint: string) =>
+      opened.db
+        .insertInto('endpoints')
+        .values({
+          ...{ name_key: endpoint.toLowerCase(), name: endpoint, config: '{}', generation: 1, desired: 'InService' },
+          ...{ created_at: 1, updated_at: 1 },
+        })
+        .execute();
+    const removeEndpoint = (endpoint: string) => opened.db.deleteFrom('endpoints').where('name_key', '=', endpoint.toLowerCase()).execute();
+    const record = async (...args: Parameters<Decisions['record']>): Promise<Decision> => {
+      const made = await decisions.record(...args);
+      assert(made !== null);
+      return made;
+    };
+
+    test('come back as they were made, the last first, whatever the clock did meanwhile', async () => {
+      await addEndpoint('Digits');
+      const made: Decision[] = [];
+      for (let index = 0; index < 5; index++) made.push(await record(decision({ trigger: `t${index}` })));
+      const earlier = new Decisions(opened.db, new VirtualClock(0), events);
+      const last = await earlier.record(decision({ trigger: 'after the clock was set back' }));
+      assert.equal(last?.atMs, 0);
+      assert.deepEqual(await decisions.list({ endpoint: 'digits', limit: 10 }), [last, ...made.toReversed()]);
+      assert.deepEqual(await decisions.latest('digits', 'AllTraffic', 'batching'), last);
+      assert.equal(await decisions.latest('digits', 'Other', 'batching'), null);
+      assert.equal(await decisions.latest('digits', 'AllTraffic', 'scaling'), null);
+      await removeEndpoint('Digits');
+    });
+
+    test('are read page by page, and by kind', async () => {
+      await addEndpoint('Digits');
+      for (let index = 0; index < 7; index++)
+        await record(decision({ trigger: `${index}`, kind: index % 2 === 0 ? 'batching' : 'scaling' }));
+      const seen: string[] = [];
+      let cursor: string | undefined;
+      for (;;) {
+        const page = await decisions.list({ endpoint: 'Digits', limit: 3, before: cursor });
+        if (page.length === 0) break;
+        seen.push(...page.map(({ trigger }) => trigger));
+        cursor = page.at(-1)?.id;
+      }
+      assert.deepEqual(seen, ['6', '5', '4', '3', '2', '1', '0']);
+      const batching = await decisions.list({ endpoint: 'Digits', kind: 'batching', limit: 9 });
+      assert.deepEqual(
+        batching.map(({ trigger }) => trigger),
+        ['6', '4', '2', '0'],
+      );
+      assert.deepEqual(await decisions.list({ endpoint: 'Digits', limit: 9, before: 'nobody' }), []);
+      await removeEndpoint('Digits');
+    });
+
+    test('get their effect later, alone or with the decision that ends them', async () => {
+      await addEndpoint('Digits');
+      const first = await record(decision());
+      const second = await record(decision(), { id: first.id, effect: { p95Ms: 48.5 } });
+      await decisions.fillEffect({ id: second.id, effect: { p95Ms: 51 } });
+      await decisions.fillEffect({ id: 'cleared away long ago', effect: {} });
+      const effects = (await decisions.list({ endpoint: 'Digits', limit: 9 })).map(({ effect }) => effect);
+      assert.deepEqual(effects, [{ p95Ms: 51 }, { p95Ms: 48.5 }]);
+      await removeEndpoint('Digits');
+    });
+
+    test('are told as an event where they change something, and only there', async () => {
+      await addEndpoint('Digits');
+      const heard: PlatformEvent[] = [];
+      const end = events.subscribe((event) => heard.push(event));
+      await record(decision({ changes: false }));
+      const { id } = await record(decision());
+      end();
+      const detail = { id, kind: 'batching', variant: 'AllTraffic', trigger: 'period', chosen: decision().chosen, reason: 'cheapest' };
+      assert.deepEqual(
+        heard.map(({ kind, subject, detail: told }) => ({ kind, subject, detail: told })),
+        [{ kind: 'decision.made', subject: 'Digits', detail }],
+      );
+      await removeEndpoint('Digits');
+    });
+
+    test('go with their endpoint, and one that is made too late is not kept, nor told', async () => {
+      await addEndpoint('Digits');
+      await record(decision());
+      await removeEndpoint('Digits');
+      const seq = await events.lastSeq();
+      assert.equal(await decisions.record(decision()), null);
+      assert.equal(await events.lastSeq(), seq);
+      await addEndpoint('Digits');
+      assert.deepEqual(await decisions.list({ endpoint: 'Digits', limit: 9 }), []);
+      await removeEndpoint('Digits');
+    });
+
+    test('are bounded for each endpoint, others untouched; also where an earlier server left more', async () => {
+      await addEndpoint('Digits');
+      await addEndpoint('Other');
+      await record(decision({ endpoint: 'Other' }));
+      for (let index = 0; index < 130; index++) await record(decision({ trigger: `${index}` }));
+      const few = new Decisions(opened.db, clock, events, 20);
+      await few.record(decision({ trigger: 'last' }));
+      const left = await decisions.list({ endpoint: 'Digits', limit: 500 });
+      assert.deepEqual([left.length, left[0]?.trigger, left.at(-1)?.trigger], [20, 'last', '111']);
+      for (let index = 0; index < 100; index++) await few.record(decision({ trigger: `more ${index}` }));
+      assert.equal((await decisions.list({ endpoint: 'Digits', limit: 500 })).length, 20);
+      assert.equal((await decisions.list({ endpoint: 'Other', limit: 500 })).length, 1);
+    });
+  });
+}
