@@ -42,5 +42,7 @@ function specOf(modelPath: string): WorkerSpec {
     threads: 1,
     memoryMiB: 0,
     instanceType: 'local.1',
+    kind: 'instance',
+    vcpuMax: null,
   };
 }

@@ -99,6 +99,10 @@ class NotedServing implements ServingDoor {
     this.notes.push(`detach ${workerId}`);
   }
 
+  functionFailed(workerId: string, reason: string): void {
+    this.notes.push(`failed ${workerId}: ${reason}`);
+  }
+
   async drain(workerId: string): Promise<void> {
     this.notes.push(`drain ${workerId}`);
     if (this.holdsDrains) await new Promise<void>((resolve) => this.held.set(workerId, resolve));

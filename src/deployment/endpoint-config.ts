@@ -9,9 +9,32 @@ export interface VariantConfig {
   readonly version: number;
   /** The variant's share of the traffic is its weight by the sum of all. */
   readonly weight: number;
+  /** 0 for a serverless variant, and for no other. */
   readonly instanceCount: number;
   readonly instanceType: string;
+  /** Makes the variant serverless: functions run it, started as requests come and ended when none do. */
+  readonly functions?: FunctionsConfig;
 }
+
+export interface FunctionsConfig {
+  /** What one environment may use, which also decides its share of a CPU and its price; `auto` leaves it to Penstock. */
+  readonly memoryMiB: number | 'auto';
+  /** So many environments at most; each runs one batch at a time. */
+  readonly maxConcurrency: number;
+  /** So many environments are always kept warm; 0 lets it go down to none. */
+  readonly provisioned: number;
+  /** An idle environment beyond those provisioned is ended after so long. */
+  readonly keepAliveMs: number;
+  readonly batching: BatchPolicy;
+}
+
+/**
+ * How long a batch waits for company. `slack`: until its most urgent request would come too late; `batch`, `batch-paper`:
+ * as chosen from the arrivals; `none`: not at all; `fixed`: until it has so many rows or its first has waited so long.
+ */
+export type BatchPolicy =
+  | { readonly kind: 'slack' | 'batch' | 'batch-paper' | 'none' }
+  | { readonly kind: 'fixed'; readonly batchSizeMax: number; readonly waitMsMax: number };
 
 export interface EndpointConfig {
   readonly name: string;
@@ -30,6 +53,14 @@ export type EndpointChange = Partial<Omit<EndpointConfig, 'name'>>;
 export const variantNameDefault = 'AllTraffic';
 export const instanceTypeDefault = 'local.1';
 export const timeoutMsDefault = 60_000;
+
+export const functionsDefault: FunctionsConfig = {
+  memoryMiB: 'auto',
+  maxConcurrency: 10,
+  provisioned: 0,
+  keepAliveMs: 60_000,
+  batching: { kind: 'slack' },
+};
 
 const variantsMax = 10;
 const instanceCountMax = 64;

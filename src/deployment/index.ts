@@ -1,7 +1,10 @@
 export { Deployments, type DeploymentsOptions } from './deployments.ts';
 export {
+  type BatchPolicy,
   type EndpointChange,
   type EndpointConfig,
+  type FunctionsConfig,
+  functionsDefault,
   instanceTypeDefault,
   timeoutMsDefault,
   type VariantConfig,

@@ -56,6 +56,8 @@ class DirectServing implements ServingDoor {
     this.#workers.delete(workerId);
   }
 
+  functionFailed(): void {}
+
   async drain(workerId: string): Promise<void> {
     this.#workers.delete(workerId);
     await Promise.allSettled(this.#open.get(workerId) ?? new Set<Promise<unknown>>());

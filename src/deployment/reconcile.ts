@@ -210,6 +210,8 @@ export class EndpointReconciler {
       modelName: version.name,
       threads: threadsOf(type, cores),
       memoryMiB: type.memoryMiB,
+      vcpuMax: null,
+      kind: 'instance',
       instanceType: wanted.instanceType,
     });
   }
@@ -279,7 +281,19 @@ export class EndpointReconciler {
     if (version === undefined) return null;
     const { usdPerHour } = instanceType(prices, spec.instanceType);
     const { id, endpoint, variant, generation, threads } = spec;
-    return { id, endpoint, variant, generation, version, instanceType: spec.instanceType, usdPerHour, threads, link };
+    return {
+      id,
+      endpoint,
+      variant,
+      generation,
+      version,
+      instanceType: spec.instanceType,
+      usdPerHour,
+      functionMemoryMiB: null,
+      coldStartMs: 0,
+      threads,
+      link,
+    };
   }
 
   #observe(): readonly WorkerHealth[] {

@@ -17,7 +17,12 @@ export interface ServedWorker {
   readonly generation: number;
   readonly version: ModelVersion;
   readonly instanceType: string;
+  /** 0 for a function: it costs by what it is used. */
   readonly usdPerHour: number;
+  /** What a function's environment may use; null for an instance. */
+  readonly functionMemoryMiB: number | null;
+  /** From the wish for a function to its being ready; 0 for an instance. */
+  readonly coldStartMs: number;
   readonly threads: number;
   readonly link: WorkerLink;
 }
@@ -29,6 +34,8 @@ export interface ServingDoor {
   attach(worker: ServedWorker): void;
   /** The worker died, or is about to be stopped: it gets nothing any more. Unknown ids are fine. */
   detach(workerId: string): void;
+  /** A function that was asked for will not come: it crashed again and again while it started, or could not be started. */
+  functionFailed(workerId: string, reason: string): void;
   /** The worker gets no new batch; resolves when its open one is answered. Unknown ids are fine. */
   drain(workerId: string): Promise<void>;
   /** Refuses new requests until it is served again; resolves when those under way are answered. */

@@ -56,6 +56,8 @@ function spec(model: string, changes: Partial<WorkerSpec> = {}): WorkerSpec {
     threads: 1,
     memoryMiB: 1024,
     instanceType: 'local.1',
+    kind: 'instance',
+    vcpuMax: null,
     ...changes,
   };
 }

@@ -15,6 +15,9 @@ export interface WorkerSpec {
   /** What the worker may use; 0 for no limit. */
   readonly memoryMiB: number;
   readonly instanceType: string;
+  readonly kind: 'instance' | 'function';
+  /** The share of the machine's CPUs that it may use; null for no limit. */
+  readonly vcpuMax: number | null;
 }
 
 /**

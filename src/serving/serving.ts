@@ -161,6 +161,10 @@ export class Serving implements ServingDoor {
     if (pool.isRetired) this.#retire(pool);
   }
 
+  functionFailed(workerId: string): void {
+    this.detach(workerId);
+  }
+
   async drain(workerId: string): Promise<void> {
     await this.#poolOfWorker.get(workerId)?.drain(workerId);
     this.detach(workerId);
