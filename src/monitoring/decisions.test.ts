@@ -8,7 +8,12 @@ import { Events, type PlatformEvent } from './events.ts';
 
 function decision(changes: Partial<NewDecision> = {}): NewDecision {
   return {
-    ...{ kind: 'batching', endpoint: 'Digits', variant: 'AllTraffic', trigger: 'period', reason: 'cheapest', changes: true },
+    kind: 'batching',
+    endpoint: 'Digits',
+    variant: 'AllTraffic',
+    trigger: 'period',
+    reason: 'cheapest',
+    changes: true,
     explanation: 'B = 4 costs 40 % less than no batching',
     inputs: { ratePerSecond: 12.5, notes: ['"quoted"\u0000'] },
     alternatives: [{ label: 'chosen' }, { label: 'no-batching' }],
@@ -33,13 +38,11 @@ for (const [name, open] of [
     });
     after(async () => opened?.close());
 
+    const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
     const addEndpoint = (endpoint: string) =>
       opened.db
         .insertInto('endpoints')
-        .values({
-          ...{ name_key: endpoint.toLowerCase(), name: endpoint, config: '{}', generation: 1, desired: 'InService' },
-          ...{ created_at: 1, updated_at: 1 },
-        })
+        .values({ name_key: endpoint.toLowerCase(), name: endpoint, ...row })
         .execute();
     const removeEndpoint = (endpoint: string) => opened.db.deleteFrom('endpoints').where('name_key', '=', endpoint.toLowerCase()).execute();
     const record = async (...args: Parameters<Decisions['record']>): Promise<Decision> => {

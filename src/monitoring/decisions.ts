@@ -158,18 +158,40 @@ function eventOf({ id, kind, endpoint, variant, trigger, chosen, reason }: Decis
 
 type DecisionRow = Omit<DecisionsTable, 'seq'>;
 
-function rowOf({ atMs, inputs, alternatives, chosen, changes, effect: _, ...rest }: Decision): DecisionRow {
-  const texts = { inputs: JSON.stringify(inputs), alternatives: JSON.stringify(alternatives), chosen: JSON.stringify(chosen) };
-  return { ...rest, ...texts, at: atMs, endpoint_key: keyOf(rest.endpoint), changes: changes ? 1 : 0, effect: null };
+function rowOf(made: Decision): DecisionRow {
+  const { id, atMs, kind, endpoint, variant, trigger, reason, explanation } = made;
+  return {
+    id,
+    at: atMs,
+    kind,
+    endpoint_key: keyOf(endpoint),
+    endpoint,
+    variant,
+    trigger,
+    changes: made.changes ? 1 : 0,
+    inputs: JSON.stringify(made.inputs),
+    alternatives: JSON.stringify(made.alternatives),
+    chosen: JSON.stringify(made.chosen),
+    reason,
+    explanation,
+    effect: null,
+  };
 }
 
 function decisionOf({ id, at, kind, endpoint, variant, trigger, reason, explanation, ...row }: DecisionRow): Decision {
   return {
-    ...{ id, atMs: at, kind, endpoint, variant, trigger, reason, explanation },
+    id,
+    atMs: at,
+    kind,
+    endpoint,
+    variant,
+    trigger,
     changes: row.changes === 1,
     inputs: JSON.parse(row.inputs) as unknown,
     alternatives: JSON.parse(row.alternatives) as unknown[],
     chosen: JSON.parse(row.chosen) as unknown,
+    reason,
+    explanation,
     effect: row.effect === null ? null : (JSON.parse(row.effect) as unknown),
   };
 }
