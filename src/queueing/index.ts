@@ -1,4 +1,17 @@
 export {
+  type ArrivalProcess,
+  type ArrivalStatistics,
+  arrivalRatePerSecond,
+  arrivalStatistics,
+  atRate,
+  lagCorrelation,
+  markovian,
+  mmpp2,
+  poisson,
+  type SwitchingRates,
+} from './arrival-process.ts';
+export { type CallPrice, callUsd, costUsdPerMillion } from './cost.ts';
+export {
   type ArrivalEffect,
   type CloseReason,
   type HoldPolicy,
@@ -12,4 +25,17 @@ export {
   type Waiting,
   whenArrives,
 } from './dispatch-rule.ts';
+export { type BatchSetting, exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
+export { arrivalTimesMs, type UniformSource } from './generate-arrivals.ts';
+export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
+export {
+  empiricalService,
+  type FixedService,
+  fixedService,
+  longestServiceMs,
+  meanBilledMs,
+  type RandomService,
+  type ServiceLaw,
+  type ServiceSamples,
+} from './service-law.ts';
 export type { WaitPolicy, WaitTable } from './wait-table.ts';

@@ -1,0 +1,114 @@
+/** From waits and service times to the latency of a request: its distribution, and the quantiles that promises speak of. */
+import assert from 'node:assert/strict';
+import { longestServiceMs, type ServiceLaw } from './service-law.ts';
+import type { WaitTable } from './wait-table.ts';
+
+/** What comes on top of wait and service. */
+export interface LatencyExtras {
+  /** Network, decoding, encoding: added to every request. */
+  readonly overheadMs?: number;
+  /** p_c: the share of batches that find no warm environment, whatever their size. */
+  readonly coldStartProbability?: number;
+  /** What a cold start adds. */
+  readonly coldStartMs?: number;
+}
+
+/** Instants closer than this are the same: x − S(b) is rounded, and 15 − 5 = 9.999… must not miss the atom at 10. */
+const sameInstantMs = 1e-9;
+
+/**
+ * F(x): the probability that a request is answered within `latencyMs` of its arrival.
+ *
+ * With H_b of the wait table and fixed service, F(x) = (1/E[b])·Σ_b H_b(x − S(b)). With random service of distribution G_b,
+ * F(x) = (1/E[b])·Σ_b ∫ G_b(x − w) dH_b(w), by Simpson's rule over the masses of the table. A cold start replaces G_b(s) by
+ * (1 − p_c)·G_b(s) + p_c·G_b(s − coldMs), the same for all b, so it mixes F in the same way; an overhead shifts F.
+ */
+export function latencyCdf(table: WaitTable, service: ServiceLaw, latencyMs: number, extras: LatencyExtras = {}): number {
+  const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
+  const warm = bareCdf(table, service, latencyMs - overheadMs);
+  if (coldStartProbability === 0) return warm;
+  const cold = bareCdf(table, service, latencyMs - overheadMs - coldStartMs);
+  return (1 - coldStartProbability) * warm + coldStartProbability * cold;
+}
+
+function bareCdf(table: WaitTable, service: ServiceLaw, latencyMs: number): number {
+  const { batchSizeMax, batchSizePmf, waitMsMax } = table;
+  let requests = 0;
+  for (let b = 1; b <= batchSizeMax; b++) {
+    if (batchSizePmf[b] === 0) continue;
+    if (service.kind === 'fixed') {
+      const waitMs = latencyMs - service.serviceMs(b);
+      if (waitMs < -sameInstantMs) continue;
+      requests += table.requestsWithin(b, snapped(waitMs, waitMsMax));
+    } else {
+      requests += requestsServedWithin(table, b, (waitMs) => service.serviceCdf(b, latencyMs - waitMs));
+    }
+  }
+  return Math.min(1, requests / table.meanBatch);
+}
+
+/** The wait itself, or the place of an atom that it misses by rounding. */
+function snapped(waitMs: number, waitMsMax: number | null): number {
+  if (waitMs < sameInstantMs) return Math.max(waitMs, 0);
+  return waitMsMax !== null && Math.abs(waitMs - waitMsMax) <= sameInstantMs ? waitMsMax : waitMs;
+}
+
+/** ∫ G_b(x − w) dH_b(w): Simpson's rule in each piece, where the mass is spread evenly. */
+function requestsServedWithin(table: WaitTable, batchSize: number, servedAfterWait: (waitMs: number) => number): number {
+  let sum = 0;
+  table.forEachWaitMass(batchSize, (fromMs, toMs, mass) => {
+    if (fromMs === toMs) sum += mass * servedAfterWait(fromMs);
+    else sum += (mass / 6) * (servedAfterWait(fromMs) + 4 * servedAfterWait((fromMs + toMs) / 2) + servedAfterWait(toMs));
+  });
+  return sum;
+}
+
+/**
+ * The smallest x with F(x) ≥ `quantile`, in milliseconds, by bisection to twelve digits. Often it is an atom of F: T + S(b)
+ * of the first requests of batches that timed out, or S(B) of the last ones of full batches.
+ */
+export function latencyQuantileMs(table: WaitTable, service: ServiceLaw, quantile: number, extras: LatencyExtras = {}): number {
+  assert(quantile > 0 && quantile < 1, `a quantile is between 0 and 1, got ${quantile}`);
+  const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
+  const longestMs = overheadMs + longestWaitMs(table) + longestServiceMs(service, table.batchSizeMax);
+  return smallestReaching(
+    (ms) => latencyCdf(table, service, ms, extras),
+    quantile,
+    longestMs + (coldStartProbability > 0 ? coldStartMs : 0),
+  );
+}
+
+/** The smallest x in [0, `upper`] with cdf(x) ≥ `quantile`, for a cdf that reaches it there; to twelve digits, never below. */
+export function smallestReaching(cdf: (ms: number) => number, quantile: number, upper: number): number {
+  let [low, high] = [0, upper];
+  while (high - low > 1e-12 * high) {
+    const middle = (low + high) / 2;
+    if (middle <= low || middle >= high) break;
+    if (cdf(middle) >= quantile) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+/** The longest wait that a table knows. */
+export function longestWaitMs(table: WaitTable): number {
+  if (table.waitMsMax !== null) return table.waitMsMax;
+  let longest = 0;
+  for (let b = 1; b <= table.batchSizeMax; b++) {
+    table.forEachWaitMass(b, (_, toMs) => {
+      longest = Math.max(longest, toMs);
+    });
+  }
+  return longest;
+}
+
+/** E[W] of all requests, in milliseconds. */
+export function meanWaitMs(table: WaitTable): number {
+  let sum = 0;
+  for (let b = 1; b <= table.batchSizeMax; b++) {
+    table.forEachWaitMass(b, (fromMs, toMs, mass) => {
+      sum += (mass * (fromMs + toMs)) / 2;
+    });
+  }
+  return sum / table.meanBatch;
+}
