@@ -9,7 +9,7 @@ import { type BareReport, runBare } from '../servers/bare-onnxruntime.ts';
 import { prepareFastapi, startFastapi } from '../servers/fastapi.ts';
 import { Platform } from '../servers/platform.ts';
 import { cpuMsOf, rssMiBOf } from '../servers/process-tree.ts';
-import type { ServerProcess } from '../servers/server-process.ts';
+import { ServerProcess } from '../servers/server-process.ts';
 import { coldStartMs } from './cold-start.ts';
 import { binaryRequest, binaryRequests, fastapiRequests, jsonRequests } from './requests.ts';
 
@@ -18,6 +18,7 @@ export type Figures = Record<string, number>;
 
 const mlpPath = fileURLToPath(new URL('../../assets/catalogue/digits_mlp.onnx', import.meta.url));
 const mlpRows = fileURLToPath(new URL('../../test/models/samples/digits_mlp.pixels.bin', import.meta.url));
+const floorMain = fileURLToPath(new URL('../servers/floor-main.ts', import.meta.url));
 const cnnPath = fileURLToPath(new URL('../../test/models/loadtest_cnn_224.onnx', import.meta.url));
 const cnnRow = fileURLToPath(new URL('../../test/models/samples/loadtest_cnn_224.image.bin', import.meta.url));
 const cnnShape = [3, 224, 224];
@@ -38,7 +39,7 @@ export interface RunOptions {
 }
 
 export async function measureOnce(options: RunOptions): Promise<Figures> {
-  const bare = await measureBare(options);
+  const bare = { ...(await measureBare(options)), ...(await measureFloor(options)) };
   const platform = new Platform();
   try {
     const penstock = await measurePlatform(platform, options);
@@ -46,7 +47,8 @@ export async function measureOnce(options: RunOptions): Promise<Figures> {
     await platform.stop();
     const rest = { ...(await measureStarts(platform, options)), ...(await measureFastapi(options)) };
     const gatewayAddsUs = (penstock.jsonC1P50Us ?? Number.NaN) - (bare.bareMlpP50Us ?? Number.NaN);
-    return { ...bare, ...penstock, gatewayAddsUs, ...compute, ...rest };
+    const timesFloor = (penstock.jsonC1P50Us ?? Number.NaN) / (bare.floorC1P50Us ?? Number.NaN);
+    return { ...bare, ...penstock, gatewayAddsUs, timesFloor, ...compute, ...rest };
   } finally {
     await platform.close();
   }
@@ -65,6 +67,22 @@ async function measureBare({ measureMs, say }: RunOptions): Promise<Figures> {
   const one = await bareMlp(1, measureMs);
   const many = await bareMlp(32, measureMs);
   return { bareMlpP50Us: one.runMs.p50 * 1000, bareMlpB1PerSecond: one.rowsPerSecond, bareMlpB32PerSecond: many.rowsPerSecond };
+}
+
+/** What the same two hops cost with nothing in them: no target below this can be met on the machine. */
+async function measureFloor({ measureMs, say }: RunOptions): Promise<Figures> {
+  say('the floor: an empty gateway and an empty worker');
+  const server = await ServerProcess.start({
+    command: process.execPath,
+    args: [floorMain, mlpPath],
+    readyOn: 'stdout',
+    ready: /^floor ready (\S+)$/,
+  });
+  try {
+    return named('floorC1', await closed(server, jsonRequests(server.url, 'floor'), 1, measureMs));
+  } finally {
+    await server.stop();
+  }
 }
 
 async function measurePlatform(platform: Platform, options: RunOptions): Promise<Figures> {
