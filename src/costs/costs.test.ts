@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
+import { billedMs, functionShape, functionUsd, functionVcpu, provisionedUsdPerHour } from './functions.ts';
 import { Ledger } from './ledger.ts';
 import { defaultPrices, executorUsd, instanceType, priceTable, threadsOf } from './prices.ts';
 
@@ -33,6 +35,7 @@ describe('the price table', () => {
     assert.equal(instanceType(table, 'local.1').usdPerHour, 0.0425);
     assert.deepEqual(table.functions, { ...defaultPrices.functions, usdPerInvocation: 0 });
     assert.equal(priceTable(null), defaultPrices);
+    assert.equal(priceTable({ functions: { billingGranularityMs: 100 } }).functions.billingGranularityMs, 100);
   });
 
   for (const [given, message] of [
@@ -45,6 +48,8 @@ describe('the price table', () => {
     [{ instances: { x: { vcpu: 1, memoryMiB: 1, usdPerHour: 1, gpu: 1 } } }, /unknown setting prices\.instances\.x\.gpu/],
     [{ functions: { memoryMiB: [] } }, /a list of sizes/],
     [{ functions: { memoryMiB: ['128'] } }, /memoryMiB\[0\].*got "128"/],
+    [{ functions: { billingGranularityMs: 0 } }, /billingGranularityMs.*above 0, got 0/],
+    [{ functions: { usdPerProvisionedGbSecond: -1 } }, /usdPerProvisionedGbSecond.*0 or more/],
     [{ functions: { usdPerGb: 1 } }, /unknown setting prices\.functions\.usdPerGb/],
   ] as const) {
     test(`refuses ${JSON.stringify(given)} and says what was expected`, () => {
@@ -67,7 +72,47 @@ test('an hour of an instance costs its price per hour', () => {
   assert.equal(executorUsd(0.085, 3_600_000), 0.085);
 });
 
+describe('a function', () => {
+  const prices = defaultPrices.functions;
+
+  test('is billed by the millisecond begun, and once per invocation', () => {
+    assert.deepEqual(
+      [0.2, 1, 1.0000000000001, 12.2].map((ms) => billedMs(prices, ms)),
+      [1, 1, 1, 13],
+    );
+    assert.equal(functionUsd(prices, 1024, 1000), 1.66667e-5 + 2e-7);
+    assert.equal(functionUsd(prices, 2048, 0.3), 2 * 0.001 * 1.66667e-5 + 2e-7);
+    assert.equal(functionUsd({ ...prices, billingGranularityMs: 100 }, 1024, 101), 0.2 * 1.66667e-5 + 2e-7);
+  });
+
+  test('never costs less for more memory or time, nor for a batch cut in two', () => {
+    const memory = fc.constantFrom(...prices.memoryMiB);
+    const time = fc.double({ min: 0.001, max: 60_000, noNaN: true });
+    fc.assert(
+      fc.property(memory, time, time, (memoryMiB, first, second) => {
+        const whole = functionUsd(prices, memoryMiB, first + second);
+        assert.ok(whole >= functionUsd(prices, memoryMiB, first));
+        assert.ok(whole <= functionUsd(prices, 10_240, first + second) + 1e-18);
+        assert.ok(whole < functionUsd(prices, memoryMiB, first) + functionUsd(prices, memoryMiB, second));
+      }),
+    );
+  });
+
+  test('has one processor for each 1769 MiB, and threads for the whole ones of them', () => {
+    assert.equal(functionVcpu(1769), 1);
+    assert.deepEqual(functionShape(1024, 2, true), { threads: 1, vcpuMax: 1024 / 1769 });
+    assert.deepEqual(functionShape(6144, 2, true), { threads: 2, vcpuMax: 6144 / 1769 });
+    assert.deepEqual(functionShape(6144, 8, true), { threads: 3, vcpuMax: 6144 / 1769 });
+  });
+
+  test('runs as one thread in every size where processors cannot be held', () => {
+    for (const size of prices.memoryMiB) assert.deepEqual(functionShape(size, 8, false), { threads: 1, vcpuMax: null });
+  });
+});
+
 describe('the ledger', () => {
+  const nothing = new Ledger(new VirtualClock()).usage('nobody');
+
   test('charges an instance while it runs, whether it works or not', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);
@@ -77,7 +122,8 @@ describe('the ledger', () => {
     clock.advance(5_000);
     ledger.ended('w2');
     clock.advance(5_000);
-    assert.deepEqual(ledger.usage('digits'), { instanceSeconds: 25, instanceUsd: 25, requests: 0, receiptsUsd: 0 });
+    assert.deepEqual(ledger.usage('digits'), { ...nothing, instanceSeconds: 25, instanceUsd: 25, totalUsd: 25 });
+    assert.equal(ledger.usage('digits', 'Canary').instanceSeconds, 5);
   });
 
   test('charges an instance that starts again under its name only once', () => {
@@ -97,6 +143,23 @@ describe('the ledger', () => {
     ledger.request('digits', 'AllTraffic', 0.25);
     ledger.request('digits', 'Canary', 0.5);
     ledger.request('digits-2', 'AllTraffic', 1);
-    assert.deepEqual(ledger.usage('digits'), { instanceSeconds: 0, instanceUsd: 0, requests: 2, receiptsUsd: 0.75 });
+    assert.deepEqual(ledger.usage('digits'), { ...nothing, requests: 2, receiptsUsd: 0.75 });
+  });
+
+  test('charges a function by its invocations, and an environment that is kept warm by time', () => {
+    const clock = new VirtualClock();
+    const ledger = new Ledger(clock);
+    const prices = defaultPrices.functions;
+    ledger.started('f1', 'digits', 'AllTraffic', provisionedUsdPerHour(prices, 2048));
+    clock.advance(3_600_000);
+    ledger.ended('f1');
+    const usd = functionUsd(prices, 2048, 12.2);
+    ledger.invoked('digits', 'AllTraffic', { memoryMiB: 2048, billedMs: billedMs(prices, 12.2), usd, isColdStart: true });
+    ledger.invoked('digits', 'AllTraffic', { memoryMiB: 2048, billedMs: billedMs(prices, 12.2), usd, isColdStart: false });
+    const usage = ledger.usage('digits');
+    assert.deepEqual([usage.invocations, usage.coldStarts, usage.functionUsd], [2, 1, 2 * usd]);
+    assert.ok(Math.abs(usage.functionGbSeconds - 2 * 2 * 0.013) < 1e-12);
+    assert.ok(Math.abs(usage.instanceUsd - 2 * 3600 * 4.1667e-6) < 1e-12);
+    assert.equal(usage.totalUsd, usage.instanceUsd + usage.functionUsd);
   });
 });

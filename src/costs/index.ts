@@ -1,7 +1,9 @@
-export { Ledger, type Usage } from './ledger.ts';
+export { billedMs, type FunctionShape, functionShape, functionUsd, functionVcpu, gbSeconds, provisionedUsdPerHour } from './functions.ts';
+export { type Invocation, Ledger, type Usage } from './ledger.ts';
 export {
   defaultPrices,
   executorUsd,
+  type FunctionPrices,
   type InstancePrice,
   type InstanceType,
   instanceType,

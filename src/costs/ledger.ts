@@ -1,25 +1,40 @@
 /**
  * What was used and what it costs, by endpoint and variant, since the server started. Costs are computed from use:
- * instances by the time they run, whether they work or not; a request's receipt is its share of the time it worked.
+ * instances by the time they run, whether they work or not, and likewise function environments that are kept warm;
+ * functions by their invocations; a request's receipt is its share of the time it worked.
  */
 import type { Clock } from '../clock.ts';
+import { gbSeconds } from './functions.ts';
 import { executorUsd } from './prices.ts';
 
 export interface Usage {
   readonly instanceSeconds: number;
-  /** What the instances cost. */
+  /** What the instances cost, and the environments that are kept warm. */
   readonly instanceUsd: number;
   readonly requests: number;
-  /** The sum of the receipts: the part of `instanceUsd` in which the instances worked. */
+  /** The sum of the receipts: the part of `instanceUsd` in which the instances worked, and `functionUsd`. */
   readonly receiptsUsd: number;
+  /** What the invocations of functions cost. */
+  readonly functionUsd: number;
+  readonly functionGbSeconds: number;
+  /** Each is one batch. */
+  readonly invocations: number;
+  /** Invocations that waited for an environment to start. */
+  readonly coldStarts: number;
+  /** All that is to be paid: `instanceUsd` + `functionUsd`. */
+  readonly totalUsd: number;
 }
 
-interface Account {
-  instanceSeconds: number;
-  instanceUsd: number;
-  requests: number;
-  receiptsUsd: number;
+/** One batch that a function ran. */
+export interface Invocation {
+  readonly memoryMiB: number;
+  readonly billedMs: number;
+  /** See `functionUsd`. */
+  readonly usd: number;
+  readonly isColdStart: boolean;
 }
+
+type Account = { -readonly [Field in Exclude<keyof Usage, 'totalUsd'>]: Usage[Field] };
 
 interface RunningInstance {
   readonly account: Account;
@@ -36,7 +51,7 @@ export class Ledger {
     this.#clock = clock;
   }
 
-  /** An instance costs from now on. */
+  /** An instance, or an environment kept warm, costs from now on. */
   started(instanceId: string, endpoint: string, variant: string, usdPerHour: number): void {
     this.ended(instanceId);
     this.#running.set(instanceId, { account: this.#account(endpoint, variant), usdPerHour, startedMs: this.#clock.nowMs() });
@@ -57,31 +72,53 @@ export class Ledger {
     account.receiptsUsd += usd;
   }
 
-  /** All variants of an endpoint together, instances that run included up to now. */
-  usage(endpoint: string): Usage {
-    const sum: Account = { instanceSeconds: 0, instanceUsd: 0, requests: 0, receiptsUsd: 0 };
+  /** A function ran a batch, whether it went well or not. */
+  invoked(endpoint: string, variant: string, { memoryMiB, billedMs, usd, isColdStart }: Invocation): void {
+    const account = this.#account(endpoint, variant);
+    account.invocations++;
+    account.functionUsd += usd;
+    account.functionGbSeconds += gbSeconds(memoryMiB, billedMs);
+    if (isColdStart) account.coldStarts++;
+  }
+
+  /** All variants of an endpoint together, or one of them; instances that run included up to now. */
+  usage(endpoint: string, variant: string | null = null): Usage {
+    const sum = newAccount();
     const nowMs = this.#clock.nowMs();
+    const prefix = `${endpoint}/`;
     for (const [key, account] of this.#accounts) {
-      if (!key.startsWith(`${endpoint}/`)) continue;
-      sum.instanceSeconds += account.instanceSeconds;
-      sum.instanceUsd += account.instanceUsd;
-      sum.requests += account.requests;
-      sum.receiptsUsd += account.receiptsUsd;
+      if (variant === null ? !key.startsWith(prefix) : key !== prefix + variant) continue;
+      for (const field of fields) sum[field] += account[field];
       for (const instance of this.#running.values()) if (instance.account === account) charge(sum, instance, nowMs);
     }
-    return sum;
+    return { ...sum, totalUsd: sum.instanceUsd + sum.functionUsd };
   }
 
   #account(endpoint: string, variant: string): Account {
     const key = `${endpoint}/${variant}`;
     let account = this.#accounts.get(key);
     if (account === undefined) {
-      account = { instanceSeconds: 0, instanceUsd: 0, requests: 0, receiptsUsd: 0 };
+      account = newAccount();
       this.#accounts.set(key, account);
     }
     return account;
   }
 }
+
+function newAccount(): Account {
+  return {
+    instanceSeconds: 0,
+    instanceUsd: 0,
+    requests: 0,
+    receiptsUsd: 0,
+    functionUsd: 0,
+    functionGbSeconds: 0,
+    invocations: 0,
+    coldStarts: 0,
+  };
+}
+
+const fields = Object.keys(newAccount()) as readonly (keyof Account)[];
 
 function charge(account: Account, { startedMs, usdPerHour }: RunningInstance, nowMs: number): void {
   const ms = nowMs - startedMs;

@@ -14,6 +14,10 @@ export interface FunctionPrices {
   /** One GB-second is 1024 MiB for one second. */
   readonly usdPerGbSecond: number;
   readonly usdPerInvocation: number;
+  /** An invocation is billed in multiples of this, the last one begun in full. */
+  readonly billingGranularityMs: number;
+  /** An environment that is kept warm costs this all the time, beside what its invocations cost. */
+  readonly usdPerProvisionedGbSecond: number;
 }
 
 export interface PriceTable {
@@ -56,6 +60,8 @@ export const defaultPrices: PriceTable = {
     memoryMiB: [128, 256, 512, 1024, 1536, 1769, 2048, 3072, 4096, 5120, 6144, 7168, 8192, 9216, 10_240],
     usdPerGbSecond: 1.66667e-5,
     usdPerInvocation: 2e-7,
+    billingGranularityMs: 1,
+    usdPerProvisionedGbSecond: 4.1667e-6,
   },
 };
 
@@ -107,13 +113,18 @@ function instancePrice(where: string, given: unknown): InstancePrice {
 }
 
 function functionPrices(given: Readonly<Record<string, unknown>>): FunctionPrices {
-  const { memoryMiB, usdPerGbSecond, usdPerInvocation, ...rest } = { ...defaultPrices.functions, ...given };
+  const { memoryMiB, usdPerGbSecond, usdPerInvocation, billingGranularityMs, usdPerProvisionedGbSecond, ...rest } = {
+    ...defaultPrices.functions,
+    ...given,
+  };
   refuseUnknown('prices.functions', rest);
   if (!Array.isArray(memoryMiB) || memoryMiB.length === 0) throw wrong('functions.memoryMiB', 'a list of sizes', memoryMiB);
   return {
     memoryMiB: memoryMiB.map((size: unknown, index) => positive(`functions.memoryMiB[${index}]`, size)).sort((a, b) => a - b),
     usdPerGbSecond: price('functions.usdPerGbSecond', usdPerGbSecond),
     usdPerInvocation: price('functions.usdPerInvocation', usdPerInvocation),
+    billingGranularityMs: positive('functions.billingGranularityMs', billingGranularityMs),
+    usdPerProvisionedGbSecond: price('functions.usdPerProvisionedGbSecond', usdPerProvisionedGbSecond),
   };
 }
 

@@ -20,6 +20,8 @@ class ScriptedProvider implements Provider {
   readonly #links = new Map<string, WorkerLink>();
   readonly #listeners = new Set<(view: WorkerView) => void>();
 
+  readonly limits = { cpu: false, memory: false, reason: 'no processes' };
+
   async start(spec: WorkerSpec): Promise<void> {
     if (this.refuses !== null) throw this.refuses;
     if (this.views.has(spec.id)) return;

@@ -6,7 +6,7 @@ import type { Log } from '../monitoring/index.ts';
 import { type Random, SystemRandom } from '../random.ts';
 import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
 import { Leftovers } from './leftovers.ts';
-import type { BorrowOptions, Provider, WorkerSpec, WorkerView } from './provider.ts';
+import type { BorrowOptions, Provider, WorkerLimits, WorkerSpec, WorkerView } from './provider.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
 import { Turnstile } from './turnstile.ts';
 import { WarmPool } from './warm-pool.ts';
@@ -63,6 +63,10 @@ export class LocalProvider implements Provider {
     const pool = new WarmPool(surroundings, this.#warmWorkers);
     this.#opened = { door, pool, forgetFolder: this.#leftovers.rememberFolder(door.folder) };
     this.#checkLater();
+  }
+
+  get limits(): WorkerLimits {
+    return { cpu: false, memory: false, reason: 'nothing is held yet' };
   }
 
   async start(spec: WorkerSpec): Promise<void> {

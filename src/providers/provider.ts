@@ -14,10 +14,20 @@ export interface WorkerSpec {
   readonly threads: number;
   /** What the worker may use; 0 for no limit. */
   readonly memoryMiB: number;
+  /** `local.1`; for a function the name of its executor, `function:2048`. */
   readonly instanceType: string;
+  /** An instance is always on; a function is an environment of a memory size, with its share of the processors. */
   readonly kind: 'instance' | 'function';
-  /** The share of the machine's CPUs that it may use; null for no limit. */
+  /** So many processors it may use once it is ready, 0.5 for half of one; null for no limit. Held where `limits.cpu`. */
   readonly vcpuMax: number | null;
+}
+
+/** What a provider can hold its workers to. */
+export interface WorkerLimits {
+  readonly cpu: boolean;
+  readonly memory: boolean;
+  /** Why not, and what would help; null where both are held. */
+  readonly reason: string | null;
 }
 
 /**
@@ -45,9 +55,12 @@ export interface BorrowOptions {
   readonly timeoutMs?: number;
   /** What the process may use; 4096 unless told, 0 for no limit. */
   readonly memoryMiB?: number;
+  /** So many processors it may use; null, unless told, for no limit. Held where `limits.cpu`. */
+  readonly vcpuMax?: number | null;
 }
 
 export interface Provider {
+  readonly limits: WorkerLimits;
   /** Resolves when the wish is taken; `list` and `onChange` tell how it goes. */
   start(spec: WorkerSpec): Promise<void>;
   /** SIGTERM, grace, SIGKILL; resolves when the process has ended. An unknown id is fine. */
