@@ -97,7 +97,7 @@ export type HoldPolicy =
       readonly kind: 'slack';
       readonly batchSizeMax: number;
       /** S(b), the quantile of the promise; must never fall with b (its running maximum), or a batch left for good could have grown. */
-      serviceMs(rows: number): number;
+      readonly serviceMs: (rows: number) => number;
     };
 
 /** A batch that still takes company. */

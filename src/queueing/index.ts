@@ -38,4 +38,5 @@ export {
   type ServiceLaw,
   type ServiceSamples,
 } from './service-law.ts';
+export { neverFalling, type ReplayedBatch, type ReplayReason, replayBatches, replayTable } from './replay.ts';
 export type { WaitPolicy, WaitTable } from './wait-table.ts';
