@@ -1,49 +1,59 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { arrivalRatePerSecond, markovian, mmpp2, poisson } from './arrival-process.ts';
+import { batchingVectors, type ModelVector } from '../../test/batching/vectors.ts';
+import { type ArrivalProcess, arrivalRatePerSecond, markovian, mmpp2, poisson } from './arrival-process.ts';
 import { costUsdPerMillion } from './cost.ts';
 import { exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
 import { latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
 import { fixedService } from './service-law.ts';
 
-const vectors = JSON.parse(readFileSync(new URL('../../test/batching/vectors.json', import.meta.url), 'utf8'));
-const { batchSizePmfAbsolute, cdfAbsolute, relative, quantileRelative } = vectors.tolerances.exactModel;
+const { settings, price, tolerances } = batchingVectors;
 
 const close = (actual: number, expected: number, tolerance: number, what: string): void => {
   assert(Math.abs(actual - expected) <= tolerance, `${what}: expected ${expected}, got ${actual}`);
 };
 
-for (const { id, arrival, maxBatch, timeoutMs, service, memoryGb, expected } of vectors.settings) {
+/** Compares every figure that a vector holds. */
+function checkModel(process: ArrivalProcess, { maxBatch, timeoutMs, service, memoryGb, expected }: ModelVector): void {
+  const { batchSizePmfAbsolute, cdfAbsolute, relative, quantileRelative } = tolerances.exactModel;
+  const setting = { batchSizeMax: maxBatch, waitMsMax: timeoutMs };
+  const table = exactTable(process, setting);
+  const law = fixedService((b) => service.baseMs + service.perRequestMs * b);
+  close(arrivalRatePerSecond(process), expected.arrivalRatePerSecond, relative * expected.arrivalRatePerSecond, 'rate');
+  for (const [i, probability] of expected.batchSizePmf.entries()) {
+    close(table.batchSizePmf[i + 1] as number, probability, batchSizePmfAbsolute, `p_${i + 1}`);
+  }
+  close(table.meanBatch, expected.meanBatch, relative * expected.meanBatch, 'E[b]');
+  const { startPhase } = exactBatchSizes(process, setting);
+  for (const [i, probability] of expected.startPhase.entries()) close(startPhase[i] as number, probability, relative, `α_${i + 1}`);
+  close(exactMeanWaitMs(process, setting), expected.meanWaitMs, relative * expected.meanWaitMs, 'mean wait');
+  for (const { latencyMs, probability } of expected.cdf) {
+    close(latencyCdf(table, law, latencyMs), probability, cdfAbsolute, `F(${latencyMs} ms)`);
+  }
+  for (const { name, quantile } of [
+    { name: 'p50', quantile: 0.5 },
+    { name: 'p95', quantile: 0.95 },
+    { name: 'p99', quantile: 0.99 },
+  ] as const) {
+    const ms = latencyQuantileMs(table, law, quantile);
+    close(ms, expected[`${name}Ms`], quantileRelative * ms, name);
+    const jump = latencyCdf(table, law, ms) - latencyCdf(table, law, ms - 1e-6);
+    assert.equal(jump > 1e-5, expected.onAtom[name], `${name}: a jump of ${jump}`);
+  }
+  const cost = costUsdPerMillion(table, law, memoryGb * 1024, price);
+  close(cost, expected.costUsdPerMillion, relative * cost, 'cost');
+}
+
+for (const vector of settings) {
+  test(`gives every figure of the independent evaluation of ${vector.id}`, () => {
+    checkModel(markovian(vector.arrival.D0, vector.arrival.D1), vector);
+  });
+}
+
+for (const { id, expected, evaluation } of batchingVectors.fits) {
   test(`gives every figure of the independent evaluation of ${id}`, () => {
-    const process = markovian(arrival.D0, arrival.D1);
-    const setting = { batchSizeMax: maxBatch, waitMsMax: timeoutMs };
-    const table = exactTable(process, setting);
-    const law = fixedService((b) => service.baseMs + service.perRequestMs * b);
-    close(arrivalRatePerSecond(process), expected.arrivalRatePerSecond, relative * expected.arrivalRatePerSecond, 'rate');
-    for (const [i, probability] of expected.batchSizePmf.entries()) {
-      close(table.batchSizePmf[i + 1] as number, probability, batchSizePmfAbsolute, `p_${i + 1}`);
-    }
-    close(table.meanBatch, expected.meanBatch, relative * expected.meanBatch, 'E[b]');
-    const { startPhase } = exactBatchSizes(process, setting);
-    for (const [i, probability] of expected.startPhase.entries()) close(startPhase[i] as number, probability, relative, `α_${i + 1}`);
-    close(exactMeanWaitMs(process, setting), expected.meanWaitMs, relative * expected.meanWaitMs, 'mean wait');
-    for (const { latencyMs, probability } of expected.cdf) {
-      close(latencyCdf(table, law, latencyMs), probability, cdfAbsolute, `F(${latencyMs} ms)`);
-    }
-    for (const [name, quantile] of [
-      ['p50', 0.5],
-      ['p95', 0.95],
-      ['p99', 0.99],
-    ] as const) {
-      const ms = latencyQuantileMs(table, law, quantile);
-      close(ms, expected[`${name}Ms`], quantileRelative * ms, name);
-      const jump = latencyCdf(table, law, ms) - latencyCdf(table, law, ms - 1e-6);
-      assert.equal(jump > 1e-5, expected.onAtom[name], `${name}: a jump of ${jump}`);
-    }
-    const cost = costUsdPerMillion(table, law, memoryGb * 1024, vectors.price);
-    close(cost, expected.costUsdPerMillion, relative * cost, 'cost');
+    checkModel(markovian(expected.D0, expected.D1), evaluation);
   });
 }
 
@@ -103,7 +113,7 @@ for (const { name, process } of processes) {
       { batchSizeMax: 16, waitMsMax: 20 },
     ]) {
       const expected = exactMeanWaitMs(process, setting);
-      close(meanWaitMs(exactTable(process, setting)), expected, 1e-3 * expected, 'mean wait');
+      close(meanWaitMs(exactTable(process, setting)), expected, 2e-3 * expected, 'mean wait');
     }
   });
 }

@@ -3,7 +3,7 @@
  * any Markovian arrival process, one matrix sequence per question. What many questions at once need is `analytic-table.ts`.
  */
 import assert from 'node:assert/strict';
-import { type ArrivalProcess, arrivalRatePerSecond } from './arrival-process.ts';
+import type { ArrivalProcess } from './arrival-process.ts';
 import { arrivalMatrices, columnSums, countingIntegrals, countingMatrices } from './counting.ts';
 import { multiply, total } from './matrix.ts';
 import { OctaveGrid } from './octave-grid.ts';

@@ -71,11 +71,26 @@ export function latencyQuantileMs(table: WaitTable, service: ServiceLaw, quantil
   assert(quantile > 0 && quantile < 1, `a quantile is between 0 and 1, got ${quantile}`);
   const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
   const longestMs = overheadMs + longestWaitMs(table) + longestServiceMs(service, table.batchSizeMax);
-  return smallestReaching(
-    (ms) => latencyCdf(table, service, ms, extras),
+  const addedMs = coldStartProbability > 0 ? [overheadMs, overheadMs + coldStartMs] : [overheadMs];
+  const ms = smallestReaching(
+    (x) => latencyCdf(table, service, x, extras),
     quantile,
     longestMs + (coldStartProbability > 0 ? coldStartMs : 0),
   );
+  return atomAt(table, service, addedMs, ms) ?? ms;
+}
+
+/** The exact place of the atom that F, which forgives rounding, shows a billionth of a millisecond early. */
+function atomAt(table: WaitTable, service: ServiceLaw, addedMs: readonly number[], ms: number): number | null {
+  if (service.kind === 'random') return null;
+  for (let b = 1; b <= table.batchSizeMax; b++) {
+    for (const added of addedMs) {
+      const atom =
+        service.serviceMs(b) + added + ((table.batchSizePmf[b] as number) > 0 && b < table.batchSizeMax ? (table.waitMsMax ?? 0) : 0);
+      if (Math.abs(atom - ms) <= 2 * sameInstantMs) return atom;
+    }
+  }
+  return null;
 }
 
 /** The smallest x in [0, `upper`] with cdf(x) ≥ `quantile`, for a cdf that reaches it there; to twelve digits, never below. */
