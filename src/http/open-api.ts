@@ -31,7 +31,9 @@ export async function describeApi(scope: HttpScope, options: OpenApiOptions): Pr
   await scope.register(swaggerUi, {
     routePrefix: options.pagePath,
     staticCSP: true,
-    uiConfig: { validatorUrl: null, docExpansion: 'list', deepLinking: true },
+    theme: { title: `${title} API` },
+    // Without the bar on top: it has the logo of somebody else and offers to explore other documents.
+    uiConfig: { layout: 'BaseLayout', validatorUrl: null, docExpansion: 'list', deepLinking: true },
   });
   scope.get(options.documentPath, { schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json').send(Buffer.from(JSON.stringify(scope.swagger()))),
