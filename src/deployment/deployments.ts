@@ -198,7 +198,7 @@ export class Deployments {
   }
 
   #check(config: EndpointConfig): EndpointConfig {
-    checkConfig(config);
+    checkConfig(config, this.#options.prices.functions.memoryMiB);
     for (const variant of config.variants) instanceType(this.#options.prices, variant.instanceType);
     return config;
   }

@@ -1,6 +1,7 @@
 /** What a user wants an endpoint to be. Pure. */
 import { PlatformError } from '../errors.ts';
 import { checkName, checkObjective, type Objective } from '../objective.ts';
+import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
 
 export interface VariantConfig {
   /** `AllTraffic` where there is only one. */
@@ -15,26 +16,6 @@ export interface VariantConfig {
   /** Makes the variant serverless: functions run it, started as requests come and ended when none do. */
   readonly functions?: FunctionsConfig;
 }
-
-export interface FunctionsConfig {
-  /** What one environment may use, which also decides its share of a CPU and its price; `auto` leaves it to Penstock. */
-  readonly memoryMiB: number | 'auto';
-  /** So many environments at most; each runs one batch at a time. */
-  readonly maxConcurrency: number;
-  /** So many environments are always kept warm; 0 lets it go down to none. */
-  readonly provisioned: number;
-  /** An idle environment beyond those provisioned is ended after so long. */
-  readonly keepAliveMs: number;
-  readonly batching: BatchPolicy;
-}
-
-/**
- * How long a batch waits for company. `slack`: until its most urgent request would come too late; `batch`, `batch-paper`:
- * as chosen from the arrivals; `none`: not at all; `fixed`: until it has so many rows or its first has waited so long.
- */
-export type BatchPolicy =
-  | { readonly kind: 'slack' | 'batch' | 'batch-paper' | 'none' }
-  | { readonly kind: 'fixed'; readonly batchSizeMax: number; readonly waitMsMax: number };
 
 export interface EndpointConfig {
   readonly name: string;
@@ -54,14 +35,6 @@ export const variantNameDefault = 'AllTraffic';
 export const instanceTypeDefault = 'local.1';
 export const timeoutMsDefault = 60_000;
 
-export const functionsDefault: FunctionsConfig = {
-  memoryMiB: 'auto',
-  maxConcurrency: 10,
-  provisioned: 0,
-  keepAliveMs: 60_000,
-  batching: { kind: 'slack' },
-};
-
 const variantsMax = 10;
 const instanceCountMax = 64;
 const timeoutMsMax = 3_600_000;
@@ -69,15 +42,19 @@ const descriptionLengthMax = 1024;
 
 /**
  * The config itself where it can be deployed. Whether its versions are Approved and its instance types known is for
- * others to say. Throws `invalid_request`.
+ * others to say. `functionSizesMiB` are the memory sizes that the price table lists. Throws `invalid_request`.
  */
-export function checkConfig(config: EndpointConfig): EndpointConfig {
+export function checkConfig(config: EndpointConfig, functionSizesMiB: readonly number[]): EndpointConfig {
   checkName('endpoint', config.name);
   const { variants, objective, late, timeoutMs, description = '' } = config;
   if (variants.length === 0 || variants.length > variantsMax) {
     throw invalid(`endpoint ${config.name}: expected 1 to ${variantsMax} variants, got ${variants.length}`);
   }
-  for (const variant of variants) checkVariant(variant);
+  for (const variant of variants) {
+    checkVariant(variant);
+    checkCapacity(variant);
+    if (variant.functions !== undefined) checkFunctions(`variant ${variant.name}`, variant.functions, config, functionSizesMiB);
+  }
   const names = variants.map((variant) => variant.name.toLowerCase());
   const twice = variants.find((_, index) => names.indexOf(names[index] as string) !== index);
   if (twice !== undefined) throw invalid(`variant name '${twice.name}' is given twice: names are unique without case`);
@@ -96,11 +73,26 @@ export function checkConfig(config: EndpointConfig): EndpointConfig {
 function checkVariant(variant: VariantConfig): void {
   checkName('variant', variant.name);
   checkName('group', variant.group);
-  const { name, version, weight, instanceCount } = variant;
+  const { name, version, weight } = variant;
   if (!Number.isInteger(version) || version < 1) throw invalid(`variant ${name}: a version is a whole number from 1, got ${version}`);
   if (!Number.isFinite(weight) || weight < 0) throw invalid(`variant ${name}: a weight is a number of 0 or more, got ${weight}`);
+}
+
+function checkCapacity({ name, instanceCount, instanceType, functions }: VariantConfig): void {
+  if (functions !== undefined) {
+    if (instanceCount !== 0) {
+      throw invalid(`variant ${name}: it is serverless, so it has 0 instances, got ${instanceCount}: leave out the count or the functions`);
+    }
+    if (instanceType !== instanceTypeDefault) {
+      throw invalid(`variant ${name}: functions have a memory size and no instance type: leave out ${instanceType}`);
+    }
+    return;
+  }
   if (instanceCount === 0) {
-    throw invalid(`variant ${name}: 0 instances could serve nobody; to stop an endpoint and keep its settings, unload it`);
+    throw invalid(
+      `variant ${name}: 0 instances could serve nobody: give it functions to make it serverless; ` +
+        'to stop an endpoint and keep its settings, unload it',
+    );
   }
   if (!Number.isInteger(instanceCount) || instanceCount < 1 || instanceCount > instanceCountMax) {
     throw invalid(`variant ${name}: the instance count is 1 to ${instanceCountMax}, got ${instanceCount}`);
