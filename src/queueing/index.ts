@@ -1,3 +1,4 @@
+export { AnalyticTables, type TablesOfOneWait } from './analytic-table.ts';
 export {
   type ArrivalProcess,
   type ArrivalStatistics,
@@ -28,6 +29,8 @@ export {
 export { type BatchSetting, exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
 export { arrivalTimesMs, type UniformSource } from './generate-arrivals.ts';
 export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
+export { OctaveGrid } from './octave-grid.ts';
+export { neverFalling, type ReplayedBatch, type ReplayReason, replayBatches, replayTable } from './replay.ts';
 export {
   empiricalService,
   type FixedService,
@@ -38,5 +41,4 @@ export {
   type ServiceLaw,
   type ServiceSamples,
 } from './service-law.ts';
-export { neverFalling, type ReplayedBatch, type ReplayReason, replayBatches, replayTable } from './replay.ts';
 export type { WaitPolicy, WaitTable } from './wait-table.ts';

@@ -31,15 +31,10 @@ export class OctaveGrid {
     const scaled = share * 2 ** this.octaves;
     if (scaled < 1) return 0;
     const octave = 31 - Math.clz32(scaled);
-    return 1 + octave * this.stepsPerOctave + Math.floor((scaled / 2 ** octave - 1) * this.stepsPerOctave);
-  }
-
-  /** H at a share from its values at the points, `values[offset + point]`; linear in between. */
-  interpolate(values: Float64Array, offset: number, share: number): number {
-    const point = this.below(share);
-    const from = this.shares[point] as number;
-    const left = values[offset + point] as number;
-    const right = values[offset + point + 1] as number;
-    return left + ((right - left) * (share - from)) / ((this.shares[point + 1] as number) - from);
+    // A share just below 1 may be rounded up to it.
+    return Math.min(
+      1 + octave * this.stepsPerOctave + Math.floor((scaled / 2 ** octave - 1) * this.stepsPerOctave),
+      this.shares.length - 2,
+    );
   }
 }
