@@ -27,6 +27,9 @@ export {
   whenArrives,
 } from './dispatch-rule.ts';
 export { type BatchSetting, exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
+export { fitByLikelihood } from './fit-em.ts';
+export { type FitTarget, fitMoments, processFromMoments } from './fit-moments.ts';
+export type { ArrivalFit, GapMoments } from './gaps.ts';
 export { arrivalTimesMs, type UniformSource } from './generate-arrivals.ts';
 export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
 export { OctaveGrid } from './octave-grid.ts';
