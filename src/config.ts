@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { messageOf, PlatformError } from './errors.ts';
-import { parseDurationMs } from './objective.ts';
+import { formatMs, parseDurationMs } from './objective.ts';
 
 export interface Config {
   readonly host: string;
@@ -21,6 +21,7 @@ export interface Config {
   readonly artifactLimitBytes: number;
   readonly queueRowsMax: number;
   readonly timeoutMs: number;
+  readonly batchPeriodMs: number;
   readonly connectionsMax: number;
   readonly warmWorkers: number;
   readonly cores: number | null;
@@ -80,6 +81,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   artifactLimitBytes: { name: 'artifactLimit', default: 4 * 2 ** 30, help: 'largest model file', ...bytes() },
   queueRowsMax: { name: 'queueRowsMax', default: 10_000, help: 'rows that may wait for one variant', ...integer(1, 10_000_000) },
   timeoutMs: { name: 'timeout', default: 60_000, help: 'longest time a request may take', ...duration() },
+  batchPeriodMs: {
+    name: 'batchPeriod',
+    default: 30_000,
+    help: 'how often the setting of serverless variants is chosen anew',
+    ...duration(10_000, 60_000),
+  },
   connectionsMax: { name: 'connectionsMax', default: 20_000, help: 'connections that may be open', ...integer(1, 1_000_000) },
   warmWorkers: { name: 'warmWorkers', default: 2, help: 'workers kept ready without a model', ...integer(0, 64) },
   cores: { name: 'cores', default: null, help: 'cores that workers may use; all unless given', ...integer(1, 4096) },
@@ -115,6 +122,7 @@ export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): Confi
     artifactLimitBytes: valueOf('artifactLimitBytes', given),
     queueRowsMax: valueOf('queueRowsMax', given),
     timeoutMs: valueOf('timeoutMs', given),
+    batchPeriodMs: valueOf('batchPeriodMs', given),
     connectionsMax: valueOf('connectionsMax', given),
     warmWorkers: valueOf('warmWorkers', given),
     cores: valueOf('cores', given),
@@ -304,14 +312,15 @@ function bytes(): Kind<number> {
   };
 }
 
-function duration(): Kind<number> {
+function duration(leastMs = 0, mostMs = 86_400_000): Kind<number> {
+  const bounds = leastMs === 0 ? 'above 0 and at most a day' : `from ${formatMs(leastMs)} to ${formatMs(mostMs)}`;
   return {
     placeholder: 'TIME',
-    expected: 'a time such as 500ms, 60s or 5m, above 0 and at most a day (a bare number is seconds)',
+    expected: `a time such as 500ms, 60s or 5m, ${bounds} (a bare number is seconds)`,
     read(given) {
       try {
         const ms = parseDurationMs(String(given));
-        return ms > 0 && ms <= 86_400_000 ? ms : undefined;
+        return ms > 0 && ms >= leastMs && ms <= mostMs ? ms : undefined;
       } catch {
         return undefined; // the error of this table says what is expected
       }
