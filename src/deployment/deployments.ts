@@ -3,6 +3,7 @@
  * answers; a reconciler per endpoint then brings it about. After a restart, also after kill -9, the same rows are read
  * and brought about again.
  */
+import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { instanceType, type PriceTable } from '../costs/index.ts';
@@ -15,6 +16,7 @@ import { type Database, inTransaction, isUniqueViolation, type Transaction } fro
 import { checkConfig, type EndpointChange, type EndpointConfig, type VariantConfig } from './endpoint-config.ts';
 import { deleteRow, insertRow, readRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
+import type { FunctionWish } from './function-workers.ts';
 import type { Desired } from './plan.ts';
 import { type DesiredEndpoint, EndpointReconciler } from './reconcile.ts';
 import type { ServingDoor } from './serving-door.ts';
@@ -197,6 +199,21 @@ export class Deployments {
     return [...users];
   }
 
+  /**
+   * A function for a serverless variant: its name, at once. It is attached when it is ready, or serving is told that it
+   * failed; neither before this returns. It is ended by `stopFunction`, or drained when its endpoint no longer wants it.
+   */
+  startFunction(wish: FunctionWish): string {
+    const reconciler = this.#reconcilers.get(keyOf(wish.endpoint));
+    assert(reconciler !== undefined, 'an endpoint has its functions for as long as it is there');
+    return reconciler.startFunction(wish);
+  }
+
+  /** Ends it in the background; it must run nothing any more. Unknown ids are fine. */
+  stopFunction(id: string): void {
+    this.#reconcilers.get(id.slice(0, id.indexOf('.')))?.stopFunction(id);
+  }
+
   #check(config: EndpointConfig): EndpointConfig {
     checkConfig(config, this.#options.prices.functions.memoryMiB);
     for (const variant of config.variants) instanceType(this.#options.prices, variant.instanceType);
@@ -267,10 +284,11 @@ export class Deployments {
   /** The config with the groups as they are written, and the versions; those that are new here must be Approved. */
   async #withVersions(tx: Transaction, config: EndpointConfig, before: readonly VariantConfig[]) {
     const versions: ModelVersion[] = [];
-    for (const { group, version } of config.variants) {
+    for (const { group, version, functions } of config.variants) {
       const model = await this.#options.registry.version(group, version, tx);
       const isNew = !before.some((old) => keyOf(old.group) === keyOf(group) && old.version === version);
       if (isNew && model.approval !== 'Approved') throw notApproved(model);
+      if (!model.batchable && functions?.batching.kind === 'fixed' && functions.batching.batchSizeMax > 1) throw notBatchable(model);
       versions.push(model);
     }
     const variants = config.variants.map((variant, index) => ({ ...variant, group: (versions[index] as ModelVersion).group }));
@@ -358,6 +376,11 @@ function notApproved(version: ModelVersion): PlatformError {
     'wrong_state',
     `${version.name} is ${version.approval}, and only Approved versions deploy: run \`penstock approve ${version.name}\` first`,
   );
+}
+
+function notBatchable(version: ModelVersion): PlatformError {
+  const cure = 'leave the batching to slack, or let each request run alone with none';
+  return new PlatformError('invalid_request', `${version.name} may not be batched: ${version.batchableReason}; ${cure}`);
 }
 
 /** A field given as undefined is a field not given. */

@@ -1,6 +1,7 @@
 /** An endpoint as it is shown: what is wanted of it, and how it is. */
 import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
-import type { WorkerView } from '../providers/index.ts';
+import { formatMs } from '../objective.ts';
+import type { Provider, WorkerView } from '../providers/index.ts';
 import { keyOf } from '../registry/index.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { EndpointReconciler } from './reconcile.ts';
@@ -29,7 +30,13 @@ export interface EndpointView {
   readonly notes: readonly string[];
 }
 
-export function viewOf(reconciler: EndpointReconciler, machine: { readonly prices: PriceTable; readonly cores: number }): EndpointView {
+interface Machine {
+  readonly prices: PriceTable;
+  readonly cores: number;
+  readonly provider: Pick<Provider, 'limits'>;
+}
+
+export function viewOf(reconciler: EndpointReconciler, machine: Machine): EndpointView {
   const { config, generation, createdAtMs, updatedAtMs } = reconciler.endpoint;
   const { workers, servedGeneration } = reconciler;
   const variants = config.variants.map(({ name }) => {
@@ -40,7 +47,11 @@ export function viewOf(reconciler: EndpointReconciler, machine: { readonly price
   return { config, ...reconciler.status, generation, servedGeneration, createdAtMs, updatedAtMs, variants, notes };
 }
 
-function notesOn({ variants }: EndpointConfig, { prices, cores }: { readonly prices: PriceTable; readonly cores: number }): string[] {
+function notesOn(config: EndpointConfig, machine: Machine): string[] {
+  return [...notesOnInstances(config, machine), ...notesOnFunctions(config, machine)];
+}
+
+function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machine): string[] {
   let threads = 0;
   let instances = 0;
   for (const { instanceType: type, instanceCount } of variants) {
@@ -49,4 +60,17 @@ function notesOn({ variants }: EndpointConfig, { prices, cores }: { readonly pri
   }
   if (threads <= cores) return [];
   return [`${instances} instances with ${threads} threads on ${cores} cores: they take turns, so each is slower than it could be`];
+}
+
+function notesOnFunctions({ variants, objective }: EndpointConfig, { provider }: Machine): string[] {
+  const notes: string[] = [];
+  for (const { name, functions } of variants) {
+    if (functions?.batching.kind !== 'fixed' || objective === null || functions.batching.waitMsMax < objective.latencyMs) continue;
+    const wait = formatMs(functions.batching.waitMsMax);
+    notes.push(`variant ${name}: its batches wait up to ${wait}, so the objective of ${formatMs(objective.latencyMs)} cannot be kept`);
+  }
+  if (variants.some(({ functions }) => functions !== undefined) && !provider.limits.cpu) {
+    notes.push(`functions are not held to their share of the processors, so all memory sizes are equally fast: ${provider.limits.reason}`);
+  }
+  return notes;
 }

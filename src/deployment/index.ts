@@ -8,6 +8,6 @@ export {
   variantNameDefault,
 } from './endpoint-config.ts';
 export type { EndpointView, VariantView } from './endpoint-view.ts';
-export { type BatchPolicy, type FunctionsConfig, functionsDefault } from './functions-config.ts';
+export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault } from './functions-config.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
 export type { EndpointStatus } from './status.ts';

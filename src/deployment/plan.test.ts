@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type Desired, isSameKind, type Observed, type ObservedWorker, plan, type Served, type Step, type WantedVariant } from './plan.ts';
+import {
+  type Desired,
+  functionType,
+  isSameKind,
+  type Observed,
+  type ObservedWorker,
+  plan,
+  type Served,
+  type Step,
+  type WantedVariant,
+} from './plan.ts';
 
-const one: WantedVariant = { variant: 'alltraffic', model: 'digits/1', instanceType: 'local.1', count: 1 };
+const one: WantedVariant = { variant: 'alltraffic', model: 'digits/1', instanceType: 'local.1', count: 1, isElastic: false };
+const elastic: WantedVariant = { ...one, instanceType: functionType, count: 0, isElastic: true };
+const elasticTwo: WantedVariant = { ...elastic, model: 'digits/2' };
 const two: WantedVariant = { ...one, model: 'digits/2' };
 
 function worker(id: string, variant: WantedVariant, more: Partial<ObservedWorker> = {}): ObservedWorker {
@@ -119,6 +131,54 @@ describe('the plan', () => {
       observed: { workers: [], served: unknown },
       steps: [{ kind: 'erase' }],
     },
+    {
+      when: 'it is serverless and nothing runs: serves at once',
+      desired: inService(1, elastic),
+      observed: { workers: [], served: unknown },
+      steps: [{ kind: 'serve' }],
+    },
+    {
+      when: 'it is serverless and its functions come and go: lets them',
+      desired: inService(1, elastic),
+      observed: { workers: [worker('f', elastic), worker('g', elastic, { isReady: false })], served: served(1, elastic) },
+      steps: [],
+    },
+    {
+      when: 'a new version of a serverless one is wanted: serves it, then drains the functions of the old one',
+      desired: inService(2, elasticTwo),
+      observed: { workers: [worker('f', elastic), worker('g', elastic, { isReady: false })], served: served(1, elastic) },
+      steps: [{ kind: 'serve' }, drain('f'), drain('g')],
+    },
+    {
+      when: 'instances are to become serverless: serves, then drains them',
+      desired: inService(2, elastic),
+      observed: { workers: [worker('a', one)], served: served(1, one) },
+      steps: [{ kind: 'serve' }, drain('a')],
+    },
+    {
+      when: 'a serverless one is to have instances: keeps its functions until they are ready',
+      desired: inService(2, one),
+      observed: { workers: [worker('f', elastic), worker('a', one, { isReady: false })], served: served(1, elastic) },
+      steps: [],
+    },
+    {
+      when: 'the instances of what was serverless are ready: serves, then drains the functions',
+      desired: inService(2, one),
+      observed: { workers: [worker('f', elastic), worker('a', one)], served: served(1, elastic) },
+      steps: [{ kind: 'serve' }, drain('f')],
+    },
+    {
+      when: 'a reload of a serverless one is asked for: drains its functions of before',
+      desired: inService(1, elastic),
+      observed: { workers: [worker('f', elastic, { isStale: true }), worker('g', elastic)], served: served(1, elastic) },
+      steps: [drain('f')],
+    },
+    {
+      when: 'a serverless one is unloaded: drains its functions',
+      desired: { state: 'Unloaded', generation: 1, variants: [elastic] },
+      observed: { workers: [worker('f', elastic), worker('g', elastic, { isReady: false })], served: { kind: 'suspended' } },
+      steps: [drain('f'), drain('g')],
+    },
   ];
   for (const { when, desired, observed, steps } of cases) test(when, () => assert.deepEqual(plan(desired, observed), steps));
 });
@@ -173,10 +233,11 @@ class World {
     if (chosen !== undefined) this.#set(chosen.id, { isReady: false });
   }
 
-  /** Workers that take the requests of the routing as it is. */
+  /** Workers that take the requests of the routing as it is; a serverless variant gets as many as it needs. */
   serving(): number {
     const { served: now } = this;
     if (now.kind !== 'served') return 0;
+    if (now.variants.some(({ isElastic }) => isElastic)) return Number.POSITIVE_INFINITY;
     return this.workers.filter((w) => w.isReady && !w.isDraining && now.variants.some((kind) => isSameKind(kind, w))).length;
   }
 
@@ -186,12 +247,20 @@ class World {
 }
 
 describe('from whatever is observed, the plan', () => {
-  const variantArbitrary = fc.record({
-    variant: fc.constantFrom('a', 'b'),
-    model: fc.constantFrom('m/1', 'm/2', 'm/3'),
+  const named = { variant: fc.constantFrom('a', 'b'), model: fc.constantFrom('m/1', 'm/2', 'm/3') };
+  const instances = fc.record({
+    ...named,
     instanceType: fc.constantFrom('local.1', 'local.2'),
     count: fc.integer({ min: 1, max: 4 }),
+    isElastic: fc.constant(false),
   });
+  const functions = fc.record({
+    ...named,
+    instanceType: fc.constant(functionType),
+    count: fc.constant(0),
+    isElastic: fc.constant(true),
+  });
+  const variantArbitrary: fc.Arbitrary<WantedVariant> = fc.oneof({ weight: 3, arbitrary: instances }, { weight: 1, arbitrary: functions });
   const variants = fc.uniqueArray(variantArbitrary, { minLength: 1, maxLength: 2, selector: ({ variant }) => variant });
   const desired: fc.Arbitrary<Desired> = fc.record({
     state: fc.constantFrom('InService' as const, 'InService' as const, 'Unloaded' as const, 'Deleted' as const),
@@ -224,6 +293,7 @@ describe('from whatever is observed, the plan', () => {
             const steps = plan(wish, { workers: world.workers, served: world.served });
             for (const step of steps) {
               const before = world.serving();
+              assert.ok(step.kind !== 'start' || !step.variant.isElastic, 'functions are started by requests alone');
               world.take(step, wish);
               if (wish.state === 'InService' && before > 0)
                 assert.ok(world.serving() > 0, `${step.kind} took the last serving worker away`);
@@ -237,10 +307,13 @@ describe('from whatever is observed, the plan', () => {
           if (wish.state === 'Deleted') return assert.ok(world.isErased && world.workers.length === 0);
           if (wish.state === 'Unloaded') return assert.deepEqual([world.workers, world.served.kind], [[], 'suspended']);
           assert.deepEqual(world.served, served(wish.generation, ...wish.variants));
+          let functionsLeft = 0;
           for (const variant of wish.variants) {
-            assert.equal(world.workers.filter((w) => w.isReady && isSameKind(w, variant)).length, variant.count);
+            const ready = world.workers.filter((w) => w.isReady && isSameKind(w, variant)).length;
+            if (variant.isElastic) functionsLeft += ready;
+            else assert.equal(ready, variant.count);
           }
-          assert.equal(world.workers.length, wanted);
+          assert.equal(world.workers.length, wanted + functionsLeft);
         },
       ),
       { numRuns: 1000 },

@@ -4,6 +4,9 @@
  *
  * A new version's workers start beside the old ones, requests go over to them at one stroke when all are ready, and
  * only then are the old ones drained. Workers that the change does not concern are kept.
+ *
+ * A serverless variant needs no worker to be served: serving asks for its functions as requests come, and has them
+ * ended. The plan neither starts nor counts them, it only drains those that nobody wants any more.
  */
 
 /** What makes two workers interchangeable. */
@@ -11,11 +14,18 @@ export interface WorkerKind {
   readonly variant: string;
   /** `digits/3` */
   readonly model: string;
+  /** `functionType` for functions, whatever their memory size. */
   readonly instanceType: string;
 }
 
+/** No instance type is called so. */
+export const functionType = 'function';
+
 export interface WantedVariant extends WorkerKind {
+  /** 0 for an elastic one. */
   readonly count: number;
+  /** Serverless: its workers come and go with its requests. */
+  readonly isElastic: boolean;
 }
 
 export interface Desired {
@@ -39,7 +49,7 @@ export interface ObservedWorker extends WorkerKind {
 export type Served =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'suspended' }
-  | { readonly kind: 'served'; readonly generation: number; readonly variants: readonly WorkerKind[] };
+  | { readonly kind: 'served'; readonly generation: number; readonly variants: readonly WantedVariant[] };
 
 export interface Observed {
   readonly workers: readonly ObservedWorker[];
@@ -85,6 +95,7 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
   const { served } = observed;
   const present = staying(observed);
   for (const variant of desired.variants) {
+    if (variant.isElastic) continue;
     const missing = allowedOf(variant, present) - present.filter((worker) => isSameKind(worker, variant)).length;
     for (let i = 0; i < missing; i++) steps.push({ kind: 'start', variant });
   }
@@ -96,7 +107,9 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
     if (!inUse.some((kind) => isSameKind(worker, kind))) steps.push({ kind: 'drain', workerId: worker.id });
   }
   // Too many are only taken away once the smaller number is what is served: until then they are needed.
-  if (isCurrent || switches) for (const variant of desired.variants) steps.push(...surplus(variant, present));
+  if (isCurrent || switches) {
+    for (const variant of desired.variants) steps.push(...(variant.isElastic ? outdated(variant, present) : surplus(variant, present)));
+  }
   return steps;
 }
 
@@ -106,15 +119,16 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
  */
 function isComplete(desired: Desired, present: readonly ObservedWorker[], served: Served): boolean {
   if (!desired.variants.every((variant) => mayServe(variant, present, served))) return false;
-  const serves = (kinds: readonly WorkerKind[]) => kinds.some((kind) => readyOf(kind, present) > 0);
+  const serves = (variants: readonly WantedVariant[]) => variants.some((variant) => variant.isElastic || readyOf(variant, present) > 0);
   return served.kind !== 'served' || serves(desired.variants) || !serves(served.variants);
 }
 
 /**
  * One that is served already goes on, whatever its count and health; a first one starts with its first worker; one
- * that replaces another waits until it is complete, lest capacity drop.
+ * that replaces another waits until it is complete, lest capacity drop. An elastic one gets its workers from requests.
  */
 function mayServe(variant: WantedVariant, present: readonly ObservedWorker[], served: Served): boolean {
+  if (variant.isElastic) return true;
   const ready = readyOf(variant, present);
   if (served.kind !== 'served') return ready >= 1;
   return served.variants.some((kind) => isSameKind(kind, variant)) || ready >= variant.count;
@@ -132,6 +146,12 @@ function surplus(variant: WantedVariant, present: readonly ObservedWorker[]): re
   const rank = ({ isReady, isStale }: ObservedWorker): number => (isReady ? (isStale === true ? 1 : 0) : 2);
   const keptFirst = ofKind.toSorted((one, other) => rank(one) - rank(other));
   return keptFirst.slice(allowedOf(variant, present)).map(({ id }) => ({ kind: 'drain', workerId: id }));
+}
+
+/** Functions of before a reload: new ones come as they are needed. */
+function outdated(variant: WantedVariant, present: readonly ObservedWorker[]): readonly Step[] {
+  const stale = present.filter((worker) => worker.isStale === true && isSameKind(worker, variant));
+  return stale.map(({ id }) => ({ kind: 'drain', workerId: id }));
 }
 
 function staying({ workers }: Observed): readonly ObservedWorker[] {

@@ -11,8 +11,19 @@ import type { Provider, WorkerView } from '../providers/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
-import { type Desired, plan, readyOf, type Served, type Step, type WantedVariant } from './plan.ts';
-import type { ServingDoor } from './serving-door.ts';
+import { type FunctionWish, FunctionWorkers } from './function-workers.ts';
+import {
+  type Desired,
+  functionType,
+  isSameKind,
+  plan,
+  readyOf,
+  type Served,
+  type Step,
+  type WantedVariant,
+  type WorkerKind,
+} from './plan.ts';
+import type { ServedWorker, ServingDoor } from './serving-door.ts';
 import { type StatusAndReason, statusOf, type WorkerHealth } from './status.ts';
 
 /** What is stored of an endpoint, and the versions its config names. */
@@ -54,6 +65,9 @@ export class EndpointReconciler {
   readonly #attached = new Map<string, WorkerLink>();
   /** By worker on its way out: ends the wait for its last answers. */
   readonly #draining = new Map<string, () => void>();
+  readonly #functions: FunctionWorkers;
+  /** By variant and model: the last function that could not be started, while none has been since. */
+  readonly #failedFunctions = new Map<string, WorkerHealth>();
   /** Workers of before the last reload: each is replaced by a new one. */
   #stale = new Set<string>();
   /** Resolves at the end, for whoever waits for requests under way. */
@@ -69,6 +83,7 @@ export class EndpointReconciler {
     this.#needs = needs;
     this.#endpoint = endpoint;
     this.#desired = desiredOf(endpoint);
+    this.#functions = new FunctionWorkers(needs);
     this.#learnVersions();
   }
 
@@ -97,13 +112,27 @@ export class EndpointReconciler {
     this.#desired = desiredOf(endpoint);
     this.#learnVersions();
     this.#trouble = null;
+    this.#failedFunctions.clear();
     this.kick();
   }
 
   /** Replaces the workers that run one by one, a new one before each old one. */
   reload(): void {
     this.#stale = new Set(this.workers.map(({ spec }) => spec.id));
+    this.#failedFunctions.clear();
     this.kick();
+  }
+
+  /** The name of a function that is on its way: attached when it is ready, told to serving as failed where it will not come. */
+  startFunction(wish: FunctionWish): string {
+    this.#versions.set(wish.version.name, wish.version);
+    const refusal = this.#isInUse(kindOf(wish)) ? null : `${wish.version.name} is not served by functions of variant ${wish.variant} now`;
+    return this.#functions.start(wish, this.#endpoint.generation, refusal, (id, error) => this.#functionFailed(id, messageOf(error)));
+  }
+
+  /** Serving gives it no batch any more and waits for nothing of it. Unknown ids are fine. */
+  stopFunction(id: string): void {
+    if (this.#functions.wishOf(id) !== undefined) this.#end(id);
   }
 
   /** Looks now; if it is looking already, once more afterwards. */
@@ -225,12 +254,38 @@ export class EndpointReconciler {
     this.#needs.onServed(this.#endpoint);
   }
 
+  /** Whether requests may reach such a worker: also while the last ones of an endpoint that stops are answered. */
+  #isInUse(kind: WorkerKind): boolean {
+    const wanted = this.#desired.state === 'InService' ? this.#desired.variants : [];
+    const served = this.#served.kind === 'served' ? this.#served.variants : [];
+    return !this.#isClosed && [...wanted, ...served].some((variant) => isSameKind(variant, kind));
+  }
+
+  /** Also for a function that could not even be asked for. Whether another is tried is for serving to say. */
+  #functionFailed(id: string, reason: string): void {
+    const wish = this.#functions.wishOf(id);
+    if (wish === undefined || this.#draining.has(id)) return;
+    const { log, serving } = this.#needs;
+    const kind = kindOf(wish);
+    const failed = { id, ...kind, isReady: false, isDraining: false, hasFailed: true, reason };
+    this.#failedFunctions.set(nameOf(kind), failed);
+    log.warn({ endpoint: wish.endpoint, worker: id, memoryMiB: wish.memoryMiB, reason }, 'a function could not be started');
+    this.#end(id);
+    serving.functionFailed(id, reason);
+    this.#tellStatus();
+  }
+
+  /** As `#drain`, for a function that has nothing to answer any more. */
+  #end(functionId: string): void {
+    if (!this.#draining.has(functionId)) this.#drain(functionId, true);
+  }
+
   /** Goes on beside the other steps: a long run of one worker holds up nothing. */
-  #drain(workerId: string): void {
+  #drain(workerId: string, isIdle = false): void {
     const stopWaiting = new Promise<void>((resolve) => {
       this.#draining.set(workerId, resolve);
     });
-    void this.#drainAndStop(workerId, stopWaiting)
+    void this.#drainAndStop(workerId, stopWaiting, isIdle)
       .catch((error: unknown) => this.#needs.log.warn({ worker: workerId, error: messageOf(error) }, 'a worker could not be stopped'))
       .finally(() => {
         this.#draining.delete(workerId);
@@ -238,15 +293,17 @@ export class EndpointReconciler {
       });
   }
 
-  async #drainAndStop(workerId: string, stopWaiting: Promise<void>): Promise<void> {
+  async #drainAndStop(workerId: string, stopWaiting: Promise<void>, isIdle: boolean): Promise<void> {
     const { serving, provider, clock } = this.#needs;
     // By then each of its requests is answered or given up.
     const cancelTimer = clock.after(this.#endpoint.config.timeoutMs, () => this.#draining.get(workerId)?.());
-    await Promise.race([this.#attached.has(workerId) ? serving.drain(workerId) : null, stopWaiting]);
+    await Promise.race([this.#attached.has(workerId) && !isIdle ? serving.drain(workerId) : null, stopWaiting]);
     cancelTimer();
     if (this.#isClosed) return;
-    if (this.#attached.delete(workerId)) serving.detach(workerId);
-    await provider.stop(workerId);
+    const isFunction = this.#functions.wishOf(workerId) !== undefined;
+    // Serving waits for a function from its wish on, so it is told also of one that was never ready.
+    if (this.#attached.delete(workerId) || isFunction) serving.detach(workerId);
+    await (isFunction ? this.#functions.stop(workerId) : provider.stop(workerId));
   }
 
   /** Serving has exactly the workers that are ready, each by its present link. At once: a dead worker must get no batch. */
@@ -261,11 +318,17 @@ export class EndpointReconciler {
       const { id } = view.spec;
       const link = view.state === 'ready' ? provider.link(id) : null;
       const attached = this.#attached.get(id) ?? null;
+      if (this.#functions.wishOf(id) !== undefined) {
+        // A function that ended is not started again by itself: serving wishes for another if it needs one.
+        if (attached !== null && link !== attached) this.#end(id);
+        if (view.state === 'failed') this.#functionFailed(id, view.reason ?? 'no reason is known');
+      }
       if (link === null) this.#detach(id);
       if (link === attached || link === null || this.#draining.has(id)) continue;
       const worker = this.#servedWorker(view, link);
       if (worker === null) continue;
       this.#attached.set(id, link);
+      this.#failedFunctions.delete(nameOf({ variant: keyOf(worker.variant), model: worker.version.name }));
       serving.attach(worker);
     }
   }
@@ -275,39 +338,36 @@ export class EndpointReconciler {
     this.#draining.get(workerId)?.();
   }
 
-  #servedWorker({ spec }: WorkerView, link: WorkerLink) {
+  #servedWorker({ spec }: WorkerView, link: WorkerLink): ServedWorker | null {
     const { prices } = this.#needs;
     const version = this.#versions.get(spec.modelName);
     if (version === undefined) return null;
-    const { usdPerHour } = instanceType(prices, spec.instanceType);
     const { id, endpoint, variant, generation, threads } = spec;
-    return {
-      id,
-      endpoint,
-      variant,
-      generation,
-      version,
-      instanceType: spec.instanceType,
-      usdPerHour,
-      functionMemoryMiB: null,
-      coldStartMs: 0,
-      threads,
-      link,
-    };
+    const worker = { id, endpoint, variant, generation, version, instanceType: spec.instanceType, threads, link };
+    if (spec.kind === 'function') {
+      return { ...worker, usdPerHour: 0, functionMemoryMiB: spec.memoryMiB, coldStartMs: this.#functions.ageMs(id) };
+    }
+    const { usdPerHour } = instanceType(prices, spec.instanceType);
+    return { ...worker, usdPerHour, functionMemoryMiB: null, coldStartMs: 0 };
   }
 
   #observe(): readonly WorkerHealth[] {
-    const listed = this.workers.map(({ spec, state, reason }) => ({
+    const asked = this.#functions.untaken.map(([id, wish]) => {
+      const isDraining = this.#draining.has(id);
+      return { id, ...kindOf(wish), isReady: false, isDraining, hasFailed: false, reason: null };
+    });
+    const running = this.workers.map(({ spec, state, reason }) => ({
       id: spec.id,
       variant: keyOf(spec.variant),
       model: spec.modelName,
-      instanceType: spec.instanceType,
+      instanceType: spec.kind === 'function' ? functionType : spec.instanceType,
       isReady: this.#attached.has(spec.id),
       isDraining: this.#draining.has(spec.id),
       isStale: this.#stale.has(spec.id),
       hasFailed: state === 'failed',
       reason,
     }));
+    const listed = [...running, ...asked.filter(({ id }) => running.every((worker) => worker.id !== id))];
     // Its provider may forget a worker when it is told to end it; it is there until its process has ended.
     const ending = [...this.#draining.keys()].filter((id) => listed.every((worker) => worker.id !== id));
     const nothing = { variant: '', model: '', instanceType: '', isReady: false, isDraining: true, hasFailed: false, reason: null };
@@ -315,7 +375,8 @@ export class EndpointReconciler {
   }
 
   #statusNow(): StatusAndReason {
-    const workers = this.#observe();
+    const failed = this.#desired.state === 'InService' ? this.#failedFunctions.values() : [];
+    const workers = [...this.#observe(), ...failed];
     const isComplete = this.#desired.variants.every((variant) => readyOf(variant, workers) >= variant.count);
     if (isComplete && this.servedGeneration === this.#desired.generation) this.#settledGeneration = this.#desired.generation;
     const status = statusOf({ desired: this.#desired, served: this.#served, workers, settledGeneration: this.#settledGeneration });
@@ -339,5 +400,15 @@ function desiredOf({ state, generation, config, versions }: DesiredEndpoint): De
 }
 
 function wantedOf(variant: VariantConfig, version: ModelVersion): WantedVariant {
-  return { variant: keyOf(variant.name), model: version.name, instanceType: variant.instanceType, count: variant.instanceCount };
+  const isElastic = variant.functions !== undefined;
+  const instanceType = isElastic ? functionType : variant.instanceType;
+  return { variant: keyOf(variant.name), model: version.name, instanceType, count: variant.instanceCount, isElastic };
+}
+
+function kindOf({ variant, version }: FunctionWish): WorkerKind {
+  return { variant: keyOf(variant), model: version.name, instanceType: functionType };
+}
+
+function nameOf({ variant, model }: Omit<WorkerKind, 'instanceType'>): string {
+  return `${variant} ${model}`;
 }

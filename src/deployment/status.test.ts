@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Desired, Served, WantedVariant } from './plan.ts';
+import { type Desired, functionType, type Served, type WantedVariant } from './plan.ts';
 import { type Sight, statusOf, type WorkerHealth } from './status.ts';
 
-const one: WantedVariant = { variant: 'alltraffic', model: 'digits/1', instanceType: 'local.1', count: 1 };
+const one: WantedVariant = { variant: 'alltraffic', model: 'digits/1', instanceType: 'local.1', count: 1, isElastic: false };
+const elastic: WantedVariant = { ...one, instanceType: functionType, count: 0, isElastic: true };
 const two: WantedVariant = { ...one, model: 'digits/2' };
 const inService: Desired = { state: 'InService', generation: 1, variants: [one] };
 const updated: Desired = { state: 'InService', generation: 2, variants: [two] };
 const unknown: Served = { kind: 'unknown' };
 const suspended: Served = { kind: 'suspended' };
 const first: Served = { kind: 'served', generation: 1, variants: [one] };
+const serverless: Desired = { state: 'InService', generation: 1, variants: [elastic] };
+const servedByFunctions: Served = { kind: 'served', generation: 1, variants: [elastic] };
 const second: Served = { kind: 'served', generation: 2, variants: [two] };
 
 function ready(kind: WantedVariant): WorkerHealth {
@@ -63,6 +66,25 @@ describe('the status of an endpoint', () => {
       { desired: { ...inService, state: 'Deleted' }, served: unknown, workers: [failed(one)] },
       'Deleting',
       null,
+    ],
+    ['it is serverless and nothing runs', { desired: serverless, served: servedByFunctions, workers: [], settled: 1 }, 'InService', null],
+    [
+      'it is serverless and a function starts',
+      { desired: serverless, served: servedByFunctions, workers: [starting(elastic)], settled: 1 },
+      'InService',
+      null,
+    ],
+    [
+      'its functions cannot be started',
+      { desired: serverless, served: servedByFunctions, workers: [failed(elastic)], settled: 1 },
+      'Failed',
+      /exit code 134/,
+    ],
+    [
+      'one of its functions could not be started, another works',
+      { desired: serverless, served: servedByFunctions, workers: [ready(elastic), failed(elastic)], settled: 1 },
+      'InService',
+      /exit code 134/,
     ],
   ];
   for (const [when, { settled = 0, ...sight }, status, reason] of cases) {

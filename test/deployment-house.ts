@@ -1,0 +1,221 @@
+/** Deployment in a scripted world: workers and serving do what the test says, the database and the registry are real. */
+import { afterEach } from 'node:test';
+import { VirtualClock } from '../src/clock.ts';
+import { defaultPrices } from '../src/costs/index.ts';
+import {
+  Deployments,
+  type EndpointConfig,
+  type EndpointView,
+  functionsDefault,
+  type ServedEndpoint,
+  type ServedWorker,
+  type ServingDoor,
+} from '../src/deployment/index.ts';
+import { PlatformError } from '../src/errors.ts';
+import type { Provider, WorkerLimits, WorkerSpec, WorkerView } from '../src/providers/index.ts';
+import type { Inspection, WorkerLink } from '../src/runtime/index.ts';
+import { type ControlPlane, openControlPlane, plainInspection } from './control-plane.ts';
+
+/** A provider whose workers do what the test says, when it says so. */
+class ScriptedProvider implements Provider {
+  readonly views = new Map<string, WorkerView>();
+  /** Ready at once, unless a test wants to see the way there. */
+  isPrompt = true;
+  refuses: Error | null = null;
+  /** A start that was asked for is taken when this resolves. */
+  takes: Promise<void> = Promise.resolve();
+  readonly #links = new Map<string, WorkerLink>();
+  readonly #listeners = new Set<(view: WorkerView) => void>();
+
+  limits: WorkerLimits = { cpu: false, memory: false, reason: 'no processes' };
+
+  async start(spec: WorkerSpec): Promise<void> {
+    if (this.refuses !== null) throw this.refuses;
+    await this.takes;
+    if (this.views.has(spec.id)) return;
+    this.#set({ spec, state: 'starting', pid: 1, rssBytes: null, restarts: 0, reason: null, startedAtMs: 0, readyAtMs: null });
+    if (this.isPrompt) queueMicrotask(() => this.ready(spec.id));
+  }
+
+  async stop(id: string): Promise<void> {
+    this.views.delete(id);
+    this.#links.delete(id);
+  }
+
+  list(): readonly WorkerView[] {
+    return [...this.views.values()];
+  }
+
+  link(id: string): WorkerLink | null {
+    return this.views.get(id)?.state === 'ready' ? (this.#links.get(id) ?? null) : null;
+  }
+
+  restart(): void {}
+
+  onChange(listener: (view: WorkerView) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  borrow<T>(): Promise<T> {
+    throw new Error('nothing is borrowed here');
+  }
+
+  async close(): Promise<void> {}
+
+  ready(id: string): void {
+    const view = this.views.get(id);
+    if (view === undefined) return;
+    this.#links.set(id, {} as WorkerLink);
+    this.#set({ ...view, state: 'ready', readyAtMs: 0 });
+  }
+
+  crash(id: string, more: Partial<WorkerView> = {}): void {
+    const view = this.views.get(id) as WorkerView;
+    this.#set({ ...view, state: 'starting', restarts: view.restarts + 1, ...more });
+  }
+
+  ids(): string[] {
+    return [...this.views.keys()].sort();
+  }
+
+  #set(view: WorkerView): void {
+    this.views.set(view.spec.id, view);
+    for (const listener of this.#listeners) listener(view);
+  }
+}
+
+/** Serving that writes down what it is told. */
+class NotedServing implements ServingDoor {
+  readonly notes: string[] = [];
+  readonly attached = new Map<string, ServedWorker>();
+  readonly served = new Map<string, ServedEndpoint>();
+  /** Drains that a test holds up, by worker. */
+  readonly held = new Map<string, () => void>();
+  holdsDrains = false;
+  /** Done at once when a worker is detached, as by a pool of functions. */
+  onDetach: (workerId: string) => void = () => undefined;
+  /** When requests under way are answered, after which an endpoint is suspended. */
+  answered: Promise<void> = Promise.resolve();
+
+  serve(endpoint: ServedEndpoint): void {
+    this.served.set(endpoint.config.name, endpoint);
+    this.notes.push(`serve ${endpoint.config.name} ${endpoint.variants.map(({ version }) => version.name).join(',')}`);
+  }
+
+  attach(worker: ServedWorker): void {
+    this.attached.set(worker.id, worker);
+    this.notes.push(`attach ${worker.id}`);
+  }
+
+  detach(workerId: string): void {
+    this.attached.delete(workerId);
+    this.notes.push(`detach ${workerId}`);
+    this.onDetach(workerId);
+  }
+
+  functionFailed(workerId: string, reason: string): void {
+    this.notes.push(`failed ${workerId}: ${reason}`);
+  }
+
+  async drain(workerId: string): Promise<void> {
+    this.notes.push(`drain ${workerId}`);
+    if (this.holdsDrains) await new Promise<void>((resolve) => this.held.set(workerId, resolve));
+  }
+
+  async suspend(endpoint: string): Promise<void> {
+    this.notes.push(`suspend ${endpoint}`);
+    await this.answered;
+  }
+
+  async forget(endpoint: string): Promise<void> {
+    this.served.delete(endpoint);
+    this.notes.push(`forget ${endpoint}`);
+  }
+}
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+export interface House extends ControlPlane {
+  readonly provider: ScriptedProvider;
+  readonly serving: NotedServing;
+  readonly deployments: Deployments;
+  readonly clock: VirtualClock;
+  readonly measured: string[];
+  /** Another server on the same state, after this one was killed. */
+  restart(): Promise<House>;
+}
+
+function build(plane: ControlPlane & { clock: VirtualClock }): House {
+  const provider = new ScriptedProvider();
+  const serving = new NotedServing();
+  const measured: string[] = [];
+  const profiles = {
+    measureInBackground: (version: { name: string }, executor: string) => void measured.push(`${version.name} ${executor}`),
+  };
+  const deployments = new Deployments({ ...plane, provider, serving, profiles, prices: defaultPrices, cores: 2 });
+  closing.push(() => deployments.close());
+  const restart = async () => {
+    await deployments.close();
+    const next = build(plane);
+    await next.deployments.open();
+    return next;
+  };
+  return { ...plane, provider, serving, deployments, measured, restart };
+}
+
+/** A house with digits/1, digits/2 Approved and digits/3 not. `more` is found in their files. */
+export async function openHouse(more: Partial<Inspection> = {}): Promise<House> {
+  const clock = new VirtualClock();
+  let deployments: Deployments | null = null;
+  const inUse = async (...asked: Parameters<Deployments['usersOf']>) => deployments?.usersOf(...asked) ?? [];
+  const plane = { ...(await openControlPlane({ clock, inUse, inspect: async () => plainInspection(more) })), clock };
+  closing.push(() => plane.close());
+  for (const text of ['one', 'two', 'three']) {
+    const source = new TextEncoder().encode(text);
+    await plane.registry.register({ group: 'digits', source, sourceName: 'm.onnx', who: 'me' });
+  }
+  for (const version of [1, 2]) await plane.registry.setApproval('digits', version, 'Approved', { who: 'me' });
+  const house = build(plane);
+  deployments = house.deployments;
+  await deployments.open();
+  return house;
+}
+
+export const variant = { name: 'AllTraffic', group: 'digits', version: 1, weight: 1, instanceCount: 1, instanceType: 'local.1' };
+export const serverless = { ...variant, instanceCount: 0, functions: functionsDefault };
+export const prod: EndpointConfig = {
+  name: 'prod',
+  variants: [variant],
+  objective: { percentile: 95, latencyMs: 50 },
+  late: 'serve',
+  timeoutMs: 60_000,
+};
+
+export function refusal(code: PlatformError['code'], message: RegExp) {
+  return (error: unknown) => error instanceof PlatformError && error.code === code && message.test(error.message);
+}
+
+/** Resolves when the endpoint looks as wished, now or after a change. */
+export async function until({ deployments }: House, name: string, isSo: (view: EndpointView) => boolean): Promise<EndpointView> {
+  if (isSo(deployments.get(name))) return deployments.get(name);
+  const { promise, resolve } = Promise.withResolvers<EndpointView>();
+  const stop = deployments.onChange((view) => {
+    if (view.config.name === name && isSo(view)) resolve(view);
+  });
+  const view = await promise;
+  stop();
+  return view;
+}
+
+export function gone({ deployments }: House): Promise<string> {
+  return new Promise((resolve) => deployments.onGone(resolve));
+}
+
+/** Lets what is on its way happen: promises, and the database, which answers within a turn. */
+export async function settle(turns = 20): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
