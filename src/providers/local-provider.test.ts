@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -371,8 +371,12 @@ test('no worker outlives a server that is killed', async () => {
   assert(noted.length >= 2);
   await gone(pid, ticks); // the test's own time limit tells if it is not
   for (let index = 0; index < noted.length; index += 2) await gone(Number(noted[index]), noted[index + 1] as string);
+  const groups = readFileSync(join(state, 'cgroups'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
   await open({ clock: new SystemClock() });
   assert.deepEqual(readdirSync(process.env['TMPDIR'] as string).length, 1, 'the folder of the killed server is gone, too');
+  assert.deepEqual(groups.filter(existsSync), [], 'and so are its groups');
 });
 
 test('a worker that is still in a long run when its server is killed is ended by the next server', async () => {

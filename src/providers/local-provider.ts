@@ -5,7 +5,10 @@ import { PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { type Random, SystemRandom } from '../random.ts';
 import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
+import { CgroupNotes } from './cgroup-notes.ts';
+import { Cgroups } from './cgroups.ts';
 import { Leftovers } from './leftovers.ts';
+import { startTicks } from './process-facts.ts';
 import type { BorrowOptions, Provider, WorkerLimits, WorkerSpec, WorkerView } from './provider.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
 import { Turnstile } from './turnstile.ts';
@@ -26,8 +29,12 @@ const borrowedMax = 2;
 const borrowTimeoutMs = 60_000;
 const borrowMemoryMiB = 4096;
 
+/** Providers of one process: tests open several. */
+let opened = 0;
+
 interface Opened {
   readonly door: WorkerDoor;
+  readonly cgroups: Cgroups;
   readonly pool: WarmPool;
   readonly forgetFolder: () => void;
 }
@@ -37,7 +44,7 @@ export class LocalProvider implements Provider {
   readonly #log: Log;
   readonly #random: Random;
   readonly #leftovers: Leftovers;
-  readonly #compileCache: string;
+  readonly #stateDirectory: string;
   readonly #warmWorkers: number;
   readonly #workers = new Map<string, SupervisedWorker>();
   readonly #stopping = new Map<string, Promise<void>>();
@@ -51,7 +58,7 @@ export class LocalProvider implements Provider {
     this.#log = options.log;
     this.#random = options.random ?? new SystemRandom();
     this.#leftovers = new Leftovers(options.stateDirectory);
-    this.#compileCache = join(options.stateDirectory, 'compile-cache');
+    this.#stateDirectory = options.stateDirectory;
     this.#warmWorkers = options.warmWorkers;
   }
 
@@ -59,14 +66,17 @@ export class LocalProvider implements Provider {
   async open(): Promise<void> {
     await this.#leftovers.end(this.#clock, this.#log);
     const door = await WorkerDoor.open(this.#clock, this.#log);
-    const surroundings = { clock: this.#clock, log: this.#log, door, leftovers: this.#leftovers, compileCache: this.#compileCache };
+    const name = `${process.pid}-${startTicks(process.pid) ?? '0'}-${++opened}`;
+    const cgroups = new Cgroups({ log: this.#log, name, notes: new CgroupNotes(this.#stateDirectory) });
+    const compileCache = join(this.#stateDirectory, 'compile-cache');
+    const surroundings = { clock: this.#clock, log: this.#log, door, leftovers: this.#leftovers, cgroups, compileCache };
     const pool = new WarmPool(surroundings, this.#warmWorkers);
-    this.#opened = { door, pool, forgetFolder: this.#leftovers.rememberFolder(door.folder) };
+    this.#opened = { door, cgroups, pool, forgetFolder: this.#leftovers.rememberFolder(door.folder) };
     this.#checkLater();
   }
 
   get limits(): WorkerLimits {
-    return { cpu: false, memory: false, reason: 'nothing is held yet' };
+    return this.#opened?.cgroups.limits ?? { cpu: false, memory: false, reason: 'the server is starting or stopping' };
   }
 
   async start(spec: WorkerSpec): Promise<void> {
@@ -111,7 +121,7 @@ export class LocalProvider implements Provider {
   }
 
   async borrow<T>(use: (link: WorkerLink) => Promise<T>, options: BorrowOptions = {}): Promise<T> {
-    const { timeoutMs = borrowTimeoutMs, memoryMiB = borrowMemoryMiB } = options;
+    const { timeoutMs = borrowTimeoutMs, memoryMiB = borrowMemoryMiB, vcpuMax = null } = options;
     const leave = await this.#borrowers.enter();
     try {
       const process = await this.#poolOrThrow().take();
@@ -122,6 +132,10 @@ export class LocalProvider implements Provider {
       });
       try {
         await process.limitMemory(memoryMiB);
+        if (vcpuMax !== null) {
+          process.holdMemory(memoryMiB);
+          process.limitCpu(vcpuMax);
+        }
         return await use(process.link);
       } catch (error) {
         if (!(error instanceof WorkerGone)) throw error;
@@ -144,6 +158,7 @@ export class LocalProvider implements Provider {
     for (const id of this.#workers.keys()) void this.stop(id);
     await Promise.all([...this.#stopping.values(), opened?.pool.close()]);
     opened?.door.close();
+    opened?.cgroups.close();
     opened?.forgetFolder();
   }
 

@@ -37,6 +37,12 @@ export function memoryUse(pid: number): MemoryUse | null {
   return size === undefined || resident === undefined ? null : { addressSpaceBytes: size * pageBytes, rssBytes: resident * pageBytes };
 }
 
+/** Memory that is the process's alone, without files and what it shares; this is what its group is charged for. */
+export function anonymousBytes(pid: number): number | null {
+  const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
+  return kibibytes === undefined ? null : Number(kibibytes) * 1024;
+}
+
 /**
  * Caps the address space of a running process, so that an allocation beyond it is refused, which onnxruntime reports
  * as an error, instead of filling the machine. Resolves to false where that is not possible.

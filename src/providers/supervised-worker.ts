@@ -46,6 +46,8 @@ export class SupervisedWorker {
   #reason: string | null = null;
   /** Why we ended the process ourselves; takes the place of "killed by SIGKILL". */
   #killReason: string | null = null;
+  /** That it ends, or does not load, because of the memory that it needs. */
+  #isTooLarge = false;
   #readyAtMs: number | null = null;
   #readySinceMs: number | null = null;
   #askedAtMs: number | null = null;
@@ -97,6 +99,7 @@ export class SupervisedWorker {
     const ceilingMiB = Math.max(this.spec.memoryMiB, ceilingMiBMin);
     const rssMiB = (process.rssBytes() ?? 0) / 1024 ** 2;
     if (this.spec.memoryMiB > 0 && rssMiB > ceilingMiB) {
+      this.#isTooLarge = true;
       this.restart(`it took ${Math.round(rssMiB)} MiB of memory, more than the ${ceilingMiB} MiB of ${this.spec.instanceType}`);
       return;
     }
@@ -131,8 +134,9 @@ export class SupervisedWorker {
   }
 
   async #makeReady(process: WorkerProcess): Promise<void> {
-    const { modelPath, modelName, threads, memoryMiB, id } = this.spec;
+    const { modelPath, modelName, threads, memoryMiB, kind, vcpuMax, id } = this.spec;
     await process.limitMemory(memoryMiB);
+    if (kind === 'function') process.holdMemory(memoryMiB);
     const { signature } = await process.link.load({ path: modelPath, threads, name: modelName });
     const inputs = sampleInputs(signature, 1, this.#around.random).map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
     try {
@@ -143,6 +147,8 @@ export class SupervisedWorker {
       this.#around.log.info({ worker: id, error: error.message }, 'the model refused the made-up input of the readiness check');
     }
     if (this.#isStopping || process !== this.#process) return;
+    // From now on: a start that is held back would make those wait who caused it, and the more so the smaller the function.
+    if (vcpuMax !== null) process.limitCpu(vcpuMax);
     this.#state = 'ready';
     this.#readyAtMs = this.#around.clock.wallMs();
     this.#readySinceMs = this.#around.clock.nowMs();
@@ -155,6 +161,7 @@ export class SupervisedWorker {
     // A live worker refused the model, or none can be started at all: the next try will hardly do better.
     this.#crashes = Math.max(this.#crashes, crashesMax - 1);
     this.#killReason ??= messageOf(error);
+    this.#isTooLarge ||= /needs more memory/.test(messageOf(error));
     if (this.#process === null) this.#ended('');
     else this.#process.kill();
   }
@@ -162,9 +169,13 @@ export class SupervisedWorker {
   #ended(why: string): void {
     const { clock, log, changed } = this.#around;
     const wasSteady = this.#readySinceMs !== null && clock.nowMs() - this.#readySinceMs >= steadyMs;
+    const didNotFit = this.#readySinceMs === null && (this.#isTooLarge || this.#process?.wasTooLarge === true);
+    if (didNotFit) this.#crashes = Math.max(this.#crashes, crashesMax - 1); // nor will it the next time
     this.#crashes = wasSteady ? 1 : this.#crashes + 1;
     this.#reason = this.#killReason ?? why;
+    if (didNotFit) this.#reason = `the model did not fit into ${this.spec.memoryMiB} MiB: ${this.#reason}`;
     this.#killReason = null;
+    this.#isTooLarge = false;
     this.#process = null;
     this.#readyAtMs = null;
     this.#readySinceMs = null;

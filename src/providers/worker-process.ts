@@ -5,9 +5,10 @@ import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { SharedMemory, WorkerLink, workerMainPath } from '../runtime/index.ts';
+import type { Cgroups, WorkerGroup } from './cgroups.ts';
 import { LastLines } from './last-lines.ts';
 import type { Leftovers } from './leftovers.ts';
-import { limitAddressSpace, memoryUse } from './process-facts.ts';
+import { anonymousBytes, limitAddressSpace, memoryUse } from './process-facts.ts';
 import type { WorkerDoor } from './worker-door.ts';
 
 export interface ProcessSurroundings {
@@ -15,6 +16,7 @@ export interface ProcessSurroundings {
   readonly log: Log;
   readonly door: WorkerDoor;
   readonly leftovers: Leftovers;
+  readonly cgroups: Cgroups;
   /** Where Node keeps compiled code: a worker boots in 40 ms instead of 90 ms (2 cores, sources of a checkout). */
   readonly compileCache: string;
 }
@@ -39,23 +41,28 @@ export class WorkerProcess {
   readonly ended: Promise<string>;
   readonly #clock: Clock;
   readonly #child: ChildProcess;
+  readonly #cgroups: Cgroups;
   #hasEnded = false;
+  #group: WorkerGroup | null = null;
+  #heldMemoryMiB = 0;
+  #wasTooLarge = false;
 
-  private constructor(clock: Clock, child: ChildProcess, link: WorkerLink, ended: Promise<string>) {
+  private constructor(clock: Clock, cgroups: Cgroups, child: ChildProcess, link: WorkerLink, ended: Promise<string>) {
     this.pid = child.pid as number;
     this.link = link;
-    this.ended = ended;
     this.#clock = clock;
+    this.#cgroups = cgroups;
     this.#child = child;
     link.onClose(() => this.kill()); // without its link a worker is of no use
-    void ended.then(() => {
+    this.ended = ended.then((how) => {
       this.#hasEnded = true;
       link.close();
+      return this.#leaveGroup() ?? how;
     });
   }
 
   /** Resolves when it has said hello, onnxruntime loaded. Throws `unavailable` with its last lines. */
-  static async start({ clock, log, door, leftovers, compileCache }: ProcessSurroundings): Promise<WorkerProcess> {
+  static async start({ clock, log, door, leftovers, cgroups, compileCache }: ProcessSurroundings): Promise<WorkerProcess> {
     const invitation = door.invite();
     const memory = SharedMemory.create(invitation.workerId);
     const child = spawn(process.execPath, [...nodeOptions, workerMainPath, door.path, invitation.workerId], {
@@ -83,7 +90,12 @@ export class WorkerProcess {
       memory?.close();
       throw new PlatformError('unavailable', `a worker process did not start: ${first}`);
     }
-    return new WorkerProcess(clock, child, new WorkerLink(first, memory), ended);
+    return new WorkerProcess(clock, cgroups, child, new WorkerLink(first, memory), ended);
+  }
+
+  /** Whether the system ended it at its memory limit. */
+  get wasTooLarge(): boolean {
+    return this.#wasTooLarge;
   }
 
   rssBytes(): number | null {
@@ -97,6 +109,23 @@ export class WorkerProcess {
     return limitAddressSpace(this.pid, use.addressSpaceBytes + (memoryMiB + addressSpaceSlackMiB) * 1024 ** 2);
   }
 
+  /**
+   * Holds it to so much memory, that which it has already included, where the provider can (`limits.memory`): beyond
+   * that the system ends it, and `ended` says so. Has a group made, which `limitCpu` needs.
+   */
+  holdMemory(memoryMiB: number): void {
+    if (this.#hasEnded || this.#group !== null) return;
+    this.#heldMemoryMiB = memoryMiB;
+    // What was taken before stays with the group it was taken in.
+    const takenMiB = (anonymousBytes(this.pid) ?? 0) / 1024 ** 2;
+    this.#group = this.#cgroups.hold(this.pid, memoryMiB <= 0 ? null : memoryMiB - takenMiB);
+  }
+
+  /** Holds it to so many processors from now on. False where that cannot be done. */
+  limitCpu(vcpu: number): boolean {
+    return this.#group?.limitCpu(vcpu) ?? false;
+  }
+
   kill(): void {
     if (!this.#hasEnded) this.#child.kill('SIGKILL');
   }
@@ -108,6 +137,16 @@ export class WorkerProcess {
     const cancel = this.#clock.after(graceMs, () => this.kill());
     await this.ended;
     cancel();
+  }
+
+  /** Why the group's limit ended it; null if it did not. */
+  #leaveGroup(): string | null {
+    const group = this.#group;
+    if (group === null) return null;
+    this.#group = null;
+    this.#wasTooLarge = group.memoryKills() > 0;
+    group.remove();
+    return this.#wasTooLarge ? `it needed more than its memory limit of ${this.#heldMemoryMiB} MiB, and the system ended it` : null;
   }
 }
 

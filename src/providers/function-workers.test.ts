@@ -1,0 +1,164 @@
+/** What a function's worker is held to, by real processes in real groups where this machine permits it. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, beforeEach, test } from 'node:test';
+import { modelPath } from '../../test/models/index.ts';
+import { SystemClock } from '../clock.ts';
+import type { Log } from '../monitoring/index.ts';
+import type { TensorParts, WorkerLink } from '../runtime/index.ts';
+import { bytesOf } from '../tensor.ts';
+import { LocalProvider, type WorkerSpec, type WorkerView } from './index.ts';
+
+const root = mkdtempSync('/tmp/penstock-test-');
+process.env['TMPDIR'] = join(root, 'tmp');
+mkdirSync(process.env['TMPDIR']);
+after(() => rmSync(root, { recursive: true }));
+
+const silent = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+} satisfies Log as Log;
+
+let state: string;
+let provider: LocalProvider;
+
+async function open(): Promise<void> {
+  provider = new LocalProvider({ clock: new SystemClock(), log: silent, stateDirectory: state, warmWorkers: 0 });
+  await provider.open();
+}
+
+beforeEach(() => {
+  state = mkdtempSync(join(root, 'state-'));
+});
+afterEach(() => provider.close());
+
+function functionSpec(model: string, changes: Partial<WorkerSpec> = {}): WorkerSpec {
+  return {
+    id: 'f1',
+    endpoint: 'e',
+    variant: 'AllTraffic',
+    generation: 1,
+    modelPath: modelPath(model),
+    modelName: `${model}/1`,
+    threads: 1,
+    memoryMiB: 1024,
+    instanceType: 'function:1024',
+    kind: 'function',
+    vcpuMax: null,
+    ...changes,
+  };
+}
+
+function settled(id: string): Promise<WorkerView> {
+  return new Promise((resolve) => {
+    const off = provider.onChange(look);
+    function look(view: WorkerView): void {
+      if (view.spec.id !== id || view.state === 'starting') return;
+      off();
+      resolve(view);
+    }
+    provider.list().forEach(look);
+  });
+}
+
+async function started(spec: WorkerSpec): Promise<WorkerLink> {
+  await provider.start(spec);
+  const { state: reached, reason } = await settled(spec.id);
+  assert.equal(reached, 'ready', reason ?? undefined);
+  return provider.link(spec.id) as WorkerLink;
+}
+
+/** Some 4 us for each iteration. */
+function slowRun(iterations: number): TensorParts[] {
+  return [
+    { name: 'x', datatype: 'FP32', shape: [1, 256], parts: [bytesOf(new Float32Array(256).fill(0.5))] },
+    { name: 'iters', datatype: 'INT64', shape: [], parts: [bytesOf(BigInt64Array.of(BigInt(iterations)))] },
+  ];
+}
+
+function bytesRun(count: number): TensorParts[] {
+  return [
+    { name: 'v', datatype: 'FP32', shape: [1], parts: [bytesOf(new Float32Array([1]))] },
+    { name: 'shape', datatype: 'INT64', shape: [1], parts: [bytesOf(BigInt64Array.of(BigInt(count / 4)))] },
+  ];
+}
+
+/** The middle of several, back to back: one may find its share of a period unused, or somebody else on its processor. */
+async function medianMs(link: WorkerLink, iterations: number): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < 9; round++) times.push((await link.run(slowRun(iterations))).timings.runMs);
+  return times.sort((left, right) => left - right)[4] as number;
+}
+
+function isTold(what: 'cpu' | 'memory'): boolean {
+  if (provider.limits[what]) return true;
+  assert.match(
+    provider.limits.reason as string,
+    new RegExp(`cgroups cannot hold workers here .*${what}`),
+    'where it is not permitted it is said',
+  );
+  return false;
+}
+
+test('half a processor takes twice as long, for a run of many periods and for one of few', async () => {
+  await open();
+  const free = await started(functionSpec('test_slow_loop'));
+  const half = await started(functionSpec('test_slow_loop', { id: 'f2', vcpuMax: 0.5 }));
+  for (const iterations of [3_000, 12_000]) {
+    const ratio = (await medianMs(half, iterations)) / (await medianMs(free, iterations));
+    if (isTold('cpu')) assert.ok(ratio > 1.3 && ratio < 4, `${iterations} iterations: ${ratio} times as long`);
+    else assert.ok(ratio < 1.8, `${ratio} times as long, though nothing is held`);
+  }
+});
+
+test('a borrowed worker is held to the processors it is given', async () => {
+  await open();
+  const timeWith = (vcpuMax: number | null) =>
+    provider.borrow(
+      async (link) => {
+        await link.load({ path: modelPath('test_slow_loop'), threads: 1 });
+        return medianMs(link, 10_000);
+      },
+      { vcpuMax },
+    );
+  const ratio = (await timeWith(0.25)) / (await timeWith(null));
+  if (isTold('cpu')) assert.ok(ratio > 2 && ratio < 10, `${ratio} times as long`);
+});
+
+test('a worker that needs more than its memory is ended, told so, and started again', async () => {
+  await open();
+  const link = await started(functionSpec('test_alloc', { memoryMiB: 256 }));
+  const restarted = new Promise<WorkerView>((resolve) => provider.onChange((view) => void (view.state === 'starting' && resolve(view))));
+  await link.run(bytesRun(400 * 1024 ** 2)).catch(() => undefined);
+  const { reason } = await restarted;
+  if (isTold('memory')) assert.equal(reason, 'it needed more than its memory limit of 256 MiB, and the system ended it');
+  else assert.match(reason as string, /MiB of memory, more than the 256 MiB/);
+  assert.equal((await settled('f1')).state, 'ready');
+});
+
+test('a model that does not fit into the memory of its function fails at once and says so', async () => {
+  await open();
+  await provider.start(functionSpec('loadtest_wide_mlp', { memoryMiB: 48 }));
+  const view = await settled('f1');
+  if (isTold('memory')) {
+    assert.equal(view.state, 'failed');
+    assert.match(view.reason as string, /^the model did not fit into 48 MiB: it needed more than its memory limit of 48 MiB/);
+  }
+});
+
+test('closing leaves no group behind', async () => {
+  await open();
+  await started(functionSpec('test_affine', { vcpuMax: 0.5 }));
+  const folders = () =>
+    readFileSync(join(state, 'cgroups'), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+  if (isTold('cpu') && isTold('memory')) assert.ok(folders().length > 0 && folders().every(existsSync));
+  const before = folders();
+  await provider.close();
+  assert.deepEqual([before.filter(existsSync), folders()], [[], []]);
+});
