@@ -81,6 +81,8 @@ export interface Chosen {
   /** `slo-unreachable`: no candidate keeps the promise, `chosen` breaks it least. */
   readonly reason: 'cheapest' | 'slo-unreachable' | 'no-objective' | 'given';
   readonly chosen: Alternative;
+  /** By how much the promised percentile is over the objective, the margin held back; 0 where the promise is kept. */
+  readonly missesByMs: number;
   /** The chosen one first. `current` and `no-batching` are there whenever they can be predicted. */
   readonly alternatives: readonly Alternative[];
   /** The nearest cheaper one that was refused; null where nothing was cheaper. */

@@ -11,6 +11,20 @@ export {
   poisson,
   type SwitchingRates,
 } from './arrival-process.ts';
+export {
+  type Alternative,
+  type AlternativeLabel,
+  type Choice,
+  type ChoiceInput,
+  type ChoicePolicy,
+  type Chosen,
+  type MemoryProfile,
+  type NothingFits,
+  type Prediction,
+  type ProfilePoint,
+  type Setting,
+} from './choice.ts';
+export { choose } from './choose.ts';
 export { type CallPrice, callUsd, costUsdPerMillion } from './cost.ts';
 export {
   type ArrivalEffect,
@@ -27,6 +41,7 @@ export {
   whenArrives,
 } from './dispatch-rule.ts';
 export { type BatchSetting, exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
+export { explain, keepOrChange, type Resolution } from './explain.ts';
 export { fitByLikelihood } from './fit-em.ts';
 export { type FitTarget, fitMoments, processFromMoments } from './fit-moments.ts';
 export type { ArrivalFit, GapMoments } from './gaps.ts';

@@ -1,0 +1,117 @@
+/** A memory size as the search sees it: what batches take and cost there, tabulated by their rows. */
+import assert from 'node:assert/strict';
+import type { MemoryProfile, ProfilePoint } from './choice.ts';
+import { type CallPrice, callUsd } from './cost.ts';
+import { empiricalService, fixedService, type RandomService, type ServiceLaw } from './service-law.ts';
+
+export interface MemoryOption {
+  readonly memoryMiB: number;
+  /** A smaller size has the same service times: this one costs more and does nothing better. */
+  readonly isDominated: boolean;
+  /** The largest batch that was measured and fits into the memory. */
+  readonly batchSizeMax: number;
+  readonly service: ServiceLaw;
+  /** [b], USD of one call with b rows; index 0 is unused, as in the following. */
+  readonly usdPerCall: Float64Array;
+  /** [b], the least cost of a row in any batch of at most b rows: no setting with B = b is cheaper. */
+  readonly usdPerRowMin: Float64Array;
+  /** [b], the longest and the shortest service of any batch of at most b rows. */
+  readonly longestMs: Float64Array;
+  readonly shortestMs: Float64Array;
+  /** [b], S_q(b) as the slack rule takes it: never falling. */
+  readonly dispatchMs: Float64Array;
+}
+
+/** The sizes in which at least one row fits, ascending in memory. */
+export function memoryOptions(profiles: readonly MemoryProfile[], price: CallPrice, quantile: number): MemoryOption[] {
+  const options: { readonly points: readonly ProfilePoint[]; readonly option: MemoryOption }[] = [];
+  for (const profile of profiles.toSorted((a, b) => a.memoryMiB - b.memoryMiB)) {
+    const points = fittingPoints(profile);
+    if (points.length === 0) continue;
+    const isDominated = options.some((smaller) => isSameService(smaller.points, points));
+    options.push({ points, option: { ...optionOf(profile.memoryMiB, points, price, quantile), isDominated } });
+  }
+  return options.map(({ option }) => option);
+}
+
+/** Those up to the largest batch that fits into the memory, in order. */
+export function fittingPoints({ memoryMiB, points }: MemoryProfile): ProfilePoint[] {
+  const ordered = points.toSorted((a, b) => a.batchSize - b.batchSize);
+  const tooLarge = ordered.findIndex((point) => point.peakMemoryMiB > memoryMiB);
+  return tooLarge < 0 ? ordered : ordered.slice(0, tooLarge);
+}
+
+/** S(b) of measured points: fixed where each has a single time, else random. Between points it is interpolated. */
+export function serviceOf(points: readonly ProfilePoint[]): ServiceLaw {
+  if (points.some(({ serviceMs }) => serviceMs.length !== 1)) return forgiving(empiricalService(points));
+  const curve = interpolated(points, ({ serviceMs }) => serviceMs[0] as number);
+  return fixedService((batchSize) => {
+    assert(batchSize >= 1 && batchSize < curve.length, `S(b) was measured for 1 to ${curve.length - 1} rows, not for ${batchSize}`);
+    return curve[batchSize] as number;
+  });
+}
+
+/** A batch that leaves S before a deadline is in time with S, whatever rounding makes of deadline − (deadline − S). */
+function forgiving(service: RandomService): RandomService {
+  return { ...service, serviceCdf: (batchSize, ms) => service.serviceCdf(batchSize, ms + 1e-9) };
+}
+
+function optionOf(
+  memoryMiB: number,
+  points: readonly ProfilePoint[],
+  price: CallPrice,
+  quantile: number,
+): Omit<MemoryOption, 'isDominated'> {
+  const service = serviceOf(points);
+  const dispatchMs = interpolated(points, (point) => point.dispatchMs ?? nearestRank(point.serviceMs, quantile));
+  const batchSizeMax = dispatchMs.length - 1;
+  const longest = interpolated(points, ({ serviceMs }) => Math.max(...serviceMs));
+  const shortest = interpolated(points, ({ serviceMs }) => Math.min(...serviceMs));
+  const longestMs = new Float64Array(batchSizeMax + 1);
+  const shortestMs = new Float64Array(batchSizeMax + 1).fill(Number.POSITIVE_INFINITY);
+  const usdPerCall = new Float64Array(batchSizeMax + 1);
+  const usdPerRowMin = new Float64Array(batchSizeMax + 1).fill(Number.POSITIVE_INFINITY);
+  for (let b = 1; b <= batchSizeMax; b++) {
+    dispatchMs[b] = Math.max(dispatchMs[b] as number, dispatchMs[b - 1] as number);
+    usdPerCall[b] = callUsd(b, service, memoryMiB, price);
+    longestMs[b] = Math.max(longestMs[b - 1] as number, longest[b] as number);
+    shortestMs[b] = Math.min(shortestMs[b - 1] as number, shortest[b] as number);
+    usdPerRowMin[b] = Math.min(usdPerRowMin[b - 1] as number, (usdPerCall[b] as number) / b);
+  }
+  return { memoryMiB, batchSizeMax, service, usdPerCall, usdPerRowMin, longestMs, shortestMs, dispatchMs };
+}
+
+/** [b] for every b up to the largest point, linear between points. */
+function interpolated(points: readonly ProfilePoint[], valueOf: (point: ProfilePoint) => number): Float64Array {
+  assert(points[0]?.batchSize === 1, 'the service time of one row is among the points of a profile');
+  const curve = new Float64Array((points.at(-1) as ProfilePoint).batchSize + 1);
+  let before = points[0];
+  for (const point of points) {
+    const [b0, b1] = [before.batchSize, point.batchSize];
+    const [from, to] = [valueOf(before), valueOf(point)];
+    for (let b = b0 + 1; b < b1; b++) curve[b] = from + ((to - from) * (b - b0)) / (b1 - b0);
+    curve[b1] = to;
+    before = point;
+  }
+  return curve;
+}
+
+function nearestRank(times: readonly number[], quantile: number): number {
+  const ascending = Float64Array.from(times).sort();
+  return ascending[Math.min(Math.max(Math.ceil(quantile * ascending.length - 1e-9) - 1, 0), ascending.length - 1)] as number;
+}
+
+function isSameService(left: readonly ProfilePoint[], right: readonly ProfilePoint[]): boolean {
+  return (
+    left.length === right.length &&
+    left.every((point, i) => {
+      const other = right[i] as ProfilePoint;
+      return (
+        point.batchSize === other.batchSize &&
+        point.dispatchMs === other.dispatchMs &&
+        point.serviceMs.length === other.serviceMs.length &&
+        point.serviceMs.every((ms, j) => ms === other.serviceMs[j])
+      );
+    })
+  );
+}
