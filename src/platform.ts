@@ -82,6 +82,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => rooms.profiles.close());
   await rooms.deployments.open();
   closers.push(() => rooms.deployments.close());
+  closers.push(() => rooms.serving.close());
 
   const api = mountDoors(config, product, rooms, { clock, logs, directory, db, provider, listener, access, startedAtMs });
   const url = await listener.listen();
@@ -134,14 +135,23 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     log,
     writeLine: (line) => logs.request(line),
     queueRowsMax: config.queueRowsMax,
-    serviceTable: (model, instanceType) => tables.tableOf(model, executorOf(instanceType)),
+    serviceTable: (model, executor) => tables.tableOf(model, executor),
     restart: (workerId, reason) => provider.restart(workerId, reason),
+    functions: {
+      prices: prices.functions,
+      memoryMiBSafe: () => memoryMiBSafe,
+      start: (wish) => deployments.startFunction(wish),
+      stop: (workerId) => deployments.stopFunction(workerId),
+    },
   });
   tables.onChange(({ group, version: number }) => serving.profileMeasured(group, number));
   const deployments: Deployments = new Deployments({ db, clock, log, registry, provider, profiles, prices, cores, events, audit, serving });
   meter(metrics, serving, () => provider.list());
   return { registry, profiles, serving, deployments, events, audit, metrics, ledger, prices, cores };
 }
+
+/** Of a function until its size is chosen: the smallest of the even sizes that comes with a whole processor. */
+const memoryMiBSafe = 2048;
 
 /** The name under which a profile of this instance type is kept. */
 function executorOf(instanceType: string): string {
@@ -242,6 +252,11 @@ function meter(metrics: Metrics, serving: Serving, workers: () => readonly Worke
         labels: { ...labels, state: busy ? 'busy' : 'idle' },
         value: each.executors.filter(({ isBusy }) => isBusy === busy).length,
       })),
+    ),
+  );
+  metrics.gauge('penstock_function_environments', 'Function environments by what they do.', [...ofVariant, 'state'], () =>
+    variants().flatMap(({ labels, each: { functions } }) =>
+      Object.entries(functions?.environments ?? {}).map(([state, value]) => ({ labels: { ...labels, state }, value })),
     ),
   );
   metrics.gauge('penstock_worker_rss_bytes', 'Memory of a worker process.', ['worker'], () =>

@@ -3,6 +3,7 @@
  * types of the clients come. Times are ISO 8601 in UTC; names say their unit.
  */
 import { z } from 'zod';
+import { environmentsBody, functionSettingBody, functionsBody } from './serverless.ts';
 
 const time = z.iso.datetime();
 const words = z.record(z.string(), z.string());
@@ -88,9 +89,12 @@ const variantBody = z.strictObject({
   name: z.string(),
   model: z.string().describe('group/version'),
   weight: z.number(),
-  instance_count: z.number(),
+  instance_count: z.number().describe('0 for a serverless variant.'),
   instance_type: z.string(),
-  ready: z.number().describe('Instances that take requests.'),
+  functions: functionsBody.nullable().describe('What a serverless variant was asked to be; null where instances run it.'),
+  setting: functionSettingBody.nullable().describe('What functions go by now; null where instances run it, or nothing is served.'),
+  environments: environmentsBody.nullable().describe('The functions there are now; null where instances run it, or nothing is served.'),
+  ready: z.number().describe('Workers that take requests.'),
   rows_waiting: z.number().describe('Rows in its buffer.'),
   batch_size: z.number().nullable().describe('Rows that leave together at most, now; null while nothing is served.'),
   batch_size_max: z.number().nullable().describe('The largest batch that was measured; 0 for a model that may not be batched.'),
@@ -193,6 +197,7 @@ export const predictionsBody = z.strictObject({
       close_reason: z.string().describe('Why that batch left.'),
       parts: z.number().describe('Many rows are served as several requests of at most a batch.'),
       cost_usd: z.number(),
+      cold_start: z.boolean().optional().describe('A part of it was billed with the start of a function.'),
     })
     .optional(),
 });

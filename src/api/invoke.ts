@@ -72,7 +72,8 @@ async function runParts(
   call: { readonly requestId: string; readonly arrivedAtMs: number; readonly response: ServerResponse },
 ): Promise<Part[]> {
   const chunks = target.batchable ? cutRows(invocation, target.signature.inputs, Math.max(target.batchSizeMax, 1)) : [invocation];
-  const executors = serving.endpoint(target.endpoint)?.variants.find(({ name }) => name === target.variant)?.executors.length ?? 1;
+  const served = serving.endpoint(target.endpoint)?.variants.find(({ name }) => name === target.variant);
+  const executors = served?.functions?.config.maxConcurrency ?? served?.executors.length ?? 1;
   const parts: Part[] = [];
   const cancels = new Set<() => void>();
   let next = 0;
@@ -121,5 +122,6 @@ function timingsOf(parts: readonly Part[], totalMs: number): z.input<typeof pred
     close_reason: slowest.closeReason,
     parts: parts.length,
     cost_usd: results.reduce((sum, { costUsd }) => sum + costUsd, 0),
+    ...(results.some(({ coldStart }) => coldStart) ? { cold_start: true } : {}),
   };
 }

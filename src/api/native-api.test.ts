@@ -70,6 +70,12 @@ async function startServer() {
     queueRowsMax: 1000,
     serviceTable: () => new ServiceTable(null),
     restart: (id, reason) => provider.restart(id, reason),
+    functions: {
+      prices: prices.functions,
+      memoryMiBSafe: () => 2048,
+      start: (wish) => deployments.startFunction(wish),
+      stop: (id) => deployments.stopFunction(id),
+    },
   });
   const background = { measureInBackground: () => undefined };
   const deployments: Deployments = new Deployments({

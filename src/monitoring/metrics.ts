@@ -13,6 +13,8 @@ export interface VariantMetrics {
   /** A request was answered later than the objective says. */
   missed(): void;
   cost(usd: number): void;
+  /** A function ran a batch and is billed for so long. */
+  invoked(billedMs: number, isColdStart: boolean): void;
 }
 
 export interface Sample {
@@ -100,6 +102,8 @@ function makeSeries(register: Registry) {
     batchRows: histogram('penstock_batch_rows', 'Rows of each dispatched batch', rowsBuckets),
     dispatches: counter('penstock_dispatch_total', 'Dispatched batches by why they left', 'reason'),
     missed: counter('penstock_objective_missed_total', 'Answers that came later than the objective says'),
+    coldStarts: counter('penstock_cold_starts_total', 'Batches billed with the start of a function environment'),
+    billedMs: counter('penstock_function_billed_ms_total', 'Milliseconds that functions are billed for'),
     cost: counter('penstock_cost_usd_total', 'Cost of the executor time that served requests, in US dollars'),
   };
 }
@@ -166,13 +170,20 @@ class CountedVariant implements VariantMetrics {
     if (!this.#removed) this.#cost.inc(usd);
   }
 
+  /** Looked up each time: a batch of a function takes longer than that, and most variants have none. */
+  invoked(billedMs: number, isColdStart: boolean): void {
+    if (this.#removed) return;
+    this.#series.billedMs.labels(this.#labels).inc(billedMs);
+    this.#series.coldStarts.labels(this.#labels).inc(isColdStart ? 1 : 0);
+  }
+
   remove(): void {
     this.#removed = true;
-    const { requests, rows, seconds, stages, batchRows, dispatches, missed, cost } = this.#series;
+    const { requests, rows, seconds, stages, batchRows, dispatches, missed, cost, coldStarts, billedMs } = this.#series;
     for (const outcome of this.#outcomes.keys()) requests.remove({ ...this.#labels, outcome });
     for (const reason of this.#reasons.keys()) dispatches.remove({ ...this.#labels, reason });
     for (const stage of ['queue', 'compute', 'encode']) stages.remove({ ...this.#labels, stage });
-    for (const metric of [rows, seconds, batchRows, missed, cost]) metric.remove(this.#labels);
+    for (const metric of [rows, seconds, batchRows, missed, cost, coldStarts, billedMs]) metric.remove(this.#labels);
   }
 
   #outcome(outcome: string): Counter.Internal {

@@ -17,6 +17,8 @@ export interface RequestLine {
   readonly encodeMs: number;
   readonly totalMs: number;
   readonly costUsd: number;
+  /** Its batch was billed with the start of a function's environment; written only where that is so. */
+  readonly coldStart?: boolean;
   readonly error?: string | undefined;
 }
 
@@ -28,7 +30,7 @@ export function formatRequestLine(line: RequestLine): string {
     line.batchRows
   },"closeReason":${JSON.stringify(line.closeReason)},"queueMs":${milliseconds(line.queueMs)},"computeMs":${milliseconds(
     line.computeMs,
-  )},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(line.totalMs)},"costUsd":${number(line.costUsd)}${
+  )},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(line.totalMs)},"costUsd":${number(line.costUsd)}${line.coldStart === true ? ',"coldStart":true' : ''}${
     line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`
   }}\n`;
 }

@@ -129,7 +129,9 @@ export class OipDoor {
     try {
       const { view, variants } = findModel(this.#services, place);
       const isReady =
-        place.version === undefined ? view.isReady : view.reason !== 'unloaded' && variants.every(({ executors }) => executors.length > 0);
+        place.version === undefined
+          ? view.isReady
+          : view.reason !== 'unloaded' && variants.every(({ executors, functions }) => executors.length > 0 || functions !== null);
       if (isReady) return ok({ name: view.name, ready: true });
       throw new PlatformError('unavailable', `model '${view.name}' is not ready: ${view.reason ?? 'no worker is ready'}`);
     } catch (error) {

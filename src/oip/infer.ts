@@ -126,7 +126,7 @@ export class InferDoor {
 }
 
 /** The response's parameters with `timings: true`. Milliseconds and USD. */
-function timingParameters({ timings, batchRows, closeReason, costUsd }: InferenceResult): string {
+function timingParameters({ timings, batchRows, closeReason, costUsd, coldStart }: InferenceResult): string {
   return JSON.stringify({
     queue_ms: timings.queueMs,
     compute_ms: timings.computeMs,
@@ -134,11 +134,12 @@ function timingParameters({ timings, batchRows, closeReason, costUsd }: Inferenc
     batch_size: batchRows,
     close_reason: closeReason,
     cost_usd: costUsd,
+    ...(coldStart ? { cold_start: true } : {}),
   });
 }
 
 /** The headers with `x-penstock-timings: true`; Server-Timing counts in milliseconds. */
-function addTimings(headers: string[], { timings, batchRows, closeReason }: InferenceResult, encodeMs: number): void {
+function addTimings(headers: string[], { timings, batchRows, closeReason, coldStart }: InferenceResult, encodeMs: number): void {
   const stages: readonly (readonly [string, number])[] = [
     ['queue', timings.queueMs],
     ['input', timings.computeInMs],
@@ -149,4 +150,5 @@ function addTimings(headers: string[], { timings, batchRows, closeReason }: Infe
   ];
   headers.push('server-timing', stages.map(([name, ms]) => `${name};dur=${ms.toFixed(3)}`).join(', '));
   headers.push('x-penstock-batch-size', String(batchRows), 'x-penstock-close-reason', closeReason);
+  if (coldStart) headers.push('x-penstock-cold-start', 'true');
 }

@@ -6,7 +6,11 @@ import { DeadlineQueue } from './deadline-queue.ts';
 import { PendingRequest } from './request.ts';
 
 function request(requestId: string, deadlineMs: number, rows: number): PendingRequest {
-  return new PendingRequest({ requestId, inputs: [], rows, arrivedAtMs: 0 }, { deadlineMs, timeoutAtMs: 60_000, bucket: '' }, () => {});
+  return new PendingRequest(
+    { requestId, inputs: [], rows, arrivedAtMs: 0 },
+    { deadlineMs, promisedAtMs: deadlineMs, timeoutAtMs: 60_000, bucket: '' },
+    () => {},
+  );
 }
 
 const steps = fc.array(

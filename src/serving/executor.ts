@@ -3,11 +3,13 @@ import type { Objective } from '../objective.ts';
 import { batchSizeFor, type ServiceTable } from '../profiling/index.ts';
 import { residualMs, type Server } from '../queueing/index.ts';
 import type { RunRequests } from './run-requests.ts';
+import type { ServiceDrift } from './service-drift.ts';
 
 export interface AttachedWorker {
   readonly id: string;
   readonly instanceType: string;
-  readonly usdPerHour: number;
+  /** What one run of so many milliseconds costs, in US dollars; called once for each run that ended. */
+  readonly charge: (serviceMs: number) => number;
   readonly run: RunRequests;
 }
 
@@ -27,6 +29,8 @@ export class Executor {
   readonly worker: AttachedWorker;
   /** What is known of its service times; a fuller one once they were measured. */
   table: ServiceTable;
+  /** Told of each run, where somebody follows how far they run away from the table. */
+  drift: ServiceDrift | null = null;
   /** B_i: the most rows it takes at once. */
   batchSize = 1;
   /** The size of best throughput, whatever the promise. */
@@ -62,6 +66,13 @@ export class Executor {
     this.#latencyMs = objective?.latencyMs ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Takes so many rows at once from now on, and predicts by this quantile: it was decided elsewhere. */
+  fix(batchSize: number, quantile: number, reason: string): void {
+    this.batchSize = batchSize;
+    this.batchReason = reason;
+    this.#quantile = quantile;
+  }
+
   get isBusy(): boolean {
     return this.#expectedMs.length > 0;
   }
@@ -78,6 +89,12 @@ export class Executor {
    */
   batchSizeAt(rowsWaiting: number): number {
     return rowsWaiting > this.rowsPerMs() * this.#latencyMs ? Math.max(this.batchSize, this.#batchSizeFastest) : this.batchSize;
+  }
+
+  /** A batch of so many rows took so long. */
+  observe(rows: number, ms: number): void {
+    this.drift?.observe(this.table.quantileMs(this.#quantile, rows), ms);
+    this.table.observe(rows, ms);
   }
 
   begin(rows: number, nowMs: number): void {

@@ -1,3 +1,6 @@
+export type { FunctionSetting } from './function-setting.ts';
+export type { FunctionsView, FunctionVariant } from './function-variant.ts';
+export type { PeriodMeasure } from './period.ts';
 export type { InferenceCall, InferenceResult, Outcome, Route, Timings } from './request.ts';
-export { type ServedVariant, type ServedView, Serving, type ServingOptions } from './serving.ts';
+export { type FunctionSource, type ServedVariant, type ServedView, Serving, type ServingOptions } from './serving.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './statistics.ts';

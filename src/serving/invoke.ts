@@ -1,6 +1,6 @@
 /** The road of one inference request through serving, and the one place where it is counted, priced and logged. */
 import type { Clock } from '../clock.ts';
-import type { Ledger } from '../costs/index.ts';
+import type { Invocation, Ledger } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
 import type { InferenceCall, Outcome } from './request.ts';
@@ -53,6 +53,12 @@ export class Invocations {
     this.#metricsOf(pool).dispatch(reason, rows);
   }
 
+  /** A function ran a batch. */
+  invoked(pool: VariantPool, invocation: Invocation): void {
+    this.#books.ledger.invoked(pool.endpoint, pool.variant, invocation);
+    this.#metricsOf(pool).invoked(invocation.billedMs, invocation.isColdStart);
+  }
+
   #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number): void {
     const { clock, ledger, writeLine } = this.#books;
     const nowMs = clock.nowMs();
@@ -62,7 +68,7 @@ export class Invocations {
       this.#refused(pool, call, outcome.error.code, outcome.error.message);
       return;
     }
-    const { timings, batchRows, closeReason, costUsd } = outcome.result;
+    const { timings, batchRows, closeReason, costUsd, coldStart } = outcome.result;
     const encodeMs = nowMs - encodeFromMs;
     const metrics = this.#metricsOf(pool);
     const wallMs = clock.wallMs();
@@ -86,6 +92,7 @@ export class Invocations {
       encodeMs,
       totalMs,
       costUsd,
+      coldStart,
     });
   }
 

@@ -1,5 +1,6 @@
 /** One inference request on its road through serving. */
 import type { PlatformError } from '../errors.ts';
+import type { CloseReason } from '../queueing/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
 
 /** What an adapter (OIP, AWS, native) hands over once it has checked and decoded a request. */
@@ -48,12 +49,22 @@ export interface InferenceResult {
   readonly timings: Timings;
   /** Rows of the batch it rode in. */
   readonly batchRows: number;
-  readonly closeReason: string;
+  readonly closeReason: CloseReason;
   /** The receipt: this request's share of the executor time that served it. */
   readonly costUsd: number;
+  /** Its batch was the first of a function's environment, whose start is billed with it. */
+  readonly coldStart: boolean;
 }
 
 export type Outcome = { readonly ok: true; readonly result: InferenceResult } | { readonly ok: false; readonly error: PlatformError };
+
+/** Where a request belongs among those that wait; see `PendingRequest`. */
+export interface Place {
+  readonly deadlineMs: number;
+  readonly promisedAtMs: number;
+  readonly timeoutAtMs: number;
+  readonly bucket: string;
+}
 
 /** A request while it waits and runs. */
 export class PendingRequest {
@@ -63,8 +74,14 @@ export class PendingRequest {
   bucket: string;
   /** Its place in the buffer: the objective's deadline, shifted by priority. */
   readonly deadlineMs: number;
+  /** When it is to be answered: by its objective, less the margin, or by its client's timeout where that is earlier. */
+  readonly promisedAtMs: number;
   /** From here on it is never run, and answered with 504. */
   readonly timeoutAtMs: number;
+  /** Where it still waits then, it is asked whether it is given up: its timeout, or something earlier. */
+  limitAtMs: number;
+  /** Why it was to leave, where nobody was free to take it when it was; null before. */
+  dueReason: CloseReason | null = null;
   /** Waiting in the buffer, riding in a batch, or answered (or abandoned): nothing more may happen to it. */
   state: 'waiting' | 'running' | 'settled' = 'waiting';
   /** How many workers died under it. From the first on it rides alone, so that it takes nobody along if it is the cause. */
@@ -73,12 +90,14 @@ export class PendingRequest {
   lostAtMs = 0;
   readonly #settle: (outcome: Outcome) => void;
 
-  constructor(call: InferenceCall, place: { deadlineMs: number; timeoutAtMs: number; bucket: string }, settle: (outcome: Outcome) => void) {
+  constructor(call: InferenceCall, place: Place, settle: (outcome: Outcome) => void) {
     this.call = call;
     this.rows = Math.max(call.rows, 1);
     this.bucket = place.bucket;
     this.deadlineMs = place.deadlineMs;
+    this.promisedAtMs = place.promisedAtMs;
     this.timeoutAtMs = place.timeoutAtMs;
+    this.limitAtMs = place.timeoutAtMs;
     this.#settle = settle;
   }
 

@@ -1,9 +1,9 @@
 /** Runs a batch on its executor; one that fails is bisected, so that the culprit fails alone. */
 import type { Clock } from '../clock.ts';
-import { executorUsd } from '../costs/index.ts';
+import type { CloseReason } from '../queueing/index.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Executor } from './executor.ts';
-import type { Outcome, PendingRequest } from './request.ts';
+import type { InferenceResult, Outcome, PendingRequest } from './request.ts';
 import type { RunAnswer } from './run-requests.ts';
 import type { VariantStatistics } from './statistics.ts';
 
@@ -12,7 +12,8 @@ export interface BatchContext {
   readonly executor: Executor;
   readonly statistics: VariantStatistics;
   /** Why it left. */
-  readonly reason: string;
+  readonly reason: CloseReason;
+  readonly isColdStart: boolean;
 }
 
 /** What came of a batch: answers that are known but not given yet, and requests whose worker died under them. */
@@ -24,17 +25,22 @@ export interface BatchEnd {
 
 /** Runs the batch, in halves where it fails, and calls `done` once the executor is free again. */
 export function runBatch(context: BatchContext, batch: readonly PendingRequest[], done: (end: BatchEnd) => void): void {
+  const { clock, executor } = context;
   const answers: { request: PendingRequest; outcome: Outcome }[] = [];
   const parts = [batch];
   const runNext = (): void => {
     const part = parts.pop();
     if (part === undefined) return done({ answers, lost: [], lostWhy: '' });
-    const startMs = context.clock.nowMs();
-    context.executor.worker.run(part, (answer) => {
+    const startMs = clock.nowMs();
+    executor.worker.run(part, (answer) => {
       if (answer.kind === 'gone') return done({ answers, lost: [...part, ...parts.reverse().flat()], lostWhy: answer.why });
-      if (answer.kind === 'done') collect(context, part, answer, startMs, answers);
-      else if (part.length === 1) answers.push({ request: part[0] as PendingRequest, outcome: { ok: false, error: answer.error } });
-      else parts.push(...halvesOf(part));
+      if (answer.kind === 'done') {
+        collect(context, part, answer, startMs, answers);
+      } else {
+        executor.worker.charge(clock.nowMs() - Math.max(startMs, executor.sinceMs)); // it took its time all the same
+        if (part.length === 1) answers.push({ request: part[0] as PendingRequest, outcome: { ok: false, error: answer.error } });
+        else parts.push(...halvesOf(part));
+      }
       runNext();
     });
   };
@@ -50,7 +56,7 @@ function halvesOf(part: readonly PendingRequest[]): (readonly PendingRequest[])[
 }
 
 function collect(
-  { clock, executor, statistics, reason }: BatchContext,
+  { clock, executor, statistics, reason, isColdStart }: BatchContext,
   part: readonly PendingRequest[],
   { outputs, timings }: RunAnswer & { kind: 'done' },
   startMs: number,
@@ -60,12 +66,12 @@ function collect(
   const nowMs = clock.nowMs();
   // A batch that was sent ahead began when the one before it ended; the worker's own clock tells the least it took.
   const serviceMs = Math.max(nowMs - Math.max(startMs, executor.sinceMs), timings.inMs + timings.runMs + timings.outMs);
-  executor.table.observe(Math.max(rows, 1), serviceMs);
+  executor.observe(Math.max(rows, 1), serviceMs);
   statistics.executed(rows, timings);
-  const batchUsd = executorUsd(executor.worker.usdPerHour, serviceMs);
+  const batchUsd = executor.worker.charge(serviceMs);
   for (let i = 0; i < part.length; i++) {
     const request = part[i] as PendingRequest;
-    const result = {
+    const result: InferenceResult = {
       outputs: outputs[i] as readonly Tensor[],
       timings: {
         queueMs: Math.max(nowMs - serviceMs - request.call.arrivedAtMs, 0),
@@ -77,6 +83,7 @@ function collect(
       batchRows: rows,
       closeReason: reason,
       costUsd: rows === 0 ? batchUsd / part.length : (batchUsd * request.call.rows) / rows,
+      coldStart: isColdStart,
     };
     answers.push({ request, outcome: { ok: true, result } });
   }

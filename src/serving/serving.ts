@@ -1,27 +1,47 @@
 /** The endpoints as clients see them: who serves what, and the way in for every protocol. */
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
+import { executorUsd, type FunctionPrices, provisionedUsdPerHour } from '../costs/index.ts';
 import type { ServedEndpoint, ServedWorker, ServingDoor } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import type { ServiceTable } from '../profiling/index.ts';
 import type { Random } from '../random.ts';
 import type { ModelVersion } from '../registry/index.ts';
+import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import { type Books, Invocations } from './invoke.ts';
 import { linkRunner } from './link-runner.ts';
 import type { InferenceCall, InferenceResult, Outcome, Route } from './request.ts';
+import type { PoolSettings } from './side.ts';
 import type { VariantStatistics } from './statistics.ts';
 import { pickByWeight } from './traffic.ts';
-import { type PoolSettings, VariantPool } from './variant-pool.ts';
+import { VariantPool } from './variant-pool.ts';
 
 export interface ServingOptions extends Books {
   readonly clock: Clock;
   readonly random: Random;
   readonly queueRowsMax: number;
-  /** What is known of a model version's service times on an instance type. */
-  readonly serviceTable: (version: ModelVersion, instanceType: string) => ServiceTable;
+  /** What is known of a model version's service times on an executor: `instance:local.1`, `function:2048`. */
+  readonly serviceTable: (version: ModelVersion, executor: string) => ServiceTable;
   /** Ends a worker whose run does not end, and starts it anew. */
   readonly restart: (workerId: string, reason: string) => void;
+  readonly functions: FunctionSource;
+}
+
+/** Where the workers of functions come from, and what they cost. */
+export interface FunctionSource {
+  readonly prices: FunctionPrices;
+  /** The size of an environment until one is chosen. */
+  readonly memoryMiBSafe: (version: ModelVersion) => number;
+  /** The worker's id, at once; it is attached later, or said to have failed. */
+  readonly start: (wish: {
+    readonly endpoint: string;
+    readonly variant: string;
+    readonly version: ModelVersion;
+    readonly memoryMiB: number;
+  }) => string;
+  /** Ends it in the background; unknown ids are fine. */
+  readonly stop: (workerId: string) => void;
 }
 
 export interface ServedVariant {
@@ -39,6 +59,8 @@ export interface ServedVariant {
   readonly batchSizeMax: number;
   readonly rowsWaiting: number;
   readonly statistics: VariantStatistics;
+  /** Where functions run it; null where instances do. */
+  readonly functions: FunctionsView | null;
 }
 
 export interface ServedView {
@@ -120,36 +142,45 @@ export class Serving implements ServingDoor {
   serve(endpoint: ServedEndpoint): void {
     const { config } = endpoint;
     const { queueRowsMax } = this.#options;
-    const settings = { objective: config.objective, late: config.late, timeoutMs: config.timeoutMs, queueRowsMax };
-    const variants = endpoint.variants.map(({ config: variant, version }) => ({
-      pool: this.#poolFor(config.name, variant.name, version, settings),
-      weight: variant.weight,
-    }));
+    const settings = { objective: config.objective, late: config.late, timeoutMs: config.timeoutMs, queueRowsMax, functions: null };
+    const variants = endpoint.variants.map(({ config: variant, version }) => {
+      const own = { ...settings, functions: variant.functions ?? null };
+      const pool = this.#poolFor(config.name, variant.name, version, own);
+      return { pool, weight: variant.weight, settings: own };
+    });
     const before = this.#routings.get(config.name.toLowerCase());
     const routing = { name: config.name, objective: config.objective, settings, variants, isSuspended: false };
     this.#routings.set(config.name.toLowerCase(), routing);
     this.#byGivenName.set(config.name, routing);
-    for (const { pool } of variants) {
-      pool.isRetired = false;
-      pool.configure(settings);
-    }
+    for (const { pool, settings: own } of variants) pool.configure(own);
     for (const { pool } of before?.variants ?? []) {
       if (variants.every((now) => now.pool !== pool)) this.#retire(pool);
     }
   }
 
   attach(worker: ServedWorker): void {
+    if (worker.functionMemoryMiB !== null) return this.#attachFunction(worker);
     const routing = this.#routings.get(worker.endpoint.toLowerCase());
     const settings = routing?.settings ?? {
       objective: null,
       late: 'serve' as const,
       timeoutMs: 60_000,
       queueRowsMax: this.#options.queueRowsMax,
+      functions: null,
     };
     const pool = this.#poolFor(worker.endpoint, worker.variant, worker.version, settings);
     this.#poolOfWorker.set(worker.id, pool);
     this.#options.ledger.started(worker.id, worker.endpoint, worker.variant, worker.usdPerHour);
-    pool.attach({ ...worker, run: linkRunner(worker.link, worker.version.signature) });
+    const charge = (serviceMs: number): number => executorUsd(worker.usdPerHour, serviceMs);
+    pool.attach({ ...worker, charge, run: linkRunner(worker.link, worker.version.signature) });
+  }
+
+  /** Its pool asked for it; where that is over, nobody needs it. */
+  #attachFunction(worker: ServedWorker): void {
+    const pool = this.#poolOfWorker.get(worker.id);
+    if (pool === undefined) return this.#options.functions.stop(worker.id);
+    // What a run costs is for its pool to say.
+    pool.attach({ ...worker, charge: () => 0, run: linkRunner(worker.link, worker.version.signature) });
   }
 
   detach(workerId: string): void {
@@ -158,11 +189,13 @@ export class Serving implements ServingDoor {
     this.#poolOfWorker.delete(workerId);
     this.#options.ledger.ended(workerId);
     pool.detach(workerId);
-    if (pool.isRetired) this.#retire(pool);
+    if (pool.isRetired) this.#bury(pool);
   }
 
-  functionFailed(workerId: string): void {
-    this.detach(workerId);
+  functionFailed(workerId: string, reason: string): void {
+    const pool = this.#poolOfWorker.get(workerId);
+    this.#poolOfWorker.delete(workerId);
+    pool?.failed(workerId, reason);
   }
 
   async drain(workerId: string): Promise<void> {
@@ -183,10 +216,7 @@ export class Serving implements ServingDoor {
     this.#routings.delete(endpoint.toLowerCase());
     this.#byGivenName.delete(routing.name);
     await this.#finish(routing);
-    for (const { pool } of routing.variants) {
-      pool.isRetired = true;
-      this.#retire(pool);
-    }
+    for (const { pool } of routing.variants) this.#retire(pool);
     this.#options.metrics.remove(routing.name);
   }
 
@@ -195,6 +225,18 @@ export class Serving implements ServingDoor {
     for (const pool of this.#pools.values()) {
       if (pool.model.version === version && pool.model.group.toLowerCase() === group.toLowerCase()) pool.profileMeasured();
     }
+  }
+
+  /** The serverless variants that requests come to. */
+  functionVariants(): readonly FunctionVariant[] {
+    return [...this.#routings.values()].flatMap(({ isSuspended, variants }) =>
+      isSuspended ? [] : variants.flatMap(({ pool }) => (pool.functions === null ? [] : [pool.functions])),
+    );
+  }
+
+  /** Ends what was started here: functions, and every timer. Who still waits is not answered any more. */
+  close(): void {
+    for (const pool of this.#pools.values()) pool.close();
   }
 
   endpoints(): readonly ServedView[] {
@@ -227,26 +269,55 @@ export class Serving implements ServingDoor {
   }
 
   #poolFor(endpoint: string, variant: string, model: ModelVersion, settings: PoolSettings): VariantPool {
-    const key = `${endpoint}/${variant}/${model.name}`.toLowerCase();
+    const key = keyOf({ endpoint, variant, model, settings });
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      const { clock, serviceTable, restart } = this.#options;
-      const made: VariantPool = new VariantPool({ endpoint, variant, model }, settings, {
-        clock,
-        restart,
-        serviceTable: (instanceType) => serviceTable(model, instanceType),
-        onDispatch: (reason, rows) => this.#invocations.dispatched(made, reason, rows),
-      });
-      pool = made;
+      pool = this.#newPool({ endpoint, variant, model }, settings);
       this.#pools.set(key, pool);
     }
     return pool;
   }
 
-  /** No traffic comes here any more. What still waits without anybody to serve it goes to the variant's successor. */
+  #newPool(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings): VariantPool {
+    const { clock, serviceTable, restart, ledger, functions } = this.#options;
+    const { endpoint, variant, model } = names;
+    const pool: VariantPool = new VariantPool(names, settings, {
+      clock,
+      restart,
+      serviceTable: (executor) => serviceTable(model, executor),
+      onDispatch: (reason, rows) => this.#invocations.dispatched(pool, reason, rows),
+      functions: {
+        prices: functions.prices,
+        memoryMiBSafe: () => functions.memoryMiBSafe(model),
+        start: (memoryMiB) => {
+          const id = functions.start({ endpoint, variant, version: model, memoryMiB });
+          this.#poolOfWorker.set(id, pool);
+          return id;
+        },
+        stop: (id) => {
+          this.#poolOfWorker.delete(id);
+          functions.stop(id);
+        },
+        onInvoked: (invocation) => this.#invocations.invoked(pool, invocation),
+        onProvisioned: ({ id, isProvisioned, memoryMiB }) =>
+          isProvisioned ? ledger.started(id, endpoint, variant, provisionedUsdPerHour(functions.prices, memoryMiB)) : ledger.ended(id),
+        onDeserted: () => {
+          if (pool.isRetired) this.#bury(pool);
+        },
+      },
+    });
+    return pool;
+  }
+
+  /** No traffic comes here any more. */
   #retire(pool: VariantPool): void {
-    pool.isRetired = true;
-    if (pool.executors.length > 0) return;
+    pool.retire();
+    this.#bury(pool);
+  }
+
+  /** Once nobody is left to serve, what still waits goes to the variant's successor. */
+  #bury(pool: VariantPool): void {
+    if (!pool.isDeserted) return;
     for (const request of pool.surrender()) {
       try {
         this.#successor(pool).resubmit(request);
@@ -254,7 +325,7 @@ export class Serving implements ServingDoor {
         request.fail(error as PlatformError);
       }
     }
-    const key = `${pool.endpoint}/${pool.variant}/${pool.model.name}`.toLowerCase();
+    const key = keyOf(pool);
     if (this.#pools.get(key) === pool) this.#pools.delete(key);
     if (pool.isEmpty) pool.close();
   }
@@ -270,8 +341,13 @@ export class Serving implements ServingDoor {
   }
 
   async #finish(routing: Routing): Promise<void> {
-    await Promise.all(routing.variants.flatMap(({ pool }) => pool.executors.map(({ worker }) => pool.drain(worker.id))));
+    await Promise.all(routing.variants.map(({ pool }) => pool.finish()));
   }
+}
+
+/** A variant that goes over from instances to functions, or back, gets a new pool, as for a new version. */
+function keyOf({ endpoint, variant, model, settings }: Pick<VariantPool, 'endpoint' | 'variant' | 'model' | 'settings'>): string {
+  return `${endpoint}/${variant}/${model.name}${settings.functions === null ? '' : ' functions'}`.toLowerCase();
 }
 
 function view(routing: Routing): ServedView {
@@ -289,8 +365,9 @@ function view(routing: Routing): ServedView {
     batchSizeMax: pool.batchSizeMax,
     rowsWaiting: pool.rowsWaiting,
     statistics: pool.statistics,
+    functions: pool.functions?.view() ?? null,
   }));
-  const isReady = !routing.isSuspended && variants.every(({ executors }) => executors.length > 0);
+  const isReady = !routing.isSuspended && variants.every(({ executors, functions }) => executors.length > 0 || functions !== null);
   const reason = routing.isSuspended ? 'unloaded' : isReady ? null : 'no worker is ready';
   return { name: routing.name, isReady, reason, objective: routing.objective, variants };
 }

@@ -7,9 +7,10 @@ import { type Profile, ServiceTable } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { Outcome, PendingRequest } from './request.ts';
 import type { RunAnswer, RunRequests } from './run-requests.ts';
-import { type PoolSettings, VariantPool } from './variant-pool.ts';
+import type { PoolSettings } from './side.ts';
+import { VariantPool } from './variant-pool.ts';
 
-const settings: PoolSettings = { objective: null, late: 'serve', timeoutMs: 60_000, queueRowsMax: 1000 };
+const settings: PoolSettings = { objective: null, late: 'serve', timeoutMs: 60_000, queueRowsMax: 1000, functions: null };
 const signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
@@ -58,7 +59,7 @@ function workers(clock: VirtualClock, pool: VariantPool) {
       freeAtMs = Math.max(freeAtMs, clock.nowMs()) + 10 + requests.reduce((sum, { rows }) => sum + rows, 0);
       if (outcome !== null) clock.after(freeAtMs - clock.nowMs(), () => done(outcome));
     };
-    pool.attach({ id, instanceType: 'local.1', usdPerHour: 3600, run });
+    pool.attach({ id, instanceType: 'local.1', coldStartMs: 0, charge: (ms) => ms / 1000, run });
   };
   const outcomes = new Map<string, Outcome>();
   const send = (requestId: string, call: { rows?: number; timeoutMs?: number; priority?: number } = {}): PendingRequest =>

@@ -1,0 +1,31 @@
+/** One function environment: a worker of a memory size that was started for a batch, and lives as long as it is of use. */
+import type { Executor } from './executor.ts';
+
+export class Environment {
+  readonly id: string;
+  readonly memoryMiB: number;
+  state: 'starting' | 'idle' | 'busy' = 'starting';
+  /** From being ready on. */
+  executor: Executor | null = null;
+  /** Kept warm whether it is used or not, and charged by time for that. */
+  isProvisioned = false;
+  /** Another takes its place: it is of a size that is no longer wanted, or is to be drained. It serves until then. */
+  isLeaving = false;
+  idleSinceMs = 0;
+  /** From the wish to being ready. */
+  coldStartMs = 0;
+  /** How many runs it was charged for. */
+  invocations = 0;
+  /** Told when it has ended: somebody waits for it to be drained. */
+  readonly onEnd: (() => void)[] = [];
+
+  constructor(id: string, memoryMiB: number) {
+    this.id = id;
+    this.memoryMiB = memoryMiB;
+  }
+
+  /** Whether its next run is billed with its start. What is kept warm is paid for already. */
+  get isCold(): boolean {
+    return this.invocations === 0 && !this.isProvisioned;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The rule by which batches of a function are held at present, and what it follows from: the setting, the service times
+ * of the sizes there are, how far they have run away, the margin.
+ */
+import type { Objective } from '../objective.ts';
+import type { ServiceTable } from '../profiling/index.ts';
+import type { HoldPolicy } from '../queueing/index.ts';
+import { type FunctionSetting, holdPolicy } from './function-setting.ts';
+import { Margins } from './margins.ts';
+import { Period } from './period.ts';
+import { ServiceDrift } from './service-drift.ts';
+
+export class FunctionRule {
+  readonly #tableOf: (memoryMiB: number) => ServiceTable;
+  readonly #margins: Margins;
+  readonly #drift = new ServiceDrift();
+  #objective: Objective | null;
+  #setting: FunctionSetting;
+  #policy: HoldPolicy = { kind: 'none' };
+  #tables: readonly ServiceTable[] = [];
+  #period: Period;
+
+  constructor(
+    setting: FunctionSetting,
+    objective: Objective | null,
+    options: { readonly tableOf: (memoryMiB: number) => ServiceTable; readonly marginMsFixed: number | null; readonly nowMs: number },
+  ) {
+    this.#setting = setting;
+    this.#objective = objective;
+    this.#tableOf = options.tableOf;
+    this.#margins = new Margins(options.marginMsFixed);
+    this.#period = new Period(options.nowMs, objective?.latencyMs ?? null);
+  }
+
+  get setting(): FunctionSetting {
+    return this.#setting;
+  }
+
+  /** For batches that open from now on. */
+  get policy(): HoldPolicy {
+    return this.#policy;
+  }
+
+  /** B. */
+  get batchSizeMax(): number {
+    return this.#policy.kind === 'none' ? 1 : this.#policy.batchSizeMax;
+  }
+
+  /** Where batches that open from now on are counted. */
+  get period(): Period {
+    return this.#period;
+  }
+
+  /** δ */
+  get marginMs(): number {
+    return this.#objective === null ? 0 : this.#margins.marginMs(this.#setting.memoryMiB, this.#objective);
+  }
+
+  /** q of the promise. */
+  get quantile(): number {
+    return this.#objective === null ? 0.95 : this.#objective.percentile / 100;
+  }
+
+  get drift(): ServiceDrift {
+    return this.#drift;
+  }
+
+  /** In a few words. */
+  get reason(): string {
+    if (this.#policy.kind === 'none') return 'nobody is made to wait for company';
+    const { kind, batchSizeMax } = this.#policy;
+    const until = kind === 'timeout' ? `until one has waited ${this.#policy.waitMsMax} ms` : 'as long as the promise allows';
+    return `company is waited for ${until}, up to ${batchSizeMax} rows`;
+  }
+
+  /** Begins a new period. `plan` is to follow. */
+  apply(setting: FunctionSetting, objective: Objective | null, nowMs: number): void {
+    this.#setting = setting;
+    this.#objective = objective;
+    this.#period = new Period(nowMs, objective?.latencyMs ?? null);
+  }
+
+  /** Reckons with these sizes of environment: while there are several, a batch has to leave in time for any. */
+  plan(memorySizes: ReadonlySet<number>, batchable: boolean): void {
+    this.#tables = Array.from(memorySizes, (memoryMiB) => this.#tableOf(memoryMiB));
+    const batchMax = batchable ? Math.min(...this.#tables.map((table) => table.batchMax)) : 1;
+    this.#policy = holdPolicy(this.#setting, this.#objective, batchMax, (rows) => this.serviceMs(rows));
+  }
+
+  /** S(b), the quantile of the promise; 0 while nothing is known. */
+  serviceMs(rows: number): number {
+    let slowestMs = 0;
+    for (const table of this.#tables) slowestMs = Math.max(slowestMs, table.quantileMs(this.quantile, rows));
+    return slowestMs * this.#drift.factor;
+  }
+
+  /** A request was answered after so long, and nothing held it up but its batch. */
+  observe(memoryMiB: number, latencyMs: number): void {
+    if (this.#objective !== null) this.#margins.observe(memoryMiB, this.#objective, latencyMs);
+  }
+}

@@ -1,0 +1,423 @@
+/**
+ * Functions that run a variant on demand: the buffer in which requests wait, and the environments that empty it. When
+ * nobody comes, nothing runs.
+ */
+import assert from 'node:assert/strict';
+import { billedMs, type FunctionPrices, functionUsd, type Invocation } from '../costs/index.ts';
+import type { FunctionsConfig } from '../deployment/index.ts';
+import { PlatformError } from '../errors.ts';
+import type { Objective } from '../objective.ts';
+import type { ServiceTable } from '../profiling/index.ts';
+import { predictCompletionMs } from '../queueing/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import { ArrivalWindow } from './arrival-window.ts';
+import type { Environment } from './environment.ts';
+import { type EnvironmentLimits, Environments } from './environments.ts';
+import { Executor, overheadMs } from './executor.ts';
+import { FunctionBuffer, type Leaving } from './function-buffer.ts';
+import { FunctionRule } from './function-rule.ts';
+import { asksForAnotherSetting, type FunctionSetting, type FunctionsWish, safeSetting } from './function-setting.ts';
+import type { FunctionsView, FunctionVariant } from './function-variant.ts';
+import { giveUpReserveMs } from './held-batch.ts';
+import type { PeriodMeasure } from './period.ts';
+import type { PendingRequest } from './request.ts';
+import type { Door, Side, SideWorker } from './side.ts';
+
+export interface FunctionsNeeds {
+  /** What is known of the service times of an executor, by its name: `function:2048`. */
+  readonly serviceTable: (executor: string) => ServiceTable;
+  readonly prices: FunctionPrices;
+  /** Of an environment, until the first decision, where the size is left to Penstock. */
+  readonly memoryMiBSafe: () => number;
+  /** Asks for a worker of so much memory; answers with its id at once. */
+  readonly start: (memoryMiB: number) => string;
+  readonly stop: (workerId: string) => void;
+  /** A run is charged. */
+  readonly onInvoked: (invocation: Invocation) => void;
+  /** This environment is kept warm from now on, and charged for that, or no more. */
+  readonly onProvisioned: (environment: Environment) => void;
+  /** Nobody is here or on the way. */
+  readonly onDeserted: () => void;
+  /** Holds the margin at so much; left out, it follows what is measured. */
+  readonly marginMsFixed?: number;
+}
+
+const coldStartsKept = 32;
+
+export class Functions implements Side, FunctionVariant {
+  readonly #door: Door;
+  readonly #needs: FunctionsNeeds;
+  readonly #rule: FunctionRule;
+  readonly #buffer: FunctionBuffer;
+  readonly #environments: Environments;
+  readonly #arrivals = new ArrivalWindow();
+  readonly #coldStartsMs: number[] = [];
+  /** What the setting answers to. */
+  #wish: FunctionsWish;
+  /** Whether environments of another size were reckoned with when last planned. */
+  #isRenewing = false;
+  #isRetired = false;
+  /** Told when everybody was answered; null while requests may come. */
+  #finished: (() => void)[] | null = null;
+
+  constructor(door: Door, needs: FunctionsNeeds) {
+    const { clock } = door;
+    this.#door = door;
+    this.#needs = needs;
+    this.#wish = { functions: this.config, objective: this.objective };
+    const setting = safeSetting(this.config, needs.memoryMiBSafe());
+    const tableOf = (memoryMiB: number): ServiceTable => this.#tableOf(memoryMiB);
+    this.#rule = new FunctionRule(setting, this.objective, { tableOf, marginMsFixed: needs.marginMsFixed ?? null, nowMs: clock.nowMs() });
+    this.#buffer = new FunctionBuffer({
+      clock,
+      rule: this.#rule,
+      send: (leaving) => this.#send(leaving),
+      onOverdue: (request) => this.#limit(request),
+      onTimer: () => this.#settle(),
+    });
+    const { start, stop, onProvisioned, onDeserted } = needs;
+    this.#environments = new Environments(this.#limits(), { clock, start, stop, onProvisioned, onDeserted });
+    this.replan();
+  }
+
+  // What the batch controller sees.
+
+  get endpoint(): string {
+    return this.#door.endpoint;
+  }
+
+  get variant(): string {
+    return this.#door.variant;
+  }
+
+  get model(): ModelVersion {
+    return this.#door.model;
+  }
+
+  get objective(): Objective | null {
+    return this.#door.settings.objective;
+  }
+
+  get config(): FunctionsConfig {
+    const { functions } = this.#door.settings;
+    assert(functions !== null, 'functions run a variant that is configured to have them');
+    return functions;
+  }
+
+  get setting(): FunctionSetting {
+    return this.#rule.setting;
+  }
+
+  get marginMs(): number {
+    return this.#rule.marginMs;
+  }
+
+  apply(setting: FunctionSetting): void {
+    this.#rule.apply(setting, this.objective, this.#door.clock.nowMs());
+    this.#environments.configure(this.#limits());
+    this.replan();
+  }
+
+  arrivalsMs(): Float64Array {
+    return this.#arrivals.timesMs();
+  }
+
+  takeAlarm(): boolean {
+    return this.#arrivals.takeAlarm();
+  }
+
+  period(): PeriodMeasure {
+    return this.#rule.period.measure();
+  }
+
+  view(): FunctionsView {
+    const { starting, idle, busy } = this.#environments;
+    const sorted = this.#coldStartsMs.toSorted((a, b) => a - b);
+    const coldStartMs = sorted[sorted.length >> 1] ?? null;
+    return { config: this.config, setting: this.setting, environments: { starting, idle, busy }, coldStartMs, marginMs: this.marginMs };
+  }
+
+  // What the door asks.
+
+  get batchSizeMax(): number {
+    const { batchMax, isKnown } = this.#tableOf(this.setting.memoryMiB);
+    return isKnown && batchMax > 1 ? batchMax : 0;
+  }
+
+  get rowsWaiting(): number {
+    return this.#buffer.rows;
+  }
+
+  get executors(): readonly Executor[] {
+    return [...this.#environments].flatMap(({ executor }) => (executor === null ? [] : [executor]));
+  }
+
+  get isDeserted(): boolean {
+    return this.#environments.size === 0;
+  }
+
+  promisedAtMs(arrivedAtMs: number, timeoutAtMs: number): number {
+    const { objective } = this;
+    const lastMs = timeoutAtMs - giveUpReserveMs;
+    return objective === null ? lastMs : Math.min(arrivedAtMs + objective.latencyMs - this.marginMs, lastMs);
+  }
+
+  waiting(): Iterable<PendingRequest> {
+    return this.#buffer;
+  }
+
+  surrender(): PendingRequest[] {
+    return this.#buffer.surrender();
+  }
+
+  refuses(request: PendingRequest): PlatformError | null {
+    const { endpoint, settings, clock } = this.#door;
+    this.#arrivals.add(request.call.arrivedAtMs, request.rows);
+    if (this.#finished !== null) {
+      return new PlatformError('unavailable', `endpoint ${endpoint} is being unloaded: load it to ask again`, { retryAfterMs: 1000 });
+    }
+    const failure = this.#startFailure();
+    if (failure !== null) return failure;
+    if (this.#buffer.rows + request.rows > settings.queueRowsMax) {
+      return this.#overloaded(`${this.#buffer.rows} rows wait already, ${settings.queueRowsMax} may`);
+    }
+    if (settings.late === 'serve' || settings.objective === null || !this.#environments.isExhausted) return null;
+    const nowMs = clock.nowMs();
+    const servers = this.executors.map((executor) => executor.asServer(nowMs));
+    const answeredAtMs = nowMs + predictCompletionMs(servers, this.#buffer.overdueRowsUntil(request.deadlineMs)) + overheadMs;
+    if (answeredAtMs <= request.promisedAtMs) return null;
+    const inMs = Math.ceil(answeredAtMs - nowMs);
+    return this.#overloaded(`its objective of ${settings.objective.latencyMs} ms cannot be kept, an answer would take ${inMs} ms`);
+  }
+
+  place(request: PendingRequest): void {
+    this.#buffer.place(request);
+    this.#settle();
+  }
+
+  forget(request: PendingRequest): void {
+    this.#buffer.forget(request);
+    this.#settle();
+  }
+
+  /** Whoever waits only because no more environments may be started is refused; who waits for one that starts is not. */
+  givenUp(request: PendingRequest, nowMs: number): PlatformError | null {
+    const isTimedOut = request.timeoutAtMs <= nowMs;
+    if (this.#environments.isExhausted && !this.#buffer.holds(request)) {
+      const limit = isTimedOut ? 'its timeout' : `the objective of ${this.objective?.latencyMs} ms`;
+      return this.#overloaded(`this request waited ${Math.round(nowMs - request.call.arrivedAtMs)} ms, until ${limit} was over`);
+    }
+    if (isTimedOut) return this.#door.timedOut(request, nowMs);
+    request.limitAtMs = request.timeoutAtMs;
+    return null;
+  }
+
+  freed(executor: Executor): void {
+    const environment = this.#environmentOf(executor);
+    if (environment !== undefined) this.#environments.release(environment);
+    this.#buffer.pump();
+    this.#settle();
+  }
+
+  lost(executor: Executor): void {
+    const environment = this.#environmentOf(executor);
+    if (environment !== undefined) this.#environments.end(environment.id);
+  }
+
+  /** It ends; another is started where one is needed. */
+  hangs(executor: Executor): void {
+    this.lost(executor);
+    this.#settle();
+  }
+
+  configure(): void {
+    this.#isRetired = false;
+    this.#finished = null;
+    const before = this.#wish;
+    this.#wish = { functions: this.config, objective: this.objective };
+    if (asksForAnotherSetting(before, this.#wish)) {
+      this.apply(safeSetting(this.config, this.#needs.memoryMiBSafe()));
+    } else {
+      this.#environments.configure(this.#limits());
+      this.replan();
+    }
+    this.#settle();
+  }
+
+  replan(): void {
+    this.#isRenewing = this.#environments.isRenewing;
+    this.#rule.plan(this.#environments.memorySizes, this.#door.batchable);
+    const { batchSizeMax, quantile, reason } = this.#rule;
+    for (const { executor, memoryMiB } of this.#environments) {
+      if (executor === null) continue;
+      executor.table = this.#tableOf(memoryMiB);
+      executor.fix(batchSizeMax, quantile, reason);
+    }
+  }
+
+  attach(worker: SideWorker): void {
+    const environment = this.#environments.get(worker.id);
+    if (environment === undefined) return this.#needs.stop(worker.id);
+    const charge = (serviceMs: number): number => this.#charge(environment, serviceMs);
+    const executor = new Executor({ ...worker, charge }, this.#tableOf(environment.memoryMiB), this.#door.clock.nowMs());
+    executor.drift = this.#rule.drift;
+    this.#environments.attach(environment, executor, worker.coldStartMs);
+    if (this.#coldStartsMs.push(worker.coldStartMs) > coldStartsKept) this.#coldStartsMs.shift();
+    this.replan();
+    this.#buffer.pump();
+    this.#shedLate();
+    this.#settle();
+  }
+
+  detach(workerId: string): void {
+    this.#environments.end(workerId);
+    this.#settle();
+  }
+
+  failed(workerId: string, reason: string): void {
+    this.#environments.failed(workerId, reason);
+    this.#settle();
+  }
+
+  drain(workerId: string): Promise<void> {
+    const drained = this.#environments.drain(workerId);
+    this.#settle();
+    return drained;
+  }
+
+  retire(): void {
+    this.#isRetired = true;
+    this.#windDown();
+  }
+
+  finish(): Promise<void> {
+    return new Promise((resolve) => {
+      (this.#finished ??= []).push(resolve);
+      this.#windDown();
+    });
+  }
+
+  close(): void {
+    this.#buffer.close();
+    this.#environments.close();
+  }
+
+  // What happens inside.
+
+  #send({ requests, reason, period, isLate }: Leaving): boolean {
+    const environment = this.#environments.takeIdle();
+    if (environment === undefined) return false;
+    if (isLate) this.#buffer.remove(requests);
+    const { executor, isCold: isColdStart, memoryMiB } = environment;
+    assert(executor !== null, 'an environment that is idle is ready');
+    // The margin learns of batches that nothing but themselves held up.
+    const isTelling = !isLate && !isColdStart && !this.#environments.isRenewing;
+    period.batch(isColdStart);
+    this.#door.run({
+      executor,
+      requests,
+      reason,
+      isColdStart,
+      onAnswered: (request, result, latencyMs) => {
+        period.request(request.call.rows, result, latencyMs);
+        if (isTelling) this.#rule.observe(memoryMiB, latencyMs);
+      },
+    });
+    return true;
+  }
+
+  /** With `late: shed`, whoever is overdue is asked whether it is given up when its objective has passed. */
+  #limit(request: PendingRequest): void {
+    const { late, objective } = this.#door.settings;
+    if (late === 'serve' || objective === null) return;
+    request.limitAtMs = Math.min(request.promisedAtMs, request.timeoutAtMs);
+    this.#door.sweepBy(request.limitAtMs);
+  }
+
+  /** After each event: so many environments as are needed, nobody left who waits for what does not come, and an end where it is time. */
+  #settle(): void {
+    const { batches } = this.#buffer;
+    this.#environments.want(this.#isRetired ? 0 : batches);
+    if (this.#isRenewing && !this.#environments.isRenewing) this.replan();
+    if (batches > 0) {
+      const failure = this.#startFailure();
+      if (this.#isRetired && this.isDeserted) this.#needs.onDeserted();
+      else if (failure !== null) for (const request of this.surrender()) request.fail(failure);
+      return;
+    }
+    if (!this.#isRetired && this.#finished === null) return;
+    this.#environments.endIdle();
+    if (this.#environments.busy > 0) return;
+    for (const told of this.#finished?.splice(0) ?? []) told();
+  }
+
+  #windDown(): void {
+    this.#environments.windDown();
+    this.#buffer.flush();
+    this.#settle();
+  }
+
+  /** Once nobody is starting any more, those held for that are late only for want of environments. */
+  #shedLate(): void {
+    const { settings, clock } = this.#door;
+    if (settings.late === 'serve' || settings.objective === null || !this.#environments.isExhausted) return;
+    const nowMs = clock.nowMs();
+    for (const request of Array.from(this.#buffer.overdue)) {
+      const refusal = request.promisedAtMs > nowMs ? null : this.givenUp(request, nowMs);
+      if (refusal === null) continue;
+      request.fail(refusal);
+      this.#buffer.forget(request);
+    }
+  }
+
+  #limits(): EnvironmentLimits {
+    const { maxConcurrency, provisioned, keepAliveMs } = this.config;
+    return { memoryMiB: this.setting.memoryMiB, maxConcurrency, provisioned, keepAliveMs };
+  }
+
+  #tableOf(memoryMiB: number): ServiceTable {
+    return this.#needs.serviceTable(`function:${memoryMiB}`);
+  }
+
+  #environmentOf(executor: Executor): Environment | undefined {
+    const environment = this.#environments.get(executor.worker.id);
+    return environment?.executor === executor ? environment : undefined;
+  }
+
+  /** The first run of an environment is billed with its start. */
+  #charge(environment: Environment, serviceMs: number): number {
+    const { memoryMiB, isCold, coldStartMs } = environment;
+    const { prices, onInvoked } = this.#needs;
+    environment.invocations++;
+    const ms = serviceMs + (isCold ? coldStartMs : 0);
+    const usd = functionUsd(prices, memoryMiB, ms);
+    onInvoked({ memoryMiB, billedMs: billedMs(prices, ms), usd, isColdStart: isCold });
+    return usd;
+  }
+
+  /** Why nobody can be served at present; null while somebody is here, on the way, or may be asked for. */
+  #startFailure(): PlatformError | null {
+    const { failure, size } = this.#environments;
+    if (failure === null || size > 0) return null;
+    const { retryAfterMs, reason } = failure;
+    const again = `the next attempt is made in ${Math.ceil(retryAfterMs / 1000)} s`;
+    return new PlatformError('model_failed', `no function of ${this.model.name} could be started: ${reason}; ${again}`, { retryAfterMs });
+  }
+
+  #overloaded(why: string): PlatformError {
+    const { maxConcurrency } = this.config;
+    const all = this.#environments.isExhausted
+      ? `all ${maxConcurrency} functions it may have at once are busy`
+      : 'its functions are starting';
+    const cure = this.#environments.isExhausted ? 'ask again later or raise maxConcurrency' : 'ask again later';
+    const text = `endpoint ${this.endpoint} is overloaded: ${why}, and ${all}; ${cure}`;
+    return new PlatformError('overloaded', text, { retryAfterMs: this.#drainMs() });
+  }
+
+  /** How long until those who are overdue are served, for Retry-After. */
+  #drainMs(): number {
+    let rowsPerMs = 0;
+    for (const executor of this.executors) rowsPerMs += executor.rowsPerMs();
+    return rowsPerMs === 0 ? 1000 : this.#buffer.overdueRows / rowsPerMs;
+  }
+}

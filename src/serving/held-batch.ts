@@ -1,0 +1,99 @@
+/** A batch that is held for company. It keeps to the rule under which it was opened: a new one counts from the next batch on. */
+import type { Clock } from '../clock.ts';
+import { type HoldPolicy, leavesAtMs, type OpenBatch } from '../queueing/index.ts';
+import type { FunctionRule } from './function-rule.ts';
+import type { Period } from './period.ts';
+import type { PendingRequest } from './request.ts';
+
+/** Timers come late rather than early, so they are set for this long before, and look again. */
+const earlyMs = 1;
+
+/** An answer is worth something only before its client gives up, and it is not held until the last moment before that. */
+export const giveUpReserveMs = 2;
+
+/** Times closer than this are the same. */
+const roundingMs = 1e-9;
+
+export class HeldBatch implements OpenBatch {
+  readonly bucket: string;
+  readonly policy: HoldPolicy;
+  readonly openedMs: number;
+  /** Where it is counted. */
+  readonly period: Period;
+  readonly requests: PendingRequest[] = [];
+  rows = 0;
+  /** D_min: the earliest deadline in it. */
+  deadlineMs = Number.POSITIVE_INFINITY;
+  readonly #rule: FunctionRule;
+  readonly #clock: Clock;
+  readonly #onDue: (batch: HeldBatch) => void;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #wakesAtMs = Number.POSITIVE_INFINITY;
+  #cancel: () => void = () => {};
+
+  constructor(bucket: string, rule: FunctionRule, clock: Clock, onDue: (batch: HeldBatch) => void) {
+    this.bucket = bucket;
+    this.policy = rule.policy;
+    this.period = rule.period;
+    this.openedMs = clock.nowMs();
+    this.#rule = rule;
+    this.#clock = clock;
+    this.#onDue = onDue;
+  }
+
+  /** Takes the request in. False where the batch is due by that: somebody has no time left at all. */
+  add(request: PendingRequest): boolean {
+    this.requests.push(request);
+    this.rows += request.rows;
+    this.deadlineMs = Math.min(this.deadlineMs, request.promisedAtMs);
+    return this.#plan();
+  }
+
+  /** The request is settled, or goes elsewhere. False where it was not in here. */
+  remove(request: PendingRequest): boolean {
+    const place = this.requests.indexOf(request);
+    if (place < 0) return false;
+    this.requests.splice(place, 1);
+    this.rows -= request.rows;
+    this.deadlineMs = this.requests.reduce((earliest, { promisedAtMs }) => Math.min(earliest, promisedAtMs), Number.POSITIVE_INFINITY);
+    // It is due later now, if at all: its timer looks again when it fires.
+    if (this.rows > 0) this.#dueMs = this.#leavesAtMs(this.#clock.nowMs());
+    return true;
+  }
+
+  /** It has left, or is empty. */
+  close(): void {
+    this.#cancel();
+  }
+
+  /** False where it is due at once. */
+  #plan(): boolean {
+    const nowMs = this.#clock.nowMs();
+    this.#dueMs = this.#leavesAtMs(nowMs);
+    if (this.#dueMs <= nowMs + roundingMs) return false;
+    if (this.#wakesAtMs > this.#dueMs - earlyMs) this.#wake(nowMs);
+    return true;
+  }
+
+  /** Under a fixed wait, too, it leaves in time for whoever would give up before. */
+  #leavesAtMs(nowMs: number): number {
+    const dueMs = leavesAtMs(this.policy, this, nowMs);
+    if (this.policy.kind !== 'timeout') return dueMs;
+    let soonestMs = Number.POSITIVE_INFINITY;
+    for (const { timeoutAtMs } of this.requests) soonestMs = Math.min(soonestMs, timeoutAtMs);
+    return Math.max(nowMs, Math.min(dueMs, soonestMs - giveUpReserveMs - this.#rule.serviceMs(this.rows)));
+  }
+
+  #wake(nowMs: number): void {
+    this.#cancel();
+    const leftMs = this.#dueMs - nowMs;
+    const delayMs = leftMs > earlyMs + roundingMs ? leftMs - earlyMs : leftMs;
+    this.#wakesAtMs = nowMs + delayMs;
+    this.#cancel = this.#clock.after(delayMs, () => {
+      const thenMs = this.#clock.nowMs();
+      this.#wakesAtMs = Number.POSITIVE_INFINITY;
+      if (thenMs >= this.#dueMs - roundingMs) this.#onDue(this);
+      else this.#wake(thenMs);
+    });
+  }
+}

@@ -1,0 +1,252 @@
+/** Always-on instances, and the queue they empty: an idle one never waits for company. */
+import { PlatformError } from '../errors.ts';
+import type { Objective } from '../objective.ts';
+import type { ServiceTable } from '../profiling/index.ts';
+import { predictCompletionMs, take } from '../queueing/index.ts';
+import { DeadlineQueue } from './deadline-queue.ts';
+import { Executor, overheadMs } from './executor.ts';
+import type { PendingRequest } from './request.ts';
+import type { Door, Side, SideWorker } from './side.ts';
+
+export interface InstancesNeeds {
+  /** What is known of the service times of an executor, by its name: `instance:local.1`. */
+  readonly serviceTable: (executor: string) => ServiceTable;
+  /** This worker's run does not end. */
+  readonly restart: (workerId: string, reason: string) => void;
+}
+
+export class Instances implements Side {
+  readonly #door: Door;
+  readonly #needs: InstancesNeeds;
+  readonly #queue = new DeadlineQueue();
+  readonly #executors = new Map<string, Executor>();
+  readonly #drained = new Map<string, () => void>();
+
+  constructor(door: Door, needs: InstancesNeeds) {
+    this.#door = door;
+    this.#needs = needs;
+  }
+
+  get batchSizeMax(): number {
+    let known = 0;
+    for (const { table } of this.#executors.values()) if (table.isKnown && table.batchMax > 1) known = Math.max(known, table.batchMax);
+    return known;
+  }
+
+  get rowsWaiting(): number {
+    return this.#queue.rows;
+  }
+
+  get executors(): readonly Executor[] {
+    return [...this.#executors.values()];
+  }
+
+  get isDeserted(): boolean {
+    return this.#executors.size === 0;
+  }
+
+  promisedAtMs(arrivedAtMs: number, timeoutAtMs: number): number {
+    const { objective } = this.#door.settings;
+    return objective === null ? timeoutAtMs : Math.min(arrivedAtMs + objective.latencyMs - marginMs(objective), timeoutAtMs);
+  }
+
+  waiting(): Iterable<PendingRequest> {
+    return this.#queue;
+  }
+
+  surrender(): PendingRequest[] {
+    const waiting = [...this.#queue];
+    this.#queue.remove(waiting);
+    this.#release();
+    return waiting;
+  }
+
+  refuses(request: PendingRequest): PlatformError | null {
+    const { endpoint, settings, clock } = this.#door;
+    const { objective, late, queueRowsMax } = settings;
+    if (this.#queue.rows + request.rows > queueRowsMax) {
+      const text = `endpoint ${endpoint} is overloaded: ${this.#queue.rows} rows wait already, ${queueRowsMax} may`;
+      return new PlatformError('overloaded', `${text}; ask again later or add instances`, { retryAfterMs: this.#drainMs() });
+    }
+    if (objective === null || late === 'serve') return null;
+    const nowMs = clock.nowMs();
+    const servers = this.executors.filter(({ isDraining }) => !isDraining).map((executor) => executor.asServer(nowMs));
+    const answeredAtMs = nowMs + predictCompletionMs(servers, this.#queue.rowsUntil(request.deadlineMs)) + overheadMs;
+    if (answeredAtMs <= request.promisedAtMs) return null;
+    const predicted = Number.isFinite(answeredAtMs)
+      ? `${Math.ceil(answeredAtMs - nowMs)} ms`
+      : 'nobody knows how many ms: no instance is ready';
+    const timeoutIsNearer = request.timeoutAtMs <= request.promisedAtMs;
+    const promise = timeoutIsNearer ? 'the timeout of this request' : `its objective of ${objective.latencyMs} ms`;
+    const text = `endpoint ${endpoint} cannot answer within ${promise}: it would take ${predicted}`;
+    return new PlatformError('overloaded', text, { retryAfterMs: this.#drainMs() });
+  }
+
+  place(request: PendingRequest): void {
+    this.#queue.insert(request);
+    this.#pump();
+  }
+
+  forget(request: PendingRequest): void {
+    this.#queue.forget(request);
+    this.#release();
+  }
+
+  givenUp(request: PendingRequest, nowMs: number): PlatformError {
+    return this.#door.timedOut(request, nowMs);
+  }
+
+  freed(): void {
+    this.#pump();
+  }
+
+  lost(executor: Executor): void {
+    if (this.#executors.get(executor.worker.id) === executor) this.#executors.delete(executor.worker.id);
+  }
+
+  hangs(executor: Executor, reason: string): void {
+    this.#needs.restart(executor.worker.id, reason);
+  }
+
+  configure(): void {
+    this.#planAll();
+  }
+
+  replan(): void {
+    for (const executor of this.#executors.values()) executor.table = this.#tableOf(executor.worker);
+    this.#planAll();
+  }
+
+  /** A worker is ready, or back with a new link. */
+  attach(worker: SideWorker): void {
+    this.#executors.delete(worker.id);
+    const executor = new Executor(worker, this.#tableOf(worker), this.#door.clock.nowMs());
+    executor.plan(this.#door.settings.objective, this.#door.clock.nowMs());
+    this.#executors.set(worker.id, executor);
+    this.#pump();
+  }
+
+  /** A worker is gone. Its open batch comes back through its link, which fails. */
+  detach(workerId: string): void {
+    this.#executors.delete(workerId);
+    this.#release();
+  }
+
+  failed(workerId: string): void {
+    this.detach(workerId);
+  }
+
+  /** Resolves once the worker runs nothing more; the last one here first serves out the queue. */
+  drain(workerId: string): Promise<void> {
+    const executor = this.#executors.get(workerId);
+    if (executor === undefined) return Promise.resolve();
+    executor.isDraining = true;
+    return new Promise((resolve) => {
+      this.#drained.set(workerId, resolve);
+      this.#pump();
+    });
+  }
+
+  /** Its workers are drained one by one by who knows of their end. */
+  retire(): void {}
+
+  async finish(): Promise<void> {
+    await Promise.all([...this.#executors.keys()].map((id) => this.drain(id)));
+  }
+
+  close(): void {}
+
+  #tableOf({ instanceType }: { readonly instanceType: string }): ServiceTable {
+    return this.#needs.serviceTable(`instance:${instanceType}`);
+  }
+
+  #planAll(): void {
+    for (const executor of this.#executors.values()) executor.plan(this.#door.settings.objective, this.#door.clock.nowMs(), true);
+  }
+
+  /** How long until the rows that wait are served, for Retry-After. */
+  #drainMs(): number {
+    let rowsPerMs = 0;
+    for (const executor of this.#executors.values()) rowsPerMs += executor.rowsPerMs();
+    return rowsPerMs === 0 ? 1000 : this.#queue.rows / rowsPerMs;
+  }
+
+  /**
+   * As long as an executor is idle and somebody waits, a batch leaves. And where a full batch waits, which no waiting
+   * makes fuller, one is sent ahead to an executor that is nearly done, so that it need not wait for us.
+   */
+  #pump(): void {
+    const { settings, clock } = this.#door;
+    while (!this.#queue.isEmpty) {
+      const nowMs = clock.nowMs();
+      const idle = this.#idle();
+      const executor = idle ?? this.#nextToFallIdle(nowMs);
+      if (executor === undefined) break;
+      executor.plan(settings.objective, nowMs);
+      const batch = take(this.#queue, executor.batchSizeAt(this.#queue.rows / this.#executors.size));
+      if (idle === undefined && !mayGoAhead(batch, executor, nowMs)) break;
+      this.#queue.remove(batch);
+      const reason = executor.isDraining ? 'flush' : idle === undefined ? 'full' : 'idle';
+      this.#door.run({ executor, requests: batch, reason, isColdStart: false, onAnswered: null });
+    }
+    this.#release();
+  }
+
+  /** Of the busy executors that take a batch ahead, the one that is done first. */
+  #nextToFallIdle(nowMs: number): Executor | undefined {
+    let best: Executor | undefined;
+    for (const executor of this.#executors.values()) {
+      if (!executor.takesAhead) continue;
+      if (best === undefined || executor.asServer(nowMs).residualMs < best.asServer(nowMs).residualMs) best = executor;
+    }
+    return best;
+  }
+
+  /** The idle executor that is fastest for one row; of equals the one used last, whose caches are warm. */
+  #idle(): Executor | undefined {
+    let best: Executor | undefined;
+    const isLastResort = this.#isLastResort();
+    for (const executor of this.#executors.values()) {
+      if (executor.isBusy || (executor.isDraining && !isLastResort)) continue;
+      if (best === undefined || isBetter(executor, best)) best = executor;
+    }
+    return best;
+  }
+
+  /** Only draining executors are left: they serve out the queue. */
+  #isLastResort(): boolean {
+    for (const { isDraining } of this.#executors.values()) if (!isDraining) return false;
+    return true;
+  }
+
+  /** Tells those who wait for a worker to have drained. */
+  #release(): void {
+    for (const [id, resolve] of this.#drained) {
+      const executor = this.#executors.get(id);
+      const serves = executor !== undefined && (executor.isBusy || (this.#isLastResort() && !this.#queue.isEmpty));
+      if (serves) continue;
+      this.#drained.delete(id);
+      resolve();
+    }
+  }
+}
+
+/** What prediction may be wrong by. */
+function marginMs(objective: Objective): number {
+  return Math.min(8, 0.1 * objective.latencyMs);
+}
+
+/** What was sent ahead runs even if its timeout passes meanwhile, and how long the run before it takes may depend on its data. */
+const aheadTimeoutMsMin = 10_000;
+
+/** A full batch of whom nobody's timeout is near: it will run as soon as it would have, and before it is too late. */
+function mayGoAhead(batch: readonly PendingRequest[], executor: Executor, nowMs: number): boolean {
+  const { batchSizeMax } = executor.asServer(nowMs);
+  const rows = batch.reduce((sum, request) => sum + request.rows, 0);
+  return rows >= batchSizeMax && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + aheadTimeoutMsMin);
+}
+
+function isBetter(left: Executor, right: Executor): boolean {
+  const difference = left.table.medianMs(1) - right.table.medianMs(1);
+  return difference < 0 || (difference === 0 && left.sinceMs > right.sinceMs);
+}

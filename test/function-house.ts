@@ -1,0 +1,189 @@
+/** A serverless variant on a clock that stands still: its functions start and run as a test says, and what happens is written down. */
+import assert from 'node:assert/strict';
+import { VirtualClock } from '../src/clock.ts';
+import { defaultPrices, type Invocation } from '../src/costs/index.ts';
+import { type FunctionsConfig, functionsDefault } from '../src/deployment/index.ts';
+import { type Profile, ServiceTable } from '../src/profiling/index.ts';
+import type { ModelVersion } from '../src/registry/index.ts';
+import type { Functions } from '../src/serving/functions.ts';
+import type { InferenceCall, Outcome, PendingRequest } from '../src/serving/request.ts';
+import type { RunAnswer } from '../src/serving/run-requests.ts';
+import type { PoolSettings } from '../src/serving/side.ts';
+import { VariantPool } from '../src/serving/variant-pool.ts';
+
+export interface FunctionHouseOptions {
+  readonly settings?: Partial<Omit<PoolSettings, 'functions'>>;
+  readonly functions?: Partial<FunctionsConfig>;
+  /** B, or a whole rule; without it the safe setting holds. */
+  readonly setting?: { readonly batchSizeMax: number; readonly waitMsMax?: number | null; readonly memoryMiB?: number };
+  /** S(b), as profiled for each size of environment; null where nothing was measured. */
+  readonly serviceMs?: ((rows: number, memoryMiB: number) => number) | null;
+  readonly batchMax?: number;
+  readonly coldMs?: number;
+  readonly marginMsFixed?: number;
+}
+
+export interface Run {
+  readonly worker: string;
+  readonly requests: readonly string[];
+  readonly atMs: number;
+}
+
+const signature = {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+} as const;
+const model = { name: 'm/1', group: 'm', version: 1, signature, batchable: true } as unknown as ModelVersion;
+const timings = { inMs: 0, runMs: 0, outMs: 0 };
+
+export const answered = (requests: readonly PendingRequest[]): RunAnswer => ({ kind: 'done', outputs: requests.map(() => []), timings });
+
+/** By default S(b) = 10 + b, batches of up to 8, a start takes 100 ms, and the objective is p95 <= 100 ms without a margin. */
+export class FunctionHouse {
+  readonly clock = new VirtualClock();
+  readonly pool: VariantPool;
+  /** Each function that was asked for. */
+  readonly started: { readonly id: string; readonly memoryMiB: number; readonly atMs: number }[] = [];
+  readonly stopped: string[] = [];
+  readonly runs: Run[] = [];
+  readonly dispatches: { readonly reason: string; readonly rows: number; readonly atMs: number }[] = [];
+  readonly outcomes = new Map<string, Outcome & { readonly atMs: number }>();
+  readonly invocations: Invocation[] = [];
+  /** Those kept warm, and charged for that. */
+  readonly provisioned = new Set<string>();
+  deserted = 0;
+  /** How many there are at once, starting ones included; and the most there were. */
+  alive = new Set<string>();
+  aliveMost = 0;
+  /** What comes of a run; null: it never ends. */
+  answer: (requests: readonly PendingRequest[], worker: string) => RunAnswer | null = answered;
+  /** How long a run really takes. */
+  takesMs: (rows: number, memoryMiB: number) => number;
+  /** Whether a function becomes ready by itself. */
+  isPrompt = true;
+  refuses: Error | null = null;
+  coldMs: number;
+  readonly #tables = new Map<string, ServiceTable>();
+  readonly #options: FunctionHouseOptions;
+
+  constructor(options: FunctionHouseOptions = {}) {
+    this.#options = options;
+    const { serviceMs = (rows: number) => 10 + rows, setting, coldMs = 100, marginMsFixed = 0 } = options;
+    this.takesMs = serviceMs ?? ((rows) => 10 + rows);
+    this.coldMs = coldMs;
+    this.pool = new VariantPool({ endpoint: 'e', variant: 'AllTraffic', model }, this.settings(), {
+      clock: this.clock,
+      serviceTable: (executor) => this.#tableOf(executor),
+      onDispatch: (reason, rows) => this.dispatches.push({ reason, rows, atMs: this.clock.nowMs() }),
+      restart: () => assert.fail('a function is not restarted'),
+      functions: {
+        prices: defaultPrices.functions,
+        memoryMiBSafe: () => 2048,
+        start: (memoryMiB) => this.#start(memoryMiB),
+        stop: (id) => {
+          this.alive.delete(id);
+          this.stopped.push(id);
+        },
+        onInvoked: (invocation) => this.invocations.push(invocation),
+        onProvisioned: ({ id, isProvisioned }) => (isProvisioned ? this.provisioned.add(id) : this.provisioned.delete(id)),
+        onDeserted: () => this.deserted++,
+        ...(Number.isNaN(marginMsFixed) ? {} : { marginMsFixed }),
+      },
+    });
+    this.pool.configure(this.settings());
+    if (setting !== undefined) this.apply(setting);
+  }
+
+  get functions(): Functions {
+    assert(this.pool.functions !== null);
+    return this.pool.functions;
+  }
+
+  settings(functions: Partial<FunctionsConfig> = {}): PoolSettings {
+    return {
+      objective: { percentile: 95, latencyMs: 100 },
+      late: 'serve',
+      timeoutMs: 60_000,
+      queueRowsMax: 1000,
+      ...this.#options.settings,
+      functions: { ...functionsDefault, ...this.#options.functions, ...functions },
+    };
+  }
+
+  apply(setting: { readonly batchSizeMax: number; readonly waitMsMax?: number | null; readonly memoryMiB?: number }): void {
+    this.functions.apply({ waitMsMax: null, memoryMiB: 2048, decisionId: 'd', ...setting });
+  }
+
+  send(requestId: string, call: Partial<InferenceCall> = {}): PendingRequest {
+    return this.pool.submit({ requestId, inputs: [], rows: 1, arrivedAtMs: this.clock.nowMs(), ...call }, (outcome) => {
+      assert(!this.outcomes.has(requestId), `${requestId} is answered once`);
+      this.outcomes.set(requestId, { ...outcome, atMs: this.clock.nowMs() });
+    });
+  }
+
+  /** At this time, before whatever else happens then. */
+  at(atMs: number, run: () => void): void {
+    this.clock.after(atMs - this.clock.nowMs(), run);
+  }
+
+  ready(id: string): void {
+    const memoryMiB = this.started.find((one) => one.id === id)?.memoryMiB ?? 0;
+    let isOver = false;
+    this.pool.attach({
+      id,
+      instanceType: `function:${memoryMiB}`,
+      coldStartMs: this.coldMs,
+      charge: () => assert.fail('functions are charged by their invocations'),
+      run: (requests, done) => {
+        assert(!isOver, 'one run at a time');
+        isOver = true;
+        this.runs.push({ worker: id, requests: requests.map(({ call }) => call.requestId), atMs: this.clock.nowMs() });
+        const outcome = this.answer(requests, id);
+        if (outcome === null) return;
+        const rows = requests.reduce((sum, request) => sum + request.rows, 0);
+        this.clock.after(this.takesMs(rows, memoryMiB), () => {
+          isOver = false;
+          done(outcome);
+        });
+      },
+    });
+  }
+
+  /** `ok` or the code of the error; undefined while there is no answer. */
+  codeOf(requestId: string): string | undefined {
+    const outcome = this.outcomes.get(requestId);
+    return outcome === undefined ? undefined : outcome.ok ? 'ok' : outcome.error.code;
+  }
+
+  messageOf(requestId: string): string {
+    const outcome = this.outcomes.get(requestId);
+    return outcome === undefined || outcome.ok ? '' : outcome.error.message;
+  }
+
+  #start(memoryMiB: number): string {
+    if (this.refuses !== null) throw this.refuses;
+    const id = `f${this.started.length}`;
+    this.started.push({ id, memoryMiB, atMs: this.clock.nowMs() });
+    this.alive.add(id);
+    this.aliveMost = Math.max(this.aliveMost, this.alive.size);
+    if (this.isPrompt) this.clock.after(this.coldMs, () => this.ready(id));
+    return id;
+  }
+
+  #tableOf(executor: string): ServiceTable {
+    let table = this.#tables.get(executor);
+    if (table === undefined) this.#tables.set(executor, (table = new ServiceTable(this.#profileOf(executor))));
+    return table;
+  }
+
+  #profileOf(executor: string): Profile | null {
+    const { serviceMs = (rows: number) => 10 + rows, batchMax = 8 } = this.#options;
+    if (serviceMs === null) return null;
+    const memoryMiB = Number(executor.slice('function:'.length));
+    const service = Array.from({ length: batchMax }, (_, i) => i + 1).map((b) => {
+      const ms = serviceMs(b, memoryMiB);
+      return { b, p50Ms: ms, p95Ms: ms, p99Ms: ms, samples: Array.from({ length: 200 }, () => ms), rssMiB: 0 };
+    });
+    return { executor, service, measuredAtMs: 0, loadMs: 0, batchMax, notes: [] };
+  }
+}
