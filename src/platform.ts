@@ -10,7 +10,7 @@ import { PlatformError } from './errors.ts';
 import { Listener, loadCertificate } from './http/index.ts';
 import { Audit, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
 import { OipDoor } from './oip/index.ts';
-import { Profiles, ServiceTables } from './profiling/index.ts';
+import { FunctionProfiles, Profiles, ServiceTables } from './profiling/index.ts';
 import { LocalProvider, type WorkerView } from './providers/index.ts';
 import { SystemRandom } from './random.ts';
 import { Registry } from './registry/index.ts';
@@ -124,9 +124,11 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     modelBytesMax: config.artifactLimitBytes,
   });
   const borrow = provider.borrow.bind(provider);
-  const profiles = new Profiles({ db, clock, random, log, events, registry, prices, cores, borrow });
+  const isCpuHeld = () => provider.limits.cpu;
+  const profiles = new Profiles({ db, clock, random, log, events, registry, prices, cores, borrow, isCpuHeld });
+  const functionProfiles = new FunctionProfiles({ profiles, prices, cores, isCpuHeld, log });
   registry.onRegistered((registered) => profiles.measureInBackground(registered, executorOf('local.1')));
-  const tables = new ServiceTables(profiles, log);
+  const tables = new ServiceTables({ profiles, functions: functionProfiles, log });
   const serving = new Serving({
     clock,
     random,
@@ -147,7 +149,7 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
   tables.onChange(({ group, version: number }) => serving.profileMeasured(group, number));
   const deployments: Deployments = new Deployments({ db, clock, log, registry, provider, profiles, prices, cores, events, audit, serving });
   meter(metrics, serving, () => provider.list());
-  return { registry, profiles, serving, deployments, events, audit, metrics, ledger, prices, cores };
+  return { registry, profiles, functionProfiles, serving, deployments, events, audit, metrics, ledger, prices, cores };
 }
 
 /** Of a function until its size is chosen: the smallest of the even sizes that comes with a whole processor. */
@@ -173,7 +175,7 @@ function mountDoors(
   rooms: Rooms,
   { clock, logs, directory, db, provider, listener, access, startedAtMs }: Front,
 ): NativeApi {
-  const { registry, profiles, serving, deployments, events, audit, metrics, prices, cores } = rooms;
+  const { registry, profiles, serving, deployments, events, audit, metrics, ledger, prices, cores } = rooms;
   const log = logs.platform;
   const ready = readiness(deployments);
   const authenticate = listener.authenticate.bind(listener);
@@ -204,6 +206,7 @@ function mountDoors(
     access,
     events,
     audit,
+    ledger,
     clock,
     prices,
     workers: () => provider.list(),

@@ -28,6 +28,7 @@ async function measured(msOf: (b: number) => number, more: Partial<MeasureOption
     batchable: true,
     executor: 'instance:local.1',
     loadMs: 20,
+    startedMs: clock.nowMs(),
     clock,
     random: new SeededRandom(1),
     memoryMiB: 0,
@@ -44,6 +45,7 @@ describe('measuring', () => {
       batchSizesMeasured.map((b) => [b, 200]),
     );
     assert.deepEqual([profile.batchMax, profile.notes, profile.loadMs], [32, [], 20]);
+    assert.equal(profile.coldMs, 0.11); // the first answer; loading took no time on this clock
     const [first] = profile.service;
     assert.deepEqual([first?.p50Ms, first?.p99Ms, first?.rssMiB], [0.11, 0.11, 80]);
     assert.equal(rows.filter((b) => b === 4).length, 201); // one to warm up

@@ -21,6 +21,8 @@ export interface MeasureOptions {
   readonly batchable: boolean;
   readonly executor: string;
   readonly loadMs: number;
+  /** When the load began, by the clock's `nowMs`. */
+  readonly startedMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly budgetMs: number;
@@ -44,6 +46,10 @@ export async function measure(run: Run, options: MeasureOptions): Promise<Profil
   const service: ServicePoint[] = [];
   const notes: string[] = [];
   const rssAtStartMiB = await options.rssOf();
+  let coldMs = 0;
+  const isWarm = (): void => {
+    if (service.length === 0) coldMs = clock.nowMs() - options.startedMs;
+  };
   for (const [index, b] of sizes.entries()) {
     const obstacle = obstacleTo(b, service.at(-1), rssAtStartMiB, endMs - clock.nowMs(), options.memoryMiB);
     if (obstacle !== null) {
@@ -52,7 +58,7 @@ export async function measure(run: Run, options: MeasureOptions): Promise<Profil
     }
     try {
       const shareMs = (endMs - clock.nowMs()) * shareOf(sizes, index);
-      const times = await timeRuns(run, b, shareMs, options);
+      const times = await timeRuns(run, b, shareMs, options, isWarm);
       service.push(servicePoint(b, times, Math.round(await options.rssOf())));
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -62,15 +68,16 @@ export async function measure(run: Run, options: MeasureOptions): Promise<Profil
     }
   }
   const batchMax = (service.at(-1) as ServicePoint).b;
-  return { executor: options.executor, service, measuredAtMs: clock.wallMs(), loadMs: options.loadMs, batchMax, notes };
+  return { executor: options.executor, service, measuredAtMs: clock.wallMs(), loadMs: options.loadMs, coldMs, batchMax, notes };
 }
 
 /** Runs batches of b until there are enough samples or the share of the budget is used up; the first one only warms up. */
-async function timeRuns(run: Run, b: number, shareMs: number, options: MeasureOptions): Promise<number[]> {
+async function timeRuns(run: Run, b: number, shareMs: number, options: MeasureOptions, isWarm: () => void): Promise<number[]> {
   const { clock, signal } = options;
   const inputs = sampleInputs(options.signature, b, options.random);
   const untilMs = clock.nowMs() + shareMs;
   await run(inputs);
+  isWarm();
   const times: number[] = [];
   while (times.length < samplesMax && (times.length < samplesMin || clock.nowMs() < untilMs)) {
     signal?.throwIfAborted();

@@ -16,10 +16,16 @@ export interface ServicePoint {
 export interface Profile {
   /** `instance:local.1` or `function:1024` (MiB). */
   readonly executor: string;
-  /** Ascending in b; the first is b = 1. */
+  /** Ascending in b; the first is b = 1. Empty for a function whose memory the model does not fit into. */
   readonly service: readonly ServicePoint[];
   readonly measuredAtMs: number;
   readonly loadMs: number;
+  /** From a warm worker without a model to the answer of its first inference, held back by nothing but what the executor is. */
+  readonly coldMs?: number;
+  /** What the worker was given when this was measured. */
+  readonly threads?: number;
+  /** What it was held to; null for nothing. */
+  readonly vcpuMax?: number | null;
   /** The largest b that was measured; 1 for a model that may not be batched. */
   readonly batchMax: number;
   /** Why it stops where it stops. */

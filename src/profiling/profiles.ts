@@ -3,13 +3,15 @@
  * background, one at a time, on a borrowed worker, so that nothing waits for them and no two disturb each other.
  */
 import type { Clock } from '../clock.ts';
-import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import { functionShape, instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Events, Log } from '../monitoring/index.ts';
 import type { Provider } from '../providers/index.ts';
 import type { Random } from '../random.ts';
 import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
+import type { WorkerLink } from '../runtime/index.ts';
 import type { Database } from '../storage/index.ts';
+import { functionExecutor, functionSizes, measureMemoryMiB } from './function-sizes.ts';
 import { batchSizesMeasured, measure, profileBudgetMs } from './measure.ts';
 import type { Profile } from './profile.ts';
 
@@ -25,6 +27,15 @@ export interface ProfilesOptions {
   readonly cores: number;
   /** A worker for one task. */
   readonly borrow: Provider['borrow'];
+  /** Whether workers can be held to their processors; they cannot unless told. */
+  readonly isCpuHeld?: () => boolean;
+}
+
+/** How a worker of an executor is run. */
+interface ExecutorSize {
+  readonly threads: number;
+  readonly memoryMiB: number;
+  readonly vcpuMax: number | null;
 }
 
 export interface MeasuredProfile {
@@ -123,19 +134,25 @@ export class Profiles {
     const { signal } = this.#closing;
     signal.throwIfAborted();
     const { clock, random, registry, borrow, events } = this.#options;
-    const { threads, memoryMiB } = this.#sizeOf(executor);
+    const size = this.#sizeOf(executor);
+    const { threads, memoryMiB, vcpuMax } = size;
     const path = registry.artifactPath(version);
-    const profile = await borrow(
-      async (link) => {
-        const { signature, loadMs } = await link.load({ path, threads, name: version.name });
-        const rssOf = async () => (await link.status()).rssBytes / 1024 ** 2;
-        const given = { signature, loadMs, batchable: version.batchable, executor, memoryMiB, rssOf, clock, random, signal };
-        const run: Parameters<typeof measure>[0] = (inputs) =>
-          link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
-        return measure(run, { ...given, budgetMs: profileBudgetMs, batchSizes: batchSizesMeasured });
-      },
-      { timeoutMs: measureTimeoutMs },
-    );
+    const measureWith = async (link: WorkerLink): Promise<Profile> => {
+      const startedMs = clock.nowMs();
+      const { signature, loadMs } = await link.load({ path, threads, name: version.name });
+      const rssOf = async () => (await link.status()).rssBytes / 1024 ** 2;
+      const given = { signature, loadMs, startedMs, batchable: version.batchable, executor, memoryMiB, rssOf, clock, random, signal };
+      const run: Parameters<typeof measure>[0] = (inputs) =>
+        link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
+      return measure(run, { ...given, budgetMs: profileBudgetMs, batchSizes: batchSizesMeasured });
+    };
+    // An instance is borrowed as ever; only a function is put into a group of its own.
+    const options = { timeoutMs: measureTimeoutMs, ...(vcpuMax === null ? {} : { memoryMiB, vcpuMax }) };
+    const measured = await borrow(measureWith, options).catch((error: unknown) => {
+      if (vcpuMax === null || !(error instanceof PlatformError) || !/memory/.test(error.message)) throw error;
+      return emptyProfile(executor, clock.wallMs(), `it did not fit into ${memoryMiB} MiB: ${error.message}`);
+    });
+    const profile = { ...measured, threads, vcpuMax };
     signal.throwIfAborted();
     await this.put(version, profile);
     const { batchMax, service } = profile;
@@ -147,15 +164,24 @@ export class Profiles {
     return profile;
   }
 
-  #sizeOf(executor: string): { readonly threads: number; readonly memoryMiB: number } {
+  #sizeOf(executor: string): ExecutorSize {
+    const { prices, cores, isCpuHeld = () => false } = this.#options;
     const [kind, name = ''] = executor.split(':');
-    if (kind !== 'instance') {
-      throw new PlatformError(
-        'invalid_request',
-        `executor '${executor.slice(0, 60)}' is not known: expected instance:TYPE, such as instance:local.1`,
-      );
+    if (kind === 'instance') {
+      const type = instanceType(prices, name);
+      return { threads: threadsOf(type, cores), memoryMiB: type.memoryMiB, vcpuMax: null };
     }
-    const type = instanceType(this.#options.prices, name);
-    return { threads: threadsOf(type, this.#options.cores), memoryMiB: type.memoryMiB };
+    const sizes = functionSizes(prices.functions);
+    const memoryMiB = sizes.find((size) => functionExecutor(size) === executor);
+    if (memoryMiB === undefined) {
+      const expected = `instance:TYPE, such as instance:local.1, or function:MIB of ${sizes.join(', ')}`;
+      throw new PlatformError('invalid_request', `executor '${executor.slice(0, 60)}' is not known: expected ${expected}`);
+    }
+    const shape = functionShape(memoryMiB, cores, isCpuHeld());
+    return { ...shape, memoryMiB: measureMemoryMiB(memoryMiB, sizes, cores) };
   }
+}
+
+function emptyProfile(executor: string, measuredAtMs: number, note: string): Profile {
+  return { executor, service: [], measuredAtMs, loadMs: 0, batchMax: 1, notes: [note] };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openLogs } from '../monitoring/index.ts';
+import type { FunctionProfile } from './function-profiles.ts';
 import { type Profile, servicePoint } from './profile.ts';
 import type { MeasuredProfile } from './profiles.ts';
 import { ServiceTables } from './service-tables.ts';
@@ -20,13 +21,14 @@ function profileOf(ms: number): Profile {
 }
 
 /** Tables over profiles that a test keeps and measures. */
-function tablesOver(kept: () => Promise<Profile | null>) {
+function tablesOver(kept: () => Promise<Profile | null>, sizes: () => readonly Pick<FunctionProfile, 'profile' | 'basis'>[] = () => []) {
   const listeners = new Set<(measured: MeasuredProfile) => void>();
   const onMeasured = (listener: (measured: MeasuredProfile) => void) => {
     listeners.add(listener);
     return () => listeners.delete(listener);
   };
-  const tables = new ServiceTables({ get: kept, onMeasured }, openLogs(null, 'silent').platform);
+  const functions = { of: async () => sizes() as readonly FunctionProfile[] };
+  const tables = new ServiceTables({ profiles: { get: kept, onMeasured }, functions, log: openLogs(null, 'silent').platform });
   const measure = (profile: Profile) => listeners.forEach((listener) => listener({ ...version, profile }));
   const changed = () => new Promise<string>((resolve) => tables.onChange(({ group, version: number }) => resolve(`${group}/${number}`)));
   return { tables, measure, changed };
@@ -46,6 +48,29 @@ describe('the service tables', () => {
     assert.equal(tables.tableOf(version, executor).batchMax, 1);
     measure(profileOf(5));
     assert.equal(tables.tableOf(version, executor).medianMs(1), 5);
+  });
+
+  test('of functions follow what is measured of another executor, and keep what they observed where nothing is new', async () => {
+    const derived = { basis: 'derived' as const, profile: { ...profileOf(20), executor: 'function:1024' } };
+    const measured = { basis: 'measured' as const, profile: { ...profileOf(30), executor: 'function:1024', measuredAtMs: 7 } };
+    let size: Pick<FunctionProfile, 'profile' | 'basis'> = derived;
+    const { tables, measure, changed } = tablesOver(
+      async () => null,
+      () => [size, { basis: 'derived', profile: { ...profileOf(1), executor: 'function:2048' } }],
+    );
+    const first = changed();
+    assert.equal(tables.tableOf(version, 'function:1024').isKnown, false);
+    await first;
+    const table = tables.tableOf(version, 'function:1024');
+    assert.equal(table.medianMs(1), 20);
+    measure(profileOf(10)); // of the instance
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(tables.tableOf(version, 'function:1024'), table);
+    size = measured;
+    const second = changed();
+    measure({ ...profileOf(30), executor: 'function:1024', measuredAtMs: 7 });
+    await second;
+    assert.equal(tables.tableOf(version, 'function:1024').medianMs(1), 30);
   });
 
   test('do without where a profile cannot be read', async () => {

@@ -2,36 +2,51 @@
 import { messageOf } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
+import type { FunctionProfiles } from './function-profiles.ts';
+import type { Profile } from './profile.ts';
 import type { MeasuredProfile, Profiles } from './profiles.ts';
 import { ServiceTable } from './service-table.ts';
 
 type Named = Pick<ModelVersion, 'group' | 'version'>;
 
+export interface ServiceTablesOptions {
+  readonly profiles: Pick<Profiles, 'get' | 'onMeasured'>;
+  /** Without it nothing is known of functions. */
+  readonly functions?: Pick<FunctionProfiles, 'of'>;
+  readonly log: Log;
+}
+
+interface Entry {
+  readonly executor: string;
+  table: ServiceTable;
+  /** What the table was made from; one that has not changed stays, with what it has observed since. */
+  origin: string;
+}
+
 export class ServiceTables {
-  readonly #profiles: Pick<Profiles, 'get' | 'onMeasured'>;
-  readonly #log: Log;
-  readonly #tables = new Map<string, ServiceTable>();
+  readonly #options: ServiceTablesOptions;
+  /** By version, then by executor. */
+  readonly #entries = new Map<string, Map<string, Entry>>();
   readonly #listeners = new Set<(version: Named) => void>();
 
-  constructor(profiles: Pick<Profiles, 'get' | 'onMeasured'>, log: Log) {
-    this.#profiles = profiles;
-    this.#log = log;
-    profiles.onMeasured((measured) => this.#learn(measured));
+  constructor(options: ServiceTablesOptions) {
+    this.#options = options;
+    options.profiles.onMeasured((measured) => this.#measured(measured));
   }
 
   /**
    * What is known now. Asked for the first time that is nothing (b = 1): a profile measured earlier is fetched, and
-   * the listeners are told when it is there.
+   * the listeners are told when it is there. `executor` is `instance:local.1` or `function:2048`.
    */
   tableOf(version: Named, executor: string): ServiceTable {
-    const key = tableKey(version, executor);
-    let table = this.#tables.get(key);
-    if (table === undefined) {
-      table = new ServiceTable(null);
-      this.#tables.set(key, table);
+    const entries = this.#entriesOf(version);
+    let entry = entries.get(executor);
+    if (entry === undefined) {
+      entry = { executor, table: new ServiceTable(null), origin: '' };
+      entries.set(executor, entry);
       void this.#fetch(version, executor);
     }
-    return table;
+    return entry.table;
   }
 
   /** Called with the version of which more is known now; ask `tableOf` again. */
@@ -42,22 +57,50 @@ export class ServiceTables {
 
   async #fetch(version: Named, executor: string): Promise<void> {
     try {
-      const profile = await this.#profiles.get(version.group, version.version, executor);
-      if (profile !== null) this.#learn({ ...version, profile });
+      if (isFunction(executor)) return await this.#fetchFunctions(version);
+      const profile = await this.#options.profiles.get(version.group, version.version, executor);
+      if (profile !== null) this.#learn(version, profile, '');
     } catch (error) {
-      this.#log.warn(
+      this.#options.log.warn(
         { model: `${version.group}/${version.version}`, executor, error: messageOf(error) },
         'a profile could not be read: batches of one until it is measured',
       );
     }
   }
 
-  #learn({ group, version, profile }: MeasuredProfile): void {
-    this.#tables.set(tableKey({ group, version }, profile.executor), new ServiceTable(profile));
+  /** What one size is learnt from may be the measurement of another: all that are in use are looked at. */
+  async #fetchFunctions(version: Named): Promise<void> {
+    const sizes = (await this.#options.functions?.of(version)) ?? [];
+    const entries = this.#entriesOf(version);
+    for (const { profile, basis } of sizes) if (entries.has(profile.executor)) this.#learn(version, profile, basis);
+  }
+
+  #measured({ group, version, profile }: MeasuredProfile): void {
+    if (!isFunction(profile.executor)) this.#learn({ group, version }, profile, '');
+    for (const executor of this.#entriesOf({ group, version }).keys()) {
+      if (isFunction(executor)) return void this.#fetch({ group, version }, executor);
+    }
+  }
+
+  #learn({ group, version }: Named, profile: Profile, basis: string): void {
+    const entries = this.#entriesOf({ group, version });
+    const origin = `${basis} ${profile.measuredAtMs}`;
+    if (isFunction(profile.executor) && entries.get(profile.executor)?.origin === origin) return;
+    entries.set(profile.executor, { executor: profile.executor, table: new ServiceTable(profile), origin });
     for (const listener of this.#listeners) listener({ group, version });
+  }
+
+  #entriesOf({ group, version }: Named): Map<string, Entry> {
+    const key = `${keyOf(group)}/${version}`;
+    let entries = this.#entries.get(key);
+    if (entries === undefined) {
+      entries = new Map();
+      this.#entries.set(key, entries);
+    }
+    return entries;
   }
 }
 
-function tableKey({ group, version }: Named, executor: string): string {
-  return `${keyOf(group)}/${version} ${executor}`;
+function isFunction(executor: string): boolean {
+  return executor.startsWith('function:');
 }
