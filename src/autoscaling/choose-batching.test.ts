@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { BatchPolicy } from '../deployment/index.ts';
+import { arrivalTimesMs, mmpp2, poisson } from '../queueing/index.ts';
+import { SeededRandom } from '../random.ts';
+import { type BatchingChoice, type ChoiceOrder, chooseBatching } from './choose-batching.ts';
+
+/** S(b) = 8 + b at 1769 MiB and above, slower in proportion below. */
+const profiles = [512, 1024, 2048].map((memoryMiB) => ({
+  memoryMiB,
+  points: [1, 2, 4, 8, 16, 32].map((batchSize) => ({
+    batchSize,
+    serviceMs: [(8 + batchSize) * Math.max(1, 1769 / memoryMiB)],
+    peakMemoryMiB: 100,
+  })),
+}));
+const seen = (...timesMs: number[]): ChoiceOrder['arrivals'] => ({ kind: 'seen', timesMs: Float64Array.from(timesMs) });
+const busy: ChoiceOrder['arrivals'] = { kind: 'seen', timesMs: arrivalTimesMs(poisson(100), new SeededRandom(3), 3000) };
+
+function choice(changes: Partial<ChoiceOrder> = {}): BatchingChoice {
+  return chooseBatching({
+    policy: { kind: 'slack' },
+    objective: { percentile: 95, latencyMs: 150 },
+    profiles,
+    price: { usdPerInvocation: 2e-7, usdPerGbSecond: 1.66667e-5, billingGranularityMs: 0 },
+    marginMs: 0,
+    coldStart: { probability: 0, ms: 0 },
+    arrivals: busy,
+    current: null,
+    mayKeep: true,
+    inForce: { memoryMiB: 512, batchSizeMax: 1, waitMsMax: null },
+    ...changes,
+  });
+}
+
+const labelled = ({ alternatives }: BatchingChoice, label: string) => alternatives.find((other) => other.label === label);
+
+test('batches where company comes, and says what that saves', () => {
+  const { setting, feasible, arrivals, alternatives, reason, explanation } = choice();
+  assert(setting.batchSizeMax > 4 && setting.waitMsMax === null && feasible);
+  const [chosen, unbatched] = [alternatives[0], alternatives.find(({ label }) => label === 'no-batching')];
+  assert(chosen?.label === 'chosen' && unbatched !== undefined);
+  assert(chosen.predicted.costUsdPerMillion < 0.6 * unbatched.predicted.costUsdPerMillion);
+  assert.equal(reason, 'the cheapest that keeps p95<=150ms');
+  assert.match(explanation, /less than without batching/);
+  assert(Math.abs(arrivals.ratePerSecond - 100) < 5 && arrivals.sampleCount === 3000);
+});
+
+describe('before enough is known', () => {
+  test('nobody came: a request on its own is assumed, so nobody waits', () => {
+    const { setting, arrivals } = choice({ arrivals: seen() });
+    assert.equal(setting.batchSizeMax, 1);
+    assert.deepEqual([arrivals.ratePerSecond, arrivals.sampleCount, arrivals.scv], [0, 0, null]);
+    assert.match(arrivals.notes[0] ?? '', /^Nobody came yet/);
+  });
+
+  test('few came: Poisson arrivals with their rate are assumed, and noted', () => {
+    const times = arrivalTimesMs(poisson(100), new SeededRandom(1), 100);
+    const { setting, arrivals } = choice({ arrivals: { kind: 'seen', timesMs: times } });
+    assert(setting.batchSizeMax > 4);
+    assert.match(arrivals.notes.join(), /Only 99 gaps were seen, fewer than 300: Poisson arrivals with the measured rate are assumed/);
+  });
+
+  test('all came in one request of many rows: nothing is known of their rate', () => {
+    const { arrivals } = choice({ arrivals: seen(...Array.from({ length: 8 }, () => 77)) });
+    assert.deepEqual([arrivals.ratePerSecond, arrivals.sampleCount], [0, 8]);
+  });
+});
+
+test('whatever the arrivals look like, every policy comes to a setting that can be applied', () => {
+  const policies: BatchPolicy[] = [
+    ...(['slack', 'batch', 'batch-paper', 'none'] as const).map((kind) => ({ kind })),
+    { kind: 'fixed', batchSizeMax: 4, waitMsMax: 20 },
+  ];
+  // Equal times, clocks set back, pauses of months.
+  const times = fc
+    .array(fc.oneof(fc.integer({ min: -50, max: 50 }), fc.constant(0), fc.constant(1e10)), { maxLength: 400 })
+    .map((steps) => {
+      let now = 1000;
+      return Float64Array.from(steps, (step) => (now += step));
+    });
+  fc.assert(
+    fc.property(times, fc.constantFrom(...policies), (timesMs, policy) => {
+      const { setting, alternatives } = choice({ arrivals: { kind: 'seen', timesMs }, policy });
+      assert(setting.batchSizeMax >= 1 && setting.batchSizeMax <= 32);
+      assert(setting.waitMsMax === null || setting.waitMsMax >= 0);
+      assert(profiles.some(({ memoryMiB }) => memoryMiB === setting.memoryMiB));
+      for (const { predicted } of alternatives) for (const value of Object.values(predicted)) assert(Number.isFinite(value));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('policies differ in what they choose: a wait, none, or the given one', () => {
+  const settingOf = (policy: BatchPolicy) => choice({ policy }).setting;
+  assert.equal(settingOf({ kind: 'slack' }).waitMsMax, null);
+  for (const kind of ['batch', 'batch-paper'] as const) assert((settingOf({ kind }).waitMsMax ?? 0) > 0);
+  assert.equal(settingOf({ kind: 'none' }).batchSizeMax, 1);
+  const { batchSizeMax, waitMsMax } = settingOf({ kind: 'fixed', batchSizeMax: 7, waitMsMax: 12.5 });
+  assert.deepEqual([batchSizeMax, waitMsMax], [7, 12.5]);
+  assert.equal(choice({ objective: null }).reason, 'no objective: nobody waits for company');
+  assert.equal(choice({ objective: null }).setting.batchSizeMax, 1);
+});
+
+describe('against the setting in force', () => {
+  test('a gain of a few percent is not worth a change; then that setting is the chosen one, and the better the runner-up', () => {
+    const best = choice().setting;
+    const current = { ...best, batchSizeMax: best.batchSizeMax - 1 };
+    const kept = choice({ current });
+    assert.deepEqual([kept.setting, kept.feasible], [current, true]);
+    assert.match(kept.reason, /^no change: gain .* < 3 %$/);
+    assert.equal(labelled(kept, 'chosen')?.batchSizeMax, current.batchSizeMax);
+    assert.deepEqual([labelled(kept, 'current')?.batchSizeMax, labelled(kept, 'chosen')?.rejectedBecause], [current.batchSizeMax, null]);
+    assert.equal(labelled(kept, 'runner-up')?.batchSizeMax, best.batchSizeMax);
+    assert.equal(labelled(kept, 'runner-up')?.rejectedBecause, kept.reason);
+    assert.equal(kept.alternatives.filter(({ label }) => label === 'runner-up').length, 1);
+  });
+
+  test('a gain of more is, and so is a setting for another wish', () => {
+    const best = choice().setting;
+    const { setting, alternatives } = choice({ current: { ...best, batchSizeMax: 1 } });
+    assert.deepEqual(setting, best);
+    assert.equal(alternatives.find(({ label }) => label === 'current')?.batchSizeMax, 1);
+    const near = { ...best, batchSizeMax: best.batchSizeMax - 1 };
+    assert.deepEqual(choice({ current: near, mayKeep: false }).setting, best);
+  });
+
+  test('the same again is kept, and says so', () => {
+    const { setting } = choice();
+    assert.equal(choice({ current: setting }).reason, 'no change: the setting in force is chosen again');
+  });
+});
+
+test('an objective that nothing keeps is a result: the fastest, by how much it misses, and again where it is in force', () => {
+  const objective = { percentile: 95, latencyMs: 5 };
+  const first = choice({ objective });
+  assert.equal(first.feasible, false);
+  assert.equal(first.setting.batchSizeMax, 1);
+  assert.match(first.reason, /^no setting keeps p95<=5ms: the best reaches p95 9ms, 4ms too much$/);
+  assert.match(choice({ objective, marginMs: 1 }).reason, /p95 9ms and 1ms are held back, 5ms too much$/);
+  const again = choice({ objective, current: first.setting });
+  assert.deepEqual([again.feasible, again.reason, again.setting], [false, first.reason, first.setting]);
+});
+
+test('a model that no memory size can hold leaves the setting in force', () => {
+  const large = profiles.map((size) => ({ ...size, points: size.points.map((point) => ({ ...point, peakMemoryMiB: 3000 })) }));
+  const { setting, feasible, reason, alternatives } = choice({ profiles: large });
+  assert.deepEqual([setting, feasible, alternatives], [{ memoryMiB: 512, batchSizeMax: 1, waitMsMax: null }, false, []]);
+  assert.equal(reason, 'the model needs 3000 MiB, and the largest memory size it may have is 2048 MiB');
+});
+
+test('assumed arrivals are taken as they are, bursts included', () => {
+  const process = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 });
+  const { arrivals, setting } = choice({ arrivals: { kind: 'assumed', process }, policy: { kind: 'batch' } });
+  assert(arrivals.sampleCount === 0 && (arrivals.scv ?? 0) > 1.5 && arrivals.source === 'map');
+  assert((setting.waitMsMax ?? 0) > 0);
+});

@@ -1,0 +1,108 @@
+/** Has settings computed in a thread beside the gateway: one thread, one order at a time, started anew where it dies. */
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import type { BatchingChoice, ChoiceOrder } from './choose-batching.ts';
+
+/** What the thread answers to an order. */
+export type ThreadAnswer = { readonly choice: BatchingChoice; readonly computeMs: number } | { readonly error: string };
+
+export interface ComputedChoice extends BatchingChoice {
+  readonly computeMs: number;
+}
+
+interface Waiting {
+  readonly order: ChoiceOrder;
+  readonly resolve: (choice: ComputedChoice) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export interface ChooserOptions {
+  readonly clock: Clock;
+  /** A choice takes some ten milliseconds; a thread that needs longer than this is stuck. */
+  readonly timeoutMs?: number;
+  /** The file that the thread runs. */
+  readonly threadUrl?: URL;
+}
+
+const timeoutMsDefault = 15_000;
+const ownThreadUrl = new URL(import.meta.url.endsWith('.ts') ? './choose-thread.ts' : './choose-thread.js', import.meta.url);
+
+export class Chooser {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #threadUrl: URL;
+  readonly #waiting: Waiting[] = [];
+  #current: Waiting | null = null;
+  #thread: Worker | null = null;
+  #cancelTimeout: () => void = () => undefined;
+  #isClosed = false;
+
+  constructor({ clock, timeoutMs = timeoutMsDefault, threadUrl = ownThreadUrl }: ChooserOptions) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#threadUrl = threadUrl;
+  }
+
+  /** In turn. Rejects with `unavailable` where the thread dies, takes too long or is closed, with `internal` where it fails. */
+  choose(order: ChoiceOrder): Promise<ComputedChoice> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(new PlatformError('unavailable', 'the platform is stopping'));
+      this.#waiting.push({ order, resolve, reject });
+      this.#next();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const error = new PlatformError('unavailable', 'the platform is stopping');
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+    await this.#abandon(error);
+  }
+
+  #next(): void {
+    if (this.#current !== null) return;
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    this.#current = next;
+    const thread = (this.#thread ??= this.#start());
+    this.#cancelTimeout = this.#clock.after(this.#timeoutMs, () => {
+      void this.#abandon(new PlatformError('unavailable', `no setting was found within ${this.#timeoutMs} ms: the thread is started anew`));
+    });
+    thread.postMessage(next.order);
+  }
+
+  #start(): Worker {
+    const thread = new Worker(this.#threadUrl, { name: 'choose' });
+    const isCurrent = (): boolean => this.#thread === thread;
+    thread.on('message', (answer: ThreadAnswer) => {
+      if (isCurrent()) this.#settle(answer);
+    });
+    const died = (why: string): void => {
+      if (isCurrent()) void this.#abandon(new PlatformError('unavailable', `the thread that computes settings ended: ${why}`));
+    };
+    thread.on('error', (error) => died(error instanceof Error ? error.message : String(error)));
+    thread.on('exit', (code) => died(`exit code ${code}`));
+    return thread;
+  }
+
+  #settle(answer: ThreadAnswer): void {
+    this.#cancelTimeout();
+    const current = this.#current;
+    this.#current = null;
+    if ('error' in answer) current?.reject(new PlatformError('internal', `a setting could not be computed: ${answer.error}`));
+    else current?.resolve({ ...answer.choice, computeMs: answer.computeMs });
+    this.#next();
+  }
+
+  /** Gives up what is being computed, and the thread with it. */
+  async #abandon(error: Error): Promise<void> {
+    this.#cancelTimeout();
+    const [thread, current] = [this.#thread, this.#current];
+    this.#thread = null;
+    this.#current = null;
+    current?.reject(error);
+    this.#next();
+    await thread?.terminate();
+  }
+}
