@@ -1,0 +1,45 @@
+/** docs/papers.md tells where each symbol of the papers is in the code: it must be there. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const root = join(import.meta.dirname, '..');
+const room = join(root, 'src/queueing');
+const page = readFileSync(join(root, 'docs/papers.md'), 'utf8');
+
+interface Row {
+  readonly symbol: string;
+  readonly identifiers: readonly string[];
+  readonly files: readonly string[];
+}
+
+function rowsOf(text: string): Row[] {
+  const cells = text
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && !line.startsWith('| symbol'))
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+  const names = (cell: string | undefined): string[] => [...(cell ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => name as string);
+  return cells.map(([, symbol = '', , identifiers, files]) => ({ symbol, identifiers: names(identifiers), files: names(files) }));
+}
+
+/** The identifiers of a row that none of its files has as a word of its own. */
+function missing({ identifiers, files }: Row): string[] {
+  const texts = files.map((file) => (existsSync(join(room, file)) ? readFileSync(join(room, file), 'utf8') : ''));
+  return identifiers.filter((identifier) => !texts.some((text) => new RegExp(`\\b${identifier}\\b`).test(text)));
+}
+
+test('every symbol of the papers is in the code where docs/papers.md says', () => {
+  const rows = rowsOf(page);
+  assert(rows.length > 40, `${rows.length} rows`);
+  for (const row of rows) {
+    assert(row.identifiers.length > 0 && row.files.length > 0, `${row.symbol} names no identifier or no file`);
+    assert.deepEqual(missing(row), [], `${row.symbol} in ${row.files.join(', ')}`);
+  }
+});
+
+test('self-check: a name that is gone is found, also where it is part of another', () => {
+  const [row] = rowsOf('| λ | a rate | `arrivalRatePerSecon` | `arrival-process.ts` |');
+  assert(row !== undefined);
+  assert.deepEqual(missing(row), ['arrivalRatePerSecon']);
+});
