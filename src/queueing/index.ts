@@ -48,7 +48,9 @@ export type { ArrivalFit, GapMoments } from './gaps.ts';
 export { arrivalTimesMs, type UniformSource } from './generate-arrivals.ts';
 export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
 export { OctaveGrid } from './octave-grid.ts';
+export { paperCostUsdPerMillion, paperQuantileMs } from './paper-solver.ts';
 export { neverFalling, type ReplayedBatch, type ReplayReason, replayBatches, replayTable } from './replay.ts';
+export { predictAtServers, type ServerGroup, type ServerPrediction } from './servers.ts';
 export {
   empiricalService,
   type FixedService,
@@ -60,3 +62,4 @@ export {
   type ServiceSamples,
 } from './service-law.ts';
 export type { WaitPolicy, WaitTable } from './wait-table.ts';
+export { type SingleServer, type WorkConservingWaits, workConservingWaits } from './work-conserving.ts';

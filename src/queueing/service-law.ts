@@ -8,18 +8,18 @@ import assert from 'node:assert/strict';
 export interface FixedService {
   readonly kind: 'fixed';
   /** S(b) for b = 1, 2, …; nothing assumes that it rises with b. */
-  serviceMs(batchSize: number): number;
+  readonly serviceMs: (batchSize: number) => number;
 }
 
 /** A random time, independent from batch to batch. */
 export interface RandomService {
   readonly kind: 'random';
   /** G_b: the probability that a batch of b takes at most `ms`; 0 below 0. */
-  serviceCdf(batchSize: number, ms: number): number;
+  readonly serviceCdf: (batchSize: number, ms: number) => number;
   /** A time that a batch of b never exceeds (or, for a law without an end, practically never). */
-  serviceMsMax(batchSize: number): number;
+  readonly serviceMsMax: (batchSize: number) => number;
   /** E[S(b) rounded up to whole multiples of `granularityMs`]; 0 rounds nothing. */
-  meanBilledMs(batchSize: number, granularityMs: number): number;
+  readonly meanBilledMs: (batchSize: number, granularityMs: number) => number;
 }
 
 export type ServiceLaw = FixedService | RandomService;
@@ -57,18 +57,7 @@ export interface ServiceSamples {
  * the line between them. Sizes below the smallest measured one take its samples; above the largest there is no law.
  */
 export function empiricalService(measured: readonly ServiceSamples[]): RandomService {
-  const points = measured.map(({ batchSize, serviceMs }) => ({ batchSize, sorted: Float64Array.from(serviceMs).sort() }));
-  points.sort((a, b) => a.batchSize - b.batchSize);
-  assert(points.length > 0 && points.every(({ sorted }) => sorted.length > 0), 'an empirical law needs a sample of each batch size');
-  const bySize = new Map<number, Float64Array>();
-  const samplesOf = (batchSize: number): Float64Array => {
-    let sorted = bySize.get(batchSize);
-    if (sorted === undefined) {
-      sorted = samplesBetween(points, batchSize);
-      bySize.set(batchSize, sorted);
-    }
-    return sorted;
-  };
+  const samplesOf = empiricalSamples(measured);
   return {
     kind: 'random',
     serviceCdf: (batchSize, ms) => shareWithin(samplesOf(batchSize), ms),
@@ -77,6 +66,22 @@ export function empiricalService(measured: readonly ServiceSamples[]): RandomSer
       const sorted = samplesOf(batchSize);
       return sorted.reduce((sum, ms) => sum + billedMs(ms, granularityMs), 0) / sorted.length;
     },
+  };
+}
+
+/** The equally likely times that make up the law of what was measured, ascending, by batch size. */
+export function empiricalSamples(measured: readonly ServiceSamples[]): (batchSize: number) => Float64Array {
+  const points = measured.map(({ batchSize, serviceMs }) => ({ batchSize, sorted: Float64Array.from(serviceMs).sort() }));
+  points.sort((a, b) => a.batchSize - b.batchSize);
+  assert(points.length > 0 && points.every(({ sorted }) => sorted.length > 0), 'an empirical law needs a sample of each batch size');
+  const bySize = new Map<number, Float64Array>();
+  return (batchSize) => {
+    let sorted = bySize.get(batchSize);
+    if (sorted === undefined) {
+      sorted = samplesBetween(points, batchSize);
+      bySize.set(batchSize, sorted);
+    }
+    return sorted;
   };
 }
 

@@ -1,0 +1,36 @@
+/**
+ * The approximation of BATCH (Ali, Pinciroli, Yan, Smirni, SC'20), as we read its public solver: a yardstick to compare with,
+ * not to plan by. It takes waits for even in [0, T] and batch sizes for slots of latency that do not overlap, which holds
+ * only where S(b+1) − S(b) is much longer than T; and it prices the p95's batch size, not the mean.
+ */
+import assert from 'node:assert/strict';
+import { type CallPrice, callUsd } from './cost.ts';
+import type { FixedService } from './service-law.ts';
+import type { WaitTable } from './wait-table.ts';
+
+/** b*: the first size with Σ_{i≤b} q_i ≥ q, where q_b = b·p_b/E[b] is the share of requests in batches of b. */
+function decisiveBatchSize({ batchSizePmf, meanBatch, batchSizeMax }: WaitTable, quantile: number): { batchSize: number; before: number } {
+  let before = 0;
+  for (let b = 1; b < batchSizeMax; b++) {
+    const share = (b * (batchSizePmf[b] as number)) / meanBatch;
+    if (before + share >= quantile) return { batchSize: b, before };
+    before += share;
+  }
+  return { batchSize: batchSizeMax, before };
+}
+
+/** S(b*) + w·(q − Σ_{i<b*} q_i)/q_{b*} with w = T for b* < B, min((B − 1)/λ, T) for b* = B. `table` has a fixed T. */
+export function paperQuantileMs(table: WaitTable, ratePerSecond: number, service: FixedService, quantile: number): number {
+  assert(table.waitMsMax !== null, 'the approximation knows only a fixed T');
+  const { batchSize, before } = decisiveBatchSize(table, quantile);
+  const share = (batchSize * (table.batchSizePmf[batchSize] as number)) / table.meanBatch;
+  const isFull = batchSize === table.batchSizeMax;
+  const spanMs = isFull ? Math.min((1000 * (batchSize - 1)) / ratePerSecond, table.waitMsMax) : table.waitMsMax;
+  return service.serviceMs(batchSize) + (share > 0 ? (spanMs * (quantile - before)) / share : 0);
+}
+
+/** The cost of one call at b* of the p95, over b*. */
+export function paperCostUsdPerMillion(table: WaitTable, service: FixedService, memoryMiB: number, price: CallPrice): number {
+  const { batchSize } = decisiveBatchSize(table, 0.95);
+  return (1e6 * callUsd(batchSize, service, memoryMiB, price)) / batchSize;
+}
