@@ -85,6 +85,16 @@ export const statisticsBody = z.strictObject({
   last_inference_at: time.nullable(),
 });
 
+const usageBody = z.strictObject({
+  instance_seconds: z.number().describe('Of instances, and of functions that are kept warm.'),
+  instance_usd: z.number().describe('What those cost, whether they work or not.'),
+  invocations: z.number().describe('Batches that functions ran.'),
+  cold_starts: z.number().describe('Of those, how many waited for a function to start.'),
+  function_gb_seconds: z.number(),
+  function_usd: z.number().describe('What the invocations cost.'),
+  total_usd: z.number(),
+});
+
 const variantBody = z.strictObject({
   name: z.string(),
   model: z.string().describe('group/version'),
@@ -99,6 +109,7 @@ const variantBody = z.strictObject({
   batch_size: z.number().nullable().describe('Rows that leave together at most, now; null while nothing is served.'),
   batch_size_max: z.number().nullable().describe('The largest batch that was measured; 0 for a model that may not be batched.'),
   statistics: statisticsBody.nullable(),
+  usage: usageBody.describe('What it used, and what that costs, since the server started.'),
   workers: z.array(workerBody),
 });
 
@@ -215,6 +226,7 @@ export type RegisteredBody = z.infer<typeof registeredBody>;
 export type ProfileBody = z.infer<typeof profileBody>;
 export type StatisticsBody = z.infer<typeof statisticsBody>;
 export type EndpointBody = z.infer<typeof endpointBody>;
+export type UsageBody = z.infer<typeof usageBody>;
 export type VariantBody = z.infer<typeof variantBody>;
 export type WorkerBody = z.infer<typeof workerBody>;
 export type CatalogueBody = z.infer<typeof catalogueBody>;

@@ -1,22 +1,33 @@
 /** Routes of endpoints. */
 import { z } from 'zod';
-import type { EndpointConfig, EndpointView, VariantConfig } from '../deployment/index.ts';
+import type { Usage } from '../costs/index.ts';
+import { type EndpointConfig, type EndpointView, instanceTypeDefault, type VariantConfig } from '../deployment/index.ts';
 import { formatObjective, parseObjective } from '../objective.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { ServedVariant, ServedView } from '../serving/index.ts';
-import { type EndpointBody, endpointBody, pageOf, type StatisticsBody, type VariantBody, type WorkerBody } from './bodies.ts';
+import {
+  type EndpointBody,
+  endpointBody,
+  pageOf,
+  type StatisticsBody,
+  type UsageBody,
+  type VariantBody,
+  type WorkerBody,
+} from './bodies.ts';
 import { given } from './groups.ts';
 import { endpointPath, pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
+import { functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
 import type { ApiServices } from './services.ts';
 
 const variantInput = z.strictObject({
   name: z.string().default('AllTraffic'),
   model: z.string().describe('GROUP/VERSION, or GROUP for its latest approved version.'),
   weight: z.number().default(1),
-  instance_count: z.number().default(1),
-  instance_type: z.string().default('local.1'),
+  instance_count: z.number().optional().describe('1 unless given; a serverless variant has none.'),
+  instance_type: z.string().default(instanceTypeDefault),
+  functions: functionsInput.nullable().optional().describe('Makes the variant serverless; {} takes every default.'),
 });
 
 const changeable = {
@@ -28,8 +39,8 @@ const changeable = {
 const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variantInput), ...changeable });
 const endpointChange = z.strictObject({ variants: z.array(variantInput).optional(), ...changeable });
 
-export function endpointRoutes({ registry, deployments, serving }: ApiServices): Route[] {
-  const bodyOf = (view: EndpointView): EndpointBody => endpointBodyOf(view, serving.endpoint(view.config.name));
+export function endpointRoutes({ registry, deployments, serving, ledger }: ApiServices): Route[] {
+  const bodyOf = (view: EndpointView): EndpointBody => endpointBodyOf(view, serving.endpoint(view.config.name), ledger);
   return [
     route('GET /endpoints', {
       summary: 'List the endpoints',
@@ -87,7 +98,7 @@ export function endpointRoutes({ registry, deployments, serving }: ApiServices):
   ];
 }
 
-function endpointBodyOf(view: EndpointView, served: ServedView | undefined): EndpointBody {
+function endpointBodyOf(view: EndpointView, served: ServedView | undefined, ledger: ApiServices['ledger']): EndpointBody {
   const { config } = view;
   return {
     name: config.name,
@@ -103,7 +114,7 @@ function endpointBodyOf(view: EndpointView, served: ServedView | undefined): End
     variants: config.variants.map((variant) => {
       const observed = view.variants.find(({ name }) => name === variant.name);
       const now = served?.variants.find(({ name }) => name === variant.name);
-      return variantBodyOf(variant, observed, now);
+      return variantBodyOf(variant, observed, now, ledger.usage(config.name, variant.name));
     }),
     created_at: timeOf(view.createdAtMs),
     updated_at: timeOf(view.updatedAtMs),
@@ -112,9 +123,11 @@ function endpointBodyOf(view: EndpointView, served: ServedView | undefined): End
 
 async function variantsOf(registry: Registry, inputs: readonly z.output<typeof variantInput>[]): Promise<VariantConfig[]> {
   return Promise.all(
-    inputs.map(async ({ name, model, weight, instance_count: instanceCount, instance_type: instanceType }) => {
+    inputs.map(async ({ name, model, weight, instance_count: count, instance_type: instanceType, functions }) => {
       const { group, version } = await registry.resolve(model);
-      return { name, group, version, weight, instanceCount, instanceType };
+      const variant = { name, group, version, weight, instanceType };
+      if (functions === undefined || functions === null) return { ...variant, instanceCount: count ?? 1 };
+      return { ...variant, instanceCount: count ?? 0, functions: functionsOf(functions) };
     }),
   );
 }
@@ -128,6 +141,7 @@ function variantBodyOf(
   config: VariantConfig,
   observed: EndpointView['variants'][number] | undefined,
   served: ServedVariant | undefined,
+  usage: Usage,
 ): VariantBody {
   return {
     name: config.name,
@@ -135,14 +149,22 @@ function variantBodyOf(
     weight: config.weight,
     instance_count: config.instanceCount,
     instance_type: config.instanceType,
+    functions: config.functions === undefined ? null : functionsBodyOf(config.functions),
+    ...functionsNow(served),
     ready: observed?.ready ?? 0,
     rows_waiting: served?.rowsWaiting ?? 0,
-    batch_size:
-      served === undefined || served.executors.length === 0 ? null : Math.max(...served.executors.map(({ batchSize }) => batchSize)),
+    batch_size: served === undefined ? null : batchSizeOf(served),
     batch_size_max: served?.batchSizeMax ?? null,
     statistics: served === undefined ? null : statisticsOf(served.statistics),
+    usage: usageOf(usage),
     workers: (observed?.workers ?? []).map(workerBodyOf),
   };
+}
+
+/** Of functions it is what is in force, whether any runs or not. */
+function batchSizeOf({ functions, executors }: ServedVariant): number | null {
+  if (functions !== null) return functions.setting.batchSizeMax;
+  return executors.length === 0 ? null : Math.max(...executors.map(({ batchSize }) => batchSize));
 }
 
 const nsPerMs = 1e6;
@@ -157,6 +179,18 @@ function statisticsOf(statistics: ServedVariant['statistics']): StatisticsBody {
     queue_ms: statistics.queue.ns / nsPerMs,
     compute_ms: statistics.computeInfer.ns / nsPerMs,
     last_inference_at: statistics.lastInferenceMs === 0 ? null : timeOf(statistics.lastInferenceMs),
+  };
+}
+
+function usageOf(usage: Usage): UsageBody {
+  return {
+    instance_seconds: usage.instanceSeconds,
+    instance_usd: usage.instanceUsd,
+    invocations: usage.invocations,
+    cold_starts: usage.coldStarts,
+    function_gb_seconds: usage.functionGbSeconds,
+    function_usd: usage.functionUsd,
+    total_usd: usage.totalUsd,
   };
 }
 

@@ -60,11 +60,12 @@ async function startServer() {
     cores,
     borrow: (use, options) => provider.borrow(use, options),
   });
+  const ledger = new Ledger(clock);
   const serving = new Serving({
     clock,
     random,
     metrics,
-    ledger: new Ledger(clock),
+    ledger,
     log,
     writeLine: (line) => logs.request(line),
     queueRowsMax: 1000,
@@ -102,6 +103,7 @@ async function startServer() {
     access,
     events,
     audit,
+    ledger,
     clock,
     prices,
     profiles,

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
-import type { PriceTable } from '../costs/index.ts';
+import type { Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
 import type { Audit, Events } from '../monitoring/index.ts';
 import type { Profiles } from '../profiling/index.ts';
@@ -20,6 +20,7 @@ export interface ApiServices {
   readonly access: Access;
   readonly events: Events;
   readonly audit: Audit;
+  readonly ledger: Pick<Ledger, 'usage'>;
   readonly clock: Clock;
   readonly prices: PriceTable;
   /** Every worker there is. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EndpointBody, StatisticsBody, StatusBody } from '../api/index.ts';
+import type { EndpointBody, StatisticsBody, StatusBody, VariantBody } from '../api/index.ts';
 import { Style } from './style.ts';
 import { type Sample, topRows, topText } from './top-table.ts';
 
@@ -19,6 +19,7 @@ const counters = (requests: number, more: Partial<StatisticsBody> = {}): Statist
 function sample(atMs: number, statistics: StatisticsBody | null): Sample {
   const worker = { id: 'w', state: 'ready', pid: 1, rss_bytes: 2 ** 20, restarts: 0, reason: null };
   const variant = { name: 'AllTraffic', model: 'digits/1', weight: 1, instance_count: 1, instance_type: 'local.1', ready: 1 };
+  const instances = { functions: null, setting: null, environments: null, usage: { cold_starts: 0 } as VariantBody['usage'] };
   const endpoint = { name: 'digits', status: 'InService', objective: 'p95<=50ms' } as EndpointBody;
   const status = {
     version: '1.0.0',
@@ -28,7 +29,7 @@ function sample(atMs: number, statistics: StatisticsBody | null): Sample {
     workers_rss_bytes: 2 ** 20,
     executors: { ready: 1, starting: 0, failed: 0 },
   };
-  const variants = [{ ...variant, rows_waiting: 0, batch_size: 8, batch_size_max: 32, statistics, workers: [worker] }];
+  const variants = [{ ...variant, ...instances, rows_waiting: 0, batch_size: 8, batch_size_max: 32, statistics, workers: [worker] }];
   return { atMs, status: status as StatusBody, endpoints: [{ ...endpoint, variants }] };
 }
 

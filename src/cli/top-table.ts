@@ -1,7 +1,8 @@
 /** Two looks at the server, a moment apart, as rates. */
-import type { EndpointBody, StatisticsBody, StatusBody } from '../api/index.ts';
+import type { EndpointBody, StatisticsBody, StatusBody, VariantBody } from '../api/index.ts';
 import type { Style } from './style.ts';
 import { table } from './table.ts';
+import { environmentsText } from './variant-words.ts';
 import { bytesText, durationText, msText } from './words.ts';
 
 export interface Sample {
@@ -17,6 +18,10 @@ export interface TopRow {
   readonly model: string;
   readonly ready: number;
   readonly instances: number;
+  /** The functions of a serverless variant. */
+  readonly environments: VariantBody['environments'];
+  /** Since the server started. */
+  readonly cold_starts: number;
   readonly requests_per_second: number;
   readonly failures_per_second: number;
   readonly rows_per_second: number;
@@ -41,6 +46,8 @@ export function topRows(before: Sample, now: Sample): TopRow[] {
         model: variant.model,
         ready: variant.ready,
         instances: variant.instance_count,
+        environments: variant.environments,
+        cold_starts: variant.usage.cold_starts,
         requests_per_second: gained('requests') / seconds,
         failures_per_second: gained('failures') / seconds,
         rows_per_second: gained('rows') / seconds,
@@ -81,7 +88,7 @@ export function topText(before: Sample, now: Sample, style: Style): string {
     { title: 'ENDPOINT', cell: (row) => (row.variant === 'AllTraffic' ? row.endpoint : `${row.endpoint}/${row.variant}`) },
     { title: 'STATUS', cell: (row) => style.state(row.status) },
     { title: 'MODEL', cell: (row) => row.model },
-    { title: 'READY', cell: (row) => `${row.ready}/${row.instances}`, align: 'right' },
+    { title: 'READY', cell: readyText, align: 'right' },
     { title: 'REQ/S', cell: (row) => rateText(row.requests_per_second), align: 'right' },
     { title: 'ROWS/S', cell: (row) => rateText(row.rows_per_second), align: 'right' },
     {
@@ -92,9 +99,14 @@ export function topText(before: Sample, now: Sample, style: Style): string {
     { title: 'BATCH', cell: (row) => (row.batch_rows === null ? null : row.batch_rows.toFixed(1)), align: 'right' },
     { title: 'QUEUE', cell: (row) => (row.queue_ms === null ? null : msText(row.queue_ms)), align: 'right' },
     { title: 'MEAN', cell: (row) => (row.mean_ms === null ? null : msText(row.mean_ms)), align: 'right' },
+    { title: 'COLD STARTS', cell: (row) => (row.cold_starts === 0 ? null : row.cold_starts), align: 'right' },
     { title: 'OBJECTIVE', cell: (row) => row.objective },
     { title: 'MEMORY', cell: (row) => bytesText(row.rss_bytes), align: 'right' },
   ])}`;
+}
+
+function readyText({ environments, ready, instances }: TopRow): string {
+  return environments === null ? `${ready}/${instances}` : environmentsText(environments);
 }
 
 function rateText(perSecond: number): string {

@@ -20,6 +20,17 @@ export function msText(ms: number): string {
   return `${Math.round(ms / 100) / 10} s`;
 }
 
+/** `$0.223`, `$12.50`: what a million requests cost, say. */
+export function usdText(usd: number): string {
+  if (usd >= 1) return `$${usd.toFixed(2)}`;
+  return `$${usd === 0 ? '0' : Number(usd.toPrecision(3))}`;
+}
+
+/** `+4 %`, `-12 %`: by how much a prediction was off. */
+export function errorText(percent: number): string {
+  return `${percent > 0 ? '+' : ''}${Math.round(percent)} %`;
+}
+
 /** `12 s`, `5 min`, `3 h`, `2 days`: how long something has lasted. */
 export function durationText(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`;

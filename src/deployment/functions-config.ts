@@ -79,12 +79,16 @@ function checkBatching(where: string, batching: BatchPolicy, { objective, timeou
   if (batching.kind !== 'fixed') return;
   const { batchSizeMax, waitMsMax } = batching;
   if (!isWholeBetween(1, batchSizeMax, batchSizeMaxMax)) {
-    throw invalid(`${where}: fixed batching needs the rows of a full batch, 1 to ${batchSizeMaxMax}, got ${batchSizeMax ?? 'nothing'}`);
+    throw invalid(`${where}: fixed batching needs the rows of a full batch, 1 to ${batchSizeMaxMax}, got ${shown(batchSizeMax)}`);
   }
   if (!(waitMsMax >= 0 && waitMsMax < timeoutMs)) {
     const bound = `0 to less than the timeout of ${formatMs(timeoutMs)}`;
-    throw invalid(`${where}: fixed batching needs the longest wait for company, ${bound}, got ${waitMsMax ?? 'nothing'}`);
+    throw invalid(`${where}: fixed batching needs the longest wait for company, ${bound}, got ${shown(waitMsMax)}`);
   }
+}
+
+function shown(given: number | undefined): string {
+  return given === undefined || Number.isNaN(given) ? 'nothing' : String(given);
 }
 
 function isWholeBetween(least: number, given: number, most: number): boolean {

@@ -1,6 +1,7 @@
 /** `penstock deploy`: from a file to an endpoint in service, stage by stage. */
 import { type Command, Option } from 'commander';
 import type { EndpointBody, VersionBody } from '../../api/index.ts';
+import { messageOf } from '../../errors.ts';
 import { checkName, formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
@@ -8,15 +9,15 @@ import { Failure, Refusal } from '../failure.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
 import { pause } from '../pause.ts';
 import { Progress } from '../progress.ts';
+import { addServerlessOptions, capacityOf, checkServerlessOptions, type ServerlessOptions } from '../serverless-options.ts';
+import { readyText, typeText } from '../variant-words.ts';
 import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
 import { decide } from './approve.ts';
 
-export interface DeployOptions extends CommonOptions {
+export interface DeployOptions extends CommonOptions, ServerlessOptions {
   readonly name?: string;
   readonly group?: string;
   readonly objective?: string;
-  readonly instances?: number;
-  readonly instanceType?: string;
   readonly late?: 'serve' | 'shed';
   readonly requestTimeout?: number;
   readonly approve: boolean;
@@ -27,10 +28,10 @@ export interface DeployOptions extends CommonOptions {
 
 export function addDeploy(program: Command, doors: Doors): void {
   const name = (what: string) => parsedBy((text) => checkName(what, text));
-  verb(program, doors, 'deploy <model>', 'deploy FILE.onnx, GROUP/VERSION or catalogue:NAME to an endpoint')
-    .with((command) =>
+  verb(program, doors, 'deploy <model> [endpoint]', 'deploy FILE.onnx, GROUP/VERSION or catalogue:NAME to an endpoint')
+    .with((command) => {
       command
-        .option('--name <endpoint>', 'the endpoint (default: the file name with - for _)', name('endpoint'))
+        .option('--name <endpoint>', 'the endpoint, if not given above (default: the file name with - for _)', name('endpoint'))
         .option('--group <group>', 'the model group to register in (default: the name)', name('group'))
         .option(
           '--objective <promise>',
@@ -49,18 +50,31 @@ export function addDeploy(program: Command, doors: Doors): void {
             .argParser(parsedBy(parseDurationMs))
             .default(60_000, '60s'),
         )
-        .option('--no-wait', 'do not wait'),
-    )
-    .runs(async (session, options: DeployOptions, model: string) => {
+        .option('--no-wait', 'do not wait');
+      addServerlessOptions(command);
+    })
+    .runs(async (session, options: DeployOptions, model: string, given: string | undefined) => {
+      checkServerlessOptions(options);
+      const named = endpointNamed(given, options.name);
       const source = await readSource(model, { registersOnly: false });
       if (source.kind === 'version' && options.group !== undefined) {
         throw new Failure(`${model} is registered already: leave out --group, or name a file`, 2);
       }
-      const endpoint = options.name ?? nameFor(source);
+      const endpoint = named ?? nameFor(source);
       const view = await deploy(session, source, endpoint, options);
       session.print(view, `${summary(session, view)}\n`);
       return 0;
     });
+}
+
+function endpointNamed(given: string | undefined, option: string | undefined): string | undefined {
+  if (given === undefined) return option;
+  if (option !== undefined && option !== given) throw new Failure(`the endpoint is called ${given} and ${option}: leave out --name`, 2);
+  try {
+    return checkName('endpoint', given);
+  } catch (error) {
+    throw new Failure(messageOf(error), 2);
+  }
 }
 
 export async function deploy(session: Session, source: ModelSource, endpoint: string, options: DeployOptions): Promise<EndpointBody> {
@@ -116,16 +130,9 @@ function settings(options: DeployOptions): Record<string, unknown> {
   };
 }
 
-function capacity(options: DeployOptions): Record<string, unknown> {
-  return {
-    ...(options.instances === undefined ? {} : { instance_count: options.instances }),
-    ...(options.instanceType === undefined ? {} : { instance_type: options.instanceType }),
-  };
-}
-
 function create(client: Client, name: string, version: VersionBody, options: DeployOptions): Promise<EndpointBody> {
   return client.post<EndpointBody>('/endpoints', {
-    json: { name, ...settings(options), variants: [{ model: version.name, ...capacity(options) }] },
+    json: { name, ...settings(options), variants: [{ model: version.name, ...capacityOf(options, undefined) }] },
   });
 }
 
@@ -136,10 +143,9 @@ function update(client: Client, before: EndpointBody, version: VersionBody, opti
       `endpoint ${before.name} has ${before.variants.length} variants: change it with PATCH /api/v1/endpoints/${before.name}, or deploy under another --name`,
     );
   }
-  const kept =
-    variant === undefined ? {} : { name: variant.name, instance_count: variant.instance_count, instance_type: variant.instance_type };
+  const kept = variant === undefined ? {} : { name: variant.name };
   return client.patch<EndpointBody>(`/endpoints/${part(before.name)}`, {
-    json: { ...settings(options), variants: [{ ...kept, model: version.name, ...capacity(options) }] },
+    json: { ...settings(options), variants: [{ ...kept, model: version.name, ...capacityOf(options, variant) }] },
   });
 }
 
@@ -180,15 +186,18 @@ async function inService(
 
 function workersText(view: EndpointBody): string {
   return view.variants
-    .map(({ ready, instance_count: wanted, instance_type: type, workers }) => {
-      const troubled = workers.find((worker) => worker.state === 'failed');
-      return `${Math.min(ready, wanted)} of ${wanted} x ${type} ready${troubled === undefined ? '' : `; ${troubled.reason ?? 'one fails'}`}`;
+    .map((variant) => {
+      const { ready, instance_count: wanted, instance_type: type, functions } = variant;
+      const troubled = variant.workers.find((worker) => worker.state === 'failed');
+      const trouble = troubled === undefined ? '' : `; ${troubled.reason ?? 'one fails'}`;
+      if (functions !== null) return `serverless, ${typeText(variant)}: ${readyText(variant)} running${trouble}`;
+      return `${Math.min(ready, wanted)} of ${wanted} x ${type} ready${trouble}`;
     })
     .join(', ');
 }
 
 function summary(session: Session, view: EndpointBody): string {
-  const models = view.variants.map((variant) => variant.model).join(', ');
+  const models = view.variants.map(({ model, functions }) => `${model}${functions === null ? '' : ', serverless'}`).join(', ');
   const promise = view.objective === null ? '' : `, ${view.objective}`;
   const call =
     view.status === 'InService'

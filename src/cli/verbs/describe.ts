@@ -1,13 +1,14 @@
 /** `penstock describe`: everything about an endpoint, a model version or a model group. */
 import type { Command } from 'commander';
-import type { EndpointBody, GroupBody, StatisticsBody, VersionBody } from '../../api/index.ts';
+import type { EndpointBody, GroupBody, StatisticsBody, VariantBody, VersionBody } from '../../api/index.ts';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
 import { versionPath } from '../model-source.ts';
 import { fields, table } from '../table.ts';
+import { batchingText, rangeText, readyText, settingText, typeText } from '../variant-words.ts';
 import { type Session, verb } from '../verb.ts';
-import { bytesText, msText, pairsText, tensorsText, timeText } from '../words.ts';
+import { bytesText, msText, pairsText, tensorsText, timeText, usdText } from '../words.ts';
 
 export function addDescribe(program: Command, doors: Doors): void {
   verb(program, doors, 'describe <endpoint|group/version|group>', 'tell everything about an endpoint, a version or a group').runs(
@@ -104,14 +105,28 @@ function endpointText(session: Session, view: EndpointBody): string {
     { title: 'VARIANT', cell: (variant) => variant.name },
     { title: 'MODEL', cell: (variant) => variant.model },
     { title: 'WEIGHT', cell: (variant) => variant.weight, align: 'right' },
-    { title: 'READY', cell: (variant) => `${variant.ready}/${variant.instance_count}`, align: 'right' },
-    { title: 'TYPE', cell: (variant) => variant.instance_type },
+    { title: 'READY', cell: readyText, align: 'right' },
+    { title: 'TYPE', cell: typeText },
     { title: 'BATCH MAX', cell: (variant) => variant.batch_size, align: 'right' },
     { title: 'REQUESTS', cell: (variant) => variant.statistics?.requests ?? null, align: 'right' },
     { title: 'FAILED', cell: (variant) => variant.statistics?.failures ?? null, align: 'right' },
     { title: 'BATCH MEAN', cell: (variant) => batchText(variant.statistics), align: 'right' },
     { title: 'TIME MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
+    { title: 'COST', cell: ({ usage }) => usdText(usage.total_usd), align: 'right' },
   ]);
+  const functions = table(
+    view.variants.flatMap(({ name, functions: asked, setting, environments, usage }) =>
+      asked === null ? [] : [{ name, asked, setting, environments, usage }],
+    ),
+    [
+      { title: 'FUNCTIONS OF', cell: ({ name }) => name },
+      { title: 'HOW MANY', cell: ({ asked }) => rangeText(asked) },
+      { title: 'BATCHING', cell: ({ asked }) => batchingText(asked) },
+      { title: 'NOW', cell: ({ setting }) => (setting === null ? null : settingText(setting)) },
+      { title: 'COLD STARTS', cell: ({ usage }) => usage.cold_starts, align: 'right' },
+      { title: 'COLD START', cell: ({ environments }) => coldStartText(environments), align: 'right' },
+    ],
+  );
   const workers = table(
     view.variants.flatMap((variant) => variant.workers),
     [
@@ -123,7 +138,12 @@ function endpointText(session: Session, view: EndpointBody): string {
       { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
-  return [head, variants, workers].filter((text) => text !== '').join('\n');
+  return [head, variants, functions, workers].filter((text) => text !== '').join('\n');
+}
+
+function coldStartText(environments: VariantBody['environments']): string | null {
+  const { cold_start_ms: ms = null } = environments ?? {};
+  return ms === null ? null : msText(ms);
 }
 
 function batchText(statistics: StatisticsBody | null): number | null {

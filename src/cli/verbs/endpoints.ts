@@ -5,6 +5,7 @@ import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { versionPath } from '../model-source.ts';
 import { table } from '../table.ts';
+import { readyText, typeText } from '../variant-words.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 import { timeText } from '../words.ts';
 
@@ -23,8 +24,8 @@ export function addEndpoints(program: Command, doors: Doors): void {
         { title: 'ENDPOINT', cell: (view) => view.name },
         { title: 'STATUS', cell: (view) => session.style.state(view.status) },
         { title: 'MODEL', cell: (view) => ofAll(view, (variant) => variant.model) },
-        { title: 'READY', cell: (view) => ofAll(view, (variant) => `${variant.ready}/${variant.instance_count}`), align: 'right' },
-        { title: 'TYPE', cell: (view) => ofAll(view, (variant) => variant.instance_type) },
+        { title: 'READY', cell: (view) => ofAll(view, readyText), align: 'right' },
+        { title: 'TYPE', cell: (view) => ofAll(view, typeText) },
         { title: 'OBJECTIVE', cell: (view) => view.objective },
         { title: 'UPDATED (UTC)', cell: (view) => timeText(view.updated_at) },
         { title: 'REASON', cell: (view) => view.reason },

@@ -1,0 +1,108 @@
+/** The options of `deploy` that make an endpoint serverless, and what they ask of the server. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { VariantBody } from '../api/index.ts';
+import { parseDurationMs } from '../objective.ts';
+import { Failure } from './failure.ts';
+import { parsedBy, wholeNumber } from './verb.ts';
+
+export interface ServerlessOptions {
+  readonly serverless?: boolean;
+  readonly memory?: number | 'auto';
+  readonly maxConcurrency?: number;
+  readonly provisioned?: number;
+  /** Milliseconds, as `maxWait`. */
+  readonly keepAlive?: number;
+  readonly batching?: string;
+  readonly batchSize?: number;
+  readonly maxWait?: number;
+  // What instances have instead.
+  readonly instances?: number;
+  readonly instanceType?: string;
+}
+
+type FunctionsBody = NonNullable<VariantBody['functions']>;
+
+export function addServerlessOptions(command: Command): void {
+  command
+    .option('--serverless', 'functions that start as requests come and end when none do, in place of instances', false)
+    .option('--memory <MiB>', 'of one function, or auto (default: auto)', memory)
+    .option('--max-concurrency <number>', 'how many functions at most (default: 10)', wholeNumber(1, 1000))
+    .option('--provisioned <number>', 'how many are always kept warm (default: 0)', wholeNumber(0, 1000))
+    .option('--keep-alive <duration>', 'how long an idle function is kept (default: 60s)', parsedBy(parseDurationMs))
+    .addOption(
+      new Option('--batching <how>', 'how long requests wait for company in a batch (default: slack)').choices([
+        'slack',
+        'batch',
+        'batch-paper',
+        'fixed',
+        'none',
+      ]),
+    )
+    .option('--batch-size <rows>', 'of a full batch, with --batching fixed', wholeNumber(1, 4096))
+    .option('--max-wait <duration>', 'of the first request of a batch, with --batching fixed', parsedBy(parseDurationMs));
+}
+
+/** Throws `Failure` for options that do not go together, before anything is done. */
+export function checkServerlessOptions(options: ServerlessOptions): void {
+  const { serverless = false, batching, batchSize, maxWait } = options;
+  const flags = {
+    '--memory': options.memory,
+    '--max-concurrency': options.maxConcurrency,
+    '--provisioned': options.provisioned,
+    '--keep-alive': options.keepAlive,
+    '--batching': batching,
+    '--batch-size': batchSize,
+    '--max-wait': maxWait,
+  };
+  const [stray] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
+  if (!serverless) {
+    if (stray === undefined) return;
+    throw new Failure(`${stray} is for functions, which only a serverless endpoint has: add --serverless, or leave out ${stray}`, 2);
+  }
+  if (options.instances !== undefined || options.instanceType !== undefined) {
+    const flag = options.instances === undefined ? '--instance-type' : '--instances';
+    const cure = options.instances === undefined ? '--memory says how large its functions are' : '--provisioned keeps functions warm';
+    throw new Failure(`a serverless endpoint has no instances: leave out ${flag}; ${cure}`, 2);
+  }
+  const fixed = [batchSize, maxWait].filter((value) => value !== undefined).length;
+  if (batching === 'fixed' && fixed < 2) {
+    throw new Failure('--batching fixed needs both --batch-size ROWS and --max-wait DURATION, such as --batch-size 8 --max-wait 20ms', 2);
+  }
+  if (batching !== 'fixed' && fixed > 0) {
+    throw new Failure(`${batchSize === undefined ? '--max-wait' : '--batch-size'} is for --batching fixed: add that, or leave it out`, 2);
+  }
+}
+
+/** What is asked of a variant, beside what it was before; the rest is the server's to decide. */
+export function capacityOf(options: ServerlessOptions, before: VariantBody | undefined): Record<string, unknown> {
+  const instances = {
+    ...(options.instances === undefined ? {} : { instance_count: options.instances }),
+    ...(options.instanceType === undefined ? {} : { instance_type: options.instanceType }),
+  };
+  const kept = before?.functions ?? null;
+  if (options.serverless === true) return { functions: functionsAsked(options, kept) };
+  if (kept !== null) return Object.keys(instances).length === 0 ? { functions: kept } : instances;
+  return before === undefined ? instances : { instance_count: before.instance_count, instance_type: before.instance_type, ...instances };
+}
+
+/** A batching that is not given stays, with its rows and its wait; one that is given brings its own. */
+function functionsAsked(options: ServerlessOptions, before: FunctionsBody | null): Record<string, unknown> {
+  const kept: Record<string, unknown> = { ...before };
+  if (options.batching !== undefined) for (const field of ['batching', 'batch_size_max', 'wait_ms_max']) delete kept[field];
+  const asked = {
+    memory_mib: options.memory,
+    max_concurrency: options.maxConcurrency,
+    provisioned: options.provisioned,
+    keep_alive_ms: options.keepAlive,
+    batching: options.batching,
+    batch_size_max: options.batchSize,
+    wait_ms_max: options.maxWait,
+  };
+  return { ...kept, ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)) };
+}
+
+function memory(text: string): number | 'auto' {
+  if (text === 'auto') return 'auto';
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected a number of MiB, such as 2048, or auto');
+}

@@ -1,0 +1,40 @@
+/** What runs a variant, as people read it: so many of its instances, or what its functions do. */
+import type { VariantBody } from '../api/index.ts';
+import { msText } from './words.ts';
+
+type Variant = Pick<VariantBody, 'functions' | 'setting' | 'environments' | 'ready' | 'instance_count' | 'instance_type'>;
+
+/** `1/2` of its instances; `2 busy, 1 idle` of its functions, `none` where it went down to none. */
+export function readyText({ functions, environments, ready, instance_count: wanted }: Variant): string {
+  return functions === null ? `${ready}/${wanted}` : environmentsText(environments);
+}
+
+export function environmentsText(environments: Variant['environments']): string {
+  const { busy = 0, idle = 0, starting = 0 } = environments ?? {};
+  const parts = Object.entries({ busy, idle, starting }).filter(([, count]) => count > 0);
+  return parts.length === 0 ? 'none' : parts.map(([word, count]) => `${count} ${word}`).join(', ');
+}
+
+/** `local.1`; `function 2048 MiB`, which for `auto` is the size chosen now. */
+export function typeText({ functions, setting, instance_type: type }: Variant): string {
+  if (functions === null) return type;
+  if (functions.memory_mib !== 'auto') return `function ${functions.memory_mib} MiB`;
+  return setting === null ? 'function auto' : `function auto (${setting.memory_mib} MiB)`;
+}
+
+/** `0 to 10, 1 kept warm, idle ones for 60 s`: how many functions there may be. */
+export function rangeText({ max_concurrency: most, provisioned, keep_alive_ms: keepAliveMs }: NonNullable<Variant['functions']>): string {
+  const warm = provisioned === 0 ? '' : `, ${provisioned} kept warm`;
+  return `${provisioned} to ${most}${warm}, idle ones for ${msText(keepAliveMs)}`;
+}
+
+/** `2048 MiB, 8 rows, waits 20 ms`: what its functions go by now. */
+export function settingText({ memory_mib: memory, batch_size_max: rows, wait_ms_max: waitMs }: NonNullable<Variant['setting']>): string {
+  if (rows === 1) return `${memory} MiB, each request alone`;
+  return `${memory} MiB, ${rows} rows, ${waitMs === null ? 'waits as its deadlines allow' : `waits ${msText(waitMs)}`}`;
+}
+
+/** `slack`; `fixed: 8 rows or 20 ms`. */
+export function batchingText({ batching, batch_size_max: rows, wait_ms_max: waitMs }: NonNullable<Variant['functions']>): string {
+  return rows === undefined || waitMs === undefined ? batching : `${batching}: ${rows} rows or ${msText(waitMs)}`;
+}
