@@ -1,7 +1,7 @@
 /** What else could have been chosen, what each would bring, and why it was not. */
 import type { Alternative, AlternativeLabel, Prediction } from './choice.ts';
 import type { Promised } from './ground.ts';
-import { latencyCdf, latencyQuantileMs } from './latency.ts';
+import { latencyCdf, latencyQuantileMs, longestWaitMs } from './latency.ts';
 import { type Candidate, type Found, type Ground, type Priced, reaches } from './search.ts';
 import type { WaitTable } from './wait-table.ts';
 
@@ -39,8 +39,20 @@ export class Predictor {
     return known;
   }
 
-  quantileMs({ table, option }: Predicted, quantile: number): number {
-    return latencyQuantileMs(table, option.service, quantile, this.#promised.extras);
+  quantileMs({ table, option }: Pick<Predicted, 'table' | 'option'>, quantile: number): number {
+    const { extras } = this.#promised;
+    if (option.service.kind === 'fixed') return latencyQuantileMs(table, option.service, quantile, extras);
+    // What was measured is not known to twelve digits, and each look at the whole law takes a while.
+    const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
+    let low = 0;
+    let high =
+      longestWaitMs(table) + (option.longestMs[table.batchSizeMax] as number) + overheadMs + (coldStartProbability > 0 ? coldStartMs : 0);
+    while (high - low > 1e-5 * high) {
+      const middle = (low + high) / 2;
+      if (latencyCdf(table, option.service, middle, extras) >= quantile) high = middle;
+      else low = middle;
+    }
+    return high;
   }
 
   #predict(candidate: Candidate): Predicted {
@@ -50,9 +62,9 @@ export class Predictor {
     const within = (ms: number): number => (ms === Number.POSITIVE_INFINITY ? 1 : latencyCdf(table, option.service, ms, extras));
     const shareInTime = within(limitMs);
     const prediction: Prediction = {
-      p50Ms: latencyQuantileMs(table, option.service, 0.5, extras),
-      p95Ms: latencyQuantileMs(table, option.service, 0.95, extras),
-      p99Ms: latencyQuantileMs(table, option.service, 0.99, extras),
+      p50Ms: this.quantileMs({ table, option }, 0.5),
+      p95Ms: this.quantileMs({ table, option }, 0.95),
+      p99Ms: this.quantileMs({ table, option }, 0.99),
       withinSlo: this.#latencyMs === limitMs ? shareInTime : within(this.#latencyMs),
       meanBatch: table.meanBatch,
       costUsdPerMillion: this.#ground.costUsdPerMillion(table, option),

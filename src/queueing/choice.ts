@@ -78,8 +78,11 @@ export interface Alternative extends Setting {
 
 export interface Chosen {
   readonly kind: 'chosen';
-  /** `slo-unreachable`: no candidate keeps the promise, `chosen` breaks it least. */
-  readonly reason: 'cheapest' | 'slo-unreachable' | 'no-objective' | 'given';
+  /**
+   * `slo-unreachable`: no candidate keeps the promise, `chosen` breaks it least. `approximation`: the published one takes it for
+   * the cheapest; whether it keeps the promise, the prediction says.
+   */
+  readonly reason: 'cheapest' | 'slo-unreachable' | 'no-objective' | 'given' | 'approximation';
   readonly chosen: Alternative;
   /** By how much the promised percentile is over the objective, the margin held back; 0 where the promise is kept. */
   readonly missesByMs: number;

@@ -69,7 +69,7 @@ class Choosing {
     const unbatched = this.#unbatched();
     const fastest = fastestOf(unbatched);
     const chosen = found.best === null ? this.#leastLate(found, fastest) : this.#predictor.of(found.best);
-    const cheaper = cheaperOf(found, chosen.prediction.costUsdPerMillion);
+    const cheaper = cheaperOf(found, found.best?.costUsdPerMillion ?? chosen.prediction.costUsdPerMillion);
     const nextCheaper = cheaper.nearest === null ? null : this.#predictor.of(cheaper.nearest);
     const others: [Alternative['label'], Candidate | null][] = [
       ['current', current],
@@ -81,7 +81,7 @@ class Choosing {
     const { considered, evaluated, feasible } = found;
     return {
       kind: 'chosen',
-      reason: this.#reason(chosen),
+      reason: this.#reason(chosen, found.best !== null),
       chosen: alternativeOf('chosen', chosen, null),
       missesByMs: chosen.feasible ? 0 : this.#predictor.quantileMs(chosen, this.#promised.quantile) - this.#promised.limitMs,
       alternatives: [
@@ -127,9 +127,10 @@ class Choosing {
     return this.#predictor.of(best);
   }
 
-  #reason(chosen: Predicted): Chosen['reason'] {
+  #reason(chosen: Predicted, isFound: boolean): Chosen['reason'] {
     if (this.#input.policy.kind === 'fixed') return 'given';
     if (this.#input.objective === null) return 'no-objective';
+    if (this.#input.policy.kind === 'batch-paper' && isFound) return 'approximation';
     return chosen.feasible ? 'cheapest' : 'slo-unreachable';
   }
 

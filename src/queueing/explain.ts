@@ -24,8 +24,10 @@ function promiseText({ chosen, missesByMs, reason }: Chosen, { objective }: Choi
   if (objective === null) return `no objective, so nobody waits, p95 ${msText(predicted.p95Ms)}`;
   const promise = `p${objective.percentile} <= ${msText(objective.latencyMs)}`;
   const within = `${Math.floor(1e4 * predicted.withinSlo) / 100} % in time, p95 ${msText(predicted.p95Ms)}`;
-  if (chosen.feasible) return `${reason === 'given' ? 'as given, keeps' : 'keeps'} ${promise} with ${within}`;
-  return `${reason === 'given' ? 'as given, misses' : 'no setting keeps'} ${promise}${reason === 'given' ? '' : ', this one comes nearest'}, ${msText(missesByMs)} too slow with ${within}`;
+  const by = { given: 'as given, ', approximation: 'by the published approximation, ' }[reason as string] ?? '';
+  if (chosen.feasible) return `${by}keeps ${promise} with ${within}`;
+  const misses = by === '' ? `no setting keeps ${promise}, this one comes nearest` : `${by}misses ${promise}`;
+  return `${misses}, ${msText(missesByMs)} too slow with ${within}`;
 }
 
 /** Without batching the same promise costs more, the same, or cannot be kept. */

@@ -4,15 +4,17 @@ import { AnalyticTables, type TablesOfOneWait } from './analytic-table.ts';
 import type { ChoiceInput, ChoicePolicy } from './choice.ts';
 import { arrivalTimesMs } from './generate-arrivals.ts';
 import { type LatencyExtras, latencyCdf } from './latency.ts';
-import type { MemoryOption } from './memory-option.ts';
+import type { MemoryOption, ServicePieces } from './memory-option.ts';
 import { neverFalling, replayTable } from './replay.ts';
-import type { Candidate, Ground } from './search.ts';
+import { type Candidate, type Ground, reaches } from './search.ts';
 import type { WaitTable } from './wait-table.ts';
 
 /** 1 … 32, as far as a size was measured. */
 const batchSizeMaxDefault = 32;
 /** T = 2·250^(i/29) ms, i = 0 … 29: from 2 to 500 ms in equal ratios. */
 const waitsMsDefault: readonly number[] = Array.from({ length: 30 }, (_, i) => 2 * 250 ** (i / 29));
+/** Instants closer than this are the same: deadlines are differences of doubles. */
+const sameInstantMs = 1e-9;
 /** Arrivals that a process is played out for where the slack rule is planned without recorded ones. */
 const playedArrivals = 5000;
 
@@ -91,14 +93,41 @@ function costUsdPerMillion(table: WaitTable, { usdPerCall }: MemoryOption): numb
 }
 
 /**
- * F(SLO′), or a bound that decides: 1 where even the longest wait with the longest service is in time, 0 where no batch
- * is in time often enough that leaves at once.
+ * F(SLO′), or a bound that decides: the lower one where it reaches the quantile, the upper one where even that does not.
+ * Most candidates are far from the limit, and bounds cost a fraction of what the whole law of the service times does.
  */
 export function shareInTime(table: WaitTable, option: MemoryOption, { quantile, limitMs, extras }: Promised): number {
   if (limitMs === Number.POSITIVE_INFINITY) return 1;
-  const { overheadMs = 0, coldStartProbability = 0 } = extras;
+  const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
   const longestMs = (table.waitMsMax ?? Number.POSITIVE_INFINITY) + (option.longestMs[table.batchSizeMax] as number) + overheadMs;
   if (longestMs <= limitMs && 1 - coldStartProbability >= quantile) return 1;
-  if ((option.shortestMs[table.batchSizeMax] as number) + overheadMs > limitMs + 1e-9) return 0;
+  if ((option.shortestMs[table.batchSizeMax] as number) + overheadMs > limitMs + sameInstantMs) return 0;
+  if (option.pieces !== null) {
+    const { pieces } = option;
+    const bound = (side: 'fromMs' | 'toMs'): number => {
+      const warm = boundOf(table, pieces, limitMs - overheadMs, side);
+      if (coldStartProbability === 0) return warm;
+      return (1 - coldStartProbability) * warm + coldStartProbability * boundOf(table, pieces, limitMs - overheadMs - coldStartMs, side);
+    };
+    const lower = bound('toMs');
+    if (lower >= quantile) return lower;
+    const upper = bound('fromMs');
+    if (!reaches(upper, quantile)) return upper;
+  }
   return latencyCdf(table, option.service, limitMs, extras);
+}
+
+/** (1/E[b])·Σ_b Σ_i share_i·H_b(x − s_i), with s_i one end of the i-th piece of the law of S(b): F(x) lies between those of both ends. */
+function boundOf(table: WaitTable, pieces: readonly ServicePieces[], latencyMs: number, side: 'fromMs' | 'toMs'): number {
+  let requests = 0;
+  for (let b = 1; b <= table.batchSizeMax; b++) {
+    if ((table.batchSizePmf[b] as number) === 0) continue;
+    const { shares, [side]: serviceMs } = pieces[b] as ServicePieces;
+    for (let i = 0; i < shares.length; i++) {
+      const waitMs = latencyMs - (serviceMs[i] as number);
+      if (waitMs < -sameInstantMs) break;
+      requests += (shares[i] as number) * table.requestsWithin(b, Math.max(waitMs + sameInstantMs, 0));
+    }
+  }
+  return requests / table.meanBatch;
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { MemoryProfile, ProfilePoint } from './choice.ts';
 import { type CallPrice, callUsd } from './cost.ts';
-import { empiricalService, fixedService, type RandomService, type ServiceLaw } from './service-law.ts';
+import { empiricalSamples, empiricalService, fixedService, type RandomService, type ServiceLaw } from './service-law.ts';
 
 export interface MemoryOption {
   readonly memoryMiB: number;
@@ -11,16 +11,29 @@ export interface MemoryOption {
   /** The largest batch that was measured and fits into the memory. */
   readonly batchSizeMax: number;
   readonly service: ServiceLaw;
+  /** [b], the law in a few pieces, for bounds; null where times are fixed. */
+  readonly pieces: readonly ServicePieces[] | null;
   /** [b], USD of one call with b rows; index 0 is unused, as in the following. */
   readonly usdPerCall: Float64Array;
   /** [b], the least cost of a row in any batch of at most b rows: no setting with B = b is cheaper. */
   readonly usdPerRowMin: Float64Array;
-  /** [b], the longest and the shortest service of any batch of at most b rows. */
+  /** [b], the longest and the shortest service of any batch of at most b rows; and the mean of those of b. */
   readonly longestMs: Float64Array;
   readonly shortestMs: Float64Array;
+  readonly meanMs: Float64Array;
   /** [b], S_q(b) as the slack rule takes it: never falling. */
   readonly dispatchMs: Float64Array;
 }
+
+/** A law cut at some of its quantiles: piece i holds the share `shares[i]`, of times from `fromMs[i]` to `toMs[i]`. */
+export interface ServicePieces {
+  readonly shares: Float64Array;
+  readonly fromMs: Float64Array;
+  readonly toMs: Float64Array;
+}
+
+/** Finer above, where promises look. */
+const pieceQuantiles = [0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 1];
 
 /** The sizes in which at least one row fits, ascending in memory. */
 export function memoryOptions(profiles: readonly MemoryProfile[], price: CallPrice, quantile: number): MemoryOption[] {
@@ -65,6 +78,7 @@ function optionOf(
   const service = serviceOf(points);
   const dispatchMs = interpolated(points, (point) => point.dispatchMs ?? nearestRank(point.serviceMs, quantile));
   const batchSizeMax = dispatchMs.length - 1;
+  const meanMs = interpolated(points, ({ serviceMs }) => serviceMs.reduce((sum, ms) => sum + ms, 0) / serviceMs.length);
   const longest = interpolated(points, ({ serviceMs }) => Math.max(...serviceMs));
   const shortest = interpolated(points, ({ serviceMs }) => Math.min(...serviceMs));
   const longestMs = new Float64Array(batchSizeMax + 1);
@@ -78,7 +92,21 @@ function optionOf(
     shortestMs[b] = Math.min(shortestMs[b - 1] as number, shortest[b] as number);
     usdPerRowMin[b] = Math.min(usdPerRowMin[b - 1] as number, (usdPerCall[b] as number) / b);
   }
-  return { memoryMiB, batchSizeMax, service, usdPerCall, usdPerRowMin, longestMs, shortestMs, dispatchMs };
+  const pieces = service.kind === 'fixed' ? null : piecesOf(empiricalSamples(points), batchSizeMax);
+  return { memoryMiB, batchSizeMax, service, pieces, usdPerCall, usdPerRowMin, longestMs, shortestMs, meanMs, dispatchMs };
+}
+
+function piecesOf(samplesOf: (batchSize: number) => Float64Array, batchSizeMax: number): ServicePieces[] {
+  return Array.from({ length: batchSizeMax + 1 }, (_, b) => {
+    const samples = samplesOf(Math.max(b, 1));
+    const starts = [...new Set(pieceQuantiles.map((quantile) => Math.round(quantile * samples.length)))];
+    const ends = starts.slice(1);
+    return {
+      shares: Float64Array.from(ends, (end, i) => (end - (starts[i] as number)) / samples.length),
+      fromMs: Float64Array.from(ends, (_end, i) => samples[starts[i] as number] as number),
+      toMs: Float64Array.from(ends, (end) => samples[end - 1] as number),
+    };
+  });
 }
 
 /** [b] for every b up to the largest point, linear between points. */

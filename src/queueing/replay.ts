@@ -9,6 +9,9 @@ import type { WaitPolicy, WaitTable } from './wait-table.ts';
 /** Times closer than this are the same: deadlines are sums and differences of doubles, and whole batches leave exactly at theirs. */
 const roundingMs = 1e-9;
 
+/** A few more than so many pieces represent the waits of a long history. */
+const piecesWanted = 256;
+
 /** Why a batch left in a replay, where nothing else than company and time plays a part. */
 export type ReplayReason = 'full' | 'slack' | 'next-would-miss' | 'timeout';
 
@@ -146,7 +149,7 @@ class CountedTable implements WaitTable {
   readonly meanBatch: number;
   readonly sampleCount: number;
   readonly #counted: Counted;
-  /** The waits by batch size, those of size b from `#starts[b]` up to `#starts[b + 1]`; made when first asked for. */
+  /** The waits by batch size, ascending, those of size b from `#starts[b]` up to `#starts[b + 1]`; made when first asked for. */
   #waitsMs: Float64Array | null = null;
   readonly #starts: Int32Array;
 
@@ -174,17 +177,38 @@ class CountedTable implements WaitTable {
 
   requestsWithin(batchSize: number, waitMs: number): number {
     const waits = this.#waitsBySize();
-    const end = this.#starts[batchSize + 1] as number;
-    let count = 0;
-    for (let i = this.#starts[batchSize] as number; i < end; i++) if ((waits[i] as number) <= waitMs + roundingMs) count++;
-    return count / this.#counted.firsts.length;
+    const start = this.#starts[batchSize] as number;
+    let low = start;
+    let high = this.#starts[batchSize + 1] as number;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((waits[middle] as number) <= waitMs + roundingMs) low = middle + 1;
+      else high = middle;
+    }
+    return (low - start) / this.#counted.firsts.length;
   }
 
+  /**
+   * Equal waits are an atom: those of the first requests of all batches that used up their slack. Of many others, some
+   * neighbours make a piece, as a law of service times is looked up for each end of it.
+   */
   forEachWaitMass(batchSize: number, visit: (fromMs: number, toMs: number, mass: number) => void): void {
     const waits = this.#waitsBySize();
     const end = this.#starts[batchSize + 1] as number;
-    const mass = 1 / this.#counted.firsts.length;
-    for (let i = this.#starts[batchSize] as number; i < end; i++) visit(waits[i] as number, waits[i] as number, mass);
+    const isShared = (i: number): boolean => i + 1 < end && (waits[i + 1] as number) - (waits[i] as number) <= roundingMs;
+    const inPiece = Math.round(this.sampleCount / piecesWanted);
+    for (let i = this.#starts[batchSize] as number; i < end; ) {
+      let next = i + 1;
+      let toMs = waits[i] as number;
+      if (isShared(i)) {
+        while (next < end && (waits[next] as number) - toMs <= roundingMs) next++;
+      } else if (inPiece >= 4) {
+        while (next < end && next - i < inPiece && !isShared(next)) next++;
+        toMs = waits[next - 1] as number;
+      }
+      visit(waits[i] as number, toMs, (next - i) / this.#counted.firsts.length);
+      i = next;
+    }
   }
 
   #waitsBySize(): Float64Array {
@@ -199,6 +223,7 @@ class CountedTable implements WaitTable {
       next[rows] = at + rows;
       for (let j = firsts[i] as number; j < end; j++) waitsMs[at++] = (leftMs[i] as number) - (arrivalsMs[j] as number);
     }
+    for (let b = 1; b <= this.batchSizeMax; b++) waitsMs.subarray(this.#starts[b], this.#starts[b + 1]).sort();
     this.#waitsMs = waitsMs;
     return waitsMs;
   }
