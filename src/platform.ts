@@ -147,7 +147,20 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     },
   });
   tables.onChange(({ group, version: number }) => serving.profileMeasured(group, number));
-  const deployments: Deployments = new Deployments({ db, clock, log, registry, provider, profiles, prices, cores, events, audit, serving });
+  const deployments: Deployments = new Deployments({
+    db,
+    clock,
+    log,
+    registry,
+    provider,
+    profiles,
+    functionProfiles,
+    prices,
+    cores,
+    events,
+    audit,
+    serving,
+  });
   meter(metrics, serving, () => provider.list());
   return { registry, profiles, functionProfiles, serving, deployments, events, audit, metrics, ledger, prices, cores };
 }

@@ -156,7 +156,8 @@ function build(plane: ControlPlane & { clock: VirtualClock }): House {
   const profiles = {
     measureInBackground: (version: { name: string }, executor: string) => void measured.push(`${version.name} ${executor}`),
   };
-  const deployments = new Deployments({ ...plane, provider, serving, profiles, prices: defaultPrices, cores: 2 });
+  const functionProfiles = { measureInBackground: ({ name }: { name: string }) => void measured.push(`${name} functions`) };
+  const deployments = new Deployments({ ...plane, provider, serving, profiles, functionProfiles, prices: defaultPrices, cores: 2 });
   closing.push(() => deployments.close());
   const restart = async () => {
     await deployments.close();

@@ -86,6 +86,7 @@ async function startServer() {
     registry,
     provider,
     profiles: background,
+    functionProfiles: background,
     prices,
     cores,
     events,

@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts';
 import { instanceType, type PriceTable } from '../costs/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Audit, Events, Log } from '../monitoring/index.ts';
-import type { Profiles } from '../profiling/index.ts';
+import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { Provider } from '../providers/index.ts';
 import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
@@ -29,6 +29,7 @@ export interface DeploymentsOptions {
   readonly registry: Registry;
   readonly provider: Provider;
   readonly profiles: Pick<Profiles, 'measureInBackground'>;
+  readonly functionProfiles: Pick<FunctionProfiles, 'measureInBackground'>;
   readonly prices: PriceTable;
   /** Of this machine: how many threads it makes sense to give one worker. */
   readonly cores: number;
@@ -322,8 +323,11 @@ export class Deployments {
 
   /** Only once it serves: measuring takes time that a start should have. */
   #measure({ config, versions }: DesiredEndpoint): void {
-    for (const [index, variant] of config.variants.entries()) {
-      this.#options.profiles.measureInBackground(versions[index] as ModelVersion, `instance:${variant.instanceType}`);
+    const { profiles, functionProfiles } = this.#options;
+    for (const [index, { functions, instanceType: type }] of config.variants.entries()) {
+      const version = versions[index] as ModelVersion;
+      if (functions === undefined) profiles.measureInBackground(version, `instance:${type}`);
+      else functionProfiles.measureInBackground(version);
     }
   }
 

@@ -23,10 +23,10 @@ async function wish({ deployments, registry }: House, memoryMiB = 2048, version 
 
 describe('a serverless endpoint', () => {
   test('needs no worker: it is in service at once', async () => {
-    const { deployments, provider, serving } = await openHouse();
+    const { deployments, provider, serving, measured } = await openHouse();
     const view = await deployments.create(endpoint, 'me');
     assert.deepEqual([view.status, view.reason, view.servedGeneration, view.variants[0]?.ready], ['InService', null, 1, 0]);
-    assert.deepEqual([provider.ids(), serving.notes], [[], ['serve prod digits/1']]);
+    assert.deepEqual([provider.ids(), serving.notes, measured], [[], ['serve prod digits/1'], ['digits/1 functions']]);
     const [note, ...others] = view.notes;
     assert.match(note ?? '', /not held to their share of the processors.*: no processes/);
     assert.deepEqual(others, []);

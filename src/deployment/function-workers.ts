@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.ts';
 import { functionShape } from '../costs/index.ts';
 import { PlatformError } from '../errors.ts';
+import { functionExecutor } from '../profiling/index.ts';
 import type { Provider, WorkerSpec } from '../providers/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
 
@@ -88,7 +89,7 @@ export class FunctionWorkers {
       modelName: version.name,
       ...functionShape(memoryMiB, cores, provider.limits.cpu),
       memoryMiB,
-      instanceType: `function:${memoryMiB}`,
+      instanceType: functionExecutor(memoryMiB),
       kind: 'function',
     };
     await provider.start(spec);

@@ -1,6 +1,7 @@
 /** What a user wants the functions of a serverless variant to be. Pure. */
 import { PlatformError } from '../errors.ts';
 import { formatMs, type Objective } from '../objective.ts';
+import { functionSizes } from '../profiling/index.ts';
 
 export interface FunctionsConfig {
   /** What one environment may use, which also decides its share of a CPU and its price; `auto` leaves it to Penstock. */
@@ -41,13 +42,10 @@ const maxConcurrencyMax = 1000;
 const keepAliveMsMax = 3_600_000;
 const batchSizeMaxMax = 4096;
 
-/** Serverless endpoints of other platforms come in these sizes, whatever the price table lists. */
-const usualSizesMiB = [1024, 2048, 3072, 4096, 5120, 6144];
-
-/** Throws `invalid_request`; `where` begins its message. */
+/** `listedMiB` are the sizes of the price table. Throws `invalid_request`; `where` begins its message. */
 export function checkFunctions(where: string, functions: FunctionsConfig, promised: Promised, listedMiB: readonly number[]): void {
   const { memoryMiB, maxConcurrency, provisioned, keepAliveMs } = functions;
-  const sizes = [...new Set([...listedMiB, ...usualSizesMiB])].sort((one, other) => one - other);
+  const sizes = functionSizes({ memoryMiB: listedMiB });
   if (memoryMiB !== 'auto' && !sizes.includes(memoryMiB)) {
     throw invalid(`${where}: functions have no memory size of ${memoryMiB} MiB: choose auto or one of ${sizes.join(', ')}`);
   }

@@ -93,7 +93,7 @@ describe('deployment on real workers', () => {
     provider = new LocalProvider({ clock, log: plane.log, stateDirectory: plane.directory, warmWorkers: 1 });
     await provider.open();
     const profiles = { measureInBackground: () => undefined };
-    deployments = new Deployments({ ...plane, provider, serving, profiles, prices: defaultPrices, cores: 2 });
+    deployments = new Deployments({ ...plane, provider, serving, profiles, functionProfiles: profiles, prices: defaultPrices, cores: 2 });
     await deployments.open();
     for (const model of ['digits_mlp', 'digits_logreg']) {
       const source = createReadStream(modelPath(model));
