@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createForecaster } from './create-forecaster.ts';
+import type { Forecaster } from './forecaster.ts';
+import { forecasterContract } from './forecaster-contract.test.ts';
+
+forecasterContract('rls-ar');
+
+/** A day of 1440 slots with a tooth of eleven on it. */
+function toothedCount(slot: number): number {
+  return Math.round(1000 + 500 * Math.sin((2 * Math.PI * slot) / 1440) + (100 * ((37 * slot) % 11)) / 11);
+}
+
+function taught(slots: number): Forecaster {
+  const forecaster = createForecaster('rls-ar', { horizons: [1, 3] });
+  for (let slot = 0; slot < slots; slot++) forecaster.observe(slot, toothedCount(slot));
+  return forecaster;
+}
+
+describe('the autoregression', () => {
+  for (const { slot, means } of [
+    { slot: 60, means: ['1211.0000', '1211.0000'] },
+    { slot: 100, means: ['1287.1415', '1262.9548'] },
+    { slot: 1500, means: ['1200.5565', '1186.5805'] },
+    { slot: 2999, means: ['1349.0920', '1316.8208'] },
+  ]) {
+    test(`gives the known means after slot ${slot} of the toothed day`, () => {
+      const forecaster = taught(slot + 1);
+      assert.deepEqual(
+        [1, 3].map((h) => forecaster.predict(h).mean.toFixed(4)),
+        means,
+      );
+    });
+  }
+
+  test('gives the known quantiles after slot 2999 of the toothed day', () => {
+    const forecaster = taught(3000);
+    const quantiles = [1, 3].map((h) => [0.05, 0.5, 0.9, 0.99].map((tau) => forecaster.predict(h).quantile(tau).toFixed(2)));
+    assert.deepEqual(quantiles, [
+      ['1341.03', '1352.31', '1359.96', '1375.16'],
+      ['1267.72', '1318.31', '1320.61', '1387.32'],
+    ]);
+  });
+
+  test('says what came last until an hour has passed, then what it learnt', () => {
+    const forecaster = createForecaster('rls-ar', { horizons: [1] });
+    const bases = Array.from({ length: 62 }, (_, i) => {
+      forecaster.observe(700 + i, 100);
+      return forecaster.predict(1).basis;
+    });
+    assert.deepEqual([bases.indexOf('model'), bases.lastIndexOf('persistence')], [60, 59]);
+  });
+
+  test('bridges a gap of five slots from the last count, says that count in a longer one, and wants three counts after more than ten', () => {
+    const forecaster = taught(200);
+    const basisAt = (slot: number, count: number | null): string => {
+      forecaster.observe(slot, count);
+      return forecaster.predict(1).basis;
+    };
+    const inGap = Array.from({ length: 7 }, (_, i) => basisAt(200 + i, null));
+    assert.deepEqual(inGap, ['model', 'model', 'model', 'model', 'model', 'persistence', 'persistence']);
+    assert.equal(basisAt(207, toothedCount(207)), 'model'); // after a gap of 7
+    assert.deepEqual(
+      [219, 220, 221, 222].map((slot) => basisAt(slot, toothedCount(slot))), // after a gap of 11
+      ['persistence', 'persistence', 'model', 'model'],
+    );
+  });
+
+  test('learns nothing from a slot whose past is missing, until the longest lag lies behind the gap', () => {
+    const forecaster = taught(500);
+    const weights = (): string => JSON.stringify(forecaster.snapshot().state['model']);
+    const before = weights();
+    // Counts from slot 600 on: the lag of 40 is missing up to slot 600 + 39, whose forecast by 1 slot is learnt from at 640.
+    const changes: number[] = [];
+    let last = before;
+    for (let slot = 600; slot < 645; slot++) {
+      forecaster.observe(slot, toothedCount(slot));
+      if (weights() !== last) changes.push(slot);
+      last = weights();
+    }
+    assert.deepEqual(changes, [641, 642, 643, 644]);
+  });
+
+  test('knows the next day by the last: a peak at the same time each day is foreseen', () => {
+    const forecaster = createForecaster('rls-ar', { horizons: [5], slotsPerDay: 96 });
+    const countAt = (slot: number): number => (slot % 96 >= 40 && slot % 96 < 50 ? 2500 : 100 + (slot % 3));
+    for (let slot = 0; slot < 96 * 10 + 36; slot++) forecaster.observe(slot, countAt(slot));
+    assert(forecaster.predict(5).mean > 2000, `${forecaster.predict(5).mean}`); // now 100, the peak begins in 5
+  });
+});

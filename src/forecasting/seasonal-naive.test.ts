@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createForecaster } from './create-forecaster.ts';
+import { forecasterContract } from './forecaster-contract.test.ts';
+
+forecasterContract('seasonal-naive');
+
+test('seasonal naive expects what came at the same time a day ago, and what came last while there is no such day', () => {
+  const forecaster = createForecaster('seasonal-naive', { horizons: [1, 2], slotsPerDay: 4 });
+  const forecasts = [1, 4, null, 16, 25, 36, 49].map((count, slot) => {
+    forecaster.observe(slot, count);
+    return [forecaster.predict(1).mean, forecaster.predict(2).mean];
+  });
+  assert.deepEqual(forecasts, [
+    [1, 1],
+    [4, 4],
+    [4, 1], // slot 4 was slot 0 a day ago
+    [1, 4],
+    [4, 25], // slot 2 was a gap: what came last
+    [36, 16],
+    [16, 25],
+  ]);
+});

@@ -1,0 +1,67 @@
+/** Loads to test with, the same for the same seed: counts of a slot and the times of the requests within. Chance is a `SeededRandom`. */
+import type { Random } from '../src/random.ts';
+
+/** A standard normal number (Box and Muller, one of the two). */
+export function gauss(random: Random): number {
+  let u = 0;
+  while (u === 0) u = random.next();
+  return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * random.next());
+}
+
+/** A Poisson count of the given mean: by Knuth's product of uniforms up to 50, rounded from a normal above. */
+export function poisson(random: Random, mean: number): number {
+  if (mean <= 0) return 0;
+  if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * gauss(random)));
+  const limit = Math.exp(-mean);
+  let count = 0;
+  let product = 1;
+  do {
+    count++;
+    product *= random.next();
+  } while (product > limit);
+  return count - 1;
+}
+
+/**
+ * Request times in seconds, rising, slot by slot: uniform within each slot, in counts as given (`scale` 1) or Poisson around
+ * count × scale. All counts are drawn before the first time.
+ */
+export function* arrivalsS(random: Random, counts: readonly number[], slotS: number, scale = 1): Generator<number> {
+  const drawn = scale === 1 ? counts : counts.map((count) => poisson(random, count * scale));
+  for (const [slot, count] of drawn.entries()) {
+    const times = Float64Array.from({ length: count }, () => slot * slotS + slotS * random.next());
+    yield* times.sort();
+  }
+}
+
+export interface Mmpp {
+  /** Requests per second in either state; it starts in the first. */
+  readonly ratePerSecond: readonly [number, number];
+  /** Mean stay in either state, in seconds. */
+  readonly meanStayS: readonly [number, number];
+}
+
+/** Requests in each second of a Poisson process that switches between two rates after exponential stays, looked at once a second. */
+export function mmppCounts(random: Random, seconds: number, { ratePerSecond, meanStayS }: Mmpp): number[] {
+  let state = 0;
+  const stayS = (): number => -Math.log(1 - random.next()) * (meanStayS[state] as number);
+  let leftS = stayS();
+  return Array.from({ length: seconds }, () => {
+    const count = poisson(random, ratePerSecond[state] as number);
+    leftS -= 1;
+    if (leftS <= 0) {
+      state = 1 - state;
+      leftS = stayS();
+    }
+    return count;
+  });
+}
+
+/** Counts of longer slots: sums of so many neighbours each. */
+export function joinSlots(counts: readonly number[], size: number): number[] {
+  return Array.from({ length: Math.floor(counts.length / size) }, (_, slot) => {
+    let sum = 0;
+    for (let i = slot * size; i < (slot + 1) * size; i++) sum += counts[i] as number;
+    return sum;
+  });
+}
