@@ -11,6 +11,7 @@ export {
   poisson,
   type SwitchingRates,
 } from './arrival-process.ts';
+export { type Change, ChangePoint, calibratedThreshold } from './change-point.ts';
 export {
   type Alternative,
   type AlternativeLabel,
@@ -25,6 +26,7 @@ export {
   type Setting,
 } from './choice.ts';
 export { choose } from './choose.ts';
+export { type MarginTarget, nextMarginMs } from './conformal-margin.ts';
 export { type CallPrice, callUsd, costUsdPerMillion } from './cost.ts';
 export {
   type ArrivalEffect,
