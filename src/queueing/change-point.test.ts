@@ -40,8 +40,8 @@ for (const [factor, direction, gapsMax] of [
 test('after an alarm it starts anew', () => {
   const detector = new ChangePoint({ ratePerSecond: 1, threshold: 8 });
   assert.deepEqual(detector.add(20_000), { direction: 'slower', gapsSince: 1 });
-  assert.equal(detector.add(9000), null, 'less than the threshold on its own');
-  assert.deepEqual(detector.add(9000), { direction: 'slower', gapsSince: 2 });
+  assert.equal(detector.add(10_000), null, 'less than the threshold on its own');
+  assert.deepEqual(detector.add(10_000), { direction: 'slower', gapsSince: 2 });
 });
 
 describe('its threshold is calibrated by what was recorded', () => {
