@@ -118,7 +118,10 @@ describe('what is unknown is refused, with the nearest known name', () => {
       () => loadConfig({ flags: nowhere, env: { PENSTOCK_PROT: '1' } }),
       /unknown environment variable PENSTOCK_PROT: did you mean PENSTOCK_PORT\?/,
     );
-    loadConfig({ flags: nowhere, env: { PENSTOCK_URL: 'http://x', PENSTOCK_KEY: 'a:b', PENSTOCK_PORT: '', HOME: '/root' } });
+    loadConfig({
+      flags: nowhere,
+      env: { PENSTOCK_URL: 'http://x', PENSTOCK_KEY: 'a:b', PENSTOCK_TRACES: '/traces', PENSTOCK_PORT: '', HOME: '/root' },
+    });
   });
 
   test('in the file, which cannot say where it lies itself', async () => {

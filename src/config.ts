@@ -93,8 +93,8 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   prices: { name: 'prices', default: null, help: 'overrides of the price table', only: ['file'], ...object() },
 };
 
-/** Variables that belong to the clients of a server. */
-const clientVariables = ['PENSTOCK_URL', 'PENSTOCK_KEY'];
+/** Variables that belong to the clients of a server, and to those who simulate and test: where recorded loads lie. */
+const clientVariables = ['PENSTOCK_URL', 'PENSTOCK_KEY', 'PENSTOCK_TRACES'];
 
 export interface ConfigSources {
   /** By names as in config.json; what is undefined was not given. */
