@@ -2,15 +2,16 @@
 import { availableParallelism } from 'node:os';
 import { Access } from './access/index.ts';
 import { NativeApi, registerMetrics } from './api/index.ts';
+import { BatchController, Chooser, Planner } from './autoscaling/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { Ledger, priceTable } from './costs/index.ts';
 import { Deployments, type EndpointView } from './deployment/index.ts';
 import { PlatformError } from './errors.ts';
 import { Listener, loadCertificate } from './http/index.ts';
-import { Audit, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
+import { Audit, Decisions, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
 import { OipDoor } from './oip/index.ts';
-import { FunctionProfiles, Profiles, ServiceTables } from './profiling/index.ts';
+import { FunctionProfiles, functionExecutor, Profiles, ServiceTables } from './profiling/index.ts';
 import { LocalProvider, type WorkerView } from './providers/index.ts';
 import { SystemRandom } from './random.ts';
 import { Registry } from './registry/index.ts';
@@ -82,9 +83,13 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => rooms.profiles.close());
   await rooms.deployments.open();
   closers.push(() => rooms.deployments.close());
+  const loops = buildLoops(config, rooms, { clock, logs, directory, db, provider });
+  closers.push(() => loops.chooser.close());
+  loops.batching.open();
+  closers.push(() => loops.batching.close());
   closers.push(() => rooms.serving.close());
 
-  const api = mountDoors(config, product, rooms, { clock, logs, directory, db, provider, listener, access, startedAtMs });
+  const api = mountDoors(config, product, { ...rooms, ...loops }, { clock, logs, directory, db, provider, listener, access, startedAtMs });
   const url = await listener.listen();
   closers.push(() => listener.close());
   closers.push(() => api.close());
@@ -162,7 +167,7 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     serving,
   });
   meter(metrics, serving, () => provider.list());
-  return { registry, profiles, functionProfiles, serving, deployments, events, audit, metrics, ledger, prices, cores };
+  return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
 }
 
 /** Of a function until its size is chosen: the smallest of the even sizes that comes with a whole processor. */
@@ -173,7 +178,40 @@ function executorOf(instanceType: string): string {
   return `instance:${instanceType}`;
 }
 
-type Rooms = ReturnType<typeof buildRooms>;
+/** What decides while all else serves. */
+function buildLoops(config: Config, rooms: ReturnType<typeof buildRooms>, { clock, logs, db }: Ground) {
+  const { profiles, functionProfiles, tables, serving, events } = rooms;
+  const prices = rooms.prices.functions;
+  const decisions = new Decisions(db, clock, events);
+  const chooser = new Chooser({ clock });
+  const profilesOf = functionProfiles.of.bind(functionProfiles);
+  const batching = new BatchController({
+    clock,
+    log: logs.platform,
+    decisions,
+    events,
+    chooser,
+    variants: () => serving.functionVariants(),
+    profilesOf,
+    tableOf: (version, memoryMiB) => tables.tableOf(version, functionExecutor(memoryMiB)),
+    prices,
+    periodMs: config.batchPeriodMs,
+  });
+  profiles.onMeasured(({ group, version }) => batching.profileMeasured(group, version));
+  const planner = new Planner({
+    clock,
+    chooser,
+    prices,
+    profilesOf,
+    measure: async (version) => {
+      await profiles.measure(version, executorOf('local.1'));
+      functionProfiles.measureInBackground(version); // all sizes take their time: the plan is made of derived ones
+    },
+  });
+  return { decisions, chooser, batching, planner };
+}
+
+type Rooms = ReturnType<typeof buildRooms> & ReturnType<typeof buildLoops>;
 
 interface Front extends Ground {
   readonly listener: Listener;
@@ -188,7 +226,8 @@ function mountDoors(
   rooms: Rooms,
   { clock, logs, directory, db, provider, listener, access, startedAtMs }: Front,
 ): NativeApi {
-  const { registry, profiles, serving, deployments, events, audit, metrics, ledger, prices, cores } = rooms;
+  const { registry, profiles, serving, deployments, events, audit, decisions, batching, planner } = rooms;
+  const { metrics, ledger, prices, cores } = rooms;
   const log = logs.platform;
   const ready = readiness(deployments);
   const authenticate = listener.authenticate.bind(listener);
@@ -219,6 +258,9 @@ function mountDoors(
     access,
     events,
     audit,
+    decisions,
+    batching,
+    planner,
     ledger,
     clock,
     prices,

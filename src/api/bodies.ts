@@ -3,6 +3,7 @@
  * types of the clients come. Times are ISO 8601 in UTC; names say their unit.
  */
 import { z } from 'zod';
+import { standingBody } from './decision-bodies.ts';
 import { environmentsBody, functionSettingBody, functionsBody } from './serverless.ts';
 
 const time = z.iso.datetime();
@@ -104,6 +105,7 @@ const variantBody = z.strictObject({
   functions: functionsBody.nullable().describe('What a serverless variant was asked to be; null where instances run it.'),
   setting: functionSettingBody.nullable().describe('What functions go by now; null where instances run it, or nothing is served.'),
   environments: environmentsBody.nullable().describe('The functions there are now; null where instances run it, or nothing is served.'),
+  decision: standingBody.nullable().describe('What chose the setting, and how it goes; null until something was chosen.'),
   ready: z.number().describe('Workers that take requests.'),
   rows_waiting: z.number().describe('Rows in its buffer.'),
   batch_size: z.number().nullable().describe('Rows that leave together at most, now; null while nothing is served.'),

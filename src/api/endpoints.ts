@@ -5,7 +5,7 @@ import { type EndpointConfig, type EndpointView, instanceTypeDefault, type Varia
 import { formatObjective, parseObjective } from '../objective.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
-import type { ServedVariant, ServedView } from '../serving/index.ts';
+import type { ServedVariant } from '../serving/index.ts';
 import {
   type EndpointBody,
   endpointBody,
@@ -15,6 +15,7 @@ import {
   type VariantBody,
   type WorkerBody,
 } from './bodies.ts';
+import { standingBodyOf } from './decisions.ts';
 import { given } from './groups.ts';
 import { endpointPath, pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -39,8 +40,9 @@ const changeable = {
 const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variantInput), ...changeable });
 const endpointChange = z.strictObject({ variants: z.array(variantInput).optional(), ...changeable });
 
-export function endpointRoutes({ registry, deployments, serving, ledger }: ApiServices): Route[] {
-  const bodyOf = (view: EndpointView): EndpointBody => endpointBodyOf(view, serving.endpoint(view.config.name), ledger);
+export function endpointRoutes(services: ApiServices): Route[] {
+  const { registry, deployments } = services;
+  const bodyOf = (view: EndpointView): EndpointBody => endpointBodyOf(view, services);
   return [
     route('GET /endpoints', {
       summary: 'List the endpoints',
@@ -98,12 +100,13 @@ export function endpointRoutes({ registry, deployments, serving, ledger }: ApiSe
   ];
 }
 
-function endpointBodyOf(view: EndpointView, served: ServedView | undefined, ledger: ApiServices['ledger']): EndpointBody {
+function endpointBodyOf(view: EndpointView, { serving, ledger, batching }: ApiServices): EndpointBody {
   const { config } = view;
+  const served = serving.endpoint(config.name);
   return {
     name: config.name,
     status: view.status,
-    reason: view.reason,
+    reason: view.reason ?? batching.reasonOf(config.name),
     objective: config.objective === null ? null : formatObjective(config.objective),
     late: config.late,
     timeout_ms: config.timeoutMs,
@@ -114,7 +117,8 @@ function endpointBodyOf(view: EndpointView, served: ServedView | undefined, ledg
     variants: config.variants.map((variant) => {
       const observed = view.variants.find(({ name }) => name === variant.name);
       const now = served?.variants.find(({ name }) => name === variant.name);
-      return variantBodyOf(variant, observed, now, ledger.usage(config.name, variant.name));
+      const decision = standingBodyOf(batching.standing(config.name, variant.name));
+      return { ...variantBodyOf(variant, observed, now, ledger.usage(config.name, variant.name)), decision };
     }),
     created_at: timeOf(view.createdAtMs),
     updated_at: timeOf(view.updatedAtMs),
@@ -142,7 +146,7 @@ function variantBodyOf(
   observed: EndpointView['variants'][number] | undefined,
   served: ServedVariant | undefined,
   usage: Usage,
-): VariantBody {
+): Omit<VariantBody, 'decision'> {
   return {
     name: config.name,
     model: `${config.group}/${config.version}`,

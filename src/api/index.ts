@@ -17,5 +17,6 @@ export type {
   VersionBody,
   WorkerBody,
 } from './bodies.ts';
+export type { AlternativeBody, DecisionBody, PlanBody, PredictionBody, SettingBody } from './decision-bodies.ts';
 export { type MetricsServices, NativeApi, registerMetrics } from './native-api.ts';
 export type { ApiServices } from './services.ts';

@@ -5,17 +5,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Access } from '../access/index.ts';
+import { Chooser, Planner } from '../autoscaling/index.ts';
 import { SystemClock } from '../clock.ts';
 import { defaultPrices, Ledger } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { Listener } from '../http/index.ts';
-import { Audit, Events, Metrics, openLogs } from '../monitoring/index.ts';
-import { Profiles, ServiceTable } from '../profiling/index.ts';
+import { Audit, Decisions, Events, Metrics, openLogs } from '../monitoring/index.ts';
+import { FunctionProfiles, Profiles, ServiceTable } from '../profiling/index.ts';
 import { LocalProvider } from '../providers/index.ts';
 import { SeededRandom } from '../random.ts';
 import { Registry } from '../registry/index.ts';
 import { Serving } from '../serving/index.ts';
 import { FileObjectStore, openDatabase } from '../storage/index.ts';
+import type { PlanBody } from './decision-bodies.ts';
 import { NativeApi, registerMetrics } from './native-api.ts';
 
 const catalogueDirectory = join(import.meta.dirname, '../../assets/catalogue');
@@ -60,6 +62,7 @@ async function startServer() {
     cores,
     borrow: (use, options) => provider.borrow(use, options),
   });
+  const functionProfiles = new FunctionProfiles({ profiles, prices, cores, isCpuHeld: () => false, log });
   const ledger = new Ledger(clock);
   const serving = new Serving({
     clock,
@@ -96,6 +99,7 @@ async function startServer() {
   await deployments.open();
   const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock });
   const authenticate = listener.authenticate.bind(listener);
+  const chooser = new Chooser({ clock });
   const api = new NativeApi({
     db,
     registry,
@@ -104,6 +108,15 @@ async function startServer() {
     access,
     events,
     audit,
+    decisions: new Decisions(db, clock, events),
+    batching: { ask: () => false, reasonOf: () => null, standing: () => null },
+    planner: new Planner({
+      clock,
+      chooser,
+      prices: prices.functions,
+      profilesOf: functionProfiles.of.bind(functionProfiles),
+      measure: (version) => profiles.measure(version, 'instance:local.1'),
+    }),
     ledger,
     clock,
     prices,
@@ -121,6 +134,7 @@ async function startServer() {
   const close = async (): Promise<void> => {
     api.close();
     await listener.close();
+    await chooser.close();
     await deployments.close();
     await profiles.close();
     await provider.close();
@@ -232,6 +246,31 @@ describe('the native API', () => {
     assert(lines.every(({ endpoint }) => endpoint === 'digits'));
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     assert.match(metrics, /penstock_requests_total\{endpoint="digits"/);
+  });
+
+  test('plans for a model that nobody measured yet, and lists no decisions where none were made', async () => {
+    const wish = { model: 'digits/1', objective: 'p95 <= 100 ms', rate_per_second: 50 };
+    const { status, body } = await send('POST', '/plan', wish);
+    assert.equal(status, 200, JSON.stringify(body));
+    const plan = body as unknown as PlanBody;
+    assert.deepEqual([plan.model, plan.objective, plan.feasible, plan.arrivals.rate_per_second], ['digits/1', 'p95<=100ms', true, 50]);
+    assert.deepEqual([plan.alternatives[0]?.label, plan.profiles[0]?.basis], ['chosen', 'unlimited']);
+    for (const [wrong, code, says] of [
+      [{ ...wish, model: 'nobody/1' }, 404, /nobody/],
+      [{ ...wish, rate_per_second: 0 }, 400, /above 0/],
+      [{ ...wish, rate_per_second: undefined }, 400, /either rate_per_second or arrivals/],
+      [{ ...wish, policy: 'fixed' }, 400, /fixed batching needs the rows/],
+      [{ ...wish, batch_size_max: 4 }, 400, /belong to the policy fixed, not to slack/],
+      [{ ...wish, memory_mib: 77 }, 400, /no memory size of 77 MiB/],
+    ] as const) {
+      const refused = await send('POST', '/plan', wrong);
+      assert.equal(refused.status, code, JSON.stringify(refused.body));
+      assert.match(String(refused.body.error), says);
+    }
+    const { body: page } = await call('GET', '/endpoints/digits/decisions?kind=batching&limit=5');
+    assert.deepEqual(page, { items: [], next: null });
+    assert.equal((await call('GET', '/endpoints/nobody/decisions')).status, 404);
+    assert.deepEqual((await call('POST', '/endpoints/digits/decisions')).body, { asked: false });
   });
 
   test('pages its lists', async () => {

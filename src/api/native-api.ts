@@ -4,6 +4,7 @@ import type { Access, Caller } from '../access/index.ts';
 import { describeApi, type HttpScope } from '../http/index.ts';
 import type { Metrics } from '../monitoring/index.ts';
 import { catalogueRoutes } from './catalogue.ts';
+import { decisionRoutes } from './decisions.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
 import { groupRoutes, versionRoutes } from './groups.ts';
@@ -20,6 +21,7 @@ const tags = [
   { name: 'catalogue', description: 'Models that come with Penstock.' },
   { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
   { name: 'endpoints', description: 'What clients call.' },
+  { name: 'plan', description: 'What would be chosen, without deploying anything.' },
   { name: 'events', description: 'What happens, as it happens.' },
   { name: 'logs', description: 'What happened.' },
   { name: 'audit', description: 'Who did what.' },
@@ -65,6 +67,7 @@ export class NativeApi {
       ...versionRoutes(services),
       ...profileRoutes(services),
       ...endpointRoutes(services),
+      ...decisionRoutes(services),
       ...invokeRoutes(services),
       ...eventRoutes(services, this.#streams),
       ...logRoutes(services, this.#streams),

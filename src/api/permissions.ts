@@ -24,6 +24,9 @@ export const permissions = {
   'POST /endpoints/:endpoint/unload': 'deploy',
   'POST /endpoints/:endpoint/invoke': 'invoke',
   'GET /endpoints/:endpoint/logs': 'read',
+  'GET /endpoints/:endpoint/decisions': 'read',
+  'POST /endpoints/:endpoint/decisions': 'deploy',
+  'POST /plan': 'deploy', // it may measure the model first
   'GET /catalogue': 'read',
   'GET /catalogue/:name': 'read',
   'POST /catalogue/:name/register': 'register',

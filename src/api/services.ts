@@ -1,10 +1,11 @@
 /** What the native API stands on: the rooms below it, and a few functions that the platform hands in. */
 import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
+import type { BatchController, Planner } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
-import type { Audit, Events } from '../monitoring/index.ts';
+import type { Audit, Decisions, Events } from '../monitoring/index.ts';
 import type { Profiles } from '../profiling/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -20,6 +21,9 @@ export interface ApiServices {
   readonly access: Access;
   readonly events: Events;
   readonly audit: Audit;
+  readonly decisions: Pick<Decisions, 'list'>;
+  readonly batching: Pick<BatchController, 'ask' | 'reasonOf' | 'standing'>;
+  readonly planner: Pick<Planner, 'plan'>;
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly clock: Clock;
   readonly prices: PriceTable;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Doors } from './doors.ts';
 import { addApprove, addReject } from './verbs/approve.ts';
 import { addCatalogue } from './verbs/catalogue.ts';
+import { addDecisions } from './verbs/decisions.ts';
 import { addDeploy } from './verbs/deploy.ts';
 import { addDescribe } from './verbs/describe.ts';
 import { addDoctor } from './verbs/doctor.ts';
@@ -12,6 +13,7 @@ import { addGroups, addVersions } from './verbs/groups.ts';
 import { addInvoke } from './verbs/invoke.ts';
 import { addKeys } from './verbs/keys.ts';
 import { addLogs } from './verbs/logs.ts';
+import { addPlan } from './verbs/plan.ts';
 import { addProfile } from './verbs/profile.ts';
 import { addRegister } from './verbs/register.ts';
 import { addStatus } from './verbs/status.ts';
@@ -36,9 +38,9 @@ export function makeProgram(doors: Doors): Command {
     );
   const add = [
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
-    [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile],
+    [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addDelete],
-    [addTop, addLogs, addKeys],
+    [addTop, addDecisions, addLogs, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;

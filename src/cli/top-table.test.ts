@@ -19,7 +19,13 @@ const counters = (requests: number, more: Partial<StatisticsBody> = {}): Statist
 function sample(atMs: number, statistics: StatisticsBody | null): Sample {
   const worker = { id: 'w', state: 'ready', pid: 1, rss_bytes: 2 ** 20, restarts: 0, reason: null };
   const variant = { name: 'AllTraffic', model: 'digits/1', weight: 1, instance_count: 1, instance_type: 'local.1', ready: 1 };
-  const instances = { functions: null, setting: null, environments: null, usage: { cold_starts: 0 } as VariantBody['usage'] };
+  const instances = {
+    functions: null,
+    setting: null,
+    environments: null,
+    decision: null,
+    usage: { cold_starts: 0 } as VariantBody['usage'],
+  };
   const endpoint = { name: 'digits', status: 'InService', objective: 'p95<=50ms' } as EndpointBody;
   const status = {
     version: '1.0.0',

@@ -127,6 +127,20 @@ function endpointText(session: Session, view: EndpointBody): string {
       { title: 'COLD START', cell: ({ environments }) => coldStartText(environments), align: 'right' },
     ],
   );
+  const decided = table(
+    view.variants.flatMap(({ name, decision }) => (decision === null ? [] : decisionRows(name, decision))),
+    [
+      { title: 'SETTING OF', cell: ({ name }) => name },
+      { title: '', cell: ({ what }) => what },
+      { title: 'P50', cell: ({ p50_ms: ms }) => msText(ms), align: 'right' },
+      { title: 'P95', cell: ({ p95_ms: ms }) => msText(ms), align: 'right' },
+      { title: 'P99', cell: ({ p99_ms: ms }) => msText(ms), align: 'right' },
+      { title: 'IN TIME', cell: ({ within_slo: share }) => `${Math.floor(1000 * share) / 10} %`, align: 'right' },
+      { title: 'MEAN BATCH', cell: ({ mean_batch: rows }) => Math.round(100 * rows) / 100, align: 'right' },
+      { title: 'COST/M', cell: ({ cost_usd_per_million: usd }) => usdText(usd), align: 'right' },
+      { title: 'WHY', cell: ({ reason }) => reason },
+    ],
+  );
   const workers = table(
     view.variants.flatMap((variant) => variant.workers),
     [
@@ -138,12 +152,20 @@ function endpointText(session: Session, view: EndpointBody): string {
       { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
-  return [head, variants, functions, workers].filter((text) => text !== '').join('\n');
+  return [head, variants, functions, decided, workers].filter((text) => text !== '').join('\n');
 }
 
 function coldStartText(environments: VariantBody['environments']): string | null {
   const { cold_start_ms: ms = null } = environments ?? {};
   return ms === null ? null : msText(ms);
+}
+
+/** What was predicted of the setting in force, and below it what was measured. */
+function decisionRows(name: string, { predicted, measured, reason }: NonNullable<EndpointBody['variants'][number]['decision']>) {
+  return [
+    ...(predicted === null ? [] : [{ ...predicted, name, what: 'predicted', reason }]),
+    ...(measured === null ? [] : [{ ...measured, name: '', what: `measured, ${measured.requests} requests`, reason: '' }]),
+  ];
 }
 
 function batchText(statistics: StatisticsBody | null): number | null {

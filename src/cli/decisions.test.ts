@@ -1,0 +1,221 @@
+/** The verbs about settings of serverless endpoints, against a server that answers what it is told to. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { AlternativeBody, DecisionBody, PlanBody } from '../api/index.ts';
+import { SystemClock } from '../clock.ts';
+import { runCli } from './run-cli.ts';
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The JSON bodies that were sent, by path. */
+  readonly sent: Readonly<Record<string, unknown>>;
+}
+
+async function run(argv: readonly string[], answers: Readonly<Record<string, unknown>> = {}): Promise<Ran> {
+  const sent: Record<string, unknown> = {};
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => (body += String(chunk)));
+    request.on('end', () => {
+      const { method = '', url = '' } = request;
+      if (body !== '') sent[url] = JSON.parse(body);
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(answers[`${method} ${url}`] ?? null));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  let [stdout, stderr] = ['', ''];
+  try {
+    const code = await runCli(argv, {
+      stdout: { write: (text) => (stdout += text) },
+      stderr: { write: (text) => (stderr += text) },
+      stdin: (async function* () {})(),
+      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
+      clock: new SystemClock(),
+      version: '1.2.3',
+      interrupted: new AbortController().signal,
+      up: () => Promise.resolve(0),
+      quickstart: () => Promise.resolve(0),
+    });
+    return { code, stdout, stderr, sent };
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+const predicted = { p50_ms: 60, p95_ms: 96.2, p99_ms: 99, within_slo: 0.97, mean_batch: 3.26, cost_usd_per_million: 0.2161 };
+const chosen: AlternativeBody = {
+  label: 'chosen',
+  policy: 'slack',
+  memory_mib: 1536,
+  batch_size_max: 8,
+  wait_ms_max: null,
+  predicted,
+  feasible: true,
+  rejected_because: null,
+};
+const alternatives: AlternativeBody[] = [
+  chosen,
+  {
+    ...chosen,
+    label: 'no-batching',
+    batch_size_max: 1,
+    wait_ms_max: 0,
+    predicted: { ...predicted, p95_ms: 14, mean_batch: 1, cost_usd_per_million: 1.4436 },
+    rejected_because: 'costs 568 % more',
+  },
+];
+const arrivals = {
+  source: 'replay' as const,
+  rate_per_second: 49.98,
+  forecast_rate_per_second: null,
+  scv: 1.03,
+  correlation_decay: 0,
+  index_of_dispersion: 1,
+  sample_count: 1000,
+  notes: [],
+};
+const decision: DecisionBody = {
+  id: 'd1',
+  kind: 'batching',
+  endpoint: 'digits',
+  variant: 'AllTraffic',
+  at: '2026-11-24T10:00:00.000Z',
+  trigger: 'period',
+  changes: true,
+  inputs: {
+    model: 'digits/1',
+    objective: 'p95<=100ms',
+    margin_ms: 2,
+    memory_mib: 'auto',
+    policy: { kind: 'slack' },
+    arrivals,
+    profiles: [],
+    prices: { usd_per_invocation: 2e-7, usd_per_gb_second: 1.66667e-5, billing_granularity_ms: 1 },
+    cold_start: { probability: 0, ms: 150 },
+    candidates: { considered: 300, evaluated: 40, feasible: 20 },
+    compute_ms: 12,
+  },
+  alternatives,
+  chosen: { memory_mib: 1536, batch_size_max: 8, wait_ms_max: null },
+  reason: 'the cheapest that keeps p95<=100ms',
+  explanation: 'B = 8 keeps p95<=100ms.',
+  effect: {
+    ...predicted,
+    p95_ms: 94.81,
+    cost_usd_per_million: 0.2209,
+    requests: 1500,
+    mean_wait_ms: 40,
+    cold_starts: 0,
+    p95_error_percent: 1.5,
+    cost_error_percent: -2.2,
+  },
+};
+
+test('decisions come one a line, the latest last, prediction beside measurement', async () => {
+  const later = { ...decision, at: '2026-11-24T10:00:30.000Z', trigger: 'change-point', effect: null };
+  const { code, stdout } = await run(['decisions', 'digits', '--limit', '2'], {
+    'GET /api/v1/endpoints/digits/decisions?limit=2': { items: [later, decision], next: null },
+  });
+  assert.equal(code, 0);
+  const lines = stdout.trimEnd().split('\n');
+  assert.match(lines[0] ?? '', /^WHEN \(UTC\) +ASKED BY +ROWS\/S +MEMORY +B +WAIT +P95 +MEASURED +COST\/M +MEASURED +WHY$/);
+  assert.match(lines[1] ?? '', /10:00:00 +period +50 +1536 MiB +8 +slack +96 ms +95 ms +\$0\.216 +\$0\.221 +B = 8 keeps p95<=100ms\.$/);
+  assert.match(lines[2] ?? '', /10:00:30 +change-point +50 +1536 MiB +8 +slack +96 ms +\$0\.216 +B = 8/);
+});
+
+test('where nothing was decided it says why that may be; --now asks for a decision', async () => {
+  const nothing = await run(['decisions', 'digits'], { 'GET /api/v1/endpoints/digits/decisions?limit=10': { items: [], next: null } });
+  assert.match(nothing.stdout, /nothing was decided for digits yet: .*serverless/);
+  const asked = await run(['decisions', 'digits', '--now'], { 'POST /api/v1/endpoints/digits/decisions': { asked: true } });
+  assert.equal(asked.stdout, 'asked: see `penstock decisions digits`\n');
+});
+
+const plan: PlanBody = {
+  model: 'digits/1',
+  objective: 'p95<=100ms',
+  feasible: true,
+  chosen: decision.chosen,
+  alternatives,
+  arrivals,
+  compute_ms: 9,
+  reason: decision.reason,
+  explanation: decision.explanation,
+  candidates: decision.inputs.candidates,
+  profiles: [{ memory_mib: 1536, basis: 'derived', measured_at: decision.at }],
+};
+const version = { 'GET /api/v1/groups/digits/versions/1': { name: 'digits/1', group: 'digits', version: 1 } };
+
+test('a plan is a table of what there is to choose from, and why not', async () => {
+  const { code, stdout, sent } = await run(['plan', 'digits/1', '--rate', '50', '--objective', 'p95 <= 100 ms', '--memory', '1536'], {
+    ...version,
+    'POST /api/v1/plan': plan,
+  });
+  assert.equal(code, 0);
+  assert.deepEqual(sent['/api/v1/plan'], {
+    model: 'digits/1',
+    arrivals: { kind: 'poisson', rate_per_second: 50 },
+    objective: 'p95<=100ms',
+    policy: 'slack',
+    memory_mib: 1536,
+  });
+  assert.match(stdout, /^arrivals +50 rows\/s, c² = 1\.03, 1000 recorded$/m);
+  assert.match(stdout, /^chosen +1536 MiB +8 +slack +60 ms +96 ms +99 ms +3\.26 +\$0\.216$/m);
+  assert.match(stdout, /^no-batching +1536 MiB +1 +60 ms +14 ms +99 ms +1 +\$1\.44 +costs 568 % more$/m);
+  assert.match(stdout, /\nB = 8 keeps p95<=100ms\.\n$/);
+});
+
+test('a plan takes bursts, recorded arrivals and every policy', async () => {
+  const answers = { ...version, 'POST /api/v1/plan': { ...plan, feasible: false, reason: 'no setting keeps it' } };
+  const bursts = await run(['plan', 'digits/1', '--rate', '20', '--burst', '400:250ms:1s', '--policy', 'batch'], answers);
+  assert.deepEqual((bursts.sent['/api/v1/plan'] as { arrivals: unknown }).arrivals, {
+    kind: 'mmpp',
+    rates_per_second: [20, 400],
+    switches_per_second: [1, 4],
+  });
+  assert.match(bursts.stdout, /^no setting keeps it$/m);
+  const directory = mkdtempSync(join(tmpdir(), 'penstock-plan-'));
+  try {
+    const file = join(directory, 'times');
+    writeFileSync(file, '0\n12.5\n\n13\n');
+    const fixed = ['--policy', 'fixed', '--batch-size', '8', '--max-wait', '20ms'];
+    const recorded = await run(['plan', 'digits/1', '--arrivals', file, ...fixed], answers);
+    assert.deepEqual(recorded.sent['/api/v1/plan'], {
+      model: 'digits/1',
+      arrivals: { kind: 'times', times_ms: [0, 12.5, 13] },
+      objective: null,
+      policy: 'fixed',
+      batch_size_max: 8,
+      wait_ms_max: 20,
+      memory_mib: 'auto',
+    });
+    writeFileSync(file, '0\nsoon\n');
+    assert.match((await run(['plan', 'digits/1', '--arrivals', file])).stderr, /line 2 is 'soon', expected a time in milliseconds/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+for (const { argv, says } of [
+  { argv: [], says: /say how requests come: --rate 50, or --arrivals FILE/ },
+  { argv: ['--rate', '0'], says: /expected a number above 0/ },
+  { argv: ['--rate', '5', '--arrivals', 'x'], says: /leave out --rate/ },
+  { argv: ['--rate', '5', '--burst', '400:1s'], says: /RATE:LENGTH:PAUSE/ },
+  { argv: ['--rate', '5', '--policy', 'hope'], says: /Allowed choices are slack, batch, batch-paper, fixed, none/ },
+]) {
+  test(`plan ${argv.join(' ')} is refused with what was expected`, async () => {
+    const { code, stderr } = await run(['plan', 'digits/1', ...argv]);
+    assert.equal(code, 2);
+    assert.match(stderr, says);
+  });
+}

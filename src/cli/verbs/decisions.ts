@@ -1,0 +1,64 @@
+/** `penstock decisions`: what was chosen for a serverless endpoint, why, and whether it came as predicted. */
+import type { Command } from 'commander';
+import type { DecisionBody, Page, SettingBody } from '../../api/index.ts';
+import { part } from '../client.ts';
+import type { Doors } from '../doors.ts';
+import { table } from '../table.ts';
+import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
+import { msText, timeText, usdText } from '../words.ts';
+
+interface DecisionsOptions extends CommonOptions {
+  readonly limit: number;
+  readonly now: boolean;
+}
+
+export function addDecisions(program: Command, doors: Doors): void {
+  verb(program, doors, 'decisions <endpoint>', 'show what was chosen for a serverless endpoint, why, and what came of it')
+    .with((command) =>
+      command
+        .option('-n, --limit <number>', 'how many, the latest last', wholeNumber(1, 500), 10)
+        .option('--now', 'have it decided anew at once; see the result by calling this again', false),
+    )
+    .runs(async (session, options: DecisionsOptions, endpoint: string) => {
+      const client = await session.client();
+      const path = `/endpoints/${part(endpoint)}/decisions`;
+      if (options.now) {
+        const asked = await client.post<{ asked: boolean }>(path);
+        session.print(asked, asked.asked ? `asked: see \`penstock decisions ${endpoint}\`\n` : nothingText(endpoint));
+        return 0;
+      }
+      const { items } = await client.get<Page<DecisionBody>>(path, { query: { limit: options.limit } });
+      session.print(items, items.length === 0 ? nothingText(endpoint) : decisionsText(items.toReversed()));
+      return 0;
+    });
+}
+
+/** How a setting lets requests wait: `slack`, `20 ms`, and nothing where nobody does. */
+export function waitText({ batch_size_max: rows, wait_ms_max: waitMs }: SettingBody): string | null {
+  if (rows === 1 || waitMs === 0) return null;
+  return waitMs === null ? 'slack' : msText(waitMs);
+}
+
+function decisionsText(decisions: readonly DecisionBody[]): string {
+  const predicted = ({ alternatives }: DecisionBody) => alternatives.find(({ label }) => label === 'chosen')?.predicted;
+  const rate = ({ inputs: { arrivals } }: DecisionBody) => Math.round(10 * arrivals.rate_per_second) / 10;
+  const ms = (value: number | undefined): string | null => (value === undefined ? null : msText(value));
+  const usd = (value: number | undefined): string | null => (value === undefined ? null : usdText(value));
+  return table(decisions, [
+    { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'ASKED BY', cell: ({ trigger }) => trigger },
+    { title: 'ROWS/S', cell: rate, align: 'right' },
+    { title: 'MEMORY', cell: ({ chosen }) => `${chosen.memory_mib} MiB`, align: 'right' },
+    { title: 'B', cell: ({ chosen }) => chosen.batch_size_max, align: 'right' },
+    { title: 'WAIT', cell: ({ chosen }) => waitText(chosen), align: 'right' },
+    { title: 'P95', cell: (decision) => ms(predicted(decision)?.p95_ms), align: 'right' },
+    { title: 'MEASURED', cell: ({ effect }) => ms(effect?.p95_ms), align: 'right' },
+    { title: 'COST/M', cell: (decision) => usd(predicted(decision)?.cost_usd_per_million), align: 'right' },
+    { title: 'MEASURED', cell: ({ effect }) => usd(effect?.cost_usd_per_million), align: 'right' },
+    { title: 'WHY', cell: ({ explanation }) => explanation },
+  ]);
+}
+
+function nothingText(endpoint: string): string {
+  return `nothing was decided for ${endpoint} yet: decisions are made for serverless variants, once their model is measured\n`;
+}
