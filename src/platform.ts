@@ -226,7 +226,7 @@ function mountDoors(
   rooms: Rooms,
   { clock, logs, directory, db, provider, listener, access, startedAtMs }: Front,
 ): NativeApi {
-  const { registry, profiles, serving, deployments, events, audit, decisions, batching, planner } = rooms;
+  const { registry, profiles, functionProfiles, serving, deployments, events, audit, decisions, batching, planner } = rooms;
   const { metrics, ledger, prices, cores } = rooms;
   const log = logs.platform;
   const ready = readiness(deployments);
@@ -266,6 +266,7 @@ function mountDoors(
     prices,
     workers: () => provider.list(),
     profiles,
+    functionProfiles,
     authenticate,
     logDirectory: directory.logs,
     flushLogs: () => logs.flush(),

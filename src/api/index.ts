@@ -19,4 +19,5 @@ export type {
 } from './bodies.ts';
 export type { AlternativeBody, DecisionBody, PlanBody, PredictionBody, SettingBody } from './decision-bodies.ts';
 export { type MetricsServices, NativeApi, registerMetrics } from './native-api.ts';
+export type { FunctionProfileBody } from './profiles.ts';
 export type { ApiServices } from './services.ts';

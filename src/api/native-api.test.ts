@@ -121,6 +121,7 @@ async function startServer() {
     clock,
     prices,
     profiles,
+    functionProfiles,
     authenticate,
     workers: () => provider.list(),
     logDirectory: join(directory, 'logs'),
@@ -289,7 +290,14 @@ describe('the native API', () => {
     assert.match(String(entry.sample_rows), /^sepal_length_cm/);
     const registered = await send('POST', '/catalogue/iris-rf/register', {});
     assert.deepEqual([registered.status, registered.body.reused], [201, false]);
-    assert.equal((await call('GET', '/groups/iris-rf/versions/1/profile')).status, 200);
+    const profile = '/groups/iris-rf/versions/1/profile';
+    assert.deepEqual((await call('GET', profile)).body, { items: [], functions: [] });
+    const { body: measured } = await send('POST', `${profile}/functions`, {});
+    const [smallest, ...others] = measured.functions as { memory_mib: number; basis: string; fits: boolean; best_batch: number }[];
+    assert.deepEqual([smallest?.memory_mib, smallest?.basis, others.length], [128, 'unlimited', 14]);
+    assert.ok(others.every(({ fits, best_batch }) => fits && best_batch > 1));
+    const { body: known } = await call('GET', profile);
+    assert.deepEqual([known.functions, (known.items as unknown[]).length], [measured.functions, 1]);
   });
 
   test('tells whoever comes back what was missed, and then what comes', async () => {

@@ -15,6 +15,7 @@ export const permissions = {
   'POST /groups/:group/versions/:version/approval': 'approve',
   'GET /groups/:group/versions/:version/profile': 'read',
   'POST /groups/:group/versions/:version/profile': 'register',
+  'POST /groups/:group/versions/:version/profile/functions': 'register',
   'GET /endpoints': 'read',
   'POST /endpoints': 'deploy',
   'GET /endpoints/:endpoint': 'read',

@@ -1,20 +1,48 @@
-/** Routes of what was measured about a version: how long batches of each size take. */
+/** Routes of what was measured about a version: how long batches of each size take, on instances and in functions. */
 import { z } from 'zod';
-import type { Profile } from '../profiling/index.ts';
+import type { PriceTable } from '../costs/index.ts';
+import { type FunctionProfile, functionCost, type Profile, type ServicePoint } from '../profiling/index.ts';
 import { type ProfileBody, profileBody } from './bodies.ts';
 import { timeOf, versionPath } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 
-export function profileRoutes({ registry, profiles }: ApiServices): Route[] {
+const functionProfileBody = z.strictObject({
+  memory_mib: z.number(),
+  basis: z
+    .enum(['measured', 'derived', 'unlimited'])
+    .describe('Measured within the limits of this size; derived from an instance; or as on an instance, since nothing can be held here.'),
+  fits: z.boolean().describe('Whether one row fits into the memory.'),
+  peak_memory_mib: z.number().describe('What the worker took at its largest batch; where nothing fits, what one row takes.'),
+  cold_ms: z.number().describe('From a warm worker without a model to its first answer.'),
+  batch_max: z.number().describe('The largest batch that was measured and fits, in rows.'),
+  service: profileBody.shape.service,
+  measured_at: profileBody.shape.measured_at,
+  cost_usd_per_million: z.number().nullable().describe('A million rows, each alone; null where nothing fits.'),
+  best_batch: z.number().nullable().describe('The size of the batches that cost least.'),
+  best_cost_usd_per_million: z.number().nullable().describe('A million rows in batches of that size.'),
+  notes: z.array(z.string()),
+});
+
+export type FunctionProfileBody = z.infer<typeof functionProfileBody>;
+
+export function profileRoutes({ registry, profiles, functionProfiles, prices }: ApiServices): Route[] {
   return [
     route('GET /groups/:group/versions/:version/profile', {
       summary: 'Show what was measured about a model version',
       params: versionPath,
-      answer: z.strictObject({ items: z.array(profileBody) }),
+      answer: z.strictObject({
+        items: z.array(profileBody).describe('On instance types.'),
+        functions: z.array(functionProfileBody).describe('In functions of each memory size; none while nothing is measured.'),
+      }),
       handle: async ({ params }) => {
-        const { group, version } = await registry.version(params.group, params.version);
-        return { items: (await profiles.list(group, version)).map(profileBodyOf) };
+        const named = await registry.version(params.group, params.version);
+        const known = await profiles.list(named.group, named.version);
+        return {
+          // Those of functions are for whole groups of sizes: `functions` tells them for each.
+          items: known.filter(({ executor }) => executor.startsWith('instance:')).map(profileBodyOf),
+          functions: (await functionProfiles.of(named)).map((size) => functionProfileBodyOf(size, prices)),
+        };
       },
     }),
     route('POST /groups/:group/versions/:version/profile', {
@@ -26,6 +54,18 @@ export function profileRoutes({ registry, profiles }: ApiServices): Route[] {
       handle: async ({ params, body }) =>
         profileBodyOf(await profiles.measure(await registry.version(params.group, params.version), `instance:${body.instance_type}`)),
     }),
+    route('POST /groups/:group/versions/:version/profile/functions', {
+      summary: 'Measure a model version in functions of each memory size, now',
+      description:
+        'Only what is missing, and only where workers can be held to their share of the processors; takes up to half a minute of one core.',
+      params: versionPath,
+      answer: z.strictObject({ functions: z.array(functionProfileBody) }),
+      handle: async ({ params }) => {
+        const named = await registry.version(params.group, params.version);
+        await functionProfiles.measure(named);
+        return { functions: (await functionProfiles.of(named)).map((size) => functionProfileBodyOf(size, prices)) };
+      },
+    }),
   ];
 }
 
@@ -35,14 +75,30 @@ function profileBodyOf(profile: Profile): ProfileBody {
     measured_at: timeOf(profile.measuredAtMs),
     load_ms: profile.loadMs,
     batch_max: profile.batchMax,
-    service: profile.service.map(({ b, p50Ms, p95Ms, p99Ms, samples, rssMiB }) => ({
-      b,
-      p50_ms: p50Ms,
-      p95_ms: p95Ms,
-      p99_ms: p99Ms,
-      samples: samples.length,
-      rss_mib: rssMiB,
-    })),
+    service: profile.service.map(pointBodyOf),
     notes: [...profile.notes],
   };
+}
+
+function functionProfileBodyOf(size: FunctionProfile, prices: PriceTable): FunctionProfileBody {
+  const { memoryMiB, profile, basis, peakMemoryMiB, fits, coldMs } = size;
+  const cost = functionCost(prices.functions, size);
+  return {
+    memory_mib: memoryMiB,
+    basis,
+    fits,
+    peak_memory_mib: peakMemoryMiB,
+    cold_ms: coldMs,
+    batch_max: profile.batchMax,
+    service: profile.service.map(pointBodyOf),
+    measured_at: timeOf(profile.measuredAtMs),
+    cost_usd_per_million: cost?.aloneUsd ?? null,
+    best_batch: cost?.bestBatch ?? null,
+    best_cost_usd_per_million: cost?.bestUsd ?? null,
+    notes: [...profile.notes],
+  };
+}
+
+function pointBodyOf({ b, p50Ms, p95Ms, p99Ms, samples, rssMiB }: ServicePoint): ProfileBody['service'][number] {
+  return { b, p50_ms: p50Ms, p95_ms: p95Ms, p99_ms: p99Ms, samples: samples.length, rss_mib: rssMiB };
 }

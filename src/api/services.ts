@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
 import type { Audit, Decisions, Events } from '../monitoring/index.ts';
-import type { Profiles } from '../profiling/index.ts';
+import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Serving } from '../serving/index.ts';
@@ -30,6 +30,7 @@ export interface ApiServices {
   /** Every worker there is. */
   readonly workers: () => readonly WorkerView[];
   readonly profiles: Pick<Profiles, 'list' | 'measure'>;
+  readonly functionProfiles: Pick<FunctionProfiles, 'of' | 'measure'>;
   /** Who sends a request; throws `unauthenticated` or `forbidden`. */
   readonly authenticate: (request: IncomingMessage) => Caller;
   /** Where `platform.log` and `requests.log` are; null where no logs are kept. */

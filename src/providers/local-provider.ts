@@ -68,6 +68,7 @@ export class LocalProvider implements Provider {
     const door = await WorkerDoor.open(this.#clock, this.#log);
     const name = `${process.pid}-${startTicks(process.pid) ?? '0'}-${++opened}`;
     const cgroups = new Cgroups({ log: this.#log, name, notes: new CgroupNotes(this.#stateDirectory) });
+    if (cgroups.limits.reason !== null) this.#log.info({ ...cgroups.limits }, 'functions are not held to all of their limits');
     const compileCache = join(this.#stateDirectory, 'compile-cache');
     const surroundings = { clock: this.#clock, log: this.#log, door, leftovers: this.#leftovers, cgroups, compileCache };
     const pool = new WarmPool(surroundings, this.#warmWorkers);

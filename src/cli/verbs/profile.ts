@@ -1,6 +1,6 @@
 /** `penstock profile`: how long batches of each size take. With `--output json` it writes a profile file. */
 import type { Command } from 'commander';
-import type { ProfileBody } from '../../api/index.ts';
+import type { FunctionProfileBody, ProfileBody } from '../../api/index.ts';
 import type { Doors } from '../doors.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
 import { Progress } from '../progress.ts';
@@ -10,46 +10,57 @@ import { msText } from '../words.ts';
 
 interface ProfileOptions extends CommonOptions {
   readonly instanceType: string;
+  readonly functions: boolean;
   readonly cached: boolean;
+}
+
+/** What the server answers to `GET .../profile`. */
+interface Known {
+  readonly items: readonly ProfileBody[];
+  readonly functions: readonly FunctionProfileBody[];
 }
 
 /** What a request costs beside its batch: the gateway's own time, as the simulator and the what-if plans reckon it. */
 const overheadMs = 0.2;
 
 export function addProfile(program: Command, doors: Doors): void {
-  verb(program, doors, 'profile <model>', 'measure how long batches of each size take')
+  verb(program, doors, 'profile <model>', 'measure how long batches of each size take, and tell what they cost in functions')
     .with((command) =>
       command
         .option('--instance-type <type>', 'where to measure', 'local.1')
+        .option('--functions', 'measure in functions of each memory size, too, where it is not known yet', false)
         .option('--cached', 'show what was measured before, measure nothing', false),
     )
     .runs(async (session, options: ProfileOptions, model: string) => {
       const source = await readSource(model, { registersOnly: false });
-      const { name, profiles } = await profile(session, source, options);
-      session.print(profileFile(name, profiles), profiles.map((measured) => profileText(name, measured)).join('\n'));
+      const { name, ...known } = await profile(session, source, options);
+      const texts = known.items.map((measured) => profileText(name, measured));
+      if (known.functions.length > 0) texts.push(functionsText(name, known.functions));
+      session.print(profileFile(name, known), texts.join('\n'));
       return 0;
     });
 }
 
-async function profile(
-  session: Session,
-  source: ModelSource,
-  options: ProfileOptions,
-): Promise<{ name: string; profiles: readonly ProfileBody[] }> {
+async function profile(session: Session, source: ModelSource, options: ProfileOptions): Promise<Known & { name: string }> {
   const client = await session.client();
   const progress = new Progress(session.doors);
   const { version } = await registerSource(client, progress, source, nameFor(source), { reuse: true });
+  const { name } = version;
   const path = `/groups/${encodeURIComponent(version.group)}/versions/${version.version}/profile`;
   if (options.cached) {
-    const { items } = await client.get<{ items: readonly ProfileBody[] }>(path);
-    if (items.length === 0) session.remark(`${version.name} is not measured yet: run it without --cached`);
-    return { name: version.name, profiles: items };
+    const known = await client.get<Known>(path);
+    if (known.items.length === 0) session.remark(`${name} is not measured yet: run it without --cached`);
+    return { name, ...known };
   }
   try {
-    progress.stage('measure', `${version.name} on ${options.instanceType}`);
+    progress.stage('measure', `${name} on ${options.instanceType}`);
     const measured = await client.post<ProfileBody>(path, { json: { instance_type: options.instanceType } });
+    if (options.functions) {
+      progress.stage('measure', `${name} in functions of each memory size`);
+      await client.post(`${path}/functions`, { json: {} });
+    }
     progress.done();
-    return { name: version.name, profiles: [measured] };
+    return { name, items: [measured], functions: (await client.get<Known>(path)).functions };
   } catch (error) {
     progress.fail();
     throw error;
@@ -69,25 +80,53 @@ function profileText(name: string, profile: ProfileBody): string {
   return `${name} on ${profile.executor}, loaded in ${msText(profile.load_ms)}\n${rows}${notes}`;
 }
 
+const basisTexts: Readonly<Record<FunctionProfileBody['basis'], string>> = {
+  measured: '',
+  derived: 'derived: from instance:local.1, by what a size lacks of a processor; --functions measures',
+  unlimited: 'unlimited: this server cannot hold workers to their share of the processors, so every size runs as instance:local.1 does',
+};
+
+function functionsText(name: string, sizes: readonly FunctionProfileBody[]): string {
+  const pointText = (point: FunctionProfileBody['service'][number] | undefined) => (point === undefined ? '' : msText(point.p50_ms));
+  const rows = table(sizes, [
+    { title: 'MEMORY', cell: ({ memory_mib }) => `${memory_mib} MiB`, align: 'right' },
+    { title: 'P50(1)', cell: ({ service }) => pointText(service[0]), align: 'right' },
+    { title: 'P50(MAX)', cell: ({ service }) => pointText(service.at(-1)), align: 'right' },
+    { title: 'MAX', cell: ({ batch_max, fits }) => (fits ? batch_max : ''), align: 'right' },
+    { title: 'PEAK', cell: ({ peak_memory_mib }) => `${Math.round(peak_memory_mib)} MiB`, align: 'right' },
+    { title: '$/M(1)', cell: (size) => costText(size.cost_usd_per_million), align: 'right' },
+    { title: '$/M(BEST)', cell: (size) => costText(size.best_cost_usd_per_million), align: 'right' },
+    { title: 'BEST', cell: ({ best_batch }) => best_batch, align: 'right' },
+    { title: 'BASIS', cell: ({ basis, fits }) => (fits ? basis : 'does not fit') },
+  ]);
+  const told = [...new Set(sizes.map(({ basis }) => basisTexts[basis]))].filter((text) => text !== '').map((text) => `${text}\n`);
+  return `${name} in functions, cold start ${msText(sizes[0]?.cold_ms ?? 0)}\n${rows}${told.join('')}`;
+}
+
+function costText(usd: number | null): string {
+  return usd === null ? '' : usd.toFixed(3);
+}
+
 /** The profile file that plans and simulations read. */
-function profileFile(name: string, profiles: readonly ProfileBody[]): unknown {
-  const serviceOf = (profile: ProfileBody) =>
-    profile.service.map(({ b, p50_ms, p95_ms, p99_ms }) => ({ b, p50Ms: p50_ms, p95Ms: p95_ms, p99Ms: p99_ms }));
-  const on = (kind: string) =>
-    profiles
-      .filter((profile) => profile.executor.startsWith(`${kind}:`))
-      .map((profile) => ({ profile, size: profile.executor.slice(kind.length + 1) }));
+function profileFile(name: string, { items, functions }: Known): unknown {
+  const serviceOf = ({ service }: Pick<ProfileBody, 'service'>) =>
+    service.map(({ b, p50_ms, p95_ms, p99_ms }) => ({ b, p50Ms: p50_ms, p95Ms: p95_ms, p99Ms: p99_ms }));
   return {
     name,
     overheadMs,
     types: Object.fromEntries(
-      on('instance').map(({ profile, size }) => [size, { leadS: profile.load_ms / 1000, service: serviceOf(profile) }]),
+      items.map((item) => [item.executor.replace('instance:', ''), { leadS: item.load_ms / 1000, service: serviceOf(item) }]),
     ),
-    functions: on('function').map(({ profile, size }) => ({
-      memoryMiB: Number(size),
-      coldMs: profile.load_ms,
-      networkMs: 0,
-      service: serviceOf(profile),
-    })),
+    functions: functions
+      .filter(({ fits }) => fits)
+      .map((size) => ({
+        memoryMiB: size.memory_mib,
+        basis: size.basis,
+        peakMemoryMiB: size.peak_memory_mib,
+        coldMs: size.cold_ms,
+        networkMs: 0,
+        service: serviceOf(size),
+        costUsdPerMillion: { alone: size.cost_usd_per_million, best: size.best_cost_usd_per_million, bestBatch: size.best_batch },
+      })),
   };
 }
