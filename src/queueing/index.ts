@@ -63,5 +63,6 @@ export {
   type ServiceLaw,
   type ServiceSamples,
 } from './service-law.ts';
+export { type Simulated, type SimulatedBatch, type SimulatedExecutors, simulateBatching } from './simulate-batching.ts';
 export type { WaitPolicy, WaitTable } from './wait-table.ts';
 export { type SingleServer, type WorkConservingWaits, workConservingWaits } from './work-conserving.ts';

@@ -44,14 +44,26 @@ export function replayBatches(arrivalsMs: Float64Array, policy: HoldPolicy, late
  */
 export function replayTable(arrivalsMs: Float64Array, policy: HoldPolicy, latencyMs: number): WaitTable {
   const arrivals = arrivalsMs.length === 0 ? new Float64Array(1) : arrivalsMs;
-  const { firsts, leftMs } = departures(arrivals, policy, latencyMs);
+  const table = tableOfBatches('replay', arrivals, policy, departures(arrivals, policy, latencyMs));
+  return arrivalsMs.length === 0 ? table.withSampleCount(0) : table;
+}
+
+/** The wait table of batches that were formed under a policy, each of the requests from `firsts[i]` up to the next first, which waited until `leftMs[i]`. */
+export function tableOfBatches(
+  source: 'replay' | 'simulator',
+  arrivalsMs: Float64Array,
+  policy: HoldPolicy,
+  { firsts, leftMs }: Pick<Departures, 'firsts' | 'leftMs'>,
+): CountedTable {
+  const waitMsMax = policy.kind === 'timeout' ? policy.waitMsMax : policy.kind === 'none' ? 0 : null;
   return new CountedTable({
-    source: 'replay',
+    source,
     policy: policy.kind === 'slack' ? 'slack' : 'timeout',
     batchSizeMax: policy.kind === 'none' ? 1 : policy.batchSizeMax,
-    waitMsMax: policy.kind === 'slack' ? null : policy.kind === 'none' ? 0 : policy.waitMsMax,
+    // In a simulation requests also wait for executors, however long.
+    waitMsMax: source === 'simulator' ? null : waitMsMax,
     sampleCount: arrivalsMs.length,
-    arrivalsMs: arrivals,
+    arrivalsMs,
     firsts,
     leftMs,
   });
@@ -173,6 +185,10 @@ class CountedTable implements WaitTable {
       this.batchSizePmf[b] = (batches[b] as number) / firsts.length;
       this.#starts[b + 1] = (this.#starts[b] as number) + b * (batches[b] as number);
     }
+  }
+
+  withSampleCount(sampleCount: number): CountedTable {
+    return new CountedTable({ ...this.#counted, sampleCount });
   }
 
   requestsWithin(batchSize: number, waitMs: number): number {

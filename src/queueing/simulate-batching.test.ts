@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { SeededRandom } from '../random.ts';
+import { mmpp2, poisson } from './arrival-process.ts';
+import { costUsdPerMillion } from './cost.ts';
+import { exactTable } from './exact-model.ts';
+import { arrivalTimesMs } from './generate-arrivals.ts';
+import { latencyCdf } from './latency.ts';
+import { fixedService } from './service-law.ts';
+import { simulateBatching } from './simulate-batching.ts';
+
+const unlimited = { concurrencyMax: Number.POSITIVE_INFINITY, coldStartMs: 0, keepAliveMs: 0 };
+const price = { usdPerInvocation: 2e-7, usdPerGbSecond: 1.66667e-5, billingGranularityMs: 0 };
+
+describe('the formulas and the rule that serves agree', () => {
+  const serviceMs = (rows: number): number => 5 + 2 * rows;
+  const service = fixedService(serviceMs);
+  const bursts = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 });
+  for (const { name, process, batchSizeMax, waitMsMax } of [
+    { name: 'random arrivals, batches that mostly time out', process: poisson(100), batchSizeMax: 16, waitMsMax: 60 },
+    { name: 'random arrivals, batches that mostly fill', process: poisson(500), batchSizeMax: 8, waitMsMax: 40 },
+    { name: 'bursts, short waits', process: bursts, batchSizeMax: 8, waitMsMax: 30 },
+    { name: 'bursts, long waits', process: bursts, batchSizeMax: 32, waitMsMax: 200 },
+  ]) {
+    test(`${name}: latency and cost within three standard errors in 300 000 requests`, () => {
+      const runs = Array.from({ length: 30 }, (_, run) => {
+        const random = new SeededRandom(run + 1);
+        const arrivalsMs = arrivalTimesMs(process, random, 10_000);
+        const policy = { kind: 'timeout' as const, batchSizeMax, waitMsMax };
+        const { table } = simulateBatching(arrivalsMs, { policy, latencyMs: 0 }, { ...unlimited, drawServiceMs: serviceMs }, random);
+        return { table, cost: costUsdPerMillion(table, service, 1024, price) };
+      });
+      const exact = exactTable(process, { batchSizeMax, waitMsMax });
+      const expectMean = (values: readonly number[], expected: number): void => {
+        const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+        const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+        // A floor for what does not vary at all, and for the few batches at both ends of a run.
+        const error = 3 * Math.sqrt(variance / values.length) + 2e-4 * expected;
+        assert(Math.abs(mean - expected) <= error, `${mean} for ${expected}, allowed ${error}`);
+      };
+      for (const share of [0.1, 0.4, 0.7, 0.95]) {
+        const ms = share * (waitMsMax + serviceMs(batchSizeMax));
+        expectMean(
+          runs.map(({ table }) => latencyCdf(table, service, ms)),
+          latencyCdf(exact, service, ms),
+        );
+      }
+      expectMean(
+        runs.map(({ cost }) => cost),
+        costUsdPerMillion(exact, service, 1024, price),
+      );
+    });
+  }
+});
+
+describe('executors', () => {
+  const none = { policy: { kind: 'none' as const }, latencyMs: 0 };
+  const arrivals = Float64Array.of(0, 10, 20, 100, 1000);
+  const run = (change: Partial<Parameters<typeof simulateBatching>[2]>) =>
+    simulateBatching(arrivals, none, { ...unlimited, drawServiceMs: () => 30, ...change }, new SeededRandom(1));
+
+  test('without a limit nobody waits for one', () => {
+    assert.deepEqual([...run({}).latenciesMs], [30, 30, 30, 30, 30]);
+  });
+
+  test('with one, batches are served one after the other, and that is part of the wait', () => {
+    const { latenciesMs, table } = run({ concurrencyMax: 1 });
+    assert.deepEqual([...latenciesMs], [30, 50, 70, 30, 30]);
+    assert.equal(table.source, 'simulator');
+    assert.equal(table.requestsWithin(1, 20), 4 / 5);
+  });
+
+  test('a new one starts where none is idle, and where the last has ended', () => {
+    const { latenciesMs, coldStarts } = run({ coldStartMs: 50, keepAliveMs: 500 });
+    assert.deepEqual([...latenciesMs], [80, 80, 80, 30, 80]);
+    assert.equal(coldStarts, 4);
+  });
+
+  test('with fewer of them nobody is answered earlier, and none runs two batches at once', () => {
+    const gaps = fc.array(fc.integer({ min: 0, max: 60 }), { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(gaps, fc.integer({ min: 1, max: 4 }), (list, concurrencyMax) => {
+        let at = 0;
+        const times = Float64Array.from(list, (gap) => (at += gap));
+        const held = { policy: { kind: 'timeout' as const, batchSizeMax: 3, waitMsMax: 20 }, latencyMs: 0 };
+        const simulate = (limit: number) => {
+          const drawServiceMs = (rows: number): number => 20 + rows;
+          return simulateBatching(
+            times,
+            held,
+            { ...unlimited, concurrencyMax: limit, keepAliveMs: 1e9, drawServiceMs },
+            new SeededRandom(1),
+          );
+        };
+        const [few, more] = [simulate(concurrencyMax), simulate(concurrencyMax + 1)];
+        for (const [i, latencyMs] of few.latenciesMs.entries()) assert(latencyMs >= (more.latenciesMs[i] as number) - 1e-9);
+        for (const { startMs } of few.batches) {
+          const running = few.batches.filter((other) => other.startMs <= startMs && startMs < other.startMs + other.serviceMs - 1e-9);
+          assert(running.length <= concurrencyMax);
+        }
+      }),
+    );
+  });
+});
