@@ -1,0 +1,58 @@
+/**
+ * The made-up profile `reference`: a model of 140 ms of work for one processor, on four types of instances and on functions. Its times are
+ * affine in the rows, s(b) = a + b·each, and the same at every quantile, so that what follows from it can be worked out by hand.
+ */
+import { type FunctionPrices, functionVcpu } from '../costs/index.ts';
+import type { CapacityType, ServiceCurve } from './capacity.ts';
+
+export interface AffineTimes {
+  readonly aMs: number;
+  /** More for each row. */
+  readonly eachMs: number;
+  /** The largest batch. */
+  readonly batchMax: number;
+}
+
+/** s(b) = a + b·each, at every quantile; a b beyond the largest counts as the largest, as with what is measured. */
+export function affineService({ aMs, eachMs, batchMax }: AffineTimes): ServiceCurve {
+  const ms = (b: number): number => aMs + eachMs * Math.min(b, batchMax);
+  return { batchMax, isKnown: true, medianMs: ms, quantileMs: (_q, b) => ms(b) };
+}
+
+const workMs = 140;
+const fixedMs = 10;
+const functionBatchMax = 32;
+/** A second processor brings a little less than the first: v of them work like v^.93. */
+const parallelExponent = 0.93;
+
+const instances: readonly CapacityType[] = [
+  { name: 'c5.large', usdPerHour: 0.085, service: affineService({ aMs: fixedMs, eachMs: 70, batchMax: 32 }) },
+  { name: 'c5.xlarge', usdPerHour: 0.17, service: affineService({ aMs: fixedMs, eachMs: 36, batchMax: 32 }) },
+  { name: 'c5.2xlarge', usdPerHour: 0.34, service: affineService({ aMs: fixedMs, eachMs: 20, batchMax: 32 }) },
+  { name: 'g4dn.xlarge', usdPerHour: 0.526, service: affineService({ aMs: 12, eachMs: 2.5, batchMax: 64 }) },
+];
+
+/** Billed to the nanosecond, so that nothing depends on where a duration is rounded. The sizes are 1, 1.5, 2 and 3 processors. */
+const functionPrices: FunctionPrices = {
+  memoryMiB: [1769, 2654, 3538, 5307],
+  usdPerGbSecond: 1.66667e-5,
+  usdPerInvocation: 2e-7,
+  billingGranularityMs: 1e-6,
+  usdPerProvisionedGbSecond: 4.1667e-6,
+};
+
+/** Functions of so many MiB, v = M/1769 processors: s(b) = 10 + 140 b/e ms, e = v up to one processor and v^.93 beyond. */
+function functionService(memoryMiB: number): ServiceCurve {
+  const vcpu = functionVcpu(memoryMiB);
+  const speed = vcpu <= 1 ? vcpu : vcpu ** parallelExponent;
+  return affineService({ aMs: fixedMs, eachMs: workMs / speed, batchMax: functionBatchMax });
+}
+
+export const referenceProfile = {
+  name: 'reference',
+  /** d: the gateway and the network, on every request. */
+  overheadMs: 5,
+  instances,
+  functionPrices,
+  functionService,
+} as const;
