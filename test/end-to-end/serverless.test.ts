@@ -105,7 +105,7 @@ describe('a serverless endpoint', () => {
     const functions = functionsOf(await variantOf(server));
     assert.notEqual(functions.length, 0);
     const { usage } = await downToNothing(server);
-    assert.deepEqual(functions.filter(isRunning), []);
+    await until('their processes have ended', () => functions.filter(isRunning).length === 0);
     const { stdout } = await cli(server, 'endpoints');
     assert.match(stdout, /digits +InService +digits\/1 +none +function auto \(\d+ MiB\)/);
     assert.deepEqual((await variantOf(server)).usage, usage);
