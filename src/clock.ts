@@ -6,7 +6,10 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds since the epoch. For times that are stored or shown. */
   wallMs(): number;
-  /** Runs once after so many milliseconds; the answer cancels it. */
+  /**
+   * Runs once after so many milliseconds, a fraction of one counting as a whole one where time is real; the answer cancels
+   * it. With 0 or less it runs as soon as what has happened by now was dealt with.
+   */
   after(delayMs: number, run: () => void): () => void;
 }
 
@@ -23,7 +26,11 @@ export class SystemClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): () => void {
-    const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), timerMsMax));
+    if (delayMs <= 0) {
+      const immediate = setImmediate(run);
+      return () => clearImmediate(immediate);
+    }
+    const timer = setTimeout(run, Math.min(delayMs, timerMsMax));
     return () => clearTimeout(timer);
   }
 }

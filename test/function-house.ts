@@ -63,6 +63,8 @@ export class FunctionHouse {
   isPrompt = true;
   refuses: Error | null = null;
   coldMs: number;
+  /** Runs that do not end unless their function does. */
+  readonly #hanging = new Map<string, (answer: RunAnswer) => void>();
   readonly #tables = new Map<string, ServiceTable>();
   readonly #options: FunctionHouseOptions;
 
@@ -83,6 +85,9 @@ export class FunctionHouse {
         stop: (id) => {
           this.alive.delete(id);
           this.stopped.push(id);
+          const done = this.#hanging.get(id);
+          if (done !== undefined) this.clock.after(0, () => done({ kind: 'gone', why: 'SIGKILL' }));
+          this.#hanging.delete(id);
         },
         onInvoked: (invocation) => this.invocations.push(invocation),
         onProvisioned: ({ id, isProvisioned }) => (isProvisioned ? this.provisioned.add(id) : this.provisioned.delete(id)),
@@ -139,7 +144,7 @@ export class FunctionHouse {
         isOver = true;
         this.runs.push({ worker: id, requests: requests.map(({ call }) => call.requestId), atMs: this.clock.nowMs() });
         const outcome = this.answer(requests, id);
-        if (outcome === null) return;
+        if (outcome === null) return void this.#hanging.set(id, done);
         const rows = requests.reduce((sum, request) => sum + request.rows, 0);
         this.clock.after(this.takesMs(rows, memoryMiB), () => {
           isOver = false;

@@ -41,7 +41,7 @@ export class Environments {
   /** Kept warm, those that leave not counted. */
   #warm = 0;
   #wanted = 0;
-  /** So many of the new size are to be ready before all of the old have gone. */
+  /** So many of the new size are to take over from those that leave; 0 when that is done. */
   #successors = 0;
   #isEnding = false;
   #keepAliveAtMs = Number.POSITIVE_INFINITY;
@@ -238,7 +238,7 @@ export class Environments {
   #adjust(): void {
     if (!this.#isEnding) {
       this.#keepWarm();
-      if (this.#leaving > 0) this.#renew();
+      if (this.#successors > 0) this.#renew();
     }
     while (this.#idle.length + this.#starting < this.#wanted) if (!this.#start()) break;
     while (this.#all.size > this.#limits.maxConcurrency && this.#idle.length > 0) {
@@ -291,6 +291,7 @@ export class Environments {
       if (old !== undefined) this.#remove(old.id);
       if (!this.#start()) break;
     }
+    if (this.#leaving === 0 && this.#all.size >= this.#successors) this.#successors = 0;
     let ready = 0;
     for (const { isLeaving, state } of this.#all.values()) if (!isLeaving && state !== 'starting') ready++;
     for (const { id } of this.#idle.filter(({ isLeaving }) => isLeaving)) {

@@ -138,24 +138,19 @@ export class FunctionBuffer {
       return this.#leave([request], rule.policy.kind === 'none' ? 'idle' : 'full', rule.period);
     }
     batch ??= this.#open(request.bucket);
-    const isEarly = batch.add(request);
+    batch.add(request);
     this.#heldRows += request.rows;
     if (effect === 'join-and-full') this.#send(batch, 'full');
-    else if (!isEarly) this.#sendDue(batch);
   }
 
   #open(bucket: string): HeldBatch {
     const { clock, rule, onTimer } = this.#needs;
     const batch = new HeldBatch(bucket, rule, clock, (due) => {
-      this.#sendDue(due);
+      this.#send(due, due.policy.kind === 'timeout' ? 'timeout' : 'slack');
       onTimer();
     });
     this.#held.set(bucket, batch);
     return batch;
-  }
-
-  #sendDue(batch: HeldBatch): void {
-    this.#send(batch, batch.policy.kind === 'timeout' ? 'timeout' : 'slack');
   }
 
   #send(batch: HeldBatch, reason: CloseReason): void {

@@ -342,13 +342,20 @@ export class Functions implements Side, FunctionVariant {
     if (batches > 0) {
       const failure = this.#startFailure();
       if (this.#isRetired && this.isDeserted) this.#needs.onDeserted();
-      else if (failure !== null) for (const request of this.surrender()) request.fail(failure);
+      else if (failure !== null) this.#fail(failure);
       return;
     }
     if (!this.#isRetired && this.#finished === null) return;
     this.#environments.endIdle();
     if (this.#environments.busy > 0) return;
     for (const told of this.#finished?.splice(0) ?? []) told();
+  }
+
+  /** Nobody can be had for those who wait. */
+  #fail(failure: PlatformError): void {
+    const waiting = this.surrender();
+    this.#environments.want(0);
+    for (const request of waiting) request.fail(failure);
   }
 
   #windDown(): void {

@@ -41,12 +41,14 @@ export class HeldBatch implements OpenBatch {
     this.#onDue = onDue;
   }
 
-  /** Takes the request in. False where the batch is due by that: somebody has no time left at all. */
-  add(request: PendingRequest): boolean {
+  /** Takes the request in. Where that leaves no time, others who come at the very same time may still join. */
+  add(request: PendingRequest): void {
     this.requests.push(request);
     this.rows += request.rows;
     this.deadlineMs = Math.min(this.deadlineMs, request.promisedAtMs);
-    return this.#plan();
+    const nowMs = this.#clock.nowMs();
+    this.#dueMs = this.#leavesAtMs(nowMs);
+    if (this.#wakesAtMs > Math.max(this.#dueMs - earlyMs, nowMs)) this.#wake(nowMs);
   }
 
   /** The request is settled, or goes elsewhere. False where it was not in here. */
@@ -64,15 +66,6 @@ export class HeldBatch implements OpenBatch {
   /** It has left, or is empty. */
   close(): void {
     this.#cancel();
-  }
-
-  /** False where it is due at once. */
-  #plan(): boolean {
-    const nowMs = this.#clock.nowMs();
-    this.#dueMs = this.#leavesAtMs(nowMs);
-    if (this.#dueMs <= nowMs + roundingMs) return false;
-    if (this.#wakesAtMs > this.#dueMs - earlyMs) this.#wake(nowMs);
-    return true;
   }
 
   /** Under a fixed wait, too, it leaves in time for whoever would give up before. */

@@ -5,7 +5,7 @@ import type { PendingRequest } from './request.ts';
 
 export class OverdueQueue {
   readonly #queue = new DeadlineQueue();
-  readonly #rowsOf = new Map<string, number>();
+  readonly #buckets = new Map<string, { requests: number; rows: number }>();
 
   get rows(): number {
     return this.#queue.rows;
@@ -21,7 +21,7 @@ export class OverdueQueue {
 
   insert(request: PendingRequest): void {
     this.#queue.insert(request);
-    this.#rowsOf.set(request.bucket, (this.#rowsOf.get(request.bucket) ?? 0) + request.rows);
+    this.#count(request, 1);
   }
 
   /** The next to leave together: at most so many rows, from the head. */
@@ -32,28 +32,30 @@ export class OverdueQueue {
   /** They leave. */
   remove(batch: readonly PendingRequest[]): void {
     this.#queue.remove(batch);
-    for (const request of batch) this.#count(request);
+    for (const request of batch) this.#count(request, -1);
   }
 
   forget(request: PendingRequest): void {
     this.#queue.forget(request);
-    this.#count(request);
+    this.#count(request, -1);
   }
 
   rowsUntil(deadlineMs: number): number {
     return this.#queue.rowsUntil(deadlineMs);
   }
 
-  /** How many batches of at most so many rows there are, at least. */
+  /** How many batches of at most so many rows they make; a request of more rows is one. */
   batches(batchSizeMax: number): number {
     let count = 0;
-    for (const rows of this.#rowsOf.values()) count += Math.ceil(rows / batchSizeMax);
+    for (const { requests, rows } of this.#buckets.values()) count += Math.min(requests, Math.ceil(rows / batchSizeMax));
     return count;
   }
 
-  #count({ bucket, rows }: PendingRequest): void {
-    const left = (this.#rowsOf.get(bucket) ?? 0) - rows;
-    if (left > 0) this.#rowsOf.set(bucket, left);
-    else this.#rowsOf.delete(bucket);
+  #count({ bucket, rows }: PendingRequest, sign: 1 | -1): void {
+    let counted = this.#buckets.get(bucket);
+    if (counted === undefined) this.#buckets.set(bucket, (counted = { requests: 0, rows: 0 }));
+    counted.requests += sign;
+    counted.rows += sign * rows;
+    if (counted.requests === 0) this.#buckets.delete(bucket);
   }
 }

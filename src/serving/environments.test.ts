@@ -1,0 +1,460 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { answered, FunctionHouse, type FunctionHouseOptions } from '../../test/function-house.ts';
+
+const house = (functions: FunctionHouseOptions['functions'] = {}, options: FunctionHouseOptions = {}): FunctionHouse =>
+  new FunctionHouse({ functions, ...options });
+const environmentsOf = (of: FunctionHouse) => of.functions.view().environments;
+const nothing = { starting: 0, idle: 0, busy: 0 };
+
+describe('from nothing, and back to it', () => {
+  test('nothing runs until somebody comes; who comes is held, not failed, until a function is ready', () => {
+    const scene = house();
+    scene.clock.advance(10_000);
+    assert.deepEqual(scene.started, []);
+    scene.send('a');
+    assert.deepEqual(scene.started, [{ id: 'f0', memoryMiB: 2048, atMs: 10_000 }]);
+    scene.clock.advance(99);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, starting: 1 });
+    scene.clock.advance(12);
+    assert.equal(scene.outcomes.get('a')?.atMs, 10_111);
+  });
+
+  test('a function is started when the batch opens, not when it leaves; company may join meanwhile', () => {
+    const scene = house({}, { setting: { batchSizeMax: 4 }, coldMs: 50 });
+    scene.send('a');
+    scene.at(70, () => scene.send('b'));
+    scene.clock.advance(200);
+    assert.deepEqual(
+      scene.started.map(({ atMs }) => atMs),
+      [0],
+    );
+    assert.deepEqual(scene.runs, [{ worker: 'f0', requests: ['a', 'b'], atMs: 88 }]);
+  });
+
+  test('a batch that is due while its function starts stays open until it is ready, and leaves for the reason it was due', () => {
+    const scene = house({}, { setting: { batchSizeMax: 4 }, coldMs: 150 });
+    scene.send('a');
+    scene.at(120, () => scene.send('b'));
+    scene.clock.advance(300);
+    assert.deepEqual(scene.dispatches, [{ reason: 'slack', rows: 2, atMs: 150 }]);
+    assert.equal(scene.started.length, 1);
+  });
+
+  test('an idle function ends after the keep-alive, counted from its last batch', () => {
+    const scene = house({ keepAliveMs: 1000 });
+    scene.send('a');
+    scene.clock.advance(800);
+    scene.send('b'); // ends at 811
+    scene.clock.advance(1010);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 1 });
+    scene.clock.advance(1);
+    assert.deepEqual([environmentsOf(scene), scene.stopped, scene.deserted], [nothing, ['f0'], 1]);
+    scene.send('c');
+    scene.clock.advance(200);
+    assert.deepEqual([scene.codeOf('c'), scene.started.length], ['ok', 2]);
+  });
+
+  test('an idle function is not ended under a batch that will need it', () => {
+    const scene = house({ keepAliveMs: 1000 }, { setting: { batchSizeMax: 4 }, coldMs: 10 });
+    scene.send('a'); // answered by 100
+    scene.clock.advance(1090);
+    scene.send('b');
+    scene.clock.advance(20);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 1 });
+    scene.clock.advance(100);
+    assert.deepEqual([scene.codeOf('b'), scene.started.length], ['ok', 1]);
+  });
+
+  test('with a keep-alive of nothing it ends after its batch', () => {
+    const scene = house({ keepAliveMs: 0 });
+    scene.send('a');
+    scene.clock.advance(111);
+    assert.deepEqual([scene.codeOf('a'), environmentsOf(scene)], ['ok', nothing]);
+  });
+
+  test('of idle functions the one used last is used again, so that the others can end', () => {
+    const scene = house({ keepAliveMs: 1000 });
+    for (const id of ['a', 'b', 'c']) scene.send(id);
+    scene.clock.advance(500);
+    for (let i = 0; i < 20; i++) {
+      scene.send(`r${i}`);
+      scene.clock.advance(100);
+    }
+    assert.equal(new Set(scene.runs.slice(3).map(({ worker }) => worker)).size, 1);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 1 });
+  });
+});
+
+describe('as many as are needed', () => {
+  test('one for each batch that waits, up to the most there may be', () => {
+    const scene = house({ maxConcurrency: 3 });
+    for (let i = 0; i < 5; i++) scene.send(`r${i}`);
+    assert.equal(scene.started.length, 3);
+    scene.clock.advance(122);
+    assert.equal(scene.aliveMost, 3);
+    assert.deepEqual(
+      scene.runs.map(({ atMs }) => atMs),
+      [100, 100, 100, 111, 111],
+    );
+  });
+
+  test('who is overdue leaves in full batches, by deadline; as many functions start as those batches need', () => {
+    const scene = house({}, { setting: { batchSizeMax: 4 }, coldMs: 200 });
+    for (let i = 0; i < 5; i++) scene.send(`r${i}`);
+    assert.equal(scene.started.length, 2);
+    scene.at(150, () => ['x', 'y', 'z'].forEach((id) => scene.send(id, { timeoutMs: 90 })));
+    scene.clock.advance(150);
+    assert.equal(scene.started.length, 2);
+    scene.clock.advance(200);
+    assert.deepEqual(
+      scene.runs.map(({ requests }) => requests),
+      [
+        ['r0', 'r1', 'r2', 'r3'],
+        ['r4', 'x', 'y', 'z'],
+      ],
+    );
+  });
+
+  test('a batch that opens while the only idle one is promised to another starts one more', () => {
+    const scene = house({}, { setting: { batchSizeMax: 4 } });
+    scene.pool.configure(scene.settings({ provisioned: 1 }));
+    scene.clock.advance(1000);
+    scene.send('a');
+    assert.equal(scene.started.length, 1);
+    scene.clock.advance(88.5);
+    scene.send('b'); // a leaves with the idle one
+    assert.equal(scene.started.length, 2);
+  });
+});
+
+describe('kept warm', () => {
+  test('those provisioned are started at once, kept and charged for, also after their batches', () => {
+    const scene = house({ provisioned: 2, keepAliveMs: 0 });
+    assert.equal(scene.started.length, 2);
+    assert.deepEqual([...scene.provisioned], [], 'nothing is charged for before it is ready');
+    scene.clock.advance(100);
+    assert.deepEqual([...scene.provisioned], ['f0', 'f1']);
+    for (const id of ['a', 'b', 'c']) scene.send(id);
+    scene.clock.advance(10_000);
+    assert.deepEqual([environmentsOf(scene), [...scene.provisioned]], [{ ...nothing, idle: 2 }, ['f0', 'f1']]);
+    assert.equal(scene.started.length, 3);
+  });
+
+  test('one that dies is replaced without anybody asking', () => {
+    const scene = house({ provisioned: 1 });
+    scene.clock.advance(100);
+    scene.pool.detach('f0');
+    assert.deepEqual([[...scene.provisioned], scene.started.length], [[], 2]);
+    scene.clock.advance(100);
+    assert.deepEqual([...scene.provisioned], ['f1']);
+  });
+
+  test('more or fewer are wanted: those there are count first, and those no longer kept end in their time', () => {
+    const scene = house({ keepAliveMs: 1000 });
+    for (const id of ['a', 'b']) scene.send(id);
+    scene.clock.advance(500);
+    scene.pool.configure(scene.settings({ provisioned: 3, keepAliveMs: 1000 }));
+    assert.equal(scene.started.length, 3);
+    scene.clock.advance(5000);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 3 });
+    scene.pool.configure(scene.settings({ provisioned: 1, keepAliveMs: 1000 }));
+    scene.clock.advance(1000);
+    assert.deepEqual([environmentsOf(scene), scene.provisioned.size], [{ ...nothing, idle: 1 }, 1]);
+  });
+
+  test('fewer at once are wanted: idle ones end at once, busy ones after their batch', () => {
+    const scene = house({ maxConcurrency: 4 });
+    for (const id of ['a', 'b', 'c', 'd']) scene.send(id);
+    scene.clock.advance(105);
+    scene.pool.configure(scene.settings({ maxConcurrency: 2 }));
+    assert.equal(scene.alive.size, 4);
+    scene.clock.advance(20);
+    assert.equal(scene.alive.size, 2);
+    assert(['a', 'b', 'c', 'd'].every((id) => scene.codeOf(id) === 'ok'));
+  });
+});
+
+describe('another size', () => {
+  test('is started first, and the old one serves until it is ready', () => {
+    const scene = house();
+    scene.send('a');
+    scene.clock.advance(200);
+    scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
+    assert.deepEqual(
+      scene.started.map(({ memoryMiB }) => memoryMiB),
+      [2048, 1024],
+    );
+    scene.clock.advance(50);
+    scene.send('b');
+    assert.equal(scene.runs.at(-1)?.worker, 'f0');
+    scene.clock.advance(50);
+    assert.deepEqual(scene.stopped, ['f0']);
+    scene.send('c');
+    scene.clock.advance(50);
+    assert.deepEqual([scene.runs.at(-1)?.worker, scene.codeOf('b'), scene.codeOf('c')], ['f1', 'ok', 'ok']);
+  });
+
+  test('warms as many as are in use, and never has more than there may be', () => {
+    const scene = house({ maxConcurrency: 4 });
+    for (const id of ['a', 'b', 'c', 'd']) scene.send(id);
+    scene.clock.advance(105);
+    scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
+    assert.equal(scene.started.length, 4, 'all places are taken');
+    scene.clock.advance(1000);
+    assert.equal(scene.aliveMost, 4);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 4 });
+    assert.equal(scene.stopped.length, 4);
+    assert(['a', 'b', 'c', 'd'].every((id) => scene.codeOf(id) === 'ok'));
+  });
+
+  test('those idle for long are not replaced; one stays warm', () => {
+    const scene = house();
+    for (const id of ['a', 'b', 'c']) scene.send(id);
+    scene.clock.advance(30_000);
+    scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
+    scene.clock.advance(200);
+    assert.deepEqual([environmentsOf(scene), scene.started.length], [{ ...nothing, idle: 1 }, 4]);
+  });
+
+  test('keeps as many warm as before, each charged while it is there', () => {
+    const scene = house({ provisioned: 2 });
+    scene.clock.advance(100);
+    scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
+    scene.clock.advance(100);
+    assert.deepEqual(
+      [[...scene.provisioned], [...scene.alive]],
+      [
+        ['f2', 'f3'],
+        ['f2', 'f3'],
+      ],
+    );
+  });
+
+  test('while two sizes are there, a batch leaves in time for the slower', () => {
+    const serviceMs = (rows: number, memoryMiB: number): number => (memoryMiB === 1024 ? 2 : 1) * (10 + rows);
+    const scene = house({}, { setting: { batchSizeMax: 4 }, serviceMs, coldMs: 100 });
+    scene.send('warm');
+    scene.clock.advance(1000);
+    scene.apply({ batchSizeMax: 4, memoryMiB: 1024 });
+    scene.send('a');
+    scene.clock.advance(78);
+    assert.equal(scene.dispatches.at(-1)?.atMs, 1078);
+    scene.clock.advance(1000);
+    scene.apply({ batchSizeMax: 4, memoryMiB: 2048 });
+    scene.clock.advance(1000);
+    scene.send('b');
+    scene.clock.advance(200);
+    assert.equal(scene.dispatches.at(-1)?.atMs, 3167);
+  });
+
+  test('back to the old size before the new one is ready: the old ones stay', () => {
+    const scene = house();
+    scene.send('a');
+    scene.clock.advance(200);
+    scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
+    scene.apply({ batchSizeMax: 1, memoryMiB: 2048 });
+    scene.clock.advance(1000);
+    assert.deepEqual([...scene.alive], ['f0']);
+  });
+});
+
+describe('an end', () => {
+  test('a drained function gives its place to another one, and ends when that is ready', async () => {
+    const scene = house();
+    scene.send('a');
+    scene.clock.advance(200);
+    let isDrained = false;
+    const draining = scene.pool.drain('f0').then(() => (isDrained = true));
+    scene.send('b');
+    scene.clock.advance(50);
+    await Promise.resolve();
+    assert.deepEqual([isDrained, scene.codeOf('b'), scene.started.length], [false, 'ok', 2]);
+    scene.clock.advance(50);
+    await draining;
+    assert.deepEqual(scene.stopped, ['f0']);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 1 });
+  });
+
+  test('a retired variant answers what it has with those it has, and ends them all', () => {
+    const scene = house({ maxConcurrency: 2 }, { setting: { batchSizeMax: 4 } });
+    scene.send('a');
+    scene.clock.advance(200);
+    for (const id of ['b', 'c']) scene.send(id);
+    scene.pool.retire();
+    assert.deepEqual(scene.dispatches.at(-1), { reason: 'flush', rows: 2, atMs: 200 });
+    scene.clock.advance(100);
+    assert.deepEqual([scene.codeOf('c'), scene.alive.size, scene.deserted], ['ok', 0, 1]);
+    assert(scene.pool.isEmpty && scene.pool.isDeserted);
+  });
+
+  test('a retired variant whose last function died starts no other: who still waits is for its successor', () => {
+    const scene = house({ maxConcurrency: 1 });
+    scene.answer = () => ({ kind: 'gone', why: 'SIGKILL' });
+    for (const id of ['a', 'b']) scene.send(id);
+    scene.clock.advance(105);
+    scene.pool.retire();
+    scene.clock.advance(20);
+    assert.equal(scene.started.length, 1);
+    assert(scene.deserted > 0);
+    assert.deepEqual(
+      scene.pool.surrender().map(({ call }) => call.requestId),
+      ['b', 'a'],
+    );
+    assert.equal(scene.pool.rowsWaiting, 0);
+  });
+
+  test('an endpoint that is unloaded answers everybody first, starting what that takes, and refuses who comes meanwhile', async () => {
+    const scene = house({ maxConcurrency: 1, provisioned: 1 });
+    for (const id of ['a', 'b']) scene.send(id);
+    let isOver = false;
+    const finishing = scene.pool.finish().then(() => (isOver = true));
+    scene.send('c');
+    scene.clock.advance(115);
+    await Promise.resolve();
+    assert.deepEqual([isOver, scene.codeOf('c')], [false, 'unavailable']);
+    scene.clock.advance(100);
+    await finishing;
+    assert.deepEqual([scene.codeOf('a'), scene.codeOf('b'), scene.alive.size], ['ok', 'ok', 0]);
+    scene.clock.advance(10_000);
+    assert.deepEqual([scene.alive.size, scene.provisioned.size], [0, 0]);
+    scene.pool.configure(scene.settings());
+    assert.equal(scene.alive.size, 1, 'loaded again, it is kept warm again');
+  });
+
+  test('after close nothing is left', () => {
+    const scene = house({ provisioned: 1 }, { setting: { batchSizeMax: 4 } });
+    scene.clock.advance(100);
+    scene.send('a');
+    scene.pool.close();
+    scene.clock.advance(100_000);
+    assert.deepEqual([scene.alive.size, scene.provisioned.size, scene.runs.length], [0, 0, 0]);
+  });
+});
+
+describe('failures', () => {
+  test('a worker that dies hands its requests back, each alone; it is ended, and another is started', () => {
+    const scene = house({}, { setting: { batchSizeMax: 4 } });
+    scene.answer = (requests) => (requests.length > 1 ? { kind: 'gone', why: 'SIGSEGV' } : answered(requests));
+    for (const id of ['a', 'b']) scene.send(id);
+    scene.clock.advance(1000);
+    assert.deepEqual([scene.codeOf('a'), scene.codeOf('b')], ['ok', 'ok']);
+    assert.deepEqual(scene.stopped, ['f0']);
+    assert.deepEqual(
+      scene.dispatches.map(({ reason, rows }) => [reason, rows]),
+      [
+        ['slack', 2],
+        ['idle', 1],
+        ['idle', 1],
+      ],
+    );
+  });
+
+  test('a request that kills every worker fails, and takes nobody along', () => {
+    const scene = house({ maxConcurrency: 2 }, { setting: { batchSizeMax: 4 } });
+    scene.answer = (requests) =>
+      requests.some(({ call }) => call.requestId === 'bad') ? { kind: 'gone', why: 'SIGSEGV' } : answered(requests);
+    for (const id of ['a', 'bad', 'b']) scene.send(id);
+    scene.clock.advance(5000);
+    assert.deepEqual(
+      ['a', 'bad', 'b'].map((id) => scene.codeOf(id)),
+      ['ok', 'model_failed', 'ok'],
+    );
+    assert.match(scene.messageOf('bad'), /died 2 times/);
+  });
+
+  test('a failed batch is bisected, and each run is charged', () => {
+    const scene = house({}, { setting: { batchSizeMax: 4 } });
+    const error = Object.assign(new Error('no'), { code: 'model_failed' }) as never;
+    scene.answer = (requests) => (requests.some(({ call }) => call.requestId === 'bad') ? { kind: 'failed', error } : answered(requests));
+    for (const id of ['a', 'bad', 'b', 'c']) scene.send(id);
+    scene.clock.advance(1000);
+    assert.deepEqual(
+      ['a', 'bad', 'b', 'c'].map((id) => scene.codeOf(id)),
+      ['ok', 'model_failed', 'ok', 'ok'],
+    );
+    assert.deepEqual(
+      scene.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]),
+      [
+        [114, true],
+        [12, false],
+        [11, false],
+        [11, false],
+        [12, false],
+      ],
+    );
+  });
+
+  test('where none can be started, those who wait are told why; the next are refused until it is time for another attempt', () => {
+    const scene = house();
+    scene.isPrompt = false;
+    scene.send('a');
+    scene.clock.advance(500);
+    scene.pool.failed('f0', 'worker exited with code 1: no such file');
+    assert.equal(scene.codeOf('a'), 'model_failed');
+    assert.match(scene.messageOf('a'), /no function of m\/1 could be started: worker exited with code 1: no such file; .* in 1 s/);
+    scene.send('b');
+    assert.deepEqual([scene.codeOf('b'), scene.started.length], ['model_failed', 1]);
+    scene.clock.advance(1000);
+    scene.send('c');
+    assert.deepEqual([scene.codeOf('c'), scene.started.length], [undefined, 2]);
+    scene.pool.failed('f1', 'again');
+    scene.clock.advance(1999);
+    scene.send('d');
+    scene.clock.advance(1);
+    scene.isPrompt = true;
+    scene.send('e');
+    scene.clock.advance(200);
+    assert.deepEqual([scene.codeOf('d'), scene.codeOf('e')], ['model_failed', 'ok']);
+  });
+
+  test('where one is refused at once, the request that asked is told', () => {
+    const scene = house();
+    scene.refuses = new Error('the endpoint is being deleted');
+    scene.send('a');
+    assert.match(scene.messageOf('a'), /could be started: the endpoint is being deleted/);
+  });
+
+  test('while another function works, nobody fails because one could not be started', () => {
+    const scene = house();
+    scene.send('a');
+    scene.clock.advance(105);
+    scene.isPrompt = false;
+    scene.send('b');
+    scene.pool.failed('f1', 'no memory');
+    scene.clock.advance(30);
+    assert.deepEqual([scene.codeOf('a'), scene.codeOf('b')], ['ok', 'ok']);
+  });
+
+  test('those kept warm are tried again, ever more seldom', () => {
+    const scene = house({ provisioned: 1 });
+    scene.isPrompt = false;
+    for (let i = 0; i < 3; i++) {
+      scene.pool.failed(`f${i}`, 'no');
+      scene.clock.advance(1000 * 2 ** i - 1);
+      assert.equal(scene.started.length, i + 1);
+      scene.clock.advance(1);
+      assert.equal(scene.started.length, i + 2);
+    }
+  });
+
+  test('a run that does not end costs its function its place', () => {
+    const scene = house({ maxConcurrency: 1 }, { settings: { timeoutMs: 1000 } });
+    scene.answer = (requests) => (requests[0]?.call.requestId === 'a' ? null : answered(requests));
+    scene.send('a');
+    scene.at(500, () => scene.send('b', { timeoutMs: 10_000 }));
+    scene.clock.advance(1500);
+    assert.deepEqual([scene.codeOf('a'), scene.codeOf('b'), scene.stopped], ['deadline_exceeded', 'ok', ['f0']]);
+  });
+
+  test('a worker that nobody waits for any more is ended when it comes', () => {
+    const scene = house();
+    scene.isPrompt = false;
+    scene.send('a');
+    scene.pool.retire();
+    scene.pool.failed('f0', 'no');
+    scene.ready('f0');
+    assert.deepEqual(scene.stopped, ['f0', 'f0']);
+    assert.equal(scene.pool.executors.length, 0);
+  });
+});

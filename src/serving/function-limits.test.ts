@@ -1,0 +1,283 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { answered, FunctionHouse, type FunctionHouseOptions } from '../../test/function-house.ts';
+import { defaultPrices, functionUsd } from '../costs/index.ts';
+
+/** One function at a time, warm, that takes 11 ms for one row. */
+function one(options: FunctionHouseOptions = {}): FunctionHouse {
+  const house = new FunctionHouse({ ...options, functions: { maxConcurrency: 1, provisioned: 1, ...options.functions } });
+  house.clock.advance(1000);
+  return house;
+}
+
+describe('beyond the most functions there may be', () => {
+  test('with `late: serve` requests wait, and one whose timeout passes by that is told what to do', () => {
+    const house = one();
+    for (let i = 0; i < 10; i++) house.send(`r${i}`, { timeoutMs: 60 });
+    house.clock.advance(60);
+    assert.deepEqual([house.codeOf('r4'), house.codeOf('r5'), house.codeOf('r6')], ['ok', 'deadline_exceeded', 'overloaded']);
+    assert.match(
+      house.messageOf('r9'),
+      /waited 60 ms, until its timeout was over, and all 1 functions it may have at once are busy; .*raise maxConcurrency/,
+    );
+    const outcome = house.outcomes.get('r9');
+    assert(outcome?.ok === false && (outcome.error.retryAfterMs ?? 0) > 0);
+  });
+
+  test('with `late: shed` whoever cannot be answered in time is refused at arrival', () => {
+    const house = one({ settings: { late: 'shed' } });
+    for (let i = 0; i < 12; i++) house.send(`r${i}`);
+    // One after the other, 11 ms each: the ninth would be done at 99.5 with the way back, the tenth too late.
+    assert.deepEqual(
+      Array.from({ length: 12 }, (_, i) => house.codeOf(`r${i}`)),
+      [...Array.from({ length: 9 }, () => undefined), 'overloaded', 'overloaded', 'overloaded'],
+    );
+    assert.match(house.messageOf('r9'), /objective of 100 ms cannot be kept, an answer would take 111 ms/);
+    house.clock.advance(200);
+    assert(Array.from({ length: 9 }, (_, i) => house.codeOf(`r${i}`)).every((code) => code === 'ok'));
+  });
+
+  test('with `late: shed` whoever was taken for granted but still waits at its objective is refused then', () => {
+    const house = one({ settings: { late: 'shed' } });
+    house.takesMs = () => 60;
+    for (let i = 0; i < 3; i++) house.send(`r${i}`);
+    house.clock.advance(99);
+    assert.equal(house.codeOf('r2'), undefined);
+    house.clock.advance(1);
+    assert.deepEqual([house.codeOf('r0'), house.codeOf('r1'), house.codeOf('r2')], ['ok', undefined, 'overloaded']);
+    assert.match(house.messageOf('r2'), /waited 100 ms, until the objective of 100 ms was over/);
+  });
+
+  test('with `late: shed` nobody is refused while a function starts; once all are there, who is too late is', () => {
+    const house = new FunctionHouse({ settings: { late: 'shed' }, functions: { maxConcurrency: 1 }, coldMs: 500 });
+    for (const id of ['a', 'b']) house.send(id);
+    house.clock.advance(499);
+    assert.deepEqual([house.codeOf('a'), house.codeOf('b')], [undefined, undefined]);
+    house.clock.advance(100);
+    assert.deepEqual([house.codeOf('a'), house.codeOf('b')], ['ok', 'overloaded']);
+  });
+
+  test('no more rows wait than may', () => {
+    const house = one({ settings: { queueRowsMax: 3 } });
+    for (let i = 0; i < 5; i++) house.send(`r${i}`);
+    assert.equal(house.codeOf('r4'), 'overloaded');
+    assert.match(house.messageOf('r4'), /3 rows wait already, 3 may/);
+  });
+
+  test('requests leave by deadline, a higher priority before', () => {
+    const house = one();
+    house.send('busy');
+    house.send('late');
+    house.send('soon', { timeoutMs: 60 });
+    house.send('first', { priority: 1 });
+    house.clock.advance(100);
+    assert.deepEqual(
+      house.runs.map(({ requests }) => requests[0]),
+      ['busy', 'first', 'soon', 'late'],
+    );
+  });
+});
+
+describe('clients that leave', () => {
+  test('are not run; a batch that nobody is left in never leaves, and those left have more time', () => {
+    const house = one({ setting: { batchSizeMax: 4 } });
+    const a = house.send('a');
+    house.clock.advance(20);
+    house.send('b');
+    assert.equal(house.pool.cancel(a), true);
+    assert.equal(house.pool.cancel(a), false);
+    house.clock.advance(100);
+    assert.deepEqual(house.runs, [{ worker: 'f0', requests: ['b'], atMs: 1109 }]);
+    house.pool.cancel(house.send('c'));
+    assert.equal(house.pool.rowsWaiting, 0);
+    house.clock.advance(1000);
+    assert.equal(house.runs.length, 1);
+  });
+
+  test('are not run when they leave while they are overdue, and get no answer when they leave while they run', () => {
+    const house = one();
+    const [a, b] = ['a', 'b'].map((id) => house.send(id)) as [ReturnType<typeof house.send>, ReturnType<typeof house.send>];
+    house.pool.cancel(b);
+    house.pool.cancel(a);
+    house.clock.advance(100);
+    assert.deepEqual([house.runs.length, house.codeOf('a'), house.codeOf('b'), house.pool.rowsWaiting], [1, undefined, undefined, 0]);
+  });
+
+  test('whose timeout passes while a function starts are told so', () => {
+    const house = new FunctionHouse({ coldMs: 500 });
+    house.send('a', { timeoutMs: 200 });
+    house.clock.advance(1000);
+    assert.deepEqual([house.codeOf('a'), house.runs.length], ['deadline_exceeded', 0]);
+  });
+});
+
+describe('the bill', () => {
+  const { functions: prices } = defaultPrices;
+  const receipt = (house: FunctionHouse, id: string): number => {
+    const outcome = house.outcomes.get(id);
+    assert(outcome?.ok === true);
+    return outcome.result.costUsd;
+  };
+
+  test('the first batch of a function is billed with its start and says so; the receipts of a batch add up to its price', () => {
+    const house = new FunctionHouse({ setting: { batchSizeMax: 8 }, coldMs: 40.25 });
+    const rows = { a: 1, b: 3, c: 2 };
+    for (const [id, count] of Object.entries(rows)) house.send(id, { rows: count });
+    house.clock.advance(200);
+    house.send('d');
+    house.clock.advance(200);
+    const [first, second] = house.invocations;
+    // 40.25 ms and 16 ms, rounded up to whole milliseconds.
+    assert.deepEqual(first, { memoryMiB: 2048, billedMs: 57, usd: functionUsd(prices, 2048, 57), isColdStart: true });
+    assert.deepEqual(second, { memoryMiB: 2048, billedMs: 11, usd: functionUsd(prices, 2048, 11), isColdStart: false });
+    const sum = ['a', 'b', 'c'].reduce((total, id) => total + receipt(house, id), 0);
+    assert(Math.abs(sum / (first?.usd ?? 0) - 1) < 1e-12);
+    assert(Math.abs(receipt(house, 'b') / sum - 0.5) < 1e-12);
+    const coldStartOf = (id: string): boolean | undefined => {
+      const outcome = house.outcomes.get(id);
+      return outcome?.ok === true ? outcome.result.coldStart : undefined;
+    };
+    assert.deepEqual([coldStartOf('a'), coldStartOf('d')], [true, false]);
+  });
+
+  test('the start of one that is kept warm is paid for by its time, not by its first batch', () => {
+    const house = one();
+    house.send('a');
+    house.clock.advance(100);
+    assert.deepEqual(
+      house.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]),
+      [[11, false]],
+    );
+  });
+});
+
+describe('what is told to whoever chooses the setting', () => {
+  test('a period counts the requests whose batches opened under its setting', () => {
+    const house = one({ setting: { batchSizeMax: 2 } });
+    house.send('before');
+    house.apply({ batchSizeMax: 2 });
+    house.send('joins it, and counts there');
+    house.clock.advance(200);
+    assert.deepEqual([house.functions.period().requests, house.functions.period().withinSlo], [0, 1]);
+    for (let i = 0; i < 100; i++) {
+      house.send(`a${i}`);
+      house.clock.advance(10);
+      house.send(`b${i}`, { rows: 1 });
+      house.clock.advance(40);
+    }
+    const period = house.functions.period();
+    assert.deepEqual([period.requests, period.rows, period.batches, period.coldStarts, period.meanBatch], [200, 200, 100, 0, 2]);
+    assert.equal(period.meanWaitMs, 5);
+    assert(Math.abs(period.p50Ms / 12 - 1) < 0.006 && Math.abs(period.p95Ms / 22 - 1) < 0.006, `${period.p50Ms} ${period.p95Ms}`);
+    assert(Math.abs(period.costUsdPerMillion / (0.5e6 * functionUsd(defaultPrices.functions, 2048, 12)) - 1) < 1e-9);
+    assert.equal(period.sinceMs, 1000);
+  });
+
+  test('requests later than the objective are counted as such', () => {
+    const house = one();
+    house.takesMs = (rows) => (house.clock.nowMs() > 1500 ? 101 : rows);
+    for (let i = 0; i < 10; i++) {
+      house.send(`r${i}`);
+      house.clock.advance(150);
+    }
+    assert.equal(house.functions.period().withinSlo, 0.4);
+  });
+
+  test('arrivals are kept in order, a row an arrival, the last 5000', () => {
+    const house = one({ settings: { queueRowsMax: 1e6 } });
+    house.send('a', { rows: 2 });
+    house.clock.advance(5);
+    house.send('b');
+    assert.deepEqual([...house.functions.arrivalsMs()], [1000, 1000, 1005]);
+    for (let i = 0; i < 2000; i++) {
+      house.clock.advance(1);
+      house.send(`r${i}`, { rows: 3 });
+    }
+    const times = house.functions.arrivalsMs();
+    assert.equal(times.length, 5000);
+    assert.deepEqual([times[0], times[4999]], [1339, 3005]);
+    assert(times.every((atMs, i) => i === 0 || atMs >= (times[i - 1] as number)));
+  });
+
+  test('the view tells of environments, of the setting and of the starts that were seen', () => {
+    const house = new FunctionHouse({ coldMs: 80 });
+    assert.deepEqual(house.functions.view().coldStartMs, null);
+    assert.deepEqual(house.functions.setting, { memoryMiB: 2048, batchSizeMax: 1, waitMsMax: null, decisionId: null });
+    house.send('a');
+    house.clock.advance(85);
+    const { environments, coldStartMs } = house.functions.view();
+    assert.deepEqual([environments, coldStartMs], [{ starting: 0, idle: 0, busy: 1 }, 80]);
+  });
+
+  test('another wish brings back the safe setting; the same wish keeps what was decided', () => {
+    const house = new FunctionHouse({ setting: { batchSizeMax: 4 } });
+    house.pool.configure(house.settings({ maxConcurrency: 7 }));
+    assert.equal(house.functions.setting.decisionId, 'd');
+    house.pool.configure(house.settings({ memoryMiB: 1024 }));
+    assert.deepEqual(house.functions.setting, { memoryMiB: 1024, batchSizeMax: 1, waitMsMax: null, decisionId: null });
+    house.pool.configure(house.settings({ memoryMiB: 1024, batching: { kind: 'fixed', batchSizeMax: 5, waitMsMax: 20 } }));
+    assert.deepEqual(house.functions.setting, { memoryMiB: 1024, batchSizeMax: 5, waitMsMax: 20, decisionId: null });
+  });
+});
+
+describe('the margin', () => {
+  const load = (house: FunctionHouse, count: number): void => {
+    for (let i = 0; i < count; i++) {
+      house.send(`${house.clock.nowMs()}`);
+      house.clock.advance(200);
+    }
+  };
+
+  test('begins small, grows with every late request and shrinks slowly without one', () => {
+    const house = one({ setting: { batchSizeMax: 4 }, marginMsFixed: Number.NaN });
+    assert.equal(house.functions.marginMs, 2);
+    house.takesMs = () => 40; // predicted: 11
+    load(house, 4);
+    assert(house.functions.marginMs > 2.3, `${house.functions.marginMs}`);
+    const grown = house.functions.marginMs;
+    house.takesMs = () => 11;
+    load(house, 40);
+    assert(house.functions.marginMs < grown && house.functions.marginMs > grown - 0.11, `${house.functions.marginMs}`);
+  });
+
+  test('learns nothing of batches that waited for a start, or for a function to be free', () => {
+    const house = new FunctionHouse({ coldMs: 500, marginMsFixed: Number.NaN, functions: { maxConcurrency: 1 } });
+    for (const id of ['a', 'b', 'c']) house.send(id);
+    house.clock.advance(1000);
+    assert.equal(house.functions.marginMs, 2);
+    house.send('d');
+    house.clock.advance(100);
+    assert.notEqual(house.functions.marginMs, 2);
+  });
+});
+
+describe('service times', () => {
+  test('that are ten times as long all at once are followed within a few batches, and so when they are short again', () => {
+    const house = one({ setting: { batchSizeMax: 8 }, settings: { objective: { percentile: 95, latencyMs: 500 } } });
+    const lateOf = (count: number): number => {
+      let late = 0;
+      for (let i = 0; i < count; i++) {
+        const id = `${house.clock.nowMs()}`;
+        const sentAtMs = house.clock.nowMs();
+        house.send(id);
+        house.clock.advance(700);
+        if ((house.outcomes.get(id)?.atMs ?? Number.POSITIVE_INFINITY) > sentAtMs + 500 + 1e-6) late++;
+      }
+      return late;
+    };
+    assert.equal(lateOf(20), 0);
+    house.takesMs = (rows) => 10 * (10 + rows);
+    assert(lateOf(10) <= 5);
+    assert.equal(lateOf(20), 0);
+    house.takesMs = (rows) => 10 + rows;
+    assert.equal(lateOf(100), 0);
+  });
+
+  test('that are measured later count from then on', () => {
+    const house = one({ setting: { batchSizeMax: 4 }, serviceMs: null });
+    house.send('a');
+    assert.equal(house.runs.length, 1);
+    assert.equal(house.pool.batchSizeMax, 32, 'unknown');
+    house.answer = answered;
+  });
+});
