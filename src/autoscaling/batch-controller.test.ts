@@ -257,6 +257,7 @@ describe('the batch controller', () => {
   test('after a restart the last setting holds at once, with nothing computed; another wish is decided for', async () => {
     choose = () => Promise.resolve(choiceOf(eight));
     await pass(1);
+    variant.measured = { requests: 5, p95Ms: 90 };
     await controller.close();
     const before = variant.setting.decisionId;
     variant = new ScriptedVariant();
@@ -265,6 +266,7 @@ describe('the batch controller', () => {
     start();
     await pass(40);
     assert.deepEqual([variant.applied, orders], [[{ ...eight, decisionId: before }], []]);
+    assert.equal(controller.standing('digits', 'AllTraffic')?.measured?.requests, 5, 'what came of it before');
     await controller.close();
     variant.config = { ...functionsDefault, batching: { kind: 'none' } };
     start();

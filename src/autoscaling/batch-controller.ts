@@ -196,7 +196,7 @@ export class BatchController {
     const wish = wishOf(variant);
     // As it was stored, so that a field that is not there is one that is undefined.
     if (last === null || !isDeepStrictEqual((last.inputs as BatchingInputs).wish, JSON.parse(JSON.stringify(wish)))) return false;
-    Object.assign(watched, { decidedAtMs: this.#options.clock.nowMs(), wish });
+    Object.assign(watched, { decidedAtMs: this.#options.clock.nowMs(), wish, lastEffect: last.effect });
     this.#adopt(watched, last, chosenOf(last)?.feasible ?? true);
     return true;
   }

@@ -55,6 +55,16 @@ describe('before enough is known', () => {
     assert.match(arrivals.notes[0] ?? '', /^Nobody came yet/);
   });
 
+  test('nobody came: the fastest memory is taken where it costs about as much, the cheapest elsewhere', () => {
+    const fast = choice({ arrivals: seen() });
+    assert.equal(fast.setting.memoryMiB, 2048);
+    assert.equal(fast.reason, 'nobody came yet: the fastest, as it costs little more');
+    assert.match(fast.explanation, /^2048 MiB without batching: keeps p95 <= 150ms/);
+    assert.equal(labelled(fast, 'runner-up')?.memoryMiB, 512);
+    const flat = profiles.map((size) => ({ ...size, points: (profiles[2] as (typeof profiles)[0]).points }));
+    assert.equal(choice({ arrivals: seen(), profiles: flat }).setting.memoryMiB, 512);
+  });
+
   test('few came: Poisson arrivals with their rate are assumed, and noted', () => {
     const times = arrivalTimesMs(poisson(100), new SeededRandom(1), 100);
     const { setting, arrivals } = choice({ arrivals: { kind: 'seen', timesMs: times } });
@@ -110,6 +120,10 @@ describe('against the setting in force', () => {
     const kept = choice({ current });
     assert.deepEqual([kept.setting, kept.feasible], [current, true]);
     assert.match(kept.reason, /^no change: gain .* < 3 %$/);
+    assert.match(
+      kept.explanation,
+      new RegExp(`^${current.memoryMiB} MiB, at most ${current.batchSizeMax} rows: keeps .*; no change: gain`),
+    );
     assert.equal(labelled(kept, 'chosen')?.batchSizeMax, current.batchSizeMax);
     assert.deepEqual([labelled(kept, 'current')?.batchSizeMax, labelled(kept, 'chosen')?.rejectedBecause], [current.batchSizeMax, null]);
     assert.equal(labelled(kept, 'runner-up')?.batchSizeMax, best.batchSizeMax);

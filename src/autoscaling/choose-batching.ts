@@ -57,17 +57,45 @@ export function chooseBatching({ arrivals: given, inForce, mayKeep, ...order }: 
   }
   const { candidates } = choice;
   const known = { arrivals: { ...facts, source: choice.source, notes: [...facts.notes, ...choice.notes] }, candidates };
+  const told = (chosen: BatchingAlternative, alternatives: readonly BatchingAlternative[]) => ({
+    ...known,
+    setting: settingOf(chosen),
+    feasible: chosen.feasible,
+    alternatives,
+    explanation: explain({ ...choice, chosen, alternatives, nextCheaper: cheaperThan(chosen, choice) }, input),
+  });
+  const careful = facts.sampleCount === 0 && given.kind === 'seen' ? carefulChoice(choice) : null;
+  if (careful !== null) return { ...told(...careful), reason: 'nobody came yet: the fastest, as it costs little more' };
   const current = choice.alternatives.find(({ label }) => label === 'current');
   const { changes, reason } = keepOrChange(choice);
   if (changes || !mayKeep || current === undefined) {
-    const { chosen, alternatives } = choice;
-    const text = { reason: reasonOf(choice, order), explanation: explain(choice, input) };
-    return { ...known, ...text, setting: settingOf(chosen), feasible: chosen.feasible, alternatives };
+    return { ...told(choice.chosen, choice.alternatives), reason: reasonOf(choice, order) };
   }
-  const explanation = `${explain(choice, input)} The setting stays as it is: ${reason}.`;
-  const alternatives = withKept(choice, current, reason);
+  const kept = told(current, withKept(choice, current, reason));
   const why = current.feasible ? reason : reasonOf(choice, order);
-  return { ...known, reason: why, explanation, setting: settingOf(current), feasible: current.feasible, alternatives };
+  return { ...kept, reason: why, explanation: `${kept.explanation.replace(/\.$/, '')}; ${reason}.` };
+}
+
+/** What is refused for the promise tells why a setting is not cheaper; what was refused for its small gain does not. */
+function cheaperThan({ predicted }: BatchingAlternative, { nextCheaper }: Chosen): BatchingAlternative | null {
+  return nextCheaper !== null && nextCheaper.predicted.costUsdPerMillion < predicted.costUsdPerMillion ? nextCheaper : null;
+}
+
+/** So much more may a setting cost while nobody is there to pay for. */
+const carefulCostFactor = 1.25;
+
+/**
+ * Before anybody came, the cheapest memory is chosen for nobody's sake, and may be just fast enough: the fastest one is taken
+ * instead if it costs about as much. null where that is the cheapest anyway, or much dearer, or nothing is chosen freely.
+ */
+function carefulChoice({ reason, chosen, alternatives }: Chosen): [BatchingAlternative, BatchingAlternative[]] | null {
+  const fastest = alternatives.find(({ label }) => label === 'fastest');
+  if (reason !== 'cheapest' || fastest === undefined || !fastest.feasible || chosen.batchSizeMax > 1) return null;
+  const [cost, least] = [fastest, chosen].map(({ predicted }) => predicted.costUsdPerMillion) as [number, number];
+  if (cost > carefulCostFactor * least || JSON.stringify(settingOf(fastest)) === JSON.stringify(settingOf(chosen))) return null;
+  const others = alternatives.filter(({ label }) => label !== 'chosen' && label !== 'runner-up');
+  const cheapest = { ...chosen, label: 'runner-up' as const, rejectedBecause: 'cheaper, but slower, while nobody came yet' };
+  return [fastest, [{ ...fastest, label: 'chosen', rejectedBecause: null }, ...others, cheapest]];
 }
 
 /** How arrivals are taken: as they were replayed, and as the process that describes them. */

@@ -1,0 +1,137 @@
+/**
+ * How many instances of each type a variant should have. Pure: what is remembered, what is seen and what time it is come in; what
+ * is to be remembered, the decision and its reasons go out. The loop of a server and the simulator ask the same function.
+ */
+import { PlatformError } from '../errors.ts';
+import { decisionFrom, type ScalingDecision } from './decide-record.ts';
+import { batch, batchBegin } from './strategies/batch.ts';
+import { checkObservation } from './strategies/check-observation.ts';
+import { economic, economicBegin } from './strategies/economic.ts';
+import { forecastFault } from './strategies/forecast-view.ts';
+import { hpa, hpaBegin } from './strategies/hpa.ts';
+import { kpa, kpaBegin } from './strategies/kpa.ts';
+import { limitsAt } from './strategies/limits.ts';
+import { markGreedy, markGreedyBegin } from './strategies/mark-greedy.ts';
+import type { Observation } from './strategies/observation.ts';
+import { oracle } from './strategies/oracle.ts';
+import type { Policy } from './strategies/policy.ts';
+import { priceFactorOf } from './strategies/policy-facts.ts';
+import { quantileBegin, quantilePlan } from './strategies/quantile-plan.ts';
+import { ray, rayBegin } from './strategies/ray.ts';
+import { runningMax, runningMaxBegin } from './strategies/running-max.ts';
+import { afterClockChange, type ScalingState, type StrategyMemories } from './strategies/scaling-state.ts';
+import { burnOf, correctSlo } from './strategies/slo-correction.ts';
+import { replaceSpot } from './strategies/spot.ts';
+import { staticCount } from './strategies/static.ts';
+import { type Ask, ruled, stay, type Verdict } from './strategies/strategy.ts';
+import { targetTracking, targetTrackingBegin } from './strategies/target-tracking.ts';
+import { currentPlan, usableTypes } from './strategies/usable-types.ts';
+
+export interface Decided {
+  readonly state: ScalingState;
+  readonly decision: ScalingDecision;
+}
+
+/**
+ * The decision of a policy at `nowMs` (epoch milliseconds). Throws `invalid_request` for what was configured wrongly; what was only
+ * measured wrongly, or not yet, leaves things as they are, and the reason says so.
+ */
+export function decideScaling(policy: Policy, former: ScalingState, given: Observation, nowMs: number): Decided {
+  if (!Number.isFinite(nowMs)) throw new PlatformError('invalid_request', `the time of a decision is in epoch milliseconds, got ${nowMs}`);
+  checkObservation(given);
+  const state = afterClockChange(former, nowMs);
+  const { observation, fault } = trusted(given);
+  const burn = burnOf(observation.slo, observation.objective);
+  const slo = correctSlo(state.slo, burn, nowMs);
+  const usable = usableTypes(observation, priceFactorOf(policy));
+  const leadMs = Math.max(0, ...usable.types.map((type) => type.leadMs));
+  const ask: Ask = {
+    observation,
+    types: usable.types,
+    overflow: policy.overflow ? observation.overflow : null,
+    limits: limitsAt(observation.limits, nowMs, leadMs),
+    level: slo.level,
+    nowMs,
+  };
+  const verdict = judge(policy, state.memories, ask, usable.excluded);
+  const decision = decisionFrom(policy, ask, withUnmeasured(verdict, observation), { burn, fault, excluded: usable.excluded });
+  return { state: { format: 1, atMs: nowMs, slo, memories: verdict.memory }, decision };
+}
+
+function judge(policy: Policy, memories: StrategyMemories, ask: Ask, excluded: readonly string[]): Verdict<StrategyMemories> {
+  const { observation } = ask;
+  if (policy.kind === 'batch') return remembering('batch', batch(memories.batch ?? batchBegin, ask));
+  if (ask.types.length === 0) return withoutTypes(memories, ask, excluded);
+  if (!(observation.arrivals >= 0 && observation.concurrencyMs >= 0)) {
+    return stay(ask, memories, 'no-measurement', 'what was counted is no number');
+  }
+  if (observation.trigger === 'spot') {
+    const plan = replaceSpot(currentPlan(observation.types), observation.notices ?? {}, observation.types);
+    return ruled(ask, memories, plan, 'spot instances will be taken away', 'spot');
+  }
+  return asked(policy, memories, ask);
+}
+
+function asked(policy: Exclude<Policy, { kind: 'batch' }>, memories: StrategyMemories, ask: Ask): Verdict<StrategyMemories> {
+  switch (policy.kind) {
+    case 'economic':
+      return remembering('economic', economic(policy, memories.economic ?? economicBegin, ask));
+    case 'mark-greedy':
+      return remembering('mark-greedy', markGreedy(policy, memories['mark-greedy'] ?? markGreedyBegin, ask));
+    case 'hybrid':
+    case 'instances-only':
+      return remembering(policy.kind, quantilePlan(policy, memories[policy.kind] ?? quantileBegin, ask));
+    case 'running-max':
+      return remembering('running-max', runningMax(policy, memories['running-max'] ?? runningMaxBegin, ask));
+    case 'target-tracking':
+      return remembering('target-tracking', targetTracking(policy, memories['target-tracking'] ?? targetTrackingBegin, ask));
+    case 'hpa':
+      return remembering('hpa', hpa(policy, memories.hpa ?? hpaBegin, ask));
+    case 'kpa':
+      return remembering('kpa', kpa(policy, memories.kpa ?? kpaBegin, ask));
+    case 'ray':
+      return remembering('ray', ray(memories.ray ?? rayBegin, ask));
+    case 'static':
+      return { ...staticCount(policy, ask), memory: {} };
+    case 'oracle':
+      return { ...oracle(ask), memory: {} };
+  }
+}
+
+function remembering<Kind extends keyof StrategyMemories>(
+  kind: Kind,
+  verdict: Verdict<NonNullable<StrategyMemories[Kind]>>,
+): Verdict<StrategyMemories> {
+  return { ...verdict, memory: { [kind]: verdict.memory } };
+}
+
+/** No type can be planned with: functions serve alone, or nobody keeps the objective and things stay as they are. */
+function withoutTypes(memory: StrategyMemories, ask: Ask, excluded: readonly string[]): Verdict<StrategyMemories> {
+  const { types } = ask.observation;
+  const because = excluded.length === 0 ? 'no instance type is configured' : excluded.join('; ');
+  if (types.some(({ isFeasible, ratePerSecond }) => isFeasible && ratePerSecond === 0)) return stay(ask, memory, 'no-measurement', because);
+  if (ask.overflow === null) {
+    const why = `${because}; there are no functions: relax the objective or take a faster type`;
+    return { memory, plan: currentPlan(types), reason: 'infeasible', why, regime: 'instances-only', feasible: false };
+  }
+  const plan = Object.fromEntries(types.map(({ name }) => [name, 0]));
+  return { memory, plan, reason: 'infeasible', why: `${because}; functions serve alone`, regime: 'serverless-only' };
+}
+
+/** Nobody is sent away for not having been measured yet. */
+function withUnmeasured<Memory>(verdict: Verdict<Memory>, { types }: Observation): Verdict<Memory> {
+  const unmeasured = types.filter(
+    ({ isFeasible, ratePerSecond, active, launching }) => isFeasible && ratePerSecond === 0 && active + launching > 0,
+  );
+  if (unmeasured.length === 0 || verdict.regime === 'serverless-only') return verdict;
+  return { ...verdict, plan: { ...verdict.plan, ...currentPlan(unmeasured) } };
+}
+
+/** The observation without what is no number. */
+function trusted(observation: Observation): { observation: Observation; fault: string | null } {
+  const { forecast, lastCount } = observation;
+  const fault = forecast === null ? null : forecastFault(forecast);
+  const isCounted = lastCount !== null && Number.isFinite(lastCount) && lastCount >= 0;
+  if (fault === null && (isCounted || lastCount === null)) return { observation, fault };
+  return { observation: { ...observation, forecast: fault === null ? forecast : null, lastCount: isCounted ? lastCount : null }, fault };
+}
