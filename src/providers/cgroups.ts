@@ -215,6 +215,10 @@ export class WorkerGroup {
     }
   }
 
+  get holdsMemory(): boolean {
+    return this.#places.some(({ controllers }) => controllers.includes('memory'));
+  }
+
   /** How often the system ended a process of it because it was at its memory limit. */
   memoryKills(): number {
     const place = this.#places.find(({ controllers }) => controllers.includes('memory'));

@@ -98,7 +98,7 @@ export class SupervisedWorker {
     if (process === null || this.#isStopping) return;
     const ceilingMiB = Math.max(this.spec.memoryMiB, ceilingMiBMin);
     const rssMiB = (process.rssBytes() ?? 0) / 1024 ** 2;
-    if (this.spec.memoryMiB > 0 && rssMiB > ceilingMiB) {
+    if (this.spec.memoryMiB > 0 && rssMiB > ceilingMiB && !process.isMemoryHeld) {
       this.#isTooLarge = true;
       this.restart(`it took ${Math.round(rssMiB)} MiB of memory, more than the ${ceilingMiB} MiB of ${this.spec.instanceType}`);
       return;

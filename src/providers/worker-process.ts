@@ -93,6 +93,11 @@ export class WorkerProcess {
     return new WorkerProcess(clock, cgroups, child, new WorkerLink(first, memory), ended);
   }
 
+  /** Whether the system watches over its memory, so that nobody else need do so. */
+  get isMemoryHeld(): boolean {
+    return this.#group?.holdsMemory === true && this.#heldMemoryMiB > 0;
+  }
+
   /** Whether the system ended it at its memory limit. */
   get wasTooLarge(): boolean {
     return this.#wasTooLarge;
