@@ -236,7 +236,7 @@ describe('the batch controller', () => {
     variant.objective = { percentile: 99, latencyMs: 80 };
     await pass(1);
     variant.alarm = true;
-    await pass(1);
+    await pass(5);
     assert.equal(controller.ask('DIGITS'), true);
     assert.equal(controller.ask('other'), false);
     await pass(1);
@@ -290,7 +290,7 @@ describe('the batch controller', () => {
   });
 
   test('where the computation fails the old setting stays, and it is tried again', async () => {
-    await pass(1);
+    await pass(6);
     choose = () => Promise.reject(new PlatformError('unavailable', 'the thread died'));
     variant.alarm = true;
     await pass(3);

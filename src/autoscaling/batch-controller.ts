@@ -134,13 +134,14 @@ export class BatchController {
   #decideIfDue(watched: Watched): void {
     const nowMs = this.#options.clock.nowMs();
     if (watched.isBusy || nowMs < watched.retryAtMs) return;
+    watched.hasAlarm ||= watched.variant.takeAlarm();
     const arrivalsMs = watched.variant.arrivalsMs();
     const trigger = dueFor({
       nowMs,
       decidedAtMs: watched.decidedAtMs,
       isReconfigured: !isDeepStrictEqual(watched.wish, wishOf(watched.variant)),
       isProfiled: watched.profiledAtMs !== null && nowMs - watched.profiledAtMs >= profilesSettleMs,
-      hasAlarm: watched.variant.takeAlarm(),
+      hasAlarm: watched.hasAlarm,
       isAsked: watched.isAsked,
       lastArrivalMs: arrivalsMs.at(-1) ?? null,
       arrivals: arrivalsMs.length,
@@ -184,7 +185,7 @@ export class BatchController {
     const made = await decisions.record(decision, ended);
     if (made === null || this.#isGone(watched)) return;
     watched.lastEffect = ended?.effect ?? watched.lastEffect;
-    Object.assign(watched, { decidedAtMs: startedAtMs, wish, arrivalsThen: arrivalsMs.length, isAsked: false });
+    Object.assign(watched, { decidedAtMs: startedAtMs, wish, arrivalsThen: arrivalsMs.length, isAsked: false, hasAlarm: false });
     if ((watched.profiledAtMs ?? 0) <= startedAtMs) watched.profiledAtMs = null;
     this.#adopt(watched, made, choice.feasible);
   }
@@ -221,7 +222,6 @@ export class BatchController {
   #failed(watched: Watched, trigger: BatchTrigger, error: unknown): void {
     if (this.#isGone(watched)) return;
     watched.retryAtMs = this.#options.clock.nowMs() + retryAfterMs;
-    if (trigger === 'change-point') watched.isAsked = true; // the alarm is told once only
     const { endpoint, variant } = watched.variant;
     this.#options.log.warn({ endpoint, variant, trigger, error: messageOf(error) }, 'no setting could be chosen: the old one stays');
   }
@@ -265,6 +265,8 @@ interface Watched {
   /** When service times were measured that no decision knows yet. */
   profiledAtMs: number | null;
   isAsked: boolean;
+  /** The arrivals have changed since the last decision. */
+  hasAlarm: boolean;
   isBusy: boolean;
   retryAtMs: number;
 }
@@ -282,7 +284,7 @@ interface Former {
 
 function newlyWatched(variant: FunctionVariant): Watched {
   const nothing = { wish: null, decidedAtMs: null, former: null, lastEffect: null, arrivalsThen: 0, profiledAtMs: null };
-  return { variant, ...nothing, isAsked: false, isBusy: false, retryAtMs: Number.NEGATIVE_INFINITY };
+  return { variant, ...nothing, isAsked: false, hasAlarm: false, isBusy: false, retryAtMs: Number.NEGATIVE_INFINITY };
 }
 
 /** What came of the decision in force, up to now; null where nobody came, or where it is known. */

@@ -25,6 +25,8 @@ for (const { when, since, due } of [
   { when: 'the endpoint was configured anew', since: { isReconfigured: true, lastArrivalMs: null }, due: 'deploy' },
   { when: 'service times were measured', since: { isProfiled: true }, due: 'profile' },
   { when: 'the arrivals have changed', since: { hasAlarm: true, arrivals: 20 }, due: 'change-point' },
+  { when: 'the arrivals change again and again', since: { hasAlarm: true, decidedAtMs: 96_000 }, due: null },
+  { when: 'enough arrivals are known, just after the last decision', since: { arrivalsThen: 1, decidedAtMs: 96_000 }, due: null },
   { when: 'somebody asks', since: { isAsked: true, lastArrivalMs: null }, due: 'manual' },
   { when: 'enough arrivals are known at last', since: { arrivalsThen: 12, arrivals: 300 }, due: 'period' },
   { when: 'still too few are', since: { arrivalsThen: 12, arrivals: 299 }, due: null },

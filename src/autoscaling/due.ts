@@ -5,6 +5,9 @@ export type BatchTrigger = 'manual' | 'deploy' | 'profile' | 'change-point' | 'p
 /** From so many arrivals on, their pattern is taken as known; with fewer, only their rate is. */
 export const arrivalsForPattern = 300;
 
+/** What the arrivals alone ask for waits so long after the last decision: bursts that come and go are no news each time. */
+const calmMs = 5000;
+
 export interface SinceLastDecision {
   readonly nowMs: number;
   /** When it was last decided; null where it never was. */
@@ -13,7 +16,7 @@ export interface SinceLastDecision {
   readonly isReconfigured: boolean;
   /** Service times were measured. */
   readonly isProfiled: boolean;
-  /** The arrivals have changed. */
+  /** The arrivals have changed since. */
   readonly hasAlarm: boolean;
   /** Somebody asked for it. */
   readonly isAsked: boolean;
@@ -35,8 +38,9 @@ export function dueFor(since: SinceLastDecision): BatchTrigger | null {
   if (since.isAsked) return 'manual';
   if (since.decidedAtMs === null || since.isReconfigured) return 'deploy';
   if (since.isProfiled) return 'profile';
-  if (since.hasAlarm) return 'change-point';
+  const sinceMs = since.nowMs - since.decidedAtMs;
+  if (since.hasAlarm && sinceMs >= calmMs) return 'change-point';
   if (since.lastArrivalMs === null || since.lastArrivalMs <= since.decidedAtMs) return null;
   const isPatternKnown = since.arrivals >= arrivalsForPattern && since.arrivalsThen < arrivalsForPattern;
-  return isPatternKnown || since.nowMs - since.decidedAtMs >= since.periodMs ? 'period' : null;
+  return (isPatternKnown && sinceMs >= calmMs) || sinceMs >= since.periodMs ? 'period' : null;
 }
