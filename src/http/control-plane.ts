@@ -21,6 +21,7 @@ import type { Log } from '../monitoring/index.ts';
 import { answer } from './answer.ts';
 import { errorBody, errorHeaders, httpStatus } from './errors.ts';
 import { requestIdOf } from './request-id.ts';
+import { Verbs } from './verbs.ts';
 
 /** A scope in which routes are registered; schemas are zod's. */
 export type HttpScope = FastifyInstance<
@@ -59,9 +60,17 @@ export function createControlPlane(options: {
     });
     done();
   });
+  const verbs = new Verbs();
+  app.addHook('onRoute', ({ method, url }) => verbs.learn(url, method));
   app.setErrorHandler((error, request, reply) => sendError(toPlatformError(error, request, options.log), request, reply));
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.slice(0, 200);
+    const allowed = verbs.at(request.url);
+    if (allowed.length > 0 && !allowed.includes(request.method)) {
+      reply.header('allow', allowed.join(', '));
+      const error = new PlatformError('unsupported', `${request.method} is not for ${path}: it takes ${allowed.join(', ')}`);
+      return sendError({ error, status: 405 }, request, reply);
+    }
     return sendError({ error: new PlatformError('not_found', `${request.method} ${path} is not known here`), status: 404 }, request, reply);
   });
   return app.withTypeProvider<ZodTypeProvider>();

@@ -248,6 +248,7 @@ describe('the control plane', () => {
       ['/api/v1/things', { method: 'POST', body: '{"name":"a","more":1}', headers: json }, 400, /more/],
       ['/api/v1/things', { method: 'POST', body: '{', headers: json }, 400, /./],
       ['/api/v1/nothing', {}, 404, /^GET \/api\/v1\/nothing is not known here$/],
+      ['/api/v1/things?limit=1', { method: 'DELETE' }, 405, /^DELETE is not for \/api\/v1\/things\?limit=1: it takes POST$/],
       ['/api/v1/broken', {}, 500, /^something went wrong here; the log has more under /],
       ['/api/v1/busy', {}, 429, /^too many$/],
     ] as const) {

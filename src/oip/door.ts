@@ -63,7 +63,8 @@ export class OipDoor {
       if (kind === 'unknown') throw new PlatformError('not_found', 'Not Found');
       if (kind === 'unserved') throw new PlatformError('unsupported', `${place.path} is not supported by this server`);
       if (!allow.split(', ').includes(method)) {
-        sendError(request, response, requestId, new PlatformError('unsupported', 'Method Not Allowed'), {
+        const refusal = new PlatformError('unsupported', 'Method Not Allowed', { hint: `${place.path} takes ${allow}` });
+        sendError(request, response, requestId, refusal, {
           status: 405,
           headers: { allow },
         });
