@@ -88,6 +88,12 @@ for (const { what, text, label, says } of [
   { what: 'text for a number', text: 'a,b\n1,setosa\n', says: /line 2, column 2 \(b\): 'setosa' is not a number.*label/ },
   { what: 'a missing value', text: '1,\n', says: /line 1, column 2: '' is not a number; write NaN/ },
   { what: 'an unknown label', text: 'a,b\n1,2\n', label: 'c', says: /no column of the CSV is called 'c', there are a, b/ },
+  {
+    what: 'an unknown label among many columns',
+    text: `${Array.from({ length: 12 }, (_, at) => `c${at}`).join()}\n`.repeat(2),
+    label: 'c',
+    says: /there are c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, … \(12 in all\)$/,
+  },
   { what: 'a label without a header', text: '1,2\n', label: 'c', says: /has no header/ },
 ]) {
   test(`refuses ${what} and says so`, () => {

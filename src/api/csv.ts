@@ -55,6 +55,9 @@ function quotedCell(text: string, start: number, line: number): { cell: string; 
   }
 }
 
+/** Of a header with many columns the first tell what kind of file it is. */
+const shownColumnsMax = 10;
+
 export interface CsvOptions {
   /** The column that holds the true answer: it is left out of the input. */
   readonly label?: string;
@@ -102,7 +105,9 @@ function labelColumn(header: readonly string[] | null, label: string | undefined
   }
   const column = header.indexOf(label);
   if (column < 0) {
-    throw new PlatformError('invalid_request', `no column of the CSV is called '${label}', there are ${header.slice(0, 10).join(', ')}`);
+    const shown = header.slice(0, shownColumnsMax).map((name) => name.slice(0, 60));
+    const others = header.length > shown.length ? `, … (${header.length} in all)` : '';
+    throw new PlatformError('invalid_request', `no column of the CSV is called '${label}', there are ${shown.join(', ')}${others}`);
   }
   return column;
 }

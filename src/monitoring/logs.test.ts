@@ -86,6 +86,17 @@ test('each request is one line of JSON, times to the microsecond', async () => {
   ]);
 });
 
+test('a receipt is written with four digits, however small it is', () => {
+  for (const [costUsd, written] of [
+    [0.0000035666734, '0.000003567'],
+    [4.72190123e-10, '4.722e-10'],
+    [0, '0'],
+    [Number.NaN, 'null'],
+  ] as const) {
+    assert.equal(/"costUsd":([^,}]+)/.exec(formatRequestLine({ ...line, costUsd }))?.[1], written);
+  }
+});
+
 test('whatever a client sends, a request stays one line that can be read back', () => {
   const word = fc.string({ unit: 'binary' });
   const record = fc.record({ requestId: word, endpoint: word, error: word, totalMs: fc.double(), costUsd: fc.double() });

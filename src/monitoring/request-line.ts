@@ -30,7 +30,7 @@ export function formatRequestLine(line: RequestLine): string {
     line.batchRows
   },"closeReason":${JSON.stringify(line.closeReason)},"queueMs":${milliseconds(line.queueMs)},"computeMs":${milliseconds(
     line.computeMs,
-  )},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(line.totalMs)},"costUsd":${number(line.costUsd)}${line.coldStart === true ? ',"coldStart":true' : ''}${
+  )},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(line.totalMs)},"costUsd":${dollars(line.costUsd)}${line.coldStart === true ? ',"coldStart":true' : ''}${
     line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`
   }}\n`;
 }
@@ -38,6 +38,12 @@ export function formatRequestLine(line: RequestLine): string {
 /** To the microsecond: more digits only cost disk. */
 function milliseconds(value: number): number | null {
   return number(Math.round(value * 1000) / 1000);
+}
+
+/** Four digits: receipts are too small for a fixed unit, and the bill is added up elsewhere. */
+function dollars(value: number): string {
+  if (!Number.isFinite(value)) return 'null';
+  return value === 0 ? '0' : value.toPrecision(4);
 }
 
 /** JSON knows no NaN and no infinity. */
