@@ -1,7 +1,7 @@
 /** Builds every room with `new`, in the order in which they stand on each other, starts them and stops them. */
 import { availableParallelism } from 'node:os';
 import { Access } from './access/index.ts';
-import { NativeApi, registerMetrics } from './api/index.ts';
+import { NativeApi, registerFrontPage, registerMetrics } from './api/index.ts';
 import { BatchController, Chooser, Planner } from './autoscaling/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
@@ -275,6 +275,7 @@ function mountDoors(
   });
   listener.direct('/v2', oip.handle);
   listener.scope('/api', (scope) => api.register(scope));
+  listener.scope('', registerFrontPage);
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
   return api;
 }

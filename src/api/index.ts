@@ -18,6 +18,6 @@ export type {
   WorkerBody,
 } from './bodies.ts';
 export type { AlternativeBody, DecisionBody, PlanBody, PredictionBody, SettingBody } from './decision-bodies.ts';
-export { type MetricsServices, NativeApi, registerMetrics } from './native-api.ts';
+export { type MetricsServices, NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 export type { FunctionProfileBody } from './profiles.ts';
 export type { ApiServices } from './services.ts';

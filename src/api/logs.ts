@@ -28,7 +28,7 @@ interface Asked {
 type Answer = z.input<typeof logBody> | undefined;
 
 export function logRoutes(services: ApiServices, streams: Streams): Route[] {
-  const { serving, logDirectory, flushLogs, clock } = services;
+  const { deployments, logDirectory, flushLogs, clock } = services;
   const read = async (asked: Asked, response: ServerResponse, requestId: string): Promise<Answer> => {
     if (logDirectory === null) return { items: [] };
     const path = join(logDirectory, `${asked.log}.log`);
@@ -56,7 +56,7 @@ export function logRoutes(services: ApiServices, streams: Streams): Route[] {
       answer: logBody,
       streams: true,
       handle: ({ params: { endpoint }, query, response, requestId }) => {
-        serving.route(endpoint); // an unknown endpoint is refused, rather than shown as one without requests
+        deployments.get(endpoint); // an unknown endpoint is refused, rather than shown as one without requests
         return read({ ...query, log: 'requests', endpoint }, response, requestId);
       },
     }),

@@ -17,8 +17,9 @@ import { SeededRandom } from '../random.ts';
 import { Registry } from '../registry/index.ts';
 import { Serving } from '../serving/index.ts';
 import { FileObjectStore, openDatabase } from '../storage/index.ts';
+import type { VariantBody } from './bodies.ts';
 import type { PlanBody } from './decision-bodies.ts';
-import { NativeApi, registerMetrics } from './native-api.ts';
+import { NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 
 const catalogueDirectory = join(import.meta.dirname, '../../assets/catalogue');
 const digits = readFileSync(join(catalogueDirectory, 'digits_mlp.onnx'));
@@ -130,6 +131,7 @@ async function startServer() {
     server: { version: '1.2.3', startedAtMs: clock.wallMs(), cores },
   });
   listener.scope('/api', (scope) => api.register(scope));
+  listener.scope('', registerFrontPage);
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
   const url = await listener.listen();
   const close = async (): Promise<void> => {
@@ -247,6 +249,34 @@ describe('the native API', () => {
     assert(lines.every(({ endpoint }) => endpoint === 'digits'));
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     assert.match(metrics, /penstock_requests_total\{endpoint="digits"/);
+  });
+
+  test('takes and shows a serverless endpoint, whose first request starts its first function', async () => {
+    const functions = { memory_mib: 1024, max_concurrency: 2, batching: 'fixed', batch_size_max: 4, wait_ms_max: 1 };
+    const created = await send('POST', '/endpoints', { name: 'on-demand', variants: [{ model: 'digits/1', functions }] });
+    assert.equal(created.status, 202, JSON.stringify(created.body));
+    const shown = { ...functions, provisioned: 0, keep_alive_ms: 60_000 };
+    const variant = ({ body }: Answer) => (body.variants as VariantBody[])[0];
+    assert.deepEqual([created.body.status, variant(created)?.instance_count, variant(created)?.functions], ['InService', 0, shown]);
+    assert.deepEqual(variant(created)?.setting, { memory_mib: 1024, batch_size_max: 4, wait_ms_max: 1, decision_id: null });
+    const instances = [digitRows.split('\n')[1]?.split(',').slice(0, 64).map(Number)];
+    const answer = await send('POST', '/endpoints/on-demand/invoke', { instances });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    const after = variant(await call('GET', '/endpoints/on-demand'));
+    assert.deepEqual([after?.usage.cold_starts, after?.usage.instance_usd], [1, 0]);
+    const wrong = await send('PATCH', '/endpoints/on-demand', { variants: [{ model: 'digits/1', instance_count: 2, functions: {} }] });
+    assert.deepEqual([wrong.status, wrong.body.code], [400, 'invalid_request']);
+    assert.match(String(wrong.body.error), /serverless, so it has 0 instances/);
+    const lacking = await send('PATCH', '/endpoints/on-demand', { variants: [{ model: 'digits/1', functions: { batching: 'fixed' } }] });
+    assert.match(String(lacking.body.error), /fixed batching needs the rows of a full batch.*got nothing/);
+    assert.equal((await call('DELETE', '/endpoints/on-demand')).status, 204);
+  });
+
+  test('tells whoever only has the address where to look', async () => {
+    const page = await fetch(server.url);
+    assert.deepEqual([page.status, ((await page.json()) as { docs: string }).docs], [200, '/api/docs']);
+    const { status, body } = await call('PUT', '/endpoints');
+    assert.deepEqual([status, body.error], [405, 'PUT is not for /api/v1/endpoints: it takes GET, HEAD, POST']);
   });
 
   test('plans for a model that nobody measured yet, and lists no decisions where none were made', async () => {

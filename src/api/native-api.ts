@@ -75,6 +75,13 @@ export class NativeApi {
   }
 }
 
+/** `GET /`, for whoever only has the address: `listener.scope('', registerFrontPage)`. Open to everybody, it tells nothing else. */
+export function registerFrontPage(scope: HttpScope): void {
+  const places = { name: 'penstock', docs: '/api/docs', api: '/api/v1', inference: '/v2', metrics: '/metrics' };
+  const body = Buffer.from(JSON.stringify(places));
+  scope.get('/', { schema: { hide: true } }, (_request, reply) => reply.type('application/json').send(body));
+}
+
 export interface MetricsServices {
   readonly metrics: Pick<Metrics, 'prometheus'>;
   readonly access: Pick<Access, 'require'>;

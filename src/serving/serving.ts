@@ -110,7 +110,7 @@ export class Serving implements ServingDoor {
       throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
     const pool = version === undefined ? this.#byTraffic(routing) : this.#byVersion(routing, version);
     if (routing.isSuspended) {
-      const cure = `load it with POST /v2/repository/models/${routing.name}/load`;
+      const cure = `\`penstock load ${routing.name}\`, or POST /v2/repository/models/${routing.name}/load, serves it again`;
       throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: ${cure}`, { retryAfterMs: 1000 });
     }
     return pool;
