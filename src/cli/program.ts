@@ -12,6 +12,7 @@ import { addEnv } from './verbs/env.ts';
 import { addGroups, addVersions } from './verbs/groups.ts';
 import { addInvoke } from './verbs/invoke.ts';
 import { addKeys } from './verbs/keys.ts';
+import { addLoad, addUnload } from './verbs/load.ts';
 import { addLogs } from './verbs/logs.ts';
 import { addPlan } from './verbs/plan.ts';
 import { addProfile } from './verbs/profile.ts';
@@ -39,7 +40,7 @@ export function makeProgram(doors: Doors): Command {
   const add = [
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan],
-    [addDeploy, addEndpoints, addDescribe, addInvoke, addDelete],
+    [addDeploy, addEndpoints, addDescribe, addInvoke, addUnload, addLoad, addDelete],
     [addTop, addDecisions, addLogs, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);

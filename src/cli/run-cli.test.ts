@@ -227,6 +227,49 @@ test('rows are sent as what they are, and predictions come one a line', async ()
   }
 });
 
+test('logs of an endpoint that nobody knows say so; of one without requests they are empty', () =>
+  withServer(
+    {
+      'GET /api/v1/logs?log=requests&endpoint=digits&limit=100': { items: [] },
+      'GET /api/v1/logs?log=requests&endpoint=digit&limit=100': { items: [] },
+      'GET /api/v1/logs?log=requests&endpoint=gone&limit=100': { items: [{ line: '{"endpoint":"gone"}' }] },
+      'GET /api/v1/endpoints/digits': { name: 'digits' },
+    },
+    async (env) => {
+      assert.deepEqual(await run(['logs', 'digits'], { env }), { code: 0, stdout: '', stderr: 'digits has had no requests yet\n' });
+      for (const argv of [
+        ['logs', 'digit'],
+        ['logs', 'digit', '--follow'],
+      ]) {
+        const { code, stderr } = await run(argv, { env });
+        assert.deepEqual([code, stderr], [1, 'penstock: /api/v1/endpoints/digit is not known; look again\n']);
+      }
+      assert.deepEqual(await run(['logs', 'gone'], { env }), { code: 0, stdout: 'endpoint=gone\n', stderr: '' });
+    },
+  ));
+
+test('an endpoint is unloaded and loaded, which is waited for', () => {
+  const view = (status: string) => ({
+    name: 'digits',
+    status,
+    generation: 2,
+    served_generation: status === 'InService' ? 2 : null,
+    variants: [],
+  });
+  const answers = {
+    'POST /api/v1/endpoints/digits/unload': view('Updating'),
+    'POST /api/v1/endpoints/digits/load': view('InService'),
+    'GET /api/v1/endpoints/digits': view('Unloaded'),
+  };
+  return withServer(answers, async (env) => {
+    const unloading = await run(['unload', 'digits'], { env });
+    assert.deepEqual([unloading.code, unloading.stdout], [0, 'digits is Unloaded\n']);
+    assert.equal((await run(['load', 'digits'], { env })).stdout, 'digits is InService\n');
+    assert.equal((await run(['unload', 'digits', '--no-wait'], { env })).stdout, 'digits is Updating\n');
+    assert.match((await run(['load', 'numbers'], { env })).stderr, /numbers\/load is not known/);
+  });
+});
+
 test('env says where there are no keys, and how to get some', async () => {
   const { code, stderr } = await run(['env', '--data-dir', '/nowhere']);
   assert.equal(code, 1);

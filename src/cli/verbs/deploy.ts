@@ -6,11 +6,10 @@ import { checkName, formatObjective, parseDurationMs, parseObjective } from '../
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
+import { inService } from '../in-service.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
-import { pause } from '../pause.ts';
 import { Progress } from '../progress.ts';
 import { addServerlessOptions, capacityOf, checkServerlessOptions, type ServerlessOptions } from '../serverless-options.ts';
-import { readyText, typeText } from '../variant-words.ts';
 import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
 import { decide } from './approve.ts';
 
@@ -147,53 +146,6 @@ function update(client: Client, before: EndpointBody, version: VersionBody, opti
   return client.patch<EndpointBody>(`/endpoints/${part(before.name)}`, {
     json: { ...settings(options), variants: [{ ...kept, model: version.name, ...capacityOf(options, variant) }] },
   });
-}
-
-/** Looks often at first: a small model is in service within a fraction of a second. */
-const pollMs = (waitedMs: number): number => (waitedMs < 2000 ? 40 : 250);
-
-async function inService(
-  session: Session,
-  client: Client,
-  progress: Progress,
-  first: EndpointBody,
-  timeoutMs: number,
-): Promise<EndpointBody> {
-  const { clock, interrupted } = session.doors;
-  const startedMs = clock.nowMs();
-  progress.stage('workers', workersText(first));
-  for (let view = first; ; view = await client.get<EndpointBody>(`/endpoints/${part(first.name)}`)) {
-    progress.say(workersText(view));
-    const isCurrent = (view.served_generation ?? 0) >= first.generation;
-    if (view.status === 'Failed' || (view.status === 'InService' && !isCurrent && view.reason !== null)) {
-      throw new Failure(`${view.name} did not come into service: ${view.reason ?? 'no reason is known'}; see \`penstock logs\``);
-    }
-    if (view.status === 'InService' && isCurrent) {
-      progress.done(workersText(view));
-      return view;
-    }
-    if (view.status === 'Deleting') throw new Failure(`${view.name} is being deleted: deploy it again when it is gone`);
-    const waitedMs = clock.nowMs() - startedMs;
-    if (waitedMs > timeoutMs) {
-      throw new Failure(
-        `${view.name} is ${view.status} after ${Math.round(waitedMs / 1000)} s: it goes on, look with \`penstock describe ${view.name}\``,
-      );
-    }
-    await pause(clock, pollMs(waitedMs), interrupted);
-    if (interrupted.aborted) throw new Failure(`interrupted: ${view.name} goes on, look with \`penstock describe ${view.name}\``);
-  }
-}
-
-function workersText(view: EndpointBody): string {
-  return view.variants
-    .map((variant) => {
-      const { ready, instance_count: wanted, instance_type: type, functions } = variant;
-      const troubled = variant.workers.find((worker) => worker.state === 'failed');
-      const trouble = troubled === undefined ? '' : `; ${troubled.reason ?? 'one fails'}`;
-      if (functions !== null) return `serverless, ${typeText(variant)}: ${readyText(variant)} running${trouble}`;
-      return `${Math.min(ready, wanted)} of ${wanted} x ${type} ready${trouble}`;
-    })
-    .join(', ');
 }
 
 function summary(session: Session, view: EndpointBody): string {

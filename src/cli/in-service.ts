@@ -1,0 +1,88 @@
+/** Waiting until an endpoint is in service, or never will be. */
+import type { EndpointBody } from '../api/index.ts';
+import { type Client, part } from './client.ts';
+import { Failure } from './failure.ts';
+import { pause } from './pause.ts';
+import type { Progress } from './progress.ts';
+import { readyText, typeText } from './variant-words.ts';
+import type { Session } from './verb.ts';
+
+/** Looks often at first: a small model is in service within a fraction of a second. */
+const pollMs = (waitedMs: number): number => (waitedMs < 2000 ? 40 : 250);
+
+/** Waits until what was asked for in `first` is what serves, telling how far it is. Throws `Failure` where it will not be. */
+export function inService(
+  session: Session,
+  client: Client,
+  progress: Progress,
+  first: EndpointBody,
+  timeoutMs: number,
+): Promise<EndpointBody> {
+  return settled(session, client, { progress, first, timeoutMs }, (view) => {
+    const isCurrent = (view.served_generation ?? 0) >= first.generation;
+    if (view.status === 'Failed' || (view.status === 'InService' && !isCurrent && view.reason !== null)) {
+      throw new Failure(`${view.name} did not come into service: ${view.reason ?? 'no reason is known'}; see \`penstock logs\``);
+    }
+    if (view.status === 'Unloaded') throw new Failure(`${view.name} is unloaded: \`penstock load ${view.name}\` serves it again`);
+    if (view.status === 'Deleting') throw new Failure(`${view.name} is being deleted: deploy it again when it is gone`);
+    return view.status === 'InService' && isCurrent;
+  });
+}
+
+/** Waits until its requests under way are answered and its workers have ended. */
+export function unloaded(
+  session: Session,
+  client: Client,
+  progress: Progress,
+  first: EndpointBody,
+  timeoutMs: number,
+): Promise<EndpointBody> {
+  return settled(session, client, { progress, first, timeoutMs }, (view) => {
+    if (view.status === 'Deleting') throw new Failure(`${view.name} is being deleted`);
+    return view.status === 'Unloaded';
+  });
+}
+
+interface Wait {
+  readonly progress: Progress;
+  readonly first: EndpointBody;
+  readonly timeoutMs: number;
+}
+
+async function settled(
+  session: Session,
+  client: Client,
+  { progress, first, timeoutMs }: Wait,
+  isSettled: (view: EndpointBody) => boolean,
+): Promise<EndpointBody> {
+  const { clock, interrupted } = session.doors;
+  const startedMs = clock.nowMs();
+  progress.stage('workers', workersText(first));
+  for (let view = first; ; view = await client.get<EndpointBody>(`/endpoints/${part(first.name)}`)) {
+    progress.say(workersText(view));
+    if (isSettled(view)) {
+      progress.done(workersText(view));
+      return view;
+    }
+    const waitedMs = clock.nowMs() - startedMs;
+    if (waitedMs > timeoutMs) {
+      throw new Failure(
+        `${view.name} is ${view.status} after ${Math.round(waitedMs / 1000)} s: it goes on, look with \`penstock describe ${view.name}\``,
+      );
+    }
+    await pause(clock, pollMs(waitedMs), interrupted);
+    if (interrupted.aborted) throw new Failure(`interrupted: ${view.name} goes on, look with \`penstock describe ${view.name}\``);
+  }
+}
+
+function workersText(view: EndpointBody): string {
+  return view.variants
+    .map((variant) => {
+      const { ready, instance_count: wanted, instance_type: type, functions } = variant;
+      const troubled = variant.workers.find((worker) => worker.state === 'failed');
+      const trouble = troubled === undefined ? '' : `; ${troubled.reason ?? 'one fails'}`;
+      if (functions !== null) return `serverless, ${typeText(variant)}: ${readyText(variant)} running${trouble}`;
+      return `${Math.min(ready, wanted)} of ${wanted} x ${type} ready${trouble}`;
+    })
+    .join(', ');
+}
