@@ -25,7 +25,7 @@ describe('the work of a slot', () => {
 
       // Stretch by stretch, until one shows the compiled code, and is not disturbed by a collection of garbage (the use of the heap falls then).
       let grownBytes = Number.POSITIVE_INFINITY;
-      for (let stretch = 0; stretch < 100 && grownBytes > bytesMax * 100; stretch++) {
+      for (let stretch = 0; stretch < 1000 && grownBytes > bytesMax * 100; stretch++) {
         const before = process.memoryUsage().heapUsed;
         for (const end = slot + 100; slot < end; slot++) forecaster.observe(slot, counts[slot % counts.length] as number);
         const grown = process.memoryUsage().heapUsed - before;
