@@ -11,7 +11,7 @@ import { PlatformError } from './errors.ts';
 import { Listener, loadCertificate } from './http/index.ts';
 import { Audit, Decisions, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
 import { OipDoor } from './oip/index.ts';
-import { FunctionProfiles, functionExecutor, Profiles, ServiceTables } from './profiling/index.ts';
+import { FunctionProfiles, functionExecutor, functionSizes, Profiles, ServiceTables } from './profiling/index.ts';
 import { LocalProvider, type WorkerView } from './providers/index.ts';
 import { SystemRandom } from './random.ts';
 import { Registry } from './registry/index.ts';
@@ -146,7 +146,7 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     restart: (workerId, reason) => provider.restart(workerId, reason),
     functions: {
       prices: prices.functions,
-      memoryMiBSafe: () => memoryMiBSafe,
+      memoryMiBSafe: ({ artifact }) => memoryMiBSafe(artifact.bytes, functionSizes(prices.functions)),
       start: (wish) => deployments.startFunction(wish),
       stop: (workerId) => deployments.stopFunction(workerId),
     },
@@ -170,8 +170,11 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
   return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
 }
 
-/** Of a function until its size is chosen: the smallest of the even sizes that comes with a whole processor. */
-const memoryMiBSafe = 2048;
+/** Of a function until its size is chosen: 2048 MiB, which come with a whole processor, or more where the model's file asks for it. */
+function memoryMiBSafe(modelBytes: number, sizes: readonly number[]): number {
+  const neededMiB = Math.max(2048, (3 * modelBytes) / 2 ** 20);
+  return sizes.find((memoryMiB) => memoryMiB >= neededMiB) ?? (sizes.at(-1) as number);
+}
 
 /** The name under which a profile of this instance type is kept. */
 function executorOf(instanceType: string): string {

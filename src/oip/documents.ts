@@ -20,15 +20,22 @@ function versionsOf(variants: readonly ServedVariant[]): string[] {
   return [...new Set(variants.map(({ version }) => version.version))].sort((a, b) => a - b).map(String);
 }
 
+/** Nobody waits for company while an instance is idle; for functions at most as long as is set, or as the promise allows. */
+function queueDelayMs(functions: ServedVariant['functions'], objective: ServedView['objective']): number {
+  if (functions === null || functions.setting.batchSizeMax === 1) return 0;
+  return functions.setting.waitMsMax ?? objective?.latencyMs ?? 0;
+}
+
 /** What perf_analyzer and Triton's clients read before they send anything. */
 export function modelConfig({ view, variants }: ServedModel): unknown {
-  const [{ version, batchSizeMax, executors }] = variants;
+  const [{ version, batchSizeMax, executors, functions }] = variants;
   const dims = (spec: TensorSpec): unknown => ({
     name: spec.name,
     data_type: datatypes[spec.datatype].config,
     dims: batchSizeMax > 0 ? spec.shape.slice(1) : spec.shape,
   });
-  const preferred = [...new Set(executors.map(({ batchSize }) => batchSize))].sort((a, b) => a - b);
+  const sizes = functions === null ? executors.map(({ batchSize }) => batchSize) : [functions.setting.batchSizeMax];
+  const preferred = [...new Set(sizes)].sort((a, b) => a - b);
   return {
     name: view.name,
     platform,
@@ -37,9 +44,15 @@ export function modelConfig({ view, variants }: ServedModel): unknown {
     max_batch_size: batchSizeMax,
     input: version.signature.inputs.map(dims),
     output: version.signature.outputs.map(dims),
-    instance_group: [{ name: `${view.name}_0`, kind: 'KIND_CPU', count: executors.length }],
-    // Nobody waits for company while an executor is idle.
-    ...(batchSizeMax > 0 ? { dynamic_batching: { preferred_batch_size: preferred, max_queue_delay_microseconds: 0 } } : {}),
+    instance_group: [{ name: `${view.name}_0`, kind: 'KIND_CPU', count: functions?.config.maxConcurrency ?? executors.length }],
+    ...(batchSizeMax > 0
+      ? {
+          dynamic_batching: {
+            preferred_batch_size: preferred,
+            max_queue_delay_microseconds: Math.round(queueDelayMs(functions, view.objective) * 1000),
+          },
+        }
+      : {}),
     model_transaction_policy: { decoupled: false },
     response_cache: { enable: false },
     parameters: {

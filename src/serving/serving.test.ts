@@ -1,0 +1,246 @@
+/** Serving with serverless variants, on a clock that stands still and workers that are scripted. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { defaultPrices, Ledger } from '../costs/index.ts';
+import { type EndpointConfig, functionsDefault, type VariantConfig } from '../deployment/index.ts';
+import { Metrics, openLogs, type RequestLine } from '../monitoring/index.ts';
+import { type Profile, ServiceTable } from '../profiling/index.ts';
+import { SeededRandom } from '../random.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
+import type { Outcome } from './request.ts';
+import { Serving } from './serving.ts';
+
+const signature = {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+} as const;
+const timings = { inMs: 0, runMs: 0, outMs: 0 };
+
+const versionOf = (number: number): ModelVersion =>
+  ({ name: `m/${number}`, group: 'm', version: number, signature, batchable: true }) as unknown as ModelVersion;
+
+function house() {
+  const clock = new VirtualClock();
+  const lines: RequestLine[] = [];
+  const metrics = new Metrics({ processMetrics: false });
+  const ledger = new Ledger(clock);
+  const started: { id: string; model: string; memoryMiB: number }[] = [];
+  const stopped: string[] = [];
+  /** Ends the link of a worker under its run. */
+  const kills = new Map<string, () => void>();
+  const profile: Profile = { executor: 'x', service: [], measuredAtMs: 0, loadMs: 0, batchMax: 1, notes: [] };
+  const serving = new Serving({
+    clock,
+    random: new SeededRandom(1),
+    metrics,
+    ledger,
+    log: openLogs(null, 'silent').platform,
+    writeLine: (line) => lines.push(line),
+    queueRowsMax: 100,
+    serviceTable: () => new ServiceTable(profile),
+    restart: () => assert.fail('nobody hangs'),
+    functions: {
+      prices: defaultPrices.functions,
+      memoryMiBSafe: () => 2048,
+      start: ({ version, memoryMiB }) => {
+        const id = `f${started.length}`;
+        started.push({ id, model: version.name, memoryMiB });
+        return id;
+      },
+      stop: (id) => stopped.push(id),
+    },
+  });
+
+  const ready = (id: string, functionMemoryMiB: number | null = 2048, version = versionOf(1)): void => {
+    const link = {
+      run: (tensors: readonly { readonly data: Uint8Array }[]) =>
+        new Promise((resolve, reject) => {
+          kills.set(id, () => reject(new WorkerGone('SIGKILL')));
+          clock.after(10, () => resolve({ outputs: tensors.map((tensor) => ({ ...tensor, name: 'y' })), timings }));
+        }),
+    } as unknown as WorkerLink;
+    serving.attach({
+      id,
+      endpoint: 'e',
+      variant: 'AllTraffic',
+      generation: 1,
+      version,
+      instanceType: functionMemoryMiB === null ? 'local.1' : `function:${functionMemoryMiB}`,
+      usdPerHour: functionMemoryMiB === null ? 1 : 0,
+      functionMemoryMiB,
+      coldStartMs: 50,
+      threads: 1,
+      link,
+    });
+  };
+  /** With instances it has no functions. */
+  const serve = (number: number, changes: Partial<VariantConfig> = {}): void => {
+    const variant: VariantConfig = {
+      name: 'AllTraffic',
+      group: 'm',
+      version: number,
+      weight: 1,
+      instanceCount: 0,
+      instanceType: 'local.1',
+      ...(changes.instanceCount === undefined ? { functions: functionsDefault } : {}),
+      ...changes,
+    };
+    const config: EndpointConfig = { name: 'e', variants: [variant], objective: null, late: 'serve', timeoutMs: 60_000 };
+    serving.serve({ config, generation: number, variants: [{ config: variant, version: versionOf(number) }] });
+  };
+  const outcomes = new Map<string, Outcome>();
+  const send = (requestId: string): void => {
+    const inputs = [{ name: 'x', datatype: 'FP32' as const, shape: [1, 1], data: new Uint8Array(4) }];
+    serving.invoke(serving.route('e'), { requestId, inputs, rows: 1, arrivedAtMs: clock.nowMs() }, (outcome) => {
+      assert(!outcomes.has(requestId));
+      outcomes.set(requestId, outcome);
+    });
+  };
+  const pass = async (ms: number): Promise<void> => {
+    for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+    clock.advance(ms);
+    for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+  };
+  const codeOf = (id: string): string | undefined => {
+    const outcome = outcomes.get(id);
+    return outcome === undefined ? undefined : outcome.ok ? 'ok' : outcome.error.code;
+  };
+  return { clock, serving, lines, metrics, ledger, started, stopped, kills, ready, serve, send, pass, codeOf };
+}
+
+describe('a serverless variant', () => {
+  test('is ready without anything that runs, and is there for who chooses its setting', () => {
+    const { serving, serve } = house();
+    serve(1);
+    const view = serving.endpoint('e');
+    assert.deepEqual([view?.isReady, view?.reason, view?.variants[0]?.executors], [true, null, []]);
+    assert.deepEqual(view?.variants[0]?.functions?.environments, { starting: 0, idle: 0, busy: 0 });
+    const [variant, ...others] = serving.functionVariants();
+    assert.deepEqual([variant?.endpoint, variant?.variant, variant?.model.name, others], ['e', 'AllTraffic', 'm/1', []]);
+  });
+
+  test('writes its cold starts and what it is billed for into log, ledger and metrics', async () => {
+    const { serve, send, ready, pass, lines, ledger, metrics } = house();
+    serve(1);
+    send('a');
+    ready('f0');
+    await pass(10);
+    send('b');
+    await pass(10);
+    assert.deepEqual(
+      lines.map(({ status, coldStart }) => [status, coldStart]),
+      [
+        ['ok', true],
+        ['ok', false],
+      ],
+    );
+    const usage = ledger.usage('e');
+    assert.deepEqual([usage.invocations, usage.coldStarts, usage.instanceUsd], [2, 1, 0]);
+    assert(Math.abs(usage.receiptsUsd / usage.functionUsd - 1) < 1e-12);
+    const text = await metrics.prometheus();
+    assert.match(text, /penstock_cold_starts_total\{endpoint="e",variant="AllTraffic"\} 1\n/);
+    assert.match(text, /penstock_function_billed_ms_total\{endpoint="e",variant="AllTraffic"\} 70\n/);
+  });
+
+  test('of a new version starts its own functions; those of the old answer what they have, and end', async () => {
+    const { serving, serve, send, ready, pass, codeOf, started, stopped } = house();
+    serve(1);
+    send('a');
+    ready('f0');
+    send('b');
+    ready('f1');
+    serve(2);
+    send('c');
+    assert.deepEqual(
+      started.map(({ model }) => model),
+      ['m/1', 'm/1', 'm/2'],
+    );
+    await pass(10);
+    assert.deepEqual([codeOf('a'), codeOf('b'), codeOf('c')], ['ok', 'ok', undefined]);
+    assert.deepEqual(stopped.toSorted(), ['f0', 'f1']);
+    ready('f2', 2048, versionOf(2));
+    await pass(10);
+    assert.equal(codeOf('c'), 'ok');
+    assert.equal(serving.endpoint('e')?.variants[0]?.version.name, 'm/2');
+  });
+
+  test('hands those who still wait to its successor where its functions did not come', async () => {
+    const { serving, serve, send, ready, pass, codeOf, stopped } = house();
+    serve(1);
+    send('a');
+    serve(2);
+    serving.functionFailed('f0', 'it is not wanted any more');
+    ready('f1', 2048, versionOf(2));
+    await pass(10);
+    assert.equal(codeOf('a'), 'ok');
+    ready('f0');
+    assert.deepEqual(stopped, ['f0', 'f0'], 'one that comes after all is ended');
+  });
+
+  test('goes over to instances, and back, without a request lost', async () => {
+    const { serve, send, ready, pass, codeOf, stopped, kills } = house();
+    serve(1);
+    send('a');
+    ready('f0');
+    ready('w0', null);
+    serve(1, { instanceCount: 1 });
+    send('b');
+    assert(kills.has('w0'), 'the instance runs it');
+    await pass(10);
+    assert.deepEqual([codeOf('a'), codeOf('b'), stopped], ['ok', 'ok', ['f0']]);
+    serve(1);
+    send('c');
+    ready('f1');
+    await pass(10);
+    assert.equal(codeOf('c'), 'ok');
+  });
+
+  test('takes a batch back from a function that was killed, and starts another', async () => {
+    const { serve, send, ready, pass, codeOf, kills, started } = house();
+    serve(1);
+    send('a');
+    ready('f0');
+    await pass(1);
+    kills.get('f0')?.();
+    await pass(1);
+    assert.equal(started.length, 2);
+    ready('f1');
+    await pass(10);
+    assert.equal(codeOf('a'), 'ok');
+  });
+
+  test('unloaded it answers everybody and has no functions left; its settings are not chosen any more', async () => {
+    const { serving, serve, send, ready, pass, codeOf, stopped } = house();
+    serve(1);
+    send('a');
+    const suspending = serving.suspend('e');
+    assert.deepEqual(serving.functionVariants(), []);
+    ready('f0');
+    await pass(10);
+    await suspending;
+    assert.deepEqual([codeOf('a'), stopped], ['ok', ['f0']]);
+    assert.throws(() => send('b'), { code: 'unavailable' });
+    serve(1);
+    send('c');
+    ready('f1');
+    await pass(10);
+    assert.equal(codeOf('c'), 'ok');
+    await serving.forget('e');
+    assert.deepEqual([stopped, serving.endpoints()], [['f0', 'f1'], []]);
+  });
+
+  test('after close no timer is left: what was started is ended', () => {
+    const { clock, serving, serve, send, ready, started, stopped, ledger } = house();
+    serve(1, { functions: { ...functionsDefault, provisioned: 1 } });
+    ready('f0');
+    send('a');
+    send('b');
+    serving.close();
+    assert.deepEqual([started.length, stopped.toSorted()], [2, ['f0', 'f1']]);
+    const { instanceUsd } = ledger.usage('e');
+    clock.advance(1_000_000);
+    assert.equal(ledger.usage('e').instanceUsd, instanceUsd);
+  });
+});
