@@ -1,4 +1,31 @@
 export { BatchController, type BatchControllerOptions, type Standing } from './batch-controller.ts';
 export type { BatchingAlternative, BatchingEffect, BatchingInputs, BatchingSetting } from './batching-decision.ts';
 export { Chooser } from './chooser.ts';
+export { type MeasuredScaling, type ScalingEffect, scalingEffectOf } from './decide-effect.ts';
+export { type ChosenScaling, type ScalingDecision, type ScalingInputs, scalingRecord } from './decide-record.ts';
+export { type Decided, decideScaling } from './decide-scaling.ts';
 export { type BatchingPlan, type PlannedArrivals, Planner, type PlanWish } from './planner.ts';
+export { checkLimits } from './strategies/check-observation.ts';
+export { type ForecastView, forecastViewOf, horizonFor, slotMsFor } from './strategies/forecast-view.ts';
+export type {
+  Budget,
+  FunctionChoice,
+  FunctionsObservation,
+  Observation,
+  OverflowObservation,
+  Plan,
+  Regime,
+  ScalingAlternative,
+  ScalingLimits,
+  ScalingReason,
+  ScalingTrigger,
+  ScheduledFloor,
+  SloWindows,
+  TypeObservation,
+} from './strategies/observation.ts';
+export { formatPolicy, type Policy, parsePolicies, parsePolicy } from './strategies/policy.ts';
+export { horizonsOf, initialCount, type PolicyPeriods, periodsOf, policyLeadMs, priceFactorOf } from './strategies/policy-facts.ts';
+export { rayOngoingMax } from './strategies/ray.ts';
+export { actionsFor, drainLimitMs, type ScalingAction, type ScalingInstance, scaleInOrder } from './strategies/scale-in.ts';
+export { restoreScalingState, type ScalingState, scalingBegin } from './strategies/scaling-state.ts';
+export { pingBusyMs, pingEveryMs, warmUsdPerDay } from './strategies/warm-functions.ts';

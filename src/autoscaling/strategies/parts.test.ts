@@ -1,0 +1,318 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { flat, gpu, large, noLimits, running } from '../../../test/scaling-observations.ts';
+import { risePerMs, withSample } from './counter-window.ts';
+import { fastPlan, isFastWorth } from './fast-path.ts';
+import { atHorizon, forecastFault, forecastViewOf, horizonFor, slotMsFor } from './forecast-view.ts';
+import { affordableUsdPerHour, clampPlan, floorAt, limitsAt } from './limits.ts';
+import { type Plan, planTotal } from './observation.ts';
+import { held } from './recent.ts';
+import { actionsFor, drainLimitMs, planInWords, type ScalingInstance, scaleInOrder } from './scale-in.ts';
+import { burnRate, correctSlo, noSloTrouble, type SloState } from './slo-correction.ts';
+import { replaceSpot, spotRate } from './spot.ts';
+import { usableTypes } from './usable-types.ts';
+import { warmFunctions, warmUsdPerDay } from './warm-functions.ts';
+
+const objective = { percentile: 95, latencyMs: 50 };
+const minute = 60_000;
+const types = (...observed: Parameters<typeof usableTypes>[0]['types']) => usableTypes({ types: observed, slotMs: minute }).types;
+
+describe('the fast path', () => {
+  const question = { ratePerSecond: 40, trigger: 1.3, types: types(running(1)), hasOverflow: true };
+
+  for (const { when, changes, plan } of [
+    { when: 'three would carry 1.3 times what two do', changes: {}, plan: { 'c5.large': 3 } },
+    { when: 'they carry it', changes: { types: types(running(3)) }, plan: null },
+    { when: 'none runs and functions take everything', changes: { types: types(large) }, plan: null },
+    {
+      when: 'none runs and nobody else takes it',
+      changes: { types: types(large), hasOverflow: false, trigger: 0.85 },
+      plan: { 'c5.large': 4 },
+    },
+    { when: 'launching ones count', changes: { types: types({ ...large, active: 1, launching: 2 }) }, plan: null },
+    {
+      when: 'much is missing, of the type that gives it for the least money',
+      changes: { ratePerSecond: 300, types: types(running(1), gpu) },
+      plan: { 'c5.large': 1, 'g4dn.xlarge': 1 },
+    },
+  ]) {
+    test(`${when}: ${plan === null ? 'nothing' : planInWords(plan)}`, () => {
+      assert.deepEqual(fastPlan({ ...question, ...changes }), plan);
+    });
+  }
+
+  test('is worth it where instances start within a minute, or nobody else takes what they cannot', () => {
+    assert.deepEqual([isFastWorth(60_000, true), isFastWorth(60_001, true), isFastWorth(300_000, false)], [true, false, true]);
+  });
+});
+
+describe('scale-in', () => {
+  const instance = (id: string, changes: Partial<ScalingInstance>): ScalingInstance => ({
+    id,
+    type: 'c5.large',
+    state: 'active',
+    launchedAtMs: 0,
+    idleSinceMs: null,
+    ...changes,
+  });
+  const instances = [
+    instance('new-busy', { launchedAtMs: 290_000 }),
+    instance('busy', {}),
+    instance('idle', { idleSinceMs: 200_000 }),
+    instance('long-idle', { idleSinceMs: 100_000 }),
+    instance('new-idle', { launchedAtMs: 280_000, idleSinceMs: 285_000 }),
+    instance('launching', { state: 'launching', launchedAtMs: 200_000 }),
+    instance('warming', { state: 'warming', launchedAtMs: 250_000 }),
+    instance('draining', { state: 'draining' }),
+  ];
+
+  test('takes launching ones first, the youngest of them, then idle ones that are paid for, then busy ones, then the others', () => {
+    assert.deepEqual(
+      scaleInOrder(instances, 300_000).map(({ id }) => id),
+      ['warming', 'launching', 'long-idle', 'idle', 'busy', 'new-idle', 'new-busy'],
+    );
+  });
+
+  test('stops what is launching, drains what is active, launches what is missing', () => {
+    assert.deepEqual(actionsFor({ 'c5.large': 4, 'g4dn.xlarge': 1 }, instances, 300_000), [
+      { op: 'stop', type: 'c5.large', instance: 'warming' },
+      { op: 'stop', type: 'c5.large', instance: 'launching' },
+      { op: 'drain', type: 'c5.large', instance: 'long-idle' },
+      { op: 'launch', type: 'g4dn.xlarge', instance: null },
+    ]);
+    assert.deepEqual(actionsFor({ 'c5.large': 7 }, instances, 300_000), []);
+  });
+
+  test('gives a draining one ten seconds, or three full batches', () => {
+    assert.deepEqual([drainLimitMs(100), drainLimitMs(5000)], [10_000, 15_000]);
+  });
+});
+
+describe('the correction by the objective', () => {
+  test('burns at 1 when exactly the allowed share misses, and says nothing below 200 requests', () => {
+    assert.equal(burnRate({ requests: 1000, violations: 50 }, objective)?.toFixed(9), '1.000000000');
+    assert.equal(burnRate({ requests: 1000, violations: 1 }, { percentile: 99.9, latencyMs: 50 })?.toFixed(9), '1.000000000');
+    assert.equal(burnRate({ requests: 199, violations: 199 }, objective), null);
+    assert.equal(burnRate({ requests: Number.NaN, violations: 0 }, objective), null);
+  });
+
+  /** The level at each of these minutes, under what burns from then on. */
+  function levels(steps: readonly (readonly [atMinute: number, fiveMinutes: number | null, hour: number | null])[]): number[] {
+    let state: SloState = noSloTrouble;
+    return steps.map(([at, fiveMinutes, hour]) => {
+      state = correctSlo(state, { fiveMinutes, hour }, at * minute);
+      return state.level;
+    });
+  }
+
+  for (const { when, steps, expected } of [
+    {
+      when: 'both windows burn',
+      steps: [
+        [0, 2, 1],
+        [1, 9, 9],
+        [4, 9, 9],
+        [5, 9, 9],
+        [10, 9, 9],
+      ],
+      expected: [1, 1, 1, 2, 2],
+    },
+    {
+      when: 'only the short one burns',
+      steps: [
+        [0, 9, 0.9],
+        [9, 9, null],
+      ],
+      expected: [0, 0],
+    },
+    { when: 'only the long one burns', steps: [[0, 1.9, 9]], expected: [0] },
+    {
+      when: 'it is calm again',
+      steps: [
+        [0, 2, 1],
+        [5, 2, 1],
+        [6, 0.5, 1],
+        [35, 0.5, 1],
+        [36, 0.5, 1],
+        [65, 0.5, 1],
+        [66, 0.5, 1],
+      ],
+      expected: [1, 2, 2, 2, 1, 1, 0],
+    },
+    {
+      when: 'it flares up between',
+      steps: [
+        [0, 2, 1],
+        [10, 0.5, 1],
+        [30, 1.5, 1],
+        [41, 0.5, 1],
+        [70, 0.5, 1],
+        [71, 0.5, 1],
+      ],
+      expected: [1, 1, 1, 1, 1, 0],
+    },
+    {
+      when: 'too few come to tell',
+      steps: [
+        [0, 2, 1],
+        [6, null, null],
+        [36, null, null],
+      ],
+      expected: [1, 1, 0],
+    },
+  ] as const) {
+    test(`${when}: levels ${expected.join(', ')}`, () => {
+      assert.deepEqual(levels(steps), expected);
+    });
+  }
+});
+
+describe('warm functions', () => {
+  test('are kept beside instances only', () => {
+    assert.deepEqual(
+      [warmFunctions('hybrid'), warmFunctions('hybrid', 5), warmFunctions('serverless-only'), warmFunctions('instances-only')],
+      [12, 5, 0, 0],
+    );
+  });
+
+  test('twelve of 3538 MiB cost half a cent a day: as much as $2.7 per million at 0.02 requests per second', () => {
+    const usd = warmUsdPerDay(12, (3538 / 1024) * 0.02 * 1.66667e-5 + 2e-7);
+    assert.equal(usd.toFixed(4), '0.0047');
+    assert.equal(((usd / (0.02 * 86_400)) * 1e6).toFixed(1), '2.7');
+  });
+});
+
+describe('spot instances', () => {
+  test('carry less by the time that they are missing', () => {
+    assert.equal(spotRate(100, 0.5, 360_000), 95);
+    assert.equal(spotRate(100, 60, 360_000), 0);
+  });
+
+  test('that will be taken are replaced at once by ones on demand', () => {
+    const spot = { ...large, name: 'spot', spot: { interruptionsPerHour: 1, recoveryMs: 1, onDemand: 'c5.large' } };
+    assert.deepEqual(replaceSpot({ spot: 3, 'c5.large': 1 }, { spot: 2 }, [spot, large]), { spot: 1, 'c5.large': 3 });
+    assert.deepEqual(replaceSpot({ spot: 1 }, { spot: 2, 'c5.large': 4 }, [spot, large]), { spot: 0, 'c5.large': 1 });
+  });
+});
+
+describe('limits', () => {
+  const floor = { days: [], fromMinute: 8 * 60, untilMinute: 18 * 60, instances: 4 };
+  const at = (text: string): number => Date.parse(`${text}:00Z`);
+
+  for (const { when, floors, time, expected } of [
+    { when: 'within the day', floors: [floor], time: '2026-11-24T08:00', expected: 4 },
+    { when: 'when it is over', floors: [floor], time: '2026-11-24T18:00', expected: 0 },
+    { when: 'of two the higher', floors: [floor, { ...floor, instances: 7 }], time: '2026-11-24T12:00', expected: 7 },
+    { when: 'on another day', floors: [{ ...floor, days: [1] }], time: '2026-11-24T12:00', expected: 0 }, // a Tuesday
+    { when: 'on its day', floors: [{ ...floor, days: [2] }], time: '2026-11-24T12:00', expected: 4 },
+    {
+      when: 'past midnight of its day',
+      floors: [{ ...floor, days: [1], fromMinute: 1320, untilMinute: 360 }],
+      time: '2026-11-24T03:00',
+      expected: 4,
+    },
+    {
+      when: 'before it begins in the evening',
+      floors: [{ ...floor, days: [2], fromMinute: 1320, untilMinute: 360 }],
+      time: '2026-11-24T03:00',
+      expected: 0,
+    },
+  ]) {
+    test(`a floor ${when}: ${expected}`, () => {
+      assert.equal(floorAt(floors, at(time)), expected);
+    });
+  }
+
+  test('a floor is there when it begins, not only ordered then; the maximum still holds', () => {
+    const limits = { min: 1, max: 3, floors: [floor] };
+    assert.deepEqual(limitsAt(limits, at('2026-11-24T07:58'), 120_000).min, 3);
+    assert.deepEqual(limitsAt(limits, at('2026-11-24T07:57'), 120_000).min, 1);
+  });
+
+  test('what is left of the money is spread over what is left of the time', () => {
+    assert.equal(affordableUsdPerHour(null), Number.POSITIVE_INFINITY);
+    assert.equal(affordableUsdPerHour({ usdMax: 10, spentUsd: 4, remainingMs: 7_200_000 }), 3);
+    assert.equal(affordableUsdPerHour({ usdMax: 10, spentUsd: 14, remainingMs: 7_200_000 }), 0);
+    assert.equal(affordableUsdPerHour({ usdMax: 0, spentUsd: 0, remainingMs: 0 }), 0);
+  });
+
+  test('a plan is brought within them, whatever it was', () => {
+    const usable = types(large, gpu);
+    fc.assert(
+      fc.property(fc.nat(9), fc.nat(9), fc.nat(6), fc.nat(6), (small, big, min, more) => {
+        const plan: Plan = { 'c5.large': small, 'g4dn.xlarge': big };
+        const limits = { min, minBecause: 'min', max: min + more, usdPerHourMax: 2 } as const;
+        const { plan: clamped, by } = clampPlan(plan, usable, limits);
+        const total = planTotal(clamped);
+        assert(total >= min && total <= min + more);
+        assert.equal(by === null, JSON.stringify(clamped) === JSON.stringify(plan));
+      }),
+    );
+  });
+});
+
+describe('what was wanted lately', () => {
+  test('is kept of what there is, never started again', () => {
+    assert.deepEqual(held({ a: 1 }, { a: 5 }, { a: 3 }), { a: 3 });
+    assert.deepEqual(held({ a: 1 }, { a: 2 }, { a: 9 }), { a: 2 });
+    assert.deepEqual(held({ a: 4 }, { a: 2 }, { a: 1 }), { a: 4 });
+  });
+});
+
+describe('a window on a counter', () => {
+  test('gives the rate of the last so many seconds, of few samples', () => {
+    let samples: { atMs: number; value: number }[] = [];
+    for (let second = 0; second <= 200; second++) {
+      const value = second <= 100 ? second * 10 : 1000 + (second - 100) * 40;
+      samples = withSample(samples, { atMs: second * 1000, value }, 60_000, 5000);
+      assert(samples.length <= 15);
+      if (second === 100) assert.equal(risePerMs(samples, 60_000), 0.01);
+      if (second === 130) assert.equal(risePerMs(samples, 30_000), 0.04);
+    }
+    assert.equal(risePerMs(samples, 60_000), 0.04);
+  });
+
+  test('begins anew with the counter, and knows nothing of one look alone', () => {
+    const samples = withSample([{ atMs: 0, value: 500 }], { atMs: 1000, value: 3 }, 60_000, 1000);
+    assert.deepEqual([samples, risePerMs(samples, 60_000), risePerMs([], 60_000)], [[{ atMs: 1000, value: 3 }], null, null]);
+  });
+});
+
+describe('a forecast', () => {
+  test('is asked for the first slot that a new instance serves from its beginning', () => {
+    assert.deepEqual(
+      [horizonFor(0, minute), horizonFor(1, minute), horizonFor(60_000, minute), horizonFor(120_000, minute), horizonFor(30_000, 10_000)],
+      [1, 2, 2, 3, 4],
+    );
+    assert.deepEqual([slotMsFor(59_999), slotMsFor(60_000)], [10_000, 60_000]);
+  });
+
+  test('of a horizon that is missing is that of the next', () => {
+    assert.deepEqual(
+      [1, 2, 3, 99].map((h) => atHorizon(flat(1), h)?.h),
+      [1, 3, 3, 10],
+    );
+  });
+
+  test('becomes plain numbers', () => {
+    const view = forecastViewOf({
+      name: 'n',
+      horizons: [3, 1],
+      predict: (h) => ({ mean: h, residualsSeen: 7 + h, quantile: (tau) => h * tau }),
+    });
+    assert.deepEqual(
+      [view.model, view.horizons.map(({ h }) => h), view.horizons[1]?.quantiles[11], view.residualsSeen],
+      ['n', [1, 3], 2.9699999999999998, 8],
+    );
+    assert.equal(forecastFault(view), null);
+  });
+
+  test('of no use is told as what it is', () => {
+    const view = flat(5);
+    const broken = { ...view, horizons: [{ h: 1, mean: 5, quantiles: [1, Number.NaN, ...new Array<number>(10).fill(3)] }] };
+    assert.equal(forecastFault(broken), 'its quantile 0.1 1 slots ahead is NaN');
+    assert.equal(forecastFault({ ...view, horizons: [] }), 'it has no horizon');
+    assert.equal(noLimits.max, 1000);
+  });
+});

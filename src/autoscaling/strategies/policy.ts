@@ -1,0 +1,245 @@
+/**
+ * Scaling policies as people write them: `name[:number][,key=value]...[+overflow]`, several of them separated by `;`, or by
+ * a comma where no option follows: `hpa:70,window=300,economic` are two.
+ */
+import { PlatformError } from '../../errors.ts';
+import { parseDurationMs } from '../../objective.ts';
+
+export const forecasterNames = ['rls-ar', 'persistence', 'seasonal-naive', 'holt-winters'] as const;
+export type ForecasterName = (typeof forecasterNames)[number];
+
+interface Written {
+  /** As it was given. */
+  readonly text: string;
+  /** Whether what instances cannot finish in time may go to functions. */
+  readonly overflow: boolean;
+}
+
+interface Forecasting {
+  readonly forecaster: ForecasterName;
+}
+
+/** A policy: the strategy, and the settings it was given or has by default. */
+export type Policy =
+  | (Written & { readonly kind: 'static' /** null: as many as the peak needs. */; readonly instances: number | null })
+  | (Written & {
+      readonly kind: 'target-tracking';
+      readonly targetPercent: number /** What instances cost more. */;
+      readonly price: number;
+    })
+  | (Written & { readonly kind: 'hpa'; readonly targetPercent: number; readonly windowMs: number })
+  | (Written & {
+      readonly kind: 'kpa' /** Requests at once that one instance is for; null: twice its batch size. */;
+      readonly concurrency: number | null;
+    })
+  | (Written & { readonly kind: 'ray' })
+  | (Written & { readonly kind: 'batch' })
+  | (Written & Forecasting & { readonly kind: 'instances-only'; readonly percentile: number })
+  | (Written & { readonly kind: 'running-max'; readonly factor: number })
+  | (Written & Forecasting & { readonly kind: 'hybrid'; readonly percentile: number })
+  | (Written & Forecasting & { readonly kind: 'mark-greedy'; readonly safety: number })
+  | (Written &
+      Forecasting & {
+        readonly kind: 'economic';
+        /** The utilisation that is planned for; null: 1 with overflow, 0.85 without. */
+        readonly rho: number | null;
+        /** How many slots an instance is kept beyond its worth; null: 2 with overflow, 5 without. */
+        readonly hold: number | null;
+        /** Whether more are started between two plans when the rate has outgrown what there is; `auto`: where that pays. */
+        readonly fast: 'auto' | 'on' | 'off';
+      })
+  | (Written & { readonly kind: 'oracle' });
+
+export type PolicyKind = Policy['kind'];
+
+/** Range of a number, in words for the message as well. */
+interface Bounds {
+  readonly above: number;
+  readonly most: number;
+  readonly isWhole?: boolean;
+}
+
+interface Grammar {
+  /** What stands behind the colon; null where nothing may. */
+  readonly number: Bounds | null;
+  readonly options: readonly string[];
+  /** `always`: with or without saying so; `never`: `+overflow` is refused. */
+  readonly overflow: 'always' | 'never' | 'on request';
+}
+
+const percent: Bounds = { above: 0, most: 1000 };
+const percentile: Bounds = { above: 0, most: 99.999 };
+const factor: Bounds = { above: 0, most: 100 };
+const count: Bounds = { above: -1, most: 1000, isWhole: true };
+
+const grammars: Readonly<Record<PolicyKind, Grammar>> = {
+  static: { number: count, options: [], overflow: 'on request' },
+  'target-tracking': { number: percent, options: ['price'], overflow: 'on request' },
+  hpa: { number: percent, options: ['window'], overflow: 'on request' },
+  kpa: { number: null, options: ['concurrency'], overflow: 'on request' },
+  ray: { number: null, options: [], overflow: 'on request' },
+  batch: { number: null, options: [], overflow: 'always' },
+  'instances-only': { number: percentile, options: ['forecaster'], overflow: 'never' },
+  'running-max': { number: factor, options: [], overflow: 'always' },
+  hybrid: { number: percentile, options: ['forecaster'], overflow: 'always' },
+  'mark-greedy': { number: factor, options: ['forecaster'], overflow: 'always' },
+  economic: { number: null, options: ['rho', 'hold', 'forecaster', 'fast'], overflow: 'always' },
+  oracle: { number: null, options: [], overflow: 'on request' },
+};
+
+/** Every policy named in the texts, in order. Throws `invalid_request` that names what was expected. */
+export function parsePolicies(given: string | readonly string[]): Policy[] {
+  const texts = (typeof given === 'string' ? [given] : given).flatMap(separate);
+  if (texts.length === 0) throw wrong(`no policy was given: expected ${kindsInWords()}`);
+  return texts.map(parsePolicy);
+}
+
+/** Reads one policy. Throws `invalid_request` that names what was expected. */
+export function parsePolicy(text: string): Policy {
+  const written = text.trim();
+  const [, head = '', plus] = /^([^+]*)(?:\+(.*))?$/s.exec(written) ?? [];
+  const [subject = '', ...assignments] = head.split(',').map((part) => part.trim());
+  const [name, number] = splitOnce(subject, ':');
+  if (!isKind(name)) throw wrong(`unknown policy '${shorten(name)}': expected ${kindsInWords()}`);
+  const grammar = grammars[name];
+  if (plus !== undefined && plus.trim() !== 'overflow')
+    throw wrong(`policy '${shorten(written)}': expected +overflow at the end, got +${plus}`);
+  if (plus !== undefined && grammar.overflow === 'never') throw wrong(`policy '${shorten(written)}': ${name} has no overflow; hybrid has`);
+  if (number !== undefined && grammar.number === null)
+    throw wrong(`policy '${shorten(written)}': ${name} takes no number, leave out ':${number}'`);
+  const options = new Options(written, name, grammar.options, assignments);
+  const value =
+    number === undefined || grammar.number === null
+      ? null
+      : numberIn(`policy '${shorten(written)}': behind the colon`, number, grammar.number);
+  const overflow = grammar.overflow === 'always' || plus !== undefined;
+  return policyOf({ text: written, overflow }, name, value, options);
+}
+
+/** The text that it was given as. */
+export function formatPolicy(policy: Policy): string {
+  return policy.text;
+}
+
+function policyOf(written: Written, kind: PolicyKind, value: number | null, options: Options): Policy {
+  switch (kind) {
+    case 'static':
+      return { kind, ...written, instances: value };
+    case 'target-tracking':
+      return { kind, ...written, targetPercent: value ?? 70, price: options.number('price', factor) ?? 1.2 };
+    case 'hpa':
+      return { kind, ...written, targetPercent: value ?? 70, windowMs: options.durationMs('window') ?? 300_000 };
+    case 'kpa':
+      return { kind, ...written, concurrency: options.number('concurrency', { above: 0, most: 100_000 }) };
+    case 'ray':
+    case 'batch':
+    case 'oracle':
+      return { kind, ...written };
+    case 'running-max':
+      return { kind, ...written, factor: value ?? 1.44 };
+    case 'instances-only':
+      return { kind, ...written, percentile: value ?? 99, forecaster: options.forecaster() };
+    case 'hybrid':
+      return { kind, ...written, percentile: value ?? 90, forecaster: options.forecaster() };
+    case 'mark-greedy':
+      return { kind, ...written, safety: value ?? 1, forecaster: options.forecaster() };
+    case 'economic': {
+      const rho = options.number('rho', { above: 0, most: 1.5 });
+      const hold = options.number('hold', { above: 0, most: 100, isWhole: true });
+      return {
+        kind,
+        ...written,
+        rho,
+        hold,
+        forecaster: options.forecaster(),
+        fast: options.oneOf('fast', ['auto', 'on', 'off']) ?? 'auto',
+      };
+    }
+  }
+}
+
+class Options {
+  readonly #where: string;
+  readonly #given = new Map<string, string>();
+
+  constructor(written: string, kind: PolicyKind, known: readonly string[], assignments: readonly string[]) {
+    this.#where = `policy '${shorten(written)}'`;
+    const expected = known.length === 0 ? `${kind} takes no options` : `expected ${list(known.map((key) => `${key}=...`))}`;
+    for (const assignment of assignments) {
+      const [key, value] = splitOnce(assignment, '=');
+      if (value === undefined || !known.includes(key)) throw wrong(`${this.#where}: ${expected}, got '${shorten(assignment)}'`);
+      if (this.#given.has(key)) throw wrong(`${this.#where}: ${key} is given twice`);
+      this.#given.set(key, value.trim());
+    }
+  }
+
+  number(key: string, bounds: Bounds): number | null {
+    const value = this.#given.get(key);
+    return value === undefined ? null : numberIn(`${this.#where}: ${key}`, value, bounds);
+  }
+
+  durationMs(key: string): number | null {
+    const value = this.#given.get(key);
+    if (value === undefined) return null;
+    const ms = parseDurationMs(value);
+    if (!(ms > 0 && ms <= 86_400_000)) throw wrong(`${this.#where}: ${key}: expected a duration above 0 and at most a day, got ${value}`);
+    return ms;
+  }
+
+  oneOf<Word extends string>(key: string, words: readonly Word[]): Word | null {
+    const value = this.#given.get(key);
+    if (value === undefined) return null;
+    const word = words.find((known) => known === value);
+    if (word === undefined) throw wrong(`${this.#where}: ${key}: expected ${list(words)}, got '${shorten(value)}'`);
+    return word;
+  }
+
+  forecaster(): ForecasterName {
+    return this.oneOf('forecaster', forecasterNames) ?? 'rls-ar';
+  }
+}
+
+/** A comma separates two policies where no `key=value` follows it. */
+function separate(text: string): string[] {
+  return text.split(';').flatMap((piece) => {
+    if (piece.trim() === '') return [];
+    const policies: string[] = [];
+    for (const part of piece.split(',')) {
+      if (policies.length > 0 && part.includes('=')) policies.push(`${policies.pop()},${part}`);
+      else policies.push(part);
+    }
+    return policies;
+  });
+}
+
+function numberIn(where: string, text: string, { above, most, isWhole = false }: Bounds): number {
+  const value = /^\s*-?(?:\d+(?:\.\d+)?|\.\d+)\s*$/.test(text) ? Number(text) : Number.NaN;
+  if (value > above && value <= most && (!isWhole || Number.isInteger(value))) return value;
+  const range = isWhole ? `a whole number from ${above + 1} to ${most}` : `a number above ${above} and at most ${most}`;
+  throw wrong(`${where}: expected ${range}, got '${shorten(text)}'`);
+}
+
+function splitOnce(text: string, mark: string): [string, string | undefined] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text.trim(), undefined] : [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+}
+
+function isKind(name: string): name is PolicyKind {
+  return Object.hasOwn(grammars, name);
+}
+
+function kindsInWords(): string {
+  return `one of ${list(Object.keys(grammars))}, such as economic or hpa:70,window=300+overflow`;
+}
+
+function list(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
+
+function shorten(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+function wrong(message: string): PlatformError {
+  return new PlatformError('invalid_request', message);
+}
