@@ -317,7 +317,8 @@ describe('an end', () => {
     await finishing;
     assert.deepEqual([scene.codeOf('a'), scene.codeOf('b'), scene.alive.size], ['ok', 'ok', 0]);
     scene.clock.advance(10_000);
-    assert.deepEqual([scene.alive.size, scene.provisioned.size], [0, 0]);
+    scene.apply({ batchSizeMax: 2 });
+    assert.deepEqual([scene.alive.size, scene.provisioned.size], [0, 0], 'also where a setting was chosen meanwhile');
     scene.pool.configure(scene.settings());
     assert.equal(scene.alive.size, 1, 'loaded again, it is kept warm again');
   });

@@ -112,7 +112,9 @@ export class Functions implements Side, FunctionVariant {
     return this.#rule.marginMs;
   }
 
+  /** Passed over where requests come here no more. */
   apply(setting: FunctionSetting): void {
+    if (this.#isRetired || this.#finished !== null) return;
     this.#rule.apply(setting, this.objective, this.#door.clock.nowMs());
     this.#environments.configure(this.#limits());
     this.replan();
