@@ -65,7 +65,7 @@ function complaint(path: string, specifier: string): string | null {
   if (room === other) return target.endsWith('/index.ts') && !isTest(path) ? 'inside a room import the file itself' : null;
   if (storeyOf(other) >= storeyOf(room)) return `${room} may only use lower storeys, ${other} is not on one`;
   if (target.includes('/') && target !== `${other}/index.ts`) return `enter ${other} by its front door, ${other}/index.ts`;
-  return pureRooms.includes(room) && !isTest(path) && ['clock', 'random'].includes(other) ? `${room} is pure` : null;
+  return pureRooms.includes(room) && !isTest(path) && other === 'clock' ? `${room} is pure` : null;
 }
 
 function foreignComplaint(room: string, specifier: string): string | null {
@@ -106,8 +106,11 @@ function complaints(files: readonly SourceFile[]): string[] {
       return found === null ? [] : [`${path} imports ${specifier}: ${found}`];
     }),
   );
+  const dice = files
+    .filter(({ path, text }) => pureRooms.includes(roomOf(path)) && !isTest(path) && text.includes('SystemRandom'))
+    .map(({ path }) => `${path}: ${roomOf(path)} is pure, numbers there come from a seed`);
   const ring = circle(files);
-  return [...unknown, ...wrong, ...(ring === null ? [] : [`a circle: ${ring.join(' -> ')}`])];
+  return [...unknown, ...wrong, ...dice, ...(ring === null ? [] : [`a circle: ${ring.join(' -> ')}`])];
 }
 
 test('every room uses only rooms below it, by the front door, without circles', () => {
@@ -128,6 +131,8 @@ for (const { text, path = 'serving/buffer.ts', wrong } of [
   { text: `import { a } from '../drawers/index.ts';`, path: 'drawers/a.ts', wrong: /unknown room/ },
   { text: `import { open } from 'node:fs';`, path: 'queueing/a.ts', wrong: /queueing is pure/ },
   { text: `import type { Clock } from '../clock.ts';`, path: 'forecasting/a.ts', wrong: /forecasting is pure/ },
+  { text: `import { SystemRandom } from '../random.ts';`, path: 'queueing/a.ts', wrong: /queueing is pure/ },
+  { text: `import { SeededRandom } from '../random.ts';`, path: 'queueing/a.ts', wrong: null },
   { text: `import { test } from 'node:test';\nimport fc from 'fast-check';`, path: 'queueing/a.test.ts', wrong: null },
 ]) {
   test(`self-check: ${text.replaceAll('\n', ' ')} in ${path}: ${wrong?.source ?? 'is fine'}`, () => {
