@@ -1,6 +1,6 @@
 /** What came of a scaling decision, some slots later: what it cost, and how much less the best plan would have, had one known. */
+import { quantileGrid } from '../forecasting/index.ts';
 import type { ScalingDecision } from './decide-record.ts';
-import { tauGrid } from './strategies/forecast-view.ts';
 import type { Plan } from './strategies/observation.ts';
 import { countsOf, type PricedType, planCost } from './strategies/plan-cost.ts';
 
@@ -58,7 +58,7 @@ export function regretUsd({ inputs, alternatives, chosen }: ScalingDecision, cam
       leadMs,
     };
   });
-  const demand = tauGrid.map(() => came);
+  const demand = quantileGrid.map(() => came);
   const usd = (plan: Plan): number => planCost(types, countsOf(types, plan), demand, overflowUsdPerRequest ?? 0).totalUsd;
   const allowed = alternatives.filter(({ excludedBy }) => excludedBy === null).map(({ plan }) => usd(plan));
   const ofChosen = usd(chosen.plan);

@@ -1,9 +1,10 @@
 /** What a decision of kind `scaling` holds: from what it was made, what else there was, what was chosen, and why, in words. */
+import { quantileGrid } from '../forecasting/index.ts';
 import type { NewDecision } from '../monitoring/index.ts';
 import type { Objective } from '../objective.ts';
 import { alternativesTo, costInWords } from './strategies/alternatives.ts';
 import { risePerMs } from './strategies/counter-window.ts';
-import { atHorizon, type ForecastView, flatForecast, horizonFor, tauGrid } from './strategies/forecast-view.ts';
+import { atHorizon, type ForecastView, flatForecast, horizonFor } from './strategies/forecast-view.ts';
 import { planUsdPerHour } from './strategies/limits.ts';
 import {
   type Budget,
@@ -197,7 +198,7 @@ function forecastInputs({ model, horizons, residualsSeen }: ForecastView): Forec
     model,
     horizons: near.map(({ h }) => h),
     mean: near.map(({ mean }) => mean),
-    tau: tauGrid,
+    tau: quantileGrid,
     quantiles: near.map(({ quantiles }) => quantiles),
     residualsSeen,
   };

@@ -1,9 +1,8 @@
 /** What the strategies see of a forecast: plain numbers, requests per slot by horizon. */
 
-/** The quantiles that a forecast gives, rising. */
-export const tauGrid: readonly number[] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
+import { quantileGrid } from '../../forecasting/index.ts';
 
-/** The share of all outcomes that each quantile of `tauGrid` stands for: half-way to its neighbours. They add up to 1. */
+/** The share of all outcomes that each quantile of `quantileGrid` stands for: half-way to its neighbours. They add up to 1. */
 export const tauWeights: readonly number[] = [0.075, 0.075, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.075, 0.045, 0.03];
 
 export interface HorizonForecast {
@@ -11,7 +10,7 @@ export interface HorizonForecast {
   readonly h: number;
   /** Requests per slot. */
   readonly mean: number;
-  /** Requests per slot at each tau of `tauGrid`. */
+  /** Requests per slot at each tau of `quantileGrid`. */
   readonly quantiles: readonly number[];
 }
 
@@ -36,7 +35,7 @@ export function forecastViewOf(source: ForecastSource, horizons: readonly number
   const views = horizons.map((h) => {
     const forecast = source.predict(h);
     residualsSeen = Math.min(residualsSeen, forecast.residualsSeen);
-    return { h, mean: forecast.mean, quantiles: tauGrid.map((tau) => forecast.quantile(tau)) };
+    return { h, mean: forecast.mean, quantiles: quantileGrid.map((tau) => forecast.quantile(tau)) };
   });
   return { model: source.name, horizons: views.sort((a, b) => a.h - b.h), residualsSeen: views.length === 0 ? 0 : residualsSeen };
 }
@@ -45,7 +44,7 @@ export function forecastViewOf(source: ForecastSource, horizons: readonly number
 export function flatForecast(requestsPerSlot: number): ForecastView {
   return {
     model: 'last rate',
-    horizons: [{ h: 1, mean: requestsPerSlot, quantiles: tauGrid.map(() => requestsPerSlot) }],
+    horizons: [{ h: 1, mean: requestsPerSlot, quantiles: quantileGrid.map(() => requestsPerSlot) }],
     residualsSeen: 0,
   };
 }
@@ -58,8 +57,8 @@ export function atHorizon(view: ForecastView, h: number): HorizonForecast | null
 /** Requests per slot that the share tau of all outcomes does not exceed: that of the nearest tau of the grid. */
 export function quantileOf({ quantiles }: HorizonForecast, tau: number): number {
   let nearest = 0;
-  for (let k = 1; k < tauGrid.length; k++) {
-    if (Math.abs((tauGrid[k] as number) - tau) <= Math.abs((tauGrid[nearest] as number) - tau) + 1e-12) nearest = k;
+  for (let k = 1; k < quantileGrid.length; k++) {
+    if (Math.abs((quantileGrid[k] as number) - tau) <= Math.abs((quantileGrid[nearest] as number) - tau) + 1e-12) nearest = k;
   }
   return quantiles[nearest] as number;
 }
@@ -79,9 +78,10 @@ export function forecastFault({ horizons }: ForecastView): string | null {
   if (horizons.length === 0) return 'it has no horizon';
   for (const { h, mean, quantiles } of horizons) {
     if (!isCount(mean)) return `its mean ${h} slots ahead is ${mean}`;
-    if (quantiles.length !== tauGrid.length) return `it has ${quantiles.length} quantiles ${h} slots ahead, expected ${tauGrid.length}`;
+    if (quantiles.length !== quantileGrid.length)
+      return `it has ${quantiles.length} quantiles ${h} slots ahead, expected ${quantileGrid.length}`;
     const wrong = quantiles.findIndex((value) => !isCount(value));
-    if (wrong >= 0) return `its quantile ${tauGrid[wrong]} ${h} slots ahead is ${quantiles[wrong]}`;
+    if (wrong >= 0) return `its quantile ${quantileGrid[wrong]} ${h} slots ahead is ${quantiles[wrong]}`;
   }
   return null;
 }

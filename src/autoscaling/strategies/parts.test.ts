@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { flat, gpu, large, noLimits, running } from '../../../test/scaling-observations.ts';
+import { createForecaster } from '../../forecasting/index.ts';
 import { risePerMs, withSample } from './counter-window.ts';
 import { fastPlan, isFastWorth } from './fast-path.ts';
 import { atHorizon, forecastFault, forecastViewOf, horizonFor, slotMsFor } from './forecast-view.ts';
@@ -295,7 +296,19 @@ describe('a forecast', () => {
     );
   });
 
-  test('becomes plain numbers', () => {
+  test('of a forecaster becomes plain numbers', () => {
+    const forecaster = createForecaster('rls-ar', { horizons: [1, 3] });
+    for (let slot = 0; slot < 200; slot++) {
+      forecaster.observe(slot, 1000);
+      forecaster.predict(1);
+      forecaster.predict(3);
+    }
+    const seen = forecastViewOf(forecaster);
+    assert.deepEqual(
+      seen.horizons.map(({ h, quantiles }) => [h, quantiles]),
+      [1, 3].map((h) => [h, forecaster.predict(h).quantiles]),
+    );
+
     const view = forecastViewOf({
       name: 'n',
       horizons: [3, 1],

@@ -3,10 +3,8 @@
  * a comma where no option follows: `hpa:70,window=300,economic` are two.
  */
 import { PlatformError } from '../../errors.ts';
+import { type ForecasterName, forecasterNames } from '../../forecasting/index.ts';
 import { parseDurationMs } from '../../objective.ts';
-
-export const forecasterNames = ['rls-ar', 'persistence', 'seasonal-naive', 'holt-winters'] as const;
-export type ForecasterName = (typeof forecasterNames)[number];
 
 interface Written {
   /** As it was given. */

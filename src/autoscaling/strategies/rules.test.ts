@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { flat, large, minuteMs, noLimits, observed, running } from '../../../test/scaling-observations.ts';
+import { flat, large, minuteMs, observed, running } from '../../../test/scaling-observations.ts';
 import type { ScalingDecision } from '../decide-record.ts';
 import { decideScaling } from '../decide-scaling.ts';
 import { chooseBatch, durationMs } from './batch.ts';
-import { tauGrid } from './forecast-view.ts';
 import type { FunctionsObservation, Observation } from './observation.ts';
 import { fluidExcess } from './oracle.ts';
 import { parsePolicy } from './policy.ts';
@@ -299,9 +298,5 @@ describe('what a driver knows beforehand', () => {
   test('reactive rules begin at 70 % utilisation, with twice that where their target is low', () => {
     const begins = (text: string): number => initialCount(parsePolicy(text), 30, large.ratePerSecond);
     assert.deepEqual(['hpa', 'hpa:45', 'hpa:35', 'hpa:22', 'target-tracking:40', 'kpa'].map(begins), [4, 4, 8, 8, 8, 4]);
-  });
-
-  test('the grid of quantiles is that of the forecasts', () => {
-    assert.deepEqual([tauGrid.length, noLimits.min], [12, 0]);
   });
 });
