@@ -5,12 +5,21 @@ import fc from 'fast-check';
 import { parseExact } from './exact-json.ts';
 import { logText } from './log-text.ts';
 import { Style } from './style.ts';
-import { bytesText, durationText, msText, shellQuoted, timeText } from './words.ts';
+import { bytesText, durationText, msText, shellQuoted, timeText, usdText } from './words.ts';
 
 test('numbers are as short as people want them', () => {
   assert.deepEqual([0, 1023, 1536, 26_214, 1.5 * 2 ** 30].map(bytesText), ['0 B', '1023 B', '1.5 KiB', '26 KiB', '1.5 GiB']);
   assert.deepEqual([0.1234, 12.3, 999, 1500, 60_000].map(msText), ['0.12 ms', '12 ms', '999 ms', '1.5 s', '60 s']);
   assert.deepEqual([5, 300, 10_000, 200_000].map(durationText), ['5 s', '5 min', '3 h', '2 days']);
+  assert.deepEqual([0, 12.5, 0.9999, 0.2226, 0.1, 3.313e-7, 1e-15].map(usdText), [
+    '$0',
+    '$12.50',
+    '$1',
+    '$0.223',
+    '$0.1',
+    '$0.000000331',
+    '$0',
+  ]);
   assert.equal(timeText('2026-11-24T16:29:36.123Z'), '2026-11-24 16:29:36');
 });
 

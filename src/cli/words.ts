@@ -23,7 +23,9 @@ export function msText(ms: number): string {
 /** `$0.223`, `$12.50`: what a million requests cost, say. */
 export function usdText(usd: number): string {
   if (usd >= 1) return `$${usd.toFixed(2)}`;
-  return `$${usd === 0 ? '0' : Number(usd.toPrecision(3))}`;
+  if (usd === 0) return '$0';
+  const digits = Math.min(2 - Math.floor(Math.log10(usd)), 12);
+  return `$${usd.toFixed(digits).replace(/\.?0+$/, '')}`;
 }
 
 /** `+4 %`, `-12 %`: by how much a prediction was off. */
