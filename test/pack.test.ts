@@ -109,6 +109,21 @@ test('the package installs into an empty folder and predicts there', async (t) =
   const { outputs } = (await response.json()) as { outputs: { data: number[] }[] };
   assert.deepEqual(outputs[0]?.data, [label]);
 
+  // In a thread of its own, whose file must be in the package.
+  const plan = succeed(
+    user,
+    'node_modules/.bin/penstock',
+    'plan',
+    'digits/1',
+    '--rate',
+    '50',
+    '--objective',
+    'p95<=1s',
+    '--data-dir',
+    'data',
+  );
+  assert.match(plan, /^chosen /m);
+
   server.kill('SIGTERM');
   assert.deepEqual(await once(server, 'exit'), [0, null]);
 });

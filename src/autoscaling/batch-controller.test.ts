@@ -274,6 +274,24 @@ describe('the batch controller', () => {
     assert.deepEqual([orders.length, await triggers()], [1, ['deploy', 'deploy']]);
   });
 
+  test('a variant that was unloaded and loaded between two looks gets its setting back', async () => {
+    await pass(1);
+    const { decisionId } = variant.setting;
+    variant = new ScriptedVariant();
+    variants = [variant];
+    await pass(1);
+    assert.deepEqual([variant.applied, orders.length], [[{ ...two, decisionId }], 1]);
+  });
+
+  test('one whose endpoint was deleted and made again between two looks is decided for', async () => {
+    await pass(1);
+    await opened.db.deleteFrom('decisions').execute();
+    variant = new ScriptedVariant();
+    variants = [variant];
+    await pass(1);
+    assert.deepEqual([orders.length, variant.applied.length, await triggers()], [2, 1, ['deploy']]);
+  });
+
   test('an objective that nothing keeps is a result: the reason says so, and events when it begins and ends', async () => {
     choose = () => Promise.resolve(choiceOf(eight, { feasible: false, reason: 'p95<=100ms is missed by 40 ms at best' }));
     await pass(1);

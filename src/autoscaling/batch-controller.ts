@@ -120,7 +120,7 @@ export class BatchController {
       const key = `${variant.endpoint}/${variant.variant}/${variant.model.name}`.toLowerCase();
       seen.add(key);
       let watched = this.#watched.get(key);
-      if (watched === undefined) this.#watched.set(key, (watched = newlyWatched(variant)));
+      if (watched === undefined || isAnother(variant, watched)) this.#watched.set(key, (watched = newlyWatched(variant)));
       watched.variant = variant;
       this.#decideIfDue(watched);
     }
@@ -285,6 +285,11 @@ interface Former {
 function newlyWatched(variant: FunctionVariant): Watched {
   const nothing = { wish: null, decidedAtMs: null, former: null, lastEffect: null, arrivalsThen: 0, profiledAtMs: null };
   return { variant, ...nothing, isAsked: false, hasAlarm: false, isBusy: false, retryAtMs: Number.NEGATIVE_INFINITY };
+}
+
+/** One that does not go by the decision in force: it was deleted and made again, or unloaded and loaded, between two looks. */
+function isAnother(variant: FunctionVariant, { former, isBusy }: Watched): boolean {
+  return former !== null && !isBusy && variant.setting.decisionId !== former.id;
 }
 
 /** What came of the decision in force, up to now; null where nobody came, or where it is known. */

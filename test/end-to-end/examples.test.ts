@@ -16,6 +16,7 @@ const examples = [
   { file: 'python-urllib/predict.py', command: 'python3', needs: ['python3'] },
   { file: 'python-triton-payload/binary.py', command: 'python3', needs: ['python3'] },
   { file: 'node-fetch/predict.mjs', command: process.execPath, needs: [] },
+  { file: 'serverless/scale-to-zero.mjs', command: process.execPath, needs: [] },
 ] as const;
 
 /** Three decimals: what lies behind them may differ with the processor. */
