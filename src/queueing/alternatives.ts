@@ -39,15 +39,16 @@ export class Predictor {
     return known;
   }
 
-  quantileMs({ table, option }: Pick<Predicted, 'table' | 'option'>, quantile: number): number {
+  /** `atLeastMs`: a smaller quantile, where one is known. */
+  quantileMs({ table, option }: Pick<Predicted, 'table' | 'option'>, quantile: number, atLeastMs = 0): number {
     const { extras } = this.#promised;
     if (option.service.kind === 'fixed') return latencyQuantileMs(table, option.service, quantile, extras);
     // What was measured is not known to twelve digits, and each look at the whole law takes a while.
     const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
-    let low = 0;
+    let low = atLeastMs;
     let high =
       longestWaitMs(table) + (option.longestMs[table.batchSizeMax] as number) + overheadMs + (coldStartProbability > 0 ? coldStartMs : 0);
-    while (high - low > 1e-5 * high) {
+    while (high - low > 1e-4 * high) {
       const middle = (low + high) / 2;
       if (latencyCdf(table, option.service, middle, extras) >= quantile) high = middle;
       else low = middle;
@@ -61,10 +62,12 @@ export class Predictor {
     const { limitMs, extras, quantile } = this.#promised;
     const within = (ms: number): number => (ms === Number.POSITIVE_INFINITY ? 1 : latencyCdf(table, option.service, ms, extras));
     const shareInTime = within(limitMs);
+    const p50Ms = this.quantileMs({ table, option }, 0.5);
+    const p95Ms = this.quantileMs({ table, option }, 0.95, p50Ms);
     const prediction: Prediction = {
-      p50Ms: this.quantileMs({ table, option }, 0.5),
-      p95Ms: this.quantileMs({ table, option }, 0.95),
-      p99Ms: this.quantileMs({ table, option }, 0.99),
+      p50Ms,
+      p95Ms,
+      p99Ms: this.quantileMs({ table, option }, 0.99, p95Ms),
       withinSlo: this.#latencyMs === limitMs ? shareInTime : within(this.#latencyMs),
       meanBatch: table.meanBatch,
       costUsdPerMillion: this.#ground.costUsdPerMillion(table, option),

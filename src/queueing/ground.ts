@@ -3,7 +3,7 @@ import { SeededRandom } from '../random.ts';
 import { AnalyticTables, type TablesOfOneWait } from './analytic-table.ts';
 import type { ChoiceInput, ChoicePolicy } from './choice.ts';
 import { arrivalTimesMs } from './generate-arrivals.ts';
-import { type LatencyExtras, latencyCdf } from './latency.ts';
+import { isNegligible, type LatencyExtras, latencyCdf } from './latency.ts';
 import type { MemoryOption, ServicePieces } from './memory-option.ts';
 import { neverFalling, replayTable } from './replay.ts';
 import { type Candidate, type Ground, reaches } from './search.ts';
@@ -104,29 +104,46 @@ export function shareInTime(table: WaitTable, option: MemoryOption, { quantile, 
   if ((option.shortestMs[table.batchSizeMax] as number) + overheadMs > limitMs + sameInstantMs) return 0;
   if (option.pieces !== null) {
     const { pieces } = option;
-    const bound = (side: 'fromMs' | 'toMs'): number => {
-      const warm = boundOf(table, pieces, limitMs - overheadMs, side);
+    const bound = (side: 'fromMs' | 'toMs', piecesMax: number): number => {
+      const warm = boundOf(table, pieces, limitMs - overheadMs, side, piecesMax);
       if (coldStartProbability === 0) return warm;
-      return (1 - coldStartProbability) * warm + coldStartProbability * boundOf(table, pieces, limitMs - overheadMs - coldStartMs, side);
+      const cold = boundOf(table, pieces, limitMs - overheadMs - coldStartMs, side, piecesMax);
+      return (1 - coldStartProbability) * warm + coldStartProbability * cold;
     };
-    const lower = bound('toMs');
-    if (lower >= quantile) return lower;
-    const upper = bound('fromMs');
+    // Most are refused, so upper bounds come first, and first as if every batch took its shortest time.
+    const rough = bound('fromMs', 1);
+    if (!reaches(rough, quantile)) return rough;
+    const upper = bound('fromMs', Number.POSITIVE_INFINITY);
     if (!reaches(upper, quantile)) return upper;
+    const lower = bound('toMs', Number.POSITIVE_INFINITY);
+    if (lower >= quantile) return lower;
   }
   return latencyCdf(table, option.service, limitMs, extras);
 }
 
-/** (1/E[b])·Σ_b Σ_i share_i·H_b(x − s_i), with s_i one end of the i-th piece of the law of S(b): F(x) lies between those of both ends. */
-function boundOf(table: WaitTable, pieces: readonly ServicePieces[], latencyMs: number, side: 'fromMs' | 'toMs'): number {
+/**
+ * (1/E[b])·Σ_b Σ_i share_i·H_b(x − s_i), with s_i one end of the i-th piece of the law of S(b): F(x) lies between those of both
+ * ends. Of more than `piecesMax` pieces the last stands for all that follow.
+ */
+function boundOf(
+  table: WaitTable,
+  pieces: readonly ServicePieces[],
+  latencyMs: number,
+  side: 'fromMs' | 'toMs',
+  piecesMax: number,
+): number {
   let requests = 0;
   for (let b = 1; b <= table.batchSizeMax; b++) {
-    if ((table.batchSizePmf[b] as number) === 0) continue;
+    if (isNegligible(table, b)) continue;
     const { shares, [side]: serviceMs } = pieces[b] as ServicePieces;
-    for (let i = 0; i < shares.length; i++) {
+    const count = Math.min(piecesMax, shares.length);
+    let left = 1;
+    for (let i = 0; i < count; i++) {
       const waitMs = latencyMs - (serviceMs[i] as number);
       if (waitMs < -sameInstantMs) break;
-      requests += (shares[i] as number) * table.requestsWithin(b, Math.max(waitMs + sameInstantMs, 0));
+      const share = i === count - 1 ? left : (shares[i] as number);
+      left -= share;
+      requests += share * table.requestsWithin(b, Math.max(waitMs + sameInstantMs, 0));
     }
   }
   return requests / table.meanBatch;

@@ -32,10 +32,10 @@ export function latencyCdf(table: WaitTable, service: ServiceLaw, latencyMs: num
 }
 
 function bareCdf(table: WaitTable, service: ServiceLaw, latencyMs: number): number {
-  const { batchSizeMax, batchSizePmf, waitMsMax } = table;
+  const { batchSizeMax, waitMsMax } = table;
   let requests = 0;
   for (let b = 1; b <= batchSizeMax; b++) {
-    if (batchSizePmf[b] === 0) continue;
+    if (isNegligible(table, b)) continue;
     if (service.kind === 'fixed') {
       const waitMs = latencyMs - service.serviceMs(b);
       if (waitMs < -sameInstantMs) continue;
@@ -45,6 +45,11 @@ function bareCdf(table: WaitTable, service: ServiceLaw, latencyMs: number): numb
     }
   }
   return Math.min(1, requests / table.meanBatch);
+}
+
+/** Whether so few requests leave in batches of b that no digit of F shows them: a Poisson tail has many such b. */
+export function isNegligible({ batchSizePmf, meanBatch }: WaitTable, batchSize: number): boolean {
+  return batchSize * (batchSizePmf[batchSize] as number) <= 1e-13 * meanBatch;
 }
 
 /** The wait itself, or the place of an atom that it misses by rounding. */

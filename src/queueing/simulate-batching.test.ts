@@ -18,15 +18,13 @@ describe('the formulas and the rule that serves agree', () => {
   const service = fixedService(serviceMs);
   const bursts = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 });
   for (const { name, process, batchSizeMax, waitMsMax } of [
-    { name: 'random arrivals, batches that mostly time out', process: poisson(100), batchSizeMax: 16, waitMsMax: 60 },
-    { name: 'random arrivals, batches that mostly fill', process: poisson(500), batchSizeMax: 8, waitMsMax: 40 },
-    { name: 'bursts, short waits', process: bursts, batchSizeMax: 8, waitMsMax: 30 },
-    { name: 'bursts, long waits', process: bursts, batchSizeMax: 32, waitMsMax: 200 },
+    { name: 'random arrivals', process: poisson(500), batchSizeMax: 8, waitMsMax: 40 },
+    { name: 'bursts', process: bursts, batchSizeMax: 32, waitMsMax: 200 },
   ]) {
-    test(`${name}: latency and cost within three standard errors in 300 000 requests`, () => {
-      const runs = Array.from({ length: 30 }, (_, run) => {
+    test(`${name}: latency and cost within three standard errors in 100 000 requests`, () => {
+      const runs = Array.from({ length: 20 }, (_, run) => {
         const random = new SeededRandom(run + 1);
-        const arrivalsMs = arrivalTimesMs(process, random, 10_000);
+        const arrivalsMs = arrivalTimesMs(process, random, 5000);
         const policy = { kind: 'timeout' as const, batchSizeMax, waitMsMax };
         const { table } = simulateBatching(arrivalsMs, { policy, latencyMs: 0 }, { ...unlimited, drawServiceMs: serviceMs }, random);
         return { table, cost: costUsdPerMillion(table, service, 1024, price) };
@@ -36,7 +34,7 @@ describe('the formulas and the rule that serves agree', () => {
         const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
         const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
         // A floor for what does not vary at all, and for the few batches at both ends of a run.
-        const error = 3 * Math.sqrt(variance / values.length) + 2e-4 * expected;
+        const error = 3 * Math.sqrt(variance / values.length) + 4e-4 * expected;
         assert(Math.abs(mean - expected) <= error, `${mean} for ${expected}, allowed ${error}`);
       };
       for (const share of [0.1, 0.4, 0.7, 0.95]) {
