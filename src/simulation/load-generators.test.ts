@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { SeededRandom } from '../src/random.ts';
-import { arrivalsS, gauss, joinSlots, mmppCounts, poisson } from './load-generators.ts';
-import { traceCounts } from './traces.ts';
+import { traceCounts } from '../../test/traces.ts';
+import { SeededRandom } from '../random.ts';
+import { arrivalChunksMs, gauss, joinSlots, mmppCounts, poissonCount } from './load-generators.ts';
 
 const draw = <Value>(count: number, one: () => Value): Value[] => Array.from({ length: count }, one);
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
@@ -27,7 +27,7 @@ describe('the load generators', () => {
   for (const mean of [0.3, 20, 50, 51, 4000]) {
     test(`draw Poisson counts of mean and variance ${mean}`, () => {
       const random = new SeededRandom(2);
-      const counts = draw(40_000, () => poisson(random, mean));
+      const counts = draw(40_000, () => poissonCount(random, mean));
       near(sum(counts) / counts.length, mean, 5 * Math.sqrt(mean / counts.length));
       near(sum(counts.map((count) => (count - mean) ** 2)) / counts.length / mean, 1, 0.05);
       assert(counts.every((count) => Number.isSafeInteger(count) && count >= 0));
@@ -35,7 +35,7 @@ describe('the load generators', () => {
   }
 
   test('draw nobody where nobody is expected', () => {
-    assert.equal(poisson(new SeededRandom(1), 0), 0);
+    assert.equal(poissonCount(new SeededRandom(1), 0), 0);
   });
 
   test('draw the known five days of a switching load', () => {
@@ -49,23 +49,25 @@ describe('the load generators', () => {
   test('draw the known first requests of two days of a web server, forty times as busy', () => {
     const counts = traceCounts('nasa_http_1995_per_minute.csv');
     assert(typeof counts !== 'string');
-    const arrivals = arrivalsS(new SeededRandom(6), counts.slice(12_960, 15_840), 60, 40);
-    const [first, second] = [arrivals.next().value as number, arrivals.next().value as number];
-    assert.deepEqual([first.toFixed(6), second.toFixed(6)], ['0.007371', '0.034891']);
-    let [count, last] = [2, second];
-    for (const time of arrivals) {
-      assert(time >= last);
-      last = time;
-      count++;
+    const chunks = arrivalChunksMs(new SeededRandom(6), counts.slice(12_960, 15_840), 60_000, 40);
+    let [first, second, count, last] = [0, 0, 0, 0];
+    for (const chunk of chunks) {
+      if (count === 0) [first, second] = chunk as unknown as [number, number];
+      for (const time of chunk) {
+        assert(time >= last);
+        last = time;
+      }
+      count += chunk.length;
     }
+    assert.deepEqual([first.toFixed(3), second.toFixed(3)], ['7.371', '34.891']);
     assert.equal(count, 6_128_567);
   });
 
   test('leave counts as they are at scale 1', () => {
-    const times = [...arrivalsS(new SeededRandom(3), [2, 0, 1], 10)];
+    const chunks = [...arrivalChunksMs(new SeededRandom(3), [2, 0, 1], 10)];
     assert.deepEqual(
-      times.map((time) => Math.floor(time / 10)),
-      [0, 0, 2],
+      chunks.map((chunk) => [...chunk].map((time) => Math.floor(time / 10))),
+      [[0, 0], [2]],
     );
   });
 });

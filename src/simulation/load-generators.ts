@@ -1,0 +1,68 @@
+/** Loads that are made up, the same for the same seed: counts of a slot, and the times of the requests within. */
+import type { Random } from '../random.ts';
+
+/** A standard normal number (Box and Muller, one of the two). */
+export function gauss(random: Random): number {
+  let u = 0;
+  while (u === 0) u = random.next();
+  return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * random.next());
+}
+
+/** A Poisson count of the given mean: by Knuth's product of uniforms up to 50, rounded from a normal above. */
+export function poissonCount(random: Random, mean: number): number {
+  if (mean <= 0) return 0;
+  if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * gauss(random)));
+  const limit = Math.exp(-mean);
+  let count = 0;
+  let product = 1;
+  do {
+    count++;
+    product *= random.next();
+  } while (product > limit);
+  return count - 1;
+}
+
+/**
+ * Request times in milliseconds, rising, one slot after the other: uniform within each slot, in counts as given (`scale` 1) or
+ * Poisson around count × scale. All counts are drawn before the first time; the times of one slot are in memory at once.
+ */
+export function* arrivalChunksMs(random: Random, counts: readonly number[], slotMs: number, scale = 1): Generator<Float64Array> {
+  const drawn = scale === 1 ? counts : counts.map((count) => poissonCount(random, count * scale));
+  for (let slot = 0; slot < drawn.length; slot++) {
+    const times = new Float64Array(drawn[slot] as number);
+    for (let i = 0; i < times.length; i++) times[i] = slot * slotMs + slotMs * random.next();
+    if (times.length > 0) yield times.sort();
+  }
+}
+
+export interface SwitchingLoad {
+  /** Requests per second in either state; it starts in the first. */
+  readonly ratePerSecond: readonly [number, number];
+  /** Mean stay in either state, in seconds. */
+  readonly meanStayS: readonly [number, number];
+}
+
+/** Requests in each second of a Poisson process that switches between two rates after exponential stays, looked at once a second. */
+export function mmppCounts(random: Random, seconds: number, { ratePerSecond, meanStayS }: SwitchingLoad): number[] {
+  let state = 0;
+  const stayS = (): number => -Math.log(1 - random.next()) * (meanStayS[state] as number);
+  let leftS = stayS();
+  return Array.from({ length: seconds }, () => {
+    const count = poissonCount(random, ratePerSecond[state] as number);
+    leftS -= 1;
+    if (leftS <= 0) {
+      state = 1 - state;
+      leftS = stayS();
+    }
+    return count;
+  });
+}
+
+/** Counts of longer slots: sums of so many neighbours each. An incomplete last slot is left out. */
+export function joinSlots(counts: readonly number[], size: number): number[] {
+  return Array.from({ length: Math.floor(counts.length / size) }, (_, slot) => {
+    let sum = 0;
+    for (let i = slot * size; i < (slot + 1) * size; i++) sum += counts[i] as number;
+    return sum;
+  });
+}

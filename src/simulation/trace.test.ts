@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parseTrace } from './trace.ts';
+
+describe('a trace', () => {
+  test('is counts of slots below any header, the first column of each line', () => {
+    assert.deepEqual(parseTrace('\ufeffrequests,else\r\n3,x\r\n 0.5 ,y\r\n1e2\r\n\r\n', 'a.csv'), {
+      kind: 'counts',
+      counts: [3, 0.5, 100],
+    });
+  });
+
+  for (const [header, unitMs] of [
+    ['t_s', 1000],
+    ['t_ms', 1],
+  ] as const) {
+    test(`is single requests below ${header}`, () => {
+      const trace = parseTrace(`${header},tokens\n0,7\n1.5,9\n1.5,2\n`, 'a.csv');
+      assert(trace.kind === 'times');
+      assert.deepEqual([...trace.timesMs], [0, 1.5 * unitMs, 1.5 * unitMs]);
+    });
+  }
+
+  for (const [what, text, wanted] of [
+    ['nothing at all', '', /^a\.csv, line 1, column 1: expected a header line, .* the file is empty$/],
+    ['a header alone', 'requests\n\n', /^a\.csv, line 2, column 1: expected a number a line below the header/],
+    ['no header', '3\n4\n', /^a\.csv, line 1, column 1: expected a header such as 'requests' or 't_s', got the number 3$/],
+    ['words', 'requests\n3\n  many\n', /^a\.csv, line 3, column 3: expected a number from 0 to 1000000000, got 'many'$/],
+    ['an empty line in between', 'requests\n3\n\n4\n', /^a\.csv, line 3, column 1: .* got nothing$/],
+    ['a negative count', 'requests\n-1\n', /^a\.csv, line 2, column 1: .* got '-1'$/],
+    ['a huge count', 'requests\n1e300\n', /^a\.csv, line 2, column 1: .* got '1e300'$/],
+    ['infinity', 'requests\nInfinity\n', /got 'Infinity'$/],
+    ['a negative time', 't_s\n-0.1\n', /^a\.csv, line 2, column 1: .* got '-0.1'$/],
+    ['an order of its own', 't_ms\n1\n3\n2\n', /^a\.csv, line 4, column 1: this request came before .* sort the file by t_ms$/],
+  ] as const) {
+    test(`with ${what} is refused, and the place is named`, () => {
+      assert.throws(() => parseTrace(text, 'a.csv'), { name: 'PlatformError', code: 'invalid_request', message: wanted });
+    });
+  }
+
+  test('is read or refused, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.constantFrom('', 'requests\n', 't_s\n', 't_ms\n1\n'), (text, before) => {
+        try {
+          const trace = parseTrace(before + text, 'a.csv');
+          const numbers = trace.kind === 'counts' ? trace.counts : [...trace.timesMs];
+          assert(numbers.every((number) => number >= 0 && Number.isFinite(number)));
+        } catch (error) {
+          assert.match((error as Error).message, /^a\.csv, line \d+, column \d+: /);
+        }
+      }),
+    );
+  });
+});
