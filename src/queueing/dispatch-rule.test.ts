@@ -72,6 +72,30 @@ describe('predictCompletionMs', () => {
     );
   });
 
+  test('a long queue is predicted as if its batches were gone through one by one', () => {
+    const server = fc.record({
+      residualMs: fc.double({ min: 0, max: 400, noNaN: true }),
+      batchSizeMax: fc.integer({ min: 1, max: 9 }),
+      fullBatchMs: fc.double({ min: 5, max: 300, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(fc.array(server, { minLength: 1, maxLength: 6 }), fc.integer({ min: 0, max: 2000 }), (list, rowsAhead) => {
+        const freeMs = list.map(({ residualMs: residual }) => residual);
+        let left = rowsAhead;
+        let doneMs = 0;
+        for (;;) {
+          const first = freeMs.indexOf(Math.min(...freeMs));
+          const { batchSizeMax, fullBatchMs } = list[first] as (typeof list)[number];
+          doneMs = (freeMs[first] as number) + fullBatchMs;
+          if (left < batchSizeMax) break;
+          left -= batchSizeMax;
+          freeMs[first] = doneMs;
+        }
+        assert(Math.abs(predictCompletionMs(list, rowsAhead) - doneMs) < 1e-6);
+      }),
+    );
+  });
+
   test('without a server nobody is ever answered', () => {
     assert.equal(predictCompletionMs([], 0), Number.POSITIVE_INFINITY);
   });

@@ -55,16 +55,73 @@ export interface Server {
 export function predictCompletionMs(servers: readonly Server[], rowsAhead: number): number {
   if (servers.length === 0) return Number.POSITIVE_INFINITY;
   const freeMs = servers.map((server) => server.residualMs);
-  let left = rowsAhead;
+  let left = skipRounds(servers, freeMs, rowsAhead);
+  // A heap of the servers, by when they are free.
+  const heap = servers.map((_, i) => i);
+  for (let place = (heap.length >> 1) - 1; place >= 0; place--) siftDown(heap, freeMs, place);
   for (;;) {
-    let first = 0;
-    for (let i = 1; i < freeMs.length; i++) if ((freeMs[i] as number) < (freeMs[first] as number)) first = i;
-    const server = servers[first] as Server;
-    const doneMs = (freeMs[first] as number) + server.fullBatchMs;
-    if (left < server.batchSizeMax) return doneMs;
-    left -= server.batchSizeMax;
+    const first = heap[0] as number;
+    const { batchSizeMax, fullBatchMs } = servers[first] as Server;
+    const doneMs = (freeMs[first] as number) + fullBatchMs;
+    if (left < batchSizeMax) return doneMs;
+    left -= batchSizeMax;
     freeMs[first] = doneMs;
+    siftDown(heap, freeMs, 0);
   }
+}
+
+function siftDown(heap: number[], freeMs: readonly number[], from: number): void {
+  const moved = heap[from] as number;
+  const movedMs = freeMs[moved] as number;
+  let place = from;
+  for (;;) {
+    let child = 2 * place + 1;
+    if (child >= heap.length) break;
+    let childMs = freeMs[heap[child] as number] as number;
+    if (child + 1 < heap.length) {
+      const otherMs = freeMs[heap[child + 1] as number] as number;
+      if (otherMs < childMs) {
+        child++;
+        childMs = otherMs;
+      }
+    }
+    if (childMs >= movedMs) break;
+    heap[place] = heap[child] as number;
+    place = child;
+  }
+  heap[place] = moved;
+}
+
+/** Rounding must not make a batch begin that has not begun yet. */
+const roundingShare = 1e-9;
+
+/**
+ * Lets the servers take, at one stroke, all batches that begin by a time t by which at most `rowsAhead` rows are taken,
+ * and answers how many rows are left. Server i has begun ⌊(t − f_i)/s_i⌋ + 1 batches by then, hence at most
+ * B_i·((t − f_i)/s_i + 1) rows; t is where these upper bounds add up to `rowsAhead`, so that less than a batch of each
+ * server is left. Where some server is not free by t, nothing is skipped.
+ */
+function skipRounds(servers: readonly Server[], freeMs: number[], rowsAhead: number): number {
+  let rowsPerMs = 0;
+  let rowsAtZero = 0;
+  let latestMs = 0;
+  for (let i = 0; i < servers.length; i++) {
+    const { batchSizeMax, fullBatchMs, residualMs: residual } = servers[i] as Server;
+    if (fullBatchMs <= 0) return rowsAhead;
+    rowsPerMs += batchSizeMax / fullBatchMs;
+    rowsAtZero += batchSizeMax * (1 - residual / fullBatchMs);
+    if (residual > latestMs) latestMs = residual;
+  }
+  const atMs = (rowsAhead - rowsAtZero) / rowsPerMs;
+  if (!(atMs > latestMs)) return rowsAhead;
+  let left = rowsAhead;
+  for (let i = 0; i < servers.length; i++) {
+    const { batchSizeMax, fullBatchMs, residualMs: residual } = servers[i] as Server;
+    const batches = Math.floor((atMs - residual) / fullBatchMs - roundingShare) + 1;
+    freeMs[i] = residual + batches * fullBatchMs;
+    left -= batches * batchSizeMax;
+  }
+  return left;
 }
 
 /** How long a busy executor still needs: an overdue one counts a quarter of its service time, after twice that nothing is known. */
