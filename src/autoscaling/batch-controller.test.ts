@@ -297,6 +297,10 @@ describe('the batch controller', () => {
     await pass(1);
     assert.equal(controller.reasonOf('Digits'), 'p95<=100ms is missed by 40 ms at best');
     assert.equal(controller.reasonOf('other'), null);
+    const { objective } = variant;
+    variant.objective = { percentile: 95, latencyMs: 500 };
+    assert.equal(controller.reasonOf('digits'), null, 'nothing was decided for this objective yet');
+    variant.objective = objective;
     choose = () => Promise.resolve(choiceOf(eight));
     controller.ask('digits');
     await pass(1);

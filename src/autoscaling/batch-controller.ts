@@ -90,7 +90,8 @@ export class BatchController {
 
   /** Why the objective of an endpoint cannot be kept; null where it can, as far as is known. */
   reasonOf(endpoint: string): string | null {
-    const reasons = this.#of(endpoint).flatMap(({ former }) => (former === null || former.feasible ? [] : [former.reason]));
+    const decided = this.#of(endpoint).filter(({ wish, variant }) => isDeepStrictEqual(wish, wishOf(variant)));
+    const reasons = decided.flatMap(({ former }) => (former === null || former.feasible ? [] : [former.reason]));
     return reasons.length === 0 ? null : reasons.join('; ');
   }
 
