@@ -28,11 +28,6 @@ export function usdText(usd: number): string {
   return `$${usd.toFixed(digits).replace(/\.?0+$/, '')}`;
 }
 
-/** `+4 %`, `-12 %`: by how much a prediction was off. */
-export function errorText(percent: number): string {
-  return `${percent > 0 ? '+' : ''}${Math.round(percent)} %`;
-}
-
 /** `12 s`, `5 min`, `3 h`, `2 days`: how long something has lasted. */
 export function durationText(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`;
