@@ -74,7 +74,7 @@ function choiceOf(setting: BatchingSetting, changes: Partial<ComputedChoice> = {
   return {
     feasible: true,
     setting,
-    alternatives: [{ label: 'chosen', policy: 'slack', ...setting, predicted, feasible: true, rejectedBecause: null }],
+    alternatives: [{ label: 'chosen', policy: 'slack', ...setting, predicted, feasible: changes.feasible ?? true, rejectedBecause: null }],
     candidates: { considered: 1, evaluated: 1, feasible: 1 },
     arrivals: {
       source: 'replay',
@@ -301,8 +301,13 @@ describe('the batch controller', () => {
     variant.objective = { percentile: 95, latencyMs: 500 };
     assert.equal(controller.reasonOf('digits'), null, 'nothing was decided for this objective yet');
     variant.objective = objective;
+    await controller.close();
+    start();
+    await pass(1);
+    assert.equal(controller.reasonOf('digits'), 'p95<=100ms is missed by 40 ms at best', 'it is not told again, and still so');
     choose = () => Promise.resolve(choiceOf(eight));
-    controller.ask('digits');
+    variant.objective = { percentile: 95, latencyMs: 500 };
+    variant.setting = { memoryMiB: 2048, batchSizeMax: 1, waitMsMax: null, decisionId: null }; // as serving does it
     await pass(1);
     assert.equal(controller.reasonOf('digits'), null);
     assert.deepEqual(

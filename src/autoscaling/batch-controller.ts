@@ -121,7 +121,10 @@ export class BatchController {
       const key = `${variant.endpoint}/${variant.variant}/${variant.model.name}`.toLowerCase();
       seen.add(key);
       let watched = this.#watched.get(key);
-      if (watched === undefined || isAnother(variant, watched)) this.#watched.set(key, (watched = newlyWatched(variant)));
+      if (watched === undefined || isAnother(variant, watched)) {
+        watched = newlyWatched(variant, watched?.isFeasible);
+        this.#watched.set(key, watched);
+      }
       watched.variant = variant;
       this.#decideIfDue(watched);
     }
@@ -199,20 +202,22 @@ export class BatchController {
     // As it was stored, so that a field that is not there is one that is undefined.
     if (last === null || !isDeepStrictEqual((last.inputs as BatchingInputs).wish, JSON.parse(JSON.stringify(wish)))) return false;
     Object.assign(watched, { decidedAtMs: this.#options.clock.nowMs(), wish, lastEffect: last.effect });
-    this.#adopt(watched, last, chosenOf(last)?.feasible ?? true);
+    watched.isFeasible = chosenOf(last)?.feasible ?? false; // as it was told when it was decided
+    this.#adopt(watched, last, watched.isFeasible);
     return true;
   }
 
   #adopt(watched: Watched, made: Decision, feasible: boolean): void {
     const setting = made.chosen as BatchingSetting;
-    const before = watched.former;
+    const before = watched.isFeasible;
+    watched.isFeasible = feasible;
     const predicted = chosenOf(made)?.predicted ?? null;
     watched.former = { id: made.id, setting, predicted, feasible, reason: made.reason, hasEffect: made.effect !== null };
     watched.variant.apply({ ...setting, decisionId: made.id });
     const { endpoint, variant } = made;
     if (made.changes)
       this.#options.log.info({ endpoint, variant, ...setting, trigger: made.trigger, reason: made.reason }, 'a setting was chosen');
-    if ((before?.feasible ?? true) === feasible) return;
+    if (before === feasible) return;
     const kind = feasible ? 'endpoint.objective-reachable' : 'endpoint.objective-unreachable';
     void this.#options.events
       .recordAndPublish({ kind, subject: endpoint, detail: { variant, decision: made.id, reason: made.reason } })
@@ -259,6 +264,8 @@ interface Watched {
   wish: BatchingWish | null;
   decidedAtMs: number | null;
   former: Former | null;
+  /** Whether the objective could be kept, as it was told last. */
+  isFeasible: boolean;
   /** What came of the one before. */
   lastEffect: BatchingEffect | null;
   /** How many arrivals were known then. */
@@ -283,9 +290,9 @@ interface Former {
   readonly hasEffect: boolean;
 }
 
-function newlyWatched(variant: FunctionVariant): Watched {
+function newlyWatched(variant: FunctionVariant, isFeasible = true): Watched {
   const nothing = { wish: null, decidedAtMs: null, former: null, lastEffect: null, arrivalsThen: 0, profiledAtMs: null };
-  return { variant, ...nothing, isAsked: false, hasAlarm: false, isBusy: false, retryAtMs: Number.NEGATIVE_INFINITY };
+  return { variant, ...nothing, isFeasible, isAsked: false, hasAlarm: false, isBusy: false, retryAtMs: Number.NEGATIVE_INFINITY };
 }
 
 /** One that does not go by the decision in force: it was deleted and made again, or unloaded and loaded, between two looks. */

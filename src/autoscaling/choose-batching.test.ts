@@ -106,6 +106,10 @@ test('policies differ in what they choose: a wait, none, or the given one', () =
   const settingOf = (policy: BatchPolicy) => choice({ policy }).setting;
   assert.equal(settingOf({ kind: 'slack' }).waitMsMax, null);
   for (const kind of ['batch', 'batch-paper'] as const) assert((settingOf({ kind }).waitMsMax ?? 0) > 0);
+  assert.match(
+    choice({ policy: { kind: 'batch-paper' } }).reason,
+    /^(the cheapest that keeps|by the published approximation, which misses) p95<=150ms/,
+  );
   assert.equal(settingOf({ kind: 'none' }).batchSizeMax, 1);
   const { batchSizeMax, waitMsMax } = settingOf({ kind: 'fixed', batchSizeMax: 7, waitMsMax: 12.5 });
   assert.deepEqual([batchSizeMax, waitMsMax], [7, 12.5]);

@@ -149,9 +149,9 @@ function withKept({ chosen, alternatives }: Chosen, current: BatchingAlternative
 function reasonOf({ reason, chosen, missesByMs }: Chosen, { objective, marginMs }: Pick<ChoiceOrder, 'objective' | 'marginMs'>): string {
   if (objective === null) return 'no objective: nobody waits for company';
   const promise = formatObjective(objective);
-  if (reason === 'given') {
-    return chosen.feasible ? `set by its user; keeps ${promise}` : `set by its user; misses ${promise} by ${msText(missesByMs)}`;
-  }
+  const misses = `misses ${promise} by ${msText(missesByMs)}`;
+  if (reason === 'given') return chosen.feasible ? `set by its user; keeps ${promise}` : `set by its user; ${misses}`;
+  if (reason === 'cheapest' && !chosen.feasible) return `by the published approximation, which ${misses}`;
   if (reason !== 'slo-unreachable') return `the cheapest that keeps ${promise}`;
   const { latencyMs, percentile } = objective;
   const best = `the best reaches p${percentile} ${msText(latencyMs - marginMs + missesByMs)}`;
