@@ -1,0 +1,32 @@
+/** `npm run bench -- batching`: choices, the model behind them, and what they are worth. Nothing is served: all of it is computed. */
+import { commit, machine } from '../machine.ts';
+import { accuracies } from './accuracy.ts';
+import { timeGrids } from './grid.ts';
+import { compare } from './policies.ts';
+import { tables, write } from './report.ts';
+import { workloads } from './workloads.ts';
+
+export interface BatchingOptions {
+  /** Requests that each setting is simulated for. */
+  readonly requests: number;
+  readonly isDry: boolean;
+}
+
+export async function batching({ requests, isDry }: BatchingOptions): Promise<void> {
+  const say = (text: string): void => console.error(text);
+  const at = new Date().toISOString();
+  const grids = await timeGrids();
+  const accuracy = accuracies(requests, say);
+  const loads = workloads();
+  const comparisons = [0, 0.2].flatMap((cv) =>
+    [100, 300].flatMap((sloMs) =>
+      loads.map((load) => {
+        say(`policies: ${load.name}, ${sloMs} ms, cv ${cv}`);
+        return compare(load, sloMs, cv);
+      }),
+    ),
+  );
+  const results = { at, commit: commit(), machine: machine(), grids, accuracies: accuracy, comparisons };
+  console.log(tables(results));
+  if (!isDry) write(results);
+}
