@@ -111,7 +111,10 @@ function departures(arrivalsMs: Float64Array, policy: HoldPolicy, latencyMs: num
       leave(found, dueMs, timer);
       rows = 0;
     }
-    let effect = whenArrives(policy, rows > 0 ? { openedMs, rows, deadlineMs } : null, nowMs, nowMs + latencyMs, 1);
+    let effect =
+      rows > 0
+        ? whenArrives(policy, { openedMs, rows, deadlineMs }, nowMs, nowMs + latencyMs, 1)
+        : whenArrives(policy, null, nowMs, nowMs + latencyMs, 1);
     if (effect !== 'join' && effect !== 'join-and-full') {
       leave(found, nowMs, effect);
       rows = 0;
