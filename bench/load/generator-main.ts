@@ -4,13 +4,15 @@ import { SystemClock } from '../../src/clock.ts';
 import { SeededRandom } from '../../src/random.ts';
 import { runClosedLoop } from './closed-loop.ts';
 import { summarize } from './latencies.ts';
-import type { LoadOrder, LoadReport } from './load.ts';
+import type { LoadOrder, LoadReport, LoadWindow } from './load.ts';
 
-async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFINITY }: LoadOrder): Promise<LoadReport> {
+async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFINITY, windowMs }: LoadOrder): Promise<LoadReport> {
   const buffers = requests.map((request) => Buffer.from(request));
   const requestOf = (i: number): Buffer => buffers[i % buffers.length] as Buffer;
   const startMs = performance.now();
   const cpuBefore = process.cpuUsage();
+  const arrivalsMs = shape.kind === 'open' ? poissonArrivals(shape.phases, new SeededRandom(shape.seed)) : [];
+  const answered: number[] = []; // the arrivals, in the order of their answers, as `latenciesMs` is
   const { latenciesMs, failures, elapsedMs } =
     shape.kind === 'closed'
       ? await runClosedLoop({ host, port, requestOf, ...shape })
@@ -19,7 +21,8 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
           host,
           port,
           requestOf,
-          arrivalsMs: poissonArrivals(shape.phases, new SeededRandom(shape.seed)),
+          arrivalsMs,
+          onAnswer: (i) => answered.push(arrivalsMs[i] as number),
           connections: shape.connections,
         });
   const { user, system } = process.cpuUsage(cpuBefore);
@@ -31,7 +34,14 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
     inTime: latenciesMs.filter((latencyMs) => latencyMs <= limitMs).length / (latenciesMs.length + failed),
     failures: Object.fromEntries(failures),
     generatorCpu: (user + system) / 1000 / (performance.now() - startMs),
+    ...(windowMs === undefined ? {} : { windows: windowsOf(answered, latenciesMs, windowMs) }),
   };
+}
+
+function windowsOf(sentMs: readonly number[], latenciesMs: readonly number[], windowMs: number): LoadWindow[] {
+  const windows: number[][] = [];
+  for (const [k, atMs] of sentMs.entries()) (windows[Math.floor(atMs / windowMs)] ??= []).push(latenciesMs[k] as number);
+  return Array.from(windows, (window = []) => ({ answers: window.length, p95Ms: summarize(window).p95 }));
 }
 
 // Listening on, it stays alive until the report has been read: the other side ends it.

@@ -18,6 +18,14 @@ export interface LoadOrder {
   readonly shape: LoadShape;
   /** The latency promised, if any: the report says how many kept it. */
   readonly limitMs?: number;
+  /** An open loop's answers are also summed up by windows of so long. */
+  readonly windowMs?: number;
+}
+
+/** Of the requests that were to be sent within one window. */
+export interface LoadWindow {
+  readonly answers: number;
+  readonly p95Ms: number;
 }
 
 export interface LoadReport {
@@ -31,6 +39,8 @@ export interface LoadReport {
   readonly failures: Readonly<Record<string, number>>;
   /** The generator's own CPU time, as a share of one core; null where it does not tell (wrk). */
   readonly generatorCpu: number | null;
+  /** In order; none unless asked for. */
+  readonly windows?: readonly LoadWindow[];
 }
 
 /** Runs the load to its end. Throws where the generator itself breaks. */

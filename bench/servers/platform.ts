@@ -13,11 +13,19 @@ export interface Deployment {
   readonly modelPath: string;
   readonly name: string;
   readonly objective: string;
+  /** Of `penstock deploy`, besides. */
+  readonly flags?: readonly string[];
 }
 
 export class Platform {
   readonly #directory = mkdtempSync(join(tmpdir(), 'penstock-bench-'));
+  readonly #env: Readonly<Record<string, string>>;
   #server: ServerProcess | null = null;
+
+  /** `env`: settings of the server, as PENSTOCK_* variables. */
+  constructor(env: Readonly<Record<string, string>> = {}) {
+    this.#env = env;
+  }
 
   get server(): ServerProcess {
     if (this.#server === null) throw new Error('the platform is not running');
@@ -28,6 +36,7 @@ export class Platform {
   async start(): Promise<number> {
     this.#server = await ServerProcess.start({
       command: penstock,
+      env: this.#env,
       args: ['up', '--port', '0', '--data-dir', this.#directory],
       readyOn: 'stdout',
       ready: /^penstock ready (\S+)$/,
@@ -36,8 +45,8 @@ export class Platform {
   }
 
   /** Registers, approves and deploys; resolves once it is in service and its profile is measured. */
-  async deploy({ modelPath, name, objective }: Deployment): Promise<void> {
-    await this.#run('deploy', modelPath, '--name', name, '--objective', objective, '--approve');
+  async deploy({ modelPath, name, objective, flags = [] }: Deployment): Promise<void> {
+    await this.#run('deploy', modelPath, '--name', name, '--objective', objective, '--approve', ...flags);
     await this.#run('profile', `${name}/1`);
   }
 

@@ -34,6 +34,11 @@ export class HttpConnection {
     });
   }
 
+  /** False once the server has closed it: after a while without a request, say. */
+  get isOpen(): boolean {
+    return this.#closed === null;
+  }
+
   /** Sends a whole request, head and body, and reads the answer. One at a time. */
   send(request: Buffer): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {

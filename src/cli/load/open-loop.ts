@@ -107,6 +107,11 @@ class OpenLoop {
     while (this.#due.length > 0) {
       const connection = this.#idle.pop();
       if (connection === undefined) return;
+      if (!connection.isOpen) {
+        // Closed by the server while nobody used it, which is no failure: clients open another.
+        void this.#replace();
+        continue;
+      }
       void this.#send(connection, this.#due.shift() as number);
     }
   }

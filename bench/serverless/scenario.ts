@@ -1,0 +1,155 @@
+/**
+ * Serverless endpoints on a live platform: bursts of requests, one policy after the other, and what it cost. Each policy
+ * gets the same arrivals on an endpoint of its own; the first part of the load is for getting to know them.
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { percentileOf } from '../load/latencies.ts';
+import { type LoadReport, type LoadWindow, runLoad } from '../load/load.ts';
+import { binaryRequest } from '../overhead/requests.ts';
+import { Platform } from '../servers/platform.ts';
+import { type Mmpp, mmppPhases } from './mmpp.ts';
+
+export interface ServerlessModel {
+  readonly name: string;
+  readonly input: string;
+  readonly rowShape: readonly number[];
+  readonly objectiveMs: number;
+  readonly load: Mmpp;
+}
+
+export const models: readonly ServerlessModel[] = [
+  {
+    name: 'loadtest_wide_mlp',
+    input: 'x',
+    rowShape: [3072],
+    objectiveMs: 100,
+    load: { quietPerSecond: 40, burstPerSecond: 120, quietMs: 4000, burstMs: 2000 },
+  },
+  {
+    name: 'loadtest_cnn_224',
+    input: 'image',
+    rowShape: [3, 224, 224],
+    objectiveMs: 100,
+    load: { quietPerSecond: 35, burstPerSecond: 60, quietMs: 4000, burstMs: 2000 },
+  },
+];
+
+export interface PolicyResult {
+  readonly model: string;
+  readonly policy: string;
+  readonly requests: number;
+  /** Answers other than 200, by status. */
+  readonly failures: Readonly<Record<string, number>>;
+  readonly objectiveMs: number;
+  /** As the client saw them. */
+  readonly clientP95Ms: number;
+  readonly inTime: number;
+  /** Of 10 s with at least 300 requests: how many there were, and in how many p95 kept the objective. */
+  readonly windows: number;
+  readonly windowsKept: number;
+  /** As the decision in force foretold, and as the platform measured under it. */
+  readonly predictedP95Ms: number | null;
+  readonly measuredP95Ms: number | null;
+  readonly batchSizeMax: number;
+  readonly meanBatch: number | null;
+  readonly costUsdPerMillion: number | null;
+  readonly predictedUsdPerMillion: number | null;
+}
+
+interface Decision {
+  readonly chosen: { readonly batch_size_max: number };
+  readonly changes: boolean;
+  readonly alternatives: readonly {
+    readonly label: string;
+    readonly predicted: { readonly p95_ms: number; readonly cost_usd_per_million: number };
+  }[];
+  readonly effect: {
+    readonly requests: number;
+    readonly p95_ms: number;
+    readonly mean_batch: number;
+    readonly cost_usd_per_million: number;
+  } | null;
+}
+
+const warmUpMs = 60_000;
+const windowMs = 10_000;
+const windowRequestsMin = 300;
+const seed = 20_261_124;
+
+export async function runPolicy(model: ServerlessModel, policy: string, measureMs: number): Promise<PolicyResult> {
+  const platform = new Platform({ PENSTOCK_BATCH_PERIOD: '10s' });
+  try {
+    await platform.start();
+    const { server } = platform;
+    const modelPath = fileURLToPath(new URL(`../../test/models/${model.name}.onnx`, import.meta.url));
+    const flags = ['--serverless', '--batching', policy];
+    await platform.deploy({ modelPath, name: 'bursts', objective: `p95<=${model.objectiveMs}ms`, flags });
+    const row = readFileSync(new URL(`../../test/models/samples/${model.name}.${model.input}.bin`, import.meta.url));
+    const values = new Float32Array(new Uint8Array(row).buffer).subarray(
+      0,
+      model.rowShape.reduce((size, each) => size * each, 1),
+    );
+    const requests = [binaryRequest(server.url, 'bursts', model.input, [1, ...model.rowShape], values)];
+    const load = (forMs: number, loadSeed: number): Promise<LoadReport> =>
+      runLoad({
+        host: server.url.hostname,
+        port: Number(server.url.port),
+        requests,
+        shape: { kind: 'open', phases: mmppPhases(model.load, forMs, loadSeed), seed: loadSeed, connections: 128 },
+        limitMs: model.objectiveMs,
+        windowMs,
+      });
+    await load(warmUpMs, seed);
+    const fromMs = Date.now();
+    const report = await load(measureMs, seed + 1);
+    await new Promise((resolve) => setTimeout(resolve, 12_000)); // the period of the last decision ends
+    return { ...summary(model, policy, report), ...(await told(server.url, fromMs)) };
+  } finally {
+    await platform.close();
+  }
+}
+
+function summary({ name, objectiveMs }: ServerlessModel, policy: string, report: LoadReport) {
+  const { answers, failures, latencyMs, inTime, windows = [] } = report;
+  const full = windows.filter((window: LoadWindow) => window.answers >= windowRequestsMin);
+  const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+  return {
+    model: name,
+    policy,
+    requests: answers + failed,
+    failures,
+    objectiveMs,
+    clientP95Ms: latencyMs.p95,
+    inTime,
+    windows: full.length,
+    windowsKept: full.filter(({ p95Ms }) => p95Ms <= objectiveMs).length,
+  };
+}
+
+/** What the decisions of the measured time foretold and what came of them, weighted by the requests served under each. */
+async function told(url: URL, fromMs: number) {
+  const answer = await fetch(new URL('/api/v1/endpoints/bursts/decisions?limit=100', url));
+  const { items: decisions } = (await answer.json()) as { items: readonly (Decision & { readonly at: string })[] };
+  const known = decisions.filter(({ at, effect }) => effect !== null && effect.requests > 0 && Date.parse(at) >= fromMs - windowMs);
+  const chosenOf = (decision: Decision) => decision.alternatives.find(({ label }) => label === 'chosen');
+  const weighted = (value: (decision: Decision) => number | undefined): number | null => {
+    let [sum, weight] = [0, 0];
+    for (const decision of known) {
+      const each = value(decision);
+      if (each === undefined || decision.effect === null) continue;
+      sum += each * decision.effect.requests;
+      weight += decision.effect.requests;
+    }
+    return weight === 0 ? null : sum / weight;
+  };
+  const sizes = known.map(({ chosen }) => chosen.batch_size_max).sort((a, b) => a - b);
+  return {
+    predictedP95Ms: weighted((decision) => chosenOf(decision)?.predicted.p95_ms),
+    measuredP95Ms: weighted(({ effect }) => effect?.p95_ms),
+    batchSizeMax: percentileOf(sizes, 50),
+    meanBatch: weighted(({ effect }) => effect?.mean_batch),
+    costUsdPerMillion: weighted(({ effect }) => effect?.cost_usd_per_million),
+    predictedUsdPerMillion: weighted((decision) => chosenOf(decision)?.predicted.cost_usd_per_million),
+  };
+}
