@@ -1,12 +1,14 @@
-/** `npm run bench -- overhead [--runs N] [--seconds S] [--dry]`, `… -- batching [--requests N] [--dry]`: measures, prints, and writes results/ and README.md. */
+/** `npm run bench -- SCENARIO`: measures, prints, and writes results/ and README.md. */
 import { parseArgs } from 'node:util';
 import { batching } from './batching/batching.ts';
 import { commit, machine } from './machine.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
+import { serverless } from './serverless/serverless.ts';
 
 const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]
-       npm run bench -- batching [--requests 4000000] [--dry]`;
+       npm run bench -- batching [--requests 4000000] [--dry]
+       npm run bench -- serverless [--seconds 120] [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
   const measured: Figures[] = [];
@@ -23,15 +25,17 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     runs: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '4' },
+    seconds: { type: 'string' },
     requests: { type: 'string', default: '4000000' },
     dry: { type: 'boolean', default: false },
   },
 });
 if (positionals.join() === 'overhead') {
-  await overhead(Number(values.runs), Number(values.seconds), values.dry);
+  await overhead(Number(values.runs), Number(values.seconds ?? 4), values.dry);
 } else if (positionals.join() === 'batching') {
   await batching({ requests: Number(values.requests), isDry: values.dry });
+} else if (positionals.join() === 'serverless') {
+  await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
 } else {
   console.error(usage);
   process.exitCode = 2;

@@ -1,6 +1,6 @@
 /** The results as JSON and as the tables in bench/README.md. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Machine } from '../machine.ts';
+import { keep } from '../results.ts';
 import type { Accuracy } from './accuracy.ts';
 import type { GridTiming } from './grid-thread.ts';
 import { type Comparison, type Judged, policyNames } from './policies.ts';
@@ -13,10 +13,6 @@ export interface BatchingResults {
   readonly accuracies: readonly Accuracy[];
   readonly comparisons: readonly Comparison[];
 }
-
-const resultsFile = new URL('../results/batching.json', import.meta.url);
-const readmeFile = new URL('../README.md', import.meta.url);
-const [beginMark, endMark] = ['<!-- batching: begin -->', '<!-- batching: end -->'];
 
 const table = (header: readonly string[], rows: readonly (readonly string[])[]): string =>
   [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -59,8 +55,5 @@ export function tables({ at, commit, machine, grids, accuracies, comparisons }: 
 }
 
 export function write(results: BatchingResults): void {
-  mkdirSync(new URL('.', resultsFile), { recursive: true });
-  writeFileSync(resultsFile, `${JSON.stringify(results, null, 2)}\n`);
-  const [before, rest] = readFileSync(readmeFile, 'utf8').split(beginMark) as [string, string];
-  writeFileSync(readmeFile, `${before}${beginMark}\n${tables(results)}\n${endMark}${rest.split(endMark)[1]}`);
+  keep('batching', results, tables(results));
 }

@@ -1,7 +1,7 @@
 /** The results as JSON and as the table in bench/README.md. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { median } from '../load/latencies.ts';
 import type { Machine } from '../machine.ts';
+import { keep } from '../results.ts';
 import type { Figures } from './measures.ts';
 
 export interface Results {
@@ -10,10 +10,6 @@ export interface Results {
   readonly machine: Machine;
   readonly runs: readonly Figures[];
 }
-
-const resultsFile = new URL('../results/overhead.json', import.meta.url);
-const readmeFile = new URL('../README.md', import.meta.url);
-const [beginMark, endMark] = ['<!-- overhead: begin -->', '<!-- overhead: end -->'];
 
 /** The median of each figure over the runs that have it. */
 export function medians(runs: readonly Figures[]): Figures {
@@ -167,9 +163,5 @@ export function table({ at, commit, machine, runs }: Results): string {
 }
 
 export function write(results: Results): void {
-  mkdirSync(new URL('.', resultsFile), { recursive: true });
-  writeFileSync(resultsFile, `${JSON.stringify({ ...results, medians: medians(results.runs) }, null, 2)}\n`);
-  const readme = readFileSync(readmeFile, 'utf8');
-  const [before, rest] = readme.split(beginMark) as [string, string];
-  writeFileSync(readmeFile, `${before}${beginMark}\n${table(results)}\n${endMark}${rest.split(endMark)[1]}`);
+  keep('overhead', { ...results, medians: medians(results.runs) }, table(results));
 }

@@ -1,0 +1,13 @@
+/** Where measurements are kept: as JSON in results/, and as a table between its two marks in README.md. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+const readmeFile = new URL('./README.md', import.meta.url);
+
+export function keep(scenario: string, results: object, table: string): void {
+  const file = new URL(`./results/${scenario}.json`, import.meta.url);
+  mkdirSync(new URL('.', file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+  const [begin, end] = [`<!-- ${scenario}: begin -->`, `<!-- ${scenario}: end -->`];
+  const [before, rest] = readFileSync(readmeFile, 'utf8').split(begin) as [string, string];
+  writeFileSync(readmeFile, `${before}${begin}\n${table}\n${end}${rest.split(end)[1]}`);
+}
