@@ -1,4 +1,4 @@
-/** A serverless variant on a clock that stands still: its functions start and run as a test says, and what happens is written down. */
+/** A variant of functions, alone or beside instances, on a clock that stands still: its functions start and run as a test says, and what happens is written down. */
 import assert from 'node:assert/strict';
 import { VirtualClock } from '../src/clock.ts';
 import { defaultPrices, type Invocation } from '../src/costs/index.ts';
@@ -6,6 +6,7 @@ import { type FunctionsConfig, functionsDefault } from '../src/deployment/index.
 import { type Profile, ServiceTable } from '../src/profiling/index.ts';
 import type { ModelVersion } from '../src/registry/index.ts';
 import type { Functions } from '../src/serving/functions.ts';
+import type { OverflowOptions } from '../src/serving/overflow.ts';
 import type { InferenceCall, Outcome, PendingRequest } from '../src/serving/request.ts';
 import type { RunAnswer } from '../src/serving/run-requests.ts';
 import type { PoolSettings } from '../src/serving/side.ts';
@@ -21,6 +22,10 @@ export interface FunctionHouseOptions {
   readonly batchMax?: number;
   readonly coldMs?: number;
   readonly marginMsFixed?: number;
+  /** What an instance takes for a batch: with it the functions stand beside instances, which a test attaches. */
+  readonly instances?: { readonly serviceMs: (rows: number) => number; readonly batchMax?: number };
+  readonly overflow?: OverflowOptions;
+  readonly overheadMs?: number;
 }
 
 export interface Run {
@@ -62,6 +67,9 @@ export class FunctionHouse {
   /** Whether a function becomes ready by itself. */
   isPrompt = true;
   refuses: Error | null = null;
+  /** What was told of functions that take nothing more, and of their taking again. */
+  readonly shuts: (string | null)[] = [];
+  readonly restarts: string[] = [];
   coldMs: number;
   /** Runs that do not end unless their function does. */
   readonly #hanging = new Map<string, (answer: RunAnswer) => void>();
@@ -77,7 +85,10 @@ export class FunctionHouse {
       clock: this.clock,
       serviceTable: (executor) => this.#tableOf(executor),
       onDispatch: (reason, rows) => this.dispatches.push({ reason, rows, atMs: this.clock.nowMs() }),
-      restart: () => assert.fail('a function is not restarted'),
+      restart: (id) => this.restarts.push(id),
+      onShut: (reason) => this.shuts.push(reason),
+      ...(options.overflow === undefined ? {} : { overflow: options.overflow }),
+      ...(options.overheadMs === undefined ? {} : { overheadMs: options.overheadMs }),
       functions: {
         prices: defaultPrices.functions,
         memoryMiBSafe: () => 2048,
@@ -92,6 +103,7 @@ export class FunctionHouse {
         onInvoked: (invocation) => this.invocations.push(invocation),
         onProvisioned: ({ id, isProvisioned }) => (isProvisioned ? this.provisioned.add(id) : this.provisioned.delete(id)),
         onDeserted: () => this.deserted++,
+        coldStartMs: coldMs,
         ...(Number.isNaN(marginMsFixed) ? {} : { marginMsFixed }),
       },
     });
@@ -112,6 +124,7 @@ export class FunctionHouse {
       queueRowsMax: 1000,
       ...this.#options.settings,
       functions: { ...functionsDefault, ...this.#options.functions, ...functions },
+      isHybrid: this.#options.instances !== undefined,
     };
   }
 
@@ -154,6 +167,37 @@ export class FunctionHouse {
     });
   }
 
+  /** An instance is there, which does one batch after the other; `takesMs` is what it really takes. */
+  instance(id: string, takesMs: (rows: number) => number = this.#options.instances?.serviceMs ?? (() => 10)): void {
+    let freeAtMs = 0;
+    this.pool.attach({
+      id,
+      instanceType: 'local.1',
+      coldStartMs: 0,
+      charge: () => 0,
+      run: (requests, done) => {
+        this.runs.push({ worker: id, requests: requests.map(({ call }) => call.requestId), atMs: this.clock.nowMs() });
+        const outcome = this.answer(requests, id);
+        if (outcome === null) return void this.#hanging.set(id, done);
+        freeAtMs = Math.max(freeAtMs, this.clock.nowMs()) + takesMs(requests.reduce((sum, { rows }) => sum + rows, 0));
+        this.clock.after(freeAtMs - this.clock.nowMs(), () => done(outcome));
+      },
+    });
+  }
+
+  /** Its process ends, under what it runs as well. */
+  killInstance(id: string): void {
+    const done = this.#hanging.get(id);
+    this.#hanging.delete(id);
+    this.pool.detach(id);
+    if (done !== undefined) this.clock.after(0, () => done({ kind: 'gone', why: 'SIGKILL' }));
+  }
+
+  /** Who ran the request last. */
+  workerOf(requestId: string): string | undefined {
+    return this.runs.findLast(({ requests }) => requests.includes(requestId))?.worker;
+  }
+
   /** `ok` or the code of the error; undefined while there is no answer. */
   codeOf(requestId: string): string | undefined {
     const outcome = this.outcomes.get(requestId);
@@ -182,9 +226,12 @@ export class FunctionHouse {
   }
 
   #profileOf(executor: string): Profile | null {
-    const { serviceMs = (rows: number) => 10 + rows, batchMax = 8 } = this.#options;
+    const { instances } = this.#options;
+    const isInstance = executor.startsWith('instance:');
+    const { serviceMs = (rows: number) => 10 + rows } = isInstance ? (instances ?? {}) : this.#options;
+    const { batchMax = 8 } = isInstance ? (instances ?? {}) : this.#options;
     if (serviceMs === null) return null;
-    const memoryMiB = Number(executor.slice('function:'.length));
+    const memoryMiB = isInstance ? 0 : Number(executor.slice('function:'.length));
     const service = Array.from({ length: batchMax }, (_, i) => i + 1).map((b) => {
       const ms = serviceMs(b, memoryMiB);
       return { b, p50Ms: ms, p95Ms: ms, p99Ms: ms, samples: Array.from({ length: 200 }, () => ms), rssMiB: 0 };

@@ -324,10 +324,10 @@ export class Deployments {
   /** Only once it serves: measuring takes time that a start should have. */
   #measure({ config, versions }: DesiredEndpoint): void {
     const { profiles, functionProfiles } = this.#options;
-    for (const [index, { functions, instanceType: type }] of config.variants.entries()) {
+    for (const [index, { functions, instanceCount, instanceType: type }] of config.variants.entries()) {
       const version = versions[index] as ModelVersion;
-      if (functions === undefined) profiles.measureInBackground(version, `instance:${type}`);
-      else functionProfiles.measureInBackground(version);
+      if (instanceCount > 0) profiles.measureInBackground(version, `instance:${type}`);
+      if (functions !== undefined) functionProfiles.measureInBackground(version);
     }
   }
 

@@ -10,10 +10,13 @@ export interface VariantConfig {
   readonly version: number;
   /** The variant's share of the traffic is its weight by the sum of all. */
   readonly weight: number;
-  /** 0 for a serverless variant, and for no other. */
+  /** Always on; 0 for a serverless variant, and for no other. */
   readonly instanceCount: number;
   readonly instanceType: string;
-  /** Makes the variant serverless: functions run it, started as requests come and ended when none do. */
+  /**
+   * Functions, started as requests come and ended when none do. Without instances they run the variant, which is then
+   * serverless; beside instances they run what those cannot finish in time.
+   */
   readonly functions?: FunctionsConfig;
 }
 
@@ -79,12 +82,15 @@ function checkVariant(variant: VariantConfig): void {
 }
 
 function checkCapacity({ name, instanceCount, instanceType, functions }: VariantConfig): void {
-  if (functions !== undefined) {
-    if (instanceCount !== 0) {
-      throw invalid(`variant ${name}: it is serverless, so it has 0 instances, got ${instanceCount}: leave out the count or the functions`);
-    }
+  if (functions !== undefined && instanceCount === 0) {
     if (instanceType !== instanceTypeDefault) {
       throw invalid(`variant ${name}: functions have a memory size and no instance type: leave out ${instanceType}`);
+    }
+    if ((functions.usdPerHourMax ?? null) !== null) {
+      throw invalid(
+        `variant ${name}: a budget is for functions beside instances, and it is serverless: once that were spent nobody could serve; ` +
+          'leave out the budget, or give it instances',
+      );
     }
     return;
   }

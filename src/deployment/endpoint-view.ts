@@ -9,7 +9,7 @@ import type { EndpointStatus } from './status.ts';
 
 export interface VariantView {
   readonly name: string;
-  /** Workers that are ready, whatever version they run. */
+  /** Workers that are ready, whatever version they run; where there are instances, those alone. */
   readonly ready: number;
   readonly workers: readonly WorkerView[];
 }
@@ -39,9 +39,10 @@ interface Machine {
 export function viewOf(reconciler: EndpointReconciler, machine: Machine): EndpointView {
   const { config, generation, createdAtMs, updatedAtMs } = reconciler.endpoint;
   const { workers, servedGeneration } = reconciler;
-  const variants = config.variants.map(({ name }) => {
+  const variants = config.variants.map(({ name, instanceCount }) => {
     const own = workers.filter(({ spec }) => keyOf(spec.variant) === keyOf(name));
-    return { name, ready: own.filter(({ state }) => state === 'ready').length, workers: own };
+    const counted = instanceCount === 0 ? own : own.filter(({ spec }) => spec.kind === 'instance');
+    return { name, ready: counted.filter(({ state }) => state === 'ready').length, workers: own };
   });
   const notes = notesOn(config, machine);
   return { config, ...reconciler.status, generation, servedGeneration, createdAtMs, updatedAtMs, variants, notes };
@@ -64,7 +65,12 @@ function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machi
 
 function notesOnFunctions({ variants, objective }: EndpointConfig, { provider }: Machine): string[] {
   const notes: string[] = [];
-  for (const { name, functions } of variants) {
+  for (const { name, functions, instanceCount } of variants) {
+    if (functions !== undefined && instanceCount > 0 && objective === null) {
+      notes.push(
+        `variant ${name}: without an objective its functions take only what would miss its timeout: give it one, such as p95<=50ms`,
+      );
+    }
     if (functions?.batching.kind !== 'fixed' || objective === null || functions.batching.waitMsMax < objective.latencyMs) continue;
     const wait = formatMs(functions.batching.waitMsMax);
     notes.push(`variant ${name}: its batches wait up to ${wait}, so the objective of ${formatMs(objective.latencyMs)} cannot be kept`);

@@ -152,6 +152,29 @@ describe('a function that dies', () => {
   });
 });
 
+describe('functions beside instances', () => {
+  const hybrid = { ...serverless, instanceCount: 1 };
+
+  test('come to an endpoint that has instances, and go again, and the instances stay', async () => {
+    const house = await openHouse();
+    const { deployments, provider, serving } = house;
+    await deployments.create(prod, 'me');
+    await settle();
+    const [instance] = provider.ids();
+    await deployments.update('prod', { variants: [hybrid] }, 'me');
+    await settle();
+    assert.equal(deployments.get('prod').status, 'InService');
+    const id = await wish(house);
+    await settle();
+    assert.deepEqual(provider.ids(), [instance, id]);
+    assert.deepEqual([...serving.attached.keys()], [instance, id]);
+    assert.equal(deployments.get('prod').variants[0]?.ready, 1);
+    await deployments.update('prod', { variants: [variant] }, 'me');
+    await settle();
+    assert.deepEqual(provider.ids(), [instance]);
+  });
+});
+
 describe('a change of a serverless endpoint', () => {
   test('to another version serves it at once, and drains the functions of the old one', async () => {
     const house = await deployed(await openHouse());

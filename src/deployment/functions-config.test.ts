@@ -75,11 +75,20 @@ describe('a serverless variant', () => {
     });
   }
 
-  test('has no instances and no instance type', () => {
-    assert.throws(() => check({}, {}, { instanceCount: 2 }), { message: /serverless, so it has 0 instances, got 2/ });
+  test('has no instance type, and no budget after which nobody could serve', () => {
+    assert.throws(() => check({ usdPerHourMax: 1 }), { message: /a budget is for functions beside instances/ });
     assert.throws(() => check({}, {}, { instanceType: 'c5.large' }), {
       message: /a memory size and no instance type: leave out c5\.large/,
     });
+  });
+
+  test('may have instances too, of any type, and its functions a budget then', () => {
+    check({}, {}, { instanceCount: 2, instanceType: 'c5.large' });
+    check({ usdPerHourMax: 0.5 }, {}, { instanceCount: 1 });
+    for (const usdPerHourMax of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      assert.throws(() => check({ usdPerHourMax }, {}, { instanceCount: 1 }), { message: /overflow budget is a number of US dollars/ });
+    }
+    assert.throws(() => check({}, {}, { instanceCount: 65 }), { message: /the instance count is 1 to 64, got 65/ });
   });
 
   test('is the only kind that may have none', () => {

@@ -13,6 +13,8 @@ export interface FunctionsConfig {
   /** An idle environment beyond those provisioned is ended after so long. */
   readonly keepAliveMs: number;
   readonly batching: BatchPolicy;
+  /** Beside instances: once the functions have cost so much within the last hour, requests wait for instances again. Null: no limit. */
+  readonly usdPerHourMax?: number | null;
 }
 
 /**
@@ -62,6 +64,10 @@ export function checkFunctions(where: string, functions: FunctionsConfig, promis
   }
   if (!(keepAliveMs >= 0 && keepAliveMs <= keepAliveMsMax)) {
     throw invalid(`${where}: idle environments are kept for 0 to ${keepAliveMsMax} ms, got ${keepAliveMs}`);
+  }
+  const { usdPerHourMax = null } = functions;
+  if (usdPerHourMax !== null && !(usdPerHourMax > 0 && Number.isFinite(usdPerHourMax))) {
+    throw invalid(`${where}: the overflow budget is a number of US dollars per hour above 0, or none, got ${usdPerHourMax}`);
   }
   checkBatching(where, functions.batching, promised);
 }

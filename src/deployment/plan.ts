@@ -6,7 +6,8 @@
  * only then are the old ones drained. Workers that the change does not concern are kept.
  *
  * A serverless variant needs no worker to be served: serving asks for its functions as requests come, and has them
- * ended. The plan neither starts nor counts them, it only drains those that nobody wants any more.
+ * ended. The plan neither starts nor counts them, it only drains those that nobody wants any more. Functions beside
+ * instances are two wanted variants of one name: one that is counted, and an elastic one.
  */
 
 /** What makes two workers interchangeable. */

@@ -395,14 +395,16 @@ export class EndpointReconciler {
 }
 
 function desiredOf({ state, generation, config, versions }: DesiredEndpoint): Desired {
-  const variants = config.variants.map((variant, index) => wantedOf(variant, versions[index] as ModelVersion));
+  const variants = config.variants.flatMap((variant, index) => wantedOf(variant, versions[index] as ModelVersion));
   return { state, generation, variants };
 }
 
-function wantedOf(variant: VariantConfig, version: ModelVersion): WantedVariant {
-  const isElastic = variant.functions !== undefined;
-  const instanceType = isElastic ? functionType : variant.instanceType;
-  return { variant: keyOf(variant.name), model: version.name, instanceType, count: variant.instanceCount, isElastic };
+/** Instances, functions, or both: functions beside instances are wanted as if they were a variant of their own. */
+function wantedOf({ name, instanceCount: count, instanceType, functions }: VariantConfig, version: ModelVersion): WantedVariant[] {
+  const named = { variant: keyOf(name), model: version.name };
+  const instances = { ...named, instanceType, count, isElastic: false };
+  const elastic = { ...named, instanceType: functionType, count: 0, isElastic: true };
+  return [...(count > 0 ? [instances] : []), ...(functions === undefined ? [] : [elastic])];
 }
 
 function kindOf({ variant, version }: FunctionWish): WorkerKind {

@@ -13,6 +13,8 @@ const suspended: Served = { kind: 'suspended' };
 const first: Served = { kind: 'served', generation: 1, variants: [one] };
 const serverless: Desired = { state: 'InService', generation: 1, variants: [elastic] };
 const servedByFunctions: Served = { kind: 'served', generation: 1, variants: [elastic] };
+const hybrid: Desired = { ...inService, variants: [one, elastic] };
+const servedByBoth: Served = { kind: 'served', generation: 1, variants: [one, elastic] };
 const second: Served = { kind: 'served', generation: 2, variants: [two] };
 
 function ready(kind: WantedVariant): WorkerHealth {
@@ -39,6 +41,18 @@ describe('the status of an endpoint', () => {
       /exit code/,
     ],
     ['one of two works', { desired: inService, served: first, workers: [ready(one), failed(one)], settled: 1 }, 'InService', /exit code/],
+    [
+      'the functions beside its instances fail',
+      { desired: hybrid, served: servedByBoth, workers: [ready(one), failed(elastic)], settled: 1 },
+      'InService',
+      /exit code 134/,
+    ],
+    [
+      'the functions beside its instances fail, and those do, too',
+      { desired: hybrid, served: servedByBoth, workers: [failed(one), failed(elastic)], settled: 1 },
+      'Failed',
+      /exit code 134/,
+    ],
     ['the next version starts', { desired: updated, served: first, workers: [ready(one), starting(two)], settled: 1 }, 'Updating', null],
     [
       'the next version fails',

@@ -31,7 +31,7 @@ export function statusOf(sight: Sight): StatusAndReason {
     const isGone = served.kind === 'suspended' && workers.length === 0;
     return isGone ? { status: 'Unloaded', reason: null } : { status: 'Updating', reason: 'requests under way are being finished' };
   }
-  const broken = desired.variants.map((variant) => failureOf(variant, workers)).find((reason) => reason !== null) ?? null;
+  const broken = desired.variants.map((variant) => brokenOf(variant, sight)).find((reason) => reason !== null) ?? null;
   if (served.kind !== 'served') {
     if (broken !== null) return { status: 'Failed', reason: broken };
     return { status: served.kind === 'unknown' ? 'Creating' : 'Updating', reason: null };
@@ -52,6 +52,17 @@ function duringUpdate(before: readonly WorkerKind[], { desired, workers }: Sight
   const failed = failures.find((reason) => reason !== null) ?? null;
   if (failed === null) return { status: 'Updating', reason: null };
   return { status: 'InService', reason: `the update failed, what was served before still is: ${failed}` };
+}
+
+/** Functions beside instances that work are no reason to call the endpoint failed. */
+function brokenOf(variant: WantedVariant, { desired, workers }: Sight): string | null {
+  const isHelped =
+    variant.isElastic && desired.variants.some((other) => !other.isElastic && isSameModel(variant, other) && readyOf(other, workers) > 0);
+  return isHelped ? null : failureOf(variant, workers);
+}
+
+function isSameModel(one: WantedVariant, other: WantedVariant): boolean {
+  return one.variant === other.variant && one.model === other.model;
 }
 
 /** Why nothing of the variant works; null while something does or may yet. */

@@ -15,6 +15,8 @@ export interface VariantMetrics {
   cost(usd: number): void;
   /** A function ran a batch and is billed for so long. */
   invoked(billedMs: number, isColdStart: boolean): void;
+  /** A function answered a request of a variant that has instances, and why. */
+  overflowed(reason: string): void;
 }
 
 export interface Sample {
@@ -103,6 +105,7 @@ function makeSeries(register: Registry) {
     dispatches: counter('penstock_dispatch_total', 'Dispatched batches by why they left', 'reason'),
     missed: counter('penstock_objective_missed_total', 'Answers that came later than the objective says'),
     coldStarts: counter('penstock_cold_starts_total', 'Batches billed with the start of a function environment'),
+    overflow: counter('penstock_overflow_total', 'Requests that functions answered because instances could not in time', 'reason'),
     billedMs: counter('penstock_function_billed_ms_total', 'Milliseconds that functions are billed for'),
     cost: counter('penstock_cost_usd_total', 'Cost of the executor time that served requests, in US dollars'),
   };
@@ -114,6 +117,7 @@ class CountedVariant implements VariantMetrics {
   readonly #labels: { endpoint: string; variant: string };
   readonly #outcomes = new Map<string, Counter.Internal>();
   readonly #reasons = new Map<string, Counter.Internal>();
+  readonly #overflows = new Set<string>();
   readonly #rows: Counter.Internal;
   readonly #seconds: Histogram.Internal<'endpoint' | 'variant'>;
   readonly #queue: Histogram.Internal<'endpoint' | 'variant' | 'stage'>;
@@ -177,11 +181,18 @@ class CountedVariant implements VariantMetrics {
     this.#series.coldStarts.labels(this.#labels).inc(isColdStart ? 1 : 0);
   }
 
+  overflowed(reason: string): void {
+    if (this.#removed) return;
+    this.#overflows.add(reason);
+    this.#series.overflow.labels({ ...this.#labels, reason }).inc();
+  }
+
   remove(): void {
     this.#removed = true;
     const { requests, rows, seconds, stages, batchRows, dispatches, missed, cost, coldStarts, billedMs } = this.#series;
     for (const outcome of this.#outcomes.keys()) requests.remove({ ...this.#labels, outcome });
     for (const reason of this.#reasons.keys()) dispatches.remove({ ...this.#labels, reason });
+    for (const reason of this.#overflows) this.#series.overflow.remove({ ...this.#labels, reason });
     for (const stage of ['queue', 'compute', 'encode']) stages.remove({ ...this.#labels, stage });
     for (const metric of [rows, seconds, batchRows, missed, cost, coldStarts, billedMs]) metric.remove(this.#labels);
   }

@@ -12,6 +12,8 @@ export interface RequestLine {
   readonly rows: number;
   readonly batchRows: number;
   readonly closeReason: string;
+  /** Who ran it: `instance:local.1`, `function:2048`; written only where somebody did. */
+  readonly executor?: string;
   readonly queueMs: number;
   readonly computeMs: number;
   readonly encodeMs: number;
@@ -28,7 +30,9 @@ export function formatRequestLine(line: RequestLine): string {
     line.variant,
   )},"version":${JSON.stringify(line.version)},"status":${JSON.stringify(line.status)},"rows":${line.rows},"batchRows":${
     line.batchRows
-  },"closeReason":${JSON.stringify(line.closeReason)},"queueMs":${milliseconds(line.queueMs)},"computeMs":${milliseconds(
+  },"closeReason":${JSON.stringify(line.closeReason)}${
+    line.executor === undefined ? '' : `,"executor":${JSON.stringify(line.executor)}`
+  },"queueMs":${milliseconds(line.queueMs)},"computeMs":${milliseconds(
     line.computeMs,
   )},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(line.totalMs)},"costUsd":${dollars(line.costUsd)}${line.coldStart === true ? ',"coldStart":true' : ''}${
     line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`

@@ -24,6 +24,8 @@ export class DeadlineQueue {
   }
 
   insert(request: PendingRequest): void {
+    // Where it was taken from here before, its old place may still be there.
+    if (request.losses > 0) this.#strike(request);
     let place = this.#requests.length;
     while (place > this.#front && (this.#requests[place - 1] as PendingRequest).deadlineMs > request.deadlineMs) place--;
     if (place === this.#requests.length) this.#requests.push(request);
@@ -63,6 +65,18 @@ export class DeadlineQueue {
   forget(request: PendingRequest): void {
     this.#rows -= request.rows;
     this.#advance();
+  }
+
+  /** It goes elsewhere to wait: nothing of it stays. */
+  extract(request: PendingRequest): void {
+    this.#strike(request);
+    this.#rows -= request.rows;
+    this.#advance();
+  }
+
+  #strike(request: PendingRequest): void {
+    const place = this.#requests.indexOf(request, this.#front);
+    if (place >= 0) this.#requests.splice(place, 1);
   }
 
   #advance(): void {

@@ -12,6 +12,8 @@ export class Environment {
   /** Another takes its place: it is of a size that is no longer wanted, or is to be drained. It serves until then. */
   isLeaving = false;
   idleSinceMs = 0;
+  /** When it was asked for. */
+  readonly askedAtMs: number;
   /** From the wish to being ready. */
   coldStartMs = 0;
   /** How many runs it was charged for. */
@@ -19,9 +21,10 @@ export class Environment {
   /** Told when it has ended: somebody waits for it to be drained. */
   readonly onEnd: (() => void)[] = [];
 
-  constructor(id: string, memoryMiB: number) {
+  constructor(id: string, memoryMiB: number, askedAtMs: number) {
     this.id = id;
     this.memoryMiB = memoryMiB;
+    this.askedAtMs = askedAtMs;
   }
 
   /** Whether its next run is billed with its start. What is kept warm is paid for already. */

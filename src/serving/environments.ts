@@ -79,6 +79,11 @@ export class Environments {
     return this.#leaving > 0;
   }
 
+  /** How many more may be started. */
+  get room(): number {
+    return Math.max(0, this.#limits.maxConcurrency - this.#all.size);
+  }
+
   /** Why none can be had at present; null while one may be. */
   get failure(): { readonly reason: string; readonly retryAfterMs: number } | null {
     return this.#backOff.failure;
@@ -257,7 +262,7 @@ export class Environments {
       this.#backOff.failed(messageOf(error));
       return false;
     }
-    const environment = new Environment(id, this.#limits.memoryMiB);
+    const environment = new Environment(id, this.#limits.memoryMiB, this.#needs.clock.nowMs());
     this.#all.set(id, environment);
     this.#starting++;
     if (isProvisioned) this.#provision(environment, true);

@@ -13,8 +13,16 @@ export interface AttachedWorker {
   readonly run: RunRequests;
 }
 
+/** Functions are called by their memory size, instances by their type. */
+export function isFunctionType(instanceType: string): boolean {
+  return instanceType.startsWith('function:');
+}
+
 /** Encoding and sending an answer, and the way to the worker and back: what the service time does not hold. */
 export const overheadMs = 0.5;
+
+/** By less than this nobody is stuck, but held up by the machine. */
+const stuckMsMin = 10;
 
 /** How often the batch size is looked at again, as measurements come in. */
 const replanEveryMs = 5000;
@@ -27,6 +35,10 @@ const aheadMsMax = 20;
 
 export class Executor {
   readonly worker: AttachedWorker;
+  /** `instance:local.1`, `function:2048` */
+  readonly name: string;
+  /** It runs on demand, rather than always. */
+  readonly isFunction: boolean;
   /** What is known of its service times; a fuller one once they were measured. */
   table: ServiceTable;
   /** Told of each run, where somebody follows how far they run away from the table. */
@@ -44,13 +56,18 @@ export class Executor {
   /** When it was last known to live: attached, or answering. */
   aliveAtMs: number;
   #quantile = 0.95;
+  readonly #overMs: number;
   /** What each batch that it was sent is expected to take, the current one first. */
   readonly #expectedMs: number[] = [];
   #plannedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(worker: AttachedWorker, table: ServiceTable, nowMs: number) {
+  /** `overMs` is the way there and back and the encoding of an answer. */
+  constructor(worker: AttachedWorker, table: ServiceTable, nowMs: number, overMs: number = overheadMs) {
     this.worker = worker;
+    this.isFunction = isFunctionType(worker.instanceType);
+    this.name = this.isFunction ? worker.instanceType : `instance:${worker.instanceType}`;
     this.table = table;
+    this.#overMs = overMs;
     this.aliveAtMs = nowMs;
   }
 
@@ -59,10 +76,10 @@ export class Executor {
     if (!isDue) return;
     this.#plannedAtMs = nowMs;
     this.#quantile = objective === null ? 0.95 : objective.percentile / 100;
-    const choice = batchSizeFor(this.table, objective, overheadMs);
+    const choice = batchSizeFor(this.table, objective, this.#overMs);
     this.batchSize = choice.batchSize;
     this.batchReason = choice.reason;
-    this.#batchSizeFastest = batchSizeFor(this.table, null, overheadMs).batchSize;
+    this.#batchSizeFastest = batchSizeFor(this.table, null, this.#overMs).batchSize;
     this.#latencyMs = objective?.latencyMs ?? Number.POSITIVE_INFINITY;
   }
 
@@ -114,6 +131,17 @@ export class Executor {
       batchSizeMax: this.batchSize,
       fullBatchMs: this.#fullBatchMs(),
     };
+  }
+
+  /** S_q(b): within which it will most likely have done a batch of so many rows. */
+  serviceMs(rows: number): number {
+    return this.table.quantileMs(this.#quantile, rows);
+  }
+
+  /** It has taken so long that nobody knows when it will be free. */
+  isStuck(nowMs: number): boolean {
+    const [current] = this.#expectedMs;
+    return current !== undefined && nowMs - this.sinceMs > 2 * Math.max(current, this.#fullBatchMs()) + stuckMsMin;
   }
 
   #fullBatchMs(): number {

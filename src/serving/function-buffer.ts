@@ -31,6 +31,9 @@ export interface FunctionBufferNeeds {
   readonly onTimer: () => void;
 }
 
+/** So many of the overdue are offered to others at least, where some are too large. */
+const companyMin = 16;
+
 export class FunctionBuffer {
   readonly #needs: FunctionBufferNeeds;
   /** By bucket. */
@@ -86,6 +89,35 @@ export class FunctionBuffer {
     if (batch?.remove(request) !== true) return this.#overdue.forget(request);
     this.#heldRows -= request.rows;
     if (batch.rows === 0) this.#close(batch);
+  }
+
+  /** Whether a batch of this bucket is open. */
+  isOpen(bucket: string): boolean {
+    return this.#held.has(bucket);
+  }
+
+  /** Who might be run elsewhere, most urgent first: all that are held, and of the overdue so many as may make a batch of these rows. */
+  company(rowsMax: number): PendingRequest[] {
+    const company = [...this.#held.values()].flatMap(({ requests }) => requests);
+    const most = company.length + Math.max(rowsMax, companyMin);
+    for (const request of this.#overdue) {
+      if (company.length >= most) break;
+      company.push(request);
+    }
+    return company.sort((one, other) => one.deadlineMs - other.deadlineMs);
+  }
+
+  /** These go elsewhere to wait. */
+  extract(requests: readonly PendingRequest[]): void {
+    for (const request of requests) {
+      const batch = this.#held.get(request.bucket);
+      if (batch?.remove(request) !== true) {
+        this.#overdue.extract(request);
+        continue;
+      }
+      this.#heldRows -= request.rows;
+      if (batch.rows === 0) this.#close(batch);
+    }
   }
 
   /** Lets go of everybody. */

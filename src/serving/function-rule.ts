@@ -11,6 +11,7 @@ import { Period } from './period.ts';
 import { ServiceDrift } from './service-drift.ts';
 
 export class FunctionRule {
+  readonly #rowsMax: number;
   readonly #tableOf: (memoryMiB: number) => ServiceTable;
   readonly #margins: Margins;
   readonly #drift = new ServiceDrift();
@@ -23,8 +24,15 @@ export class FunctionRule {
   constructor(
     setting: FunctionSetting,
     objective: Objective | null,
-    options: { readonly tableOf: (memoryMiB: number) => ServiceTable; readonly marginMsFixed: number | null; readonly nowMs: number },
+    options: {
+      readonly tableOf: (memoryMiB: number) => ServiceTable;
+      readonly marginMsFixed: number | null;
+      /** No batch holds more rows, whatever the setting; infinite where the setting alone decides. */
+      readonly rowsMax: number;
+      readonly nowMs: number;
+    },
   ) {
+    this.#rowsMax = options.rowsMax;
     this.#setting = setting;
     this.#objective = objective;
     this.#tableOf = options.tableOf;
@@ -83,7 +91,7 @@ export class FunctionRule {
   /** Reckons with these sizes of environment: while there are several, a batch has to leave in time for any. */
   plan(memorySizes: ReadonlySet<number>, batchable: boolean): void {
     this.#tables = Array.from(memorySizes, (memoryMiB) => this.#tableOf(memoryMiB));
-    const batchMax = batchable ? Math.min(...this.#tables.map((table) => table.batchMax)) : 1;
+    const batchMax = batchable ? Math.min(this.#rowsMax, ...this.#tables.map((table) => table.batchMax)) : 1;
     this.#policy = holdPolicy(this.#setting, this.#objective, batchMax, (rows) => this.serviceMs(rows));
   }
 

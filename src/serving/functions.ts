@@ -11,6 +11,7 @@ import type { ServiceTable } from '../profiling/index.ts';
 import { predictCompletionMs } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import { ArrivalWindow } from './arrival-window.ts';
+import { ColdStarts } from './cold-starts.ts';
 import type { Environment } from './environment.ts';
 import { type EnvironmentLimits, Environments } from './environments.ts';
 import { Executor, overheadMs } from './executor.ts';
@@ -38,11 +39,19 @@ export interface FunctionsNeeds {
   readonly onProvisioned: (environment: Environment) => void;
   /** Nobody is here or on the way. */
   readonly onDeserted: () => void;
+  /** A run of a function has ended, well or not; or one could not be started. */
+  readonly onCall?: (isOk: boolean) => void;
+  /** Before it is looked at how many environments are needed: others may take of those who wait. */
+  readonly onSettle?: () => void;
+  /** Nobody can be had for these, who are let go of; left out, they fail. */
+  readonly onStranded?: (requests: readonly PendingRequest[]) => void;
+  /** No batch holds more rows than this, whatever the setting. */
+  readonly batchSizeMax?: number;
+  /** What a start takes before one was seen; 500 ms where it is left out. */
+  readonly coldStartMs?: number;
   /** Holds the margin at so much; left out, it follows what is measured. */
   readonly marginMsFixed?: number;
 }
-
-const coldStartsKept = 32;
 
 export class Functions implements Side, FunctionVariant {
   readonly #door: Door;
@@ -51,7 +60,9 @@ export class Functions implements Side, FunctionVariant {
   readonly #buffer: FunctionBuffer;
   readonly #environments: Environments;
   readonly #arrivals = new ArrivalWindow();
-  readonly #coldStartsMs: number[] = [];
+  readonly #coldStarts: ColdStarts;
+  /** As last configured: where functions are given up, they serve out what they have by that. */
+  #config: FunctionsConfig;
   /** What the setting answers to. */
   #wish: FunctionsWish;
   /** Whether environments of another size were reckoned with when last planned. */
@@ -64,10 +75,17 @@ export class Functions implements Side, FunctionVariant {
     const { clock } = door;
     this.#door = door;
     this.#needs = needs;
+    this.#config = configOf(door);
+    this.#coldStarts = new ColdStarts(needs.coldStartMs);
     this.#wish = { functions: this.config, objective: this.objective };
     const setting = safeSetting(this.config, needs.memoryMiBSafe());
     const tableOf = (memoryMiB: number): ServiceTable => this.#tableOf(memoryMiB);
-    this.#rule = new FunctionRule(setting, this.objective, { tableOf, marginMsFixed: needs.marginMsFixed ?? null, nowMs: clock.nowMs() });
+    this.#rule = new FunctionRule(setting, this.objective, {
+      tableOf,
+      marginMsFixed: needs.marginMsFixed ?? null,
+      rowsMax: needs.batchSizeMax ?? Number.POSITIVE_INFINITY,
+      nowMs: clock.nowMs(),
+    });
     this.#buffer = new FunctionBuffer({
       clock,
       rule: this.#rule,
@@ -99,9 +117,7 @@ export class Functions implements Side, FunctionVariant {
   }
 
   get config(): FunctionsConfig {
-    const { functions } = this.#door.settings;
-    assert(functions !== null, 'functions run a variant that is configured to have them');
-    return functions;
+    return this.#config;
   }
 
   get setting(): FunctionSetting {
@@ -134,9 +150,43 @@ export class Functions implements Side, FunctionVariant {
 
   view(): FunctionsView {
     const { starting, idle, busy } = this.#environments;
-    const sorted = this.#coldStartsMs.toSorted((a, b) => a - b);
-    const coldStartMs = sorted[sorted.length >> 1] ?? null;
+    const coldStartMs = this.#coldStarts.medianMs;
     return { config: this.config, setting: this.setting, environments: { starting, idle, busy }, coldStartMs, marginMs: this.marginMs };
+  }
+
+  // What overflow asks.
+
+  /** When it would be answered here, if it came now; null where it may not come. */
+  answeredAtMs({ rows, bucket }: PendingRequest, nowMs: number): number | null {
+    if (this.#isRetired || this.#finished !== null || this.#startFailure() !== null) return null;
+    const { batchMax, isKnown } = this.#tableOf(this.setting.memoryMiB);
+    if (isKnown && rows > batchMax && this.#door.batchable) return null;
+    const before = this.#buffer.batches - (this.#buffer.isOpen(bucket) ? 1 : 0);
+    return nowMs + this.#coldStarts.doneInMs(this.#environments, before, this.#rule.serviceMs(rows), nowMs) + overheadMs;
+  }
+
+  /** After these moments a function that is ready, and one that must start first, does not answer the request in time any more. */
+  lastMoments({ call, rows, timeoutAtMs }: PendingRequest): { readonly warmMs: number; readonly coldMs: number } {
+    const warmMs = this.promisedAtMs(call.arrivedAtMs, timeoutAtMs) - this.#rule.serviceMs(rows);
+    return { warmMs, coldMs: warmMs - this.#coldStarts.expectedMs };
+  }
+
+  /** Takes over a request that instances were there for. */
+  takeOver(request: PendingRequest): void {
+    request.promisedAtMs = this.promisedAtMs(request.call.arrivedAtMs, request.timeoutAtMs);
+    this.#arrivals.add(this.#door.clock.nowMs(), request.rows);
+    this.place(request);
+  }
+
+  /** Who might be run elsewhere, most urgent first. */
+  company(rowsMax: number): PendingRequest[] {
+    return this.#buffer.company(rowsMax);
+  }
+
+  /** These go elsewhere to wait. */
+  extract(requests: readonly PendingRequest[]): void {
+    this.#buffer.extract(requests);
+    this.#settle();
   }
 
   // What the door asks.
@@ -235,6 +285,7 @@ export class Functions implements Side, FunctionVariant {
   configure(): void {
     this.#isRetired = false;
     this.#finished = null;
+    this.#config = configOf(this.#door);
     const before = this.#wish;
     this.#wish = { functions: this.config, objective: this.objective };
     if (asksForAnotherSetting(before, this.#wish)) {
@@ -264,7 +315,7 @@ export class Functions implements Side, FunctionVariant {
     const executor = new Executor({ ...worker, charge }, this.#tableOf(environment.memoryMiB), this.#door.clock.nowMs());
     executor.drift = this.#rule.drift;
     this.#environments.attach(environment, executor, worker.coldStartMs);
-    if (this.#coldStartsMs.push(worker.coldStartMs) > coldStartsKept) this.#coldStartsMs.shift();
+    this.#coldStarts.add(worker.coldStartMs);
     this.replan();
     this.#buffer.pump();
     this.#shedLate();
@@ -277,6 +328,7 @@ export class Functions implements Side, FunctionVariant {
   }
 
   failed(workerId: string, reason: string): void {
+    this.#needs.onCall?.(false);
     this.#environments.failed(workerId, reason);
     this.#settle();
   }
@@ -315,14 +367,16 @@ export class Functions implements Side, FunctionVariant {
     // The margin learns of batches that nothing but themselves held up.
     const isTelling = !isLate && !isColdStart && !this.#environments.isRenewing;
     period.batch(isColdStart);
+    const isRescue = reason !== 'full' && requests.some(({ overflow }) => overflow === 'rescue');
     this.#door.run({
       executor,
       requests,
-      reason,
+      reason: isRescue ? 'rescue' : reason,
       isColdStart,
+      onEnd: this.#needs.onCall,
       onAnswered: (request, result, latencyMs) => {
         period.request(request.call.rows, result, latencyMs);
-        if (isTelling) this.#rule.observe(memoryMiB, latencyMs);
+        if (isTelling && !request.isHopeless) this.#rule.observe(memoryMiB, latencyMs);
       },
     });
     return true;
@@ -338,6 +392,7 @@ export class Functions implements Side, FunctionVariant {
 
   /** After each event: so many environments as are needed, nobody left who waits for what does not come, and an end where it is time. */
   #settle(): void {
+    this.#needs.onSettle?.();
     const { batches } = this.#buffer;
     this.#environments.want(this.#isRetired ? 0 : batches);
     if (this.#isRenewing && !this.#environments.isRenewing) this.replan();
@@ -357,6 +412,7 @@ export class Functions implements Side, FunctionVariant {
   #fail(failure: PlatformError): void {
     const waiting = this.surrender();
     this.#environments.want(0);
+    if (this.#needs.onStranded !== undefined) return this.#needs.onStranded(waiting);
     for (const request of waiting) request.fail(failure);
   }
 
@@ -429,4 +485,9 @@ export class Functions implements Side, FunctionVariant {
     for (const executor of this.executors) rowsPerMs += executor.rowsPerMs();
     return rowsPerMs === 0 ? 1000 : this.#buffer.overdueRows / rowsPerMs;
   }
+}
+
+function configOf({ settings: { functions } }: Door): FunctionsConfig {
+  assert(functions !== null, 'functions run a variant that is configured to have them');
+  return functions;
 }

@@ -3,7 +3,7 @@ export type { FunctionsView, FunctionVariant } from './function-variant.ts';
 export type { PeriodMeasure } from './period.ts';
 export type { InferenceCall, InferenceResult, Outcome, PendingRequest, Route, Timings } from './request.ts';
 export type { RunAnswer, RunRequests } from './run-requests.ts';
-export { type FunctionSource, type ServedVariant, type ServedView, Serving, type ServingOptions } from './serving.ts';
+export { type FunctionSource, type OverflowView, type ServedVariant, type ServedView, Serving, type ServingOptions } from './serving.ts';
 export type { PoolSettings, SideWorker } from './side.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './statistics.ts';
 export { type PoolNeighbours, VariantPool } from './variant-pool.ts';

@@ -2,7 +2,7 @@
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import type { ServiceTable } from '../profiling/index.ts';
-import { predictCompletionMs, take } from '../queueing/index.ts';
+import { predictCompletionMs, type Server, take } from '../queueing/index.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { Executor, overheadMs } from './executor.ts';
 import type { PendingRequest } from './request.ts';
@@ -13,6 +13,8 @@ export interface InstancesNeeds {
   readonly serviceTable: (executor: string) => ServiceTable;
   /** This worker's run does not end. */
   readonly restart: (workerId: string, reason: string) => void;
+  /** The way to the worker and back, and the encoding of an answer; 0.5 ms where it is left out. */
+  readonly overheadMs?: number;
 }
 
 export class Instances implements Side {
@@ -20,11 +22,15 @@ export class Instances implements Side {
   readonly #needs: InstancesNeeds;
   readonly #queue = new DeadlineQueue();
   readonly #executors = new Map<string, Executor>();
+  /** Those that take part in what is to come: not the draining ones. */
+  #active: readonly Executor[] = [];
+  readonly #overheadMs: number;
   readonly #drained = new Map<string, () => void>();
 
   constructor(door: Door, needs: InstancesNeeds) {
     this.#door = door;
     this.#needs = needs;
+    this.#overheadMs = needs.overheadMs ?? overheadMs;
   }
 
   get batchSizeMax(): number {
@@ -66,12 +72,11 @@ export class Instances implements Side {
     const { objective, late, queueRowsMax } = settings;
     if (this.#queue.rows + request.rows > queueRowsMax) {
       const text = `endpoint ${endpoint} is overloaded: ${this.#queue.rows} rows wait already, ${queueRowsMax} may`;
-      return new PlatformError('overloaded', `${text}; ask again later or add instances`, { retryAfterMs: this.#drainMs() });
+      return new PlatformError('overloaded', `${text}; ask again later or add instances`, { retryAfterMs: this.drainMs() });
     }
     if (objective === null || late === 'serve') return null;
     const nowMs = clock.nowMs();
-    const servers = this.executors.filter(({ isDraining }) => !isDraining).map((executor) => executor.asServer(nowMs));
-    const answeredAtMs = nowMs + predictCompletionMs(servers, this.#queue.rowsUntil(request.deadlineMs)) + overheadMs;
+    const answeredAtMs = this.answeredAtMs(request.rows, this.#queue.rowsUntil(request.deadlineMs), nowMs);
     if (answeredAtMs <= request.promisedAtMs) return null;
     const predicted = Number.isFinite(answeredAtMs)
       ? `${Math.ceil(answeredAtMs - nowMs)} ms`
@@ -79,12 +84,74 @@ export class Instances implements Side {
     const timeoutIsNearer = request.timeoutAtMs <= request.promisedAtMs;
     const promise = timeoutIsNearer ? 'the timeout of this request' : `its objective of ${objective.latencyMs} ms`;
     const text = `endpoint ${endpoint} cannot answer within ${promise}: it would take ${predicted}`;
-    return new PlatformError('overloaded', text, { retryAfterMs: this.#drainMs() });
+    return new PlatformError('overloaded', text, { retryAfterMs: this.drainMs() });
   }
 
   place(request: PendingRequest): void {
     this.#queue.insert(request);
     this.#pump();
+  }
+
+  /** They come together, and leave so where they may. */
+  placeAll(requests: readonly PendingRequest[]): void {
+    for (const request of requests) this.#queue.insert(request);
+    this.#pump();
+  }
+
+  /** These go elsewhere to wait. */
+  extract(requests: readonly PendingRequest[]): void {
+    for (const request of requests) this.#queue.extract(request);
+    this.#release();
+  }
+
+  has(workerId: string): boolean {
+    return this.#executors.has(workerId);
+  }
+
+  /** Takes new requests: somebody is here, and not on the way out. */
+  get isActive(): boolean {
+    return this.#active.length > 0;
+  }
+
+  /** An instance that would run a request at once. */
+  get idle(): Executor | undefined {
+    return this.#queue.isEmpty ? bestIdle(this.#active) : undefined;
+  }
+
+  /** Rows that wait with an earlier or equal deadline. */
+  rowsUntil(deadlineMs: number): number {
+    return this.#queue.rowsUntil(deadlineMs);
+  }
+
+  /**
+   * When a request of so many rows, which has so many before it, is answered by instances; infinite where there is none.
+   * Where all are draining, they serve out the queue: `servesOut` is for those who are in it already.
+   */
+  answeredAtMs(rows: number, rowsAhead: number, nowMs: number, servesOut = false): number {
+    const executors = servesOut && this.#active.length === 0 ? this.executors : this.#active;
+    const servers: Server[] = [];
+    let aloneMs = 0;
+    for (const executor of executors) {
+      if (executor.isStuck(nowMs)) continue;
+      const server = executor.asServer(nowMs);
+      servers.push(server);
+      // A request of more rows than a batch leaves alone, and takes longer than one.
+      if (rows > server.batchSizeMax) aloneMs = Math.max(aloneMs, executor.serviceMs(rows) - server.fullBatchMs);
+    }
+    const before = aloneMs > 0 ? rowsAhead : rowsAhead + rows - 1;
+    return nowMs + predictCompletionMs(servers, before) + aloneMs + this.#overheadMs;
+  }
+
+  /** When it would be answered by this instance, which is idle, in a batch of so many rows. */
+  doneAtMs(idle: Executor, rows: number, nowMs: number): number {
+    return nowMs + idle.serviceMs(rows) + this.#overheadMs;
+  }
+
+  /** After this moment no instance answers the request in time any more; without instances it has passed. */
+  lastMomentMs({ promisedAtMs, rows }: PendingRequest): number {
+    let soonestMs = Number.POSITIVE_INFINITY;
+    for (const executor of this.#active) soonestMs = Math.min(soonestMs, executor.serviceMs(Math.max(rows, executor.batchSize)));
+    return promisedAtMs - this.#overheadMs - soonestMs;
   }
 
   forget(request: PendingRequest): void {
@@ -102,6 +169,7 @@ export class Instances implements Side {
 
   lost(executor: Executor): void {
     if (this.#executors.get(executor.worker.id) === executor) this.#executors.delete(executor.worker.id);
+    this.#changed();
   }
 
   hangs(executor: Executor, reason: string): void {
@@ -120,15 +188,17 @@ export class Instances implements Side {
   /** A worker is ready, or back with a new link. */
   attach(worker: SideWorker): void {
     this.#executors.delete(worker.id);
-    const executor = new Executor(worker, this.#tableOf(worker), this.#door.clock.nowMs());
+    const executor = new Executor(worker, this.#tableOf(worker), this.#door.clock.nowMs(), this.#overheadMs);
     executor.plan(this.#door.settings.objective, this.#door.clock.nowMs());
     this.#executors.set(worker.id, executor);
+    this.#changed();
     this.#pump();
   }
 
   /** A worker is gone. Its open batch comes back through its link, which fails. */
   detach(workerId: string): void {
     this.#executors.delete(workerId);
+    this.#changed();
     this.#release();
   }
 
@@ -141,6 +211,7 @@ export class Instances implements Side {
     const executor = this.#executors.get(workerId);
     if (executor === undefined) return Promise.resolve();
     executor.isDraining = true;
+    this.#changed();
     return new Promise((resolve) => {
       this.#drained.set(workerId, resolve);
       this.#pump();
@@ -164,8 +235,12 @@ export class Instances implements Side {
     for (const executor of this.#executors.values()) executor.plan(this.#door.settings.objective, this.#door.clock.nowMs(), true);
   }
 
+  #changed(): void {
+    this.#active = this.executors.filter(({ isDraining }) => !isDraining);
+  }
+
   /** How long until the rows that wait are served, for Retry-After. */
-  #drainMs(): number {
+  drainMs(): number {
     let rowsPerMs = 0;
     for (const executor of this.#executors.values()) rowsPerMs += executor.rowsPerMs();
     return rowsPerMs === 0 ? 1000 : this.#queue.rows / rowsPerMs;
@@ -202,28 +277,20 @@ export class Instances implements Side {
     return best;
   }
 
-  /** The idle executor that is fastest for one row; of equals the one used last, whose caches are warm. */
   #idle(): Executor | undefined {
-    let best: Executor | undefined;
-    const isLastResort = this.#isLastResort();
-    for (const executor of this.#executors.values()) {
-      if (executor.isBusy || (executor.isDraining && !isLastResort)) continue;
-      if (best === undefined || isBetter(executor, best)) best = executor;
-    }
-    return best;
+    return bestIdle(this.#isLastResort ? this.#executors.values() : this.#active);
   }
 
   /** Only draining executors are left: they serve out the queue. */
-  #isLastResort(): boolean {
-    for (const { isDraining } of this.#executors.values()) if (!isDraining) return false;
-    return true;
+  get #isLastResort(): boolean {
+    return this.#active.length === 0;
   }
 
   /** Tells those who wait for a worker to have drained. */
   #release(): void {
     for (const [id, resolve] of this.#drained) {
       const executor = this.#executors.get(id);
-      const serves = executor !== undefined && (executor.isBusy || (this.#isLastResort() && !this.#queue.isEmpty));
+      const serves = executor !== undefined && (executor.isBusy || (this.#isLastResort && !this.#queue.isEmpty));
       if (serves) continue;
       this.#drained.delete(id);
       resolve();
@@ -244,6 +311,16 @@ function mayGoAhead(batch: readonly PendingRequest[], executor: Executor, nowMs:
   const { batchSizeMax } = executor.asServer(nowMs);
   const rows = batch.reduce((sum, request) => sum + request.rows, 0);
   return rows >= batchSizeMax && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + aheadTimeoutMsMin);
+}
+
+/** The idle one that is fastest for one row; of equals the one used last, whose caches are warm. */
+function bestIdle(executors: Iterable<Executor>): Executor | undefined {
+  let best: Executor | undefined;
+  for (const executor of executors) {
+    if (executor.isBusy) continue;
+    if (best === undefined || isBetter(executor, best)) best = executor;
+  }
+  return best;
 }
 
 function isBetter(left: Executor, right: Executor): boolean {

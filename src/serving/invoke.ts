@@ -68,7 +68,7 @@ export class Invocations {
       this.#refused(pool, call, outcome.error.code, outcome.error.message);
       return;
     }
-    const { timings, batchRows, closeReason, costUsd, coldStart } = outcome.result;
+    const { timings, batchRows, closeReason, costUsd, coldStart, executor, overflow } = outcome.result;
     const encodeMs = nowMs - encodeFromMs;
     const metrics = this.#metricsOf(pool);
     const wallMs = clock.wallMs();
@@ -77,6 +77,10 @@ export class Invocations {
     if (pool.objectiveMs !== null && totalMs > pool.objectiveMs) metrics.missed();
     ledger.request(pool.endpoint, pool.variant, costUsd);
     pool.statistics.answered(call.rows, totalMs, timings, wallMs);
+    if (overflow !== null) {
+      pool.statistics.overflowed++;
+      metrics.overflowed(overflow);
+    }
     writeLine({
       atMs: wallMs,
       requestId: call.requestId,
@@ -87,6 +91,7 @@ export class Invocations {
       rows: call.rows,
       batchRows,
       closeReason,
+      executor,
       queueMs: timings.queueMs,
       computeMs: timings.serviceMs,
       encodeMs,

@@ -40,6 +40,12 @@ export class OverdueQueue {
     this.#count(request, -1);
   }
 
+  /** It goes elsewhere to wait. */
+  extract(request: PendingRequest): void {
+    this.#queue.extract(request);
+    this.#count(request, -1);
+  }
+
   rowsUntil(deadlineMs: number): number {
     return this.#queue.rowsUntil(deadlineMs);
   }

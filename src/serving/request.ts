@@ -18,6 +18,12 @@ export interface InferenceCall {
   readonly arrivedAtMs: number;
 }
 
+/**
+ * Why a request went to a function: no instance would have answered it in time as it came, or at the last moment at which
+ * a function still could, or since instances were lost.
+ */
+export type OverflowReason = 'predicted' | 'rescue' | 'capacity';
+
 /** Where a request goes: the variant that traffic chose for it. */
 export interface Route {
   readonly endpoint: string;
@@ -52,6 +58,10 @@ export interface InferenceResult {
   readonly closeReason: CloseReason;
   /** The receipt: this request's share of the executor time that served it. */
   readonly costUsd: number;
+  /** Who ran it: `instance:local.1`, `function:2048`. */
+  readonly executor: string;
+  /** Why that was a function, where instances are there too; else null. */
+  readonly overflow: OverflowReason | null;
   /** Its batch was the first of a function's environment, whose start is billed with it. */
   readonly coldStart: boolean;
 }
@@ -74,14 +84,20 @@ export class PendingRequest {
   bucket: string;
   /** Its place in the buffer: the objective's deadline, shifted by priority. */
   readonly deadlineMs: number;
-  /** When it is to be answered: by its objective, less the margin, or by its client's timeout where that is earlier. */
-  readonly promisedAtMs: number;
+  /** When it is to be answered: by its objective, less the margin of whom it waits for, or by its client's timeout where that is earlier. */
+  promisedAtMs: number;
   /** From here on it is never run, and answered with 504. */
   readonly timeoutAtMs: number;
   /** Where it still waits then, it is asked whether it is given up: its timeout, or something earlier. */
   limitAtMs: number;
   /** Why it was to leave, where nobody was free to take it when it was; null before. */
   dueReason: CloseReason | null = null;
+  /** Why a function is to run it, though instances are there for that; null where an instance is. */
+  overflow: OverflowReason | null = null;
+  /** It waits for an instance, and whether one still makes it is looked at again then. */
+  rescueAtMs: number = Number.POSITIVE_INFINITY;
+  /** Nobody could have answered it in time when it came to where it waits. */
+  isHopeless = false;
   /** Waiting in the buffer, riding in a batch, or answered (or abandoned): nothing more may happen to it. */
   state: 'waiting' | 'running' | 'settled' = 'waiting';
   /** How many workers died under it. From the first on it rides alone, so that it takes nobody along if it is the cause. */

@@ -83,6 +83,8 @@ function collect(
       batchRows: rows,
       closeReason: reason,
       costUsd: rows === 0 ? batchUsd / part.length : (batchUsd * request.call.rows) / rows,
+      executor: executor.name,
+      overflow: request.overflow,
       coldStart: isColdStart,
     };
     answers.push({ request, outcome: { ok: true, result } });

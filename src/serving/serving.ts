@@ -26,6 +26,8 @@ export interface ServingOptions extends Books {
   /** Ends a worker whose run does not end, and starts it anew. */
   readonly restart: (workerId: string, reason: string) => void;
   readonly functions: FunctionSource;
+  /** Functions take nothing more beside a variant's instances, and why; with null they do again. */
+  readonly onOverflowShut?: (of: { readonly endpoint: string; readonly variant: string }, reason: string | null) => void;
 }
 
 /** Where the workers of functions come from, and what they cost. */
@@ -59,8 +61,17 @@ export interface ServedVariant {
   readonly batchSizeMax: number;
   readonly rowsWaiting: number;
   readonly statistics: VariantStatistics;
-  /** Where functions run it; null where instances do. */
+  /** Where functions run it, or take what instances cannot finish in time; null where there are none. */
   readonly functions: FunctionsView | null;
+  /** Functions beside instances; null where the variant has but one kind. */
+  readonly overflow: OverflowView | null;
+}
+
+export interface OverflowView {
+  /** Of the requests answered, the share that functions answered. */
+  readonly share: number;
+  /** Why they take nothing at present; null where they do. */
+  readonly shutReason: string | null;
 }
 
 export interface ServedView {
@@ -144,7 +155,8 @@ export class Serving implements ServingDoor {
     const { queueRowsMax } = this.#options;
     const settings = { objective: config.objective, late: config.late, timeoutMs: config.timeoutMs, queueRowsMax, functions: null };
     const variants = endpoint.variants.map(({ config: variant, version }) => {
-      const own = { ...settings, functions: variant.functions ?? null };
+      const { functions = null, instanceCount } = variant;
+      const own = { ...settings, functions, isHybrid: functions !== null && instanceCount > 0 };
       const pool = this.#poolFor(config.name, variant.name, version, own);
       return { pool, weight: variant.weight, settings: own };
     });
@@ -279,7 +291,7 @@ export class Serving implements ServingDoor {
   }
 
   #newPool(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings): VariantPool {
-    const { clock, serviceTable, restart, ledger, functions } = this.#options;
+    const { clock, serviceTable, restart, ledger, functions, onOverflowShut } = this.#options;
     const { endpoint, variant, model } = names;
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
@@ -305,6 +317,7 @@ export class Serving implements ServingDoor {
           if (pool.isRetired) this.#bury(pool);
         },
       },
+      onShut: (reason) => onOverflowShut?.(names, reason),
     });
     return pool;
   }
@@ -345,9 +358,9 @@ export class Serving implements ServingDoor {
   }
 }
 
-/** A variant that goes over from instances to functions, or back, gets a new pool, as for a new version. */
+/** A variant that goes over from instances to functions alone, or back, gets a new pool, as for a new version. */
 function keyOf({ endpoint, variant, model, settings }: Pick<VariantPool, 'endpoint' | 'variant' | 'model' | 'settings'>): string {
-  return `${endpoint}/${variant}/${model.name}${settings.functions === null ? '' : ' functions'}`.toLowerCase();
+  return `${endpoint}/${variant}/${model.name}${settings.functions === null || settings.isHybrid === true ? '' : ' functions'}`.toLowerCase();
 }
 
 function view(routing: Routing): ServedView {
@@ -366,8 +379,15 @@ function view(routing: Routing): ServedView {
     rowsWaiting: pool.rowsWaiting,
     statistics: pool.statistics,
     functions: pool.functions?.view() ?? null,
+    overflow: overflowView(pool),
   }));
   const isReady = !routing.isSuspended && variants.every(({ executors, functions }) => executors.length > 0 || functions !== null);
   const reason = routing.isSuspended ? 'unloaded' : isReady ? null : 'no worker is ready';
   return { name: routing.name, isReady, reason, objective: routing.objective, variants };
+}
+
+function overflowView({ overflow, statistics }: VariantPool): OverflowView | null {
+  if (overflow === null) return null;
+  const { overflowed, success } = statistics;
+  return { share: success.count === 0 ? 0 : overflowed / success.count, shutReason: overflow.shutReason };
 }

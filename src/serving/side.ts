@@ -18,8 +18,10 @@ export interface PoolSettings {
   readonly timeoutMs: number;
   /** More rows than this never wait; who comes then is refused with `overloaded`. */
   readonly queueRowsMax: number;
-  /** Where functions run the variant; null where instances do. */
+  /** Functions run the variant, or take from its instances what those cannot finish in time; null where there are none. */
   readonly functions: FunctionsConfig | null;
+  /** Instances run it too, and functions only what those cannot finish in time. */
+  readonly isHybrid?: boolean;
 }
 
 /** A batch on its way out. */
@@ -30,6 +32,8 @@ export interface Departure {
   readonly isColdStart: boolean;
   /** Told of each request that was answered with a result, once its answer is out. */
   readonly onAnswered: ((request: PendingRequest, result: InferenceResult, latencyMs: number) => void) | null;
+  /** Told once the run is over, and whether anybody was answered with a result. */
+  readonly onEnd?: ((isOk: boolean) => void) | undefined;
 }
 
 /** What a side has of the door. */

@@ -33,6 +33,8 @@ export class VariantStatistics {
   executionCount = 0;
   /** Epoch milliseconds; 0 before the first. */
   lastInferenceMs = 0;
+  /** Requests that a function answered though the variant has instances. */
+  overflowed = 0;
   readonly success: Counter = new Counter();
   readonly fail: Counter = new Counter();
   readonly queue: Counter = new Counter();

@@ -14,6 +14,7 @@ import { bucketOf } from './batch-tensors.ts';
 import type { Executor } from './executor.ts';
 import { Functions, type FunctionsNeeds } from './functions.ts';
 import { Instances, type InstancesNeeds } from './instances.ts';
+import { Overflow, type OverflowOptions } from './overflow.ts';
 import { type InferenceCall, type Outcome, PendingRequest, type Route } from './request.ts';
 import { type BatchEnd, runBatch } from './run-batch.ts';
 import type { Departure, Door, PoolSettings, Side, SideWorker } from './side.ts';
@@ -25,6 +26,10 @@ export interface PoolNeighbours extends InstancesNeeds {
   readonly onDispatch: (reason: CloseReason, rows: number) => void;
   /** Where functions come from; may be left out where there are none. */
   readonly functions?: Omit<FunctionsNeeds, 'serviceTable'>;
+  /** Beside instances, functions take nothing more for this reason; or, with null, they do again. */
+  readonly onShut?: (reason: string | null) => void;
+  /** The product's way where it is left out. */
+  readonly overflow?: OverflowOptions;
 }
 
 /** Rows of one batch while the profile is being measured, as far as checks and configuration are concerned. */
@@ -45,9 +50,8 @@ export class VariantPool implements Route, Door {
   readonly batchable: boolean;
   readonly clock: Clock;
   readonly statistics: VariantStatistics = new VariantStatistics();
-  /** What runs the variant where that are functions. */
-  readonly functions: Functions | null;
-  readonly #side: Side;
+  readonly #neighbours: PoolNeighbours;
+  #side: Side;
   readonly #bucketOf: ReturnType<typeof bucketOf>;
   readonly #onDispatch: PoolNeighbours['onDispatch'];
   readonly #running = new Set<readonly PendingRequest[]>();
@@ -68,8 +72,20 @@ export class VariantPool implements Route, Door {
     this.#bucketOf = bucketOf(this.signature);
     this.#settings = settings;
     this.#onDispatch = neighbours.onDispatch;
-    this.functions = functionsOf(this, neighbours);
-    this.#side = this.functions ?? new Instances(this, neighbours);
+    this.#neighbours = neighbours;
+    const isServerless = settings.functions !== null && settings.isHybrid !== true;
+    this.#side = isServerless ? new Functions(this, this.#functionsNeeds()) : this.#mayOverflow(new Instances(this, neighbours));
+  }
+
+  /** Those that run the variant, or take what its instances cannot finish in time; null where there are none. */
+  get functions(): Functions | null {
+    if (this.#settings.functions === null) return null;
+    return this.#side instanceof Overflow ? this.#side.functions : this.#side instanceof Functions ? this.#side : null;
+  }
+
+  /** Functions beside instances; null where the variant has but one kind. */
+  get overflow(): Overflow | null {
+    return this.#settings.isHybrid === true && this.#side instanceof Overflow ? this.#side : null;
   }
 
   get settings(): PoolSettings {
@@ -118,6 +134,7 @@ export class VariantPool implements Route, Door {
   configure(settings: PoolSettings): void {
     this.#settings = settings;
     this.#isRetired = false;
+    if (this.#side instanceof Instances) this.#side = this.#mayOverflow(this.#side);
     this.#side.configure();
   }
 
@@ -202,7 +219,7 @@ export class VariantPool implements Route, Door {
 
   run(departure: Departure): void {
     const nowMs = this.clock.nowMs();
-    const { executor, reason, isColdStart, onAnswered } = departure;
+    const { executor, reason, isColdStart, onAnswered, onEnd } = departure;
     const requests = departure.requests.filter((request) => request.timeoutAtMs > nowMs || this.#expire(request, nowMs));
     if (requests.length === 0) return this.#side.freed(executor);
     let rows = 0;
@@ -220,6 +237,7 @@ export class VariantPool implements Route, Door {
       executor.end(clock.nowMs());
       if (end.lost.length > 0) this.#takeBack(executor, end.lost, end.lostWhy);
       else executor.aliveAtMs = executor.sinceMs;
+      onEnd?.(end.lost.length === 0 && end.answers.some(({ outcome }) => outcome.ok));
       // The next batch is on its way before the answers of this one are encoded.
       this.#side.freed(executor);
       this.#answer(end, onAnswered);
@@ -239,6 +257,19 @@ export class VariantPool implements Route, Door {
     const limitMs = Math.round(timeoutAtMs - call.arrivedAtMs);
     const text = `no answer from endpoint ${this.endpoint} within the timeout of ${limitMs} ms (${waitedMs} ms have passed)`;
     return new PlatformError('deadline_exceeded', text);
+  }
+
+  /** Once functions were beside its instances, they serve out what they have when they are given up, and may come back. */
+  #mayOverflow(instances: Instances): Side {
+    if (this.#settings.isHybrid !== true) return instances;
+    const { overflow: options, onShut = () => {} } = this.#neighbours;
+    return new Overflow(this, instances, { functions: this.#functionsNeeds(), options, onShut });
+  }
+
+  #functionsNeeds(): FunctionsNeeds {
+    const { functions, serviceTable } = this.#neighbours;
+    if (functions === undefined) throw new PlatformError('internal', 'a variant of functions needs somebody who starts them');
+    return { ...functions, serviceTable };
   }
 
   #answer({ answers }: BatchEnd, onAnswered: Departure['onAnswered']): void {
@@ -304,10 +335,4 @@ export class VariantPool implements Route, Door {
     }
     if (nextMs < Number.POSITIVE_INFINITY) this.sweepBy(nextMs);
   }
-}
-
-function functionsOf(door: Door, { functions, serviceTable }: PoolNeighbours): Functions | null {
-  if (door.settings.functions === null) return null;
-  if (functions === undefined) throw new PlatformError('internal', 'a variant of functions needs somebody who starts them');
-  return new Functions(door, { ...functions, serviceTable });
 }

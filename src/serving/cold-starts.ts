@@ -1,0 +1,49 @@
+/** How long starts of a variant's functions take, and so when a function would be done with a request that came now. */
+import { predictCompletionMs } from '../queueing/index.ts';
+import type { Environments } from './environments.ts';
+
+/** So many are remembered. */
+const kept = 32;
+/** Before one was seen. */
+const unseenMs = 500;
+
+export class ColdStarts {
+  readonly #seenMs: number[] = [];
+  readonly #unseenMs: number;
+  #medianMs: number | null = null;
+
+  /** `expectedMs` is what a start takes before one was seen. */
+  constructor(expectedMs: number = unseenMs) {
+    this.#unseenMs = expectedMs;
+  }
+
+  /** From the wish to being ready; null before the first. */
+  get medianMs(): number | null {
+    return this.#medianMs;
+  }
+
+  get expectedMs(): number {
+    return this.#medianMs ?? this.#unseenMs;
+  }
+
+  add(ms: number): void {
+    if (this.#seenMs.push(ms) > kept) this.#seenMs.shift();
+    this.#medianMs = this.#seenMs.toSorted((a, b) => a - b)[this.#seenMs.length >> 1] as number;
+  }
+
+  /**
+   * How long from now until a batch is done that has so many batches before it and takes so long itself: each
+   * environment takes one at a time, those that start once they are ready, and as many more may be started as there is room for.
+   */
+  doneInMs(environments: Environments, batchesBefore: number, serviceMs: number, nowMs: number): number {
+    if (environments.idle > batchesBefore) return serviceMs;
+    const coldMs = this.expectedMs;
+    const servers = Array.from(environments, ({ executor, askedAtMs }) => {
+      const residualMs = executor === null ? Math.max(0, askedAtMs + coldMs - nowMs) : executor.asServer(nowMs).residualMs;
+      return { residualMs, batchSizeMax: 1, fullBatchMs: serviceMs };
+    });
+    for (let more = Math.min(environments.room, batchesBefore + 1); more > 0; more--)
+      servers.push({ residualMs: coldMs, batchSizeMax: 1, fullBatchMs: serviceMs });
+    return predictCompletionMs(servers, batchesBefore);
+  }
+}

@@ -1,0 +1,339 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FunctionHouse, type FunctionHouseOptions } from '../../test/function-house.ts';
+import { PlatformError } from '../errors.ts';
+
+/** Instances that take 70 ms a row and 10 ms more, three rows at once within 500 ms; functions that take 83 ms and are warm. */
+function houseOf(options: FunctionHouseOptions = {}): FunctionHouse {
+  const house = new FunctionHouse({
+    coldMs: 2000,
+    serviceMs: (rows) => 10 + 73 * rows,
+    overheadMs: 5,
+    instances: { serviceMs: (rows) => 10 + 70 * rows, batchMax: 32 },
+    ...options,
+    settings: { objective: { percentile: 99, latencyMs: 500 }, ...options.settings },
+    functions: { provisioned: 12, maxConcurrency: 50, ...options.functions },
+  });
+  house.clock.advance(2000); // the warm ones are ready
+  return house;
+}
+
+const names = (count: number, prefix = 'r'): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
+const atFunction = (house: FunctionHouse, id: string): boolean => house.workerOf(id)?.startsWith('f') === true;
+
+describe('rule 1: an idle instance', () => {
+  test('takes a request at once, whatever functions there are', () => {
+    const house = houseOf();
+    house.instance('w1');
+    house.instance('w2');
+    for (const id of ['a', 'b']) house.send(id);
+    assert.deepEqual(new Set(house.runs.map(({ worker }) => worker)), new Set(['w1', 'w2']));
+    assert.deepEqual(
+      house.dispatches.map(({ reason }) => reason),
+      ['idle', 'idle'],
+    );
+  });
+});
+
+describe('rule 2: when all instances are busy', () => {
+  /** Two instances with 50 and 150 ms of their 220 ms to go, and so many rows that wait. */
+  function busy(waiting: number, options: FunctionHouseOptions = {}): FunctionHouse {
+    const house = houseOf(options);
+    house.instance('w1');
+    house.instance('w2');
+    house.send('x', { rows: 3 });
+    house.clock.advance(100);
+    house.send('y', { rows: 3 });
+    house.clock.advance(70);
+    for (const id of names(waiting)) house.send(id);
+    return house;
+  }
+
+  test('a request waits that they will finish in time: one with 5 rows before it is done after 370 ms of 487', () => {
+    const house = busy(6);
+    assert.equal(house.pool.rowsWaiting, 6);
+    house.clock.advance(1000);
+    assert(names(6).every((id) => !atFunction(house, id)));
+    assert((house.outcomes.get('r5')?.atMs ?? 0) - house.clock.nowMs() + 1000 <= 487);
+  });
+
+  test('one with 6 rows before it would be done after 490 ms: a function takes it', () => {
+    const house = busy(7);
+    assert.equal(house.workerOf('r6')?.startsWith('f'), true);
+    house.clock.advance(1000);
+    const overflow = names(7).map((id) => {
+      const outcome = house.outcomes.get(id);
+      return outcome?.ok === true ? outcome.result.overflow : undefined;
+    });
+    assert.deepEqual(overflow, [null, null, null, null, null, null, 'predicted']);
+  });
+
+  test('the limit is less than 490 ms by the margin of 8 ms, or of a tenth of a short objective', () => {
+    const house = busy(7, { settings: { objective: { percentile: 99, latencyMs: 504 } } });
+    assert.equal(house.workerOf('r6'), undefined);
+  });
+
+  test('who is more urgent is predicted behind those alone that are before it', () => {
+    const house = busy(6);
+    house.send('late');
+    house.send('urgent', { timeoutMs: 450 });
+    assert(atFunction(house, 'late'));
+    assert.equal(house.workerOf('urgent'), undefined);
+    house.clock.advance(1000);
+    assert(!atFunction(house, 'urgent'));
+  });
+
+  test('functions that must start first get nobody who would come too late there, if late requests are shed', () => {
+    const house = busy(6, { functions: { provisioned: 0 }, settings: { late: 'shed', objective: { percentile: 99, latencyMs: 500 } } });
+    house.send('r6');
+    assert.equal(house.codeOf('r6'), 'overloaded');
+    assert.match(
+      house.messageOf('r6'),
+      /cannot answer within its objective of 500 ms: its instances are busy, and a function would be too/,
+    );
+    assert.equal(house.started.length, 0);
+  });
+
+  test('else it goes to a function all the same', () => {
+    const house = busy(7, { functions: { provisioned: 0 } });
+    assert.equal(house.started.length, 1);
+    assert.equal(house.functions.rowsWaiting, 1);
+  });
+
+  test('a start that is quick enough is waited for, unless an instance is free before', () => {
+    const house = busy(7, { functions: { provisioned: 0 }, coldMs: 300, settings: { late: 'shed' } });
+    house.clock.advance(500);
+    assert.equal(house.started.length, 1);
+    assert.equal(house.workerOf('r6'), 'w1');
+    assert((house.outcomes.get('r6')?.atMs ?? Number.POSITIVE_INFINITY) <= house.clock.nowMs());
+  });
+
+  test('an endpoint without an objective overflows what would miss its timeout', () => {
+    const house = busy(7, { settings: { objective: null } });
+    assert.equal(house.pool.rowsWaiting, 7);
+    house.send('soon', { timeoutMs: 30 });
+    assert(atFunction(house, 'soon'));
+  });
+});
+
+describe('without an instance', () => {
+  test('everything is for functions', () => {
+    const house = houseOf();
+    house.send('a');
+    assert(atFunction(house, 'a'));
+  });
+
+  test('nor functions, requests wait for whoever comes first', () => {
+    const house = houseOf({ functions: { provisioned: 0 } });
+    house.isPrompt = false;
+    house.send('a');
+    house.pool.failed('f0', 'no memory');
+    assert.equal(house.pool.rowsWaiting, 1);
+    house.isPrompt = true;
+    house.clock.advance(5000);
+    assert.equal(house.codeOf('a'), 'ok');
+    assert(atFunction(house, 'a'));
+  });
+});
+
+describe('company', () => {
+  function held(): FunctionHouse {
+    const house = houseOf({ setting: { batchSizeMax: 4 } });
+    house.instance('w1');
+    house.send('x', { rows: 3 });
+    // Two batches of three are in time, and the seventh is not.
+    for (const id of names(3)) house.send(id);
+    house.send('o');
+    return house;
+  }
+
+  test('is waited for by those who overflow, as long as their deadlines allow', () => {
+    const house = held();
+    assert.equal(house.workerOf('o'), undefined);
+    assert.equal(house.functions.rowsWaiting, 1);
+    house.clock.advance(1000);
+    assert.equal(house.codeOf('o'), 'ok');
+    assert((house.outcomes.get('o')?.atMs ?? 0) <= 2500);
+    assert.deepEqual(house.functions.arrivalsMs().length, 1);
+  });
+
+  test('is taken by an instance that falls idle with an empty queue; not what was dispatched', () => {
+    const house = houseOf({ setting: { batchSizeMax: 4 } });
+    house.instance('slow', () => 400);
+    house.send('x', { rows: 3 });
+    for (const id of names(3)) house.send(id);
+    house.send('o');
+    assert.equal(house.functions.rowsWaiting, 1);
+    house.instance('w2');
+    assert.equal(house.pool.rowsWaiting, 1);
+    assert.equal(house.functions.rowsWaiting, 1);
+    house.clock.advance(220);
+    assert.equal(house.workerOf('o'), 'w2');
+    house.clock.advance(1000);
+    const outcome = house.outcomes.get('o');
+    assert(outcome?.ok === true && outcome.result.overflow === null);
+  });
+});
+
+describe('rescue', () => {
+  /** The instance takes four times as long as was measured. */
+  function stalled(options: FunctionHouseOptions = {}): FunctionHouse {
+    const house = houseOf(options);
+    house.instance('w1', (rows) => 4 * (10 + 70 * rows));
+    house.send('x', { rows: 3 });
+    house.send('a');
+    return house;
+  }
+
+  test('takes whoever still waits for an instance when only a function can make it', () => {
+    const house = stalled();
+    assert.equal(house.workerOf('a'), undefined);
+    house.clock.advance(500);
+    assert.equal(house.codeOf('a'), 'ok');
+    assert(atFunction(house, 'a'));
+    assert.equal(house.dispatches.at(-1)?.reason, 'rescue');
+    const outcome = house.outcomes.get('a');
+    assert(outcome?.ok === true && outcome.result.overflow === 'rescue');
+  });
+
+  test('can be left out', () => {
+    const house = stalled({ overflow: { rescue: false } });
+    house.clock.advance(2000);
+    assert.equal(house.workerOf('a'), 'w1');
+  });
+
+  test('leaves alone who will be in time', () => {
+    const house = houseOf();
+    house.instance('w1');
+    house.send('x', { rows: 3 });
+    for (const id of names(3)) house.send(id);
+    house.clock.advance(1000);
+    assert(names(3).every((id) => house.workerOf(id) === 'w1'));
+  });
+});
+
+describe('when capacity is lost', () => {
+  function queued(): FunctionHouse {
+    const house = houseOf();
+    house.instance('w1');
+    house.instance('w2');
+    for (const id of ['x', 'y']) house.send(id, { rows: 3 });
+    for (const id of names(6)) house.send(id);
+    assert.equal(house.pool.rowsWaiting, 6);
+    return house;
+  }
+
+  for (const how of ['crash', 'drain'] as const) {
+    test(`those who would miss by that go over, from the head (${how})`, () => {
+      const house = queued();
+      if (how === 'crash') house.pool.detach('w2');
+      else void house.pool.drain('w2');
+      const over = names(6).filter((id) => atFunction(house, id));
+      assert.deepEqual(over, ['r3', 'r4', 'r5']);
+      house.clock.advance(1000);
+      assert.deepEqual(
+        names(6).map((id) => house.codeOf(id)),
+        names(6).map(() => 'ok'),
+      );
+    });
+  }
+
+  test('the last one drains: what it can still do in time it does, what comes goes over', async () => {
+    const house = houseOf();
+    house.instance('w1');
+    house.send('x', { rows: 3 });
+    for (const id of names(3)) house.send(id);
+    const drained = house.pool.drain('w1');
+    house.send('new');
+    assert(atFunction(house, 'new'));
+    house.clock.advance(1000);
+    await drained;
+    assert(names(3).every((id) => house.workerOf(id) === 'w1'));
+  });
+
+  test('a request whose instance died under it is placed anew', () => {
+    const house = houseOf();
+    house.answer = () => null;
+    house.instance('w1');
+    house.send('a');
+    house.answer = (requests) => ({ kind: 'done', outputs: requests.map(() => []), timings: { inMs: 0, runMs: 0, outMs: 0 } });
+    house.killInstance('w1');
+    house.clock.advance(200);
+    assert.equal(house.codeOf('a'), 'ok');
+    assert(atFunction(house, 'a'));
+  });
+});
+
+describe('the gate', () => {
+  /** One instance that is held up, so that everybody overflows. */
+  function overflowing(options: FunctionHouseOptions = {}): FunctionHouse {
+    const house = houseOf(options);
+    house.instance('w1', () => 100_000);
+    house.send('x');
+    for (const id of names(6, 'q')) house.send(id, { timeoutMs: 1_000_000 });
+    return house;
+  }
+
+  test('shuts when the budget of the hour is spent, says so, and opens an hour later', () => {
+    const house = overflowing({ functions: { usdPerHourMax: 2e-5 }, overflow: { rescue: false } });
+    for (const id of names(20)) {
+      house.send(id);
+      house.clock.advance(200);
+    }
+    const over = names(20).filter((id) => atFunction(house, id)).length;
+    // Three of those before them went over, too; a call costs 3e-6.
+    assert.equal(over, 4);
+    assert.deepEqual(house.shuts, ['the overflow budget of $0.00002 per hour is spent: requests wait for instances']);
+    assert.equal(house.pool.overflow?.shutReason, house.shuts[0]);
+    house.pool.detach('w1');
+    house.clock.advance(3_600_000);
+    house.send('later');
+    assert(atFunction(house, 'later'));
+    assert.deepEqual(house.shuts.slice(1), [null]);
+  });
+
+  test('refuses with late: shed', () => {
+    const house = overflowing({ functions: { usdPerHourMax: 1e-9 }, settings: { late: 'shed' } });
+    house.send('a');
+    house.clock.advance(600);
+    house.send('b');
+    assert.equal(house.codeOf('b'), 'overloaded');
+    assert.match(house.messageOf('b'), /budget of \$1e-9 per hour is spent: what instances cannot finish in time is refused/);
+  });
+
+  test('shuts for ten seconds when more than half of 20 calls failed', () => {
+    const house = houseOf();
+    house.answer = () => ({ kind: 'failed', error: new PlatformError('model_failed', 'no') });
+    for (const id of names(20)) {
+      house.send(id);
+      house.clock.advance(100);
+    }
+    assert(names(20).every((id) => atFunction(house, id)));
+    house.send('waits');
+    assert.match(house.shuts[0] ?? '', /take nothing for 10 s, most of their last calls failed/);
+    assert.equal(house.workerOf('waits'), undefined);
+    house.clock.advance(10_000);
+    house.send('again');
+    assert(atFunction(house, 'again'));
+    assert.equal(house.shuts[1], null);
+  });
+});
+
+test('functions come and go beside instances that stay: what they have is served out', () => {
+  const house = houseOf({ setting: { batchSizeMax: 4 } });
+  house.instance('w1');
+  house.send('x', { rows: 3 });
+  for (const id of names(4)) house.send(id);
+  assert.equal(house.functions.rowsWaiting, 1);
+  house.pool.configure({ ...house.settings(), functions: null, isHybrid: false });
+  assert.equal(house.pool.functions, null);
+  house.clock.advance(1000);
+  assert.deepEqual(
+    names(4).map((id) => house.codeOf(id)),
+    names(4).map(() => 'ok'),
+  );
+  assert.equal(house.alive.size, 0);
+  house.pool.configure(house.settings());
+  house.clock.advance(2000);
+  assert.equal(house.alive.size, 12);
+});
