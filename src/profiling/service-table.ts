@@ -37,6 +37,9 @@ export class ServiceTable {
   readonly #targets: readonly (Target | undefined)[];
   /** By quantile, then by b: S_q(b). */
   readonly #curves = new Map<number, Float64Array>();
+  /** The curve asked for last, which most often is the one asked for next. */
+  #lastQ = Number.NaN;
+  #lastCurve: Float64Array = new Float64Array(0);
   #stale = false;
 
   /** Without a profile (not measured yet) it knows b = 1 only, and of that what it observes. */
@@ -57,7 +60,8 @@ export class ServiceTable {
    * measured sizes; a b beyond the largest counts as the largest.
    */
   quantileMs(q: number, b: number): number {
-    assert(q > 0 && q < 1 && b >= 1, `a quantile between 0 and 1 of a batch of 1 or more, got ${q} of ${b}`);
+    // Asked several times for each request: the text is made only where it is needed.
+    if (!(q > 0 && q < 1 && b >= 1)) assert.fail(`a quantile between 0 and 1 of a batch of 1 or more, got ${q} of ${b}`);
     return this.#curve(q)[Math.min(b, this.batchMax)] as number;
   }
 
@@ -78,11 +82,14 @@ export class ServiceTable {
 
   #curve(q: number): Float64Array {
     if (this.#stale) this.#refresh();
+    if (q === this.#lastQ) return this.#lastCurve;
     let curve = this.#curves.get(q);
     if (curve === undefined) {
       curve = this.#drawCurve(q);
       this.#curves.set(q, curve);
     }
+    this.#lastQ = q;
+    this.#lastCurve = curve;
     return curve;
   }
 
@@ -92,6 +99,7 @@ export class ServiceTable {
       if (point.unsorted > 0 && point.unsorted >= point.count >> 3) sortPoint(point);
     }
     this.#curves.clear();
+    this.#lastQ = Number.NaN;
   }
 
   /** S_q at each b up to the largest; q = 0 stands for the plain median. */

@@ -1,5 +1,5 @@
 /** How long starts of a variant's functions take, and so when a function would be done with a request that came now. */
-import { predictCompletionMs } from '../queueing/index.ts';
+import { predictCompletionMs, type Server } from '../queueing/index.ts';
 import type { Environments } from './environments.ts';
 
 /** So many are remembered. */
@@ -38,10 +38,11 @@ export class ColdStarts {
   doneInMs(environments: Environments, batchesBefore: number, serviceMs: number, nowMs: number): number {
     if (environments.idle > batchesBefore) return serviceMs;
     const coldMs = this.expectedMs;
-    const servers = Array.from(environments, ({ executor, askedAtMs }) => {
-      const residualMs = executor === null ? Math.max(0, askedAtMs + coldMs - nowMs) : executor.asServer(nowMs).residualMs;
-      return { residualMs, batchSizeMax: 1, fullBatchMs: serviceMs };
-    });
+    const servers: Server[] = [];
+    for (const { executor, askedAtMs } of environments) {
+      const residualMs = executor === null ? Math.max(0, askedAtMs + coldMs - nowMs) : executor.residualMs(nowMs);
+      servers.push({ residualMs, batchSizeMax: 1, fullBatchMs: serviceMs });
+    }
     for (let more = Math.min(environments.room, batchesBefore + 1); more > 0; more--)
       servers.push({ residualMs: coldMs, batchSizeMax: 1, fullBatchMs: serviceMs });
     return predictCompletionMs(servers, batchesBefore);

@@ -100,8 +100,8 @@ export class Environments {
     return this.#all.get(id);
   }
 
-  *[Symbol.iterator](): Generator<Environment> {
-    yield* this.#all.values();
+  [Symbol.iterator](): Iterator<Environment> {
+    return this.#all.values();
   }
 
   /** New limits. Those of another size than the new one give way as their successors become ready. */

@@ -125,12 +125,17 @@ export class Executor {
   }
 
   asServer(nowMs: number): Server {
-    const [current, behind = 0] = this.#expectedMs;
     return {
-      residualMs: current === undefined ? 0 : residualMs(nowMs - this.sinceMs, current) + behind,
+      residualMs: this.residualMs(nowMs),
       batchSizeMax: this.batchSize,
       fullBatchMs: this.#fullBatchMs(),
     };
+  }
+
+  /** How long until it has done what it was sent. */
+  residualMs(nowMs: number): number {
+    const current = this.#expectedMs[0];
+    return current === undefined ? 0 : residualMs(nowMs - this.sinceMs, current) + (this.#expectedMs[1] ?? 0);
   }
 
   /** S_q(b): within which it will most likely have done a batch of so many rows. */
@@ -140,7 +145,7 @@ export class Executor {
 
   /** It has taken so long that nobody knows when it will be free. */
   isStuck(nowMs: number): boolean {
-    const [current] = this.#expectedMs;
+    const current = this.#expectedMs[0];
     return current !== undefined && nowMs - this.sinceMs > 2 * Math.max(current, this.#fullBatchMs()) + stuckMsMin;
   }
 
