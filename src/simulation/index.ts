@@ -1,2 +1,6 @@
 export { type Load, type LoadText, loadOfTrace, type Part, parseLoad } from './load.ts';
+export type { Minute } from './measures.ts';
+export { parseProfile, referenceSimulated, type SimulatedProfile } from './profile.ts';
+export type { DecisionNote, SimulationResult } from './result.ts';
+export { Simulation, type SimulationOrder } from './simulation.ts';
 export { parseTrace, type Trace } from './trace.ts';

@@ -127,6 +127,21 @@ export function historyOf({ history, historySlotMs }: Load, slotMs: number): num
   );
 }
 
+/** How busy the load is, as its requests really come: goes through all of them, holding none. */
+export function busyness(load: Load, seed: number): { meanRatePerSecond: number; peakRatePerSecond: number } {
+  let [total, most, inMinute, endsAtMs] = [0, 0, 0, 60_000];
+  const arrivals = arrivalsOf(load, seed);
+  for (let next = arrivals.next(); next.done !== true; next = arrivals.next()) {
+    for (const ms of next.value) {
+      for (; ms >= endsAtMs; endsAtMs += 60_000) inMinute = 0;
+      total++;
+      inMinute++;
+      if (inMinute > most) most = inMinute;
+    }
+  }
+  return { meanRatePerSecond: (total * 1000) / load.durationMs, peakRatePerSecond: most / 60 };
+}
+
 const chunkSize = 1024;
 
 /** A Poisson process whose rate changes: within a step gaps are exponential, and what a step leaves of one counts at the next rate. */

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SeededRandom } from '../random.ts';
+import { Latencies } from './latencies.ts';
+
+test('latencies are counted in little room, and their quantiles are known within half a percent', () => {
+  const random = new SeededRandom(3);
+  const values = Float64Array.from({ length: 100_000 }, () => 10 ** (random.next() * 6 - 2));
+  const latencies = new Latencies();
+  for (const ms of values) latencies.add(ms);
+  values.sort();
+  for (const q of [0.001, 0.5, 0.95, 0.99, 1]) {
+    const [seen, wanted] = [latencies.quantileMs(q) as number, values[Math.ceil(q * values.length) - 1] as number];
+    assert(Math.abs(seen / wanted - 1) < 0.005, `${q}: ${seen}, not ${wanted}`);
+  }
+  assert(Math.abs((latencies.meanMs as number) / (values.reduce((sum, ms) => sum + ms) / values.length) - 1) < 1e-9);
+});
+
+test('latencies that nobody had are not known, and the smallest and largest are counted, too', () => {
+  const latencies = new Latencies();
+  assert.deepEqual([latencies.quantileMs(0.5), latencies.meanMs], [null, null]);
+  latencies.add(0);
+  latencies.add(1e12);
+  assert.equal(latencies.quantileMs(0.5), 0.001003);
+  assert((latencies.quantileMs(1) as number) > 1e7);
+});

@@ -1,0 +1,137 @@
+/** The policy at work: what it is shown, and when it is asked. What it answers is the platform's own decision. */
+import {
+  decideScaling,
+  type ForecastView,
+  forecastViewOf,
+  horizonsOf,
+  initialCount,
+  type Observation,
+  type OverflowObservation,
+  type Plan,
+  type Policy,
+  type ScalingDecision,
+  type ScalingLimits,
+  type ScalingState,
+  type ScalingTrigger,
+  scalingBegin,
+  type TypeObservation,
+} from '../autoscaling/index.ts';
+import { createForecaster, type Forecaster } from '../forecasting/index.ts';
+import type { Objective } from '../objective.ts';
+import type { TypeCapacity } from '../profiling/index.ts';
+
+export interface PlanningNeeds {
+  readonly policy: Policy;
+  readonly objective: Objective;
+  readonly limits: ScalingLimits;
+  readonly slotMs: number;
+  /** Requests in each slot before the beginning. */
+  readonly history: readonly number[];
+  readonly isSeasonal: boolean;
+  /** What one instance of each type carries, and how long it takes to start. */
+  readonly types: readonly (TypeCapacity & { readonly leadMs: number })[];
+  readonly overflow: OverflowObservation | null;
+  readonly functions: Observation['functions'];
+  /** For a rule that reacts and has no history: requests per second of the whole load. */
+  readonly meanRatePerSecond: () => number;
+  /** Of the busiest minute; asked only of a policy that wants it. */
+  readonly peakRatePerSecond: () => number;
+}
+
+/** What is seen now. */
+export interface Seen {
+  /** Epoch milliseconds. */
+  readonly nowMs: number;
+  readonly arrivals: number;
+  readonly concurrencyMs: number;
+  readonly queue: number;
+  readonly count: (type: string) => Pick<TypeObservation, 'active' | 'launching' | 'draining'>;
+  readonly slo: Observation['slo'];
+  /** For the oracle. */
+  readonly future: () => readonly number[];
+}
+
+const dayMs = 86_400_000;
+const nobody = { active: 0, launching: 0, draining: 0 };
+
+export class Planning {
+  /** The forecast that was made last. */
+  forecast: ForecastView | null = null;
+  readonly #needs: PlanningNeeds;
+  readonly #forecaster: Forecaster | null;
+  readonly #peakRatePerSecond: number | undefined;
+  #state: ScalingState = scalingBegin;
+  #lastCount: number | null;
+  #slot: number;
+
+  constructor(needs: PlanningNeeds) {
+    const { policy, history, slotMs, isSeasonal, types } = needs;
+    this.#needs = needs;
+    this.#slot = history.length;
+    this.#lastCount = history.at(-1) ?? null;
+    this.#peakRatePerSecond = policy.kind === 'static' ? needs.peakRatePerSecond() : undefined;
+    const horizons = horizonsOf(policy, Math.max(0, ...types.map(({ leadMs }) => leadMs)), slotMs);
+    const name = 'forecaster' in policy ? policy.forecaster : null;
+    this.#forecaster = name === null ? null : createForecaster(name, { horizons, isSeasonal, slotsPerDay: Math.round(dayMs / slotMs) });
+    for (const [slot, count] of history.entries()) {
+      this.#forecaster?.observe(slot, count);
+      for (const h of horizons) this.#forecaster?.predict(h);
+    }
+    this.#foresee();
+  }
+
+  /** The slot is over, and so many came in it. */
+  counted(requests: number): void {
+    this.#forecaster?.observe(this.#slot++, requests);
+    this.#lastCount = requests;
+    this.#foresee();
+  }
+
+  /** What there is to begin with: what the planner makes of the history; for rules that only react, enough for the last slot. */
+  begin(seen: Seen): { readonly plan: Plan; readonly warmFunctions: number } {
+    const { policy, history, slotMs, types, meanRatePerSecond } = this.#needs;
+    if (policy.kind === 'running-max' && history.length > 0) {
+      const last = this.#lastCount;
+      this.#lastCount = history.reduce((most, count) => Math.max(most, count), 0);
+      this.decide('period', { ...seen, nowMs: seen.nowMs - slotMs, count: () => nobody });
+      this.#lastCount = last;
+    }
+    const { plan, warmFunctions } = this.decide('period', { ...seen, count: () => nobody }).chosen;
+    const isReactive = ['hpa', 'kpa', 'ray', 'target-tracking'].includes(policy.kind);
+    const [type] = types.filter(({ isFeasible }) => isFeasible);
+    if (!isReactive || type === undefined) return { plan, warmFunctions };
+    const last = history.at(-1);
+    const ratePerSecond = last === undefined ? meanRatePerSecond() : (last * 1000) / slotMs;
+    const count = Math.max(1, initialCount(policy, ratePerSecond, type.ratePerSecond));
+    return { plan: { [type.name]: Math.min(this.#needs.limits.max, count) }, warmFunctions };
+  }
+
+  decide(trigger: ScalingTrigger, seen: Seen, notices?: Plan): ScalingDecision {
+    const { policy, objective, limits, slotMs, types, overflow, functions } = this.#needs;
+    const observation: Observation = {
+      trigger,
+      types: types.map((type) => ({ ...type, ...seen.count(type.name) })),
+      overflow,
+      limits,
+      objective,
+      slotMs,
+      forecast: this.forecast,
+      lastCount: this.#lastCount,
+      arrivals: seen.arrivals,
+      concurrencyMs: seen.concurrencyMs,
+      queue: seen.queue,
+      slo: seen.slo ?? null,
+      ...(notices === undefined ? {} : { notices }),
+      ...(this.#peakRatePerSecond === undefined ? {} : { peakRatePerSecond: this.#peakRatePerSecond }),
+      ...(policy.kind === 'oracle' ? { future: seen.future() } : {}),
+      ...(functions === undefined ? {} : { functions }),
+    };
+    const { state, decision } = decideScaling(policy, this.#state, observation, seen.nowMs);
+    this.#state = state;
+    return decision;
+  }
+
+  #foresee(): void {
+    if (this.#forecaster !== null && this.#slot > 0) this.forecast = forecastViewOf(this.#forecaster);
+  }
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseProfile, referenceSimulated } from './profile.ts';
+
+const parse = (value: unknown): unknown => parseProfile(JSON.stringify(value), 'p.json');
+
+describe('a profile file', () => {
+  test('gives types and functions, measured or as a line, with prices of the table where it has none', () => {
+    const profile = parseProfile(
+      JSON.stringify({
+        name: 'digits/1',
+        overheadMs: 0.2,
+        types: {
+          'local.1': {
+            leadS: 0.5,
+            service: [
+              { b: 1, p50Ms: 2, p95Ms: 3, p99Ms: 4 },
+              { b: 8, p50Ms: 1.5, p95Ms: 5, p99Ms: 6 },
+            ],
+          },
+          mine: { usdPerHour: 1, service: { aMs: 1, bMs: 2, bMax: 3 } },
+        },
+        functions: [{ memoryMiB: 2048, coldMs: 300, networkMs: 0, basis: 'derived', service: [{ b: 1, p50Ms: 2 }] }],
+      }),
+      'p.json',
+    );
+    const [local, mine] = profile.types;
+    assert.deepEqual([local?.usdPerHour, local?.leadMs, local?.service[1]], [0.0425, 500, { b: 8, p50Ms: 2, p95Ms: 5, p99Ms: 6 }]);
+    assert.deepEqual([mine?.leadMs, mine?.service.map(({ p99Ms }) => p99Ms)], [null, [3, 5, 7]]);
+    assert.deepEqual(profile.functions, [
+      { memoryMiB: 2048, coldMs: 300, networkMs: 0, service: [{ b: 1, p50Ms: 2, p95Ms: 2, p99Ms: 2 }] },
+    ]);
+  });
+
+  for (const [what, given, wanted] of [
+    ['a list', [], /profile p\.json: it: expected an object, got \[\]/],
+    ['nothing to run on', {}, /neither types nor functions/],
+    ['an unknown type', { types: { x: { service: [] } } }, /types\.x: no price is known for it: give usdPerHour/],
+    ['no measurement', { types: { 'local.1': { service: [] } } }, /types\.local\.1\.service: nothing was measured/],
+    [
+      'sizes that fall',
+      { types: { 'local.1': { service: [{ b: 2, p50Ms: 1 }] } } },
+      /service\[0\]\.b: expected whole numbers that rise from 1, got 2/,
+    ],
+    ['quantiles that fall', { types: { 'local.1': { service: [{ b: 1, p50Ms: 2, p95Ms: 1 }] } } }, /expected 0 < p50Ms <= p95Ms/],
+    ['a text for a number', { types: { 'local.1': { service: { aMs: 'x', bMs: 1, bMax: 1 } } } }, /aMs: expected a number from 0, got "x"/],
+    ['a function without memory', { functions: [{ service: [] }] }, /functions\[0\]\.memoryMiB: expected a number from 0, got nothing/],
+  ] as const) {
+    test(`with ${what} is refused, and the place is named`, () => {
+      assert.throws(() => parse(given), { code: 'invalid_request', message: wanted });
+    });
+  }
+
+  test('that is no JSON is refused', () => {
+    assert.throws(() => parseProfile('{', 'p.json'), { code: 'invalid_request', message: /profile p\.json: is no JSON/ });
+  });
+
+  test('is not needed for the reference', () => {
+    const { types, functions, overheadMs } = referenceSimulated();
+    assert.deepEqual([types.map(({ name }) => name), overheadMs], [['c5.large', 'c5.xlarge', 'c5.2xlarge', 'g4dn.xlarge'], 5]);
+    assert.equal(functions.find(({ memoryMiB }) => memoryMiB === 1769)?.service[0]?.p50Ms, 150);
+  });
+});

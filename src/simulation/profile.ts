@@ -1,0 +1,161 @@
+/** What is simulated: a model on types of instances and in functions, from a profile file or the made-up profile `reference`. */
+import { defaultPrices, type FunctionPrices, type PriceTable } from '../costs/index.ts';
+import { PlatformError } from '../errors.ts';
+import { affineService, referenceProfile } from '../profiling/index.ts';
+import { pointsOf, type ServiceQuantiles } from './service-law.ts';
+
+/** Plain data, so that it can be sent to a thread. */
+export interface SimulatedProfile {
+  readonly name: string;
+  /** d: the gateway and the network, on every request. */
+  readonly overheadMs: number;
+  readonly types: readonly SimulatedType[];
+  readonly functions: readonly SimulatedFunction[];
+  readonly functionPrices: FunctionPrices;
+}
+
+export interface SimulatedType {
+  readonly name: string;
+  readonly usdPerHour: number;
+  /** From the wish to the first batch; null: as the simulation says. */
+  readonly leadMs: number | null;
+  readonly service: readonly ServiceQuantiles[];
+}
+
+export interface SimulatedFunction {
+  readonly memoryMiB: number;
+  /** From the wish to its being ready; billed. */
+  readonly coldMs: number;
+  /** There and back; not billed. */
+  readonly networkMs: number;
+  readonly service: readonly ServiceQuantiles[];
+}
+
+const coldMsDefault = 2000;
+const networkMsDefault = 30;
+const batchMost = 4096;
+
+/** 140 ms of work for one processor, on four types of instances and four sizes of functions. */
+export function referenceSimulated(): SimulatedProfile {
+  const { name, overheadMs, instances, functionPrices, functionService } = referenceProfile;
+  return {
+    name,
+    overheadMs,
+    types: instances.map((type) => ({ name: type.name, usdPerHour: type.usdPerHour, leadMs: null, service: pointsOf(type.service) })),
+    functions: functionPrices.memoryMiB.map((memoryMiB) => {
+      return { memoryMiB, coldMs: coldMsDefault, networkMs: networkMsDefault, service: pointsOf(functionService(memoryMiB)) };
+    }),
+    functionPrices,
+  };
+}
+
+/**
+ * Reads `{name, overheadMs, types: {name: {leadS, usdPerHour, service}}, functions: [{memoryMiB, coldMs, networkMs, service}]}`, where a
+ * service is `[{b, p50Ms, p95Ms, p99Ms}]` or `{aMs, bMs, bMax}` (a + b each, in milliseconds). A type without a price has that of the
+ * price table. Throws `invalid_request` that names the place.
+ */
+export function parseProfile(text: string, file: string, prices: PriceTable = defaultPrices): SimulatedProfile {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch (error) {
+    throw wrong(file, `is no JSON: ${(error as Error).message}`);
+  }
+  const { name = file, overheadMs = 0, types = {}, functions = [] } = objectIn(file, '', given);
+  if (typeof name !== 'string') throw wrong(file, 'name: expected a text');
+  if (!Array.isArray(functions)) throw wrong(file, 'functions: expected a list');
+  const entries = Object.entries(objectIn(file, 'types', types));
+  if (entries.length + functions.length === 0) throw wrong(file, 'neither types nor functions are in it');
+  return {
+    name,
+    overheadMs: numberIn(file, 'overheadMs', overheadMs),
+    types: entries.map(([type, value]) => typeIn(file, type, value, prices)),
+    functions: functions.map((value: unknown, i) => functionIn(file, `functions[${i}]`, value)),
+    functionPrices: prices.functions,
+  };
+}
+
+/** Throws `invalid_request` that names those there are. */
+export function typeOf({ name: profile, types }: SimulatedProfile, name: string): SimulatedType {
+  const type = types.find((other) => other.name === name);
+  if (type !== undefined) return type;
+  const known = types.map((other) => other.name).join(', ');
+  throw wrong(profile, `it has no instance type ${name}: it has ${known === '' ? 'none' : known}`);
+}
+
+/** Throws `invalid_request` that names the sizes there are. */
+export function functionOf({ name, functions }: SimulatedProfile, memoryMiB: number): SimulatedFunction {
+  const size = functions.find((other) => other.memoryMiB === memoryMiB);
+  if (size !== undefined) return size;
+  const known = functions.map((other) => other.memoryMiB).join(', ');
+  throw wrong(name, `it has no function of ${memoryMiB} MiB: it has ${known === '' ? 'none' : known}`);
+}
+
+function typeIn(file: string, name: string, given: unknown, prices: PriceTable): SimulatedType {
+  const where = `types.${name}`;
+  const { leadS = null, usdPerHour = prices.instances[name]?.usdPerHour, service } = objectIn(file, where, given);
+  if (usdPerHour === undefined) throw wrong(file, `${where}: no price is known for it: give usdPerHour`);
+  return {
+    name,
+    usdPerHour: numberIn(file, `${where}.usdPerHour`, usdPerHour),
+    leadMs: leadS === null ? null : numberIn(file, `${where}.leadS`, leadS) * 1000,
+    service: serviceIn(file, `${where}.service`, service),
+  };
+}
+
+function functionIn(file: string, where: string, given: unknown): SimulatedFunction {
+  const { memoryMiB, coldMs = coldMsDefault, networkMs = networkMsDefault, service } = objectIn(file, where, given);
+  return {
+    memoryMiB: numberIn(file, `${where}.memoryMiB`, memoryMiB),
+    coldMs: numberIn(file, `${where}.coldMs`, coldMs),
+    networkMs: numberIn(file, `${where}.networkMs`, networkMs),
+    service: serviceIn(file, `${where}.service`, service),
+  };
+}
+
+function serviceIn(file: string, where: string, given: unknown): ServiceQuantiles[] {
+  if (!Array.isArray(given)) {
+    const { aMs, bMs, bMax } = objectIn(file, where, given);
+    const [fixedMs, eachMs, most] = [
+      numberIn(file, `${where}.aMs`, aMs),
+      numberIn(file, `${where}.bMs`, bMs),
+      numberIn(file, `${where}.bMax`, bMax),
+    ];
+    if (!Number.isInteger(most) || most < 1 || most > batchMost)
+      throw wrong(file, `${where}.bMax: expected a whole number from 1 to ${batchMost}`);
+    return pointsOf(affineService({ aMs: fixedMs, eachMs, batchMax: most }));
+  }
+  let before: ServiceQuantiles = { b: 0, p50Ms: 0, p95Ms: 0, p99Ms: 0 };
+  const points = given.map((value: unknown, i): ServiceQuantiles => {
+    const place = `${where}[${i}]`;
+    const { b, p50Ms, p95Ms = p50Ms, p99Ms = p95Ms } = objectIn(file, place, value);
+    const size = numberIn(file, `${place}.b`, b);
+    if (!Number.isInteger(size) || size <= before.b || size > batchMost || (i === 0 && size !== 1))
+      throw wrong(file, `${place}.b: expected whole numbers that rise from 1, got ${size}`);
+    // A batch of more rows takes no less, whatever the noise of a measurement says.
+    const [p50, p95, p99] = [
+      numberIn(file, `${place}.p50Ms`, p50Ms),
+      numberIn(file, `${place}.p95Ms`, p95Ms),
+      numberIn(file, `${place}.p99Ms`, p99Ms),
+    ];
+    if (!(p50 > 0 && p95 >= p50 && p99 >= p95)) throw wrong(file, `${place}: expected 0 < p50Ms <= p95Ms <= p99Ms`);
+    before = { b: size, p50Ms: Math.max(p50, before.p50Ms), p95Ms: Math.max(p95, before.p95Ms), p99Ms: Math.max(p99, before.p99Ms) };
+    return before;
+  });
+  if (points.length === 0) throw wrong(file, `${where}: nothing was measured`);
+  return points;
+}
+
+function objectIn(file: string, where: string, given: unknown): Readonly<Record<string, unknown>> {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Readonly<Record<string, unknown>>;
+  throw wrong(file, `${where === '' ? 'it' : where}: expected an object, got ${JSON.stringify(given)?.slice(0, 40) ?? 'nothing'}`);
+}
+
+function numberIn(file: string, where: string, given: unknown): number {
+  if (typeof given === 'number' && given >= 0 && Number.isFinite(given)) return given;
+  throw wrong(file, `${where}: expected a number from 0, got ${JSON.stringify(given)?.slice(0, 40) ?? 'nothing'}`);
+}
+
+function wrong(file: string, what: string): PlatformError {
+  return new PlatformError('invalid_request', `profile ${file}: ${what}`);
+}

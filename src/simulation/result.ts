@@ -1,0 +1,72 @@
+/** What a simulation tells: the same bytes for the same order. */
+import { formatPolicy, type Plan, type Policy } from '../autoscaling/index.ts';
+import type { Measures, Minute } from './measures.ts';
+
+/** A decision that changed something, or was made because instances will be taken away. */
+export interface DecisionNote {
+  readonly atS: number;
+  readonly trigger: string;
+  readonly plan: Plan;
+  readonly reason: string;
+  readonly explanation: string;
+}
+
+export interface SimulationResult {
+  readonly policy: string;
+  readonly requests: number;
+  /** Share of the requests that were answered within the objective, 0..1; 1 where nobody came. */
+  readonly attainment: number;
+  readonly fulfilled: number;
+  readonly late: number;
+  /** Given up at their timeout. */
+  readonly dropped: number;
+  readonly rejected: number;
+  /** null where nobody came. */
+  readonly costUsdPerMillion: number | null;
+  readonly costUsd: number;
+  readonly instanceUsd: number;
+  readonly overflowUsd: number;
+  /** By type. */
+  readonly instanceSeconds: Readonly<Record<string, number>>;
+  /** Share of the requests that functions served, 0..1. */
+  readonly overflowShare: number;
+  readonly coldStarts: number;
+  /** Of those that were answered. */
+  readonly meanMs: number | null;
+  readonly p50Ms: number | null;
+  readonly p95Ms: number | null;
+  readonly p99Ms: number | null;
+  /** How often the policy was asked. */
+  readonly decided: number;
+  readonly decisions: readonly DecisionNote[];
+  readonly timeline: readonly Minute[];
+}
+
+export function resultOf(policy: Policy, measures: Measures, decisions: readonly DecisionNote[], decided: number): SimulationResult {
+  const { requests, fulfilled, late, dropped, rejected, instanceUsd, overflowUsd, overflowed, latencies } = measures;
+  const costUsd = instanceUsd + overflowUsd;
+  const seconds = Object.entries(measures.instanceMs).map(([type, ms]) => [type, ms / 1000] as const);
+  return {
+    policy: formatPolicy(policy),
+    requests,
+    attainment: requests === 0 ? 1 : fulfilled / requests,
+    fulfilled,
+    late,
+    dropped,
+    rejected,
+    costUsdPerMillion: requests === 0 ? null : (costUsd / requests) * 1e6,
+    costUsd,
+    instanceUsd,
+    overflowUsd,
+    instanceSeconds: Object.fromEntries(seconds.sort(([a], [b]) => (a < b ? -1 : 1))),
+    overflowShare: requests === 0 ? 0 : overflowed / requests,
+    coldStarts: measures.coldStarts,
+    meanMs: latencies.meanMs,
+    p50Ms: latencies.quantileMs(0.5),
+    p95Ms: latencies.quantileMs(0.95),
+    p99Ms: latencies.quantileMs(0.99),
+    decided,
+    decisions,
+    timeline: measures.timeline,
+  };
+}

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { affineService } from '../profiling/index.ts';
+import { SeededRandom } from '../random.ts';
+import { pointsOf, ServiceLaw } from './service-law.ts';
+
+const near = (value: number, wanted: number, share: number): void =>
+  assert(Math.abs(value / wanted - 1) <= share, `${value}, not ${wanted}`);
+
+describe('simulated service times', () => {
+  test('of a straight line vary by a fortieth to either side, and dispatch sees the line', () => {
+    const law = new ServiceLaw(pointsOf(affineService({ aMs: 10, eachMs: 70, batchMax: 32 })));
+    const random = new SeededRandom(1);
+    const drawn = Array.from({ length: 10_000 }, () => law.drawMs(random, 3));
+    assert(drawn.every((ms) => ms >= 220 * 0.975 && ms <= 220 * 1.025));
+    near(drawn.reduce((sum, ms) => sum + ms, 0) / drawn.length, 220, 0.001);
+    law.table.observe(3, 5000);
+    assert.deepEqual([law.table.quantileMs(0.998, 3), law.table.medianMs(32), law.batchMax], [220, 2250, 32]);
+  });
+
+  test('of measured quantiles have those quantiles, and lie on lines between measured sizes', () => {
+    const points = [
+      { b: 1, p50Ms: 10, p95Ms: 20, p99Ms: 40 },
+      { b: 5, p50Ms: 30, p95Ms: 60, p99Ms: 80 },
+    ];
+    const law = new ServiceLaw(points, 0);
+    const random = new SeededRandom(1);
+    for (const [b, p50, p95, p99] of [
+      [1, 10, 20, 40],
+      [3, 20, 40, 60],
+      [5, 30, 60, 80],
+      [9, 30, 60, 80],
+    ] as const) {
+      const drawn = Float64Array.from({ length: 50_000 }, () => law.drawMs(random, b)).sort();
+      assert.equal(drawn[20_000], p50);
+      near(drawn[47_500] as number, p95, 0.02);
+      near(drawn[49_500] as number, p99, 0.04);
+      near(law.table.quantileMs(0.95, b), p95, 0.03);
+    }
+  });
+});

@@ -1,0 +1,320 @@
+/**
+ * A load against a policy, request by request, in virtual time. The pool that takes, orders and sends requests, the forecaster, and
+ * what decides on instances and functions are those of the platform; only executors, their providers and the clients are models.
+ */
+import {
+  type FunctionsObservation,
+  type Plan,
+  type Policy,
+  parsePolicy,
+  periodsOf,
+  pingBusyMs,
+  pingEveryMs,
+  policyLeadMs,
+  priceFactorOf,
+  type ScalingDecision,
+  type ScalingTrigger,
+  slotMsFor,
+} from '../autoscaling/index.ts';
+import { functionUsd } from '../costs/index.ts';
+import type { Objective } from '../objective.ts';
+import { capacityOf } from '../profiling/index.ts';
+import { SeededRandom } from '../random.ts';
+import { type Outcome, VariantPool } from '../serving/index.ts';
+import { ArrivalStream } from './arrival-stream.ts';
+import { EventLoop, eventKind } from './event-loop.ts';
+import { Fleet, type FleetType, type Misfortune } from './fleet.ts';
+import { FunctionProvider } from './function-provider.ts';
+import { arrivalsOf, busyness, historyOf, type Load } from './load.ts';
+import { Measures } from './measures.ts';
+import { simulatedModel } from './model.ts';
+import { Planning, type Seen } from './planning.ts';
+import { functionOf, type SimulatedProfile, typeOf } from './profile.ts';
+import { type DecisionNote, resultOf, type SimulationResult } from './result.ts';
+import { ServiceLaw, type ServiceQuantiles } from './service-law.ts';
+
+/** Plain data: it can be kept, and sent to a thread. */
+export interface SimulationOrder {
+  readonly load: Load;
+  /** As it is written: `hpa:70,window=300`. */
+  readonly policy: string;
+  readonly profile: SimulatedProfile;
+  /** Instance types that may be used, in the order of preference; all of the profile unless given. */
+  readonly types?: readonly string[];
+  readonly objective: Objective;
+  /** How long instances take to start; null: as the policy or the profile says, else two minutes. */
+  readonly leadMs: number | null;
+  /** Memory of the functions, where no policy chooses it. */
+  readonly memoryMiB: number;
+  readonly instancesMax: number;
+  /** Draws arrivals. */
+  readonly seed: number;
+  /** Draws service times. */
+  readonly serviceSeed: number;
+  readonly misfortune: Misfortune;
+  /** Whether the policy is told of missed objectives, to make up for them. */
+  readonly isCorrecting: boolean;
+  /** How functions take what instances cannot; left out, as they do in the product. */
+  readonly overflow?: { readonly overflowBatch?: number; readonly rescue?: boolean };
+  /** By how much of itself a service time varies; 0.05 unless given. */
+  readonly jitter?: number;
+}
+
+const leadMsDefault = 120_000;
+const timeoutMs = 10_000;
+const queueRowsMax = 10_000_000;
+const keepAliveMs = 600_000;
+const concurrencyMax = 1000;
+const epochMs = Date.UTC(2026, 0, 1);
+const decisionsMost = 20_000;
+
+export class Simulation {
+  readonly #order: SimulationOrder;
+  readonly #policy: Policy;
+  readonly #loop = new EventLoop(epochMs);
+  readonly #stream: ArrivalStream;
+  readonly #measures: Measures;
+  readonly #pool: VariantPool;
+  readonly #fleet: Fleet;
+  readonly #planning: Planning;
+  readonly #slotMs: number;
+  readonly #notes: DecisionNote[] = [];
+  #decided = 0;
+  #countedRequests = 0;
+
+  constructor(order: SimulationOrder) {
+    const { load, objective, profile } = order;
+    this.#order = order;
+    this.#policy = parsePolicy(order.policy);
+    this.#stream = new ArrivalStream(arrivalsOf(load, order.seed));
+    this.#measures = new Measures(objective.latencyMs);
+    const random = new SeededRandom(order.serviceSeed);
+    const types = this.#types();
+    const leadMs = Math.max(0, ...types.map((type) => type.leadMs));
+    this.#slotMs = load.history.length > 0 ? Math.max(load.historySlotMs, slotMsFor(leadMs)) : slotMsFor(leadMs);
+    const functions = this.#policy.overflow
+      ? new FunctionProvider({
+          loop: this.#loop,
+          pool: () => this.#pool,
+          measures: this.#measures,
+          profile,
+          random,
+          memoryMiB: order.memoryMiB,
+        })
+      : null;
+    this.#pool = this.#makePool(types, functions);
+    this.#fleet = new Fleet({
+      loop: this.#loop,
+      pool: this.#pool,
+      measures: this.#measures,
+      types,
+      random,
+      luck: new SeededRandom(order.serviceSeed + 1),
+      misfortune: order.misfortune,
+      onNotice: (notices) => this.#decide('spot', notices).chosen.plan,
+    });
+    this.#planning = this.#makePlanning(types);
+  }
+
+  /** From the first request to the last answer. */
+  async run(): Promise<SimulationResult> {
+    const loop = this.#loop;
+    const stream = this.#stream;
+    const { durationMs } = this.#order.load;
+    this.#begin();
+    for (;;) {
+      const arrivesAtMs = stream.nextMs;
+      if (arrivesAtMs <= loop.nextMs) {
+        if (arrivesAtMs === Number.POSITIVE_INFINITY) break;
+        loop.moveTo(arrivesAtMs);
+        stream.take();
+        this.#arrive(arrivesAtMs);
+      } else {
+        if (loop.nextMs > durationMs && this.#measures.inSystem === 0) break;
+        loop.step();
+      }
+      // Whoever has drained is told by a promise, and that wants a turn.
+      if (this.#fleet.draining > 0) await Promise.resolve();
+    }
+    this.#fleet.bill(durationMs);
+    this.#measures.functionsCost(this.#pingUsd());
+    this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), true);
+    return resultOf(this.#policy, this.#measures, this.#notes, this.#decided);
+  }
+
+  #arrive(nowMs: number): void {
+    const measures = this.#measures;
+    measures.arrived(nowMs);
+    this.#pool.submit({ requestId: '', inputs: [], rows: 1, arrivedAtMs: nowMs }, (outcome) => this.#settled(outcome, nowMs));
+    measures.waiting(this.#pool.rowsWaiting);
+  }
+
+  #settled(outcome: Outcome, arrivedAtMs: number): void {
+    const nowMs = this.#loop.nowMs();
+    // The gateway takes its time, too.
+    if (outcome.ok) this.#measures.answered(nowMs, nowMs - arrivedAtMs + this.#order.profile.overheadMs);
+    else this.#measures.unanswered(nowMs, outcome.error.code === 'deadline_exceeded' ? 'dropped' : 'rejected');
+  }
+
+  #begin(): void {
+    const begin = this.#planning.begin(this.#seen());
+    this.#fleet.apply(begin.plan, true);
+    this.#warm(begin.warmFunctions);
+    this.#noteForecast();
+    const { planMs, fastMs } = periodsOf(this.#policy, this.#slotMs);
+    this.#every(60_000, () => {
+      this.#fleet.bill(this.#loop.nowMs());
+      this.#measures.functionsCost(this.#pingUsd());
+      this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), false);
+    });
+    this.#every(this.#slotMs, () => {
+      this.#planning.counted(this.#measures.requests - this.#countedRequests);
+      this.#countedRequests = this.#measures.requests;
+      this.#noteForecast();
+    });
+    this.#every(planMs, () => this.#plan('period'));
+    if (fastMs !== null) this.#every(fastMs, () => this.#loop.nowMs() % planMs !== 0 && this.#plan('fast'));
+  }
+
+  /** At each multiple of the period within the load; in the order in which they were set up where several fall together. */
+  #every(periodMs: number, run: () => void): void {
+    const { durationMs } = this.#order.load;
+    let count = 1;
+    const next = (): void => {
+      run();
+      count++;
+      if (count * periodMs < durationMs) this.#loop.at(count * periodMs, eventKind.tick, next);
+    };
+    if (periodMs < durationMs) this.#loop.at(periodMs, eventKind.tick, next);
+  }
+
+  #plan(trigger: ScalingTrigger): void {
+    const { chosen } = this.#decide(trigger);
+    this.#fleet.apply(chosen.plan, this.#policy.kind === 'oracle');
+    this.#warm(chosen.warmFunctions);
+    if (chosen.functions === null) return;
+    const { memoryMiB, batchSizeMax, waitMsMax } = chosen.functions;
+    this.#pool.functions?.apply({ memoryMiB, batchSizeMax, waitMsMax, decisionId: null });
+  }
+
+  /** So many functions are kept warm from now on. */
+  #warm(count: number): void {
+    const { settings } = this.#pool;
+    if (settings.functions === null || settings.functions.provisioned === count) return;
+    this.#pool.configure({ ...settings, functions: { ...settings.functions, provisioned: count } });
+  }
+
+  /** What keeping functions warm for a minute costs: each is pinged now and then. */
+  #pingUsd(): number {
+    const { profile, memoryMiB } = this.#order;
+    const warm = this.#pool.settings.functions?.provisioned ?? 0;
+    return (warm * functionUsd(profile.functionPrices, memoryMiB, pingBusyMs) * 60_000) / pingEveryMs;
+  }
+
+  #decide(trigger: ScalingTrigger, notices?: Plan): ScalingDecision {
+    const decision = this.#planning.decide(trigger, this.#seen(), notices);
+    this.#decided++;
+    if ((decision.changes || trigger === 'spot') && this.#notes.length < decisionsMost) {
+      const { chosen, explanation } = decision;
+      this.#notes.push({ atS: this.#loop.nowMs() / 1000, trigger, plan: chosen.plan, reason: chosen.reason, explanation });
+    }
+    return decision;
+  }
+
+  #noteForecast(): void {
+    const [next] = this.#planning.forecast?.horizons ?? [];
+    if (next === undefined || this.#loop.nowMs() % 60_000 !== 0) return;
+    const perMinute = 60_000 / this.#slotMs;
+    const [, p10, , , , , , , , p90] = next.quantiles as [number, number, number, number, number, number, number, number, number, number];
+    this.#measures.forecast(next.mean * perMinute, p10 * perMinute, p90 * perMinute);
+  }
+
+  #seen(): Seen {
+    const nowMs = this.#loop.nowMs();
+    return {
+      nowMs: this.#loop.wallMs(),
+      arrivals: this.#measures.requests,
+      concurrencyMs: this.#measures.concurrencyMs(nowMs),
+      queue: this.#pool.rowsWaiting,
+      count: (type) => {
+        const [active, launching, draining] = (['active', 'launching', 'draining'] as const).map((state) => this.#fleet.count(state, type));
+        return { active: active as number, launching: launching as number, draining: draining as number };
+      },
+      slo: this.#order.isCorrecting ? { fiveMinutes: this.#measures.last(5), hour: this.#measures.last(60) } : null,
+      future: () => this.#stream.countsPerSecond(nowMs, 60),
+    };
+  }
+
+  /** Those that may be used, as this policy pays for them and waits for them. */
+  #types(): FleetType[] {
+    const { profile, types, leadMs, jitter } = this.#order;
+    const policy = this.#policy;
+    const lead = policy.kind === 'oracle' ? 0 : (leadMs ?? policyLeadMs(policy));
+    const chosen = types?.map((name) => typeOf(profile, name)) ?? profile.types;
+    return chosen.map((type) => ({
+      name: type.name,
+      usdPerHour: type.usdPerHour * priceFactorOf(policy),
+      leadMs: lead ?? type.leadMs ?? leadMsDefault,
+      law: new ServiceLaw(type.service, jitter),
+    }));
+  }
+
+  #makePool(types: readonly FleetType[], functions: FunctionProvider | null): VariantPool {
+    const { objective, memoryMiB, profile, overflow } = this.#order;
+    const isHybrid = functions !== null && this.#policy.kind !== 'batch';
+    const config = { memoryMiB, maxConcurrency: concurrencyMax, provisioned: 0, keepAliveMs, batching: { kind: 'none' } } as const;
+    const settings = {
+      objective,
+      late: 'serve',
+      timeoutMs,
+      queueRowsMax,
+      functions: functions === null ? null : config,
+      isHybrid,
+    } as const;
+    return new VariantPool({ endpoint: 'simulated', variant: 'AllTraffic', model: simulatedModel('simulated') }, settings, {
+      clock: this.#loop,
+      serviceTable: (executor) => {
+        const [kind, name] = executor.split(':') as [string, string];
+        if (kind === 'function') return (functions as FunctionProvider).sizeOf(Number(name)).law.table;
+        return (types.find((type) => type.name === name) as FleetType).law.table;
+      },
+      onDispatch: () => {},
+      restart: () => {},
+      overheadMs: profile.overheadMs,
+      ...(overflow === undefined ? {} : { overflow }),
+      ...(functions === null ? {} : { functions: functions.neighbours }),
+    });
+  }
+
+  #makePlanning(types: readonly FleetType[]): Planning {
+    const { objective, load, profile, memoryMiB, instancesMax, seed } = this.#order;
+    return new Planning({
+      policy: this.#policy,
+      objective,
+      limits: { min: 0, max: instancesMax },
+      slotMs: this.#slotMs,
+      history: historyOf(load, this.#slotMs),
+      isSeasonal: load.isSeasonal,
+      types: types.map(({ name, usdPerHour, leadMs, law }) => {
+        const listed = { name, usdPerHour: usdPerHour / priceFactorOf(this.#policy), service: law.table };
+        return { ...capacityOf(listed, objective, profile.overheadMs), leadMs };
+      }),
+      overflow: this.#policy.overflow ? { usdPerRequest: functionUsdEach(profile, memoryMiB) } : null,
+      functions: functionsSeen(profile),
+      meanRatePerSecond: () => busyness(load, seed).meanRatePerSecond,
+      peakRatePerSecond: () => busyness(load, seed).peakRatePerSecond,
+    });
+  }
+}
+
+/** c_f: one request in a call of its own. */
+function functionUsdEach(profile: SimulatedProfile, memoryMiB: number): number {
+  const { service } = functionOf(profile, memoryMiB);
+  return functionUsd(profile.functionPrices, memoryMiB, (service[0] as ServiceQuantiles).p50Ms);
+}
+
+function functionsSeen({ functions, functionPrices }: SimulatedProfile): FunctionsObservation {
+  const { usdPerGbSecond, usdPerInvocation } = functionPrices;
+  const sizes = functions.map(({ memoryMiB, service }) => ({ memoryMiB, service: service.map(({ b, p50Ms }) => ({ b, ms: p50Ms })) }));
+  return { sizes, usdPerGbSecond, usdPerInvocation };
+}

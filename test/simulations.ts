@@ -1,0 +1,34 @@
+/** Orders for the simulator, as its tests need them. */
+import { parseObjective } from '../src/objective.ts';
+import { type Load, loadOfTrace, parseLoad } from '../src/simulation/load.ts';
+import { referenceSimulated } from '../src/simulation/profile.ts';
+import type { SimulationOrder } from '../src/simulation/simulation.ts';
+
+/** A made-up load of so many minutes. */
+export function loadOf(text: string, minutes: number): Load {
+  return parseLoad(text, { slotMs: 60_000, from: 0, slots: minutes, loadSeed: 7 });
+}
+
+/** Counts of minutes, the last `slots` of which are replayed. */
+export function loadFrom(counts: readonly number[], slots: number, scale = 1): Load {
+  return loadOfTrace('counts', { kind: 'counts', counts }, { slotMs: 60_000, from: counts.length - slots, slots }, scale);
+}
+
+/** The reference on c5.large within half a second. */
+export function orderOf(load: Load, policy: string, other: Partial<SimulationOrder> = {}): SimulationOrder {
+  return {
+    load,
+    policy,
+    profile: referenceSimulated(),
+    types: ['c5.large'],
+    objective: parseObjective('p99.8<=500ms'),
+    leadMs: null,
+    memoryMiB: 3538,
+    instancesMax: 1000,
+    seed: 6,
+    serviceSeed: 11,
+    misfortune: { launchFailureShare: 0, interruptionsPerHour: 0 },
+    isCorrecting: false,
+    ...other,
+  };
+}
