@@ -39,7 +39,7 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
 }
 
 function windowsOf(sentMs: readonly number[], latenciesMs: readonly number[], windowMs: number): LoadWindow[] {
-  const windows: number[][] = [];
+  const windows: (number[] | undefined)[] = []; // sparse: nothing may be sent for so long
   for (const [k, atMs] of sentMs.entries()) (windows[Math.floor(atMs / windowMs)] ??= []).push(latenciesMs[k] as number);
   return Array.from(windows, (window = []) => ({ answers: window.length, p95Ms: summarize(window).p95 }));
 }
