@@ -17,6 +17,7 @@ import { addLogs } from './verbs/logs.ts';
 import { addPlan } from './verbs/plan.ts';
 import { addProfile } from './verbs/profile.ts';
 import { addRegister } from './verbs/register.ts';
+import { addSimulate } from './verbs/simulate.ts';
 import { addStatus } from './verbs/status.ts';
 import { addTop } from './verbs/top.ts';
 import { addQuickstart, addUp } from './verbs/up.ts';
@@ -39,7 +40,7 @@ export function makeProgram(doors: Doors): Command {
     );
   const add = [
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
-    [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan],
+    [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addUnload, addLoad, addDelete],
     [addTop, addDecisions, addLogs, addKeys],
   ];

@@ -1,6 +1,8 @@
 export { type Load, type LoadText, loadOfTrace, type Part, parseLoad } from './load.ts';
 export type { Minute } from './measures.ts';
-export { parseProfile, referenceSimulated, type SimulatedProfile } from './profile.ts';
+export { overflowMemoryMiB, parseProfile, referenceSimulated, type SimulatedProfile } from './profile.ts';
+export { type ReportFacts, reportHtml } from './report-html.ts';
 export type { DecisionNote, SimulationResult } from './result.ts';
+export { type SideBySide, simulateAll } from './simulate.ts';
 export { Simulation, type SimulationOrder } from './simulation.ts';
 export { parseTrace, type Trace } from './trace.ts';

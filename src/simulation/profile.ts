@@ -1,6 +1,7 @@
 /** What is simulated: a model on types of instances and in functions, from a profile file or the made-up profile `reference`. */
-import { defaultPrices, type FunctionPrices, type PriceTable } from '../costs/index.ts';
+import { defaultPrices, type FunctionPrices, functionUsd, type PriceTable } from '../costs/index.ts';
 import { PlatformError } from '../errors.ts';
+import type { Objective } from '../objective.ts';
 import { affineService, referenceProfile } from '../profiling/index.ts';
 import { pointsOf, type ServiceQuantiles } from './service-law.ts';
 
@@ -12,6 +13,8 @@ export interface SimulatedProfile {
   readonly types: readonly SimulatedType[];
   readonly functions: readonly SimulatedFunction[];
   readonly functionPrices: FunctionPrices;
+  /** The size of functions that stand beside instances; null: the cheapest that keeps the objective. */
+  readonly memoryMiB: number | null;
 }
 
 export interface SimulatedType {
@@ -46,7 +49,20 @@ export function referenceSimulated(): SimulatedProfile {
       return { memoryMiB, coldMs: coldMsDefault, networkMs: networkMsDefault, service: pointsOf(functionService(memoryMiB)) };
     }),
     functionPrices,
+    memoryMiB: 3538,
   };
+}
+
+/** The size of functions that stand beside instances: 0 where there are none. */
+export function overflowMemoryMiB(profile: SimulatedProfile, { latencyMs }: Objective): number {
+  if (profile.memoryMiB !== null) return profile.memoryMiB;
+  const usd = ({ memoryMiB, service }: SimulatedFunction): number =>
+    functionUsd(profile.functionPrices, memoryMiB, (service[0] as ServiceQuantiles).p50Ms);
+  const isFast = ({ networkMs, service }: SimulatedFunction): boolean =>
+    (service[0] as ServiceQuantiles).p99Ms + networkMs + profile.overheadMs <= latencyMs;
+  const fast = profile.functions.filter(isFast);
+  const cheapestFirst = (fast.length > 0 ? fast : profile.functions).toSorted((a, b) => usd(a) - usd(b));
+  return cheapestFirst[0]?.memoryMiB ?? 0;
 }
 
 /**
@@ -72,6 +88,7 @@ export function parseProfile(text: string, file: string, prices: PriceTable = de
     types: entries.map(([type, value]) => typeIn(file, type, value, prices)),
     functions: functions.map((value: unknown, i) => functionIn(file, `functions[${i}]`, value)),
     functionPrices: prices.functions,
+    memoryMiB: null,
   };
 }
 
@@ -88,7 +105,8 @@ export function functionOf({ name, functions }: SimulatedProfile, memoryMiB: num
   const size = functions.find((other) => other.memoryMiB === memoryMiB);
   if (size !== undefined) return size;
   const known = functions.map((other) => other.memoryMiB).join(', ');
-  throw wrong(name, `it has no function of ${memoryMiB} MiB: it has ${known === '' ? 'none' : known}`);
+  if (known === '') throw wrong(name, 'it has no functions, which this policy needs');
+  throw wrong(name, `it has no function of ${memoryMiB} MiB: it has ${known}`);
 }
 
 function typeIn(file: string, name: string, given: unknown, prices: PriceTable): SimulatedType {

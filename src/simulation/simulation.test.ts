@@ -21,6 +21,7 @@ function oneAtATime(ms: number, usdPerHour = 3.6): Pick<SimulationOrder, 'profil
     overheadMs: 0,
     types: [{ name: 'one', usdPerHour, leadMs: null, service }],
     functions: [],
+    memoryMiB: null,
     functionPrices: orderOf(loadOf('poisson:1', 1), 'ray').profile.functionPrices,
   };
   return { profile, types: ['one'], jitter: 0 };

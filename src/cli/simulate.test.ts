@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { SystemClock } from '../clock.ts';
+import type { SimulationResult } from '../simulation/index.ts';
+import { runCli } from './run-cli.ts';
+
+async function run(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  let [stdout, stderr] = ['', ''];
+  const code = await runCli(['simulate', ...argv], {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+    stdin: (async function* () {})(),
+    env: {},
+    clock: new SystemClock(),
+    version: '1.2.3',
+    interrupted: new AbortController().signal,
+    up: () => Promise.resolve(0),
+    quickstart: () => Promise.resolve(0),
+  });
+  return { code, stdout, stderr };
+}
+
+describe('penstock simulate', () => {
+  test('needs no server, compares policies in a table, and writes a page', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-simulate-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const trace = join(folder, 'trace.csv');
+    writeFileSync(trace, `requests\n${'20\n'.repeat(15)}`);
+    const page = join(folder, 'report.html');
+    const policies = ['--policy', 'hpa:70,window=120s+overflow;static:2,economic', '--policy', 'oracle'];
+    const { code, stdout, stderr } = await run('--trace', trace, '--scale', '40', '--from', '10', ...policies, '--html', page);
+    assert.equal(code, 0, stderr);
+    const lines = stdout.trimEnd().split('\n');
+    assert.match(lines[0] as string, /^POLICY +\$\/M +WITHIN +OVERFLOW +P50 +P95 +P99/);
+    assert.deepEqual(
+      lines.slice(1).map((line) => line.split(' ')[0]),
+      ['hpa:70,window=120s+overflow', 'static:2', 'economic', 'oracle'],
+    );
+    assert.match(readFileSync(page, 'utf8'), /trace\.csv x 40, p99\.8&lt;=500ms/);
+    assert.match(stderr, /4 policies over 5 min of trace\.csv x 40/);
+  });
+
+  test('gives programs everything, the same again byte by byte', async () => {
+    const argv = ['--load', 'mmpp:10,80,60,18', '--from', '10', '--slots', '5', '--policy', 'economic', '--output', 'json'];
+    const { stdout } = await run(...argv);
+    const { results } = JSON.parse(stdout) as { results: SimulationResult[] };
+    assert.deepEqual([results.length, results[0]?.policy, results[0]?.timeline.length], [1, 'economic', 5]);
+    assert.equal((await run(...argv)).stdout, stdout);
+  });
+
+  test('reads a profile file, and functions of its own', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-simulate-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'profile.json');
+    const service = [{ b: 1, p50Ms: 10, p95Ms: 12, p99Ms: 15 }];
+    writeFileSync(
+      file,
+      JSON.stringify({ name: 'm/1', types: { 'local.1': { leadS: 1, service } }, functions: [{ memoryMiB: 2048, service }] }),
+    );
+    const { code, stdout, stderr } = await run(
+      '--load',
+      'poisson:20',
+      '--slots',
+      '2',
+      '--profile',
+      file,
+      '--policy',
+      'economic',
+      '--objective',
+      'p95<=100ms',
+    );
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /economic/);
+  });
+
+  for (const [what, argv, code, wanted] of [
+    ['no load', [], 2, /say what comes: --trace FILE, or --load poisson:20/],
+    ['two loads', ['--load', 'poisson:1', '--trace', 'x'], 2, /give --trace or --load, not both/],
+    ['a scaled load', ['--load', 'poisson:1', '--scale', '2'], 2, /--scale is for --trace/],
+    ['a file that is not there', ['--trace', '/nowhere.csv'], 1, /\/nowhere\.csv cannot be read/],
+    ['an unknown policy', ['--load', 'poisson:1', '--policy', 'magic'], 2, /unknown policy 'magic'/],
+    ['a type that the profile lacks', ['--load', 'poisson:1', '--types', 'm1'], 2, /it has no instance type m1: it has c5\.large/],
+    ['a profile that is none', ['--load', 'poisson:1', '--profile', 'package.json'], 2, /neither types nor functions are in it/],
+    ['a wrong objective', ['--load', 'poisson:1', '--objective', 'fast'], 2, /objective 'fast' is not understood/],
+  ] as const) {
+    test(`with ${what} says what is wrong`, async () => {
+      const ended = await run(...argv);
+      assert.deepEqual([ended.code, ended.stdout], [code, '']);
+      assert.match(ended.stderr, wanted);
+    });
+  }
+});

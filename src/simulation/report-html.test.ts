@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loadOf, orderOf } from '../../test/simulations.ts';
+import { chartSvg } from './chart.ts';
+import { reportHtml } from './report-html.ts';
+import { Simulation } from './simulation.ts';
+
+describe('the report', () => {
+  test('is one page that needs nothing else, shows each policy and is the same again', async () => {
+    const policies = ['economic', 'hpa:70'];
+    const load = loadOf('steps:5@0,40@300', 20);
+    const results = await Promise.all(policies.map((policy) => new Simulation(orderOf(load, policy)).run()));
+    const facts = { load: 'a <b> & "c"', profile: 'reference', objective: 'p99.8<=500ms', latencyMs: 500 };
+    const page = reportHtml(facts, results);
+    assert.equal(reportHtml(facts, results), page);
+    assert.doesNotMatch(page, /<script|src=|href=|https?:|url\(/);
+    assert.match(page, /<h1>a &lt;b&gt; &amp; &quot;c&quot;, p99\.8&lt;=500ms<\/h1>/);
+    assert.equal(page.match(/<svg /g)?.length, 5);
+    assert.doesNotMatch(page, /NaN|undefined|Infinity/);
+    for (const policy of policies) assert(page.split(`<title>${policy}</title>`).length >= 5);
+  });
+
+  test('can be drawn of a simulation in which nobody came', () => {
+    const minute = { minute: 0, arrivals: 0, active: 0, launching: 0, queueMax: 0, overflow: 0, violations: 0, costUsd: 0 };
+    const nothing = { p95Ms: null, forecastMean: null, forecastP10: null, forecastP90: null };
+    const counts = { requests: 0, attainment: 1, fulfilled: 0, late: 0, dropped: 0, rejected: 0, coldStarts: 0, decided: 0 };
+    const money = { costUsdPerMillion: null, costUsd: 0, instanceUsd: 0, overflowUsd: 0, instanceSeconds: {}, overflowShare: 0 };
+    const latencies = { meanMs: null, p50Ms: null, p95Ms: null, p99Ms: null };
+    const result = { policy: 'ray', ...counts, ...money, ...latencies, decisions: [], timeline: [{ ...minute, ...nothing }] };
+    const page = reportHtml({ load: 'none', profile: 'p', objective: 'o', latencyMs: 500 }, [result]);
+    assert.doesNotMatch(page, /NaN|undefined|Infinity/);
+  });
+});
+
+describe('a chart', () => {
+  const pathsOf = (svg: string): string[] => [...svg.matchAll(/ d="([^"]*)"/g)].map(([, path]) => path as string);
+
+  test('breaks where nothing is known, and keeps the peak of what it draws together', () => {
+    const [path] = pathsOf(chartSvg({ title: 't', series: [{ name: 'a', colour: 'red', values: [1, null, 2, 3] }] }));
+    assert.equal(path?.match(/M/g)?.length, 2);
+    const values = Array.from({ length: 100_000 }, (_, i) => (i === 51_234 ? 80 : 1));
+    const [long = ''] = pathsOf(chartSvg({ title: 't', series: [{ name: 'a', colour: 'red', values }] }));
+    assert(long.length < 20_000);
+    assert.match(long, / 6\.0/);
+  });
+
+  test('of steps holds each value until the next', () => {
+    const [path] = pathsOf(chartSvg({ title: 't', series: [{ name: 'a', colour: 'red', values: [1, 1, 2] }], isStepped: true }));
+    assert.match(path ?? '', /^M48\.0 82\.0H[\d.]+V6\.0H984\.0$/);
+  });
+});
