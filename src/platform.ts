@@ -7,7 +7,7 @@ import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { Ledger, priceTable } from './costs/index.ts';
 import { Deployments, type EndpointView } from './deployment/index.ts';
-import { PlatformError } from './errors.ts';
+import { messageOf, PlatformError } from './errors.ts';
 import { Listener, loadCertificate } from './http/index.ts';
 import { Audit, Decisions, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
 import { OipDoor } from './oip/index.ts';
@@ -144,6 +144,13 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     queueRowsMax: config.queueRowsMax,
     serviceTable: (model, executor) => tables.tableOf(model, executor),
     restart: (workerId, reason) => provider.restart(workerId, reason),
+    onOverflowShut: ({ endpoint, variant }, reason) => {
+      log.warn({ endpoint, variant, reason }, reason === null ? 'overflow goes to functions again' : 'overflow goes to functions no more');
+      const event = { kind: reason === null ? 'overflow.resumed' : 'overflow.suspended', subject: endpoint, detail: { variant, reason } };
+      events
+        .recordAndPublish(event)
+        .catch((error: unknown) => log.error({ event, error: messageOf(error) }, 'an event could not be recorded'));
+    },
     functions: {
       prices: prices.functions,
       memoryMiBSafe: ({ artifact }) => memoryMiBSafe(artifact.bytes, functionSizes(prices.functions)),

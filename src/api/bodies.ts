@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { standingBody } from './decision-bodies.ts';
-import { environmentsBody, functionSettingBody, functionsBody } from './serverless.ts';
+import { environmentsBody, functionSettingBody, functionsBody, overflowBody } from './serverless.ts';
 
 const time = z.iso.datetime();
 const words = z.record(z.string(), z.string());
@@ -78,6 +78,7 @@ const workerBody = z.strictObject({
 export const statisticsBody = z.strictObject({
   requests: z.number().describe('Requests answered.'),
   failures: z.number().describe('Requests that ended in an error.'),
+  overflowed: z.number().describe('Of the requests answered, those that functions answered though the variant has instances.'),
   rows: z.number().describe('Rows answered.'),
   executions: z.number().describe('Runs of the model; rows / executions is the mean batch size.'),
   total_ms: z.number().describe('Sum over the requests answered, arrival to answer.'),
@@ -102,11 +103,14 @@ const variantBody = z.strictObject({
   weight: z.number(),
   instance_count: z.number().describe('0 for a serverless variant.'),
   instance_type: z.string(),
-  functions: functionsBody.nullable().describe('What a serverless variant was asked to be; null where instances run it.'),
-  setting: functionSettingBody.nullable().describe('What functions go by now; null where instances run it, or nothing is served.'),
-  environments: environmentsBody.nullable().describe('The functions there are now; null where instances run it, or nothing is served.'),
+  functions: functionsBody
+    .nullable()
+    .describe('What its functions were asked to be, alone or beside instances; null where there are none.'),
+  setting: functionSettingBody.nullable().describe('What functions go by now; null where there are none, or nothing is served.'),
+  environments: environmentsBody.nullable().describe('The functions there are now; null where there are none, or nothing is served.'),
+  overflow: overflowBody.nullable().describe('How functions help instances; null where the variant has not both, or nothing is served.'),
   decision: standingBody.nullable().describe('What chose the setting, and how it goes; null until something was chosen.'),
-  ready: z.number().describe('Workers that take requests.'),
+  ready: z.number().describe('Workers that take requests; where there are instances, those alone.'),
   rows_waiting: z.number().describe('Rows in its buffer.'),
   batch_size: z.number().nullable().describe('Rows that leave together at most, now; null while nothing is served.'),
   batch_size_max: z.number().nullable().describe('The largest batch that was measured; 0 for a model that may not be batched.'),
@@ -210,6 +214,7 @@ export const predictionsBody = z.strictObject({
       close_reason: z.string().describe('Why that batch left.'),
       parts: z.number().describe('Many rows are served as several requests of at most a batch.'),
       cost_usd: z.number(),
+      executors: z.array(z.string()).describe('Who ran it, such as instance:local.1 or function:2048.'),
       cold_start: z.boolean().optional().describe('A part of it was billed with the start of a function.'),
     })
     .optional(),

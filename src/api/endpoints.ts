@@ -5,7 +5,7 @@ import { type EndpointConfig, type EndpointView, instanceTypeDefault, type Varia
 import { formatObjective, parseObjective } from '../objective.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
-import type { ServedVariant } from '../serving/index.ts';
+import type { ServedVariant, ServedView } from '../serving/index.ts';
 import {
   type EndpointBody,
   endpointBody,
@@ -26,9 +26,14 @@ const variantInput = z.strictObject({
   name: z.string().default('AllTraffic'),
   model: z.string().describe('GROUP/VERSION, or GROUP for its latest approved version.'),
   weight: z.number().default(1),
-  instance_count: z.number().optional().describe('1 unless given; a serverless variant has none.'),
+  instance_count: z.number().optional().describe('1 unless given, and 0 beside functions unless given: a serverless variant has none.'),
   instance_type: z.string().default(instanceTypeDefault),
-  functions: functionsInput.nullable().optional().describe('Makes the variant serverless; {} takes every default.'),
+  functions: functionsInput
+    .nullable()
+    .optional()
+    .describe(
+      'Functions: alone they make the variant serverless, beside instances they take what those cannot finish in time; {} takes every default.',
+    ),
 });
 
 const changeable = {
@@ -106,7 +111,7 @@ function endpointBodyOf(view: EndpointView, { serving, ledger, batching }: ApiSe
   return {
     name: config.name,
     status: view.status,
-    reason: view.reason ?? batching.reasonOf(config.name),
+    reason: view.reason ?? shutReasonOf(served) ?? batching.reasonOf(config.name),
     objective: config.objective === null ? null : formatObjective(config.objective),
     late: config.late,
     timeout_ms: config.timeoutMs,
@@ -123,6 +128,12 @@ function endpointBodyOf(view: EndpointView, { serving, ledger, batching }: ApiSe
     created_at: timeOf(view.createdAtMs),
     updated_at: timeOf(view.updatedAtMs),
   };
+}
+
+/** Why functions do not help the instances of a variant at present. */
+function shutReasonOf(served: ServedView | undefined): string | null {
+  const shut = served?.variants.find(({ overflow }) => (overflow?.shutReason ?? null) !== null);
+  return shut === undefined ? null : `variant ${shut.name}: ${shut.overflow?.shutReason}`;
 }
 
 async function variantsOf(registry: Registry, inputs: readonly z.output<typeof variantInput>[]): Promise<VariantConfig[]> {
@@ -165,9 +176,10 @@ function variantBodyOf(
   };
 }
 
-/** Of functions it is what is in force, whether any runs or not. */
-function batchSizeOf({ functions, executors }: ServedVariant): number | null {
-  if (functions !== null) return functions.setting.batchSizeMax;
+/** Of functions alone it is what is in force, whether any runs or not; else that of the instances. */
+function batchSizeOf({ functions, overflow, executors: all }: ServedVariant): number | null {
+  if (functions !== null && overflow === null) return functions.setting.batchSizeMax;
+  const executors = all.filter(({ isFunction }) => !isFunction);
   return executors.length === 0 ? null : Math.max(...executors.map(({ batchSize }) => batchSize));
 }
 
@@ -177,6 +189,7 @@ function statisticsOf(statistics: ServedVariant['statistics']): StatisticsBody {
   return {
     requests: statistics.success.count,
     failures: statistics.fail.count,
+    overflowed: statistics.overflowed,
     rows: statistics.inferenceCount,
     executions: statistics.executionCount,
     total_ms: statistics.success.ns / nsPerMs,

@@ -73,7 +73,9 @@ async function runParts(
 ): Promise<Part[]> {
   const chunks = target.batchable ? cutRows(invocation, target.signature.inputs, Math.max(target.batchSizeMax, 1)) : [invocation];
   const served = serving.endpoint(target.endpoint)?.variants.find(({ name }) => name === target.variant);
-  const executors = served?.functions?.config.maxConcurrency ?? served?.executors.length ?? 1;
+  const instances = served?.executors.filter(({ isFunction }) => !isFunction).length ?? 0;
+  // A long file is no reason to pay for functions where there are instances.
+  const executors = instances > 0 ? instances : (served?.functions?.config.maxConcurrency ?? 1);
   const parts: Part[] = [];
   const cancels = new Set<() => void>();
   let next = 0;
@@ -122,6 +124,7 @@ function timingsOf(parts: readonly Part[], totalMs: number): z.input<typeof pred
     close_reason: slowest.closeReason,
     parts: parts.length,
     cost_usd: results.reduce((sum, { costUsd }) => sum + costUsd, 0),
+    executors: [...new Set(results.map(({ executor }) => executor))],
     ...(results.some(({ coldStart }) => coldStart) ? { cold_start: true } : {}),
   };
 }

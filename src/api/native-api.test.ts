@@ -264,12 +264,33 @@ describe('the native API', () => {
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     const after = variant(await call('GET', '/endpoints/on-demand'));
     assert.deepEqual([after?.usage.cold_starts, after?.usage.instance_usd], [1, 0]);
-    const wrong = await send('PATCH', '/endpoints/on-demand', { variants: [{ model: 'digits/1', instance_count: 2, functions: {} }] });
+    const wrong = await send('PATCH', '/endpoints/on-demand', { variants: [{ model: 'digits/1', functions: { usd_per_hour_max: 1 } }] });
     assert.deepEqual([wrong.status, wrong.body.code], [400, 'invalid_request']);
-    assert.match(String(wrong.body.error), /serverless, so it has 0 instances/);
+    assert.match(String(wrong.body.error), /a budget is for functions beside instances, and it is serverless/);
     const lacking = await send('PATCH', '/endpoints/on-demand', { variants: [{ model: 'digits/1', functions: { batching: 'fixed' } }] });
     assert.match(String(lacking.body.error), /fixed batching needs the rows of a full batch.*got nothing/);
     assert.equal((await call('DELETE', '/endpoints/on-demand')).status, 204);
+  });
+
+  test('takes and shows functions beside instances', async () => {
+    const functions = {
+      memory_mib: 1024,
+      max_concurrency: 2,
+      provisioned: 0,
+      keep_alive_ms: 60_000,
+      batching: 'slack',
+      usd_per_hour_max: 0.5,
+    };
+    const created = await send('POST', '/endpoints', { name: 'both', variants: [{ model: 'digits/1', instance_count: 1, functions }] });
+    assert.equal(created.status, 202, JSON.stringify(created.body));
+    const [variant] = (await inService('both')).variants as VariantBody[];
+    assert.deepEqual([variant?.ready, variant?.instance_count, variant?.functions], [1, 1, functions]);
+    assert.deepEqual([variant?.overflow, variant?.environments?.busy], [{ share: 0, shut_reason: null }, 0]);
+    const instances = [digitRows.split('\n')[1]?.split(',').slice(0, 64).map(Number)];
+    const answer = await send('POST', '/endpoints/both/invoke?timings=true', { instances });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    assert.deepEqual((answer.body.timings as { executors: string[] }).executors, ['instance:local.1']);
+    assert.equal((await call('DELETE', '/endpoints/both')).status, 204);
   });
 
   test('tells whoever only has the address where to look', async () => {

@@ -19,7 +19,12 @@ const batching = z
       'chosen from the arrivals, by the objective; fixed: until it has batch_size_max rows or its first has waited wait_ms_max; none: not at all.',
   );
 
-/** What makes a variant serverless; everything has a default. */
+const usdPerHourMax = z
+  .number()
+  .nullable()
+  .describe('Beside instances: what functions may cost within an hour. Once that is spent, requests wait for instances; null: no limit.');
+
+/** Functions of a variant, alone or beside its instances; everything has a default. */
 export const functionsInput = z.strictObject({
   memory_mib: memory.default(functionsDefault.memoryMiB),
   max_concurrency: maxConcurrency.default(functionsDefault.maxConcurrency),
@@ -28,6 +33,7 @@ export const functionsInput = z.strictObject({
   batching: batching.default('slack'),
   batch_size_max: z.number().optional().describe('Rows of a full batch, for fixed batching alone.'),
   wait_ms_max: z.number().optional().describe('How long the first request of a batch waits, for fixed batching alone.'),
+  usd_per_hour_max: usdPerHourMax.default(null),
 });
 
 export const functionsBody = z.strictObject({
@@ -38,6 +44,12 @@ export const functionsBody = z.strictObject({
   batching,
   batch_size_max: z.number().optional(),
   wait_ms_max: z.number().optional(),
+  usd_per_hour_max: usdPerHourMax.optional(),
+});
+
+export const overflowBody = z.strictObject({
+  share: z.number().describe('Of the requests answered since the server started, the share that functions answered.'),
+  shut_reason: z.string().nullable().describe('Why functions take nothing at present; null where they do.'),
 });
 
 export const functionSettingBody = z.strictObject({
@@ -61,8 +73,9 @@ type FunctionsBody = z.infer<typeof functionsBody>;
 
 /** The numbers themselves are for deployment to check. Throws `invalid_request` for fields that only fixed batching has. */
 export function functionsOf(input: z.output<typeof functionsInput>): FunctionsConfig {
-  const { memory_mib: memoryMiB, max_concurrency: maximum, provisioned: warm, keep_alive_ms: keep } = input;
-  return { memoryMiB, maxConcurrency: maximum, provisioned: warm, keepAliveMs: keep, batching: policyOf(input) };
+  const { memory_mib: memoryMiB, max_concurrency: maximum, provisioned: warm, keep_alive_ms: keep, usd_per_hour_max: budget } = input;
+  const budgeted = budget === null ? {} : { usdPerHourMax: budget };
+  return { memoryMiB, maxConcurrency: maximum, provisioned: warm, keepAliveMs: keep, batching: policyOf(input), ...budgeted };
 }
 
 function policyOf(input: z.output<typeof functionsInput>): BatchPolicy {
@@ -80,18 +93,22 @@ export function functionsBodyOf({
   provisioned: warm,
   keepAliveMs: keep,
   batching: policy,
+  usdPerHourMax: budget = null,
 }: FunctionsConfig): FunctionsBody {
   const fixed = policy.kind === 'fixed' ? { batch_size_max: policy.batchSizeMax, wait_ms_max: policy.waitMsMax } : {};
-  return { memory_mib: memoryMiB, max_concurrency: maximum, provisioned: warm, keep_alive_ms: keep, batching: policy.kind, ...fixed };
+  const asked = { memory_mib: memoryMiB, max_concurrency: maximum, provisioned: warm, keep_alive_ms: keep, batching: policy.kind };
+  return { ...asked, ...fixed, ...(budget === null ? {} : { usd_per_hour_max: budget }) };
 }
 
-/** What is there now; nothing where instances run the variant, or nothing serves it. */
+/** What is there now of functions; nothing where instances alone run the variant, or nothing serves it. */
 export function functionsNow(served: ServedVariant | undefined) {
   const now = served?.functions ?? null;
-  if (now === null) return { setting: null, environments: null };
+  if (served === undefined || now === null) return { setting: null, environments: null, overflow: null };
+  const { overflow } = served;
   const { memoryMiB, batchSizeMax, waitMsMax, decisionId } = now.setting;
   return {
     setting: { memory_mib: memoryMiB, batch_size_max: batchSizeMax, wait_ms_max: waitMsMax, decision_id: decisionId },
     environments: { ...now.environments, cold_start_ms: now.coldStartMs },
+    overflow: overflow === null ? null : { share: overflow.share, shut_reason: overflow.shutReason },
   };
 }

@@ -81,7 +81,7 @@ function workersText(view: EndpointBody): string {
       const { ready, instance_count: wanted, instance_type: type, functions } = variant;
       const troubled = variant.workers.find((worker) => worker.state === 'failed');
       const trouble = troubled === undefined ? '' : `; ${troubled.reason ?? 'one fails'}`;
-      if (functions !== null) return `serverless, ${typeText(variant)}: ${readyText(variant)} running${trouble}`;
+      if (functions !== null && wanted === 0) return `serverless, ${typeText(variant)}: ${readyText(variant)} running${trouble}`;
       return `${Math.min(ready, wanted)} of ${wanted} x ${type} ready${trouble}`;
     })
     .join(', ');

@@ -7,12 +7,18 @@ import { batchingText, rangeText, readyText, settingText, typeText } from './var
 const functions = { memory_mib: 2048, max_concurrency: 10, provisioned: 1, keep_alive_ms: 60_000, batching: 'fixed' } as const;
 const fixed = { ...functions, batch_size_max: 8, wait_ms_max: 20 };
 const instances = { instance_count: 3, instance_type: 'c5.large', functions: null } as VariantBody;
+const counted = { instance_count: 3, instance_type: 'c5.large' };
+const hybrid = { ...counted, functions: fixed } as unknown as VariantBody;
 const serverless = { instance_count: 0, instance_type: 'local.1', functions: fixed } as unknown as VariantBody;
 
 describe('the options of a serverless endpoint', () => {
   for (const [given, message] of [
-    [{ memory: 2048 }, /^--memory is for functions.*add --serverless, or leave out --memory/],
+    [{ memory: 2048 }, /^--memory is for functions.*add --serverless, or --overflow functions, or leave out --memory/],
     [{ keepAlive: 1000 }, /^--keep-alive is for functions/],
+    [{ serverless: true, overflow: 'functions' }, /nothing that could overflow/],
+    [{ overflowBudget: 1 }, /^--overflow-budget is for functions beside instances/],
+    [{ overflow: 'none', maxConcurrency: 3 }, /^--max-concurrency is for functions/],
+    [{ overflow: 'functions', batching: 'fixed' }, /needs both/],
     [{ serverless: true, instances: 2 }, /no instances: leave out --instances; --provisioned keeps functions warm/],
     [{ serverless: true, instanceType: 'c5.large' }, /leave out --instance-type; --memory says how large/],
     [{ serverless: true, batching: 'fixed', batchSize: 8 }, /needs both --batch-size ROWS and --max-wait DURATION/],
@@ -66,6 +72,27 @@ describe('the options of a serverless endpoint', () => {
     },
     { when: 'a serverless one is to have instances', options: { instances: 2 }, before: serverless, asked: { instance_count: 2 } },
     { when: 'instances are to be serverless', options: { serverless: true }, before: instances, asked: { functions: {} } },
+    { when: 'a new one overflows: has one instance', options: { overflow: 'functions' }, asked: { instance_count: 1, functions: {} } },
+    {
+      when: 'instances are to overflow: stay, and get functions',
+      options: { overflow: 'functions', overflowBudget: 0.5, memory: 2048 },
+      before: instances,
+      asked: { instance_count: 3, instance_type: 'c5.large', functions: { memory_mib: 2048, usd_per_hour_max: 0.5 } },
+    },
+    { when: 'a new version of both: keeps both', options: {}, before: hybrid, asked: { ...counted, functions: fixed } },
+    {
+      when: 'more instances of both: keeps the functions',
+      options: { instances: 4 },
+      before: hybrid,
+      asked: { ...counted, instance_count: 4, functions: fixed },
+    },
+    { when: 'both are to overflow no more: keeps the instances', options: { overflow: 'none' }, before: hybrid, asked: counted },
+    {
+      when: 'both are to be serverless: there is no budget any more',
+      options: { serverless: true },
+      before: { ...hybrid, functions: { ...fixed, usd_per_hour_max: 1 } },
+      asked: { functions: fixed },
+    },
     {
       when: 'one thing of instances changes: keeps the rest',
       options: { instances: 2 },
@@ -91,6 +118,12 @@ describe('a variant, in words', () => {
     assert.equal(readyText(variant), '2 busy, 1 starting');
     assert.equal(readyText({ ...variant, environments: { ...environments, starting: 0, busy: 0 } }), 'none');
     assert.equal(readyText({ ...variant, environments: null }), 'none');
+  });
+
+  test('is both of those where it has both', () => {
+    assert.equal(readyText({ ...variant, instance_count: 2 }), '2/2 + 2 busy, 1 starting');
+    assert.equal(typeText({ ...variant, instance_count: 2 }), 'local.1 + function 2048 MiB');
+    assert.equal(rangeText({ ...fixed, usd_per_hour_max: 0.5 }), '1 to 10, 1 kept warm, idle ones for 60 s, for at most $0.5 per hour');
   });
 
   test('has a size, which for auto is the one in force', () => {

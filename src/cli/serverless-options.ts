@@ -1,4 +1,4 @@
-/** The options of `deploy` that make an endpoint serverless, and what they ask of the server. */
+/** The options of `deploy` that give an endpoint functions, alone or beside instances, and what they ask of the server. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { VariantBody } from '../api/index.ts';
 import { parseDurationMs } from '../objective.ts';
@@ -7,6 +7,9 @@ import { parsedBy, wholeNumber } from './verb.ts';
 
 export interface ServerlessOptions {
   readonly serverless?: boolean;
+  readonly overflow?: 'functions' | 'none';
+  /** US dollars per hour; null for no limit. */
+  readonly overflowBudget?: number | null;
   readonly memory?: number | 'auto';
   readonly maxConcurrency?: number;
   readonly provisioned?: number;
@@ -15,7 +18,7 @@ export interface ServerlessOptions {
   readonly batching?: string;
   readonly batchSize?: number;
   readonly maxWait?: number;
-  // What instances have instead.
+  // What instances have.
   readonly instances?: number;
   readonly instanceType?: string;
 }
@@ -25,6 +28,13 @@ type FunctionsBody = NonNullable<VariantBody['functions']>;
 export function addServerlessOptions(command: Command): void {
   command
     .option('--serverless', 'functions that start as requests come and end when none do, in place of instances', false)
+    .addOption(
+      new Option('--overflow <where>', 'what instances cannot finish in time goes to functions, or nowhere (default: none)').choices([
+        'functions',
+        'none',
+      ]),
+    )
+    .option('--overflow-budget <USD>', 'what overflow may cost per hour, or none (default: none)', budget)
     .option('--memory <MiB>', 'of one function, or auto (default: auto)', memory)
     .option('--max-concurrency <number>', 'how many functions at most (default: 10)', wholeNumber(1, 1000))
     .option('--provisioned <number>', 'how many are always kept warm (default: 0)', wholeNumber(0, 1000))
@@ -44,7 +54,13 @@ export function addServerlessOptions(command: Command): void {
 
 /** Throws `Failure` for options that do not go together, before anything is done. */
 export function checkServerlessOptions(options: ServerlessOptions): void {
-  const { serverless = false, batching, batchSize, maxWait } = options;
+  const { serverless = false, overflow, overflowBudget, batching, batchSize, maxWait } = options;
+  if (serverless && overflow !== undefined) {
+    throw new Failure('a serverless endpoint has nothing that could overflow: leave out --serverless, or --overflow', 2);
+  }
+  if (overflowBudget !== undefined && overflow !== 'functions') {
+    throw new Failure('--overflow-budget is for functions beside instances: add --overflow functions, or leave it out', 2);
+  }
   const flags = {
     '--memory': options.memory,
     '--max-concurrency': options.maxConcurrency,
@@ -55,21 +71,28 @@ export function checkServerlessOptions(options: ServerlessOptions): void {
     '--max-wait': maxWait,
   };
   const [stray] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
-  if (!serverless) {
+  if (!serverless && overflow !== 'functions') {
     if (stray === undefined) return;
-    throw new Failure(`${stray} is for functions, which only a serverless endpoint has: add --serverless, or leave out ${stray}`, 2);
+    throw new Failure(
+      `${stray} is for functions, which this endpoint would not have: add --serverless, or --overflow functions, or leave out ${stray}`,
+      2,
+    );
   }
-  if (options.instances !== undefined || options.instanceType !== undefined) {
-    const flag = options.instances === undefined ? '--instance-type' : '--instances';
-    const cure = options.instances === undefined ? '--memory says how large its functions are' : '--provisioned keeps functions warm';
-    throw new Failure(`a serverless endpoint has no instances: leave out ${flag}; ${cure}`, 2);
-  }
+  if (serverless) checkNoInstances(options);
   const fixed = [batchSize, maxWait].filter((value) => value !== undefined).length;
   if (batching === 'fixed' && fixed < 2) {
     throw new Failure('--batching fixed needs both --batch-size ROWS and --max-wait DURATION, such as --batch-size 8 --max-wait 20ms', 2);
   }
   if (batching !== 'fixed' && fixed > 0) {
     throw new Failure(`${batchSize === undefined ? '--max-wait' : '--batch-size'} is for --batching fixed: add that, or leave it out`, 2);
+  }
+}
+
+function checkNoInstances(options: ServerlessOptions): void {
+  if (options.instances !== undefined || options.instanceType !== undefined) {
+    const flag = options.instances === undefined ? '--instance-type' : '--instances';
+    const cure = options.instances === undefined ? '--memory says how large its functions are' : '--provisioned keeps functions warm';
+    throw new Failure(`a serverless endpoint has no instances: leave out ${flag}; ${cure}`, 2);
   }
 }
 
@@ -80,9 +103,25 @@ export function capacityOf(options: ServerlessOptions, before: VariantBody | und
     ...(options.instanceType === undefined ? {} : { instance_type: options.instanceType }),
   };
   const kept = before?.functions ?? null;
-  if (options.serverless === true) return { functions: functionsAsked(options, kept) };
-  if (kept !== null) return Object.keys(instances).length === 0 ? { functions: kept } : instances;
-  return before === undefined ? instances : { instance_count: before.instance_count, instance_type: before.instance_type, ...instances };
+  const had = before === undefined || before.instance_count === 0 ? null : before;
+  if (options.serverless === true) return { functions: functionsAsked(options, had === null ? kept : withoutBudget(kept)) };
+  const counted = { instance_count: had?.instance_count ?? 1, instance_type: had?.instance_type };
+  if (options.overflow === 'functions') return { ...defined(counted), ...instances, functions: functionsAsked(options, kept) };
+  if (options.overflow === 'none') return { ...defined(counted), ...instances };
+  if (kept !== null && had === null) return Object.keys(instances).length === 0 ? { functions: kept } : instances;
+  if (had === null) return instances;
+  return { ...counted, ...instances, ...(kept === null ? {} : { functions: kept }) };
+}
+
+/** Once nobody else serves, a budget must not end it. */
+function withoutBudget(functions: FunctionsBody | null): FunctionsBody | null {
+  if (functions === null) return null;
+  const { usd_per_hour_max: _budget, ...others } = functions;
+  return others;
+}
+
+function defined(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 /** A batching that is not given stays, with its rows and its wait; one that is given brings its own. */
@@ -97,12 +136,20 @@ function functionsAsked(options: ServerlessOptions, before: FunctionsBody | null
     batching: options.batching,
     batch_size_max: options.batchSize,
     wait_ms_max: options.maxWait,
+    usd_per_hour_max: options.overflowBudget,
   };
-  return { ...kept, ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)) };
+  return { ...kept, ...defined(asked) };
 }
 
 function memory(text: string): number | 'auto' {
   if (text === 'auto') return 'auto';
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('expected a number of MiB, such as 2048, or auto');
+}
+
+function budget(text: string): number | null {
+  if (text === 'none') return null;
+  const usd = Number(text);
+  if (text.trim() !== '' && Number.isFinite(usd) && usd > 0) return usd;
+  throw new InvalidArgumentError('expected US dollars per hour, such as 0.50, or none');
 }

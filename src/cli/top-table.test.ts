@@ -7,6 +7,7 @@ import { type Sample, topRows, topText } from './top-table.ts';
 const counters = (requests: number, more: Partial<StatisticsBody> = {}): StatisticsBody => ({
   requests,
   failures: 0,
+  overflowed: 0,
   rows: requests * 2,
   executions: requests / 4,
   total_ms: requests * 3,
@@ -23,6 +24,7 @@ function sample(atMs: number, statistics: StatisticsBody | null): Sample {
     functions: null,
     setting: null,
     environments: null,
+    overflow: null,
     decision: null,
     usage: { cold_starts: 0 } as VariantBody['usage'],
   };

@@ -18,7 +18,7 @@ export interface TopRow {
   readonly model: string;
   readonly ready: number;
   readonly instances: number;
-  /** The functions of a serverless variant. */
+  /** Of the functions, where it has any. */
   readonly environments: VariantBody['environments'];
   /** Since the server started. */
   readonly cold_starts: number;
@@ -29,6 +29,8 @@ export interface TopRow {
   readonly mean_ms: number | null;
   readonly queue_ms: number | null;
   readonly batch_rows: number | null;
+  /** Of the requests answered in between, the share that functions answered though there are instances; null without both. */
+  readonly overflow_share: number | null;
   readonly objective: string | null;
   readonly rss_bytes: number;
 }
@@ -54,6 +56,7 @@ export function topRows(before: Sample, now: Sample): TopRow[] {
         mean_ms: ratio(gained('total_ms'), gained('requests')),
         queue_ms: ratio(gained('queue_ms'), gained('requests')),
         batch_rows: ratio(gained('rows'), gained('executions')),
+        overflow_share: variant.overflow === null ? null : ratio(gained('overflowed'), gained('requests')),
         objective: view.objective,
         rss_bytes: variant.workers.reduce((sum, worker) => sum + (worker.rss_bytes ?? 0), 0),
       };
@@ -99,6 +102,11 @@ export function topText(before: Sample, now: Sample, style: Style): string {
     { title: 'BATCH', cell: (row) => (row.batch_rows === null ? null : row.batch_rows.toFixed(1)), align: 'right' },
     { title: 'QUEUE', cell: (row) => (row.queue_ms === null ? null : msText(row.queue_ms)), align: 'right' },
     { title: 'MEAN', cell: (row) => (row.mean_ms === null ? null : msText(row.mean_ms)), align: 'right' },
+    {
+      title: 'OVERFLOW',
+      cell: (row) => (row.overflow_share === null ? null : `${Math.round(1000 * row.overflow_share) / 10} %`),
+      align: 'right',
+    },
     { title: 'COLD STARTS', cell: (row) => (row.cold_starts === 0 ? null : row.cold_starts), align: 'right' },
     { title: 'OBJECTIVE', cell: (row) => row.objective },
     { title: 'MEMORY', cell: (row) => bytesText(row.rss_bytes), align: 'right' },
@@ -106,7 +114,9 @@ export function topText(before: Sample, now: Sample, style: Style): string {
 }
 
 function readyText({ environments, ready, instances }: TopRow): string {
-  return environments === null ? `${ready}/${instances}` : environmentsText(environments);
+  const counted = `${ready}/${instances}`;
+  if (environments === null) return counted;
+  return instances === 0 ? environmentsText(environments) : `${counted} + ${environmentsText(environments)}`;
 }
 
 function rateText(perSecond: number): string {

@@ -4,9 +4,11 @@ import { msText } from './words.ts';
 
 type Variant = Pick<VariantBody, 'functions' | 'setting' | 'environments' | 'ready' | 'instance_count' | 'instance_type'>;
 
-/** `1/2` of its instances; `2 busy, 1 idle` of its functions, `none` where it went down to none. */
+/** `1/2` of its instances; `2 busy, 1 idle` of its functions, `none` where it went down to none; `1/2 + 2 busy` of both. */
 export function readyText({ functions, environments, ready, instance_count: wanted }: Variant): string {
-  return functions === null ? `${ready}/${wanted}` : environmentsText(environments);
+  const counted = `${ready}/${wanted}`;
+  if (functions === null) return counted;
+  return wanted === 0 ? environmentsText(environments) : `${counted} + ${environmentsText(environments)}`;
 }
 
 export function environmentsText(environments: Variant['environments']): string {
@@ -15,17 +17,27 @@ export function environmentsText(environments: Variant['environments']): string 
   return parts.length === 0 ? 'none' : parts.map(([word, count]) => `${count} ${word}`).join(', ');
 }
 
-/** `local.1`; `function 2048 MiB`, which for `auto` is the size chosen now. */
-export function typeText({ functions, setting, instance_type: type }: Variant): string {
+/** `local.1`; `function 2048 MiB`, which for `auto` is the size chosen now; `local.1 + function 2048 MiB`. */
+export function typeText({ functions, setting, instance_type: type, instance_count: wanted }: Variant): string {
   if (functions === null) return type;
+  return wanted === 0 ? sizeText(functions, setting) : `${type} + ${sizeText(functions, setting)}`;
+}
+
+function sizeText(functions: NonNullable<Variant['functions']>, setting: Variant['setting']): string {
   if (functions.memory_mib !== 'auto') return `function ${functions.memory_mib} MiB`;
   return setting === null ? 'function auto' : `function auto (${setting.memory_mib} MiB)`;
 }
 
 /** `0 to 10, 1 kept warm, idle ones for 60 s`: how many functions there may be. */
-export function rangeText({ max_concurrency: most, provisioned, keep_alive_ms: keepAliveMs }: NonNullable<Variant['functions']>): string {
+export function rangeText({
+  max_concurrency: most,
+  provisioned,
+  keep_alive_ms: keepAliveMs,
+  usd_per_hour_max: budget = null,
+}: NonNullable<Variant['functions']>): string {
+  const limit = budget === null ? '' : `, for at most $${budget} per hour`;
   const warm = provisioned === 0 ? '' : `, ${provisioned} kept warm`;
-  return `${provisioned} to ${most}${warm}, idle ones for ${msText(keepAliveMs)}`;
+  return `${provisioned} to ${most}${warm}, idle ones for ${msText(keepAliveMs)}${limit}`;
 }
 
 /** `2048 MiB, 8 rows, waits 20 ms`: what its functions go by now. */

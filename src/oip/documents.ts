@@ -34,7 +34,9 @@ export function modelConfig({ view, variants }: ServedModel): unknown {
     data_type: datatypes[spec.datatype].config,
     dims: batchSizeMax > 0 ? spec.shape.slice(1) : spec.shape,
   });
-  const sizes = functions === null ? executors.map(({ batchSize }) => batchSize) : [functions.setting.batchSizeMax];
+  const instances = executors.filter(({ isFunction }) => !isFunction);
+  const sizes = [...instances.map(({ batchSize }) => batchSize), ...(functions === null ? [] : [functions.setting.batchSizeMax])];
+  const most = instances.length + (functions?.config.maxConcurrency ?? 0);
   const preferred = [...new Set(sizes)].sort((a, b) => a - b);
   return {
     name: view.name,
@@ -44,7 +46,7 @@ export function modelConfig({ view, variants }: ServedModel): unknown {
     max_batch_size: batchSizeMax,
     input: version.signature.inputs.map(dims),
     output: version.signature.outputs.map(dims),
-    instance_group: [{ name: `${view.name}_0`, kind: 'KIND_CPU', count: functions?.config.maxConcurrency ?? executors.length }],
+    instance_group: [{ name: `${view.name}_0`, kind: 'KIND_CPU', count: most }],
     ...(batchSizeMax > 0
       ? {
           dynamic_batching: {

@@ -53,6 +53,7 @@ export interface ServedVariant {
   readonly executors: readonly {
     readonly id: string;
     readonly instanceType: string;
+    readonly isFunction: boolean;
     readonly isBusy: boolean;
     readonly batchSize: number;
     readonly batchReason: string;
@@ -368,9 +369,10 @@ function view(routing: Routing): ServedView {
     name: pool.variant,
     version: pool.model,
     weight,
-    executors: pool.executors.map(({ worker, isBusy, batchSize, batchReason }) => ({
+    executors: pool.executors.map(({ worker, isFunction, isBusy, batchSize, batchReason }) => ({
       id: worker.id,
       instanceType: worker.instanceType,
+      isFunction,
       isBusy,
       batchSize,
       batchReason,

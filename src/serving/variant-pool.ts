@@ -29,7 +29,7 @@ export interface PoolNeighbours extends InstancesNeeds {
   /** Beside instances, functions take nothing more for this reason; or, with null, they do again. */
   readonly onShut?: (reason: string | null) => void;
   /** The product's way where it is left out. */
-  readonly overflow?: OverflowOptions;
+  readonly overflow?: OverflowOptions | undefined;
 }
 
 /** Rows of one batch while the profile is being measured, as far as checks and configuration are concerned. */

@@ -149,7 +149,12 @@ function update(client: Client, before: EndpointBody, version: VersionBody, opti
 }
 
 function summary(session: Session, view: EndpointBody): string {
-  const models = view.variants.map(({ model, functions }) => `${model}${functions === null ? '' : ', serverless'}`).join(', ');
+  const models = view.variants
+    .map(
+      ({ model, functions, instance_count: count }) =>
+        `${model}${functions === null ? '' : count > 0 ? ', with overflow to functions' : ', serverless'}`,
+    )
+    .join(', ');
   const promise = view.objective === null ? '' : `, ${view.objective}`;
   const call =
     view.status === 'InService'

@@ -115,30 +115,17 @@ function endpointText(session: Session, view: EndpointBody): string {
     { title: 'COST', cell: ({ usage }) => usdText(usage.total_usd), align: 'right' },
   ]);
   const functions = table(
-    view.variants.flatMap(({ name, functions: asked, setting, environments, usage }) =>
-      asked === null ? [] : [{ name, asked, setting, environments, usage }],
+    view.variants.flatMap(({ name, functions: asked, setting, environments, overflow, usage }) =>
+      asked === null ? [] : [{ name, asked, setting, environments, overflow, usage }],
     ),
     [
       { title: 'FUNCTIONS OF', cell: ({ name }) => name },
       { title: 'HOW MANY', cell: ({ asked }) => rangeText(asked) },
       { title: 'BATCHING', cell: ({ asked }) => batchingText(asked) },
       { title: 'NOW', cell: ({ setting }) => (setting === null ? null : settingText(setting)) },
+      { title: 'OVERFLOW', cell: ({ overflow }) => (overflow === null ? null : percentText(overflow.share)), align: 'right' },
       { title: 'COLD STARTS', cell: ({ usage }) => usage.cold_starts, align: 'right' },
       { title: 'COLD START', cell: ({ environments }) => coldStartText(environments), align: 'right' },
-    ],
-  );
-  const decided = table(
-    view.variants.flatMap(({ name, decision }) => (decision === null ? [] : decisionRows(name, decision))),
-    [
-      { title: 'SETTING OF', cell: ({ name }) => name },
-      { title: '', cell: ({ what }) => what },
-      { title: 'P50', cell: ({ p50_ms: ms }) => msText(ms), align: 'right' },
-      { title: 'P95', cell: ({ p95_ms: ms }) => msText(ms), align: 'right' },
-      { title: 'P99', cell: ({ p99_ms: ms }) => msText(ms), align: 'right' },
-      { title: 'IN TIME', cell: ({ within_slo: share }) => `${Math.floor(1000 * share) / 10} %`, align: 'right' },
-      { title: 'MEAN BATCH', cell: ({ mean_batch: rows }) => Math.round(100 * rows) / 100, align: 'right' },
-      { title: 'COST/M', cell: ({ cost_usd_per_million: usd }) => usdText(usd), align: 'right' },
-      { title: 'WHY', cell: ({ reason }) => reason },
     ],
   );
   const workers = table(
@@ -152,7 +139,30 @@ function endpointText(session: Session, view: EndpointBody): string {
       { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
-  return [head, variants, functions, decided, workers].filter((text) => text !== '').join('\n');
+  return [head, variants, functions, decidedText(view), workers].filter((text) => text !== '').join('\n');
+}
+
+/** What was chosen for functions, and how that goes. */
+function decidedText(view: EndpointBody): string {
+  return table(
+    view.variants.flatMap(({ name, decision }) => (decision === null ? [] : decisionRows(name, decision))),
+    [
+      { title: 'SETTING OF', cell: ({ name }) => name },
+      { title: '', cell: ({ what }) => what },
+      { title: 'P50', cell: ({ p50_ms: ms }) => msText(ms), align: 'right' },
+      { title: 'P95', cell: ({ p95_ms: ms }) => msText(ms), align: 'right' },
+      { title: 'P99', cell: ({ p99_ms: ms }) => msText(ms), align: 'right' },
+      { title: 'IN TIME', cell: ({ within_slo: share }) => `${Math.floor(1000 * share) / 10} %`, align: 'right' },
+      { title: 'MEAN BATCH', cell: ({ mean_batch: rows }) => Math.round(100 * rows) / 100, align: 'right' },
+      { title: 'COST/M', cell: ({ cost_usd_per_million: usd }) => usdText(usd), align: 'right' },
+      { title: 'WHY', cell: ({ reason }) => reason },
+    ],
+  );
+}
+
+/** Of the requests answered since the server started. */
+function percentText(share: number): string {
+  return `${Math.round(1000 * share) / 10} %`;
 }
 
 function coldStartText(environments: VariantBody['environments']): string | null {
