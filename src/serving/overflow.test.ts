@@ -337,3 +337,32 @@ test('functions come and go beside instances that stay: what they have is served
   house.clock.advance(2000);
   assert.equal(house.alive.size, 12);
 });
+
+test('through a burst of three times what an instance can do nobody is late, and the steady load is for the instance', () => {
+  const house = houseOf({ setting: { batchSizeMax: 4 } });
+  house.instance('w1');
+  const capacityPerMs = 3 / 220;
+  let atMs = house.clock.nowMs();
+  let count = 0;
+  const sentMs = new Map<string, number>();
+  for (const [load, forMs] of [
+    [0.5, 10_000],
+    [3, 5000],
+    [0.5, 10_000],
+  ] as const) {
+    for (const untilMs = atMs + forMs; atMs < untilMs; atMs += 1 / (load * capacityPerMs)) {
+      const id = `b${count++}`;
+      sentMs.set(id, atMs);
+      house.at(atMs, () => house.send(id));
+    }
+  }
+  house.clock.advance(30_000);
+  const overflowed = [...sentMs].filter(([id, ms]) => {
+    const outcome = house.outcomes.get(id);
+    assert(outcome?.ok === true && outcome.atMs - ms <= 500, `${id} after ${(outcome?.atMs ?? Number.NaN) - ms} ms`);
+    return outcome.result.overflow !== null;
+  });
+  const share = overflowed.length / count;
+  assert(share > 0.2 && share < 0.45, `${share} overflowed`);
+  assert(overflowed.every(([, ms]) => ms >= 12_000 && ms <= 17_500));
+});
