@@ -27,9 +27,9 @@ after(async () => {
   rmSync(root, { recursive: true });
 });
 
-/** Without the checkout's node_modules/.bin in the PATH, and without what npm tells its scripts. */
+/** Without the checkout's node_modules/.bin in the PATH, and without what npm tells its scripts; whom to trust on the way to a registry stays. */
 const env = {
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|PENSTOCK_)/.test(name))),
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS)|PENSTOCK_)/.test(name))),
   PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
   ONNXRUNTIME_NODE_INSTALL: 'skip',
 };
