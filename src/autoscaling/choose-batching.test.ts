@@ -34,6 +34,7 @@ function choice(changes: Partial<ChoiceOrder> = {}): BatchingChoice {
   });
 }
 
+const bursts = { rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 };
 const labelled = ({ alternatives }: BatchingChoice, label: string) => alternatives.find((other) => other.label === label);
 
 test('batches where company comes, and says what that saves', () => {
@@ -115,6 +116,16 @@ test('policies differ in what they choose: a wait, none, or the given one', () =
   assert.deepEqual([batchSizeMax, waitMsMax], [7, 12.5]);
   assert.equal(choice({ objective: null }).reason, 'no objective: nobody waits for company');
   assert.equal(choice({ objective: null }).setting.batchSizeMax, 1);
+});
+
+test('the published approximation is not said to keep what it misses', () => {
+  const arrivals: ChoiceOrder['arrivals'] = { kind: 'seen', timesMs: arrivalTimesMs(mmpp2(bursts), new SeededRandom(5), 3000) };
+  const choices = [20, 30, 50].map((latencyMs) =>
+    choice({ arrivals, policy: { kind: 'batch-paper' }, objective: { percentile: 95, latencyMs } }),
+  );
+  const missing = choices.filter(({ feasible }) => !feasible);
+  assert(missing.some(({ reason }) => reason.startsWith('by the published approximation, which misses p95<=')));
+  for (const { reason } of missing) assert.doesNotMatch(reason, /that keeps/);
 });
 
 describe('against the setting in force', () => {

@@ -151,7 +151,7 @@ function reasonOf({ reason, chosen, missesByMs }: Chosen, { objective, marginMs 
   const promise = formatObjective(objective);
   const misses = `misses ${promise} by ${msText(missesByMs)}`;
   if (reason === 'given') return chosen.feasible ? `set by its user; keeps ${promise}` : `set by its user; ${misses}`;
-  if (reason === 'cheapest' && !chosen.feasible) return `by the published approximation, which ${misses}`;
+  if (reason === 'approximation' && !chosen.feasible) return `by the published approximation, which ${misses}`;
   if (reason !== 'slo-unreachable') return `the cheapest that keeps ${promise}`;
   const { latencyMs, percentile } = objective;
   const best = `the best reaches p${percentile} ${msText(latencyMs - marginMs + missesByMs)}`;
