@@ -1,20 +1,27 @@
 /** Where the verbs find a server and with which key they come. */
 import { PlatformError } from '../errors.ts';
 import { Failure } from './failure.ts';
+import { shellQuoted } from './words.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export const defaultUrl = 'http://127.0.0.1:8080';
 export const defaultDataDirectory = './penstock-data';
 
-/** PENSTOCK_URL, else the server that holds the data directory, else the default address. */
-export async function serverUrl(env: Environment, dataDirectory: string): Promise<string> {
+/**
+ * PENSTOCK_URL, else the server that holds the data directory, else the default address; but a directory that the user
+ * named (`isGiven`) stands for its own server and no other: throws `Failure` where none runs on it.
+ */
+export async function serverUrl(env: Environment, dataDirectory: string, isGiven: boolean): Promise<string> {
   const given = env.PENSTOCK_URL;
   if (given !== undefined && given !== '') {
     if (!/^https?:\/\/[^/]+\/?$/.test(given)) throw new Failure(`PENSTOCK_URL is '${given}': expected an address such as ${defaultUrl}`);
     return given;
   }
-  return (await urlOfLock(dataDirectory)) ?? defaultUrl;
+  const held = await urlOfLock(dataDirectory);
+  if (held !== null || !isGiven) return held ?? defaultUrl;
+  const word = shellQuoted(dataDirectory);
+  throw new Failure(`no server runs on ${word}: start one with \`penstock up --data-dir ${word}\`, or name another --data-dir`);
 }
 
 /** Null where no server holds the directory. Throws while one starts: its address is not known yet. */

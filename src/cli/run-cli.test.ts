@@ -71,6 +71,16 @@ async function withServer(
   }
 }
 
+test('a data directory that is named stands for its own server, and no other', async () => {
+  const missing = await run(['endpoints', '--data-dir', '/nowhere']);
+  assert.deepEqual([missing.code, missing.stdout], [1, '']);
+  assert.match(
+    missing.stderr,
+    /^penstock: no server runs on \/nowhere: start one with `penstock up --data-dir \/nowhere`, or name another/,
+  );
+  assert.match((await run(['endpoints'], { env: { PENSTOCK_DATA_DIR: '/nowhere' } })).stderr, /no server runs on \/nowhere/);
+});
+
 describe('a command line that is wrong ends with 2 and one line', () => {
   for (const { argv, says } of [
     { argv: ['fly'], says: /^penstock: unknown command 'fly'; see penstock --help\n$/ },

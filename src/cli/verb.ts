@@ -16,15 +16,19 @@ export class Session {
   readonly doors: Doors;
   readonly options: CommonOptions;
   readonly style: Style;
+  readonly #isDataDirGiven: boolean;
 
-  constructor(doors: Doors, options: CommonOptions) {
+  /** `isDataDirGiven`: the user named the data directory, so that only its own server will do. */
+  constructor(doors: Doors, options: CommonOptions, isDataDirGiven = false) {
     this.doors = doors;
     this.options = options;
     this.style = new Style(doors.stdout, doors.env);
+    this.#isDataDirGiven = isDataDirGiven;
   }
 
   async client(): Promise<Client> {
-    return new Client(await serverUrl(this.doors.env, this.options.dataDir), keyOf(this.doors.env), this.doors.interrupted);
+    const { env, interrupted } = this.doors;
+    return new Client(await serverUrl(env, this.options.dataDir, this.#isDataDirGiven), keyOf(env), interrupted);
   }
 
   get wantsJson(): boolean {
@@ -84,7 +88,9 @@ class VerbBuilder {
     this.command.action(async (...all: unknown[]) => {
       const count = this.command.registeredArguments.length;
       const options = all[count] as Options;
-      const code = await run(new Session(this.#doors, options), options, ...(all.slice(0, count) as unknown as Arguments));
+      const isDataDirGiven = this.command.getOptionValueSource('dataDir') !== 'default' || options.dataDir !== defaultDataDirectory;
+      const session = new Session(this.#doors, options, isDataDirGiven);
+      const code = await run(session, options, ...(all.slice(0, count) as unknown as Arguments));
       exitCodes.set(root(this.command), code ?? 0);
     });
   }
