@@ -9,7 +9,7 @@ export interface Objective {
 }
 
 const unitMs: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
-const objectivePattern = /^\s*p\s*(\d{2}(?:\.\d{1,3})?)\s*(?:<=|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*$/i;
+const objectivePattern = /^\s*p\s*(\d+(?:\.\d+)?)\s*(?:<=|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m|min|h)\s*$/i;
 const durationPattern = /^\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m|min|h|d)?\s*$/;
 const namePattern = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/;
 
@@ -19,8 +19,12 @@ export function parseObjective(text: string): Objective {
   if (percentileText === undefined || amount === undefined || unit === undefined) {
     throw new PlatformError(
       'invalid_request',
-      `objective '${text}' is not understood: expected a percentile and a latency, such as p95<=50ms or p99.9<=2s`,
+      `objective '${text}' is not understood: expected a percentile from p50 to p99.999 and a latency in us, ms, s, m or h, ` +
+        'such as p95<=50ms or p99.9<=2s',
     );
+  }
+  if (!/^\d+(\.\d{1,3})?$/.test(percentileText)) {
+    throw new PlatformError('invalid_request', `the percentile of an objective has at most three decimals, got p${percentileText}`);
   }
   return checkObjective({ percentile: Number(percentileText), latencyMs: Number(amount) * (unitMs[unit.toLowerCase()] as number) });
 }
@@ -29,10 +33,13 @@ export function parseObjective(text: string): Objective {
 export function checkObjective(objective: Objective): Objective {
   const { percentile, latencyMs } = objective;
   if (!(percentile >= 50 && percentile < 100)) {
-    throw new PlatformError('invalid_request', `the percentile of an objective is at least 50 and below 100, got ${percentile}`);
+    throw new PlatformError(
+      'invalid_request',
+      `the percentile of an objective is at least 50 and below 100, such as 95 or 99.9, got ${percentile}`,
+    );
   }
   if (!(latencyMs > 0 && latencyMs <= 3_600_000)) {
-    throw new PlatformError('invalid_request', `the latency of an objective is above 0 and at most one hour, got ${latencyMs} ms`);
+    throw new PlatformError('invalid_request', `the latency of an objective is above 0 and at most one hour, got ${formatMs(latencyMs)}`);
   }
   return objective;
 }
@@ -41,8 +48,9 @@ export function formatObjective(objective: Objective): string {
   return `p${objective.percentile}<=${formatMs(objective.latencyMs)}`;
 }
 
-/** `50ms`, `2s`: the shortest exact form. */
+/** `50ms`, `2s`, `5us`: the shortest exact form. */
 export function formatMs(ms: number): string {
+  if (ms > 0 && ms < 0.1) return `${Number((1000 * ms).toPrecision(15))}us`;
   return ms >= 1000 && ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }
 

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { formatMs, formatObjective, parseObjective } from './objective.ts';
+
+describe('an objective', () => {
+  for (const [text, formatted] of [
+    ['p95<=50ms', 'p95<=50ms'],
+    [' P 99.9 = 2 S ', 'p99.9<=2s'],
+    ['p95<=2m', 'p95<=120s'],
+    ['p95<=1h', 'p95<=3600s'],
+    ['p95<=1us', 'p95<=1us'],
+    ['p95<=0.5ms', 'p95<=0.5ms'],
+  ] as const) {
+    test(`${text} is ${formatted}`, () => assert.equal(formatObjective(parseObjective(text)), formatted));
+  }
+
+  for (const [text, message] of [
+    ['fast', /'fast' is not understood: expected a percentile from p50 to p99\.999 and a latency in us, ms, s, m or h, such as/],
+    ['p95<=1d', /'p95<=1d' is not understood: .* in us, ms, s, m or h/],
+    ['p0<=1s', /at least 50 and below 100, such as 95 or 99\.9, got 0$/],
+    ['p101<=1s', /at least 50 and below 100, .*, got 101$/],
+    ['p0.95<=1s', /at least 50 and below 100, .*, got 0\.95$/],
+    ['p99.9999<=1s', /at most three decimals, got p99\.9999$/],
+    ['p95<=2h', /above 0 and at most one hour, got 7200s$/],
+    ['p95<=0ms', /above 0 and at most one hour, got 0ms$/],
+  ] as const) {
+    test(`${text} is refused, and what was expected is said`, () => {
+      assert.throws(() => parseObjective(text), { code: 'invalid_request', message });
+    });
+  }
+
+  test('is written exactly, however short', () => {
+    assert.deepEqual([0.005, 0.0355, 0.1, 90, 2000, 2500].map(formatMs), ['5us', '35.5us', '0.1ms', '90ms', '2s', '2500ms']);
+  });
+});
