@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { VariantBody } from '../api/index.ts';
-import { capacityOf, checkServerlessOptions, type ServerlessOptions } from './serverless-options.ts';
+import { capacityOf, checkFunctionsWanted, checkServerlessOptions, type ServerlessOptions } from './serverless-options.ts';
 import { batchingText, rangeText, readyText, settingText, typeText } from './variant-words.ts';
 
 const functions = { memory_mib: 2048, max_concurrency: 10, provisioned: 1, keep_alive_ms: 60_000, batching: 'fixed' } as const;
@@ -26,7 +26,25 @@ describe('the options of a serverless endpoint', () => {
     [{ serverless: true, batchSize: 8, maxWait: 8 }, /^--batch-size is for --batching fixed/],
   ] as const) {
     test(`refuse ${JSON.stringify(given)}`, () => {
-      assert.throws(() => checkServerlessOptions(given), { exitCode: 2, message });
+      assert.throws(
+        () => {
+          checkServerlessOptions(given);
+          checkFunctionsWanted(given, undefined);
+        },
+        { exitCode: 2, message },
+      );
+    });
+  }
+
+  for (const [given, before, message] of [
+    [{ keepAlive: 2000 }, instances, /^--keep-alive is for functions, which this endpoint would not have/],
+    [{ keepAlive: 2000, instances: 2 }, serverless, /^--keep-alive is for functions, which this endpoint would not have/],
+    [{ keepAlive: 2000, overflow: 'none' }, hybrid, /^--keep-alive is for functions, which this endpoint would not have/],
+    [{ overflowBudget: 1 }, serverless, /^--overflow-budget is for functions beside instances/],
+    [{ batching: 'fixed', batchSize: 4 }, serverless, /needs both --batch-size ROWS and --max-wait DURATION/],
+  ] as const) {
+    test(`refuse ${JSON.stringify(given)} for one that is there`, () => {
+      assert.throws(() => checkFunctionsWanted(given, before), { exitCode: 2, message });
     });
   }
 
@@ -63,6 +81,18 @@ describe('the options of a serverless endpoint', () => {
       options: { serverless: true, memory: 4096 },
       before: serverless,
       asked: { functions: { ...fixed, memory_mib: 4096 } },
+    },
+    {
+      when: 'one thing of its functions changes: needs not say again that there are functions',
+      options: { keepAlive: 2000, batchSize: 4 },
+      before: serverless,
+      asked: { functions: { ...fixed, keep_alive_ms: 2000, batch_size_max: 4 } },
+    },
+    {
+      when: 'the functions beside instances change: the instances stay',
+      options: { provisioned: 0, overflowBudget: 2 },
+      before: hybrid,
+      asked: { ...counted, functions: { ...fixed, provisioned: 0, usd_per_hour_max: 2 } },
     },
     {
       when: 'the batching changes: forgets the rows and the wait of before',
@@ -103,6 +133,7 @@ describe('the options of a serverless endpoint', () => {
   for (const { when, options, before, asked } of cases) {
     test(when, () => {
       checkServerlessOptions(options);
+      checkFunctionsWanted(options, before);
       assert.deepEqual(capacityOf(options, before), asked);
     });
   }

@@ -52,15 +52,18 @@ export function addServerlessOptions(command: Command): void {
     .option('--max-wait <duration>', 'of the first request of a batch, with --batching fixed', parsedBy(parseDurationMs));
 }
 
-/** Throws `Failure` for options that do not go together, before anything is done. */
+/** Throws `Failure` for options that never go together, before anything is done. */
 export function checkServerlessOptions(options: ServerlessOptions): void {
-  const { serverless = false, overflow, overflowBudget, batching, batchSize, maxWait } = options;
+  const { serverless = false, overflow } = options;
   if (serverless && overflow !== undefined) {
     throw new Failure('a serverless endpoint has nothing that could overflow: leave out --serverless, or --overflow', 2);
   }
-  if (overflowBudget !== undefined && overflow !== 'functions') {
-    throw new Failure('--overflow-budget is for functions beside instances: add --overflow functions, or leave it out', 2);
-  }
+  if (serverless) checkNoInstances(options);
+}
+
+/** Throws `Failure` for options of functions that the endpoint would not have; `before` is its variant now, if there is one. */
+export function checkFunctionsWanted(options: ServerlessOptions, before: VariantBody | undefined): void {
+  const { overflowBudget, batching, batchSize, maxWait } = options;
   const flags = {
     '--memory': options.memory,
     '--max-concurrency': options.maxConcurrency,
@@ -70,21 +73,43 @@ export function checkServerlessOptions(options: ServerlessOptions): void {
     '--batch-size': batchSize,
     '--max-wait': maxWait,
   };
+  const kept = keptFunctions(options, before);
   const [stray] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
-  if (!serverless && overflow !== 'functions') {
-    if (stray === undefined) return;
+  if (stray !== undefined && kept === undefined) {
     throw new Failure(
       `${stray} is for functions, which this endpoint would not have: add --serverless, or --overflow functions, or leave out ${stray}`,
       2,
     );
   }
-  if (serverless) checkNoInstances(options);
+  const isBesideInstances = options.overflow === 'functions' || (kept !== undefined && !options.serverless && before?.instance_count !== 0);
+  if (overflowBudget !== undefined && !isBesideInstances) {
+    throw new Failure('--overflow-budget is for functions beside instances: add --overflow functions, or leave it out', 2);
+  }
+  checkFixed('--batching', { batching: batching ?? kept?.batching, batchSize, maxWait }, batching === undefined);
+}
+
+/** Those that are there already and would stay; null for new ones, undefined for none. */
+function keptFunctions(options: ServerlessOptions, before: VariantBody | undefined): FunctionsBody | null | undefined {
+  const functions = before?.functions ?? null;
+  if (options.serverless === true || options.overflow === 'functions') return functions;
+  const becomesInstances = before?.instance_count === 0 && (options.instances !== undefined || options.instanceType !== undefined);
+  return options.overflow === 'none' || becomesInstances ? undefined : (functions ?? undefined);
+}
+
+interface Fixed {
+  readonly batching?: string | undefined;
+  readonly batchSize?: number | undefined;
+  readonly maxWait?: number | undefined;
+}
+
+/** Throws `Failure` where rows and wait are given without fixed batching, or it without them; `isThere`: it has both already. `flag` asks for it. */
+export function checkFixed(flag: string, { batching, batchSize, maxWait }: Fixed, isThere = false): void {
   const fixed = [batchSize, maxWait].filter((value) => value !== undefined).length;
-  if (batching === 'fixed' && fixed < 2) {
-    throw new Failure('--batching fixed needs both --batch-size ROWS and --max-wait DURATION, such as --batch-size 8 --max-wait 20ms', 2);
+  if (batching === 'fixed' && fixed < 2 && !isThere) {
+    throw new Failure(`${flag} fixed needs both --batch-size ROWS and --max-wait DURATION, such as --batch-size 8 --max-wait 20ms`, 2);
   }
   if (batching !== 'fixed' && fixed > 0) {
-    throw new Failure(`${batchSize === undefined ? '--max-wait' : '--batch-size'} is for --batching fixed: add that, or leave it out`, 2);
+    throw new Failure(`${batchSize === undefined ? '--max-wait' : '--batch-size'} is for ${flag} fixed: add that, or leave it out`, 2);
   }
 }
 
@@ -108,9 +133,9 @@ export function capacityOf(options: ServerlessOptions, before: VariantBody | und
   const counted = { instance_count: had?.instance_count ?? 1, instance_type: had?.instance_type };
   if (options.overflow === 'functions') return { ...defined(counted), ...instances, functions: functionsAsked(options, kept) };
   if (options.overflow === 'none') return { ...defined(counted), ...instances };
-  if (kept !== null && had === null) return Object.keys(instances).length === 0 ? { functions: kept } : instances;
+  if (kept !== null && had === null) return Object.keys(instances).length === 0 ? { functions: functionsAsked(options, kept) } : instances;
   if (had === null) return instances;
-  return { ...counted, ...instances, ...(kept === null ? {} : { functions: kept }) };
+  return { ...counted, ...instances, ...(kept === null ? {} : { functions: functionsAsked(options, kept) }) };
 }
 
 /** Once nobody else serves, a budget must not end it. */
@@ -141,7 +166,8 @@ function functionsAsked(options: ServerlessOptions, before: FunctionsBody | null
   return { ...kept, ...defined(asked) };
 }
 
-function memory(text: string): number | 'auto' {
+/** `2048`, in MiB, or `auto`. */
+export function memory(text: string): number | 'auto' {
   if (text === 'auto') return 'auto';
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('expected a number of MiB, such as 2048, or auto');

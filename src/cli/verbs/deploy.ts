@@ -9,14 +9,21 @@ import { Failure, Refusal } from '../failure.ts';
 import { inService } from '../in-service.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
 import { Progress } from '../progress.ts';
-import { addServerlessOptions, capacityOf, checkServerlessOptions, type ServerlessOptions } from '../serverless-options.ts';
+import {
+  addServerlessOptions,
+  capacityOf,
+  checkFunctionsWanted,
+  checkServerlessOptions,
+  type ServerlessOptions,
+} from '../serverless-options.ts';
 import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
 import { decide } from './approve.ts';
 
 export interface DeployOptions extends CommonOptions, ServerlessOptions {
   readonly name?: string;
   readonly group?: string;
-  readonly objective?: string;
+  /** null takes it away. */
+  readonly objective?: string | null;
   readonly late?: 'serve' | 'shed';
   readonly requestTimeout?: number;
   readonly approve: boolean;
@@ -34,8 +41,8 @@ export function addDeploy(program: Command, doors: Doors): void {
         .option('--group <group>', 'the model group to register in (default: the name)', name('group'))
         .option(
           '--objective <promise>',
-          "such as 'p95<=50ms'",
-          parsedBy((text) => formatObjective(parseObjective(text))),
+          "such as 'p95<=50ms', or none (a new endpoint has none unless given)",
+          parsedBy((text) => (text === 'none' ? null : formatObjective(parseObjective(text)))),
         )
         .option('--instances <number>', 'how many workers (default: 1)', wholeNumber(1, 1000))
         .option('--instance-type <type>', 'their type (default: local.1)')
@@ -51,6 +58,7 @@ export function addDeploy(program: Command, doors: Doors): void {
         )
         .option('--no-wait', 'do not wait');
       addServerlessOptions(command);
+      command.addHelpText('after', '\nDefaults are those of a new endpoint: one that is there keeps what is not given.');
     })
     .runs(async (session, options: DeployOptions, model: string, given: string | undefined) => {
       checkServerlessOptions(options);
@@ -80,10 +88,11 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
   const client = await session.client();
   const progress = new Progress(session.doors);
   try {
+    const before = await existing(client, endpoint);
+    checkFunctionsWanted(options, before?.variants[0]);
     const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, { reuse: true });
     const version = await approved(client, progress, found, options);
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
-    const before = await existing(client, endpoint);
     const view = before === null ? await create(client, endpoint, version, options) : await update(client, before, version, options);
     progress.done(`${endpoint}: ${before === null ? 'created' : 'updated'} for ${version.name}`);
     return options.wait ? await inService(session, client, progress, view, options.timeout) : view;
