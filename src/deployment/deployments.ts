@@ -19,6 +19,8 @@ import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
 import type { Desired } from './plan.ts';
 import { type DesiredEndpoint, EndpointReconciler } from './reconcile.ts';
+import { keepCounts, readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
+import { wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
 import type { EndpointStatus, StatusAndReason } from './status.ts';
 
@@ -36,6 +38,8 @@ export interface DeploymentsOptions {
   readonly events: Events;
   readonly audit: Audit;
   readonly serving: ServingDoor;
+  /** Throws `invalid_request` for a scaling policy that nobody knows. */
+  readonly checkPolicy?: (policy: string) => void;
 }
 
 /** A look need not wait for a change: what was missed is made up for within this time. */
@@ -68,9 +72,10 @@ export class Deployments {
   /** Takes up every endpoint where it was left. */
   async open(): Promise<void> {
     const { provider, registry, db } = this.#options;
+    const counts = await readCounts(db);
     for (const stored of await readRows(db)) {
       const versions = await Promise.all(stored.config.variants.map(({ group, version }) => registry.version(group, version)));
-      this.#newReconciler({ ...stored, versions });
+      this.#newReconciler({ ...stored, versions }, counts.get(keyOf(stored.config.name)));
     }
     this.#stopListening = provider.onChange(({ spec }) => this.#reconcilers.get(keyOf(spec.endpoint))?.kick());
     for (const reconciler of this.#reconcilers.values()) reconciler.kick();
@@ -108,8 +113,28 @@ export class Deployments {
       const given = this.#check({ ...stored.config, ...withoutUndefined(change), name: stored.config.name });
       const { config, versions } = await this.#withVersions(tx, given, stored.config.variants);
       if (isDeepStrictEqual(config, stored.config)) return null;
+      const scaled = config.variants.filter(({ scaling }) => scaling !== undefined).map((variant) => variant.name);
+      await keepCounts(tx, name, scaled);
       return this.#store(tx, { ...stored, config, versions, generation: stored.generation + 1 });
     });
+  }
+
+  /**
+   * So many instances are wanted of a variant that scales, from now on and after a restart; where there are more, `leaving` go
+   * first. It is no change of the config. Answers how many the config allows of it; null where it does not scale (any more).
+   */
+  async scale(name: string, variant: string, count: number, leaving: readonly string[] = []): Promise<number | null> {
+    const { db, clock } = this.#options;
+    const allowed = await inTransaction(db, async (tx) => {
+      const stored = await readRow(tx, name);
+      const config = stored?.config.variants.find((each) => keyOf(each.name) === keyOf(variant));
+      if (config?.scaling === undefined) return null;
+      const instances = wantedInstances(config, count);
+      await writeCount(tx, { endpoint: name, variant, instances, atMs: clock.wallMs() });
+      return instances;
+    });
+    if (allowed !== null) this.#reconcilers.get(keyOf(name))?.scale(variant, allowed, leaving);
+    return allowed;
   }
 
   /** In any state; again is fine. Requests under way are answered first. Throws `not_found`. */
@@ -217,7 +242,10 @@ export class Deployments {
 
   #check(config: EndpointConfig): EndpointConfig {
     checkConfig(config, this.#options.prices.functions.memoryMiB);
-    for (const variant of config.variants) instanceType(this.#options.prices, variant.instanceType);
+    for (const { instanceType: type, scaling } of config.variants) {
+      instanceType(this.#options.prices, type);
+      if (scaling !== undefined) this.#options.checkPolicy?.(scaling.policy);
+    }
     return config;
   }
 
@@ -296,15 +324,16 @@ export class Deployments {
     return { config: { ...config, variants }, versions };
   }
 
-  #newReconciler(endpoint: DesiredEndpoint): EndpointReconciler {
+  #newReconciler(endpoint: DesiredEndpoint, counts?: ScaledCounts): EndpointReconciler {
     const { name } = endpoint.config;
-    const reconciler: EndpointReconciler = new EndpointReconciler(endpoint, {
+    const needs = {
       ...this.#options,
-      artifactPath: (version) => this.#options.registry.artifactPath(version),
+      artifactPath: (version: ModelVersion) => this.#options.registry.artifactPath(version),
       erase: () => this.#erase(name),
-      onServed: (served) => this.#measure(served),
-      onStatus: (status, before) => this.#tell(reconciler, status, before),
-    });
+      onServed: (served: DesiredEndpoint) => this.#measure(served),
+      onStatus: (status: StatusAndReason, before: StatusAndReason | null) => this.#tell(reconciler, status, before),
+    };
+    const reconciler: EndpointReconciler = new EndpointReconciler(endpoint, needs, counts);
     this.#reconcilers.set(keyOf(name), reconciler);
     return reconciler;
   }

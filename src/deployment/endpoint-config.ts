@@ -2,6 +2,7 @@
 import { PlatformError } from '../errors.ts';
 import { checkName, checkObjective, type Objective } from '../objective.ts';
 import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
+import { checkScaling, instanceCountMax, type ScalingConfig } from './scaling-config.ts';
 
 export interface VariantConfig {
   /** `AllTraffic` where there is only one. */
@@ -10,7 +11,7 @@ export interface VariantConfig {
   readonly version: number;
   /** The variant's share of the traffic is its weight by the sum of all. */
   readonly weight: number;
-  /** Always on; 0 for a serverless variant, and for no other. */
+  /** Always on; 0 for a serverless variant, and for no other. With `scaling` it is how many there are to begin with. */
   readonly instanceCount: number;
   readonly instanceType: string;
   /**
@@ -18,6 +19,8 @@ export interface VariantConfig {
    * serverless; beside instances they run what those cannot finish in time.
    */
   readonly functions?: FunctionsConfig;
+  /** The number of instances follows the load. */
+  readonly scaling?: ScalingConfig;
 }
 
 export interface EndpointConfig {
@@ -39,7 +42,6 @@ export const instanceTypeDefault = 'local.1';
 export const timeoutMsDefault = 60_000;
 
 const variantsMax = 10;
-const instanceCountMax = 64;
 const timeoutMsMax = 3_600_000;
 const descriptionLengthMax = 1024;
 
@@ -56,6 +58,7 @@ export function checkConfig(config: EndpointConfig, functionSizesMiB: readonly n
   for (const variant of variants) {
     checkVariant(variant);
     checkCapacity(variant);
+    if (variant.scaling !== undefined) checkScaling(`variant ${variant.name}`, variant.scaling, variant);
     if (variant.functions !== undefined) checkFunctions(`variant ${variant.name}`, variant.functions, config, functionSizesMiB);
   }
   const names = variants.map((variant) => variant.name.toLowerCase());

@@ -4,6 +4,7 @@ import { formatMs } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
 import { keyOf } from '../registry/index.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
+import type { InstanceView } from './instance-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
 import type { EndpointStatus } from './status.ts';
 
@@ -12,6 +13,11 @@ export interface VariantView {
   /** Workers that are ready, whatever version they run; where there are instances, those alone. */
   readonly ready: number;
   readonly workers: readonly WorkerView[];
+  /** How many instances there are to be now: what the config says, or what its scaling decided. */
+  readonly wanted: number;
+  readonly instances: readonly InstanceView[];
+  /** Why instances cannot be started at present. */
+  readonly startTrouble: string | null;
 }
 
 export interface EndpointView {
@@ -39,10 +45,20 @@ interface Machine {
 export function viewOf(reconciler: EndpointReconciler, machine: Machine): EndpointView {
   const { config, generation, createdAtMs, updatedAtMs } = reconciler.endpoint;
   const { workers, servedGeneration } = reconciler;
-  const variants = config.variants.map(({ name, instanceCount }) => {
+  const variants = config.variants.map((variant) => {
+    const { name, instanceCount } = variant;
     const own = workers.filter(({ spec }) => keyOf(spec.variant) === keyOf(name));
     const counted = instanceCount === 0 ? own : own.filter(({ spec }) => spec.kind === 'instance');
-    return { name, ready: counted.filter(({ state }) => state === 'ready').length, workers: own };
+    const instances = reconciler.instancesOf(name);
+    const failed = instances.find(({ state }) => state === 'failed');
+    return {
+      name,
+      ready: counted.filter(({ state }) => state === 'ready').length,
+      workers: own,
+      wanted: reconciler.wantedInstances(variant),
+      instances,
+      startTrouble: failed === undefined ? reconciler.startTrouble : (failed.reason ?? 'its process ended'),
+    };
   });
   const notes = notesOn(config, machine);
   return { config, ...reconciler.status, generation, servedGeneration, createdAtMs, updatedAtMs, variants, notes };

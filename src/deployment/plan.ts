@@ -27,6 +27,8 @@ export interface WantedVariant extends WorkerKind {
   readonly count: number;
   /** Serverless: its workers come and go with its requests. */
   readonly isElastic: boolean;
+  /** Where there are too many, these go first, in this order. */
+  readonly leaving?: readonly string[];
 }
 
 export interface Desired {
@@ -131,7 +133,7 @@ function isComplete(desired: Desired, present: readonly ObservedWorker[], served
 function mayServe(variant: WantedVariant, present: readonly ObservedWorker[], served: Served): boolean {
   if (variant.isElastic) return true;
   const ready = readyOf(variant, present);
-  if (served.kind !== 'served') return ready >= 1;
+  if (served.kind !== 'served') return ready >= Math.min(1, variant.count);
   return served.variants.some((kind) => isSameKind(kind, variant)) || ready >= variant.count;
 }
 
@@ -141,11 +143,13 @@ function allowedOf(variant: WantedVariant, present: readonly ObservedWorker[]): 
   return hasStale && readyOf(variant, present) <= variant.count ? variant.count + 1 : variant.count;
 }
 
-/** Those not ready go first, then those of before a reload, then the latest. */
+/** Those not ready go first, then those of before a reload, then those that are said to be leaving, then the latest. */
 function surplus(variant: WantedVariant, present: readonly ObservedWorker[]): readonly Step[] {
   const ofKind = present.filter((worker) => isSameKind(worker, variant));
   const rank = ({ isReady, isStale }: ObservedWorker): number => (isReady ? (isStale === true ? 1 : 0) : 2);
-  const keptFirst = ofKind.toSorted((one, other) => rank(one) - rank(other));
+  const { leaving = [] } = variant;
+  const place = ({ id }: ObservedWorker): number => (leaving.includes(id) ? leaving.indexOf(id) : leaving.length);
+  const keptFirst = ofKind.toSorted((one, other) => rank(one) - rank(other) || place(other) - place(one));
   return keptFirst.slice(allowedOf(variant, present)).map(({ id }) => ({ kind: 'drain', workerId: id }));
 }
 

@@ -12,6 +12,7 @@ import { keyOf, type ModelVersion } from '../registry/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
 import { type FunctionWish, FunctionWorkers } from './function-workers.ts';
+import type { InstanceView } from './instance-view.ts';
 import {
   type Desired,
   functionType,
@@ -23,6 +24,8 @@ import {
   type WantedVariant,
   type WorkerKind,
 } from './plan.ts';
+import type { ScaledCounts } from './scaled-rows.ts';
+import { wantedInstances } from './scaling-config.ts';
 import type { ServedWorker, ServingDoor } from './serving-door.ts';
 import { type StatusAndReason, statusOf, type WorkerHealth } from './status.ts';
 
@@ -56,6 +59,8 @@ export class EndpointReconciler {
   readonly #needs: ReconcilerNeeds;
   #endpoint: DesiredEndpoint;
   #desired: Desired;
+  /** By variant: how many instances were decided on, and who goes first. */
+  readonly #scaled = new Map<string, Scaled>();
   #served: Served = { kind: 'unknown' };
   #settledGeneration = 0;
   #status: StatusAndReason | null = null;
@@ -79,10 +84,11 @@ export class EndpointReconciler {
   #lookAgain = false;
   #isClosed = false;
 
-  constructor(endpoint: DesiredEndpoint, needs: ReconcilerNeeds) {
+  constructor(endpoint: DesiredEndpoint, needs: ReconcilerNeeds, counts: ScaledCounts = new Map()) {
     this.#needs = needs;
     this.#endpoint = endpoint;
-    this.#desired = desiredOf(endpoint);
+    for (const [variant, count] of counts) this.#scaled.set(variant, { count, leaving: [] });
+    this.#desired = desiredOf(endpoint, this.#scaled);
     this.#functions = new FunctionWorkers(needs);
     this.#learnVersions();
   }
@@ -109,11 +115,43 @@ export class EndpointReconciler {
   wish(endpoint: DesiredEndpoint): void {
     if (endpoint.generation < this.#endpoint.generation) return;
     this.#endpoint = endpoint;
-    this.#desired = desiredOf(endpoint);
+    for (const { name, scaling } of endpoint.config.variants) if (scaling === undefined) this.#scaled.delete(keyOf(name));
+    this.#desired = desiredOf(endpoint, this.#scaled);
     this.#learnVersions();
     this.#trouble = null;
     this.#failedFunctions.clear();
     this.kick();
+  }
+
+  /** So many instances are wanted of a variant that scales; where there are more, `leaving` go first. */
+  scale(variant: string, count: number, leaving: readonly string[]): void {
+    this.#scaled.set(keyOf(variant), { count, leaving });
+    this.#desired = desiredOf(this.#endpoint, this.#scaled);
+    this.kick();
+  }
+
+  /** How many instances of a variant are wanted now. */
+  wantedInstances(variant: VariantConfig): number {
+    return wantedInstances(variant, this.#scaled.get(keyOf(variant.name))?.count);
+  }
+
+  /** Those of the version and type that are wanted. */
+  instancesOf(variant: string): readonly InstanceView[] {
+    const kind = this.#desired.variants.find((wanted) => wanted.variant === keyOf(variant) && !wanted.isElastic);
+    if (kind === undefined) return [];
+    return this.#observe().flatMap((worker) => {
+      const view = isSameKind(worker, kind) ? this.workers.find(({ spec }) => spec.id === worker.id) : undefined;
+      if (view === undefined) return [];
+      const state = worker.isDraining ? 'draining' : worker.hasFailed ? 'failed' : worker.isReady ? 'active' : 'launching';
+      const { startedAtMs, readyAtMs, restarts, reason } = view;
+      return [{ id: worker.id, state, startedAtMs, readyAtMs, restarts, reason } as const];
+    });
+  }
+
+  /** Why instances could not be started when that was last tried; null where nothing is in the way. */
+  get startTrouble(): string | null {
+    const prefix = 'start: ';
+    return this.#trouble?.startsWith(prefix) === true ? this.#trouble.slice(prefix.length) : null;
   }
 
   /** Replaces the workers that run one by one, a new one before each old one. */
@@ -394,17 +432,27 @@ export class EndpointReconciler {
   }
 }
 
-function desiredOf({ state, generation, config, versions }: DesiredEndpoint): Desired {
-  const variants = config.variants.flatMap((variant, index) => wantedOf(variant, versions[index] as ModelVersion));
+interface Scaled {
+  readonly count: number;
+  readonly leaving: readonly string[];
+}
+
+function desiredOf({ state, generation, config, versions }: DesiredEndpoint, scaled: ReadonlyMap<string, Scaled>): Desired {
+  const variants = config.variants.flatMap((variant, index) =>
+    wantedOf(variant, versions[index] as ModelVersion, scaled.get(keyOf(variant.name))),
+  );
   return { state, generation, variants };
 }
 
 /** Instances, functions, or both: functions beside instances are wanted as if they were a variant of their own. */
-function wantedOf({ name, instanceCount: count, instanceType, functions }: VariantConfig, version: ModelVersion): WantedVariant[] {
+function wantedOf(variant: VariantConfig, version: ModelVersion, scaled: Scaled | undefined): WantedVariant[] {
+  const { name, instanceCount, instanceType, functions } = variant;
   const named = { variant: keyOf(name), model: version.name };
-  const instances = { ...named, instanceType, count, isElastic: false };
+  const count = wantedInstances(variant, scaled?.count);
+  const leaving = scaled === undefined || scaled.leaving.length === 0 ? {} : { leaving: scaled.leaving };
+  const instances = { ...named, instanceType, count, isElastic: false, ...leaving };
   const elastic = { ...named, instanceType: functionType, count: 0, isElastic: true };
-  return [...(count > 0 ? [instances] : []), ...(functions === undefined ? [] : [elastic])];
+  return [...(instanceCount > 0 ? [instances] : []), ...(functions === undefined ? [] : [elastic])];
 }
 
 function kindOf({ variant, version }: FunctionWish): WorkerKind {

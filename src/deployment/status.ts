@@ -41,8 +41,11 @@ export function statusOf(sight: Sight): StatusAndReason {
   const failed = desired.variants.map((variant) => someFailureOf(variant, workers)).find((reason) => reason !== null) ?? null;
   if (failed !== null) return { status: 'InService', reason: failed };
   if (sight.settledGeneration !== desired.generation) return { status: 'Updating', reason: null };
-  const without = desired.variants.find((variant) => !variant.isElastic && readyOf(variant, workers) === 0);
-  return { status: 'InService', reason: without === undefined ? null : `variant ${without.variant}: its worker is being restarted` };
+  const without = desired.variants.find((variant) => variant.count > 0 && readyOf(variant, workers) === 0);
+  return {
+    status: 'InService',
+    reason: without === undefined ? null : `variant ${without.variant}: its worker is being restarted`,
+  };
 }
 
 /** The generation before serves. An update that does not come about must not be waited for: it is in service, with a reason. */

@@ -4,6 +4,7 @@ import type { Invocation, Ledger } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
 import type { InferenceCall, Outcome } from './request.ts';
+import { noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
 export interface Books {
@@ -18,6 +19,9 @@ export interface Books {
 export class Invocations {
   readonly #books: Books;
   readonly #metrics = new WeakMap<VariantPool, VariantMetrics>();
+  /** By endpoint and variant: they outlive the pools, of which each version has its own. */
+  readonly #meters = new Map<string, TrafficMeter>();
+  readonly #meterOfPool = new WeakMap<VariantPool, TrafficMeter>();
 
   constructor(books: Books) {
     this.#books = books;
@@ -25,7 +29,11 @@ export class Invocations {
 
   /** Hands the request to the pool. The answer cancels it; see `Serving.invoke`. */
   start(pool: VariantPool, call: InferenceCall, settle: (outcome: Outcome) => void): () => void {
+    const meter = this.#meterOf(pool);
+    const rows = Math.max(1, call.rows);
+    meter.arrived(rows, this.#books.clock.nowMs());
     const request = pool.submit(call, (outcome) => {
+      meter.left(rows, this.#books.clock.nowMs());
       const startMs = this.#books.clock.nowMs();
       try {
         settle(outcome);
@@ -38,8 +46,21 @@ export class Invocations {
       this.#record(pool, call, outcome, startMs);
     });
     return () => {
-      if (pool.cancel(request)) this.#refused(pool, call, 'cancelled', 'the client went away');
+      if (!pool.cancel(request)) return;
+      meter.left(rows, this.#books.clock.nowMs());
+      this.#refused(pool, call, 'cancelled', 'the client went away');
     };
+  }
+
+  /** What has come to a variant. */
+  traffic(endpoint: string, variant: string): TrafficCounts {
+    return this.#meters.get(meterKey(endpoint, variant))?.counts(this.#books.clock.nowMs()) ?? noTraffic;
+  }
+
+  /** The endpoint is gone: one that comes later under its name begins anew. */
+  forget(endpoint: string): void {
+    const prefix = meterKey(endpoint, '');
+    for (const key of this.#meters.keys()) if (key.startsWith(prefix)) this.#meters.delete(key);
   }
 
   /** A request that an adapter refused before it came here: counted and logged all the same. */
@@ -65,6 +86,7 @@ export class Invocations {
     const totalMs = nowMs - call.arrivedAtMs;
     if (!outcome.ok) {
       pool.statistics.failed(totalMs);
+      this.#meterOf(pool).refused(outcome.error.code);
       this.#refused(pool, call, outcome.error.code, outcome.error.message);
       return;
     }
@@ -74,7 +96,9 @@ export class Invocations {
     const wallMs = clock.wallMs();
     metrics.request('ok', totalMs, timings.queueMs, timings.serviceMs, encodeMs, call.rows);
     metrics.cost(costUsd);
-    if (pool.objectiveMs !== null && totalMs > pool.objectiveMs) metrics.missed();
+    const isLate = pool.objectiveMs !== null && totalMs > pool.objectiveMs;
+    if (isLate) metrics.missed();
+    this.#meterOf(pool).answered(!isLate, overflow !== null);
     ledger.request(pool.endpoint, pool.variant, costUsd);
     pool.statistics.answered(call.rows, totalMs, timings, wallMs);
     if (overflow !== null) {
@@ -129,6 +153,17 @@ export class Invocations {
     });
   }
 
+  #meterOf(pool: VariantPool): TrafficMeter {
+    let meter = this.#meterOfPool.get(pool);
+    if (meter === undefined) {
+      const key = meterKey(pool.endpoint, pool.variant);
+      meter = this.#meters.get(key) ?? new TrafficMeter();
+      this.#meters.set(key, meter);
+      this.#meterOfPool.set(pool, meter);
+    }
+    return meter;
+  }
+
   #metricsOf(pool: VariantPool): VariantMetrics {
     let metrics = this.#metrics.get(pool);
     if (metrics === undefined) {
@@ -137,4 +172,8 @@ export class Invocations {
     }
     return metrics;
   }
+}
+
+function meterKey(endpoint: string, variant: string): string {
+  return `${endpoint}/${variant}`.toLowerCase();
 }

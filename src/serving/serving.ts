@@ -15,6 +15,7 @@ import type { InferenceCall, InferenceResult, Outcome, Route } from './request.t
 import type { PoolSettings } from './side.ts';
 import type { VariantStatistics } from './statistics.ts';
 import { pickByWeight } from './traffic.ts';
+import type { TrafficCounts } from './traffic-meter.ts';
 import { VariantPool } from './variant-pool.ts';
 
 export interface ServingOptions extends Books {
@@ -55,6 +56,8 @@ export interface ServedVariant {
     readonly instanceType: string;
     readonly isFunction: boolean;
     readonly isBusy: boolean;
+    /** `clock.nowMs()`: since when it is busy, or idle. */
+    readonly sinceMs: number;
     readonly batchSize: number;
     readonly batchReason: string;
   }[];
@@ -230,6 +233,7 @@ export class Serving implements ServingDoor {
     this.#byGivenName.delete(routing.name);
     await this.#finish(routing);
     for (const { pool } of routing.variants) this.#retire(pool);
+    this.#invocations.forget(routing.name);
     this.#options.metrics.remove(routing.name);
   }
 
@@ -245,6 +249,11 @@ export class Serving implements ServingDoor {
     return [...this.#routings.values()].flatMap(({ isSuspended, variants }) =>
       isSuspended ? [] : variants.flatMap(({ pool }) => (pool.functions === null ? [] : [pool.functions])),
     );
+  }
+
+  /** What has come to a variant since the server started, whichever version served it. */
+  traffic(endpoint: string, variant: string): TrafficCounts {
+    return this.#invocations.traffic(endpoint, variant);
   }
 
   /** Ends what was started here: functions, and every timer. Who still waits is not answered any more. */
@@ -369,11 +378,12 @@ function view(routing: Routing): ServedView {
     name: pool.variant,
     version: pool.model,
     weight,
-    executors: pool.executors.map(({ worker, isFunction, isBusy, batchSize, batchReason }) => ({
+    executors: pool.executors.map(({ worker, isFunction, isBusy, sinceMs, batchSize, batchReason }) => ({
       id: worker.id,
       instanceType: worker.instanceType,
       isFunction,
       isBusy,
+      sinceMs,
       batchSize,
       batchReason,
     })),

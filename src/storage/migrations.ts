@@ -15,6 +15,7 @@ export function migrationsFor(dialect: Dialect): Record<string, Migration> {
     '0002-endpoints': { up: createEndpoints },
     '0003-audit-and-events': { up: (db) => createAuditAndEvents(db, dialect) },
     '0004-decisions': { up: (db) => createDecisions(db, dialect) },
+    '0006-scaling': { up: createScaling },
   };
 }
 
@@ -126,6 +127,23 @@ async function createDecisions(db: AnyDatabase, dialect: Dialect): Promise<void>
     .addColumn('effect', 'text')
     .execute();
   await db.schema.createIndex('decisions_of_endpoint').on('decisions').columns(['endpoint_key', 'seq']).execute();
+}
+
+/** Both go with their endpoint. */
+async function createScaling(db: AnyDatabase): Promise<void> {
+  for (const [name, column, type] of [
+    ['scaled_variants', 'instances', 'integer'],
+    ['scaling_states', 'state', 'text'],
+  ] as const) {
+    await db.schema
+      .createTable(name)
+      .addColumn('endpoint_key', 'text', (key) => key.notNull().references('endpoints.name_key').onDelete('cascade'))
+      .addColumn('variant_key', 'text', (key) => key.notNull())
+      .addColumn(column, type, (value) => value.notNull())
+      .addColumn('updated_at', 'bigint', (time) => time.notNull())
+      .addPrimaryKeyConstraint(`${name}_pk`, ['endpoint_key', 'variant_key'])
+      .execute();
+  }
 }
 
 /** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */

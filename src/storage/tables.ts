@@ -72,6 +72,22 @@ export interface EndpointsTable {
   updated_at: number;
 }
 
+export interface ScaledVariantsTable {
+  endpoint_key: string;
+  variant_key: string;
+  /** How many instances were decided on last. */
+  instances: number;
+  updated_at: number;
+}
+
+export interface ScalingStatesTable {
+  endpoint_key: string;
+  variant_key: string;
+  /** JSON: what is remembered from one scaling decision to the next. */
+  state: string;
+  updated_at: number;
+}
+
 export interface AuditTable {
   id: string;
   at: number;
@@ -126,6 +142,8 @@ export interface Tables {
   audit: AuditTable;
   events: EventsTable;
   decisions: DecisionsTable;
+  scaled_variants: ScaledVariantsTable;
+  scaling_states: ScalingStatesTable;
 }
 
 export type Database = Kysely<Tables>;

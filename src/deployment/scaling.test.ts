@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type House, openHouse, prod, refusal, serverless, settle, variant } from '../../test/deployment-house.ts';
+import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+
+const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 4, usdPerHourMax: null };
+const scaled: VariantConfig = { ...variant, scaling };
+const hybrid: VariantConfig = { ...serverless, instanceCount: 1, scaling: { ...scaling, instancesMin: 0 } };
+
+async function deployed(one: VariantConfig, more: Partial<EndpointConfig> = {}): Promise<House> {
+  const house = await openHouse();
+  await house.deployments.create({ ...prod, ...more, variants: [one] }, 'me');
+  await settle();
+  return house;
+}
+
+const sight = ({ deployments }: House) => {
+  const { status, generation, variants } = deployments.get('prod');
+  return { status, generation, wanted: variants[0]?.wanted, ready: variants[0]?.ready };
+};
+
+describe('a count that scaling decided', () => {
+  test('is brought about without a change of the config', async () => {
+    const house = await deployed(scaled);
+    assert.deepEqual(sight(house), { status: 'InService', generation: 1, wanted: 1, ready: 1 });
+    assert.equal(await house.deployments.scale('PROD', 'alltraffic', 3), 3);
+    await settle();
+    assert.deepEqual(sight(house), { status: 'InService', generation: 1, wanted: 3, ready: 3 });
+    assert.deepEqual(house.provider.ids(), ['prod.alltraffic.1.0', 'prod.alltraffic.1.1', 'prod.alltraffic.1.2']);
+    assert.deepEqual(house.deployments.get('prod').config.variants[0]?.instanceCount, 1);
+  });
+
+  test('lets those go first that are named, drained before they are ended', async () => {
+    const house = await deployed(scaled);
+    await house.deployments.scale('prod', 'AllTraffic', 3);
+    await settle();
+    house.serving.notes.length = 0;
+    await house.deployments.scale('prod', 'AllTraffic', 1, ['prod.alltraffic.1.0', 'prod.alltraffic.1.2']);
+    await settle();
+    assert.deepEqual(house.provider.ids(), ['prod.alltraffic.1.1']);
+    const drained = house.serving.notes.filter((note) => note.startsWith('drain')).sort();
+    assert.deepEqual(drained, ['drain prod.alltraffic.1.0', 'drain prod.alltraffic.1.2']);
+  });
+
+  test('stays within what the config allows, also when that changes', async () => {
+    const house = await deployed(scaled);
+    assert.equal(await house.deployments.scale('prod', 'AllTraffic', 60), 4);
+    await settle();
+    const fewer = { ...scaled, scaling: { ...scaling, instancesMax: 2 } };
+    await house.deployments.update('prod', { variants: [fewer] }, 'me');
+    await settle();
+    assert.deepEqual(sight(house), { status: 'InService', generation: 2, wanted: 2, ready: 2 });
+  });
+
+  test('survives the end of the server, whatever ended it', async () => {
+    const house = await deployed(scaled);
+    await house.deployments.scale('prod', 'AllTraffic', 3);
+    const next = await house.restart();
+    await settle();
+    assert.deepEqual(sight(next), { status: 'InService', generation: 1, wanted: 3, ready: 3 });
+  });
+
+  test('holds for the version that comes next, and is forgotten when the variant scales no more', async () => {
+    const house = await deployed(scaled);
+    await house.deployments.scale('prod', 'AllTraffic', 2);
+    await house.deployments.update('prod', { variants: [{ ...scaled, version: 2 }] }, 'me');
+    await settle();
+    assert.deepEqual(sight(house), { status: 'InService', generation: 2, wanted: 2, ready: 2 });
+    await house.deployments.update('prod', { variants: [{ ...variant, version: 2 }] }, 'me');
+    await settle();
+    assert.equal(sight(house).wanted, 1);
+    assert.equal(await house.deployments.scale('prod', 'AllTraffic', 3), null);
+    await house.deployments.update('prod', { variants: [{ ...scaled, version: 2 }] }, 'me');
+    const next = await house.restart();
+    await settle();
+    assert.equal(sight(next).wanted, 1);
+  });
+
+  test('may be none where functions serve, also after a restart', async () => {
+    const house = await deployed(hybrid);
+    await house.deployments.scale('prod', 'AllTraffic', 0);
+    await settle();
+    assert.deepEqual(sight(house), { status: 'InService', generation: 1, wanted: 0, ready: 0 });
+    assert.equal(house.deployments.get('prod').reason, null);
+    const next = await house.restart();
+    await settle();
+    assert.deepEqual(sight(next), { status: 'InService', generation: 1, wanted: 0, ready: 0 });
+    assert.deepEqual(next.provider.ids(), []);
+  });
+});
+
+test('instances are told by what they do, and what keeps them from starting', async () => {
+  const house = await deployed(scaled);
+  const { provider, deployments } = house;
+  const told = () => deployments.get('prod').variants[0]?.instances.map(({ state }) => state);
+  provider.isPrompt = false;
+  await deployments.scale('prod', 'AllTraffic', 2);
+  await settle();
+  assert.deepEqual(told(), ['active', 'launching']);
+  provider.crash('prod.alltraffic.1.1', { state: 'failed', reason: 'no memory' });
+  assert.deepEqual(told(), ['active', 'failed']);
+  assert.equal(deployments.get('prod').variants[0]?.startTrouble, 'no memory');
+  await deployments.scale('prod', 'AllTraffic', 1);
+  await settle();
+  assert.deepEqual([told(), deployments.get('prod').variants[0]?.startTrouble], [['active'], null]);
+  provider.refuses = new Error('no processes left');
+  await deployments.scale('prod', 'AllTraffic', 2);
+  await settle();
+  assert.equal(deployments.get('prod').variants[0]?.startTrouble, 'no processes left');
+});
+
+describe('a scaling config', () => {
+  for (const [what, one, message] of [
+    ['a minimum above the maximum', { ...scaled, scaling: { ...scaling, instancesMin: 5 } }, /\(5\) is more than the maximum \(4\)/],
+    ['no minimum without functions', { ...scaled, scaling: { ...scaling, instancesMin: 0 } }, /a minimum of 1 instance or more/],
+    ['half an instance', { ...scaled, scaling: { ...scaling, instancesMin: 0.5 } }, /whole number from 0 to 64, got 0.5/],
+    ['more than there may be', { ...scaled, scaling: { ...scaling, instancesMax: 65 } }, /whole number from 1 to 64, got 65/],
+    ['a budget of nothing', { ...scaled, scaling: { ...scaling, usdPerHourMax: 0 } }, /above 0, or none, got 0/],
+    ['functions alone', { ...serverless, scaling }, /scaling counts instances, and it is serverless/],
+  ] as const) {
+    test(`refuses ${what}`, async () => {
+      const { deployments } = await openHouse();
+      await assert.rejects(deployments.create({ ...prod, variants: [one] }, 'me'), refusal('invalid_request', message));
+    });
+  }
+});
