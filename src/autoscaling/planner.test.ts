@@ -43,6 +43,11 @@ test('a plan is the choice for the model, and where its service times come from'
   assert.deepEqual([one.setting.memoryMiB, one.profiles.length], [1024, 1]);
 });
 
+test('an objective beyond the timeout that an endpoint has by itself is planned for by that', async () => {
+  const { reason } = await planner().plan(version, { ...wish, objective: { percentile: 95, latencyMs: 90_000 } });
+  assert.match(reason, /p95<=60s/);
+});
+
 test('recorded arrivals and bursts are planned for as they are', async () => {
   const recorded = await planner().plan(version, { ...wish, arrivals: { kind: 'times', timesMs: [0, 10, 10, 35] } });
   assert.equal(recorded.arrivals.sampleCount, 4);

@@ -1,7 +1,7 @@
 /** What would be chosen for a model under assumed or recorded arrivals, without deploying it. */
 import type { Clock } from '../clock.ts';
 import type { FunctionPrices } from '../costs/index.ts';
-import { type BatchPolicy, checkFunctions, functionsDefault, timeoutMsDefault } from '../deployment/index.ts';
+import { type BatchPolicy, checkFunctions, functionsDefault, promiseWithin, timeoutMsDefault } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { checkObjective, type Objective } from '../objective.ts';
 import type { FunctionProfile } from '../profiling/index.ts';
@@ -65,7 +65,7 @@ export class Planner {
     const arrivals = arrivalsOf(wish.arrivals);
     const profiles = await this.#profilesOf(version);
     const order = orderFor({
-      wish: { model: version.name, objective, memoryMiB, policy },
+      wish: { model: version.name, objective: promiseWithin(objective, timeoutMsDefault), memoryMiB, policy },
       profiles,
       prices,
       arrivals,

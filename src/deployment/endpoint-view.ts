@@ -1,6 +1,6 @@
 /** An endpoint as it is shown: what is wanted of it, and how it is. */
 import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
-import { formatMs } from '../objective.ts';
+import { formatMs, formatObjective } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
 import { keyOf } from '../registry/index.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
@@ -79,7 +79,7 @@ function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machi
   return [`${instances} instances with ${threads} threads on ${cores} cores: they take turns, so each is slower than it could be`];
 }
 
-function notesOnFunctions({ variants, objective }: EndpointConfig, { provider }: Machine): string[] {
+function notesOnFunctions({ variants, objective, timeoutMs }: EndpointConfig, { provider }: Machine): string[] {
   const notes: string[] = [];
   for (const { name, functions, instanceCount } of variants) {
     if (functions !== undefined && instanceCount > 0 && objective === null) {
@@ -91,7 +91,12 @@ function notesOnFunctions({ variants, objective }: EndpointConfig, { provider }:
     const wait = formatMs(functions.batching.waitMsMax);
     notes.push(`variant ${name}: its batches wait up to ${wait}, so the objective of ${formatMs(objective.latencyMs)} cannot be kept`);
   }
-  if (variants.some(({ functions }) => functions !== undefined) && !provider.limits.cpu) {
+  const hasFunctions = variants.some(({ functions }) => functions !== undefined);
+  if (hasFunctions && objective !== null && objective.latencyMs > timeoutMs) {
+    const [timeout, objectiveText] = [formatMs(timeoutMs), formatObjective(objective)];
+    notes.push(`requests are given up after the timeout of ${timeout}, so batches are formed for that and not for ${objectiveText}`);
+  }
+  if (hasFunctions && !provider.limits.cpu) {
     notes.push(`functions are not held to their share of the processors, so all memory sizes are equally fast: ${provider.limits.reason}`);
   }
   return notes;

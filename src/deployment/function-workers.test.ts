@@ -40,6 +40,14 @@ describe('a serverless endpoint', () => {
     assert.deepEqual(view.notes, ['variant AllTraffic: its batches wait up to 50ms, so the objective of 50ms cannot be kept']);
   });
 
+  test('says when its timeout comes before its objective', async () => {
+    const { deployments, provider } = await openHouse();
+    provider.limits = { cpu: true, memory: true, reason: null };
+    const view = await deployments.create({ ...endpoint, timeoutMs: 40 }, 'me');
+    assert.deepEqual(view.notes, ['requests are given up after the timeout of 40ms, so batches are formed for that and not for p95<=50ms']);
+    assert.deepEqual((await deployments.update('prod', { timeoutMs: 50 }, 'me')).notes, []);
+  });
+
   test('has each function started as it is wished for, and attached when it is ready', async () => {
     const house = await deployed(await openHouse());
     const { provider, serving, clock } = house;

@@ -39,6 +39,14 @@ interface Promised {
   readonly timeoutMs: number;
 }
 
+/**
+ * What functions can promise at all: the objective, but never more time than the timeout, at which a request is given up and
+ * its run ended.
+ */
+export function promiseWithin(objective: Objective | null, timeoutMs: number): Objective | null {
+  return objective === null || objective.latencyMs <= timeoutMs ? objective : { ...objective, latencyMs: timeoutMs };
+}
+
 const batchKinds: readonly string[] = ['slack', 'batch', 'batch-paper', 'fixed', 'none'];
 const maxConcurrencyMax = 1000;
 const keepAliveMsMax = 3_600_000;

@@ -8,7 +8,7 @@ export {
   variantNameDefault,
 } from './endpoint-config.ts';
 export type { EndpointView, VariantView } from './endpoint-view.ts';
-export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault } from './functions-config.ts';
+export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, promiseWithin } from './functions-config.ts';
 export type { InstanceView } from './instance-view.ts';
 export type { ScalingConfig } from './scaling-config.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';

@@ -159,7 +159,9 @@ export class FunctionBuffer {
     const { clock, rule } = this.#needs;
     const nowMs = clock.nowMs();
     let batch = this.#held.get(request.bucket) ?? null;
-    let effect = whenArrives(batch?.policy ?? rule.policy, batch, nowMs, request.promisedAtMs, request.rows);
+    const timeoutAtMs = Math.min(batch?.timeoutAtMs ?? Number.POSITIVE_INFINITY, request.timeoutAtMs);
+    const doneByMs = Math.min(request.promisedAtMs, rule.doneByMs(timeoutAtMs, (batch?.rows ?? 0) + request.rows));
+    let effect = whenArrives(batch?.policy ?? rule.policy, batch, nowMs, doneByMs, request.rows);
     if (batch !== null && effect !== 'join' && effect !== 'join-and-full') {
       this.#send(batch, effect);
       if (!this.#overdue.isEmpty) return this.#makeOverdue(request, null);

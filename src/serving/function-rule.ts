@@ -10,6 +10,9 @@ import { Margins } from './margins.ts';
 import { Period } from './period.ts';
 import { ServiceDrift } from './service-drift.ts';
 
+/** An answer is worth something only before its client gives up, and it is not held until the last moment before that. */
+export const giveUpReserveMs = 2;
+
 export class FunctionRule {
   readonly #rowsMax: number;
   readonly #tableOf: (memoryMiB: number) => ServiceTable;
@@ -100,6 +103,15 @@ export class FunctionRule {
     let slowestMs = 0;
     for (const table of this.#tables) slowestMs = Math.max(slowestMs, table.quantileMs(this.quantile, rows));
     return slowestMs * this.#drift.factor;
+  }
+
+  /**
+   * By when a batch of so many rows is to be done as it is expected, where its first client gives up at `timeoutAtMs`. An
+   * objective may be missed by a few; at the timeout a run is lost and its function with it. So there is time for the batch
+   * to take twice as long, beside the margin.
+   */
+  doneByMs(timeoutAtMs: number, rows: number): number {
+    return timeoutAtMs - Math.max(giveUpReserveMs, this.marginMs) - this.serviceMs(rows);
   }
 
   /** A request was answered after so long, and nothing held it up but its batch. */

@@ -10,6 +10,7 @@ export interface FunctionVariant {
   readonly endpoint: string;
   readonly variant: string;
   readonly model: ModelVersion;
+  /** What is promised: the endpoint's objective, but never more time than its timeout. */
   readonly objective: Objective | null;
   readonly config: FunctionsConfig;
   /** The safe setting (B = 1) until the first decision. */

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { billedMs, type FunctionPrices, functionUsd, type Invocation } from '../costs/index.ts';
-import type { FunctionsConfig } from '../deployment/index.ts';
+import { type FunctionsConfig, promiseWithin } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import type { ServiceTable } from '../profiling/index.ts';
@@ -16,10 +16,9 @@ import type { Environment } from './environment.ts';
 import { type EnvironmentLimits, Environments } from './environments.ts';
 import { Executor, overheadMs } from './executor.ts';
 import { FunctionBuffer, type Leaving } from './function-buffer.ts';
-import { FunctionRule } from './function-rule.ts';
+import { FunctionRule, giveUpReserveMs } from './function-rule.ts';
 import { asksForAnotherSetting, type FunctionSetting, type FunctionsWish, safeSetting } from './function-setting.ts';
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
-import { giveUpReserveMs } from './held-batch.ts';
 import type { PeriodMeasure } from './period.ts';
 import type { PendingRequest } from './request.ts';
 import type { Door, Side, SideWorker } from './side.ts';
@@ -113,7 +112,8 @@ export class Functions implements Side, FunctionVariant {
   }
 
   get objective(): Objective | null {
-    return this.#door.settings.objective;
+    const { objective, timeoutMs } = this.#door.settings;
+    return promiseWithin(objective, timeoutMs);
   }
 
   get config(): FunctionsConfig {
@@ -210,7 +210,7 @@ export class Functions implements Side, FunctionVariant {
 
   promisedAtMs(arrivedAtMs: number, timeoutAtMs: number): number {
     const { objective } = this;
-    const lastMs = timeoutAtMs - giveUpReserveMs;
+    const lastMs = timeoutAtMs - Math.max(giveUpReserveMs, this.marginMs);
     return objective === null ? lastMs : Math.min(arrivedAtMs + objective.latencyMs - this.marginMs, lastMs);
   }
 

@@ -8,9 +8,6 @@ import type { PendingRequest } from './request.ts';
 /** Timers come late rather than early, so they are set for this long before, and look again. */
 const earlyMs = 1;
 
-/** An answer is worth something only before its client gives up, and it is not held until the last moment before that. */
-export const giveUpReserveMs = 2;
-
 /** Times closer than this are the same. */
 const roundingMs = 1e-9;
 
@@ -24,6 +21,8 @@ export class HeldBatch implements OpenBatch {
   rows = 0;
   /** D_min: the earliest deadline in it. */
   deadlineMs = Number.POSITIVE_INFINITY;
+  /** When the first of its clients gives up. */
+  timeoutAtMs = Number.POSITIVE_INFINITY;
   readonly #rule: FunctionRule;
   readonly #clock: Clock;
   readonly #onDue: (batch: HeldBatch) => void;
@@ -46,6 +45,7 @@ export class HeldBatch implements OpenBatch {
     this.requests.push(request);
     this.rows += request.rows;
     this.deadlineMs = Math.min(this.deadlineMs, request.promisedAtMs);
+    this.timeoutAtMs = Math.min(this.timeoutAtMs, request.timeoutAtMs);
     const nowMs = this.#clock.nowMs();
     this.#dueMs = this.#leavesAtMs(nowMs);
     if (this.#wakesAtMs > Math.max(this.#dueMs - earlyMs, nowMs)) this.#wake(nowMs);
@@ -57,7 +57,8 @@ export class HeldBatch implements OpenBatch {
     if (place < 0) return false;
     this.requests.splice(place, 1);
     this.rows -= request.rows;
-    this.deadlineMs = this.requests.reduce((earliest, { promisedAtMs }) => Math.min(earliest, promisedAtMs), Number.POSITIVE_INFINITY);
+    this.deadlineMs = Math.min(...this.requests.map(({ promisedAtMs }) => promisedAtMs));
+    this.timeoutAtMs = Math.min(...this.requests.map(({ timeoutAtMs }) => timeoutAtMs));
     // It is due later now, if at all: its timer looks again when it fires.
     if (this.rows > 0) this.#dueMs = this.#leavesAtMs(this.#clock.nowMs());
     return true;
@@ -68,13 +69,11 @@ export class HeldBatch implements OpenBatch {
     this.#cancel();
   }
 
-  /** Under a fixed wait, too, it leaves in time for whoever would give up before. */
+  /** By its rule, and in any case in time for whoever would give up first. */
   #leavesAtMs(nowMs: number): number {
     const dueMs = leavesAtMs(this.policy, this, nowMs);
-    if (this.policy.kind !== 'timeout') return dueMs;
-    let soonestMs = Number.POSITIVE_INFINITY;
-    for (const { timeoutAtMs } of this.requests) soonestMs = Math.min(soonestMs, timeoutAtMs);
-    return Math.max(nowMs, Math.min(dueMs, soonestMs - giveUpReserveMs - this.#rule.serviceMs(this.rows)));
+    const lastMs = this.#rule.doneByMs(this.timeoutAtMs, this.rows) - this.#rule.serviceMs(this.rows);
+    return Math.max(nowMs, Math.min(dueMs, lastMs));
   }
 
   #wake(nowMs: number): void {
