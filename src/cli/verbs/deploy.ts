@@ -17,6 +17,7 @@ import {
   type ServerlessOptions,
 } from '../serverless-options.ts';
 import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
+import { verdictOn } from '../verdict.ts';
 import { decide } from './approve.ts';
 
 export interface DeployOptions extends CommonOptions, ServerlessOptions {
@@ -95,7 +96,11 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
     const view = before === null ? await create(client, endpoint, version, options) : await update(client, before, version, options);
     progress.done(`${endpoint}: ${before === null ? 'created' : 'updated'} for ${version.name}`);
-    return options.wait ? await inService(session, client, progress, view, options.timeout) : view;
+    if (!options.wait) return view;
+    const served = await inService(session, client, progress, view, options.timeout);
+    const { view: judged, isOpen } = await verdictOn(session, client, progress, served);
+    if (isOpen !== null) session.remark(isOpen);
+    return judged;
   } catch (error) {
     progress.fail();
     throw error;

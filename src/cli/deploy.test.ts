@@ -1,0 +1,98 @@
+/** What `penstock deploy` says of functions that cannot keep, or serve, what they were asked for. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { SystemClock } from '../clock.ts';
+import { runCli } from './run-cli.ts';
+
+const functions = { memory_mib: 'auto', max_concurrency: 10, provisioned: 0, keep_alive_ms: 60_000, batching: 'slack' };
+const standing = { id: 'd2', feasible: true, reason: 'the cheapest that keeps p95<=100ms', predicted: {}, measured: null };
+const variant = {
+  name: 'AllTraffic',
+  model: 'digits/1',
+  instance_count: 0,
+  functions,
+  setting: null,
+  environments: null,
+  workers: [],
+  decision: null as object | null,
+};
+const endpoint = { name: 'digits', status: 'InService', reason: null as string | null, objective: 'p95<=100ms' as string | null };
+const served = { ...endpoint, generation: 2, served_generation: 2, notes: [], variants: [variant] };
+const inputs = { model: 'digits/1', objective: 'p95<=100ms', memory_mib: 'auto', policy: { kind: 'slack' } };
+
+/** Deploys digits/1; the endpoint is there before, and then looks as `views` say, the last one from then on. */
+async function deployed(argv: readonly string[], views: readonly object[], decisions: readonly object[] = []) {
+  const seen: string[] = [];
+  const server = createServer((request, response) => {
+    const { method = '', url = '' } = request;
+    seen.push(`${method} ${url}`);
+    const gets = seen.filter((line) => line === 'GET /api/v1/endpoints/digits').length;
+    const view = views[Math.min(gets, views.length) - 1] ?? served;
+    const known: Record<string, unknown> = {
+      'GET /api/v1/groups/digits/versions/1': { name: 'digits/1', group: 'digits', version: 1, approval: 'Approved' },
+      'GET /api/v1/endpoints/digits': view,
+      'PATCH /api/v1/endpoints/digits': view,
+      'GET /api/v1/endpoints/digits/decisions?limit=20': { items: decisions, next: null },
+    };
+    request.resume().on('end', () => response.end(JSON.stringify(known[`${method} ${url}`] ?? null)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  let [stdout, stderr] = ['', ''];
+  try {
+    const code = await runCli(['deploy', 'digits/1', 'digits', ...argv], {
+      stdout: { write: (text) => (stdout += text) },
+      stderr: { write: (text) => (stderr += text) },
+      stdin: (async function* () {})(),
+      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
+      clock: new SystemClock(),
+      version: '1.2.3',
+      interrupted: new AbortController().signal,
+      up: () => Promise.resolve(0),
+      quickstart: () => Promise.resolve(0),
+    });
+    return { code, stdout, stderr };
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+test('deploy waits until it is decided for what was asked, and says that nothing keeps it', async () => {
+  const reason = 'no setting keeps p95<=100ms: the best reaches p95 120ms, 20ms too much';
+  const before = { ...served, variants: [{ ...variant, decision: { ...standing, id: 'd1' } }] };
+  const after = { ...served, reason, variants: [{ ...variant, decision: { ...standing, feasible: false, reason } }] };
+  const decisions = [
+    { id: 'd2', inputs },
+    { id: 'd1', inputs: { ...inputs, objective: null } },
+  ];
+  const { code, stdout } = await deployed(['--objective', 'p95<=100ms'], [before, before, before, after], decisions);
+  assert.equal(code, 0);
+  assert.equal(stdout.split(reason).length, 2, stdout);
+});
+
+test('functions that are too small for the model fail the deploy, once', async () => {
+  const reason = 'the model needs 181 MiB, and the largest memory size it may have is 128 MiB';
+  const small = { ...variant, functions: { ...functions, memory_mib: 128 } };
+  const view = {
+    ...served,
+    objective: null,
+    reason,
+    variants: [{ ...small, decision: { ...standing, feasible: false, reason, predicted: null } }],
+  };
+  const decisions = [{ id: 'd2', inputs: { ...inputs, objective: null, memory_mib: 128 } }];
+  const { code, stdout, stderr } = await deployed(['--memory', '128'], [view], decisions);
+  assert.deepEqual([code, stdout], [1, '']);
+  const said = stderr.split('\n').filter((line) => line.includes('181 MiB'));
+  assert.deepEqual(said, [
+    `penstock: digits is there, but can serve nobody: ${reason}: deploy it again with a larger --memory, or --memory auto`,
+  ]);
+});
+
+test('where nothing is promised and no size is given, nobody waits for a decision', async () => {
+  const { code, stderr } = await deployed([], [{ ...served, objective: null }]);
+  assert.deepEqual([code, stderr.includes('measure')], [0, false]);
+});
