@@ -19,7 +19,7 @@ import { standingBodyOf } from './decisions.ts';
 import { given } from './groups.ts';
 import { endpointPath, pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
-import { functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
+import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
 import type { ApiServices } from './services.ts';
 
 const variantInput = z.strictObject({
@@ -46,7 +46,7 @@ const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variant
 const endpointChange = z.strictObject({ variants: z.array(variantInput).optional(), ...changeable });
 
 export function endpointRoutes(services: ApiServices): Route[] {
-  const { registry, deployments } = services;
+  const { registry, deployments, functionProfiles } = services;
   const bodyOf = (view: EndpointView): EndpointBody => endpointBodyOf(view, services);
   return [
     route('GET /endpoints', {
@@ -63,6 +63,7 @@ export function endpointRoutes(services: ApiServices): Route[] {
       status: 202,
       handle: async ({ body, caller }) => {
         const variants = await variantsOf(registry, body.variants);
+        await checkMemory(functionProfiles, variants);
         const config = { objective: null, late: 'serve' as const, timeoutMs: 60_000, ...settingsOf(body), name: body.name, variants };
         return bodyOf(await deployments.create(config, caller.keyId));
       },
@@ -81,8 +82,10 @@ export function endpointRoutes(services: ApiServices): Route[] {
       answer: endpointBody,
       status: 202,
       handle: async ({ params, body, caller }) => {
-        const variants = body.variants === undefined ? {} : { variants: await variantsOf(registry, body.variants) };
-        return bodyOf(await deployments.update(params.endpoint, { ...settingsOf(body), ...variants }, caller.keyId));
+        const variants = body.variants === undefined ? undefined : await variantsOf(registry, body.variants);
+        if (variants !== undefined) await checkMemory(functionProfiles, variants);
+        const change = { ...settingsOf(body), ...(variants === undefined ? {} : { variants }) };
+        return bodyOf(await deployments.update(params.endpoint, change, caller.keyId));
       },
     }),
     route('DELETE /endpoints/:endpoint', {

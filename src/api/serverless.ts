@@ -1,7 +1,8 @@
 /** Serverless variants as the API takes and shows them. */
 import { z } from 'zod';
-import { type BatchPolicy, type FunctionsConfig, functionsDefault } from '../deployment/index.ts';
+import { type BatchPolicy, type FunctionsConfig, functionsDefault, type VariantConfig } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
+import type { FunctionProfiles } from '../profiling/index.ts';
 import type { ServedVariant } from '../serving/index.ts';
 
 const batchings = ['slack', 'batch', 'batch-paper', 'fixed', 'none'] as const;
@@ -98,6 +99,20 @@ export function functionsBodyOf({
   const fixed = policy.kind === 'fixed' ? { batch_size_max: policy.batchSizeMax, wait_ms_max: policy.waitMsMax } : {};
   const asked = { memory_mib: memoryMiB, max_concurrency: maximum, provisioned: warm, keep_alive_ms: keep, batching: policy.kind };
   return { ...asked, ...fixed, ...(budget === null ? {} : { usd_per_hour_max: budget }) };
+}
+
+/** Throws `invalid_request` where a memory size is asked for that is known to be too small for the model of its variant. */
+export async function checkMemory(profiles: Pick<FunctionProfiles, 'of'>, variants: readonly VariantConfig[]): Promise<void> {
+  for (const { name, group, version, functions } of variants) {
+    if (functions === undefined || functions.memoryMiB === 'auto') continue;
+    const sizes = await profiles.of({ group, version });
+    const wanted = sizes.find(({ memoryMiB }) => memoryMiB === functions.memoryMiB);
+    if (wanted === undefined || wanted.fits) continue;
+    const fitting = sizes.filter(({ fits }) => fits).map(({ memoryMiB }) => memoryMiB);
+    const needs = `${group}/${version} needs ${Math.ceil(wanted.peakMemoryMiB)} MiB for a single row`;
+    const cure = fitting.length === 0 ? 'no size is large enough, give it instances' : `choose auto or one of ${fitting.join(', ')}`;
+    throw new PlatformError('invalid_request', `variant ${name}: ${needs}, and its functions would have ${wanted.memoryMiB} MiB: ${cure}`);
+  }
 }
 
 /** What is there now of functions; nothing where instances alone run the variant, or nothing serves it. */
