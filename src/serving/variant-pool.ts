@@ -311,9 +311,14 @@ export class VariantPool implements Route, Door {
     this.#sweepAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.clock.nowMs();
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const request of Array.from(this.#side.waiting())) {
+    const over: PendingRequest[] = [];
+    for (const request of this.#side.waiting()) {
+      if (request.limitAtMs <= nowMs) over.push(request);
+      else if (request.limitAtMs < nextMs) nextMs = request.limitAtMs;
+    }
+    for (const request of over) {
       if (request.state !== 'waiting') continue;
-      const refusal = request.limitAtMs > nowMs ? null : this.#side.givenUp(request, nowMs);
+      const refusal = this.#side.givenUp(request, nowMs);
       if (refusal === null) {
         nextMs = Math.min(nextMs, request.limitAtMs);
         continue;
