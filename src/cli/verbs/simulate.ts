@@ -42,7 +42,7 @@ const policiesDefault = ['target-tracking', 'hpa:70', 'economic'];
 
 export function addSimulate(program: Command, doors: Doors): void {
   verb(program, doors, 'simulate', 'tell what scaling policies would cost and keep under a load, without a server')
-    .with((command) => addWorkload(addPolicies(command)))
+    .with((command) => addPolicies(addWorkload(command)))
     .runs(async (session, options: SimulateOptions) => {
       const { overflowMemoryMiB, reportHtml, simulateAll } = await import('../../simulation/index.ts');
       const profile = await profileOf(options.profile);
