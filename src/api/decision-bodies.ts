@@ -116,6 +116,17 @@ export const planBody = z.strictObject({
   explanation: z.string(),
   arrivals: arrivalFactsBody,
   profiles: sizeProfilesBody,
+  functions: z
+    .strictObject({
+      needed: z.number().describe('Busy at once, about, at most.'),
+      busy_mean: z.number(),
+      max_concurrency: z.number(),
+      keep_alive_ms: z.number(),
+      cold_start_share: z.number().describe('Of the batches: those that come longer than the keep-alive after the one before.'),
+      cold_start_ms: z.number(),
+    })
+    .nullable()
+    .describe('The functions it would take; null where no size holds the model.'),
   candidates: candidatesBody,
   compute_ms: z.number(),
 });

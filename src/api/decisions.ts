@@ -7,6 +7,7 @@ import type {
   BatchingPlan,
   BatchingSetting,
   PlannedArrivals,
+  PlannedFunctions,
   PlanWish,
   Standing,
 } from '../autoscaling/index.ts';
@@ -27,6 +28,7 @@ import {
   type SettingBody,
   type StandingBody,
 } from './decision-bodies.ts';
+import { given } from './groups.ts';
 import { endpointPath, limitParameter, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
@@ -45,7 +47,7 @@ const arrivalsInput = z
       rates_per_second: z.tuple([z.number(), z.number()]).describe('Of the two phases, quiet and burst say.'),
       switches_per_second: z.tuple([z.number(), z.number()]).describe('How often the first phase is left for the second, and back.'),
     }),
-    z.strictObject({ kind: z.literal('times'), times_ms: z.array(z.number()).min(1).max(100_000).describe('As they came, ascending.') }),
+    z.strictObject({ kind: z.literal('times'), times_ms: z.array(z.number()).max(100_000).describe('As they came, ascending.') }),
   ])
   .describe('How requests come. Either this or `rate_per_second`, which is poisson.');
 
@@ -58,6 +60,8 @@ const planInput = z.strictObject({
   batch_size_max: z.number().optional().describe('Rows of a full batch; with the policy fixed.'),
   wait_ms_max: z.number().optional().describe('How long the first row waits; with the policy fixed.'),
   memory_mib: z.union([z.number(), z.literal('auto')]).default('auto'),
+  keep_alive_ms: z.number().optional().describe('How long an idle function would be kept; as of an endpoint unless given.'),
+  max_concurrency: z.number().optional().describe('How many functions there might be; as of an endpoint unless given.'),
 });
 
 export function decisionRoutes({ deployments, decisions, batching, registry, planner }: ApiServices): Route[] {
@@ -97,7 +101,8 @@ export function decisionRoutes({ deployments, decisions, batching, registry, pla
 }
 
 function planWishOf(body: z.output<typeof planInput>): Omit<PlanWish, 'objective'> {
-  return { memoryMiB: body.memory_mib, policy: policyOf(body), arrivals: arrivalsOf(body) };
+  const { memory_mib: memoryMiB, keep_alive_ms: keepAliveMs, max_concurrency: maxConcurrency } = body;
+  return { memoryMiB, policy: policyOf(body), arrivals: arrivalsOf(body), ...given({ keepAliveMs, maxConcurrency }) };
 }
 
 /** What is missing of a fixed one is for its checks to say. */
@@ -130,8 +135,20 @@ function planBodyOf(plan: BatchingPlan): PlanBody {
     explanation: plan.explanation,
     arrivals: arrivalFactsBodyOf(plan.arrivals),
     profiles: plan.profiles.map(sizeProfileBodyOf),
+    functions: plan.functions === null ? null : plannedBodyOf(plan.functions),
     candidates: plan.candidates,
     compute_ms: plan.computeMs,
+  };
+}
+
+function plannedBodyOf(planned: PlannedFunctions): PlanBody['functions'] {
+  return {
+    needed: planned.needed,
+    busy_mean: planned.busyMean,
+    max_concurrency: planned.maxConcurrency,
+    keep_alive_ms: planned.keepAliveMs,
+    cold_start_share: planned.coldStartShare,
+    cold_start_ms: planned.coldStartMs,
   };
 }
 

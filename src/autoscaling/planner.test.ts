@@ -48,6 +48,47 @@ test('an objective beyond the timeout that an endpoint has by itself is planned 
   assert.match(reason, /p95<=60s/);
 });
 
+describe('the functions that a plan would take', () => {
+  const at = (ratePerSecond: number, changes: Partial<PlanWish> = {}) =>
+    planner().plan(version, { ...wish, arrivals: { kind: 'poisson', ratePerSecond }, ...changes });
+
+  test('are so many, and are told beside what there may be', async () => {
+    const { functions, feasible } = await at(50, { policy: { kind: 'none' } });
+    assert(functions !== null && feasible);
+    assert(Math.abs(functions.busyMean - 50 * 0.01) < 0.05);
+    assert(functions.needed >= 3 && functions.needed <= 8, String(functions.needed));
+    assert.deepEqual([functions.maxConcurrency, functions.keepAliveMs, functions.coldStartShare], [10, 60_000, 0]);
+  });
+
+  test('are too many for what there may be: the promise is not kept', async () => {
+    const { functions, feasible, reason, explanation } = await at(1e9);
+    assert(functions !== null && functions.needed > 1e6 && !feasible);
+    assert.match(reason, /^it needs about \d+ functions at once, and may have 10: too many requests would wait for one$/);
+    assert.match(explanation, /if a function were always free\.$/);
+    assert.equal((await at(200, { policy: { kind: 'none' }, maxConcurrency: 2 })).feasible, false);
+    assert.equal((await at(200, { policy: { kind: 'none' }, maxConcurrency: 20 })).feasible, true);
+  });
+
+  test('start anew for whoever comes after the keep-alive, which the promise has to bear', async () => {
+    const rare = await at(0.001);
+    assert((rare.functions?.coldStartShare ?? 0) > 0.9);
+    assert.equal(rare.functions?.coldStartMs, 100);
+    assert.equal(rare.feasible, false);
+    assert((rare.alternatives[0]?.predicted.p95Ms ?? 0) > 100);
+    const kept = await at(0.1, { keepAliveMs: 3_600_000 });
+    assert.deepEqual([kept.functions?.coldStartShare, kept.feasible], [0, true]);
+    const recorded = { kind: 'times', timesMs: [0, 10, 5000, 5010, 5020] } as const;
+    const { functions } = await planner().plan(version, { ...wish, arrivals: recorded, keepAliveMs: 1000 });
+    assert.equal(functions?.coldStartShare, 0.25);
+  });
+});
+
+test('a plan says that a model may not be batched', async () => {
+  const alone = { ...version, batchable: false, batchableReason: 'its batch size is fixed' };
+  const { arrivals } = await planner().plan(alone, wish);
+  assert.equal(arrivals.notes[0], 'The model may not be batched (its batch size is fixed), so every request runs alone.');
+});
+
 test('recorded arrivals and bursts are planned for as they are', async () => {
   const recorded = await planner().plan(version, { ...wish, arrivals: { kind: 'times', timesMs: [0, 10, 10, 35] } });
   assert.equal(recorded.arrivals.sampleCount, 4);
@@ -94,6 +135,25 @@ for (const { what, changes, code, says } of [
     changes: { arrivals: { kind: 'times', timesMs: [Number.NaN] } },
     code: 'invalid_request',
     says: /numbers/,
+  },
+  {
+    what: 'a falling time',
+    changes: { arrivals: { kind: 'times', timesMs: [0, 9, 5] } },
+    code: 'invalid_request',
+    says: /ascending: number 3 is 5, after 9/,
+  },
+  { what: 'a time below 0', changes: { arrivals: { kind: 'times', timesMs: [-1, 9] } }, code: 'invalid_request', says: /number 1 is -1/ },
+  {
+    what: 'no time at all',
+    changes: { arrivals: { kind: 'times', timesMs: [] } },
+    code: 'invalid_request',
+    says: /different arrival times: got 0/,
+  },
+  {
+    what: 'one time only',
+    changes: { arrivals: { kind: 'times', timesMs: [4, 4, 4] } },
+    code: 'invalid_request',
+    says: /different arrival times: all 3 are 4/,
   },
   { what: 'a broken promise', changes: { objective: { percentile: 10, latencyMs: 5 } }, code: 'invalid_request', says: /at least 50/ },
   { what: 'batching by no promise', changes: { objective: null, policy: { kind: 'batch' } }, code: 'invalid_request', says: /objective/ },

@@ -5,12 +5,13 @@ import { type BatchPolicy, checkFunctions, functionsDefault, promiseWithin, time
 import { PlatformError } from '../errors.ts';
 import { checkObjective, type Objective } from '../objective.ts';
 import type { FunctionProfile } from '../profiling/index.ts';
-import { mmpp2, poisson, type SwitchingRates } from '../queueing/index.ts';
+import { mmpp2, type ProfilePoint, poisson, type SwitchingRates } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { BatchingInputs } from './batching-decision.ts';
-import type { ArrivalsGiven } from './choose-batching.ts';
+import type { ArrivalsGiven, ChoiceOrder } from './choose-batching.ts';
 import type { Chooser, ComputedChoice } from './chooser.ts';
-import { basesOf, orderFor } from './decide.ts';
+import { basesOf, coldStartOf, orderFor } from './decide.ts';
+import { type PlannedLoad, plannedLoad, playedArrivalsMs } from './planned-load.ts';
 
 /** How requests are assumed to come, or came. */
 export type PlannedArrivals =
@@ -23,12 +24,29 @@ export interface PlanWish {
   readonly memoryMiB: number | 'auto';
   readonly policy: BatchPolicy;
   readonly arrivals: PlannedArrivals;
+  /** As of deployed functions, which have as many and keep them as long unless they are asked otherwise. */
+  readonly keepAliveMs?: number;
+  readonly maxConcurrency?: number;
+}
+
+/** The functions that it would take. */
+export interface PlannedFunctions {
+  /** About so many would be busy at once, at most. */
+  readonly needed: number;
+  readonly busyMean: number;
+  readonly maxConcurrency: number;
+  readonly keepAliveMs: number;
+  /** Share of the batches that come longer than the keep-alive after the one before, and so start a function first. */
+  readonly coldStartShare: number;
+  readonly coldStartMs: number;
 }
 
 export interface BatchingPlan extends ComputedChoice {
   readonly model: string;
   readonly objective: Objective | null;
   readonly profiles: BatchingInputs['profiles'];
+  /** null where no size holds the model. */
+  readonly functions: PlannedFunctions | null;
 }
 
 export interface PlannerOptions {
@@ -60,9 +78,11 @@ export class Planner {
     const { prices, chooser } = this.#options;
     const { objective, memoryMiB, policy } = wish;
     if (objective !== null) checkObjective(objective);
-    const functions = { ...functionsDefault, memoryMiB, batching: policy };
+    const { keepAliveMs = functionsDefault.keepAliveMs, maxConcurrency = functionsDefault.maxConcurrency } = wish;
+    const functions = { ...functionsDefault, memoryMiB, batching: policy, keepAliveMs, maxConcurrency };
     checkFunctions('plan', functions, { objective, timeoutMs: timeoutMsDefault }, prices.memoryMiB);
     const arrivals = arrivalsOf(wish.arrivals);
+    const playedMs = playedArrivalsMs(arrivals);
     const profiles = await this.#profilesOf(version);
     const order = orderFor({
       wish: { model: version.name, objective: promiseWithin(objective, timeoutMsDefault), memoryMiB, policy },
@@ -71,7 +91,7 @@ export class Planner {
       arrivals,
       live: null,
       marginMs: 0,
-      coldStart: { probability: 0, ms: 0 },
+      coldStart: coldStartOf(functions, playedMs, profiles),
       current: null,
       mayKeep: false,
       inForce: { memoryMiB: memoryMiB === 'auto' ? (prices.memoryMiB[0] as number) : memoryMiB, batchSizeMax: 1, waitMsMax: 0 },
@@ -81,8 +101,18 @@ export class Planner {
       throw new PlatformError('wrong_state', `${version.name} has no profile for ${memoryMiB} MiB: it has some for ${sizes || 'no size'}`);
     }
     const used = new Set(order.profiles.map((size) => size.memoryMiB));
-    const choice = await chooser.choose(order);
-    return { ...choice, model: version.name, objective, profiles: basesOf(profiles.filter((size) => used.has(size.memoryMiB))) };
+    const choice = withBatchable(version, await chooser.choose(order));
+    const known = { model: version.name, objective, profiles: basesOf(profiles.filter((size) => used.has(size.memoryMiB))) };
+    if (choice.alternatives.length === 0) return { ...choice, ...known, functions: null };
+    const { probability: coldStartShare, ms: coldStartMs } = order.coldStart;
+    const load = plannedLoad(playedMs, choice.setting, pointsOf(order, choice), {
+      latencyMs: order.objective?.latencyMs ?? Number.POSITIVE_INFINITY,
+      ratePerSecond: choice.arrivals.ratePerSecond,
+      maxConcurrency,
+    });
+    const { busyMean, needed } = load;
+    const planned = { needed, busyMean, maxConcurrency, keepAliveMs, coldStartShare, coldStartMs };
+    return { ...withLoad(choice, load, maxConcurrency, objective), ...known, functions: planned };
   }
 
   async #profilesOf(version: ModelVersion): Promise<readonly FunctionProfile[]> {
@@ -107,6 +137,44 @@ export class Planner {
 function arrivalsOf(arrivals: PlannedArrivals): ArrivalsGiven {
   if (arrivals.kind === 'poisson') return { kind: 'assumed', process: poisson(arrivals.ratePerSecond) };
   if (arrivals.kind === 'mmpp') return { kind: 'assumed', process: mmpp2(arrivals) };
-  if (!arrivals.timesMs.every(Number.isFinite)) throw new PlatformError('invalid_request', 'arrival times are numbers of milliseconds');
-  return { kind: 'seen', timesMs: Float64Array.from(arrivals.timesMs) };
+  return { kind: 'seen', timesMs: checkTimes(arrivals.timesMs) };
+}
+
+/** Times from which a rate follows. Throws `invalid_request`. */
+function checkTimes(timesMs: readonly number[]): Float64Array {
+  const expected = 'arrival times are numbers of milliseconds from 0, ascending';
+  for (const [i, ms] of timesMs.entries()) {
+    if (!Number.isFinite(ms) || ms < 0) throw new PlatformError('invalid_request', `${expected}: number ${i + 1} is ${ms}`);
+    const before = timesMs[i - 1] ?? 0;
+    if (ms < before) throw new PlatformError('invalid_request', `${expected}: number ${i + 1} is ${ms}, after ${before}`);
+  }
+  if (timesMs.length > 1 && timesMs[0] !== timesMs.at(-1)) return Float64Array.from(timesMs);
+  const came = timesMs.length < 2 ? `got ${timesMs.length}` : `all ${timesMs.length} are ${timesMs[0]}`;
+  throw new PlatformError('invalid_request', `no rate follows from fewer than two different arrival times: ${came}`);
+}
+
+function pointsOf({ profiles }: ChoiceOrder, { setting }: ComputedChoice): readonly ProfilePoint[] {
+  return profiles.find(({ memoryMiB }) => memoryMiB === setting.memoryMiB)?.points ?? [];
+}
+
+/** A model that may not be batched is told as that: else it looks as if batches did not pay. */
+function withBatchable({ batchable, batchableReason }: ModelVersion, choice: ComputedChoice): ComputedChoice {
+  if (batchable !== false) return choice;
+  const note = `The model may not be batched (${batchableReason}), so every request runs alone.`;
+  return { ...choice, arrivals: { ...choice.arrivals, notes: [note, ...choice.arrivals.notes] } };
+}
+
+/** Predictions hold while a function is free for every batch: where too many find none, the promise is not kept. */
+function withLoad(
+  choice: ComputedChoice,
+  { needed, busyMean, waitingShare }: PlannedLoad,
+  maxConcurrency: number,
+  objective: Objective | null,
+): ComputedChoice {
+  const isTooMuch = busyMean >= maxConcurrency || (objective !== null && waitingShare > 1 - objective.percentile / 100);
+  if (!isTooMuch) return choice;
+  const reason = `it needs about ${needed} functions at once, and may have ${maxConcurrency}: too many requests would wait for one`;
+  const alternatives = choice.alternatives.map((other) => (other.label === 'chosen' ? { ...other, feasible: false } : other));
+  const explanation = `${choice.explanation.replace(/\.$/, '')}, if a function were always free.`;
+  return { ...choice, feasible: false, alternatives, reason: choice.feasible ? reason : `${choice.reason}; ${reason}`, explanation };
 }

@@ -141,7 +141,9 @@ test('where nothing was decided it says why that may be; --now asks for a decisi
   assert.equal(asked.stdout, 'asked: see `penstock decisions digits`\n');
 });
 
+const functions = { needed: 4, busy_mean: 0.5, max_concurrency: 10, keep_alive_ms: 60_000, cold_start_share: 0, cold_start_ms: 150 };
 const plan: PlanBody = {
+  functions: null,
   model: 'digits/1',
   objective: 'p95<=100ms',
   feasible: true,
@@ -154,6 +156,7 @@ const plan: PlanBody = {
   candidates: decision.inputs.candidates,
   profiles: [{ memory_mib: 1536, basis: 'derived', measured_at: decision.at }],
 };
+const withFunctions = { ...plan, functions };
 const version = { 'GET /api/v1/groups/digits/versions/1': { name: 'digits/1', group: 'digits', version: 1 } };
 
 test('a plan is a table of what there is to choose from, and why not', async () => {
@@ -170,9 +173,29 @@ test('a plan is a table of what there is to choose from, and why not', async () 
     memory_mib: 1536,
   });
   assert.match(stdout, /^arrivals +50 rows\/s, c² = 1\.03, 1000 recorded$/m);
-  assert.match(stdout, /^chosen +1536 MiB +8 +slack +60 ms +96 ms +99 ms +3\.26 +\$0\.216$/m);
-  assert.match(stdout, /^no-batching +1536 MiB +1 +60 ms +14 ms +99 ms +1 +\$1\.44 +costs 568 % more$/m);
+  assert.match(stdout, /^chosen +1536 MiB +8 +slack +60 ms +96 ms +99 ms +97 % +3\.26 +\$0\.216$/m);
+  assert.match(stdout, /^no-batching +1536 MiB +1 +60 ms +14 ms +99 ms +97 % +1 +\$1\.44 +costs 568 % more$/m);
   assert.match(stdout, /\nB = 8 keeps p95<=100ms\.\n$/);
+});
+
+test('a plan tells how many functions it takes, and how many requests start one', async () => {
+  const argv = ['plan', 'digits/1', '--rate', '50', '--keep-alive', '2s', '--max-concurrency', '3'];
+  const few = await run(argv, { ...version, 'POST /api/v1/plan': withFunctions });
+  const { keep_alive_ms: keepAliveMs, max_concurrency: most } = few.sent['/api/v1/plan'] as Record<string, unknown>;
+  assert.deepEqual([keepAliveMs, most], [2000, 3]);
+  assert.match(few.stdout, /^functions +about 4 at once, of at most 10$/m);
+  assert.match(few.stdout, /^cold starts +hardly any: idle functions are kept for 60 s$/m);
+  const cold = { ...functions, needed: 12, cold_start_share: 0.941 };
+  const many = await run(argv, { ...version, 'POST /api/v1/plan': { ...plan, functions: cold } });
+  assert.match(many.stdout, /^functions +about 12 at once, of at most 10: raise --max-concurrency$/m);
+  assert.match(many.stdout, /^cold starts +94\.1 % of the batches wait 150 ms for one: idle functions are kept for 60 s$/m);
+});
+
+test('a model that no size holds is told once', async () => {
+  const reason = 'the model needs 181 MiB, and the largest memory size it may have is 128 MiB';
+  const nothing = { ...plan, alternatives: [], feasible: false, reason, explanation: `Nothing was chosen: ${reason}.` };
+  const { stdout } = await run(['plan', 'digits/1', '--rate', '50'], { ...version, 'POST /api/v1/plan': nothing });
+  assert.equal(stdout.split('181 MiB').length, 2);
 });
 
 test('a plan takes bursts, recorded arrivals and every policy', async () => {
@@ -201,6 +224,15 @@ test('a plan takes bursts, recorded arrivals and every policy', async () => {
     });
     writeFileSync(file, '0\nsoon\n');
     assert.match((await run(['plan', 'digits/1', '--arrivals', file])).stderr, /line 2 is 'soon', expected a time in milliseconds/);
+    for (const [text, says] of [
+      ['', /holds no arrival: a rate follows from two different times/],
+      ['5\n5\n', /holds one arrival time only/],
+      ['0\n\n9\n3\n', /line 4 is 3, after 9: .*ascending/],
+      ['-3\n9\n', /line 1 is '-3', expected a time in milliseconds, 0 or more/],
+    ] as const) {
+      writeFileSync(file, text);
+      assert.match((await run(['plan', 'digits/1', '--arrivals', file])).stderr, says);
+    }
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -211,6 +243,9 @@ for (const { argv, says } of [
   { argv: ['--rate', '0'], says: /expected a number above 0/ },
   { argv: ['--rate', '5', '--arrivals', 'x'], says: /leave out --rate/ },
   { argv: ['--rate', '5', '--burst', '400:1s'], says: /RATE:LENGTH:PAUSE/ },
+  { argv: ['--rate', '5', '--memory', '1GiB'], says: /expected a number of MiB, such as 2048, or auto/ },
+  { argv: ['--rate', '5', '--batch-size', '8'], says: /--batch-size is for --policy fixed: add that, or leave it out/ },
+  { argv: ['--rate', '5', '--policy', 'fixed'], says: /--policy fixed needs both --batch-size ROWS and --max-wait DURATION/ },
   { argv: ['--rate', '5', '--policy', 'hope'], says: /Allowed choices are slack, batch, batch-paper, fixed, none/ },
 ]) {
   test(`plan ${argv.join(' ')} is refused with what was expected`, async () => {

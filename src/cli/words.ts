@@ -20,6 +20,11 @@ export function msText(ms: number): string {
   return `${Math.round(ms / 100) / 10} s`;
 }
 
+/** `97.1 %`: rounded down, since what misses by little must not read as if it did not. */
+export function shareText(share: number): string {
+  return `${Math.floor(1000 * share) / 10} %`;
+}
+
 /** `$0.223`, `$12.50`: what a million requests cost, say. */
 export function usdText(usd: number): string {
   if (usd >= 1) return `$${usd.toFixed(2)}`;

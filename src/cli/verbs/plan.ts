@@ -7,9 +7,10 @@ import type { Doors } from '../doors.ts';
 import { Failure } from '../failure.ts';
 import { nameFor, readSource, registerSource } from '../model-source.ts';
 import { Progress } from '../progress.ts';
+import { checkFixed, memory } from '../serverless-options.ts';
 import { fields, table } from '../table.ts';
 import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
-import { msText, usdText } from '../words.ts';
+import { msText, shareText, usdText } from '../words.ts';
 import { waitText } from './decisions.ts';
 
 interface PlanOptions extends CommonOptions {
@@ -21,6 +22,8 @@ interface PlanOptions extends CommonOptions {
   readonly batchSize?: number;
   readonly maxWait?: number;
   readonly memory: number | 'auto';
+  readonly keepAlive?: number;
+  readonly maxConcurrency?: number;
 }
 
 interface Burst {
@@ -48,9 +51,12 @@ export function addPlan(program: Command, doors: Doors): void {
         )
         .option('--batch-size <rows>', 'rows of a full batch, with --policy fixed', wholeNumber(1, 4096))
         .option('--max-wait <duration>', 'how long the first row waits, with --policy fixed', parsedBy(parseDurationMs))
-        .option('--memory <MiB>', 'the memory size, or auto', memory, 'auto'),
+        .option('--memory <MiB>', 'the memory size, or auto', memory, 'auto')
+        .option('--keep-alive <duration>', 'how long an idle function is kept (default: 60s)', parsedBy(parseDurationMs))
+        .option('--max-concurrency <number>', 'how many functions at most (default: 10)', wholeNumber(1, 1000)),
     )
     .runs(async (session, options: PlanOptions, model: string) => {
+      checkFixed('--policy', { ...options, batching: options.policy });
       const arrivals = await arrivalsOf(options);
       const plan = await planFor(session, model, {
         arrivals,
@@ -59,6 +65,8 @@ export function addPlan(program: Command, doors: Doors): void {
         ...(options.batchSize === undefined ? {} : { batch_size_max: options.batchSize }),
         ...(options.maxWait === undefined ? {} : { wait_ms_max: options.maxWait }),
         memory_mib: options.memory,
+        ...(options.keepAlive === undefined ? {} : { keep_alive_ms: options.keepAlive }),
+        ...(options.maxConcurrency === undefined ? {} : { max_concurrency: options.maxConcurrency }),
       });
       session.print(plan, planText(session, plan));
       return 0;
@@ -96,12 +104,21 @@ async function timesOf(file: string): Promise<number[]> {
   const text = await readFile(file, 'utf8').catch((cause: Error) => {
     throw new Failure(`${file} cannot be read: ${cause.message}`, 1, { cause });
   });
-  const times = text.split(/\r?\n/).filter((line) => line.trim() !== '');
-  return times.map((line, index) => {
+  const times: number[] = [];
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (line.trim() === '') continue;
     const ms = Number(line);
-    if (Number.isFinite(ms)) return ms;
-    throw new Failure(`${file}: line ${index + 1} is '${line.slice(0, 40)}', expected a time in milliseconds`);
-  });
+    const before = times.at(-1) ?? 0;
+    if (!Number.isFinite(ms) || ms < 0) {
+      throw new Failure(`${file}: line ${index + 1} is '${line.slice(0, 40)}', expected a time in milliseconds, 0 or more`);
+    }
+    if (ms < before) throw new Failure(`${file}: line ${index + 1} is ${ms}, after ${before}: times are written as they came, ascending`);
+    times.push(ms);
+  }
+  if (times.length > 1 && times[0] !== times.at(-1)) return times;
+  throw new Failure(
+    `${file} holds ${times.length === 0 ? 'no arrival' : 'one arrival time only'}: a rate follows from two different times at least`,
+  );
 }
 
 function planText(session: Session, plan: PlanBody): string {
@@ -110,8 +127,13 @@ function planText(session: Session, plan: PlanBody): string {
   const head = fields([
     ['model', plan.model],
     ['objective', plan.objective ?? 'none'],
-    ['arrivals', `${round(rate)} rows/s${scv === null ? '' : `, c² = ${round(scv)}`}${seen === 0 ? '' : `, ${seen} recorded`}`],
+    [
+      'arrivals',
+      `${round(rate)} rows/s${scv === null ? '' : `, c² = ${Math.round(1000 * scv) / 1000}`}${seen === 0 ? '' : `, ${seen} recorded`}`,
+    ],
     ['service times', measured],
+    ['functions', functionsText(plan.functions)],
+    ['cold starts', coldStartsText(plan.functions)],
     ['notes', notes.join('\n')],
   ]);
   const rows = table(plan.alternatives, [
@@ -122,12 +144,27 @@ function planText(session: Session, plan: PlanBody): string {
     { title: 'P50', cell: ({ predicted }) => msText(predicted.p50_ms), align: 'right' },
     { title: 'P95', cell: ({ predicted }) => msText(predicted.p95_ms), align: 'right' },
     { title: 'P99', cell: ({ predicted }) => msText(predicted.p99_ms), align: 'right' },
+    { title: 'IN TIME', cell: ({ predicted }) => (plan.objective === null ? null : shareText(predicted.within_slo)), align: 'right' },
     { title: 'MEAN BATCH', cell: ({ predicted }) => round(predicted.mean_batch), align: 'right' },
     { title: 'COST/M', cell: ({ predicted }) => usdText(predicted.cost_usd_per_million), align: 'right' },
     { title: 'WHY NOT', cell: whyNot },
   ]);
-  const verdict = plan.feasible ? plan.explanation : `${session.style.paint('red', plan.reason)}\n${plan.explanation}`;
+  const isToldTwice = plan.feasible || plan.alternatives.length === 0;
+  const verdict = isToldTwice ? plan.explanation : `${session.style.paint('red', plan.reason)}\n${plan.explanation}`;
   return [head, rows, `${verdict}\n`].filter((text) => text !== '').join('\n');
+}
+
+function functionsText(functions: PlanBody['functions']): string | null {
+  if (functions === null) return null;
+  const { needed, max_concurrency: most } = functions;
+  return `about ${needed} at once, of at most ${most}${needed > most ? ': raise --max-concurrency' : ''}`;
+}
+
+function coldStartsText(functions: PlanBody['functions']): string | null {
+  if (functions === null) return null;
+  const { cold_start_share: share, cold_start_ms: ms, keep_alive_ms: keepAliveMs } = functions;
+  const kept = `idle functions are kept for ${msText(keepAliveMs)}`;
+  return share === 0 ? `hardly any: ${kept}` : `${Math.round(1000 * share) / 10} % of the batches wait ${msText(ms)} for one: ${kept}`;
 }
 
 function whyNot({ rejected_because: reason }: AlternativeBody): string | null {
@@ -150,8 +187,4 @@ function burst(text: string): Burst {
   const [lastsMs, everyMs] = [lasts, every].map(parsedBy(parseDurationMs)) as [number, number];
   if (!(lastsMs > 0 && everyMs > 0)) throw new InvalidArgumentError('bursts, and the pauses between them, last longer than 0');
   return { ratePerSecond: positive(rate), lastsMs, everyMs };
-}
-
-function memory(text: string): number | 'auto' {
-  return text === 'auto' ? text : wholeNumber(1, 1_000_000)(text);
 }
