@@ -70,6 +70,8 @@ export class FunctionHouse {
   /** What was told of functions that take nothing more, and of their taking again. */
   readonly shuts: (string | null)[] = [];
   readonly restarts: string[] = [];
+  /** Functions that were ended in the middle of a run, and why. */
+  readonly hung: string[] = [];
   coldMs: number;
   /** Runs that do not end unless their function does. */
   readonly #hanging = new Map<string, (answer: RunAnswer) => void>();
@@ -103,6 +105,7 @@ export class FunctionHouse {
         onInvoked: (invocation) => this.invocations.push(invocation),
         onProvisioned: ({ id, isProvisioned }) => (isProvisioned ? this.provisioned.add(id) : this.provisioned.delete(id)),
         onDeserted: () => this.deserted++,
+        onHung: (id, reason) => this.hung.push(`${id}: ${reason}`),
         coldStartMs: coldMs,
         ...(Number.isNaN(marginMsFixed) ? {} : { marginMsFixed }),
       },

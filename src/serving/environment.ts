@@ -16,6 +16,8 @@ export class Environment {
   readonly askedAtMs: number;
   /** From the wish to being ready. */
   coldStartMs = 0;
+  /** It is ended in the middle of a run, which was charged. */
+  isPaidOff = false;
   /** How many runs it was charged for. */
   invocations = 0;
   /** Told when it has ended: somebody waits for it to be drained. */

@@ -18,7 +18,7 @@ describe('beyond the most functions there may be', () => {
     assert.deepEqual([house.codeOf('r4'), house.codeOf('r5'), house.codeOf('r6')], ['ok', 'deadline_exceeded', 'overloaded']);
     assert.match(
       house.messageOf('r9'),
-      /waited 60 ms, until its timeout was over, and all 1 functions it may have at once are busy; .*raise maxConcurrency/,
+      /waited 60 ms, until its timeout was over; the one function it may have at once is busy; .*more with --max-concurrency$/,
     );
     const outcome = house.outcomes.get('r9');
     assert(outcome?.ok === false && (outcome.error.retryAfterMs ?? 0) > 0);
@@ -32,9 +32,21 @@ describe('beyond the most functions there may be', () => {
       Array.from({ length: 12 }, (_, i) => house.codeOf(`r${i}`)),
       [...Array.from({ length: 9 }, () => undefined), 'overloaded', 'overloaded', 'overloaded'],
     );
-    assert.match(house.messageOf('r9'), /objective of 100 ms cannot be kept, an answer would take 111 ms/);
+    assert.match(house.messageOf('r9'), /its objective of 100ms cannot be kept: an answer would take 111 ms; the one/);
     house.clock.advance(200);
     assert(Array.from({ length: 9 }, (_, i) => house.codeOf(`r${i}`)).every((code) => code === 'ok'));
+  });
+
+  test('a refusal tells what is held back, and the timeout where that comes first', () => {
+    const messageOf = (marginMsFixed: number, timeoutMs: number): string => {
+      const house = one({ settings: { late: 'shed' }, marginMsFixed, functions: { maxConcurrency: 2, provisioned: 2 } });
+      for (let i = 0; i < 20; i++) house.send(`r${i}`, { timeoutMs });
+      return house.messageOf('r19');
+    };
+    const margin =
+      /objective of 100ms cannot be kept: an answer would take 100 ms, and 4ms of it are held back for runs that take longer; all 2 functions/;
+    assert.match(messageOf(4, 1000), margin);
+    assert.match(messageOf(0, 50), /its timeout of 50ms cannot be kept: an answer would take/);
   });
 
   test('with `late: shed` whoever was taken for granted but still waits at its objective is refused then', () => {
@@ -151,6 +163,33 @@ describe('the bill', () => {
   });
 });
 
+describe('a run that brought no answer is billed for the time it took', () => {
+  const billed = (house: FunctionHouse) => house.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]);
+
+  test('where it outlasted the timeout, until then, start and all; who ended it and why is told', () => {
+    const house = new FunctionHouse({ settings: { timeoutMs: 300 } });
+    house.answer = () => null;
+    house.send('a', { timeoutMs: 250 });
+    house.clock.advance(399);
+    assert.deepEqual([house.codeOf('a'), billed(house), house.hung], ['deadline_exceeded', [], []]);
+    house.clock.advance(5000);
+    assert.deepEqual(billed(house), [[400, true]]);
+    assert.deepEqual(house.hung, ["f0: a run did not end within the endpoint's timeout of 300 ms"]);
+    assert.deepEqual(house.stopped, ['f0']);
+  });
+
+  test('where its client had left, and where its function died', () => {
+    const house = one();
+    house.pool.cancel(house.send('a'));
+    house.clock.advance(100);
+    assert.deepEqual(billed(house), [[11, false]]);
+    house.answer = () => ({ kind: 'gone', why: 'SIGKILL' });
+    house.send('b');
+    house.clock.advance(11);
+    assert.deepEqual(billed(house).slice(1), [[11, false]]);
+  });
+});
+
 describe('what is told to whoever chooses the setting', () => {
   test('a period counts the requests whose batches opened under its setting', () => {
     const house = one({ setting: { batchSizeMax: 2 } });
@@ -171,6 +210,21 @@ describe('what is told to whoever chooses the setting', () => {
     assert(Math.abs(period.p50Ms / 12 - 1) < 0.006 && Math.abs(period.p95Ms / 22 - 1) < 0.006, `${period.p50Ms} ${period.p95Ms}`);
     assert(Math.abs(period.costUsdPerMillion / (0.5e6 * functionUsd(defaultPrices.functions, 2048, 12)) - 1) < 1e-9);
     assert.equal(period.sinceMs, 1000);
+  });
+
+  test('a batch has as many rows as it left with, whoever of them was answered', () => {
+    const house = one({ setting: { batchSizeMax: 2 }, settings: { timeoutMs: 300 } });
+    for (const id of ['a', 'b']) house.send(id);
+    const ran = ['c', 'd'].map((id) => house.send(id));
+    house.clock.advance(15);
+    for (const request of ran) house.pool.cancel(request);
+    house.clock.advance(100);
+    assert.deepEqual([house.functions.period().rows, house.functions.period().batches, house.functions.period().meanBatch], [2, 2, 2]);
+    assert.deepEqual([house.pool.statistics.inferenceCount, house.pool.statistics.executionCount], [4, 2]);
+    house.answer = () => null;
+    for (const id of ['e', 'f']) house.send(id);
+    house.clock.advance(2000);
+    assert.deepEqual([house.functions.period().batches, house.functions.period().meanBatch], [3, 2]);
   });
 
   test('requests later than the objective are counted as such', () => {

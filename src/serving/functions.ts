@@ -20,6 +20,7 @@ import { FunctionRule, giveUpReserveMs } from './function-rule.ts';
 import { asksForAnotherSetting, type FunctionSetting, type FunctionsWish, safeSetting } from './function-setting.ts';
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import type { PeriodMeasure } from './period.ts';
+import { cannotStart, functionsAreBusy, tooLate } from './refusals.ts';
 import type { PendingRequest } from './request.ts';
 import type { Door, Side, SideWorker } from './side.ts';
 
@@ -36,6 +37,8 @@ export interface FunctionsNeeds {
   readonly onInvoked: (invocation: Invocation) => void;
   /** This environment is kept warm from now on, and charged for that, or no more. */
   readonly onProvisioned: (environment: Environment) => void;
+  /** This one is ended in the middle of a run, and why. */
+  readonly onHung?: (workerId: string, reason: string) => void;
   /** Nobody is here or on the way. */
   readonly onDeserted: () => void;
   /** A run of a function has ended, well or not; or one could not be started. */
@@ -238,8 +241,7 @@ export class Functions implements Side, FunctionVariant {
     const servers = this.executors.map((executor) => executor.asServer(nowMs));
     const answeredAtMs = nowMs + predictCompletionMs(servers, this.#buffer.overdueRowsUntil(request.deadlineMs)) + overheadMs;
     if (answeredAtMs <= request.promisedAtMs) return null;
-    const inMs = Math.ceil(answeredAtMs - nowMs);
-    return this.#overloaded(`its objective of ${settings.objective.latencyMs} ms cannot be kept, an answer would take ${inMs} ms`);
+    return this.#overloaded(tooLate(this.#door, request, answeredAtMs - nowMs));
   }
 
   place(request: PendingRequest): void {
@@ -276,8 +278,14 @@ export class Functions implements Side, FunctionVariant {
     if (environment !== undefined) this.#environments.end(environment.id);
   }
 
-  /** It ends; another is started where one is needed. */
-  hangs(executor: Executor): void {
+  /** It ends, charged until now; another is started where one is needed. */
+  hangs(executor: Executor, reason: string): void {
+    const environment = this.#environmentOf(executor);
+    if (environment !== undefined) {
+      executor.worker.charge(this.#door.clock.nowMs() - executor.sinceMs);
+      environment.isPaidOff = true;
+      this.#needs.onHung?.(environment.id, reason);
+    }
     this.lost(executor);
     this.#settle();
   }
@@ -366,7 +374,10 @@ export class Functions implements Side, FunctionVariant {
     assert(executor !== null, 'an environment that is idle is ready');
     // The margin learns of batches that nothing but themselves held up.
     const isTelling = !isLate && !isColdStart && !this.#environments.isRenewing;
-    period.batch(isColdStart);
+    period.batch(
+      requests.reduce((sum, { call }) => sum + call.rows, 0),
+      isColdStart,
+    );
     const isRescue = reason !== 'full' && requests.some(({ overflow }) => overflow === 'rescue');
     this.#door.run({
       executor,
@@ -451,8 +462,9 @@ export class Functions implements Side, FunctionVariant {
 
   /** The first run of an environment is billed with its start. */
   #charge(environment: Environment, serviceMs: number): number {
-    const { memoryMiB, isCold, coldStartMs } = environment;
+    const { memoryMiB, isCold, coldStartMs, isPaidOff } = environment;
     const { prices, onInvoked } = this.#needs;
+    if (isPaidOff) return 0;
     environment.invocations++;
     const ms = serviceMs + (isCold ? coldStartMs : 0);
     const usd = functionUsd(prices, memoryMiB, ms);
@@ -463,20 +475,12 @@ export class Functions implements Side, FunctionVariant {
   /** Why nobody can be served at present; null while somebody is here, on the way, or may be asked for. */
   #startFailure(): PlatformError | null {
     const { failure, size } = this.#environments;
-    if (failure === null || size > 0) return null;
-    const { retryAfterMs, reason } = failure;
-    const again = `the next attempt is made in ${Math.ceil(retryAfterMs / 1000)} s`;
-    return new PlatformError('model_failed', `no function of ${this.model.name} could be started: ${reason}; ${again}`, { retryAfterMs });
+    return failure === null || size > 0 ? null : cannotStart(this.#door, failure);
   }
 
   #overloaded(why: string): PlatformError {
-    const { maxConcurrency } = this.config;
-    const all = this.#environments.isExhausted
-      ? `all ${maxConcurrency} functions it may have at once are busy`
-      : 'its functions are starting';
-    const cure = this.#environments.isExhausted ? 'ask again later or raise maxConcurrency' : 'ask again later';
-    const text = `endpoint ${this.endpoint} is overloaded: ${why}, and ${all}; ${cure}`;
-    return new PlatformError('overloaded', text, { retryAfterMs: this.#drainMs() });
+    const { isExhausted } = this.#environments;
+    return functionsAreBusy(this.#door, why, isExhausted ? this.config.maxConcurrency : null, this.#drainMs());
   }
 
   /** How long until those who are overdue are served, for Retry-After. */

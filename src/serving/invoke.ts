@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Invocation, Ledger } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
-import type { InferenceCall, Outcome } from './request.ts';
+import type { InferenceCall, Outcome, PendingRequest, Ride } from './request.ts';
 import { noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
@@ -32,7 +32,8 @@ export class Invocations {
     const meter = this.#meterOf(pool);
     const rows = Math.max(1, call.rows);
     meter.arrived(rows, this.#books.clock.nowMs());
-    const request = pool.submit(call, (outcome) => {
+    let request: PendingRequest | null = null;
+    const pending = pool.submit(call, (outcome) => {
       meter.left(rows, this.#books.clock.nowMs());
       const startMs = this.#books.clock.nowMs();
       try {
@@ -43,12 +44,13 @@ export class Invocations {
           'an answer could not be encoded or sent',
         );
       }
-      this.#record(pool, call, outcome, startMs);
+      this.#record(pool, call, outcome, startMs, request?.ride ?? null);
     });
+    request = pending;
     return () => {
-      if (!pool.cancel(request)) return;
+      if (!pool.cancel(pending)) return;
       meter.left(rows, this.#books.clock.nowMs());
-      this.#refused(pool, call, 'cancelled', 'the client went away');
+      this.#refused(pool, call, 'cancelled', 'the client went away', pending.ride);
     };
   }
 
@@ -80,14 +82,14 @@ export class Invocations {
     this.#metricsOf(pool).invoked(invocation.billedMs, invocation.isColdStart);
   }
 
-  #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number): void {
+  #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number, ride: Ride | null): void {
     const { clock, ledger, writeLine } = this.#books;
     const nowMs = clock.nowMs();
     const totalMs = nowMs - call.arrivedAtMs;
     if (!outcome.ok) {
       pool.statistics.failed(totalMs);
       this.#meterOf(pool).refused(outcome.error.code);
-      this.#refused(pool, call, outcome.error.code, outcome.error.message);
+      this.#refused(pool, call, outcome.error.code, outcome.error.message, ride);
       return;
     }
     const { timings, batchRows, closeReason, costUsd, coldStart, executor, overflow } = outcome.result;
@@ -100,7 +102,7 @@ export class Invocations {
     if (isLate) metrics.missed();
     this.#meterOf(pool).answered(!isLate, overflow !== null);
     ledger.request(pool.endpoint, pool.variant, costUsd);
-    pool.statistics.answered(call.rows, totalMs, timings, wallMs);
+    pool.statistics.answered(totalMs, timings, wallMs);
     if (overflow !== null) {
       pool.statistics.overflowed++;
       metrics.overflowed(overflow);
@@ -130,10 +132,13 @@ export class Invocations {
     call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>,
     status: ErrorCode | 'cancelled',
     error: string,
+    ride: Ride | null = null,
   ): void {
     const { clock, writeLine } = this.#books;
     const totalMs = clock.nowMs() - call.arrivedAtMs;
-    this.#metricsOf(pool).request(status, totalMs, totalMs, 0, 0, call.rows);
+    const queueMs = ride === null ? totalMs : ride.leftAtMs - call.arrivedAtMs;
+    const computeMs = totalMs - queueMs;
+    this.#metricsOf(pool).request(status, totalMs, queueMs, computeMs, 0, call.rows);
     writeLine({
       atMs: clock.wallMs(),
       requestId: call.requestId,
@@ -142,10 +147,11 @@ export class Invocations {
       version: pool.version,
       status,
       rows: call.rows,
-      batchRows: 0,
-      closeReason: '',
-      queueMs: totalMs,
-      computeMs: 0,
+      batchRows: ride?.rows ?? 0,
+      closeReason: ride?.reason ?? '',
+      ...(ride === null ? {} : { executor: ride.executor }),
+      queueMs,
+      computeMs,
       encodeMs: 0,
       totalMs,
       costUsd: 0,

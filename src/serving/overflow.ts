@@ -143,7 +143,7 @@ export class Overflow implements Side {
 
   hangs(executor: Executor, reason: string): void {
     if (!executor.isFunction) return this.#instances.hangs(executor, reason);
-    this.functions.hangs(executor);
+    this.functions.hangs(executor, reason);
   }
 
   configure(): void {

@@ -41,6 +41,8 @@ export class Period {
   #requests = 0;
   #rows = 0;
   #batches = 0;
+  /** Of all batches, also of those whose requests were not all answered. */
+  #rowsSent = 0;
   #coldStarts = 0;
   #within = 0;
   #waitMs = 0;
@@ -51,9 +53,10 @@ export class Period {
     this.#objectiveMs = objectiveMs ?? Number.POSITIVE_INFINITY;
   }
 
-  /** A batch has left. */
-  batch(isColdStart: boolean): void {
+  /** A batch of so many rows has left. */
+  batch(rows: number, isColdStart: boolean): void {
     this.#batches++;
+    this.#rowsSent += rows;
     if (isColdStart) this.#coldStarts++;
   }
 
@@ -79,7 +82,7 @@ export class Period {
       p95Ms: this.#quantileMs(0.95),
       p99Ms: this.#quantileMs(0.99),
       withinSlo: requests === 0 ? 1 : this.#within / requests,
-      meanBatch: mean(this.#rows, this.#batches),
+      meanBatch: mean(this.#rowsSent, this.#batches),
       meanWaitMs: mean(this.#waitMs, requests),
       costUsdPerMillion: 1e6 * mean(this.#usd, this.#rows),
       coldStarts: this.#coldStarts,

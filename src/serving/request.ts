@@ -76,6 +76,15 @@ export interface Place {
   readonly bucket: string;
 }
 
+/** A batch under way. */
+export interface Ride {
+  readonly leftAtMs: number;
+  readonly rows: number;
+  readonly reason: CloseReason;
+  /** Who runs it: `instance:local.1`, `function:2048`. */
+  readonly executor: string;
+}
+
 /** A request while it waits and runs. */
 export class PendingRequest {
   readonly call: InferenceCall;
@@ -100,6 +109,8 @@ export class PendingRequest {
   isHopeless = false;
   /** Waiting in the buffer, riding in a batch, or answered (or abandoned): nothing more may happen to it. */
   state: 'waiting' | 'running' | 'settled' = 'waiting';
+  /** The batch it rides in, or rode in last; null before. */
+  ride: Ride | null = null;
   /** How many workers died under it. From the first on it rides alone, so that it takes nobody along if it is the cause. */
   losses = 0;
   /** When the last of them died. */

@@ -33,11 +33,12 @@ export function runBatch(context: BatchContext, batch: readonly PendingRequest[]
     if (part === undefined) return done({ answers, lost: [], lostWhy: '' });
     const startMs = clock.nowMs();
     executor.worker.run(part, (answer) => {
+      const sinceMs = Math.max(startMs, executor.sinceMs);
+      if (answer.kind !== 'done') executor.worker.charge(clock.nowMs() - sinceMs); // it took its time all the same
       if (answer.kind === 'gone') return done({ answers, lost: [...part, ...parts.reverse().flat()], lostWhy: answer.why });
       if (answer.kind === 'done') {
         collect(context, part, answer, startMs, answers);
       } else {
-        executor.worker.charge(clock.nowMs() - Math.max(startMs, executor.sinceMs)); // it took its time all the same
         if (part.length === 1) answers.push({ request: part[0] as PendingRequest, outcome: { ok: false, error: answer.error } });
         else parts.push(...halvesOf(part));
       }

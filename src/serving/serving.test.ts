@@ -91,9 +91,10 @@ function house() {
     serving.serve({ config, generation: number, variants: [{ config: variant, version: versionOf(number) }] });
   };
   const outcomes = new Map<string, Outcome>();
-  const send = (requestId: string): void => {
+  /** Its answer cancels. */
+  const send = (requestId: string): (() => void) => {
     const inputs = [{ name: 'x', datatype: 'FP32' as const, shape: [1, 1], data: new Uint8Array(4) }];
-    serving.invoke(serving.route('e'), { requestId, inputs, rows: 1, arrivedAtMs: clock.nowMs() }, (outcome) => {
+    return serving.invoke(serving.route('e'), { requestId, inputs, rows: 1, arrivedAtMs: clock.nowMs() }, (outcome) => {
       assert(!outcomes.has(requestId));
       outcomes.set(requestId, outcome);
     });
@@ -142,6 +143,23 @@ describe('a serverless variant', () => {
     const text = await metrics.prometheus();
     assert.match(text, /penstock_cold_starts_total\{endpoint="e",variant="AllTraffic"\} 1\n/);
     assert.match(text, /penstock_function_billed_ms_total\{endpoint="e",variant="AllTraffic"\} 70\n/);
+  });
+
+  test('writes what a run took whose client left meanwhile, and where it ran', async () => {
+    const { clock, serve, send, ready, pass, lines } = house();
+    serve(1, { functions: { ...functionsDefault, maxConcurrency: 1 } });
+    const leave = send('a');
+    const leaveEarly = send('b');
+    clock.advance(50);
+    ready('f0');
+    clock.advance(4);
+    leaveEarly();
+    leave();
+    await pass(6);
+    const [b, a] = lines;
+    assert.deepEqual([b?.status, b?.queueMs, b?.computeMs, b?.batchRows, b?.executor], ['cancelled', 54, 0, 0, undefined]);
+    assert.deepEqual([a?.status, a?.queueMs, a?.computeMs, a?.batchRows, a?.executor], ['cancelled', 50, 4, 1, 'function:2048']);
+    assert.equal(a?.closeReason, 'idle');
   });
 
   test('of a new version starts its own functions; those of the old answer what they have, and end', async () => {

@@ -301,7 +301,7 @@ export class Serving implements ServingDoor {
   }
 
   #newPool(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings): VariantPool {
-    const { clock, serviceTable, restart, ledger, functions, onOverflowShut } = this.#options;
+    const { clock, log, serviceTable, restart, ledger, functions, onOverflowShut } = this.#options;
     const { endpoint, variant, model } = names;
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
@@ -320,6 +320,7 @@ export class Serving implements ServingDoor {
           this.#poolOfWorker.delete(id);
           functions.stop(id);
         },
+        onHung: (id, reason) => log.warn({ endpoint, variant, worker: id, reason }, 'a function was ended in the middle of a run'),
         onInvoked: (invocation) => this.#invocations.invoked(pool, invocation),
         onProvisioned: ({ id, isProvisioned, memoryMiB }) =>
           isProvisioned ? ledger.started(id, endpoint, variant, provisionedUsdPerHour(functions.prices, memoryMiB)) : ledger.ended(id),

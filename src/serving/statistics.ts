@@ -27,10 +27,10 @@ export interface BatchStatistics {
 }
 
 export class VariantStatistics {
-  /** Rows answered. */
-  inferenceCount = 0;
-  /** Model runs. */
+  /** Model runs that ended well. */
   executionCount = 0;
+  /** Their rows, also those whose clients had left by then. */
+  inferenceCount = 0;
   /** Epoch milliseconds; 0 before the first. */
   lastInferenceMs = 0;
   /** Requests that a function answered though the variant has instances. */
@@ -48,8 +48,7 @@ export class VariantStatistics {
     return [...this.#batches].map(([batchSize, counters]) => ({ batchSize, ...counters })).sort((a, b) => a.batchSize - b.batchSize);
   }
 
-  answered(rows: number, totalMs: number, timings: Timings, wallMs: number): void {
-    this.inferenceCount += rows;
+  answered(totalMs: number, timings: Timings, wallMs: number): void {
     this.lastInferenceMs = wallMs;
     this.success.add(totalMs);
     this.queue.add(timings.queueMs);
@@ -64,6 +63,7 @@ export class VariantStatistics {
 
   executed(batchRows: number, timings: { readonly inMs: number; readonly runMs: number; readonly outMs: number }): void {
     this.executionCount++;
+    this.inferenceCount += batchRows;
     let batch = this.#batches.get(batchRows);
     if (batch === undefined) {
       batch = { computeInput: new Counter(), computeInfer: new Counter(), computeOutput: new Counter() };

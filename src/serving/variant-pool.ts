@@ -223,9 +223,11 @@ export class VariantPool implements Route, Door {
     const requests = departure.requests.filter((request) => request.timeoutAtMs > nowMs || this.#expire(request, nowMs));
     if (requests.length === 0) return this.#side.freed(executor);
     let rows = 0;
+    for (const request of requests) rows += request.rows;
+    const ride = { leftAtMs: nowMs, rows, reason, executor: executor.name };
     for (const request of requests) {
       request.state = 'running';
-      rows += request.rows;
+      request.ride = ride;
     }
     executor.begin(rows, nowMs);
     this.#running.add(requests);
