@@ -70,6 +70,7 @@ describe('before enough is known', () => {
     const times = arrivalTimesMs(poisson(100), new SeededRandom(1), 100);
     const { setting, arrivals } = choice({ arrivals: { kind: 'seen', timesMs: times } });
     assert(setting.batchSizeMax > 4);
+    assert.equal(arrivals.scv, null);
     assert.match(arrivals.notes.join(), /Only 99 gaps were seen, fewer than 300: Poisson arrivals with the measured rate are assumed/);
   });
 

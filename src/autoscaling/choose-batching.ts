@@ -12,6 +12,7 @@ import {
   choose,
   explain,
   fitMoments,
+  gapsForShape,
   keepOrChange,
   neverFalling,
 } from '../queueing/index.ts';
@@ -119,7 +120,8 @@ function factsOf({ measured, statistics, notes }: ArrivalFit, count: number): Ar
     source: 'replay',
     ratePerSecond: statistics?.ratePerSecond ?? 0,
     forecastRatePerSecond: null,
-    scv: statistics === null ? null : (measured?.scv ?? statistics.scv),
+    // Of a few gaps nothing is told: Poisson arrivals are assumed.
+    scv: statistics === null || count <= gapsForShape ? null : (measured?.scv ?? statistics.scv),
     correlationDecay: statistics?.correlationDecay ?? null,
     indexOfDispersion: statistics?.indexOfDispersion ?? null,
     sampleCount: count,
@@ -160,5 +162,5 @@ function reasonOf({ reason, chosen, missesByMs }: Chosen, { objective, marginMs 
 }
 
 function msText(ms: number): string {
-  return formatMs(Number(ms.toPrecision(3)));
+  return ms >= 1000 ? `${Number((ms / 1000).toPrecision(3))}s` : formatMs(Number(ms.toPrecision(3)));
 }

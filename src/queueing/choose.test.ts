@@ -6,6 +6,7 @@ import type { Choice, ChoiceInput, Chosen, MemoryProfile } from './choice.ts';
 import { choose } from './choose.ts';
 import { explain, keepOrChange } from './explain.ts';
 import { arrivalTimesMs } from './generate-arrivals.ts';
+import { dearerText, msText } from './wording.ts';
 
 /** S = 8 + 6b/min(vCPU, 4) ms, one vCPU for each 1.769 GB: the benchmark of half-gigabyte steps. */
 const profiles: readonly MemoryProfile[] = Array.from({ length: 10 }, (_, i) => {
@@ -171,6 +172,7 @@ describe('promises that cannot be kept, or that nobody made', () => {
         explain(choice, input),
         /^5120 MiB without batching: no setting keeps p95 <= 5ms, this one comes nearest, 5.12ms too slow/,
       );
+      assert.doesNotMatch(explain(choice, input), /refused/);
       assert.equal(labelled(choice, 'no-batching')?.feasible, false);
     }
   });
@@ -208,6 +210,19 @@ describe('a setting that was given', () => {
     assert(choice.missesByMs > 200);
     assert.match(explain(choice, input), /as given, misses p95 <= 150ms/);
   });
+
+  test('is not said to make nobody wait, where nothing is promised', () => {
+    const input: ChoiceInput = { ...base, policy: fixed, objective: null };
+    assert.match(explain(chosenOf(input), input), /at most 8 rows or 40ms: as given, no objective, p95 [\d.]+ms, /);
+  });
+
+  test('is followed as far as batches were measured, and that is said', () => {
+    const input: ChoiceInput = { ...base, policy: { ...fixed, batchSizeMax: 64 } };
+    const choice = chosenOf(input);
+    assert.equal(choice.chosen.batchSizeMax, 32);
+    assert(choice.notes.includes('Batches of 64 rows are asked for, and none above 32 was measured: larger ones are not formed.'));
+    assert.match(explain(choice, input), /as given but for the rows of a full batch, /);
+  });
 });
 
 test('the published approximation is followed, and the exact model tells what comes of it', () => {
@@ -235,6 +250,22 @@ test('measured service times that vary are planned by their whole distribution',
 });
 
 describe('a decision in words', () => {
+  test('tells the percentile that is promised, where it is one of those predicted', () => {
+    for (const [percentile, says] of [
+      [99, /% in time, p99 [\d.]+ms, \$/],
+      [50, /% in time, p50 [\d.]+ms, \$/],
+      [99.9, /% in time, \$/],
+    ] as const) {
+      const input: ChoiceInput = { ...base, objective: { percentile, latencyMs: 150 } };
+      assert.match(explain(chosenOf(input), input), says);
+    }
+  });
+
+  test('writes long times in seconds, and what is much dearer as a multiple', () => {
+    assert.deepEqual([3560.4, 149.26, 0.0312].map(msText), ['3.56s', '149.3ms', '31.2us']);
+    assert.deepEqual([0.123, 9.99, 31.409].map(dearerText), ['costs 12.3 % more', 'costs 999 % more', 'costs 32 times as much']);
+  });
+
   test('names the choice, the promise, the saving and the next cheaper one', () => {
     assert.equal(
       explain(chosenOf({}), base),

@@ -19,7 +19,7 @@ import { groundFor, type Promised, policyInForce, promisedOf, shareInTime, Waits
 import { fittingPoints, type MemoryOption, memoryOptions } from './memory-option.ts';
 import { paperGround } from './paper-ground.ts';
 import { type Candidate, type Found, type Ground, reaches, search } from './search.ts';
-import { percentText, sharePromisedText } from './wording.ts';
+import { dearerText, sharePromisedText } from './wording.ts';
 
 /** Interpolated tables are checked by the exact model; so often another winner is looked for. */
 const verificationsMax = 8;
@@ -91,7 +91,7 @@ class Choosing {
       nextCheaper: nextCheaper === null ? null : this.#alternative('cheapest-infeasible', nextCheaper, chosen),
       candidates: { considered, evaluated, feasible },
       source: chosen.table.source,
-      notes: this.#notes(),
+      notes: this.#notes(chosen),
     };
   }
 
@@ -143,17 +143,22 @@ class Choosing {
     if (this.#input.policy.kind === 'fixed' && other.batchSizeMax !== chosen.batchSizeMax) return 'batch size and wait are given';
     const dearer = other.prediction.costUsdPerMillion / chosen.prediction.costUsdPerMillion - 1;
     if (Math.abs(dearer) < 1e-9) return 'costs the same';
-    return dearer > 0 ? `costs ${percentText(dearer)} more` : 'the policy does not choose it';
+    return dearer > 0 ? dearerText(dearer) : 'the policy does not choose it';
   }
 
-  #notes(): string[] {
-    const { profiles } = this.#input;
+  #notes({ batchSizeMax }: Pick<Setting, 'batchSizeMax'>): string[] {
+    const { profiles, policy } = this.#input;
     const notes: string[] = [];
     const fitting = profiles.filter((profile) => fittingPoints(profile).length > 0);
     const tooSmall = profiles.filter((profile) => !fitting.includes(profile)).map(({ memoryMiB }) => `${memoryMiB} MiB`);
     if (tooSmall.length > 0) notes.push(`The model does not fit into ${tooSmall.join(', ')}.`);
     if (fitting.length > 1 && this.#options.length === 1) {
       notes.push('Service times are the same at every memory size, so the smallest that fits is the cheapest.');
+    }
+    if (policy.kind === 'fixed' && policy.batchSizeMax > batchSizeMax) {
+      notes.push(
+        `Batches of ${policy.batchSizeMax} rows are asked for, and none above ${batchSizeMax} was measured: larger ones are not formed.`,
+      );
     }
     return notes;
   }

@@ -1,6 +1,6 @@
 /** Decisions in words, and whether a better setting is worth a change. */
 import type { Alternative, Choice, ChoiceInput, Chosen } from './choice.ts';
-import { msText, percentText, settingText, usdText } from './wording.ts';
+import { msText, percentText, quantileText, settingText, usdText } from './wording.ts';
 
 /** Below this gain in cost the setting in force stays: predictions are not better than that, and each change disturbs. */
 export const gainMinDefault = 0.03;
@@ -10,21 +10,26 @@ export function explain(choice: Choice, input: ChoiceInput): string {
   if (choice.kind === 'nothing-fits') {
     return `No memory size holds the model: it needs ${Math.ceil(choice.neededMiB)} MiB with a single row, and the largest size is ${choice.largestMiB} MiB.`;
   }
-  const { chosen, nextCheaper } = choice;
+  const { chosen, nextCheaper, reason } = choice;
   const cost = `${usdText(chosen.predicted.costUsdPerMillion)} per million requests${savingText(choice)}`;
+  // Where nothing keeps the promise, cheaper ones were not refused for it.
   const refused =
-    nextCheaper === null
+    nextCheaper === null || reason === 'slo-unreachable'
       ? ''
       : `; ${settingText(nextCheaper)} at ${usdText(nextCheaper.predicted.costUsdPerMillion)} was refused: ${nextCheaper.rejectedBecause}`;
   return `${capital(settingText(chosen))}: ${promiseText(choice, input)}, ${cost}${refused}.`;
 }
 
-function promiseText({ chosen, missesByMs, reason }: Chosen, { objective }: ChoiceInput): string {
+function promiseText({ chosen, missesByMs, reason }: Chosen, { objective, policy }: ChoiceInput): string {
   const { predicted } = chosen;
-  if (objective === null) return `no objective, so nobody waits, p95 ${msText(predicted.p95Ms)}`;
+  const isGiven = policy.kind === 'fixed' && policy.batchSizeMax === chosen.batchSizeMax;
+  const given = isGiven ? 'as given' : 'as given but for the rows of a full batch';
+  if (objective === null) {
+    return `${reason === 'given' ? `${given}, no objective` : 'no objective, so nobody waits'}${quantileText(predicted, 95)}`;
+  }
   const promise = `p${objective.percentile} <= ${msText(objective.latencyMs)}`;
-  const within = `${Math.floor(1e4 * predicted.withinSlo) / 100} % in time, p95 ${msText(predicted.p95Ms)}`;
-  const by = { given: 'as given, ', approximation: 'by the published approximation, ' }[reason as string] ?? '';
+  const within = `${Math.floor(1e4 * predicted.withinSlo) / 100} % in time${quantileText(predicted, objective.percentile)}`;
+  const by = { given: `${given}, `, approximation: 'by the published approximation, ' }[reason as string] ?? '';
   if (chosen.feasible) return `${by}keeps ${promise} with ${within}`;
   const misses = by === '' ? `no setting keeps ${promise}, this one comes nearest` : `${by}misses ${promise}`;
   return `${misses}, ${msText(missesByMs)} too slow with ${within}`;

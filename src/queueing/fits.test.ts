@@ -183,7 +183,7 @@ for (const { name, fit } of fits) {
       assert.match(fit([]).notes.join(' '), /No gap between arrivals was seen/);
       assert.match(fit([0, 0, 0]).notes.join(' '), /All 4 requests came at one instant/);
       const one = fit([20]);
-      assert.match(one.notes.join(' '), /Only 1 gaps were seen/);
+      assert.match(one.notes.join(' '), /Only one gap was seen/);
       close(one.statistics?.ratePerSecond ?? 0, 50, 1e-9, 'rate');
       const jumped = fit([10, -3000, 10, Number.NaN, 10]);
       assert.match(jumped.notes.join(' '), /2 of 5 gaps were negative, not a number/);

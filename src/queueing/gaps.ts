@@ -2,7 +2,7 @@
 import { type ArrivalProcess, type ArrivalStatistics, arrivalStatistics, poisson } from './arrival-process.ts';
 
 /** Fewer gaps say something about the rate, but nothing about bursts. */
-const gapsForShape = 300;
+export const gapsForShape = 300;
 /** A longer gap is no gap between requests; and its third power must not overflow. */
 const gapMsMax = 366 * 86_400_000;
 /** A shorter mean is no rate that anything serves: a billion requests per second. */
@@ -63,7 +63,7 @@ export function prepareGaps(gapsMs: ArrayLike<number>): { usable: UsableGaps } |
     };
   }
   if (count < gapsForShape) {
-    const note = `Only ${count} gaps were seen, fewer than ${gapsForShape}: Poisson arrivals with the measured rate are assumed.`;
+    const note = `Only ${count === 1 ? 'one gap was' : `${count} gaps were`} seen, fewer than ${gapsForShape}: Poisson arrivals with the measured rate are assumed.`;
     return { fit: finished(poisson(1 / moments.m1), moments, count, [...notes, note]) };
   }
   return { usable: { seconds: used, moments, notes } };

@@ -46,7 +46,7 @@ export { type BatchSetting, exactBatchSizes, exactMeanWaitMs, exactTable } from 
 export { explain, keepOrChange, type Resolution } from './explain.ts';
 export { fitByLikelihood } from './fit-em.ts';
 export { type FitTarget, fitMoments, processFromMoments } from './fit-moments.ts';
-export type { ArrivalFit, GapMoments } from './gaps.ts';
+export { type ArrivalFit, type GapMoments, gapsForShape } from './gaps.ts';
 export { arrivalTimesMs, type UniformSource } from './generate-arrivals.ts';
 export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
 export { OctaveGrid } from './octave-grid.ts';

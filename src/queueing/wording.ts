@@ -1,14 +1,26 @@
 /** How shares, money, times and settings are written in reasons. */
 import { formatMs } from '../objective.ts';
-import type { ChoiceInput, Setting } from './choice.ts';
+import type { ChoiceInput, Prediction, Setting } from './choice.ts';
 
 /** 0.0123 is `1.2 %`; what rounds to nothing is `under 0.1 %`. */
 export function percentText(share: number): string {
   return share > 0 && share < 0.0005 ? 'under 0.1 %' : `${trimmed(100 * share, 1)} %`;
 }
 
+/** `74.5ms`, `149.3ms`, `3.56s`. */
 export function msText(ms: number): string {
-  return formatMs(Number(ms.toPrecision(ms >= 100 ? 4 : 3)));
+  return ms >= 1000 ? `${Number((ms / 1000).toPrecision(3))}s` : formatMs(Number(ms.toPrecision(ms >= 100 ? 4 : 3)));
+}
+
+/** `costs 12.3 % more`, `costs 32 times as much`: by its share beyond. */
+export function dearerText(share: number): string {
+  return share < 10 ? `costs ${percentText(share)} more` : `costs ${Math.round(share + 1)} times as much`;
+}
+
+/** `p99 149ms`: the latency at the percentile that is promised (95 where nothing is); empty where that is none of those predicted. */
+export function quantileText(predicted: Prediction, percentile: number): string {
+  const ms = { 50: predicted.p50Ms, 95: predicted.p95Ms, 99: predicted.p99Ms }[percentile];
+  return ms === undefined ? '' : `, p${percentile} ${msText(ms)}`;
 }
 
 /** `$0.2161`: a million requests, to four digits. */
