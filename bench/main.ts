@@ -4,11 +4,13 @@ import { batching } from './batching/batching.ts';
 import { commit, machine } from './machine.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
+import { scaling } from './scaling/scaling.ts';
 import { serverless } from './serverless/serverless.ts';
 
 const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]
        npm run bench -- batching [--requests 4000000] [--dry]
-       npm run bench -- serverless [--seconds 120] [--dry]`;
+       npm run bench -- serverless [--seconds 120] [--dry]
+       npm run bench -- scaling [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
   const measured: Figures[] = [];
@@ -36,6 +38,8 @@ if (positionals.join() === 'overhead') {
   await batching({ requests: Number(values.requests), isDry: values.dry });
 } else if (positionals.join() === 'serverless') {
   await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
+} else if (positionals.join() === 'scaling') {
+  await scaling({ isDry: values.dry });
 } else {
   console.error(usage);
   process.exitCode = 2;
