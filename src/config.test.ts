@@ -34,6 +34,7 @@ test('nothing given gives the defaults', () => {
     bodyLimitBytes: 67_108_864,
     artifactLimitBytes: 4_294_967_296,
     queueRowsMax: 10_000,
+    scalingLeadMs: null,
     timeoutMs: 60_000,
     batchPeriodMs: 30_000,
     connectionsMax: 20_000,

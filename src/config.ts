@@ -22,6 +22,7 @@ export interface Config {
   readonly queueRowsMax: number;
   readonly timeoutMs: number;
   readonly batchPeriodMs: number;
+  readonly scalingLeadMs: number | null;
   readonly connectionsMax: number;
   readonly warmWorkers: number;
   readonly cores: number | null;
@@ -87,6 +88,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     help: 'how often the setting of serverless variants is chosen anew',
     ...duration(10_000, 60_000),
   },
+  scalingLeadMs: {
+    name: 'scalingLead',
+    default: null,
+    help: 'how long instances take to start at least, for those who decide on their number',
+    ...duration(),
+  },
   connectionsMax: { name: 'connectionsMax', default: 20_000, help: 'connections that may be open', ...integer(1, 1_000_000) },
   warmWorkers: { name: 'warmWorkers', default: 2, help: 'workers kept ready without a model', ...integer(0, 64) },
   cores: { name: 'cores', default: null, help: 'cores that workers may use; all unless given', ...integer(1, 4096) },
@@ -123,6 +130,7 @@ export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): Confi
     queueRowsMax: valueOf('queueRowsMax', given),
     timeoutMs: valueOf('timeoutMs', given),
     batchPeriodMs: valueOf('batchPeriodMs', given),
+    scalingLeadMs: valueOf('scalingLeadMs', given),
     connectionsMax: valueOf('connectionsMax', given),
     warmWorkers: valueOf('warmWorkers', given),
     cores: valueOf('cores', given),

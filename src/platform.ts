@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Access } from './access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from './api/index.ts';
-import { BatchController, Chooser, Planner } from './autoscaling/index.ts';
+import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants, scalingPolicy } from './autoscaling/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { Ledger, priceTable } from './costs/index.ts';
@@ -15,7 +15,7 @@ import { FunctionProfiles, functionExecutor, functionSizes, Profiles, ServiceTab
 import { LocalProvider, type WorkerView } from './providers/index.ts';
 import { SystemRandom } from './random.ts';
 import { Registry } from './registry/index.ts';
-import { Serving } from './serving/index.ts';
+import { Serving, type ServingOptions } from './serving/index.ts';
 import { type DataDirectory, FileObjectStore, openDatabase, openDataDirectory } from './storage/index.ts';
 
 /** What the program knows of itself. */
@@ -87,6 +87,8 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => loops.chooser.close());
   loops.batching.open();
   closers.push(() => loops.batching.close());
+  loops.scaling.open();
+  closers.push(() => loops.scaling.close());
   closers.push(() => rooms.serving.close());
 
   const api = mountDoors(config, product, { ...rooms, ...loops }, { clock, logs, directory, db, provider, listener, access, startedAtMs });
@@ -144,13 +146,7 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     queueRowsMax: config.queueRowsMax,
     serviceTable: (model, executor) => tables.tableOf(model, executor),
     restart: (workerId, reason) => provider.restart(workerId, reason),
-    onOverflowShut: ({ endpoint, variant }, reason) => {
-      log.warn({ endpoint, variant, reason }, reason === null ? 'overflow goes to functions again' : 'overflow goes to functions no more');
-      const event = { kind: reason === null ? 'overflow.resumed' : 'overflow.suspended', subject: endpoint, detail: { variant, reason } };
-      events
-        .recordAndPublish(event)
-        .catch((error: unknown) => log.error({ event, error: messageOf(error) }, 'an event could not be recorded'));
-    },
+    onOverflowShut: overflowTeller(log, events),
     functions: {
       prices: prices.functions,
       memoryMiBSafe: ({ artifact }) => memoryMiBSafe(artifact.bytes, functionSizes(prices.functions)),
@@ -172,9 +168,21 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     events,
     audit,
     serving,
+    checkPolicy: scalingPolicy,
   });
   meter(metrics, serving, () => provider.list());
   return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
+}
+
+/** Who tells that functions take nothing more beside instances, or do again. */
+function overflowTeller(log: Logs['platform'], events: Events): NonNullable<ServingOptions['onOverflowShut']> {
+  return ({ endpoint, variant }, reason) => {
+    log.warn({ endpoint, variant, reason }, reason === null ? 'overflow goes to functions again' : 'overflow goes to functions no more');
+    const event = { kind: reason === null ? 'overflow.resumed' : 'overflow.suspended', subject: endpoint, detail: { variant, reason } };
+    events
+      .recordAndPublish(event)
+      .catch((error: unknown) => log.error({ event, error: messageOf(error) }, 'an event could not be recorded'));
+  };
 }
 
 /** Of a function until its size is chosen: 2048 MiB, which come with a whole processor, or more where the model's file asks for it. */
@@ -190,7 +198,7 @@ function executorOf(instanceType: string): string {
 
 /** What decides while all else serves. */
 function buildLoops(config: Config, rooms: ReturnType<typeof buildRooms>, { clock, logs, db }: Ground) {
-  const { profiles, functionProfiles, tables, serving, events } = rooms;
+  const { profiles, functionProfiles, tables, serving, deployments, ledger, events } = rooms;
   const prices = rooms.prices.functions;
   const decisions = new Decisions(db, clock, events);
   const chooser = new Chooser({ clock });
@@ -218,7 +226,17 @@ function buildLoops(config: Config, rooms: ReturnType<typeof buildRooms>, { cloc
       functionProfiles.measureInBackground(version); // all sizes take their time: the plan is made of derived ones
     },
   });
-  return { decisions, chooser, batching, planner };
+  const tableOf = tables.tableOf.bind(tables);
+  const scaling = new ScalingController({
+    clock,
+    log: logs.platform,
+    decisions,
+    states: new ScalingStates(db, clock),
+    variants: () => scaledVariants({ clock, deployments, serving, ledger, prices: rooms.prices, tableOf }),
+    scale: deployments.scale.bind(deployments),
+    leadMinMs: config.scalingLeadMs ?? 0,
+  });
+  return { decisions, chooser, batching, scaling, planner };
 }
 
 type Rooms = ReturnType<typeof buildRooms> & ReturnType<typeof buildLoops>;
@@ -270,6 +288,7 @@ function mountDoors(
     audit,
     decisions,
     batching,
+    scaling: rooms.scaling,
     planner,
     ledger,
     clock,

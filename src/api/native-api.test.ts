@@ -111,6 +111,7 @@ async function startServer() {
     audit,
     decisions: new Decisions(db, clock, events),
     batching: { ask: () => false, reasonOf: () => null, standing: () => null },
+    scaling: { ask: () => false },
     planner: new Planner({
       clock,
       chooser,

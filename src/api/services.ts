@@ -1,7 +1,7 @@
 /** What the native API stands on: the rooms below it, and a few functions that the platform hands in. */
 import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
-import type { BatchController, Planner } from '../autoscaling/index.ts';
+import type { BatchController, Planner, ScalingController } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
@@ -23,6 +23,7 @@ export interface ApiServices {
   readonly audit: Audit;
   readonly decisions: Pick<Decisions, 'list'>;
   readonly batching: Pick<BatchController, 'ask' | 'reasonOf' | 'standing'>;
+  readonly scaling: Pick<ScalingController, 'ask'>;
   readonly planner: Pick<Planner, 'plan'>;
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly clock: Clock;

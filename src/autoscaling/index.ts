@@ -5,6 +5,10 @@ export { type MeasuredScaling, type ScalingEffect, scalingEffectOf } from './dec
 export { type ChosenScaling, type ScalingDecision, type ScalingInputs, scalingRecord } from './decide-record.ts';
 export { type Decided, decideScaling } from './decide-scaling.ts';
 export { type BatchingPlan, type PlannedArrivals, type PlannedFunctions, Planner, type PlanWish } from './planner.ts';
+export { type ScaledVariant, type ScaledVariantSources, scaledVariants } from './scaled-variant.ts';
+export { ScalingController, type ScalingControllerOptions } from './scaling-controller.ts';
+export { scalingPolicy } from './scaling-policies.ts';
+export { ScalingStates } from './scaling-states.ts';
 export { checkLimits } from './strategies/check-observation.ts';
 export { type ForecastView, forecastViewOf, horizonFor, slotMsFor } from './strategies/forecast-view.ts';
 export type {

@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { openControlPlane } from '../../test/control-plane.ts';
+import { VirtualClock } from '../clock.ts';
+import type { Decision, NewDecision } from '../monitoring/index.ts';
+import { noTraffic, type TrafficCounts } from '../serving/index.ts';
+import type { ScalingEffect } from './decide-effect.ts';
+import type { ScaledVariant, SeenInstance } from './scaled-variant.ts';
+import { ScalingController } from './scaling-controller.ts';
+import { ScalingStates } from './scaling-states.ts';
+
+const config = { policy: 'economic,hold=1', instancesMin: 1, instancesMax: 5, usdPerHourMax: null };
+/** 10 rows/s, and a cent an hour: functions are dearer by far. */
+const type = { name: 'local.1', usdPerHour: 0.01, batchSize: 1, ratePerSecond: 10, usdPerRequest: 1e-6, isFeasible: true };
+const overflow = { usdPerRequest: 1e-3 };
+
+/** A world that obeys at once: instances come three seconds after they were wished for, and rows at a rate. */
+class World {
+  readonly clock = new VirtualClock();
+  readonly made: NewDecision[] = [];
+  readonly effects = new Map<string, ScalingEffect>();
+  readonly kept = new Map<string, string>();
+  readonly warnings: string[] = [];
+  ratePerSecond = 0;
+  /** What the config says. */
+  given: Partial<ScaledVariant> = {};
+  wanted = 1;
+  isServed = true;
+  startTrouble: string | null = null;
+  leaving: readonly string[] = [];
+  instances: SeenInstance[] = [];
+  controller: ScalingController = this.newController();
+  #arrived = 0;
+  #started = 0;
+
+  constructor() {
+    this.#obey();
+    this.controller.open();
+  }
+
+  get traffic(): TrafficCounts {
+    const requests = Math.floor(this.#arrived);
+    return { ...noTraffic, rowsArrived: requests, requests };
+  }
+
+  get told(): string[] {
+    return this.made.map(({ explanation }) => explanation);
+  }
+
+  newController(): ScalingController {
+    const noted = (_: unknown, message: string): void => void this.warnings.push(message);
+    return new ScalingController({
+      clock: this.clock,
+      log: { warn: noted, info: () => undefined } as never,
+      leadMinMs: 0,
+      decisions: {
+        record: async (decision) => {
+          this.made.push(decision);
+          return { ...decision, id: `d${this.made.length}`, atMs: 0, effect: null } satisfies Decision;
+        },
+        fillEffect: async ({ id, effect }) => void this.effects.set(id, effect as ScalingEffect),
+      },
+      states: {
+        read: async (...names) => JSON.parse(this.kept.get(names.join('/')) ?? 'null') as unknown,
+        write: async (endpoint, variant, state) => void this.kept.set(`${endpoint}/${variant}`, JSON.stringify(state)),
+      },
+      variants: () => (this.isServed ? [this.variant()] : []),
+      scale: async (_endpoint, _variant, count, leaving) => {
+        this.wanted = count;
+        this.leaving = leaving;
+        this.#obey();
+        return count;
+      },
+    });
+  }
+
+  /** Another server on the same state, after this one was killed. */
+  kill(): void {
+    this.clock.advance(0);
+    this.controller = this.newController();
+    this.controller.open();
+  }
+
+  variant(): ScaledVariant {
+    const { wanted, startTrouble, instances, traffic } = this;
+    const named = { endpoint: 'prod', variant: 'AllTraffic', config, objective: null, isSettled: true, type, overflow: null };
+    return { ...named, wanted, startTrouble, instances, traffic, queue: 0, spentUsd: 0, ...this.given };
+  }
+
+  async pass(seconds: number): Promise<void> {
+    for (let i = 0; i < seconds * 4; i++) {
+      this.#arrived += this.ratePerSecond / 4;
+      this.clock.advance(250);
+      await new Promise(setImmediate);
+      this.instances = this.instances.map((instance) =>
+        instance.state === 'launching' && this.clock.wallMs() - instance.startedAtMs >= 3000
+          ? { ...instance, state: 'active', readyAtMs: instance.startedAtMs + 3000 }
+          : instance,
+      );
+    }
+  }
+
+  #obey(): void {
+    while (this.instances.length > this.wanted) {
+      const first = this.leaving.find((id) => this.instances.some((instance) => instance.id === id));
+      this.instances = this.instances.filter(({ id }) => id !== (first ?? this.instances[0]?.id));
+    }
+    while (this.instances.length < this.wanted && this.startTrouble === null) {
+      const id = `i${this.#started++}`;
+      const fresh = { state: 'launching', startedAtMs: this.clock.wallMs(), readyAtMs: null, restarts: 0, reason: null } as const;
+      this.instances = [...this.instances, { id, ...fresh, idleSinceMs: null }];
+    }
+  }
+}
+
+describe('the number of instances', () => {
+  test('follows the load up and down, and each decision says why', async () => {
+    const world = new World();
+    world.ratePerSecond = 3;
+    await world.pass(60);
+    assert.equal(world.wanted, 1);
+    world.ratePerSecond = 30;
+    await world.pass(60);
+    assert.equal(world.wanted, 5, '30 rows/s need four at 85 %, and one in case more come');
+    assert(world.told.some((text) => text.startsWith('grew to')));
+    world.ratePerSecond = 0;
+    await world.pass(120);
+    assert.equal(world.wanted, 1);
+    const last = world.made.findLast(({ changes }) => changes);
+    assert.match(last?.explanation ?? '', /^shrank to 1 × local\.1: /);
+    assert.deepEqual([last?.kind, last?.endpoint, last?.variant, last?.trigger], ['scaling', 'prod', 'AllTraffic', 'period']);
+    const { actions = [] } = (last?.chosen ?? {}) as { actions?: readonly { op: string }[] };
+    assert(actions.length > 0 && actions.every(({ op }) => op === 'drain'));
+    assert.deepEqual(world.warnings, []);
+  });
+
+  test('is decided once a slot, also where nothing changes', async () => {
+    const world = new World();
+    world.ratePerSecond = 2;
+    await world.pass(63);
+    assert.equal(world.made.length, 6);
+    assert(world.made.every(({ changes }) => !changes));
+    assert.match(world.told.at(-1) ?? '', /^kept 1 × local\.1: /);
+  });
+
+  test('stays while an update is under way, and what comes meanwhile is counted', async () => {
+    const world = new World();
+    world.ratePerSecond = 30;
+    world.given = { isSettled: false };
+    await world.pass(35);
+    assert.deepEqual([world.wanted, world.made.length], [1, 0]);
+    world.given = {};
+    await world.pass(2);
+    assert(world.wanted >= 4);
+  });
+
+  test('goes down to none where functions serve what little comes, and back', async () => {
+    const world = new World();
+    world.given = { config: { ...config, instancesMin: 0 }, overflow: { usdPerRequest: 1e-6 } };
+    await world.pass(60);
+    assert.equal(world.wanted, 0);
+    assert.match(world.told.at(-1) ?? '', /no instance/);
+    world.ratePerSecond = 40;
+    await world.pass(60);
+    assert(world.wanted >= 3);
+  });
+
+  test('keeps to the minimum, the maximum and the money', async () => {
+    const world = new World();
+    world.ratePerSecond = 1000;
+    world.given = { config: { ...config, instancesMax: 3 } };
+    await world.pass(30);
+    assert.equal(world.wanted, 3);
+    world.given = { config: { ...config, instancesMax: 64, usdPerHourMax: 0.021 } };
+    world.ratePerSecond = 30;
+    await world.pass(120);
+    assert.equal(world.wanted, 2);
+    assert.match(world.told.at(-1) ?? '', /the budget allows no more/);
+    world.given = { config: { ...config, usdPerHourMax: 0.021 }, spentUsd: 0.03 };
+    await world.pass(30);
+    assert.equal(world.wanted, 1);
+    assert.match(world.told.at(-1) ?? '', /the budget of \$0\.021 for this hour is spent: those that are there serve/);
+  });
+
+  test('follows a policy that only reacts, by its own clock', async () => {
+    const world = new World();
+    world.given = { config: { ...config, policy: 'hpa:100,window=15' } };
+    world.ratePerSecond = 30;
+    await world.pass(90);
+    assert.equal(world.wanted, 3);
+    world.ratePerSecond = 0;
+    await world.pass(120);
+    assert.equal(world.wanted, 1);
+  });
+
+  test('is decided when somebody asks', async () => {
+    const world = new World();
+    await world.pass(13);
+    const before = world.made.length;
+    assert.equal(world.controller.ask('PROD'), true);
+    assert.equal(world.controller.ask('other'), false);
+    await world.pass(1);
+    assert.deepEqual(
+      world.made.slice(before).map(({ trigger }) => trigger),
+      ['manual'],
+    );
+  });
+});
+
+test('where nothing can be started it waits, lets functions help, and says so', async () => {
+  const world = new World();
+  world.given = { overflow };
+  await world.pass(30);
+  world.startTrouble = 'no memory left';
+  world.ratePerSecond = 30;
+  await world.pass(20);
+  assert.equal(world.wanted, 1);
+  const told = world.made.findLast(({ reason }) => reason === 'start-failed');
+  assert.match(
+    told?.explanation ?? '',
+    /instances cannot be started \(no memory left\): tried again in \d+ s, until then functions take what they cannot finish/,
+  );
+  world.startTrouble = null;
+  await world.pass(60);
+  assert(world.wanted >= 4, 'it is tried again');
+});
+
+test('what came of a decision is added two slots after the one it was for', async () => {
+  const world = new World();
+  world.ratePerSecond = 5;
+  await world.pass(90);
+  const [[id, effect] = []] = world.effects;
+  assert.equal(id, 'd1');
+  const all = [...world.effects.values()];
+  assert.deepEqual(all.at(-1)?.arrivals.length, 4, 'a start takes 3 s, so the second slot is decided for');
+  assert.deepEqual([all.at(-1)?.arrivals.at(-1), all.at(-1)?.attainment, all.at(-1)?.windowS], [50, 1, 40]);
+  assert.equal(typeof all.at(-1)?.regretUsd, 'number');
+  assert(effect !== undefined);
+});
+
+describe('after a restart', () => {
+  test('it goes on with what was learnt, the time between being a gap', async () => {
+    const world = new World();
+    world.ratePerSecond = 30;
+    await world.pass(120);
+    const { wanted } = world;
+    assert(wanted >= 4);
+    const size = [...world.kept.values()][0]?.length ?? 0;
+    assert(size > 1000 && size < 200_000, `${size}`);
+    await world.controller.close();
+    const before = world.made.length;
+    world.clock.advance(30_000);
+    world.kill();
+    await world.pass(2);
+    const [first] = world.made.slice(before);
+    assert.equal(first?.trigger, 'restore');
+    assert.equal(world.wanted, wanted, 'it does not forget how much came');
+    await world.pass(60);
+    assert.deepEqual([world.wanted, world.warnings], [wanted, []]);
+  });
+
+  test('with a state that is broken it begins anew', async () => {
+    const world = new World();
+    await world.controller.close();
+    world.kept.set('prod/AllTraffic', '{"format":1,"leadsMs":[],"slo":[],"slotMs":10000,"forecaster":{"name":"?"},"scaling":7}');
+    world.kill();
+    await world.pass(25);
+    assert.equal(world.made[0]?.trigger, 'period');
+    assert.deepEqual(world.warnings, []);
+  });
+});
+
+test('what is kept lies in the database, and goes with its endpoint', async () => {
+  const plane = await openControlPlane();
+  try {
+    const states = new ScalingStates(plane.db, plane.clock);
+    const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
+    await states.write('Prod', 'V', { a: 1 });
+    assert.equal(await states.read('prod', 'v'), null, 'there is no such endpoint');
+    await plane.db
+      .insertInto('endpoints')
+      .values({ name_key: 'prod', name: 'Prod', ...row })
+      .execute();
+    await states.write('Prod', 'V', { a: 1 });
+    await states.write('PROD', 'v', { a: 2 });
+    assert.deepEqual(await states.read('prod', 'V'), { a: 2 });
+    await plane.db.deleteFrom('endpoints').where('name_key', '=', 'prod').execute();
+    assert.equal(await states.read('prod', 'V'), null);
+  } finally {
+    await plane.close();
+  }
+});

@@ -1,0 +1,49 @@
+/** Decisions whose effect is not known yet: it is some slots after the one that each was made for. */
+import { type ScalingEffect, scalingEffectOf } from './decide-effect.ts';
+import type { ScalingDecision } from './decide-record.ts';
+import type { ScaledVariant } from './scaled-variant.ts';
+
+/** Slots that are waited for after the one that was decided for. */
+const slotsAfter = 2;
+const openMax = 100;
+
+interface OpenDecision {
+  readonly id: string;
+  readonly decision: ScalingDecision;
+  readonly atMs: number;
+  readonly before: Pick<ScaledVariant, 'traffic' | 'spentUsd'>;
+  readonly arrivals: (number | null)[];
+}
+
+export interface KnownEffect {
+  readonly id: string;
+  readonly effect: ScalingEffect;
+}
+
+export class ScalingEffects {
+  #open: readonly OpenDecision[] = [];
+
+  made(id: string, decision: ScalingDecision, before: OpenDecision['before'], atMs: number): void {
+    this.#open = [...this.#open, { id, decision, atMs, before, arrivals: [] }].slice(-openMax);
+  }
+
+  /** What came of those that were waiting for this slot. */
+  slotOver(count: number | null, now: OpenDecision['before'], atMs: number): KnownEffect[] {
+    for (const { arrivals } of this.#open) arrivals.push(count);
+    const isOver = ({ arrivals, decision }: OpenDecision): boolean => arrivals.length >= decision.inputs.horizon + slotsAfter;
+    const over = this.#open.filter(isOver);
+    this.#open = this.#open.filter((open) => !isOver(open));
+    return over.map(({ id, decision, before, arrivals, atMs: madeAtMs }) => {
+      const since = (field: 'requests' | 'violations' | 'overflowed'): number => Math.max(0, now.traffic[field] - before.traffic[field]);
+      const measured = {
+        windowMs: atMs - madeAtMs,
+        arrivals,
+        requests: since('requests'),
+        violations: since('violations'),
+        overflowed: since('overflowed'),
+        spentUsd: Math.max(0, now.spentUsd - before.spentUsd),
+      };
+      return { id, effect: scalingEffectOf(decision, measured) };
+    });
+  }
+}

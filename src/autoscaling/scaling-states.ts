@@ -1,0 +1,43 @@
+/** Where what is remembered from one scaling decision to the next outlives the server. It goes with its endpoint. */
+import type { Clock } from '../clock.ts';
+import { type Database, isForeignKeyViolation } from '../storage/index.ts';
+
+export class ScalingStates {
+  readonly #db: Database;
+  readonly #clock: Clock;
+
+  constructor(db: Database, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  /** What was written last, as JSON gave it back; null where nothing was, or it cannot be read. */
+  async read(endpoint: string, variant: string): Promise<unknown> {
+    const row = await this.#db
+      .selectFrom('scaling_states')
+      .select('state')
+      .where('endpoint_key', '=', endpoint.toLowerCase())
+      .where('variant_key', '=', variant.toLowerCase())
+      .executeTakeFirst();
+    if (row === undefined) return null;
+    try {
+      return JSON.parse(row.state) as unknown;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Of an endpoint that has gone meanwhile nothing is kept. */
+  async write(endpoint: string, variant: string, state: unknown): Promise<void> {
+    const value = { state: JSON.stringify(state), updated_at: this.#clock.wallMs() };
+    const names = { endpoint_key: endpoint.toLowerCase(), variant_key: variant.toLowerCase() };
+    await this.#db
+      .insertInto('scaling_states')
+      .values({ ...names, ...value })
+      .onConflict((row) => row.columns(['endpoint_key', 'variant_key']).doUpdateSet(value))
+      .execute()
+      .catch((error: unknown) => {
+        if (!isForeignKeyViolation(error)) throw error;
+      });
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * One variant under the eyes of its policy: what is remembered of its load, its instances and its money, when a decision is
+ * due, and the decision. Whoever looks hands in what is there and what time it is; nothing is read or written here.
+ */
+import { createForecaster, type Forecaster } from '../forecasting/index.ts';
+import type { ScalingDecision } from './decide-record.ts';
+import { decideScaling } from './decide-scaling.ts';
+import { HourlyBudget, type HourSpent } from './hourly-budget.ts';
+import { LeadTimes } from './lead-times.ts';
+import type { ScaledVariant } from './scaled-variant.ts';
+import { scalingPolicy } from './scaling-policies.ts';
+import { SloHistory, type SloSlot } from './slo-history.ts';
+import { type CountedSlot, SlotCounter } from './slot-counter.ts';
+import { StartTrouble } from './start-trouble.ts';
+import { type ForecastView, forecastViewOf, slotMsFor } from './strategies/forecast-view.ts';
+import type { Observation, ScalingTrigger } from './strategies/observation.ts';
+import type { Policy } from './strategies/policy.ts';
+import { horizonsOf, periodsOf } from './strategies/policy-facts.ts';
+import { restoreScalingState, type ScalingState } from './strategies/scaling-state.ts';
+
+/** What outlives a server: JSON of less than 200 kB. */
+export interface KeptWatch {
+  readonly format: 1;
+  readonly slotMs: number;
+  readonly forecaster: unknown;
+  readonly scaling: ScalingState;
+  readonly leadsMs: readonly number[];
+  readonly slo: readonly SloSlot[];
+  readonly hour: HourSpent;
+}
+
+export interface Look {
+  /** The slot that is over. */
+  readonly counted: CountedSlot | null;
+  /** Why it is to be decided now; null: it is not. */
+  readonly trigger: ScalingTrigger | null;
+}
+
+/** A decision, and what else a person has to know of how it came about. */
+export interface WatchedDecision {
+  readonly decision: ScalingDecision;
+  readonly reason: string;
+  readonly explanation: string;
+}
+
+const dayMs = 86_400_000;
+/** Where an instance takes longer or shorter to start than it did, the forecast for that is there too. */
+const nearHorizons = [1, 2, 3, 4, 5, 6, 7];
+
+export class ScalingWatch {
+  variant: ScaledVariant;
+  #policy: Policy;
+  #forecaster: Forecaster | null = null;
+  #counter: SlotCounter;
+  #lastCount: number | null = null;
+  /** Something has happened since the last plan that it did not know. */
+  #hasNews = false;
+  #gaps = 0;
+  #state: ScalingState;
+  readonly #leads: LeadTimes;
+  readonly #slo: SloHistory;
+  readonly #hour: HourlyBudget;
+  readonly #trouble = new StartTrouble();
+  #isRestored: boolean;
+  #isAsked = false;
+  #plannedAtMs = Number.NEGATIVE_INFINITY;
+  #fastAtMs = Number.NEGATIVE_INFINITY;
+
+  /** `kept` is what `snapshot` gave, or anything else: then it begins anew. */
+  constructor(variant: ScaledVariant, leadMinMs: number, kept: unknown) {
+    const known = isKept(kept) ? kept : null;
+    this.variant = variant;
+    this.#policy = scalingPolicy(variant.config.policy);
+    this.#state = restoreScalingState(known?.scaling ?? null);
+    this.#leads = new LeadTimes(leadMinMs, known?.leadsMs ?? []);
+    this.#slo = new SloHistory(known?.slo ?? []);
+    this.#hour = new HourlyBudget(known?.hour ?? null);
+    this.#counter = new SlotCounter(slotMsFor(this.#leads.medianMs));
+    this.#isRestored = this.#newForecaster(known?.slotMs === this.slotMs ? known.forecaster : null);
+  }
+
+  get slotMs(): number {
+    return this.#counter.slotMs;
+  }
+
+  /** When to look again at the latest: at the end of the slot, or when the policy wants to be asked. */
+  nextLookMs(wallMs: number): number {
+    const { planMs } = periodsOf(this.#policy, this.slotMs);
+    return Math.min(this.#counter.nextMs(wallMs) - wallMs, planMs);
+  }
+
+  /** Has it decided at the next look, whatever the time. */
+  ask(): void {
+    this.#isAsked = true;
+  }
+
+  look(variant: ScaledVariant, wallMs: number): Look {
+    this.variant = variant;
+    this.#followConfig();
+    this.#leads.seen(variant.instances);
+    this.#followLead();
+    this.#hour.seen(variant.spentUsd, wallMs);
+    const counted = this.#counter.look(wallMs, variant.traffic.rowsArrived);
+    if (counted !== null) this.#count(counted, wallMs);
+    const { startTrouble, instances, wanted } = variant;
+    const isWhole = instances.filter(({ state }) => state === 'active').length >= wanted;
+    const isStuck = this.#trouble.seen(startTrouble, isWhole, wallMs);
+    if (counted !== null || isStuck) this.#hasNews = true;
+    return { counted, trigger: variant.isSettled ? this.#due(wallMs) : null };
+  }
+
+  decide(trigger: ScalingTrigger, wallMs: number): WatchedDecision {
+    this.#isAsked = false;
+    this.#isRestored = false;
+    this.#fastAtMs = wallMs;
+    if (trigger !== 'fast') {
+      this.#plannedAtMs = wallMs;
+      this.#hasNews = false;
+    }
+    const observation = this.#observation(trigger, wallMs);
+    const { state, decision } = decideScaling(this.#policy, this.#state, observation, wallMs);
+    this.#state = state;
+    return { decision, ...this.#told(decision, observation, wallMs) };
+  }
+
+  snapshot(): KeptWatch {
+    return {
+      format: 1,
+      slotMs: this.slotMs,
+      forecaster: this.#forecaster?.snapshot() ?? null,
+      scaling: this.#state,
+      leadsMs: this.#leads.snapshot(),
+      slo: this.#slo.snapshot(),
+      hour: this.#hour.snapshot(),
+    };
+  }
+
+  #due(wallMs: number): ScalingTrigger | null {
+    if (this.#isAsked) return 'manual';
+    if (this.#isRestored) return 'restore';
+    const { planMs, fastMs } = periodsOf(this.#policy, this.slotMs);
+    if (this.#plannedAtMs > wallMs) this.#plannedAtMs = wallMs; // the clock was set back
+    if (this.#fastAtMs > wallMs) this.#fastAtMs = wallMs;
+    if (planMs === this.slotMs ? this.#hasNews : wallMs - this.#plannedAtMs >= planMs) return 'period';
+    return fastMs !== null && this.#isForeseen() && wallMs - this.#fastAtMs >= fastMs ? 'fast' : null;
+  }
+
+  #count({ slot, count }: CountedSlot, wallMs: number): void {
+    this.#lastCount = count;
+    if (count === null) this.#gaps++;
+    this.#slo.slotOver(this.variant.traffic, wallMs);
+    try {
+      this.#forecaster?.observe(slot, count);
+    } catch {
+      this.#newForecaster(null); // the clock was set back: that slot was counted before
+      this.#forecaster?.observe(slot, count);
+    }
+  }
+
+  #observation(trigger: ScalingTrigger, wallMs: number): Observation {
+    const { type, overflow, objective, config, instances, wanted, traffic, queue } = this.variant;
+    const count = (state: string): number => instances.filter((instance) => instance.state === state).length;
+    const active = count('active');
+    const isStuck = this.#trouble.at(wallMs) !== null;
+    // One that was wished for and is not seen yet is on its way, unless nothing can be started.
+    const launching = isStuck ? count('launching') : Math.max(count('launching'), wanted - active);
+    const { instancesMin, instancesMax, usdPerHourMax } = config;
+    const budget = this.#hour.at(usdPerHourMax, wallMs);
+    const isSpent = budget !== null && budget.spentUsd >= budget.usdMax;
+    // Whoever is there goes on once the money is spent: the last one is not sent away.
+    const least = isSpent ? Math.max(instancesMin, Math.min(1, active)) : instancesMin;
+    return {
+      trigger,
+      types: [{ ...type, leadMs: this.#leads.medianMs, active, launching, draining: count('draining') }],
+      overflow,
+      limits: { min: least, max: isStuck ? Math.max(least, active + launching) : instancesMax, budget },
+      objective,
+      slotMs: this.slotMs,
+      forecast: this.#forecast(),
+      lastCount: this.#lastCount,
+      arrivals: traffic.rowsArrived,
+      concurrencyMs: traffic.rowMs,
+      queue,
+      slo: objective === null ? null : this.#slo.windows(wallMs),
+      gaps: this.#gaps,
+    };
+  }
+
+  #forecast(): ForecastView | null {
+    if (this.#forecaster === null || !this.#isForeseen()) return null;
+    const { horizons } = this.#forecaster;
+    const wanted = horizonsOf(this.#policy, this.#leads.medianMs, this.slotMs);
+    return forecastViewOf(
+      this.#forecaster,
+      horizons.filter((h) => wanted.includes(h)),
+    );
+  }
+
+  /** Whether anything was ever counted. */
+  #isForeseen(): boolean {
+    return this.#forecaster !== null && this.#forecaster.predict(1).basis !== 'nothing';
+  }
+
+  #told(decision: ScalingDecision, { limits, overflow }: Observation, wallMs: number): Omit<WatchedDecision, 'decision'> {
+    const { chosen, explanation } = decision;
+    const stuck = this.#trouble.at(wallMs);
+    const clauses = [explanation];
+    if (stuck !== null) {
+      const meanwhile = overflow === null ? '' : ', until then functions take what they cannot finish';
+      clauses.push(`instances cannot be started (${stuck.reason}): tried again in ${Math.ceil(stuck.retryInMs / 1000)} s${meanwhile}`);
+    }
+    const { budget = null } = limits;
+    if (budget !== null && budget.spentUsd >= budget.usdMax) {
+      clauses.push(`the budget of $${budget.usdMax} for this hour is spent: those that are there serve, and no more are started`);
+    }
+    return { reason: stuck !== null && chosen.reason === 'max' ? 'start-failed' : chosen.reason, explanation: clauses.join('; ') };
+  }
+
+  #followConfig(): void {
+    const { policy } = this.variant.config;
+    if (policy === this.#policy.text) return;
+    const kept = this.#forecaster?.snapshot() ?? null;
+    this.#policy = scalingPolicy(policy);
+    this.#newForecaster(kept);
+    this.#plannedAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** From a minute on, slots are longer: what was counted in the others is of no use. */
+  #followLead(): void {
+    const slotMs = slotMsFor(this.#leads.medianMs);
+    if (slotMs === this.slotMs) return;
+    this.#counter = new SlotCounter(slotMs);
+    this.#newForecaster(null);
+  }
+
+  /** Whether it goes on where the kept one was. */
+  #newForecaster(kept: unknown): boolean {
+    const policy = this.#policy;
+    this.#forecaster = null;
+    if (!('forecaster' in policy)) return false;
+    const horizons = [...new Set([...horizonsOf(policy, this.#leads.medianMs, this.slotMs), ...nearHorizons])];
+    const options = { horizons, slotsPerDay: Math.round(dayMs / this.slotMs) };
+    this.#forecaster = createForecaster(policy.forecaster, options);
+    if (kept === null) return false;
+    try {
+      this.#forecaster.restore(kept);
+      return true;
+    } catch {
+      return false; // of another kind: it begins anew
+    }
+  }
+}
+
+function isKept(value: unknown): value is KeptWatch {
+  return typeof value === 'object' && value !== null && 'format' in value && value.format === 1 && 'leadsMs' in value && 'slo' in value;
+}

@@ -1,0 +1,43 @@
+/** What became of the requests of the last hour, by slots. */
+import type { TrafficCounts } from '../serving/index.ts';
+import type { RequestCounts, SloWindows } from './strategies/observation.ts';
+
+const fiveMinutesMs = 300_000;
+const hourMs = 3_600_000;
+
+/** Epoch milliseconds of the end, requests, violations. */
+export type SloSlot = readonly [number, number, number];
+
+export class SloHistory {
+  #slots: readonly SloSlot[];
+  #seen: Pick<TrafficCounts, 'requests' | 'violations'> | null = null;
+
+  constructor(kept: readonly SloSlot[]) {
+    this.#slots = kept;
+  }
+
+  slotOver(traffic: TrafficCounts, wallMs: number): void {
+    const before = this.#seen ?? traffic;
+    this.#seen = traffic;
+    const slot: SloSlot = [wallMs, Math.max(0, traffic.requests - before.requests), Math.max(0, traffic.violations - before.violations)];
+    this.#slots = [...this.#slots.filter(([atMs]) => atMs <= wallMs && atMs > wallMs - hourMs), slot];
+  }
+
+  windows(wallMs: number): SloWindows {
+    return { fiveMinutes: this.#since(wallMs - fiveMinutesMs), hour: this.#since(wallMs - hourMs) };
+  }
+
+  snapshot(): readonly SloSlot[] {
+    return this.#slots;
+  }
+
+  #since(fromMs: number): RequestCounts {
+    let [requests, violations] = [0, 0];
+    for (const [atMs, came, missed] of this.#slots) {
+      if (atMs <= fromMs) continue;
+      requests += came;
+      violations += missed;
+    }
+    return { requests, violations };
+  }
+}
