@@ -7,6 +7,9 @@ const house = (functions: FunctionHouseOptions['functions'] = {}, options: Funct
 const environmentsOf = (of: FunctionHouse) => of.functions.view().environments;
 const nothing = { starting: 0, idle: 0, busy: 0 };
 
+/** Nobody is late, though a function takes 100 ms to start. */
+const unhurried: FunctionHouseOptions = { settings: { objective: { percentile: 95, latencyMs: 500 } } };
+
 describe('from nothing, and back to it', () => {
   test('nothing runs until somebody comes; who comes is held, not failed, until a function is ready', () => {
     const scene = house();
@@ -88,7 +91,7 @@ describe('from nothing, and back to it', () => {
 
 describe('as many as are needed', () => {
   test('one for each batch that waits, up to the most there may be', () => {
-    const scene = house({ maxConcurrency: 3 });
+    const scene = house({ maxConcurrency: 3 }, unhurried);
     for (let i = 0; i < 5; i++) scene.send(`r${i}`);
     assert.equal(scene.started.length, 3);
     scene.clock.advance(122);
@@ -289,7 +292,7 @@ describe('an end', () => {
   });
 
   test('a retired variant whose last function died starts no other: who still waits is for its successor', () => {
-    const scene = house({ maxConcurrency: 1 });
+    const scene = house({ maxConcurrency: 1 }, unhurried);
     scene.answer = () => ({ kind: 'gone', why: 'SIGKILL' });
     for (const id of ['a', 'b']) scene.send(id);
     scene.clock.advance(105);
@@ -305,7 +308,7 @@ describe('an end', () => {
   });
 
   test('an endpoint that is unloaded answers everybody first, starting what that takes, and refuses who comes meanwhile', async () => {
-    const scene = house({ maxConcurrency: 1, provisioned: 1 });
+    const scene = house({ maxConcurrency: 1, provisioned: 1 }, unhurried);
     for (const id of ['a', 'b']) scene.send(id);
     let isOver = false;
     const finishing = scene.pool.finish().then(() => (isOver = true));

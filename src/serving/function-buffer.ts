@@ -27,6 +27,8 @@ export interface FunctionBufferNeeds {
   readonly send: (leaving: Leaving) => boolean;
   /** This one waits for somebody to be free from now on. */
   readonly onOverdue: (request: PendingRequest) => void;
+  /** More environments than there are ready may be had. */
+  readonly mayGrow: () => boolean;
   /** A batch left by its timer. */
   readonly onTimer: () => void;
 }
@@ -56,7 +58,7 @@ export class FunctionBuffer {
 
   /** For how many batches somebody is needed, now or soon. */
   get batches(): number {
-    return this.#held.size + this.#overdue.batches(this.#needs.rule.batchSizeMax);
+    return this.#held.size + this.#overdue.batches(this.#overdueBatchSize());
   }
 
   *[Symbol.iterator](): Generator<PendingRequest> {
@@ -134,10 +136,23 @@ export class FunctionBuffer {
   pump(): void {
     const { rule, send } = this.#needs;
     while (!this.#overdue.isEmpty) {
-      const requests = this.#overdue.peek(rule.batchSizeMax);
+      const requests = this.#overdue.peek(this.#overdueBatchSize());
       const reason = requests.find(({ dueReason }) => dueReason !== null)?.dueReason ?? 'idle';
       if (!send({ requests, reason, period: rule.period, isLate: true })) return;
     }
+  }
+
+  /**
+   * B; but where there are as many environments as may be, and still the first of those who wait is late whatever is
+   * done, the size of best throughput: smaller batches make everybody later.
+   */
+  #overdueBatchSize(): number {
+    const { clock, rule, mayGrow } = this.#needs;
+    const [head] = this.#overdue;
+    if (head === undefined || mayGrow()) return rule.batchSizeMax;
+    const nowMs = clock.nowMs();
+    const isLate = nowMs + rule.serviceMs(1) > head.promisedAtMs;
+    return isLate && nowMs + rule.serviceMs(rule.batchSizeLate) < head.timeoutAtMs ? rule.batchSizeLate : rule.batchSizeMax;
   }
 
   /** They leave the overdue queue, marked as running. */

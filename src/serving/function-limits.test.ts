@@ -61,7 +61,8 @@ describe('beyond the most functions there may be', () => {
   });
 
   test('with `late: shed` nobody is refused while a function starts; once all are there, who is too late is', () => {
-    const house = new FunctionHouse({ settings: { late: 'shed' }, functions: { maxConcurrency: 1 }, coldMs: 500 });
+    const functions = { maxConcurrency: 1, batching: { kind: 'none' } } as const;
+    const house = new FunctionHouse({ settings: { late: 'shed' }, functions, coldMs: 500 });
     for (const id of ['a', 'b']) house.send(id);
     house.clock.advance(499);
     assert.deepEqual([house.codeOf('a'), house.codeOf('b')], [undefined, undefined]);
@@ -74,6 +75,23 @@ describe('beyond the most functions there may be', () => {
     for (let i = 0; i < 5; i++) house.send(`r${i}`);
     assert.equal(house.codeOf('r4'), 'overloaded');
     assert.match(house.messageOf('r4'), /3 rows wait already, 3 may/);
+  });
+
+  test('who is late anyway leaves in batches of best throughput, so that a B of 1 chosen in bad times gets rid of a queue', () => {
+    const house = one({ setting: { batchSizeMax: 1 } });
+    for (let i = 0; i < 100; i++) house.send(`r${i}`);
+    house.clock.advance(400);
+    const sizes = house.runs.map(({ requests }) => requests.length);
+    // 11 ms each while the first of the queue can be in time, then the most rows at once, 8 in 18 ms.
+    assert.deepEqual(sizes, [...Array.from({ length: 9 }, () => 1), ...Array.from({ length: 11 }, () => 8), 3]);
+    assert(Array.from({ length: 100 }, (_, i) => house.codeOf(`r${i}`)).every((code) => code === 'ok'));
+  });
+
+  test('who asked for no batching gets none, late or not', () => {
+    const house = one({ functions: { batching: { kind: 'none' } } });
+    for (let i = 0; i < 30; i++) house.send(`r${i}`);
+    house.clock.advance(400);
+    assert(house.runs.every(({ requests }) => requests.length === 1));
   });
 
   test('requests leave by deadline, a higher priority before', () => {

@@ -3,7 +3,7 @@
  * of the sizes there are, how far they have run away, the margin.
  */
 import type { Objective } from '../objective.ts';
-import type { ServiceTable } from '../profiling/index.ts';
+import { batchSizeFor, type ServiceTable } from '../profiling/index.ts';
 import type { HoldPolicy } from '../queueing/index.ts';
 import { type FunctionSetting, holdPolicy } from './function-setting.ts';
 import { Margins } from './margins.ts';
@@ -22,6 +22,7 @@ export class FunctionRule {
   #setting: FunctionSetting;
   #policy: HoldPolicy = { kind: 'none' };
   #tables: readonly ServiceTable[] = [];
+  #batchSizeLate = 1;
   #period: Period;
 
   constructor(
@@ -55,6 +56,14 @@ export class FunctionRule {
   /** B. */
   get batchSizeMax(): number {
     return this.#policy.kind === 'none' ? 1 : this.#policy.batchSizeMax;
+  }
+
+  /**
+   * The rows that leave together of those who are late anyway: as many as give the best throughput. A B that was chosen
+   * while everything took long (1, say, since no other kept the promise) would never get rid of what waits.
+   */
+  get batchSizeLate(): number {
+    return Math.max(this.batchSizeMax, this.#batchSizeLate);
   }
 
   /** Where batches that open from now on are counted. */
@@ -91,11 +100,16 @@ export class FunctionRule {
     this.#period = new Period(nowMs, objective?.latencyMs ?? null);
   }
 
-  /** Reckons with these sizes of environment: while there are several, a batch has to leave in time for any. */
-  plan(memorySizes: ReadonlySet<number>, batchable: boolean): void {
+  /**
+   * Reckons with these sizes of environment: while there are several, a batch has to leave in time for any. With
+   * `adapts` (the slack rule) those who are late may ride in larger batches than were chosen.
+   */
+  plan(memorySizes: ReadonlySet<number>, batchable: boolean, adapts: boolean): void {
     this.#tables = Array.from(memorySizes, (memoryMiB) => this.#tableOf(memoryMiB));
     const batchMax = batchable ? Math.min(this.#rowsMax, ...this.#tables.map((table) => table.batchMax)) : 1;
     this.#policy = holdPolicy(this.#setting, this.#objective, batchMax, (rows) => this.serviceMs(rows));
+    const fastest = this.#tables.map((table) => batchSizeFor(table, null, 0).batchSize);
+    this.#batchSizeLate = adapts && this.#objective !== null ? Math.min(batchMax, ...fastest) : 1;
   }
 
   /** S(b), the quantile of the promise; 0 while nothing is known. */

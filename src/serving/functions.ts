@@ -93,6 +93,7 @@ export class Functions implements Side, FunctionVariant {
       rule: this.#rule,
       send: (leaving) => this.#send(leaving),
       onOverdue: (request) => this.#limit(request),
+      mayGrow: () => this.#environments.room > 0 || this.#environments.starting > 0,
       onTimer: () => this.#settle(),
     });
     const { start, stop, onProvisioned, onDeserted } = needs;
@@ -307,7 +308,7 @@ export class Functions implements Side, FunctionVariant {
 
   replan(): void {
     this.#isRenewing = this.#environments.isRenewing;
-    this.#rule.plan(this.#environments.memorySizes, this.#door.batchable);
+    this.#rule.plan(this.#environments.memorySizes, this.#door.batchable, this.config.batching.kind === 'slack');
     const { batchSizeMax, quantile, reason } = this.#rule;
     for (const { executor, memoryMiB } of this.#environments) {
       if (executor === null) continue;
