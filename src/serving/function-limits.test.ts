@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { answered, FunctionHouse, type FunctionHouseOptions } from '../../test/function-house.ts';
 import { defaultPrices, functionUsd } from '../costs/index.ts';
+import { functionsDefault } from '../deployment/index.ts';
 
 /** One function at a time, warm, that takes 11 ms for one row. */
 function one(options: FunctionHouseOptions = {}): FunctionHouse {
@@ -281,14 +282,51 @@ describe('what is told to whoever chooses the setting', () => {
     assert.deepEqual([environments, coldStartMs], [{ starting: 0, idle: 0, busy: 1 }, 80]);
   });
 
-  test('another wish brings back the safe setting; the same wish keeps what was decided', () => {
-    const house = new FunctionHouse({ setting: { batchSizeMax: 4 } });
-    house.pool.configure(house.settings({ maxConcurrency: 7 }));
-    assert.equal(house.functions.setting.decisionId, 'd');
-    house.pool.configure(house.settings({ memoryMiB: 1024 }));
-    assert.deepEqual(house.functions.setting, { memoryMiB: 1024, batchSizeMax: 1, waitMsMax: null, decisionId: null });
-    house.pool.configure(house.settings({ memoryMiB: 1024, batching: { kind: 'fixed', batchSizeMax: 5, waitMsMax: 20 } }));
-    assert.deepEqual(house.functions.setting, { memoryMiB: 1024, batchSizeMax: 5, waitMsMax: 20, decisionId: null });
+  describe('the setting, until one is decided for another wish', () => {
+    const decided = (): FunctionHouse => new FunctionHouse({ setting: { batchSizeMax: 4, waitMsMax: 7, memoryMiB: 1024 } });
+
+    test('is that in force where the wish is the same', () => {
+      const house = decided();
+      house.pool.configure(house.settings({ maxConcurrency: 7 }));
+      assert.deepEqual(house.functions.setting, { memoryMiB: 1024, batchSizeMax: 4, waitMsMax: 7, decisionId: 'd' });
+    });
+
+    test('keeps its size and its rows under another objective or policy; how long is waited, the promise says', () => {
+      for (const settings of [
+        { objective: { percentile: 99, latencyMs: 40 } },
+        { functions: { ...functionsDefault, batching: { kind: 'batch' as const } } },
+        { functions: { ...functionsDefault, memoryMiB: 1024 } },
+      ]) {
+        const house = decided();
+        house.pool.configure({ ...house.settings(), ...settings });
+        assert.deepEqual(house.functions.setting, { memoryMiB: 1024, batchSizeMax: 4, waitMsMax: null, decisionId: null });
+      }
+    });
+
+    test('keeps its size where batches are as the user says', () => {
+      const house = decided();
+      house.pool.configure(house.settings({ batching: { kind: 'none' } }));
+      assert.deepEqual(house.functions.setting, { memoryMiB: 1024, batchSizeMax: 1, waitMsMax: null, decisionId: null });
+      house.pool.configure(house.settings({ batching: { kind: 'fixed', batchSizeMax: 5, waitMsMax: 20 } }));
+      assert.deepEqual(house.functions.setting, { memoryMiB: 1024, batchSizeMax: 5, waitMsMax: 20, decisionId: null });
+    });
+
+    test('is the safe one where another size is given', () => {
+      const house = decided();
+      house.pool.configure(house.settings({ memoryMiB: 2048 }));
+      assert.deepEqual(house.functions.setting, { memoryMiB: 2048, batchSizeMax: 1, waitMsMax: null, decisionId: null });
+      house.pool.configure(house.settings({ memoryMiB: 3072, batching: { kind: 'fixed', batchSizeMax: 5, waitMsMax: 20 } }));
+      assert.deepEqual(house.functions.setting, { memoryMiB: 3072, batchSizeMax: 5, waitMsMax: 20, decisionId: null });
+    });
+
+    test('starts no function anew for another objective', () => {
+      const house = new FunctionHouse({ setting: { batchSizeMax: 4, memoryMiB: 1024 }, functions: { provisioned: 3 } });
+      house.clock.advance(1000);
+      const { length } = house.started;
+      house.pool.configure({ ...house.settings(), objective: { percentile: 95, latencyMs: 50 } });
+      house.clock.advance(1000);
+      assert.deepEqual([house.started.length, house.stopped.length], [length, length - 3]);
+    });
   });
 });
 

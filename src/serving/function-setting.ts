@@ -28,6 +28,18 @@ export function safeSetting({ memoryMiB, batching }: FunctionsConfig, memoryMiBS
 }
 
 /**
+ * What holds for another wish until something is decided for it. The size and B in force stay where they may, so that no
+ * function is started anew for a moment's sake; how long a batch waits follows from the new promise by the slack rule.
+ */
+export function settingUntilDecided(inForce: FunctionSetting, config: FunctionsConfig, memoryMiBSafe: number): FunctionSetting {
+  const { memoryMiB, batching } = config;
+  if (memoryMiB !== 'auto' && memoryMiB !== inForce.memoryMiB) return safeSetting(config, memoryMiBSafe);
+  const batches =
+    batching.kind === 'fixed' ? batching : { batchSizeMax: batching.kind === 'none' ? 1 : inForce.batchSizeMax, waitMsMax: null };
+  return { memoryMiB: inForce.memoryMiB, batchSizeMax: batches.batchSizeMax, waitMsMax: batches.waitMsMax, decisionId: null };
+}
+
+/**
  * The rule that a setting amounts to. `batchMax` is the largest b of the profile, which no batch exceeds, and 1 while
  * nothing is known. Without an objective nobody is made to wait, unless by a wait that was set.
  */

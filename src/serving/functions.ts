@@ -3,7 +3,7 @@
  * nobody comes, nothing runs.
  */
 import assert from 'node:assert/strict';
-import { billedMs, type FunctionPrices, functionUsd, type Invocation } from '../costs/index.ts';
+import { billedMs, functionUsd } from '../costs/index.ts';
 import { type FunctionsConfig, promiseWithin } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
@@ -16,44 +16,14 @@ import type { Environment } from './environment.ts';
 import { type EnvironmentLimits, Environments } from './environments.ts';
 import { Executor, overheadMs } from './executor.ts';
 import { FunctionBuffer, type Leaving } from './function-buffer.ts';
+import type { FunctionsNeeds } from './function-needs.ts';
 import { FunctionRule, giveUpReserveMs } from './function-rule.ts';
-import { asksForAnotherSetting, type FunctionSetting, type FunctionsWish, safeSetting } from './function-setting.ts';
+import { asksForAnotherSetting, type FunctionSetting, type FunctionsWish, safeSetting, settingUntilDecided } from './function-setting.ts';
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import type { PeriodMeasure } from './period.ts';
 import { cannotStart, functionsAreBusy, tooLate } from './refusals.ts';
 import type { PendingRequest } from './request.ts';
 import type { Door, Side, SideWorker } from './side.ts';
-
-export interface FunctionsNeeds {
-  /** What is known of the service times of an executor, by its name: `function:2048`. */
-  readonly serviceTable: (executor: string) => ServiceTable;
-  readonly prices: FunctionPrices;
-  /** Of an environment, until the first decision, where the size is left to Penstock. */
-  readonly memoryMiBSafe: () => number;
-  /** Asks for a worker of so much memory; answers with its id at once. */
-  readonly start: (memoryMiB: number) => string;
-  readonly stop: (workerId: string) => void;
-  /** A run is charged. */
-  readonly onInvoked: (invocation: Invocation) => void;
-  /** This environment is kept warm from now on, and charged for that, or no more. */
-  readonly onProvisioned: (environment: Environment) => void;
-  /** This one is ended in the middle of a run, and why. */
-  readonly onHung?: (workerId: string, reason: string) => void;
-  /** Nobody is here or on the way. */
-  readonly onDeserted: () => void;
-  /** A run of a function has ended, well or not; or one could not be started. */
-  readonly onCall?: (isOk: boolean) => void;
-  /** Before it is looked at how many environments are needed: others may take of those who wait. */
-  readonly onSettle?: () => void;
-  /** Nobody can be had for these, who are let go of; left out, they fail. */
-  readonly onStranded?: (requests: readonly PendingRequest[]) => void;
-  /** No batch holds more rows than this, whatever the setting. */
-  readonly batchSizeMax?: number;
-  /** What a start takes before one was seen; 500 ms where it is left out. */
-  readonly coldStartMs?: number;
-  /** Holds the margin at so much; left out, it follows what is measured. */
-  readonly marginMsFixed?: number;
-}
 
 export class Functions implements Side, FunctionVariant {
   readonly #door: Door;
@@ -61,7 +31,7 @@ export class Functions implements Side, FunctionVariant {
   readonly #rule: FunctionRule;
   readonly #buffer: FunctionBuffer;
   readonly #environments: Environments;
-  readonly #arrivals = new ArrivalWindow();
+  #arrivals = new ArrivalWindow();
   readonly #coldStarts: ColdStarts;
   /** As last configured: where functions are given up, they serve out what they have by that. */
   #config: FunctionsConfig;
@@ -142,6 +112,11 @@ export class Functions implements Side, FunctionVariant {
 
   arrivalsMs(): Float64Array {
     return this.#arrivals.timesMs();
+  }
+
+  /** It has the arrivals of another, which the traffic came to before. */
+  succeed(other: Functions): void {
+    this.#arrivals = other.#arrivals;
   }
 
   takeAlarm(): boolean {
@@ -298,7 +273,7 @@ export class Functions implements Side, FunctionVariant {
     const before = this.#wish;
     this.#wish = { functions: this.config, objective: this.objective };
     if (asksForAnotherSetting(before, this.#wish)) {
-      this.apply(safeSetting(this.config, this.#needs.memoryMiBSafe()));
+      this.apply(settingUntilDecided(this.setting, this.config, this.#needs.memoryMiBSafe()));
     } else {
       this.#environments.configure(this.#limits());
       this.replan();

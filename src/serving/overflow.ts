@@ -8,7 +8,8 @@
 import type { PlatformError } from '../errors.ts';
 import { take } from '../queueing/index.ts';
 import { type Executor, isFunctionType, overheadMs } from './executor.ts';
-import { Functions, type FunctionsNeeds } from './functions.ts';
+import type { FunctionsNeeds } from './function-needs.ts';
+import { Functions } from './functions.ts';
 import type { Instances } from './instances.ts';
 import { OverflowGate } from './overflow-gate.ts';
 import { cannotAnswer, queueIsFull } from './refusals.ts';

@@ -145,6 +145,23 @@ describe('a serverless variant', () => {
     assert.match(text, /penstock_function_billed_ms_total\{endpoint="e",variant="AllTraffic"\} 70\n/);
   });
 
+  test('of a new version of its group knows the arrivals that came to the old one', () => {
+    const { serving, serve, send, clock } = house();
+    serve(1);
+    for (let i = 0; i < 5; i++) {
+      clock.advance(10);
+      send(`r${i}`);
+    }
+    serve(2);
+    const timesMs = () => [...(serving.functionVariants()[0]?.arrivalsMs() ?? [])];
+    assert.equal(serving.functionVariants()[0]?.model.name, 'm/2');
+    assert.deepEqual(timesMs(), [10, 20, 30, 40, 50]);
+    clock.advance(10);
+    send('r5');
+    serve(1);
+    assert.deepEqual(timesMs(), [10, 20, 30, 40, 50, 60], 'and back');
+  });
+
   test('writes what a run took whose client left meanwhile, and where it ran', async () => {
     const { clock, serve, send, ready, pass, lines } = house();
     serve(1, { functions: { ...functionsDefault, maxConcurrency: 1 } });

@@ -170,7 +170,10 @@ export class Serving implements ServingDoor {
     this.#byGivenName.set(config.name, routing);
     for (const { pool, settings: own } of variants) pool.configure(own);
     for (const { pool } of before?.variants ?? []) {
-      if (variants.every((now) => now.pool !== pool)) this.#retire(pool);
+      if (variants.some((now) => now.pool === pool)) continue;
+      const heir = variants.find(({ pool: { variant, model } }) => variant === pool.variant && model.group === pool.model.group);
+      if (pool.functions !== null) heir?.pool.functions?.succeed(pool.functions);
+      this.#retire(pool);
     }
   }
 
