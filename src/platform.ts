@@ -5,7 +5,7 @@ import { NativeApi, registerFrontPage, registerMetrics } from './api/index.ts';
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants, scalingPolicy } from './autoscaling/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
-import { Ledger, priceTable } from './costs/index.ts';
+import { CostHistory, Ledger, priceTable } from './costs/index.ts';
 import { Deployments, type EndpointView } from './deployment/index.ts';
 import { messageOf, PlatformError } from './errors.ts';
 import { Listener, loadCertificate } from './http/index.ts';
@@ -80,6 +80,8 @@ async function build(config: Config, product: Product, closers: Closer[], close:
 
   const rooms = buildRooms(config, product, { clock, logs, directory, db, provider });
   await rooms.registry.open();
+  const costs = openCosts(rooms.ledger, { clock, logs, directory, db, provider });
+  closers.push(() => costs.close());
   closers.push(() => rooms.profiles.close());
   await rooms.deployments.open();
   closers.push(() => rooms.deployments.close());
@@ -91,7 +93,12 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => loops.scaling.close());
   closers.push(() => rooms.serving.close());
 
-  const api = mountDoors(config, product, { ...rooms, ...loops }, { clock, logs, directory, db, provider, listener, access, startedAtMs });
+  const api = mountDoors(
+    config,
+    product,
+    { ...rooms, ...loops },
+    { clock, logs, directory, db, provider, costs, listener, access, startedAtMs },
+  );
   const url = await listener.listen();
   closers.push(() => listener.close());
   closers.push(() => api.close());
@@ -196,6 +203,14 @@ function executorOf(instanceType: string): string {
   return `instance:${instanceType}`;
 }
 
+/** What is used from now on is kept. */
+function openCosts(ledger: Ledger, { db, clock, logs }: Ground): CostHistory {
+  const onFailure = (error: unknown): void => logs.platform.error({ error: messageOf(error) }, 'costs could not be written yet');
+  const costs = new CostHistory({ db, clock, ledger, onFailure });
+  costs.open();
+  return costs;
+}
+
 /** What decides while all else serves. */
 function buildLoops(config: Config, rooms: ReturnType<typeof buildRooms>, { clock, logs, db }: Ground) {
   const { profiles, functionProfiles, tables, serving, deployments, ledger, events } = rooms;
@@ -242,6 +257,7 @@ function buildLoops(config: Config, rooms: ReturnType<typeof buildRooms>, { cloc
 type Rooms = ReturnType<typeof buildRooms> & ReturnType<typeof buildLoops>;
 
 interface Front extends Ground {
+  readonly costs: CostHistory;
   readonly listener: Listener;
   readonly access: Access;
   readonly startedAtMs: number;
@@ -252,7 +268,7 @@ function mountDoors(
   config: Config,
   { version }: Product,
   rooms: Rooms,
-  { clock, logs, directory, db, provider, listener, access, startedAtMs }: Front,
+  { clock, logs, directory, db, provider, costs, listener, access, startedAtMs }: Front,
 ): NativeApi {
   const { registry, profiles, functionProfiles, serving, deployments, events, audit, decisions, batching, planner } = rooms;
   const { metrics, ledger, prices, cores } = rooms;
@@ -291,6 +307,7 @@ function mountDoors(
     scaling: rooms.scaling,
     planner,
     ledger,
+    costs,
     clock,
     prices,
     workers: () => provider.list(),

@@ -17,6 +17,7 @@ export type {
   VersionBody,
   WorkerBody,
 } from './bodies.ts';
+export type { CostsBody, UsedBody } from './costs.ts';
 export type { AlternativeBody, DecisionBody, PlanBody, PredictionBody, SettingBody } from './decision-bodies.ts';
 export { type MetricsServices, NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 export type { FunctionProfileBody } from './profiles.ts';

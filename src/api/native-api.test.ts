@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { Access } from '../access/index.ts';
 import { Chooser, Planner } from '../autoscaling/index.ts';
 import { SystemClock } from '../clock.ts';
-import { defaultPrices, Ledger } from '../costs/index.ts';
+import { CostHistory, defaultPrices, Ledger } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { Listener } from '../http/index.ts';
 import { Audit, Decisions, Events, Metrics, openLogs } from '../monitoring/index.ts';
@@ -18,6 +18,7 @@ import { Registry } from '../registry/index.ts';
 import { Serving } from '../serving/index.ts';
 import { FileObjectStore, openDatabase } from '../storage/index.ts';
 import type { VariantBody } from './bodies.ts';
+import type { CostsBody } from './costs.ts';
 import type { PlanBody } from './decision-bodies.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 
@@ -120,6 +121,7 @@ async function startServer() {
       measure: (version) => profiles.measure(version, 'instance:local.1'),
     }),
     ledger,
+    costs: new CostHistory({ db, clock, ledger, onFailure: (error) => assert.fail(String(error)) }),
     clock,
     prices,
     profiles,
@@ -292,6 +294,25 @@ describe('the native API', () => {
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     assert.deepEqual((answer.body.timings as { executors: string[] }).executors, ['instance:local.1']);
     assert.equal((await call('DELETE', '/endpoints/both')).status, 204);
+  });
+
+  test('tells what was used and what it cost, by endpoint and added up', async () => {
+    const costs = (query: string) => call('GET', `/costs${query}`);
+    const { status, body } = await costs('');
+    assert.equal(status, 200);
+    const { items, total, ...about } = body as unknown as CostsBody;
+    assert.deepEqual([about.by, about.prices_as_of, Date.parse(about.to) - Date.parse(about.from)], ['total', '2026-10-01', 86_400_000]);
+    const { function_usd: usd, requests } = items.find(({ endpoint }) => endpoint === 'on-demand') ?? assert.fail('its costs are told');
+    assert(usd > 0 && requests > 0 && total.requests >= requests);
+    for (const field of ['total_usd', 'requests', 'cold_starts'] as const) {
+      const sum = items.reduce((so, item) => so + item[field], 0);
+      assert(Math.abs(total[field] - sum) <= 1e-9 * sum, field);
+    }
+    const future = await costs('?from=2030-01-01T00:00:00Z&to=2030-01-02T00:00:00%2B01:00&by=hour&endpoint=on-demand');
+    assert.deepEqual([future.status, future.body.items, future.body.to], [200, [], '2030-01-01T23:00:00.000Z']);
+    for (const wrong of ['?by=week', '?from=yesterday', '?from=2030-01-01T00:00:00Z', '?since=1d']) {
+      assert.deepEqual([(await costs(wrong)).status, wrong], [400, wrong]);
+    }
   });
 
   test('tells whoever only has the address where to look', async () => {

@@ -4,6 +4,7 @@ import type { Access, Caller } from '../access/index.ts';
 import { describeApi, type HttpScope } from '../http/index.ts';
 import type { Metrics } from '../monitoring/index.ts';
 import { catalogueRoutes } from './catalogue.ts';
+import { costRoutes } from './costs.ts';
 import { decisionRoutes } from './decisions.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
@@ -27,6 +28,7 @@ const tags = [
   { name: 'audit', description: 'Who did what.' },
   { name: 'keys', description: 'Who may what.' },
   { name: 'prices', description: 'What things cost.' },
+  { name: 'costs', description: 'What was used, and what that cost.' },
 ];
 
 export class NativeApi {
@@ -68,6 +70,7 @@ export class NativeApi {
       ...profileRoutes(services),
       ...endpointRoutes(services),
       ...decisionRoutes(services),
+      ...costRoutes(services),
       ...invokeRoutes(services),
       ...eventRoutes(services, this.#streams),
       ...logRoutes(services, this.#streams),

@@ -38,6 +38,7 @@ export const permissions = {
   'GET /audit': 'administer',
   'GET /logs': 'read',
   'GET /prices': 'read',
+  'GET /costs': 'read',
 } as const satisfies Record<string, Permission>;
 
 export type RouteKey = keyof typeof permissions;

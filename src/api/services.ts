@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
 import type { BatchController, Planner, ScalingController } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
-import type { Ledger, PriceTable } from '../costs/index.ts';
+import type { CostHistory, Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
 import type { Audit, Decisions, Events } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
@@ -26,6 +26,7 @@ export interface ApiServices {
   readonly scaling: Pick<ScalingController, 'ask'>;
   readonly planner: Pick<Planner, 'plan'>;
   readonly ledger: Pick<Ledger, 'usage'>;
+  readonly costs: Pick<CostHistory, 'list'>;
   readonly clock: Clock;
   readonly prices: PriceTable;
   /** Every worker there is. */

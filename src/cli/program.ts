@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Doors } from './doors.ts';
 import { addApprove, addReject } from './verbs/approve.ts';
 import { addCatalogue } from './verbs/catalogue.ts';
+import { addCosts } from './verbs/costs.ts';
 import { addDecisions } from './verbs/decisions.ts';
 import { addDeploy } from './verbs/deploy.ts';
 import { addDescribe } from './verbs/describe.ts';
@@ -42,7 +43,7 @@ export function makeProgram(doors: Doors): Command {
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addUnload, addLoad, addDelete],
-    [addTop, addDecisions, addLogs, addKeys],
+    [addTop, addDecisions, addCosts, addLogs, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;

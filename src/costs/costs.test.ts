@@ -124,6 +124,10 @@ describe('the ledger', () => {
     clock.advance(5_000);
     assert.deepEqual(ledger.usage('digits'), { ...nothing, instanceSeconds: 25, instanceUsd: 25, totalUsd: 25 });
     assert.equal(ledger.usage('digits', 'Canary').instanceSeconds, 5);
+    assert.deepEqual(
+      ledger.variants(),
+      ['AllTraffic', 'Canary'].map((variant) => ({ endpoint: 'digits', variant, usage: ledger.usage('digits', variant) })),
+    );
   });
 
   test('charges an instance that starts again under its name only once', () => {
@@ -150,7 +154,7 @@ describe('the ledger', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);
     const prices = defaultPrices.functions;
-    ledger.started('f1', 'digits', 'AllTraffic', provisionedUsdPerHour(prices, 2048));
+    ledger.keptWarm('f1', 'digits', 'AllTraffic', provisionedUsdPerHour(prices, 2048));
     clock.advance(3_600_000);
     ledger.ended('f1');
     const usd = functionUsd(prices, 2048, 12.2);
@@ -160,6 +164,7 @@ describe('the ledger', () => {
     assert.deepEqual([usage.invocations, usage.coldStarts, usage.functionUsd], [2, 1, 2 * usd]);
     assert.ok(Math.abs(usage.functionGbSeconds - 2 * 2 * 0.013) < 1e-12);
     assert.ok(Math.abs(usage.instanceUsd - 2 * 3600 * 4.1667e-6) < 1e-12);
+    assert.deepEqual([usage.provisionedSeconds, usage.provisionedUsd], [usage.instanceSeconds, usage.instanceUsd]);
     assert.equal(usage.totalUsd, usage.instanceUsd + usage.functionUsd);
   });
 });

@@ -4,13 +4,19 @@
  * functions by their invocations; a request's receipt is its share of the time it worked.
  */
 import type { Clock } from '../clock.ts';
+import { type Account, addTo, newAccount } from './account.ts';
 import { gbSeconds } from './functions.ts';
 import { executorUsd } from './prices.ts';
 
 export interface Usage {
+  /** Of instances, and of environments that are kept warm. */
   readonly instanceSeconds: number;
-  /** What the instances cost, and the environments that are kept warm. */
+  /** What those cost. */
   readonly instanceUsd: number;
+  /** The part of `instanceSeconds` that environments were kept warm. */
+  readonly provisionedSeconds: number;
+  /** The part of `instanceUsd` that this cost. */
+  readonly provisionedUsd: number;
   readonly requests: number;
   /** The sum of the receipts: the part of `instanceUsd` in which the instances worked, and `functionUsd`. */
   readonly receiptsUsd: number;
@@ -25,6 +31,13 @@ export interface Usage {
   readonly totalUsd: number;
 }
 
+/** The use of one variant. */
+export interface VariantUsage {
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly usage: Usage;
+}
+
 /** One batch that a function ran. */
 export interface Invocation {
   readonly memoryMiB: number;
@@ -34,27 +47,36 @@ export interface Invocation {
   readonly isColdStart: boolean;
 }
 
-type Account = { -readonly [Field in Exclude<keyof Usage, 'totalUsd'>]: Usage[Field] };
+interface VariantAccount {
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly account: Account;
+}
 
 interface RunningInstance {
   readonly account: Account;
   readonly usdPerHour: number;
+  readonly isProvisioned: boolean;
   readonly startedMs: number;
 }
 
 export class Ledger {
   readonly #clock: Clock;
-  readonly #accounts = new Map<string, Account>();
+  readonly #accounts = new Map<string, VariantAccount>();
   readonly #running = new Map<string, RunningInstance>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** An instance, or an environment kept warm, costs from now on. */
+  /** An instance costs from now on. */
   started(instanceId: string, endpoint: string, variant: string, usdPerHour: number): void {
-    this.ended(instanceId);
-    this.#running.set(instanceId, { account: this.#account(endpoint, variant), usdPerHour, startedMs: this.#clock.nowMs() });
+    this.#start(instanceId, endpoint, variant, { usdPerHour, isProvisioned: false });
+  }
+
+  /** An environment of a function is kept warm and costs from now on, until it `ended`. */
+  keptWarm(environmentId: string, endpoint: string, variant: string, usdPerHour: number): void {
+    this.#start(environmentId, endpoint, variant, { usdPerHour, isProvisioned: true });
   }
 
   /** An instance costs no more; one that is not known cost nothing. */
@@ -86,42 +108,61 @@ export class Ledger {
     const sum = newAccount();
     const nowMs = this.#clock.nowMs();
     const prefix = `${endpoint}/`;
-    for (const [key, account] of this.#accounts) {
+    for (const [key, { account }] of this.#accounts) {
       if (variant === null ? !key.startsWith(prefix) : key !== prefix + variant) continue;
-      for (const field of fields) sum[field] += account[field];
+      addTo(sum, account);
       for (const instance of this.#running.values()) if (instance.account === account) charge(sum, instance, nowMs);
     }
-    return { ...sum, totalUsd: sum.instanceUsd + sum.functionUsd };
+    return usageOf(sum);
+  }
+
+  /** Every variant that was ever used; instances that run included up to now. */
+  variants(): VariantUsage[] {
+    const nowMs = this.#clock.nowMs();
+    const sums = new Map([...this.#accounts.values()].map(({ account }) => [account, { ...account }]));
+    for (const instance of this.#running.values()) charge(sums.get(instance.account) as Account, instance, nowMs);
+    return [...this.#accounts.values()].map(({ account, ...names }) => ({ ...names, usage: usageOf(sums.get(account) as Account) }));
+  }
+
+  #start(id: string, endpoint: string, variant: string, price: Pick<RunningInstance, 'usdPerHour' | 'isProvisioned'>): void {
+    this.ended(id);
+    this.#running.set(id, { account: this.#account(endpoint, variant), ...price, startedMs: this.#clock.nowMs() });
   }
 
   #account(endpoint: string, variant: string): Account {
     const key = `${endpoint}/${variant}`;
-    let account = this.#accounts.get(key);
-    if (account === undefined) {
-      account = newAccount();
-      this.#accounts.set(key, account);
+    let known = this.#accounts.get(key);
+    if (known === undefined) {
+      known = { endpoint, variant, account: newAccount() };
+      this.#accounts.set(key, known);
     }
-    return account;
+    return known.account;
   }
 }
 
-function newAccount(): Account {
-  return {
-    instanceSeconds: 0,
-    instanceUsd: 0,
-    requests: 0,
-    receiptsUsd: 0,
-    functionUsd: 0,
-    functionGbSeconds: 0,
-    invocations: 0,
-    coldStarts: 0,
-  };
+/** With what follows from the sums. */
+export function usageOf(account: Readonly<Account>): Usage {
+  return { ...account, totalUsd: account.instanceUsd + account.functionUsd };
 }
 
-const fields = Object.keys(newAccount()) as readonly (keyof Account)[];
+/** All of them together. */
+export function sumOf(usages: readonly Usage[]): Usage {
+  const sum = newAccount();
+  for (const usage of usages) addTo(sum, usage);
+  return usageOf(sum);
+}
 
-function charge(account: Account, { startedMs, usdPerHour }: RunningInstance, nowMs: number): void {
+/** null where nobody asked. */
+export function usdPerMillion({ totalUsd, requests }: Usage): number | null {
+  return requests === 0 ? null : (totalUsd / requests) * 1e6;
+}
+
+function charge(account: Account, { startedMs, usdPerHour, isProvisioned }: RunningInstance, nowMs: number): void {
   const ms = nowMs - startedMs;
+  const usd = executorUsd(usdPerHour, ms);
   account.instanceSeconds += ms / 1000;
-  account.instanceUsd += executorUsd(usdPerHour, ms);
+  account.instanceUsd += usd;
+  if (!isProvisioned) return;
+  account.provisionedSeconds += ms / 1000;
+  account.provisionedUsd += usd;
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
-import { defaultPrices, Ledger } from '../costs/index.ts';
+import { defaultPrices, executorUsd, Ledger } from '../costs/index.ts';
 import { type EndpointConfig, functionsDefault, type VariantConfig } from '../deployment/index.ts';
 import { Metrics, openLogs, type RequestLine } from '../monitoring/index.ts';
 import { type Profile, ServiceTable } from '../profiling/index.ts';
@@ -110,6 +110,25 @@ function house() {
   };
   return { clock, serving, lines, metrics, ledger, started, stopped, kills, ready, serve, send, pass, codeOf };
 }
+
+test('receipts add up to what the instances worked, to one percent', async () => {
+  const { serving, serve, send, ready, pass, ledger, clock } = house();
+  serve(1, { instanceCount: 2 });
+  for (const id of ['i0', 'i1']) ready(id, null);
+  let workedMs = 0;
+  const passOne = async (): Promise<void> => {
+    workedMs += serving.endpoint('e')?.variants[0]?.executors.filter(({ isBusy }) => isBusy).length ?? 0;
+    await pass(1);
+  };
+  for (let i = 0; i < 60; i++) {
+    send(`r${i}`);
+    for (let ms = 0; ms < 7 * (i % 3); ms++) await passOne();
+  }
+  while (ledger.usage('e').requests < 60) await passOne();
+  const { receiptsUsd, instanceUsd } = ledger.usage('e');
+  assert(Math.abs(receiptsUsd / executorUsd(1, workedMs) - 1) < 0.01);
+  assert(Math.abs(instanceUsd / executorUsd(1, 2 * clock.nowMs()) - 1) < 0.01 && instanceUsd > receiptsUsd);
+});
 
 describe('a serverless variant', () => {
   test('is ready without anything that runs, and is there for who chooses its setting', () => {

@@ -326,7 +326,7 @@ export class Serving implements ServingDoor {
         onHung: (id, reason) => log.warn({ endpoint, variant, worker: id, reason }, 'a function was ended in the middle of a run'),
         onInvoked: (invocation) => this.#invocations.invoked(pool, invocation),
         onProvisioned: ({ id, isProvisioned, memoryMiB }) =>
-          isProvisioned ? ledger.started(id, endpoint, variant, provisionedUsdPerHour(functions.prices, memoryMiB)) : ledger.ended(id),
+          isProvisioned ? ledger.keptWarm(id, endpoint, variant, provisionedUsdPerHour(functions.prices, memoryMiB)) : ledger.ended(id),
         onDeserted: () => {
           if (pool.isRetired) this.#bury(pool);
         },

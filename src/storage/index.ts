@@ -16,6 +16,7 @@ export type {
   EndpointsTable,
   EventsTable,
   Flag,
+  HourlyCostsTable,
   ModelGroupsTable,
   ModelVersionsTable,
   ProfilesTable,

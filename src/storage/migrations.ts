@@ -15,6 +15,7 @@ export function migrationsFor(dialect: Dialect): Record<string, Migration> {
     '0002-endpoints': { up: createEndpoints },
     '0003-audit-and-events': { up: (db) => createAuditAndEvents(db, dialect) },
     '0004-decisions': { up: (db) => createDecisions(db, dialect) },
+    '0005-costs': { up: createCosts },
     '0006-scaling': { up: createScaling },
   };
 }
@@ -144,6 +145,31 @@ async function createScaling(db: AnyDatabase): Promise<void> {
       .addPrimaryKeyConstraint(`${name}_pk`, ['endpoint_key', 'variant_key'])
       .execute();
   }
+}
+
+async function createCosts(db: AnyDatabase): Promise<void> {
+  // What was used has been paid: it stays when its endpoint goes.
+  let table = db.schema
+    .createTable('hourly_costs')
+    .addColumn('hour', 'bigint', (column) => column.notNull())
+    .addColumn('day', 'bigint', (column) => column.notNull())
+    .addColumn('endpoint_key', 'text', (column) => column.notNull())
+    .addColumn('endpoint', 'text', (column) => column.notNull())
+    .addColumn('variant', 'text', (column) => column.notNull());
+  const sums = [
+    'instance_seconds',
+    'instance_usd',
+    'provisioned_seconds',
+    'provisioned_usd',
+    'requests',
+    'receipts_usd',
+    'function_usd',
+    'function_gb_seconds',
+    'invocations',
+    'cold_starts',
+  ];
+  for (const sum of sums) table = table.addColumn(sum, 'double precision', (column) => column.notNull());
+  await table.addPrimaryKeyConstraint('hourly_costs_pk', ['hour', 'endpoint_key', 'variant']).execute();
 }
 
 /** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */
