@@ -75,13 +75,18 @@ async function settled(
   }
 }
 
+function functionsText(variant: EndpointBody['variants'][number]): string {
+  const now = readyText(variant);
+  return now === 'none' ? 'none runs until a request comes' : now;
+}
+
 function workersText(view: EndpointBody): string {
   return view.variants
     .map((variant) => {
       const { ready, instance_count: wanted, instance_type: type, functions } = variant;
       const troubled = variant.workers.find((worker) => worker.state === 'failed');
       const trouble = troubled === undefined ? '' : `; ${troubled.reason ?? 'one fails'}`;
-      if (functions !== null && wanted === 0) return `serverless, ${typeText(variant)}: ${readyText(variant)} running${trouble}`;
+      if (functions !== null && wanted === 0) return `serverless, ${typeText(variant)}: ${functionsText(variant)}${trouble}`;
       return `${Math.min(ready, wanted)} of ${wanted} x ${type} ready${trouble}`;
     })
     .join(', ');

@@ -18,7 +18,9 @@ test('off a terminal each stage is one line', () => {
   clock.advance(100);
   progress.say('0 of 1 ready');
   progress.done('1 of 1 ready');
-  assert.equal(text(), '✔ upload    digits.onnx (12 ms)\n✔ workers   1 of 1 ready (100 ms)\n');
+  progress.stage('endpoint', 'there already');
+  progress.done();
+  assert.equal(text(), '✔ upload    digits.onnx (12 ms)\n✔ workers   1 of 1 ready (100 ms)\n✔ endpoint  there already\n');
 });
 
 test('on a terminal the running stage turns in its place', () => {

@@ -46,7 +46,8 @@ export class Progress {
   /** The running stage has gone well. */
   done(text?: string): void {
     if (this.#stage === null) return;
-    const took = msText(this.#clock.nowMs() - this.#stage.startedMs);
+    const tookMs = this.#clock.nowMs() - this.#stage.startedMs;
+    const took = tookMs < 1 ? '' : msText(tookMs); // what takes no time is no news
     this.#line(this.#style.paint('green', '✔'), this.#stage.name, text ?? this.#stage.text, took);
     this.#end();
   }

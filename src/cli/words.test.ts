@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { parseExact } from './exact-json.ts';
 import { logText } from './log-text.ts';
 import { Style } from './style.ts';
-import { bytesText, durationText, msText, shellQuoted, timeText, usdText } from './words.ts';
+import { bytesText, countText, durationText, msText, shareText, shellQuoted, shortened, timeText, usdText } from './words.ts';
 
 test('numbers are as short as people want them', () => {
   assert.deepEqual([0, 1023, 1536, 26_214, 1.5 * 2 ** 30].map(bytesText), ['0 B', '1023 B', '1.5 KiB', '26 KiB', '1.5 GiB']);
@@ -17,9 +17,12 @@ test('numbers are as short as people want them', () => {
     '$1',
     '$0.223',
     '$0.1',
-    '$0.000000331',
+    'under $0.000001',
     '$0',
   ]);
+  assert.deepEqual([countText(1, 'request'), countText(2, 'request')], ['1 request', '2 requests']);
+  assert.deepEqual([shortened('as it is', 8), shortened('a little long', 9)], ['as it is', 'a little…']);
+  assert.deepEqual([0.9999, 1, 0.95].map(shareText), ['99.9 %', '100 %', '95 %']);
   assert.equal(timeText('2026-11-24T16:29:36.123Z'), '2026-11-24 16:29:36');
 });
 

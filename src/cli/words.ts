@@ -28,9 +28,20 @@ export function shareText(share: number): string {
 /** `$0.223`, `$12.50`: what a million requests cost, say. */
 export function usdText(usd: number): string {
   if (usd >= 1) return `$${usd.toFixed(2)}`;
-  if (usd === 0) return '$0';
-  const digits = Math.min(2 - Math.floor(Math.log10(usd)), 12);
+  if (usd < 1e-12) return '$0';
+  if (usd < 1e-6) return 'under $0.000001';
+  const digits = 2 - Math.floor(Math.log10(usd));
   return `$${usd.toFixed(digits).replace(/\.?0+$/, '')}`;
+}
+
+/** `1 request`, `2 requests`. */
+export function countText(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}
+
+/** What does not fit into so many characters ends in …. */
+export function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).trimEnd()}…`;
 }
 
 /** `12 s`, `5 min`, `3 h`, `2 days`: how long something has lasted. */

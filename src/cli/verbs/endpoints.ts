@@ -7,7 +7,7 @@ import { versionPath } from '../model-source.ts';
 import { table } from '../table.ts';
 import { readyText, typeText } from '../variant-words.ts';
 import { type CommonOptions, verb } from '../verb.ts';
-import { timeText } from '../words.ts';
+import { shortened, timeText } from '../words.ts';
 
 interface DeleteOptions extends CommonOptions {
   readonly group: boolean;
@@ -28,7 +28,7 @@ export function addEndpoints(program: Command, doors: Doors): void {
         { title: 'TYPE', cell: (view) => ofAll(view, typeText) },
         { title: 'OBJECTIVE', cell: (view) => view.objective },
         { title: 'UPDATED (UTC)', cell: (view) => timeText(view.updated_at) },
-        { title: 'REASON', cell: (view) => view.reason },
+        { title: 'REASON', cell: (view) => shortened(view.reason ?? '', 60) },
       ]),
     );
     return 0;
