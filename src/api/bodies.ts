@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { standingBody } from './decision-bodies.ts';
+import { scalingBody } from './scaling.ts';
 import { environmentsBody, functionSettingBody, functionsBody, overflowBody } from './serverless.ts';
 
 const time = z.iso.datetime();
@@ -101,8 +102,10 @@ const variantBody = z.strictObject({
   name: z.string(),
   model: z.string().describe('group/version'),
   weight: z.number(),
-  instance_count: z.number().describe('0 for a serverless variant.'),
+  instance_count: z.number().describe('0 for a serverless variant. With scaling: how many it began with.'),
   instance_type: z.string(),
+  wanted: z.number().describe('How many instances there are to be now.'),
+  scaling: scalingBody.nullable().describe('How their number follows the load; null where it stays as it is.'),
   functions: functionsBody
     .nullable()
     .describe('What its functions were asked to be, alone or beside instances; null where there are none.'),

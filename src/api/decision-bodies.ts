@@ -1,5 +1,6 @@
 /** Decisions and plans as the native API tells them: what was chosen, from what, why, and what came of it. */
 import { z } from 'zod';
+import { chosenScalingBody, scalingAlternativeBody, scalingEffectBody, scalingInputsBody } from './scaling-decision-bodies.ts';
 
 const price = z.number().describe('US dollars.');
 
@@ -90,21 +91,38 @@ export const standingBody = z.strictObject({
   measured: batchingEffectBody.nullable().describe('Of the requests served under it; while there are none, under the one before.'),
 });
 
-export const decisionBody = z.strictObject({
+const envelope = {
   id: z.string(),
-  kind: z.enum(['batching']),
   endpoint: z.string(),
   variant: z.string(),
   at: z.iso.datetime(),
-  trigger: z.string().describe('deploy, period, profile, change-point or manual.'),
   changes: z.boolean().describe('Whether anything is different from then on.'),
+  reason: z.string(),
+  explanation: z.string(),
+};
+
+export const decisionBody = z.strictObject({
+  ...envelope,
+  kind: z.literal('batching'),
+  trigger: z.string().describe('deploy, period, profile, change-point or manual.'),
   inputs: batchingInputsBody,
   alternatives: z.array(alternativeBody),
   chosen: settingBody,
-  reason: z.string(),
-  explanation: z.string(),
   effect: batchingEffectBody.nullable().describe('What was measured of the requests served under it; null until that is known.'),
 });
+
+export const scalingDecisionBody = z.strictObject({
+  ...envelope,
+  kind: z.literal('scaling'),
+  trigger: z.string().describe('period, fast, restore or manual.'),
+  inputs: scalingInputsBody,
+  alternatives: z.array(scalingAlternativeBody),
+  chosen: chosenScalingBody,
+  effect: scalingEffectBody.nullable().describe('What came of it, two slots after the one that was decided for; null until then.'),
+});
+
+/** How batches are formed, or how many instances there are. */
+export const anyDecisionBody = z.discriminatedUnion('kind', [decisionBody, scalingDecisionBody]);
 
 export const planBody = z.strictObject({
   model: z.string(),
@@ -136,5 +154,7 @@ export type PredictionBody = z.infer<typeof predictionBody>;
 export type AlternativeBody = z.infer<typeof alternativeBody>;
 export type PolicyBody = z.infer<typeof policyBody>;
 export type DecisionBody = z.infer<typeof decisionBody>;
+export type ScalingDecisionBody = z.infer<typeof scalingDecisionBody>;
+export type AnyDecisionBody = z.infer<typeof anyDecisionBody>;
 export type StandingBody = z.infer<typeof standingBody>;
 export type PlanBody = z.infer<typeof planBody>;

@@ -71,7 +71,7 @@ test('decisions are told with everything in them, in the words of the API, and p
       },
     },
   );
-  assert.deepEqual(asked, [{ endpoint: 'digits', kind: 'batching', limit: 2, before: 'd9' }]);
+  assert.deepEqual(asked, [{ endpoint: 'digits', kind: undefined, limit: 2, before: 'd9' }]);
   const { items, next } = page as { items: unknown[]; next: string };
   const [told] = items.map((item) => decisionBody.parse(item));
   assert(told !== undefined);

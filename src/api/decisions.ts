@@ -6,9 +6,14 @@ import type {
   BatchingInputs,
   BatchingPlan,
   BatchingSetting,
+  ChosenScaling,
   PlannedArrivals,
   PlannedFunctions,
   PlanWish,
+  ScalingAction,
+  ScalingAlternative,
+  ScalingEffect,
+  ScalingInputs,
   Standing,
 } from '../autoscaling/index.ts';
 import type { BatchPolicy } from '../deployment/index.ts';
@@ -18,23 +23,26 @@ import { formatObjective, type Objective, parseObjective } from '../objective.ts
 import { pageOf } from './bodies.ts';
 import {
   type AlternativeBody,
+  type AnyDecisionBody,
+  anyDecisionBody,
   batchingPolicies,
   type DecisionBody,
-  decisionBody,
   type PlanBody,
   type PolicyBody,
   type PredictionBody,
   planBody,
+  type ScalingDecisionBody,
   type SettingBody,
   type StandingBody,
 } from './decision-bodies.ts';
 import { given } from './groups.ts';
 import { endpointPath, limitParameter, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
+import { chosenScalingBodyOf, scalingAlternativeBodyOf, scalingEffectBodyOf, scalingInputsBodyOf } from './scaling-decision-bodies.ts';
 import type { ApiServices } from './services.ts';
 
 const decisionsQuery = z.strictObject({
-  kind: z.enum(['batching']).optional(),
+  kind: z.enum(['batching', 'scaling']).optional().describe('Both unless given.'),
   limit: limitParameter,
   before: z.string().max(64).optional().describe('The `next` of the page before.'),
 });
@@ -64,15 +72,15 @@ const planInput = z.strictObject({
   max_concurrency: z.number().optional().describe('How many functions there might be; as of an endpoint unless given.'),
 });
 
-export function decisionRoutes({ deployments, decisions, batching, registry, planner }: ApiServices): Route[] {
+export function decisionRoutes({ deployments, decisions, batching, scaling, registry, planner }: ApiServices): Route[] {
   return [
     route('GET /endpoints/:endpoint/decisions', {
       summary: 'List what was decided for an endpoint, the latest first',
       description: 'Each with what it was chosen from, why, what was predicted and, once that is known, what was measured.',
       params: endpointPath,
       query: decisionsQuery,
-      answer: pageOf(decisionBody),
-      handle: async ({ params, query: { kind = 'batching', limit = 20, before } }) => {
+      answer: pageOf(anyDecisionBody),
+      handle: async ({ params, query: { kind, limit = 20, before } }) => {
         const { config } = deployments.get(params.endpoint);
         const made = await decisions.list({ endpoint: config.name, kind, limit: limit + 1, before });
         const items = made.slice(0, limit).map(decisionBodyOf);
@@ -81,11 +89,15 @@ export function decisionRoutes({ deployments, decisions, batching, registry, pla
     }),
     route('POST /endpoints/:endpoint/decisions', {
       summary: 'Have an endpoint decided anew, now',
-      description: 'Answers at once; the decision is in the list a moment later. Without serverless variants there is nothing to decide.',
+      description: 'Answers at once; the decision is in the list a moment later. Without functions or scaling there is nothing to decide.',
       params: endpointPath,
       status: 202,
       answer: z.strictObject({ asked: z.boolean() }),
-      handle: ({ params }) => ({ asked: batching.ask(deployments.get(params.endpoint).config.name) }),
+      handle: ({ params }) => {
+        const { name } = deployments.get(params.endpoint).config;
+        const asked = [batching.ask(name), scaling.ask(name)];
+        return { asked: asked.includes(true) };
+      },
     }),
     route('POST /plan', {
       summary: 'Tell what would be chosen for a model, without deploying it',
@@ -152,22 +164,35 @@ function plannedBodyOf(planned: PlannedFunctions): PlanBody['functions'] {
   };
 }
 
-/** The contents of a batching decision, as autoscaling wrote them. */
-function decisionBodyOf({ id, endpoint, variant, trigger, changes, reason, explanation, ...made }: Decision): DecisionBody {
-  const { atMs, inputs, alternatives, chosen, effect } = made;
+/** The contents of a decision, as autoscaling wrote them. */
+function decisionBodyOf(made: Decision): AnyDecisionBody {
+  return made.kind === 'batching' ? batchingDecisionBodyOf(made) : scalingDecisionBodyOf(made);
+}
+
+function envelopeOf({ id, endpoint, variant, atMs, trigger, changes, reason, explanation }: Decision) {
+  return { id, endpoint, variant, at: timeOf(atMs), trigger, changes, reason, explanation };
+}
+
+function scalingDecisionBodyOf(made: Decision): ScalingDecisionBody {
+  const { inputs, alternatives, chosen, effect } = made;
   return {
-    id,
+    ...envelopeOf(made),
+    kind: 'scaling',
+    inputs: scalingInputsBodyOf(inputs as ScalingInputs),
+    alternatives: (alternatives as readonly ScalingAlternative[]).map(scalingAlternativeBodyOf),
+    chosen: chosenScalingBodyOf(chosen as ChosenScaling & { readonly actions: readonly ScalingAction[] }),
+    effect: effect === null ? null : scalingEffectBodyOf(effect as ScalingEffect),
+  };
+}
+
+function batchingDecisionBodyOf(made: Decision): DecisionBody {
+  const { inputs, alternatives, chosen, effect } = made;
+  return {
+    ...envelopeOf(made),
     kind: 'batching',
-    endpoint,
-    variant,
-    at: timeOf(atMs),
-    trigger,
-    changes,
     inputs: inputsBodyOf(inputs as BatchingInputs),
     alternatives: (alternatives as readonly BatchingAlternative[]).map(alternativeBodyOf),
     chosen: settingBodyOf(chosen as BatchingSetting),
-    reason,
-    explanation,
     effect: effect === null ? null : effectBodyOf(effect as BatchingEffect),
   };
 }

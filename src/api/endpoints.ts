@@ -19,6 +19,7 @@ import { standingBodyOf } from './decisions.ts';
 import { given } from './groups.ts';
 import { endpointPath, pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
+import { scalingBodyOf, scalingInput, scalingOf } from './scaling.ts';
 import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
 import type { ApiServices } from './services.ts';
 
@@ -26,7 +27,10 @@ const variantInput = z.strictObject({
   name: z.string().default('AllTraffic'),
   model: z.string().describe('GROUP/VERSION, or GROUP for its latest approved version.'),
   weight: z.number().default(1),
-  instance_count: z.number().optional().describe('1 unless given, and 0 beside functions unless given: a serverless variant has none.'),
+  instance_count: z
+    .number()
+    .optional()
+    .describe('1 unless given, and 0 beside functions unless given: a serverless variant has none. With scaling: how many to begin with.'),
   instance_type: z.string().default(instanceTypeDefault),
   functions: functionsInput
     .nullable()
@@ -34,6 +38,7 @@ const variantInput = z.strictObject({
     .describe(
       'Functions: alone they make the variant serverless, beside instances they take what those cannot finish in time; {} takes every default.',
     ),
+  scaling: scalingInput.nullable().optional().describe('The number of instances follows the load; {} takes every default.'),
 });
 
 const changeable = {
@@ -141,11 +146,14 @@ function shutReasonOf(served: ServedView | undefined): string | null {
 
 async function variantsOf(registry: Registry, inputs: readonly z.output<typeof variantInput>[]): Promise<VariantConfig[]> {
   return Promise.all(
-    inputs.map(async ({ name, model, weight, instance_count: count, instance_type: instanceType, functions }) => {
+    inputs.map(async ({ name, model, weight, instance_count: count, instance_type: instanceType, functions, scaling }) => {
       const { group, version } = await registry.resolve(model);
-      const variant = { name, group, version, weight, instanceType };
-      if (functions === undefined || functions === null) return { ...variant, instanceCount: count ?? 1 };
-      return { ...variant, instanceCount: count ?? 0, functions: functionsOf(functions) };
+      const hasFunctions = functions !== undefined && functions !== null;
+      const scaled = scaling === undefined || scaling === null ? {} : { scaling: scalingOf(scaling, hasFunctions) };
+      const variant = { name, group, version, weight, instanceType, ...scaled };
+      const begin = scaled.scaling === undefined ? (hasFunctions ? 0 : 1) : Math.max(1, scaled.scaling.instancesMin);
+      if (!hasFunctions) return { ...variant, instanceCount: count ?? begin };
+      return { ...variant, instanceCount: count ?? begin, functions: functionsOf(functions) };
     }),
   );
 }
@@ -167,6 +175,8 @@ function variantBodyOf(
     weight: config.weight,
     instance_count: config.instanceCount,
     instance_type: config.instanceType,
+    wanted: observed?.wanted ?? config.instanceCount,
+    scaling: config.scaling === undefined ? null : scalingBodyOf(config.scaling),
     functions: config.functions === undefined ? null : functionsBodyOf(config.functions),
     ...functionsNow(served),
     ready: observed?.ready ?? 0,

@@ -18,7 +18,15 @@ export type {
   WorkerBody,
 } from './bodies.ts';
 export type { CostsBody, UsedBody } from './costs.ts';
-export type { AlternativeBody, DecisionBody, PlanBody, PredictionBody, SettingBody } from './decision-bodies.ts';
+export type {
+  AlternativeBody,
+  AnyDecisionBody,
+  DecisionBody,
+  PlanBody,
+  PredictionBody,
+  ScalingDecisionBody,
+  SettingBody,
+} from './decision-bodies.ts';
 export { type MetricsServices, NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 export type { FunctionProfileBody } from './profiles.ts';
 export type { ApiServices } from './services.ts';

@@ -2,13 +2,14 @@
 import type { VariantBody } from '../api/index.ts';
 import { msText } from './words.ts';
 
-type Variant = Pick<VariantBody, 'functions' | 'setting' | 'environments' | 'ready' | 'instance_count' | 'instance_type'>;
+type Variant = Pick<VariantBody, 'functions' | 'setting' | 'environments' | 'ready' | 'instance_count' | 'instance_type'> &
+  Partial<Pick<VariantBody, 'wanted'>>;
 
 /** `1/2` of its instances; `2 busy, 1 idle` of its functions, `none` where it went down to none; `1/2 + 2 busy` of both. */
-export function readyText({ functions, environments, ready, instance_count: wanted }: Variant): string {
+export function readyText({ functions, environments, ready, instance_count: count, wanted = count }: Variant): string {
   const counted = `${ready}/${wanted}`;
   if (functions === null) return counted;
-  return wanted === 0 ? environmentsText(environments) : `${counted} + ${environmentsText(environments)}`;
+  return count === 0 ? environmentsText(environments) : `${counted} + ${environmentsText(environments)}`;
 }
 
 export function environmentsText(environments: Variant['environments']): string {
@@ -49,4 +50,14 @@ export function settingText({ memory_mib: memory, batch_size_max: rows, wait_ms_
 /** `slack`; `fixed: 8 rows or 20 ms`. */
 export function batchingText({ batching, batch_size_max: rows, wait_ms_max: waitMs }: NonNullable<Variant['functions']>): string {
   return rows === undefined || waitMs === undefined ? batching : `${batching}: ${rows} rows or ${msText(waitMs)}`;
+}
+
+/** `economic: 0 to 4 instances, for at most $0.5 per hour`. */
+export function scalingText({
+  policy,
+  instances_min: least,
+  instances_max: most,
+  usd_per_hour_max: budget,
+}: NonNullable<VariantBody['scaling']>): string {
+  return `${policy}: ${least} to ${most} instances${budget === null ? '' : `, for at most $${budget} per hour`}`;
 }

@@ -1,6 +1,6 @@
-/** `penstock decisions`: what was chosen for a serverless endpoint, why, and whether it came as predicted. */
+/** `penstock decisions`: what was chosen for an endpoint, its batches or the number of its instances, why, and what came of it. */
 import type { Command } from 'commander';
-import type { DecisionBody, Page, SettingBody } from '../../api/index.ts';
+import type { AnyDecisionBody, DecisionBody, Page, ScalingDecisionBody, SettingBody } from '../../api/index.ts';
 import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { table } from '../table.ts';
@@ -13,7 +13,7 @@ interface DecisionsOptions extends CommonOptions {
 }
 
 export function addDecisions(program: Command, doors: Doors): void {
-  verb(program, doors, 'decisions <endpoint>', 'show what was chosen for a serverless endpoint, why, and what came of it')
+  verb(program, doors, 'decisions <endpoint>', 'show what was chosen for an endpoint, why, and what came of it')
     .with((command) =>
       command
         .option('-n, --limit <number>', 'how many, the latest last', wholeNumber(1, 500), 10)
@@ -27,8 +27,8 @@ export function addDecisions(program: Command, doors: Doors): void {
         session.print(asked, asked.asked ? `asked: see \`penstock decisions ${endpoint}\`\n` : nothingText(endpoint));
         return 0;
       }
-      const { items } = await client.get<Page<DecisionBody>>(path, { query: { limit: options.limit } });
-      session.print(items, items.length === 0 ? nothingText(endpoint) : decisionsText(items.toReversed()));
+      const { items } = await client.get<Page<AnyDecisionBody>>(path, { query: { limit: options.limit } });
+      session.print(items, items.length === 0 ? nothingText(endpoint) : allText(items.toReversed()));
       return 0;
     });
 }
@@ -37,6 +37,31 @@ export function addDecisions(program: Command, doors: Doors): void {
 export function waitText({ batch_size_max: rows, wait_ms_max: waitMs }: SettingBody): string | null {
   if (rows === 1 || waitMs === 0) return null;
   return waitMs === null ? 'slack' : msText(waitMs);
+}
+
+function allText(decisions: readonly AnyDecisionBody[]): string {
+  const batching = decisions.filter((decision) => decision.kind === 'batching');
+  const scaling = decisions.filter((decision) => decision.kind === 'scaling');
+  return [decisionsText(batching), scalingText(scaling)].filter((text) => text !== '').join('\n');
+}
+
+/** How many instances there were to be; what had come in a slot, and what came of it. */
+function scalingText(decisions: readonly ScalingDecisionBody[]): string {
+  const planned = ({ chosen }: ScalingDecisionBody) => Object.values(chosen.plan).reduce((sum, count) => sum + count, 0);
+  const had = ({ inputs }: ScalingDecisionBody) =>
+    Object.values(inputs.types).reduce((sum, { active, launching }) => sum + active + launching, 0);
+  const inTime = ({ effect }: ScalingDecisionBody) =>
+    effect === null || effect.attainment === null ? null : `${Math.floor(1000 * effect.attainment) / 10} %`;
+  return table(decisions, [
+    { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'ASKED BY', cell: ({ trigger }) => trigger },
+    { title: 'CAME', cell: ({ inputs }) => inputs.last_count, align: 'right' },
+    { title: 'HAD', cell: had, align: 'right' },
+    { title: 'INSTANCES', cell: planned, align: 'right' },
+    { title: 'IN TIME', cell: inTime, align: 'right' },
+    { title: 'SPENT', cell: ({ effect }) => (effect === null ? null : usdText(effect.spent_usd)), align: 'right' },
+    { title: 'WHY', cell: ({ explanation }) => explanation },
+  ]);
 }
 
 function decisionsText(decisions: readonly DecisionBody[]): string {
@@ -60,5 +85,5 @@ function decisionsText(decisions: readonly DecisionBody[]): string {
 }
 
 function nothingText(endpoint: string): string {
-  return `nothing was decided for ${endpoint} yet: decisions are made for serverless variants, once their model is measured\n`;
+  return `nothing was decided for ${endpoint} yet: decisions are made for variants that are serverless or scale, once their model is measured\n`;
 }

@@ -9,6 +9,7 @@ import { Failure, Refusal } from '../failure.ts';
 import { inService } from '../in-service.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
 import { Progress } from '../progress.ts';
+import { addScalingOptions, checkScalingOptions, type ScalingOptions, scalingOf } from '../scaling-options.ts';
 import {
   addServerlessOptions,
   capacityOf,
@@ -20,7 +21,7 @@ import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '.
 import { verdictOn } from '../verdict.ts';
 import { decide } from './approve.ts';
 
-export interface DeployOptions extends CommonOptions, ServerlessOptions {
+export interface DeployOptions extends CommonOptions, ServerlessOptions, ScalingOptions {
   readonly name?: string;
   readonly group?: string;
   /** null takes it away. */
@@ -58,6 +59,7 @@ export function addDeploy(program: Command, doors: Doors): void {
             .default(60_000, '60s'),
         )
         .option('--no-wait', 'do not wait');
+      addScalingOptions(command);
       addServerlessOptions(command);
       command.addHelpText('after', '\nDefaults are those of a new endpoint: one that is there keeps what is not given.');
     })
@@ -91,6 +93,7 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
   try {
     const before = await existing(client, endpoint);
     checkFunctionsWanted(options, before?.variants[0]);
+    checkScalingOptions(options, before?.variants[0]);
     const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, { reuse: true });
     const version = await approved(client, progress, found, options);
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
@@ -145,7 +148,11 @@ function settings(options: DeployOptions): Record<string, unknown> {
 
 function create(client: Client, name: string, version: VersionBody, options: DeployOptions): Promise<EndpointBody> {
   return client.post<EndpointBody>('/endpoints', {
-    json: { name, ...settings(options), variants: [{ model: version.name, ...capacityOf(options, undefined) }] },
+    json: {
+      name,
+      ...settings(options),
+      variants: [{ model: version.name, ...capacityOf(options, undefined), ...scalingOf(options, undefined) }],
+    },
   });
 }
 
@@ -158,7 +165,10 @@ function update(client: Client, before: EndpointBody, version: VersionBody, opti
   }
   const kept = variant === undefined ? {} : { name: variant.name };
   return client.patch<EndpointBody>(`/endpoints/${part(before.name)}`, {
-    json: { ...settings(options), variants: [{ ...kept, model: version.name, ...capacityOf(options, variant) }] },
+    json: {
+      ...settings(options),
+      variants: [{ ...kept, model: version.name, ...capacityOf(options, variant), ...scalingOf(options, variant) }],
+    },
   });
 }
 

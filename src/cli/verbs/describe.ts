@@ -6,7 +6,7 @@ import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
 import { versionPath } from '../model-source.ts';
 import { fields, table } from '../table.ts';
-import { batchingText, rangeText, readyText, settingText, typeText } from '../variant-words.ts';
+import { batchingText, rangeText, readyText, scalingText, settingText, typeText } from '../variant-words.ts';
 import { type Session, verb } from '../verb.ts';
 import { bytesText, msText, pairsText, tensorsText, timeText, usdText } from '../words.ts';
 
@@ -114,6 +114,14 @@ function endpointText(session: Session, view: EndpointBody): string {
     { title: 'TIME MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
     { title: 'COST', cell: ({ usage }) => usdText(usage.total_usd), align: 'right' },
   ]);
+  const scaling = table(
+    view.variants.flatMap(({ name, wanted, scaling: asked }) => (asked === null ? [] : [{ name, wanted, asked }])),
+    [
+      { title: 'SCALING OF', cell: ({ name }) => name },
+      { title: 'WANTED', cell: ({ wanted }) => wanted, align: 'right' },
+      { title: 'BY', cell: ({ asked }) => scalingText(asked) },
+    ],
+  );
   const functions = table(
     view.variants.flatMap(({ name, functions: asked, setting, environments, overflow, usage }) =>
       asked === null ? [] : [{ name, asked, setting, environments, overflow, usage }],
@@ -139,7 +147,7 @@ function endpointText(session: Session, view: EndpointBody): string {
       { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
-  return [head, variants, functions, decidedText(view), workers].filter((text) => text !== '').join('\n');
+  return [head, variants, scaling, functions, decidedText(view), workers].filter((text) => text !== '').join('\n');
 }
 
 /** What was chosen for functions, and how that goes. */

@@ -1,0 +1,38 @@
+/** Scaling of a variant as the API takes and shows it. */
+import { z } from 'zod';
+import type { ScalingConfig } from '../deployment/index.ts';
+
+const policy = z.string().describe('How the number of instances is found, such as economic or hpa:70.');
+const usdPerHourMax = z
+  .number()
+  .nullable()
+  .describe('What the variant may cost within an hour, instances and functions together; null: no limit.');
+
+/** Everything has a default. */
+export const scalingInput = z.strictObject({
+  policy: policy.default('economic'),
+  instances_min: z.number().optional().describe('1 unless given, and 0 beside functions.'),
+  instances_max: z.number().default(4),
+  usd_per_hour_max: usdPerHourMax.default(null),
+});
+
+export const scalingBody = z.strictObject({
+  policy,
+  instances_min: z.number(),
+  instances_max: z.number(),
+  usd_per_hour_max: usdPerHourMax,
+});
+
+type ScalingBody = z.infer<typeof scalingBody>;
+
+/** The numbers themselves are for deployment to check. */
+export function scalingOf(
+  { policy: text, instances_min: min, instances_max: instancesMax, usd_per_hour_max: budget }: z.output<typeof scalingInput>,
+  hasFunctions: boolean,
+): ScalingConfig {
+  return { policy: text, instancesMin: min ?? (hasFunctions ? 0 : 1), instancesMax, usdPerHourMax: budget };
+}
+
+export function scalingBodyOf({ policy: text, instancesMin, instancesMax, usdPerHourMax: budget }: ScalingConfig): ScalingBody {
+  return { policy: text, instances_min: instancesMin, instances_max: instancesMax, usd_per_hour_max: budget };
+}

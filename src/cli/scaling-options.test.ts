@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { VariantBody } from '../api/index.ts';
+import { checkScalingOptions, type ScalingOptions, scalingOf } from './scaling-options.ts';
+import { readyText, scalingText } from './variant-words.ts';
+
+const kept = { policy: 'hpa:70', instances_min: 1, instances_max: 3, usd_per_hour_max: 0.5 };
+const scaled = { scaling: kept } as VariantBody;
+const fixed = { scaling: null } as VariantBody;
+
+describe('what deploy asks of scaling', () => {
+  const cases: { when: string; options: ScalingOptions; before?: VariantBody; asked: object }[] = [
+    { when: 'nothing is said of a new one: none', options: {}, asked: {} },
+    { when: 'nothing is said of one that scales: what it had', options: {}, before: scaled, asked: { scaling: kept } },
+    { when: 'a policy: the rest is for the server to say', options: { scaling: 'economic' }, asked: { scaling: { policy: 'economic' } } },
+    {
+      when: 'a limit of one that scales: the rest stays',
+      options: { maxInstances: 8, scalingBudget: null },
+      before: scaled,
+      asked: { scaling: { ...kept, instances_max: 8, usd_per_hour_max: null } },
+    },
+    { when: 'none: none', options: { scaling: 'none' }, before: scaled, asked: {} },
+    { when: 'it becomes serverless: none', options: { serverless: true }, before: scaled, asked: {} },
+  ];
+  for (const { when, options, before, asked } of cases) test(when, () => assert.deepEqual(scalingOf(options, before), asked));
+});
+
+test('limits without scaling are refused, with what to add', () => {
+  for (const [options, before] of [
+    [{ minInstances: 0 }, undefined],
+    [{ minInstances: 0 }, fixed],
+    [{ minInstances: 2, scaling: 'none' }, scaled],
+    [{ minInstances: 2, serverless: true }, scaled],
+  ] as const) {
+    assert.throws(() => checkScalingOptions(options, before), { message: /^--min-instances is for .*: add --scaling economic/ });
+  }
+  checkScalingOptions({ minInstances: 2, scaling: 'economic' }, undefined);
+  checkScalingOptions({ maxInstances: 2 }, scaled);
+});
+
+test('how many are wanted now is shown, and by what', () => {
+  const now = { functions: null, setting: null, environments: null, ready: 2, instance_count: 1, instance_type: 'local.1', wanted: 3 };
+  assert.equal(readyText(now), '2/3');
+  assert.equal(scalingText(kept), 'hpa:70: 1 to 3 instances, for at most $0.5 per hour');
+});

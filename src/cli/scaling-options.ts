@@ -1,0 +1,50 @@
+/** The options of `deploy` that let the number of instances follow the load, and what they ask of the server. */
+import { type Command, InvalidArgumentError } from 'commander';
+import type { VariantBody } from '../api/index.ts';
+import { Failure } from './failure.ts';
+import { wholeNumber } from './verb.ts';
+
+export interface ScalingOptions {
+  /** A policy, or `none`. */
+  readonly scaling?: string;
+  readonly minInstances?: number;
+  readonly maxInstances?: number;
+  /** US dollars per hour; null for no limit. */
+  readonly scalingBudget?: number | null;
+  readonly serverless?: boolean;
+}
+
+export function addScalingOptions(command: Command): void {
+  command
+    .option('--scaling <policy>', 'let the number of instances follow the load: economic, hpa:70 and others, or none (default: none)')
+    .option('--min-instances <number>', 'how many at least, with --scaling (default: 1, and 0 with overflow)', wholeNumber(0, 64))
+    .option('--max-instances <number>', 'how many at most, with --scaling (default: 4)', wholeNumber(1, 64))
+    .option('--scaling-budget <USD>', 'what all may cost per hour, or none, with --scaling (default: none)', budget);
+}
+
+/** Throws `Failure` for limits of a scaling that would not be there, before anything is done. */
+export function checkScalingOptions(options: ScalingOptions, before: VariantBody | undefined): void {
+  const { scaling, minInstances, maxInstances, scalingBudget } = options;
+  const flags = { '--min-instances': minInstances, '--max-instances': maxInstances, '--scaling-budget': scalingBudget };
+  const [stray] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
+  const isThere = scaling === undefined ? (before?.scaling ?? null) !== null && options.serverless !== true : scaling !== 'none';
+  if (stray !== undefined && !isThere) {
+    throw new Failure(`${stray} is for a number of instances that follows the load: add --scaling economic, or leave out ${stray}`, 2);
+  }
+}
+
+/** What is asked of a variant, beside what it was before; nothing where its number of instances is fixed. */
+export function scalingOf(options: ScalingOptions, before: VariantBody | undefined): Record<string, unknown> {
+  const { scaling, minInstances, maxInstances, scalingBudget, serverless = false } = options;
+  const kept = serverless ? null : (before?.scaling ?? null);
+  if (scaling === 'none' || (scaling === undefined && kept === null)) return {};
+  const asked = { policy: scaling, instances_min: minInstances, instances_max: maxInstances, usd_per_hour_max: scalingBudget };
+  return { scaling: { ...kept, ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)) } };
+}
+
+function budget(text: string): number | null {
+  if (text === 'none') return null;
+  const usd = Number(text);
+  if (text.trim() !== '' && Number.isFinite(usd) && usd > 0) return usd;
+  throw new InvalidArgumentError('expected US dollars per hour, such as 0.50, or none');
+}
