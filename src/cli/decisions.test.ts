@@ -129,9 +129,29 @@ test('decisions come one a line, the latest last, prediction beside measurement'
   });
   assert.equal(code, 0);
   const lines = stdout.trimEnd().split('\n');
-  assert.match(lines[0] ?? '', /^WHEN \(UTC\) +ASKED BY +ROWS\/S +MEMORY +B +WAIT +P95 +MEASURED +COST\/M +MEASURED +WHY$/);
+  assert.match(lines[0] ?? '', /^WHEN \(UTC\) +ASKED BY +ROWS\/S +MEMORY +B +WAIT +P95 +P95 MEASURED +COST\/M +COST\/M MEASURED +WHY$/);
   assert.match(lines[1] ?? '', /10:00:00 +period +50 +1536 MiB +8 +slack +96 ms +95 ms +\$0\.216 +\$0\.221 +B = 8 keeps p95<=100ms\.$/);
   assert.match(lines[2] ?? '', /10:00:30 +change-point +50 +1536 MiB +8 +slack +96 ms +\$0\.216 +B = 8/);
+});
+
+test('decisions show the percentile that is promised', async () => {
+  const promising = { ...decision, inputs: { ...decision.inputs, objective: 'p99.9<=100ms' } };
+  const { stdout } = await run(['decisions', 'digits'], {
+    'GET /api/v1/endpoints/digits/decisions?limit=10': { items: [promising], next: null },
+  });
+  assert.match(stdout, /WAIT +P99 +P99 MEASURED +COST\/M/);
+  assert.doesNotMatch(stdout, /P95/);
+});
+
+test('--now says why there is nothing to decide', async () => {
+  const answers = { 'POST /api/v1/endpoints/digits/decisions': { asked: false } };
+  const of = async (status: string) =>
+    (await run(['decisions', 'digits', '--now'], { ...answers, 'GET /api/v1/endpoints/digits': { name: 'digits', status } })).stdout;
+  assert.match(await of('Unloaded'), /^nothing is decided while digits is unloaded: `penstock load digits` serves it again$/m);
+  assert.match(
+    await of('InService'),
+    /^there is nothing to decide for digits: decisions are made for variants that are serverless or scale, /m,
+  );
 });
 
 test('where nothing was decided it says why that may be; --now asks for a decision', async () => {

@@ -1,11 +1,19 @@
 /** `penstock decisions`: what was chosen for an endpoint, its batches or the number of its instances, why, and what came of it. */
 import type { Command } from 'commander';
-import type { AnyDecisionBody, DecisionBody, Page, ScalingDecisionBody, SettingBody } from '../../api/index.ts';
-import { part } from '../client.ts';
+import type {
+  AnyDecisionBody,
+  DecisionBody,
+  EndpointBody,
+  Page,
+  PredictionBody,
+  ScalingDecisionBody,
+  SettingBody,
+} from '../../api/index.ts';
+import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
-import { table } from '../table.ts';
+import { type Column, table } from '../table.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
-import { msText, timeText, usdText } from '../words.ts';
+import { msText, shareText, timeText, usdText } from '../words.ts';
 
 interface DecisionsOptions extends CommonOptions {
   readonly limit: number;
@@ -24,7 +32,7 @@ export function addDecisions(program: Command, doors: Doors): void {
       const path = `/endpoints/${part(endpoint)}/decisions`;
       if (options.now) {
         const asked = await client.post<{ asked: boolean }>(path);
-        session.print(asked, asked.asked ? `asked: see \`penstock decisions ${endpoint}\`\n` : nothingText(endpoint));
+        session.print(asked, asked.asked ? `asked: see \`penstock decisions ${endpoint}\`\n` : await idleText(client, endpoint));
         return 0;
       }
       const { items } = await client.get<Page<AnyDecisionBody>>(path, { query: { limit: options.limit } });
@@ -50,8 +58,7 @@ function scalingText(decisions: readonly ScalingDecisionBody[]): string {
   const planned = ({ chosen }: ScalingDecisionBody) => Object.values(chosen.plan).reduce((sum, count) => sum + count, 0);
   const had = ({ inputs }: ScalingDecisionBody) =>
     Object.values(inputs.types).reduce((sum, { active, launching }) => sum + active + launching, 0);
-  const inTime = ({ effect }: ScalingDecisionBody) =>
-    effect === null || effect.attainment === null ? null : `${Math.floor(1000 * effect.attainment) / 10} %`;
+  const inTime = ({ effect }: ScalingDecisionBody) => (effect === null || effect.attainment === null ? null : shareText(effect.attainment));
   return table(decisions, [
     { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
     { title: 'ASKED BY', cell: ({ trigger }) => trigger },
@@ -67,7 +74,6 @@ function scalingText(decisions: readonly ScalingDecisionBody[]): string {
 function decisionsText(decisions: readonly DecisionBody[]): string {
   const predicted = ({ alternatives }: DecisionBody) => alternatives.find(({ label }) => label === 'chosen')?.predicted;
   const rate = ({ inputs: { arrivals } }: DecisionBody) => Math.round(10 * arrivals.rate_per_second) / 10;
-  const ms = (value: number | undefined): string | null => (value === undefined ? null : msText(value));
   const usd = (value: number | undefined): string | null => (value === undefined ? null : usdText(value));
   return table(decisions, [
     { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
@@ -76,12 +82,38 @@ function decisionsText(decisions: readonly DecisionBody[]): string {
     { title: 'MEMORY', cell: ({ chosen }) => `${chosen.memory_mib} MiB`, align: 'right' },
     { title: 'B', cell: ({ chosen }) => chosen.batch_size_max, align: 'right' },
     { title: 'WAIT', cell: ({ chosen }) => waitText(chosen), align: 'right' },
-    { title: 'P95', cell: (decision) => ms(predicted(decision)?.p95_ms), align: 'right' },
-    { title: 'MEASURED', cell: ({ effect }) => ms(effect?.p95_ms), align: 'right' },
+    ...percentilesOf(decisions).flatMap((percentile) => percentileColumns(percentile, predicted)),
     { title: 'COST/M', cell: (decision) => usd(predicted(decision)?.cost_usd_per_million), align: 'right' },
-    { title: 'MEASURED', cell: ({ effect }) => usd(effect?.cost_usd_per_million), align: 'right' },
+    { title: 'COST/M MEASURED', cell: ({ effect }) => usd(effect?.cost_usd_per_million), align: 'right' },
     { title: 'WHY', cell: ({ explanation }) => explanation },
   ]);
+}
+
+/** Why there is nothing to decide. */
+async function idleText(client: Client, endpoint: string): Promise<string> {
+  const { status, name } = await client.get<EndpointBody>(`/endpoints/${part(endpoint)}`);
+  if (status === 'Unloaded') return `nothing is decided while ${name} is unloaded: \`penstock load ${name}\` serves it again\n`;
+  return `there is nothing to decide for ${name}: decisions are made for variants that are serverless or scale, once their model is measured\n`;
+}
+
+/** Of those that are predicted, the percentiles nearest to what was promised. */
+function percentilesOf(decisions: readonly DecisionBody[]): readonly Percentile[] {
+  const promised = decisions.map(({ inputs: { objective } }) => Number(/^p([\d.]+)/.exec(objective ?? '')?.[1] ?? 95));
+  const wanted = promised.map((percentile): Percentile => (percentile >= 98 ? 99 : percentile <= 70 ? 50 : 95));
+  return ([50, 95, 99] as const).filter((percentile) => wanted.includes(percentile));
+}
+
+type Percentile = 50 | 95 | 99;
+
+function percentileColumns(
+  percentile: Percentile,
+  predicted: (decision: DecisionBody) => PredictionBody | undefined,
+): Column<DecisionBody>[] {
+  const text = (of: PredictionBody | null | undefined) => (of === null || of === undefined ? null : msText(of[`p${percentile}_ms`]));
+  return [
+    { title: `P${percentile}`, cell: (decision) => text(predicted(decision)), align: 'right' },
+    { title: `P${percentile} MEASURED`, cell: ({ effect }) => text(effect), align: 'right' },
+  ];
 }
 
 function nothingText(endpoint: string): string {

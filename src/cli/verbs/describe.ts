@@ -1,6 +1,6 @@
 /** `penstock describe`: everything about an endpoint, a model version or a model group. */
 import type { Command } from 'commander';
-import type { EndpointBody, GroupBody, StatisticsBody, VariantBody, VersionBody } from '../../api/index.ts';
+import type { EndpointBody, GroupBody, StatisticsBody, StatusBody, VariantBody, VersionBody } from '../../api/index.ts';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
@@ -8,7 +8,7 @@ import { versionPath } from '../model-source.ts';
 import { fields, table } from '../table.ts';
 import { batchingText, rangeText, readyText, scalingText, settingText, typeText } from '../variant-words.ts';
 import { type Session, verb } from '../verb.ts';
-import { bytesText, msText, pairsText, tensorsText, timeText, usdText } from '../words.ts';
+import { bytesText, countText, msText, pairsText, shareText, tensorsText, timeText, usdText } from '../words.ts';
 
 export function addDescribe(program: Command, doors: Doors): void {
   verb(program, doors, 'describe <endpoint|group/version|group>', 'tell everything about an endpoint, a version or a group').runs(
@@ -21,13 +21,19 @@ export function addDescribe(program: Command, doors: Doors): void {
       }
       const endpoint = await ifFound(client.get<EndpointBody>(`/endpoints/${part(name)}`));
       if (endpoint !== null) {
-        session.print(endpoint, endpointText(session, endpoint));
+        session.print(endpoint, endpointText(session, endpoint, session.wantsJson ? null : await startedAt(client)));
         return 0;
       }
       await describeGroup(session, client, name);
       return 0;
     },
   );
+}
+
+/** When the server began to count. */
+async function startedAt(client: Client): Promise<string | null> {
+  const status = await client.get<StatusBody | null>('/status');
+  return status?.started_at ?? null;
 }
 
 async function describeGroup(session: Session, client: Client, name: string): Promise<void> {
@@ -84,7 +90,7 @@ function versionText(session: Session, version: VersionBody): string {
   ]);
 }
 
-function endpointText(session: Session, view: EndpointBody): string {
+function endpointText(session: Session, view: EndpointBody, countedSince: string | null): string {
   const head = fields([
     ['endpoint', view.name],
     ['status', `${session.style.state(view.status)}${view.reason === null ? '' : `: ${view.reason}`}`],
@@ -112,6 +118,12 @@ function endpointText(session: Session, view: EndpointBody): string {
     { title: 'FAILED', cell: (variant) => variant.statistics?.failures ?? null, align: 'right' },
     { title: 'BATCH MEAN', cell: (variant) => batchText(variant.statistics), align: 'right' },
     { title: 'TIME MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
+  ]);
+  const used = table(view.variants, [
+    { title: 'USED BY', cell: ({ name }) => name },
+    { title: 'SINCE (UTC)', cell: () => timeText(countedSince) },
+    { title: 'FUNCTION RUNS', cell: ({ functions, usage }) => (functions === null ? null : usage.invocations), align: 'right' },
+    { title: 'COLD STARTS', cell: ({ functions, usage }) => (functions === null ? null : usage.cold_starts), align: 'right' },
     { title: 'COST', cell: ({ usage }) => usdText(usage.total_usd), align: 'right' },
   ]);
   const scaling = table(
@@ -123,8 +135,8 @@ function endpointText(session: Session, view: EndpointBody): string {
     ],
   );
   const functions = table(
-    view.variants.flatMap(({ name, functions: asked, setting, environments, overflow, usage }) =>
-      asked === null ? [] : [{ name, asked, setting, environments, overflow, usage }],
+    view.variants.flatMap(({ name, functions: asked, setting, environments, overflow }) =>
+      asked === null ? [] : [{ name, asked, setting, environments, overflow }],
     ),
     [
       { title: 'FUNCTIONS OF', cell: ({ name }) => name },
@@ -132,7 +144,6 @@ function endpointText(session: Session, view: EndpointBody): string {
       { title: 'BATCHING', cell: ({ asked }) => batchingText(asked) },
       { title: 'NOW', cell: ({ setting }) => (setting === null ? null : settingText(setting)) },
       { title: 'OVERFLOW', cell: ({ overflow }) => (overflow === null ? null : percentText(overflow.share)), align: 'right' },
-      { title: 'COLD STARTS', cell: ({ usage }) => usage.cold_starts, align: 'right' },
       { title: 'COLD START', cell: ({ environments }) => coldStartText(environments), align: 'right' },
     ],
   );
@@ -147,7 +158,8 @@ function endpointText(session: Session, view: EndpointBody): string {
       { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
-  return [head, variants, scaling, functions, decidedText(view), workers].filter((text) => text !== '').join('\n');
+  const counted = variants.includes('REQUESTS') ? 'Requests and times are those of this version, since it serves.\n' : '';
+  return [head, `${variants}${counted}`, used, scaling, functions, decidedText(view), workers].filter((text) => text !== '').join('\n');
 }
 
 /** What was chosen for functions, and how that goes. */
@@ -160,7 +172,7 @@ function decidedText(view: EndpointBody): string {
       { title: 'P50', cell: ({ p50_ms: ms }) => msText(ms), align: 'right' },
       { title: 'P95', cell: ({ p95_ms: ms }) => msText(ms), align: 'right' },
       { title: 'P99', cell: ({ p99_ms: ms }) => msText(ms), align: 'right' },
-      { title: 'IN TIME', cell: ({ within_slo: share }) => `${Math.floor(1000 * share) / 10} %`, align: 'right' },
+      { title: 'IN TIME', cell: ({ within_slo: share }) => shareText(share), align: 'right' },
       { title: 'MEAN BATCH', cell: ({ mean_batch: rows }) => Math.round(100 * rows) / 100, align: 'right' },
       { title: 'COST/M', cell: ({ cost_usd_per_million: usd }) => usdText(usd), align: 'right' },
       { title: 'WHY', cell: ({ reason }) => reason },
@@ -182,7 +194,7 @@ function coldStartText(environments: VariantBody['environments']): string | null
 function decisionRows(name: string, { predicted, measured, reason }: NonNullable<EndpointBody['variants'][number]['decision']>) {
   return [
     ...(predicted === null ? [] : [{ ...predicted, name, what: 'predicted', reason }]),
-    ...(measured === null ? [] : [{ ...measured, name: '', what: `measured, ${measured.requests} requests`, reason: '' }]),
+    ...(measured === null ? [] : [{ ...measured, name: '', what: `measured, ${countText(measured.requests, 'request')}`, reason: '' }]),
   ];
 }
 
