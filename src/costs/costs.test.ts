@@ -142,6 +142,23 @@ describe('the ledger', () => {
     assert.equal(ledger.usage('digits').instanceSeconds, 20);
   });
 
+  test('charges an instance that is sent away for a minute at least, and a warm function for its time', () => {
+    const clock = new VirtualClock();
+    const ledger = new Ledger(clock);
+    ledger.started('w1', 'digits', 'AllTraffic', 3600);
+    ledger.started('w2', 'digits', 'AllTraffic', 3600);
+    ledger.keptWarm('f1', 'warm', 'AllTraffic', 3600);
+    clock.advance(10_000);
+    ledger.sentAway('w1');
+    ledger.ended('w1');
+    ledger.sentAway('f1');
+    ledger.sentAway('nobody');
+    clock.advance(60_000);
+    ledger.sentAway('w2');
+    assert.equal(ledger.usage('digits').instanceSeconds, 60 + 70);
+    assert.equal(ledger.usage('warm').instanceSeconds, 10);
+  });
+
   test('adds up receipts by endpoint, and one name that begins like another is another', () => {
     const ledger = new Ledger(new VirtualClock());
     ledger.request('digits', 'AllTraffic', 0.25);

@@ -1,6 +1,6 @@
 export { billedMs, type FunctionShape, functionShape, functionUsd, functionVcpu, gbSeconds, provisionedUsdPerHour } from './functions.ts';
 export { CostHistory, type CostLine, type CostPeriod, costPeriods } from './history.ts';
-export { type Invocation, Ledger, sumOf, type Usage, usdPerMillion } from './ledger.ts';
+export { billedAtLeastMs, type Invocation, Ledger, sumOf, type Usage, usdPerMillion } from './ledger.ts';
 export {
   defaultPrices,
   executorUsd,

@@ -60,6 +60,9 @@ interface RunningInstance {
   readonly startedMs: number;
 }
 
+/** An instance that is sent away sooner was rented for so long all the same, as EC2 has it. */
+export const billedAtLeastMs = 60_000;
+
 export class Ledger {
   readonly #clock: Clock;
   readonly #accounts = new Map<string, VariantAccount>();
@@ -81,10 +84,12 @@ export class Ledger {
 
   /** An instance costs no more; one that is not known cost nothing. */
   ended(instanceId: string): void {
-    const instance = this.#running.get(instanceId);
-    if (instance === undefined) return;
-    this.#running.delete(instanceId);
-    charge(instance.account, instance, this.#clock.nowMs());
+    this.#end(instanceId, 0);
+  }
+
+  /** The same where it was sent away: then it is paid for at least a minute. */
+  sentAway(instanceId: string): void {
+    this.#end(instanceId, this.#running.get(instanceId)?.isProvisioned === true ? 0 : billedAtLeastMs);
   }
 
   /** A request was answered; `usd` is its receipt. */
@@ -122,6 +127,13 @@ export class Ledger {
     const sums = new Map([...this.#accounts.values()].map(({ account }) => [account, { ...account }]));
     for (const instance of this.#running.values()) charge(sums.get(instance.account) as Account, instance, nowMs);
     return [...this.#accounts.values()].map(({ account, ...names }) => ({ ...names, usage: usageOf(sums.get(account) as Account) }));
+  }
+
+  #end(id: string, leastMs: number): void {
+    const instance = this.#running.get(id);
+    if (instance === undefined) return;
+    this.#running.delete(id);
+    charge(instance.account, instance, Math.max(this.#clock.nowMs(), instance.startedMs + leastMs));
   }
 
   #start(id: string, endpoint: string, variant: string, price: Pick<RunningInstance, 'usdPerHour' | 'isProvisioned'>): void {

@@ -219,6 +219,7 @@ export class Serving implements ServingDoor {
 
   async drain(workerId: string): Promise<void> {
     await this.#poolOfWorker.get(workerId)?.drain(workerId);
+    this.#options.ledger.sentAway(workerId);
     this.detach(workerId);
   }
 

@@ -1,7 +1,7 @@
 /** A provider of instances that takes its time, may fail to start one, may take one away, and sends a bill. */
 import assert from 'node:assert/strict';
 import { actionsFor, type Plan, type ScalingInstance } from '../autoscaling/index.ts';
-import { executorUsd } from '../costs/index.ts';
+import { billedAtLeastMs, executorUsd } from '../costs/index.ts';
 import { exponentialMs, type Random } from '../random.ts';
 import type { VariantPool } from '../serving/index.ts';
 import { type EventLoop, eventKind } from './event-loop.ts';
@@ -49,7 +49,6 @@ interface Instance {
   cancel: () => void;
 }
 
-const billedAtLeastMs = 60_000;
 const noticeMs = 120_000;
 
 export class Fleet {

@@ -1,4 +1,5 @@
 /** Who goes first, and what is done to bring a plan about. */
+import { billedAtLeastMs } from '../../costs/index.ts';
 import { type Plan, planTotal } from './observation.ts';
 
 export interface ScalingInstance {
@@ -17,9 +18,6 @@ export interface ScalingAction {
   /** null where it is yet to be launched. */
   readonly instance: string | null;
 }
-
-/** Instances are paid for at least so long. */
-export const billedAtLeastMs = 60_000;
 
 /**
  * Those that may be removed, who goes first first: launching ones (the youngest first: it is furthest from being of use), idle

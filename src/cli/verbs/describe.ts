@@ -126,14 +126,6 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
     { title: 'COLD STARTS', cell: ({ functions, usage }) => (functions === null ? null : usage.cold_starts), align: 'right' },
     { title: 'COST', cell: ({ usage }) => usdText(usage.total_usd), align: 'right' },
   ]);
-  const scaling = table(
-    view.variants.flatMap(({ name, wanted, scaling: asked }) => (asked === null ? [] : [{ name, wanted, asked }])),
-    [
-      { title: 'SCALING OF', cell: ({ name }) => name },
-      { title: 'WANTED', cell: ({ wanted }) => wanted, align: 'right' },
-      { title: 'BY', cell: ({ asked }) => scalingText(asked) },
-    ],
-  );
   const functions = table(
     view.variants.flatMap(({ name, functions: asked, setting, environments, overflow }) =>
       asked === null ? [] : [{ name, asked, setting, environments, overflow }],
@@ -159,7 +151,19 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
     ],
   );
   const counted = variants.includes('REQUESTS') ? 'Requests and times are those of this version, since it serves.\n' : '';
-  return [head, `${variants}${counted}`, used, scaling, functions, decidedText(view), workers].filter((text) => text !== '').join('\n');
+  return [head, `${variants}${counted}`, used, scaledText(view), functions, decidedText(view), workers].filter((text) => text !== '').join('\n');
+}
+
+/** What lets the number of instances follow the load. */
+function scaledText(view: EndpointBody): string {
+  return table(
+    view.variants.flatMap(({ name, wanted, scaling: asked }) => (asked === null ? [] : [{ name, wanted, asked }])),
+    [
+      { title: 'SCALING OF', cell: ({ name }) => name },
+      { title: 'WANTED', cell: ({ wanted }) => wanted, align: 'right' },
+      { title: 'BY', cell: ({ asked }) => scalingText(asked) },
+    ],
+  );
 }
 
 /** What was chosen for functions, and how that goes. */
