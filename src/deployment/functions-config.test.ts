@@ -56,12 +56,12 @@ describe('a serverless variant', () => {
     ['too much concurrency', { maxConcurrency: 1001 }, /got 1001/],
     ['more provisioned than may run', { maxConcurrency: 3, provisioned: 4 }, /from 0 to the max concurrency, which is 3, got 4/],
     ['fewer provisioned than none', { provisioned: -1 }, /got -1/],
-    ['a keep-alive beyond an hour', { keepAliveMs: 3_600_001 }, /0 to 3600000 ms, got 3600001/],
+    ['a keep-alive beyond an hour', { keepAliveMs: 3_600_001 }, /at most an hour, got 3600001ms/],
     ['a keep-alive below zero', { keepAliveMs: -1 }, /got -1/],
     ['batching that nobody knows', { batching: { kind: 'magic' } }, /one of slack, batch, batch-paper, fixed, none, got 'magic'/],
     ['fixed batching without its rows', { batching: fixed(undefined, 20) }, /needs the rows of a full batch.*got nothing/],
     ['fixed batching without its wait', { batching: fixed(8, undefined) }, /needs the longest wait.*got nothing/],
-    ['a wait that outlasts the timeout', { batching: fixed(8, 60_000) }, /less than the timeout of 60s, got 60000/],
+    ['a wait that outlasts the timeout', { batching: fixed(8, 60_000) }, /less than the timeout of 60s, got 60s/],
   ] as const) {
     test(`refuses ${what}`, () => {
       assert.throws(() => check(functions as Partial<FunctionsConfig>), { code: 'invalid_request', message });

@@ -71,7 +71,7 @@ export function checkFunctions(where: string, functions: FunctionsConfig, promis
     );
   }
   if (!(keepAliveMs >= 0 && keepAliveMs <= keepAliveMsMax)) {
-    throw invalid(`${where}: idle environments are kept for 0 to ${keepAliveMsMax} ms, got ${keepAliveMs}`);
+    throw invalid(`${where}: idle environments are kept for at most an hour, got ${formatMs(keepAliveMs)}`);
   }
   const { usdPerHourMax = null } = functions;
   if (usdPerHourMax !== null && !(usdPerHourMax > 0 && Number.isFinite(usdPerHourMax))) {
@@ -95,12 +95,18 @@ function checkBatching(where: string, batching: BatchPolicy, { objective, timeou
   }
   if (!(waitMsMax >= 0 && waitMsMax < timeoutMs)) {
     const bound = `0 to less than the timeout of ${formatMs(timeoutMs)}`;
-    throw invalid(`${where}: fixed batching needs the longest wait for company, ${bound}, got ${shown(waitMsMax)}`);
+    throw invalid(
+      `${where}: fixed batching needs the longest wait for company, ${bound}, got ${isNothing(waitMsMax) ? 'nothing' : formatMs(waitMsMax)}`,
+    );
   }
 }
 
 function shown(given: number | undefined): string {
-  return given === undefined || Number.isNaN(given) ? 'nothing' : String(given);
+  return isNothing(given) ? 'nothing' : String(given);
+}
+
+function isNothing(given: number | undefined): boolean {
+  return given === undefined || Number.isNaN(given);
 }
 
 function isWholeBetween(least: number, given: number, most: number): boolean {

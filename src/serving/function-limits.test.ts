@@ -58,7 +58,7 @@ describe('beyond the most functions there may be', () => {
     assert.equal(house.codeOf('r2'), undefined);
     house.clock.advance(1);
     assert.deepEqual([house.codeOf('r0'), house.codeOf('r1'), house.codeOf('r2')], ['ok', undefined, 'overloaded']);
-    assert.match(house.messageOf('r2'), /waited 100 ms, until the objective of 100 ms was over/);
+    assert.match(house.messageOf('r2'), /waited 100 ms, until the objective of 100ms was over/);
   });
 
   test('with `late: shed` nobody is refused while a function starts; once all are there, who is too late is', () => {
@@ -193,7 +193,7 @@ describe('a run that brought no answer is billed for the time it took', () => {
     assert.deepEqual([house.codeOf('a'), billed(house), house.hung], ['deadline_exceeded', [], []]);
     house.clock.advance(5000);
     assert.deepEqual(billed(house), [[400, true]]);
-    assert.deepEqual(house.hung, ["f0: a run did not end within the endpoint's timeout of 300 ms"]);
+    assert.deepEqual(house.hung, ["f0: a run did not end within the endpoint's timeout of 300ms"]);
     assert.deepEqual(house.stopped, ['f0']);
   });
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { billedMs, functionUsd } from '../costs/index.ts';
 import { type FunctionsConfig, promiseWithin } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import type { Objective } from '../objective.ts';
+import { formatMs, type Objective } from '../objective.ts';
 import type { ServiceTable } from '../profiling/index.ts';
 import { predictCompletionMs } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
@@ -234,7 +234,7 @@ export class Functions implements Side, FunctionVariant {
   givenUp(request: PendingRequest, nowMs: number): PlatformError | null {
     const isTimedOut = request.timeoutAtMs <= nowMs;
     if (this.#environments.isExhausted && !this.#buffer.holds(request)) {
-      const limit = isTimedOut ? 'its timeout' : `the objective of ${this.objective?.latencyMs} ms`;
+      const limit = isTimedOut ? 'its timeout' : `the objective of ${formatMs(this.objective?.latencyMs ?? 0)}`;
       return this.#overloaded(`this request waited ${Math.round(nowMs - request.call.arrivedAtMs)} ms, until ${limit} was over`);
     }
     if (isTimedOut) return this.#door.timedOut(request, nowMs);

@@ -1,6 +1,6 @@
 /** Always-on instances, and the queue they empty: an idle one never waits for company. */
 import { PlatformError } from '../errors.ts';
-import type { Objective } from '../objective.ts';
+import { formatMs, type Objective } from '../objective.ts';
 import type { ServiceTable } from '../profiling/index.ts';
 import { predictCompletionMs, type Server, take } from '../queueing/index.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
@@ -82,7 +82,7 @@ export class Instances implements Side {
       ? `${Math.ceil(answeredAtMs - nowMs)} ms`
       : 'nobody knows how many ms: no instance is ready';
     const timeoutIsNearer = request.timeoutAtMs <= request.promisedAtMs;
-    const promise = timeoutIsNearer ? 'the timeout of this request' : `its objective of ${objective.latencyMs} ms`;
+    const promise = timeoutIsNearer ? 'the timeout of this request' : `its objective of ${formatMs(objective.latencyMs)}`;
     const text = `endpoint ${endpoint} cannot answer within ${promise}: it would take ${predicted}`;
     return new PlatformError('overloaded', text, { retryAfterMs: this.drainMs() });
   }

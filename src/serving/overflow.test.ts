@@ -87,10 +87,7 @@ describe('rule 2: when all instances are busy', () => {
     const house = busy(6, { functions: { provisioned: 0 }, settings: { late: 'shed', objective: { percentile: 99, latencyMs: 500 } } });
     house.send('r6');
     assert.equal(house.codeOf('r6'), 'overloaded');
-    assert.match(
-      house.messageOf('r6'),
-      /cannot answer within its objective of 500 ms: its instances are busy, and a function would be too/,
-    );
+    assert.match(house.messageOf('r6'), /cannot answer within its objective of 500ms: its instances are busy, and a function would be too/);
     assert.equal(house.started.length, 0);
   });
 

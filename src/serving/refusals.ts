@@ -50,7 +50,7 @@ export function cannotAnswer(
   shutReason: string | null,
 ): PlatformError {
   const isTimeout = request.timeoutAtMs <= request.promisedAtMs;
-  const promise = isTimeout ? 'the timeout of this request' : `its objective of ${settings.objective?.latencyMs} ms`;
+  const promise = isTimeout ? 'the timeout of this request' : `its objective of ${formatMs(settings.objective?.latencyMs ?? 0)}`;
   const why = shutReason ?? 'its instances are busy, and a function would be too late as well';
   return new PlatformError('overloaded', `endpoint ${endpoint} cannot answer within ${promise}: ${why}; ask again later`, { retryAfterMs });
 }

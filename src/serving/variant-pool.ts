@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
+import { formatMs } from '../objective.ts';
 import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { Signature } from '../tensor.ts';
@@ -258,7 +259,7 @@ export class VariantPool implements Route, Door {
   timedOut({ call, timeoutAtMs }: PendingRequest, nowMs: number): PlatformError {
     const waitedMs = Math.round(nowMs - call.arrivedAtMs);
     const limitMs = Math.round(timeoutAtMs - call.arrivedAtMs);
-    const text = `no answer from endpoint ${this.endpoint} within the timeout of ${limitMs} ms (${waitedMs} ms have passed)`;
+    const text = `no answer from endpoint ${this.endpoint} within the timeout of ${formatMs(limitMs)} (${waitedMs} ms have passed)`;
     return new PlatformError('deadline_exceeded', text);
   }
 
@@ -338,7 +339,7 @@ export class VariantPool implements Route, Door {
     for (const executor of this.#side.executors) {
       if (!executor.isBusy) continue;
       const endsByMs = executor.sinceMs + timeoutMs;
-      if (endsByMs <= nowMs) this.#side.hangs(executor, `a run did not end within the endpoint's timeout of ${timeoutMs} ms`);
+      if (endsByMs <= nowMs) this.#side.hangs(executor, `a run did not end within the endpoint's timeout of ${formatMs(timeoutMs)}`);
       else nextMs = Math.min(nextMs, endsByMs);
     }
     if (nextMs < Number.POSITIVE_INFINITY) this.sweepBy(nextMs);

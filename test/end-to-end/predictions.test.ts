@@ -198,7 +198,7 @@ describe('a model that fails', () => {
       const { status, error } = await infer(server.url, endpoint, slowRun(100_000_000), { timeoutMs: 50 });
       const tookMs = performance.now() - startMs;
       assert.equal(status, 504);
-      assert.match(error?.error ?? '', /timeout of 50 ms/);
+      assert.match(error?.error ?? '', /timeout of 50ms/);
       assert(tookMs >= 49, `answered after ${tookMs} ms, before its time`);
       assert.equal((await long).status, 200);
       await outputsOf(endpoint, slowRun(1));
