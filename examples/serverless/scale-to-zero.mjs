@@ -2,7 +2,7 @@
  * A serverless endpoint from its first request to none: what it would cost (a plan), the first function that starts, the
  * last one that ends, and the log of what was decided for it. `fetch` alone (Node 18 or later), and the native API.
  *
- * It brings its own model, as the endpoint `serverless-example`, and cleans up.
+ * It brings its own model, as the endpoint and the group `serverless-example`, and removes both.
  * PENSTOCK_URL and PENSTOCK_KEY say which server; without them it is the one on this machine, which needs no key.
  */
 const url = process.env.PENSTOCK_URL ?? 'http://127.0.0.1:8080';
@@ -79,3 +79,7 @@ for (const { trigger, chosen, alternatives, effect } of (await decisions()).reve
 
 await call('DELETE', `/endpoints/${name}`);
 await until(async () => (await call('GET', '/endpoints')).items.every((endpoint) => endpoint.name !== name));
+for (const left of (await call('GET', `/groups/${name}/versions`)).items) {
+  await call('DELETE', `/groups/${name}/versions/${left.version}`);
+}
+await call('DELETE', `/groups/${name}`);
