@@ -27,6 +27,8 @@ export interface WantedVariant extends WorkerKind {
   readonly count: number;
   /** Serverless: its workers come and go with its requests. */
   readonly isElastic: boolean;
+  /** As its user spells it; `variant` is what that is compared by. */
+  readonly name?: string;
   /** Where there are too many, these go first, in this order. */
   readonly leaving?: readonly string[];
 }

@@ -447,7 +447,7 @@ function desiredOf({ state, generation, config, versions }: DesiredEndpoint, sca
 /** Instances, functions, or both: functions beside instances are wanted as if they were a variant of their own. */
 function wantedOf(variant: VariantConfig, version: ModelVersion, scaled: Scaled | undefined): WantedVariant[] {
   const { name, instanceCount, instanceType, functions } = variant;
-  const named = { variant: keyOf(name), model: version.name };
+  const named = { name, variant: keyOf(name), model: version.name };
   const count = wantedInstances(variant, scaled?.count);
   const leaving = scaled === undefined || scaled.leaving.length === 0 ? {} : { leaving: scaled.leaving };
   const instances = { ...named, instanceType, count, isElastic: false, ...leaving };

@@ -3,7 +3,14 @@ import { describe, test } from 'node:test';
 import { type Desired, functionType, type Served, type WantedVariant } from './plan.ts';
 import { type Sight, statusOf, type WorkerHealth } from './status.ts';
 
-const one: WantedVariant = { variant: 'alltraffic', model: 'digits/1', instanceType: 'local.1', count: 1, isElastic: false };
+const one: WantedVariant = {
+  name: 'AllTraffic',
+  variant: 'alltraffic',
+  model: 'digits/1',
+  instanceType: 'local.1',
+  count: 1,
+  isElastic: false,
+};
 const elastic: WantedVariant = { ...one, instanceType: functionType, count: 0, isElastic: true };
 const two: WantedVariant = { ...one, model: 'digits/2' };
 const inService: Desired = { state: 'InService', generation: 1, variants: [one] };
@@ -30,10 +37,15 @@ describe('the status of an endpoint', () => {
       'its first worker failed',
       { desired: inService, served: unknown, workers: [failed(one)] },
       'Failed',
-      /digits\/1 failed: exit code 134/,
+      /^variant AllTraffic: worker .* digits\/1 failed: exit code 134/,
     ],
     ['it serves', { desired: inService, served: first, workers: [ready(one)], settled: 1 }, 'InService', null],
-    ['its only worker died', { desired: inService, served: first, workers: [starting(one)], settled: 1 }, 'InService', /being restarted/],
+    [
+      'its only worker died',
+      { desired: inService, served: first, workers: [starting(one)], settled: 1 },
+      'InService',
+      /^variant AllTraffic: .* being restarted/,
+    ],
     [
       'its only worker dies again and again',
       { desired: inService, served: first, workers: [failed(one)], settled: 1 },

@@ -44,7 +44,7 @@ export function statusOf(sight: Sight): StatusAndReason {
   const without = desired.variants.find((variant) => variant.count > 0 && readyOf(variant, workers) === 0);
   return {
     status: 'InService',
-    reason: without === undefined ? null : `variant ${without.variant}: its worker is being restarted`,
+    reason: without === undefined ? null : `variant ${without.name ?? without.variant}: its worker is being restarted`,
   };
 }
 
@@ -76,5 +76,5 @@ function failureOf(variant: WantedVariant, workers: readonly WorkerHealth[]): st
 function someFailureOf(variant: WantedVariant, workers: readonly WorkerHealth[]): string | null {
   const failed = workers.find((worker) => worker.hasFailed && !worker.isDraining && isSameKind(worker, variant));
   if (failed === undefined) return null;
-  return `variant ${variant.variant}: worker ${failed.id} of ${variant.model} failed: ${failed.reason ?? 'no reason is known'}`;
+  return `variant ${variant.name ?? variant.variant}: worker ${failed.id} of ${variant.model} failed: ${failed.reason ?? 'no reason is known'}`;
 }
