@@ -151,7 +151,9 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
     ],
   );
   const counted = variants.includes('REQUESTS') ? 'Requests and times are those of this version, since it serves.\n' : '';
-  return [head, `${variants}${counted}`, used, scaledText(view), functions, decidedText(view), workers].filter((text) => text !== '').join('\n');
+  return [head, `${variants}${counted}`, used, scaledText(view), functions, decidedText(view), workers]
+    .filter((text) => text !== '')
+    .join('\n');
 }
 
 /** What lets the number of instances follow the load. */
