@@ -5,11 +5,13 @@ import { commit, machine } from './machine.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
 import { scaling } from './scaling/scaling.ts';
+import { fromZero } from './serverless/from-zero.ts';
 import { serverless } from './serverless/serverless.ts';
 
 const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]
        npm run bench -- batching [--requests 4000000] [--dry]
        npm run bench -- serverless [--seconds 120] [--dry]
+       npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
@@ -36,6 +38,8 @@ if (positionals.join() === 'overhead') {
   await overhead(Number(values.runs), Number(values.seconds ?? 4), values.dry);
 } else if (positionals.join() === 'batching') {
   await batching({ requests: Number(values.requests), isDry: values.dry });
+} else if (positionals.join() === 'from-zero') {
+  await fromZero({ isDry: values.dry });
 } else if (positionals.join() === 'serverless') {
   await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
 } else if (positionals.join() === 'scaling') {
