@@ -5,7 +5,11 @@ import type { Signature } from '../tensor.ts';
 import { merge, split } from './batch-tensors.ts';
 import type { RunAnswer, RunRequests } from './run-requests.ts';
 
-export function linkRunner(link: Pick<WorkerLink, 'run'>, signature: Signature): RunRequests {
+/**
+ * A request under which a worker has died is run by one that was just seen alive: where several workers are killed at
+ * once, from outside, those that are dead already say nothing about the request.
+ */
+export function linkRunner(link: Pick<WorkerLink, 'run' | 'status'>, signature: Signature): RunRequests {
   return (requests, done) => {
     const rowsOf = requests.map(({ call }) => call.rows);
     const rows = rowsOf.reduce((sum, each) => sum + each, 0);
@@ -14,11 +18,16 @@ export function linkRunner(link: Pick<WorkerLink, 'run'>, signature: Signature):
       requests.map(({ call }) => call.inputs),
       rows,
     );
-    link
-      .run(tensors)
+    let neverBegan = requests.some(({ losses }) => losses > 0);
+    const isSeenAlive = neverBegan ? link.status() : null;
+    const begin = () => {
+      neverBegan = false;
+      return link.run(tensors);
+    };
+    (isSeenAlive === null ? link.run(tensors) : isSeenAlive.then(begin))
       .then(({ outputs, timings }): RunAnswer => ({ kind: 'done', outputs: split(outputs, rowsOf), timings }))
       .catch((error: unknown): RunAnswer => {
-        if (error instanceof WorkerGone) return { kind: 'gone', why: error.message };
+        if (error instanceof WorkerGone) return { kind: 'gone', why: error.message, neverBegan };
         return { kind: 'failed', error: asPlatformError(error) };
       })
       .then(done)

@@ -21,6 +21,8 @@ export interface BatchEnd {
   readonly answers: readonly { readonly request: PendingRequest; readonly outcome: Outcome }[];
   readonly lost: readonly PendingRequest[];
   readonly lostWhy: string;
+  /** Their worker had ended before it began with them. */
+  readonly neverBegan: boolean;
 }
 
 /** Runs the batch, in halves where it fails, and calls `done` once the executor is free again. */
@@ -30,12 +32,15 @@ export function runBatch(context: BatchContext, batch: readonly PendingRequest[]
   const parts = [batch];
   const runNext = (): void => {
     const part = parts.pop();
-    if (part === undefined) return done({ answers, lost: [], lostWhy: '' });
+    if (part === undefined) return done({ answers, lost: [], lostWhy: '', neverBegan: false });
     const startMs = clock.nowMs();
     executor.worker.run(part, (answer) => {
       const sinceMs = Math.max(startMs, executor.sinceMs);
       if (answer.kind !== 'done') executor.worker.charge(clock.nowMs() - sinceMs); // it took its time all the same
-      if (answer.kind === 'gone') return done({ answers, lost: [...part, ...parts.reverse().flat()], lostWhy: answer.why });
+      if (answer.kind === 'gone') {
+        const { why, neverBegan = false } = answer;
+        return done({ answers, lost: [...part, ...parts.reverse().flat()], lostWhy: why, neverBegan });
+      }
       if (answer.kind === 'done') {
         collect(context, part, answer, startMs, answers);
       } else {

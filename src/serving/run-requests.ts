@@ -12,8 +12,8 @@ export type RunAnswer =
       readonly timings: RunResult['timings'];
     }
   | { readonly kind: 'failed'; readonly error: PlatformError }
-  /** The worker's process ended under it. */
-  | { readonly kind: 'gone'; readonly why: string };
+  /** The worker's process ended under it; or was found ended, and the run never began. */
+  | { readonly kind: 'gone'; readonly why: string; readonly neverBegan?: boolean };
 
 /**
  * What runs requests as one batch: a worker behind its link, or a profile in the simulator. Calls `done` once, and

@@ -55,6 +55,7 @@ function house() {
 
   const ready = (id: string, functionMemoryMiB: number | null = 2048, version = versionOf(1)): void => {
     const link = {
+      status: () => Promise.resolve({ rssBytes: 0 }),
       run: (tensors: readonly { readonly data: Uint8Array }[]) =>
         new Promise((resolve, reject) => {
           kills.set(id, () => reject(new WorkerGone('SIGKILL')));

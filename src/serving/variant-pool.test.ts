@@ -302,6 +302,19 @@ describe('workers that are killed together', () => {
     assert.equal(codeOf('a'), 'ok');
   });
 
+  test('fail nobody, however many they are, where they had ended before they began with it', () => {
+    const { clock, attach, send, codeOf } = poolOf();
+    const died: RunAnswer = { kind: 'gone', why: 'SIGKILL', neverBegan: true };
+    attach('w1', dies);
+    for (const id of ['w2', 'w3', 'w4', 'w5']) attach(id, () => died);
+    clock.advance(1);
+    send('a');
+    clock.advance(100);
+    attach('w1');
+    clock.advance(50);
+    assert.equal(codeOf('a'), 'ok');
+  });
+
   test('and one by one by the same request do fail it, at the third', () => {
     const { clock, attach, send, codeOf, batches } = poolOf();
     for (const id of ['w1', 'w2', 'w3', 'w4']) attach(id, dies);

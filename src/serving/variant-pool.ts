@@ -239,7 +239,7 @@ export class VariantPool implements Route, Door {
     runBatch({ clock, executor, statistics, reason, isColdStart }, requests, (end) => {
       this.#running.delete(requests);
       executor.end(clock.nowMs());
-      if (end.lost.length > 0) this.#takeBack(executor, end.lost, end.lostWhy);
+      if (end.lost.length > 0) this.#takeBack(executor, end);
       else executor.aliveAtMs = executor.sinceMs;
       onEnd?.(end.lost.length === 0 && end.answers.some(({ outcome }) => outcome.ok));
       // The next batch is on its way before the answers of this one are encoded.
@@ -288,12 +288,16 @@ export class VariantPool implements Route, Door {
   /**
    * A worker died under these. Each gets one more chance, alone, so that whoever killed it does so alone. It may get
    * a third where the second worker had shown no sign of life since the first died: then both may have been killed
-   * together, from outside.
+   * together, from outside. A worker that had ended before it began says nothing about them.
    */
-  #takeBack(executor: Executor, requests: readonly PendingRequest[], why: string): void {
+  #takeBack(executor: Executor, { lost, lostWhy: why, neverBegan }: BatchEnd): void {
     this.#side.lost(executor);
-    for (const request of requests) {
+    for (const request of lost) {
       if (request.state === 'settled') continue;
+      if (neverBegan) {
+        this.resubmit(request);
+        continue;
+      }
       request.losses++;
       if (request.losses === lossesMax || (request.losses > 1 && executor.aliveAtMs >= request.lostAtMs)) {
         const text = `the worker of ${this.model.name} died ${request.losses} times while it ran this request: ${why}`;
