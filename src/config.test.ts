@@ -41,6 +41,7 @@ test('nothing given gives the defaults', () => {
     warmWorkers: 2,
     cores: null,
     prices: null,
+    images: null,
   });
 });
 

@@ -28,6 +28,8 @@ export interface Config {
   readonly cores: number | null;
   /** Overrides of the price table, as `costs` reads them. */
   readonly prices: Readonly<Record<string, unknown>> | null;
+  /** What container images stand for, as `registry` reads them. */
+  readonly images: readonly unknown[] | null;
 }
 
 export interface Setting<Value = unknown> {
@@ -98,6 +100,7 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   warmWorkers: { name: 'warmWorkers', default: 2, help: 'workers kept ready without a model', ...integer(0, 64) },
   cores: { name: 'cores', default: null, help: 'cores that workers may use; all unless given', ...integer(1, 4096) },
   prices: { name: 'prices', default: null, help: 'overrides of the price table', only: ['file'], ...object() },
+  images: { name: 'images', default: null, help: 'what container images stand for', only: ['file'], ...list() },
 };
 
 /** Variables that belong to the clients of a server, and to those who simulate and test: where recorded loads lie. */
@@ -135,6 +138,7 @@ export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): Confi
     warmWorkers: valueOf('warmWorkers', given),
     cores: valueOf('cores', given),
     prices: valueOf('prices', given),
+    images: valueOf('images', given),
   };
   return checkTls(
     config,
@@ -338,4 +342,8 @@ function duration(leastMs = 0, mostMs = 86_400_000): Kind<number> {
 
 function object(): Kind<Readonly<Record<string, unknown>>> {
   return { placeholder: 'JSON', expected: 'a JSON object', read: (given) => (isObject(given) ? given : undefined) };
+}
+
+function list(): Kind<readonly unknown[]> {
+  return { placeholder: 'JSON', expected: 'a JSON array', read: (given) => (Array.isArray(given) ? given : undefined) };
 }

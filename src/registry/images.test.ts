@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { imageEntries, resolveImage } from './images.ts';
+
+const command = ['python3', 'serve.py'];
+const table = imageEntries([
+  { match: 'acme/scorer', runtime: 'process', command, env: { THREADS: '1' } },
+  { match: 'acme/pinned:1.2', runtime: 'process', command },
+  { match: 'penstock/onnx', runtime: 'process', command },
+  { match: '*.example.com:5000/*/ort*', runtime: 'onnx' },
+  { match: '763104351884.dkr.ecr.*.amazonaws.com/triton-custom', runtime: 'process', command },
+]);
+
+describe('an image', () => {
+  for (const [image, kind] of [
+    ['penstock/onnx', 'onnx'],
+    ['penstock/onnx:latest', 'onnx'],
+    ['localhost:5000/penstock/onnx@sha256:abc', 'onnx'],
+    ['acme/scorer', 'process'],
+    ['acme/scorer:7', 'process'],
+    ['acme/scorer:7@sha256:abc', 'process'],
+    ['acme/pinned:1.2', 'process'],
+    ['hub.example.com:5000/team/ort-cpu:1', 'onnx'],
+    ['763104351884.dkr.ecr.eu-west-1.amazonaws.com/triton-custom:1', 'process'],
+    ['763104351884.dkr.ecr.us-east-1.amazonaws.com/sagemaker-tritonserver:23.08-py3', 'onnx'],
+    ['public.ecr.aws/team/onnxruntime:1', 'onnx'],
+  ] as const) {
+    test(`${image} is served by ${kind}`, () => assert.equal(resolveImage(table, image).kind, kind));
+  }
+
+  for (const image of [
+    'acme/other',
+    'acme/scorer2',
+    'acme/pinned:1.3',
+    'acme/pinned',
+    'onnx',
+    'evil/penstock-onnx',
+    'example.com/onnx',
+    '',
+    '@',
+    ':',
+  ]) {
+    test(`${JSON.stringify(image)} is unknown, and the error names the table`, () => {
+      assert.throws(() => resolveImage(table, image), { code: 'invalid_request', message: /images table.*acme\/scorer.*config\.json/ });
+    });
+  }
+
+  test('brings its command and its environment', () => {
+    assert.deepEqual(resolveImage(table, 'acme/scorer'), { kind: 'process', command, env: { THREADS: '1' } });
+  });
+
+  test('of many stars is told in no time', () => {
+    const entries = imageEntries([{ match: `${'*a'.repeat(100)}b`, runtime: 'onnx' }]);
+    assert.throws(() => resolveImage(entries, 'a'.repeat(255)), { code: 'invalid_request' });
+  });
+});
+
+describe('the images table', () => {
+  for (const [entry, message] of [
+    [7, /^images\[0\] in config.json: expected an object/],
+    [{ match: '', runtime: 'onnx' }, /images\[0\]\.match/],
+    [{ match: 'a', runtime: 'docker' }, /images\[0\]\.runtime in config.json: expected "onnx" or "process", got "docker"/],
+    [{ match: 'a', runtime: 'process' }, /images\[0\]\.command in config.json: expected a list .*, got nothing/],
+    [{ match: 'a', runtime: 'process', command: [] }, /command/],
+    [{ match: 'a', runtime: 'process', command: 'python3' }, /command/],
+    [{ match: 'a', runtime: 'process', command: ['a\0b'] }, /command/],
+    [{ match: 'a', runtime: 'process', command, env: { 'A=B': 'c' } }, /'A=B' is no name of a variable/],
+    [{ match: 'a', runtime: 'process', command, env: { A: 1 } }, /A must be a text/],
+    [{ match: 'a', runtime: 'onnx', command }, /no command beside/],
+    [{ match: 'a', runtime: 'onnx', comand: command }, /unknown setting images\[0\]\.comand/],
+  ] as const) {
+    test(`refuses ${JSON.stringify(entry)}`, () => {
+      assert.throws(() => imageEntries([entry]), { code: 'invalid_request', message });
+    });
+  }
+
+  test('is empty unless given', () => assert.deepEqual(imageEntries(null), []));
+});
