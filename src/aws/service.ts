@@ -72,6 +72,8 @@ export interface VerifiedRequest extends AwsPlace {
    * wrong, so nothing may be published before it has ended well.
    */
   readonly body: Readable;
+  /** `x-amz-checksum-*` by name, as trailers of the body brought them, verified; null until the body has ended well, empty where there are none. */
+  trailers(): Readonly<Record<string, string>> | null;
   /** The whole body, verified. Throws `too_large` beyond `bytesMax`. */
   readBody(bytesMax: number): Promise<Buffer>;
   /** The client has gone. */

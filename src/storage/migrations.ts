@@ -2,7 +2,7 @@
  * How the database came to its present form, step by step and forward only. A step that has been released is never
  * changed again: add the next one.
  */
-import type { CreateTableBuilder, Kysely } from 'kysely';
+import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import type { Dialect } from './tables.ts';
 
@@ -17,6 +17,7 @@ export function migrationsFor(dialect: Dialect): Record<string, Migration> {
     '0004-decisions': { up: (db) => createDecisions(db, dialect) },
     '0005-costs': { up: createCosts },
     '0006-scaling': { up: createScaling },
+    '0008-s3': { up: (db) => createS3(db, dialect) },
   };
 }
 
@@ -170,6 +171,50 @@ async function createCosts(db: AnyDatabase): Promise<void> {
   ];
   for (const sum of sums) table = table.addColumn(sum, 'double precision', (column) => column.notNull());
   await table.addPrimaryKeyConstraint('hourly_costs_pk', ['hour', 'endpoint_key', 'variant']).execute();
+}
+
+async function createS3(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  // Keys are listed in the order of their UTF-8 bytes; PostgreSQL would follow the language of the server.
+  const key = dialect === 'sqlite' ? 'text' : sql`text collate "C"`;
+  await db.schema
+    .createTable('s3_buckets')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('s3_objects')
+    .addColumn('bucket', 'text', (column) => column.notNull().references('s3_buckets.name'))
+    .addColumn('key', key, (column) => column.notNull())
+    .addColumn('id', 'text', (column) => column.notNull())
+    .addColumn('bytes', 'bigint', (column) => column.notNull())
+    .addColumn('etag', 'text', (column) => column.notNull())
+    .addColumn('modified_at', 'bigint', (column) => column.notNull())
+    .addColumn('parts', 'integer')
+    .addColumn('headers', 'text', (column) => column.notNull())
+    .addColumn('checksums', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('s3_objects_pk', ['bucket', 'key'])
+    .execute();
+  await db.schema
+    .createTable('s3_uploads')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('bucket', 'text', (column) => column.notNull().references('s3_buckets.name'))
+    .addColumn('key', key, (column) => column.notNull())
+    .addColumn('headers', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema.createIndex('s3_uploads_of_bucket').on('s3_uploads').columns(['bucket', 'key', 'id']).execute();
+  await db.schema
+    .createTable('s3_pieces')
+    .addColumn('owner', 'text', (column) => column.notNull())
+    .addColumn('position', 'integer', (column) => column.notNull())
+    .addColumn('sha256', 'text', (column) => column.notNull())
+    .addColumn('bytes', 'bigint', (column) => column.notNull())
+    .addColumn('md5', 'text', (column) => column.notNull())
+    .addColumn('checksums', 'text', (column) => column.notNull())
+    .addColumn('stored_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('s3_pieces_pk', ['owner', 'position'])
+    .execute();
+  await db.schema.createIndex('s3_pieces_by_file').on('s3_pieces').column('sha256').execute();
 }
 
 /** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */

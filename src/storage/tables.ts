@@ -154,6 +154,52 @@ export interface HourlyCostsTable {
   cold_starts: number;
 }
 
+export interface S3BucketsTable {
+  name: string;
+  created_at: number;
+}
+
+/** What a key of a bucket holds now. Its bytes are its pieces. */
+export interface S3ObjectsTable {
+  bucket: string;
+  key: string;
+  /** Another with each write: to this its pieces belong. */
+  id: string;
+  bytes: number;
+  /** Without quotes. */
+  etag: string;
+  modified_at: number;
+  /** How many parts it was uploaded in; null where it came at once. */
+  parts: number | null;
+  /** JSON: `ObjectHeaders`. */
+  headers: string;
+  /** JSON: `{crc32: base64}`, as the client gave them. */
+  checksums: string;
+}
+
+/** Uploads in parts that were begun and neither completed nor aborted. */
+export interface S3UploadsTable {
+  id: string;
+  bucket: string;
+  key: string;
+  headers: string;
+  created_at: number;
+}
+
+/** Files that together are an object, in order, or the parts so far of an upload. */
+export interface S3PiecesTable {
+  /** The id of an object or of an upload. */
+  owner: string;
+  /** From 1; of an upload the number of the part. */
+  position: number;
+  sha256: string;
+  bytes: number;
+  /** Hexadecimal. */
+  md5: string;
+  checksums: string;
+  stored_at: number;
+}
+
 export interface Tables {
   model_groups: ModelGroupsTable;
   model_versions: ModelVersionsTable;
@@ -165,6 +211,10 @@ export interface Tables {
   hourly_costs: HourlyCostsTable;
   scaled_variants: ScaledVariantsTable;
   scaling_states: ScalingStatesTable;
+  s3_buckets: S3BucketsTable;
+  s3_objects: S3ObjectsTable;
+  s3_uploads: S3UploadsTable;
+  s3_pieces: S3PiecesTable;
 }
 
 export type Database = Kysely<Tables>;
