@@ -1,0 +1,127 @@
+/**
+ * A Penstock as users have it, and AWS's own clients, which know nothing of Penstock: the SDK for JavaScript, boto3 in
+ * two generations, awscli. They differ from those of an AWS user in the endpoint URL and the key.
+ */
+import assert from 'node:assert/strict';
+import { type ExecFileException, execFile } from 'node:child_process';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-scaling';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
+import { STSClient } from '@aws-sdk/client-sts';
+import { plainEnvironment, Server, type ServerOptions } from '../../end-to-end/server.ts';
+import { awscli, type Generation, pythonEnvironment } from './environments.ts';
+
+export const region = 'us-east-1';
+export const account = '000000000000';
+
+const runMsMax = 120_000;
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class AwsHouse {
+  readonly server: Server;
+  /** Of a key with the role admin. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly sagemaker: SageMakerClient;
+  readonly runtime: SageMakerRuntimeClient;
+  readonly s3: S3Client;
+  readonly sts: STSClient;
+  readonly scaling: ApplicationAutoScalingClient;
+
+  private constructor(server: Server) {
+    this.server = server;
+    const [accessKeyId = '', secretAccessKey = ''] = server.adminKey.split(':');
+    this.credentials = { accessKeyId, secretAccessKey };
+    // One attempt: what a client would try again is seen the first time.
+    const config = { endpoint: server.url, region, credentials: this.credentials, maxAttempts: 1 };
+    this.sagemaker = new SageMakerClient(config);
+    this.runtime = new SageMakerRuntimeClient(config);
+    this.s3 = new S3Client(config);
+    this.sts = new STSClient(config);
+    this.scaling = new ApplicationAutoScalingClient(config);
+  }
+
+  static async open(options: ServerOptions = {}): Promise<AwsHouse> {
+    return new AwsHouse(await Server.start(options));
+  }
+
+  async close(): Promise<void> {
+    for (const client of [this.sagemaker, this.runtime, this.s3, this.sts, this.scaling]) client.destroy();
+    await this.server.end();
+  }
+
+  /** What a shell of an AWS user has, pointed at this server; nothing of this machine's own AWS settings. */
+  get environment(): Record<string, string> {
+    const plain = Object.entries(plainEnvironment()).filter(([name]) => !name.startsWith('AWS_') && !name.startsWith('PYTHON'));
+    return {
+      ...Object.fromEntries(plain),
+      AWS_ENDPOINT_URL: this.server.url,
+      AWS_ACCESS_KEY_ID: this.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: this.credentials.secretAccessKey,
+      AWS_REGION: region,
+      AWS_DEFAULT_REGION: region,
+      AWS_CONFIG_FILE: '/dev/null',
+      AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+      AWS_EC2_METADATA_DISABLED: 'true',
+      AWS_PAGER: '',
+      PYTHONDONTWRITEBYTECODE: '1',
+    };
+  }
+
+  /** Runs a program with this environment. Whatever it ends with is the answer. */
+  run(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+    const [file, ...argv] = command;
+    assert(file !== undefined);
+    const options = { env: { ...this.environment, ...env }, timeout: runMsMax, maxBuffer: 64 * 2 ** 20 };
+    return new Promise((resolve) => {
+      execFile(file, argv, options, (error: ExecFileException | null, stdout, stderr) => {
+        const why = error !== null && typeof error.code !== 'number' ? `${stderr}\n${error.message}` : stderr;
+        resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr: why });
+      });
+    });
+  }
+
+  /** Runs `aws ...`. Skips the test where this machine has no such awscli. */
+  async cli(t: TestContext, major: 1 | 2, argv: readonly string[]): Promise<Ran | null> {
+    const command = await awscli(major);
+    if (typeof command !== 'string') return this.run([...command, ...argv], { AWS_MAX_ATTEMPTS: '1' });
+    t.skip(command);
+    return null;
+  }
+
+  /**
+   * Runs a file of Python checks, `python/NAME`, with boto3 of the generation: each check is a subtest. `given` is what
+   * the file reads from `given`. Skips the test where boto3 cannot be had.
+   */
+  async python(t: TestContext, generation: Generation, name: string, given: Readonly<Record<string, string>> = {}): Promise<void> {
+    const environment = await pythonEnvironment(generation);
+    if (typeof environment === 'string') return t.skip(environment);
+    const folder = join(import.meta.dirname, 'python');
+    const pairs = Object.entries(given).map(([key, value]) => `${key}=${value}`);
+    const ran = await this.run([join(environment.bin, 'python'), join(folder, 'checks.py'), join(folder, name), ...pairs]);
+    const results = checkResults(ran.stdout);
+    for (const { promise, trouble } of results) await t.test(promise, () => assert.equal(trouble, null));
+    assert(ran.code === 0 && results.length > 0, `${name} ended with ${ran.code} after ${results.length} checks: ${ran.stderr}`);
+  }
+}
+
+interface CheckResult {
+  readonly promise: string;
+  /** What went wrong; null where it is well. */
+  readonly trouble: string | null;
+}
+
+function checkResults(stdout: string): CheckResult[] {
+  return stdout.split('\n').flatMap((line) => {
+    const [, not, promise, trouble] = /^(not )?ok ([^\t]+)(?:\t(.*))?$/.exec(line) ?? [];
+    if (promise === undefined) return [];
+    return [{ promise, trouble: not === undefined ? null : (JSON.parse(trouble ?? '"no reason was given"') as string) }];
+  });
+}
