@@ -11,7 +11,7 @@ import { isTest, type SourceFile, sourceFiles } from './source-files.ts';
 const storeys = [
   ['errors', 'clock', 'random'],
   ['tensor', 'objective'],
-  ['config'],
+  ['config', 'codecs'],
   ['queueing', 'forecasting', 'storage', 'runtime'],
   ['monitoring', 'access', 'costs'],
   ['registry', 'providers'],

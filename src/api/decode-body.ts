@@ -1,10 +1,7 @@
 /** Which form a body has, by its content type. */
+import { decodeCsv, decodeJson, decodeNpy, type Invocation } from '../codecs/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Signature } from '../tensor.ts';
-import { decodeCsv } from './csv.ts';
-import type { Invocation } from './invocation.ts';
-import { decodeJson } from './json-body.ts';
-import { decodeNpy } from './npy.ts';
 
 export const bodyTypes = ['application/json', 'text/csv', 'application/x-npy'] as const;
 

@@ -1,16 +1,14 @@
 /** The invoke route: rows in any of the forms of `decode-body.ts`, predictions out. */
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
+import { cutRows, type Invocation, predictionsJson } from '../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
 import type { InferenceResult, Route as ServingRoute } from '../serving/index.ts';
 import { predictionsBody } from './bodies.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
-import type { Invocation } from './invocation.ts';
 import { endpointPath, switchParameter } from './parameters.ts';
-import { predictionsJson } from './predictions.ts';
 import { type Route, route } from './route.ts';
-import { cutRows } from './row-chunks.ts';
 import type { ApiServices } from './services.ts';
 
 const query = z.strictObject({

@@ -1,15 +1,14 @@
 /** Everything under /v2: which verb and path is which call, who may make it, and what it answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, Permission } from '../access/index.ts';
+import { invalid, type JsonObject, parseObject, textOf } from '../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBody, requestIdOf } from '../http/index.ts';
 import { modelConfig, modelMetadata, modelNames, modelStatistics, repositoryIndex } from './documents.ts';
 import { InferDoor } from './infer.ts';
 import { deployedAs, findModel } from './models.ts';
 import type { OipServices } from './neighbours.ts';
-import { type JsonObject, parseObject, textOf } from './parse-json.ts';
 import { allowedAt, type Kind, type Place, Places } from './places.ts';
-import { invalid } from './refusals.ts';
 import { sendError, sendJson } from './replies.ts';
 
 const extensions = [

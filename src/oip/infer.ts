@@ -3,12 +3,10 @@
  * written to allocate little and to wait for nothing but the body and the model.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { decodeRequest, encodeResponse, type InferRequest, ModelPlan } from '../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import type { InferenceResult, Outcome, Route } from '../serving/index.ts';
-import { decodeRequest, type InferRequest } from './decode-request.ts';
-import { encodeResponse } from './encode-response.ts';
-import { ModelPlan } from './model-plan.ts';
 import { notServed } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';

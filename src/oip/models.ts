@@ -1,8 +1,9 @@
 /** Models as the protocol sees them: which there are, which versions, and why one cannot be had. */
+
+import { shown } from '../codecs/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { ServedVariant, ServedView } from '../serving/index.ts';
 import type { Deployed, OipServices } from './neighbours.ts';
-import { shown } from './refusals.ts';
 
 type Known = Pick<OipServices, 'serving' | 'deployed'>;
 type Asked = { readonly model: string; readonly version: string | undefined };

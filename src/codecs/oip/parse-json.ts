@@ -3,7 +3,7 @@
  * second time, with a reviver that sees the digits as they were written.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../../errors.ts';
 import { invalid, shown } from './refusals.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };

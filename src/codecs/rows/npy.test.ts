@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Datatype, Signature } from '../tensor.ts';
+import type { Datatype, Signature } from '../../tensor.ts';
 import { unpackElements } from './elements.ts';
 import { decodeNpy, parseNpy } from './npy.ts';
 

@@ -2,7 +2,7 @@
  * What can be known about a model before a request comes: where each tensor stands, and the parts of every answer that
  * are always the same. One for each model version in service, kept while its signature is.
  */
-import type { Signature, TensorSpec } from '../tensor.ts';
+import type { Signature, TensorSpec } from '../../tensor.ts';
 
 export interface RequestedOutput {
   /** Its place in the signature. */

@@ -3,7 +3,7 @@
  * invocation is cut into requests of at most a batch, whose predictions follow each other in order.
  */
 import assert from 'node:assert/strict';
-import { datatypes, type Tensor, type TensorSpec, walkStrings } from '../tensor.ts';
+import { datatypes, type Tensor, type TensorSpec, walkStrings } from '../../tensor.ts';
 import { hasRows, type Invocation } from './invocation.ts';
 
 /** Cuts an invocation into ones of at most `rowsMax` rows. Inputs that do not count rows go with each of them. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Datatype, datatypes } from '../tensor.ts';
+import { type Datatype, datatypes } from '../../tensor.ts';
 import { packElements, unpackElements } from './elements.ts';
 
 const samples: Record<Datatype, readonly unknown[]> = {

@@ -2,7 +2,7 @@
  * The answer to an inference request, put together by hand from text that the plan holds ready. Outputs are JSON unless
  * binary was asked; binary ones follow the JSON as they are.
  */
-import type { Tensor } from '../tensor.ts';
+import type { Tensor } from '../../tensor.ts';
 import { classify } from './classification.ts';
 import type { InferRequest } from './decode-request.ts';
 import { jsonElements } from './json-elements.ts';

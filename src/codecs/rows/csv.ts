@@ -1,6 +1,6 @@
 /** CSV by RFC 4180 (quotes, line breaks in quotes, either line end, a byte order mark), and its rows as an input tensor. */
-import { PlatformError } from '../errors.ts';
-import { elementCount, type Signature } from '../tensor.ts';
+import { PlatformError } from '../../errors.ts';
+import { elementCount, type Signature } from '../../tensor.ts';
 import { type Invocation, onlyInput, tensorOfRows } from './invocation.ts';
 
 const labelHint = 'leave out a column of answers with ?label=NAME (--label NAME)';

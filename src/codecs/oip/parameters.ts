@@ -1,5 +1,5 @@
 /** The `parameters` of an inference request that mean something here; any other key is accepted. */
-import { PlatformError } from '../errors.ts';
+import { PlatformError } from '../../errors.ts';
 import { isObject, type JsonObject } from './parse-json.ts';
 import { invalid, wrongParameter } from './refusals.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Datatype, Tensor } from '../tensor.ts';
+import type { Datatype, Tensor } from '../../tensor.ts';
 import { packElements } from './elements.ts';
 import { predictionsJson } from './predictions.ts';
 

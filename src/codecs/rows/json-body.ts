@@ -4,8 +4,8 @@
  *   {"instances": [row, row, …]}    one value or list a row; with several inputs {"name": value, …} a row
  *   {"inputs": [{"name", "shape", "datatype"?, "data"}, …]}    whole tensors, as the Open Inference Protocol writes them
  */
-import { PlatformError } from '../errors.ts';
-import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../tensor.ts';
+import { PlatformError } from '../../errors.ts';
+import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { packElements } from './elements.ts';
 import { fitShape, flattenInto, hasRows, type Invocation, namesOf, onlyInput, tensorOfRows } from './invocation.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { TensorSpec } from '../tensor.ts';
+import type { TensorSpec } from '../../tensor.ts';
 import { packElements } from './elements.ts';
 import { cutRows } from './row-chunks.ts';
 

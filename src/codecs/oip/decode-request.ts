@@ -3,8 +3,8 @@
  * order that the protocol's implementers agreed on, and the first thing wrong is the one that is named. Onnxruntime
  * ignores extra inputs and reports the rest as text, so nothing reaches it unchecked.
  */
-import { PlatformError } from '../errors.ts';
-import { elementCount, type Tensor, type TensorSpec } from '../tensor.ts';
+import { PlatformError } from '../../errors.ts';
+import { elementCount, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { BinarySection, jsonLength, rawInput } from './binary-data.ts';
 import { bytesOfJson } from './json-data.ts';
 import type { ModelPlan, RequestedOutput } from './model-plan.ts';

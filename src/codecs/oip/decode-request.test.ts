@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { PlatformError } from '../errors.ts';
-import { bytesOf, decodeStrings, elementsOf, type Signature } from '../tensor.ts';
+import { PlatformError } from '../../errors.ts';
+import { bytesOf, decodeStrings, elementsOf, type Signature } from '../../tensor.ts';
 import { decodeRequest, type InferRequest } from './decode-request.ts';
 import { ModelPlan } from './model-plan.ts';
 

@@ -3,8 +3,8 @@
  * Each value is checked: nothing is rounded, cut off or guessed behind the caller's back, except that a float takes
  * the nearest number its width can hold.
  */
-import { PlatformError } from '../errors.ts';
-import { bytesOf, type Datatype, decodeStrings, elementsOf, encodeStrings, newArray } from '../tensor.ts';
+import { PlatformError } from '../../errors.ts';
+import { bytesOf, type Datatype, decodeStrings, elementsOf, encodeStrings, newArray } from '../../tensor.ts';
 import { fromBrainBits, fromHalfBits, toBrainBits, toHalfBits } from './small-floats.ts';
 
 type IntegerType = 'INT8' | 'INT16' | 'INT32' | 'UINT8' | 'UINT16' | 'UINT32';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Datatype, Signature } from '../tensor.ts';
+import type { Datatype, Signature } from '../../tensor.ts';
 import { decodeCsv, parseCsv } from './csv.ts';
 import { unpackElements } from './elements.ts';
 

@@ -1,6 +1,6 @@
 /** What every form of the invoke body is decoded into, and the rules of shape they share. */
-import { PlatformError } from '../errors.ts';
-import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../tensor.ts';
+import { PlatformError } from '../../errors.ts';
+import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { packElements } from './elements.ts';
 
 export interface Invocation {

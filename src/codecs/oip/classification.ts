@@ -1,5 +1,5 @@
 /** The classification extension: the largest classes of each row as `<value>:<index>`, the best first. */
-import { elementsOf, encodeStrings, type NumericArray, type Tensor } from '../tensor.ts';
+import { elementsOf, encodeStrings, type NumericArray, type Tensor } from '../../tensor.ts';
 import { invalid } from './refusals.ts';
 
 /**

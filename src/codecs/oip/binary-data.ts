@@ -3,8 +3,8 @@
  * Numbers are handed on as views of the body: nothing is copied.
  */
 import { isUtf8 } from 'node:buffer';
-import { messageOf } from '../errors.ts';
-import { datatypes, elementCount, type Tensor, type TensorSpec, walkStrings } from '../tensor.ts';
+import { messageOf } from '../../errors.ts';
+import { datatypes, elementCount, type Tensor, type TensorSpec, walkStrings } from '../../tensor.ts';
 import { nulInside } from './json-data.ts';
 import { invalid, shown, wrongParameter } from './refusals.ts';
 

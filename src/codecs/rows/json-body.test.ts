@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Signature, TensorSpec } from '../tensor.ts';
+import type { Signature, TensorSpec } from '../../tensor.ts';
 import { unpackElements } from './elements.ts';
 import type { Invocation } from './invocation.ts';
 import { decodeJson } from './json-body.ts';

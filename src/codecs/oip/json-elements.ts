@@ -1,5 +1,5 @@
 /** The bytes of an output as the elements of a JSON array, without its brackets. */
-import { type Datatype, decodeStrings, elementsOf, type Tensor } from '../tensor.ts';
+import { type Datatype, decodeStrings, elementsOf, type Tensor } from '../../tensor.ts';
 import { invalid } from './refusals.ts';
 
 const binaryHint = 'ask for binary output: parameters.binary_data of the output, or binary_data_output of the request';

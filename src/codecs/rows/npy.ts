@@ -2,8 +2,8 @@
  * NumPy's file format for one array (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html):
  * "\x93NUMPY", version, the length of a header that is a Python literal, the header, the elements.
  */
-import { PlatformError } from '../errors.ts';
-import { type Datatype, datatypes, describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../tensor.ts';
+import { PlatformError } from '../../errors.ts';
+import { type Datatype, datatypes, describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { packElements, unpackElements } from './elements.ts';
 import { fitShape, hasRows, type Invocation, onlyInput } from './invocation.ts';
 

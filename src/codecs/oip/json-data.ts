@@ -2,7 +2,7 @@
  * The `data` of an input, flat or nested JSON, into the bytes of a tensor. Elements are looked at one by one in plain
  * loops: a schema library would cost more than the model.
  */
-import { bytesOf, type Datatype, encodeStrings, newArray, type TensorSpec } from '../tensor.ts';
+import { bytesOf, type Datatype, encodeStrings, newArray, type TensorSpec } from '../../tensor.ts';
 import { invalid, wrongCount, wrongElement } from './refusals.ts';
 
 type NumberArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;

@@ -1,5 +1,5 @@
 /** The outputs of a model as the JSON that invoke answers with, built by hand: one pass, integers of 64 bits exact. */
-import { rowCount, type Tensor } from '../tensor.ts';
+import { rowCount, type Tensor } from '../../tensor.ts';
 import { type Element, unpackElements } from './elements.ts';
 
 /**

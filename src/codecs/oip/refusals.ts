@@ -1,6 +1,6 @@
 /** The sentences with which an inference request is refused. Clients and the conformance suite know them by heart. */
-import { PlatformError } from '../errors.ts';
-import { describeTensor, type TensorSpec } from '../tensor.ts';
+import { PlatformError } from '../../errors.ts';
+import { describeTensor, type TensorSpec } from '../../tensor.ts';
 
 export function invalid(message: string, hint?: string): PlatformError {
   return new PlatformError('invalid_request', message, hint === undefined ? {} : { hint });

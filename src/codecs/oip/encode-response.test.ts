@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bytesOf, type Datatype, decodeStrings, elementsOf, encodeStrings, type NumericArray, newArray, type Tensor } from '../tensor.ts';
+import {
+  bytesOf,
+  type Datatype,
+  decodeStrings,
+  elementsOf,
+  encodeStrings,
+  type NumericArray,
+  newArray,
+  type Tensor,
+} from '../../tensor.ts';
 import { decodeRequest } from './decode-request.ts';
 import { encodeResponse } from './encode-response.ts';
 import { ModelPlan } from './model-plan.ts';
