@@ -20,7 +20,7 @@ import type { FunctionWish } from './function-workers.ts';
 import type { Desired } from './plan.ts';
 import { type DesiredEndpoint, EndpointReconciler } from './reconcile.ts';
 import { keepCounts, readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
-import { wantedInstances } from './scaling-config.ts';
+import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
 import type { EndpointStatus, StatusAndReason } from './status.ts';
 
@@ -41,6 +41,9 @@ export interface DeploymentsOptions {
   /** Throws `invalid_request` for a scaling policy that nobody knows. */
   readonly checkPolicy?: (policy: string) => void;
 }
+
+/** What somebody else keeps of an endpoint, within the transaction that writes it. */
+export type KeptBeside = (tx: Transaction, endpoint: Pick<StoredEndpoint, 'config' | 'generation'>) => Promise<void>;
 
 /** A look need not wait for a change: what was missed is made up for within this time. */
 const lookEveryMs = 1000;
@@ -91,7 +94,7 @@ export class Deployments {
   }
 
   /** Throws `invalid_request`, `already_exists`, `not_found` (a version), `wrong_state` (not Approved). */
-  async create(given: EndpointConfig, who: string): Promise<EndpointView> {
+  async create(given: EndpointConfig, who: string, keepBeside?: KeptBeside): Promise<EndpointView> {
     this.#check(given);
     return this.#change(given.name, { who, action: 'CreateEndpoint', event: 'endpoint.created' }, async (tx, before) => {
       if (before !== undefined) throw alreadyExists(before);
@@ -99,6 +102,7 @@ export class Deployments {
       const atMs = this.#options.clock.wallMs();
       const endpoint = { config, versions, generation: 1, state: 'InService', createdAtMs: atMs, updatedAtMs: atMs } as const;
       await insertRow(tx, endpoint);
+      await keepBeside?.(tx, endpoint);
       return endpoint;
     });
   }
@@ -107,15 +111,49 @@ export class Deployments {
    * Takes the given fields; the others stay. What is served goes on until the new is ready. A change that changes
    * nothing is fine. Throws as `create`, and `wrong_state` while it is being deleted.
    */
-  async update(name: string, change: EndpointChange, who: string): Promise<EndpointView> {
+  async update(name: string, change: EndpointChange, who: string, keepBeside?: KeptBeside): Promise<EndpointView> {
     return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, async (tx, before) => {
       const stored = existing(name, before);
       const given = this.#check({ ...stored.config, ...withoutUndefined(change), name: stored.config.name });
       const { config, versions } = await this.#withVersions(tx, given, stored.config.variants);
-      if (isDeepStrictEqual(config, stored.config)) return null;
+      const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
+      await keepBeside?.(tx, { config, generation });
+      if (generation === stored.generation) return null;
       const scaled = config.variants.filter(({ scaling }) => scaling !== undefined).map((variant) => variant.name);
       await keepCounts(tx, name, scaled);
-      return this.#store(tx, { ...stored, config, versions, generation: stored.generation + 1 });
+      return this.#store(tx, { ...stored, config, versions, generation });
+    });
+  }
+
+  /**
+   * How a variant scales from now on; with null it does so no more and keeps what instances it has. Nothing is rolled out for
+   * it, so it is no new generation, and the endpoint stays in service. Throws as `update`, `not_found` for the variant too.
+   */
+  async setScaling(
+    name: string,
+    variant: string,
+    scaling: ScalingConfig | null,
+    who: string,
+    keepBeside?: KeptBeside,
+  ): Promise<EndpointView> {
+    return this.#change(name, { who, action: 'UpdateScaling', event: 'endpoint.changed' }, async (tx, before) => {
+      const stored = existing(name, before);
+      const decided = (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant));
+      const variants = stored.config.variants.map((each) =>
+        keyOf(each.name) === keyOf(variant) ? withScaling(each, scaling, decided) : each,
+      );
+      if (variants.every((each, index) => each === stored.config.variants[index])) {
+        throw new PlatformError('not_found', `endpoint ${name} has no variant '${variant}'`);
+      }
+      const { config, versions } = await this.#withVersions(tx, this.#check({ ...stored.config, variants }), stored.config.variants);
+      await keepBeside?.(tx, { config, generation: stored.generation });
+      if (isDeepStrictEqual(config, stored.config)) return null;
+      await keepCounts(
+        tx,
+        name,
+        config.variants.filter((each) => each.scaling !== undefined).map((each) => each.name),
+      );
+      return this.#store(tx, { ...stored, config, versions });
     });
   }
 
@@ -414,6 +452,13 @@ function notApproved(version: ModelVersion): PlatformError {
 function notBatchable(version: ModelVersion): PlatformError {
   const cure = 'leave the batching to slack, or let each request run alone with none';
   return new PlatformError('invalid_request', `${version.name} may not be batched: ${version.batchableReason}; ${cure}`);
+}
+
+/** Where it scales no more it keeps as many as were decided on, but for none: then one, as nobody would start one again. */
+function withScaling({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, decided?: number): VariantConfig {
+  if (scaling !== null) return { ...variant, scaling };
+  if (before === undefined) return { ...variant };
+  return { ...variant, instanceCount: Math.max(1, wantedInstances({ ...variant, scaling: before }, decided)) };
 }
 
 /** A field given as undefined is a field not given. */

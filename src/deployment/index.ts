@@ -1,4 +1,4 @@
-export { Deployments, type DeploymentsOptions } from './deployments.ts';
+export { Deployments, type DeploymentsOptions, type KeptBeside } from './deployments.ts';
 export {
   type EndpointChange,
   type EndpointConfig,
@@ -10,6 +10,6 @@ export {
 export type { EndpointView, VariantView } from './endpoint-view.ts';
 export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, promiseWithin } from './functions-config.ts';
 export type { InstanceView } from './instance-view.ts';
-export type { ScalingConfig } from './scaling-config.ts';
+export { type ScalingConfig, type ScalingDirections, scalingDirections } from './scaling-config.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
 export type { EndpointStatus } from './status.ts';

@@ -8,18 +8,25 @@ export interface ScalingConfig {
   readonly instancesMax: number;
   /** What the variant may cost within an hour, instances and functions together; null: no limit. */
   readonly usdPerHourMax: number | null;
+  /** Which way the number may go by itself: `out` is more. Unless given, both. */
+  readonly directions?: ScalingDirections;
 }
+
+export const scalingDirections = ['both', 'out', 'in', 'none'] as const;
+export type ScalingDirections = (typeof scalingDirections)[number];
 
 export const instanceCountMax = 64;
 
 interface Scaled {
   readonly instanceCount: number;
-  readonly functions?: unknown;
 }
 
-/** Throws `invalid_request`; `where` begins its message. What the policy says is for others to read. */
-export function checkScaling(where: string, scaling: ScalingConfig, { instanceCount, functions }: Scaled): void {
-  const { instancesMin: min, instancesMax: max, usdPerHourMax } = scaling;
+/**
+ * Throws `invalid_request`; `where` begins its message. What the policy says is for others to read. A minimum of 0 without
+ * functions is fine: requests wait until an instance has been started for them.
+ */
+export function checkScaling(where: string, scaling: ScalingConfig, { instanceCount }: Scaled): void {
+  const { instancesMin: min, instancesMax: max, usdPerHourMax, directions = 'both' } = scaling;
   if (instanceCount === 0) {
     throw invalid(
       `${where}: scaling counts instances, and it is serverless: leave out the scaling, or give it instances beside its functions`,
@@ -34,8 +41,8 @@ export function checkScaling(where: string, scaling: ScalingConfig, { instanceCo
   if (min > max) {
     throw invalid(`${where}: the minimum of instances (${min}) is more than the maximum (${max}): lower the one or raise the other`);
   }
-  if (min === 0 && functions === undefined) {
-    throw invalid(`${where}: without functions somebody has to be there: give a minimum of 1 instance or more, or give it functions`);
+  if (!scalingDirections.includes(directions)) {
+    throw invalid(`${where}: the directions of scaling are one of ${scalingDirections.join(', ')}, got '${directions}'`);
   }
   if (usdPerHourMax !== null && !(usdPerHourMax > 0 && Number.isFinite(usdPerHourMax))) {
     throw invalid(`${where}: the scaling budget is a number of US dollars per hour above 0, or none, got ${usdPerHourMax}`);

@@ -89,6 +89,59 @@ describe('a count that scaling decided', () => {
   });
 });
 
+describe('another way of scaling', () => {
+  test('is no new generation: the endpoint stays in service while instances come', async () => {
+    const house = await deployed(variant);
+    const told: string[] = [];
+    house.deployments.onChange(({ status }) => told.push(status));
+    house.provider.isPrompt = false;
+    await house.deployments.setScaling('PROD', 'alltraffic', { ...scaling, instancesMin: 2 }, 'me');
+    await settle();
+    assert.deepEqual(sight(house), { status: 'InService', generation: 1, wanted: 2, ready: 1 });
+    assert.deepEqual(told, []);
+    const next = await house.restart();
+    assert.equal(next.deployments.get('prod').config.variants[0]?.scaling?.instancesMin, 2);
+  });
+
+  test('or none keeps the instances there are, and one at least', async () => {
+    const house = await deployed({ ...scaled, scaling: { ...scaling, instancesMin: 0 } });
+    await house.deployments.scale('prod', 'AllTraffic', 3);
+    await house.deployments.setScaling('prod', 'AllTraffic', null, 'me');
+    await settle();
+    assert.deepEqual(sight(house), { status: 'InService', generation: 1, wanted: 3, ready: 3 });
+    await house.deployments.setScaling('prod', 'AllTraffic', { ...scaling, instancesMin: 0 }, 'me');
+    await house.deployments.scale('prod', 'AllTraffic', 0);
+    await settle();
+    assert.deepEqual(sight(house), { status: 'InService', generation: 1, wanted: 0, ready: 0 });
+    await house.deployments.setScaling('prod', 'AllTraffic', null, 'me');
+    await settle();
+    assert.equal(sight(house).wanted, 1);
+  });
+
+  test('is refused for a variant that is not there, and where it makes no sense', async () => {
+    const { deployments } = await deployed(variant);
+    await assert.rejects(deployments.setScaling('prod', 'blue', scaling, 'me'), refusal('not_found', /has no variant 'blue'/));
+    const wrong = { ...scaling, instancesMin: 9 };
+    await assert.rejects(deployments.setScaling('prod', 'AllTraffic', wrong, 'me'), refusal('invalid_request', /more than the maximum/));
+  });
+});
+
+test('what others keep of an endpoint is written with it or not at all', async () => {
+  const house = await openHouse();
+  const kept: string[] = [];
+  const keep = async (_: unknown, { config, generation }: { config: EndpointConfig; generation: number }) => {
+    kept.push(`${config.name} ${generation}`);
+  };
+  const fail = () => Promise.reject(new Error('no room'));
+  await assert.rejects(house.deployments.create(prod, 'me', fail), /no room/);
+  assert.deepEqual(house.deployments.list(), []);
+  await house.deployments.create(prod, 'me', keep);
+  await house.deployments.update('prod', { late: 'serve' }, 'me', keep);
+  await house.deployments.update('prod', { late: 'shed' }, 'me', keep);
+  await house.deployments.setScaling('prod', 'AllTraffic', scaling, 'me', keep);
+  assert.deepEqual(kept, ['prod 1', 'prod 1', 'prod 2', 'prod 2']);
+});
+
 test('instances are told by what they do, and what keeps them from starting', async () => {
   const house = await deployed(scaled);
   const { provider, deployments } = house;
@@ -112,7 +165,7 @@ test('instances are told by what they do, and what keeps them from starting', as
 describe('a scaling config', () => {
   for (const [what, one, message] of [
     ['a minimum above the maximum', { ...scaled, scaling: { ...scaling, instancesMin: 5 } }, /\(5\) is more than the maximum \(4\)/],
-    ['no minimum without functions', { ...scaled, scaling: { ...scaling, instancesMin: 0 } }, /a minimum of 1 instance or more/],
+    ['a direction nobody knows', { ...scaled, scaling: { ...scaling, directions: 'up' as 'out' } }, /both, out, in, none, got 'up'/],
     ['half an instance', { ...scaled, scaling: { ...scaling, instancesMin: 0.5 } }, /whole number from 0 to 64, got 0.5/],
     ['more than there may be', { ...scaled, scaling: { ...scaling, instancesMax: 65 } }, /whole number from 1 to 64, got 65/],
     ['a budget of nothing', { ...scaled, scaling: { ...scaling, usdPerHourMax: 0 } }, /above 0, or none, got 0/],
