@@ -1,6 +1,7 @@
 /** Scaling of a variant as the API takes and shows it. */
 import { z } from 'zod';
-import type { ScalingConfig } from '../deployment/index.ts';
+import { type ScalingConfig, scalingDirections } from '../deployment/index.ts';
+import { given } from './groups.ts';
 
 const policy = z.string().describe('How the number of instances is found, such as economic or hpa:70.');
 const usdPerHourMax = z
@@ -8,12 +9,18 @@ const usdPerHourMax = z
   .nullable()
   .describe('What the variant may cost within an hour, instances and functions together; null: no limit.');
 
+const directions = z.enum(scalingDirections).describe('Which way the number may go by itself; out is more. Both unless given.');
+
 /** Everything has a default. */
 export const scalingInput = z.strictObject({
   policy: policy.default('economic'),
-  instances_min: z.number().optional().describe('1 unless given, and 0 beside functions.'),
+  instances_min: z
+    .number()
+    .optional()
+    .describe('1 unless given, and 0 beside functions. With 0 and no functions, requests wait for an instance to start.'),
   instances_max: z.number().default(4),
   usd_per_hour_max: usdPerHourMax.default(null),
+  directions: directions.optional(),
 });
 
 export const scalingBody = z.strictObject({
@@ -21,18 +28,19 @@ export const scalingBody = z.strictObject({
   instances_min: z.number(),
   instances_max: z.number(),
   usd_per_hour_max: usdPerHourMax,
+  directions: directions.optional(),
 });
 
 type ScalingBody = z.infer<typeof scalingBody>;
 
 /** The numbers themselves are for deployment to check. */
 export function scalingOf(
-  { policy: text, instances_min: min, instances_max: instancesMax, usd_per_hour_max: budget }: z.output<typeof scalingInput>,
+  { policy: text, instances_min: min, instances_max: instancesMax, usd_per_hour_max: budget, ...rest }: z.output<typeof scalingInput>,
   hasFunctions: boolean,
 ): ScalingConfig {
-  return { policy: text, instancesMin: min ?? (hasFunctions ? 0 : 1), instancesMax, usdPerHourMax: budget };
+  return { policy: text, instancesMin: min ?? (hasFunctions ? 0 : 1), instancesMax, usdPerHourMax: budget, ...given(rest) };
 }
 
-export function scalingBodyOf({ policy: text, instancesMin, instancesMax, usdPerHourMax: budget }: ScalingConfig): ScalingBody {
-  return { policy: text, instances_min: instancesMin, instances_max: instancesMax, usd_per_hour_max: budget };
+export function scalingBodyOf({ policy: text, instancesMin, instancesMax, usdPerHourMax: budget, ...rest }: ScalingConfig): ScalingBody {
+  return { policy: text, instances_min: instancesMin, instances_max: instancesMax, usd_per_hour_max: budget, ...given(rest) };
 }
