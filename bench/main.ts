@@ -1,5 +1,6 @@
 /** `npm run bench -- SCENARIO`: measures, prints, and writes results/ and README.md. */
 import { parseArgs } from 'node:util';
+import { agreement } from './agreement/agreement.ts';
 import { batching } from './batching/batching.ts';
 import { commit, machine } from './machine.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
@@ -12,7 +13,8 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- batching [--requests 4000000] [--dry]
        npm run bench -- serverless [--seconds 120] [--dry]
        npm run bench -- from-zero [--dry]
-       npm run bench -- scaling [--dry]`;
+       npm run bench -- scaling [--dry]
+       npm run bench -- agreement [--runs 3] [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
   const measured: Figures[] = [];
@@ -42,6 +44,8 @@ if (positionals.join() === 'overhead') {
   await fromZero({ isDry: values.dry });
 } else if (positionals.join() === 'serverless') {
   await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
+} else if (positionals.join() === 'agreement') {
+  await agreement({ runs: Number(values.runs), isDry: values.dry });
 } else if (positionals.join() === 'scaling') {
   await scaling({ isDry: values.dry });
 } else {

@@ -46,8 +46,8 @@ export class Platform {
 
   /** Registers, approves and deploys; resolves once it is in service and its profile is measured. */
   async deploy({ modelPath, name, objective, flags = [] }: Deployment): Promise<void> {
-    await this.#run('deploy', modelPath, '--name', name, '--objective', objective, '--approve', ...flags);
-    await this.#run('profile', `${name}/1`);
+    await this.run('deploy', modelPath, '--name', name, '--objective', objective, '--approve', ...flags);
+    await this.run('profile', `${name}/1`);
   }
 
   async stop(): Promise<void> {
@@ -60,7 +60,9 @@ export class Platform {
     rmSync(this.#directory, { recursive: true });
   }
 
-  async #run(...args: string[]): Promise<void> {
-    await promisify(execFile)(penstock, [...args, '--data-dir', this.#directory]);
+  /** A verb of `penstock`, and what it prints. */
+  async run(...args: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(penstock, [...args, '--data-dir', this.#directory]);
+    return stdout;
   }
 }
