@@ -108,7 +108,7 @@ function readCommand(where: string, given: unknown): readonly string[] {
   const isCommand =
     Array.isArray(given) && given.length > 0 && given.length <= wordsMax && given.every((word) => isText(word)) && given[0] !== '';
   if (!isCommand) throw wrong(`${where}.command`, `a list of 1 to ${wordsMax} texts, such as ["python3", "serve.py"]`, given);
-  return given as string[];
+  return given;
 }
 
 function readEnv(where: string, given: unknown = {}): Readonly<Record<string, string>> {

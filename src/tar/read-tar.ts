@@ -1,0 +1,236 @@
+/**
+ * Reads tar archives as they come, entry by entry: ustar, with the long names of pax and GNU. What an entry may be
+ * called, and how much of it is wanted, is for who reads; here nothing is written anywhere.
+ */
+import { PlatformError } from '../errors.ts';
+
+export interface TarEntry {
+  /** As the archive says it: may be absolute, or lead out by `..`. */
+  readonly path: string;
+  readonly kind: 'file' | 'directory' | 'symlink' | 'hardlink';
+  readonly bytes: number;
+  /** Whether its owner may execute it. */
+  readonly isExecutable: boolean;
+  /** What a link leads to; empty for anything else. */
+  readonly link: string;
+  /** To be read, if at all, before the next entry is asked for. */
+  readonly content: AsyncIterable<Buffer>;
+}
+
+const blockBytes = 512;
+/** Names longer than a file system's come from nobody honest. */
+const extrasBytesMax = 64 * 1024;
+
+/** Throws `invalid_request` where it is no archive, or cut off, and `unsupported` for kinds of entries that are none of files and folders. */
+export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
+  const bytes = new ByteQueue(source);
+  try {
+    let extras: Extras = {};
+    for (let index = 0; ; index++) {
+      const header = await bytes.take(blockBytes);
+      // Two blocks of zeros end an archive; some end with one, or with none.
+      if (header === null || header.every((byte) => byte === 0)) return;
+      const type = typeOf(header, index);
+      const size = numberAt(header, 124, 12);
+      if (extraKinds.includes(type)) {
+        extras = { ...extras, ...(await readExtras(bytes, type, size)) };
+        continue;
+      }
+      const entry = entryOf(header, type, extras);
+      extras = {};
+      const content = new Content(bytes, entry.bytes);
+      yield { ...entry, content };
+      await content.skip();
+    }
+  } finally {
+    await bytes.close();
+  }
+}
+
+interface Extras {
+  readonly path?: string;
+  readonly link?: string;
+  readonly bytes?: number;
+}
+
+/** Entries that speak of the next one: pax, pax for all that follow (a comment, mostly), GNU's long name and long link. */
+const extraKinds = ['x', 'g', 'L', 'K'];
+const kinds: Readonly<Record<string, TarEntry['kind']>> = {
+  0: 'file',
+  '\0': 'file',
+  7: 'file',
+  1: 'hardlink',
+  2: 'symlink',
+  5: 'directory',
+};
+
+function typeOf(header: Buffer, index: number): string {
+  let sum = 0;
+  for (let at = 0; at < blockBytes; at++) sum += at >= 148 && at < 156 ? 32 : (header[at] as number);
+  if (sum !== Number.parseInt(untilNul(header.toString('latin1', 148, 156)).trim(), 8)) {
+    const what = index === 0 ? 'this is no tar archive' : `the tar archive is damaged after ${index} entries`;
+    throw new PlatformError('invalid_request', `${what}: the checksum of a header is wrong; expected a .tar or .tar.gz file`);
+  }
+  return String.fromCharCode(header[156] as number);
+}
+
+function entryOf(header: Buffer, type: string, extras: Extras): Omit<TarEntry, 'content'> {
+  const isUstar = header.toString('latin1', 257, 262) === 'ustar';
+  const prefix = isUstar && header[262] === 0 ? textAt(header, 345, 155) : '';
+  const short = textAt(header, 0, 100);
+  const path = extras.path ?? (prefix === '' ? short : `${prefix}/${short}`);
+  const kind = type !== '5' && path.endsWith('/') && (type === '0' || type === '\0') ? 'directory' : kinds[type];
+  if (kind === undefined) {
+    throw new PlatformError(
+      'unsupported',
+      `'${path.slice(0, 200)}' in the archive is neither file, folder nor link (tar type ${JSON.stringify(type)})`,
+    );
+  }
+  const bytes = kind === 'file' ? (extras.bytes ?? numberAt(header, 124, 12)) : 0;
+  const link = kind === 'symlink' || kind === 'hardlink' ? (extras.link ?? textAt(header, 157, 100)) : '';
+  return { path, kind, bytes, link, isExecutable: (numberAt(header, 100, 8) & 0o100) !== 0 };
+}
+
+async function readExtras(bytes: ByteQueue, type: string, size: number): Promise<Extras> {
+  if (size > extrasBytesMax) throw damaged(`a name of ${size} bytes`);
+  const content = new Content(bytes, size);
+  const text = (await content.all()).toString('utf8');
+  await content.skip();
+  if (type === 'g') return {};
+  if (type === 'L') return { path: untilNul(text) };
+  if (type === 'K') return { link: untilNul(text) };
+  return paxExtras(text);
+}
+
+/** Lines of `LENGTH KEY=VALUE`; the length is that of the whole line in bytes. */
+function paxExtras(text: string): Extras {
+  const extras: { path?: string; link?: string; bytes?: number } = {};
+  const all = Buffer.from(text, 'utf8');
+  for (let from = 0; from < all.length; ) {
+    const length = Number(/^\d{1,6}(?= )/.exec(all.toString('latin1', from, from + 8))?.[0]);
+    if (!(length > 0) || from + length > all.length) throw damaged('a pax header that is none');
+    const [, key = '', value = ''] = /^\d+ ([^=]*)=(.*)\n$/s.exec(all.toString('utf8', from, from + length)) ?? [];
+    if (key === 'path') extras.path = value;
+    if (key === 'linkpath') extras.link = value;
+    if (key === 'size') extras.bytes = sizeOf(value);
+    if (key.startsWith('GNU.sparse'))
+      throw new PlatformError('unsupported', 'the archive holds sparse files: pack it again without --sparse');
+    from += length;
+  }
+  return extras;
+}
+
+function sizeOf(text: string): number {
+  const size = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(size)) throw damaged(`a file of '${text.slice(0, 20)}' bytes`);
+  return size;
+}
+
+/** Octal digits, or, where they do not suffice, a number of which the first byte is 0x80. */
+function numberAt(header: Buffer, offset: number, length: number): number {
+  if (header[offset] === 0x80) {
+    if (header.readUIntBE(offset + 1, length - 7) !== 0) throw damaged('a size that no disk holds');
+    return header.readUIntBE(offset + length - 6, 6);
+  }
+  const text = header
+    .toString('latin1', offset, offset + length)
+    .replaceAll('\0', ' ')
+    .trim();
+  if (!/^[0-7]*$/.test(text)) throw damaged(`'${text}' where a number is expected`);
+  return text === '' ? 0 : Number.parseInt(text, 8);
+}
+
+function textAt(header: Buffer, offset: number, length: number): string {
+  return untilNul(header.toString('utf8', offset, offset + length));
+}
+
+function untilNul(text: string): string {
+  const end = text.indexOf('\0');
+  return end === -1 ? text : text.slice(0, end);
+}
+
+function damaged(what: string): PlatformError {
+  return new PlatformError('invalid_request', `the tar archive is damaged: it has ${what}`);
+}
+
+/** The bytes of one entry, with those that fill its last block. */
+class Content implements AsyncIterable<Buffer> {
+  readonly #queue: ByteQueue;
+  #left: number;
+  #filling: number;
+
+  constructor(queue: ByteQueue, bytes: number) {
+    this.#queue = queue;
+    this.#left = bytes;
+    this.#filling = (blockBytes - (bytes % blockBytes)) % blockBytes;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    while (this.#left > 0) {
+      const chunk = await this.#queue.some(this.#left);
+      this.#left -= chunk.length;
+      yield chunk;
+    }
+  }
+
+  async all(): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of this) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  }
+
+  async skip(): Promise<void> {
+    while (this.#left > 0) this.#left -= (await this.#queue.some(this.#left)).length;
+    while (this.#filling > 0) this.#filling -= (await this.#queue.some(this.#filling)).length;
+  }
+}
+
+/** Hands out a stream in the pieces that are asked for. */
+class ByteQueue {
+  readonly #source: AsyncIterator<Uint8Array>;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** So many; null where the stream has ended. */
+  async take(bytes: number): Promise<Buffer | null> {
+    const chunks: Buffer[] = [];
+    let missing = bytes;
+    while (missing > 0) {
+      if (this.#rest.length === 0 && !(await this.#more())) {
+        if (missing === bytes) return null;
+        throw damaged('an end in the middle of a header');
+      }
+      const chunk = this.#rest.subarray(0, missing);
+      this.#rest = this.#rest.subarray(chunk.length);
+      missing -= chunk.length;
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  }
+
+  /** At least one byte and at most so many. */
+  async some(bytesMax: number): Promise<Buffer> {
+    if (this.#rest.length === 0 && !(await this.#more())) throw damaged('an end in the middle of a file');
+    const chunk = this.#rest.subarray(0, bytesMax);
+    this.#rest = this.#rest.subarray(chunk.length);
+    return chunk;
+  }
+
+  async close(): Promise<void> {
+    await this.#source.return?.();
+  }
+
+  async #more(): Promise<boolean> {
+    for (;;) {
+      const next: IteratorResult<Uint8Array, unknown> = await this.#source.next();
+      if (next.done === true) return false;
+      const { value } = next;
+      if (value.byteLength === 0) continue;
+      this.#rest = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      return true;
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/** Writes tar archives: files only, without times and owners, so that the same files are always the same bytes. */
+import { PlatformError } from '../errors.ts';
+
+export interface TarFile {
+  /** `code/serve.py` */
+  readonly path: string;
+  readonly bytes: number;
+  readonly isExecutable: boolean;
+  /** Exactly so many bytes. */
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
+const blockBytes = 512;
+/** What eleven octal digits hold. */
+const octalBytesMax = 8 ** 11 - 1;
+
+/** Throws `invalid_request` where a file turns out longer or shorter than was said. */
+export async function* tarOf(files: AsyncIterable<TarFile>): AsyncGenerator<Uint8Array> {
+  for await (const { path, bytes, isExecutable, content } of files) {
+    const pax = paxOf(path, bytes);
+    if (pax !== '') {
+      const text = Buffer.from(pax, 'utf8');
+      yield header('pax', text.length, 'x', 0o644);
+      yield filled(text);
+    }
+    yield header(path, bytes, '0', isExecutable ? 0o755 : 0o644);
+    let left = bytes;
+    for await (const chunk of content) {
+      left -= chunk.byteLength;
+      if (left < 0) break;
+      yield chunk;
+    }
+    if (left !== 0) throw new PlatformError('invalid_request', `${path} changed while it was read: expected ${bytes} bytes`);
+    yield Buffer.alloc((blockBytes - (bytes % blockBytes)) % blockBytes);
+  }
+  yield Buffer.alloc(2 * blockBytes);
+}
+
+/** What does not fit into a header of 1988. */
+function paxOf(path: string, bytes: number): string {
+  const isPlain = /^[\x20-\x7e]{1,100}$/.test(path);
+  return (isPlain ? '' : paxLine('path', path)) + (bytes > octalBytesMax ? paxLine('size', String(bytes)) : '');
+}
+
+/** The length counts itself. */
+function paxLine(key: string, value: string): string {
+  const rest = ` ${key}=${value}\n`;
+  const restBytes = Buffer.byteLength(rest, 'utf8');
+  let length = restBytes;
+  while (restBytes + String(length).length !== length) length = restBytes + String(length).length;
+  return `${length}${rest}`;
+}
+
+function header(path: string, bytes: number, type: string, mode: number): Buffer {
+  const block = Buffer.alloc(blockBytes);
+  const octal = (value: number, length: number): string => value.toString(8).padStart(length - 1, '0');
+  block.write(path.replaceAll(/[^\x20-\x7e]/g, '_').slice(0, 100), 0, 'latin1');
+  block.write(octal(mode, 8), 100, 'latin1');
+  block.write(octal(0, 8), 108, 'latin1');
+  block.write(octal(0, 8), 116, 'latin1');
+  block.write(octal(Math.min(bytes, octalBytesMax), 12), 124, 'latin1');
+  block.write(octal(0, 12), 136, 'latin1');
+  block.fill(' ', 148, 156);
+  block.write(type, 156, 'latin1');
+  block.write('ustar\u000000', 257, 'latin1');
+  let sum = 0;
+  for (const byte of block) sum += byte;
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return block;
+}
+
+function filled(text: Buffer): Buffer {
+  return Buffer.concat([text, Buffer.alloc((blockBytes - (text.length % blockBytes)) % blockBytes)]);
+}
