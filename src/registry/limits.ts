@@ -8,11 +8,9 @@ const valueLengthMax = 1024;
 const sourceNameLengthMax = 255;
 
 export function checkDescription(description: string): string {
-  if (description.length > descriptionLengthMax) {
-    throw new PlatformError(
-      'invalid_request',
-      `the description has ${description.length} characters, at most ${descriptionLengthMax} are allowed`,
-    );
+  const { length } = [...description]; // an emoji is one character
+  if (length > descriptionLengthMax) {
+    throw new PlatformError('invalid_request', `the description has ${length} characters, at most ${descriptionLengthMax} are allowed`);
   }
   return description;
 }

@@ -12,6 +12,7 @@ import { describeGroup, insertGroup, listGroups, removeGroup } from './groups.ts
 import { checkDescription, checkMetrics, checkWords } from './limits.ts';
 import { keyOf, type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
 import { type RegistrationRequest, registerModel } from './registration.ts';
+import { lockTags, writeTags } from './tags.ts';
 
 export interface RegistryOptions {
   readonly db: Database;
@@ -190,6 +191,26 @@ export class Registry {
       return { subject: name, detail: change };
     });
     return this.version(group, version);
+  }
+
+  /**
+   * Changes the tags of a group, or of one of its versions, one change after the other. What `change` throws leaves
+   * them as they were. Throws `not_found`, `invalid_request`.
+   */
+  async retag(
+    { group, version }: { readonly group: string; readonly version: number | null },
+    change: (tags: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
+    who: string,
+  ): Promise<void> {
+    const what =
+      version === null
+        ? { action: 'UpdateModelGroup', event: 'group.updated' }
+        : { action: 'UpdateModelVersion', event: 'version.updated' };
+    await this.#record({ who, ...what }, async (tx) => {
+      const tags = checkWords('tags', change(await lockTags(tx, group, version)));
+      await writeTags(tx, group, version, tags);
+      return { subject: version === null ? group : `${group}/${version}`, detail: { tags } };
+    });
   }
 
   /** The same approval again changes nothing, not even who gave it. Throws `not_found`, `wrong_state`. */

@@ -18,6 +18,7 @@ export function migrationsFor(dialect: Dialect): Record<string, Migration> {
     '0005-costs': { up: createCosts },
     '0006-scaling': { up: createScaling },
     '0008-s3': { up: (db) => createS3(db, dialect) },
+    '0009-aws-documents': { up: createAwsDocuments },
   };
 }
 
@@ -222,4 +223,31 @@ function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect
   return dialect === 'sqlite'
     ? table.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
     : table.addColumn('seq', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity());
+}
+
+/** A document goes with what it tells about: the group, the version, the endpoint. */
+async function createAwsDocuments(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('aws_documents')
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('name_key', 'text', (column) => column.notNull())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('content', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+    .addColumn('group_key', 'text', (column) => column.references('model_groups.name_key').onDelete('cascade'))
+    .addColumn('version', 'integer')
+    .addColumn('endpoint_key', 'text', (column) => column.references('endpoints.name_key').onDelete('cascade'))
+    .addPrimaryKeyConstraint('aws_documents_pk', ['kind', 'name_key'])
+    .addForeignKeyConstraint(
+      'aws_documents_of_version',
+      ['group_key', 'version'],
+      'model_versions',
+      ['group_key', 'version'],
+      (constraint) => constraint.onDelete('cascade'), // without a version in the row it does not count
+    )
+    .execute();
+  await db.schema.createIndex('aws_documents_by_age').on('aws_documents').columns(['kind', 'created_at', 'name_key']).execute();
+  await db.schema.createIndex('aws_documents_of_versions').on('aws_documents').columns(['group_key', 'version']).execute();
+  await db.schema.createIndex('aws_documents_of_endpoints').on('aws_documents').column('endpoint_key').execute();
 }

@@ -200,6 +200,22 @@ export interface S3PiecesTable {
   stored_at: number;
 }
 
+/** What AWS's services keep of an object that its room does not know. */
+export interface AwsDocumentsTable {
+  /** `model`, `endpoint-config`, `tags`. */
+  kind: string;
+  name_key: string;
+  name: string;
+  /** JSON. */
+  content: string;
+  created_at: number;
+  updated_at: number;
+  /** What it goes with when that is deleted; null where it stays until it is removed itself. */
+  group_key: string | null;
+  version: number | null;
+  endpoint_key: string | null;
+}
+
 export interface Tables {
   model_groups: ModelGroupsTable;
   model_versions: ModelVersionsTable;
@@ -215,6 +231,7 @@ export interface Tables {
   s3_objects: S3ObjectsTable;
   s3_uploads: S3UploadsTable;
   s3_pieces: S3PiecesTable;
+  aws_documents: AwsDocumentsTable;
 }
 
 export type Database = Kysely<Tables>;
