@@ -30,6 +30,8 @@ export class DataDirectory {
   readonly stateDb: string;
   readonly metricsDb: string;
   readonly objects: string;
+  /** What buckets hold. */
+  readonly buckets: string;
   readonly logs: string;
   readonly keysFile: string;
   readonly configFile: string;
@@ -41,6 +43,7 @@ export class DataDirectory {
     this.stateDb = join(path, 'state.db');
     this.metricsDb = join(path, 'metrics.db');
     this.objects = join(path, 'objects');
+    this.buckets = join(path, 'buckets');
     this.logs = join(path, 'logs');
     this.keysFile = join(path, 'keys.json');
     this.configFile = join(path, 'config.json');

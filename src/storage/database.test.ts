@@ -6,9 +6,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import { sql } from 'kysely';
 import { openPglite } from '../../test/pglite.ts';
+import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { inTransaction, openDatabase } from './database.ts';
 import { databaseContract } from './database-contract.test.ts';
-import { startPostgres, whyNoPostgres } from './postgres-server.test.ts';
 
 let directory = '';
 before(async () => {

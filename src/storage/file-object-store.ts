@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PlatformError } from '../errors.ts';
@@ -14,6 +15,8 @@ export interface StoredObject {
   readonly sha256: string;
   readonly bytes: number;
 }
+
+const streamChunkBytes = 256 * 1024;
 
 export class FileObjectStore {
   readonly #root: string;
@@ -28,13 +31,19 @@ export class FileObjectStore {
   /**
    * Stores the bytes and tells their address; the same bytes again are the same object. When it resolves they survive
    * a power loss; when it throws nothing is left. Throws `too_large` beyond `limitBytes`, `unavailable` where the disk
-   * is full or not writable, and whatever the source throws.
+   * is full or not writable, and whatever the source throws. `settling` is awaited once the address is known, before
+   * the object can be there: who keeps count of objects begins here.
    */
-  async put(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes = Number.POSITIVE_INFINITY): Promise<StoredObject> {
+  async put(
+    source: AsyncIterable<Uint8Array> | Uint8Array,
+    limitBytes = Number.POSITIVE_INFINITY,
+    settling?: (sha256: string) => Promise<void>,
+  ): Promise<StoredObject> {
     const temporary = join(this.#temporary, randomUUID());
     try {
       await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
       const stored = await write(temporary, source instanceof Uint8Array ? [source] : source, limitBytes);
+      await settling?.(stored.sha256);
       await this.#settle(temporary, stored);
       return stored;
     } catch (error) {
@@ -68,6 +77,22 @@ export class FileObjectStore {
       if (systemCode(error) === 'ENOENT') throw missing(sha256);
       throw asDiskError(error, `read the artifact ${sha256}`);
     }
+  }
+
+  /** The bytes from `start` up to `end`, without it. The stream ends with an error where the object is missing or shorter. */
+  async *stream(sha256: string, start: number, end: number): AsyncGenerator<Buffer> {
+    if (start >= end) return;
+    let left = end - start;
+    try {
+      for await (const chunk of createReadStream(this.localPath(sha256), { start, end: end - 1, highWaterMark: streamChunkBytes })) {
+        left -= (chunk as Buffer).byteLength;
+        yield chunk as Buffer;
+      }
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') throw missing(sha256);
+      throw asDiskError(error, `read the artifact ${sha256}`);
+    }
+    if (left > 0) throw new PlatformError('internal', `the artifact ${sha256} lacks ${left} bytes: its file was damaged from outside`);
   }
 
   /** The addresses of all objects, in no order. */

@@ -8,6 +8,7 @@ export {
   openDatabase,
 } from './database.ts';
 export { FileObjectStore, type StoredObject } from './file-object-store.ts';
+export { KeptObjects } from './kept-objects.ts';
 export type {
   AuditTable,
   Database,
@@ -20,6 +21,8 @@ export type {
   ModelGroupsTable,
   ModelVersionsTable,
   ProfilesTable,
+  S3ObjectsTable,
+  S3PiecesTable,
   Tables,
   Transaction,
 } from './tables.ts';

@@ -1,0 +1,93 @@
+/** The keys of a bucket in the order of their UTF-8 bytes, those behind a delimiter rolled up into common prefixes. */
+import type { Database } from '../../storage/index.ts';
+import { endOfPrefix } from './names.ts';
+
+/** Where a listing goes on. */
+export interface ListPosition {
+  readonly key: string;
+  /** Whether `key` itself is still to come. */
+  readonly inclusive: boolean;
+}
+
+export interface ListOptions {
+  readonly prefix?: string;
+  /** Keys that hold it behind the prefix are told by their beginning up to it, once. Empty: none are. */
+  readonly delimiter?: string;
+  readonly from?: ListPosition | undefined;
+  /** Of objects and common prefixes together. */
+  readonly itemsMax: number;
+}
+
+export interface ListedObject {
+  readonly key: string;
+  readonly bytes: number;
+  /** Without quotes. */
+  readonly etag: string;
+  readonly modifiedAtMs: number;
+}
+
+export interface Listing {
+  readonly objects: readonly ListedObject[];
+  readonly prefixes: readonly string[];
+  /** Where the next listing begins; null where nothing is left. */
+  readonly next: ListPosition | null;
+  /** The last object or common prefix told. */
+  readonly last: string | null;
+}
+
+/** With a delimiter rows are read in small portions: behind each common prefix the rest of one is thrown away. */
+const rolledUpAtOnce = 100;
+
+export async function listObjects(db: Database, bucket: string, options: ListOptions): Promise<Listing> {
+  const { prefix = '', delimiter = '', from, itemsMax } = options;
+  const objects: ListedObject[] = [];
+  const prefixes: string[] = [];
+  const atOnce = delimiter === '' ? itemsMax + 1 : rolledUpAtOnce;
+  let last: string | null = null;
+  let position: ListPosition | null = from ?? { key: prefix, inclusive: true };
+  if (itemsMax === 0) return { objects, prefixes, next: null, last };
+  while (position !== null) {
+    const rows = await readRows(db, bucket, prefix, position, atOnce);
+    for (const row of rows) {
+      if (last !== null && last === prefixes.at(-1) && row.key.startsWith(last)) continue;
+      if (objects.length + prefixes.length === itemsMax) return { objects, prefixes, next: position, last };
+      const rolledUp = commonPrefix(row.key, prefix, delimiter);
+      if (rolledUp === null) {
+        objects.push({ key: row.key, bytes: row.bytes, etag: row.etag, modifiedAtMs: row.modified_at });
+        last = row.key;
+        position = { key: row.key, inclusive: false };
+      } else {
+        prefixes.push(rolledUp);
+        last = rolledUp;
+        position = behind(rolledUp);
+      }
+    }
+    if (rows.length < atOnce) return { objects, prefixes, next: null, last };
+  }
+  return { objects, prefixes, next: null, last };
+}
+
+/** Behind all keys that begin so; null where no key can be. */
+export function behind(prefix: string): ListPosition | null {
+  const key = endOfPrefix(prefix);
+  return key === null ? null : { key, inclusive: true };
+}
+
+/** `a/` for the key `a/b/c` without a prefix; null where the key is told itself. */
+export function commonPrefix(key: string, prefix: string, delimiter: string): string | null {
+  if (delimiter === '' || !key.startsWith(prefix)) return null;
+  const at = key.indexOf(delimiter, prefix.length);
+  return at < 0 ? null : key.slice(0, at + delimiter.length);
+}
+
+function readRows(db: Database, bucket: string, prefix: string, position: ListPosition, rowsMax: number) {
+  const end = endOfPrefix(prefix);
+  let query = db
+    .selectFrom('s3_objects')
+    .select(['key', 'bytes', 'etag', 'modified_at'])
+    .where('bucket', '=', bucket)
+    .where('key', position.inclusive ? '>=' : '>', position.key)
+    .where('key', '>=', prefix);
+  if (end !== null) query = query.where('key', '<', end);
+  return query.orderBy('key').limit(rowsMax).execute();
+}

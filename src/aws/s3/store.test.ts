@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { after, before, describe, test } from 'node:test';
+import { until } from '../../../test/end-to-end/poll.ts';
+import { openPglite } from '../../../test/pglite.ts';
+import { startPostgres, whyNoPostgres } from '../../../test/postgres-server.ts';
+import { VirtualClock } from '../../clock.ts';
+import { openLogs } from '../../monitoring/index.ts';
+import { FileObjectStore, type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import { S3Store } from './store.ts';
+import { partBytesMin } from './uploads.ts';
+
+const md5 = (...chunks: Uint8Array[]): string => createHash('md5').update(Buffer.concat(chunks)).digest('hex');
+const log = openLogs(null, 'silent').platform;
+
+let directory = '';
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'penstock-s3-'));
+});
+after(async () => rm(directory, { recursive: true, force: true }));
+
+async function filesBelow(root: string): Promise<number> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).length;
+}
+
+function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
+  describe(`the S3 store on ${name}`, () => {
+    const clock = new VirtualClock(1_000_000);
+    let opened: OpenDatabase;
+    let store: S3Store;
+    let root = '';
+    let count = 0;
+    let bucket = '';
+    const textOf = async (key: string, from = bucket): Promise<string | undefined> => {
+      const object = await store.open(from, key);
+      return object === null ? undefined : String(await buffer(object.stream()));
+    };
+    const freshBucket = async (): Promise<string> => (await store.createBucket(`bucket-${count++}`)).name;
+
+    before(async () => {
+      opened = await open();
+      root = join(directory, name);
+      store = new S3Store({ db: opened.db, files: new FileObjectStore(root), clock, log, objectBytesMax: 40 * 2 ** 20 });
+    });
+    after(async () => opened?.close());
+
+    /** Each test has a bucket of its own and leaves no file behind. */
+    const check = (title: string, run: () => Promise<void>): void => {
+      test(title, async () => {
+        bucket = await freshBucket();
+        await run();
+        for (const each of await store.buckets()) {
+          const { objects } = await store.list(each.name, { itemsMax: 1000 });
+          for (const { key } of objects) await store.delete(each.name, key);
+          await store.deleteBucket(each.name);
+        }
+        await until('no file is left', async () => (await filesBelow(root)) === 0);
+      });
+    };
+
+    check('gives back what was put, with its headers, and the whole of it or some', async () => {
+      const bytes = randomBytes(700_000);
+      const headers = { contentType: 'text/csv', cacheControl: 'no-store', metadata: { made: 'by hand' } };
+      const put = await store.put(bucket, 'a/b.csv', Readable.from([bytes.subarray(0, 5), bytes.subarray(5)]), {
+        headers,
+        checksums: () => ({ crc32: 'NhCmhg==' }),
+      });
+      assert.equal(put.etag, md5(bytes));
+      const object = await store.open(bucket, 'a/b.csv');
+      assert(object !== null);
+      assert.deepEqual(await buffer(object.stream()), bytes);
+      assert.equal(object.bytes, bytes.length);
+      assert.deepEqual(object.headers, headers);
+      assert.deepEqual(object.checksums, { crc32: 'NhCmhg==' });
+      assert.equal(object.modifiedAtMs, clock.wallMs());
+      const again = await store.open(bucket, 'a/b.csv');
+      assert.deepEqual(await buffer(again?.stream({ start: 1000, end: 300_000 }) ?? Readable.from([])), bytes.subarray(1000, 300_000));
+      assert.equal((await store.head(bucket, 'a/b.csv'))?.contentType, 'text/csv');
+    });
+
+    check('knows no object that nobody put, and no bucket that nobody made', async () => {
+      assert.equal(await store.open(bucket, 'nothing'), null);
+      assert.equal(await store.head('no-such-bucket', 'nothing'), null);
+      await assert.rejects(store.put('no-such-bucket', 'k', Buffer.from('x')), { code: 'NoSuchBucket', httpStatus: 404 });
+      await assert.rejects(store.list('no-such-bucket', { itemsMax: 1 }), { code: 'NoSuchBucket' });
+      await assert.rejects(store.delete('no-such-bucket', 'k'), { code: 'NoSuchBucket' });
+      await assert.rejects(store.copy({ bucket, key: 'nothing' }, { bucket, key: 'b' }), { code: 'NoSuchKey' });
+      assert.equal(await store.delete(bucket, 'nothing'), false);
+    });
+
+    check('a key is no path, and may be anything in UTF-8', async () => {
+      const keys = ['../../etc/passwd', '/', '//', 'a\\b', "( ) ' ~ + ü 🌊", '\u0001\n', 'a/../b', ' ', '%2F', '.'];
+      for (const key of keys) await store.put(bucket, key, Buffer.from(key));
+      for (const key of keys) assert.equal(await textOf(key), key);
+      await assert.rejects(store.put(bucket, 'k'.repeat(1025), Buffer.from('')), { code: 'KeyTooLongError' });
+      await assert.rejects(store.put(bucket, 'ü'.repeat(513), Buffer.from('')), { code: 'KeyTooLongError' });
+      await store.put(bucket, 'ü'.repeat(512), Buffer.from(''));
+      for (const key of ['', '\0', '\ud800']) await assert.rejects(store.put(bucket, key, Buffer.from('')), { code: 'InvalidArgument' });
+    });
+
+    check('the last writer wins, and what was overwritten goes', async () => {
+      await store.put(bucket, 'k', Buffer.from('first'));
+      await store.put(bucket, 'k', Buffer.from('second'));
+      assert.equal(await textOf('k'), 'second');
+      assert.equal(await filesBelow(root), 1);
+    });
+
+    check('of many writers of one key at once one is left, and one file', async () => {
+      await Promise.all(Array.from({ length: 12 }, (_, i) => store.put(bucket, 'k', Buffer.from(`writer ${i}`))));
+      assert.match((await textOf('k')) ?? '', /^writer \d+$/);
+      assert.equal(await filesBelow(root), 1);
+    });
+
+    check('keys of the same bytes share a file, which goes with the last of them', async () => {
+      await Promise.all(['a', 'b', 'c'].map((key) => store.put(bucket, key, Buffer.from('the same'))));
+      assert.equal(await filesBelow(root), 1);
+      await Promise.all([store.delete(bucket, 'a'), store.put(bucket, 'b', Buffer.from('another'))]);
+      assert.equal(await textOf('c'), 'the same');
+    });
+
+    check('the same bytes put and deleted at once, over and over, are never lost where they were put last', async () => {
+      for (let round = 0; round < 15; round++) {
+        await store.put(bucket, 'other', Buffer.from('shared'));
+        await Promise.all([store.delete(bucket, 'other'), store.put(bucket, 'kept', Buffer.from('shared'))]);
+        assert.equal(await textOf('kept'), 'shared');
+      }
+    });
+
+    check('who reads an object reads it to its end, whatever is put or deleted meanwhile', async () => {
+      const bytes = randomBytes(900_000);
+      await store.put(bucket, 'k', bytes);
+      const reader = await store.open(bucket, 'k');
+      await store.put(bucket, 'k', Buffer.from('new'));
+      await store.delete(bucket, 'k');
+      assert(reader !== null);
+      assert.equal(await filesBelow(root), 1);
+      assert.deepEqual(await buffer(reader.stream()), bytes);
+    });
+
+    check('a reader that goes away lets the file go', async () => {
+      await store.put(bucket, 'k', randomBytes(900_000));
+      const [first, second] = [await store.open(bucket, 'k'), await store.open(bucket, 'k')];
+      await store.delete(bucket, 'k');
+      first?.close();
+      const stream = second?.stream();
+      await new Promise((resolve) => stream?.once('close', resolve).once('readable', () => stream.destroy()));
+    });
+
+    check('bytes that do not end well are never an object, and what was there stays', async () => {
+      await store.put(bucket, 'k', Buffer.from('before'));
+      async function* broken(): AsyncGenerator<Uint8Array> {
+        yield Buffer.from('half');
+        throw new Error('the checksum is wrong');
+      }
+      await assert.rejects(store.put(bucket, 'k', broken()), /the checksum is wrong/);
+      const refuse = (): never => {
+        throw new Error('not these');
+      };
+      await assert.rejects(store.put(bucket, 'k', Buffer.from('other'), { check: refuse }), /not these/);
+      await assert.rejects(store.put(bucket, 'k', Buffer.alloc(40 * 2 ** 20 + 1)), { code: 'EntityTooLarge' });
+      assert.equal(await textOf('k'), 'before');
+      assert.equal(await filesBelow(root), 1);
+    });
+
+    check('a condition is judged in the moment of writing', async () => {
+      const both = await Promise.allSettled(
+        ['one', 'two'].map((text) => store.put(bucket, 'k', Buffer.from(text), { condition: { absent: true } })),
+      );
+      assert.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+      const { etag } = (await store.head(bucket, 'k')) ?? assert.fail();
+      await assert.rejects(store.put(bucket, 'k', Buffer.from('3'), { condition: { etags: ['0'.repeat(32)] } }), {
+        code: 'PreconditionFailed',
+      });
+      await store.put(bucket, 'k', Buffer.from('3'), { condition: { etags: [etag] } });
+      await assert.rejects(store.put(bucket, 'new', Buffer.from('3'), { condition: { etags: '*' } }), { code: 'NoSuchKey' });
+      assert.equal(await textOf('k'), '3');
+    });
+
+    check('a copy shares the bytes and may have headers of its own', async () => {
+      await store.put(bucket, 'a', Buffer.from('bytes'), { headers: { contentType: 'text/plain' } });
+      const other = await freshBucket();
+      await store.copy({ bucket, key: 'a' }, { bucket: other, key: 'b' });
+      const copied = await store.copy({ bucket, key: 'a' }, { bucket, key: 'a' }, { headers: { metadata: { x: 'y' } } });
+      assert.deepEqual(copied.headers, { metadata: { x: 'y' } });
+      assert.equal((await store.head(other, 'b'))?.contentType, 'text/plain');
+      assert.equal(await filesBelow(root), 1);
+      await store.delete(bucket, 'a');
+      assert.equal(await textOf('b', other), 'bytes');
+      await assert.rejects(store.copy({ bucket: other, key: 'b' }, { bucket: 'no-such-bucket', key: 'b' }), { code: 'NoSuchBucket' });
+    });
+
+    check('a bucket is made once, and goes only when it is empty', async () => {
+      await assert.rejects(store.createBucket(bucket), { code: 'BucketAlreadyOwnedByYou', httpStatus: 409 });
+      await store.put(bucket, 'k', Buffer.from('x'));
+      await store.uploads.create(bucket, 'begun', {});
+      await assert.rejects(store.deleteBucket(bucket), { code: 'BucketNotEmpty' });
+      assert.equal((await store.uploads.list(bucket, '', { key: '', id: '' }, 10)).length, 1);
+      await assert.rejects(store.deleteBucket('no-such-bucket'), { code: 'NoSuchBucket' });
+      for (const bad of ['ab', 'A-b', '-abc', 'a..b', '10.0.0.1', 'a'.repeat(64), 'a_b', '../x']) {
+        await assert.rejects(store.createBucket(bad), { code: 'InvalidBucketName' }, bad);
+      }
+    });
+
+    check('an upload in parts is one object, parts in order of their numbers', async () => {
+      const parts = [randomBytes(partBytesMin), randomBytes(partBytesMin), Buffer.from('the last')] as const;
+      const upload = await store.uploads.create(bucket, 'big', { contentType: 'x/y' });
+      await store.uploads.putPart(upload, 5, parts[2]);
+      await store.uploads.putPart(upload, 1, randomBytes(1000));
+      await store.uploads.putPart(upload, 3, parts[1]);
+      await store.uploads.putPart(upload, 7, Buffer.from('not chosen'));
+      await store.uploads.putPart(upload, 1, parts[0]);
+      assert.deepEqual(
+        (await store.uploads.parts(upload, 1, 2)).map(({ position }) => position),
+        [3, 5],
+      );
+      assert.equal(await store.open(bucket, 'big'), null);
+      const chosen = [1, 3, 5].map((number, i) => ({ number, etag: md5(parts[i] as Buffer), checksums: {} }));
+      const object = await store.uploads.complete(upload, chosen);
+      const digests = parts.map((part) => Buffer.from(md5(part), 'hex'));
+      assert.equal(object.etag, `${md5(...digests)}-3`);
+      assert.equal(object.contentType, 'x/y');
+      assert.deepEqual(await store.uploads.complete(upload, chosen), object); // its answer got lost
+      assert.equal(await filesBelow(root), 3);
+      const whole = Buffer.concat(parts);
+      const read = async (start: number, end: number) =>
+        buffer((await store.open(bucket, 'big'))?.stream({ start, end }) ?? Readable.from([]));
+      assert.deepEqual(await read(0, whole.length), whole);
+      assert.deepEqual(await read(partBytesMin - 3, 2 * partBytesMin + 4), whole.subarray(partBytesMin - 3, 2 * partBytesMin + 4));
+      await store.copy({ bucket, key: 'big' }, { bucket, key: 'copy' });
+      await store.delete(bucket, 'big');
+      assert.deepEqual(await buffer((await store.open(bucket, 'copy'))?.stream() ?? Readable.from([])), whole);
+      await assert.rejects(store.uploads.complete(upload, chosen), { code: 'NoSuchUpload' });
+    });
+
+    check('an upload whose parts do not fit is refused and can still be completed', async () => {
+      const upload = await store.uploads.create(bucket, 'k', {});
+      const small = Buffer.from('small');
+      for (const number of [1, 2]) await store.uploads.putPart(upload, number, small);
+      const part = (number: number, etag = md5(small), checksums = {}) => ({ number, etag, checksums });
+      const complete = (...chosen: ReturnType<typeof part>[]) => store.uploads.complete(upload, chosen);
+      await assert.rejects(complete(part(2), part(1)), { code: 'InvalidPartOrder' });
+      await assert.rejects(complete(part(1), part(1)), { code: 'InvalidPartOrder' });
+      await assert.rejects(complete(part(1), part(3)), { code: 'InvalidPart' });
+      await assert.rejects(complete(part(1, md5(Buffer.from('other')))), { code: 'InvalidPart' });
+      await assert.rejects(complete(part(1), part(2)), { code: 'EntityTooSmall' });
+      await assert.rejects(store.uploads.complete({ ...upload, key: 'other' }, [part(1)]), { code: 'NoSuchUpload' });
+      await assert.rejects(store.uploads.putPart({ ...upload, bucket: 'other' }, 1, small), { code: 'NoSuchUpload' });
+      await complete(part(2));
+      assert.equal(await textOf('k'), 'small');
+    });
+
+    check('an upload that is aborted, or forgotten for a week, leaves nothing', async () => {
+      const upload = await store.uploads.create(bucket, 'k', {});
+      await store.uploads.putPart(upload, 1, Buffer.from('part'));
+      await store.uploads.abort(upload);
+      await assert.rejects(store.uploads.abort(upload), { code: 'NoSuchUpload' });
+      await assert.rejects(store.uploads.putPart(upload, 1, Buffer.from('late')), { code: 'NoSuchUpload' });
+      assert.equal(await filesBelow(root), 0);
+      const forgotten = await store.uploads.create(bucket, 'k', {});
+      await store.uploads.putPart(forgotten, 1, Buffer.from('part'));
+      clock.advance(8 * 24 * 3600 * 1000);
+      await store.uploads.create(bucket, 'k2', {});
+      await assert.rejects(store.uploads.find(forgotten), { code: 'NoSuchUpload' });
+    });
+
+    check('parts that come while the upload is completed or aborted leave no file behind', async () => {
+      for (let round = 0; round < 8; round++) {
+        const upload = await store.uploads.create(bucket, 'k', {});
+        const one = Buffer.from(`part ${round}`);
+        await store.uploads.putPart(upload, 1, one);
+        await Promise.allSettled([
+          store.uploads.putPart(upload, 2, Buffer.from('two')),
+          round % 2 === 0 ? store.uploads.complete(upload, [{ number: 1, etag: md5(one), checksums: {} }]) : store.uploads.abort(upload),
+          store.uploads.putPart(upload, 3, Buffer.from('three')),
+        ]);
+        await store.uploads.abort(upload).catch(() => undefined);
+      }
+      assert.equal(await textOf('k'), 'part 6');
+    });
+  });
+}
+
+storeContract('SQLite', () => openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' }));
+storeContract('PGlite', openPglite);
+
+describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
+  let server: Awaited<ReturnType<typeof startPostgres>>;
+  before(async () => {
+    server = await startPostgres(await mkdtemp(join(tmpdir(), 'penstock-postgres-')));
+  });
+  after(async () => server?.stop());
+  storeContract('PostgreSQL', () => openDatabase({ url: server.url }));
+});

@@ -1,0 +1,252 @@
+/**
+ * Buckets and their objects. The rows are in the database, the bytes in files by their content, which keys of the same
+ * bytes share. What is acknowledged survives a kill; what is not was never there. The last writer of a key wins.
+ */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { Clock } from '../../clock.ts';
+import { messageOf } from '../../errors.ts';
+import type { Log } from '../../monitoring/index.ts';
+import {
+  type Database,
+  type FileObjectStore,
+  inTransaction,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  KeptObjects,
+} from '../../storage/index.ts';
+import { type Listing, type ListOptions, listObjects } from './listing.ts';
+import { checkBucketName, checkKey } from './names.ts';
+import {
+  type ByteRange,
+  type CopyOptions,
+  contentTypeDefault,
+  type Piece,
+  type PutOptions,
+  type S3Object,
+  type WriteCondition,
+} from './object.ts';
+import { storeFile, streamPieces } from './pieces.ts';
+import { insertPieces, type NewObject, objectOf, piecesOf, replaceObject, takeObject, takePieces } from './rows.ts';
+import { refusal } from './s3-errors.ts';
+import { S3Uploads } from './uploads.ts';
+import { write } from './writes.ts';
+
+export interface S3StoreOptions {
+  readonly db: Database;
+  /** Files that nobody but this store puts or removes. */
+  readonly files: FileObjectStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 5 GiB unless given. */
+  readonly objectBytesMax?: number;
+}
+
+export interface Bucket {
+  readonly name: string;
+  readonly createdAtMs: number;
+}
+
+export interface ObjectName {
+  readonly bucket: string;
+  readonly key: string;
+}
+
+/** An object whose bytes stay as they are while it is open, whatever is written under its key meanwhile. */
+export interface OpenObject extends S3Object {
+  readonly pieces: readonly Piece[];
+  /** All bytes, or some. May be called once; when the stream is over the object is closed. */
+  stream(range?: ByteRange): Readable;
+  /** For who does not read. A second time does nothing. */
+  close(): void;
+}
+
+const gibibyte = 2 ** 30;
+
+export class S3Store {
+  readonly uploads: S3Uploads;
+  /** The largest object. */
+  readonly objectBytesMax: number;
+  readonly #db: Database;
+  readonly #files: KeptObjects;
+  readonly #clock: Clock;
+
+  constructor({ db, files, clock, log, objectBytesMax = 5 * gibibyte }: S3StoreOptions) {
+    this.#db = db;
+    this.#clock = clock;
+    this.objectBytesMax = objectBytesMax;
+    this.#files = new KeptObjects({
+      objects: files,
+      neededOf: async (sha256s) => {
+        const rows = await db.selectFrom('s3_pieces').select('sha256').distinct().where('sha256', 'in', sha256s).execute();
+        return new Set(rows.map(({ sha256 }) => sha256));
+      },
+      onFailure: (sha256, error) => log.warn({ sha256, error: messageOf(error) }, 'a file that no object needs could not be removed'),
+    });
+    this.uploads = new S3Uploads({ db, files: this.#files, clock, objectBytesMax });
+  }
+
+  /** At start, before anything is written: removes what a killed process left half done. */
+  async sweep(): Promise<void> {
+    await this.#files.sweep();
+  }
+
+  /** Throws `InvalidBucketName`, `BucketAlreadyOwnedByYou`. */
+  async createBucket(name: string): Promise<Bucket> {
+    checkBucketName(name);
+    const createdAtMs = this.#clock.wallMs();
+    try {
+      await this.#db.insertInto('s3_buckets').values({ name, created_at: createdAtMs }).execute();
+    } catch (error) {
+      throw isUniqueViolation(error) ? refusal('BucketAlreadyOwnedByYou') : error;
+    }
+    return { name, createdAtMs };
+  }
+
+  async buckets(): Promise<Bucket[]> {
+    const rows = await this.#db.selectFrom('s3_buckets').selectAll().orderBy('name').execute();
+    return rows.map(({ name, created_at }) => ({ name, createdAtMs: created_at }));
+  }
+
+  /** Null where there is none. */
+  async bucket(name: string): Promise<Bucket | null> {
+    const row = await this.#db.selectFrom('s3_buckets').selectAll().where('name', '=', name).executeTakeFirst();
+    return row === undefined ? null : { name: row.name, createdAtMs: row.created_at };
+  }
+
+  /** Uploads that were not completed go with it. Throws `NoSuchBucket`, `BucketNotEmpty`. */
+  async deleteBucket(name: string): Promise<void> {
+    const unneeded = await inTransaction(this.#db, async (tx) => {
+      const uploads = await tx.deleteFrom('s3_uploads').where('bucket', '=', name).returning('id').execute();
+      const files: string[] = [];
+      for (const { id } of uploads) files.push(...(await takePieces(tx, id)));
+      const deleted = await tx.deleteFrom('s3_buckets').where('name', '=', name).returning('name').executeTakeFirst();
+      if (deleted === undefined) throw refusal('NoSuchBucket');
+      return files;
+    }).catch((error: unknown) => {
+      throw isForeignKeyViolation(error) ? refusal('BucketNotEmpty') : error;
+    });
+    await this.#discard(unneeded);
+  }
+
+  /** What is under the key; null where there is no such bucket or key. */
+  async head(bucket: string, key: string): Promise<S3Object | null> {
+    const row = await this.#db.selectFrom('s3_objects').selectAll().where('bucket', '=', bucket).where('key', '=', key).executeTakeFirst();
+    return row === undefined ? null : objectOf(row);
+  }
+
+  /**
+   * To read it; null where there is no such bucket or key. Read it or close it: until then its files take room, even
+   * when it was deleted.
+   */
+  async open(bucket: string, key: string): Promise<OpenObject | null> {
+    for (;;) {
+      const object = await this.head(bucket, key);
+      if (object === null) return null;
+      const pieces = await piecesOf(this.#db, object.id);
+      const files = await this.#hold(pieces);
+      // Held only now: what was replaced meanwhile may have lost its files.
+      if ((await this.head(bucket, key))?.id === object.id) return this.#opened(object, pieces, files);
+      await this.#release(files);
+    }
+  }
+
+  /**
+   * Streams the bytes in and puts the object under its key once they have ended well and passed `check`; else nothing
+   * has happened. Throws `NoSuchBucket`, `EntityTooLarge`, `PreconditionFailed`, `KeyTooLongError`, and what the source throws.
+   */
+  async put(bucket: string, key: string, source: AsyncIterable<Uint8Array> | Uint8Array, options: PutOptions = {}): Promise<S3Object> {
+    checkKey(key);
+    if ((await this.bucket(bucket)) === null) throw refusal('NoSuchBucket'); // before bytes come for nothing
+    const file = await storeFile(this.#files, source, this.objectBytesMax);
+    let unneeded: string[] = [];
+    try {
+      options.check?.(file);
+      const checksums = options.checksums?.() ?? {};
+      const object = this.#newObject(bucket, key, {
+        bytes: file.bytes,
+        etag: file.md5,
+        parts: null,
+        headers: options.headers ?? {},
+        checksums,
+      });
+      unneeded = await this.#publish(object, [{ position: 1, ...file, checksums }], options.condition);
+      return { ...object, contentType: object.headers.contentType ?? contentTypeDefault };
+    } finally {
+      await this.#files.release(file.sha256);
+      await this.#discard(unneeded);
+    }
+  }
+
+  /** No byte is copied: both keys share the files. Throws `NoSuchKey`, `NoSuchBucket`, `PreconditionFailed`. */
+  async copy(from: ObjectName, to: ObjectName, { headers, condition }: CopyOptions = {}): Promise<S3Object> {
+    checkKey(to.key);
+    const source = await this.open(from.bucket, from.key);
+    if (source === null) throw refusal('NoSuchKey');
+    let unneeded: string[] = [];
+    try {
+      const { bytes, etag, parts, checksums, pieces } = source;
+      const object = this.#newObject(to.bucket, to.key, { bytes, etag, parts, checksums, headers: headers ?? source.headers });
+      unneeded = await this.#publish(object, pieces, condition);
+      return { ...object, contentType: object.headers.contentType ?? contentTypeDefault };
+    } finally {
+      source.close();
+      await this.#discard(unneeded);
+    }
+  }
+
+  /** Answers whether there was anything. Throws `NoSuchBucket`. */
+  async delete(bucket: string, key: string): Promise<boolean> {
+    const taken = await inTransaction(this.#db, (tx) => takeObject(tx, bucket, key));
+    if (taken === undefined && (await this.bucket(bucket)) === null) throw refusal('NoSuchBucket');
+    await this.#discard(taken?.files ?? []);
+    return taken !== undefined;
+  }
+
+  /** Throws `NoSuchBucket`. */
+  async list(bucket: string, options: ListOptions): Promise<Listing> {
+    if ((await this.bucket(bucket)) === null) throw refusal('NoSuchBucket');
+    return listObjects(this.#db, bucket, options);
+  }
+
+  #newObject(bucket: string, key: string, rest: Omit<NewObject, 'bucket' | 'key' | 'id' | 'modifiedAtMs'>): NewObject {
+    return { bucket, key, id: randomUUID(), modifiedAtMs: this.#clock.wallMs(), ...rest };
+  }
+
+  #publish(object: NewObject, pieces: readonly Piece[], condition: WriteCondition | undefined): Promise<string[]> {
+    return write(this.#db, async (tx) => {
+      const unneeded = await replaceObject(tx, object, condition);
+      await insertPieces(tx, object.id, pieces, object.modifiedAtMs);
+      return unneeded;
+    });
+  }
+
+  #opened(object: S3Object, pieces: readonly Piece[], files: readonly string[]): OpenObject {
+    let isOpen = true;
+    const close = (): void => {
+      if (!isOpen) return;
+      isOpen = false;
+      void this.#release(files); // never throws
+    };
+    const stream = (range: ByteRange = { start: 0, end: object.bytes }): Readable => {
+      assert(isOpen, 'an object is read while it is open, and once');
+      return streamPieces(this.#files, pieces, range, close);
+    };
+    return { ...object, pieces, stream, close };
+  }
+
+  async #hold(pieces: readonly Piece[]): Promise<string[]> {
+    const files = [...new Set(pieces.map(({ sha256 }) => sha256))];
+    for (const sha256 of files) await this.#files.hold(sha256);
+    return files;
+  }
+
+  async #release(files: readonly string[]): Promise<void> {
+    for (const sha256 of files) await this.#files.release(sha256);
+  }
+
+  async #discard(files: readonly string[]): Promise<void> {
+    for (const sha256 of files) await this.#files.discard(sha256);
+  }
+}
