@@ -9,7 +9,7 @@ import { CostHistory, Ledger, priceTable } from './costs/index.ts';
 import { Deployments, type EndpointView } from './deployment/index.ts';
 import { messageOf, PlatformError } from './errors.ts';
 import { Listener, loadCertificate } from './http/index.ts';
-import { Audit, Decisions, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
+import { ArrivalHistory, Audit, Decisions, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
 import { OipDoor } from './oip/index.ts';
 import { FunctionProfiles, functionExecutor, functionSizes, Profiles, ServiceTables } from './profiling/index.ts';
 import { LocalProvider, type WorkerView } from './providers/index.ts';
@@ -72,6 +72,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
 
   const { db, close: closeDatabase } = await openDatabase(
     config.databaseUrl === null ? { file: directory.stateDb, synchronous: 'FULL' } : { url: config.databaseUrl },
+    config.databaseUrl === null ? ['state'] : ['state', 'metrics'],
   );
   closers.push(closeDatabase);
   const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers: config.warmWorkers });
@@ -82,6 +83,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   await rooms.registry.open();
   const costs = openCosts(rooms.ledger, { clock, logs, directory, db, provider });
   closers.push(() => costs.close());
+  const arrivals = await openArrivals(config, rooms.serving, { clock, logs, directory, db, provider }, closers);
   closers.push(() => rooms.profiles.close());
   await rooms.deployments.open();
   closers.push(() => rooms.deployments.close());
@@ -97,7 +99,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
     config,
     product,
     { ...rooms, ...loops },
-    { clock, logs, directory, db, provider, costs, listener, access, startedAtMs },
+    { clock, logs, directory, db, provider, costs, arrivals, listener, access, startedAtMs },
   );
   const url = await listener.listen();
   closers.push(() => listener.close());
@@ -211,6 +213,22 @@ function openCosts(ledger: Ledger, { db, clock, logs }: Ground): CostHistory {
   return costs;
 }
 
+/** Who comes from now on is kept: in a file of its own, which costs less to write, or in the one database there is. */
+async function openArrivals(config: Config, serving: Serving, ground: Ground, closers: Closer[]): Promise<ArrivalHistory> {
+  const { directory, clock, logs } = ground;
+  let { db } = ground;
+  if (config.databaseUrl === null) {
+    const metrics = await openDatabase({ file: directory.metricsDb, synchronous: 'NORMAL' }, ['metrics']);
+    closers.push(metrics.close);
+    db = metrics.db;
+  }
+  const onFailure = (error: unknown): void => logs.platform.error({ error: messageOf(error) }, 'arrivals could not be written yet');
+  const arrivals = new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure });
+  arrivals.open();
+  closers.push(() => arrivals.close());
+  return arrivals;
+}
+
 /** What decides while all else serves. */
 function buildLoops(config: Config, rooms: ReturnType<typeof buildRooms>, { clock, logs, db }: Ground) {
   const { profiles, functionProfiles, tables, serving, deployments, ledger, events } = rooms;
@@ -260,6 +278,7 @@ interface Front extends Ground {
   readonly costs: CostHistory;
   readonly listener: Listener;
   readonly access: Access;
+  readonly arrivals: ArrivalHistory;
   readonly startedAtMs: number;
 }
 
@@ -268,7 +287,7 @@ function mountDoors(
   config: Config,
   { version }: Product,
   rooms: Rooms,
-  { clock, logs, directory, db, provider, costs, listener, access, startedAtMs }: Front,
+  { clock, logs, directory, db, provider, costs, arrivals, listener, access, startedAtMs }: Front,
 ): NativeApi {
   const { registry, profiles, functionProfiles, serving, deployments, events, audit, decisions, batching, planner } = rooms;
   const { metrics, ledger, prices, cores } = rooms;
@@ -310,6 +329,7 @@ function mountDoors(
     costs,
     clock,
     prices,
+    arrivals,
     workers: () => provider.list(),
     profiles,
     functionProfiles,

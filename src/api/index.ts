@@ -1,3 +1,4 @@
+export type { ArrivalsBody } from './arrivals.ts';
 export type {
   AuditBody,
   CatalogueBody,

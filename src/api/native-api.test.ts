@@ -10,7 +10,7 @@ import { SystemClock } from '../clock.ts';
 import { CostHistory, defaultPrices, Ledger } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { Listener } from '../http/index.ts';
-import { Audit, Decisions, Events, Metrics, openLogs } from '../monitoring/index.ts';
+import { ArrivalHistory, Audit, Decisions, Events, Metrics, openLogs } from '../monitoring/index.ts';
 import { FunctionProfiles, Profiles, ServiceTable } from '../profiling/index.ts';
 import { LocalProvider } from '../providers/index.ts';
 import { SeededRandom } from '../random.ts';
@@ -122,6 +122,7 @@ async function startServer() {
     }),
     ledger,
     costs: new CostHistory({ db, clock, ledger, onFailure: (error) => assert.fail(String(error)) }),
+    arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,
     prices,
     profiles,

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
 import { describeApi, type HttpScope } from '../http/index.ts';
 import type { Metrics } from '../monitoring/index.ts';
+import { arrivalRoutes } from './arrivals.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { costRoutes } from './costs.ts';
 import { decisionRoutes } from './decisions.ts';
@@ -69,6 +70,7 @@ export class NativeApi {
       ...versionRoutes(services),
       ...profileRoutes(services),
       ...endpointRoutes(services),
+      ...arrivalRoutes(services),
       ...decisionRoutes(services),
       ...costRoutes(services),
       ...invokeRoutes(services),

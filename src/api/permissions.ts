@@ -25,6 +25,7 @@ export const permissions = {
   'POST /endpoints/:endpoint/unload': 'deploy',
   'POST /endpoints/:endpoint/invoke': 'invoke',
   'GET /endpoints/:endpoint/logs': 'read',
+  'GET /endpoints/:endpoint/arrivals': 'read',
   'GET /endpoints/:endpoint/decisions': 'read',
   'POST /endpoints/:endpoint/decisions': 'deploy',
   'POST /plan': 'deploy', // it may measure the model first

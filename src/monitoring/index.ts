@@ -1,3 +1,4 @@
+export { ArrivalHistory, type Arrivals, minutesKeptMs, secondsKeptMs } from './arrival-history.ts';
 export { Audit, type AuditEntry, type AuditRecord } from './audit.ts';
 export { type Decision, type DecisionKind, type DecisionPage, Decisions, type Effect, type NewDecision } from './decisions.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';

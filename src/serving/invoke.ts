@@ -4,7 +4,7 @@ import type { Invocation, Ledger } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
 import type { InferenceCall, Outcome, PendingRequest, Ride } from './request.ts';
-import { noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
+import { type Arrived, noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
 export interface Books {
@@ -57,6 +57,11 @@ export class Invocations {
   /** What has come to a variant. */
   traffic(endpoint: string, variant: string): TrafficCounts {
     return this.#meters.get(meterKey(endpoint, variant))?.counts(this.#books.clock.nowMs()) ?? noTraffic;
+  }
+
+  /** Who has come to each variant. */
+  arrived(): readonly Arrived[] {
+    return [...this.#meters.values()].map(({ soFar }) => soFar);
   }
 
   /** The endpoint is gone: one that comes later under its name begins anew. */
@@ -163,7 +168,7 @@ export class Invocations {
     let meter = this.#meterOfPool.get(pool);
     if (meter === undefined) {
       const key = meterKey(pool.endpoint, pool.variant);
-      meter = this.#meters.get(key) ?? new TrafficMeter();
+      meter = this.#meters.get(key) ?? new TrafficMeter(pool.endpoint, pool.variant);
       this.#meters.set(key, meter);
       this.#meterOfPool.set(pool, meter);
     }

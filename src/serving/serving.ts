@@ -15,7 +15,7 @@ import type { InferenceCall, InferenceResult, Outcome, Route } from './request.t
 import type { PoolSettings } from './side.ts';
 import type { VariantStatistics } from './statistics.ts';
 import { pickByWeight } from './traffic.ts';
-import type { TrafficCounts } from './traffic-meter.ts';
+import type { Arrived, TrafficCounts } from './traffic-meter.ts';
 import { VariantPool } from './variant-pool.ts';
 
 export interface ServingOptions extends Books {
@@ -267,6 +267,11 @@ export class Serving implements ServingDoor {
 
   endpoints(): readonly ServedView[] {
     return [...this.#routings.values()].map((routing) => view(routing));
+  /** Who has come to each variant that anybody came to, since the server started. */
+  arrived(): readonly Arrived[] {
+    return this.#invocations.arrived();
+  }
+
   }
 
   endpoint(name: string): ServedView | undefined {

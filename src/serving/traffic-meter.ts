@@ -14,6 +14,14 @@ export interface TrafficCounts {
   readonly overflowed: number;
 }
 
+/** Who came to a variant since the server started; only rises. */
+export interface Arrived {
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly requests: number;
+  readonly rows: number;
+}
+
 export const noTraffic: TrafficCounts = { rowsArrived: 0, rowMs: 0, requests: 0, violations: 0, overflowed: 0 };
 
 /** Whose fault a refusal is: the request's own, or ours. */
@@ -34,6 +42,9 @@ const isOurs: Readonly<Record<ErrorCode, boolean>> = {
 };
 
 export class TrafficMeter {
+  readonly #endpoint: string;
+  readonly #variant: string;
+  #requestsArrived = 0;
   #rowsArrived = 0;
   #rowsHere = 0;
   #rowMs = 0;
@@ -42,7 +53,13 @@ export class TrafficMeter {
   #violations = 0;
   #overflowed = 0;
 
+  constructor(endpoint: string, variant: string) {
+    this.#endpoint = endpoint;
+    this.#variant = variant;
+  }
+
   arrived(rows: number, nowMs: number): void {
+    this.#requestsArrived++;
     this.#rowsArrived += rows;
     this.#change(rows, nowMs);
   }
@@ -60,6 +77,10 @@ export class TrafficMeter {
 
   refused(code: ErrorCode): void {
     if (isOurs[code]) this.answered(false, false);
+  }
+
+  get soFar(): Arrived {
+    return { endpoint: this.#endpoint, variant: this.#variant, requests: this.#requestsArrived, rows: this.#rowsArrived };
   }
 
   counts(nowMs: number): TrafficCounts {

@@ -4,7 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { messageOf, PlatformError } from '../errors.ts';
-import { migrationsFor } from './migrations.ts';
+import { migrationsFor, type Purpose } from './migrations.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite, type Synchronous } from './sqlite.ts';
 import type { Database, Dialect, Tables, Transaction } from './tables.ts';
@@ -17,17 +17,20 @@ export interface OpenDatabase {
   readonly close: () => Promise<void>;
 }
 
+const everything: readonly Purpose[] = ['state', 'metrics'];
+
 /**
- * Opens the database and runs the migrations it lacks, under a lock, so that two processes may start at once.
- * Throws `unavailable` where it cannot be reached or written, `wrong_state` where a newer program has changed it.
+ * Opens the database and runs the migrations it lacks, under a lock, so that two processes may start at once; it holds
+ * everything unless told what it is for. Throws `unavailable` where it cannot be reached or written, `wrong_state` where
+ * a newer program has changed it.
  */
-export async function openDatabase(where: DatabaseLocation): Promise<OpenDatabase> {
+export async function openDatabase(where: DatabaseLocation, purposes: readonly Purpose[] = everything): Promise<OpenDatabase> {
   if ('url' in where) {
     const pool = await openPostgres(where.url);
-    return openDialect(pool.dialect, 'postgres', (run) => run(), pool.close);
+    return openDialect(pool.dialect, 'postgres', (run) => run(), pool.close, purposes);
   }
   const file = openSqlite(where.file, where.synchronous);
-  return openDialect(file.dialect, 'sqlite', file.exclusively, async () => file.close());
+  return openDialect(file.dialect, 'sqlite', file.exclusively, async () => file.close(), purposes);
 }
 
 /**
@@ -40,10 +43,13 @@ export async function openDialect(
   dialect: Dialect,
   locked: (run: () => Promise<void>) => Promise<void>,
   abandon: () => Promise<void>,
+  purposes: readonly Purpose[] = everything,
 ): Promise<OpenDatabase> {
   const plain = new Kysely<Tables>({ dialect: kyselyDialect });
   try {
-    await locked(() => migrate(plain, dialect));
+    await locked(async () => {
+      for (const purpose of purposes) await migrate(plain, purpose, dialect);
+    });
   } catch (error) {
     await abandon();
     throw error;
@@ -54,11 +60,15 @@ export async function openDialect(
   return { db, dialect, close: () => plain.destroy() };
 }
 
-async function migrate(db: Database, dialect: Dialect): Promise<void> {
-  const migrations = migrationsFor(dialect);
+async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promise<void> {
+  const migrations = migrationsFor(purpose, dialect);
+  // Each purpose counts its own steps, so that both may go on side by side in one database.
+  const own = purpose === 'state' ? '' : `_${purpose}`;
   const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => migrations },
+    migrationTableName: `kysely_migration${own}`,
+    migrationLockTableName: `kysely_migration_lock${own}`,
     disableTransactions: dialect === 'sqlite', // there all migrations run inside the transaction that locks the file
   });
   const { error } = await migrator.migrateToLatest();

@@ -9,7 +9,11 @@ import type { Dialect } from './tables.ts';
 /** A migration sees the tables of its own time, so it goes without the types of today's. */
 type AnyDatabase = Kysely<unknown>;
 
-export function migrationsFor(dialect: Dialect): Record<string, Migration> {
+/** `state` survives a power loss; `metrics` may lose its last moments for that it costs little to write. */
+export type Purpose = 'state' | 'metrics';
+
+export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string, Migration> {
+  if (purpose === 'metrics') return { '0001-arrivals': { up: createArrivals } };
   return {
     '0001-registry': { up: createRegistry },
     '0002-endpoints': { up: createEndpoints },
@@ -227,6 +231,32 @@ function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect
 
 /** A document goes with what it tells about: the group, the version, the endpoint. */
 async function createAwsDocuments(db: AnyDatabase): Promise<void> {
+/** They have no endpoint above them: who called a name is worth knowing also when it is deployed anew. */
+async function createArrivals(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('recorded_minutes')
+    .addColumn('minute', 'bigint', (column) => column.primaryKey())
+    .addColumn('seconds', 'text', (column) => column.notNull())
+    .execute();
+  const ofMinute = (name: 'minute_arrivals' | 'second_arrivals') =>
+    db.schema
+      .createTable(name)
+      .addColumn('endpoint_key', 'text', (column) => column.notNull())
+      .addColumn('minute', 'bigint', (column) => column.notNull())
+      .addColumn('variant', 'text', (column) => column.notNull())
+      .addPrimaryKeyConstraint(`${name}_pk`, ['endpoint_key', 'minute', 'variant']);
+  await ofMinute('minute_arrivals')
+    .addColumn('requests', 'double precision', (column) => column.notNull())
+    .addColumn('rows', 'double precision', (column) => column.notNull())
+    .execute();
+  await ofMinute('second_arrivals')
+    .addColumn('seconds', 'text', (column) => column.notNull())
+    .execute();
+  // What is too old is looked for by its time.
+  for (const name of ['minute_arrivals', 'second_arrivals'])
+    await db.schema.createIndex(`${name}_by_minute`).on(name).column('minute').execute();
+}
+
   await db.schema
     .createTable('aws_documents')
     .addColumn('kind', 'text', (column) => column.notNull())

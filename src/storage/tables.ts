@@ -202,6 +202,32 @@ export interface S3PiecesTable {
 
 /** What AWS's services keep of an object that its room does not know. */
 export interface AwsDocumentsTable {
+/** When a server counted arrivals. */
+export interface RecordedMinutesTable {
+  /** When the minute began. */
+  minute: number;
+  /** 60 letters: 1 for each second that was counted, 0 for each that was not. */
+  seconds: string;
+}
+
+/** Floats that are whole, as of `hourly_costs`; no row where nobody came. */
+export interface MinuteArrivalsTable {
+  endpoint_key: string;
+  minute: number;
+  variant: string;
+  requests: number;
+  rows: number;
+}
+
+export interface SecondArrivalsTable {
+  endpoint_key: string;
+  minute: number;
+  variant: string;
+  /** JSON: `[second, requests, rows]` of each second in which somebody came. */
+  seconds: string;
+}
+
+/** SQLite keeps the last three in a file of their own. */
   /** `model`, `endpoint-config`, `tags`. */
   kind: string;
   name_key: string;
@@ -234,6 +260,9 @@ export interface Tables {
   aws_documents: AwsDocumentsTable;
 }
 
+  recorded_minutes: RecordedMinutesTable;
+  minute_arrivals: MinuteArrivalsTable;
+  second_arrivals: SecondArrivalsTable;
 export type Database = Kysely<Tables>;
 export type Transaction = KyselyTransaction<Tables>;
 export type Dialect = 'sqlite' | 'postgres';

@@ -1,0 +1,120 @@
+/** Minutes of arrivals as rows of the database. */
+import type { Database, Transaction } from '../storage/index.ts';
+import {
+  type MinuteBefore,
+  type MinuteRecord,
+  minuteKey,
+  type SecondCount,
+  secondsPerMinute,
+  type VariantMinute,
+} from './minute-record.ts';
+
+/** Epoch milliseconds; the minutes that begin from then on, and before then. */
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface WhoseArrivals {
+  readonly endpoint: string;
+  readonly variant?: string | undefined;
+}
+
+/** Far below the parameters that either database takes. */
+const rowsPerInsert = 500;
+
+export async function readBefore(tx: Transaction, minuteMs: number): Promise<MinuteBefore> {
+  const recorded = await tx.selectFrom('recorded_minutes').select('seconds').where('minute', '=', minuteMs).executeTakeFirst();
+  const rows = await tx
+    .selectFrom('second_arrivals')
+    .select(['endpoint_key', 'variant', 'seconds'])
+    .where('minute', '=', minuteMs)
+    .execute();
+  return {
+    counted: recorded?.seconds ?? '0'.repeat(secondsPerMinute),
+    variants: new Map(rows.map((row) => [minuteKey(row.endpoint_key, row.variant), parseSeconds(row.seconds)])),
+  };
+}
+
+/** Sets sums, adds to none: where it is not known whether a transaction came to its end, it may be done again. */
+export async function writeMinute(tx: Transaction, record: MinuteRecord): Promise<void> {
+  await tx
+    .insertInto('recorded_minutes')
+    .values({ minute: record.minuteMs, seconds: record.counted() })
+    .onConflict((conflict) => conflict.column('minute').doUpdateSet((row) => ({ seconds: row.ref('excluded.seconds') })))
+    .execute();
+  const changed = record.changed();
+  for (let at = 0; at < changed.length; at += rowsPerInsert) await putVariants(tx, record.minuteMs, changed.slice(at, at + rowsPerInsert));
+}
+
+async function putVariants(tx: Transaction, minute: number, variants: readonly VariantMinute[]): Promise<void> {
+  const keyOf = ({ endpointKey: endpoint_key, variant }: VariantMinute) => ({ endpoint_key, minute, variant });
+  await tx
+    .insertInto('minute_arrivals')
+    .values(variants.map((each) => ({ ...keyOf(each), requests: each.requests, rows: each.rows })))
+    .onConflict((conflict) =>
+      conflict
+        .columns(['endpoint_key', 'minute', 'variant'])
+        .doUpdateSet((row) => ({ requests: row.ref('excluded.requests'), rows: row.ref('excluded.rows') })),
+    )
+    .execute();
+  await tx
+    .insertInto('second_arrivals')
+    .values(variants.map((each) => ({ ...keyOf(each), seconds: JSON.stringify(each.seconds) })))
+    .onConflict((conflict) =>
+      conflict.columns(['endpoint_key', 'minute', 'variant']).doUpdateSet((row) => ({ seconds: row.ref('excluded.seconds') })),
+    )
+    .execute();
+}
+
+/** What is older is forgotten. */
+export async function clearOld(tx: Transaction, { minutesMs, secondsMs }: { minutesMs: number; secondsMs: number }): Promise<void> {
+  await tx.deleteFrom('second_arrivals').where('minute', '<', secondsMs).execute();
+  await tx.deleteFrom('minute_arrivals').where('minute', '<', minutesMs).execute();
+  await tx.deleteFrom('recorded_minutes').where('minute', '<', minutesMs).execute();
+}
+
+/** In which minutes, and seconds of theirs, arrivals were counted. */
+export async function minutesCounted(db: Database, { fromMs, toMs }: Span): Promise<{ minute: number; counted: string }[]> {
+  return db
+    .selectFrom('recorded_minutes')
+    .select(['minute', 'seconds as counted'])
+    .where('minute', '>=', fromMs)
+    .where('minute', '<', toMs)
+    .execute();
+}
+
+export async function minutesOf(
+  db: Database,
+  { endpoint, variant }: WhoseArrivals,
+  { fromMs, toMs }: Span,
+): Promise<{ minute: number; requests: number; rows: number }[]> {
+  let query = db
+    .selectFrom('minute_arrivals')
+    .select(['minute', 'requests', 'rows'])
+    .where('endpoint_key', '=', endpoint.toLowerCase())
+    .where('minute', '>=', fromMs)
+    .where('minute', '<', toMs);
+  if (variant !== undefined) query = query.where('variant', '=', variant);
+  return query.execute();
+}
+
+export async function secondsOf(
+  db: Database,
+  { endpoint, variant }: WhoseArrivals,
+  { fromMs, toMs }: Span,
+): Promise<{ minute: number; seconds: readonly SecondCount[] }[]> {
+  let query = db
+    .selectFrom('second_arrivals')
+    .select(['minute', 'seconds'])
+    .where('endpoint_key', '=', endpoint.toLowerCase())
+    .where('minute', '>=', fromMs)
+    .where('minute', '<', toMs);
+  if (variant !== undefined) query = query.where('variant', '=', variant);
+  return (await query.execute()).map(({ minute, seconds }) => ({ minute, seconds: parseSeconds(seconds) }));
+}
+
+/** As `writeMinute` wrote it. */
+function parseSeconds(text: string): SecondCount[] {
+  return JSON.parse(text) as SecondCount[];
+}
