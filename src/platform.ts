@@ -276,9 +276,9 @@ type Rooms = ReturnType<typeof buildRooms> & ReturnType<typeof buildLoops>;
 
 interface Front extends Ground {
   readonly costs: CostHistory;
+  readonly arrivals: ArrivalHistory;
   readonly listener: Listener;
   readonly access: Access;
-  readonly arrivals: ArrivalHistory;
   readonly startedAtMs: number;
 }
 
@@ -327,9 +327,9 @@ function mountDoors(
     planner,
     ledger,
     costs,
+    arrivals,
     clock,
     prices,
-    arrivals,
     workers: () => provider.list(),
     profiles,
     functionProfiles,

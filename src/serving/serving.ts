@@ -260,6 +260,11 @@ export class Serving implements ServingDoor {
     return this.#invocations.traffic(endpoint, variant);
   }
 
+  /** Who has come to each variant that anybody came to, since the server started. */
+  arrived(): readonly Arrived[] {
+    return this.#invocations.arrived();
+  }
+
   /** Ends what was started here: functions, and every timer. Who still waits is not answered any more. */
   close(): void {
     for (const pool of this.#pools.values()) pool.close();
@@ -267,11 +272,6 @@ export class Serving implements ServingDoor {
 
   endpoints(): readonly ServedView[] {
     return [...this.#routings.values()].map((routing) => view(routing));
-  /** Who has come to each variant that anybody came to, since the server started. */
-  arrived(): readonly Arrived[] {
-    return this.#invocations.arrived();
-  }
-
   }
 
   endpoint(name: string): ServedView | undefined {

@@ -222,15 +222,6 @@ async function createS3(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema.createIndex('s3_pieces_by_file').on('s3_pieces').column('sha256').execute();
 }
 
-/** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */
-function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect: Dialect) {
-  return dialect === 'sqlite'
-    ? table.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
-    : table.addColumn('seq', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity());
-}
-
-/** A document goes with what it tells about: the group, the version, the endpoint. */
-async function createAwsDocuments(db: AnyDatabase): Promise<void> {
 /** They have no endpoint above them: who called a name is worth knowing also when it is deployed anew. */
 async function createArrivals(db: AnyDatabase): Promise<void> {
   await db.schema
@@ -257,6 +248,15 @@ async function createArrivals(db: AnyDatabase): Promise<void> {
     await db.schema.createIndex(`${name}_by_minute`).on(name).column('minute').execute();
 }
 
+/** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */
+function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect: Dialect) {
+  return dialect === 'sqlite'
+    ? table.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
+    : table.addColumn('seq', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity());
+}
+
+/** A document goes with what it tells about: the group, the version, the endpoint. */
+async function createAwsDocuments(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('aws_documents')
     .addColumn('kind', 'text', (column) => column.notNull())

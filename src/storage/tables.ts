@@ -200,8 +200,6 @@ export interface S3PiecesTable {
   stored_at: number;
 }
 
-/** What AWS's services keep of an object that its room does not know. */
-export interface AwsDocumentsTable {
 /** When a server counted arrivals. */
 export interface RecordedMinutesTable {
   /** When the minute began. */
@@ -228,6 +226,8 @@ export interface SecondArrivalsTable {
 }
 
 /** SQLite keeps the last three in a file of their own. */
+/** What AWS's services keep of an object that its room does not know. */
+export interface AwsDocumentsTable {
   /** `model`, `endpoint-config`, `tags`. */
   kind: string;
   name_key: string;
@@ -258,11 +258,11 @@ export interface Tables {
   s3_uploads: S3UploadsTable;
   s3_pieces: S3PiecesTable;
   aws_documents: AwsDocumentsTable;
-}
-
   recorded_minutes: RecordedMinutesTable;
   minute_arrivals: MinuteArrivalsTable;
   second_arrivals: SecondArrivalsTable;
+}
+
 export type Database = Kysely<Tables>;
 export type Transaction = KyselyTransaction<Tables>;
 export type Dialect = 'sqlite' | 'postgres';
