@@ -27,6 +27,10 @@ export interface RegistrationRequest {
   readonly who: string;
   /** The same bytes again in this group: the latest version that has them, rather than a new one. */
   readonly reuse?: boolean;
+  /** Its group must not be there yet. */
+  readonly newGroup?: boolean;
+  /** Written in the same transaction as the version: both are there or neither. */
+  readonly alongside?: (tx: Transaction, version: number) => Promise<void>;
 }
 
 export interface RegistrationNeeds {
@@ -104,6 +108,8 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
     const groupKey = keyOf(request.group);
     const atMs = needs.clock.wallMs();
     const created = await insertGroup(tx, { name: request.group, description: '', tags: '{}', atMs });
+    if (!created && request.newGroup === true)
+      throw new PlatformError('already_exists', `there is a model group '${request.group}' already`);
     if (created) news.push(await events.record(tx, { kind: 'group.created', subject: request.group, detail: {} }));
     // The first write locks the group's row: of two registrations of the same bytes the second sees the first.
     const version = await takeVersion(tx, groupKey);
@@ -115,6 +121,7 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
       }
     }
     await insertVersion(tx, { groupKey, version, who: request.who, atMs, ...prepared });
+    await request.alongside?.(tx, version);
     const subject = `${request.group}/${version}`;
     const detail = { sourceName: prepared.details.sourceName, artifact: prepared.artifact, notes: prepared.inspection.notes };
     await needs.audit.record(tx, { who: request.who, action: 'RegisterModelVersion', target: subject, outcome: 'ok', detail });
@@ -123,6 +130,30 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
   });
   for (const event of news) events.publish(event);
   return registered;
+}
+
+export interface FailedModel {
+  readonly group: string;
+  readonly who: string;
+  readonly reason: string;
+  readonly alongside: (tx: Transaction, version: number) => Promise<void>;
+}
+
+/** The number that a model would have got; no other gets it. */
+export async function numberFailed(
+  { db, audit, events }: Pick<RegistrationNeeds, 'db' | 'audit' | 'events'>,
+  failed: FailedModel,
+): Promise<number> {
+  const { group, who, reason } = failed;
+  const { event, version } = await inTransaction(db, async (tx) => {
+    const number = await takeVersion(tx, keyOf(group));
+    await failed.alongside(tx, number);
+    const subject = `${group}/${number}`;
+    await audit.record(tx, { who, action: 'RegisterModelVersion', target: subject, outcome: 'failed', detail: { reason } });
+    return { event: await events.record(tx, { kind: 'version.failed', subject, detail: { reason } }), version: number };
+  });
+  events.publish(event);
+  return version;
 }
 
 async function takeVersion(tx: Transaction, groupKey: string): Promise<number> {

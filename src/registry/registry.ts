@@ -11,8 +11,8 @@ import { Catalogue } from './catalogue.ts';
 import { describeGroup, insertGroup, listGroups, removeGroup } from './groups.ts';
 import { checkDescription, checkMetrics, checkWords } from './limits.ts';
 import { keyOf, type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
-import { type RegistrationRequest, registerModel } from './registration.ts';
-import { lockTags, writeTags } from './tags.ts';
+import { type FailedModel, numberFailed, type RegistrationRequest, registerModel } from './registration.ts';
+import { lockWords, writeWords } from './tags.ts';
 
 export interface RegistryOptions {
   readonly db: Database;
@@ -37,6 +37,13 @@ export interface Registration {
   readonly reused: boolean;
 }
 
+type Words = Readonly<Record<string, string>>;
+
+interface VersionOrGroup {
+  readonly group: string;
+  readonly version: number | null;
+}
+
 export interface Page {
   readonly limit?: number;
   readonly offset?: number;
@@ -48,6 +55,8 @@ export interface VersionChange {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly metrics?: Readonly<Record<string, number>>;
   readonly tags?: Readonly<Record<string, string>>;
+  /** What is said about its approval. */
+  readonly approvalNote?: string;
 }
 
 const modelBytesMaxDefault = 2 * 1024 ** 3;
@@ -80,6 +89,11 @@ export class Registry {
     const version = await this.version(request.group, registered.version);
     if (!registered.reused) for (const listener of this.#registeredListeners) listener(version);
     return { version, reused: registered.reused };
+  }
+
+  /** Takes a number for a model that could not be registered but counts as a version elsewhere. The group must be there. */
+  async numberFailed(failed: FailedModel): Promise<number> {
+    return numberFailed(this.#options, failed);
   }
 
   /** Registers a model of the catalogue in the group of its name, unless another is given; the same bytes are reused. */
@@ -177,12 +191,13 @@ export class Registry {
 
   /** Throws `not_found`, `invalid_request`. */
   async update(group: string, version: number, change: VersionChange, who: string): Promise<ModelVersion> {
-    const { description, metadata, metrics, tags } = change;
+    const { description, metadata, metrics, tags, approvalNote } = change;
     const columns = {
       ...(description === undefined ? {} : { description: checkDescription(description) }),
       ...(metadata === undefined ? {} : { metadata: JSON.stringify(checkWords('metadata', metadata)) }),
       ...(metrics === undefined ? {} : { metrics: JSON.stringify(checkMetrics(metrics)) }),
       ...(tags === undefined ? {} : { tags: JSON.stringify(checkWords('tags', tags)) }),
+      ...(approvalNote === undefined ? {} : { approval_note: checkDescription(approvalNote) }),
     };
     if (Object.keys(columns).length === 0) return this.version(group, version);
     await this.#record({ who, action: 'UpdateModelVersion', event: 'version.updated' }, async (tx) => {
@@ -197,20 +212,13 @@ export class Registry {
    * Changes the tags of a group, or of one of its versions, one change after the other. What `change` throws leaves
    * them as they were. Throws `not_found`, `invalid_request`.
    */
-  async retag(
-    { group, version }: { readonly group: string; readonly version: number | null },
-    change: (tags: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
-    who: string,
-  ): Promise<void> {
-    const what =
-      version === null
-        ? { action: 'UpdateModelGroup', event: 'group.updated' }
-        : { action: 'UpdateModelVersion', event: 'version.updated' };
-    await this.#record({ who, ...what }, async (tx) => {
-      const tags = checkWords('tags', change(await lockTags(tx, group, version)));
-      await writeTags(tx, group, version, tags);
-      return { subject: version === null ? group : `${group}/${version}`, detail: { tags } };
-    });
+  async retag({ group, version }: VersionOrGroup, change: (tags: Words) => Words, who: string): Promise<void> {
+    await this.#changeWords('tags', { group, version }, change, who);
+  }
+
+  /** The same of a version's metadata. */
+  async changeMetadata(group: string, version: number, change: (metadata: Words) => Words, who: string): Promise<void> {
+    await this.#changeWords('metadata', { group, version }, change, who);
   }
 
   /** The same approval again changes nothing, not even who gave it. Throws `not_found`, `wrong_state`. */
@@ -263,6 +271,23 @@ export class Registry {
   /** The model file on this machine. */
   artifactPath(version: ModelVersion): string {
     return this.#artifacts.localPath(version.artifact.sha256);
+  }
+
+  async #changeWords(
+    what: 'tags' | 'metadata',
+    { group, version }: VersionOrGroup,
+    change: (words: Words) => Words,
+    who: string,
+  ): Promise<void> {
+    const thing =
+      version === null
+        ? { action: 'UpdateModelGroup', event: 'group.updated' }
+        : { action: 'UpdateModelVersion', event: 'version.updated' };
+    await this.#record({ who, ...thing }, async (tx) => {
+      const words = checkWords(what, change(await lockWords(tx, what, group, version)));
+      await writeWords(tx, what, group, version, words);
+      return { subject: version === null ? group : `${group}/${version}`, detail: { [what]: words } };
+    });
   }
 
   /** A change with its audit entry and its event, in one transaction; null: there was nothing to change. */

@@ -267,6 +267,7 @@ async function createAwsDocuments(db: AnyDatabase): Promise<void> {
     .addColumn('updated_at', 'bigint', (column) => column.notNull())
     .addColumn('group_key', 'text', (column) => column.references('model_groups.name_key').onDelete('cascade'))
     .addColumn('version', 'integer')
+    .addColumn('number', 'integer')
     .addColumn('endpoint_key', 'text', (column) => column.references('endpoints.name_key').onDelete('cascade'))
     .addPrimaryKeyConstraint('aws_documents_pk', ['kind', 'name_key'])
     .addForeignKeyConstraint(

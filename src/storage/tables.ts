@@ -239,6 +239,8 @@ export interface AwsDocumentsTable {
   /** What it goes with when that is deleted; null where it stays until it is removed itself. */
   group_key: string | null;
   version: number | null;
+  /** The version that a model package has or, where its file could not be read, would have. */
+  number: number | null;
   endpoint_key: string | null;
 }
 

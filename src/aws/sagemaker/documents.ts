@@ -42,6 +42,8 @@ export interface NewDocument {
   /** What JSON can hold. */
   readonly content: unknown;
   readonly goesWith?: GoesWith;
+  /** Of a model package in a group: its version, also where the registry has none. */
+  readonly number?: number;
 }
 
 export class Documents {
@@ -65,8 +67,8 @@ export class Documents {
 
   /** Adds it, or takes its place; the time of creation stays. */
   async put(document: NewDocument, into: Database | Transaction = this.#db): Promise<void> {
-    const { content, updated_at, group_key, version, endpoint_key, ...key } = this.#rowOf(document);
-    const changes = { content, updated_at, group_key, version, endpoint_key };
+    const { content, updated_at, group_key, version, number, endpoint_key, ...key } = this.#rowOf(document);
+    const changes = { content, updated_at, group_key, version, number, endpoint_key };
     await into
       .insertInto('aws_documents')
       .values({ ...key, ...changes })
@@ -137,7 +139,7 @@ export class Documents {
     return cutPage(rows.map(documentOf<Content>), request, keyOfDocument);
   }
 
-  #rowOf({ kind, name, content, goesWith = {} }: NewDocument) {
+  #rowOf({ kind, name, content, goesWith = {}, number }: NewDocument) {
     const now = this.#clock.wallMs();
     return {
       kind,
@@ -148,6 +150,7 @@ export class Documents {
       updated_at: now,
       group_key: goesWith.group === undefined ? null : keyOf(goesWith.group),
       version: goesWith.version ?? null,
+      number: number ?? null,
       endpoint_key: goesWith.endpoint === undefined ? null : keyOf(goesWith.endpoint),
     };
   }

@@ -1,0 +1,85 @@
+/** What others write along with the registry's rows, and what they ask of it beyond models of their own. */
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import { type ControlPlane, openControlPlane } from '../../test/control-plane.ts';
+import { PlatformError } from '../errors.ts';
+
+const open: ControlPlane[] = [];
+
+async function plane(): Promise<ControlPlane> {
+  const opened = await openControlPlane();
+  open.push(opened);
+  return opened;
+}
+
+afterEach(async () => {
+  for (const opened of open.splice(0)) await opened.close();
+});
+
+const model = { source: new TextEncoder().encode('one'), sourceName: 'model.onnx', who: 'me' };
+
+test('what is written alongside is there with the version, and without it the version is not', async () => {
+  const { registry, db } = await plane();
+  const told: number[] = [];
+  await registry.register({ ...model, group: 'digits', alongside: async (_, version) => void told.push(version) });
+  const fails = registry.register({
+    ...model,
+    group: 'digits',
+    alongside: async () => {
+      throw new Error('no');
+    },
+  });
+  await assert.rejects(fails, /no/);
+  assert.deepEqual(told, [1]);
+  assert.equal((await db.selectFrom('model_versions').selectAll().execute()).length, 1);
+  assert.equal((await registry.register({ ...model, group: 'digits' })).version.version, 2, 'no number is lost');
+});
+
+test('a group that must be new is refused where it is there, in any case', async () => {
+  const { registry } = await plane();
+  await registry.register({ ...model, group: 'digits', newGroup: true });
+  await assert.rejects(
+    registry.register({ ...model, group: 'Digits', newGroup: true }),
+    (error) => error instanceof PlatformError && error.code === 'already_exists',
+  );
+});
+
+test('a model that failed takes a number, is told of, and leaves no version', async () => {
+  const { registry, events, db } = await plane();
+  await registry.createGroup({ name: 'digits', who: 'me' });
+  const number = await registry.numberFailed({ group: 'digits', who: 'me', reason: 'broken', alongside: async () => undefined });
+  assert.equal(number, 1);
+  assert.deepEqual(await registry.versions('digits'), []);
+  assert.equal((await registry.register({ ...model, group: 'digits' })).version.version, 2);
+  const kinds = (await events.since(0, 10)).map(({ kind }) => kind);
+  assert.deepEqual(kinds, ['group.created', 'version.failed', 'version.registered']);
+  assert.equal((await db.selectFrom('audit').selectAll().where('outcome', '=', 'failed').execute()).length, 1);
+});
+
+test('tags and metadata that many change at once keep every change', async () => {
+  const { registry } = await plane();
+  await registry.register({ ...model, group: 'digits' });
+  const keys = Array.from({ length: 10 }, (_, i) => `k${i}`);
+  const add = (key: string) => (words: Readonly<Record<string, string>>) => ({ ...words, [key]: 'v' });
+  await Promise.all(
+    keys.flatMap((key) => [
+      registry.retag({ group: 'digits', version: null }, add(key), 'me'),
+      registry.retag({ group: 'digits', version: 1 }, add(key), 'me'),
+      registry.changeMetadata('digits', 1, add(key), 'me'),
+    ]),
+  );
+  const version = await registry.version('digits', 1);
+  for (const words of [(await registry.describeGroup('digits')).tags, version.tags, version.metadata]) {
+    assert.deepEqual(Object.keys(words).sort(), keys);
+  }
+  await assert.rejects(registry.retag({ group: 'none', version: null }, add('k'), 'me'), /no model group 'none'/);
+  await assert.rejects(registry.retag({ group: 'digits', version: 2 }, add('k'), 'me'), /digits\/2/);
+});
+
+test('a note of the approval is changed alone, and a description counts characters as people do', async () => {
+  const { registry } = await plane();
+  await registry.register({ ...model, group: 'digits', description: '🌊'.repeat(1024) });
+  await registry.setApproval('digits', 1, 'Approved', { who: 'me', note: 'good' });
+  assert.equal((await registry.update('digits', 1, { approvalNote: 'better' }, 'me')).approvalNote, 'better');
+  await assert.rejects(registry.update('digits', 1, { description: '🌊'.repeat(1025) }, 'me'), /1025 characters/);
+});
