@@ -264,9 +264,11 @@ function buildLoops(config: Config, rooms: ReturnType<typeof buildRooms>, { cloc
     clock,
     log: logs.platform,
     decisions,
+    events,
     states: new ScalingStates(db, clock),
-    variants: () => scaledVariants({ clock, deployments, serving, ledger, prices: rooms.prices, tableOf }),
+    variants: () => scaledVariants({ clock, deployments, serving, ledger, prices: rooms.prices, tableOf, cores: rooms.cores }),
     scale: deployments.scale.bind(deployments),
+    follow: serving.followPlan.bind(serving),
     leadMinMs: config.scalingLeadMs ?? 0,
   });
   return { decisions, chooser, batching, scaling, planner };

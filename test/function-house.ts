@@ -21,6 +21,8 @@ export interface FunctionHouseOptions {
   readonly serviceMs?: ((rows: number, memoryMiB: number) => number) | null;
   readonly batchMax?: number;
   readonly coldMs?: number;
+  /** What a start takes is known from the profile alone. */
+  readonly isColdMeasured?: boolean;
   readonly marginMsFixed?: number;
   /** What an instance takes for a batch: with it the functions stand beside instances, which a test attaches. */
   readonly instances?: { readonly serviceMs: (rows: number) => number; readonly batchMax?: number };
@@ -54,8 +56,12 @@ export class FunctionHouse {
   readonly dispatches: { readonly reason: string; readonly rows: number; readonly atMs: number }[] = [];
   readonly outcomes = new Map<string, Outcome & { readonly atMs: number }>();
   readonly invocations: Invocation[] = [];
-  /** Those kept warm, and charged for that. */
-  readonly provisioned = new Set<string>();
+  /** Those kept warm, and charged for that: how. */
+  readonly kept = new Map<string, 'provisioned' | 'pinged'>();
+  /** The same, by their names. */
+  get provisioned(): ReadonlySet<string> {
+    return new Set(this.kept.keys());
+  }
   deserted = 0;
   /** How many there are at once, starting ones included; and the most there were. */
   alive = new Set<string>();
@@ -103,10 +109,10 @@ export class FunctionHouse {
           this.#hanging.delete(id);
         },
         onInvoked: (invocation) => this.invocations.push(invocation),
-        onProvisioned: ({ id, isProvisioned }) => (isProvisioned ? this.provisioned.add(id) : this.provisioned.delete(id)),
+        onKept: ({ id, kept }) => (kept === null ? this.kept.delete(id) : this.kept.set(id, kept)),
         onDeserted: () => this.deserted++,
         onHung: (id, reason) => this.hung.push(`${id}: ${reason}`),
-        coldStartMs: coldMs,
+        ...(options.isColdMeasured === true ? {} : { coldStartMs: coldMs }),
         ...(Number.isNaN(marginMsFixed) ? {} : { marginMsFixed }),
       },
     });
@@ -239,6 +245,6 @@ export class FunctionHouse {
       const ms = serviceMs(b, memoryMiB);
       return { b, p50Ms: ms, p95Ms: ms, p99Ms: ms, samples: Array.from({ length: 200 }, () => ms), rssMiB: 0 };
     });
-    return { executor, service, measuredAtMs: 0, loadMs: 0, batchMax, notes: [] };
+    return { executor, service, measuredAtMs: 0, loadMs: 300, batchMax, notes: [] };
   }
 }

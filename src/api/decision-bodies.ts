@@ -119,6 +119,7 @@ export const scalingDecisionBody = z.strictObject({
   alternatives: z.array(scalingAlternativeBody),
   chosen: chosenScalingBody,
   effect: scalingEffectBody.nullable().describe('What came of it, two slots after the one that was decided for; null until then.'),
+  effect_unknown: z.string().nullable().describe('Why nobody will know what came of it: the server was restarted, say; null otherwise.'),
 });
 
 /** How batches are formed, or how many instances there are. */

@@ -18,7 +18,7 @@ import type {
 } from '../autoscaling/index.ts';
 import type { BatchPolicy } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import type { Decision } from '../monitoring/index.ts';
+import type { Decision, UnknownEffect } from '../monitoring/index.ts';
 import { formatObjective, type Objective, parseObjective } from '../objective.ts';
 import { pageOf } from './bodies.ts';
 import {
@@ -175,13 +175,15 @@ function envelopeOf({ id, endpoint, variant, atMs, trigger, changes, reason, exp
 
 function scalingDecisionBodyOf(made: Decision): ScalingDecisionBody {
   const { inputs, alternatives, chosen, effect } = made;
+  const { unknown = null } = (effect ?? {}) as Partial<UnknownEffect>;
   return {
     ...envelopeOf(made),
     kind: 'scaling',
     inputs: scalingInputsBodyOf(inputs as ScalingInputs),
     alternatives: (alternatives as readonly ScalingAlternative[]).map(scalingAlternativeBodyOf),
     chosen: chosenScalingBodyOf(chosen as ChosenScaling & { readonly actions: readonly ScalingAction[] }),
-    effect: effect === null ? null : scalingEffectBodyOf(effect as ScalingEffect),
+    effect: effect === null || unknown !== null ? null : scalingEffectBodyOf(effect as ScalingEffect),
+    effect_unknown: unknown,
   };
 }
 

@@ -62,7 +62,7 @@ export const scalingAlternativeBody = z.strictObject({
 export const chosenScalingBody = z.strictObject({
   plan,
   reason: z.string(),
-  warm_functions: z.number().describe('Environments that would be worth keeping warm.'),
+  warm_functions: z.number().describe('Environments kept warm until the next decision.'),
   overflow_usd_per_hour_max: price.nullable(),
   actions: z.array(z.strictObject({ op: z.enum(['launch', 'drain', 'stop']), type: z.string(), instance: z.string().nullable() })),
 });

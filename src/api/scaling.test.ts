@@ -45,9 +45,10 @@ test('a decision on the number of instances is told with all that it was made fr
   const actions = [{ op: 'launch', type: 'local.1', instance: null }] as const;
   const record = scalingRecord(decided, { endpoint: 'digits', variant: 'AllTraffic' }, actions);
   const made: Decision = { ...record, id: 'd1', atMs: 0, effect };
+  const lost: Decision = { ...made, id: 'd0', effect: { unknown: 'the server was restarted' } };
   const services = {
     deployments: { get: () => ({ config: { name: 'digits' } }) },
-    decisions: { list: async () => [JSON.parse(JSON.stringify(made)) as Decision] },
+    decisions: { list: async () => JSON.parse(JSON.stringify([made, lost])) as Decision[] },
   };
   const routes = decisionRoutes(services as unknown as ApiServices);
   const route = routes.find(({ key }) => key === 'GET /endpoints/:endpoint/decisions');
@@ -58,6 +59,10 @@ test('a decision on the number of instances is told with all that it was made fr
   assert.deepEqual([told.chosen.plan, told.chosen.actions], [{ 'local.1': 2 }, actions]);
   assert.deepEqual([told.inputs.slot_s, told.inputs.objective, told.inputs.types['local.1']?.lead_s], [10, 'p95<=50ms', 2]);
   assert.deepEqual(told.inputs.budget, { usd_max: 1, spent_usd: 0.25, remaining_s: 1800 });
+  assert.equal(told.effect_unknown, null);
+  const unknown = anyDecisionBody.parse(page.items[1]);
+  assert(unknown.kind === 'scaling');
+  assert.deepEqual([unknown.effect, unknown.effect_unknown], [null, 'the server was restarted']);
   assert.deepEqual([told.alternatives[0]?.total_usd, told.effect?.arrivals, told.effect?.regret_usd], [1e-4, [90, null], 0]);
 });
 

@@ -24,7 +24,7 @@ import type { StrategyMemories } from './strategies/scaling-state.ts';
 import type { Burn, SloLevel } from './strategies/slo-correction.ts';
 import type { Ask, Verdict } from './strategies/strategy.ts';
 import { currentPlan } from './strategies/usable-types.ts';
-import { warmFunctions } from './strategies/warm-functions.ts';
+import { functionsNeeded, warmFunctions } from './strategies/warm-functions.ts';
 
 export interface TypeInputs {
   readonly active: number;
@@ -80,7 +80,7 @@ export interface ChosenScaling {
   readonly reason: ScalingReason;
   /** How functions take requests, where the policy says it. */
   readonly functions: FunctionChoice | null;
-  /** W: environments to keep warm. */
+  /** W: environments to keep warm until the next decision. */
   readonly warmFunctions: number;
   /** What functions may cost per hour; null without a budget. */
   readonly overflowUsdPerHourMax: number | null;
@@ -119,7 +119,7 @@ export function decisionFrom(policy: Policy, ask: Ask, verdict: Verdict<Strategy
       plan: verdict.plan,
       reason: verdict.reason,
       functions: verdict.functions ?? null,
-      warmFunctions: overflow === null ? 0 : warmFunctions(verdict.regime),
+      warmFunctions: overflow === null ? 0 : warmFunctions(verdict.regime, overflow.warmMax, neededWarm(ask, verdict.plan)),
       overflowUsdPerHourMax: overflow === null ? null : budgeted,
     },
     inputs: inputsOf(policy, ask, verdict, aside),
@@ -185,6 +185,16 @@ function inputsOf(policy: Policy, ask: Ask, verdict: Verdict<StrategyMemories>, 
     gaps: observation.gaps ?? 0,
     forecast: forecast === null ? null : forecastInputs(forecast),
   };
+}
+
+/** By the highest quantile of the forecast, what the plan does not carry; undefined where it is not known. */
+function neededWarm(ask: Ask, plan: Plan): number | undefined {
+  const { types, overflow, observation } = ask;
+  const { forecast, slotMs } = observation;
+  const demand = forecast === null || overflow?.serviceMs === undefined ? null : atHorizon(forecast, horizonOf(ask));
+  if (demand === null || overflow?.serviceMs === undefined) return undefined;
+  const carried = types.reduce((sum, { name, ratePerSecond }) => sum + ((plan[name] ?? 0) * ratePerSecond * slotMs) / 1000, 0);
+  return functionsNeeded(Math.max(...demand.quantiles), carried, overflow.serviceMs, slotMs);
 }
 
 function horizonOf({ types, observation }: Ask): number {

@@ -32,4 +32,3 @@ export { horizonsOf, initialCount, type PolicyPeriods, periodsOf, policyLeadMs, 
 export { rayOngoingMax } from './strategies/ray.ts';
 export { actionsFor, drainLimitMs, type ScalingAction, type ScalingInstance, scaleInOrder } from './strategies/scale-in.ts';
 export { restoreScalingState, type ScalingState, scalingBegin } from './strategies/scaling-state.ts';
-export { pingBusyMs, pingEveryMs, warmUsdPerDay } from './strategies/warm-functions.ts';

@@ -2,6 +2,8 @@
 import type { SeenInstance } from './scaled-variant.ts';
 
 const kept = 20;
+/** Nobody takes longer: the clock was set meanwhile. */
+const longestMs = 3_600_000;
 /** What is expected before one was seen. */
 const unseenMs = 2000;
 
@@ -27,7 +29,8 @@ export class LeadTimes {
     for (const { id, startedAtMs, readyAtMs, restarts } of instances) {
       if (readyAtMs === null || restarts > 0 || this.#counted.get(id) === startedAtMs) continue;
       this.#counted.set(id, startedAtMs);
-      this.#leadsMs = [...this.#leadsMs, Math.max(0, readyAtMs - startedAtMs)].slice(-kept);
+      const leadMs = readyAtMs - startedAtMs;
+      if (leadMs >= 0 && leadMs <= longestMs) this.#leadsMs = [...this.#leadsMs, leadMs].slice(-kept);
     }
   }
 

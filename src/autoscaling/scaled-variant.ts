@@ -23,6 +23,8 @@ export interface ScaledVariant {
   readonly type: TypeCapacity;
   /** What functions take beside the instances; null also while they take nothing. */
   readonly overflow: OverflowObservation | null;
+  /** Why functions take nothing at present; null where they do, or where there are none. */
+  readonly shutReason: string | null;
   /** How many instances are wanted now. */
   readonly wanted: number;
   readonly instances: readonly SeenInstance[];
@@ -42,6 +44,8 @@ export interface ScaledVariantSources {
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly prices: PriceTable;
   readonly tableOf: (version: ModelVersion, executor: string) => ServiceTable;
+  /** Of this machine. */
+  readonly cores: number;
 }
 
 /** The way to a worker and back, and the encoding of an answer. */
@@ -60,7 +64,7 @@ export function scaledVariants(sources: ScaledVariantSources): ScaledVariant[] {
 }
 
 function scaledVariant(
-  { clock, serving, ledger, prices, tableOf }: ScaledVariantSources,
+  { clock, serving, ledger, prices, tableOf, cores }: ScaledVariantSources,
   view: EndpointView,
   variant: VariantConfig,
   scaling: ScalingConfig,
@@ -83,7 +87,8 @@ function scaledVariant(
     objective,
     isSettled: generation === servedGeneration,
     type: capacityOf({ name: variant.instanceType, usdPerHour, service }, objective, overheadMs),
-    overflow: overflowOf(served, { prices, tableOf, objective }),
+    overflow: overflowOf(served, { prices, tableOf, objective, cores }),
+    shutReason: served.overflow?.shutReason ?? null,
     wanted: observed?.wanted ?? variant.instanceCount,
     instances,
     startTrouble: observed?.startTrouble ?? null,
@@ -93,12 +98,19 @@ function scaledVariant(
   };
 }
 
+type OverflowSources = Pick<ScaledVariantSources, 'prices' | 'tableOf' | 'cores'> & { readonly objective: Objective | null };
+
 function overflowOf(
   { version, functions, overflow }: ServedVariant,
-  { prices, tableOf, objective }: Pick<ScaledVariantSources, 'prices' | 'tableOf'> & { readonly objective: Objective | null },
+  { prices, tableOf, objective, cores }: OverflowSources,
 ): OverflowObservation | null {
   if (functions === null || overflow === null || overflow.shutReason !== null) return null;
-  const { memoryMiB } = functions.setting;
-  const capacity = functionCapacityOf(memoryMiB, tableOf(version, functionExecutor(memoryMiB)), prices.functions, objective, overheadMs);
-  return capacity === null ? null : { usdPerRequest: capacity.usdPerRequest, usdPerRequestAlone: capacity.usdPerRequestAtBest };
+  const { setting, config } = functions;
+  const table = tableOf(version, functionExecutor(setting.memoryMiB));
+  const capacity = functionCapacityOf(setting.memoryMiB, table, prices.functions, objective, overheadMs);
+  if (capacity === null) return null;
+  const { usdPerRequest, usdPerRequestAtBest, durationMs } = capacity;
+  // All run on this machine: more at once than it has processors would only make each slower.
+  const warmMax = Math.min(config.maxConcurrency, cores);
+  return { usdPerRequest, usdPerRequestAlone: usdPerRequestAtBest, warmMax, serviceMs: durationMs };
 }

@@ -5,7 +5,8 @@
  */
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import type { Decisions, Log } from '../monitoring/index.ts';
+import type { Decisions, Events, Log, UnknownEffect } from '../monitoring/index.ts';
+import type { OverflowPlan } from '../serving/index.ts';
 import { scalingRecord } from './decide-record.ts';
 import type { ScaledVariant, SeenInstance } from './scaled-variant.ts';
 import { ScalingEffects } from './scaling-effects.ts';
@@ -18,12 +19,15 @@ import { actionsFor, type ScalingInstance, scaleInOrder } from './strategies/sca
 export interface ScalingControllerOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly decisions: Pick<Decisions, 'record' | 'fillEffect'>;
+  readonly decisions: Pick<Decisions, 'record' | 'fillEffect' | 'giveUpEffects'>;
+  readonly events: Pick<Events, 'recordAndPublish'>;
   readonly states: Pick<ScalingStates, 'read' | 'write'>;
   /** Every variant that scales and is served. */
   readonly variants: () => readonly ScaledVariant[];
   /** So many instances are wanted from now on; where there are more, `leaving` go first. null: it does not scale any more. */
   readonly scale: (endpoint: string, variant: string, count: number, leaving: readonly string[]) => Promise<number | null>;
+  /** What the functions beside a variant's instances, if it has any, are to keep to until told otherwise. */
+  readonly follow: (endpoint: string, variant: string, plan: OverflowPlan) => void;
   /** Instances are taken to need at least so long to start. */
   readonly leadMinMs: number;
 }
@@ -46,6 +50,8 @@ export class ScalingController {
   /** By endpoint and variant; null while what is kept of it is being read. */
   readonly #watched = new Map<string, Watched | null>();
   #stopLooking: () => void = () => undefined;
+  /** What an earlier server left open is closed. */
+  #opening: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(options: ScalingControllerOptions) {
@@ -53,6 +59,10 @@ export class ScalingController {
   }
 
   open(): void {
+    const { decisions, log } = this.#options;
+    this.#opening = decisions.giveUpEffects('scaling', 'the server was restarted before it was known').catch((error: unknown) => {
+      log.warn({ error: messageOf(error) }, 'decisions whose effect nobody will know could not be marked');
+    });
     this.#lookLater();
   }
 
@@ -98,7 +108,18 @@ export class ScalingController {
     for (const [key, watched] of this.#watched) {
       if (seen.has(key) || watched === null) continue;
       this.#watched.delete(key);
-      this.#keep(watched);
+      this.#leave(watched);
+    }
+  }
+
+  /** It does not scale any more, or is served no more. */
+  #leave(watched: Watched): void {
+    const { endpoint, variant } = watched.watch.variant;
+    this.#keep(watched);
+    this.#options.follow(endpoint, variant, { warmFunctions: 0, allowance: null });
+    for (const id of watched.effects.giveUp()) {
+      const effect = { unknown: 'it was served or scaled no more before it was known' } satisfies UnknownEffect;
+      this.#write(watched, () => this.#options.decisions.fillEffect({ id, effect }));
     }
   }
 
@@ -106,6 +127,7 @@ export class ScalingController {
     this.#watched.set(key, null);
     const { states, leadMinMs, clock } = this.#options;
     try {
+      await this.#opening;
       const kept = await states.read(variant.endpoint, variant.variant);
       if (this.#isClosed) return;
       const watch = new ScalingWatch(variant, leadMinMs, kept);
@@ -124,7 +146,33 @@ export class ScalingController {
     const { counted, trigger } = watched.watch.look(watched.isBusy ? { ...variant, isSettled: false } : variant, wallMs);
     if (counted !== null) this.#slotOver(watched, counted, wallMs);
     if (trigger !== null) this.#decide(watched, trigger, wallMs);
+    this.#options.follow(variant.endpoint, variant.variant, watched.watch.plan(wallMs));
+    this.#tellMoney(watched, wallMs);
     if (counted !== null) this.#keep(watched);
+  }
+
+  /** The hour's money is spent, or there is some again: for whoever listens to events. */
+  #tellMoney(watched: Watched, wallMs: number): void {
+    const news = watched.watch.moneyNews(wallMs);
+    if (news === null) return;
+    const { endpoint, variant } = watched.watch.variant;
+    const { kind, budget } = news;
+    const resumes = budget === null ? null : new Date(wallMs + budget.remainingMs).toISOString();
+    const detail =
+      budget === null || kind === 'renewed'
+        ? { variant }
+        : {
+            variant,
+            usdPerHourMax: budget.usdMax,
+            spentUsd: budget.spentUsd,
+            resumes,
+            reason: 'what is there serves, and nothing more is started',
+          };
+    this.#options.log.warn({ endpoint, ...detail }, kind === 'spent' ? 'the budget of this hour is spent' : 'there is a budget again');
+    this.#write(watched, async () => {
+      await this.#options.events.recordAndPublish({ kind: `budget.${kind}`, subject: endpoint, detail });
+    });
+    this.#keep(watched);
   }
 
   #slotOver(watched: Watched, { count }: CountedSlot, wallMs: number): void {
@@ -145,6 +193,7 @@ export class ScalingController {
     const { decision } = made;
     const count = decision.chosen.plan[variant.type.name] ?? 0;
     const changes = count !== variant.wanted;
+    if (watched.recordedAtMs > wallMs) watched.recordedAtMs = Number.NEGATIVE_INFINITY; // the clock was set back
     // A policy that is asked every second need not tell each time that nothing is to be done.
     const isTold = changes || trigger === 'manual' || trigger === 'restore' || wallMs - watched.recordedAtMs >= watch.slotMs - lookEveryMs;
     if (!isTold) return;

@@ -27,6 +27,13 @@ export class ScalingEffects {
     this.#open = [...this.#open, { id, decision, atMs, before, arrivals: [] }].slice(-openMax);
   }
 
+  /** Nobody will know what came of these: nothing is counted any more. */
+  giveUp(): string[] {
+    const ids = this.#open.map(({ id }) => id);
+    this.#open = [];
+    return ids;
+  }
+
   /** What came of those that were waiting for this slot. */
   slotOver(count: number | null, now: OpenDecision['before'], atMs: number): KnownEffect[] {
     for (const { arrivals } of this.#open) arrivals.push(count);
@@ -36,7 +43,7 @@ export class ScalingEffects {
     return over.map(({ id, decision, before, arrivals, atMs: madeAtMs }) => {
       const since = (field: 'requests' | 'violations' | 'overflowed'): number => Math.max(0, now.traffic[field] - before.traffic[field]);
       const measured = {
-        windowMs: atMs - madeAtMs,
+        windowMs: Math.max(0, atMs - madeAtMs),
         arrivals,
         requests: since('requests'),
         violations: since('violations'),

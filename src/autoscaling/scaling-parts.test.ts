@@ -20,7 +20,29 @@ describe('slots', () => {
     assert.deepEqual(slots.look(180_000, 105), { slot: 17, count: 5 });
   });
 
-  test('begin anew where the clock was set back', () => {
+  test('are not counted twice where the clock was set back a little, and go on when it has caught up', () => {
+    const slots = new SlotCounter(10_000);
+    slots.look(100_000, 0);
+    assert.deepEqual(slots.look(110_000, 7), { slot: 10, count: 7 });
+    assert.equal(slots.look(109_500, 8), null);
+    assert.equal(slots.look(110_000, 9), null, 'slot 10 again');
+    assert.deepEqual(slots.look(120_000, 20), { slot: 11, count: 11 });
+  });
+
+  test('in which what was counted is no number have no count', () => {
+    const slots = new SlotCounter(10_000);
+    slots.look(100_000, 0);
+    for (const [atMs, arrived] of [
+      [110_000, Number.NaN],
+      [120_000, 5],
+      [130_000, Number.POSITIVE_INFINITY],
+    ] as const)
+      assert.equal(slots.look(atMs, arrived)?.count, null);
+    assert.equal(slots.look(140_000, 7)?.count, null);
+    assert.equal(slots.look(150_000, 9)?.count, 2);
+  });
+
+  test('begin anew where the clock was set back far', () => {
     const slots = new SlotCounter(10_000);
     slots.look(100_000, 0);
     assert.equal(slots.look(50_000, 3), null);
@@ -56,6 +78,21 @@ test('money is counted by the hour of the clock, across a restart', () => {
   next.seen(0.6, 11 * hour);
   assert.ok(Math.abs((next.at(1, 11 * hour)?.spentUsd ?? 0) - 0.1) < 1e-12);
   assert.equal(next.at(null, 11 * hour), null);
+  next.seen(Number.NaN, 11 * hour);
+  next.seen(0.7, 10.5 * hour); // the clock was set back
+  assert.ok(Math.abs((next.at(1, 10.5 * hour)?.spentUsd ?? 0) - 0.2) < 1e-12);
+});
+
+test('that the money is spent is news once, and that there is some again', () => {
+  const money = new HourlyBudget(null);
+  money.seen(0, 0);
+  assert.equal(money.news(1), null);
+  money.seen(1, 1000);
+  assert.deepEqual([money.news(1), money.news(1), new HourlyBudget(money.snapshot()).news(1)], ['spent', null, null]);
+  money.seen(1, 3_600_000);
+  assert.deepEqual([money.news(1), money.news(1)], ['renewed', null]);
+  money.seen(3, 3_601_000);
+  assert.deepEqual([money.news(2), money.news(null)], ['spent', 'renewed'], 'no limit any more');
 });
 
 test('the time to start is the median of those seen, each once, and no less than was asked for', () => {
@@ -68,6 +105,12 @@ test('the time to start is the median of those seen, each once, and no less than
   assert.deepEqual([leads.snapshot(), leads.medianMs], [[3000, 5000], 5000]);
   leads.seen([{ ...instance, startedAtMs: 10_000, readyAtMs: 11_000 }]); // another under a name that was free again
   assert.deepEqual([leads.snapshot(), leads.medianMs], [[3000, 5000, 1000], 3000]);
+  const before = leads.snapshot();
+  leads.seen([
+    { ...instance, id: 'e', readyAtMs: 4_000_000 },
+    { ...instance, id: 'f', readyAtMs: -1 },
+  ]); // the clock was set meanwhile
+  assert.deepEqual(leads.snapshot(), before);
   assert.equal(new LeadTimes(60_000, leads.snapshot()).medianMs, 60_000);
 });
 

@@ -3,6 +3,7 @@
  * due, and the decision. Whoever looks hands in what is there and what time it is; nothing is read or written here.
  */
 import { createForecaster, type Forecaster } from '../forecasting/index.ts';
+import type { OverflowPlan } from '../serving/index.ts';
 import type { ScalingDecision } from './decide-record.ts';
 import { decideScaling } from './decide-scaling.ts';
 import { HourlyBudget, type HourSpent } from './hourly-budget.ts';
@@ -13,7 +14,8 @@ import { SloHistory, type SloSlot } from './slo-history.ts';
 import { type CountedSlot, SlotCounter } from './slot-counter.ts';
 import { StartTrouble } from './start-trouble.ts';
 import { type ForecastView, forecastViewOf, slotMsFor } from './strategies/forecast-view.ts';
-import type { Observation, ScalingTrigger } from './strategies/observation.ts';
+import { leftForFunctionsUsd } from './strategies/limits.ts';
+import type { Budget, Observation, ScalingTrigger } from './strategies/observation.ts';
 import type { Policy } from './strategies/policy.ts';
 import { horizonsOf, periodsOf } from './strategies/policy-facts.ts';
 import { restoreScalingState, type ScalingState } from './strategies/scaling-state.ts';
@@ -43,6 +45,12 @@ export interface WatchedDecision {
   readonly explanation: string;
 }
 
+/** The money for the present hour is spent, or there is some again; `budget` is null where there is no limit any more. */
+export interface MoneyNews {
+  readonly kind: 'spent' | 'renewed';
+  readonly budget: Budget | null;
+}
+
 const dayMs = 86_400_000;
 /** Where an instance takes longer or shorter to start than it did, the forecast for that is there too. */
 const nearHorizons = [1, 2, 3, 4, 5, 6, 7];
@@ -61,6 +69,8 @@ export class ScalingWatch {
   readonly #slo: SloHistory;
   readonly #hour: HourlyBudget;
   readonly #trouble = new StartTrouble();
+  /** As decided last. */
+  #warmFunctions = 0;
   #isRestored: boolean;
   #isAsked = false;
   #plannedAtMs = Number.NEGATIVE_INFINITY;
@@ -120,7 +130,26 @@ export class ScalingWatch {
     const observation = this.#observation(trigger, wallMs);
     const { state, decision } = decideScaling(this.#policy, this.#state, observation, wallMs);
     this.#state = state;
+    this.#warmFunctions = decision.chosen.warmFunctions;
     return { decision, ...this.#told(decision, observation, wallMs) };
+  }
+
+  /** What the functions beside its instances are to keep to until the next look: what was decided, and what is left of the money. */
+  plan(wallMs: number): OverflowPlan {
+    const { type, wanted, config } = this.variant;
+    const budget = this.#hour.at(config.usdPerHourMax, wallMs);
+    if (budget === null) return { warmFunctions: this.#warmFunctions, allowance: null };
+    const usd = leftForFunctionsUsd(budget, wanted * type.usdPerHour);
+    const allowance = { usd, forMs: budget.remainingMs, usdPerHourMax: budget.usdMax };
+    return { warmFunctions: this.#warmFunctions, allowance };
+  }
+
+  /** What of the hour's money is to be told; null where nothing is. */
+  moneyNews(wallMs: number): MoneyNews | null {
+    const { usdPerHourMax } = this.variant.config;
+    const news = this.#hour.news(usdPerHourMax);
+    const budget = this.#hour.at(usdPerHourMax, wallMs);
+    return news === null ? null : { kind: news, budget };
   }
 
   snapshot(): KeptWatch {
@@ -210,10 +239,15 @@ export class ScalingWatch {
       clauses.push(`instances cannot be started (${stuck.reason}): tried again in ${Math.ceil(stuck.retryInMs / 1000)} s${meanwhile}`);
     }
     const { budget = null } = limits;
-    if (budget !== null && budget.spentUsd >= budget.usdMax) {
-      clauses.push(`the budget of $${budget.usdMax} for this hour is spent: those that are there serve, and no more are started`);
-    }
-    return { reason: stuck !== null && chosen.reason === 'max' ? 'start-failed' : chosen.reason, explanation: clauses.join('; ') };
+    const isSpent = budget !== null && budget.spentUsd >= budget.usdMax;
+    if (isSpent) {
+      const next = untilText(wallMs, budget);
+      clauses.push(
+        `the budget of $${budget.usdMax} for this hour is spent: those that are there serve, and no more are started until ${next}`,
+      );
+    } else if (budget !== null && this.variant.shutReason !== null) clauses.push(this.variant.shutReason);
+    const isStuck = stuck !== null && chosen.reason === 'max';
+    return { reason: isStuck ? 'start-failed' : isSpent ? 'budget-spent' : chosen.reason, explanation: clauses.join('; ') };
   }
 
   #followConfig(): void {
@@ -249,6 +283,11 @@ export class ScalingWatch {
       return false; // of another kind: it begins anew
     }
   }
+}
+
+/** When the hour is over. */
+function untilText(wallMs: number, { remainingMs }: Budget): string {
+  return `${new Date(wallMs + remainingMs).toISOString().slice(11, 16)} UTC`;
 }
 
 function isKept(value: unknown): value is KeptWatch {

@@ -19,7 +19,7 @@ export class SloHistory {
   slotOver(traffic: TrafficCounts, wallMs: number): void {
     const before = this.#seen ?? traffic;
     this.#seen = traffic;
-    const slot: SloSlot = [wallMs, Math.max(0, traffic.requests - before.requests), Math.max(0, traffic.violations - before.violations)];
+    const slot: SloSlot = [wallMs, rise(traffic.requests, before.requests), rise(traffic.violations, before.violations)];
     this.#slots = [...this.#slots.filter(([atMs]) => atMs <= wallMs && atMs > wallMs - hourMs), slot];
   }
 
@@ -40,4 +40,9 @@ export class SloHistory {
     }
     return { requests, violations };
   }
+}
+
+/** 0 also for what is no number. */
+function rise(now: number, before: number): number {
+  return now > before ? now - before : 0;
 }

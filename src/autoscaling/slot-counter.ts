@@ -6,6 +6,9 @@ export interface CountedSlot {
   readonly count: number | null;
 }
 
+/** A clock that is set back by less than this is waited for: the slots that were counted before are not counted again. */
+const setBackMsMost = 300_000;
+
 /** A slot that is looked at so much of its length too late, at its beginning or its end, is not counted. */
 const lateShare = 0.25;
 
@@ -14,6 +17,8 @@ export class SlotCounter {
   #slot: number | null = null;
   /** The counter at the beginning of the slot; null where nobody looked. */
   #arrivedBefore: number | null = null;
+  /** The last one that was told. */
+  #toldSlot: number | null = null;
 
   constructor(slotMs: number) {
     this.slotMs = slotMs;
@@ -31,9 +36,12 @@ export class SlotCounter {
     if (before !== null && slot === before) return null;
     const isSeen = before !== null && slot === before + 1;
     const isLate = wallMs - slot * this.slotMs > lateShare * this.slotMs;
-    const count = isSeen && !isLate && this.#arrivedBefore !== null ? Math.max(0, arrived - this.#arrivedBefore) : null;
+    const rise = isSeen && !isLate && this.#arrivedBefore !== null ? arrived - this.#arrivedBefore : Number.NaN;
     this.#slot = slot;
     this.#arrivedBefore = isLate ? null : arrived;
-    return before === null || slot < before ? null : { slot: slot - 1, count };
+    const again = this.#toldSlot === null ? -1 : this.#toldSlot - (slot - 1);
+    if (before === null || slot < before || (again >= 0 && again * this.slotMs <= setBackMsMost)) return null;
+    this.#toldSlot = slot - 1;
+    return { slot: slot - 1, count: Number.isFinite(rise) ? Math.max(0, rise) : null };
   }
 }

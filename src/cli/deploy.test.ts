@@ -35,7 +35,7 @@ async function deployed(argv: readonly string[], views: readonly object[], decis
       'GET /api/v1/groups/digits/versions/1': { name: 'digits/1', group: 'digits', version: 1, approval: 'Approved' },
       'GET /api/v1/endpoints/digits': view,
       'PATCH /api/v1/endpoints/digits': view,
-      'GET /api/v1/endpoints/digits/decisions?limit=20': { items: decisions, next: null },
+      'GET /api/v1/endpoints/digits/decisions?kind=batching&limit=20': { items: decisions, next: null },
     };
     request.resume().on('end', () => response.end(JSON.stringify(known[`${method} ${url}`] ?? null)));
   });

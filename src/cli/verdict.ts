@@ -46,7 +46,9 @@ export async function verdictOn(session: Session, client: Client, progress: Prog
 /** Whether the decision in force of each is one for what it was asked to be now. */
 async function isDecided(client: Client, view: EndpointBody, asked: readonly VariantBody[]): Promise<boolean> {
   if (asked.some(({ decision }) => decision === null)) return false;
-  const { items } = await client.get<Page<DecisionBody>>(`/endpoints/${part(view.name)}/decisions`, { query: { limit: 20 } });
+  const { items } = await client.get<Page<DecisionBody>>(`/endpoints/${part(view.name)}/decisions`, {
+    query: { kind: 'batching', limit: 20 },
+  });
   return asked.every(({ decision, functions, model }) => {
     const inputs = items.find(({ id }) => id === decision?.id)?.inputs;
     if (inputs === undefined || functions === null) return false;

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { billedMs, functionShape, functionUsd, functionVcpu, provisionedUsdPerHour } from './functions.ts';
+import { billedMs, functionShape, functionUsd, functionVcpu, pingUsdPerHour, provisionedUsdPerHour } from './functions.ts';
 import { Ledger } from './ledger.ts';
 import { defaultPrices, executorUsd, instanceType, priceTable, threadsOf } from './prices.ts';
 
@@ -171,6 +171,7 @@ describe('the ledger', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);
     const prices = defaultPrices.functions;
+    assert.ok(Math.abs(pingUsdPerHour(prices, 2048) - 12 * (2 * 0.02 * prices.usdPerGbSecond + prices.usdPerInvocation)) < 1e-15);
     ledger.keptWarm('f1', 'digits', 'AllTraffic', provisionedUsdPerHour(prices, 2048));
     clock.advance(3_600_000);
     ledger.ended('f1');

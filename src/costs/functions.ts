@@ -44,7 +44,16 @@ export function functionUsd(prices: FunctionPrices, memoryMiB: number, ms: numbe
   return gbSeconds(memoryMiB, billedMs(prices, ms)) * prices.usdPerGbSecond + prices.usdPerInvocation;
 }
 
-/** What keeping one environment warm costs, to be charged by time like an instance. */
+/** An environment that is not to be ended is pinged once in so long, and busy for so long then. */
+export const pingEveryMs = 300_000;
+export const pingBusyMs = 20;
+
+/** What it costs to have one environment stay between requests by pings, which are invocations like others; charged by time. */
+export function pingUsdPerHour(prices: FunctionPrices, memoryMiB: number): number {
+  return (functionUsd(prices, memoryMiB, pingBusyMs) * 3_600_000) / pingEveryMs;
+}
+
+/** What one environment that is provisioned costs, to be charged by time like an instance. */
 export function provisionedUsdPerHour({ usdPerProvisionedGbSecond }: FunctionPrices, memoryMiB: number): number {
   return gbSeconds(memoryMiB, 3_600_000) * usdPerProvisionedGbSecond;
 }

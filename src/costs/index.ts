@@ -1,4 +1,15 @@
-export { billedMs, type FunctionShape, functionShape, functionUsd, functionVcpu, gbSeconds, provisionedUsdPerHour } from './functions.ts';
+export {
+  billedMs,
+  type FunctionShape,
+  functionShape,
+  functionUsd,
+  functionVcpu,
+  gbSeconds,
+  pingBusyMs,
+  pingEveryMs,
+  pingUsdPerHour,
+  provisionedUsdPerHour,
+} from './functions.ts';
 export { CostHistory, type CostLine, type CostPeriod, costPeriods } from './history.ts';
 export { billedAtLeastMs, type Invocation, Ledger, sumOf, type Usage, usdPerMillion } from './ledger.ts';
 export {

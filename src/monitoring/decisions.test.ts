@@ -98,6 +98,18 @@ for (const [name, open] of [
       await removeEndpoint('Digits');
     });
 
+    test('whose effect nobody will know any more say why; what is known, and the other kind, stays', async () => {
+      await addEndpoint('Digits');
+      const known = await record(decision({ kind: 'scaling' }));
+      await decisions.fillEffect({ id: known.id, effect: { attainment: 1 } });
+      await record(decision({ kind: 'scaling' }));
+      await record(decision());
+      await decisions.giveUpEffects('scaling', 'the server was restarted');
+      const effects = (await decisions.list({ endpoint: 'Digits', limit: 9 })).map(({ effect }) => effect);
+      assert.deepEqual(effects, [null, { unknown: 'the server was restarted' }, { attainment: 1 }]);
+      await removeEndpoint('Digits');
+    });
+
     test('are told as an event where they change something, and only there', async () => {
       await addEndpoint('Digits');
       const heard: PlatformEvent[] = [];

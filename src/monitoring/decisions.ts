@@ -41,6 +41,11 @@ export interface Effect {
   readonly effect: unknown;
 }
 
+/** In place of an effect that nobody could measure: why. */
+export interface UnknownEffect {
+  readonly unknown: string;
+}
+
 export interface DecisionPage {
   readonly endpoint: string;
   readonly kind?: DecisionKind | undefined;
@@ -92,6 +97,19 @@ export class Decisions {
   /** What came of a decision; of one that is not kept any more, nobody wants to know. */
   async fillEffect(ended: Effect): Promise<void> {
     await fill(this.#db, ended);
+  }
+
+  /**
+   * Nobody will know any more what came of the decisions of a kind whose effect is open: whoever was to measure it has gone. It is
+   * said of each, and why.
+   */
+  async giveUpEffects(kind: DecisionKind, why: string): Promise<void> {
+    await this.#db
+      .updateTable('decisions')
+      .set({ effect: JSON.stringify({ unknown: why } satisfies UnknownEffect) })
+      .where('kind', '=', kind)
+      .where('effect', 'is', null)
+      .execute();
   }
 
   /** Newest first, in the order in which they were made; to read on, give the last id as `before`. */

@@ -1,6 +1,14 @@
 export { ArrivalHistory, type Arrivals, minutesKeptMs, secondsKeptMs } from './arrival-history.ts';
 export { Audit, type AuditEntry, type AuditRecord } from './audit.ts';
-export { type Decision, type DecisionKind, type DecisionPage, Decisions, type Effect, type NewDecision } from './decisions.ts';
+export {
+  type Decision,
+  type DecisionKind,
+  type DecisionPage,
+  Decisions,
+  type Effect,
+  type NewDecision,
+  type UnknownEffect,
+} from './decisions.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
 export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';

@@ -90,8 +90,8 @@ export class FunctionProfiles {
     const notes = [...source.notes];
     const first = source.service[fitting.length];
     if (first !== undefined) notes.push(`b=${first.b} took ${first.rssMiB} MiB, more than the ${memoryMiB} MiB of the function`);
-    const profile = { ...source, executor: functionExecutor(memoryMiB), service: fitting, batchMax: largest?.b ?? 1, notes };
     const coldMs = base.coldMs ?? base.loadMs + (base.service[0]?.p50Ms ?? 0);
+    const profile = { ...source, executor: functionExecutor(memoryMiB), service: fitting, coldMs, batchMax: largest?.b ?? 1, notes };
     return { memoryMiB, profile, basis, peakMemoryMiB: largest?.rssMiB ?? leastMiB, fits: largest !== undefined, coldMs };
   }
 

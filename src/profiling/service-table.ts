@@ -32,6 +32,8 @@ interface Target {
 export class ServiceTable {
   /** No larger batch is dispatched; 1 while nothing is known, or where batching would be wrong. */
   readonly batchMax: number;
+  /** From the wish for a worker to the answer of its first inference, as it was measured; null while nothing was. */
+  readonly coldMs: number | null;
   readonly #points: readonly Point[];
   /** By b, from 1; index 0 is not used. */
   readonly #targets: readonly (Target | undefined)[];
@@ -45,6 +47,8 @@ export class ServiceTable {
   /** Without a profile (not measured yet) it knows b = 1 only, and of that what it observes. */
   constructor(profile: Profile | null) {
     const service = profile !== null && profile.service.length > 0 ? profile.service : [{ b: 1, samples: [] }];
+    const [first] = profile?.service ?? [];
+    this.coldMs = first === undefined || profile === null ? null : (profile.coldMs ?? profile.loadMs + first.p50Ms);
     this.#points = service.map(({ b, samples }) => newPoint(b, samples));
     this.batchMax = (this.#points.at(-1) as Point).b;
     this.#targets = Array.from({ length: this.batchMax + 1 }, (_, b) => this.#targetOf(b));

@@ -4,17 +4,17 @@ import type { Environments } from './environments.ts';
 
 /** So many are remembered. */
 const kept = 32;
-/** Before one was seen. */
+/** Before one was seen, where none was measured either. */
 const unseenMs = 500;
 
 export class ColdStarts {
   readonly #seenMs: number[] = [];
-  readonly #unseenMs: number;
+  readonly #measuredMs: () => number | null;
   #medianMs: number | null = null;
 
-  /** `expectedMs` is what a start takes before one was seen. */
-  constructor(expectedMs: number = unseenMs) {
-    this.#unseenMs = expectedMs;
+  /** `measuredMs` is what is known of a start before one was seen. */
+  constructor(measuredMs: () => number | null) {
+    this.#measuredMs = measuredMs;
   }
 
   /** From the wish to being ready; null before the first. */
@@ -23,7 +23,7 @@ export class ColdStarts {
   }
 
   get expectedMs(): number {
-    return this.#medianMs ?? this.#unseenMs;
+    return this.#medianMs ?? this.#measuredMs() ?? unseenMs;
   }
 
   add(ms: number): void {

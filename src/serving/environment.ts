@@ -7,8 +7,11 @@ export class Environment {
   state: 'starting' | 'idle' | 'busy' = 'starting';
   /** From being ready on. */
   executor: Executor | null = null;
-  /** Kept warm whether it is used or not, and charged by time for that. */
-  isProvisioned = false;
+  /**
+   * Kept warm whether it is used or not, and charged by time for that: `provisioned` as its user asked for it, `pinged` for as long
+   * as whoever plans wants it so. null: it ends when it has been idle for its time.
+   */
+  kept: 'provisioned' | 'pinged' | null = null;
   /** Another takes its place: it is of a size that is no longer wanted, or is to be drained. It serves until then. */
   isLeaving = false;
   idleSinceMs = 0;
@@ -29,8 +32,12 @@ export class Environment {
     this.askedAtMs = askedAtMs;
   }
 
+  get isKept(): boolean {
+    return this.kept !== null;
+  }
+
   /** Whether its next run is billed with its start. What is kept warm is paid for already. */
   get isCold(): boolean {
-    return this.invocations === 0 && !this.isProvisioned;
+    return this.invocations === 0 && !this.isKept;
   }
 }

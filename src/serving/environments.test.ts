@@ -166,6 +166,54 @@ describe('kept warm', () => {
     assert.deepEqual([environmentsOf(scene), scene.provisioned.size], [{ ...nothing, idle: 1 }, 1]);
   });
 
+  /** Every function there is, and what it is kept for. */
+  const keptOf = (scene: FunctionHouse): string[] => [...scene.kept].map(([id, kept]) => `${id} ${kept}`);
+
+  test('for a while, as whoever plans asks: those provisioned count among them, and each is charged in its way', () => {
+    const scene = house({ provisioned: 1, keepAliveMs: 1000 });
+    scene.functions.keepWarm(3);
+    scene.clock.advance(100);
+    assert.deepEqual(keptOf(scene), ['f0 provisioned', 'f1 pinged', 'f2 pinged']);
+    scene.pool.configure(scene.settings({ provisioned: 2, keepAliveMs: 1000 }));
+    assert.deepEqual(keptOf(scene), ['f0 provisioned', 'f1 pinged', 'f2 provisioned']);
+    scene.clock.advance(10_000);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 3 });
+    scene.functions.keepWarm(0);
+    assert.deepEqual(keptOf(scene), ['f0 provisioned', 'f2 provisioned']);
+    scene.clock.advance(1000);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 2 });
+  });
+
+  test('for a while: no more than may be at once, and none where the functions are given up', () => {
+    const scene = house({ maxConcurrency: 2 });
+    scene.functions.keepWarm(12);
+    scene.clock.advance(100);
+    assert.equal(scene.kept.size, 2);
+    scene.pool.retire();
+    scene.functions.keepWarm(11);
+    assert.deepEqual([scene.kept.size, scene.alive.size], [0, 0]);
+  });
+
+  test('by pings: the start is an invocation of its own, and nobody pays for it with his request', () => {
+    const scene = house({});
+    scene.functions.keepWarm(1);
+    scene.clock.advance(100);
+    assert.deepEqual(
+      scene.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]),
+      [[100, true]],
+    );
+    scene.functions.keepWarm(0);
+    scene.send('a');
+    scene.clock.advance(20);
+    assert.deepEqual(
+      scene.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]),
+      [
+        [100, true],
+        [11, false],
+      ],
+    );
+  });
+
   test('fewer at once are wanted: idle ones end at once, busy ones after their batch', () => {
     const scene = house({ maxConcurrency: 4 });
     for (const id of ['a', 'b', 'c', 'd']) scene.send(id);

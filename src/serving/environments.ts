@@ -14,7 +14,7 @@ export interface EnvironmentsNeeds {
   readonly start: (memoryMiB: number) => string;
   readonly stop: (id: string) => void;
   /** From now on keeping this one warm costs, or no more. */
-  readonly onProvisioned: (environment: Environment) => void;
+  readonly onKept: (environment: Environment) => void;
   /** The last one is gone. */
   readonly onDeserted: () => void;
 }
@@ -23,6 +23,8 @@ export interface EnvironmentLimits {
   readonly memoryMiB: number;
   readonly maxConcurrency: number;
   readonly provisioned: number;
+  /** So many are kept warm for now, those that are provisioned among them. */
+  readonly warm: number;
   readonly keepAliveMs: number;
 }
 
@@ -129,7 +131,7 @@ export class Environments {
     environment.coldStartMs = coldStartMs;
     this.#backOff.succeeded();
     this.#rest(environment);
-    if (environment.isProvisioned) this.#needs.onProvisioned(environment);
+    if (environment.isKept) this.#needs.onKept(environment);
   }
 
   /** It could not be started. Others are not tried before a while has passed. */
@@ -199,7 +201,7 @@ export class Environments {
     this.#all.delete(id);
     if (environment.state === 'starting') this.#starting--;
     if (environment.state === 'idle') this.#idle.splice(this.#idle.indexOf(environment), 1);
-    if (environment.isProvisioned) this.#provision(environment, false);
+    if (environment.isKept) this.#keep(environment, null);
     if (environment.isLeaving) this.#leaving--;
     this.#needs.stop(id);
     for (const told of environment.onEnd) told();
@@ -222,7 +224,7 @@ export class Environments {
 
   #leave(environment: Environment): void {
     if (environment.isLeaving) return;
-    if (environment.isProvisioned) this.#warm--;
+    if (environment.isKept) this.#warm--;
     environment.isLeaving = true;
     this.#leaving++;
     const sinceMs = this.#needs.clock.nowMs() - inUseMs;
@@ -236,7 +238,7 @@ export class Environments {
   #stay(environment: Environment): void {
     environment.isLeaving = false;
     this.#leaving--;
-    if (environment.isProvisioned) this.#warm++;
+    if (environment.isKept) this.#warm++;
   }
 
   /** Brings what there is to what there should be. */
@@ -247,13 +249,13 @@ export class Environments {
     }
     while (this.#idle.length + this.#starting < this.#wanted) if (!this.#start()) break;
     while (this.#all.size > this.#limits.maxConcurrency && this.#idle.length > 0) {
-      const { id } = (this.#idle.find(({ isProvisioned }) => !isProvisioned) ?? this.#idle[0]) as Environment;
+      const { id } = (this.#idle.find(({ isKept }) => !isKept) ?? this.#idle[0]) as Environment;
       this.#remove(id);
     }
     this.#armKeepAlive();
   }
 
-  #start(isProvisioned = false): boolean {
+  #start(kept: Environment['kept'] = null): boolean {
     if (this.#all.size >= this.#limits.maxConcurrency || !this.#backOff.mayStart()) return false;
     let id: string;
     try {
@@ -265,26 +267,37 @@ export class Environments {
     const environment = new Environment(id, this.#limits.memoryMiB, this.#needs.clock.nowMs());
     this.#all.set(id, environment);
     this.#starting++;
-    if (isProvisioned) this.#provision(environment, true);
+    if (kept !== null) this.#keep(environment, kept);
     return true;
   }
 
   /** As many as are to be kept warm are marked so: first of those there are, then new ones. */
   #keepWarm(): void {
-    let missing = Math.min(this.#limits.provisioned, this.#limits.maxConcurrency) - this.#warm;
-    if (missing === 0) return;
+    const { provisioned, warm, maxConcurrency } = this.#limits;
+    const most = Math.min(provisioned, maxConcurrency);
+    const missing = { provisioned: most, pinged: Math.min(Math.max(provisioned, warm), maxConcurrency) - most };
+    if (missing.provisioned + missing.pinged + this.#warm === 0) return;
     for (const environment of this.#all.values()) {
-      if (environment.isLeaving || missing === 0 || environment.isProvisioned === missing > 0) continue;
-      this.#provision(environment, missing > 0);
-      missing -= Math.sign(missing);
+      const { kept, isLeaving } = environment;
+      if (isLeaving || kept === null) continue;
+      if (missing[kept] > 0) missing[kept]--;
+      else this.#keep(environment, null);
     }
-    for (; missing > 0; missing--) if (!this.#start(true)) break;
+    for (const environment of this.#all.values()) {
+      if (environment.isLeaving || environment.isKept) continue;
+      const kept = missing.provisioned > 0 ? 'provisioned' : missing.pinged > 0 ? 'pinged' : null;
+      if (kept === null) return;
+      this.#keep(environment, kept);
+      missing[kept]--;
+    }
+    for (; missing.provisioned > 0; missing.provisioned--) if (!this.#start('provisioned')) return;
+    for (; missing.pinged > 0; missing.pinged--) if (!this.#start('pinged')) return;
   }
 
-  #provision(environment: Environment, isProvisioned: boolean): void {
-    environment.isProvisioned = isProvisioned;
-    if (!environment.isLeaving) this.#warm += isProvisioned ? 1 : -1;
-    if (environment.state !== 'starting') this.#needs.onProvisioned(environment);
+  #keep(environment: Environment, kept: Environment['kept']): void {
+    if (!environment.isLeaving) this.#warm += Number(kept !== null) - Number(environment.isKept);
+    environment.kept = kept;
+    if (environment.state !== 'starting') this.#needs.onKept(environment);
   }
 
   /** New ones are started first, and old ones go as new ones become ready. */
@@ -308,7 +321,7 @@ export class Environments {
   /** Armed for the one that has been idle longest; those needed by batches that wait are left alone. */
   #armKeepAlive(): void {
     if (this.#idle.length <= this.#wanted) return;
-    const first = this.#idle.find(({ isProvisioned }) => !isProvisioned);
+    const first = this.#idle.find(({ isKept }) => !isKept);
     if (first === undefined) return;
     const atMs = first.idleSinceMs + this.#limits.keepAliveMs;
     if (atMs >= this.#keepAliveAtMs) return;
@@ -320,7 +333,7 @@ export class Environments {
   #endUnused(): void {
     this.#keepAliveAtMs = Number.POSITIVE_INFINITY;
     const untilMs = this.#needs.clock.nowMs() - this.#limits.keepAliveMs + roundingMs;
-    for (const { id } of this.#idle.filter(({ isProvisioned, idleSinceMs }) => !isProvisioned && idleSinceMs <= untilMs)) {
+    for (const { id } of this.#idle.filter(({ isKept, idleSinceMs }) => !isKept && idleSinceMs <= untilMs)) {
       if (this.#idle.length <= this.#wanted) break;
       this.#remove(id);
     }
@@ -331,7 +344,7 @@ export class Environments {
 /** Times closer than this are the same. */
 const roundingMs = 1e-6;
 
-function rank({ isProvisioned, isLeaving }: Environment): number {
+function rank({ isKept, isLeaving }: Environment): number {
   if (isLeaving) return 0;
-  return isProvisioned ? 2 : 1;
+  return isKept ? 2 : 1;
 }

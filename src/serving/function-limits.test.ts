@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { answered, FunctionHouse, type FunctionHouseOptions } from '../../test/function-house.ts';
 import { defaultPrices, functionUsd } from '../costs/index.ts';
 import { functionsDefault } from '../deployment/index.ts';
+import { PendingRequest } from './request.ts';
 
 /** One function at a time, warm, that takes 11 ms for one row. */
 function one(options: FunctionHouseOptions = {}): FunctionHouse {
@@ -270,6 +271,18 @@ describe('what is told to whoever chooses the setting', () => {
     assert.equal(times.length, 5000);
     assert.deepEqual([times[0], times[4999]], [1339, 3005]);
     assert(times.every((atMs, i) => i === 0 || atMs >= (times[i - 1] as number)));
+  });
+
+  test('a start takes as long as it did when the service times were measured, until one was seen', () => {
+    const house = new FunctionHouse({ isColdMeasured: true, coldMs: 40, instances: { serviceMs: (rows) => 10 + rows } });
+    const call = { requestId: 'a', inputs: [], rows: 1, arrivedAtMs: 0 };
+    const request = new PendingRequest(call, { deadlineMs: 100, promisedAtMs: 100, timeoutAtMs: 60_000, bucket: '' }, () => {});
+    // 300 ms to load the model and 11 ms for the first answer, as profiled; a function answers 11.5 ms after that.
+    assert.equal(house.functions.answeredAtMs(request, 0), 311 + 11 + 0.5);
+    house.functions.keepWarm(1);
+    house.clock.advance(40);
+    house.functions.keepWarm(0);
+    assert.equal(house.functions.lastMoments(request).warmMs - house.functions.lastMoments(request).coldMs, 40);
   });
 
   test('the view tells of environments, of the setting and of the starts that were seen', () => {

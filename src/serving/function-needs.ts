@@ -15,8 +15,8 @@ export interface FunctionsNeeds {
   readonly stop: (workerId: string) => void;
   /** A run is charged. */
   readonly onInvoked: (invocation: Invocation) => void;
-  /** This environment is kept warm from now on, and charged for that, or no more. */
-  readonly onProvisioned: (environment: Environment) => void;
+  /** This environment is kept warm from now on, in another way, or no more; it is charged for that by time. */
+  readonly onKept: (environment: Environment) => void;
   /** This one is ended in the middle of a run, and why. */
   readonly onHung?: (workerId: string, reason: string) => void;
   /** Nobody is here or on the way. */
@@ -29,7 +29,7 @@ export interface FunctionsNeeds {
   readonly onStranded?: (requests: readonly PendingRequest[]) => void;
   /** No batch holds more rows than this, whatever the setting. */
   readonly batchSizeMax?: number;
-  /** What a start takes before one was seen; 500 ms where it is left out. */
+  /** What a start takes before one was seen; left out, as it was measured with the service times, or 500 ms. */
   readonly coldStartMs?: number;
   /** Holds the margin at so much; left out, it follows what is measured. */
   readonly marginMsFixed?: number;

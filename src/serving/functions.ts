@@ -40,6 +40,8 @@ export class Functions implements Side, FunctionVariant {
   /** Whether environments of another size were reckoned with when last planned. */
   #isRenewing = false;
   #isRetired = false;
+  /** So many environments are kept warm for now, beyond what is provisioned by the config. */
+  #warm = 0;
   /** Told when everybody was answered; null while requests may come. */
   #finished: (() => void)[] | null = null;
 
@@ -48,7 +50,7 @@ export class Functions implements Side, FunctionVariant {
     this.#door = door;
     this.#needs = needs;
     this.#config = configOf(door);
-    this.#coldStarts = new ColdStarts(needs.coldStartMs);
+    this.#coldStarts = new ColdStarts(() => needs.coldStartMs ?? this.#tableOf(this.setting.memoryMiB).coldMs);
     this.#wish = { functions: this.config, objective: this.objective };
     const setting = safeSetting(this.config, needs.memoryMiBSafe());
     const tableOf = (memoryMiB: number): ServiceTable => this.#tableOf(memoryMiB);
@@ -66,8 +68,8 @@ export class Functions implements Side, FunctionVariant {
       mayGrow: () => this.#environments.room > 0 || this.#environments.starting > 0,
       onTimer: () => this.#settle(),
     });
-    const { start, stop, onProvisioned, onDeserted } = needs;
-    this.#environments = new Environments(this.#limits(), { clock, start, stop, onProvisioned, onDeserted });
+    const { start, stop, onKept, onDeserted } = needs;
+    this.#environments = new Environments(this.#limits(), { clock, start, stop, onKept, onDeserted });
     this.replan();
   }
 
@@ -155,6 +157,15 @@ export class Functions implements Side, FunctionVariant {
     request.promisedAtMs = this.promisedAtMs(request.call.arrivedAtMs, request.timeoutAtMs);
     this.#arrivals.add(this.#door.clock.nowMs(), request.rows);
     this.place(request);
+  }
+
+  /** So many environments are kept warm from now on, those among them that are provisioned anyway. */
+  keepWarm(count: number): void {
+    if (count === this.#warm) return;
+    this.#warm = count;
+    if (this.#isRetired || this.#finished !== null) return;
+    this.#environments.configure(this.#limits());
+    this.#settle();
   }
 
   /** Who might be run elsewhere, most urgent first. */
@@ -300,6 +311,7 @@ export class Functions implements Side, FunctionVariant {
     executor.drift = this.#rule.drift;
     this.#environments.attach(environment, executor, worker.coldStartMs);
     this.#coldStarts.add(worker.coldStartMs);
+    if (environment.kept === 'pinged') this.#chargeStart(environment);
     this.replan();
     this.#buffer.pump();
     this.#shedLate();
@@ -424,7 +436,7 @@ export class Functions implements Side, FunctionVariant {
 
   #limits(): EnvironmentLimits {
     const { maxConcurrency, provisioned, keepAliveMs } = this.config;
-    return { memoryMiB: this.setting.memoryMiB, maxConcurrency, provisioned, keepAliveMs };
+    return { memoryMiB: this.setting.memoryMiB, maxConcurrency, provisioned, warm: this.#warm, keepAliveMs };
   }
 
   #tableOf(memoryMiB: number): ServiceTable {
@@ -434,6 +446,15 @@ export class Functions implements Side, FunctionVariant {
   #environmentOf(executor: Executor): Environment | undefined {
     const environment = this.#environments.get(executor.worker.id);
     return environment?.executor === executor ? environment : undefined;
+  }
+
+  /** It was started by its first ping, before anybody came. */
+  #chargeStart(environment: Environment): void {
+    if (environment.invocations > 0) return;
+    environment.invocations++;
+    const { prices, onInvoked } = this.#needs;
+    const { memoryMiB, coldStartMs: ms } = environment;
+    onInvoked({ memoryMiB, billedMs: billedMs(prices, ms), usd: functionUsd(prices, memoryMiB, ms), isColdStart: true });
   }
 
   /** The first run of an environment is billed with its start. */

@@ -298,6 +298,64 @@ describe('the gate', () => {
     assert.match(house.messageOf('b'), /budget of \$1e-9 per hour is spent: what instances cannot finish in time is refused/);
   });
 
+  /** One instance with more than it can do. */
+  function beset(options: FunctionHouseOptions = {}): FunctionHouse {
+    const house = houseOf(options);
+    house.instance('w1');
+    house.send('x', { rows: 3 });
+    for (const id of names(4)) house.send(id);
+    assert.equal(house.shuts.length, 0);
+    return house;
+  }
+  const allowing = (house: FunctionHouse, usd: number, forMs = 60_000): void =>
+    house.pool.overflow?.follow({ warmFunctions: 0, allowance: { usd, forMs, usdPerHourMax: 0.05 } });
+
+  test('keeps to what a budget for all leaves to functions, and says until when', () => {
+    const house = beset();
+    allowing(house, 0);
+    house.send('waits');
+    assert.equal(house.workerOf('waits'), undefined);
+    assert.equal(
+      house.shuts[0],
+      'the budget of $0.05 for this hour leaves nothing for functions until 00:01 UTC: requests wait for instances',
+    );
+    assert.equal(house.pool.overflow?.shutReason, house.shuts[0]);
+    house.clock.advance(59_000);
+    assert.equal(house.codeOf('waits'), 'ok');
+    house.clock.advance(1000); // the next hour, before anybody has planned it
+    house.send('y', { rows: 3 });
+    for (const id of names(4, 'n')) house.send(id);
+    assert(atFunction(house, 'n3'));
+    assert.deepEqual(house.shuts.slice(1), [null]);
+  });
+
+  test('spends an allowance and no more; a few cents after that are not worth opening again', () => {
+    const house = beset();
+    allowing(house, 1e-9);
+    house.send('last');
+    assert(atFunction(house, 'last'), 'something is left');
+    house.clock.advance(300);
+    house.send('y', { rows: 3 });
+    for (const id of names(6, 'n')) house.send(id);
+    assert.equal(house.workerOf('n5'), undefined);
+    allowing(house, 1e-5);
+    house.send('z');
+    assert.equal(house.workerOf('z'), undefined);
+    allowing(house, 5e-4);
+    house.send('again');
+    assert(atFunction(house, 'again'));
+    house.pool.overflow?.follow({ warmFunctions: 0, allowance: null });
+    assert.equal(house.pool.overflow?.shutReason, null);
+  });
+
+  test('with late: shed refuses who would be late for want of money', () => {
+    const house = beset({ settings: { late: 'shed' } });
+    allowing(house, 0);
+    for (const id of names(3, 'n')) house.send(id);
+    assert.equal(house.codeOf('n2'), 'overloaded');
+    assert.match(house.messageOf('n2'), /leaves nothing for functions until 00:01 UTC/);
+  });
+
   test('shuts for ten seconds when more than half of 20 calls failed', () => {
     const house = houseOf();
     house.answer = () => ({ kind: 'failed', error: new PlatformError('model_failed', 'no') });

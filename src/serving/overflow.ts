@@ -11,7 +11,7 @@ import { type Executor, isFunctionType, overheadMs } from './executor.ts';
 import type { FunctionsNeeds } from './function-needs.ts';
 import { Functions } from './functions.ts';
 import type { Instances } from './instances.ts';
-import { OverflowGate } from './overflow-gate.ts';
+import { type Allowance, OverflowGate } from './overflow-gate.ts';
 import { cannotAnswer, queueIsFull } from './refusals.ts';
 import type { OverflowReason, PendingRequest } from './request.ts';
 import type { Door, Side, SideWorker } from './side.ts';
@@ -29,6 +29,14 @@ export interface OverflowNeeds {
   readonly options?: OverflowOptions | undefined;
   /** Functions take nothing more for this reason; or, with null, they do again. */
   readonly onShut: (reason: string | null) => void;
+}
+
+/** What whoever plans asks of the functions, until it asks for something else. */
+export interface OverflowPlan {
+  /** So many environments are kept warm, those that are provisioned anyway among them. */
+  readonly warmFunctions: number;
+  /** null: no limit but their own. */
+  readonly allowance: Allowance | null;
 }
 
 /** While no instance is there it is looked so often whether functions can be had again. */
@@ -65,6 +73,11 @@ export class Overflow implements Side {
       onSettle: () => this.#takeCompany(),
       onStranded: (requests) => this.#placeOnInstances(requests),
     });
+  }
+
+  follow({ warmFunctions, allowance }: OverflowPlan): void {
+    this.#gate.allow(allowance);
+    this.functions.keepWarm(warmFunctions);
   }
 
   /** Why functions take nothing at present; null where they do. */

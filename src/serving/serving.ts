@@ -1,7 +1,7 @@
 /** The endpoints as clients see them: who serves what, and the way in for every protocol. */
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
-import { executorUsd, type FunctionPrices, provisionedUsdPerHour } from '../costs/index.ts';
+import { executorUsd, type FunctionPrices, pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
 import type { ServedEndpoint, ServedWorker, ServingDoor } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
@@ -11,6 +11,7 @@ import type { ModelVersion } from '../registry/index.ts';
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import { type Books, Invocations } from './invoke.ts';
 import { linkRunner } from './link-runner.ts';
+import type { OverflowPlan } from './overflow.ts';
 import type { InferenceCall, InferenceResult, Outcome, Route } from './request.ts';
 import type { PoolSettings } from './side.ts';
 import type { VariantStatistics } from './statistics.ts';
@@ -255,6 +256,12 @@ export class Serving implements ServingDoor {
     );
   }
 
+  /** What is planned for the functions beside a variant's instances; a variant without them has nothing to follow. */
+  followPlan(endpoint: string, variant: string, plan: OverflowPlan): void {
+    const routed = this.#routings.get(endpoint.toLowerCase())?.variants.find(({ pool }) => pool.variant === variant);
+    routed?.pool.overflow?.follow(plan);
+  }
+
   /** What has come to a variant since the server started, whichever version served it. */
   traffic(endpoint: string, variant: string): TrafficCounts {
     return this.#invocations.traffic(endpoint, variant);
@@ -331,8 +338,11 @@ export class Serving implements ServingDoor {
         },
         onHung: (id, reason) => log.warn({ endpoint, variant, worker: id, reason }, 'a function was ended in the middle of a run'),
         onInvoked: (invocation) => this.#invocations.invoked(pool, invocation),
-        onProvisioned: ({ id, isProvisioned, memoryMiB }) =>
-          isProvisioned ? ledger.keptWarm(id, endpoint, variant, provisionedUsdPerHour(functions.prices, memoryMiB)) : ledger.ended(id),
+        onKept: ({ id, kept, memoryMiB }) => {
+          if (kept === null) return ledger.ended(id);
+          const usdPerHour = kept === 'pinged' ? pingUsdPerHour : provisionedUsdPerHour;
+          ledger.keptWarm(id, endpoint, variant, usdPerHour(functions.prices, memoryMiB));
+        },
         onDeserted: () => {
           if (pool.isRetired) this.#bury(pool);
         },

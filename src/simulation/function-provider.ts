@@ -56,7 +56,7 @@ export class FunctionProvider {
       start: (size) => this.#start(size),
       stop: (id) => this.#stop(id),
       onInvoked: () => {},
-      onProvisioned: ({ id, isProvisioned }) => void (isProvisioned ? this.#warm.add(id) : this.#warm.delete(id)),
+      onKept: ({ id, isKept }) => void (isKept ? this.#warm.add(id) : this.#warm.delete(id)),
       onDeserted: () => {},
       coldStartMs: this.sizeOf(memoryMiB).coldMs,
     };

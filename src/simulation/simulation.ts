@@ -8,15 +8,13 @@ import {
   type Policy,
   parsePolicy,
   periodsOf,
-  pingBusyMs,
-  pingEveryMs,
   policyLeadMs,
   priceFactorOf,
   type ScalingDecision,
   type ScalingTrigger,
   slotMsFor,
 } from '../autoscaling/index.ts';
-import { functionUsd } from '../costs/index.ts';
+import { functionUsd, pingBusyMs, pingEveryMs } from '../costs/index.ts';
 import type { Objective } from '../objective.ts';
 import { capacityOf } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';

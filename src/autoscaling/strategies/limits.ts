@@ -27,6 +27,11 @@ export function affordableUsdPerHour(budget: Budget | null | undefined): number 
   return leftUsd === 0 ? 0 : leftUsd / (Math.max(1, budget.remainingMs) / 3_600_000);
 }
 
+/** What functions may still cost until the stretch of a budget is over: what is left of it, less what instances will cost by then. */
+export function leftForFunctionsUsd({ usdMax, spentUsd, remainingMs }: Budget, instancesUsdPerHour: number): number {
+  return Math.max(0, usdMax - spentUsd - (instancesUsdPerHour * remainingMs) / 3_600_000);
+}
+
 /** The limits as they are at one moment. */
 export interface LimitsNow {
   /** The greater of the minimum and the scheduled floor, at most `max`. */

@@ -44,6 +44,10 @@ export interface OverflowObservation {
   readonly usdPerRequest: number;
   /** The same where functions serve alone, and wait for company; `usdPerRequest` unless given. */
   readonly usdPerRequestAlone?: number;
+  /** So many environments may be kept warm; as many as the rule says unless given. */
+  readonly warmMax?: number;
+  /** What a function takes for one request; with it no more are kept warm than the forecast asks for. */
+  readonly serviceMs?: number;
 }
 
 /** From `fromMinute` until `untilMinute` of the day (UTC, across midnight where until is earlier) at least so many instances. */

@@ -6,14 +6,14 @@ import { createForecaster } from '../../forecasting/index.ts';
 import { risePerMs, withSample } from './counter-window.ts';
 import { fastPlan, isFastWorth } from './fast-path.ts';
 import { atHorizon, forecastFault, forecastViewOf, horizonFor, slotMsFor } from './forecast-view.ts';
-import { affordableUsdPerHour, clampPlan, floorAt, limitsAt } from './limits.ts';
+import { affordableUsdPerHour, clampPlan, floorAt, leftForFunctionsUsd, limitsAt } from './limits.ts';
 import { type Plan, planTotal } from './observation.ts';
 import { held } from './recent.ts';
 import { actionsFor, drainLimitMs, planInWords, type ScalingInstance, scaleInOrder } from './scale-in.ts';
 import { burnRate, correctSlo, noSloTrouble, type SloState } from './slo-correction.ts';
 import { replaceSpot, spotRate } from './spot.ts';
 import { usableTypes } from './usable-types.ts';
-import { warmFunctions, warmUsdPerDay } from './warm-functions.ts';
+import { functionsNeeded, warmFunctions, warmUsdPerDay } from './warm-functions.ts';
 
 const objective = { percentile: 95, latencyMs: 50 };
 const minute = 60_000;
@@ -177,6 +177,15 @@ describe('warm functions', () => {
     );
   });
 
+  test('are as many as the forecast would keep busy, where that is known, and one in case', () => {
+    assert.deepEqual(
+      [warmFunctions('hybrid', 9, 3), warmFunctions('hybrid', 2, 3), warmFunctions('hybrid', 9, 0), warmFunctions('hybrid', 0, 0)],
+      [3, 2, 1, 0],
+    );
+    assert.equal(functionsNeeded(1100, 500, 100, 10_000), 6, '60 a second of 100 ms each');
+    assert.equal(functionsNeeded(500, 600, 100, 10_000), 0);
+  });
+
   test('twelve of 3538 MiB cost half a cent a day: as much as $2.7 per million at 0.02 requests per second', () => {
     const usd = warmUsdPerDay(12, (3538 / 1024) * 0.02 * 1.66667e-5 + 2e-7);
     assert.equal(usd.toFixed(4), '0.0047');
@@ -236,6 +245,12 @@ describe('limits', () => {
     assert.equal(affordableUsdPerHour({ usdMax: 10, spentUsd: 4, remainingMs: 7_200_000 }), 3);
     assert.equal(affordableUsdPerHour({ usdMax: 10, spentUsd: 14, remainingMs: 7_200_000 }), 0);
     assert.equal(affordableUsdPerHour({ usdMax: 0, spentUsd: 0, remainingMs: 0 }), 0);
+  });
+
+  test('what a budget leaves to functions is what instances will not have cost when it is over', () => {
+    assert.equal(leftForFunctionsUsd({ usdMax: 10, spentUsd: 4, remainingMs: 1_800_000 }, 2), 5);
+    assert.equal(leftForFunctionsUsd({ usdMax: 10, spentUsd: 4, remainingMs: 1_800_000 }, 13), 0);
+    assert.equal(leftForFunctionsUsd({ usdMax: 10, spentUsd: 14, remainingMs: 0 }, 0), 0);
   });
 
   test('a plan is brought within them, whatever it was', () => {

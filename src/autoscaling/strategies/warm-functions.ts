@@ -1,18 +1,25 @@
 /** Environments of functions that are kept warm by a ping now and then, so that a surge does not meet cold starts alone. */
+import { pingEveryMs } from '../../costs/index.ts';
 import type { Regime } from './observation.ts';
 
 /** W. Who comes when all of them are busy still meets a cold start. */
 export const warmFunctionsDefault = 12;
-/** Each environment is pinged once in so long, and busy for so long then. */
-export const pingEveryMs = 300_000;
-export const pingBusyMs = 20;
 
 /**
- * How many to keep warm. None where functions serve alone: that is where little comes, and at 0.02 requests per second pings cost
- * half as much again as the requests. None where there are no functions.
+ * How many to keep warm: no more than may be (`most`), nor than are `needed` where somebody knows that; but one at least. None where
+ * functions serve alone: that is where little comes, and at 0.02 requests per second pings cost half as much again as the requests.
+ * None where there are no functions.
  */
-export function warmFunctions(regime: Regime, concurrencyMax = Number.POSITIVE_INFINITY, wish = warmFunctionsDefault): number {
-  return regime === 'hybrid' ? Math.min(wish, concurrencyMax) : 0;
+export function warmFunctions(regime: Regime, most = Number.POSITIVE_INFINITY, needed = Number.POSITIVE_INFINITY): number {
+  return regime === 'hybrid' ? Math.min(warmFunctionsDefault, most, Math.max(1, needed)) : 0;
+}
+
+/**
+ * How many functions would be busy at once (Little's law) if so many requests came in a slot, and instances carried so many of them.
+ * `serviceMs` is what a function takes for one.
+ */
+export function functionsNeeded(requests: number, carried: number, serviceMs: number, slotMs: number): number {
+  return requests <= carried ? 0 : Math.ceil(((requests - carried) * serviceMs) / slotMs - 1e-9);
 }
 
 /** What keeping them warm costs in a day; `usdPerPing` is one invocation of 20 ms. */

@@ -58,7 +58,8 @@ function scalingText(decisions: readonly ScalingDecisionBody[]): string {
   const planned = ({ chosen }: ScalingDecisionBody) => Object.values(chosen.plan).reduce((sum, count) => sum + count, 0);
   const had = ({ inputs }: ScalingDecisionBody) =>
     Object.values(inputs.types).reduce((sum, { active, launching }) => sum + active + launching, 0);
-  const inTime = ({ effect }: ScalingDecisionBody) => (effect === null || effect.attainment === null ? null : shareText(effect.attainment));
+  const inTime = ({ effect, effect_unknown: unknown }: ScalingDecisionBody) =>
+    unknown !== null ? 'unknown' : effect === null || effect.attainment === null ? null : shareText(effect.attainment);
   return table(decisions, [
     { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
     { title: 'ASKED BY', cell: ({ trigger }) => trigger },
