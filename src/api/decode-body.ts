@@ -7,8 +7,16 @@ export const bodyTypes = ['application/json', 'text/csv', 'application/x-npy'] a
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Decodes a body. Without a content type it is taken for JSON. Throws `invalid_request`, `unsupported`. */
-export function decodeBody(signature: Signature, contentType: string | undefined, body: Uint8Array, label: string | undefined): Invocation {
+/**
+ * Decodes a body, into one invocation or into one for each row where the model takes a row at a time. Without a content
+ * type it is taken for JSON. Throws `invalid_request`, `unsupported`.
+ */
+export function decodeBody(
+  signature: Signature,
+  contentType: string | undefined,
+  body: Uint8Array,
+  label: string | undefined,
+): readonly Invocation[] {
   const type = (contentType ?? 'application/json').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (label !== undefined && type !== 'text/csv')
     throw new PlatformError('invalid_request', `'label' names a column of CSV: leave it out with ${type}`);

@@ -1,10 +1,10 @@
 /** The invoke route: rows in any of the forms of `decode-body.ts`, predictions out. */
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { cutRows, type Invocation, predictionsJson } from '../codecs/index.ts';
+import { type Invocation, predictionsJson } from '../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
-import type { InferenceResult, Route as ServingRoute } from '../serving/index.ts';
+import { type InferenceResult, invokeRows, type Route as ServingRoute } from '../serving/index.ts';
 import { predictionsBody } from './bodies.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
 import { endpointPath, switchParameter } from './parameters.ts';
@@ -49,65 +49,45 @@ async function invoke(
   const { request, requestId } = asked;
   const body = await readBody(request, { limitBytes: bodyLimitBytes });
   const arrivedAtMs = clock.nowMs();
-  let invocation: Invocation;
+  let invocations: readonly Invocation[];
   try {
-    invocation = decodeBody(target.signature, request.headers['content-type'], body, asked.label);
+    invocations = decodeBody(target.signature, request.headers['content-type'], body, asked.label);
   } catch (error) {
     serving.reject(target, { requestId, rows: 1, arrivedAtMs }, asPlatformError(error));
     throw error;
   }
-  const parts = await runParts(services, target, invocation, { requestId, arrivedAtMs, response: asked.response });
+  const parts = await runParts(services, target, invocations, { requestId, arrivedAtMs, response: asked.response });
   const predictions = parts.map(({ text }) => text.slice(1, -1)).join(',');
   const timings = asked.timings ? `,"timings":${JSON.stringify(timingsOf(parts, clock.nowMs() - arrivedAtMs))}` : '';
   return Buffer.from(`{"predictions":[${predictions}],"model_version":${JSON.stringify(target.version)}${timings}}`);
 }
 
-/** All parts, a few at a time so that a long file does not fill the buffer alone; the first failure ends the rest. */
-async function runParts(
+/** All parts; the first failure ends the rest, and so does a client that leaves. */
+function runParts(
   { serving }: ApiServices,
   target: ServingRoute,
-  invocation: Invocation,
-  call: { readonly requestId: string; readonly arrivedAtMs: number; readonly response: ServerResponse },
+  invocations: readonly Invocation[],
+  { response, ...call }: { readonly requestId: string; readonly arrivedAtMs: number; readonly response: ServerResponse },
 ): Promise<Part[]> {
-  const chunks = target.batchable ? cutRows(invocation, target.signature.inputs, Math.max(target.batchSizeMax, 1)) : [invocation];
-  const served = serving.endpoint(target.endpoint)?.variants.find(({ name }) => name === target.variant);
-  const instances = served?.executors.filter(({ isFunction }) => !isFunction).length ?? 0;
-  // A long file is no reason to pay for functions where there are instances.
-  const executors = instances > 0 ? instances : (served?.functions?.config.maxConcurrency ?? 1);
-  const parts: Part[] = [];
-  const cancels = new Set<() => void>();
-  let next = 0;
-  const one = (index: number): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const { inputs, rows } = chunks[index] as Invocation;
-      const inference = { requestId: call.requestId, inputs, rows: target.batchable ? rows : 1, arrivedAtMs: call.arrivedAtMs };
-      const cancel = serving.invoke(target, inference, (outcome) => {
-        cancels.delete(end);
-        if (!outcome.ok) return reject(outcome.error);
-        parts[index] = { text: predictionsJson(outcome.result.outputs, rows), result: outcome.result };
-        resolve();
-      });
-      const end = (): void => {
-        cancel();
-        reject(new PlatformError('invalid_request', 'the client went away before its answer was ready'));
-      };
-      cancels.add(end);
+  return new Promise((resolve, reject) => {
+    const parts: Part[] = [];
+    let cancel = (): void => {};
+    const leave = (): void => {
+      cancel();
+      reject(new PlatformError('invalid_request', 'the client went away before its answer was ready'));
+    };
+    response.once('close', leave);
+    cancel = invokeRows(serving, target, invocations, call, {
+      take: (index, result, rows) => {
+        parts[index] = { text: predictionsJson(result.outputs, rows), result };
+      },
+      end: (error) => {
+        response.off('close', leave);
+        if (error === null) resolve(parts);
+        else reject(error);
+      },
     });
-  const lane = async (): Promise<void> => {
-    while (next < chunks.length) await one(next++);
-  };
-  const endAll = (): void => {
-    next = chunks.length;
-    for (const end of cancels) end();
-  };
-  call.response.once('close', endAll);
-  try {
-    await Promise.all(Array.from({ length: Math.min(chunks.length, 2 * Math.max(executors, 1)) }, lane));
-  } finally {
-    call.response.off('close', endAll);
-    endAll();
-  }
-  return parts;
+  });
 }
 
 function timingsOf(parts: readonly Part[], totalMs: number): z.input<typeof predictionsBody>['timings'] {

@@ -1,5 +1,6 @@
 export type { FunctionSetting } from './function-setting.ts';
 export type { FunctionsView, FunctionVariant } from './function-variant.ts';
+export { invokeRows, type RowsTaker } from './invoke-rows.ts';
 export type { OverflowPlan } from './overflow.ts';
 export type { PeriodMeasure } from './period.ts';
 export type { InferenceCall, InferenceResult, Outcome, PendingRequest, Route, Timings } from './request.ts';

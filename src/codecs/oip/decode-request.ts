@@ -42,27 +42,39 @@ export function decodeRequest(plan: ModelPlan, batchSizeMax: number, body: Buffe
   const length = header === undefined ? body.length : jsonLength(header, body.length);
   if (length === 0 && header !== undefined) return decodeRaw(plan, body);
   const text = textOf(length === body.length ? body : body.subarray(0, length));
-  const request = parseObject(text);
+  return decodeParsed(plan, batchSizeMax, parseObject(text), text, header === undefined ? null : body.subarray(length));
+}
+
+/** The same for JSON that was parsed already, from `text`. `rest` are the bytes that follow it; null where none may. */
+export function decodeParsed(
+  plan: ModelPlan,
+  batchSizeMax: number,
+  request: JsonObject,
+  text: string,
+  rest: Buffer | null,
+  isBinaryByDefault = false,
+): InferRequest {
   const given = readInputs(plan, request['inputs']);
   for (const { fields, spec } of given) {
     if (fields['datatype'] !== spec.datatype) throw refuse.wrongDatatype(spec, fields['datatype']);
   }
   const shapes = given.map(({ fields, spec }) => readShape(spec, fields['shape']));
   const rows = plan.isBatched ? checkBatch(given, shapes, batchSizeMax) : 1;
-  const binary = new BinarySection(header === undefined ? emptyBytes : body.subarray(length));
+  const binary = new BinarySection(rest ?? emptyBytes);
   const inputs = new Array<Tensor>(given.length);
   for (let order = 0; order < given.length; order++) {
     const input = given[order] as GivenInput;
     const { name, datatype } = input.spec;
     const shape = shapes[order] as readonly number[];
-    inputs[input.index] = { name, datatype, shape, data: readData(input, shape, text, order, binary, header !== undefined) };
+    inputs[input.index] = { name, datatype, shape, data: readData(input, shape, text, order, binary, rest !== null) };
   }
   binary.end();
-  const parameters = readParameters(request['parameters']);
+  const parameters = readParameters(request['parameters'], isBinaryByDefault);
   return { id: readId(request['id']), inputs, rows, outputs: readOutputs(plan, request['outputs'], parameters.binaryOutput), parameters };
 }
 
-function decodeRaw(plan: ModelPlan, body: Buffer): InferRequest {
+/** The body is the one input, its raw bytes. Throws `invalid_request` where the shape cannot be told from them. */
+export function decodeRaw(plan: ModelPlan, body: Buffer): InferRequest {
   const input = rawInput(plan.model, plan.signature.inputs, plan.isBatched, body);
   return { id: undefined, inputs: [input], rows: 1, outputs: plan.allBinary, parameters: noParameters };
 }

@@ -16,9 +16,14 @@ export interface InferParameters {
 
 export const noParameters: InferParameters = { binaryOutput: false, timeoutMs: undefined, priority: undefined, timings: false };
 
-/** Throws `invalid_request` where a known parameter has the wrong type, `unsupported` for sequences. */
-export function readParameters(value: unknown): InferParameters {
-  if (value === undefined || value === null) return noParameters;
+const binaryParameters: InferParameters = { ...noParameters, binaryOutput: true };
+
+/**
+ * `isBinary` is what outputs are where the request does not say. Throws `invalid_request` where a known parameter has
+ * the wrong type, `unsupported` for sequences.
+ */
+export function readParameters(value: unknown, isBinary: boolean): InferParameters {
+  if (value === undefined || value === null) return isBinary ? binaryParameters : noParameters;
   if (!isObject(value)) throw invalid(`'parameters' of the request must be an object of strings, numbers and booleans`);
   checkScalars(value);
   const sequence = value['sequence_id'];
@@ -27,10 +32,10 @@ export function readParameters(value: unknown): InferParameters {
   }
   const timeoutUs = wholeNumber(value, 'timeout', 'a whole number of microseconds (0 = none)');
   return {
-    binaryOutput: flag(value, 'binary_data_output'),
+    binaryOutput: flag(value, 'binary_data_output', isBinary),
     timeoutMs: timeoutUs === undefined || timeoutUs === 0 ? undefined : timeoutUs / 1000,
     priority: wholeNumber(value, 'priority', 'an integer, 0 for the default or from 1 (highest)'),
-    timings: flag(value, 'timings'),
+    timings: flag(value, 'timings', false),
   };
 }
 
@@ -41,9 +46,9 @@ function checkScalars(parameters: JsonObject): void {
   }
 }
 
-function flag(parameters: JsonObject, key: string): boolean {
+function flag(parameters: JsonObject, key: string, byDefault: boolean): boolean {
   const value = parameters[key];
-  if (value === undefined) return false;
+  if (value === undefined) return byDefault;
   if (typeof value !== 'boolean') throw wrongParameter('request', key, value, 'true or false');
   return value;
 }

@@ -7,7 +7,9 @@ import { unpackElements } from './elements.ts';
 
 const model = (datatype: Datatype, ...shape: number[]): Signature => ({ inputs: [{ name: 'x', datatype, shape }], outputs: [] });
 const values = (signature: Signature, text: string, label?: string): unknown => {
-  const { inputs, rows } = decodeCsv(signature, text, label === undefined ? {} : { label });
+  const [invocation, ...others] = decodeCsv(signature, text, label === undefined ? {} : { label });
+  assert(invocation !== undefined && others.length === 0);
+  const { inputs, rows } = invocation;
   const [input] = inputs;
   assert(input !== undefined);
   return { rows, shape: input.shape, values: Array.from(unpackElements(input.datatype, input.data)) };
@@ -113,4 +115,62 @@ test('tells whoever sends the answers along how to leave them out', () => {
   };
   assert.match(hintOf('a,b,answer\n1,2,3\n') ?? '', labelled);
   assert.equal(hintOf('a\n1\n'), null);
+});
+
+for (const { what, text, inputs } of [
+  {
+    what: "in the model's order",
+    text: '1,2,3,hello\n4,5,6,"a, b"\n',
+    inputs: [
+      [1, 4],
+      [2, 3, 5, 6],
+      ['hello', 'a, b'],
+    ],
+  },
+  { what: 'under a header of another kind', text: 'a,b,c,text\n1,2,3,hello\n', inputs: [[1], [2, 3], ['hello']] },
+]) {
+  test(`several inputs take their columns ${what}`, () => {
+    const signature: Signature = {
+      inputs: [
+        { name: 'age', datatype: 'INT64', shape: [-1] },
+        { name: 'pair', datatype: 'FP32', shape: [-1, 2] },
+        { name: 'text', datatype: 'BYTES', shape: [-1, 1] },
+      ],
+      outputs: [],
+    };
+    const [invocation] = decodeCsv(signature, text);
+    assert.deepEqual(
+      invocation?.inputs.map(({ datatype, data }) =>
+        Array.from(unpackElements(datatype, data), (e) => (typeof e === 'bigint' ? Number(e) : e)),
+      ),
+      inputs,
+    );
+  });
+}
+
+test('columns that a header calls by the names of the inputs may stand in any order', () => {
+  const input = (name: string): Signature['inputs'][number] => ({ name, datatype: 'FP32', shape: [-1] });
+  const signature: Signature = { inputs: [input('x'), input('y')], outputs: [] };
+  const [invocation] = decodeCsv(signature, 'y,x\n1,2\n');
+  assert.deepEqual(
+    invocation?.inputs.map(({ name, data }) => [name, ...(unpackElements('FP32', data) as Float32Array)]),
+    [
+      ['x', 2],
+      ['y', 1],
+    ],
+  );
+  assert.throws(() => decodeCsv(signature, '1,2,3\n'), { message: /2 inputs \(x, y\) \(2 columns\), the CSV has 3 columns/ });
+});
+
+test('a model that takes a row at a time gets a request for each line', () => {
+  const each = decodeCsv(model('FP32', 1, 2), '1,2\n3,4\n5,6\n');
+  assert.deepEqual(
+    each.map(({ rows, inputs: [input] }) => [rows, input?.shape, Array.from(unpackElements('FP32', input?.data as Uint8Array))]),
+    [
+      [1, [1, 2], [1, 2]],
+      [1, [1, 2], [3, 4]],
+      [1, [1, 2], [5, 6]],
+    ],
+  );
+  assert.deepEqual(values(model('FP32', 2), '1\n2\n'), { rows: 1, shape: [2], values: [1, 2] });
 });

@@ -1,7 +1,7 @@
 /** CSV by RFC 4180 (quotes, line breaks in quotes, either line end, a byte order mark), and its rows as an input tensor. */
 import { PlatformError } from '../../errors.ts';
-import { elementCount, type Signature } from '../../tensor.ts';
-import { type Invocation, onlyInput, tensorOfRows } from './invocation.ts';
+import { elementCount, type Signature, type TensorSpec } from '../../tensor.ts';
+import { hasRows, type Invocation, namesOf, runOneByOne, tensorOfRows, wholeTensor } from './invocation.ts';
 
 const labelHint = 'leave out a column of answers with ?label=NAME (--label NAME)';
 
@@ -63,30 +63,90 @@ export interface CsvOptions {
   readonly label?: string;
 }
 
-/** Rows of CSV for a model with one input. The first line is a header when the model takes numbers and it holds none. */
-export function decodeCsv(signature: Signature, text: string, options: CsvOptions = {}): Invocation {
-  const spec = onlyInput(signature, 'CSV');
+/**
+ * Rows of CSV. A model with one input takes all columns; one with several inputs takes from the left as many columns for
+ * each as its rows have elements, in the model's order, or in that of a header that names the inputs. The first line is a
+ * header when the model takes numbers and it holds none, or when it names the inputs. One invocation, or one for each
+ * line where the model takes a row at a time.
+ */
+export function decodeCsv(signature: Signature, text: string, options: CsvOptions = {}): readonly Invocation[] {
   const lines = parseCsv(text);
   const [first] = lines;
   if (first === undefined) throw new PlatformError('invalid_request', 'the CSV is empty: send one line a row');
-  const hasHeader = isHeader(first, spec.datatype === 'BYTES', [spec.name, options.label]);
+  const { inputs } = signature;
+  const known = [...inputs.map(({ name }) => name), options.label];
+  const hasHeader = isHeader(
+    first,
+    inputs.some(({ datatype }) => datatype === 'BYTES'),
+    known,
+  );
   const rows = hasHeader ? lines.slice(1) : lines;
   if (rows.length === 0) throw new PlatformError('invalid_request', 'the CSV has a header and no rows: send one line a row');
   const left = labelColumn(hasHeader ? first : null, options.label);
+  for (const [index, cells] of rows.entries()) {
+    if (cells.length === first.length) continue;
+    const line = index + (hasHeader ? 2 : 1);
+    throw new PlatformError('invalid_request', `CSV line ${line} has ${cells.length} columns, the first line has ${first.length}`);
+  }
+  const table = { rows, header: hasHeader ? first : null, columns: first.map((_, column) => column).filter((column) => column !== left) };
+  const [spec, ...others] = inputs;
+  if (spec !== undefined && others.length === 0) return ofOneInput(spec, table, left !== null);
+  return [ofSeveralInputs(signature, table)];
+}
+
+interface Table {
+  readonly rows: readonly (readonly string[])[];
+  readonly header: readonly string[] | null;
+  /** Those that are inputs. */
+  readonly columns: readonly number[];
+}
+
+function ofOneInput(spec: TensorSpec, table: Table, isLabelled: boolean): readonly Invocation[] {
+  const { rows, columns } = table;
+  const width = columns.length;
+  const values = valuesOf(spec, table, columns);
+  if (runOneByOne(spec, rows.length, width)) {
+    return rows.map((_, row) => ({ inputs: [wholeTensor(spec, [width], values.slice(row * width, (row + 1) * width))], rows: 1 }));
+  }
+  if (!hasRows(spec) && rows.length === 1) return [{ inputs: [wholeTensor(spec, [width], values)], rows: 1 }];
+  const hint = isLabelled || width <= elementCount(spec.shape.slice(1)) ? undefined : labelHint;
+  return [{ inputs: [tensorOfRows(spec, rows.length, [width], values, hint)], rows: hasRows(spec) ? rows.length : 1 }];
+}
+
+function ofSeveralInputs(signature: Signature, table: Table): Invocation {
+  const { rows, columns, header } = table;
+  const { inputs } = signature;
+  const sizes = inputs.map((spec) => (hasRows(spec) && !spec.shape.includes(-1, 1) ? elementCount(spec.shape.slice(1)) : -1));
+  const needed = sizes.reduce((sum, size) => sum + size, 0);
+  if (sizes.some((size) => size < 0) || needed !== columns.length) {
+    const cure = sizes.some((size) => size < 0) ? '' : ` (${needed} columns)`;
+    throw new PlatformError(
+      'invalid_request',
+      `the model has ${inputs.length} inputs (${namesOf(inputs)})${cure}, the CSV has ${columns.length} columns: ` +
+        `send JSON with named inputs, {"instances": [{"${inputs[0]?.name ?? 'name'}": …}, …]}`,
+    );
+  }
+  const isNamed = header !== null && inputs.every(({ name }, index) => sizes[index] === 1 && header.includes(name));
+  let at = 0;
+  const tensors = inputs.map((spec, index) => {
+    const size = sizes[index] as number;
+    const taken = isNamed ? [header.indexOf(spec.name)] : columns.slice(at, at + size);
+    at += size;
+    return tensorOfRows(spec, rows.length, [size], valuesOf(spec, table, taken));
+  });
+  return { inputs: tensors, rows: rows.length };
+}
+
+function valuesOf({ datatype }: TensorSpec, { rows, header }: Table, columns: readonly number[]): unknown[] {
   const values: unknown[] = [];
   for (const [index, cells] of rows.entries()) {
-    const line = index + (hasHeader ? 2 : 1);
-    if (cells.length !== first.length) {
-      throw new PlatformError('invalid_request', `CSV line ${line} has ${cells.length} columns, the first line has ${first.length}`);
-    }
-    for (const [column, cell] of cells.entries()) {
-      if (column !== left)
-        values.push(spec.datatype === 'BYTES' ? cell : numberOf(cell, spec.datatype, line, column, hasHeader ? first[column] : undefined));
+    const line = index + (header === null ? 1 : 2);
+    for (const column of columns) {
+      const cell = cells[column] as string;
+      values.push(datatype === 'BYTES' ? cell : numberOf(cell, datatype, line, column, header?.[column]));
     }
   }
-  const columns = first.length - (left === null ? 0 : 1);
-  const hint = left === null && columns > elementCount(spec.shape.slice(1)) ? labelHint : undefined;
-  return { inputs: [tensorOfRows(spec, rows.length, [columns], values, hint)], rows: rows.length };
+  return values;
 }
 
 function isHeader(first: readonly string[], takesText: boolean, known: readonly (string | undefined)[]): boolean {

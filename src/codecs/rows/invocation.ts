@@ -15,6 +15,16 @@ export function hasRows(spec: TensorSpec): boolean {
   return spec.shape.length > 0 && spec.shape[0] === -1;
 }
 
+/**
+ * Whether `rows` rows of `rowElements` elements each, for a model whose one input has no dimension that counts rows, are
+ * a request each: they are unless together they fill the first dimension, and each by itself is not the whole input.
+ */
+export function runOneByOne(spec: TensorSpec, rows: number, rowElements: number): boolean {
+  if (rows <= 1 || hasRows(spec)) return false;
+  const isWhole = !spec.shape.includes(-1) && elementCount(spec.shape) === rowElements;
+  return isWhole || spec.shape[0] !== rows;
+}
+
 /** The one input of a model that takes one; forms without names (CSV, npy, bare rows) can feed no other. */
 export function onlyInput(signature: Signature, form: string): TensorSpec {
   const [input, ...others] = signature.inputs;
@@ -65,6 +75,15 @@ export function tensorOfRows(spec: TensorSpec, rows: number, given: readonly num
     );
   }
   return { name: spec.name, datatype: spec.datatype, shape: [rows, ...shape], data: packElements(spec.name, spec.datatype, values) };
+}
+
+/** A tensor that is the whole input. Throws `invalid_request` where the elements, given as `given`, do not fit. */
+export function wholeTensor(spec: TensorSpec, given: readonly number[], values: ArrayLike<unknown>): Tensor {
+  const shape = fitShape(spec.shape, given, values.length);
+  if (shape === null) {
+    throw new PlatformError('invalid_request', `input '${spec.name}' is ${describeTensor(spec)}, got the shape [${given.join(',')}]`);
+  }
+  return { name: spec.name, datatype: spec.datatype, shape, data: packElements(spec.name, spec.datatype, values) };
 }
 
 function wantedText(wanted: readonly number[]): string {

@@ -202,7 +202,7 @@ for (const { what, signature, body, is } of [
   },
 ]) {
   test(`takes ${what}`, () => {
-    assert.deepEqual(read(decodeJson(signature, JSON.stringify(body))), is);
+    assert.deepEqual(decodeJson(signature, JSON.stringify(body)).map(read), [is]);
   });
 }
 
@@ -268,3 +268,19 @@ for (const { what, signature, body, says } of [
     assert.throws(() => decodeJson(signature, body), { code: 'invalid_request', message: says });
   });
 }
+
+test('a model that takes a row at a time gets a request for each instance', () => {
+  const rows = [
+    [1, 2, 3, 4],
+    [5, 6, 7, 8],
+  ];
+  for (const instances of [rows, rows.map((x) => ({ x })), rows.map((row) => [row])]) {
+    assert.deepEqual(
+      decodeJson(fixed, JSON.stringify({ instances })).map(read),
+      rows.map((row) => ({ rows: 1, inputs: [[[1, 4], row]] })),
+    );
+  }
+  const vector = model({ name: 'x', datatype: 'FP32', shape: [2] });
+  assert.equal(decodeJson(vector, '{"instances": [1, 2]}').length, 1);
+  assert.equal(decodeJson(vector, '{"instances": [[1, 2], [3, 4]]}').length, 2);
+});

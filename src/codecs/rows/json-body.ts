@@ -7,12 +7,15 @@
 import { PlatformError } from '../../errors.ts';
 import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { packElements } from './elements.ts';
-import { fitShape, flattenInto, hasRows, type Invocation, namesOf, onlyInput, tensorOfRows } from './invocation.ts';
+import { fitShape, flattenInto, hasRows, type Invocation, namesOf, onlyInput, runOneByOne, tensorOfRows } from './invocation.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Decodes the text of a body. Throws `invalid_request` with what is wrong and where. */
-export function decodeJson(signature: Signature, text: string): Invocation {
+/**
+ * Decodes the text of a body: into one invocation, or into one for each row where the model takes a row at a time.
+ * Throws `invalid_request` with what is wrong and where.
+ */
+export function decodeJson(signature: Signature, text: string): readonly Invocation[] {
   const body = parse(text);
   const { instances, inputs } = body;
   const unknown = Object.keys(body).filter((key) => key !== 'instances' && key !== 'inputs');
@@ -22,8 +25,8 @@ export function decodeJson(signature: Signature, text: string): Invocation {
   if ((instances === undefined) === (inputs === undefined)) {
     throw new PlatformError('invalid_request', 'expected one of {"instances": [row, …]} and {"inputs": [tensor, …]}');
   }
-  if (instances !== undefined) return fromInstances(signature, listOf('instances', instances));
-  return fromTensors(signature, listOf('inputs', inputs));
+  if (instances !== undefined) return decodeInstances(signature, instances);
+  return [fromTensors(signature, listOf('inputs', inputs))];
 }
 
 function parse(text: string): Fields {
@@ -46,8 +49,26 @@ function listOf(field: string, value: unknown): readonly unknown[] {
   return value;
 }
 
-function fromInstances(signature: Signature, instances: readonly unknown[]): Invocation {
+/** What stands in `instances`, parsed; the answer is as that of `decodeJson`. */
+export function decodeInstances(signature: Signature, value: unknown): readonly Invocation[] {
+  const instances = listOf('instances', value);
   if (instances.length === 0) throw new PlatformError('invalid_request', `'instances' is empty: send at least one row`);
+  if (!isOneByOne(signature, instances)) return [fromInstances(signature, instances)];
+  return instances.map((instance) => fromInstances(signature, [instance]));
+}
+
+/** Whether the model has no dimension for the rows, so that each is a request of its own. */
+function isOneByOne({ inputs }: Signature, instances: readonly unknown[]): boolean {
+  if (inputs.some(hasRows)) return false;
+  const [spec, ...others] = inputs;
+  if (spec === undefined || others.length > 0) return instances.length > 1;
+  const [first] = instances;
+  const elements: unknown[] = [];
+  flattenInto(isFields(first) ? first[spec.name] : first, elements, `input '${spec.name}'`);
+  return runOneByOne(spec, instances.length, elements.length);
+}
+
+function fromInstances(signature: Signature, instances: readonly unknown[]): Invocation {
   if (!instances.some(isFields)) {
     const spec = onlyInput(signature, 'a list of bare rows');
     return collect(signature, instances.length, () => instances, [spec]);

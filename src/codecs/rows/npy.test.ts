@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Datatype, Signature } from '../../tensor.ts';
-import { unpackElements } from './elements.ts';
-import { decodeNpy, parseNpy } from './npy.ts';
+import { type Datatype, encodeStrings, type Signature } from '../../tensor.ts';
+import { packElements, unpackElements } from './elements.ts';
+import { decodeNpy, npyFile, parseNpy } from './npy.ts';
 
 /** As numpy.save writes it. */
 function npy(descriptor: string, shape: string, data: Uint8Array, { fortran = false, version = 1 } = {}): Uint8Array {
@@ -77,8 +77,9 @@ for (const { what, signature, file, shape, values } of [
   },
 ]) {
   test(`takes ${what}`, () => {
-    const [input] = decodeNpy(signature, file).inputs;
-    assert(input !== undefined);
+    const [invocation, ...others] = decodeNpy(signature, file);
+    const [input] = invocation?.inputs ?? [];
+    assert(input !== undefined && others.length === 0);
     assert.deepEqual([input.shape, Array.from(unpackElements(input.datatype, input.data))], [shape, values]);
   });
 }
@@ -100,4 +101,41 @@ for (const { what, file, says } of [
 
 test('refuses numbers that the model cannot hold', () => {
   assert.throws(() => decodeNpy(model('INT32', -1), npy('<f8', '(1,)', bytes(new Float64Array([1.5])))), /whole number/);
+});
+
+test('a model that takes a row at a time gets a request for each row', () => {
+  const each = decodeNpy(model('FP32', 1, 2), npy('<f4', '(2, 2)', bytes(new Float32Array([1, 2, 3, 4]))));
+  assert.deepEqual(
+    each.map(({ inputs: [input] }) => [input?.shape, Array.from(unpackElements('FP32', input?.data as Uint8Array))]),
+    [
+      [
+        [1, 2],
+        [1, 2],
+      ],
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ],
+  );
+});
+
+test('what is written is read again, and begins where numpy wants it', () => {
+  for (const [datatype, shape, values] of [
+    ['FP32', [2, 1], [1.5, -2]],
+    ['INT64', [2], [9_007_199_254_740_993n, -1n]],
+    ['BOOL', [], [true]],
+    ['FP16', [1, 2], [0.5, 65_504]],
+  ] as const) {
+    const file = npyFile({ datatype, shape, data: packElements('x', datatype, values) });
+    const array = parseNpy(file);
+    assert.deepEqual([array.datatype, array.shape, Array.from(unpackElements(array.datatype, array.data))], [datatype, shape, values]);
+    assert.equal((file.length - array.data.length) % 64, 0);
+  }
+});
+
+test('text is written as an array of text', () => {
+  const file = npyFile({ datatype: 'BYTES', shape: [2], data: encodeStrings(['a', 'é😀']) });
+  assert.match(file.toString('latin1'), /^\x93NUMPY\x01\x00.{2}\{'descr': '<U2', 'fortran_order': False, 'shape': \(2,\), \} +\n/s);
+  assert.deepEqual([...new Uint32Array(new Uint8Array(file.subarray(-16)).buffer)], [0x61, 0, 0xe9, 0x1f600]);
 });

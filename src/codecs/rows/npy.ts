@@ -3,9 +3,19 @@
  * "\x93NUMPY", version, the length of a header that is a Python literal, the header, the elements.
  */
 import { PlatformError } from '../../errors.ts';
-import { type Datatype, datatypes, describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
+import {
+  bytesOf,
+  type Datatype,
+  datatypes,
+  decodeStrings,
+  describeTensor,
+  elementCount,
+  type Signature,
+  type Tensor,
+  type TensorSpec,
+} from '../../tensor.ts';
 import { packElements, unpackElements } from './elements.ts';
-import { fitShape, hasRows, type Invocation, onlyInput } from './invocation.ts';
+import { fitShape, hasRows, type Invocation, onlyInput, runOneByOne } from './invocation.ts';
 
 export interface NpyArray {
   readonly datatype: Exclude<Datatype, 'BYTES' | 'BF16'>;
@@ -29,6 +39,37 @@ const descriptors: Readonly<Record<string, NpyArray['datatype']>> = {
   '<f4': 'FP32',
   '<f8': 'FP64',
 };
+
+/** The tensor as a file that `numpy.load` reads without pickling; text becomes an array of text, BF16 one of 32-bit floats. */
+export function npyFile(tensor: Pick<Tensor, 'datatype' | 'shape' | 'data'>): Buffer {
+  const { descriptor, data } = arrayOf(tensor);
+  const { shape } = tensor;
+  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const header = `{'descr': '${descriptor}', 'fortran_order': False, 'shape': (${tuple}), }`;
+  // The elements begin at a multiple of 64 bytes.
+  const padding = 63 - ((10 + header.length) % 64);
+  const start = Buffer.alloc(10);
+  start.write(magic, 'latin1');
+  start[6] = 1;
+  start.writeUInt16LE(header.length + padding + 1, 8);
+  return Buffer.concat([start, Buffer.from(`${header}${' '.repeat(padding)}\n`, 'latin1'), data]);
+}
+
+function arrayOf({ datatype, data }: Pick<Tensor, 'datatype' | 'data'>): { descriptor: string; data: Uint8Array } {
+  if (datatype === 'BYTES') return textArray(decodeStrings(data));
+  if (datatype === 'BF16')
+    return { descriptor: '<f4', data: bytesOf(Float32Array.from(unpackElements(datatype, data) as ArrayLike<number>)) };
+  return { descriptor: Object.keys(descriptors).find((known) => descriptors[known] === datatype) as string, data };
+}
+
+/** NumPy keeps text as UTF-32, each padded to the longest. */
+function textArray(texts: readonly string[]): { descriptor: string; data: Uint8Array } {
+  const points = texts.map((text) => Array.from(text, (character) => character.codePointAt(0) as number));
+  const width = points.reduce((most, { length }) => Math.max(most, length), 1);
+  const cells = new Uint32Array(texts.length * width);
+  for (const [index, codes] of points.entries()) cells.set(codes, index * width);
+  return { descriptor: `<U${width}`, data: bytesOf(cells) };
+}
 
 /** Reads one array. Throws `invalid_request` for what is not one, and for what only Python could read. */
 export function parseNpy(file: Uint8Array): NpyArray {
@@ -76,10 +117,22 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
-/** The array as the input of a model that has one: rows first, or a single row without the first dimension. */
-export function decodeNpy(signature: Signature, file: Uint8Array): Invocation {
+/**
+ * The array as the input of a model that has one: rows first, or a single row without the first dimension. One
+ * invocation, or one for each row where the model takes a row at a time.
+ */
+export function decodeNpy(signature: Signature, file: Uint8Array): readonly Invocation[] {
   const spec = onlyInput(signature, 'npy');
   const array = parseNpy(file);
+  const [rows = 1] = array.shape;
+  if (!runOneByOne(spec, rows, elementCount(array.shape) / rows)) return [invocationOf(spec, array)];
+  const rowBytes = array.data.length / rows;
+  return Array.from({ length: rows }, (_, row) =>
+    invocationOf(spec, { ...array, shape: array.shape.slice(1), data: array.data.subarray(row * rowBytes, (row + 1) * rowBytes) }),
+  );
+}
+
+function invocationOf(spec: TensorSpec, array: NpyArray): Invocation {
   const shape = shapeFor(spec, array.shape);
   if (shape === null) {
     throw new PlatformError(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Datatype, Tensor } from '../../tensor.ts';
 import { packElements } from './elements.ts';
-import { predictionsJson } from './predictions.ts';
+import { predictionsCsv, predictionsJson } from './predictions.ts';
 
 const tensor = (name: string, datatype: Datatype, shape: readonly number[], values: readonly unknown[]): Tensor => ({
   name,
@@ -28,4 +28,14 @@ test('outputs that do not count rows: one prediction for the whole request', () 
 
 test('what JSON cannot write becomes null', () => {
   assert.equal(predictionsJson([tensor('y', 'FP32', [1, 3], [Number.NaN, Number.POSITIVE_INFINITY, 1])], 1), '[[null,null,1]]');
+});
+
+test('as CSV: a line a row, all outputs side by side', () => {
+  const outputs = [tensor('label', 'BYTES', [2], ['a "b", c', 'd']), tensor('p', 'FP64', [2, 2], [0.5, Number.NaN, 1, -1])];
+  assert.equal(predictionsCsv(outputs, 2), '"a ""b"", c",0.5,NaN\nd,1,-1\n');
+  assert.equal(predictionsCsv([tensor('id', 'INT64', [2], [9007199254740993n, 1n])], 2), '9007199254740993\n1\n');
+});
+
+test('as CSV: outputs that do not count rows make one line', () => {
+  assert.equal(predictionsCsv([tensor('y', 'FP64', [2, 1], [1, 2]), tensor('sum', 'FP64', [], [3])], 2), '1,2,3\n');
 });

@@ -1,0 +1,79 @@
+/** A call of many rows as the requests it is cut into: no more than a batch each, a few at a time. */
+import { cutRows, type Invocation } from '../codecs/index.ts';
+import type { PlatformError } from '../errors.ts';
+import { asPlatformError } from '../errors.ts';
+import type { InferenceCall, InferenceResult, Route } from './request.ts';
+import type { Serving } from './serving.ts';
+
+export interface RowsTaker {
+  /** The answer to a part, encoded in the moment it comes: its tensors may be overwritten after. Parts come in any order. */
+  take(part: number, result: InferenceResult, rows: number): void;
+  /** All parts were taken, or the first failure has ended the rest. Called once. */
+  end(error: PlatformError | null): void;
+}
+
+type Door = Pick<Serving, 'invoke'> & { endpoint(name: string): ReturnType<Serving['endpoint']> };
+
+/** Serves the invocations as one call. The answer cancels it: the client is gone, and nobody is told anything more. */
+export function invokeRows(
+  serving: Door,
+  route: Route,
+  invocations: readonly Invocation[],
+  call: Omit<InferenceCall, 'inputs' | 'rows'>,
+  taker: RowsTaker,
+): () => void {
+  const rowsMax = Math.max(route.batchSizeMax, 1);
+  const parts = route.batchable ? invocations.flatMap((each) => cutRows(each, route.signature.inputs, rowsMax)) : invocations;
+  const cancels = new Set<() => void>();
+  let next = 0;
+  let isOver = false;
+  const close = (): void => {
+    isOver = true;
+    for (const cancel of cancels) cancel();
+    cancels.clear();
+  };
+  const fail = (error: unknown): void => {
+    if (isOver) return;
+    close();
+    taker.end(asPlatformError(error));
+  };
+  const start = (): void => {
+    const part = next++;
+    const { inputs, rows } = parts[part] as Invocation;
+    let isSettled = false;
+    let cancel: (() => void) | null = null;
+    try {
+      cancel = serving.invoke(route, { ...call, inputs, rows: route.batchable ? rows : 1 }, (outcome) => {
+        isSettled = true;
+        if (cancel !== null) cancels.delete(cancel);
+        if (isOver) return;
+        if (!outcome.ok) return fail(outcome.error);
+        try {
+          taker.take(part, outcome.result, rows);
+        } catch (error) {
+          return fail(error);
+        }
+        if (next < parts.length) start();
+        else if (cancels.size === 0) {
+          isOver = true;
+          taker.end(null);
+        }
+      });
+      if (!isSettled) cancels.add(cancel);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  for (let lanes = lanesFor(serving, route, parts.length); lanes > 0 && !isOver; lanes--) start();
+  return close;
+}
+
+/** A few at a time, so that a long file does not fill the buffer alone. */
+function lanesFor(serving: Door, route: Route, parts: number): number {
+  if (parts <= 1) return parts;
+  const served = serving.endpoint(route.endpoint)?.variants.find(({ name }) => name === route.variant);
+  const instances = served?.executors.filter(({ isFunction }) => !isFunction).length ?? 0;
+  // A long file is no reason to pay for functions where there are instances.
+  const executors = instances > 0 ? instances : (served?.functions?.config.maxConcurrency ?? 1);
+  return Math.min(parts, 2 * Math.max(executors, 1));
+}
