@@ -13,7 +13,9 @@ type AnyDatabase = Kysely<unknown>;
 export type Purpose = 'state' | 'metrics';
 
 export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string, Migration> {
-  if (purpose === 'metrics') return { '0001-arrivals': { up: createArrivals } };
+  if (purpose === 'metrics') {
+    return { '0001-arrivals': { up: createArrivals }, '0002-metric-series': { up: (db) => createMetricSeries(db, dialect) } };
+  }
   return {
     '0001-registry': { up: createRegistry },
     '0002-endpoints': { up: createEndpoints },
@@ -257,6 +259,28 @@ function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect
 
 /** A document goes with what it tells about: the group, the version, the endpoint. */
 async function createAwsDocuments(db: AnyDatabase): Promise<void> {
+/** A row holds all that a group measured within a span: a row for each metric would be mostly keys. */
+async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await db.schema
+    .createTable('metric_groups')
+    .addColumn('id', 'bigint', (column) => column.primaryKey())
+    .addColumn('namespace', 'text', (column) => column.notNull())
+    .addColumn('dimensions', 'text', (column) => column.notNull())
+    .addColumn('metrics', 'text', (column) => column.notNull())
+    .addColumn('last_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('metric_rows')
+    .addColumn('resolution', 'integer', (column) => column.notNull())
+    .addColumn('group_id', 'bigint', (column) => column.notNull())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('data', dialect === 'sqlite' ? 'blob' : 'bytea', (column) => column.notNull())
+    .addPrimaryKeyConstraint('metric_rows_pk', ['resolution', 'group_id', 'at'])
+    .execute();
+  // What is too old is looked for by its time.
+  await db.schema.createIndex('metric_rows_by_time').on('metric_rows').columns(['resolution', 'at']).execute();
+}
+
   await db.schema
     .createTable('aws_documents')
     .addColumn('kind', 'text', (column) => column.notNull())

@@ -246,6 +246,27 @@ export interface AwsDocumentsTable {
 
 export interface Tables {
   model_groups: ModelGroupsTable;
+/** Who measures, and what. */
+export interface MetricGroupsTable {
+  id: number;
+  namespace: string;
+  /** JSON: name to value. */
+  dimensions: string;
+  /** JSON: name and unit of each metric, in the order of their numbers. */
+  metrics: string;
+  last_at: number;
+}
+
+/** All that a group measured within a span. */
+export interface MetricRowsTable {
+  /** Seconds: 1, 10, 60. */
+  resolution: number;
+  group_id: number;
+  /** Epoch seconds of its beginning. */
+  at: number;
+  data: Uint8Array;
+}
+
   model_versions: ModelVersionsTable;
   profiles: ProfilesTable;
   endpoints: EndpointsTable;
@@ -265,6 +286,8 @@ export interface Tables {
   second_arrivals: SecondArrivalsTable;
 }
 
+  metric_groups: MetricGroupsTable;
+  metric_rows: MetricRowsTable;
 export type Database = Kysely<Tables>;
 export type Transaction = KyselyTransaction<Tables>;
 export type Dialect = 'sqlite' | 'postgres';

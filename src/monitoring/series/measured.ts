@@ -1,0 +1,57 @@
+/** What is kept of a metric over a span of time: CloudWatch's statistic set, and the distribution for percentiles. */
+import { Sketch } from './sketch.ts';
+
+export interface Measured {
+  readonly count: number;
+  readonly sum: number;
+  readonly min: number;
+  readonly max: number;
+  readonly sketch: Sketch;
+}
+
+/** One that takes values. */
+export class Measure implements Measured {
+  count = 0;
+  sum = 0;
+  min = Number.POSITIVE_INFINITY;
+  max = Number.NEGATIVE_INFINITY;
+  readonly sketch: Sketch = new Sketch();
+
+  add(value: number, times = 1): void {
+    this.count += times;
+    this.sum += value * times;
+    if (value < this.min) this.min = value;
+    if (value > this.max) this.max = value;
+    this.sketch.add(value, times);
+  }
+
+  /** Values of which only these are known: their distribution is taken to lie at its ends and its mean. */
+  addSet({ count, sum, min, max }: Pick<Measured, 'count' | 'sum' | 'min' | 'max'>): void {
+    if (count <= 0) return;
+    this.count += count;
+    this.sum += sum;
+    this.min = Math.min(this.min, min);
+    this.max = Math.max(this.max, max);
+    const ends = count >= 2 ? 1 : 0;
+    if (ends === 1) {
+      this.sketch.add(min, 1);
+      this.sketch.add(max, 1);
+    }
+    const rest = count - 2 * ends;
+    if (rest > 0) this.sketch.add(ends === 1 ? (sum - min - max) / rest : sum / count, rest);
+  }
+
+  merge({ count, sum, min, max, sketch }: Measured): void {
+    this.count += count;
+    this.sum += sum;
+    this.min = Math.min(this.min, min);
+    this.max = Math.max(this.max, max);
+    this.sketch.merge(sketch);
+  }
+}
+
+/** `percentile` 0..100; never beyond what was measured; null where nothing was. */
+export function percentileOf({ sketch, min, max }: Measured, percentile: number): number | null {
+  const value = sketch.quantile(percentile / 100);
+  return value === null ? null : Math.min(Math.max(value, min), max);
+}

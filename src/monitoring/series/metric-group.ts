@@ -1,0 +1,82 @@
+/** What one place measures: an endpoint's variant, say. Its metrics have numbers, by which rows know them. */
+import { Measure } from './measured.ts';
+
+/** Of whom, in CloudWatch's words. */
+export interface MetricPlace {
+  /** `AWS/SageMaker` */
+  readonly namespace: string;
+  /** `{EndpointName: 'digits', VariantName: 'AllTraffic'}` */
+  readonly dimensions: Readonly<Record<string, string>>;
+}
+
+export interface MetricName {
+  readonly name: string;
+  /** `Microseconds`, `Count`, `None`. */
+  readonly unit: string;
+}
+
+/** Takes the values of one metric. */
+export interface MetricFeed {
+  add(value: number, times?: number): void;
+}
+
+/** Takes values of which nobody wants to know: those beyond what is kept. */
+export const nowhere: MetricFeed = { add: () => {} };
+
+export class MetricGroup {
+  readonly id: number;
+  readonly place: MetricPlace;
+  readonly metrics: MetricName[];
+  /** Epoch milliseconds of the last value that was kept. */
+  lastAtMs: number;
+  /** Its row in the database says less than this. */
+  isChanged: boolean;
+  /** Somebody may feed it at any time. */
+  isHeld = false;
+  /** What came since it was last taken, by number of the metric. */
+  #current = new Map<number, Measure>();
+
+  constructor(id: number, place: MetricPlace, metrics: readonly MetricName[] = [], lastAtMs = 0) {
+    this.id = id;
+    this.place = place;
+    this.metrics = [...metrics];
+    this.lastAtMs = lastAtMs;
+    this.isChanged = metrics.length === 0;
+  }
+
+  /** The number of a metric; null where it has none. */
+  numberOf(name: string, unit: string): number | null {
+    const index = this.metrics.findIndex((metric) => metric.name === name && metric.unit === unit);
+    return index === -1 ? null : index;
+  }
+
+  /** Gives it one. */
+  addMetric(metric: MetricName): number {
+    this.isChanged = true;
+    return this.metrics.push(metric) - 1;
+  }
+
+  feed(metric: number): MetricFeed {
+    this.isHeld = true;
+    return {
+      add: (value, times = 1) => {
+        let measure = this.#current.get(metric);
+        if (measure === undefined) this.#current.set(metric, (measure = new Measure()));
+        measure.add(value, times);
+      },
+    };
+  }
+
+  /** What came since the last time; null where nothing did. */
+  take(): ReadonlyMap<number, Measure> | null {
+    if (this.#current.size === 0) return null;
+    const taken = this.#current;
+    this.#current = new Map();
+    return taken;
+  }
+}
+
+/** The same for the same place, whatever the order of its dimensions. */
+export function keyOfPlace({ namespace, dimensions }: MetricPlace): string {
+  return JSON.stringify([namespace, ...Object.entries(dimensions).sort(([a], [b]) => (a < b ? -1 : 1))]);
+}

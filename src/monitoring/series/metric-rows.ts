@@ -1,0 +1,105 @@
+/** Rows of the metrics database: groups with the names of their metrics, and what was measured in each span. */
+import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
+import type { Measured } from './measured.ts';
+import { MetricGroup, type MetricName } from './metric-group.ts';
+import { decodeRecord, encodeRecord } from './record.ts';
+
+/** Seconds of a span. */
+export type Resolution = 1 | 10 | 60;
+
+/** What a group measured from `at` (epoch seconds) on. */
+export interface Span {
+  readonly group: number;
+  readonly resolution: Resolution;
+  readonly at: number;
+  readonly record: ReadonlyMap<number, Measured>;
+}
+
+/** Far below the parameters that either database takes. */
+const rowsPerInsert = 400;
+
+export async function readGroups(db: Database): Promise<MetricGroup[]> {
+  const rows = await db.selectFrom('metric_groups').selectAll().orderBy('id').execute();
+  return rows.map(({ id, namespace, dimensions, metrics, last_at }) => {
+    const place = { namespace, dimensions: JSON.parse(dimensions) as Record<string, string> };
+    return new MetricGroup(Number(id), place, JSON.parse(metrics) as MetricName[], Number(last_at));
+  });
+}
+
+/** In one transaction; sets rows, adds to none, so that it may be done again. */
+export async function writeSpans(db: Database, groups: readonly MetricGroup[], spans: readonly Span[]): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    for (const group of groups) await writeGroup(tx, group);
+    for (let at = 0; at < spans.length; at += rowsPerInsert) {
+      const values = spans
+        .slice(at, at + rowsPerInsert)
+        .map(({ group, resolution, at: second, record }) => ({ group_id: group, resolution, at: second, data: encodeRecord(record) }));
+      await tx
+        .insertInto('metric_rows')
+        .values(values)
+        .onConflict((conflict) =>
+          conflict.columns(['resolution', 'group_id', 'at']).doUpdateSet((row) => ({ data: row.ref('excluded.data') })),
+        )
+        .execute();
+    }
+  });
+}
+
+async function writeGroup(tx: Transaction, { id, place, metrics, lastAtMs }: MetricGroup): Promise<void> {
+  const changing = { metrics: JSON.stringify(metrics), last_at: Math.floor(lastAtMs) };
+  await tx
+    .insertInto('metric_groups')
+    .values({ id, namespace: place.namespace, dimensions: JSON.stringify(place.dimensions), ...changing })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(changing))
+    .execute();
+}
+
+/** What is there of one span; null where nothing is. */
+export async function readSpan(db: Database, { group, resolution, at }: Omit<Span, 'record'>): Promise<Map<number, Measured> | null> {
+  const row = await db
+    .selectFrom('metric_rows')
+    .select('data')
+    .where('resolution', '=', resolution)
+    .where('group_id', '=', group)
+    .where('at', '=', at)
+    .executeTakeFirst();
+  return row === undefined ? null : decodeRecord(row.data);
+}
+
+/** What a group measured of one metric, in spans that begin from `from` on and before `to` (epoch seconds), rising. */
+export async function readMetric(
+  db: Database,
+  { group, metric, resolution }: { group: number; metric: number; resolution: Resolution },
+  { from, to }: { from: number; to: number },
+): Promise<{ at: number; measured: Measured }[]> {
+  const rows = await db
+    .selectFrom('metric_rows')
+    .select(['at', 'data'])
+    .where('resolution', '=', resolution)
+    .where('group_id', '=', group)
+    .where('at', '>=', from)
+    .where('at', '<', to)
+    .orderBy('at')
+    .execute();
+  const wished = new Set([metric]);
+  return rows.flatMap(({ at, data }) => {
+    const measured = decodeRecord(data, wished).get(metric);
+    return measured === undefined ? [] : [{ at: Number(at), measured }];
+  });
+}
+
+/** What is older is forgotten: epoch seconds, by resolution. */
+export async function clearSpans(db: Database, before: Readonly<Record<Resolution, number>>): Promise<void> {
+  for (const resolution of [1, 10, 60] as const) {
+    await db.deleteFrom('metric_rows').where('resolution', '=', resolution).where('at', '<', before[resolution]).execute();
+  }
+}
+
+export async function clearGroups(db: Database, ids: readonly number[]): Promise<void> {
+  for (let at = 0; at < ids.length; at += rowsPerInsert) {
+    await db
+      .deleteFrom('metric_groups')
+      .where('id', 'in', ids.slice(at, at + rowsPerInsert))
+      .execute();
+  }
+}

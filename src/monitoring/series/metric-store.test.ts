@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { openPglite } from '../../../test/pglite.ts';
+import { VirtualClock } from '../../clock.ts';
+import { type Database, openDatabase } from '../../storage/index.ts';
+import { Measure, percentileOf } from './measured.ts';
+import { MetricStore } from './metric-store.ts';
+
+const epochMs = Date.UTC(2026, 10, 24, 12);
+const digits = { namespace: 'AWS/SageMaker', dimensions: { EndpointName: 'digits', VariantName: 'AllTraffic' } };
+const latency = { name: 'ModelLatency', unit: 'Microseconds' };
+
+const databases = [
+  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['PGlite', openPglite],
+] as const;
+
+async function house(t: TestContext, open: () => ReturnType<typeof openDatabase> = databases[0][1]) {
+  const { db, close } = await open();
+  t.after(close);
+  const clock = new VirtualClock(epochMs);
+  const failures: unknown[] = [];
+  const store = await openStore(db, clock, failures);
+  return { db, clock, store, failures };
+}
+
+async function openStore(db: Database, clock: VirtualClock, failures: unknown[] = []): Promise<MetricStore> {
+  const store = new MetricStore({ db, clock, onFailure: (error) => failures.push(error) });
+  await store.open();
+  return store;
+}
+
+describe('what is measured', () => {
+  test('is there at once, by the second, by ten and by the minute, with its percentiles', async (t) => {
+    const { clock, store } = await house(t);
+    const feed = store.feed(digits, latency);
+    for (let second = 0; second < 120; second++) {
+      for (let i = 1; i <= 10; i++) feed.add(1000 * i + second);
+      clock.advance(1000);
+    }
+    const toMs = clock.wallMs();
+    for (const [periodMs, points] of [
+      [1000, 120],
+      [10_000, 12],
+      [60_000, 2],
+    ] as const) {
+      const series = await store.series({ place: digits, ...latency, fromMs: epochMs, toMs, periodMs });
+      assert.equal(series.length, points);
+      assert.equal(
+        series.reduce((sum, { count }) => sum + count, 0),
+        1200,
+      );
+      assert.deepEqual([series[0]?.atMs, series[0]?.min], [epochMs, 1000]);
+      const p90 = percentileOf(series[0] as (typeof series)[0], 90) as number;
+      assert(Math.abs(p90 / 9030 - 1) < 0.01, `p90 ${p90}`);
+    }
+  });
+
+  for (const [name, open] of databases)
+    test(`survives a restart in the middle of a minute, and what comes late is added: ${name}`, async (t) => {
+      const { db, clock, store } = await house(t, open);
+      store.feed(digits, latency).add(5);
+      clock.advance(7000);
+      await store.close();
+      const next = await openStore(db, clock);
+      next.feed(digits, latency).add(7);
+      next.put(digits, latency, epochMs - 3_600_000, one(9));
+      clock.advance(61_000);
+      next.put(digits, latency, epochMs + 1000, one(11));
+      const series = await next.series({ place: digits, ...latency, fromMs: epochMs - 3_600_000, toMs: clock.wallMs(), periodMs: 60_000 });
+      assert.deepEqual(
+        series.map(({ atMs, count, sum }) => [(atMs - epochMs) / 60_000, count, sum]),
+        [
+          [-60, 1, 9],
+          [0, 3, 23],
+        ],
+      );
+    });
+
+  test('by the second is forgotten after an hour, by ten after a day: then the next coarser tells', async (t) => {
+    const { db, clock, store } = await house(t);
+    store.feed(digits, latency).add(5);
+    clock.advance(2 * 3_600_000);
+    await store.flush();
+    const left = async () =>
+      (await db.selectFrom('metric_rows').select('resolution').orderBy('resolution').execute()).map(({ resolution }) => resolution);
+    assert.deepEqual(await left(), [10, 60]);
+    const series = await store.series({ place: digits, ...latency, fromMs: epochMs, toMs: clock.wallMs(), periodMs: 1000 });
+    assert.deepEqual(
+      series.map(({ atMs, count }) => [atMs, count]),
+      [[epochMs, 1]],
+    );
+    clock.advance(91 * 86_400_000);
+    await store.flush();
+    assert.deepEqual(await left(), []);
+  });
+
+  test('is listed by namespace, name and dimensions', async (t) => {
+    const { clock, store } = await house(t);
+    store.feed(digits, latency).add(1);
+    store.feed({ namespace: 'Custom', dimensions: {} }, { name: 'x', unit: 'None' }).add(1);
+    clock.advance(1000);
+    await store.flush();
+    assert.equal(store.list().length, 2);
+    assert.deepEqual(store.list({ dimensions: { EndpointName: 'digits' } }), [{ place: digits, metric: latency }]);
+    assert.deepEqual(store.list({ namespace: 'Custom', name: 'y' }), []);
+  });
+});
+
+describe('trouble', () => {
+  test('a place that measures nothing writes nothing', async (t) => {
+    const { db, clock, store } = await house(t);
+    store.feed(digits, latency);
+    clock.advance(100_000);
+    await store.flush();
+    assert.deepEqual(await db.selectFrom('metric_rows').selectAll().execute(), []);
+  });
+
+  test('a flood of names is cut off, counted, and harms nobody else', async (t) => {
+    const { store } = await house(t);
+    for (let i = 0; i < 20_100; i++) store.feed({ namespace: 'flood', dimensions: { i: String(i) } }, latency).add(1);
+    assert.equal(store.dropped, 100);
+    for (let i = 0; i < 300; i++)
+      store.put({ namespace: 'flood', dimensions: { i: '1' } }, { name: `m${i}`, unit: 'None' }, epochMs, one(1));
+    assert.equal(store.dropped, 201);
+  });
+
+  test('what could not be written is written when that is possible again', async (t) => {
+    const { db, clock, store, failures } = await house(t);
+    const feed = store.feed(digits, latency);
+    feed.add(1);
+    await db.schema.alterTable('metric_rows').renameTo('elsewhere').execute();
+    clock.advance(1000);
+    await store.flush();
+    assert.equal(failures.length, 1);
+    await db.schema.alterTable('elsewhere').renameTo('metric_rows').execute();
+    feed.add(2);
+    const series = await store.series({ place: digits, ...latency, fromMs: epochMs, toMs: epochMs + 60_000, periodMs: 60_000 });
+    assert.deepEqual(
+      series.map(({ count, sum }) => [count, sum]),
+      [[2, 3]],
+    );
+  });
+
+  test('more periods than anybody looks at are refused', async (t) => {
+    const { store } = await house(t);
+    await assert.rejects(
+      store.series({ place: digits, ...latency, fromMs: 0, toMs: epochMs, periodMs: 1000 }).then(() => undefined),
+      /^$|periods/,
+    );
+  });
+});
+
+function one(value: number): Measure {
+  const measure = new Measure();
+  measure.add(value);
+  return measure;
+}

@@ -1,0 +1,275 @@
+/**
+ * What was measured when: by the second for an hour, by ten seconds for a day, by the minute for 90 days, each with its distribution.
+ * Values are taken in memory, moved once a second, and written every ten: a kill loses no more than that. Who measures nothing writes
+ * nothing.
+ */
+import type { Clock } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
+import type { Database } from '../../storage/index.ts';
+import { Measure, type Measured } from './measured.ts';
+import { keyOfPlace, type MetricFeed, MetricGroup, type MetricName, type MetricPlace, nowhere } from './metric-group.ts';
+import { clearGroups, clearSpans, type Resolution, readGroups, readMetric, readSpan, writeSpans } from './metric-rows.ts';
+
+export interface MetricStoreOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  /** Rows could not be written; they are kept, within bounds, and tried again. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface MetricWish extends MetricName {
+  readonly place: MetricPlace;
+  /** Epoch milliseconds; from a multiple of the period on. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Whole seconds. */
+  readonly periodMs: number;
+}
+
+export interface MetricPoint extends Measured {
+  /** Epoch milliseconds of its beginning. */
+  readonly atMs: number;
+}
+
+interface OpenSpan {
+  readonly group: number;
+  readonly resolution: Resolution;
+  readonly at: number;
+  readonly record: Map<number, Measure>;
+  isDirty: boolean;
+  /** The database may hold a part of it. */
+  isPart: boolean;
+}
+
+const resolutions = [1, 10, 60] as const;
+export const keptMs: Readonly<Record<Resolution, number>> = { 1: 3_600_000, 10: 86_400_000, 60: 90 * 86_400_000 };
+const writeEvery = 10;
+const pointsMax = 100_800;
+/** Beyond, a name is a flood: what comes under new ones is counted as dropped. */
+const groupsMax = 20_000;
+const metricsPerGroupMax = 200;
+/** Where nothing can be written, no more than this is kept. */
+const spansMax = 100_000;
+
+export class MetricStore {
+  readonly #options: MetricStoreOptions;
+  readonly #groups = new Map<string, MetricGroup>();
+  readonly #spans = new Map<string, OpenSpan>();
+  #lastId = 0;
+  #dropped = 0;
+  #openedAtSecond = 0;
+  #ticks = 0;
+  #clearedHour = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #cancelTimer: () => void = () => {};
+
+  constructor(options: MetricStoreOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<void> {
+    for (const group of await readGroups(this.#options.db)) {
+      this.#groups.set(keyOfPlace(group.place), group);
+      this.#lastId = Math.max(this.#lastId, group.id);
+    }
+    this.#openedAtSecond = this.#second();
+    this.#tickLater();
+  }
+
+  /** Writes what is left. */
+  async close(): Promise<void> {
+    this.#cancelTimer();
+    await this.flush();
+  }
+
+  /** Values, or whole series, that were not kept because there were too many names, or no disk to write to. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Who measures often holds on to it. */
+  feed(place: MetricPlace, metric: MetricName): MetricFeed {
+    const found = this.#place(place, metric);
+    if (found !== null) return found.group.feed(found.metric);
+    this.#dropped++;
+    return nowhere;
+  }
+
+  /** What was measured at some time, now or before. */
+  put(place: MetricPlace, metric: MetricName, atMs: number, measured: Measured): void {
+    const found = this.#place(place, metric);
+    if (found === null) {
+      this.#dropped++;
+      return;
+    }
+    this.#keep(found.group, Math.floor(atMs / 1000), new Map([[found.metric, measured]]));
+  }
+
+  /** Of whom anything is known that was measured within so many milliseconds; the places whose dimensions include the given ones. */
+  list(wish: { namespace?: string; name?: string; dimensions?: Readonly<Record<string, string | null>>; withinMs?: number } = {}): {
+    place: MetricPlace;
+    metric: MetricName;
+  }[] {
+    const sinceMs = wish.withinMs === undefined ? 0 : this.#options.clock.wallMs() - wish.withinMs;
+    const asked = Object.entries(wish.dimensions ?? {});
+    return [...this.#groups.values()]
+      .filter(({ place, lastAtMs }) => {
+        const has = ([name, value]: [string, string | null]) =>
+          name in place.dimensions && (value === null || place.dimensions[name] === value);
+        return (wish.namespace === undefined || place.namespace === wish.namespace) && lastAtMs >= sinceMs && asked.every(has);
+      })
+      .flatMap(({ place, metrics }) => metrics.map((metric) => ({ place, metric })))
+      .filter(({ metric }) => wish.name === undefined || metric.name === wish.name);
+  }
+
+  /** What was measured, by periods; those in which nothing was are left out. Throws `invalid_request` for more than 100,800 periods. */
+  async series({ place, name, unit, fromMs, toMs, periodMs }: MetricWish): Promise<MetricPoint[]> {
+    const from = Math.floor(fromMs / periodMs) * (periodMs / 1000);
+    const to = Math.ceil(toMs / 1000);
+    const period = periodMs / 1000;
+    if ((to - from) / period > pointsMax) {
+      throw new PlatformError(
+        'invalid_request',
+        `expected at most ${pointsMax} periods, got ${Math.ceil((to - from) / period)}: ask for longer ones`,
+      );
+    }
+    const group = this.#groups.get(keyOfPlace(place));
+    const metric = group?.numberOf(name, unit) ?? null;
+    if (group === undefined || metric === null) return [];
+    await this.flush();
+    const resolution = this.#resolutionFor(period, from);
+    const rows = await readMetric(this.#options.db, { group: group.id, metric, resolution }, { from, to });
+    const points = new Map<number, Measure>();
+    for (const { at, measured } of rows) {
+      const start = Math.floor(at / period) * period;
+      let point = points.get(start);
+      if (point === undefined) points.set(start, (point = new Measure()));
+      point.merge(measured);
+    }
+    return [...points].map(([at, { count, sum, min, max, sketch }]) => ({ atMs: at * 1000, count, sum, min, max, sketch }));
+  }
+
+  /** Writes everything that is known by now. */
+  flush(): Promise<void> {
+    const done = this.#turn.then(() => this.#write());
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  #place(place: MetricPlace, metric: MetricName): { group: MetricGroup; metric: number } | null {
+    const key = keyOfPlace(place);
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      if (this.#groups.size >= groupsMax) return null;
+      this.#groups.set(key, (group = new MetricGroup(++this.#lastId, place)));
+    }
+    const known = group.numberOf(metric.name, metric.unit);
+    if (known !== null) return { group, metric: known };
+    return group.metrics.length >= metricsPerGroupMax ? null : { group, metric: group.addMetric(metric) };
+  }
+
+  #second(): number {
+    return Math.floor(this.#options.clock.wallMs() / 1000);
+  }
+
+  #tickLater(): void {
+    const { clock } = this.#options;
+    this.#cancelTimer = clock.after(1000 - (clock.wallMs() % 1000), () => {
+      // What came in the second that has just ended.
+      this.#move(this.#second() - 1);
+      this.#tickLater();
+      if (++this.#ticks % writeEvery === 0) void this.flush().catch(() => undefined);
+    });
+  }
+
+  #move(second: number): void {
+    for (const group of this.#groups.values()) {
+      const taken = group.take();
+      if (taken !== null) this.#keep(group, second, taken);
+    }
+  }
+
+  #keep(group: MetricGroup, second: number, measured: ReadonlyMap<number, Measured>): void {
+    group.lastAtMs = Math.max(group.lastAtMs, second * 1000);
+    for (const resolution of resolutions) {
+      const span = this.#span(group.id, resolution, second - (((second % resolution) + resolution) % resolution));
+      span.isDirty = true;
+      for (const [metric, each] of measured) {
+        let measure = span.record.get(metric);
+        if (measure === undefined) span.record.set(metric, (measure = new Measure()));
+        measure.merge(each);
+      }
+    }
+  }
+
+  #span(group: number, resolution: Resolution, at: number): OpenSpan {
+    const key = `${resolution}/${at}/${group}`;
+    let span = this.#spans.get(key);
+    if (span !== undefined) return span;
+    // A span that began before this program, or has been written and let go of, is read before it is written.
+    const isPart = at < Math.max(this.#openedAtSecond + 1, this.#second() - resolution);
+    span = { group, resolution, at, record: new Map(), isDirty: false, isPart };
+    this.#spans.set(key, span);
+    if (this.#spans.size > spansMax) this.#forgetOldest();
+    return span;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#spans.keys();
+    if (oldest !== undefined) this.#spans.delete(oldest);
+    this.#dropped++;
+  }
+
+  async #write(): Promise<void> {
+    const { db, onFailure } = this.#options;
+    const second = this.#second();
+    this.#move(second);
+    const dirty = [...this.#spans.values()].filter(({ isDirty }) => isDirty);
+    for (const span of dirty) span.isDirty = false;
+    try {
+      for (const span of dirty) if (span.isPart) await this.#complete(span);
+      const written = new Set(dirty.map(({ group }) => group));
+      const groups = [...this.#groups.values()].filter(({ id, isChanged }) => isChanged || written.has(id));
+      if (dirty.length > 0) await writeSpans(db, groups, dirty);
+      for (const group of groups) group.isChanged = false;
+      for (const [key, { at, resolution, isDirty }] of this.#spans) if (!isDirty && at + resolution < second) this.#spans.delete(key);
+      await this.#clear(second);
+    } catch (error) {
+      for (const span of dirty) span.isDirty = true;
+      onFailure(error);
+    }
+  }
+
+  /** Adds what the database has of it. */
+  async #complete(span: OpenSpan): Promise<void> {
+    const before = await readSpan(this.#options.db, span);
+    span.isPart = false;
+    for (const [metric, each] of before ?? []) {
+      let measure = span.record.get(metric);
+      if (measure === undefined) span.record.set(metric, (measure = new Measure()));
+      measure.merge(each);
+    }
+  }
+
+  /** Once an hour: what is too old, and groups of which nothing is left. */
+  async #clear(second: number): Promise<void> {
+    const hour = Math.floor(second / 3600);
+    if (hour === this.#clearedHour) return;
+    this.#clearedHour = hour;
+    const before = { 1: second - keptMs[1] / 1000, 10: second - keptMs[10] / 1000, 60: second - keptMs[60] / 1000 };
+    await clearSpans(this.#options.db, before);
+    const gone = [...this.#groups].filter(([, { lastAtMs, isChanged, isHeld }]) => !isChanged && !isHeld && lastAtMs < before[60] * 1000);
+    await clearGroups(
+      this.#options.db,
+      gone.map(([, { id }]) => id),
+    );
+    for (const [key] of gone) this.#groups.delete(key);
+  }
+
+  /** The coarsest that makes up whole periods, and is kept that long. */
+  #resolutionFor(period: number, from: number): Resolution {
+    const age = (this.#second() - from) * 1000;
+    if (period % 60 === 0 || age > keptMs[10]) return 60;
+    return period % 10 === 0 || age > keptMs[1] ? 10 : 1;
+  }
+}
