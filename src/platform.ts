@@ -14,7 +14,7 @@ import { OipDoor } from './oip/index.ts';
 import { FunctionProfiles, functionExecutor, functionSizes, Profiles, ServiceTables } from './profiling/index.ts';
 import { LocalProvider, type WorkerView } from './providers/index.ts';
 import { SystemRandom } from './random.ts';
-import { Registry } from './registry/index.ts';
+import { imageEntries, Registry } from './registry/index.ts';
 import { Serving, type ServingOptions } from './serving/index.ts';
 import { type DataDirectory, FileObjectStore, openDatabase, openDataDirectory } from './storage/index.ts';
 
@@ -33,6 +33,9 @@ export interface Platform {
   /** Stops taking requests, answers those under way, ends the workers, lets go of the data directory. */
   close(): Promise<void>;
 }
+
+/** An archive of the largest size, from a slow disk. */
+const bundleTimeoutMs = 600_000;
 
 /** Ends what was started, in the opposite order. */
 type Closer = () => Promise<void> | void;
@@ -135,6 +138,8 @@ function buildRooms(config: Config, product: Product, { clock, logs, directory, 
     events,
     audit,
     inspect: (path, rewriteTo) => provider.borrow((link) => link.inspect(path, rewriteTo)),
+    inspectBundle: (path) => provider.borrow((link) => link.inspectBundle(path, config.artifactLimitBytes), { timeoutMs: bundleTimeoutMs }),
+    images: imageEntries(config.images),
     catalogueDirectory: product.catalogueDirectory,
     inUse: (group, number, tx) => deployments.usersOf(group, number, tx),
     modelBytesMax: config.artifactLimitBytes,

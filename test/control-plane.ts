@@ -21,7 +21,9 @@ export function plainInspection(more: Partial<Inspection> = {}): Inspection {
   return { signature, ...file, batchable: true, batchableReason: 'rows do not depend on each other', ...more };
 }
 
-export interface ControlPlaneOptions extends Partial<Pick<RegistryOptions, 'inspect' | 'inUse' | 'modelBytesMax'>> {
+export interface ControlPlaneOptions extends Partial<
+  Pick<RegistryOptions, 'inspect' | 'inspectBundle' | 'images' | 'inUse' | 'modelBytesMax'>
+> {
   readonly clock?: Clock;
   /** An earlier one's, to go on with its state. */
   readonly directory?: string;
@@ -37,7 +39,8 @@ export async function openControlPlane(options: ControlPlaneOptions = {}) {
   const audit = new Audit(db, clock);
   const log = openLogs(null, 'silent').platform;
   const { inspect = async () => plainInspection(), inUse = async () => [], ...rest } = options;
-  const registry = new Registry({ db, objects, clock, log, events, audit, catalogueDirectory, inspect, inUse, ...rest });
+  const inspectBundle = async () => ({ files: 1, bytes: 10 });
+  const registry = new Registry({ db, objects, clock, log, events, audit, catalogueDirectory, inspect, inspectBundle, inUse, ...rest });
   const close = async (): Promise<void> => {
     await database.close();
     await rm(directory, { recursive: true, force: true });

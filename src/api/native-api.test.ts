@@ -48,6 +48,7 @@ async function startServer() {
     events,
     audit,
     inspect: (path, rewriteTo) => provider.borrow((link) => link.inspect(path, rewriteTo)),
+    inspectBundle: (path) => provider.borrow((link) => link.inspectBundle(path, 1024 ** 3)),
     catalogueDirectory,
     inUse: (group, version, tx) => deployments.usersOf(group, version, tx),
   });

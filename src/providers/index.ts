@@ -1,2 +1,2 @@
 export { LocalProvider, type LocalProviderOptions } from './local-provider.ts';
-export type { BorrowOptions, Provider, WorkerLimits, WorkerSpec, WorkerState, WorkerView } from './provider.ts';
+export type { BorrowOptions, Provider, WorkerCommand, WorkerLimits, WorkerSpec, WorkerState, WorkerView } from './provider.ts';

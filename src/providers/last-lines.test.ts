@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { LastLines } from './last-lines.ts';
+import { LastLines } from '../runtime/index.ts';
 import { Turnstile } from './turnstile.ts';
 
 async function printed(...chunks: string[]): Promise<{ lines: LastLines; heard: string[] }> {

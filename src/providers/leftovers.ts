@@ -9,35 +9,42 @@ import { basename, join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../monitoring/index.ts';
 import { commandLine, startTicks } from './process-facts.ts';
+import { ProcessTree } from './process-tree.ts';
 import { folderPrefix } from './worker-door.ts';
 
 /** The kernel needs a moment to take a killed process down, more if it holds much memory. */
 const endWaitMs = 3_000;
 const pollMs = 10;
+const treePrefix = 'tree-';
 
 export class Leftovers {
   readonly #folder: string;
+  readonly #trees: string;
 
   /** `stateDirectory` is the server's own. */
   constructor(stateDirectory: string) {
     this.#folder = join(stateDirectory, 'workers');
+    this.#trees = join(stateDirectory, 'processes');
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+  }
+
+  /** Of a worker that will start processes: noted before the first of them. */
+  treeOf(workerId: string): { readonly tree: ProcessTree; readonly forget: () => void } {
+    const tree = new ProcessTree(this.#trees, workerId);
+    mkdirSync(tree.directory, { recursive: true, mode: 0o700 });
+    return { tree, forget: this.#note(`${treePrefix}${workerId}`) };
   }
 
   /** Notes a process that was just started; the answer forgets it. */
   remember(pid: number): () => void {
     const ticks = startTicks(pid);
     if (ticks === null) return () => undefined;
-    const note = join(this.#folder, `${pid}-${ticks}`);
-    writeFileSync(note, '', { mode: 0o600 });
-    return () => rmSync(note, { force: true });
+    return this.#note(`${pid}-${ticks}`);
   }
 
   /** Notes the folder of the socket, which a killed server cannot remove. */
   rememberFolder(folder: string): () => void {
-    const note = join(this.#folder, basename(folder));
-    writeFileSync(note, '', { mode: 0o600 });
-    return () => rmSync(note, { force: true });
+    return this.#note(basename(folder));
   }
 
   /** Ends and removes what an earlier server left; resolves when it is gone. */
@@ -48,8 +55,16 @@ export class Leftovers {
       else if (name.startsWith(folderPrefix)) {
         for (const parent of new Set([tmpdir(), '/tmp'])) rmSync(join(parent, name), { recursive: true, force: true });
       }
+      if (name.startsWith(treePrefix)) await new ProcessTree(this.#trees, name.slice(treePrefix.length)).end(clock, log);
       rmSync(join(this.#folder, name), { force: true });
     }
+    rmSync(this.#trees, { recursive: true, force: true });
+  }
+
+  #note(name: string): () => void {
+    const note = join(this.#folder, name);
+    writeFileSync(note, '', { mode: 0o600 });
+    return () => rmSync(note, { force: true });
   }
 }
 

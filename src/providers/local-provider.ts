@@ -14,6 +14,7 @@ import { SupervisedWorker } from './supervised-worker.ts';
 import { Turnstile } from './turnstile.ts';
 import { WarmPool } from './warm-pool.ts';
 import { WorkerDoor } from './worker-door.ts';
+import { type ProcessSurroundings, WorkerProcess } from './worker-process.ts';
 
 export interface LocalProviderOptions {
   readonly clock: Clock;
@@ -36,6 +37,7 @@ interface Opened {
   readonly door: WorkerDoor;
   readonly cgroups: Cgroups;
   readonly pool: WarmPool;
+  readonly surroundings: ProcessSurroundings;
   readonly forgetFolder: () => void;
 }
 
@@ -72,7 +74,7 @@ export class LocalProvider implements Provider {
     const compileCache = join(this.#stateDirectory, 'compile-cache');
     const surroundings = { clock: this.#clock, log: this.#log, door, leftovers: this.#leftovers, cgroups, compileCache };
     const pool = new WarmPool(surroundings, this.#warmWorkers);
-    this.#opened = { door, cgroups, pool, forgetFolder: this.#leftovers.rememberFolder(door.folder) };
+    this.#opened = { door, cgroups, pool, surroundings, forgetFolder: this.#leftovers.rememberFolder(door.folder) };
     this.#checkLater();
   }
 
@@ -82,13 +84,13 @@ export class LocalProvider implements Provider {
 
   async start(spec: WorkerSpec): Promise<void> {
     await this.#stopping.get(spec.id);
-    const pool = this.#poolOrThrow();
+    const { pool, surroundings } = this.#openedOrThrow();
     if (this.#workers.has(spec.id)) return;
     const worker = new SupervisedWorker(spec, {
       clock: this.#clock,
       log: this.#log,
       random: this.#random,
-      take: () => pool.take(),
+      take: () => (spec.process === undefined ? pool.take() : WorkerProcess.start(surroundings, 'process')),
       changed: (view) => this.#tell(view),
     });
     this.#workers.set(spec.id, worker);
@@ -125,7 +127,7 @@ export class LocalProvider implements Provider {
     const { timeoutMs = borrowTimeoutMs, memoryMiB = borrowMemoryMiB, vcpuMax = null } = options;
     const leave = await this.#borrowers.enter();
     try {
-      const process = await this.#poolOrThrow().take();
+      const process = await this.#openedOrThrow().pool.take();
       let isLate = false;
       const cancel = this.#clock.after(timeoutMs, () => {
         isLate = true;
@@ -163,9 +165,9 @@ export class LocalProvider implements Provider {
     opened?.forgetFolder();
   }
 
-  #poolOrThrow(): WarmPool {
+  #openedOrThrow(): Opened {
     if (this.#opened === null) throw new PlatformError('unavailable', 'the server is starting or stopping: no worker can be started now');
-    return this.#opened.pool;
+    return this.#opened;
   }
 
   #checkLater(): void {

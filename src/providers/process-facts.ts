@@ -1,6 +1,6 @@
 /** What the system says about a process. Linux tells all of it in /proc; elsewhere the answer is null and the feature rests. */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** The usual page size; Node does not tell, and a wrong one would only scale a reading. */
 const pageBytes = 4096;
@@ -51,4 +51,28 @@ export function limitAddressSpace(pid: number, bytes: number): Promise<boolean> 
   return new Promise((resolve) => {
     execFile('prlimit', ['--pid', String(pid), `--as=${bytes}:`], (error) => resolve(error === null));
   });
+}
+
+/** The processes that were started with this variable, or descend from one that was. None where the system does not tell. */
+export function markedProcesses(name: string, value: string): readonly number[] {
+  const entry = `${name}=${value}`;
+  return namesIn('/proc').flatMap((pid) => {
+    const isMarked = /^\d+$/.test(pid) && read(`/proc/${pid}/environ`)?.split('\0').includes(entry) === true;
+    return isMarked && Number(pid) !== process.pid ? [Number(pid)] : [];
+  });
+}
+
+/** The memory of a process and of all that descend from it. */
+export function treeRssBytes(pid: number): number {
+  const children = namesIn(`/proc/${pid}/task`).flatMap((thread) => (read(`/proc/${pid}/task/${thread}/children`) ?? '').split(' '));
+  const own = memoryUse(pid)?.rssBytes ?? 0;
+  return children.reduce((sum, child) => (child.trim() === '' ? sum : sum + treeRssBytes(Number(child))), own);
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }

@@ -20,6 +20,15 @@ export interface WorkerSpec {
   readonly kind: 'instance' | 'function';
   /** So many processors it may use once it is ready, 0.5 for half of one; null for no limit. Held where `limits.cpu`. */
   readonly vcpuMax: number | null;
+  /** `modelPath` is an archive, and this is started with it: a command that speaks the container contract. */
+  readonly process?: WorkerCommand;
+}
+
+export interface WorkerCommand {
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** From its start until it must answer. */
+  readonly startTimeoutMs: number;
 }
 
 /** What a provider can hold its workers to. */

@@ -2,11 +2,13 @@
  * One wished worker, kept alive: loads the model, asks it for one real inference, watches it, and starts another when
  * it ends - at once the first time, then after growing intervals.
  */
+import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import type { Random } from '../random.ts';
 import { sampleInputs, WorkerGone, type WorkerLink } from '../runtime/index.ts';
+import type { ProcessTree } from './process-tree.ts';
 import type { WorkerSpec, WorkerState, WorkerView } from './provider.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
@@ -15,6 +17,10 @@ const crashesMax = 3;
 const steadyMs = 10_000;
 /** Load and first inference; the largest models take seconds. */
 const startTimeoutMs = 120_000;
+/** The archive of a process is unpacked within this, before its own time to start begins. */
+const unpackTimeoutMs = 600_000;
+/** An archive was looked through when it was registered. */
+const unpackedBytesMax = Number.MAX_SAFE_INTEGER;
 /** An idle worker answers in microseconds, after a garbage collection in milliseconds. */
 const answerTimeoutMs = 10_000;
 /** The bare process with onnxruntime takes 80 MiB: a ceiling below this would end every worker. */
@@ -119,7 +125,9 @@ export class SupervisedWorker {
 
   async #try(): Promise<void> {
     this.#cancelRetry = null;
-    const cancel = this.#around.clock.after(startTimeoutMs, () => this.restart(`it was not ready within ${startTimeoutMs / 1000} s`));
+    const { process: command } = this.spec;
+    const timeoutMs = command === undefined ? startTimeoutMs : unpackTimeoutMs + command.startTimeoutMs;
+    const cancel = this.#around.clock.after(timeoutMs, () => this.restart(`it was not ready within ${timeoutMs / 1000} s`));
     try {
       const process = await this.#around.take();
       if (this.#isStopping) return await process.stop();
@@ -134,18 +142,11 @@ export class SupervisedWorker {
   }
 
   async #makeReady(process: WorkerProcess): Promise<void> {
-    const { modelPath, modelName, threads, memoryMiB, kind, vcpuMax, id } = this.spec;
+    const { memoryMiB, kind, vcpuMax } = this.spec;
     await process.limitMemory(memoryMiB);
-    if (kind === 'function') process.holdMemory(memoryMiB);
-    const { signature } = await process.link.load({ path: modelPath, threads, name: modelName });
-    const inputs = sampleInputs(signature, 1, this.#around.random).map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
-    try {
-      await process.link.run(inputs);
-    } catch (error) {
-      if (!(error instanceof PlatformError)) throw error;
-      // The model works but did not like what we made up: only its user knows what it takes.
-      this.#around.log.info({ worker: id, error: error.message }, 'the model refused the made-up input of the readiness check');
-    }
+    if (kind === 'function' || process.tree !== null) process.holdMemory(memoryMiB);
+    if (process.tree === null) await this.#loadModel(process.link);
+    else await this.#startCommand(process.link, process.tree);
     if (this.#isStopping || process !== this.#process) return;
     // From now on: a start that is held back would make those wait who caused it, and the more so the smaller the function.
     if (vcpuMax !== null) process.limitCpu(vcpuMax);
@@ -154,6 +155,26 @@ export class SupervisedWorker {
     this.#readySinceMs = this.#around.clock.nowMs();
     this.#askedAtMs = null;
     this.#around.changed(this.view());
+  }
+
+  async #loadModel(link: WorkerLink): Promise<void> {
+    const { modelPath, modelName, threads, id } = this.spec;
+    const { signature } = await link.load({ path: modelPath, threads, name: modelName });
+    const inputs = sampleInputs(signature, 1, this.#around.random).map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
+    try {
+      await link.run(inputs);
+    } catch (error) {
+      if (!(error instanceof PlatformError)) throw error;
+      // The model works but did not like what we made up: only its user knows what it takes.
+      this.#around.log.info({ worker: id, error: error.message }, 'the model refused the made-up input of the readiness check');
+    }
+  }
+
+  /** It is ready once it answers its health check: only its user knows what else it answers. */
+  async #startCommand(link: WorkerLink, { directory, mark }: ProcessTree): Promise<void> {
+    const { modelPath, modelName, threads, process: command } = this.spec;
+    assert(command !== undefined, 'a worker of that kind is taken for a command');
+    await link.load({ path: modelPath, threads, name: modelName, process: { ...command, directory, mark, unpackedBytesMax } });
   }
 
   #couldNotStart(error: unknown): void {

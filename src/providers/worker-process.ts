@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
-import { SharedMemory, WorkerLink, workerMainPath } from '../runtime/index.ts';
+import { LastLines, SharedMemory, WorkerLink, workerMainPath } from '../runtime/index.ts';
 import type { Cgroups, WorkerGroup } from './cgroups.ts';
-import { LastLines } from './last-lines.ts';
 import type { Leftovers } from './leftovers.ts';
-import { anonymousBytes, limitAddressSpace, memoryUse } from './process-facts.ts';
+import { anonymousBytes, limitAddressSpace, memoryUse, treeRssBytes } from './process-facts.ts';
+import { killGroup, type ProcessTree } from './process-tree.ts';
 import type { WorkerDoor } from './worker-door.ts';
 
 export interface ProcessSurroundings {
@@ -25,11 +25,18 @@ export interface ProcessSurroundings {
 const helloTimeoutMs = 30_000;
 /** SIGTERM ends a worker at once; only one that is stopped or stuck in the kernel outlasts it. */
 const graceMs = 2_000;
+/** One that has started a process gives it 30 s of its own. */
+const treeGraceMs = 32_000;
+/** Its processes are looked through for their memory so often at most. */
+const rssAgeMsMax = 250;
 /** Above memory and what the bare process takes: fragments, stacks and arenas that are reserved but not used. */
 const addressSpaceSlackMiB = 512;
 
 /** WebAssembly (Node's own, for TypeScript) reserves 10 GiB of addresses unless told not to: more than the limit leaves. */
 const nodeOptions = ['--disable-wasm-trap-handler'];
+
+/** `process`: it will start a command, and has no onnxruntime. */
+export type WorkerKind = 'onnx' | 'process';
 
 /** The environment a worker needs. Keys, addresses and NODE_OPTIONS of the server are none of a model's business. */
 const environmentNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'];
@@ -42,17 +49,27 @@ export class WorkerProcess {
   readonly #clock: Clock;
   readonly #child: ChildProcess;
   readonly #cgroups: Cgroups;
+  /** Of one that starts processes; else null. */
+  readonly tree: ProcessTree | null;
+  #treeRss = { bytes: 0, atMs: Number.NEGATIVE_INFINITY };
   #hasEnded = false;
   #group: WorkerGroup | null = null;
   #heldMemoryMiB = 0;
   #wasTooLarge = false;
 
-  private constructor(clock: Clock, cgroups: Cgroups, child: ChildProcess, link: WorkerLink, ended: Promise<string>) {
+  private constructor(
+    { clock, cgroups }: ProcessSurroundings,
+    child: ChildProcess,
+    link: WorkerLink,
+    ended: Promise<string>,
+    tree: ProcessTree | null,
+  ) {
     this.pid = child.pid as number;
     this.link = link;
     this.#clock = clock;
     this.#cgroups = cgroups;
     this.#child = child;
+    this.tree = tree;
     link.onClose(() => this.kill()); // without its link a worker is of no use
     this.ended = ended.then((how) => {
       this.#hasEnded = true;
@@ -62,21 +79,28 @@ export class WorkerProcess {
   }
 
   /** Resolves when it has said hello, onnxruntime loaded. Throws `unavailable` with its last lines. */
-  static async start({ clock, log, door, leftovers, cgroups, compileCache }: ProcessSurroundings): Promise<WorkerProcess> {
+  static async start(surroundings: ProcessSurroundings, kind: WorkerKind = 'onnx'): Promise<WorkerProcess> {
+    const { clock, log, door, leftovers, compileCache } = surroundings;
     const invitation = door.invite();
+    const grown = kind === 'onnx' ? null : leftovers.treeOf(invitation.workerId);
     const memory = SharedMemory.create(invitation.workerId);
-    const child = spawn(process.execPath, [...nodeOptions, workerMainPath, door.path, invitation.workerId], {
+    const child = spawn(process.execPath, [...nodeOptions, workerMainPath, door.path, invitation.workerId, kind], {
       cwd: door.folder, // private, and removed at the end: where a crash may leave its core
       env: { ...keptEnvironment(), NODE_COMPILE_CACHE: compileCache, PENSTOCK_WORKER_TOKEN: invitation.token },
       stdio: ['ignore', 'pipe', 'pipe', memory?.fd ?? 'ignore'], // the fourth: see shared-memory.ts
       detached: true, // Ctrl-C is for the server, which drains first
     });
     const lines = new LastLines();
-    const ended = endOf(child, lines);
+    const ended = endOf(child, lines).then(async (how) => {
+      await grown?.tree.end(clock, log);
+      grown?.forget();
+      return how;
+    });
     if (child.pid !== undefined) {
       void ended.then(leftovers.remember(child.pid));
       if (child.stdout !== null) lines.follow(child.stdout, (line) => log.info({ worker: child.pid }, line));
       if (child.stderr !== null) lines.follow(child.stderr, (line) => log.warn({ worker: child.pid }, line));
+      if (grown !== null) child.once('exit', () => killGroup(child.pid as number)); // its pipes may be held open by them
     } // else nothing was spawned, not even its streams; `ended` tells why
     let cancel = () => {};
     const late = new Promise<string>((resolve) => {
@@ -86,11 +110,11 @@ export class WorkerProcess {
     cancel();
     if (typeof first === 'string') {
       invitation.cancel();
-      child.kill('SIGKILL');
+      if (child.pid !== undefined) killGroup(child.pid);
       memory?.close();
       throw new PlatformError('unavailable', `a worker process did not start: ${first}`);
     }
-    return new WorkerProcess(clock, cgroups, child, new WorkerLink(first, memory), ended);
+    return new WorkerProcess(surroundings, child, new WorkerLink(first, memory), ended, grown?.tree ?? null);
   }
 
   /** Whether the system watches over its memory, so that nobody else need do so. */
@@ -103,12 +127,18 @@ export class WorkerProcess {
     return this.#wasTooLarge;
   }
 
+  /** With that of the processes it has started. */
   rssBytes(): number | null {
-    return this.#hasEnded ? null : (memoryUse(this.pid)?.rssBytes ?? null);
+    if (this.#hasEnded) return null;
+    if (this.tree === null) return memoryUse(this.pid)?.rssBytes ?? null;
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#treeRss.atMs > rssAgeMsMax) this.#treeRss = { bytes: treeRssBytes(this.pid), atMs: nowMs };
+    return this.#treeRss.bytes;
   }
 
-  /** Makes larger allocations fail cleanly; 0 for no limit. False where the system does not allow it. */
+  /** Makes larger allocations fail cleanly; 0 for no limit. False where the system does not allow it, or a process reserves what it likes. */
   async limitMemory(memoryMiB: number): Promise<boolean> {
+    if (this.tree !== null) return false;
     const use = memoryUse(this.pid);
     if (memoryMiB <= 0 || use === null) return false;
     return limitAddressSpace(this.pid, use.addressSpaceBytes + (memoryMiB + addressSpaceSlackMiB) * 1024 ** 2);
@@ -132,14 +162,16 @@ export class WorkerProcess {
   }
 
   kill(): void {
-    if (!this.#hasEnded) this.#child.kill('SIGKILL');
+    if (this.#hasEnded) return;
+    if (this.tree === null) this.#child.kill('SIGKILL');
+    else killGroup(this.pid);
   }
 
   /** SIGTERM, grace, SIGKILL; resolves when it has ended. */
   async stop(): Promise<void> {
     if (this.#hasEnded) return;
     this.#child.kill('SIGTERM');
-    const cancel = this.#clock.after(graceMs, () => this.kill());
+    const cancel = this.#clock.after(this.tree === null ? graceMs : treeGraceMs, () => this.kill());
     await this.ended;
     cancel();
   }

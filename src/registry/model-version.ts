@@ -45,9 +45,23 @@ export interface ModelVersion {
   readonly notes: readonly string[];
   readonly batchable: boolean;
   readonly batchableReason: string;
+  readonly runtime: ModelRuntime;
   readonly createdBy: string;
   readonly createdAtMs: number;
 }
+
+/** What runs a model: the built-in worker, or a command of its own that speaks the container contract. */
+export type ModelRuntime =
+  | { readonly kind: 'onnx' }
+  | {
+      readonly kind: 'process';
+      /** As it was given; the images table said which command it stands for. */
+      readonly image: string;
+      /** `serve` comes after it. */
+      readonly command: readonly string[];
+      /** The image's own variables and the model's, which win. May hold secrets. */
+      readonly environment: Readonly<Record<string, string>>;
+    };
 
 /** Names are unique without case: this is what the database compares. */
 export function keyOf(name: string): string {
@@ -95,6 +109,7 @@ export interface VersionRow {
   readonly notes: string;
   readonly batchable: number;
   readonly batchable_reason: string;
+  readonly runtime: string;
   readonly created_by: string;
   readonly created_at: number;
 }
@@ -122,6 +137,7 @@ export function versionOf(row: VersionRow): ModelVersion {
     notes: JSON.parse(row.notes) as string[],
     batchable: row.batchable === 1,
     batchableReason: row.batchable_reason,
+    runtime: JSON.parse(row.runtime) as ModelRuntime,
     createdBy: row.created_by,
     createdAtMs: row.created_at,
   };

@@ -1,6 +1,6 @@
 /**
  * How a file becomes a model version: stored under its sha256, opened by a worker (never by this process), written into
- * the database last. Whatever fails on the way leaves no group, no version number and no file behind.
+ * the database last. A model that is a process is an archive of whatever its command needs. Whatever fails on the way leaves no group, no version number and no file behind.
  */
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -8,16 +8,17 @@ import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Audit, Events, PlatformEvent } from '../monitoring/index.ts';
 import { checkName } from '../objective.ts';
-import type { Inspection } from '../runtime/index.ts';
+import type { Bundle, Inspection } from '../runtime/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
 import type { Artifacts, StoredFile } from './artifacts.ts';
 import { insertGroup } from './groups.ts';
+import { checkEnvironment, type ImageRuntime } from './images.ts';
 import { checkDescription, checkMetrics, checkSourceName, checkWords } from './limits.ts';
-import { keyOf } from './model-version.ts';
+import { keyOf, type ModelRuntime } from './model-version.ts';
 
 export interface RegistrationRequest {
   readonly group: string;
-  /** The model file, streamed to disk. */
+  /** The model file, streamed to disk: ONNX; for an image that is a process a .tar or .tar.gz, or no bytes at all. */
   readonly source: AsyncIterable<Uint8Array> | Uint8Array;
   readonly sourceName: string;
   readonly description?: string;
@@ -25,6 +26,10 @@ export interface RegistrationRequest {
   readonly metrics?: Readonly<Record<string, number>>;
   readonly tags?: Readonly<Record<string, string>>;
   readonly who: string;
+  /** The container image that would serve it; the built-in ONNX worker does unless given. */
+  readonly image?: string;
+  /** Variables for the process that the image stands for, on top of the image's own. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** The same bytes again in this group: the latest version that has them, rather than a new one. */
   readonly reuse?: boolean;
   /** Its group must not be there yet. */
@@ -41,6 +46,8 @@ export interface RegistrationNeeds {
   readonly artifacts: Artifacts;
   /** Reads the file in a worker; writes a rewritten model to `rewriteTo` where one was needed. */
   readonly inspect: (path: string, rewriteTo: string) => Promise<Inspection>;
+  readonly inspectBundle: (path: string) => Promise<Bundle>;
+  readonly runtimeOf: (image: string) => ImageRuntime;
   readonly modelBytesMax: number;
 }
 
@@ -54,23 +61,49 @@ export interface Registered {
 export async function registerModel(needs: RegistrationNeeds, request: RegistrationRequest): Promise<Registered> {
   const { artifacts } = needs;
   const details = checkRequest(request);
+  const runtime = runtimeFor(needs, request);
   const rewriteTo = await artifacts.temporaryPath();
   const source = await artifacts.store(request.source, needs.modelBytesMax);
   let artifact = source;
   try {
-    if (source.bytes === 0) throw new PlatformError('invalid_request', 'the model file is empty (0 bytes): expected an ONNX model');
+    if (source.bytes === 0 && runtime.kind === 'onnx')
+      throw new PlatformError('invalid_request', 'the model file is empty (0 bytes): expected an ONNX model');
     if (request.reuse === true) {
-      const version = await versionOfSource(needs.db, keyOf(request.group), source.sha256);
+      const version = await versionOfSource(needs.db, keyOf(request.group), source.sha256, runtime);
       if (version !== null) return { version, reused: true };
     }
-    const inspection = await needs.inspect(artifacts.localPath(source.sha256), rewriteTo);
+    const path = artifacts.localPath(source.sha256);
+    const inspection = runtime.kind === 'onnx' ? await needs.inspect(path, rewriteTo) : processInspection(await needs.inspectBundle(path));
     if (inspection.rewritten) artifact = await artifacts.store(createReadStream(rewriteTo), needs.modelBytesMax);
-    return await commit(needs, request, { details, source, artifact, inspection });
+    return await commit(needs, request, { details, source, artifact, inspection, runtime });
   } finally {
     await artifacts.release(source.sha256);
     if (artifact !== source) await artifacts.release(artifact.sha256);
     await rm(rewriteTo, { force: true });
   }
+}
+
+function runtimeFor({ runtimeOf }: RegistrationNeeds, { image, environment = {} }: RegistrationRequest): ModelRuntime {
+  const runtime: ImageRuntime = image === undefined ? { kind: 'onnx' } : runtimeOf(image);
+  checkEnvironment('environment', environment);
+  if (runtime.kind === 'onnx') return runtime;
+  return { kind: 'process', image: image as string, command: runtime.command, environment: { ...runtime.env, ...environment } };
+}
+
+/** Of a process nothing is known but that it takes bytes and gives bytes. */
+function processInspection({ files, bytes }: Bundle): Inspection {
+  return {
+    signature: { inputs: [], outputs: [] },
+    opsets: {},
+    producer: '',
+    irVersion: 0,
+    properties: {},
+    notes: [`${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes unpacked`],
+    batchable: false,
+    batchableReason: 'it is a process that takes raw bytes: one request at a time',
+    rewritten: false,
+    loadMs: 0,
+  };
 }
 
 interface Details {
@@ -98,6 +131,7 @@ interface Prepared {
   readonly source: StoredFile;
   readonly artifact: StoredFile;
   readonly inspection: Inspection;
+  readonly runtime: ModelRuntime;
 }
 
 /** Number, row, audit and event in one transaction: the number is taken last, so a failed registration skips none. */
@@ -114,7 +148,7 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
     // The first write locks the group's row: of two registrations of the same bytes the second sees the first.
     const version = await takeVersion(tx, groupKey);
     if (request.reuse === true) {
-      const earlier = await versionOfSource(tx, groupKey, prepared.source.sha256);
+      const earlier = await versionOfSource(tx, groupKey, prepared.source.sha256, prepared.runtime);
       if (earlier !== null) {
         await tx.updateTable('model_groups').set({ next_version: version }).where('name_key', '=', groupKey).execute();
         return { version: earlier, reused: true };
@@ -166,12 +200,18 @@ async function takeVersion(tx: Transaction, groupKey: string): Promise<number> {
   return row.next_version - 1;
 }
 
-async function versionOfSource(db: Database | Transaction, groupKey: string, sha256: string): Promise<number | null> {
+async function versionOfSource(
+  db: Database | Transaction,
+  groupKey: string,
+  sha256: string,
+  runtime: ModelRuntime,
+): Promise<number | null> {
   const row = await db
     .selectFrom('model_versions')
     .select('version')
     .where('group_key', '=', groupKey)
     .where('source_sha256', '=', sha256)
+    .where('runtime', '=', JSON.stringify(runtime))
     .orderBy('version', 'desc')
     .limit(1)
     .executeTakeFirst();
@@ -186,7 +226,7 @@ interface NewVersion extends Prepared {
 }
 
 async function insertVersion(tx: Transaction, given: NewVersion): Promise<void> {
-  const { details, source, artifact, inspection } = given;
+  const { details, source, artifact, inspection, runtime } = given;
   await tx
     .insertInto('model_versions')
     .values({
@@ -211,6 +251,7 @@ async function insertVersion(tx: Transaction, given: NewVersion): Promise<void> 
       notes: JSON.stringify(inspection.notes),
       batchable: inspection.batchable ? 1 : 0,
       batchable_reason: inspection.batchableReason,
+      runtime: JSON.stringify(runtime),
       created_by: given.who,
       created_at: given.atMs,
     })

@@ -3,12 +3,13 @@ import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Audit, Events, Log } from '../monitoring/index.ts';
 import { checkName } from '../objective.ts';
-import type { Inspection } from '../runtime/index.ts';
+import type { Bundle, Inspection } from '../runtime/index.ts';
 import { type Database, type FileObjectStore, inTransaction, type Transaction } from '../storage/index.ts';
 import { type Approval, changesApproval } from './approval.ts';
 import { Artifacts } from './artifacts.ts';
 import { Catalogue } from './catalogue.ts';
 import { describeGroup, insertGroup, listGroups, removeGroup } from './groups.ts';
+import { type ImageEntry, type ImageRuntime, resolveImage } from './images.ts';
 import { checkDescription, checkMetrics, checkWords } from './limits.ts';
 import { keyOf, type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
 import { type FailedModel, numberFailed, type RegistrationRequest, registerModel } from './registration.ts';
@@ -23,6 +24,10 @@ export interface RegistryOptions {
   readonly audit: Audit;
   /** Reads a model file in a worker; writes it anew to `rewriteTo` where it had to be rewritten. */
   readonly inspect: (path: string, rewriteTo: string) => Promise<Inspection>;
+  /** Looks through the archive of a model that is a process, in a worker. */
+  readonly inspectBundle: (path: string) => Promise<Bundle>;
+  /** What container images stand for; none beside the built-in one unless given. */
+  readonly images?: readonly ImageEntry[];
   /** Where `catalogue.json` is. */
   readonly catalogueDirectory: string;
   /** Which endpoints use the version; asked within the transaction that would delete it. */
@@ -85,10 +90,16 @@ export class Registry {
    */
   async register(request: RegistrationRequest): Promise<Registration> {
     const { modelBytesMax = modelBytesMaxDefault } = this.#options;
-    const registered = await registerModel({ ...this.#options, artifacts: this.#artifacts, modelBytesMax }, request);
+    const runtimeOf = (image: string) => this.imageRuntime(image);
+    const registered = await registerModel({ ...this.#options, artifacts: this.#artifacts, modelBytesMax, runtimeOf }, request);
     const version = await this.version(request.group, registered.version);
     if (!registered.reused) for (const listener of this.#registeredListeners) listener(version);
     return { version, reused: registered.reused };
+  }
+
+  /** What serves models of this container image. Throws `invalid_request` for one that the images table does not know. */
+  imageRuntime(image: string): ImageRuntime {
+    return resolveImage(this.#options.images ?? [], image);
   }
 
   /** Takes a number for a model that could not be registered but counts as a version elsewhere. The group must be there. */

@@ -10,8 +10,23 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { PlatformError } from '../errors.ts';
 
-/** What a frame is for. The first is the worker's, once; then calls go to the worker and answers come back. */
-export const kinds = { hello: 1, call: 2, answer: 3, run: 4, ran: 5, failed: 6, shared: 7 } as const;
+/**
+ * What a frame is for. The first is the worker's, once; then calls go to the worker and answers come back. Only a reply
+ * that is streamed comes in pieces, each to be taken before many more are sent.
+ */
+export const kinds = {
+  hello: 1,
+  call: 2,
+  answer: 3,
+  run: 4,
+  ran: 5,
+  failed: 6,
+  shared: 7,
+  invoke: 8,
+  piece: 9,
+  taken: 10,
+  replied: 11,
+} as const;
 
 /** The fixed part of every frame. */
 export const headBytes = 16;

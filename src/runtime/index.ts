@@ -1,6 +1,10 @@
 export { type Hello, isSameToken, receiveHello } from './hello.ts';
 export type { Inspection } from './inspect.ts';
-export { type Loaded, type LoadRequest, type RunResult, WorkerGone, WorkerLink, type WorkerStatus } from './link.ts';
+export { LastLines } from './last-lines.ts';
+export { type Invoked, type Loaded, type LoadRequest, type RunResult, WorkerGone, WorkerLink, type WorkerStatus } from './link.ts';
+export type { Payload, PayloadHeaders, Reply, ReplyHead, ReplySink } from './payload.ts';
+export type { Bundle } from './process-bundle.ts';
+export type { ProcessSpec } from './process-model.ts';
 export { sampleInputs } from './sample-inputs.ts';
 export { SharedMemory } from './shared-memory.ts';
 export type { RunTimings, TensorParts } from './tensor-frames.ts';

@@ -7,6 +7,9 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor.ts';
 import { errorOf, type Frame, FrameReader, kinds, malformed, messageFrame, sharedFrame, type WireFailure, writeFrame } from './frames.ts';
 import type { Inspection } from './inspect.ts';
+import { type Payload, payloadFrame, type Reply, type ReplyHead, type ReplySink, readBody } from './payload.ts';
+import type { Bundle } from './process-bundle.ts';
+import type { ProcessSpec } from './process-model.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';
 import { type IndexedTensor, type RunTimings, readTensors, readTimings, runFrame, type TensorParts } from './tensor-frames.ts';
 
@@ -30,6 +33,8 @@ export interface LoadRequest {
   readonly threads: number;
   /** Shown in the process title, `penstock-worker digits/3`. */
   readonly name?: string;
+  /** The path is that of an archive, and this is what is started with it. */
+  readonly process?: ProcessSpec;
 }
 
 export interface Loaded {
@@ -44,12 +49,27 @@ export interface WorkerStatus {
 /** What control calls say; `worker-calls.ts` answers them. */
 export type CallMessage =
   | ({ readonly method: 'load' } & LoadRequest)
+  | { readonly method: 'inspect-bundle'; readonly path: string; readonly bytesMax: number }
   | { readonly method: 'inspect'; readonly path: string; readonly rewriteTo: string }
   | { readonly method: 'status' };
 
 interface OpenCall {
   readonly answered: (frame: Frame) => void;
   readonly failed: (error: Error) => void;
+  /** A part of an answer that is not its end. */
+  readonly piece?: (frame: Frame) => void;
+}
+
+/** What a process answered, and how long it took. */
+export interface Invoked {
+  readonly reply: Reply;
+  readonly timings: RunTimings;
+}
+
+/** The head is in the first piece, the length of the body in each. */
+interface PieceMessage {
+  readonly head?: ReplyHead;
+  readonly bytes: number;
 }
 
 export class WorkerLink {
@@ -111,8 +131,7 @@ export class WorkerLink {
       const frame = this.#shared(call, runFrame(call, this.#indexed(inputs)));
       const settle = (done: () => void) => {
         this.#runsOpen--;
-        const slot = this.#memoryCalls.indexOf(call);
-        if (slot !== -1) this.#memoryCalls[slot] = null;
+        this.#freeSlot(call);
         done();
       };
       this.#runsOpen++;
@@ -128,11 +147,48 @@ export class WorkerLink {
   }
 
   /**
+   * Asks the process that is loaded. With a sink, a reply whose length is not known when it begins is handed to it as it
+   * comes. Rejects with `model_failed` where there is no whole reply, with what the sink threw, and with `WorkerGone`.
+   */
+  invoke(payload: Payload, replyBytesMax: number, sink: ReplySink | null = null): Promise<Invoked> {
+    return new Promise((resolve, reject) => {
+      const call = this.#nextCall();
+      const message = { headers: payload.headers, replyBytesMax, streams: sink !== null };
+      const frame = this.#shared(call, payloadFrame(call, kinds.invoke, message, payload.body));
+      const pieces = new Pieces(sink, (answer) => writeFrame(this.#socket, [messageFrame(call, kinds.taken, answer)]));
+      const settle = (done: () => void) => {
+        this.#runsOpen--;
+        this.#freeSlot(call);
+        done();
+      };
+      this.#runsOpen++;
+      this.#send(call, frame, {
+        piece: (piece) => pieces.take(piece.message as PieceMessage, readBody(piece)),
+        answered: (answer) => {
+          if (answer.kind !== kinds.replied) throw malformed('the answer to an invocation is of another kind');
+          const { timings, ...head } = answer.message as Omit<Reply, 'body'> & { timings: RunTimings };
+          const reply = { status: head.status, headers: head.headers, isStreamed: head.isStreamed, body: readBody(answer) };
+          void pieces.end().then(
+            () => settle(() => resolve({ reply, timings })),
+            (error: Error) => settle(() => reject(error)),
+          );
+        },
+        failed: (error) => settle(() => reject(pieces.failure ?? error)),
+      });
+    });
+  }
+
+  /**
    * Has the worker open a model file and say what it is. Where the file had to be rewritten to be served (ZipMap),
    * the result lies at `rewriteTo`. Rejects with `invalid_request` or `unsupported` where the file is at fault.
    */
   async inspect(path: string, rewriteTo: string): Promise<Inspection> {
     return (await this.#call({ method: 'inspect', path, rewriteTo })) as Inspection;
+  }
+
+  /** Has the worker look through the archive of a process. Rejects with `invalid_request`, `unsupported`, `too_large`. */
+  async inspectBundle(path: string, bytesMax: number): Promise<Bundle> {
+    return (await this.#call({ method: 'inspect-bundle', path, bytesMax })) as Bundle;
   }
 
   /** Answered between two runs: silence while a run is open means nothing. */
@@ -177,6 +233,11 @@ export class WorkerLink {
     return [sharedFrame(call, slot, bytes)];
   }
 
+  #freeSlot(call: number): void {
+    const slot = this.#memoryCalls.indexOf(call);
+    if (slot !== -1) this.#memoryCalls[slot] = null;
+  }
+
   #call(message: CallMessage): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const call = this.#nextCall();
@@ -196,7 +257,10 @@ export class WorkerLink {
   #receive(frame: Frame): void {
     const open = this.#open.get(frame.call);
     if (open === undefined) throw malformed(`it answers call ${frame.call}, which is not open`);
-    if (frame.kind === kinds.failed) {
+    if (frame.kind === kinds.piece) {
+      if (open.piece === undefined) throw malformed('an answer comes in pieces that is none of a process');
+      open.piece(frame);
+    } else if (frame.kind === kinds.failed) {
       this.#open.delete(frame.call);
       open.failed(errorOf(frame.message as WireFailure));
     } else {
@@ -215,5 +279,40 @@ export class WorkerLink {
     this.#open.clear();
     for (const call of open) call.failed(new WorkerGone(why));
     for (const listener of this.#closeListeners.splice(0)) listener(why);
+  }
+}
+
+/** The pieces of one reply: each is told to be taken once the sink has taken it, and after it has failed none is. */
+class Pieces {
+  failure: Error | null = null;
+  readonly #sink: ReplySink | null;
+  readonly #answer: (message: { bytes: number } | { stop: true }) => void;
+  #taken: Promise<void> = Promise.resolve();
+
+  constructor(sink: ReplySink | null, answer: (message: { bytes: number } | { stop: true }) => void) {
+    this.#sink = sink;
+    this.#answer = answer;
+  }
+
+  take({ head }: PieceMessage, bytes: Buffer): void {
+    const sink = this.#sink;
+    if (sink === null) throw malformed('a piece of a reply that nobody takes in pieces');
+    this.#taken = this.#taken.then(async () => {
+      if (this.failure !== null) return;
+      try {
+        if (head !== undefined) sink.begin(head);
+        if (bytes.length > 0) await sink.piece(bytes);
+        this.#answer({ bytes: bytes.length });
+      } catch (error) {
+        this.failure = error instanceof Error ? error : new Error(String(error));
+        this.#answer({ stop: true });
+      }
+    });
+  }
+
+  /** Resolves when all is taken. Rejects with what the sink threw. */
+  async end(): Promise<void> {
+    await this.#taken;
+    if (this.failure !== null) throw this.failure;
   }
 }

@@ -1,13 +1,16 @@
 /**
  * The entry point of a worker's process. It connects to the server's socket, says who it is, has onnxruntime ready,
- * and answers calls one after the other until the socket closes: a worker never outlives its server.
+ * and answers calls one after the other until the socket closes: a worker never outlives its server. One that is to
+ * start a process has no onnxruntime, and ends with its process, as the process with it.
  */
 import { writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { connect } from 'node:net';
+import { SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { FrameReader, kinds, messageFrame, resolveShared } from './frames.ts';
 import { onnxruntime } from './onnx-model.ts';
+import { signalGroup } from './process-group.ts';
 import { SharedMemory, sharedMemoryFd } from './shared-memory.ts';
 import { WorkerCalls } from './worker-calls.ts';
 
@@ -21,7 +24,7 @@ function end(why: string, code: number): never {
   process.exit(code);
 }
 
-const [, , socketPath, workerId] = process.argv;
+const [, , socketPath, workerId, kind = 'onnx'] = process.argv;
 const token = process.env['PENSTOCK_WORKER_TOKEN'];
 delete process.env['PENSTOCK_WORKER_TOKEN'];
 if (socketPath === undefined || workerId === undefined || token === undefined) {
@@ -30,12 +33,12 @@ if (socketPath === undefined || workerId === undefined || token === undefined) {
 
 preferAsVictim();
 try {
-  onnxruntime();
+  if (kind === 'onnx') onnxruntime();
 } catch (error) {
   end(messageOf(error), 1);
 }
 const socket = connect(socketPath);
-const calls = new WorkerCalls(socket, () => performance.now());
+const calls = new WorkerCalls(socket, new SystemClock(), (why) => end(why, 1));
 const memory = new SharedMemory(sharedMemoryFd);
 const reader = new FrameReader((frame) => calls.receive(resolveShared(frame, (slot, bytes) => memory.read(slot, bytes))));
 socket.on('connect', () => {
@@ -50,7 +53,20 @@ socket.on('data', (chunk: Buffer) => {
   }
 });
 socket.on('error', (error) => end(`connection to the server: ${error.message}`, 1));
-socket.on('close', () => end('the server closed the connection', 0));
+socket.on('close', () => {
+  // Nobody waits for an answer any more, nor would anybody end what is left.
+  if (kind !== 'onnx') signalGroup('SIGKILL');
+  end('the server closed the connection', 0);
+});
+
+if (kind !== 'onnx') {
+  let isStopping = false;
+  process.on('SIGTERM', () => {
+    if (isStopping) return; // it comes back with that of the group
+    isStopping = true;
+    void calls.stop().then(() => end('', 0));
+  });
+}
 
 /** When the machine runs out of memory, the kernel shall end a worker, which is restarted, before the server. */
 function preferAsVictim(): void {

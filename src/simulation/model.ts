@@ -29,6 +29,7 @@ export function simulatedModel(group: string): ModelVersion {
     notes: [],
     batchable: true,
     batchableReason: '',
+    runtime: { kind: 'onnx' },
     createdBy: '',
     createdAtMs: 0,
   };

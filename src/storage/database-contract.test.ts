@@ -172,7 +172,7 @@ async function addGroup(db: Database, key: string): Promise<void> {
 }
 
 async function addVersion(db: Database, groupKey: string, version: number, changes: Partial<ModelVersionsTable> = {}): Promise<void> {
-  const empty = { metadata: '{}', metrics: '{}', tags: '{}', signature: '{}', opsets: '{}', properties: '{}', notes: '[]' };
+  const empty = { metadata: '{}', metrics: '{}', tags: '{}', signature: '{}', opsets: '{}', properties: '{}', notes: '[]', runtime: '{}' };
   await db
     .insertInto('model_versions')
     .values({

@@ -25,6 +25,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0006-scaling': { up: createScaling },
     '0008-s3': { up: (db) => createS3(db, dialect) },
     '0009-aws-documents': { up: createAwsDocuments },
+    '0010-runtimes': { up: addRuntimes },
   };
 }
 
@@ -81,6 +82,14 @@ async function createRegistry(db: AnyDatabase): Promise<void> {
       ['group_key', 'version'],
       (constraint) => constraint.onDelete('cascade'), // a profile means nothing without its version
     )
+    .execute();
+}
+
+/** Until then every model was ONNX. */
+async function addRuntimes(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .alterTable('model_versions')
+    .addColumn('runtime', 'text', (column) => column.notNull().defaultTo('{"kind":"onnx"}'))
     .execute();
 }
 
@@ -250,15 +259,6 @@ async function createArrivals(db: AnyDatabase): Promise<void> {
     await db.schema.createIndex(`${name}_by_minute`).on(name).column('minute').execute();
 }
 
-/** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */
-function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect: Dialect) {
-  return dialect === 'sqlite'
-    ? table.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
-    : table.addColumn('seq', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity());
-}
-
-/** A document goes with what it tells about: the group, the version, the endpoint. */
-async function createAwsDocuments(db: AnyDatabase): Promise<void> {
 /** A row holds all that a group measured within a span: a row for each metric would be mostly keys. */
 async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
@@ -281,6 +281,15 @@ async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Promise<vo
   await db.schema.createIndex('metric_rows_by_time').on('metric_rows').columns(['resolution', 'at']).execute();
 }
 
+/** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */
+function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect: Dialect) {
+  return dialect === 'sqlite'
+    ? table.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
+    : table.addColumn('seq', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity());
+}
+
+/** A document goes with what it tells about: the group, the version, the endpoint. */
+async function createAwsDocuments(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('aws_documents')
     .addColumn('kind', 'text', (column) => column.notNull())

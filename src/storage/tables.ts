@@ -47,6 +47,8 @@ export interface ModelVersionsTable {
   notes: string;
   batchable: Flag;
   batchable_reason: string;
+  /** JSON: a `ModelRuntime`. */
+  runtime: string;
   created_by: string;
   created_at: number;
 }
@@ -244,8 +246,6 @@ export interface AwsDocumentsTable {
   endpoint_key: string | null;
 }
 
-export interface Tables {
-  model_groups: ModelGroupsTable;
 /** Who measures, and what. */
 export interface MetricGroupsTable {
   id: number;
@@ -267,6 +267,8 @@ export interface MetricRowsTable {
   data: Uint8Array;
 }
 
+export interface Tables {
+  model_groups: ModelGroupsTable;
   model_versions: ModelVersionsTable;
   profiles: ProfilesTable;
   endpoints: EndpointsTable;
@@ -284,10 +286,10 @@ export interface MetricRowsTable {
   recorded_minutes: RecordedMinutesTable;
   minute_arrivals: MinuteArrivalsTable;
   second_arrivals: SecondArrivalsTable;
-}
-
   metric_groups: MetricGroupsTable;
   metric_rows: MetricRowsTable;
+}
+
 export type Database = Kysely<Tables>;
 export type Transaction = KyselyTransaction<Tables>;
 export type Dialect = 'sqlite' | 'postgres';

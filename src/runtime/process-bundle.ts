@@ -1,0 +1,128 @@
+/** The archive of a model that is a process: looked through at registration, unpacked where a worker starts its command. */
+import { createReadStream } from 'node:fs';
+import { link, lstat, mkdir, open, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createGunzip } from 'node:zlib';
+import { messageOf, PlatformError } from '../errors.ts';
+import { readTar, type TarEntry } from '../tar/index.ts';
+
+export interface Bundle {
+  readonly files: number;
+  /** Unpacked. */
+  readonly bytes: number;
+}
+
+const entriesMax = 100_000;
+const pathBytesMax = 2048;
+
+/**
+ * Reads a .tar or .tar.gz through to its end; no bytes at all are an empty folder. Throws `invalid_request` for what is
+ * no archive or leads out of its own folder, `too_large` beyond `bytesMax` unpacked, `unsupported` for devices.
+ */
+export async function inspectBundle(path: string, bytesMax: number): Promise<Bundle> {
+  return readBundle(path, bytesMax, async () => undefined);
+}
+
+/**
+ * Unpacks into a folder that is made, and that only this user can enter. Throws as `inspectBundle` does.
+ *
+ * Links are made last, each beside real folders, and go up only at their beginning: so nothing is written, and nothing
+ * later read, outside of the folder.
+ */
+export async function unpackBundle(path: string, folder: string, bytesMax: number): Promise<Bundle> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const symlinks: { readonly at: string; readonly to: string }[] = [];
+  const unpacked = await readBundle(path, bytesMax, async (entry, name) => {
+    const at = join(folder, name);
+    await mkdir(entry.kind === 'directory' ? at : dirname(at), { recursive: true, mode: 0o700 });
+    if (entry.kind === 'file') await write(at, entry);
+    if (entry.kind === 'hardlink') await link(join(folder, checkPath(entry.link)), at);
+    if (entry.kind === 'symlink') symlinks.push({ at, to: entry.link });
+  }).catch((error: unknown) => {
+    if (error instanceof PlatformError) throw error;
+    throw new PlatformError('invalid_request', `the archive cannot be unpacked: ${messageOf(error)}`, { cause: error });
+  });
+  for (const { at, to } of symlinks) await linkTo(folder, at, to);
+  return unpacked;
+}
+
+async function readBundle(path: string, bytesMax: number, take: (entry: TarEntry, name: string) => Promise<void>): Promise<Bundle> {
+  let files = 0;
+  let bytes = 0;
+  let entries = 0;
+  for await (const entry of readTar(await contentOf(path))) {
+    const name = checkPath(entry.path);
+    if (entry.kind === 'hardlink') checkPath(entry.link);
+    if (entry.kind === 'symlink') checkLink(name, entry.link);
+    if (++entries > entriesMax) throw new PlatformError('too_large', `the archive has more than ${entriesMax} entries`);
+    if (entry.kind !== 'directory') files++;
+    bytes += entry.bytes;
+    if (bytes > bytesMax) {
+      throw new PlatformError(
+        'too_large',
+        `unpacked the archive is larger than the limit of ${bytesMax} bytes: raise artifactLimit or shrink it`,
+      );
+    }
+    await take(entry, name);
+  }
+  return { files, bytes };
+}
+
+/** The archive's bytes, uncompressed. */
+async function contentOf(path: string): Promise<AsyncIterable<Uint8Array>> {
+  const file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0).finally(() => file.close());
+  const source = createReadStream(path, { highWaterMark: 1024 * 1024 });
+  const isGzip = bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  return isGzip ? unzipped(source) : source;
+}
+
+async function* unzipped(source: NodeJS.ReadableStream): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of source.pipe(createGunzip())) yield chunk as Buffer;
+  } catch (cause) {
+    throw new PlatformError('invalid_request', `the archive is damaged: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Below the folder, in plain parts; empty for the folder itself. */
+function checkPath(path: string): string {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  if (path.startsWith('/') || path.includes('\0') || parts.includes('..') || Buffer.byteLength(path) > pathBytesMax) {
+    throw new PlatformError('invalid_request', `the archive leads out of its folder: '${path.slice(0, 200)}'; pack it with relative names`);
+  }
+  return parts.join('/');
+}
+
+function checkLink(name: string, to: string): void {
+  const ups =
+    /^(?:\.\.?(?:\/|$))*/
+      .exec(to)?.[0]
+      .split('/')
+      .filter((part) => part === '..').length ?? 0;
+  const rest = to.replace(/^(?:\.\.?(?:\/|$))*/, '');
+  const depth = name.split('/').length - 1;
+  const isInside = to !== '' && !to.startsWith('/') && !to.includes('\0') && ups <= depth && !rest.split('/').includes('..');
+  if (name === '' || !isInside) {
+    throw new PlatformError('invalid_request', `the archive leads out of its folder: '${name}' is a link to '${to.slice(0, 200)}'`);
+  }
+}
+
+/** Only where each folder on the way is a real one: from behind another link, `..` would go up elsewhere. */
+async function linkTo(folder: string, at: string, to: string): Promise<void> {
+  for (let above = dirname(at); above !== folder; above = dirname(above)) {
+    if (!(await lstat(above)).isDirectory()) throw new PlatformError('invalid_request', `the archive has a link behind a link: '${at}'`);
+  }
+  await rm(at, { force: true, recursive: true });
+  await symlink(to, at);
+}
+
+async function write(at: string, entry: TarEntry): Promise<void> {
+  await rm(at, { force: true }); // packed twice: the later one counts
+  const file = await open(at, 'wx', entry.isExecutable ? 0o700 : 0o600);
+  try {
+    for await (const chunk of entry.content) await file.writeFile(chunk);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,148 @@
+/** The two calls of the container contract, on a port of this machine: GET /ping and POST /invocations. */
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Payload, PayloadHeaders, Reply, ReplyHead } from './payload.ts';
+
+const host = '127.0.0.1';
+const refusalBytesMax = 64 * 1024;
+const headersMax = 64;
+
+/** Of one connection, and meant for none but this one. */
+const connectionHeaders = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'content-length',
+  'expect',
+];
+
+export interface InvokeOptions {
+  readonly replyBytesMax: number;
+  /** Takes the pieces of a reply whose length is not known when it begins; without one every reply is taken whole. */
+  readonly sink?: { begin(head: ReplyHead): void; piece(bytes: Buffer): Promise<void> } | null;
+  readonly signal?: AbortSignal;
+}
+
+export class ProcessHttp {
+  readonly #port: number;
+  readonly #agent = new Agent({ keepAlive: true });
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  /** Null where it answered 200 in time, else what was wrong. */
+  async ping(timeoutMs: number): Promise<string | null> {
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      const response = await this.#send('GET', '/ping', {}, null, signal);
+      response.resume().on('error', () => undefined);
+      return response.statusCode === 200 ? null : `GET /ping answered ${response.statusCode}`;
+    } catch (error) {
+      if (signal.aborted) return `GET /ping was not answered within ${timeoutMs / 1000} s`;
+      const refused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+      return refused ? `nothing listens on port ${this.#port}` : `GET /ping failed: ${messageOf(error)}`;
+    }
+  }
+
+  /** Throws `model_failed` where no reply, or no whole one, can be had. What is no success is an answer all the same. */
+  async invoke({ headers, body }: Payload, options: InvokeOptions): Promise<Reply> {
+    try {
+      const response = await this.#post(headers, body, options.signal);
+      return await takeReply(response, options);
+    } catch (error) {
+      if (error instanceof PlatformError) throw error;
+      throw new PlatformError('model_failed', `POST /invocations failed: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #post(headers: PayloadHeaders, body: Uint8Array, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    const kept = { ...endToEnd(headers), 'content-length': String(body.byteLength) };
+    try {
+      return await this.#send('POST', '/invocations', kept, body, signal);
+    } catch (error) {
+      // The process may close an idle connection in the moment in which it is used again: then nothing was asked yet.
+      if (!(error instanceof StaleConnection)) throw error;
+      return this.#send('POST', '/invocations', kept, body, signal, false);
+    }
+  }
+
+  #send(
+    method: string,
+    path: string,
+    headers: PayloadHeaders,
+    body: Uint8Array | null,
+    signal: AbortSignal | undefined,
+    keepsAlive = method === 'POST',
+  ): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const agent = keepsAlive ? this.#agent : false;
+      const asked = request({ host, port: this.#port, method, path, headers, agent, ...(signal === undefined ? {} : { signal }) }, resolve);
+      asked.on('error', (error: NodeJS.ErrnoException) => {
+        const isStale = asked.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+        reject(isStale ? new StaleConnection(error.message) : error);
+      });
+      if (body === null) asked.end();
+      else asked.end(body);
+    });
+  }
+}
+
+class StaleConnection extends Error {}
+
+async function takeReply(response: IncomingMessage, { sink = null, replyBytesMax }: InvokeOptions): Promise<Reply> {
+  const status = response.statusCode ?? 0;
+  const head = { status, headers: repliedHeaders(response) };
+  const isSuccess = status >= 200 && status < 300;
+  if (!isSuccess) return { ...head, body: await firstBytes(response, refusalBytesMax), isStreamed: false };
+  if (sink === null || response.headers['content-length'] !== undefined) {
+    return { ...head, body: await allBytes(response, replyBytesMax), isStreamed: false };
+  }
+  sink.begin(head);
+  for await (const chunk of response) await sink.piece(chunk as Buffer);
+  return { ...head, body: Buffer.alloc(0), isStreamed: true };
+}
+
+async function allBytes(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes > bytesMax) throw new PlatformError('model_failed', `the model's reply is larger than the limit of ${bytesMax} bytes`);
+  }
+  return Buffer.concat(chunks, bytes);
+}
+
+async function firstBytes(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes >= bytesMax) break; // which ends the connection
+  }
+  return Buffer.concat(chunks).subarray(0, bytesMax);
+}
+
+function repliedHeaders(response: IncomingMessage): PayloadHeaders {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(response.headers).slice(0, headersMax)) {
+    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return endToEnd(headers);
+}
+
+function endToEnd(headers: PayloadHeaders): PayloadHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !connectionHeaders.includes(name)));
+}

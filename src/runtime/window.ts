@@ -1,0 +1,42 @@
+/** Back pressure across the worker's socket: so many bytes of a reply are under way, and the next wait until some are taken. */
+import type { ReplyHead } from './payload.ts';
+
+const bytesMax = 1024 * 1024;
+
+export class Window {
+  readonly #send: (message: { head?: ReplyHead }, bytes: Buffer) => void;
+  readonly #stop = new AbortController();
+  #underWay = 0;
+  #wake: (() => void) | null = null;
+
+  constructor(send: (message: { head?: ReplyHead }, bytes: Buffer) => void) {
+    this.#send = send;
+  }
+
+  /** The other end wants no more. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  begin(head: ReplyHead): void {
+    this.#send({ head }, Buffer.alloc(0));
+  }
+
+  /** Resolves when there is room for more. */
+  async piece(bytes: Buffer): Promise<void> {
+    this.#underWay += bytes.length;
+    this.#send({}, bytes);
+    while (this.#underWay > bytesMax && !this.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  taken({ bytes = 0, stop = false }: { bytes?: number; stop?: boolean }): void {
+    this.#underWay -= bytes;
+    if (stop) this.#stop.abort();
+    this.#wake?.();
+    this.#wake = null;
+  }
+}
