@@ -1,5 +1,6 @@
 /** What one place measures: an endpoint's variant, say. Its metrics have numbers, by which rows know them. */
-import { Measure } from './measured.ts';
+import { HotMeasure } from './hot-measure.ts';
+import type { Measured } from './measured.ts';
 
 /** Of whom, in CloudWatch's words. */
 export interface MetricPlace {
@@ -33,8 +34,8 @@ export class MetricGroup {
   isChanged: boolean;
   /** Somebody may feed it at any time. */
   isHeld = false;
-  /** What came since it was last taken, by number of the metric. */
-  #current = new Map<number, Measure>();
+  /** By number of the metric: what came since it was last taken. */
+  readonly #current = new Map<number, HotMeasure>();
 
   constructor(id: number, place: MetricPlace, metrics: readonly MetricName[] = [], lastAtMs = 0) {
     this.id = id;
@@ -58,21 +59,19 @@ export class MetricGroup {
 
   feed(metric: number): MetricFeed {
     this.isHeld = true;
-    return {
-      add: (value, times = 1) => {
-        let measure = this.#current.get(metric);
-        if (measure === undefined) this.#current.set(metric, (measure = new Measure()));
-        measure.add(value, times);
-      },
-    };
+    let hot = this.#current.get(metric);
+    if (hot === undefined) this.#current.set(metric, (hot = new HotMeasure()));
+    return hot;
   }
 
   /** What came since the last time; null where nothing did. */
-  take(): ReadonlyMap<number, Measure> | null {
-    if (this.#current.size === 0) return null;
-    const taken = this.#current;
-    this.#current = new Map();
-    return taken;
+  take(): ReadonlyMap<number, Measured> | null {
+    const taken = new Map<number, Measured>();
+    for (const [metric, hot] of this.#current) {
+      const measured = hot.take();
+      if (measured !== null) taken.set(metric, measured);
+    }
+    return taken.size === 0 ? null : taken;
   }
 }
 

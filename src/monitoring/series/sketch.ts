@@ -9,7 +9,7 @@ const accuracy = 0.005;
 const gamma = (1 + accuracy) / (1 - accuracy);
 const perLog = 1 / Math.log(gamma);
 /** Below, a value counts as zero; nothing that is measured is smaller and matters. */
-const smallest = 1e-9;
+export const smallest = 1e-9;
 /** More buckets than this are no distribution but an attack: the smallest values are counted together then. */
 const bucketsMax = 2048;
 
@@ -82,7 +82,7 @@ export class Sketch {
 }
 
 /** Bucket i holds (gamma^(i-1), gamma^i]. */
-function bucketOf(value: number): number {
+export function bucketOf(value: number): number {
   return Math.ceil(Math.log(value) * perLog);
 }
 

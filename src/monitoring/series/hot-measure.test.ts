@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { HotMeasure } from './hot-measure.ts';
+import { Measure } from './measured.ts';
+
+const value = fc.oneof(fc.constant(0), fc.constant(1), fc.double({ noNaN: true, min: -1e15, max: 1e15 })).map((x) => x + 0);
+
+test('what is taken is what a measure of the same values holds, and then it is empty', () => {
+  const hot = new HotMeasure();
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 100 }), (values) => {
+      const plain = new Measure();
+      for (const each of values) {
+        hot.add(each);
+        plain.add(each);
+      }
+      const taken = hot.take();
+      assert.equal(taken === null, values.length === 0);
+      if (taken === null) return;
+      const { count, min, max, sum, sketch } = taken;
+      assert.deepEqual([count, min, max], [plain.count, plain.min, plain.max]);
+      assert(Math.abs(sum - plain.sum) <= 1e-9 * values.reduce((total, each) => total + Math.abs(each), 0));
+      assert.deepEqual(sketch.buckets(), plain.sketch.buckets());
+      assert.equal(hot.take(), null);
+    }),
+  );
+});
+
+test('what is no number is not counted', () => {
+  const hot = new HotMeasure();
+  hot.add(Number.NaN);
+  hot.add(Number.POSITIVE_INFINITY);
+  assert.equal(hot.take(), null);
+});

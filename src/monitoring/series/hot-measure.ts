@@ -1,0 +1,88 @@
+/**
+ * Takes the values of one metric where each request brings some: the buckets that come up are an array, since a map would cost ten times
+ * as much. Once a second it is emptied; who gets nothing for that long holds no memory.
+ */
+import { Measure, type Measured } from './measured.ts';
+import { bucketOf, Sketch, smallest } from './sketch.ts';
+
+/** From 1e-6 up to some 1e10: a microsecond in seconds, hours in microseconds. */
+const firstBucket = bucketOf(1e-6);
+const bucketCount = bucketOf(1e10) - firstBucket;
+
+export class HotMeasure {
+  #buckets: Uint32Array | null = null;
+  #low = bucketCount;
+  #high = -1;
+  #zeros = 0;
+  #count = 0;
+  #sum = 0;
+  #min = Number.POSITIVE_INFINITY;
+  #max = Number.NEGATIVE_INFINITY;
+  #lastValue = 0;
+  #lastBucket = -1;
+  /** What is beyond the array. */
+  #rest: Measure | null = null;
+
+  add(value: number, times = 1): void {
+    const bucket = this.#bucketOf(value);
+    if (value !== 0 && !(bucket >= 0 && bucket < bucketCount)) return this.#addRest(value, times);
+    this.#count += times;
+    this.#sum += value * times;
+    if (value < this.#min) this.#min = value;
+    if (value > this.#max) this.#max = value;
+    if (bucket < 0) {
+      this.#zeros += times;
+      return;
+    }
+    this.#buckets ??= new Uint32Array(bucketCount);
+    this.#buckets[bucket] = (this.#buckets[bucket] as number) + times;
+    if (bucket < this.#low) this.#low = bucket;
+    if (bucket > this.#high) this.#high = bucket;
+  }
+
+  /** What came since the last time; null where nothing did. */
+  take(): Measured | null {
+    if (this.#count === 0 && this.#rest === null) {
+      this.#buckets = null;
+      return null;
+    }
+    const taken = new Measure();
+    if (this.#count > 0) {
+      const [count, sum, min, max] = [this.#count, this.#sum, this.#min, this.#max];
+      taken.merge({ count, sum, min, max, sketch: Sketch.of({ positive: this.#counted(), negative: [], zeros: this.#zeros }) });
+    }
+    if (this.#rest !== null) taken.merge(this.#rest);
+    this.#rest = null;
+    this.#count = this.#sum = this.#zeros = 0;
+    this.#min = Number.POSITIVE_INFINITY;
+    this.#max = Number.NEGATIVE_INFINITY;
+    return taken;
+  }
+
+  /** Many come again and again (1 and 0 above all), and a logarithm costs more than all the rest. */
+  #bucketOf(value: number): number {
+    if (value === this.#lastValue) return this.#lastBucket;
+    this.#lastValue = value;
+    this.#lastBucket = value < smallest ? -1 : bucketOf(value) - firstBucket;
+    return this.#lastBucket;
+  }
+
+  #counted(): [number, number][] {
+    const counted: [number, number][] = [];
+    const buckets = this.#buckets;
+    for (let bucket = this.#low; bucket <= this.#high; bucket++) {
+      const times = buckets?.[bucket] ?? 0;
+      if (times > 0) counted.push([bucket + firstBucket, times]);
+    }
+    buckets?.fill(0, this.#low, this.#high + 1);
+    this.#low = bucketCount;
+    this.#high = -1;
+    return counted;
+  }
+
+  #addRest(value: number, times: number): void {
+    if (!Number.isFinite(value)) return;
+    this.#rest ??= new Measure();
+    this.#rest.add(value, times);
+  }
+}
