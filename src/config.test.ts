@@ -40,6 +40,8 @@ test('nothing given gives the defaults', () => {
     connectionsMax: 20_000,
     warmWorkers: 2,
     cores: null,
+    awsAccount: '000000000000',
+    awsRegion: 'us-east-1',
     prices: null,
     images: null,
   });

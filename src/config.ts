@@ -26,6 +26,9 @@ export interface Config {
   readonly connectionsMax: number;
   readonly warmWorkers: number;
   readonly cores: number | null;
+  /** 12 digits: what ARNs bear. */
+  readonly awsAccount: string;
+  readonly awsRegion: string;
   /** Overrides of the price table, as `costs` reads them. */
   readonly prices: Readonly<Record<string, unknown>> | null;
   /** What container images stand for, as `registry` reads them. */
@@ -99,6 +102,19 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   connectionsMax: { name: 'connectionsMax', default: 20_000, help: 'connections that may be open', ...integer(1, 1_000_000) },
   warmWorkers: { name: 'warmWorkers', default: 2, help: 'workers kept ready without a model', ...integer(0, 64) },
   cores: { name: 'cores', default: null, help: 'cores that workers may use; all unless given', ...integer(1, 4096) },
+  awsAccount: {
+    name: 'awsAccount',
+    default: '000000000000',
+    help: 'AWS account that ARNs name',
+    ...pattern('ID', /^\d{12}$/, '12 digits'),
+  },
+  awsRegion: {
+    name: 'awsRegion',
+    default: 'us-east-1',
+    help: 'AWS region that ARNs name',
+    // So long that the patterns of AWS's own models take the ARNs.
+    ...pattern('R', /^(?=.{9,16}$)[a-z]+(?:-[a-z0-9]+)+$/, 'a region of 9 to 16 characters such as us-east-1'),
+  },
   prices: { name: 'prices', default: null, help: 'overrides of the price table', only: ['file'], ...object() },
   images: { name: 'images', default: null, help: 'what container images stand for', only: ['file'], ...list() },
 };
@@ -137,6 +153,8 @@ export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): Confi
     connectionsMax: valueOf('connectionsMax', given),
     warmWorkers: valueOf('warmWorkers', given),
     cores: valueOf('cores', given),
+    awsAccount: valueOf('awsAccount', given),
+    awsRegion: valueOf('awsRegion', given),
     prices: valueOf('prices', given),
     images: valueOf('images', given),
   };
@@ -290,6 +308,10 @@ type Kind<Value> = Pick<Setting<Value>, 'placeholder' | 'expected' | 'read'>;
 
 function text(placeholder: string): Kind<string> {
   return { placeholder, expected: 'a text', read: (given) => (typeof given === 'string' && given !== '' ? given : undefined) };
+}
+
+function pattern(placeholder: string, form: RegExp, expected: string): Kind<string> {
+  return { placeholder, expected, read: (given) => (typeof given === 'string' && form.test(given) ? given : undefined) };
 }
 
 function integer(min: number, max: number): Kind<number> {

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Access } from './access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from './api/index.ts';
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants, scalingPolicy } from './autoscaling/index.ts';
+import { AwsDoor, stsService } from './aws/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { CostHistory, Ledger, priceTable } from './costs/index.ts';
@@ -346,6 +347,16 @@ function mountDoors(
     bodyLimitBytes: config.bodyLimitBytes,
     server: { version, startedAtMs, cores },
   });
+  new AwsDoor({
+    services: [stsService()],
+    streams: [],
+    access,
+    clock,
+    log,
+    place: { account: config.awsAccount, region: config.awsRegion },
+    hostNames: [config.host],
+    limits: { droppedBytesMax: config.bodyLimitBytes },
+  }).mount(listener);
   listener.direct('/v2', oip.handle);
   listener.scope('/api', (scope) => api.register(scope));
   listener.scope('', registerFrontPage);

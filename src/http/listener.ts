@@ -2,6 +2,7 @@
  * The one door of the server: limits, TLS, who is calling, and which room a path belongs to. Direct prefixes take
  * node:http's request as it is (the inference routes); everything else goes through fastify.
  */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
@@ -65,11 +66,16 @@ interface Door {
   readonly handle: DirectHandler;
 }
 
+/** A door that knows its requests by more than their paths. Asked for every request: its answer must cost next to nothing. */
+export type Claim = (request: IncomingMessage) => boolean;
+
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #limits: ListenerLimits;
   readonly #isLoopback: boolean;
   readonly #doors: Door[] = [];
+  #claim: Claim | null = null;
+  #claimed: DirectHandler | null = null;
   readonly #app: HttpScope;
   #server!: Server;
   #isClosing = false;
@@ -103,6 +109,16 @@ export class Listener {
   /** Everything at or below the prefix goes to `handle`, which answers it by itself. To be called before `listen`. */
   direct(prefix: string, handle: DirectHandler): void {
     this.#doors.push({ prefix, handle });
+  }
+
+  /**
+   * What `isMine` says yes to goes to `handle`, whatever its path, before all other doors. One door may claim; to be
+   * called before `listen`. Such a door also decides whether a client that waits for `100 Continue` may send its body.
+   */
+  claim(isMine: Claim, handle: DirectHandler): void {
+    assert(this.#claim === null, 'two doors cannot both come first');
+    this.#claim = isMine;
+    this.#claimed = handle;
   }
 
   /** Routes below the prefix. To be called before `listen`. */
@@ -165,7 +181,8 @@ export class Listener {
     server.maxConnections = limits.connectionsMax;
     // Whoever asks before sending a body that is too large is told so before sending it.
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-      if (!(Number(request.headers['content-length'] ?? 0) > limits.bodyLimitBytes)) response.writeContinue();
+      const isTooLarge = Number(request.headers['content-length'] ?? 0) > limits.bodyLimitBytes;
+      if (!isTooLarge && this.#claim?.(request) !== true) response.writeContinue();
       handle(request, response);
     });
     return server;
@@ -174,18 +191,26 @@ export class Listener {
   #dispatch(request: IncomingMessage, response: ServerResponse, control: RequestHandler): void {
     const url = request.url ?? '/';
     if (this.#isClosing) response.shouldKeepAlive = false;
+    if (this.#claim?.(request) === true) {
+      this.#enter(this.#claimed as DirectHandler, request, response, url);
+      return;
+    }
     for (const door of this.#doors) {
       if (!isBelow(url, door.prefix)) continue;
-      const query = url.indexOf('?');
-      try {
-        if (query === -1) door.handle(request, response, url, '');
-        else door.handle(request, response, url.slice(0, query), url.slice(query + 1));
-      } catch (error) {
-        this.#failed(request, response, error);
-      }
+      this.#enter(door.handle, request, response, url);
       return;
     }
     control(request, response);
+  }
+
+  #enter(handle: DirectHandler, request: IncomingMessage, response: ServerResponse, url: string): void {
+    const query = url.indexOf('?');
+    try {
+      if (query === -1) handle(request, response, url, '');
+      else handle(request, response, url.slice(0, query), url.slice(query + 1));
+    } catch (error) {
+      this.#failed(request, response, error);
+    }
   }
 
   /** A door answers its own errors; what it throws is our mistake. */

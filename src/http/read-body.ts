@@ -23,7 +23,15 @@ export function readBodyInto(request: IncomingMessage, limitBytes: number, done:
   else readEncoded(request, encoding.toLowerCase(), length, limitBytes, done);
 }
 
-/** The same for those who can wait. Rejects also when the client goes away. */
+/** The body as it came, `content-encoding` left alone: for those who verify the very bytes. */
+export function readRawBodyInto(request: IncomingMessage, limitBytes: number, done: BodyRead): void {
+  const { 'content-length': declared, 'transfer-encoding': chunked } = request.headers;
+  const length = declared === undefined ? (chunked === undefined ? 0 : null) : Number(declared);
+  if (length !== null && length > limitBytes) done(tooLarge(length, limitBytes), empty);
+  else new BodyCollector(request, length, limitBytes, done);
+}
+
+/** `readBodyInto` for those who can wait. Rejects also when the client goes away. */
 export function readBody(request: IncomingMessage, { limitBytes }: { readonly limitBytes: number }): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     request.once('close', () => reject(new PlatformError('invalid_request', 'the client went away before its request was complete')));

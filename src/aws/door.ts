@@ -1,0 +1,204 @@
+/**
+ * The door of AWS's services. One listener serves them all, at `/` and below `/aws`:
+ *
+ * 1. `isAwsRequest` (wire/route.ts) tells whether a request is one of AWS's, whatever its path.
+ * 2. `routeOf` reads from the signature's scope which service it is for, and so in which form to refuse it.
+ * 3. `Admissions` (wire/admission.ts) verifies the signature: Signature Version 4 in a header or a query, Version 2 in a
+ *    query of S3. The key decides the role; no request comes in without one, not even on loopback.
+ * 4. The runtime and S3 read their bodies by themselves (`AwsStreamService`), verified while they come (wire/verified.ts).
+ *    The calls of all others are documents (`AwsService`): decoded from JSON or a form, checked against AWS's own shapes
+ *    (shapes/), run, encoded (wire/document-call.ts).
+ * 5. What is thrown is told in the caller's protocol (wire/error-replies.ts, wire/error-codes.ts).
+ */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Access, Caller, Permission } from '../access/index.ts';
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { answer, type Listener } from '../http/index.ts';
+import type { Log } from '../monitoring/index.ts';
+import type { AwsCall, AwsPlace, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
+import type { Shape } from './shapes/shapes.ts';
+import { type Admission, Admissions } from './wire/admission.ts';
+import { isHash, payloadMismatch } from './wire/body-check.ts';
+import { checkedInput, type DocumentService, decodeCall, documentService, encodeAnswer, unpacked } from './wire/document-call.ts';
+import { errorReply, wireErrorOf } from './wire/error-replies.ts';
+import { actionPrefixes, permissionOf } from './wire/permissions.ts';
+import { dropRest, isWaiting, readWhole } from './wire/request-body.ts';
+import { hostBucketOf, isAwsRequest, type Route, routeOf, withoutMount } from './wire/route.ts';
+import type { SignedRequest } from './wire/signature.ts';
+import { SignatureRefusal } from './wire/signature-refusal.ts';
+import { sha256Hex } from './wire/signature-v4.ts';
+import { signalOf, Verified } from './wire/verified.ts';
+
+export interface AwsDoorLimits {
+  /** Of the body of a call that is a document. */
+  readonly documentBytesMax: number;
+  /** Of one that came packed, once it is unpacked. */
+  readonly unpackedBytesMax: number;
+  /** Of an inference request that must be read whole before its caller is known. */
+  readonly invocationBytesMax: number;
+  /** How much of a refused inference request is read, so that its connection lives on. */
+  readonly droppedBytesMax: number;
+}
+
+const defaultLimits: AwsDoorLimits = {
+  documentBytesMax: 4 * 2 ** 20,
+  unpackedBytesMax: 2 ** 20,
+  invocationBytesMax: 6_291_456,
+  droppedBytesMax: 64 * 2 ** 20,
+};
+
+export interface AwsDoorOptions {
+  readonly services: readonly AwsService[];
+  readonly streams: readonly AwsStreamService[];
+  readonly access: Pick<Access, 'secretFor' | 'callerFor' | 'require'>;
+  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly log: Log;
+  readonly place: AwsPlace;
+  /** Names this server goes by, besides `localhost`: what stands before one in `Host` is a bucket. */
+  readonly hostNames?: readonly string[];
+  readonly limits?: Partial<AwsDoorLimits>;
+}
+
+/** What is known of a request while it is served. */
+interface Visit {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly signed: SignedRequest;
+  /** Without the mount prefix. */
+  readonly path: string;
+  readonly route: Route;
+}
+
+export class AwsDoor {
+  readonly #options: AwsDoorOptions;
+  readonly #limits: AwsDoorLimits;
+  readonly #documents: ReadonlyMap<AwsServiceName, DocumentService>;
+  readonly #streams: ReadonlyMap<AwsServiceName, AwsStreamService>;
+  readonly #admissions: Admissions;
+
+  constructor(options: AwsDoorOptions) {
+    this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#documents = new Map(options.services.map((service) => [service.name, documentService(service)]));
+    this.#streams = new Map(options.streams.map((service) => [service.name, service]));
+    this.#admissions = new Admissions(options);
+  }
+
+  /** To be called before the listener listens. */
+  mount(listener: Pick<Listener, 'claim'>): void {
+    listener.claim(isAwsRequest, (request, response, path, query) => void this.handle(request, response, path, query));
+  }
+
+  /** Answers the request; never rejects. */
+  async handle(request: IncomingMessage, response: ServerResponse, path: string, query: string): Promise<void> {
+    const signed: SignedRequest = { method: request.method ?? '', path, query, headers: request.headers };
+    const inner = withoutMount(path);
+    const visit = { request, response, requestId: randomUUID(), signed, path: inner, route: routeOf(signed, inner) };
+    const declared: Shape[] = [];
+    try {
+      await this.#serve(visit, declared);
+    } catch (error) {
+      await this.#refuse(visit, declared, error);
+    }
+  }
+
+  async #serve(visit: Visit, declared: Shape[]): Promise<void> {
+    const { request, response, signed, route, path } = visit;
+    const hostBucket = route.service === 's3' ? hostBucketOf(signed.headers.host, this.#options.hostNames ?? []) : null;
+    const bytesMax = route.service === 'sagemaker-runtime' ? this.#limits.invocationBytesMax : this.#limits.documentBytesMax;
+    const context = { path, hostBucket, isS3: route.service === 's3', bytesMax };
+    const admission = await this.#admissions.admit(request, response, signed, context);
+    const stream = route.service === null ? undefined : this.#streams.get(route.service);
+    if (stream !== undefined) return this.#stream(stream, visit, admission, hostBucket);
+    const service = route.service === null ? undefined : this.#documents.get(route.service);
+    if (service === undefined) throw this.#unknownService(route);
+    await this.#call(service, visit, admission, declared);
+  }
+
+  async #stream(service: AwsStreamService, visit: Visit, admission: Admission, hostBucket: string | null): Promise<void> {
+    const { request, response, requestId, path, signed } = visit;
+    const isReading = signed.method === 'GET' || signed.method === 'HEAD';
+    const permission = service.name === 'sagemaker-runtime' ? 'invoke' : isReading ? 'read' : 'register';
+    this.#require(admission.caller, permission, service.name, service.name === 's3' ? signed.method : 'InvokeEndpoint');
+    response.setHeader(service.name === 's3' ? 'x-amz-request-id' : 'x-amzn-requestid', requestId);
+    const { account, region } = this.#options.place;
+    await service.handle(new Verified(request, response, { ...admission, account, region, requestId, path, hostBucket }), response);
+  }
+
+  async #call(service: DocumentService, visit: Visit, admission: Admission, declared: Shape[]): Promise<void> {
+    const { request, response, requestId, signed, route } = visit;
+    const body = admission.wholeBody ?? (await this.#readDocument(request, response, admission));
+    const plain = await unpacked(body, signed.headers, this.#limits.unpackedBytesMax);
+    const isInQuery = route.form === 'query' && signed.method === 'GET';
+    const call = decodeCall(service, route.form, signed.headers, isInQuery ? Buffer.from(signed.query, 'latin1') : plain);
+    declared.push(...call.shapes.errors);
+    const { name } = service.service;
+    if (name !== 'sts') this.#require(admission.caller, permissionOf(name, call.operation, call.document), name, call.operation);
+    const output = await call.run(checkedInput(call), this.#awsCall(visit, admission.caller, call.operation));
+    if (response.destroyed) return;
+    const { xmlNamespace } = service.shapes;
+    const reply = encodeAnswer(call, output, route.form, { xmlNamespace, requestId });
+    answer(request, response, 200, ['content-type', reply.contentType, 'x-amzn-requestid', requestId], reply.body);
+  }
+
+  async #readDocument(request: IncomingMessage, response: ServerResponse, { promises }: Admission): Promise<Buffer> {
+    const body = await readWhole(request, response, this.#limits.documentBytesMax);
+    if (isHash(promises.payload) && sha256Hex(body) !== promises.payload) throw payloadMismatch();
+    return body;
+  }
+
+  #awsCall({ request, response, requestId }: Visit, caller: Caller, operation: string): AwsCall {
+    return {
+      ...this.#options.place,
+      operation,
+      caller,
+      requestId,
+      remoteAddress: request.socket.remoteAddress,
+      userAgent: request.headers['user-agent'],
+      signal: signalOf(response),
+    };
+  }
+
+  /** Throws `forbidden`, in the words of AWS's policies and our own. */
+  #require(caller: Caller, permission: Permission, service: AwsServiceName, operation: string): void {
+    try {
+      this.#options.access.require(caller, permission);
+    } catch (error) {
+      if (!(error instanceof PlatformError)) throw error;
+      const user = `arn:aws:iam::${this.#options.place.account}:user/${caller.keyId}`;
+      const action = `${actionPrefixes[service]}:${operation}`;
+      throw new PlatformError('forbidden', `User: ${user} is not authorized to perform: ${action} (${error.message})`, { cause: error });
+    }
+  }
+
+  #unknownService({ scope }: Route): PlatformError {
+    const names = [...this.#documents.keys(), ...this.#streams.keys()].sort().join(', ');
+    return new PlatformError('unsupported', `the service '${scope ?? ''}' is not served here: supported are ${names}`);
+  }
+
+  async #refuse({ request, response, requestId, route, path }: Visit, declared: readonly Shape[], thrown: unknown): Promise<void> {
+    const service = route.service ?? (route.form === 'query' ? 'sts' : 'sagemaker');
+    const error = wireErrorOf(thrown, service, route.form, requestId);
+    if (error.isOurs) {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.#options.log.error({ requestId, url: request.url?.split('?')[0], stack }, 'a request failed');
+    }
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    const reply = errorReply(error, route.form, { requestId, resource: path, declared });
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    // A client that was never told to send its body might send it or its next request: nobody can tell which comes.
+    if (isWaiting(request, response)) {
+      response.shouldKeepAlive = false;
+      response.writeHead(reply.status, [...reply.headers, 'content-length', String(Buffer.byteLength(reply.body))]).end(reply.body);
+      return;
+    }
+    if (!(thrown instanceof SignatureRefusal)) await dropRest(request, this.#limits.droppedBytesMax);
+    answer(request, response, reply.status, reply.headers, reply.body);
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * What AWS's models say of each operation's input and output: members, types, limits. Read from the table in
+ * `assets/aws-shapes.json` (made by toolchain/aws-shapes.ts) when somebody first asks.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AwsServiceName } from '../service.ts';
+
+export type ShapeType =
+  | 'structure'
+  | 'list'
+  | 'map'
+  | 'string'
+  | 'boolean'
+  | 'integer'
+  | 'long'
+  | 'float'
+  | 'double'
+  | 'timestamp'
+  | 'blob';
+
+/** As the table has it: shapes refer to each other by name. */
+interface Row {
+  readonly type: ShapeType;
+  readonly members?: Readonly<Record<string, string>>;
+  readonly required?: readonly string[];
+  readonly member?: string;
+  readonly key?: string;
+  readonly value?: string;
+  readonly min?: number;
+  readonly max?: number;
+  readonly pattern?: string;
+  readonly shownPattern?: string;
+  readonly enum?: readonly string[];
+  readonly sensitive?: boolean;
+  readonly error?: { readonly code?: string; readonly status: number };
+}
+
+interface OperationRow {
+  readonly input?: string;
+  readonly output?: string;
+  readonly errors?: readonly string[];
+  readonly resultWrapper?: string;
+}
+
+interface ServiceRow {
+  readonly metadata: {
+    readonly signingName: string;
+    readonly targetPrefix?: string;
+    readonly jsonVersion?: string;
+    readonly xmlNamespace?: string;
+  };
+  readonly operations: Readonly<Record<string, OperationRow>>;
+  readonly shapes: Readonly<Record<string, Row>>;
+}
+
+export class Shape {
+  readonly name: string;
+  readonly type: ShapeType;
+  /** Lengths of texts, lists and maps; values of numbers. */
+  readonly min: number | undefined;
+  readonly max: number | undefined;
+  /** As errors show it. */
+  readonly patternText: string | undefined;
+  readonly enumeration: readonly string[] | undefined;
+  readonly required: readonly string[];
+  readonly isSensitive: boolean;
+  readonly #row: Row;
+  readonly #find: (name: string) => Shape;
+  #members: ReadonlyMap<string, Shape> | null = null;
+  #pattern: RegExp | null = null;
+
+  constructor(name: string, row: Row, find: (name: string) => Shape) {
+    this.name = name;
+    this.type = row.type;
+    this.min = row.min;
+    this.max = row.max;
+    this.patternText = row.shownPattern ?? row.pattern;
+    this.enumeration = row.enum;
+    this.required = row.required ?? [];
+    this.isSensitive = row.sensitive ?? false;
+    this.#row = row;
+    this.#find = find;
+  }
+
+  /** Of a structure. */
+  get members(): ReadonlyMap<string, Shape> {
+    this.#members ??= new Map(Object.entries(this.#row.members ?? {}).map(([name, shape]) => [name, this.#find(shape)]));
+    return this.#members;
+  }
+
+  /** Of a list or the values of a map. */
+  get element(): Shape {
+    return this.#find(this.#row.member ?? this.#row.value ?? '');
+  }
+
+  /** Of a map. */
+  get key(): Shape {
+    return this.#find(this.#row.key ?? '');
+  }
+
+  /** Java's patterns mean the whole text. */
+  get pattern(): RegExp | null {
+    if (this.#row.pattern === undefined) return null;
+    this.#pattern ??= new RegExp(`^(?:${this.#row.pattern})$`, 'u');
+    return this.#pattern;
+  }
+
+  get error(): Row['error'] {
+    return this.#row.error;
+  }
+}
+
+export interface OperationShapes {
+  /** Null where the operation takes nothing. */
+  readonly input: Shape | null;
+  readonly output: Shape | null;
+  readonly errors: readonly Shape[];
+  /** The element around a query answer's members. */
+  readonly resultWrapper: string | undefined;
+}
+
+/** One service's model. */
+export class ServiceShapes {
+  /** As in a signature's scope. */
+  readonly signingName: string;
+  /** Before the dot of `x-amz-target`. */
+  readonly targetPrefix: string | undefined;
+  readonly jsonVersion: '1.0' | '1.1';
+  readonly xmlNamespace: string | undefined;
+  readonly #row: ServiceRow;
+  readonly #shapes = new Map<string, Shape>();
+  readonly #operations = new Map<string, OperationShapes>();
+
+  constructor(row: ServiceRow) {
+    const { signingName, targetPrefix, jsonVersion, xmlNamespace } = row.metadata;
+    this.signingName = signingName;
+    this.targetPrefix = targetPrefix;
+    this.jsonVersion = jsonVersion === '1.0' ? '1.0' : '1.1';
+    this.xmlNamespace = xmlNamespace;
+    this.#row = row;
+  }
+
+  /** Null for operations that the table does not have. */
+  operation(name: string): OperationShapes | null {
+    const kept = this.#operations.get(name);
+    if (kept !== undefined) return kept;
+    const row = Object.hasOwn(this.#row.operations, name) ? this.#row.operations[name] : undefined;
+    if (row === undefined) return null;
+    const shapeOf = (shape: string | undefined): Shape | null => (shape === undefined ? null : this.#shape(shape));
+    const { input, output, errors = [], resultWrapper } = row;
+    const found = {
+      input: shapeOf(input),
+      output: shapeOf(output),
+      errors: errors.map((error) => this.#shape(error)),
+      resultWrapper,
+    };
+    this.#operations.set(name, found);
+    return found;
+  }
+
+  readonly #shape = (name: string): Shape => {
+    const kept = this.#shapes.get(name);
+    if (kept !== undefined) return kept;
+    const row = this.#row.shapes[name];
+    assert(row !== undefined, `the table of AWS shapes has no ${name}`);
+    const shape = new Shape(name, row, this.#shape);
+    this.#shapes.set(name, shape);
+    return shape;
+  };
+}
+
+let table: Readonly<Record<string, ServiceRow>> | null = null;
+const services = new Map<string, ServiceShapes>();
+
+/** The model of a service; there is none of S3, whose calls are no documents. */
+export function shapesOf(service: Exclude<AwsServiceName, 's3'>): ServiceShapes {
+  const kept = services.get(service);
+  if (kept !== undefined) return kept;
+  // The same number of steps from src/aws/shapes and dist/aws/shapes.
+  const file = join(import.meta.dirname, '..', '..', '..', 'assets', 'aws-shapes.json');
+  table ??= (JSON.parse(readFileSync(file, 'utf8')) as { services: Record<string, ServiceRow> }).services;
+  const row = table[service];
+  assert(row !== undefined, `the table of AWS shapes has no service ${service}`);
+  const shapes = new ServiceShapes(row);
+  services.set(service, shapes);
+  return shapes;
+}

@@ -1,0 +1,130 @@
+/** What a body was promised to be, in headers that were signed: its hash, its checksums, its length, its trailers. */
+import { createHash, type Hash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { AwsError } from '../service.ts';
+import { ChunkedDecoder } from './aws-chunked.ts';
+import { type Checksum, checksumOf } from './checksums.ts';
+import { SignatureRefusal } from './signature-refusal.ts';
+
+export const unsignedPayload = 'UNSIGNED-PAYLOAD';
+export const unsignedTrailer = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER';
+
+const trailersMax = 8;
+
+/** `payload` as in `x-amz-content-sha256`. */
+export interface BodyPromises {
+  readonly payload: string;
+  /** Null where the client did not say. */
+  readonly decodedLength: number | null;
+  readonly trailers: readonly string[];
+  /** Values by header: those that came before the body. */
+  readonly checksums: ReadonlyArray<readonly [header: string, value: string]>;
+}
+
+const nothing: BodyPromises['checksums'] = [];
+
+/** Throws `AwsError` where a promise makes no sense. */
+export function promisesOf(headers: IncomingHttpHeaders, payload: string, hasChecksums: boolean): BodyPromises {
+  const isChunked = payload === unsignedTrailer;
+  const decoded = headers['x-amz-decoded-content-length'];
+  if (decoded !== undefined && !(typeof decoded === 'string' && /^\d{1,15}$/.test(decoded))) {
+    throw new AwsError('InvalidArgument', `x-amz-decoded-content-length must be a number of bytes, got '${String(decoded).slice(0, 40)}'`);
+  }
+  return {
+    payload,
+    decodedLength: isChunked && decoded !== undefined ? Number(decoded) : null,
+    trailers: isChunked ? trailersOf(headers['x-amz-trailer']) : [],
+    checksums: hasChecksums ? checksumsOf(headers) : nothing,
+  };
+}
+
+function trailersOf(header: string | string[] | undefined): string[] {
+  if (header === undefined) return [];
+  const names = String(header)
+    .split(',')
+    .map((name) => name.trim().toLowerCase());
+  if (names.length > trailersMax || new Set(names).size !== names.length || names.some((name) => !/^[a-z0-9-]+$/.test(name))) {
+    throw new AwsError('InvalidRequest', `x-amz-trailer must name up to ${trailersMax} trailers, each once`);
+  }
+  return names;
+}
+
+function checksumsOf(headers: IncomingHttpHeaders): Array<readonly [string, string]> {
+  const found: Array<readonly [string, string]> = [];
+  for (const name in headers) {
+    if (!name.startsWith('x-amz-checksum-') && name !== 'content-md5') continue;
+    if (name === 'x-amz-checksum-mode' || name === 'x-amz-checksum-algorithm' || name === 'x-amz-checksum-type') continue;
+    found.push([name, String(headers[name])]);
+  }
+  return found;
+}
+
+/** Takes the bytes of a body as they come, gives those that it carries, and says in the end whether promises were kept. */
+export class BodyCheck {
+  readonly #promises: BodyPromises;
+  readonly #decoder: ChunkedDecoder | null;
+  readonly #hash: Hash | null;
+  /** By the header or trailer that holds the value to come to. */
+  readonly #checksums = new Map<string, Checksum>();
+  #decodedLength = 0;
+
+  constructor(promises: BodyPromises) {
+    this.#promises = promises;
+    const { payload, trailers, checksums } = promises;
+    this.#decoder = payload === unsignedTrailer ? new ChunkedDecoder() : null;
+    this.#hash = isHash(payload) ? createHash('sha256') : null;
+    for (const name of [...checksums.map(([header]) => header), ...trailers]) {
+      const checksum = checksumOf(name);
+      if (checksum !== null) this.#checksums.set(name, checksum);
+    }
+  }
+
+  update(bytes: Buffer, take: (data: Buffer) => void): void {
+    this.#hash?.update(bytes);
+    if (this.#decoder === null) this.#pass(bytes, take);
+    else this.#decoder.push(bytes, (data) => this.#pass(data, take));
+  }
+
+  #pass(data: Buffer, take: (data: Buffer) => void): void {
+    this.#decodedLength += data.length;
+    const { decodedLength } = this.#promises;
+    if (decodedLength !== null && this.#decodedLength > decodedLength) throw wrongLength(decodedLength, 'more');
+    for (const checksum of this.#checksums.values()) checksum.update(data);
+    take(data);
+  }
+
+  /** The trailers that hold checksums. Throws `SignatureRefusal` or `AwsError`. */
+  end(): Record<string, string> {
+    const { payload, decodedLength, trailers: names, checksums } = this.#promises;
+    const trailers = this.#decoder?.end() ?? new Map<string, string>();
+    if (trailers.size !== names.length || !names.every((name) => trailers.has(name))) {
+      const sent = [...trailers.keys()].join(', ') || 'none';
+      throw new AwsError('MalformedTrailerError', `x-amz-trailer announced ${names.join(', ') || 'none'}, the body brought ${sent}`);
+    }
+    if (this.#hash !== null && this.#hash.digest('hex') !== payload) throw payloadMismatch();
+    if (decodedLength !== null && this.#decodedLength !== decodedLength) throw wrongLength(decodedLength, `only ${this.#decodedLength}`);
+    for (const [name, value] of [...checksums, ...trailers]) {
+      if (!this.#checksums.has(name)) continue;
+      if (this.#checksums.get(name)?.digest().toString('base64') !== value) {
+        const what = name === 'content-md5' ? 'Content-MD5' : name.replace('x-amz-checksum-', '').toUpperCase();
+        throw new AwsError('BadDigest', `The ${what} you specified did not match the calculated checksum.`);
+      }
+    }
+    return Object.fromEntries([...trailers].filter(([name]) => name.startsWith('x-amz-checksum-')));
+  }
+}
+
+export function isHash(payload: string): boolean {
+  return /^[0-9a-f]{64}$/.test(payload);
+}
+
+export function payloadMismatch(): SignatureRefusal {
+  return new SignatureRefusal(
+    'payload-hash-mismatch',
+    "The provided 'x-amz-content-sha256' header does not match what was computed: the body is not the one that was signed.",
+  );
+}
+
+function wrongLength(decodedLength: number, came: string): AwsError {
+  return new AwsError('IncompleteBody', `x-amz-decoded-content-length announced ${decodedLength} bytes, ${came} came`);
+}

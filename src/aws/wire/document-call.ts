@@ -1,0 +1,98 @@
+/** One call of a service whose calls are documents: from verified bytes to the bytes of the answer. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { PlatformError } from '../../errors.ts';
+import { AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsService } from '../service.ts';
+import { checkInput } from '../shapes/check-input.ts';
+import { type OperationShapes, type ServiceShapes, shapesOf } from '../shapes/shapes.ts';
+import type { ErrorForm } from './error-codes.ts';
+import { encodeDocument, parseDocument } from './json-document.ts';
+import { encodeQueryAnswer, QueryForm } from './query-document.ts';
+
+const unpack = promisify(gunzip);
+
+/** A service with its model. */
+export interface DocumentService {
+  readonly service: AwsService;
+  readonly shapes: ServiceShapes;
+}
+
+/** Throws where the service's model is not known. */
+export function documentService(service: AwsService): DocumentService {
+  if (service.name === 's3') throw new PlatformError('internal', 'the calls of S3 are no documents');
+  return { service, shapes: shapesOf(service.name) };
+}
+
+export interface DecodedCall {
+  readonly operation: string;
+  readonly run: AwsOperation;
+  readonly shapes: OperationShapes;
+  /** As it came; to be checked with `checkedInput` once the caller may ask at all. */
+  readonly document: Record<string, unknown>;
+}
+
+const noShapes: OperationShapes = { input: null, output: null, errors: [], resultWrapper: undefined };
+
+/** Of a body that came packed; `bytesMax` holds for what it unpacks to. */
+export async function unpacked(body: Buffer, headers: IncomingHttpHeaders, bytesMax: number): Promise<Buffer> {
+  const encoding = headers['content-encoding']?.toLowerCase();
+  if (encoding === undefined || encoding === 'identity') return body;
+  if (encoding !== 'gzip')
+    throw new AwsError('SerializationException', `content-encoding ${encoding.slice(0, 40)} is not supported, gzip is`);
+  try {
+    return await unpack(body, { maxOutputLength: bytesMax });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new PlatformError('too_large', `the body has more than ${bytesMax} bytes once it is unpacked`, { cause });
+    }
+    throw new AwsError('SerializationException', 'the body is not valid gzip', { cause });
+  }
+}
+
+/** `text` is the form or the query. */
+export function decodeCall(
+  { service, shapes }: DocumentService,
+  form: ErrorForm,
+  headers: IncomingHttpHeaders,
+  bytes: Buffer,
+): DecodedCall {
+  const query = form === 'query' ? new QueryForm(bytes.toString('latin1')) : null;
+  const operation = query === null ? operationOf(headers['x-amz-target'], shapes) : query.action;
+  const run = Object.hasOwn(service.operations, operation) ? service.operations[operation] : undefined;
+  if (run === undefined) throw unknownOperation(service, operation || String(headers['x-amz-target'] ?? ''));
+  const found = shapes.operation(operation) ?? noShapes;
+  return { operation, run, shapes: found, document: query === null ? parseDocument(bytes) : query.document(found.input) };
+}
+
+/** The name in `SageMaker.CreateEndpoint`, also behind longer prefixes; empty where the prefix is another service's. */
+function operationOf(target: string | string[] | undefined, shapes: ServiceShapes): string {
+  if (typeof target !== 'string') return '';
+  const dot = target.lastIndexOf('.');
+  const lastWord = (text: string): string => text.slice(text.lastIndexOf('.') + 1);
+  return lastWord(target.slice(0, Math.max(dot, 0))) === lastWord(shapes.targetPrefix ?? '') ? target.slice(dot + 1) : '';
+}
+
+function unknownOperation({ name, operations }: AwsService, operation: string): PlatformError {
+  const supported = Object.keys(operations).sort().join(', ');
+  return new PlatformError('unsupported', `${name} has no operation '${operation.slice(0, 100)}' here: supported are ${supported}`);
+}
+
+export function checkedInput({ shapes, document }: DecodedCall): AwsInput {
+  return checkInput(shapes.input, document);
+}
+
+export interface DocumentReply {
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export function encodeAnswer(
+  { operation, shapes }: DecodedCall,
+  output: AwsOutput,
+  form: ErrorForm,
+  context: { readonly xmlNamespace: string | undefined; readonly requestId: string },
+): DocumentReply {
+  if (form === 'query') return { contentType: 'text/xml', body: encodeQueryAnswer(operation, shapes, output, context) };
+  return { contentType: form === 'json-1.0' ? 'application/x-amz-json-1.0' : 'application/x-amz-json-1.1', body: encodeDocument(output) };
+}

@@ -1,0 +1,53 @@
+/** Which right each operation takes. What only looks takes `read`; what the table does not name takes `deploy`. */
+import type { Permission } from '../../access/index.ts';
+import type { AwsInput, AwsServiceName } from '../service.ts';
+
+const looking = /^(?:Describe|List|Get|BatchGet|BatchDescribe|Lookup|Filter|Search|Test|Query)/;
+
+type Rule = Permission | ((input: AwsInput) => Permission);
+
+/** A package that comes approved needs the right to approve it. */
+const approving = ({ ModelApprovalStatus: status }: AwsInput): Permission =>
+  status === undefined || status === 'PendingManualApproval' ? 'register' : 'approve';
+
+const rules: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
+  sagemaker: {
+    CreateModelPackageGroup: 'register',
+    DeleteModelPackageGroup: 'register',
+    CreateModelPackage: approving,
+    UpdateModelPackage: (input) => (input.ModelApprovalStatus === undefined ? 'register' : 'approve'),
+    DeleteModelPackage: 'register',
+    CreateModel: 'register',
+    DeleteModel: 'register',
+    AddTags: 'register',
+    DeleteTags: 'register',
+    CreateModelCard: 'register',
+    UpdateModelCard: 'register',
+    DeleteModelCard: 'register',
+    CreateTransformJob: 'invoke',
+    StopTransformJob: 'invoke',
+  },
+  // What a caller of models tells of itself.
+  cloudwatch: { PutMetricData: 'invoke' },
+  logs: { PutLogEvents: 'invoke', CreateLogStream: 'invoke' },
+  events: { PutEvents: 'invoke' },
+};
+
+export function permissionOf(service: AwsServiceName, operation: string, input: AwsInput): Permission {
+  const rule = rules[service]?.[operation];
+  if (rule !== undefined) return typeof rule === 'function' ? rule(input) : rule;
+  return looking.test(operation) ? 'read' : 'deploy';
+}
+
+/** The name under which AWS's policies know the service. */
+export const actionPrefixes = {
+  sagemaker: 'sagemaker',
+  'sagemaker-runtime': 'sagemaker',
+  'application-autoscaling': 'application-autoscaling',
+  cloudwatch: 'cloudwatch',
+  logs: 'logs',
+  cloudtrail: 'cloudtrail',
+  events: 'events',
+  s3: 's3',
+  sts: 'sts',
+} as const satisfies Record<AwsServiceName, string>;

@@ -1,0 +1,191 @@
+/** A request whose signature was verified, as services see it. Its body is verified while it is read. */
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { type Readable, Transform } from 'node:stream';
+import type { Caller } from '../../access/index.ts';
+import { PlatformError } from '../../errors.ts';
+import type { AwsPlace, VerifiedRequest } from '../service.ts';
+import { BodyCheck, type BodyPromises, isHash, payloadMismatch, unsignedTrailer } from './body-check.ts';
+import { type Pair, utf8Of } from './percent.ts';
+import { clientGone, letComeBody, readWhole } from './request-body.ts';
+import { sha256Hex } from './signature-v4.ts';
+
+export interface VerifiedParts extends AwsPlace {
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly path: string;
+  readonly hostBucket: string | null;
+  readonly pairs: readonly Pair[];
+  readonly promises: BodyPromises;
+  /** The body, where it had to be read to verify the signature. */
+  readonly wholeBody: Buffer | null;
+}
+
+export class Verified implements VerifiedRequest {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #parts: VerifiedParts;
+  #query: URLSearchParams | null = null;
+  #headers: IncomingHttpHeaders | null = null;
+  #signal: AbortSignal | null = null;
+  #body: Readable | null = null;
+  #trailers: Readonly<Record<string, string>> | null = null;
+
+  constructor(request: IncomingMessage, response: ServerResponse, parts: VerifiedParts) {
+    this.#request = request;
+    this.#response = response;
+    this.#parts = parts;
+  }
+
+  get account(): string {
+    return this.#parts.account;
+  }
+
+  get region(): string {
+    return this.#parts.region;
+  }
+
+  get caller(): Caller {
+    return this.#parts.caller;
+  }
+
+  get requestId(): string {
+    return this.#parts.requestId;
+  }
+
+  get method(): string {
+    return this.#request.method ?? '';
+  }
+
+  get path(): string {
+    return this.#parts.path;
+  }
+
+  get hostBucket(): string | null {
+    return this.#parts.hostBucket;
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.#parts.pairs.map(([name, value]): [string, string] => [utf8Of(name), utf8Of(value)]));
+    return this.#query;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    this.#headers ??= this.#isChunked ? withoutChunking(this.#request.headers) : this.#request.headers;
+    return this.#headers;
+  }
+
+  get contentLength(): number | null {
+    if (this.#isChunked) return this.#parts.promises.decodedLength;
+    const { 'content-length': length, 'transfer-encoding': encoding } = this.#request.headers;
+    return length !== undefined ? Number(length) : encoding === undefined ? 0 : null;
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= signalOf(this.#response);
+    return this.#signal;
+  }
+
+  trailers(): Readonly<Record<string, string>> | null {
+    return this.#trailers;
+  }
+
+  get body(): Readable {
+    this.#body ??= this.#stream();
+    return this.#body;
+  }
+
+  async readBody(bytesMax: number): Promise<Buffer> {
+    const { wholeBody, promises } = this.#parts;
+    if (wholeBody !== null) {
+      if (wholeBody.length > bytesMax) throw tooLarge(bytesMax);
+      this.#trailers = {};
+      return wholeBody;
+    }
+    if (this.#isChunked) return this.#collect(bytesMax);
+    const body = await readWhole(this.#request, this.#response, bytesMax);
+    if (promises.checksums.length > 0) {
+      const check = new BodyCheck(promises);
+      check.update(body, () => {});
+      check.end();
+    } else if (isHash(promises.payload) && sha256Hex(body) !== promises.payload) {
+      throw payloadMismatch();
+    }
+    this.#trailers = {};
+    return body;
+  }
+
+  get #isChunked(): boolean {
+    return this.#parts.promises.payload === unsignedTrailer;
+  }
+
+  async #collect(bytesMax: number): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    for await (const piece of this.body as AsyncIterable<Buffer>) {
+      length += piece.length;
+      if (length > bytesMax) throw tooLarge(bytesMax);
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces, length);
+  }
+
+  /** Not a pipeline: that would end the connection together with a body that is refused, before the refusal is told. */
+  #stream(): Readable {
+    letComeBody(this.#request, this.#response);
+    const check = new BodyCheck(this.#parts.promises);
+    const checked = new Transform({
+      transform(bytes: Buffer, _encoding, done) {
+        try {
+          check.update(bytes, (data) => this.push(data));
+          done();
+        } catch (error) {
+          done(error as Error);
+        }
+      },
+      flush: (done) => {
+        try {
+          this.#trailers = check.end();
+          done();
+        } catch (error) {
+          done(error as Error);
+        }
+      },
+    });
+    if (this.#parts.wholeBody !== null) {
+      checked.end(this.#parts.wholeBody);
+      return checked;
+    }
+    const request = this.#request;
+    const onClose = (): void => {
+      if (!request.complete) checked.destroy(clientGone());
+    };
+    request.once('close', onClose);
+    request.once('error', onClose);
+    request.pipe(checked);
+    return checked;
+  }
+}
+
+function tooLarge(bytesMax: number): PlatformError {
+  return new PlatformError('too_large', `the body has more than ${bytesMax} bytes`);
+}
+
+/** aws-chunked is how the body travelled, not what it is. */
+function withoutChunking(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { 'content-encoding': encoding, ...rest } = headers;
+  const left = (encoding ?? '')
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '' && each.toLowerCase() !== 'aws-chunked');
+  return left.length === 0 ? rest : { ...rest, 'content-encoding': left.join(',') };
+}
+
+export function signalOf(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  if (response.destroyed) controller.abort();
+  else
+    response.once('close', () => {
+      if (!response.writableFinished) controller.abort();
+    });
+  return controller.signal;
+}

@@ -1,0 +1,46 @@
+/** Writes XML: elements and texts, which is all that AWS's answers have. */
+
+export type XmlContent = string | number | boolean | Date | null | undefined | XmlElement | readonly XmlContent[];
+
+export interface XmlElement {
+  readonly name: string;
+  readonly attributes: string;
+  readonly content: XmlContent;
+}
+
+export const xmlDeclaration = '<?xml version="1.0" encoding="UTF-8"?>\n';
+
+/** An element; `null` and `undefined` inside write nothing. Names are ours and not checked. */
+export function element(name: string, content: XmlContent, xmlns?: string): XmlElement {
+  return { name, attributes: xmlns === undefined ? '' : ` xmlns="${escapeXml(xmlns)}"`, content };
+}
+
+/** Times are written as ISO-8601. */
+export function writeXml(content: XmlContent): string {
+  if (content === null || content === undefined) return '';
+  if (typeof content === 'string') return escapeXml(content);
+  if (typeof content === 'number' || typeof content === 'boolean') return String(content);
+  if (content instanceof Date) return content.toISOString();
+  if (isList(content)) {
+    let text = '';
+    for (const each of content) text += writeXml(each);
+    return text;
+  }
+  const inner = writeXml(content.content);
+  return inner === '' ? `<${content.name}${content.attributes}/>` : `<${content.name}${content.attributes}>${inner}</${content.name}>`;
+}
+
+function isList(content: object): content is readonly XmlContent[] {
+  return Array.isArray(content);
+}
+
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\r': '&#13;', '\n': '&#10;' };
+
+/** What XML 1.0 cannot say at all (most control characters, halves of pairs) becomes U+FFFD. */
+export function escapeXml(text: string): string {
+  if (!/[&<>"\r\n\u0000-\u0008\u000b\u000c\u000e-\u001f\ud800-\udfff\ufffe\uffff]/.test(text)) return text;
+  return text
+    .toWellFormed()
+    .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
+    .replaceAll(/[&<>"\r\n]/g, (character) => entities[character] as string);
+}
