@@ -1,6 +1,6 @@
 /** Penstock's own settings of an endpoint, which AWS's shapes have no member for: tags of its endpoint config. Pure. */
 import { PlatformError } from '../../errors.ts';
-import { formatObjective, type Objective, parseObjective } from '../../objective.ts';
+import { type Objective, parseObjective } from '../../objective.ts';
 import { AwsError } from '../service.ts';
 
 export interface PenstockSettings {
@@ -20,15 +20,6 @@ export function readSettings(tags: Readonly<Record<string, string>>): PenstockSe
     if (key.toLowerCase().startsWith(prefix)) settings = { ...settings, ...settingOf(key, value.trim()) };
   }
   return settings;
-}
-
-/** The tags that say so: what is as it is by default is left out. */
-export function settingTags({ objective, late, hasOverflow }: PenstockSettings): Readonly<Record<string, string>> {
-  return {
-    ...(objective === null ? {} : { 'penstock:objective': formatObjective(objective) }),
-    ...(late === 'serve' ? {} : { 'penstock:late': late }),
-    ...(hasOverflow ? { 'penstock:overflow': 'functions' } : {}),
-  };
 }
 
 function settingOf(key: string, value: string): Partial<PenstockSettings> {

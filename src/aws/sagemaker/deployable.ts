@@ -1,0 +1,69 @@
+/** From an endpoint config of AWS to what is deployed for it. Pure. */
+import type { PriceTable } from '../../costs/index.ts';
+import {
+  type EndpointChange,
+  functionsDefault,
+  instanceTypeDefault,
+  timeoutMsDefault,
+  type VariantConfig,
+} from '../../deployment/index.ts';
+import { AwsError } from '../service.ts';
+import type { DeployableModel, EndpointConfigDocument, ProductionVariant } from './endpoint-documents.ts';
+import { nearestInstanceType } from './instance-sizes.ts';
+import type { PenstockSettings } from './penstock-tags.ts';
+
+/** The most that an invocation of an asynchronous endpoint may ask for. */
+const asyncTimeoutMs = 3_600_000;
+
+export interface Deployable {
+  readonly document: EndpointConfigDocument;
+  readonly models: readonly DeployableModel[];
+  readonly settings: PenstockSettings;
+  readonly prices: PriceTable;
+}
+
+/** The whole of what an endpoint is by its config; how it scales is nobody's word here. */
+export type WholeChange = Required<Pick<EndpointChange, 'variants' | 'objective' | 'late' | 'timeoutMs'>>;
+
+/** Throws `ValidationException` for a variant that names no model, or none that is among `models`. */
+export function deployable({ document, models, settings, prices }: Deployable): WholeChange {
+  const { ProductionVariants, AsyncInferenceConfig } = document;
+  return {
+    variants: ProductionVariants.map((variant) => deployableVariant(variant, modelOf(variant, models), settings, prices)),
+    objective: settings.objective,
+    late: settings.late,
+    timeoutMs: AsyncInferenceConfig === undefined ? timeoutMsDefault : asyncTimeoutMs,
+  };
+}
+
+function modelOf({ VariantName, ModelName }: ProductionVariant, models: readonly DeployableModel[]): DeployableModel {
+  if (ModelName === undefined) {
+    throw new AwsError(
+      'ValidationException',
+      `Production variant ${VariantName} names no model: inference components are not served here yet.`,
+    );
+  }
+  const model = models.find(({ name }) => name.toLowerCase() === ModelName.toLowerCase());
+  if (model === undefined) throw new AwsError('ValidationException', `Could not find model "${ModelName}".`);
+  return model;
+}
+
+function deployableVariant(
+  { VariantName, InstanceType, InitialInstanceCount = 1, InitialVariantWeight = 1, ServerlessConfig }: ProductionVariant,
+  { group, version }: DeployableModel,
+  { hasOverflow }: PenstockSettings,
+  prices: PriceTable,
+): VariantConfig {
+  const variant = { name: VariantName, group, version, weight: InitialVariantWeight };
+  if (ServerlessConfig !== undefined) {
+    const { MemorySizeInMB: memoryMiB, MaxConcurrency: maxConcurrency, ProvisionedConcurrency: provisioned = 0 } = ServerlessConfig;
+    const functions = { ...functionsDefault, memoryMiB, maxConcurrency, provisioned };
+    return { ...variant, instanceCount: 0, instanceType: instanceTypeDefault, functions };
+  }
+  const instances = {
+    ...variant,
+    instanceCount: InitialInstanceCount,
+    instanceType: InstanceType === undefined ? instanceTypeDefault : nearestInstanceType(InstanceType, prices),
+  };
+  return hasOverflow ? { ...instances, functions: functionsDefault } : instances;
+}

@@ -1,0 +1,46 @@
+/** Which of the configured instance types stands for one of AWS's. Pure. */
+import type { InstancePrice, PriceTable } from '../../costs/index.ts';
+import { AwsError } from '../service.ts';
+
+const typePattern = /^ml\.([a-z][a-z0-9-]*)\.((\d*)(nano|micro|small|medium|large|xlarge)|metal(?:-\d+xl)?)$/;
+const vcpuOfSize: Readonly<Record<string, number>> = { nano: 1, micro: 1, small: 1, medium: 1, large: 2, xlarge: 4 };
+const vcpuOfMetal = 96;
+/** MiB for each vCPU, by the family's first letter; others are taken for all-purpose ones. */
+const memoryMiBPerVcpu: Readonly<Record<string, number>> = { c: 2048, m: 4096, t: 2048, r: 8192, x: 16_384, g: 4096, p: 8192, i: 2048 };
+const accelerated = /^(?:g|p|inf|trn)/;
+
+/**
+ * The configured type by that name, else the one whose processors and memory are nearest to what AWS's type has, with an
+ * accelerator where that has one and any is configured. Throws `ValidationException` for what is no type's name.
+ */
+export function nearestInstanceType(name: string, { instances }: Pick<PriceTable, 'instances'>): string {
+  if (Object.hasOwn(instances, name)) return name;
+  const [, family = '', size = '', times = '', unit = ''] = typePattern.exec(name) ?? [];
+  if (family === '') {
+    throw new AwsError(
+      'ValidationException',
+      `InstanceType '${name.slice(0, 80)}' is not understood: expected ml.FAMILY.SIZE such as ml.m5.large, or one of ${Object.keys(instances).join(', ')}`,
+    );
+  }
+  const vcpu = size.startsWith('metal') ? vcpuOfMetal : (times === '' ? 1 : Number(times)) * (vcpuOfSize[unit] as number);
+  const wanted = { vcpu, memoryMiB: vcpu * (memoryMiBPerVcpu[family.charAt(0)] ?? 4096), usdPerHour: 0 };
+  const all = Object.entries(instances);
+  const managed = all.filter(([type]) => type.startsWith('ml.'));
+  const candidates = managed.length > 0 ? managed : all;
+  const alike = candidates.filter(([type]) => accelerated.test(familyOf(type)) === accelerated.test(family));
+  const [nearest] = (alike.length > 0 ? alike : candidates)
+    .map(([type, price]) => ({ type, price, apart: apart(price, wanted) }))
+    .sort((a, b) => a.apart - b.apart || a.price.usdPerHour - b.price.usdPerHour);
+  if (nearest === undefined)
+    throw new AwsError('ValidationException', 'no instance type is configured: name some under prices in config.json');
+  return nearest.type;
+}
+
+function familyOf(type: string): string {
+  return type.replace(/^ml\./, '');
+}
+
+/** In doublings of processors and of memory, processors first. */
+function apart(one: InstancePrice, other: InstancePrice): number {
+  return 2 * Math.abs(Math.log2(one.vcpu / other.vcpu)) + Math.abs(Math.log2(one.memoryMiB / other.memoryMiB));
+}

@@ -1,0 +1,74 @@
+/** Endpoints as AWS's clients ask for them, in a scripted world: the operations are called as the door calls them. */
+import { Documents } from '../src/aws/sagemaker/documents.ts';
+import { endpointOperations } from '../src/aws/sagemaker/endpoints.ts';
+import { Tags } from '../src/aws/sagemaker/tags.ts';
+import type { AwsCall, AwsInput, AwsOperation } from '../src/aws/service.ts';
+import { defaultPrices } from '../src/costs/index.ts';
+import { type House, openHouse } from './deployment-house.ts';
+
+/** Tests take from it what they know to be there. */
+type List<Item> = readonly [Item, Item, ...Item[]];
+
+interface VariantAnswer {
+  readonly VariantName: string;
+  readonly DeployedImages: List<{ readonly SpecifiedImage: string; readonly ResolvedImage: string; readonly ResolutionTime: Date }>;
+  readonly CurrentWeight: number;
+  readonly DesiredWeight: number;
+  readonly CurrentInstanceCount: number;
+  readonly DesiredInstanceCount: number;
+  readonly InstanceType: string;
+  readonly CurrentServerlessConfig: unknown;
+  readonly VariantStatus: List<{ readonly Status: string; readonly StatusMessage: string }>;
+}
+
+/** Members of the answers that tests look at. */
+interface Answer {
+  readonly CreationTime: unknown;
+  readonly DataCaptureConfig: { readonly CaptureStatus: string };
+  readonly EndpointArn: string;
+  readonly EndpointConfigArn: string;
+  readonly EndpointConfigName: string;
+  readonly EndpointConfigs: List<{ readonly EndpointConfigName: string }>;
+  readonly Endpoints: List<{ readonly EndpointName: string; readonly CreationTime: Date }>;
+  readonly EndpointStatus: string;
+  readonly FailureReason: string;
+  readonly LastDeploymentConfig: unknown;
+  readonly LastModifiedTime: unknown;
+  readonly NextToken?: string;
+  readonly PendingDeploymentSummary: { readonly EndpointConfigName: string; readonly ProductionVariants: List<VariantAnswer> };
+  readonly ProductionVariants: List<VariantAnswer>;
+}
+
+export interface Aws {
+  readonly house: House;
+  readonly ask: (operation: string, input: AwsInput, signal?: AbortSignal) => Promise<Answer>;
+}
+
+/** A call as the door hands it on. */
+export function callOf(operation: string, signal = new AbortController().signal): AwsCall {
+  const caller = { keyId: 'AKME', name: 'me', role: 'admin' } as unknown as AwsCall['caller'];
+  const place = { account: '000000000000', region: 'us-east-1' };
+  return { ...place, operation, caller, requestId: 'r', remoteAddress: undefined, userAgent: undefined, signal };
+}
+
+/** A house whose endpoints AWS's clients make, of Models `digits-one` and `digits-two`, and `digits-three`, which is not Approved. */
+export async function openAws(): Promise<Aws> {
+  const house = await openHouse();
+  const { db, clock, registry, deployments, audit } = house;
+  const documents = new Documents({ db, clock });
+  const hasEndpoint = (name: string) => deployments.list().some(({ config }) => config.name === name);
+  const tags = new Tags({ db, registry, documents, hasEndpoint });
+  const names = ['digits-one', 'digits-two', 'digits-three'];
+  const findModel = async (name: string) => {
+    const version = names.indexOf(name) + 1;
+    const image = { image: 'penstock/onnx:1', resolvedImage: `penstock/onnx@sha256:${version}` };
+    return version === 0 ? null : { name, group: 'digits', version, ...image };
+  };
+  const rooms = { db, clock, documents, tags, deployments, registry, audit, prices: defaultPrices, findModel, memoryOf: () => null };
+  const operations = endpointOperations(rooms);
+  const ask: Aws['ask'] = async (operation, input, signal) => {
+    const answer = await (operations[operation] as AwsOperation)(input, callOf(operation, signal));
+    return answer as unknown as Answer;
+  };
+  return { house, ask };
+}
