@@ -40,7 +40,7 @@ const signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
 } as const;
-const model = { name: 'm/1', group: 'm', version: 1, signature, batchable: true } as unknown as ModelVersion;
+const model = { name: 'm/1', group: 'm', version: 1, signature, batchable: true, runtime: { kind: 'onnx' } } as unknown as ModelVersion;
 const timings = { inMs: 0, runMs: 0, outMs: 0 };
 
 export const answered = (requests: readonly PendingRequest[]): RunAnswer => ({ kind: 'done', outputs: requests.map(() => []), timings });

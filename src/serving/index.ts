@@ -1,9 +1,19 @@
 export type { FunctionSetting } from './function-setting.ts';
 export type { FunctionsView, FunctionVariant } from './function-variant.ts';
 export { invokeRows, type RowsTaker } from './invoke-rows.ts';
+export { ModelError } from './model-error.ts';
 export type { OverflowPlan } from './overflow.ts';
 export type { PeriodMeasure } from './period.ts';
-export type { InferenceCall, InferenceResult, Outcome, PendingRequest, Route, Timings } from './request.ts';
+export {
+  type InferenceCall,
+  type InferenceResult,
+  type Outcome,
+  type PendingRequest,
+  type RawCall,
+  type Route,
+  rawCall,
+  type Timings,
+} from './request.ts';
 export type { RunAnswer, RunRequests } from './run-requests.ts';
 export { type FunctionSource, type OverflowView, type ServedVariant, type ServedView, Serving, type ServingOptions } from './serving.ts';
 export type { PoolSettings, SideWorker } from './side.ts';

@@ -1,8 +1,9 @@
 /** Runs requests on a real worker: merges their tensors into one frame, sends it, cuts the answer up. */
 import { asPlatformError } from '../errors.ts';
-import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
+import { type RunResult, WorkerGone, type WorkerLink } from '../runtime/index.ts';
 import type { Signature } from '../tensor.ts';
 import { merge, split } from './batch-tensors.ts';
+import type { PendingRequest } from './request.ts';
 import type { RunAnswer, RunRequests } from './run-requests.ts';
 
 /**
@@ -18,24 +19,35 @@ export function linkRunner(link: Pick<WorkerLink, 'run' | 'status'>, signature: 
       requests.map(({ call }) => call.inputs),
       rows,
     );
-    let neverBegan = requests.some(({ losses }) => losses > 0);
-    const isSeenAlive = neverBegan ? link.status() : null;
-    const begin = () => {
-      neverBegan = false;
-      return link.run(tensors);
-    };
-    (isSeenAlive === null ? link.run(tensors) : isSeenAlive.then(begin))
-      .then(({ outputs, timings }): RunAnswer => ({ kind: 'done', outputs: split(outputs, rowsOf), timings }))
-      .catch((error: unknown): RunAnswer => {
-        if (error instanceof WorkerGone) return { kind: 'gone', why: error.message, neverBegan };
-        return { kind: 'failed', error: asPlatformError(error) };
-      })
-      .then(done)
-      // What `done` throws is our own mistake: it must not pass as a failed run.
-      .catch((error: unknown) =>
-        queueMicrotask(() => {
-          throw error;
-        }),
-      );
+    const answer = ({ outputs, timings }: RunResult): RunAnswer => ({ kind: 'done', outputs: split(outputs, rowsOf), timings });
+    runWhenAlive(link, requests, () => link.run(tensors), answer, done);
   };
+}
+
+/** Runs at once, or, where a worker has died under a request, once the worker has shown that it lives. */
+export function runWhenAlive<Ran>(
+  link: Pick<WorkerLink, 'status'>,
+  requests: readonly PendingRequest[],
+  run: () => Promise<Ran>,
+  answerOf: (ran: Ran) => RunAnswer,
+  done: (answer: RunAnswer) => void,
+): void {
+  let neverBegan = requests.some(({ losses }) => losses > 0);
+  const begin = () => {
+    neverBegan = false;
+    return run();
+  };
+  (neverBegan ? link.status().then(begin) : run())
+    .then(answerOf)
+    .catch((error: unknown): RunAnswer => {
+      if (error instanceof WorkerGone) return { kind: 'gone', why: error.message, neverBegan };
+      return { kind: 'failed', error: asPlatformError(error) };
+    })
+    .then(done)
+    // What `done` throws is our own mistake: it must not pass as a failed run.
+    .catch((error: unknown) =>
+      queueMicrotask(() => {
+        throw error;
+      }),
+    );
 }

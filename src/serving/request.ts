@@ -1,6 +1,8 @@
 /** One inference request on its road through serving. */
 import type { PlatformError } from '../errors.ts';
 import type { CloseReason } from '../queueing/index.ts';
+import type { ModelRuntime } from '../registry/index.ts';
+import type { Payload, Reply, ReplySink } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
 
 /** What an adapter (OIP, AWS, native) hands over once it has checked and decoded a request. */
@@ -16,6 +18,27 @@ export interface InferenceCall {
   readonly priority?: number | undefined;
   /** `clock.nowMs()` when the request was fully read. */
   readonly arrivedAtMs: number;
+  /** For a model that is a process (`Route.runtime`), in place of inputs; it counts as one row and runs alone. */
+  readonly raw?: RawCall;
+}
+
+/** Bytes for a process. Build the call with `rawCall`. */
+export interface RawCall {
+  readonly payload: Payload;
+  /**
+   * Takes a reply whose length is not known when it begins, piece by piece; without a sink each reply is taken whole. It
+   * may be told of pieces although the request is settled (it timed out, say); once it throws the process is told to stop.
+   */
+  readonly sink: ReplySink | null;
+}
+
+/** The call for a process. */
+export function rawCall(
+  call: Omit<InferenceCall, 'inputs' | 'rows' | 'raw'>,
+  payload: Payload,
+  sink: ReplySink | null = null,
+): InferenceCall {
+  return { ...call, inputs: [], rows: 1, raw: { payload, sink } };
 }
 
 /**
@@ -30,6 +53,8 @@ export interface Route {
   readonly variant: string;
   /** The model version as a decimal string. */
   readonly version: string;
+  /** A process takes a `rawCall`, and its signature is empty: nobody knows what it takes. */
+  readonly runtime: ModelRuntime['kind'];
   readonly signature: Signature;
   readonly batchable: boolean;
   /** The most rows a request may have: the largest b of the profile (32 while unknown); 0 where the model is not batched. */
@@ -64,6 +89,8 @@ export interface InferenceResult {
   readonly overflow: OverflowReason | null;
   /** Its batch was the first of a function's environment, whose start is billed with it. */
   readonly coldStart: boolean;
+  /** What a process answered, in place of outputs. Its status is one of success; any other is a `ModelError`. */
+  readonly reply?: Reply;
 }
 
 export type Outcome = { readonly ok: true; readonly result: InferenceResult } | { readonly ok: false; readonly error: PlatformError };
@@ -115,6 +142,8 @@ export class PendingRequest {
   losses = 0;
   /** When the last of them died. */
   lostAtMs = 0;
+  /** Its client has the beginning of a reply: nobody else can give it the rest. */
+  hasReplyBegun = false;
   readonly #settle: (outcome: Outcome) => void;
 
   constructor(call: InferenceCall, place: Place, settle: (outcome: Outcome) => void) {

@@ -64,7 +64,7 @@ function halvesOf(part: readonly PendingRequest[]): (readonly PendingRequest[])[
 function collect(
   { clock, executor, statistics, reason, isColdStart }: BatchContext,
   part: readonly PendingRequest[],
-  { outputs, timings }: RunAnswer & { kind: 'done' },
+  { outputs, timings, reply }: RunAnswer & { kind: 'done' },
   startMs: number,
   answers: { request: PendingRequest; outcome: Outcome }[],
 ): void {
@@ -93,6 +93,6 @@ function collect(
       overflow: request.overflow,
       coldStart: isColdStart,
     };
-    answers.push({ request, outcome: { ok: true, result } });
+    answers.push({ request, outcome: { ok: true, result: reply === undefined ? result : { ...result, reply } } });
   }
 }

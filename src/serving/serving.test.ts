@@ -19,7 +19,7 @@ const signature = {
 const timings = { inMs: 0, runMs: 0, outMs: 0 };
 
 const versionOf = (number: number): ModelVersion =>
-  ({ name: `m/${number}`, group: 'm', version: number, signature, batchable: true }) as unknown as ModelVersion;
+  ({ name: `m/${number}`, group: 'm', version: number, signature, batchable: true, runtime: { kind: 'onnx' } }) as unknown as ModelVersion;
 
 function house() {
   const clock = new VirtualClock();

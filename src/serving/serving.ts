@@ -12,17 +12,23 @@ import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import { type Books, Invocations } from './invoke.ts';
 import { linkRunner } from './link-runner.ts';
 import type { OverflowPlan } from './overflow.ts';
+import { processRunner } from './process-runner.ts';
 import type { InferenceCall, InferenceResult, Outcome, Route } from './request.ts';
+import type { RunRequests } from './run-requests.ts';
 import type { PoolSettings } from './side.ts';
 import type { VariantStatistics } from './statistics.ts';
 import { pickByWeight } from './traffic.ts';
 import type { Arrived, TrafficCounts } from './traffic-meter.ts';
 import { VariantPool } from './variant-pool.ts';
 
+const replyBytesMaxDefault = 64 * 1024 ** 2;
+
 export interface ServingOptions extends Books {
   readonly clock: Clock;
   readonly random: Random;
   readonly queueRowsMax: number;
+  /** A reply of a process that is taken whole; 64 MiB unless given. */
+  readonly replyBytesMax?: number;
   /** What is known of a model version's service times on an executor: `instance:local.1`, `function:2048`. */
   readonly serviceTable: (version: ModelVersion, executor: string) => ServiceTable;
   /** Ends a worker whose run does not end, and starts it anew. */
@@ -192,7 +198,7 @@ export class Serving implements ServingDoor {
     this.#poolOfWorker.set(worker.id, pool);
     this.#options.ledger.started(worker.id, worker.endpoint, worker.variant, worker.usdPerHour);
     const charge = (serviceMs: number): number => executorUsd(worker.usdPerHour, serviceMs);
-    pool.attach({ ...worker, charge, run: linkRunner(worker.link, worker.version.signature) });
+    pool.attach({ ...worker, charge, run: this.#runnerOf(worker) });
   }
 
   /** Its pool asked for it; where that is over, nobody needs it. */
@@ -200,7 +206,12 @@ export class Serving implements ServingDoor {
     const pool = this.#poolOfWorker.get(worker.id);
     if (pool === undefined) return this.#options.functions.stop(worker.id);
     // What a run costs is for its pool to say.
-    pool.attach({ ...worker, charge: () => 0, run: linkRunner(worker.link, worker.version.signature) });
+    pool.attach({ ...worker, charge: () => 0, run: this.#runnerOf(worker) });
+  }
+
+  #runnerOf({ link, version }: ServedWorker): RunRequests {
+    if (version.runtime.kind === 'onnx') return linkRunner(link, version.signature);
+    return processRunner(link, version.name, this.#options.replyBytesMax ?? replyBytesMaxDefault);
   }
 
   detach(workerId: string): void {

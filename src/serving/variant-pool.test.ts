@@ -15,7 +15,7 @@ const signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
 } as const;
-const model = { name: 'm/1', group: 'm', version: 1, signature, batchable: true } as unknown as ModelVersion;
+const model = { name: 'm/1', group: 'm', version: 1, signature, batchable: true, runtime: { kind: 'onnx' } } as unknown as ModelVersion;
 const timings = { inMs: 0, runMs: 1, outMs: 0 };
 
 /** A pool on a clock that stands still, with workers that take 10 ms + 1 ms a row, however often they are asked. */

@@ -48,6 +48,7 @@ export class VariantPool implements Route, Door {
   readonly variant: string;
   readonly version: string;
   readonly model: ModelVersion;
+  readonly runtime: Route['runtime'];
   readonly signature: Signature;
   readonly batchable: boolean;
   readonly clock: Clock;
@@ -68,6 +69,7 @@ export class VariantPool implements Route, Door {
     this.variant = names.variant;
     this.model = names.model;
     this.version = String(names.model.version);
+    this.runtime = names.model.runtime.kind;
     this.signature = names.model.signature;
     this.batchable = names.model.batchable;
     this.clock = neighbours.clock;
@@ -299,6 +301,10 @@ export class VariantPool implements Route, Door {
         continue;
       }
       request.losses++;
+      if (request.hasReplyBegun) {
+        request.fail(new PlatformError('model_failed', `the worker of ${this.model.name} died in the middle of its reply: ${why}`));
+        continue;
+      }
       if (request.losses === lossesMax || (request.losses > 1 && executor.aliveAtMs >= request.lostAtMs)) {
         const text = `the worker of ${this.model.name} died ${request.losses} times while it ran this request: ${why}`;
         request.fail(new PlatformError('model_failed', text));
