@@ -10,14 +10,14 @@ import { CostHistory, Ledger, priceTable } from './costs/index.ts';
 import { Deployments, type EndpointView } from './deployment/index.ts';
 import { messageOf, PlatformError } from './errors.ts';
 import { Listener, loadCertificate } from './http/index.ts';
-import { ArrivalHistory, Audit, Decisions, Events, type Logs, Metrics, openLogs } from './monitoring/index.ts';
+import { ArrivalHistory, Audit, Decisions, Events, type Logs, MetricStore, Metrics, openLogs } from './monitoring/index.ts';
 import { OipDoor } from './oip/index.ts';
 import { FunctionProfiles, functionExecutor, functionSizes, Profiles, ServiceTables } from './profiling/index.ts';
 import { LocalProvider, type WorkerView } from './providers/index.ts';
 import { SystemRandom } from './random.ts';
 import { imageEntries, Registry } from './registry/index.ts';
 import { Serving, type ServingOptions } from './serving/index.ts';
-import { type DataDirectory, FileObjectStore, openDatabase, openDataDirectory } from './storage/index.ts';
+import { type Database, type DataDirectory, FileObjectStore, openDatabase, openDataDirectory } from './storage/index.ts';
 
 /** What the program knows of itself. */
 export interface Product {
@@ -83,15 +83,22 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   await provider.open();
   closers.push(() => provider.close());
 
-  const rooms = buildRooms(config, product, { clock, logs, directory, db, provider });
+  const metricsDb = await openMetricsDatabase(config, directory, db, closers);
+  const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'metrics could not be written yet');
+  const series = new MetricStore({ db: metricsDb, clock, onFailure });
+  await series.open();
+  closers.push(() => series.close());
+  const ground: Ground = { clock, logs, directory, db, metricsDb, series, provider };
+  const rooms = buildRooms(config, product, ground);
   await rooms.registry.open();
-  const costs = openCosts(rooms.ledger, { clock, logs, directory, db, provider });
+  const costs = openCosts(rooms.ledger, ground);
   closers.push(() => costs.close());
-  const arrivals = await openArrivals(config, rooms.serving, { clock, logs, directory, db, provider }, closers);
+  const arrivals = openArrivals(rooms.serving, ground);
+  closers.push(() => arrivals.close());
   closers.push(() => rooms.profiles.close());
   await rooms.deployments.open();
   closers.push(() => rooms.deployments.close());
-  const loops = buildLoops(config, rooms, { clock, logs, directory, db, provider });
+  const loops = buildLoops(config, rooms, ground);
   closers.push(() => loops.chooser.close());
   loops.batching.open();
   closers.push(() => loops.batching.close());
@@ -99,12 +106,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => loops.scaling.close());
   closers.push(() => rooms.serving.close());
 
-  const api = mountDoors(
-    config,
-    product,
-    { ...rooms, ...loops },
-    { clock, logs, directory, db, provider, costs, arrivals, listener, access, startedAtMs },
-  );
+  const api = mountDoors(config, product, { ...rooms, ...loops }, { ...ground, costs, arrivals, listener, access, startedAtMs });
   const url = await listener.listen();
   closers.push(() => listener.close());
   closers.push(() => api.close());
@@ -117,17 +119,19 @@ interface Ground {
   readonly clock: SystemClock;
   readonly logs: Logs;
   readonly directory: DataDirectory;
-  readonly db: Awaited<ReturnType<typeof openDatabase>>['db'];
+  readonly db: Database;
+  readonly metricsDb: Database;
+  readonly series: MetricStore;
   readonly provider: LocalProvider;
 }
 
 /** The rooms from monitoring to deployment. */
-function buildRooms(config: Config, product: Product, { clock, logs, directory, db, provider }: Ground) {
+function buildRooms(config: Config, product: Product, { clock, logs, directory, db, series, provider }: Ground) {
   const log = logs.platform;
   const cores = config.cores ?? availableParallelism();
   const prices = priceTable(config.prices);
   const random = new SystemRandom();
-  const metrics = new Metrics();
+  const metrics = new Metrics({ store: series });
   const events = new Events(db, clock);
   const audit = new Audit(db, clock);
   const ledger = new Ledger(clock);
@@ -219,19 +223,19 @@ function openCosts(ledger: Ledger, { db, clock, logs }: Ground): CostHistory {
   return costs;
 }
 
-/** Who comes from now on is kept: in a file of its own, which costs less to write, or in the one database there is. */
-async function openArrivals(config: Config, serving: Serving, ground: Ground, closers: Closer[]): Promise<ArrivalHistory> {
-  const { directory, clock, logs } = ground;
-  let { db } = ground;
-  if (config.databaseUrl === null) {
-    const metrics = await openDatabase({ file: directory.metricsDb, synchronous: 'NORMAL' }, ['metrics']);
-    closers.push(metrics.close);
-    db = metrics.db;
-  }
+/** Metrics are kept in a file of their own, which costs less to write, or in the one database there is. */
+async function openMetricsDatabase(config: Config, directory: DataDirectory, db: Database, closers: Closer[]): Promise<Database> {
+  if (config.databaseUrl !== null) return db;
+  const metrics = await openDatabase({ file: directory.metricsDb, synchronous: 'NORMAL' }, ['metrics']);
+  closers.push(metrics.close);
+  return metrics.db;
+}
+
+/** Who comes from now on is kept. */
+function openArrivals(serving: Serving, { metricsDb: db, clock, logs }: Ground): ArrivalHistory {
   const onFailure = (error: unknown): void => logs.platform.error({ error: messageOf(error) }, 'arrivals could not be written yet');
   const arrivals = new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure });
   arrivals.open();
-  closers.push(() => arrivals.close());
   return arrivals;
 }
 

@@ -13,3 +13,7 @@ export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
 export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';
 export type { RequestLine } from './request-line.ts';
+export { Measure, type Measured, percentileOf } from './series/measured.ts';
+export { keyOfPlace, type MetricFeed, type MetricName, type MetricPlace } from './series/metric-group.ts';
+export { keptMs as metricsKeptMs, type MetricPoint, MetricStore, type MetricWish } from './series/metric-store.ts';
+export { penstockNamespace, placeOfVariant, sagemakerNamespace } from './series/variant-series.ts';

@@ -45,7 +45,7 @@ test('dispatches, misses and cost add up, and the same variant is the same count
   const metrics = make();
   metrics.variant('e', 'v').dispatch('idle', 5);
   metrics.variant('e', 'v').dispatch('idle', 7);
-  metrics.variant('e', 'v').missed();
+  metrics.variant('e', 'v').met(true);
   metrics.variant('e', 'v').cost(0.25);
   metrics.variant('e', 'v').cost(0.5);
   const lines = await linesOf(metrics);
@@ -66,7 +66,7 @@ describe('removing an endpoint', () => {
       const variant = metrics.variant(endpoint, 'v');
       variant.request('ok', 1, 1, 1, 1, 1);
       variant.dispatch('idle', 1);
-      variant.missed();
+      variant.met(true);
       variant.cost(1);
     }
     metrics.remove('gone');
@@ -86,7 +86,7 @@ describe('removing an endpoint', () => {
     metrics.remove('e');
     late.request('ok', 1, 1, 1, 1, 1);
     late.dispatch('idle', 1);
-    late.missed();
+    late.met(true);
     late.cost(1);
     assert.deepEqual(
       (await linesOf(metrics)).filter((line) => line.includes('"e"')),

@@ -1,6 +1,8 @@
-/** What Prometheus reads at /metrics. The serving path holds on to one `VariantMetrics` for each variant. */
+/** What Prometheus reads at /metrics, and what is kept of it. The serving path holds on to one `VariantMetrics` for each variant. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../errors.ts';
+import type { MetricStore } from './series/metric-store.ts';
+import { VariantSeries as Recorded } from './series/variant-series.ts';
 
 export type RequestOutcome = 'ok' | 'cancelled' | ErrorCode;
 
@@ -10,8 +12,8 @@ export interface VariantMetrics {
   request(outcome: RequestOutcome, totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void;
   /** A batch has left, and why. */
   dispatch(reason: string, batchRows: number): void;
-  /** A request was answered later than the objective says. */
-  missed(): void;
+  /** A request was answered where there is an objective: later than that says, or not. */
+  met(isMissed: boolean): void;
   cost(usd: number): void;
   /** A function ran a batch and is billed for so long. */
   invoked(billedMs: number, isColdStart: boolean): void;
@@ -34,7 +36,10 @@ export class Metrics {
   readonly #series: VariantSeries;
   readonly #variants = new Map<string, Map<string, CountedVariant>>();
 
-  constructor(options: { readonly processMetrics?: boolean } = {}) {
+  readonly #store: MetricStore | null;
+
+  constructor(options: { readonly processMetrics?: boolean; readonly store?: MetricStore } = {}) {
+    this.#store = options.store ?? null;
     if (options.processMetrics ?? true) collectDefaultMetrics({ register: this.register });
     this.#series = makeSeries(this.register);
   }
@@ -49,8 +54,13 @@ export class Metrics {
     let ofEndpoint = this.#variants.get(endpoint);
     if (ofEndpoint === undefined) this.#variants.set(endpoint, (ofEndpoint = new Map<string, CountedVariant>()));
     let counted = ofEndpoint.get(variant);
-    if (counted === undefined) ofEndpoint.set(variant, (counted = new CountedVariant(this.#series, endpoint, variant)));
+    if (counted === undefined) ofEndpoint.set(variant, (counted = this.#counted(endpoint, variant)));
     return counted;
+  }
+
+  #counted(endpoint: string, variant: string): CountedVariant {
+    const recorded = this.#store === null ? null : new Recorded(this.#store, endpoint, variant);
+    return new CountedVariant(this.#series, endpoint, variant, recorded);
   }
 
   /** The endpoint is gone: so are its series, also where a late request still ends. */
@@ -126,10 +136,12 @@ class CountedVariant implements VariantMetrics {
   readonly #batchRows: Histogram.Internal<'endpoint' | 'variant'>;
   readonly #missed: Counter.Internal;
   readonly #cost: Counter.Internal;
+  readonly #recorded: Recorded | null;
   #removed = false;
 
-  constructor(series: VariantSeries, endpoint: string, variant: string) {
+  constructor(series: VariantSeries, endpoint: string, variant: string, recorded: Recorded | null) {
     this.#series = series;
+    this.#recorded = recorded;
     this.#labels = { endpoint, variant };
     this.#rows = series.rows.labels(this.#labels);
     this.#seconds = series.seconds.labels(this.#labels);
@@ -146,9 +158,11 @@ class CountedVariant implements VariantMetrics {
   request(outcome: RequestOutcome, totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void {
     if (this.#removed) return;
     this.#outcome(outcome).inc();
+    if (outcome !== 'ok') this.#recorded?.refused(outcome);
     if (outcome === 'cancelled') return;
     this.#seconds.observe(totalMs / 1000);
     if (outcome !== 'ok') return;
+    this.#recorded?.answered(totalMs, queueMs, computeMs, encodeMs, rows);
     this.#rows.inc(rows);
     this.#queue.observe(queueMs / 1000);
     this.#compute.observe(computeMs / 1000);
@@ -164,14 +178,19 @@ class CountedVariant implements VariantMetrics {
     }
     counter.inc();
     this.#batchRows.observe(batchRows);
+    this.#recorded?.dispatched(reason, batchRows);
   }
 
-  missed(): void {
-    if (!this.#removed) this.#missed.inc();
+  met(isMissed: boolean): void {
+    if (this.#removed) return;
+    if (isMissed) this.#missed.inc();
+    this.#recorded?.met(isMissed);
   }
 
   cost(usd: number): void {
-    if (!this.#removed) this.#cost.inc(usd);
+    if (this.#removed) return;
+    this.#cost.inc(usd);
+    this.#recorded?.cost(usd);
   }
 
   /** Looked up each time: a batch of a function takes longer than that, and most variants have none. */
@@ -179,12 +198,14 @@ class CountedVariant implements VariantMetrics {
     if (this.#removed) return;
     this.#series.billedMs.labels(this.#labels).inc(billedMs);
     this.#series.coldStarts.labels(this.#labels).inc(isColdStart ? 1 : 0);
+    this.#recorded?.invoked(isColdStart);
   }
 
   overflowed(reason: string): void {
     if (this.#removed) return;
     this.#overflows.add(reason);
     this.#series.overflow.labels({ ...this.#labels, reason }).inc();
+    this.#recorded?.overflowed(reason);
   }
 
   remove(): void {

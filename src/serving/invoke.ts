@@ -104,7 +104,7 @@ export class Invocations {
     metrics.request('ok', totalMs, timings.queueMs, timings.serviceMs, encodeMs, call.rows);
     metrics.cost(costUsd);
     const isLate = pool.objectiveMs !== null && totalMs > pool.objectiveMs;
-    if (isLate) metrics.missed();
+    if (pool.objectiveMs !== null) metrics.met(isLate);
     this.#meterOf(pool).answered(!isLate, overflow !== null);
     ledger.request(pool.endpoint, pool.variant, costUsd);
     pool.statistics.answered(totalMs, timings, wallMs);
