@@ -1,0 +1,124 @@
+/**
+ * What the requests of a variant measure, under two namespaces: SageMaker's, with its names and units, and ours, with what SageMaker does
+ * not tell: where the time went, why batches left, what it cost.
+ */
+import type { ErrorCode } from '../../errors.ts';
+import type { MetricFeed, MetricPlace } from './metric-group.ts';
+import type { MetricStore } from './metric-store.ts';
+
+export const sagemakerNamespace = 'AWS/SageMaker';
+export const penstockNamespace = 'Penstock';
+
+/** Whose fault an error is, as SageMaker's metrics tell it: the caller's, ours, or the model's. */
+const faults: Readonly<Record<ErrorCode, '4XX' | '5XX' | 'model'>> = {
+  invalid_request: '4XX',
+  unauthenticated: '4XX',
+  forbidden: '4XX',
+  not_found: '4XX',
+  already_exists: '4XX',
+  wrong_state: '4XX',
+  too_large: '4XX',
+  overloaded: '4XX',
+  unsupported: '4XX',
+  deadline_exceeded: 'model',
+  model_failed: 'model',
+  unavailable: '5XX',
+  internal: '5XX',
+};
+
+export function placeOfVariant(namespace: string, endpoint: string, variant: string): MetricPlace {
+  return { namespace, dimensions: { EndpointName: endpoint, VariantName: variant } };
+}
+
+export class VariantSeries {
+  readonly #feedOf: (namespace: string, name: string, unit: string) => MetricFeed;
+  readonly #invocations: MetricFeed;
+  readonly #errors4XX: MetricFeed;
+  readonly #errors5XX: MetricFeed;
+  readonly #modelErrors: MetricFeed;
+  readonly #modelLatency: MetricFeed;
+  readonly #overhead: MetricFeed;
+  readonly #latency: MetricFeed;
+  readonly #queue: MetricFeed;
+  readonly #compute: MetricFeed;
+  readonly #encode: MetricFeed;
+  readonly #rows: MetricFeed;
+  readonly #batchRows: MetricFeed;
+  readonly #missed: MetricFeed;
+  readonly #cost: MetricFeed;
+  /** Those that few variants have. */
+  readonly #rare = new Map<string, MetricFeed>();
+
+  constructor(store: MetricStore, endpoint: string, variant: string) {
+    this.#feedOf = (namespace, name, unit) => store.feed(placeOfVariant(namespace, endpoint, variant), { name, unit });
+    const aws = (name: string, unit = 'None'): MetricFeed => this.#feedOf(sagemakerNamespace, name, unit);
+    const own = (name: string, unit: string): MetricFeed => this.#feedOf(penstockNamespace, name, unit);
+    this.#invocations = aws('Invocations');
+    this.#errors4XX = aws('Invocation4XXErrors');
+    this.#errors5XX = aws('Invocation5XXErrors');
+    this.#modelErrors = aws('InvocationModelErrors');
+    this.#modelLatency = aws('ModelLatency', 'Microseconds');
+    this.#overhead = aws('OverheadLatency', 'Microseconds');
+    this.#latency = own('Latency', 'Milliseconds');
+    this.#queue = own('QueueTime', 'Milliseconds');
+    this.#compute = own('ComputeTime', 'Milliseconds');
+    this.#encode = own('EncodeTime', 'Milliseconds');
+    this.#rows = own('Rows', 'Count');
+    this.#batchRows = own('BatchRows', 'Count');
+    this.#missed = own('ObjectiveMissed', 'None');
+    this.#cost = own('Cost', 'None');
+  }
+
+  answered(totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void {
+    this.#ended(null);
+    this.#modelLatency.add(computeMs * 1000);
+    this.#overhead.add(Math.max(totalMs - computeMs, 0) * 1000);
+    this.#latency.add(totalMs);
+    this.#queue.add(queueMs);
+    this.#compute.add(computeMs);
+    this.#encode.add(encodeMs);
+    this.#rows.add(rows);
+  }
+
+  refused(code: ErrorCode | 'cancelled'): void {
+    this.#ended(code === 'cancelled' ? '4XX' : faults[code]);
+    this.#rareOf(`Errors/${code}`).add(1);
+  }
+
+  /** 0 or 1 for each answer where there is an objective, so that the mean is the share. */
+  met(isMissed: boolean): void {
+    this.#missed.add(isMissed ? 1 : 0);
+  }
+
+  dispatched(reason: string, rows: number): void {
+    this.#batchRows.add(rows);
+    this.#rareOf(`Dispatch/${reason}`).add(1);
+  }
+
+  cost(usd: number): void {
+    this.#cost.add(usd);
+  }
+
+  /** A function ran a batch. */
+  invoked(isColdStart: boolean): void {
+    this.#rareOf('ColdStarts').add(isColdStart ? 1 : 0);
+  }
+
+  overflowed(reason: string): void {
+    this.#rareOf(`Overflow/${reason}`).add(1);
+  }
+
+  /** A rejected call counts with those that ran: SageMaker's metrics are 0 or 1 for each. */
+  #ended(fault: '4XX' | '5XX' | 'model' | null): void {
+    this.#invocations.add(1);
+    this.#errors4XX.add(fault === '4XX' ? 1 : 0);
+    this.#errors5XX.add(fault === '5XX' ? 1 : 0);
+    this.#modelErrors.add(fault === 'model' ? 1 : 0);
+  }
+
+  #rareOf(name: string): MetricFeed {
+    let feed = this.#rare.get(name);
+    if (feed === undefined) this.#rare.set(name, (feed = this.#feedOf(penstockNamespace, name, 'Count')));
+    return feed;
+  }
+}
