@@ -1,8 +1,9 @@
 /** Always-on instances, and the queue they empty: an idle one never waits for company. */
 import { PlatformError } from '../errors.ts';
-import { formatMs, type Objective } from '../objective.ts';
+import { formatMs } from '../objective.ts';
 import type { ServiceTable } from '../profiling/index.ts';
 import { predictCompletionMs, type Server, take } from '../queueing/index.ts';
+import { AdmissionMargin, leastMarginMs } from './admission-margin.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { Executor, overheadMs } from './executor.ts';
 import type { PendingRequest } from './request.ts';
@@ -26,11 +27,14 @@ export class Instances implements Side {
   #active: readonly Executor[] = [];
   readonly #overheadMs: number;
   readonly #drained = new Map<string, () => void>();
+  #margin: AdmissionMargin | null = null;
+  #latencyMs: number | null = null;
 
   constructor(door: Door, needs: InstancesNeeds) {
     this.#door = door;
     this.#needs = needs;
     this.#overheadMs = needs.overheadMs ?? overheadMs;
+    this.#learnObjective();
   }
 
   get batchSizeMax(): number {
@@ -53,7 +57,7 @@ export class Instances implements Side {
 
   promisedAtMs(arrivedAtMs: number, timeoutAtMs: number): number {
     const { objective } = this.#door.settings;
-    return objective === null ? timeoutAtMs : Math.min(arrivedAtMs + objective.latencyMs - marginMs(objective), timeoutAtMs);
+    return objective === null ? timeoutAtMs : Math.min(arrivedAtMs + objective.latencyMs - leastMarginMs(objective.latencyMs), timeoutAtMs);
   }
 
   waiting(): Iterable<PendingRequest> {
@@ -76,7 +80,7 @@ export class Instances implements Side {
     }
     if (objective === null || late === 'serve') return null;
     const nowMs = clock.nowMs();
-    const answeredAtMs = this.answeredAtMs(request.rows, this.#queue.rowsUntil(request.deadlineMs), nowMs);
+    const answeredAtMs = this.predictAtMs(request, this.#queue.rowsUntil(request.deadlineMs), nowMs);
     if (answeredAtMs <= request.promisedAtMs) return null;
     const predicted = Number.isFinite(answeredAtMs)
       ? `${Math.ceil(answeredAtMs - nowMs)} ms`
@@ -142,6 +146,16 @@ export class Instances implements Side {
     return nowMs + predictCompletionMs(servers, before) + aloneMs + this.#overheadMs;
   }
 
+  /**
+   * The same for a request that is to wait, with what predictions have been wrong by kept back beyond what its deadline keeps back
+   * already. How wrong the first prediction was is learnt when it is answered.
+   */
+  predictAtMs(request: PendingRequest, rowsAhead: number, nowMs: number, servesOut = false): number {
+    const answeredAtMs = this.answeredAtMs(request.rows, rowsAhead, nowMs, servesOut);
+    if (Number.isNaN(request.predictedAtMs)) request.predictedAtMs = answeredAtMs;
+    return answeredAtMs + (this.#margin?.extraMs(nowMs) ?? 0);
+  }
+
   /** When it would be answered by this instance, which is idle, in a batch of so many rows. */
   doneAtMs(idle: Executor, rows: number, nowMs: number): number {
     return nowMs + idle.serviceMs(rows) + this.#overheadMs;
@@ -177,6 +191,7 @@ export class Instances implements Side {
   }
 
   configure(): void {
+    this.#learnObjective();
     this.#planAll();
   }
 
@@ -231,12 +246,25 @@ export class Instances implements Side {
     return this.#needs.serviceTable(`instance:${instanceType}`);
   }
 
+  /** What was learnt for another objective is of no use. */
+  #learnObjective(): void {
+    const latencyMs = this.#door.settings.objective?.latencyMs ?? null;
+    if (latencyMs === this.#latencyMs) return;
+    this.#latencyMs = latencyMs;
+    this.#margin = latencyMs === null ? null : new AdmissionMargin(latencyMs);
+  }
+
+  readonly #observe = ({ predictedAtMs, call, losses }: PendingRequest, _result: unknown, latencyMs: number): void => {
+    if (losses === 0) this.#margin?.observe(predictedAtMs, call.arrivedAtMs + latencyMs);
+  };
+
   #planAll(): void {
     for (const executor of this.#executors.values()) executor.plan(this.#door.settings.objective, this.#door.clock.nowMs(), true);
   }
 
   #changed(): void {
     this.#active = this.executors.filter(({ isDraining }) => !isDraining);
+    for (const request of this.#queue) request.predictedAtMs = Number.NaN; // for others than there are now
   }
 
   /** How long until the rows that wait are served, for Retry-After. */
@@ -262,7 +290,7 @@ export class Instances implements Side {
       if (idle === undefined && !mayGoAhead(batch, executor, nowMs)) break;
       this.#queue.remove(batch);
       const reason = executor.isDraining ? 'flush' : idle === undefined ? 'full' : 'idle';
-      this.#door.run({ executor, requests: batch, reason, isColdStart: false, onAnswered: null });
+      this.#door.run({ executor, requests: batch, reason, isColdStart: false, onAnswered: this.#observe });
     }
     this.#release();
   }
@@ -296,11 +324,6 @@ export class Instances implements Side {
       resolve();
     }
   }
-}
-
-/** What prediction may be wrong by. */
-function marginMs(objective: Objective): number {
-  return Math.min(8, 0.1 * objective.latencyMs);
 }
 
 /** What was sent ahead runs even if its timeout passes meanwhile, and how long the run before it takes may depend on its data. */

@@ -225,7 +225,7 @@ export class Overflow implements Side {
     if (this.#instances.idle !== undefined) return;
     const nowMs = this.#door.clock.nowMs();
     const ahead = this.#instances.rowsUntil(request.deadlineMs);
-    if (this.#instances.answeredAtMs(request.rows, ahead, nowMs) <= request.promisedAtMs) return;
+    if (this.#instances.predictAtMs(request, ahead, nowMs) <= request.promisedAtMs) return;
     request.overflow = this.#byFunction(request, nowMs, 'predicted');
   }
 
@@ -276,6 +276,7 @@ export class Overflow implements Side {
   #placeOnInstances(requests: readonly PendingRequest[]): void {
     for (const request of requests) {
       request.overflow = null;
+      request.predictedAtMs = Number.NaN;
       request.state = 'waiting';
       request.promisedAtMs = this.#instances.promisedAtMs(request.call.arrivedAtMs, request.timeoutAtMs);
       request.limitAtMs = request.timeoutAtMs;
@@ -339,7 +340,7 @@ export class Overflow implements Side {
   #goesOver(request: PendingRequest, ahead: number, nowMs: number, reason: 'rescue' | 'capacity'): boolean {
     // At the last moment it is not being run yet: an instance that fell idle in this very moment would still be in time, and none did.
     const isLast = reason === 'rescue' && this.#instances.lastMomentMs(request) <= nowMs + roundingMs;
-    if (!isLast && this.#instances.answeredAtMs(request.rows, ahead, nowMs, true) <= request.promisedAtMs) return false;
+    if (!isLast && this.#instances.predictAtMs(request, ahead, nowMs, true) <= request.promisedAtMs) return false;
     const goes = this.#byFunction(request, nowMs, reason);
     // A request that a function would answer late as well is better off with whoever is there.
     const isInVain = request.isHopeless && (reason === 'rescue' || this.#door.settings.late === 'shed') && !this.#instances.isDeserted;

@@ -132,6 +132,8 @@ export class PendingRequest {
   overflow: OverflowReason | null = null;
   /** It waits for an instance, and whether one still makes it is looked at again then. */
   rescueAtMs: number = Number.POSITIVE_INFINITY;
+  /** When an instance was to answer it, as it was predicted when it was let wait; NaN where it was not predicted. */
+  predictedAtMs = Number.NaN;
   /** Nobody could have answered it in time when it came to where it waits. */
   isHopeless = false;
   /** Waiting in the buffer, riding in a batch, or answered (or abandoned): nothing more may happen to it. */
