@@ -60,6 +60,8 @@ export interface PutOptions {
 }
 
 export interface CopyOptions {
+  /** Throws where this is not what was to be copied. */
+  readonly judge?: (source: S3Object) => void;
   /** Instead of those of the source. */
   readonly headers?: ObjectHeaders | undefined;
   readonly condition?: WriteCondition | undefined;

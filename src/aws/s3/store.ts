@@ -180,12 +180,13 @@ export class S3Store {
   }
 
   /** No byte is copied: both keys share the files. Throws `NoSuchKey`, `NoSuchBucket`, `PreconditionFailed`. */
-  async copy(from: ObjectName, to: ObjectName, { headers, condition }: CopyOptions = {}): Promise<S3Object> {
+  async copy(from: ObjectName, to: ObjectName, { headers, judge, condition }: CopyOptions = {}): Promise<S3Object> {
     checkKey(to.key);
     const source = await this.open(from.bucket, from.key);
     if (source === null) throw refusal('NoSuchKey');
     let unneeded: string[] = [];
     try {
+      judge?.(source);
       const { bytes, etag, parts, checksums, pieces } = source;
       const object = this.#newObject(to.bucket, to.key, { bytes, etag, parts, checksums, headers: headers ?? source.headers });
       unneeded = await this.#publish(object, pieces, condition);

@@ -42,6 +42,7 @@ interface UploadsOptions {
 /** Of an upload: its id together with the key it is for, as every call names them. */
 export type UploadName = Pick<Upload, 'bucket' | 'key' | 'id'>;
 
+export const partNumberMax = 10_000;
 /** Of every part but the last. */
 export const partBytesMin = 5 * 2 ** 20;
 /** Nobody completes an upload after so long: its parts only take room. */

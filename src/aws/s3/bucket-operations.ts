@@ -1,0 +1,81 @@
+/** What is asked of buckets, their listings apart. */
+
+import { messageOf } from '../../errors.ts';
+import { AwsError } from '../service.ts';
+import { element } from '../wire/xml.ts';
+import { readDocument, type S3Call, sendEmpty, sendXml } from './call.ts';
+import { refusal } from './s3-errors.ts';
+import { childText, readXml } from './xml-document.ts';
+
+const deletedAtOnceMax = 1000;
+const locationBytesMax = 64 * 1024;
+
+export async function listBuckets(call: S3Call): Promise<void> {
+  const buckets = await call.store.buckets();
+  const { account } = call.request;
+  sendXml(call, 'ListAllMyBucketsResult', [
+    element('Owner', [element('ID', account), element('DisplayName', account)]),
+    element(
+      'Buckets',
+      buckets.map(({ name, createdAtMs }) => element('Bucket', [element('Name', name), element('CreationDate', new Date(createdAtMs))])),
+    ),
+  ]);
+}
+
+/** The place that the body may ask for is read and passed over: there is one. */
+export async function createBucket(call: S3Call): Promise<void> {
+  const body = await call.request.readBody(locationBytesMax);
+  if (body.length > 0) readXml(body);
+  await call.store.createBucket(call.bucket);
+  sendEmpty(call, 200, { location: `/${call.bucket}` });
+}
+
+export async function headBucket(call: S3Call): Promise<void> {
+  await existing(call);
+  sendEmpty(call, 200, { 'x-amz-bucket-region': call.request.region });
+}
+
+export async function deleteBucket(call: S3Call): Promise<void> {
+  await call.store.deleteBucket(call.bucket);
+  sendEmpty(call, 204);
+}
+
+/** `us-east-1` is told by saying nothing: so S3 began. */
+export async function getBucketLocation(call: S3Call): Promise<void> {
+  await existing(call);
+  const { region } = call.request;
+  sendXml(call, 'LocationConstraint', region === 'us-east-1' ? null : region);
+}
+
+/** No version is kept but the last. */
+export async function getBucketVersioning(call: S3Call): Promise<void> {
+  await existing(call);
+  sendXml(call, 'VersioningConfiguration', null);
+}
+
+/** Each key is deleted or told with its error. */
+export async function deleteObjects(call: S3Call): Promise<void> {
+  const root = await readDocument(call, 'Delete');
+  const isQuiet = childText(root, 'Quiet')?.trim() === 'true';
+  const objects = root.children.filter(({ name }) => name === 'Object');
+  if (objects.length === 0 || objects.length > deletedAtOnceMax)
+    throw refusal('MalformedXML', `Expected 1 to ${deletedAtOnceMax} objects.`);
+  const keys = objects.map((object) => childText(object, 'Key') ?? '');
+  await existing(call);
+  const results = [];
+  for (const key of keys) {
+    const failure = await call.store.delete(call.bucket, key).then(
+      () => null,
+      (error: unknown) => (error instanceof AwsError ? error : { code: 'InternalError', message: messageOf(error) }),
+    );
+    if (failure !== null) {
+      results.push(element('Error', [element('Key', key), element('Code', failure.code), element('Message', failure.message)]));
+    } else if (!isQuiet) results.push(element('Deleted', element('Key', key)));
+  }
+  sendXml(call, 'DeleteResult', results);
+}
+
+/** Throws `NoSuchBucket`. */
+async function existing({ store, bucket }: S3Call): Promise<void> {
+  if ((await store.bucket(bucket)) === null) throw refusal('NoSuchBucket');
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { escapeXml } from '../wire/xml.ts';
+import { childText, readXml } from './xml-document.ts';
+
+const read = (text: string) => readXml(Buffer.from(text));
+
+test('reads elements and text as the clients write them', () => {
+  const js = read(
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>a &amp; b&#x1;&#233;</Key></Object>\n<Quiet>true</Quiet></Delete>\n',
+  );
+  assert.equal(js.name, 'Delete');
+  assert.equal(childText(js, 'Quiet'), 'true');
+  assert.equal(childText(js.children[0] ?? js, 'Key'), 'a & b\u0001é');
+  const odd = read('\ufeff<!-- a > b --><s:A x="1>2" y=\'"\'><B/><C ></C ><![CDATA[<&amp;>]]>&lt;&gt;&quot;&apos;</s:A><!-- end -->');
+  assert.equal(odd.name, 'A');
+  assert.deepEqual(
+    odd.children.map(({ name }) => name),
+    ['B', 'C'],
+  );
+  assert.equal(odd.text, '<&amp;><>"\'');
+});
+
+for (const { what, text } of [
+  { what: 'nothing', text: '' },
+  { what: 'no element', text: 'text' },
+  { what: 'a document type', text: '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>' },
+  { what: 'an external entity', text: '<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>' },
+  { what: 'an entity that nobody defined', text: '<a>&b;</a>' },
+  { what: 'an entity from the prototype', text: '<a>&constructor;</a>' },
+  { what: 'a bare ampersand', text: '<a>a & b</a>' },
+  { what: 'the character NUL', text: '<a>&#0;</a>' },
+  { what: 'half a pair', text: '<a>&#xd800;</a>' },
+  { what: 'a character that is none', text: '<a>&#x110000;</a>' },
+  { what: 'tags that do not match', text: '<a><b></a></b>' },
+  { what: 'an open tag', text: '<a' },
+  { what: 'an element without end', text: '<a><b></b>' },
+  { what: 'an end without element', text: '</a>' },
+  { what: 'two elements', text: '<a/><b/>' },
+  { what: 'text behind the end', text: '<a/>text' },
+  { what: 'a tag without name', text: '<a>< b/></a>' },
+  { what: 'a comment without end', text: '<!-- <a/>' },
+  { what: 'CDATA without end', text: '<a><![CDATA[x</a>' },
+  { what: 'an attribute without end', text: '<a b="c></a>' },
+  { what: 'too deep', text: `${'<a>'.repeat(9)}${'</a>'.repeat(9)}` },
+  { what: 'too many elements', text: `<a>${'<b/>'.repeat(100_001)}</a>` },
+]) {
+  test(`refuses ${what}`, () => {
+    assert.throws(() => read(text), { code: 'MalformedXML' });
+  });
+}
+
+test('refuses what is not UTF-8', () => {
+  assert.throws(() => readXml(Buffer.from([0x3c, 0x61, 0xff, 0x2f, 0x3e])), { code: 'MalformedXML' });
+});
+
+test('megabytes of brackets, quotes and ampersands are refused quickly', () => {
+  for (const text of ['<'.repeat(4e6), '<a>'.repeat(1e6), `<a ${'"'.repeat(4e6 + 1)}>`, `<a>${'&'.repeat(4e6)}</a>`, '<!--'.repeat(1e6)]) {
+    const begun = performance.now();
+    assert.throws(() => read(text), { code: 'MalformedXML' });
+    assert(performance.now() - begun < 2000);
+  }
+});
+
+test('any text that is escaped comes back, and any bytes are read or refused', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      const sayable = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '');
+      assert.equal(read(`<a>${escapeXml(sayable)}</a>`).text, sayable);
+    }),
+  );
+  const piece = fc.constantFrom(
+    '<',
+    '>',
+    '/',
+    '!',
+    '?',
+    '-',
+    '[',
+    ']',
+    '&',
+    ';',
+    '"',
+    "'",
+    'a',
+    ' ',
+    '=',
+    '<a>',
+    '</a>',
+    '<!--',
+    '<![CDATA[',
+  );
+  fc.assert(
+    fc.property(fc.array(piece), (pieces) => {
+      try {
+        read(pieces.join(''));
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, 'MalformedXML');
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
