@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Access } from './access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from './api/index.ts';
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants, scalingPolicy } from './autoscaling/index.ts';
-import { AwsDoor, stsService } from './aws/index.ts';
+import { AwsDoor, S3Service, S3Store, stsService } from './aws/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { CostHistory, Ledger, priceTable } from './costs/index.ts';
@@ -91,6 +91,8 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const ground: Ground = { clock, logs, directory, db, metricsDb, series, provider };
   const rooms = buildRooms(config, product, ground);
   await rooms.registry.open();
+  const s3 = new S3Store({ db, files: new FileObjectStore(directory.buckets), clock, log });
+  await s3.sweep();
   const costs = openCosts(rooms.ledger, ground);
   closers.push(() => costs.close());
   const arrivals = openArrivals(rooms.serving, ground);
@@ -106,7 +108,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => loops.scaling.close());
   closers.push(() => rooms.serving.close());
 
-  const api = mountDoors(config, product, { ...rooms, ...loops }, { ...ground, costs, arrivals, listener, access, startedAtMs });
+  const api = mountDoors(config, product, { ...rooms, ...loops }, { ...ground, costs, arrivals, s3, listener, access, startedAtMs });
   const url = await listener.listen();
   closers.push(() => listener.close());
   closers.push(() => api.close());
@@ -289,6 +291,7 @@ type Rooms = ReturnType<typeof buildRooms> & ReturnType<typeof buildLoops>;
 interface Front extends Ground {
   readonly costs: CostHistory;
   readonly arrivals: ArrivalHistory;
+  readonly s3: S3Store;
   readonly listener: Listener;
   readonly access: Access;
   readonly startedAtMs: number;
@@ -299,7 +302,7 @@ function mountDoors(
   config: Config,
   { version }: Product,
   rooms: Rooms,
-  { clock, logs, directory, db, provider, costs, arrivals, listener, access, startedAtMs }: Front,
+  { clock, logs, directory, db, provider, costs, arrivals, s3, listener, access, startedAtMs }: Front,
 ): NativeApi {
   const { registry, profiles, functionProfiles, serving, deployments, events, audit, decisions, batching, planner } = rooms;
   const { metrics, ledger, prices, cores } = rooms;
@@ -353,7 +356,7 @@ function mountDoors(
   });
   new AwsDoor({
     services: [stsService()],
-    streams: [],
+    streams: [new S3Service(s3)],
     access,
     clock,
     log,
