@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type Invocation, predictionsJson } from '../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
-import { type InferenceResult, invokeRows, type Route as ServingRoute } from '../serving/index.ts';
+import { type InferenceResult, invokeParts, partsOf, type Route as ServingRoute } from '../serving/index.ts';
 import { predictionsBody } from './bodies.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
 import { endpointPath, switchParameter } from './parameters.ts';
@@ -77,7 +77,7 @@ function runParts(
       reject(new PlatformError('invalid_request', 'the client went away before its answer was ready'));
     };
     response.once('close', leave);
-    cancel = invokeRows(serving, target, invocations, call, {
+    cancel = invokeParts(serving, target, partsOf(target, invocations), call, {
       take: (index, result, rows) => {
         parts[index] = { text: predictionsJson(result.outputs, rows), result };
       },

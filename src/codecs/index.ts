@@ -1,11 +1,12 @@
-export { decodeRequest, type InferRequest } from './oip/decode-request.ts';
+export { jsonLength } from './oip/binary-data.ts';
+export { decodeParsed, decodeRaw, decodeRequest, type InferRequest } from './oip/decode-request.ts';
 export { encodeResponse } from './oip/encode-response.ts';
 export { ModelPlan } from './oip/model-plan.ts';
 export { type JsonObject, parseObject, textOf } from './oip/parse-json.ts';
 export { invalid, shown } from './oip/refusals.ts';
 export { decodeCsv } from './rows/csv.ts';
 export type { Invocation } from './rows/invocation.ts';
-export { decodeJson } from './rows/json-body.ts';
-export { decodeNpy } from './rows/npy.ts';
-export { predictionsJson } from './rows/predictions.ts';
+export { decodeInstances, decodeJson } from './rows/json-body.ts';
+export { decodeNpy, npyFile } from './rows/npy.ts';
+export { predictionsCsv, predictionsJson } from './rows/predictions.ts';
 export { cutRows } from './rows/row-chunks.ts';

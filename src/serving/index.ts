@@ -1,6 +1,6 @@
 export type { FunctionSetting } from './function-setting.ts';
 export type { FunctionsView, FunctionVariant } from './function-variant.ts';
-export { invokeRows, type RowsTaker } from './invoke-rows.ts';
+export { invokeParts, type Part, type PartsTaker, partsOf } from './invoke-parts.ts';
 export { ModelError } from './model-error.ts';
 export type { OverflowPlan } from './overflow.ts';
 export type { PeriodMeasure } from './period.ts';

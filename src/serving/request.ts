@@ -59,6 +59,8 @@ export interface Route {
   readonly batchable: boolean;
   /** The most rows a request may have: the largest b of the profile (32 while unknown); 0 where the model is not batched. */
   readonly batchSizeMax: number;
+  /** How long a request may take that has no timeout of its own. */
+  readonly timeoutMs: number;
 }
 
 export interface Timings {

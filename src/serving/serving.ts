@@ -127,15 +127,18 @@ export class Serving implements ServingDoor {
    * Throws `not_found` for an unknown endpoint or version, `unavailable` where the endpoint is unloaded.
    */
   route(endpoint: string, version?: string): Route {
-    const routing = this.#byGivenName.get(endpoint) ?? this.#routings.get(endpoint.toLowerCase());
-    if (routing === undefined)
-      throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
+    const routing = this.#routingOf(endpoint);
     const pool = version === undefined ? this.#byTraffic(routing) : this.#byVersion(routing, version);
-    if (routing.isSuspended) {
-      const cure = `\`penstock load ${routing.name}\`, or POST /v2/repository/models/${routing.name}/load, serves it again`;
-      throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: ${cure}`, { retryAfterMs: 1000 });
-    }
-    return pool;
+    return takesRequests(routing, pool);
+  }
+
+  /** The variant of that name, whatever its weight. Throws as `route` does. */
+  routeToVariant(endpoint: string, variant: string): Route {
+    const routing = this.#routingOf(endpoint);
+    const chosen = routing.variants.find(({ pool }) => pool.variant.toLowerCase() === variant.toLowerCase());
+    if (chosen !== undefined) return takesRequests(routing, chosen.pool);
+    const known = routing.variants.map(({ pool }) => pool.variant).join(', ');
+    throw new PlatformError('not_found', `endpoint ${routing.name} has no variant '${variant}'; it has: ${known}`);
   }
 
   /**
@@ -297,6 +300,12 @@ export class Serving implements ServingDoor {
     return routing === undefined ? undefined : view(routing);
   }
 
+  #routingOf(endpoint: string): Routing {
+    const routing = this.#byGivenName.get(endpoint) ?? this.#routings.get(endpoint.toLowerCase());
+    if (routing !== undefined) return routing;
+    throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
+  }
+
   #byTraffic(routing: Routing): VariantPool {
     const chosen = pickByWeight(routing.variants, this.#options.random);
     if (chosen === undefined) {
@@ -397,6 +406,13 @@ export class Serving implements ServingDoor {
   async #finish(routing: Routing): Promise<void> {
     await Promise.all(routing.variants.map(({ pool }) => pool.finish()));
   }
+}
+
+/** Throws `unavailable` where the endpoint is unloaded. */
+function takesRequests(routing: Routing, pool: VariantPool): VariantPool {
+  if (!routing.isSuspended) return pool;
+  const cure = `\`penstock load ${routing.name}\`, or POST /v2/repository/models/${routing.name}/load, serves it again`;
+  throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: ${cure}`, { retryAfterMs: 1000 });
 }
 
 /** A variant that goes over from instances to functions alone, or back, gets a new pool, as for a new version. */

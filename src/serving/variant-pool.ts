@@ -96,6 +96,10 @@ export class VariantPool implements Route, Door {
     return this.#settings;
   }
 
+  get timeoutMs(): number {
+    return this.#settings.timeoutMs;
+  }
+
   get batchSizeMax(): number {
     if (!this.batchable) return 0;
     return this.#side.batchSizeMax === 0 ? batchSizeMaxUnknown : this.#side.batchSizeMax;

@@ -83,13 +83,13 @@ function checkString(spec: TensorSpec, index: number, content: Buffer): void {
 }
 
 /**
- * How many bytes of the body are JSON, from `Inference-Header-Content-Length`. Throws `invalid_request` unless it is a
- * whole number that the body can hold.
+ * How many bytes of the body are JSON, from `Inference-Header-Content-Length` or what else says so by `name`. Throws
+ * `invalid_request` unless it is a whole number that the body can hold.
  */
-export function jsonLength(header: string, bodyLength: number): number {
-  if (!/^\d{1,15}$/.test(header)) throw invalid(`Inference-Header-Content-Length is '${shown(header)}', expected a non-negative integer`);
-  const length = Number(header);
-  if (length > bodyLength) throw invalid(`Inference-Header-Content-Length is ${length}, but the body has only ${bodyLength} bytes`);
+export function jsonLength(given: string, bodyLength: number, name = 'Inference-Header-Content-Length'): number {
+  if (!/^\d{1,15}$/.test(given)) throw invalid(`${name} is '${shown(given)}', expected a non-negative integer`);
+  const length = Number(given);
+  if (length > bodyLength) throw invalid(`${name} is ${length}, but the body has only ${bodyLength} bytes`);
   return length;
 }
 

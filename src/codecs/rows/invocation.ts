@@ -20,7 +20,7 @@ export function hasRows(spec: TensorSpec): boolean {
  * a request each: they are unless together they fill the first dimension, and each by itself is not the whole input.
  */
 export function runOneByOne(spec: TensorSpec, rows: number, rowElements: number): boolean {
-  if (rows <= 1 || hasRows(spec)) return false;
+  if (rows <= 1 || rowElements === 0 || hasRows(spec)) return false;
   const isWhole = !spec.shape.includes(-1) && elementCount(spec.shape) === rowElements;
   return isWhole || spec.shape[0] !== rows;
 }

@@ -3,13 +3,22 @@
  * invocation is cut into requests of at most a batch, whose predictions follow each other in order.
  */
 import assert from 'node:assert/strict';
+import { PlatformError } from '../../errors.ts';
 import { datatypes, type Tensor, type TensorSpec, walkStrings } from '../../tensor.ts';
 import { hasRows, type Invocation } from './invocation.ts';
 
-/** Cuts an invocation into ones of at most `rowsMax` rows. Inputs that do not count rows go with each of them. */
+/**
+ * Cuts an invocation into ones of at most `rowsMax` rows. Inputs that do not count rows go with each of them. Throws
+ * `invalid_request` for rows without elements.
+ */
 export function cutRows(invocation: Invocation, specs: readonly TensorSpec[], rowsMax: number): Invocation[] {
   assert(rowsMax >= 1);
   if (invocation.rows <= rowsMax) return [invocation];
+  for (const [index, { name, data }] of invocation.inputs.entries()) {
+    // A few bytes can claim any number of them.
+    if (data.byteLength > 0 || !hasRows(specs[index] as TensorSpec)) continue;
+    throw new PlatformError('invalid_request', `input '${name}' has ${invocation.rows} rows without elements: at most ${rowsMax} may be`);
+  }
   const chunks: Invocation[] = [];
   const ends = invocation.inputs.map((input) => rowEnds(input));
   for (let from = 0; from < invocation.rows; from += rowsMax) {

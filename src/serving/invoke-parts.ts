@@ -1,11 +1,22 @@
 /** A call of many rows as the requests it is cut into: no more than a batch each, a few at a time. */
 import { cutRows, type Invocation } from '../codecs/index.ts';
-import type { PlatformError } from '../errors.ts';
-import { asPlatformError } from '../errors.ts';
+import { asPlatformError, type PlatformError } from '../errors.ts';
 import type { InferenceCall, InferenceResult, Route } from './request.ts';
 import type { Serving } from './serving.ts';
 
-export interface RowsTaker {
+/** What runs as one request. */
+export interface Part extends Invocation {
+  /** Which of the invocations it is a part of. */
+  readonly of: number;
+}
+
+/** Cuts invocations into parts in their order. Throws `invalid_request` for rows without elements. */
+export function partsOf({ batchable, batchSizeMax, signature }: Route, invocations: readonly Invocation[]): readonly Part[] {
+  const rowsMax = batchable ? Math.max(batchSizeMax, 1) : Number.POSITIVE_INFINITY;
+  return invocations.flatMap((each, of) => cutRows(each, signature.inputs, rowsMax).map((part) => ({ ...part, of })));
+}
+
+export interface PartsTaker {
   /** The answer to a part, encoded in the moment it comes: its tensors may be overwritten after. Parts come in any order. */
   take(part: number, result: InferenceResult, rows: number): void;
   /** All parts were taken, or the first failure has ended the rest. Called once. */
@@ -14,16 +25,14 @@ export interface RowsTaker {
 
 type Door = Pick<Serving, 'invoke'> & { endpoint(name: string): ReturnType<Serving['endpoint']> };
 
-/** Serves the invocations as one call. The answer cancels it: the client is gone, and nobody is told anything more. */
-export function invokeRows(
+/** Serves the parts as one call. The answer cancels it: the client is gone, and nobody is told anything more. */
+export function invokeParts(
   serving: Door,
   route: Route,
-  invocations: readonly Invocation[],
+  parts: readonly Part[],
   call: Omit<InferenceCall, 'inputs' | 'rows'>,
-  taker: RowsTaker,
+  taker: PartsTaker,
 ): () => void {
-  const rowsMax = Math.max(route.batchSizeMax, 1);
-  const parts = route.batchable ? invocations.flatMap((each) => cutRows(each, route.signature.inputs, rowsMax)) : invocations;
   const cancels = new Set<() => void>();
   let next = 0;
   let isOver = false;
@@ -39,7 +48,7 @@ export function invokeRows(
   };
   const start = (): void => {
     const part = next++;
-    const { inputs, rows } = parts[part] as Invocation;
+    const { inputs, rows } = parts[part] as Part;
     let isSettled = false;
     let cancel: (() => void) | null = null;
     try {
