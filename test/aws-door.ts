@@ -1,5 +1,5 @@
 /** A listener with nothing behind it but the door of AWS's services, and a key to it: for tests of what travels. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Access, type Role } from '../src/access/index.ts';
@@ -11,7 +11,9 @@ import { openLogs } from '../src/monitoring/index.ts';
 export interface OpenDoorOptions {
   readonly services?: readonly AwsService[];
   readonly streams?: readonly AwsStreamService[];
-  readonly clock?: Clock;
+  readonly clock?: Pick<Clock, 'wallMs'>;
+  /** Else a new one is made. */
+  readonly key?: { readonly id: string; readonly secret: string };
   readonly role?: Role;
   readonly limits?: AwsDoorOptions['limits'];
   readonly listenerLimits?: Partial<ListenerLimits>;
@@ -22,8 +24,13 @@ export const place = { account: '123456789012', region: 'eu-central-1' };
 export async function openAwsDoor(options: OpenDoorOptions = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-aws-'));
   const clock = options.clock ?? new SystemClock();
-  const access = Access.open(join(directory, 'keys.json'), clock);
-  const key = access.create(options.role ?? 'admin');
+  const keysFile = join(directory, 'keys.json');
+  if (options.key !== undefined) {
+    const key = { ...options.key, role: 'admin', description: '', createdAtMs: 0 };
+    writeFileSync(keysFile, JSON.stringify({ keys: [key] }));
+  }
+  const access = Access.open(keysFile, new SystemClock());
+  const key = options.key ?? access.create(options.role ?? 'admin');
   const log = openLogs(null, 'silent').platform;
   const { listenerLimits: limits = {} } = options;
   const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock: new SystemClock(), limits });
