@@ -13,7 +13,7 @@ async function run(...argv: string[]): Promise<{ code: number; stdout: string; s
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
     stdin: (async function* () {})(),
-    env: {},
+    env: { PENSTOCK_URL: 'http://127.0.0.1:64999' }, // where nobody answers
     clock: new SystemClock(),
     version: '1.2.3',
     interrupted: new AbortController().signal,
@@ -77,9 +77,19 @@ describe('penstock simulate', () => {
   });
 
   for (const [what, argv, code, wanted] of [
-    ['no load', [], 2, /say what comes: --trace FILE, or --load poisson:20/],
+    ['no load', [], 2, /say what comes: --trace FILE, --load poisson:20, or --replay ENDPOINT/],
     ['two loads', ['--load', 'poisson:1', '--trace', 'x'], 2, /give --trace or --load, not both/],
     ['a scaled load', ['--load', 'poisson:1', '--scale', '2'], 2, /--scale is for --trace/],
+    ['a load beside an endpoint', ['--replay', 'digits', '--load', 'poisson:1'], 2, /give --replay, --trace or --load, one of them/],
+    ['slots of an endpoint', ['--replay', 'digits', '--slots', '5'], 2, /say --since/],
+    ['a variant without an endpoint', ['--load', 'poisson:1', '--variant', 'a'], 2, /--variant is for --replay/],
+    [
+      'a server that does not run',
+      ['--replay', 'digits'],
+      1,
+      /no Penstock answers at http:\/\/127\.0\.0\.1:64999: start one with `penstock up`/,
+    ],
+    ['a model of a server that does not run', ['--load', 'poisson:1', '--profile', 'digits/1'], 1, /no Penstock answers/],
     ['a file that is not there', ['--trace', '/nowhere.csv'], 1, /\/nowhere\.csv cannot be read/],
     ['an unknown policy', ['--load', 'poisson:1', '--policy', 'magic'], 2, /unknown policy 'magic'/],
     ['a type that the profile lacks', ['--load', 'poisson:1', '--types', 'm1'], 2, /it has no instance type m1: it has c5\.large/],

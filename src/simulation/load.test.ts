@@ -56,7 +56,7 @@ describe('a load', () => {
     const load = parseLoad('mmpp:10,80,600,180', { ...minute, from: 5760, slots: 1440 });
     assert.equal(load.history.length, 5760);
     assert.equal(
-      load.history.reduce((sum, count) => sum + count),
+      load.history.reduce<number>((sum, count) => sum + (count ?? 0), 0),
       11_388_888 - 2_333_328,
     );
     assert.equal(load.durationMs, 86_400_000);
@@ -69,9 +69,12 @@ describe('a load', () => {
     const tens = historyOf(load, 10_000);
     assert.equal(tens.length, 12);
     assert.deepEqual(
-      [tens.slice(0, 6), tens.slice(6)].map((six) => six.reduce((sum, count) => sum + count)),
+      [tens.slice(0, 6), tens.slice(6)].map((six) => six.reduce<number>((sum, count) => sum + (count ?? 0), 0)),
       [10, 3],
     );
+    const gap = { history: [10, null, 3, 4], historySlotMs: 60_000 } as unknown as Load;
+    assert.deepEqual(historyOf(gap, 120_000), [null, 7]);
+    assert.deepEqual(historyOf(gap, 30_000), [5, 5, null, null, 1, 2, 2, 2]);
   });
 
   for (const [text, wanted] of [

@@ -15,7 +15,14 @@ export interface Step {
 
 type Source =
   /** Counts of slots, requests at random times within each; Poisson around count × scale where the scale is not 1. */
-  | { readonly kind: 'counts'; readonly counts: readonly number[]; readonly slotMs: number; readonly scale: number }
+  | {
+      readonly kind: 'counts';
+      readonly counts: readonly number[];
+      /** Of the requests of a slot together; one each where they are not told. */
+      readonly rows?: readonly number[];
+      readonly slotMs: number;
+      readonly scale: number;
+    }
   | { readonly kind: 'times'; readonly timesMs: Float64Array }
   /** Poisson, at a rate that changes at known times. */
   | { readonly kind: 'steps'; readonly steps: readonly Step[] };
@@ -25,8 +32,8 @@ export interface Load {
   readonly name: string;
   readonly source: Source;
   readonly durationMs: number;
-  /** Requests in each slot before the beginning, the last one just before it. */
-  readonly history: readonly number[];
+  /** Rows in each slot before the beginning, the last one just before it; null where nobody counted. */
+  readonly history: readonly (number | null)[];
   readonly historySlotMs: number;
   /** Whether days resemble each other. */
   readonly isSeasonal: boolean;
@@ -117,14 +124,19 @@ export function arrivalsOf({ source, durationMs }: Load, seed: number): Iterator
   return source.kind === 'times' ? [source.timesMs].values() : stepChunksMs(random, source.steps, durationMs);
 }
 
-/** Requests in each slot of this length before the beginning: what was counted in longer slots is spread evenly. */
-export function historyOf({ history, historySlotMs }: Load, slotMs: number): number[] {
+/** Rows in each slot of this length before the beginning: what was counted in longer slots is spread evenly. */
+export function historyOf({ history, historySlotMs }: Load, slotMs: number): (number | null)[] {
   if (slotMs === historySlotMs) return [...history];
-  if (slotMs > historySlotMs) return joinSlots(history, Math.round(slotMs / historySlotMs));
+  // A sum with something unknown in it is unknown, as NaN is.
+  const known = history.map((count) => count ?? Number.NaN);
   const pieces = Math.round(historySlotMs / slotMs);
-  return history.flatMap((count) =>
-    Array.from({ length: pieces }, (_, i) => Math.floor(((i + 1) * count) / pieces) - Math.floor((i * count) / pieces)),
-  );
+  const others =
+    slotMs > historySlotMs
+      ? joinSlots(known, Math.round(slotMs / historySlotMs))
+      : known.flatMap((count) =>
+          Array.from({ length: pieces }, (_, i) => Math.floor(((i + 1) * count) / pieces) - Math.floor((i * count) / pieces)),
+        );
+  return others.map((count) => (Number.isNaN(count) ? null : count));
 }
 
 /** How busy the load is, as its requests really come: goes through all of them, holding none. */

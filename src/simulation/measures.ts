@@ -10,7 +10,7 @@ export interface Minute {
   launching: number;
   /** The most rows that waited at once. */
   queueMax: number;
-  /** Requests that functions served. */
+  /** Rows that functions served. */
   overflow: number;
   /** Late, dropped, rejected or failed in this minute. */
   violations: number;
@@ -28,6 +28,7 @@ const sampleMost = 4096;
 
 export class Measures {
   requests = 0;
+  rows = 0;
   /** Answered within the objective. */
   fulfilled = 0;
   late = 0;
@@ -35,10 +36,12 @@ export class Measures {
   dropped = 0;
   /** Refused at arrival, or failed. */
   rejected = 0;
+  /** Rows that functions served. */
   overflowed = 0;
   coldStarts = 0;
   instanceUsd = 0;
   overflowUsd = 0;
+  /** Requests. */
   inSystem = 0;
   readonly instanceMs: Record<string, number> = {};
   readonly latencies: Latencies = new Latencies();
@@ -46,6 +49,7 @@ export class Measures {
   readonly #latencyMs: number;
   readonly #sample: number[] = [];
   #current: Minute;
+  #rowsInSystem = 0;
   #concurrencyMs = 0;
   #concurrencyAtMs = 0;
 
@@ -55,16 +59,18 @@ export class Measures {
     this.timeline.push(this.#current);
   }
 
-  /** Requests in the system, integrated over time, in milliseconds. */
+  /** Rows in the system, integrated over time, in milliseconds. */
   concurrencyMs(nowMs: number): number {
     this.#move(nowMs);
     return this.#concurrencyMs;
   }
 
-  arrived(nowMs: number): void {
+  arrived(nowMs: number, rows: number): void {
     this.#move(nowMs);
     this.requests++;
+    this.rows += rows;
     this.inSystem++;
+    this.#rowsInSystem += rows;
     this.#current.arrivals++;
   }
 
@@ -72,9 +78,8 @@ export class Measures {
     if (rows > this.#current.queueMax) this.#current.queueMax = rows;
   }
 
-  answered(nowMs: number, latencyMs: number): void {
-    this.#move(nowMs);
-    this.inSystem--;
+  answered(nowMs: number, latencyMs: number, rows: number): void {
+    this.#left(nowMs, rows);
     this.latencies.add(latencyMs);
     if (this.#sample.length < sampleMost) this.#sample.push(latencyMs);
     if (latencyMs <= this.#latencyMs) this.fulfilled++;
@@ -84,17 +89,16 @@ export class Measures {
     }
   }
 
-  unanswered(nowMs: number, kind: 'dropped' | 'rejected'): void {
-    this.#move(nowMs);
-    this.inSystem--;
+  unanswered(nowMs: number, kind: 'dropped' | 'rejected', rows: number): void {
+    this.#left(nowMs, rows);
     this[kind]++;
     this.#current.violations++;
   }
 
-  /** Functions serve so many requests for so much. */
-  invoked(requests: number, usd: number, isCold: boolean): void {
-    this.overflowed += requests;
-    this.#current.overflow += requests;
+  /** A function serves so many rows for so much. */
+  invoked(rows: number, usd: number, isCold: boolean): void {
+    this.overflowed += rows;
+    this.#current.overflow += rows;
     if (isCold) this.coldStarts++;
     this.functionsCost(usd);
   }
@@ -138,8 +142,14 @@ export class Measures {
     return { requests, violations };
   }
 
+  #left(nowMs: number, rows: number): void {
+    this.#move(nowMs);
+    this.inSystem--;
+    this.#rowsInSystem -= rows;
+  }
+
   #move(nowMs: number): void {
-    this.#concurrencyMs += this.inSystem * (nowMs - this.#concurrencyAtMs);
+    this.#concurrencyMs += this.#rowsInSystem * (nowMs - this.#concurrencyAtMs);
     this.#concurrencyAtMs = nowMs;
   }
 }

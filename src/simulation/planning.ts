@@ -25,8 +25,8 @@ export interface PlanningNeeds {
   readonly objective: Objective;
   readonly limits: ScalingLimits;
   readonly slotMs: number;
-  /** Requests in each slot before the beginning. */
-  readonly history: readonly number[];
+  /** Rows in each slot before the beginning; null where nobody counted. */
+  readonly history: readonly (number | null)[];
   readonly isSeasonal: boolean;
   /** What one instance of each type carries, and how long it takes to start. */
   readonly types: readonly (TypeCapacity & { readonly leadMs: number })[];
@@ -81,9 +81,9 @@ export class Planning {
   }
 
   /** The slot is over, and so many came in it. */
-  counted(requests: number): void {
-    this.#forecaster?.observe(this.#slot++, requests);
-    this.#lastCount = requests;
+  counted(rows: number): void {
+    this.#forecaster?.observe(this.#slot++, rows);
+    this.#lastCount = rows;
     this.#foresee();
   }
 
@@ -92,7 +92,7 @@ export class Planning {
     const { policy, history, slotMs, types, meanRatePerSecond } = this.#needs;
     if (policy.kind === 'running-max' && history.length > 0) {
       const last = this.#lastCount;
-      this.#lastCount = history.reduce((most, count) => Math.max(most, count), 0);
+      this.#lastCount = history.reduce<number>((most, count) => Math.max(most, count ?? 0), 0);
       this.decide('period', { ...seen, nowMs: seen.nowMs - slotMs, count: () => nobody });
       this.#lastCount = last;
     }
@@ -100,8 +100,8 @@ export class Planning {
     const isReactive = ['hpa', 'kpa', 'ray', 'target-tracking'].includes(policy.kind);
     const [type] = types.filter(({ isFeasible }) => isFeasible);
     if (!isReactive || type === undefined) return { plan, warmFunctions };
-    const last = history.at(-1);
-    const ratePerSecond = last === undefined ? meanRatePerSecond() : (last * 1000) / slotMs;
+    const last = history.at(-1) ?? null;
+    const ratePerSecond = last === null ? meanRatePerSecond() : (last * 1000) / slotMs;
     const count = Math.max(1, initialCount(policy, ratePerSecond, type.ratePerSecond));
     return { plan: { [type.name]: Math.min(this.#needs.limits.max, count) }, warmFunctions };
   }

@@ -1,5 +1,5 @@
 /** What a simulation tells: the same bytes for the same order. */
-import { formatPolicy, type Plan, type Policy } from '../autoscaling/index.ts';
+import type { Plan } from '../autoscaling/index.ts';
 import type { Measures, Minute } from './measures.ts';
 
 /** A decision that changed something, or was made because instances will be taken away. */
@@ -14,6 +14,7 @@ export interface DecisionNote {
 export interface SimulationResult {
   readonly policy: string;
   readonly requests: number;
+  readonly rows: number;
   /** Share of the requests that were answered within the objective, 0..1; 1 where nobody came. */
   readonly attainment: number;
   readonly fulfilled: number;
@@ -28,7 +29,7 @@ export interface SimulationResult {
   readonly overflowUsd: number;
   /** By type. */
   readonly instanceSeconds: Readonly<Record<string, number>>;
-  /** Share of the requests that functions served, 0..1. */
+  /** Share of the rows that functions served, 0..1. */
   readonly overflowShare: number;
   readonly coldStarts: number;
   /** Of those that were answered. */
@@ -42,13 +43,14 @@ export interface SimulationResult {
   readonly timeline: readonly Minute[];
 }
 
-export function resultOf(policy: Policy, measures: Measures, decisions: readonly DecisionNote[], decided: number): SimulationResult {
-  const { requests, fulfilled, late, dropped, rejected, instanceUsd, overflowUsd, overflowed, latencies } = measures;
+export function resultOf(policy: string, measures: Measures, decisions: readonly DecisionNote[], decided: number): SimulationResult {
+  const { requests, rows, fulfilled, late, dropped, rejected, instanceUsd, overflowUsd, overflowed, latencies } = measures;
   const costUsd = instanceUsd + overflowUsd;
   const seconds = Object.entries(measures.instanceMs).map(([type, ms]) => [type, ms / 1000] as const);
   return {
-    policy: formatPolicy(policy),
+    policy,
     requests,
+    rows,
     attainment: requests === 0 ? 1 : fulfilled / requests,
     fulfilled,
     late,
@@ -59,7 +61,7 @@ export function resultOf(policy: Policy, measures: Measures, decisions: readonly
     instanceUsd,
     overflowUsd,
     instanceSeconds: Object.fromEntries(seconds.sort(([a], [b]) => (a < b ? -1 : 1))),
-    overflowShare: requests === 0 ? 0 : overflowed / requests,
+    overflowShare: rows === 0 ? 0 : overflowed / rows,
     coldStarts: measures.coldStarts,
     meanMs: latencies.meanMs,
     p50Ms: latencies.quantileMs(0.5),

@@ -4,6 +4,7 @@
  */
 import {
   type FunctionsObservation,
+  formatPolicy,
   type Plan,
   type Policy,
   parsePolicy,
@@ -29,6 +30,7 @@ import { simulatedModel } from './model.ts';
 import { Planning, type Seen } from './planning.ts';
 import { functionOf, type SimulatedProfile, typeOf } from './profile.ts';
 import { type DecisionNote, resultOf, type SimulationResult } from './result.ts';
+import { RowsOfLoad } from './rows-of-load.ts';
 import { ServiceLaw, type ServiceQuantiles } from './service-law.ts';
 
 /** Plain data: it can be kept, and sent to a thread. */
@@ -44,7 +46,15 @@ export interface SimulationOrder {
   readonly leadMs: number | null;
   /** Memory of the functions, where no policy chooses it. */
   readonly memoryMiB: number;
+  /** At least so many, whatever the policy says; none unless given. */
+  readonly instancesMin?: number;
   readonly instancesMax: number;
+  /** `false`: there are no functions, whatever the policy would do with them. */
+  readonly hasFunctions?: boolean;
+  /** Functions alone, as a serverless endpoint has them under this setting; the policy scales nothing then. */
+  readonly serverless?: Pick<FunctionSetting, 'memoryMiB' | 'batchSizeMax' | 'waitMsMax'>;
+  /** What the result is called; as its policy unless given. */
+  readonly label?: string;
   /** Draws arrivals. */
   readonly seed: number;
   /** Draws service times. */
@@ -71,6 +81,7 @@ export class Simulation {
   readonly #policy: Policy;
   readonly #loop = new EventLoop(epochMs);
   readonly #stream: ArrivalStream;
+  readonly #rows: RowsOfLoad;
   readonly #measures: Measures;
   readonly #pool: VariantPool;
   readonly #fleet: Fleet;
@@ -78,19 +89,20 @@ export class Simulation {
   readonly #slotMs: number;
   readonly #notes: DecisionNote[] = [];
   #decided = 0;
-  #countedRequests = 0;
+  #countedRows = 0;
 
   constructor(order: SimulationOrder) {
     const { load, objective, profile } = order;
     this.#order = order;
     this.#policy = parsePolicy(order.policy);
     this.#stream = new ArrivalStream(arrivalsOf(load, order.seed));
+    this.#rows = new RowsOfLoad(load);
     this.#measures = new Measures(objective.latencyMs);
     const random = new SeededRandom(order.serviceSeed);
     const types = this.#types();
     const leadMs = Math.max(0, ...types.map((type) => type.leadMs));
     this.#slotMs = load.history.length > 0 ? Math.max(load.historySlotMs, slotMsFor(leadMs)) : slotMsFor(leadMs);
-    const functions = this.#policy.overflow
+    const functions = this.#hasFunctions
       ? new FunctionProvider({
           loop: this.#loop,
           pool: () => this.#pool,
@@ -137,24 +149,31 @@ export class Simulation {
     this.#fleet.bill(durationMs);
     this.#measures.functionsCost(this.#pingUsd());
     this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), true);
-    return resultOf(this.#policy, this.#measures, this.#notes, this.#decided);
+    return resultOf(this.#order.label ?? formatPolicy(this.#policy), this.#measures, this.#notes, this.#decided);
+  }
+
+  get #hasFunctions(): boolean {
+    return this.#policy.overflow && this.#order.hasFunctions !== false;
   }
 
   #arrive(nowMs: number): void {
     const measures = this.#measures;
-    measures.arrived(nowMs);
-    this.#pool.submit({ requestId: '', inputs: [], rows: 1, arrivedAtMs: nowMs }, (outcome) => this.#settled(outcome, nowMs));
+    const rows = this.#rows.next(nowMs);
+    measures.arrived(nowMs, rows);
+    this.#pool.submit({ requestId: '', inputs: [], rows, arrivedAtMs: nowMs }, (outcome) => this.#settled(outcome, nowMs, rows));
     measures.waiting(this.#pool.rowsWaiting);
   }
 
-  #settled(outcome: Outcome, arrivedAtMs: number): void {
+  #settled(outcome: Outcome, arrivedAtMs: number, rows: number): void {
     const nowMs = this.#loop.nowMs();
     // The gateway takes its time, too.
-    if (outcome.ok) this.#measures.answered(nowMs, nowMs - arrivedAtMs + this.#order.profile.overheadMs);
-    else this.#measures.unanswered(nowMs, outcome.error.code === 'deadline_exceeded' ? 'dropped' : 'rejected');
+    if (outcome.ok) this.#measures.answered(nowMs, nowMs - arrivedAtMs + this.#order.profile.overheadMs, rows);
+    else this.#measures.unanswered(nowMs, outcome.error.code === 'deadline_exceeded' ? 'dropped' : 'rejected', rows);
   }
 
   #begin(): void {
+    const { serverless } = this.#order;
+    if (serverless !== undefined) this.#pool.functions?.apply({ ...serverless, decisionId: null });
     const begin = this.#planning.begin(this.#seen());
     this.#fleet.apply(begin.plan, true);
     this.#warm(begin.warmFunctions);
@@ -166,8 +185,8 @@ export class Simulation {
       this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), false);
     });
     this.#every(this.#slotMs, () => {
-      this.#planning.counted(this.#measures.requests - this.#countedRequests);
-      this.#countedRequests = this.#measures.requests;
+      this.#planning.counted(this.#measures.rows - this.#countedRows);
+      this.#countedRows = this.#measures.rows;
       this.#noteForecast();
     });
     this.#every(planMs, () => this.#plan('period'));
@@ -198,7 +217,7 @@ export class Simulation {
   /** So many functions are kept warm from now on. */
   #warm(count: number): void {
     const { settings } = this.#pool;
-    if (settings.functions === null || settings.functions.provisioned === count) return;
+    if (settings.functions === null || this.#order.serverless !== undefined || settings.functions.provisioned === count) return;
     this.#pool.configure({ ...settings, functions: { ...settings.functions, provisioned: count } });
   }
 
@@ -231,7 +250,7 @@ export class Simulation {
     const nowMs = this.#loop.nowMs();
     return {
       nowMs: this.#loop.wallMs(),
-      arrivals: this.#measures.requests,
+      arrivals: this.#measures.rows,
       concurrencyMs: this.#measures.concurrencyMs(nowMs),
       queue: this.#pool.rowsWaiting,
       count: (type) => {
@@ -239,7 +258,7 @@ export class Simulation {
         return { active: active as number, launching: launching as number, draining: draining as number };
       },
       slo: this.#order.isCorrecting ? { fiveMinutes: this.#measures.last(5), hour: this.#measures.last(60) } : null,
-      future: () => this.#stream.countsPerSecond(nowMs, 60),
+      future: () => this.#stream.countsPerSecond(nowMs, 60).map((count) => count * this.#rows.mean),
     };
   }
 
@@ -259,7 +278,7 @@ export class Simulation {
 
   #makePool(types: readonly FleetType[], functions: FunctionProvider | null): VariantPool {
     const { objective, memoryMiB, profile, overflow } = this.#order;
-    const isHybrid = functions !== null && this.#policy.kind !== 'batch';
+    const isHybrid = functions !== null && this.#policy.kind !== 'batch' && this.#order.serverless === undefined;
     const config = { memoryMiB, maxConcurrency: concurrencyMax, provisioned: 0, keepAliveMs, batching: { kind: 'none' } } as const;
     const settings = {
       objective,
@@ -285,11 +304,11 @@ export class Simulation {
   }
 
   #makePlanning(types: readonly FleetType[]): Planning {
-    const { objective, load, profile, memoryMiB, instancesMax, seed } = this.#order;
+    const { objective, load, profile, memoryMiB, instancesMin = 0, instancesMax, seed } = this.#order;
     return new Planning({
       policy: this.#policy,
       objective,
-      limits: { min: 0, max: instancesMax },
+      limits: { min: instancesMin, max: instancesMax },
       slotMs: this.#slotMs,
       history: historyOf(load, this.#slotMs),
       isSeasonal: load.isSeasonal,
@@ -297,10 +316,10 @@ export class Simulation {
         const listed = { name, usdPerHour: usdPerHour / priceFactorOf(this.#policy), service: law.table };
         return { ...capacityOf(listed, objective, profile.overheadMs), leadMs };
       }),
-      overflow: this.#policy.overflow ? { usdPerRequest: functionUsdEach(profile, memoryMiB) } : null,
+      overflow: this.#hasFunctions ? { usdPerRequest: functionUsdEach(profile, memoryMiB) } : null,
       functions: functionsSeen(profile),
-      meanRatePerSecond: () => busyness(load, seed).meanRatePerSecond,
-      peakRatePerSecond: () => busyness(load, seed).peakRatePerSecond,
+      meanRatePerSecond: () => busyness(load, seed).meanRatePerSecond * this.#rows.mean,
+      peakRatePerSecond: () => busyness(load, seed).peakRatePerSecond * this.#rows.mean,
     });
   }
 }

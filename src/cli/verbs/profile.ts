@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { FunctionProfileBody, ProfileBody } from '../../api/index.ts';
 import type { Doors } from '../doors.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
+import { type KnownProfile, profileFile } from '../profile-file.ts';
 import { Progress } from '../progress.ts';
 import { table } from '../table.ts';
 import { type CommonOptions, type Session, verb } from '../verb.ts';
@@ -13,15 +14,6 @@ interface ProfileOptions extends CommonOptions {
   readonly functions: boolean;
   readonly cached: boolean;
 }
-
-/** What the server answers to `GET .../profile`. */
-interface Known {
-  readonly items: readonly ProfileBody[];
-  readonly functions: readonly FunctionProfileBody[];
-}
-
-/** What a request costs beside its batch: the gateway's own time, as the simulator and the what-if plans reckon it. */
-const overheadMs = 0.2;
 
 export function addProfile(program: Command, doors: Doors): void {
   verb(program, doors, 'profile <model>', 'measure how long batches of each size take, and tell what they cost in functions')
@@ -41,14 +33,14 @@ export function addProfile(program: Command, doors: Doors): void {
     });
 }
 
-async function profile(session: Session, source: ModelSource, options: ProfileOptions): Promise<Known & { name: string }> {
+async function profile(session: Session, source: ModelSource, options: ProfileOptions): Promise<KnownProfile & { name: string }> {
   const client = await session.client();
   const progress = new Progress(session.doors);
   const { version } = await registerSource(client, progress, source, nameFor(source), { reuse: true });
   const { name } = version;
   const path = `/groups/${encodeURIComponent(version.group)}/versions/${version.version}/profile`;
   if (options.cached) {
-    const known = await client.get<Known>(path);
+    const known = await client.get<KnownProfile>(path);
     if (known.items.length === 0) session.remark(`${name} is not measured yet: run it without --cached`);
     return { name, ...known };
   }
@@ -60,7 +52,7 @@ async function profile(session: Session, source: ModelSource, options: ProfileOp
       await client.post(`${path}/functions`, { json: {} });
     }
     progress.done();
-    return { name, items: [measured], functions: (await client.get<Known>(path)).functions };
+    return { name, items: [measured], functions: (await client.get<KnownProfile>(path)).functions };
   } catch (error) {
     progress.fail();
     throw error;
@@ -105,28 +97,4 @@ function functionsText(name: string, sizes: readonly FunctionProfileBody[]): str
 
 function costText(usd: number | null): string {
   return usd === null ? '' : usd.toFixed(3);
-}
-
-/** The profile file that plans and simulations read. */
-function profileFile(name: string, { items, functions }: Known): unknown {
-  const serviceOf = ({ service }: Pick<ProfileBody, 'service'>) =>
-    service.map(({ b, p50_ms, p95_ms, p99_ms }) => ({ b, p50Ms: p50_ms, p95Ms: p95_ms, p99Ms: p99_ms }));
-  return {
-    name,
-    overheadMs,
-    types: Object.fromEntries(
-      items.map((item) => [item.executor.replace('instance:', ''), { leadS: item.load_ms / 1000, service: serviceOf(item) }]),
-    ),
-    functions: functions
-      .filter(({ fits }) => fits)
-      .map((size) => ({
-        memoryMiB: size.memory_mib,
-        basis: size.basis,
-        peakMemoryMiB: size.peak_memory_mib,
-        coldMs: size.cold_ms,
-        networkMs: 0,
-        service: serviceOf(size),
-        costUsdPerMillion: { alone: size.cost_usd_per_million, best: size.best_cost_usd_per_million, bestBatch: size.best_batch },
-      })),
-  };
 }

@@ -1,4 +1,7 @@
-/** `penstock simulate`: what scaling policies would cost and keep under a load, request by request, without a server. */
+/**
+ * `penstock simulate`: what scaling policies would cost and keep under a load, request by request, without a server; or under what came
+ * to an endpoint of a server.
+ */
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
@@ -9,20 +12,24 @@ import type { Doors } from '../doors.ts';
 import { Failure } from '../failure.ts';
 import { Progress } from '../progress.ts';
 import { table } from '../table.ts';
-import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
+import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
 import { msText, usdText } from '../words.ts';
 
 interface SimulateOptions extends CommonOptions {
   readonly trace?: string;
   readonly load?: string;
+  readonly replay?: string;
+  /** Milliseconds. */
+  readonly since: number;
+  readonly variant?: string;
   /** Milliseconds, as `lead`. */
   readonly slot: number;
   readonly scale: number;
   readonly from: number;
   readonly slots?: number;
-  readonly profile: string;
+  readonly profile?: string;
   readonly types?: readonly string[];
-  readonly objective: Objective;
+  readonly objective?: Objective;
   readonly policy: readonly string[];
   readonly lead?: number;
   readonly memory?: number;
@@ -39,40 +46,121 @@ interface SimulateOptions extends CommonOptions {
 }
 
 const policiesDefault = ['target-tracking', 'hpa:70', 'economic'];
+const objectiveDefault = 'p99.8<=500ms';
+
+/** What is simulated, and what a person has to know of it. */
+interface Task {
+  readonly load: Load;
+  readonly profile: SimulatedProfile;
+  readonly objective: Objective;
+  readonly orders: readonly SimulationOrder[];
+  readonly remarks: readonly string[];
+  /** What was replayed, for programs. */
+  readonly replay: unknown;
+}
 
 export function addSimulate(program: Command, doors: Doors): void {
-  verb(program, doors, 'simulate', 'tell what scaling policies would cost and keep under a load, without a server')
+  verb(
+    program,
+    doors,
+    'simulate',
+    'tell what scaling policies would cost and keep under a load, made up, recorded or replayed from a server',
+  )
     .with((command) => addPolicies(addWorkload(command)))
     .runs(async (session, options: SimulateOptions) => {
-      const { overflowMemoryMiB, reportHtml, simulateAll } = await import('../../simulation/index.ts');
-      const profile = await profileOf(options.profile);
-      const load = await loadOf(options);
-      const common = orderOf(options, load, profile, options.memory ?? overflowMemoryMiB(profile, options.objective));
-      const policies = await policyTexts(options.policy);
+      const { reportHtml, simulateAll } = await import('../../simulation/index.ts');
+      const { load, profile, objective, orders, remarks, replay } = await (options.replay === undefined
+        ? taskOf(session, options)
+        : replayTask(session, options, options.replay));
+      for (const text of remarks) session.remark(text);
       const progress = new Progress(session.doors);
-      const minutes = Math.round(load.durationMs / 60_000);
-      progress.stage('simulate', `${policies.length} policies over ${minutes} min of ${load.name}`);
-      const results = await simulateAll(
-        policies.map((policy) => ({ ...common, policy })),
-        { threads: availableParallelism(), interrupted: doors.interrupted, onDone: ({ policy }) => progress.say(`${policy} is done`) },
-      ).catch((error: unknown) => {
+      progress.stage(
+        'simulate',
+        `${orders.length === 1 ? '1 policy' : `${orders.length} policies`} over ${lengthText(load)} of ${load.name}`,
+      );
+      const results = await simulateAll(orders, {
+        threads: availableParallelism(),
+        interrupted: doors.interrupted,
+        onDone: ({ policy }) => progress.say(`${policy} is done`),
+      }).catch((error: unknown) => {
         progress.fail();
         throw error;
       });
       progress.done();
       if (options.html !== undefined) {
-        const facts = { load: load.name, profile: profile.name, objective: formatObjective(options.objective) };
-        await written(options.html, reportHtml({ ...facts, latencyMs: options.objective.latencyMs }, results));
+        const facts = { load: load.name, profile: profile.name, objective: formatObjective(objective), latencyMs: objective.latencyMs };
+        await written(options.html, reportHtml(facts, results));
       }
-      session.print({ results }, resultsText(results));
+      session.print({ results, ...(replay === null ? {} : { replay }) }, resultsText(results));
       return 0;
     });
+}
+
+async function taskOf(session: Session, options: SimulateOptions): Promise<Task> {
+  if (options.variant !== undefined) throw new Failure('--variant is for --replay', 2);
+  const { overflowMemoryMiB, referenceSimulated } = await import('../../simulation/index.ts');
+  const load = await loadOf(options);
+  const profile = (await profileOf(session, options.profile)) ?? referenceSimulated();
+  const objective = options.objective ?? parseObjective(objectiveDefault);
+  const common = orderOf(options, { load, profile, objective, memoryMiB: options.memory ?? overflowMemoryMiB(profile, objective) });
+  const orders = (await policyTexts(options.policy)).map((policy) => ({ ...common, policy }));
+  return { load, profile, objective, orders, remarks: [], replay: null };
+}
+
+/** What came to an endpoint, with how it is served today first. */
+async function replayTask(session: Session, options: SimulateOptions, endpoint: string): Promise<Task> {
+  const { from, slots, scale, since, variant, lead } = options;
+  if (options.trace !== undefined || options.load !== undefined) throw new Failure('give --replay, --trace or --load, one of them', 2);
+  if (from !== 0 || slots !== undefined) throw new Failure('--from and --slots are for --trace and --load: say --since', 2);
+  const [{ overflowMemoryMiB }, { readReplay }] = await Promise.all([import('../../simulation/index.ts'), import('../replay.ts')]);
+  const profile = await profileOf(session, options.profile);
+  const client = await session.client();
+  const sinceMs = session.doors.clock.wallMs() - since;
+  const replay = await readReplay(client, { endpoint, sinceMs, variant, scale, leadMs: lead ?? null, profile });
+  const { load, span, gaps, requests, rows } = replay.recording;
+  const objective = options.objective ?? replay.objective;
+  if (objective === null) throw new Failure(`endpoint ${replay.endpoint} has no objective: give one, --objective 'p95<=100ms'`, 2);
+  const memoryMiB = options.memory ?? replay.memoryMiB ?? overflowMemoryMiB(replay.profile, objective);
+  const common = orderOf({ ...options, types: options.types ?? replay.types }, { load, profile: replay.profile, objective, memoryMiB });
+  const isOwnChoice = options.policy !== policiesDefault;
+  const others = (await policyTexts(options.policy)).map((policy) => ({ ...common, policy }));
+  const at = (ms: number): string => new Date(ms).toISOString();
+  return {
+    load,
+    profile: replay.profile,
+    objective,
+    orders: isOwnChoice ? others : [{ ...common, ...replay.current }, ...others],
+    remarks: replay.remarks,
+    replay: {
+      endpoint: replay.endpoint,
+      variant: replay.variant,
+      from: at(span.fromMs),
+      to: at(span.toMs),
+      requests,
+      rows,
+      gaps: gaps.map(({ fromMs, toMs }) => ({ from: at(fromMs), to: at(toMs) })),
+    },
+  };
+}
+
+function lengthText({ durationMs }: Load): string {
+  return durationMs < 120_000 ? `${Math.round(durationMs / 1000)} s` : `${Math.round(durationMs / 60_000)} min`;
 }
 
 function addWorkload(command: Command): Command {
   return command
     .option('--trace <file>', 'a recorded load: a header, then requests of a slot a line, or one request a line under t_s or t_ms')
     .option('--load <load>', 'or a made-up one: poisson:RATE, steps:RATE@S,... (from second S on), mmpp:RATE1,RATE2,MEAN1_S,MEAN2_S')
+    .option(
+      '--replay <endpoint>',
+      'or what came to an endpoint of the server, with its own objective and profile, and as it is deployed first',
+    )
+    .addOption(
+      new Option('--since <duration>', 'how far back it is replayed, such as 24h or 7d')
+        .argParser(parsedBy(parseDurationMs))
+        .default(86_400_000, '24h'),
+    )
+    .option('--variant <name>', 'of the endpoint, where it has several')
     .addOption(new Option('--slot <duration>', 'length of a slot').argParser(parsedBy(slotOf)).default(60_000, '60s'))
     .option('--scale <factor>', 'so many times the requests of the trace', positive, 1)
     .option('--from <slot>', 'the first slot; those before are history, for the forecaster alone', wholeNumber(0, 10_000_000), 0)
@@ -90,15 +178,16 @@ function addPolicies(command: Command): Command {
         .argParser((text: string, before: readonly string[]) => (before === policiesDefault ? [text] : [...before, text]))
         .default(policiesDefault, policiesDefault.join(';')),
     )
-    .option('--profile <profile>', "service times: 'reference', or what penstock profile MODEL --output json writes", 'reference')
+    .addOption(
+      new Option(
+        '--profile <profile>',
+        "service times: 'reference', what penstock profile MODEL --output json writes, or GROUP/VERSION",
+      ).default(undefined, 'reference'),
+    )
     .option('--types <types>', 'instance types, comma-separated, the preferred one first (default: the first of the profile)', (text) =>
       text.split(','),
     )
-    .addOption(
-      new Option('--objective <promise>', 'the promise')
-        .argParser(parsedBy(parseObjective))
-        .default(parseObjective('p99.8<=500ms'), 'p99.8<=500ms'),
-    )
+    .addOption(new Option('--objective <promise>', 'the promise').argParser(parsedBy(parseObjective)).default(undefined, objectiveDefault))
     .addOption(
       new Option(
         '--lead <duration>',
@@ -114,15 +203,15 @@ function addPolicies(command: Command): Command {
     .option('--interruptions <rate>', 'so often an hour each instance is taken away', notNegative, 0);
 }
 
-function orderOf(options: SimulateOptions, load: Load, profile: SimulatedProfile, memoryMiB: number): Omit<SimulationOrder, 'policy'> {
-  const [first] = profile.types;
+function orderOf(
+  options: SimulateOptions,
+  given: Pick<SimulationOrder, 'load' | 'profile' | 'objective' | 'memoryMiB'>,
+): Omit<SimulationOrder, 'policy'> {
+  const [first] = given.profile.types;
   return {
-    load,
-    profile,
+    ...given,
     types: options.types ?? (first === undefined ? [] : [first.name]),
-    objective: options.objective,
     leadMs: options.lead ?? null,
-    memoryMiB,
     instancesMax: options.maxInstances,
     seed: options.seed,
     serviceSeed: options.serviceSeed,
@@ -137,9 +226,15 @@ async function policyTexts(given: readonly string[]): Promise<string[]> {
   return parsePolicies(given).map(formatPolicy);
 }
 
-async function profileOf(name: string): Promise<SimulatedProfile> {
+/** The one that was asked for; null where none was. */
+async function profileOf(session: Session, name: string | undefined): Promise<SimulatedProfile | null> {
+  if (name === undefined) return null;
   const { parseProfile, referenceSimulated } = await import('../../simulation/index.ts');
-  return name === 'reference' ? referenceSimulated() : parseProfile(await read(name), name);
+  if (name === 'reference') return referenceSimulated();
+  const [, group, version] = /^([a-zA-Z0-9][a-zA-Z0-9-]*)\/([1-9]\d*)$/.exec(name) ?? [];
+  if (group === undefined) return parseProfile(await read(name), name);
+  const { measuredProfile } = await import('../measured-profile.ts');
+  return measuredProfile(await session.client(), group, Number(version));
 }
 
 async function loadOf({ trace, load, slot: slotMs, scale, from, loadSeed, ...options }: SimulateOptions): Promise<Load> {
@@ -147,7 +242,7 @@ async function loadOf({ trace, load, slot: slotMs, scale, from, loadSeed, ...opt
   const { loadOfTrace, parseLoad, parseTrace } = await import('../../simulation/index.ts');
   if (trace !== undefined && load !== undefined) throw new Failure('give --trace or --load, not both', 2);
   if (trace !== undefined) return loadOfTrace(basename(trace), parseTrace(await read(trace), trace), { slotMs, from, slots }, scale);
-  if (load === undefined) throw new Failure('say what comes: --trace FILE, or --load poisson:20', 2);
+  if (load === undefined) throw new Failure('say what comes: --trace FILE, --load poisson:20, or --replay ENDPOINT', 2);
   if (scale !== 1) throw new Failure('--scale is for --trace: give --load another rate', 2);
   return parseLoad(load, { slotMs, from, slots, loadSeed });
 }

@@ -1,0 +1,35 @@
+/** How many rows each request of a load has: those of its slot in the mean, as even as whole numbers are. */
+import type { Load } from './load.ts';
+
+export class RowsOfLoad {
+  /** Of a request, over the whole load. */
+  readonly mean: number;
+  readonly #counts: readonly number[];
+  readonly #rows: readonly number[] | null;
+  readonly #slotMs: number;
+  #slot = -1;
+  #requests = 0;
+
+  constructor({ source }: Load) {
+    const hasRows = source.kind === 'counts' && source.rows !== undefined;
+    this.#counts = hasRows ? source.counts : [];
+    this.#rows = hasRows ? (source.rows as readonly number[]) : null;
+    this.#slotMs = hasRows ? source.slotMs : 0;
+    const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+    const requests = sum(this.#counts);
+    this.mean = this.#rows === null || requests === 0 ? 1 : Math.max(1, sum(this.#rows) / requests);
+  }
+
+  /** Of the request that comes then: they are asked for in the order in which they come. */
+  next(atMs: number): number {
+    if (this.#rows === null) return 1;
+    const slot = Math.floor(atMs / this.#slotMs);
+    if (slot !== this.#slot) {
+      this.#slot = slot;
+      this.#requests = 0;
+    }
+    const each = (this.#rows[slot] ?? 0) / Math.max(1, this.#counts[slot] ?? 0);
+    const before = Math.round(this.#requests * each);
+    return Math.max(1, Math.round(++this.#requests * each) - before);
+  }
+}
