@@ -19,7 +19,7 @@ import { functionUsd, pingBusyMs, pingEveryMs } from '../costs/index.ts';
 import type { Objective } from '../objective.ts';
 import { capacityOf } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
-import { type Outcome, VariantPool } from '../serving/index.ts';
+import { type FunctionSetting, type Outcome, VariantPool } from '../serving/index.ts';
 import { ArrivalStream } from './arrival-stream.ts';
 import { EventLoop, eventKind } from './event-loop.ts';
 import { Fleet, type FleetType, type Misfortune } from './fleet.ts';
