@@ -13,7 +13,7 @@ const rule: AlarmRule = {
 
 /** `X` breaches, `0` does not, `-` is missing; the latest is last. */
 function stateOf(pattern: string, missingData: MissingData, more: Partial<AlarmRule> = {}, before: AlarmState = 'OK'): AlarmState {
-  const values = [...pattern].map((letter) => (letter === '-' ? null : letter === 'X' ? 20 : 5));
+  const values = Array.from(pattern, (letter) => (letter === '-' ? null : letter === 'X' ? 20 : 5));
   return evaluate({ ...rule, missingData, ...more }, values, before).state;
 }
 
