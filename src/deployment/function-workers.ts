@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { functionShape } from '../costs/index.ts';
 import { PlatformError } from '../errors.ts';
 import { functionExecutor } from '../profiling/index.ts';
-import type { Provider, WorkerSpec } from '../providers/index.ts';
+import type { Provider, WorkerCommand, WorkerSpec } from '../providers/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
 
 export interface FunctionWish {
@@ -14,6 +14,8 @@ export interface FunctionWish {
   readonly variant: string;
   readonly version: ModelVersion;
   readonly memoryMiB: number;
+  /** What it starts, where the model is a process. */
+  readonly process?: WorkerCommand;
 }
 
 interface Function {
@@ -79,7 +81,7 @@ export class FunctionWorkers {
 
   async #start(id: string, wish: FunctionWish, generation: number): Promise<void> {
     const { provider, cores, artifactPath } = this.#needs;
-    const { endpoint, variant, version, memoryMiB } = wish;
+    const { endpoint, variant, version, memoryMiB, process } = wish;
     const spec: WorkerSpec = {
       id,
       endpoint,
@@ -89,6 +91,7 @@ export class FunctionWorkers {
       modelName: version.name,
       ...functionShape(memoryMiB, cores, provider.limits.cpu),
       memoryMiB,
+      ...(process === undefined ? {} : { process }),
       instanceType: functionExecutor(memoryMiB),
       kind: 'function',
     };

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
-import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import { heldVcpu, instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
@@ -28,6 +28,7 @@ import type { ScaledCounts } from './scaled-rows.ts';
 import { wantedInstances } from './scaling-config.ts';
 import type { ServedWorker, ServingDoor } from './serving-door.ts';
 import { type StatusAndReason, statusOf, type WorkerHealth } from './status.ts';
+import { commandOf } from './worker-command.ts';
 
 /** What is stored of an endpoint, and the versions its config names. */
 export interface DesiredEndpoint {
@@ -165,7 +166,11 @@ export class EndpointReconciler {
   startFunction(wish: FunctionWish): string {
     this.#versions.set(wish.version.name, wish.version);
     const refusal = this.#isInUse(kindOf(wish)) ? null : `${wish.version.name} is not served by functions of variant ${wish.variant} now`;
-    return this.#functions.start(wish, this.#endpoint.generation, refusal, (id, error) => this.#functionFailed(id, messageOf(error)));
+    const variant = this.#endpoint.config.variants.find(({ name }) => keyOf(name) === keyOf(wish.variant));
+    const process = commandOf(wish.version, variant?.startTimeoutMs);
+    return this.#functions.start({ ...wish, ...process }, this.#endpoint.generation, refusal, (id, error) =>
+      this.#functionFailed(id, messageOf(error)),
+    );
   }
 
   /** Serving gives it no batch any more and waits for nothing of it. Unknown ids are fine. */
@@ -277,7 +282,8 @@ export class EndpointReconciler {
       modelName: version.name,
       threads: threadsOf(type, cores),
       memoryMiB: type.memoryMiB,
-      vcpuMax: null,
+      vcpuMax: heldVcpu(type, provider.limits.cpu),
+      ...commandOf(version, variant.startTimeoutMs),
       kind: 'instance',
       instanceType: wanted.instanceType,
     });

@@ -75,6 +75,7 @@ export class FunctionProfiles {
 
   /** The same; nobody waits, and what goes wrong is logged. */
   measureInBackground(version: ModelVersion): void {
+    if (version.runtime.kind !== 'onnx') return;
     this.measure(version).catch((error: unknown) => {
       this.#options.log.warn({ version: version.name, error: messageOf(error) }, 'service times of functions could not be measured');
     });

@@ -3,7 +3,7 @@
  * background, one at a time, on a borrowed worker, so that nothing waits for them and no two disturb each other.
  */
 import type { Clock } from '../clock.ts';
-import { functionShape, instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import { functionShape, heldVcpu, instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Events, Log } from '../monitoring/index.ts';
 import type { Provider } from '../providers/index.ts';
@@ -96,6 +96,7 @@ export class Profiles {
 
   /** Has it measured where it is missing. Nobody waits: what goes wrong is logged. */
   measureInBackground(version: ModelVersion, executor: string): void {
+    if (version.runtime.kind !== 'onnx') return;
     void this.get(version.group, version.version, executor)
       .then((known) => known ?? this.measure(version, executor))
       .catch((error: unknown) => {
@@ -106,9 +107,10 @@ export class Profiles {
 
   /**
    * Measures now, in turn, also what is known already, and keeps the result. The same once more while it is waiting is
-   * one measurement. Throws `invalid_request` (executor), `model_failed`, `unavailable` while closing.
+   * one measurement. Throws `invalid_request` (executor), `model_failed`, `unsupported`, `unavailable` while closing.
    */
   measure(version: ModelVersion, executor: string): Promise<Profile> {
+    if (version.runtime.kind !== 'onnx') return Promise.reject(notMeasurable(version));
     const key = `${version.name} ${executor}`;
     const pending = this.#pending.get(key);
     if (pending !== undefined) return pending;
@@ -146,7 +148,7 @@ export class Profiles {
         link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
       return measure(run, { ...given, budgetMs: profileBudgetMs, batchSizes: batchSizesMeasured });
     };
-    // An instance is borrowed as ever; only a function is put into a group of its own.
+    // Who is held to less than a processor is put into a group of its own.
     const options = { timeoutMs: measureTimeoutMs, ...(vcpuMax === null ? {} : { memoryMiB, vcpuMax }) };
     const measured = await borrow(measureWith, options).catch((error: unknown) => {
       if (vcpuMax === null || !(error instanceof PlatformError) || !/memory/.test(error.message)) throw error;
@@ -169,7 +171,7 @@ export class Profiles {
     const [kind, name = ''] = executor.split(':');
     if (kind === 'instance') {
       const type = instanceType(prices, name);
-      return { threads: threadsOf(type, cores), memoryMiB: type.memoryMiB, vcpuMax: null };
+      return { threads: threadsOf(type, cores), memoryMiB: type.memoryMiB, vcpuMax: heldVcpu(type, isCpuHeld()) };
     }
     const sizes = functionSizes(prices.functions);
     const memoryMiB = sizes.find((size) => functionExecutor(size) === executor);
@@ -180,6 +182,11 @@ export class Profiles {
     const shape = functionShape(memoryMiB, cores, isCpuHeld());
     return { ...shape, memoryMiB: measureMemoryMiB(memoryMiB, sizes, cores) };
   }
+}
+
+function notMeasurable({ name }: ModelVersion): PlatformError {
+  const why = 'nobody knows what it takes, so there is nothing to measure it with; its service times are learnt as it is called';
+  return new PlatformError('unsupported', `${name} is a process: ${why}`);
 }
 
 function emptyProfile(executor: string, measuredAtMs: number, note: string): Profile {

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { link, lstat, mkdir, open, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { messageOf, PlatformError } from '../errors.ts';
 import { readTar, type TarEntry } from '../tar/index.ts';
@@ -71,15 +72,17 @@ async function readBundle(path: string, bytesMax: number, take: (entry: TarEntry
 /** The archive's bytes, uncompressed. */
 async function contentOf(path: string): Promise<AsyncIterable<Uint8Array>> {
   const file = await open(path);
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0).finally(() => file.close());
+  const start = await file.read(Buffer.alloc(2), 0, 2, 0);
+  await file.close();
   const source = createReadStream(path, { highWaterMark: 1024 * 1024 });
-  const isGzip = bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  const isGzip = start.bytesRead === 2 && start.buffer.readUInt16BE() === 0x1f8b;
   return isGzip ? unzipped(source) : source;
 }
 
-async function* unzipped(source: NodeJS.ReadableStream): AsyncGenerator<Uint8Array> {
+async function* unzipped(source: Readable): AsyncGenerator<Uint8Array> {
+  const content = pipeline(source, createGunzip(), () => undefined); // the reading below throws what goes wrong
   try {
-    for await (const chunk of source.pipe(createGunzip())) yield chunk as Buffer;
+    for await (const chunk of content) yield chunk as Buffer;
   } catch (cause) {
     throw new PlatformError('invalid_request', `the archive is damaged: ${messageOf(cause)}`, { cause });
   }

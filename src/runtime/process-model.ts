@@ -55,7 +55,6 @@ export interface ProcessSurroundings {
 
 export class ProcessModel {
   readonly #clock: Clock;
-  readonly #child: ChildProcess;
   readonly #http: ProcessHttp;
   readonly #log: ProcessLog;
   /** How it ended: `exit code 1` or `killed by SIGKILL`. */
@@ -67,7 +66,6 @@ export class ProcessModel {
 
   private constructor(child: ChildProcess, port: number, { clock, print, onLost }: ProcessSurroundings) {
     this.#clock = clock;
-    this.#child = child;
     this.#http = new ProcessHttp(port);
     this.#log = new ProcessLog(() => clock.nowMs(), print);
     if (child.stdout !== null) this.#log.follow(child.stdout);

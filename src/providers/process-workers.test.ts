@@ -1,0 +1,244 @@
+/** Workers that start a process of their own, in Python: what they promise, and what is left when they go. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { processesWith, scorerBundle, scorerCommand } from '../../test/processes/index.ts';
+import { SystemClock } from '../clock.ts';
+import type { Log } from '../monitoring/index.ts';
+import { type Invoked, type PayloadHeaders, type ReplyHead, type ReplySink, WorkerGone, type WorkerLink } from '../runtime/index.ts';
+import { LocalProvider, type WorkerSpec, type WorkerView } from './index.ts';
+
+const root = mkdtempSync('/tmp/penstock-test-');
+after(() => rmSync(root, { recursive: true }));
+const bundle = join(root, 'scorer.tar');
+writeFileSync(bundle, await scorerBundle());
+
+const printed: string[] = [];
+const heard = (_fields: unknown, line?: string): void => {
+  if (line !== undefined) printed.push(line);
+};
+const log = { debug: () => undefined, info: heard, warn: heard, error: heard, child: () => log } satisfies Log as Log;
+
+let count = 0;
+let nonce = '';
+let state = '';
+let provider: LocalProvider;
+
+async function open(): Promise<void> {
+  provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: state, warmWorkers: 0 });
+  await provider.open();
+}
+
+beforeEach(async () => {
+  nonce = `${process.pid}-${count++}`;
+  state = mkdtempSync(join(root, 'state-'));
+  printed.length = 0;
+  await open();
+});
+afterEach(async () => {
+  await provider.close();
+  assert.deepEqual(processesWith('NONCE', nonce), [], 'something is left');
+  assert.deepEqual(existsSync(join(state, 'processes')) ? readdirSync(join(state, 'processes')) : [], [], 'a folder is left');
+});
+
+interface Wish {
+  readonly mode?: string;
+  readonly command?: readonly string[];
+  readonly startTimeoutMs?: number;
+  readonly changes?: Partial<WorkerSpec>;
+}
+
+function spec({ mode = '', command = scorerCommand, startTimeoutMs = 20_000, changes = {} }: Wish): WorkerSpec {
+  const named = { id: 'w1', endpoint: 'e', variant: 'AllTraffic', generation: 1, modelPath: bundle, modelName: 'scorer/1' };
+  const size = { threads: 1, memoryMiB: 1024, instanceType: 'local.1', kind: 'instance' as const, vcpuMax: null };
+  return { ...named, ...size, process: { command, environment: { MODE: mode, NONCE: nonce }, startTimeoutMs }, ...changes };
+}
+
+function seen(isIt: (view: WorkerView) => boolean): Promise<WorkerView> {
+  return new Promise((resolve) => {
+    const look = (view: WorkerView): void => {
+      if (!isIt(view)) return;
+      off();
+      resolve(view);
+    };
+    const off = provider.onChange(look);
+    provider.list().filter(isIt).slice(0, 1).forEach(look);
+  });
+}
+
+async function start(wish: Wish = {}): Promise<WorkerLink> {
+  await provider.start(spec(wish));
+  const view = await seen(({ state: now }) => now !== 'starting');
+  assert.equal(view.state, 'ready', view.reason ?? '');
+  return provider.link('w1') as WorkerLink;
+}
+
+async function reasonOf(wish: Wish): Promise<string> {
+  await provider.start(spec(wish));
+  return (await seen(({ state: now }) => now === 'failed')).reason ?? '';
+}
+
+function ask(link: WorkerLink, body: string, headers: PayloadHeaders = {}, sink: ReplySink | null = null): Promise<Invoked> {
+  return link.invoke({ headers, body: Buffer.from(body) }, 1024 * 1024, sink);
+}
+
+async function until(isSo: () => boolean, what: string): Promise<void> {
+  for (let tries = 0; !isSo(); tries++) {
+    assert(tries < 400, what);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+describe('a process', () => {
+  test('gets the bytes and their headers, and its answer comes back as it is', async () => {
+    const link = await start();
+    const { reply, timings } = await ask(link, 'hello', {
+      'content-type': 'text/plain',
+      accept: 'application/json',
+      'x-amzn-sagemaker-custom-attributes': 'a=1',
+    });
+    assert.equal(reply.status, 200);
+    assert.equal(reply.headers['content-type'], 'application/json');
+    assert.equal(reply.headers['x-amzn-sagemaker-custom-attributes'], 'seen');
+    assert.equal('content-length' in reply.headers || 'connection' in reply.headers, false);
+    const { headers, body } = JSON.parse(reply.body.toString()) as { headers: Record<string, string>; body: string };
+    assert.deepEqual([body, headers['content-type'], headers.accept], ['hello', 'text/plain', 'application/json']);
+    assert.equal(headers['x-amzn-sagemaker-custom-attributes'], 'a=1');
+    assert(timings.runMs > 0);
+    assert.equal((await ask(link, 'rows:1,2.5')).reply.body.toString(), '[2.0, 5.0]');
+  });
+
+  test('is started as the contract says, in a folder of its own with the model in it', async () => {
+    const { reply } = await ask(await start(), 'who');
+    const { cwd, env, argv } = JSON.parse(reply.body.toString()) as { cwd: string; env: Record<string, string>; argv: string[] };
+    assert.equal(argv.at(-1), 'serve');
+    assert.equal(cwd, env['SM_MODEL_DIR']);
+    assert.equal(join(env['SAGEMAKER_BASE_DIR'] as string, 'model'), cwd);
+    assert(cwd.startsWith(state));
+    assert(Number(env['SAGEMAKER_BIND_TO_PORT']) > 0);
+    assert.equal(env['OMP_NUM_THREADS'], '1');
+    assert.equal(
+      Object.keys(env).some((name) => name.includes('TOKEN') || name === 'NODE_OPTIONS'),
+      false,
+    );
+  });
+
+  test('refuses in its own words', async () => {
+    const { reply } = await ask(await start(), 'refuse:422');
+    assert.deepEqual([reply.status, reply.body.toString()], [422, 'this is not what I take']);
+  });
+
+  test('streams a reply piece by piece, and waits for who takes it', async () => {
+    const link = await start();
+    const heads: ReplyHead[] = [];
+    let bytes = 0;
+    let mayGoOn = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      mayGoOn = resolve;
+    });
+    const asked = ask(
+      link,
+      'stream:8000',
+      {},
+      {
+        begin: (head) => void heads.push(head),
+        piece: async (piece) => {
+          await held;
+          bytes += piece.length;
+        },
+      },
+    );
+    await until(() => heads.length === 1, 'it begins before it is done');
+    const isDone = await Promise.race([asked.then(() => true), new Promise((resolve) => setTimeout(resolve, 300, false))]);
+    assert.equal(isDone, false, 'eight megabytes are not held anywhere');
+    mayGoOn();
+    const { reply } = await asked;
+    assert.deepEqual([heads[0]?.status, reply.isStreamed, reply.body.length], [200, true, 0]);
+    assert(bytes > 8_000_000, `${bytes} bytes came`);
+    assert.equal((await ask(link, 'stream:3')).reply.body.length, 3024, 'whole where nobody takes pieces');
+  });
+
+  test('is told to stop where nobody takes the rest, and answers the next one', async () => {
+    const link = await start();
+    const sink = { begin: () => undefined, piece: () => Promise.reject(new Error('enough')) };
+    await assert.rejects(ask(link, 'stream:100000', {}, sink), /enough/);
+    assert.equal((await ask(link, 'rows:1')).reply.status, 200);
+  });
+
+  test('whose reply is larger than the limit fails, and answers the next one', async () => {
+    const link = await start();
+    await assert.rejects(ask(link, 'stream:2000'), { code: 'model_failed', message: /larger than the limit of 1048576 bytes/ });
+    assert.equal((await ask(link, 'rows:1')).reply.status, 200);
+  });
+
+  test('that ends in the middle of a request takes its worker along, and both come back', async () => {
+    const link = await start();
+    await assert.rejects(ask(link, 'die'), WorkerGone);
+    const { reason } = await seen(({ restarts, state: now }) => restarts === 1 && now === 'ready');
+    assert.match(reason ?? '', /the process ended by itself: exit code 3/);
+    assert.equal((await ask(provider.link('w1') as WorkerLink, 'rows:1')).reply.status, 200);
+  });
+
+  test('that floods its log is heard a little, and goes on', async () => {
+    const link = await start();
+    await ask(link, 'flood:200000');
+    assert.equal((await ask(link, 'rows:1')).reply.status, 200);
+    await ask(link, 'flood:200');
+    await until(() => printed.some((line) => /lines were left out/.test(line)), 'what is left out is counted');
+    assert(printed.length < 2000, `${printed.length} lines were kept`);
+  });
+
+  test('is taken down with all it started, wherever that went', async () => {
+    await start({ mode: 'family' });
+    assert.equal(processesWith('NONCE', nonce).length, 2);
+    const startMs = performance.now();
+    await provider.stop('w1');
+    assert.deepEqual(processesWith('NONCE', nonce), []);
+    assert(performance.now() - startMs < 5000);
+  });
+
+  test('outlives no worker that is killed, nor do its children', async () => {
+    await start({ mode: 'family' });
+    const before = processesWith('NONCE', nonce);
+    process.kill(provider.list()[0]?.pid as number, 'SIGKILL');
+    await seen(({ restarts, state: now }) => restarts === 1 && now === 'ready');
+    const now = processesWith('NONCE', nonce);
+    assert.deepEqual([now.length, now.filter((pid) => before.includes(pid))], [2, []]);
+  });
+
+  test('counts with its memory for its worker', async () => {
+    await start();
+    const own = (provider.list()[0]?.rssBytes ?? 0) / 1024 ** 2;
+    assert(own > 50, `${own} MiB: Node and Python together`);
+  });
+});
+
+describe('does not start, and says why:', () => {
+  for (const [what, wish, reason] of [
+    [
+      'one that exits at once',
+      { mode: 'exit' },
+      /python3 did not pass the ping health check: it ended before it answered, exit code 3; its last lines:\nno weights found/,
+    ],
+    [
+      'one whose ping answers 500',
+      { mode: 'sick', startTimeoutMs: 1000 },
+      /did not pass the ping health check: GET \/ping answered 500, after 1 s/,
+    ],
+    [
+      'one that never answers its ping',
+      { mode: 'hang', startTimeoutMs: 2500 },
+      /did not pass the ping health check: GET \/ping was not answered within 2 s, after 3 s/,
+    ],
+    [
+      'one that listens nowhere',
+      { command: ['sleep', '3600'], startTimeoutMs: 1000 },
+      /sleep did not pass .*exit code 1.*invalid time interval/s,
+    ],
+    ['one that is not there', { command: ['no-such-program'] }, /no-such-program did not pass .*could not be started.*ENOENT/],
+    ['one without its archive', { changes: { modelPath: import.meta.filename } }, /no tar archive/],
+  ] as const) {
+    test(what, async () => assert.match(await reasonOf(wish), reason));
+  }
+});

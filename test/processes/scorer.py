@@ -1,0 +1,67 @@
+"""A model that is a process: it speaks SageMaker's container contract with nothing but Python's own library.
+
+MODE says how it misbehaves; the body of a request may ask for more of that."""
+import json, os, signal, subprocess, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+mode = os.environ.get("MODE", "")
+factor = float(open(os.path.join(os.environ["SM_MODEL_DIR"], "factor.txt")).read())
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if mode == "hang":
+            time.sleep(3600)
+        self.answer(500 if mode == "sick" or os.path.exists("sick") else 200, b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        word, _, rest = body.partition(":")
+        if word == "die":
+            os._exit(3)
+        if word == "sleep":
+            time.sleep(float(rest))
+        if word == "flood":
+            for line in range(int(rest)):
+                print("line", line, "x" * 100)
+        if word == "sicken":
+            open("sick", "w").close()
+        if word == "stream":
+            return self.stream(int(rest))
+        if word == "refuse":
+            return self.answer(int(rest), b"this is not what I take")
+        if word == "rows":
+            return self.answer(200, json.dumps([float(x) * factor for x in rest.split(",")]).encode())
+        seen = {"headers": {k.lower(): v for k, v in self.headers.items()}, "body": body, "pid": os.getpid(), "cwd": os.getcwd()}
+        self.answer(200, json.dumps({**seen, "env": dict(os.environ), "argv": sys.argv}).encode())
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "seen")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def stream(self, pieces):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in range(pieces):
+            text = b"piece %d " % piece + b"x" * 1000
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
+
+
+if mode == "exit":
+    print("no weights found")
+    sys.exit(3)
+if mode == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if mode in ("family", "stubborn"):  # one child in another session, which no signal to the group reaches
+    subprocess.Popen(["sleep", "3600"], start_new_session=True)
+HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
