@@ -21,6 +21,8 @@ export interface Config {
   readonly artifactLimitBytes: number;
   readonly queueRowsMax: number;
   readonly timeoutMs: number;
+  readonly invocationLimitBytes: number;
+  readonly invocationTimeoutMs: number;
   readonly batchPeriodMs: number;
   readonly scalingLeadMs: number | null;
   readonly connectionsMax: number;
@@ -88,6 +90,18 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   queueRowsMax: { name: 'queueRowsMax', default: 10_000, help: 'rows that may wait for one variant', ...integer(1, 10_000_000) },
   timeoutMs: { name: 'timeout', default: 60_000, help: 'longest time a request may take', ...duration() },
   batchPeriodMs: {
+  invocationLimitBytes: {
+    name: 'invocationLimit',
+    default: 6 * 2 ** 20,
+    help: 'largest body of an InvokeEndpoint by AWS tools',
+    ...bytes(),
+  },
+  invocationTimeoutMs: {
+    name: 'invocationTimeout',
+    default: 60_000,
+    help: "longest time an InvokeEndpoint by AWS tools may take; an endpoint's own timeout may be shorter",
+    ...duration(),
+  },
     name: 'batchPeriod',
     default: 30_000,
     help: 'how often the setting of serverless variants is chosen anew',
@@ -155,6 +169,8 @@ export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): Confi
     cores: valueOf('cores', given),
     awsAccount: valueOf('awsAccount', given),
     awsRegion: valueOf('awsRegion', given),
+    invocationLimitBytes: valueOf('invocationLimitBytes', given),
+    invocationTimeoutMs: valueOf('invocationTimeoutMs', given),
     prices: valueOf('prices', given),
     images: valueOf('images', given),
   };

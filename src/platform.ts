@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Access } from './access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from './api/index.ts';
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants, scalingPolicy } from './autoscaling/index.ts';
-import { AwsDoor, S3Service, S3Store, stsService } from './aws/index.ts';
+import { AwsDoor, Runtime, S3Service, S3Store, stsService } from './aws/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { CostHistory, Ledger, priceTable } from './costs/index.ts';
@@ -356,13 +356,16 @@ function mountDoors(
   });
   new AwsDoor({
     services: [stsService()],
-    streams: [new S3Service(s3)],
+    streams: [
+      new S3Service(s3),
+      new Runtime({ serving, clock, log, bodyBytesMax: config.invocationLimitBytes, timeoutMs: config.invocationTimeoutMs }),
+    ],
     access,
     clock,
     log,
     place: { account: config.awsAccount, region: config.awsRegion },
     hostNames: [config.host],
-    limits: { droppedBytesMax: config.bodyLimitBytes },
+    limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: config.invocationLimitBytes },
   }).mount(listener);
   listener.direct('/v2', oip.handle);
   listener.scope('/api', (scope) => api.register(scope));

@@ -1,0 +1,21 @@
+/** One invocation on its way, and what serves it. */
+import type { ServerResponse } from 'node:http';
+import type { Route, Serving } from '../../serving/index.ts';
+import type { VerifiedRequest } from '../service.ts';
+import type { RuntimePlace } from './place.ts';
+import type { InvocationMembers } from './request-members.ts';
+
+export interface Exchange {
+  readonly request: VerifiedRequest;
+  readonly response: ServerResponse;
+  readonly place: RuntimePlace;
+  readonly members: InvocationMembers;
+  readonly route: Route;
+}
+
+export interface InvocationTerms {
+  readonly serving: Pick<Serving, 'invoke' | 'reject' | 'endpoint'>;
+  /** The longest it may take, from its arrival. */
+  readonly timeoutMs: number;
+  readonly arrivedAtMs: number;
+}

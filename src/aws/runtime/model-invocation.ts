@@ -1,0 +1,81 @@
+/**
+ * An invocation of a model that the built-in worker runs. The body is decoded once, into tensors; the answer is encoded
+ * in the moment it comes, as on the protocol's own route.
+ */
+import { ModelPlan } from '../../codecs/index.ts';
+import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
+import type { Log } from '../../monitoring/index.ts';
+import { invokeParts, type Part, partsOf, type Route } from '../../serving/index.ts';
+import { Answer } from './answer.ts';
+import { type DecodedBody, decodeBody } from './decode-body.ts';
+import type { Exchange, InvocationTerms } from './exchange.ts';
+import { refusalOf } from './model-error.ts';
+import { sendAnswer } from './send.ts';
+
+export class ModelInvocations {
+  readonly #log: Log;
+  readonly #plans = new WeakMap<Route, ModelPlan>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Resolves when the answer is sent, or the client has gone. Rejects where there is none. */
+  invoke(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs }: InvocationTerms): Promise<void> {
+    const { request, response, members, route } = exchange;
+    const { requestId } = request;
+    const plan = this.#planFor(route);
+    let decoded: DecodedBody;
+    let parts: readonly Part[];
+    try {
+      decoded = decodeBody(plan, members.ContentType, members.Accept, body);
+      parts = partsOf(
+        route,
+        decoded.documents.flatMap(({ invocations }) => invocations),
+      );
+    } catch (error) {
+      serving.reject(route, { requestId, rows: 0, arrivedAtMs }, asPlatformError(error));
+      return Promise.reject(this.#refusal(exchange, error));
+    }
+    const { timeoutMs: asked = timeoutMs, priority } = decoded.documents[0]?.request?.parameters ?? {};
+    const call = { requestId, timeoutMs: Math.min(asked, timeoutMs), priority, arrivedAtMs };
+    const answer = new Answer(plan, decoded, parts);
+    const echoed = members.CustomAttributes === undefined ? [] : ['X-Amzn-SageMaker-Custom-Attributes', members.CustomAttributes];
+    return new Promise((resolve, reject) => {
+      let cancel = (): void => {};
+      const leave = (): void => {
+        cancel();
+        resolve();
+      };
+      response.once('close', leave);
+      cancel = invokeParts(serving, route, parts, call, {
+        take: (part, { outputs }, rows) => answer.take(part, outputs, rows),
+        end: (error) => {
+          response.off('close', leave);
+          try {
+            if (error !== null) throw error;
+            sendAnswer(exchange, answer.encode(), echoed);
+            resolve();
+          } catch (thrown) {
+            reject(this.#refusal(exchange, thrown));
+          }
+        },
+      });
+    });
+  }
+
+  #refusal({ request, route }: Exchange, thrown: unknown): Error {
+    if (thrown instanceof PlatformError) return refusalOf(request, route.endpoint, thrown);
+    this.#log.error({ requestId: request.requestId, endpoint: route.endpoint }, `an invocation failed: ${messageOf(thrown)}`);
+    return asPlatformError(thrown);
+  }
+
+  #planFor(route: Route): ModelPlan {
+    let plan = this.#plans.get(route);
+    if (plan === undefined || plan.signature !== route.signature) {
+      plan = new ModelPlan(route.endpoint, route.version, route.signature, route.batchable);
+      this.#plans.set(route, plan);
+    }
+    return plan;
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The runtime: InvokeEndpoint and its relatives. The door has verified the signature and that the caller may invoke.
+ * `model-invocation.ts` serves models that the built-in worker runs, `process-invocation.ts` those that are a process.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '../../clock.ts';
+import { asPlatformError, PlatformError } from '../../errors.ts';
+import type { Log } from '../../monitoring/index.ts';
+import type { Route, Serving } from '../../serving/index.ts';
+import { AwsError, type AwsPlace, type AwsStreamService, type VerifiedRequest } from '../service.ts';
+import type { Exchange } from './exchange.ts';
+import { ModelInvocations } from './model-invocation.ts';
+import { placeOf } from './place.ts';
+import { invokeProcess } from './process-invocation.ts';
+import { type InvocationMembers, membersOf } from './request-members.ts';
+
+export interface RuntimeOptions {
+  readonly serving: Pick<Serving, 'route' | 'routeToVariant' | 'invoke' | 'reject' | 'endpoint'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly bodyBytesMax: number;
+  /** The longest an invocation may take; an endpoint's own timeout may be shorter. */
+  readonly timeoutMs: number;
+}
+
+export class Runtime implements AwsStreamService {
+  readonly name = 'sagemaker-runtime';
+  readonly #options: RuntimeOptions;
+  readonly #models: ModelInvocations;
+
+  constructor(options: RuntimeOptions) {
+    this.#options = options;
+    this.#models = new ModelInvocations(options.log);
+  }
+
+  async handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
+    const { serving, clock, timeoutMs } = this.#options;
+    const place = placeOf(request.method, request.path);
+    const members = membersOf(request.headers, place);
+    if (place.operation === 'InvokeEndpointAsync') throw this.#notAsynchronous(request, place.endpoint);
+    const route = this.#route(request, members);
+    checkTargets(route, members);
+    const exchange: Exchange = { request, response, place, members, route };
+    const body = await this.#readBody(exchange);
+    const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs() };
+    await (route.runtime === 'process' ? invokeProcess(exchange, body, terms) : this.#models.invoke(exchange, body, terms));
+  }
+
+  #route(place: AwsPlace, { EndpointName: endpoint, TargetVariant: variant }: InvocationMembers): Route {
+    const { serving } = this.#options;
+    try {
+      return variant === undefined ? serving.route(endpoint) : serving.routeToVariant(endpoint, variant);
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.code !== 'not_found') throw error;
+      const served = serving.endpoint(endpoint);
+      if (served === undefined) throw endpointNotFound(place, endpoint);
+      const known = served.variants.map(({ name }) => name).join(', ');
+      throw validationError(`Variant ${variant} not found for endpoint ${served.name}: its variants are ${known}.`);
+    }
+  }
+
+  #notAsynchronous(place: AwsPlace, endpoint: string): AwsError {
+    const served = this.#options.serving.endpoint(endpoint);
+    if (served === undefined) return endpointNotFound(place, endpoint);
+    return validationError(`Endpoint ${served.name} is not an asynchronous endpoint: call InvokeEndpoint.`);
+  }
+
+  async #readBody({ request, route }: Exchange): Promise<Buffer> {
+    const { bodyBytesMax, clock, serving } = this.#options;
+    try {
+      return await request.readBody(bodyBytesMax);
+    } catch (thrown) {
+      const error = asPlatformError(thrown);
+      serving.reject(route, { requestId: request.requestId, rows: 0, arrivedAtMs: clock.nowMs() }, error);
+      if (error.code !== 'too_large') throw thrown;
+      throw new AwsError('RequestEntityTooLargeException', `HTTP content length exceeded ${bodyBytesMax} bytes.`, { httpStatus: 413 });
+    }
+  }
+}
+
+/** What only endpoints of other kinds can be asked. A session and explanations are left to the model. */
+function checkTargets({ endpoint }: Route, members: InvocationMembers): void {
+  const { TargetModel: model, TargetContainerHostname: container, InferenceComponentName: component } = members;
+  if (model !== undefined) throw validationError(`Endpoint ${endpoint} serves one model: TargetModel is for multi-model endpoints.`);
+  if (container !== undefined) {
+    const text = `Endpoint ${endpoint} has one container: TargetContainerHostname is for endpoints with several that are invoked directly.`;
+    throw validationError(text);
+  }
+  if (component !== undefined) throw validationError(`Inference component ${component} not found: endpoint ${endpoint} has none.`);
+}
+
+function endpointNotFound({ account }: AwsPlace, endpoint: string): AwsError {
+  return validationError(`Endpoint ${endpoint} of account ${account} not found.`);
+}
+
+function validationError(message: string): AwsError {
+  return new AwsError('ValidationError', message);
+}

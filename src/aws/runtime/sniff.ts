@@ -1,0 +1,80 @@
+/** What a body is that came without a content type, or with one that says nothing. */
+import { isUtf8 } from 'node:buffer';
+import { type JsonObject, parseObject, textOf } from '../../codecs/index.ts';
+import type { Signature } from '../../tensor.ts';
+
+export type Sniffed =
+  | { readonly kind: 'npy' | 'raw' }
+  /** Parsed already, from `text`. */
+  | { readonly kind: 'json'; readonly document: JsonObject; readonly text: string }
+  /** JSON and the tensors that follow it. */
+  | { readonly kind: 'binary'; readonly document: JsonObject; readonly text: string; readonly rest: Buffer };
+
+const npyMagic = Buffer.from('\x93NUMPY', 'latin1');
+const raw = { kind: 'raw' } as const;
+
+/** Throws `invalid_request` where the body can only be meant as JSON, and is none. */
+export function sniff({ inputs }: Signature, body: Buffer): Sniffed {
+  if (body.subarray(0, npyMagic.length).equals(npyMagic)) return { kind: 'npy' };
+  const start = firstByte(body);
+  if (body[start] !== 0x7b) return raw;
+  const whole = parsed(body);
+  if (whole !== null) return { kind: 'json', ...whole };
+  const end = endOfObject(body, start);
+  const head = end === -1 ? null : parsed(body.subarray(0, end));
+  const rest = body.subarray(end);
+  if (head !== null && binaryBytes(head.document) === rest.length) return { kind: 'binary', ...head, rest };
+  // Text for a model that reads text may begin with a brace.
+  const isMeantAsJson = inputs.length !== 1 || (inputs[0]?.datatype !== 'BYTES' && isUtf8(body));
+  if (isMeantAsJson) parseObject(textOf(body));
+  return raw;
+}
+
+function firstByte(body: Buffer): number {
+  let at = 0;
+  while (at < body.length && isSpace(body[at] as number)) at++;
+  return at;
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
+
+function parsed(bytes: Buffer): { document: JsonObject; text: string } | null {
+  try {
+    const text = textOf(bytes);
+    return { document: parseObject(text), text };
+  } catch {
+    return null;
+  }
+}
+
+/** Where the JSON object that begins at `start` ends; -1 where it does not. */
+function endOfObject(body: Buffer, start: number): number {
+  let depth = 0;
+  let inString = false;
+  for (let at = start; at < body.length; at++) {
+    const byte = body[at];
+    if (inString) {
+      if (byte === 0x5c) at++;
+      else if (byte === 0x22) inString = false;
+    } else if (byte === 0x22) {
+      inString = true;
+    } else if (byte === 0x7b || byte === 0x5b) {
+      depth++;
+    } else if ((byte === 0x7d || byte === 0x5d) && --depth === 0) {
+      return at + 1;
+    }
+  }
+  return -1;
+}
+
+/** How many bytes the inputs of a request say that follow it. */
+function binaryBytes({ inputs }: JsonObject): number {
+  if (!Array.isArray(inputs)) return -1;
+  let bytes = 0;
+  for (const input of inputs as readonly ({ parameters?: { binary_data_size?: unknown } } | null)[]) {
+    bytes += Number(input?.parameters?.binary_data_size ?? 0);
+  }
+  return bytes;
+}
