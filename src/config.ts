@@ -89,7 +89,6 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   artifactLimitBytes: { name: 'artifactLimit', default: 4 * 2 ** 30, help: 'largest model file', ...bytes() },
   queueRowsMax: { name: 'queueRowsMax', default: 10_000, help: 'rows that may wait for one variant', ...integer(1, 10_000_000) },
   timeoutMs: { name: 'timeout', default: 60_000, help: 'longest time a request may take', ...duration() },
-  batchPeriodMs: {
   invocationLimitBytes: {
     name: 'invocationLimit',
     default: 6 * 2 ** 20,
@@ -102,6 +101,7 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     help: "longest time an InvokeEndpoint by AWS tools may take; an endpoint's own timeout may be shorter",
     ...duration(),
   },
+  batchPeriodMs: {
     name: 'batchPeriod',
     default: 30_000,
     help: 'how often the setting of serverless variants is chosen anew',
