@@ -36,6 +36,8 @@ test('nothing given gives the defaults', () => {
     queueRowsMax: 10_000,
     scalingLeadMs: null,
     timeoutMs: 60_000,
+    invocationLimitBytes: 6_291_456,
+    invocationTimeoutMs: 60_000,
     batchPeriodMs: 30_000,
     connectionsMax: 20_000,
     warmWorkers: 2,
