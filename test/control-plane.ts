@@ -7,7 +7,7 @@ import { type Clock, VirtualClock } from '../src/clock.ts';
 import { Audit, Events, openLogs } from '../src/monitoring/index.ts';
 import { Registry, type RegistryOptions } from '../src/registry/index.ts';
 import type { Inspection } from '../src/runtime/index.ts';
-import { FileObjectStore, openDatabase } from '../src/storage/index.ts';
+import { FileObjectStore, type OpenDatabase, openDatabase } from '../src/storage/index.ts';
 
 export const catalogueDirectory = fileURLToPath(new URL('../assets/catalogue/', import.meta.url));
 
@@ -27,12 +27,14 @@ export interface ControlPlaneOptions extends Partial<
   readonly clock?: Clock;
   /** An earlier one's, to go on with its state. */
   readonly directory?: string;
+  /** SQLite in a file unless given. */
+  readonly database?: OpenDatabase;
 }
 
 export async function openControlPlane(options: ControlPlaneOptions = {}) {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'penstock-test-')));
   const clock = options.clock ?? new VirtualClock();
-  const database = await openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' });
+  const database = options.database ?? (await openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' }));
   const { db } = database;
   const objects = new FileObjectStore(join(directory, 'objects'));
   const events = new Events(db, clock);

@@ -13,7 +13,7 @@ export interface PageRules<Sort extends string> {
   /** `ListModels` */
   readonly operation: string;
   /** The first is the default. */
-  readonly sorts: readonly Sort[];
+  readonly sorts: readonly [Sort, ...Sort[]];
   readonly orderDefault: 'Ascending' | 'Descending';
 }
 
@@ -46,7 +46,7 @@ const tokenLengthMax = 8192;
 export function readPage<Sort extends string>(input: AwsInput, rules: PageRules<Sort>): PageRequest<Sort> {
   const { NextToken, MaxResults, SortBy, SortOrder, NameContains, CreationTimeAfter, CreationTimeBefore } = input;
   const filters = filtersOf(rules.operation, input);
-  const sortBy = rules.sorts.find((sort) => sort === SortBy) ?? (rules.sorts[0] as Sort);
+  const sortBy = rules.sorts.find((sort) => sort === SortBy) ?? rules.sorts[0];
   const token = typeof NextToken === 'string' && NextToken !== '' ? NextToken : null;
   return {
     limit: typeof MaxResults === 'number' ? Math.min(Math.max(MaxResults, 1), limitMax) : limitDefault,

@@ -3,9 +3,9 @@
  * things are documents here, which go with them.
  */
 import { keyOf, type Registry } from '../../registry/index.ts';
-import { type Database, inTransaction, isForeignKeyViolation, type Transaction } from '../../storage/index.ts';
+import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import { AwsError, type AwsOperation } from '../service.ts';
-import { type Resource, type ResourceType, resourceOf } from './arn.ts';
+import { type Resource, resourceOf } from './arn.ts';
 import type { DocumentKind, Documents, GoesWith } from './documents.ts';
 import { readPage } from './pages.ts';
 import { readSettings } from './penstock-tags.ts';

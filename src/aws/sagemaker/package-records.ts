@@ -1,0 +1,194 @@
+/**
+ * Model packages as they are kept. One in a group is a version of the registry, by whatever door it came, with a document
+ * where AWS's clients said more; one whose file could not be read is a document alone. One without a group is a document
+ * that names the version made for it.
+ */
+import { PlatformError } from '../../errors.ts';
+import { keyOf, type ModelVersion, type Registry } from '../../registry/index.ts';
+import type { Database, Transaction } from '../../storage/index.ts';
+import type { AwsInput } from '../service.ts';
+import type { Resource } from './arn.ts';
+import { containing, type Documents } from './documents.ts';
+import { type AwsPage, cutPage, type PageRequest, type SortKey } from './pages.ts';
+
+export interface PackageDocument {
+  /** As they came, those included that mean nothing here. */
+  readonly members: AwsInput;
+  /** A key's id. */
+  readonly createdBy?: string;
+  readonly modified?: { readonly atMs: number; readonly by: string };
+  /** Of a package without a group: where its model is. */
+  readonly model?: { readonly group: string; readonly version: number };
+  /** Why its file could not be read. */
+  readonly failure?: string;
+}
+
+export interface PackageRecord {
+  /** The group's name, or its own. */
+  readonly name: string;
+  /** null without a group. */
+  readonly version: number | null;
+  readonly document: PackageDocument | null;
+  /** null where its file could not be read. */
+  readonly registered: ModelVersion | null;
+  readonly createdAtMs: number;
+}
+
+export interface PackageSelection {
+  /** Versions of this group only. */
+  readonly group?: string;
+  readonly types: readonly ('Versioned' | 'Unversioned')[];
+  readonly approval?: ModelVersion['approval'];
+}
+
+export interface PackageRecordsOptions {
+  readonly db: Database;
+  readonly registry: Registry;
+  readonly documents: Documents;
+}
+
+export function documentName({ name, version }: Pick<Resource, 'name' | 'version'>): string {
+  return version === null ? name : `${name}/${version}`;
+}
+
+export class PackageRecords {
+  readonly #db: Database;
+  readonly #registry: Registry;
+  readonly #documents: Documents;
+
+  constructor({ db, registry, documents }: PackageRecordsOptions) {
+    this.#db = db;
+    this.#registry = registry;
+    this.#documents = documents;
+  }
+
+  /** null where there is no such package. */
+  async find({ name, version }: Pick<Resource, 'name' | 'version'>): Promise<PackageRecord | null> {
+    const stored = await this.#documents.find<PackageDocument>('model-package', documentName({ name, version }));
+    if (version === null) {
+      const model = stored?.content.model;
+      if (stored === null || model === undefined) return null;
+      const registered = await this.#versionOf(model.group, model.version);
+      return { name: stored.name, version, document: stored.content, registered, createdAtMs: stored.createdAtMs };
+    }
+    if (await this.isAside(name)) return null;
+    const document = stored?.content ?? null;
+    const registered = await this.#versionOf(name, version);
+    if (registered !== null) return { name: registered.group, version, document, registered, createdAtMs: registered.createdAtMs };
+    if (stored === null) return null;
+    const [group = name] = stored.name.split('/');
+    return { name: group, version, document, registered, createdAtMs: stored.createdAtMs };
+  }
+
+  /** Whether a group was made for a Model or a package without a group: AWS's clients do not see it. */
+  async isAside(group: string): Promise<boolean> {
+    return (await this.#documents.find('imported-group', group)) !== null;
+  }
+
+  /** How many in the group have no version of the registry. */
+  async failedIn(group: string): Promise<number> {
+    const rows = await this.#db
+      .selectFrom('aws_documents')
+      .select('number')
+      .where('kind', '=', 'model-package')
+      .where('group_key', '=', keyOf(group))
+      .where('version', 'is', null)
+      .execute();
+    return rows.length;
+  }
+
+  /** Changes the document, which a package that came by another door gets now. */
+  async changeDocument(record: PackageRecord, change: (document: PackageDocument) => PackageDocument, tx: Transaction): Promise<void> {
+    const name = documentName(record);
+    if (record.registered !== null && record.version !== null) {
+      const goesWith = { group: record.name, version: record.version };
+      const content = { members: {} } satisfies PackageDocument;
+      await this.#documents.add({ kind: 'model-package', name, content, goesWith, number: record.version }, tx);
+    }
+    await this.#documents.change('model-package', name, change, tx);
+  }
+
+  async page(selection: PackageSelection, request: PageRequest): Promise<AwsPage<PackageRecord>> {
+    const rows = await this.#select(selection, request);
+    const keyOfRow = (row: (typeof rows)[number]): SortKey => [
+      request.sortBy === 'Name' ? row.name_key : row.created_at,
+      row.name_key,
+      row.number,
+    ];
+    const { items, next } = cutPage(rows, request, keyOfRow);
+    const records = await Promise.all(items.map((row) => this.find({ name: row.name_key, version: row.number === 0 ? null : row.number })));
+    return { items: records.filter((record) => record !== null), next }; // one may have been deleted since
+  }
+
+  /** Which ones, in order, one more than wanted; number 0 is one without a group. */
+  async #select({ group, types, approval }: PackageSelection, request: PageRequest) {
+    const { sortBy, descending, after, createdAfterMs, createdBeforeMs, nameContains, limit } = request;
+    let query = this.#db.selectFrom(this.#all().as('p')).selectAll('p');
+    if (group !== undefined) query = query.where('p.name_key', '=', keyOf(group));
+    if (types.length === 1) query = query.where('p.number', types[0] === 'Versioned' ? '>' : '=', 0);
+    if (approval !== undefined) query = query.where('p.approval', '=', approval);
+    if (createdAfterMs !== null) query = query.where('p.created_at', '>', createdAfterMs);
+    if (createdBeforeMs !== null) query = query.where('p.created_at', '<', createdBeforeMs);
+    if (nameContains !== '') query = query.where('p.name_key', 'like', containing(nameContains));
+    const column = sortBy === 'Name' ? 'p.name_key' : 'p.created_at';
+    if (after !== null) {
+      const [value, name, number = 0] = after;
+      query = query.where((where) =>
+        where(where.refTuple(column, 'p.name_key', 'p.number'), descending ? '<' : '>', where.tuple(value, name, number)),
+      );
+    }
+    const order = descending ? 'desc' : 'asc';
+    return query
+      .orderBy(column, order)
+      .orderBy('p.name_key', order)
+      .orderBy('p.number', order)
+      .limit(limit + 1)
+      .execute();
+  }
+
+  /** All packages: versions, those whose file could not be read, and those without a group. */
+  #all() {
+    const db = this.#db;
+    const registered = db
+      .selectFrom('model_versions as v')
+      .select(['v.group_key as name_key', 'v.version as number', 'v.created_at as created_at', 'v.approval as approval'])
+      .where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('aws_documents as a')
+              .select('a.name_key')
+              .where('a.kind', '=', 'imported-group')
+              .whereRef('a.name_key', '=', 'v.group_key'),
+          ),
+        ),
+      );
+    const failed = db
+      .selectFrom('aws_documents as f')
+      .where('f.kind', '=', 'model-package')
+      .where('f.version', 'is', null)
+      .where('f.number', 'is not', null)
+      .select((column) => [
+        column.ref('f.group_key').$notNull().as('name_key'),
+        column.ref('f.number').$notNull().as('number'),
+        'f.created_at as created_at',
+        column.cast(column.val('PendingManualApproval'), 'text').$castTo<ModelVersion['approval']>().as('approval'),
+      ]);
+    const alone = db
+      .selectFrom('aws_documents as d')
+      .innerJoin('model_versions as m', (join) => join.onRef('m.group_key', '=', 'd.group_key').onRef('m.version', '=', 'd.version'))
+      .where('d.kind', '=', 'model-package')
+      .where('d.number', 'is', null)
+      .select((column) => ['d.name_key as name_key', column.lit(0).as('number'), 'd.created_at as created_at', 'm.approval as approval']);
+    return registered.unionAll(failed).unionAll(alone);
+  }
+
+  async #versionOf(group: string, version: number): Promise<ModelVersion | null> {
+    try {
+      return await this.#registry.version(group, version);
+    } catch (error) {
+      if (error instanceof PlatformError && error.code === 'not_found') return null;
+      throw error;
+    }
+  }
+}
