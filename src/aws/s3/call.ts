@@ -43,6 +43,13 @@ export async function readDocument({ request }: S3Call, name: string): Promise<X
   return root;
 }
 
+/**
+ * The body, made when it is first asked for: a body that is found wrong before anybody listens would end the process.
+ */
+export async function* bodyOf({ request }: S3Call): AsyncGenerator<Uint8Array> {
+  yield* request.body as AsyncIterable<Uint8Array>;
+}
+
 /** The headers under which the object was put. Values are as they came, a character for each byte. */
 export function headersOf(object: S3Object): Record<string, string> {
   const { headers, etag, modifiedAtMs } = object;

@@ -1,5 +1,5 @@
 /** Both generations of listing a bucket. */
-import { element, type XmlContent } from '../wire/xml.ts';
+import { element, exactElement, type XmlContent } from '../wire/xml.ts';
 import { countOf, keyWriter, quoted, type S3Call, sendXml } from './call.ts';
 import { behind, type Listing, type ListPosition } from './listing.ts';
 import { refusal } from './s3-errors.ts';
@@ -28,7 +28,7 @@ export async function listObjectsV1(call: S3Call): Promise<void> {
   sendXml(call, 'ListBucketResult', [
     ...common,
     element('Marker', write(marker ?? '')),
-    listing.next === null || listing.last === null ? null : element('NextMarker', write(listing.last)),
+    listing.next === null || listing.last === null ? null : exactElement('NextMarker', write(listing.last)),
     contents(call, listing, write, true),
   ]);
 }
@@ -68,7 +68,7 @@ function contents({ request }: S3Call, { objects, prefixes }: Listing, write: (k
   return [
     objects.map(({ key, bytes, etag, modifiedAtMs }) =>
       element('Contents', [
-        element('Key', write(key)),
+        exactElement('Key', write(key)),
         element('LastModified', new Date(modifiedAtMs)),
         element('ETag', quoted(etag)),
         element('Size', bytes),
@@ -76,7 +76,7 @@ function contents({ request }: S3Call, { objects, prefixes }: Listing, write: (k
         owner,
       ]),
     ),
-    prefixes.map((prefix) => element('CommonPrefixes', element('Prefix', write(prefix)))),
+    prefixes.map((prefix) => element('CommonPrefixes', exactElement('Prefix', write(prefix)))),
   ];
 }
 

@@ -2,7 +2,7 @@
 import { pipeline } from 'node:stream/promises';
 import { AwsError } from '../service.ts';
 import { element } from '../wire/xml.ts';
-import { checksumHeaders, headersOf, quoted, type S3Call, sendEmpty, sendXml } from './call.ts';
+import { bodyOf, checksumHeaders, headersOf, quoted, type S3Call, sendEmpty, sendXml } from './call.ts';
 import { judgeConditions, rangeOf, writeCondition } from './conditions.ts';
 import { copySource } from './copy-source.ts';
 import type { ByteRange, S3Object } from './object.ts';
@@ -16,7 +16,7 @@ export async function putObject(call: S3Call): Promise<void> {
   const condition = writeCondition(request.headers);
   const check = md5Check(request.headers);
   refuseTooLarge(call);
-  const object = await store.put(bucket, key, request.body, { headers, condition, check, checksums: () => sentChecksums(call) });
+  const object = await store.put(bucket, key, bodyOf(call), { headers, condition, check, checksums: () => sentChecksums(call) });
   sendEmpty(call, 200, { etag: quoted(object.etag), ...checksumHeaders(object.checksums) });
 }
 

@@ -1,6 +1,17 @@
 /** Uploads in parts, as clients ask for them. */
 import { element } from '../wire/xml.ts';
-import { checksumElements, checksumHeaders, countOf, keyWriter, quoted, readDocument, type S3Call, sendEmpty, sendXml } from './call.ts';
+import {
+  bodyOf,
+  checksumElements,
+  checksumHeaders,
+  countOf,
+  keyWriter,
+  quoted,
+  readDocument,
+  type S3Call,
+  sendEmpty,
+  sendXml,
+} from './call.ts';
 import { bareEtag, judgeConditions, rangeOf, writeCondition } from './conditions.ts';
 import { copySource } from './copy-source.ts';
 import { refuseTooLarge, sentChecksums } from './object-operations.ts';
@@ -27,7 +38,7 @@ export async function uploadPart(call: S3Call): Promise<void> {
   const number = partNumber(call);
   const check = md5Check(request.headers);
   refuseTooLarge(call);
-  const part = await store.uploads.putPart(uploadName(call), number, request.body, { check, checksums: () => sentChecksums(call) });
+  const part = await store.uploads.putPart(uploadName(call), number, bodyOf(call), { check, checksums: () => sentChecksums(call) });
   sendEmpty(call, 200, { etag: quoted(part.md5), ...checksumHeaders(part.checksums) });
 }
 

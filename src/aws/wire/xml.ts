@@ -6,6 +6,8 @@ export interface XmlElement {
   readonly name: string;
   readonly attributes: string;
   readonly content: XmlContent;
+  /** Whether control characters are kept. */
+  readonly isExact?: boolean;
 }
 
 export const xmlDeclaration = '<?xml version="1.0" encoding="UTF-8"?>\n';
@@ -13,6 +15,14 @@ export const xmlDeclaration = '<?xml version="1.0" encoding="UTF-8"?>\n';
 /** An element; `null` and `undefined` inside write nothing. Names are ours and not checked. */
 export function element(name: string, content: XmlContent, xmlns?: string): XmlElement {
   return { name, attributes: xmlns === undefined ? '' : ` xmlns="${escapeXml(xmlns)}"`, content };
+}
+
+/**
+ * An element of text that keeps control characters, as references. XML 1.0 does not allow that and strict parsers refuse
+ * it; S3 does it in listings nevertheless, where clients of strict parsers ask for percent encoding.
+ */
+export function exactElement(name: string, text: string): XmlElement {
+  return { name, attributes: '', content: text, isExact: true };
 }
 
 /** Times are written as ISO-8601. */
@@ -26,7 +36,7 @@ export function writeXml(content: XmlContent): string {
     for (const each of content) text += writeXml(each);
     return text;
   }
-  const inner = writeXml(content.content);
+  const inner = content.isExact === true ? escapeExactly(String(content.content)) : writeXml(content.content);
   return inner === '' ? `<${content.name}${content.attributes}/>` : `<${content.name}${content.attributes}>${inner}</${content.name}>`;
 }
 
@@ -43,4 +53,11 @@ export function escapeXml(text: string): string {
     .toWellFormed()
     .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
     .replaceAll(/[&<>"\r\n]/g, (character) => entities[character] as string);
+}
+
+function escapeExactly(text: string): string {
+  return text
+    .toWellFormed()
+    .replaceAll(/[&<>"]/g, (character) => entities[character] as string)
+    .replaceAll(/[\u0000-\u001f\ufffe\uffff]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
