@@ -189,6 +189,16 @@ export const statusBody = z.strictObject({
   node: z.string(),
   ready: z.boolean(),
   started_at: time,
+  origin: z
+    .strictObject({ door: z.string(), remote_address: z.string(), user_agent: z.string(), request_id: z.string() })
+    .nullable()
+    .describe('Where the call came from; null where the platform did it by itself.'),
+});
+
+export const auditVerdictBody = z.strictObject({
+  records: z.number().describe('How many are as they were written, from the first on.'),
+  head: z.string().describe('The hash of the last of them.'),
+  broken: z.strictObject({ id: z.string(), number: z.number(), why: z.string() }).nullable().describe('The first that is not.'),
   uptime_s: z.number(),
   cores: z.number(),
   rss_bytes: z.number(),
@@ -251,3 +261,4 @@ export interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | null;
 }
+export type AuditVerdictBody = z.infer<typeof auditVerdictBody>;

@@ -1,6 +1,7 @@
 export type { ArrivalsBody } from './arrivals.ts';
 export type {
   AuditBody,
+  AuditVerdictBody,
   CatalogueBody,
   CatalogueEntryBody,
   CreatedKeyBody,

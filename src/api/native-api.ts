@@ -1,9 +1,11 @@
 /** The native REST API: `/api/v1`, its description at `/api/v1/openapi.json`, its page at `/api/docs`. */
 import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
+import { asPlatformError } from '../errors.ts';
 import { describeApi, type HttpScope } from '../http/index.ts';
 import type { Metrics } from '../monitoring/index.ts';
 import { arrivalRoutes } from './arrivals.ts';
+import { auditRoutes } from './audit.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { costRoutes } from './costs.ts';
 import { decisionRoutes } from './decisions.ts';
@@ -12,6 +14,7 @@ import { eventRoutes } from './events.ts';
 import { groupRoutes, versionRoutes } from './groups.ts';
 import { invokeRoutes } from './invoke.ts';
 import { logRoutes } from './logs.ts';
+import type { RouteKey } from './permissions.ts';
 import { profileRoutes } from './profiles.ts';
 import { mount, type Route } from './route.ts';
 import { serverRoutes } from './server.ts';
@@ -53,7 +56,9 @@ export class NativeApi {
       pagePath: '/docs',
       tags,
     });
-    await scope.register(async (v1) => mount(v1 as HttpScope, this.#routes(), this.#services), { prefix: '/v1' });
+    await scope.register(async (v1) => mount(v1 as HttpScope, this.#routes(), { ...this.#services, onRefused: this.#refused.bind(this) }), {
+      prefix: '/v1',
+    });
   }
 
   /** Ends the streams; a listener that closes would wait for them. */
@@ -61,10 +66,18 @@ export class NativeApi {
     this.#streams.close();
   }
 
+  /** A call that was to change something and was refused: it did nothing, and is told of all the same. */
+  async #refused(caller: Caller, key: RouteKey, target: string, error: unknown): Promise<void> {
+    const { audit, db } = this.#services;
+    const { code, message } = asPlatformError(error);
+    await audit.record(db, { who: caller.keyId, action: key, target, outcome: code, detail: { message: message.slice(0, 1024) } });
+  }
+
   #routes(): Route[] {
     const services = this.#services;
     return [
       ...serverRoutes(services),
+      ...auditRoutes(services),
       ...catalogueRoutes(services),
       ...groupRoutes(services),
       ...versionRoutes(services),

@@ -37,6 +37,7 @@ export const permissions = {
   'DELETE /keys/:id': 'administer',
   'GET /events': 'read',
   'GET /audit': 'administer',
+  'GET /audit/verification': 'administer',
   'GET /logs': 'read',
   'GET /prices': 'read',
   'GET /costs': 'read',

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Access, Caller } from '../access/index.ts';
 import type { HttpScope } from '../http/index.ts';
+import { type Origin, withOrigin } from '../monitoring/index.ts';
 import { refusalBody } from './bodies.ts';
 import { permissions, type RouteKey } from './permissions.ts';
 
@@ -65,6 +66,8 @@ export function route<
 export interface Door {
   readonly access: Pick<Access, 'require'>;
   readonly authenticate: (request: IncomingMessage) => Caller;
+  /** Told of each call that was to change something and was refused. */
+  readonly onRefused?: (caller: Caller, key: RouteKey, target: string, error: unknown) => Promise<void>;
 }
 
 /** Puts routes on a scope of the server. Those that read their own body get a scope in which nothing else reads it. */
@@ -77,7 +80,7 @@ export async function mount(scope: HttpScope, routes: readonly Route[], door: Do
   });
 }
 
-function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, authenticate }: Door): void {
+function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, authenticate, onRefused }: Door): void {
   const [method, url] = key.split(' ') as [string, string];
   const callers = new WeakMap<IncomingMessage, Caller>();
   scope.route({
@@ -86,19 +89,35 @@ function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, a
     schema: schemaOf(key, options),
     onRequest: (request, _reply, next) => {
       const caller = authenticate(request.raw);
-      access.require(caller, permissions[key]);
       callers.set(request.raw, caller);
+      access.require(caller, permissions[key]);
       next();
+    },
+    onError: async (request, _reply, error) => {
+      const caller = callers.get(request.raw);
+      if (caller === undefined || !isAudited(key) || onRefused === undefined) return;
+      await withOrigin(originOf(request), () => onRefused(caller, key, new URL(request.url, 'http://x').pathname, error));
     },
     handler: async (request, reply) => {
       const { params, query, body, id: requestId, raw } = request;
       const caller = callers.get(raw) as Caller;
-      const answer = await handle({ params, query, body, caller, requestId, request: raw, response: reply.raw });
+      const call = { params, query, body, caller, requestId, request: raw, response: reply.raw };
+      const answer = await withOrigin(originOf(request), () => handle(call));
       if (answer instanceof Buffer) return reply.type('application/json').send(answer);
       if (answer === undefined && options.streams === true) return reply.hijack();
       return options.answer === undefined ? reply.code(204).send() : reply.code(options.status ?? 200).send(answer);
     },
   });
+}
+
+/** Reading and invoking change nothing. */
+function isAudited(key: RouteKey): boolean {
+  return !['read', 'invoke'].includes(permissions[key]);
+}
+
+function originOf(request: { readonly raw: IncomingMessage; readonly id: string }): Origin {
+  const { socket, headers } = request.raw;
+  return { door: 'api', remoteAddress: socket.remoteAddress ?? '', userAgent: headers['user-agent'] ?? '', requestId: request.id };
 }
 
 function schemaOf(key: RouteKey, options: Route['options']): Record<string, unknown> {

@@ -1,13 +1,13 @@
-/** Routes of the server itself: status, keys, prices, audit. */
+/** Routes of the server itself: status, keys, prices. */
 import { z } from 'zod';
 import { type KeySummary, roles } from '../access/index.ts';
-import { auditBody, createdKeyBody, type KeyBody, keyBody, pageOf, type StatusBody, statusBody } from './bodies.ts';
+import { createdKeyBody, type KeyBody, keyBody, pageOf, type StatusBody, statusBody } from './bodies.ts';
 import { pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 export function serverRoutes(services: ApiServices): Route[] {
-  const { audit, access, prices } = services;
+  const { access, prices } = services;
   return [
     route('GET /status', { summary: 'Tell how the server is', answer: statusBody, handle: () => status(services) }),
     route('GET /prices', {
@@ -15,16 +15,6 @@ export function serverRoutes(services: ApiServices): Route[] {
       description: 'What instances and functions are reckoned to cost, in USD.',
       answer: z.record(z.string(), z.unknown()),
       handle: () => ({ ...prices }),
-    }),
-    route('GET /audit', {
-      summary: 'List who did what, the latest first',
-      query: pageQuery,
-      answer: pageOf(auditBody),
-      handle: async ({ query: { limit = 100, cursor } }) => {
-        const records = await audit.list({ limit: limit + 1, before: cursor });
-        const items = records.slice(0, limit).map(({ atMs, ...record }) => ({ ...record, at: timeOf(atMs) }));
-        return { items, next: records.length > limit ? (items.at(-1)?.id ?? null) : null };
-      },
     }),
     route('GET /keys', {
       summary: 'List the keys, without their secrets',

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { Doors } from './doors.ts';
 import { addApprove, addReject } from './verbs/approve.ts';
+import { addAudit } from './verbs/audit.ts';
 import { addCatalogue } from './verbs/catalogue.ts';
 import { addCosts } from './verbs/costs.ts';
 import { addDecisions } from './verbs/decisions.ts';
@@ -43,7 +44,7 @@ export function makeProgram(doors: Doors): Command {
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addUnload, addLoad, addDelete],
-    [addTop, addDecisions, addCosts, addLogs, addKeys],
+    [addTop, addDecisions, addCosts, addLogs, addAudit, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;

@@ -1,7 +1,11 @@
-/** Who did what to what, and how it ended. Only ever added to. */
-import { randomBytes } from 'node:crypto';
+/**
+ * Who did what to what, from where, and how it ended. Only ever added to: each record bears the hash of the one before it, so that one which
+ * was changed, taken out or slipped in is found.
+ */
+import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Database, Transaction } from '../storage/index.ts';
+import { type AuditTable, type Database, inTransaction, type Transaction } from '../storage/index.ts';
+import { type Origin, originNow } from './origin.ts';
 
 export interface AuditEntry {
   /** The key's id, or `anonymous`. */
@@ -19,7 +23,32 @@ export interface AuditRecord extends AuditEntry {
   readonly id: string;
   /** Epoch milliseconds. */
   readonly atMs: number;
+  /** Null where the platform did it by itself. */
+  readonly origin: Origin | null;
 }
+
+/** What is looked for; all of it where nothing is said. */
+export interface AuditWish {
+  readonly limit: number;
+  /** The last `id` of the page before. */
+  readonly before?: string | undefined;
+  readonly who?: string | undefined;
+  readonly action?: string | undefined;
+  readonly target?: string | undefined;
+  /** Epoch milliseconds. */
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
+}
+
+export interface AuditVerdict {
+  readonly records: number;
+  /** Of the last record; kept elsewhere, it tells whether all of the chain was written anew. */
+  readonly head: string;
+  /** The first record that is not as it was written; null where all are. */
+  readonly broken: { readonly id: string; readonly number: number; readonly why: string } | null;
+}
+
+const pageSize = 1000;
 
 export class Audit {
   readonly #db: Database;
@@ -33,20 +62,73 @@ export class Audit {
 
   /** In the caller's transaction: the deed and its record stand or fall together. */
   async record(tx: Transaction | Database, entry: AuditEntry): Promise<void> {
+    if (!tx.isTransaction) return inTransaction(tx as Database, (own) => this.record(own, entry));
     const at = this.#clock.wallMs();
     const { who, action, target, outcome } = entry;
+    // Whoever changes this row first goes first: there is one chain, also between two servers.
+    const head = await tx
+      .updateTable('audit_head')
+      .set((row) => ({ number: row('number', '+', 1) }))
+      .where('id', '=', 1)
+      .returning(['number', 'hash'])
+      .executeTakeFirstOrThrow();
+    const origin = originNow();
+    const row = {
+      number: Number(head.number),
+      id: this.#nextId(at),
+      at,
+      who,
+      action,
+      target,
+      outcome,
+      detail: JSON.stringify(entry.detail ?? null),
+      origin: origin === null ? null : JSON.stringify(origin),
+    };
+    const hash = hashOf(head.hash, row);
     await tx
       .insertInto('audit')
-      .values({ id: this.#nextId(at), at, who, action, target, outcome, detail: JSON.stringify(entry.detail ?? null) })
+      .values({ ...row, hash })
       .execute();
+    await tx.updateTable('audit_head').set({ hash }).where('id', '=', 1).execute();
   }
 
   /** Newest first; to read on, give the last `id` as `before`. */
-  async list(page: { readonly limit: number; readonly before?: string | undefined }): Promise<AuditRecord[]> {
-    let query = this.#db.selectFrom('audit').selectAll().orderBy('id', 'desc').limit(page.limit);
-    if (page.before !== undefined) query = query.where('id', '<', page.before);
+  async list({ limit, before, who, action, target, fromMs, toMs }: AuditWish): Promise<AuditRecord[]> {
+    let query = this.#db.selectFrom('audit').selectAll().orderBy('id', 'desc').limit(limit);
+    if (before !== undefined) query = query.where('id', '<', before);
+    if (who !== undefined) query = query.where('who', '=', who);
+    if (action !== undefined) query = query.where('action', '=', action);
+    if (target !== undefined) query = query.where('target', '=', target);
+    if (fromMs !== undefined) query = query.where('at', '>=', fromMs);
+    if (toMs !== undefined) query = query.where('at', '<=', toMs);
     const rows = await query.execute();
-    return rows.map(({ at, detail, ...row }) => ({ ...row, atMs: at, detail: JSON.parse(detail) as unknown }));
+    return rows.map(recordOf);
+  }
+
+  /** Goes through all of it, a page at a time. `head` is the hash of a record that was told before: it must still be there. */
+  async verify(known?: string): Promise<AuditVerdict> {
+    let [hash, number] = ['', 0];
+    let isKnown = known === undefined || known === '';
+    for (;;) {
+      const rows = await this.#db.selectFrom('audit').selectAll().where('number', '>', number).orderBy('number').limit(pageSize).execute();
+      if (rows.length === 0) break;
+      for (const row of rows) {
+        const found = Number(row.number);
+        const why = complaint(row, hash, number + 1, found);
+        if (why !== null) return { records: number, head: hash, broken: { id: row.id, number: found, why } };
+        [hash, number] = [row.hash, found];
+        isKnown ||= hash === known;
+      }
+    }
+    const head = await this.#db.selectFrom('audit_head').selectAll().where('id', '=', 1).executeTakeFirstOrThrow();
+    const isWhole = Number(head.number) === number && head.hash === hash;
+    if (isWhole && isKnown) return { records: number, head: hash, broken: null };
+    if (isWhole) {
+      const anew = `no record has the hash ${String(known)}: all of the chain was written anew, or it is that of another server`;
+      return { records: number, head: hash, broken: { id: '', number: 1, why: anew } };
+    }
+    const why = `the chain ends with record ${number}, but ${Number(head.number)} were written: the last ones are missing`;
+    return { records: number, head: hash, broken: { id: '', number: number + 1, why } };
   }
 
   /** Ids sort by time, then by order of making. */
@@ -55,4 +137,30 @@ export class Audit {
     const time = Math.floor(atMs).toString(36).padStart(9, '0');
     return `${time}${this.#count.toString(36).padStart(4, '0')}${randomBytes(4).toString('hex')}`;
   }
+}
+
+type Chained = Omit<AuditTable, 'hash'>;
+
+/** Of everything the record says, and of the one before it. */
+function hashOf(before: string, { number, id, at, who, action, target, outcome, detail, origin }: Chained): string {
+  const said = JSON.stringify([before, Number(number), id, Number(at), who, action, target, outcome, detail, origin]);
+  return createHash('sha256').update(said).digest('hex');
+}
+
+function complaint(row: AuditTable, before: string, expected: number, found: number): string | null {
+  if (found !== expected) return `record ${expected} is missing`;
+  return row.hash === hashOf(before, row) ? null : 'it says something else than when it was written';
+}
+
+function recordOf({ id, at, who, action, target, outcome, detail, origin }: AuditTable): AuditRecord {
+  return {
+    id,
+    atMs: at,
+    who,
+    action,
+    target,
+    outcome,
+    detail: JSON.parse(detail) as unknown,
+    origin: origin === null ? null : (JSON.parse(origin) as Origin),
+  };
 }

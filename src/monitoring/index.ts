@@ -1,5 +1,5 @@
 export { ArrivalHistory, type Arrivals, minutesKeptMs, secondsKeptMs } from './arrival-history.ts';
-export { Audit, type AuditEntry, type AuditRecord } from './audit.ts';
+export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './audit.ts';
 export {
   type Decision,
   type DecisionKind,
@@ -12,6 +12,7 @@ export {
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
 export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';
+export { type Origin, originNow, withOrigin } from './origin.ts';
 export type { RequestLine } from './request-line.ts';
 export { Measure, type Measured, percentileOf } from './series/measured.ts';
 export { keyOfPlace, type MetricFeed, type MetricName, type MetricPlace } from './series/metric-group.ts';

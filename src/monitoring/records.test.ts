@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
 import { inTransaction, type OpenDatabase, openDatabase } from '../storage/index.ts';
 import { Audit } from './audit.ts';
 import { Events, type PlatformEvent } from './events.ts';
+import { withOrigin } from './origin.ts';
 
 const clock = new VirtualClock();
 let opened: OpenDatabase;
@@ -70,6 +72,74 @@ test('the audit is read newest first, page by page, also what happened in one mi
   const [newest] = await audit.list({ limit: 1 });
   assert.deepEqual(
     { ...newest, id: '' },
-    { id: '', atMs: clock.wallMs(), who: 'AKIA', action: 'CreateEndpoint', target: 'e6', outcome: 'ok', detail: { index: 6 } },
+    {
+      id: '',
+      atMs: clock.wallMs(),
+      who: 'AKIA',
+      action: 'CreateEndpoint',
+      target: 'e6',
+      outcome: 'ok',
+      detail: { index: 6 },
+      origin: null,
+    },
   );
 });
+
+for (const [name, open] of [
+  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['PGlite', openPglite],
+] as const) {
+  describe(`the audit's chain on ${name}`, () => {
+    const filled = async (t: TestContext) => {
+      const { db, close } = await open();
+      t.after(close);
+      const audit = new Audit(db, clock);
+      const origin = { door: 'api', remoteAddress: '127.0.0.1', userAgent: 'x'.repeat(1000), requestId: 'r1' };
+      await withOrigin(origin, async () => {
+        for (let i = 1; i <= 5; i++) await audit.record(db, { who: 'AKIA', action: 'Do', target: `t${i}`, outcome: 'ok', detail: { i } });
+      });
+      return { db, audit };
+    };
+
+    test('is whole as it was written, and tells where each call came from', async (t) => {
+      const { audit } = await filled(t);
+      const { records, broken, head } = await audit.verify();
+      assert.deepEqual([records, broken], [5, null]);
+      assert.equal((await audit.verify(head)).broken, null);
+      assert.match((await audit.verify('0'.repeat(64))).broken?.why ?? '', /written anew/);
+      const [{ origin } = { origin: null }] = await audit.list({ limit: 1, target: 't3' });
+      assert.deepEqual([origin?.door, origin?.requestId, origin?.userAgent.length], ['api', 'r1', 256]);
+    });
+
+    test('tells which record was changed, however little', async (t) => {
+      const { db, audit } = await filled(t);
+      for (const change of [{ who: 'AKIB' }, { detail: '{"i":4}' }, { at: 1 }, { outcome: 'internal' }, { origin: null }]) {
+        const before = await db.selectFrom('audit').selectAll().where('number', '=', 3).executeTakeFirstOrThrow();
+        await db.updateTable('audit').set(change).where('number', '=', 3).execute();
+        const { broken, records } = await audit.verify();
+        assert.deepEqual([broken?.number, broken?.id, records], [3, before.id, 2], JSON.stringify(change));
+        await db
+          .updateTable('audit')
+          .set({ ...before })
+          .where('number', '=', 3)
+          .execute();
+      }
+      assert.equal((await audit.verify()).broken, null);
+    });
+
+    test('tells where one was taken out, and that the last ones are gone', async (t) => {
+      const { db, audit } = await filled(t);
+      await db.deleteFrom('audit').where('number', '=', 5).execute();
+      assert.match((await audit.verify()).broken?.why ?? '', /the chain ends with record 4, but 5 were written/);
+      await db.deleteFrom('audit').where('number', '=', 2).execute();
+      assert.match((await audit.verify()).broken?.why ?? '', /record 2 is missing/);
+    });
+
+    test('is one chain when many write at once', async (t) => {
+      const { db, audit } = await filled(t);
+      const entry = { who: 'w', action: 'Do', target: 't', outcome: 'ok', detail: null };
+      await Promise.all(Array.from({ length: 20 }, () => inTransaction(db, (tx) => audit.record(tx, entry))));
+      assert.deepEqual([(await audit.verify()).records, (await audit.verify()).broken], [25, null]);
+    });
+  });
+}

@@ -26,6 +26,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0008-s3': { up: (db) => createS3(db, dialect) },
     '0009-aws-documents': { up: createAwsDocuments },
     '0010-runtimes': { up: addRuntimes },
+    '0012-audit-chain': { up: chainAudit },
   };
 }
 
@@ -279,6 +280,27 @@ async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Promise<vo
     .execute();
   // What is too old is looked for by its time.
   await db.schema.createIndex('metric_rows_by_time').on('metric_rows').columns(['resolution', 'at']).execute();
+}
+
+/** What was recorded before has the number 0: no chain covers it. */
+async function chainAudit(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .alterTable('audit')
+    .addColumn('number', 'bigint', (added) => added.notNull().defaultTo(0))
+    .execute();
+  await db.schema.alterTable('audit').addColumn('origin', 'text').execute();
+  await db.schema
+    .alterTable('audit')
+    .addColumn('hash', 'text', (added) => added.notNull().defaultTo(''))
+    .execute();
+  await db.schema.createIndex('audit_by_number').on('audit').column('number').execute();
+  await db.schema
+    .createTable('audit_head')
+    .addColumn('id', 'integer', (added) => added.primaryKey())
+    .addColumn('number', 'bigint', (added) => added.notNull())
+    .addColumn('hash', 'text', (added) => added.notNull())
+    .execute();
+  await sql`insert into audit_head (id, number, hash) values (1, 0, '')`.execute(db);
 }
 
 /** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */

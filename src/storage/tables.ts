@@ -99,6 +99,19 @@ export interface AuditTable {
   outcome: string;
   /** JSON. */
   detail: string;
+  /** From 1, without a gap. */
+  number: number;
+  /** JSON: where the call came from; null where the platform did it by itself. */
+  origin: string | null;
+  /** Of all the above and the hash before. */
+  hash: string;
+}
+
+/** One row: the last record. */
+export interface AuditHeadTable {
+  id: number;
+  number: number;
+  hash: string;
 }
 
 export interface EventsTable {
@@ -273,6 +286,7 @@ export interface Tables {
   profiles: ProfilesTable;
   endpoints: EndpointsTable;
   audit: AuditTable;
+  audit_head: AuditHeadTable;
   events: EventsTable;
   decisions: DecisionsTable;
   hourly_costs: HourlyCostsTable;

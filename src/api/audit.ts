@@ -1,0 +1,48 @@
+/** Routes of the audit: who did what, and whether the record of it is whole. */
+import { z } from 'zod';
+import type { AuditRecord } from '../monitoring/index.ts';
+import { type AuditBody, auditBody, auditVerdictBody, pageOf } from './bodies.ts';
+import { pageQuery, timeOf } from './parameters.ts';
+import { type Route, route } from './route.ts';
+import type { ApiServices } from './services.ts';
+
+const auditQuery = pageQuery.extend({
+  who: z.string().max(128).optional().describe('The id of a key.'),
+  action: z.string().max(128).optional().describe('Such as `CreateEndpoint`.'),
+  target: z.string().max(256).optional().describe('What it was done to.'),
+});
+
+export function auditRoutes({ audit }: ApiServices): Route[] {
+  return [
+    route('GET /audit', {
+      summary: 'List who did what, the latest first',
+      query: auditQuery,
+      answer: pageOf(auditBody),
+      handle: async ({ query: { limit = 100, cursor, ...wish } }) => {
+        const records = await audit.list({ ...wish, limit: limit + 1, before: cursor });
+        const items = records.slice(0, limit).map(bodyOf);
+        return { items, next: records.length > limit ? (items.at(-1)?.id ?? null) : null };
+      },
+    }),
+    route('GET /audit/verification', {
+      summary: 'Check that no record was changed, taken out or slipped in',
+      description: 'Goes through all of them. `head` is the hash of the last one: kept elsewhere, it tells whether all were written anew.',
+      query: z.strictObject({
+        head: z.string().max(64).optional().describe('The hash of a record, as it was told before: it must still be in the chain.'),
+      }),
+      answer: auditVerdictBody,
+      handle: async ({ query: { head } }) => audit.verify(head),
+    }),
+  ];
+}
+
+function bodyOf({ atMs, origin, ...record }: AuditRecord): AuditBody {
+  return {
+    ...record,
+    at: timeOf(atMs),
+    origin:
+      origin === null
+        ? null
+        : { door: origin.door, remote_address: origin.remoteAddress, user_agent: origin.userAgent, request_id: origin.requestId },
+  };
+}
