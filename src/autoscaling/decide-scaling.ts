@@ -8,14 +8,15 @@ import { batch, batchBegin } from './strategies/batch.ts';
 import { checkObservation } from './strategies/check-observation.ts';
 import { economic, economicBegin } from './strategies/economic.ts';
 import { forecastFault } from './strategies/forecast-view.ts';
+import { hold, holdBegin } from './strategies/hold.ts';
 import { hpa, hpaBegin } from './strategies/hpa.ts';
 import { kpa, kpaBegin } from './strategies/kpa.ts';
 import { limitsAt } from './strategies/limits.ts';
 import { markGreedy, markGreedyBegin } from './strategies/mark-greedy.ts';
-import type { Observation } from './strategies/observation.ts';
+import { type Observation, planTotal } from './strategies/observation.ts';
 import { oracle } from './strategies/oracle.ts';
-import type { Policy } from './strategies/policy.ts';
-import { priceFactorOf } from './strategies/policy-facts.ts';
+import type { Policy, SinglePolicy } from './strategies/policy.ts';
+import { needsNoRate, priceFactorOf } from './strategies/policy-facts.ts';
 import { quantileBegin, quantilePlan } from './strategies/quantile-plan.ts';
 import { ray, rayBegin } from './strategies/ray.ts';
 import { runningMax, runningMaxBegin } from './strategies/running-max.ts';
@@ -25,7 +26,8 @@ import { replaceSpot } from './strategies/spot.ts';
 import { staticCount } from './strategies/static.ts';
 import { type Ask, ruled, stay, type Verdict } from './strategies/strategy.ts';
 import { targetTracking, targetTrackingBegin } from './strategies/target-tracking.ts';
-import { currentPlan, usableTypes } from './strategies/usable-types.ts';
+import { track, trackBegin } from './strategies/track.ts';
+import { currentPlan, everyType, usableTypes } from './strategies/usable-types.ts';
 
 export interface Decided {
   readonly state: ScalingState;
@@ -43,22 +45,38 @@ export function decideScaling(policy: Policy, former: ScalingState, given: Obser
   const { observation, fault } = trusted(given);
   const burn = burnOf(observation.slo, observation.objective);
   const slo = correctSlo(state.slo, burn, nowMs);
-  const usable = usableTypes(observation, priceFactorOf(policy));
-  const leadMs = Math.max(0, ...usable.types.map((type) => type.leadMs));
-  const ask: Ask = {
-    observation,
-    types: usable.types,
-    overflow: policy.overflow ? observation.overflow : null,
-    limits: limitsAt(observation.limits, nowMs, leadMs),
-    level: slo.level,
-    nowMs,
-  };
-  const verdict = judge(policy, state.memories, ask, usable.excluded);
-  const decision = decisionFrom(policy, ask, withUnmeasured(verdict, observation), { burn, fault, excluded: usable.excluded });
+  const { ask, verdict, excluded } = judged(policy, state.memories, { observation, level: slo.level, nowMs });
+  const decision = decisionFrom(policy, ask, verdict, { burn, fault, excluded });
   return { state: { format: 1, atMs: nowMs, slo, memories: verdict.memory }, decision };
 }
 
-function judge(policy: Policy, memories: StrategyMemories, ask: Ask, excluded: readonly string[]): Verdict<StrategyMemories> {
+interface Judged {
+  readonly ask: Ask;
+  readonly verdict: Verdict<StrategyMemories>;
+  readonly excluded: readonly string[];
+}
+
+/** Of policies that stand together, that of the one that wants most; each remembers what is its own. */
+function judged(policy: Policy, memories: StrategyMemories, given: Pick<Ask, 'observation' | 'level' | 'nowMs'>): Judged {
+  if (policy.kind === 'largest') {
+    const all = policy.policies.map((one, index) => judged(one, memories.largest?.[index] ?? {}, given));
+    const largest = all.reduce((most, one) => (planTotal(one.verdict.plan) > planTotal(most.verdict.plan) ? one : most));
+    return { ...largest, verdict: { ...largest.verdict, memory: { largest: all.map(({ verdict }) => verdict.memory) } } };
+  }
+  const { observation, nowMs } = given;
+  const usable = needsNoRate(policy) ? everyType(observation) : usableTypes(observation, priceFactorOf(policy));
+  const leadMs = Math.max(0, ...usable.types.map((type) => type.leadMs));
+  const ask: Ask = {
+    ...given,
+    types: usable.types,
+    overflow: policy.overflow ? observation.overflow : null,
+    limits: limitsAt(observation.limits, nowMs, leadMs),
+  };
+  const verdict = judge(policy, memories, ask, usable.excluded);
+  return { ask, verdict: needsNoRate(policy) ? verdict : withUnmeasured(verdict, observation), excluded: usable.excluded };
+}
+
+function judge(policy: SinglePolicy, memories: StrategyMemories, ask: Ask, excluded: readonly string[]): Verdict<StrategyMemories> {
   const { observation } = ask;
   if (policy.kind === 'batch') return remembering('batch', batch(memories.batch ?? batchBegin, ask));
   if (ask.types.length === 0) return withoutTypes(memories, ask, excluded);
@@ -72,7 +90,7 @@ function judge(policy: Policy, memories: StrategyMemories, ask: Ask, excluded: r
   return asked(policy, memories, ask);
 }
 
-function asked(policy: Exclude<Policy, { kind: 'batch' }>, memories: StrategyMemories, ask: Ask): Verdict<StrategyMemories> {
+function asked(policy: Exclude<SinglePolicy, { kind: 'batch' }>, memories: StrategyMemories, ask: Ask): Verdict<StrategyMemories> {
   switch (policy.kind) {
     case 'economic':
       return remembering('economic', economic(policy, memories.economic ?? economicBegin, ask));
@@ -85,6 +103,10 @@ function asked(policy: Exclude<Policy, { kind: 'batch' }>, memories: StrategyMem
       return remembering('running-max', runningMax(policy, memories['running-max'] ?? runningMaxBegin, ask));
     case 'target-tracking':
       return remembering('target-tracking', targetTracking(policy, memories['target-tracking'] ?? targetTrackingBegin, ask));
+    case 'track':
+      return remembering('track', track(policy, memories.track ?? trackBegin, ask));
+    case 'hold':
+      return remembering('hold', hold(memories.hold ?? holdBegin, ask));
     case 'hpa':
       return remembering('hpa', hpa(policy, memories.hpa ?? hpaBegin, ask));
     case 'kpa':

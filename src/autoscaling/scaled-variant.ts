@@ -23,6 +23,8 @@ export interface ScaledVariant {
   readonly type: TypeCapacity;
   /** What functions take beside the instances; null also while they take nothing. */
   readonly overflow: OverflowObservation | null;
+  /** Whether functions stand beside the instances, whatever they take. */
+  readonly hasFunctions: boolean;
   /** Why functions take nothing at present; null where they do, or where there are none. */
   readonly shutReason: string | null;
   /** How many instances are wanted now. */
@@ -88,6 +90,7 @@ function scaledVariant(
     isSettled: generation === servedGeneration,
     type: capacityOf({ name: variant.instanceType, usdPerHour, service }, objective, overheadMs),
     overflow: overflowOf(served, { prices, tableOf, objective, cores }),
+    hasFunctions: variant.functions !== undefined,
     shutReason: served.overflow?.shutReason ?? null,
     wanted: observed?.wanted ?? variant.instanceCount,
     instances,

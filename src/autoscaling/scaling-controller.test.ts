@@ -60,7 +60,7 @@ class World {
 
   get traffic(): TrafficCounts {
     const requests = Math.floor(this.#arrived);
-    return { ...noTraffic, rowsArrived: requests, requests };
+    return { ...noTraffic, requestsArrived: requests, rowsArrived: requests, requests };
   }
 
   get told(): string[] {
@@ -120,6 +120,7 @@ class World {
       type,
       overflow: null,
       shutReason: null,
+      hasFunctions: (this.given.overflow ?? null) !== null,
     };
     return { ...named, wanted, startTrouble, instances, traffic, queue: 0, spentUsd: 0, ...this.given };
   }
@@ -189,6 +190,76 @@ describe('the number of instances', () => {
     world.given = {};
     await world.pass(2);
     assert(world.wanted >= 4);
+  });
+
+  test('goes down to none where nobody asks, and whoever asks then wakes one', async () => {
+    const world = new World();
+    world.given = { config: { ...config, policy: 'track:60', instancesMin: 0 } };
+    world.ratePerSecond = 2;
+    await world.pass(90);
+    assert.equal(world.wanted, 2);
+    world.ratePerSecond = 0;
+    await world.pass(200);
+    assert.equal(world.wanted, 2, 'the last was five minutes ago at the least');
+    await world.pass(110);
+    assert.equal(world.wanted, 0);
+    const rested = world.made.findLast(({ changes }) => changes);
+    assert.deepEqual([rested?.reason, rested?.explanation.includes('waits until one has been started')], ['rest', true]);
+    world.kill();
+    await world.pass(20);
+    assert.equal(world.wanted, 0, 'also with another server');
+    world.given = { ...world.given, queue: 1 };
+    await world.pass(1);
+    assert.equal(world.wanted, 1);
+    assert.equal(world.made.at(-1)?.reason, 'wake');
+    world.given = { ...world.given, queue: 0 };
+    await world.pass(290);
+    assert.equal(world.wanted, 1);
+    await world.pass(30);
+    assert.equal(world.wanted, 0);
+  });
+
+  test('is what somebody said under a policy that holds, but for one that is woken', async () => {
+    const world = new World();
+    world.given = { config: { ...config, policy: 'hold', instancesMin: 0 } };
+    world.wanted = 3;
+    await world.pass(400);
+    assert.equal(world.wanted, 3);
+    world.wanted = 0;
+    world.instances = [];
+    await world.pass(20);
+    world.given = { ...world.given, queue: 1 };
+    await world.pass(1);
+    assert.equal(world.wanted, 1);
+    world.given = { ...world.given, queue: 0 };
+    await world.pass(330);
+    assert.equal(world.wanted, 0);
+  });
+
+  test('moves only the ways that are open', async () => {
+    const world = new World();
+    const tracked = { ...config, policy: 'track:60,in=0,out=0' };
+    world.given = { config: { ...tracked, directions: 'in' } };
+    world.ratePerSecond = 4;
+    await world.pass(90);
+    assert.equal(world.wanted, 1);
+    world.given = { config: { ...tracked, directions: 'out' } };
+    await world.pass(30);
+    assert.equal(world.wanted, 4);
+    world.ratePerSecond = 1;
+    await world.pass(120);
+    assert.equal(world.wanted, 4);
+    world.given = { config: { ...tracked, directions: 'none' } };
+    world.ratePerSecond = 10;
+    await world.pass(60);
+    assert.equal(world.wanted, 4);
+    world.given = { config: { ...tracked, directions: 'none', instancesMax: 2 } };
+    await world.pass(60);
+    assert.equal(world.wanted, 2, 'the limits hold all the same');
+    world.given = { config: tracked };
+    world.ratePerSecond = 0.5;
+    await world.pass(120);
+    assert.equal(world.wanted, 1);
   });
 
   test('goes down to none where functions serve what little comes, and back', async () => {

@@ -118,7 +118,7 @@ test('what became of requests is known for five minutes and an hour', () => {
   const history = new SloHistory([[1000, 10, 1]]);
   const traffic = { requests: 0, violations: 0 };
   const over = (requests: number, violations: number, wallMs: number) =>
-    history.slotOver({ ...traffic, rowsArrived: 0, rowMs: 0, overflowed: 0, requests, violations }, wallMs);
+    history.slotOver({ ...traffic, requestsArrived: 0, rowsArrived: 0, rowMs: 0, overflowed: 0, requests, violations }, wallMs);
   over(100, 0, 60_000); // since when is not known
   over(150, 5, 120_000);
   assert.deepEqual(history.windows(120_000), {

@@ -8,6 +8,7 @@ import type { ScalingDecision } from './decide-record.ts';
 import { decideScaling } from './decide-scaling.ts';
 import { HourlyBudget, type HourSpent } from './hourly-budget.ts';
 import { LeadTimes } from './lead-times.ts';
+import { Rest } from './rest.ts';
 import type { ScaledVariant } from './scaled-variant.ts';
 import { scalingPolicy } from './scaling-policies.ts';
 import { SloHistory, type SloSlot } from './slo-history.ts';
@@ -15,9 +16,9 @@ import { type CountedSlot, SlotCounter } from './slot-counter.ts';
 import { StartTrouble } from './start-trouble.ts';
 import { type ForecastView, forecastViewOf, slotMsFor } from './strategies/forecast-view.ts';
 import { leftForFunctionsUsd } from './strategies/limits.ts';
-import type { Budget, Observation, ScalingTrigger } from './strategies/observation.ts';
+import { type Budget, type Observation, planTotal, type ScalingTrigger } from './strategies/observation.ts';
 import type { Policy } from './strategies/policy.ts';
-import { horizonsOf, periodsOf } from './strategies/policy-facts.ts';
+import { forecasterOf, horizonsOf, periodsOf, restAfterMsOf } from './strategies/policy-facts.ts';
 import { restoreScalingState, type ScalingState } from './strategies/scaling-state.ts';
 
 /** What outlives a server: JSON of less than 200 kB. */
@@ -52,6 +53,9 @@ export interface MoneyNews {
 }
 
 const dayMs = 86_400_000;
+/** Whoever waits for an instance that is not there yet is seen within this time. */
+const wakeLookMs = 250;
+const restAfterMsDefault = 300_000;
 /** Where an instance takes longer or shorter to start than it did, the forecast for that is there too. */
 const nearHorizons = [1, 2, 3, 4, 5, 6, 7];
 
@@ -69,6 +73,7 @@ export class ScalingWatch {
   readonly #slo: SloHistory;
   readonly #hour: HourlyBudget;
   readonly #trouble = new StartTrouble();
+  readonly #rest: Rest;
   /** As decided last. */
   #warmFunctions = 0;
   #isRestored: boolean;
@@ -82,6 +87,7 @@ export class ScalingWatch {
     this.variant = variant;
     this.#policy = scalingPolicy(variant.config.policy);
     this.#state = restoreScalingState(known?.scaling ?? null);
+    this.#rest = new Rest(variant.wanted);
     this.#leads = new LeadTimes(leadMinMs, known?.leadsMs ?? []);
     this.#slo = new SloHistory(known?.slo ?? []);
     this.#hour = new HourlyBudget(known?.hour ?? null);
@@ -96,7 +102,7 @@ export class ScalingWatch {
   /** When to look again at the latest: at the end of the slot, or when the policy wants to be asked. */
   nextLookMs(wallMs: number): number {
     const { planMs } = periodsOf(this.#policy, this.slotMs);
-    return Math.min(this.#counter.nextMs(wallMs) - wallMs, planMs);
+    return Math.min(this.#counter.nextMs(wallMs) - wallMs, planMs, this.#mayRest && this.variant.wanted === 0 ? wakeLookMs : planMs);
   }
 
   /** Has it decided at the next look, whatever the time. */
@@ -110,6 +116,7 @@ export class ScalingWatch {
     this.#leads.seen(variant.instances);
     this.#followLead();
     this.#hour.seen(variant.spentUsd, wallMs);
+    this.#rest.seen(variant.traffic.rowsArrived, variant.queue, wallMs);
     const counted = this.#counter.look(wallMs, variant.traffic.rowsArrived);
     if (counted !== null) this.#count(counted, wallMs);
     const { startTrouble, instances, wanted } = variant;
@@ -167,6 +174,7 @@ export class ScalingWatch {
   #due(wallMs: number): ScalingTrigger | null {
     if (this.#isAsked) return 'manual';
     if (this.#isRestored) return 'restore';
+    if (this.#mayRest && this.variant.wanted === 0 && this.variant.queue > 0) return 'period'; // somebody waits for an instance
     const { planMs, fastMs } = periodsOf(this.#policy, this.slotMs);
     if (this.#plannedAtMs > wallMs) this.#plannedAtMs = wallMs; // the clock was set back
     if (this.#fastAtMs > wallMs) this.#fastAtMs = wallMs;
@@ -193,26 +201,49 @@ export class ScalingWatch {
     const isStuck = this.#trouble.at(wallMs) !== null;
     // One that was wished for and is not seen yet is on its way, unless nothing can be started.
     const launching = isStuck ? count('launching') : Math.max(count('launching'), wanted - active);
-    const { instancesMin, instancesMax, usdPerHourMax } = config;
-    const budget = this.#hour.at(usdPerHourMax, wallMs);
+    const { min, max } = this.#bounds(wallMs);
+    const budget = this.#hour.at(config.usdPerHourMax, wallMs);
     const isSpent = budget !== null && budget.spentUsd >= budget.usdMax;
     // Whoever is there goes on once the money is spent: the last one is not sent away.
-    const least = isSpent ? Math.max(instancesMin, Math.min(1, active)) : instancesMin;
+    const least = isSpent ? Math.max(min, Math.min(1, active)) : min;
     return {
       trigger,
       types: [{ ...type, leadMs: this.#leads.medianMs, active, launching, draining: count('draining') }],
       overflow,
-      limits: { min: least, max: isStuck ? Math.max(least, active + launching) : instancesMax, budget },
+      limits: { min: least, max: isStuck ? Math.max(least, active + launching) : max, budget },
       objective,
       slotMs: this.slotMs,
       forecast: this.#forecast(),
       lastCount: this.#lastCount,
       arrivals: traffic.rowsArrived,
+      requests: traffic.requestsArrived,
       concurrencyMs: traffic.rowMs,
       queue,
       slo: objective === null ? null : this.#slo.windows(wallMs),
       gaps: this.#gaps,
     };
+  }
+
+  /** There may be none, and nobody else would serve. */
+  get #mayRest(): boolean {
+    return this.variant.config.instancesMin === 0 && !this.variant.hasFunctions;
+  }
+
+  #isAwake(wallMs: number): boolean {
+    return this.#rest.isAwake(restAfterMsOf(this.#policy) ?? restAfterMsDefault, wallMs);
+  }
+
+  /** What the config allows, the ways that are open, and one for whoever asks where there may be none; while nobody does, none. */
+  #bounds(wallMs: number): { readonly min: number; readonly max: number } {
+    const { config, wanted } = this.variant;
+    const { instancesMin, instancesMax, directions = 'both' } = config;
+    const isAwake = !this.#mayRest || this.#isAwake(wallMs);
+    let min = this.#mayRest && isAwake ? 1 : instancesMin;
+    let max = isAwake || restAfterMsOf(this.#policy) === null ? instancesMax : 0;
+    if (directions === 'out' || directions === 'none') min = Math.max(min, Math.min(wanted, instancesMax));
+    max = Math.max(min, max);
+    if (directions === 'in' || directions === 'none') max = Math.max(instancesMin, Math.min(max, wanted));
+    return { min: Math.min(min, max), max };
   }
 
   #forecast(): ForecastView | null {
@@ -232,6 +263,8 @@ export class ScalingWatch {
 
   #told(decision: ScalingDecision, { limits, overflow }: Observation, wallMs: number): Omit<WatchedDecision, 'decision'> {
     const { chosen, explanation } = decision;
+    const rest = this.#restTold(decision, wallMs);
+    if (rest !== null) return rest;
     const stuck = this.#trouble.at(wallMs);
     const clauses = [explanation];
     if (stuck !== null) {
@@ -248,6 +281,20 @@ export class ScalingWatch {
     } else if (budget !== null && this.variant.shutReason !== null) clauses.push(this.variant.shutReason);
     const isStuck = stuck !== null && chosen.reason === 'max';
     return { reason: isStuck ? 'start-failed' : isSpent ? 'budget-spent' : chosen.reason, explanation: clauses.join('; ') };
+  }
+
+  /** What is to be told of one that goes to rest, or is woken; null of all else. */
+  #restTold({ chosen, changes }: ScalingDecision, wallMs: number): Omit<WatchedDecision, 'decision'> | null {
+    if (!this.#mayRest || !changes) return null;
+    const count = planTotal(chosen.plan);
+    if (count === 0 && !this.#isAwake(wallMs)) {
+      return {
+        reason: 'rest',
+        explanation: 'gave up the last instance: nobody asks, and whoever does next waits until one has been started',
+      };
+    }
+    if (count === 0 || this.variant.wanted > 0) return null;
+    return { reason: 'wake', explanation: `started ${count}: somebody asks, and there was no instance` };
   }
 
   #followConfig(): void {
@@ -271,10 +318,11 @@ export class ScalingWatch {
   #newForecaster(kept: unknown): boolean {
     const policy = this.#policy;
     this.#forecaster = null;
-    if (!('forecaster' in policy)) return false;
+    const forecaster = forecasterOf(policy);
+    if (forecaster === null) return false;
     const horizons = [...new Set([...horizonsOf(policy, this.#leads.medianMs, this.slotMs), ...nearHorizons])];
     const options = { horizons, slotsPerDay: Math.round(dayMs / this.slotMs) };
-    this.#forecaster = createForecaster(policy.forecaster, options);
+    this.#forecaster = createForecaster(forecaster, options);
     if (kept === null) return false;
     try {
       this.#forecaster.restore(kept);

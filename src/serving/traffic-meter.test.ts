@@ -7,10 +7,10 @@ test('rows in the system are integrated over time, and arrivals only rise', () =
   meter.arrived(2, 100);
   meter.arrived(1, 110); // 20 so far
   meter.left(2, 130); // and 60
-  assert.deepEqual(meter.counts(140), { rowsArrived: 3, rowMs: 90, requests: 0, violations: 0, overflowed: 0 });
+  assert.deepEqual(meter.counts(140), { requestsArrived: 2, rowsArrived: 3, rowMs: 90, requests: 0, violations: 0, overflowed: 0 });
   assert.deepEqual(meter.soFar, { endpoint: 'digits', variant: 'AllTraffic', requests: 2, rows: 3 });
   meter.left(1, 150);
-  assert.deepEqual(meter.counts(1000), { rowsArrived: 3, rowMs: 100, requests: 0, violations: 0, overflowed: 0 });
+  assert.deepEqual(meter.counts(1000), { requestsArrived: 2, rowsArrived: 3, rowMs: 100, requests: 0, violations: 0, overflowed: 0 });
 });
 
 test('who was late or not served violates the objective; who sent nonsense does not count', () => {

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../errors.ts';
 
 /** Since the server started; all of it only rises. */
 export interface TrafficCounts {
+  readonly requestsArrived: number;
   readonly rowsArrived: number;
   /** Rows in the system, waiting or running, integrated over time, in milliseconds. */
   readonly rowMs: number;
@@ -22,7 +23,7 @@ export interface Arrived {
   readonly rows: number;
 }
 
-export const noTraffic: TrafficCounts = { rowsArrived: 0, rowMs: 0, requests: 0, violations: 0, overflowed: 0 };
+export const noTraffic: TrafficCounts = { requestsArrived: 0, rowsArrived: 0, rowMs: 0, requests: 0, violations: 0, overflowed: 0 };
 
 /** Whose fault a refusal is: the request's own, or ours. */
 const isOurs: Readonly<Record<ErrorCode, boolean>> = {
@@ -86,6 +87,7 @@ export class TrafficMeter {
   counts(nowMs: number): TrafficCounts {
     this.#change(0, nowMs);
     return {
+      requestsArrived: this.#requestsArrived,
       rowsArrived: this.#rowsArrived,
       rowMs: this.#rowMs,
       requests: this.#requests,

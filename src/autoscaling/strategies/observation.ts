@@ -117,6 +117,8 @@ export interface Observation {
   readonly lastCount: number | null;
   /** Requests that have arrived since counting began: it only rises, but for a restart. */
   readonly arrivals: number;
+  /** The same counted as requests where `arrivals` counts rows; `arrivals` unless given. */
+  readonly requests?: number;
   /** Requests in the system (waiting or running), integrated over time since counting began, in milliseconds. */
   readonly concurrencyMs: number;
   /** Rows that wait now. */

@@ -1,8 +1,9 @@
 /** What whoever drives a policy has to know of it beforehand. */
+import type { ForecasterName } from '../../forecasting/index.ts';
 import { horizonFor } from './forecast-view.ts';
 import { markHorizons } from './mark-greedy.ts';
 import { neededFor } from './plan-cost.ts';
-import type { Policy } from './policy.ts';
+import type { Policy, SinglePolicy } from './policy.ts';
 
 export interface PolicyPeriods {
   /** How often it is to be asked with trigger `period`. */
@@ -14,6 +15,14 @@ export interface PolicyPeriods {
 /** Policies that plan for a slot are asked once a slot, right after it was counted. */
 export function periodsOf(policy: Policy, slotMs: number): PolicyPeriods {
   switch (policy.kind) {
+    case 'largest': {
+      const all = policy.policies.map((one) => periodsOf(one, slotMs));
+      const fast = all.flatMap(({ fastMs }) => (fastMs === null ? [] : [fastMs]));
+      return { planMs: Math.min(...all.map(({ planMs }) => planMs)), fastMs: fast.length === 0 ? null : Math.min(...fast) };
+    }
+    case 'track':
+    case 'hold':
+      return { planMs: 10_000, fastMs: null };
     case 'economic':
       return { planMs: slotMs, fastMs: policy.fast === 'off' || slotMs <= 15_000 ? null : 15_000 };
     case 'hpa':
@@ -38,6 +47,8 @@ export function periodsOf(policy: Policy, slotMs: number): PolicyPeriods {
 /** The horizons, in slots, that it wants forecasts for; empty where it knows no forecast. */
 export function horizonsOf(policy: Policy, leadMs: number, slotMs: number): number[] {
   switch (policy.kind) {
+    case 'largest':
+      return [...new Set(policy.policies.flatMap((one) => horizonsOf(one, leadMs, slotMs)))].sort((a, b) => a - b);
     case 'economic':
     case 'hybrid':
     case 'instances-only':
@@ -68,4 +79,28 @@ const lowTargetPercent = 40;
 export function initialCount(policy: Policy, ratePerSecond: number, perInstance: number): number {
   const isLow = (policy.kind === 'hpa' || policy.kind === 'target-tracking') && policy.targetPercent <= lowTargetPercent;
   return neededFor(ratePerSecond, initialUtilisation * perInstance) * (isLow ? 2 : 1);
+}
+
+/** Whether it can do without knowing how fast an instance is. */
+export function needsNoRate({ kind }: Policy): boolean {
+  return kind === 'track' || kind === 'hold';
+}
+
+/** Who forecasts for it; null where nobody does. */
+export function forecasterOf(policy: Policy): ForecasterName | null {
+  if (policy.kind === 'largest') return policy.policies.map(forecasterOf).find((name) => name !== null) ?? null;
+  return 'forecaster' in policy ? policy.forecaster : null;
+}
+
+const restAfterMs = 300_000;
+
+/**
+ * For how long nobody must have asked before the last instance goes, where there may be none and there are no functions; null
+ * where that is not for the policy to say: as many are there as somebody said.
+ */
+export function restAfterMsOf(policy: Policy): number | null {
+  const all: readonly SinglePolicy[] = policy.kind === 'largest' ? policy.policies : [policy];
+  if (all.some(({ kind }) => kind === 'static' || kind === 'hold')) return null;
+  const cooldowns = all.map((one) => (one.kind === 'track' ? one.inMs : restAfterMs));
+  return cooldowns.includes(null) ? null : Math.max(60_000, ...cooldowns.map((ms) => ms ?? 0));
 }

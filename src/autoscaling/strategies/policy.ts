@@ -1,6 +1,7 @@
 /**
  * Scaling policies as people write them: `name[:number][,key=value]...[+overflow]`, several of them separated by `;`, or by
- * a comma where no option follows: `hpa:70,window=300,economic` are two.
+ * a comma where no option follows: `hpa:70,window=300,economic` are two. With `|` between them they are one policy, which wants
+ * the most that any of them wants.
  */
 import { PlatformError } from '../../errors.ts';
 import { type ForecasterName, forecasterNames } from '../../forecasting/index.ts';
@@ -18,7 +19,9 @@ interface Forecasting {
 }
 
 /** A policy: the strategy, and the settings it was given or has by default. */
-export type Policy =
+export type Policy = SinglePolicy | (Written & { readonly kind: 'largest'; readonly policies: readonly SinglePolicy[] });
+
+export type SinglePolicy =
   | (Written & { readonly kind: 'static' /** null: as many as the peak needs. */; readonly instances: number | null })
   | (Written & {
       readonly kind: 'target-tracking';
@@ -30,6 +33,16 @@ export type Policy =
       readonly kind: 'kpa' /** Requests at once that one instance is for; null: twice its batch size. */;
       readonly concurrency: number | null;
     })
+  | (Written & {
+      readonly kind: 'track';
+      /** What one instance is to have: `invocations` in a minute, or `concurrency`, so many at once. */
+      readonly target: number;
+      readonly metric: 'invocations' | 'concurrency';
+      /** So long after there were more, and after there were fewer, there are no fewer; null: never fewer. */
+      readonly outMs: number;
+      readonly inMs: number | null;
+    })
+  | (Written & { readonly kind: 'hold' })
   | (Written & { readonly kind: 'ray' })
   | (Written & { readonly kind: 'batch' })
   | (Written & Forecasting & { readonly kind: 'instances-only'; readonly percentile: number })
@@ -48,7 +61,7 @@ export type Policy =
       })
   | (Written & { readonly kind: 'oracle' });
 
-export type PolicyKind = Policy['kind'];
+export type PolicyKind = SinglePolicy['kind'];
 
 /** Range of a number, in words for the message as well. */
 interface Bounds {
@@ -68,12 +81,16 @@ interface Grammar {
 const percent: Bounds = { above: 0, most: 1000 };
 const percentile: Bounds = { above: 0, most: 99.999 };
 const factor: Bounds = { above: 0, most: 100 };
+const target: Bounds = { above: 0, most: 1e9 };
+const policiesMax = 10;
 const count: Bounds = { above: -1, most: 1000, isWhole: true };
 
 const grammars: Readonly<Record<PolicyKind, Grammar>> = {
   static: { number: count, options: [], overflow: 'on request' },
   'target-tracking': { number: percent, options: ['price'], overflow: 'on request' },
   hpa: { number: percent, options: ['window'], overflow: 'on request' },
+  track: { number: target, options: ['metric', 'out', 'in'], overflow: 'on request' },
+  hold: { number: null, options: [], overflow: 'on request' },
   kpa: { number: null, options: ['concurrency'], overflow: 'on request' },
   ray: { number: null, options: [], overflow: 'on request' },
   batch: { number: null, options: [], overflow: 'always' },
@@ -95,6 +112,15 @@ export function parsePolicies(given: string | readonly string[]): Policy[] {
 /** Reads one policy. Throws `invalid_request` that names what was expected. */
 export function parsePolicy(text: string): Policy {
   const written = text.trim();
+  const parts = written.split('|');
+  if (parts.length === 1) return parseSingle(written);
+  if (parts.length > policiesMax)
+    throw wrong(`policy '${shorten(written)}': at most ${policiesMax} may stand together, got ${parts.length}`);
+  const policies = parts.map((part) => parseSingle(part.trim()));
+  return { kind: 'largest', text: written, overflow: policies.some(({ overflow }) => overflow), policies };
+}
+
+function parseSingle(written: string): SinglePolicy {
   const [, head = '', plus] = /^([^+]*)(?:\+(.*))?$/s.exec(written) ?? [];
   const [subject = '', ...assignments] = head.split(',').map((part) => part.trim());
   const [name, number] = splitOnce(subject, ':');
@@ -119,7 +145,7 @@ export function formatPolicy(policy: Policy): string {
   return policy.text;
 }
 
-function policyOf(written: Written, kind: PolicyKind, value: number | null, options: Options): Policy {
+function policyOf(written: Written, kind: PolicyKind, value: number | null, options: Options): SinglePolicy {
   switch (kind) {
     case 'static':
       return { kind, ...written, instances: value };
@@ -129,6 +155,12 @@ function policyOf(written: Written, kind: PolicyKind, value: number | null, opti
       return { kind, ...written, targetPercent: value ?? 70, windowMs: options.durationMs('window') ?? 300_000 };
     case 'kpa':
       return { kind, ...written, concurrency: options.number('concurrency', { above: 0, most: 100_000 }) };
+    case 'track': {
+      if (value === null) throw wrong(`policy '${shorten(written.text)}': expected a target behind the colon, such as track:700`);
+      const metric = options.oneOf('metric', ['invocations', 'concurrency']) ?? 'invocations';
+      return { kind, ...written, target: value, metric, outMs: options.cooldownMs('out') ?? 300_000, inMs: options.cooldownMs('in') };
+    }
+    case 'hold':
     case 'ray':
     case 'batch':
     case 'oracle':
@@ -182,6 +214,14 @@ class Options {
     const ms = parseDurationMs(value);
     if (!(ms > 0 && ms <= 86_400_000)) throw wrong(`${this.#where}: ${key}: expected a duration above 0 and at most a day, got ${value}`);
     return ms;
+  }
+
+  /** 300 s unless given; null for never. */
+  cooldownMs(key: string): number | null {
+    const value = this.#given.get(key);
+    if (value === 'never') return null;
+    if (value === '0' || value === '0s') return 0;
+    return this.durationMs(key) ?? 300_000;
   }
 
   oneOf<Word extends string>(key: string, words: readonly Word[]): Word | null {

@@ -1,6 +1,7 @@
 /** What is remembered from one scaling decision to the next. */
 import type { BatchMemory } from './batch.ts';
 import type { EconomicMemory } from './economic.ts';
+import type { HoldMemory } from './hold.ts';
 import type { HpaMemory } from './hpa.ts';
 import type { KpaMemory } from './kpa.ts';
 import type { MarkGreedyMemory } from './mark-greedy.ts';
@@ -9,6 +10,7 @@ import type { RayMemory } from './ray.ts';
 import type { RunningMaxMemory } from './running-max.ts';
 import { noSloTrouble, type SloState } from './slo-correction.ts';
 import type { TargetTrackingMemory } from './target-tracking.ts';
+import type { TrackMemory } from './track.ts';
 
 /** What each strategy remembers. */
 export interface StrategyMemories {
@@ -18,10 +20,14 @@ export interface StrategyMemories {
   readonly 'instances-only'?: QuantileMemory;
   readonly 'running-max'?: RunningMaxMemory;
   readonly 'target-tracking'?: TargetTrackingMemory;
+  readonly track?: TrackMemory;
+  readonly hold?: HoldMemory;
   readonly hpa?: HpaMemory;
   readonly kpa?: KpaMemory;
   readonly ray?: RayMemory;
   readonly batch?: BatchMemory;
+  /** Of policies that stand together, in their order. */
+  readonly largest?: readonly StrategyMemories[];
 }
 
 /** All that is remembered from one decision to the next: JSON, a few kB. Times are those of `nowMs`. */
@@ -48,6 +54,7 @@ export function restoreScalingState(kept: unknown): ScalingState {
 
 function withoutCounters(memories: StrategyMemories): StrategyMemories {
   const entries = Object.entries(memories).map(([kind, memory]: [string, object]) => {
+    if (Array.isArray(memory)) return [kind, (memory as StrategyMemories[]).map(withoutCounters)];
     const emptied = Object.keys(memory).filter((name) => name === 'arrivals' || name === 'concurrency');
     return [kind, { ...memory, ...Object.fromEntries(emptied.map((name) => [name, []])) }];
   });

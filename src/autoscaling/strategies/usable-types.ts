@@ -41,6 +41,15 @@ export function usableTypes({ types, slotMs }: Pick<Observation, 'types' | 'slot
   return { types: usable, excluded };
 }
 
+/** For policies that do without knowing how fast an instance is: all types. */
+export function everyType({ types, slotMs }: Pick<Observation, 'types' | 'slotMs'>): Usable {
+  const all = types.map(({ name, batchSize, ratePerSecond, usdPerHour, leadMs, active, launching }): UsableType => {
+    const usdPerSlot = (usdPerHour * slotMs) / 3_600_000;
+    return { name, batchSize, ratePerSecond, usdPerHour, usdPerSlot, leadMs, have: active + launching, active, launching };
+  });
+  return { types: all, excluded: [] };
+}
+
 /** What there is of every type, usable or not. */
 export function currentPlan(types: readonly TypeObservation[]): Plan {
   return Object.fromEntries(types.map(({ name, active, launching }) => [name, active + launching]));
