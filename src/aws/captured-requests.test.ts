@@ -15,7 +15,7 @@ let seen: { service: string; operation?: string; input?: AwsInput; request?: Ver
 
 function recorders(): AwsService[] {
   const byService = Map.groupBy(
-    good.filter(({ expect }) => !/^rest-/.test(expect.protocol)),
+    good.filter(({ expect }) => !expect.protocol.startsWith('rest-')),
     ({ expect }) => expect.service,
   );
   return [...byService].map(([scope, lines]) => {

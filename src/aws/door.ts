@@ -18,7 +18,7 @@ import { PlatformError } from '../errors.ts';
 import { answer, type Listener } from '../http/index.ts';
 import type { Log } from '../monitoring/index.ts';
 import type { AwsCall, AwsPlace, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
-import type { Shape } from './shapes/shapes.ts';
+import type { OperationShapes } from './shapes/shapes.ts';
 import { type Admission, Admissions } from './wire/admission.ts';
 import { isHash, payloadMismatch } from './wire/body-check.ts';
 import { checkedInput, type DocumentService, decodeCall, documentService, encodeAnswer, unpacked } from './wire/document-call.ts';
@@ -70,6 +70,8 @@ interface Visit {
   /** Without the mount prefix. */
   readonly path: string;
   readonly route: Route;
+  /** Once it is known. */
+  operation: OperationShapes | null;
 }
 
 export class AwsDoor {
@@ -96,16 +98,16 @@ export class AwsDoor {
   async handle(request: IncomingMessage, response: ServerResponse, path: string, query: string): Promise<void> {
     const signed: SignedRequest = { method: request.method ?? '', path, query, headers: request.headers };
     const inner = withoutMount(path);
-    const visit = { request, response, requestId: randomUUID(), signed, path: inner, route: routeOf(signed, inner) };
-    const declared: Shape[] = [];
+    const route = routeOf(signed, inner);
+    const visit: Visit = { request, response, requestId: randomUUID(), signed, path: inner, route, operation: null };
     try {
-      await this.#serve(visit, declared);
+      await this.#serve(visit);
     } catch (error) {
-      await this.#refuse(visit, declared, error);
+      await this.#refuse(visit, error);
     }
   }
 
-  async #serve(visit: Visit, declared: Shape[]): Promise<void> {
+  async #serve(visit: Visit): Promise<void> {
     const { request, response, signed, route, path } = visit;
     const hostBucket = route.service === 's3' ? hostBucketOf(signed.headers.host, this.#options.hostNames ?? []) : null;
     const bytesMax = route.service === 'sagemaker-runtime' ? this.#limits.invocationBytesMax : this.#limits.documentBytesMax;
@@ -115,26 +117,25 @@ export class AwsDoor {
     if (stream !== undefined) return this.#stream(stream, visit, admission, hostBucket);
     const service = route.service === null ? undefined : this.#documents.get(route.service);
     if (service === undefined) throw this.#unknownService(route);
-    await this.#call(service, visit, admission, declared);
+    await this.#call(service, visit, admission);
   }
 
   async #stream(service: AwsStreamService, visit: Visit, admission: Admission, hostBucket: string | null): Promise<void> {
-    const { request, response, requestId, path, signed } = visit;
-    const isReading = signed.method === 'GET' || signed.method === 'HEAD';
-    const permission = service.name === 'sagemaker-runtime' ? 'invoke' : isReading ? 'read' : 'register';
-    this.#require(admission.caller, permission, service.name, service.name === 's3' ? signed.method : 'InvokeEndpoint');
+    const { request, response, requestId, path } = visit;
+    // S3 knows by itself which operation takes which right.
+    if (service.name === 'sagemaker-runtime') this.#require(admission.caller, 'invoke', service.name, 'InvokeEndpoint');
     response.setHeader(service.name === 's3' ? 'x-amz-request-id' : 'x-amzn-requestid', requestId);
     const { account, region } = this.#options.place;
     await service.handle(new Verified(request, response, { ...admission, account, region, requestId, path, hostBucket }), response);
   }
 
-  async #call(service: DocumentService, visit: Visit, admission: Admission, declared: Shape[]): Promise<void> {
+  async #call(service: DocumentService, visit: Visit, admission: Admission): Promise<void> {
     const { request, response, requestId, signed, route } = visit;
     const body = admission.wholeBody ?? (await this.#readDocument(request, response, admission));
     const plain = await unpacked(body, signed.headers, this.#limits.unpackedBytesMax);
     const isInQuery = route.form === 'query' && signed.method === 'GET';
     const call = decodeCall(service, route.form, signed.headers, isInQuery ? Buffer.from(signed.query, 'latin1') : plain);
-    declared.push(...call.shapes.errors);
+    visit.operation = call.shapes;
     const { name } = service.service;
     if (name !== 'sts') this.#require(admission.caller, permissionOf(name, call.operation, call.document), name, call.operation);
     const output = await call.run(checkedInput(call), this.#awsCall(visit, admission.caller, call.operation));
@@ -179,7 +180,7 @@ export class AwsDoor {
     return new PlatformError('unsupported', `the service '${scope ?? ''}' is not served here: supported are ${names}`);
   }
 
-  async #refuse({ request, response, requestId, route, path }: Visit, declared: readonly Shape[], thrown: unknown): Promise<void> {
+  async #refuse({ request, response, requestId, route, path, operation }: Visit, thrown: unknown): Promise<void> {
     const service = route.service ?? (route.form === 'query' ? 'sts' : 'sagemaker');
     const error = wireErrorOf(thrown, service, route.form, requestId);
     if (error.isOurs) {
@@ -190,7 +191,8 @@ export class AwsDoor {
       response.destroy();
       return;
     }
-    const reply = errorReply(error, route.form, { requestId, resource: path, declared });
+    const shapes = this.#documents.get(service)?.shapes ?? null;
+    const reply = errorReply(error, route.form, { requestId, resource: path, shapes, operation });
     for (const name of response.getHeaderNames()) response.removeHeader(name);
     // A client that was never told to send its body might send it or its next request: nobody can tell which comes.
     if (isWaiting(request, response)) {

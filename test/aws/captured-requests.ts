@@ -87,7 +87,7 @@ function incoming({ method, path, headers }: Captured, body: Buffer): IncomingMe
 
 /** Whether such a request would be let in, and its body taken. Throws what refuses it. */
 export async function verify(line: Captured, { access = accessWith(capturedKey), nowMs = Date.parse(line.now), body = bodyOf(line) } = {}) {
-  const [path = '', query = ''] = splitOnce(line.path);
+  const [path, query] = splitOnce(line.path);
   const request = incoming(line, body);
   const response = { writeContinue: () => {} } as unknown as ServerResponse;
   const signed = { method: line.method, path, query, headers: request.headers };

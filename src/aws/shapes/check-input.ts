@@ -11,6 +11,8 @@ import { parseTimestamp } from './timestamps.ts';
 const violationsMax = 50;
 /** Of a value quoted in an error. */
 const shownCharacters = 256;
+/** Of a `Date`. */
+const epochMsMax = 8.64e15;
 /** Where a shape has a pattern and no length: patterns must not be given endless texts. */
 const patternedCharactersMax = 65_536;
 
@@ -135,7 +137,7 @@ function checkNumber(shape: Shape, value: unknown, path: string, violations: str
 
 function timestampOf(value: unknown, path: string): number {
   const epochMs = typeof value === 'number' ? Math.round(value * 1000) : typeof value === 'string' ? parseTimestamp(value) : Number.NaN;
-  if (!Number.isFinite(epochMs)) throw cannotConvert(value, 'a Timestamp', path);
+  if (!(Math.abs(epochMs) <= epochMsMax)) throw cannotConvert(value, 'a Timestamp', path);
   return epochMs;
 }
 

@@ -142,6 +142,10 @@ export class ServiceShapes {
     this.#row = row;
   }
 
+  operationNames(): string[] {
+    return Object.keys(this.#row.operations);
+  }
+
   /** Null for operations that the table does not have. */
   operation(name: string): OperationShapes | null {
     const kept = this.#operations.get(name);
@@ -158,6 +162,12 @@ export class ServiceShapes {
     };
     this.#operations.set(name, found);
     return found;
+  }
+
+  /** The error that the query protocol knows by this code, whichever operation declares it. */
+  errorOfCode(code: string): Shape | null {
+    const found = Object.entries(this.#row.shapes).find(([, { error }]) => error?.code === code);
+    return found === undefined ? null : this.#shape(found[0]);
   }
 
   readonly #shape = (name: string): Shape => {

@@ -1,7 +1,7 @@
 /** A refusal as the caller's protocol wants it: never HTML, never plain text. */
 import { messageOf, PlatformError } from '../../errors.ts';
 import { AwsError, type AwsServiceName } from '../service.ts';
-import type { Shape } from '../shapes/shapes.ts';
+import type { OperationShapes, ServiceShapes, Shape } from '../shapes/shapes.ts';
 import { type ErrorForm, errorCodes, refusalCodes } from './error-codes.ts';
 import { encodeDocument } from './json-document.ts';
 import { SignatureRefusal } from './signature-refusal.ts';
@@ -62,8 +62,9 @@ export interface ErrorContext {
   readonly requestId: string;
   /** S3's answer names the path. */
   readonly resource: string;
-  /** The operation's declared errors. */
-  readonly declared: readonly Shape[];
+  /** Of the service, and of the operation once it is known. */
+  readonly shapes: ServiceShapes | null;
+  readonly operation: OperationShapes | null;
 }
 
 export function errorReply(error: WireError, form: ErrorForm, context: ErrorContext): ErrorReply {
@@ -79,7 +80,7 @@ export function errorReply(error: WireError, form: ErrorForm, context: ErrorCont
   const id = ['x-amzn-requestid', context.requestId];
   if (form === 'query') return { status, headers: ['content-type', 'text/xml', ...id, ...more], body: queryBody(error, context) };
   if (form === 'json-1.0') {
-    const shape = context.declared.find(({ name, error: of }) => name === error.code || of?.code === error.code);
+    const shape = shapeOf(error.code, context);
     const fault = status >= 500 ? 'Receiver' : 'Sender';
     const queryError = ['x-amzn-query-error', `${shape?.error?.code ?? error.code};${fault}`];
     const headers = [
@@ -95,6 +96,13 @@ export function errorReply(error: WireError, form: ErrorForm, context: ErrorCont
   }
   const type = form === 'rest-json' ? 'application/json' : 'application/x-amz-json-1.1';
   return { status, headers: ['content-type', type, 'x-amzn-errortype', error.code, ...id, ...more], body: jsonBody(error.code, error) };
+}
+
+/** JSON 1.0 calls errors by the names of their shapes; handlers may call them by those of the query protocol. */
+function shapeOf(code: string, { shapes, operation }: ErrorContext): Shape | null {
+  const declared = operation?.errors ?? [];
+  const named = declared.find(({ name }) => name === code) ?? declared.find(({ error }) => error?.code === code);
+  return named ?? shapes?.errorOfCode(code) ?? null;
 }
 
 /** Clients look for either spelling of the message. */

@@ -27,9 +27,14 @@ export function readWhole(request: IncomingMessage, response: ServerResponse, by
     readRawBodyInto(request, bytesMax, (error, body) => {
       request.off('close', onClose);
       if (error === null) resolve(body);
-      else reject(error);
+      else reject(error.code === 'too_large' ? tooLarge(bytesMax, error) : error);
     });
   });
+}
+
+/** In AWS's words. */
+export function tooLarge(bytesMax: number, cause?: unknown): PlatformError {
+  return new PlatformError('too_large', `HTTP content length exceeded ${bytesMax} bytes.`, { cause });
 }
 
 export function clientGone(): PlatformError {

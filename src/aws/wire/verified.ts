@@ -2,11 +2,10 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { type Readable, Transform } from 'node:stream';
 import type { Caller } from '../../access/index.ts';
-import { PlatformError } from '../../errors.ts';
 import type { AwsPlace, VerifiedRequest } from '../service.ts';
 import { BodyCheck, type BodyPromises, isHash, payloadMismatch, unsignedTrailer } from './body-check.ts';
 import { type Pair, utf8Of } from './percent.ts';
-import { clientGone, letComeBody, readWhole } from './request-body.ts';
+import { clientGone, letComeBody, readWhole, tooLarge } from './request-body.ts';
 import { sha256Hex } from './signature-v4.ts';
 
 export interface VerifiedParts extends AwsPlace {
@@ -164,10 +163,6 @@ export class Verified implements VerifiedRequest {
     request.pipe(checked);
     return checked;
   }
-}
-
-function tooLarge(bytesMax: number): PlatformError {
-  return new PlatformError('too_large', `the body has more than ${bytesMax} bytes`);
 }
 
 /** aws-chunked is how the body travelled, not what it is. */

@@ -36,7 +36,8 @@ export function writeXml(content: XmlContent): string {
     for (const each of content) text += writeXml(each);
     return text;
   }
-  const inner = content.isExact === true ? escapeExactly(String(content.content)) : writeXml(content.content);
+  const { content: inside } = content;
+  const inner = content.isExact === true && typeof inside === 'string' ? escapeExactly(inside) : writeXml(inside);
   return inner === '' ? `<${content.name}${content.attributes}/>` : `<${content.name}${content.attributes}>${inner}</${content.name}>`;
 }
 
