@@ -116,7 +116,7 @@ function ofBinary({ plan, accept }: Reading, type: string, document: JsonObject,
 }
 
 function ofRaw({ plan, accept }: Reading, type: string, body: Buffer): DecodedBody {
-  const request = decodeRaw(plan, body);
+  const request = decodeRaw(plan, body, false);
   return { documents: [{ request, invocations: [request] }], reply: replyForm(accept, type) };
 }
 

@@ -4,7 +4,7 @@
  * ignores extra inputs and reports the rest as text, so nothing reaches it unchecked.
  */
 import { PlatformError } from '../../errors.ts';
-import { elementCount, type Tensor, type TensorSpec } from '../../tensor.ts';
+import { elementCount, rowCount, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { BinarySection, jsonLength, rawInput } from './binary-data.ts';
 import { bytesOfJson } from './json-data.ts';
 import type { ModelPlan, RequestedOutput } from './model-plan.ts';
@@ -40,7 +40,8 @@ const emptyBytes = Buffer.alloc(0);
  */
 export function decodeRequest(plan: ModelPlan, batchSizeMax: number, body: Buffer, header: string | undefined): InferRequest {
   const length = header === undefined ? body.length : jsonLength(header, body.length);
-  if (length === 0 && header !== undefined) return decodeRaw(plan, body);
+  // The protocol knows raw requests of one row only.
+  if (length === 0 && header !== undefined) return decodeRaw(plan, body, plan.isBatched);
   const text = textOf(length === body.length ? body : body.subarray(0, length));
   return decodeParsed(plan, batchSizeMax, parseObject(text), text, header === undefined ? null : body.subarray(length));
 }
@@ -73,10 +74,16 @@ export function decodeParsed(
   return { id: readId(request['id']), inputs, rows, outputs: readOutputs(plan, request['outputs'], parameters.binaryOutput), parameters };
 }
 
-/** The body is the one input, its raw bytes. Throws `invalid_request` where the shape cannot be told from them. */
-export function decodeRaw(plan: ModelPlan, body: Buffer): InferRequest {
-  const input = rawInput(plan.model, plan.signature.inputs, plan.isBatched, body);
-  return { id: undefined, inputs: [input], rows: 1, outputs: plan.allBinary, parameters: noParameters };
+/**
+ * The body is the one input, its raw bytes: of one row, or of as many as they are where no other dimension varies.
+ * Throws `invalid_request` where the shape cannot be told from them.
+ */
+export function decodeRaw(plan: ModelPlan, body: Buffer, isOneRow: boolean): InferRequest {
+  const { inputs } = plan.signature;
+  const varying = inputs[0]?.shape.filter((size) => size === -1).length ?? 0;
+  const input = rawInput(plan.model, inputs, isOneRow || (plan.isBatched && varying > 1), body);
+  const rows = plan.isBatched ? rowCount(input.shape) : 1;
+  return { id: undefined, inputs: [input], rows, outputs: plan.allBinary, parameters: noParameters };
 }
 
 function readId(id: unknown): string | undefined {
