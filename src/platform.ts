@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Access } from './access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from './api/index.ts';
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants, scalingPolicy } from './autoscaling/index.ts';
-import { AwsDoor, Runtime, S3Service, S3Store, stsService } from './aws/index.ts';
+import { AwsDoor, type AwsService, Runtime, S3Service, S3Store, sagemakerService, stsService } from './aws/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { CostHistory, Ledger, priceTable } from './costs/index.ts';
@@ -355,7 +355,7 @@ function mountDoors(
     server: { version, startedAtMs, cores },
   });
   new AwsDoor({
-    services: [stsService()],
+    services: [stsService(), sageMaker(config, rooms, { db, clock, s3 })],
     streams: [
       new S3Service(s3),
       new Runtime({ serving, clock, log, bodyBytesMax: config.invocationLimitBytes, timeoutMs: config.invocationTimeoutMs }),
@@ -372,6 +372,24 @@ function mountDoors(
   listener.scope('', registerFrontPage);
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
   return api;
+}
+
+/** Groups, packages, Models, endpoint configs and endpoints, as AWS's clients know them. */
+function sageMaker(config: Config, rooms: Rooms, ground: Pick<Front, 'db' | 'clock' | 's3'>): AwsService {
+  const { registry, deployments, serving, audit, prices } = rooms;
+  const { db, clock, s3 } = ground;
+  return sagemakerService({
+    db,
+    clock,
+    audit,
+    registry,
+    deployments,
+    prices,
+    objects: s3,
+    unpackedBytesMax: config.artifactLimitBytes,
+    memoryOf: (endpoint, variant) =>
+      serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant)?.functions?.setting.memoryMiB ?? null,
+  });
 }
 
 /**

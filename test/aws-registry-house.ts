@@ -10,8 +10,50 @@ import { FileObjectStore } from '../src/storage/index.ts';
 import { callOf } from './aws-endpoint-house.ts';
 import { type ControlPlane, type ControlPlaneOptions, openControlPlane, plainInspection } from './control-plane.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: what an answer holds is what the tests are about
-type Answer = any;
+interface Container {
+  readonly Image: string;
+  readonly ModelPackageName?: string;
+}
+
+interface Changed {
+  readonly IamIdentity: { readonly PrincipalId: string };
+}
+
+interface PackageAnswer {
+  readonly ModelPackageName: string;
+  readonly ModelPackageVersion: number;
+  readonly InferenceSpecification: { readonly Containers: readonly [Container] };
+}
+
+/** Members of the answers that tests look at. */
+interface Answer extends PackageAnswer {
+  readonly AdditionalInferenceSpecifications: unknown;
+  readonly ApprovalDescription: string;
+  readonly BatchDescribeModelPackageErrorMap: unknown;
+  readonly CreatedBy: Changed;
+  readonly CreationTime: unknown;
+  readonly CustomerMetadataProperties: unknown;
+  readonly FutureMember: unknown;
+  readonly LastModifiedBy: Changed;
+  readonly LastModifiedTime: Date;
+  readonly ModelApprovalStatus: string;
+  readonly ModelArn: string;
+  readonly ModelLifeCycle: unknown;
+  readonly ModelPackageArn: string;
+  readonly ModelPackageDescription: string;
+  readonly ModelPackageGroupArn: string;
+  readonly ModelPackageGroupName: string;
+  readonly ModelPackageGroupSummaryList: readonly { readonly ModelPackageGroupName: string }[];
+  readonly ModelPackageStatus: string;
+  readonly ModelPackageStatusDetails: { readonly ValidationStatuses: unknown };
+  readonly ModelPackageSummaries: Readonly<Record<string, PackageAnswer>>;
+  readonly ModelPackageSummaryList: readonly PackageAnswer[];
+  readonly Models: readonly { readonly ModelName: string }[];
+  readonly NextToken?: string;
+  readonly PrimaryContainer: Container;
+  readonly SourceUri: string;
+  readonly Tags: unknown;
+}
 
 export interface RegistryHouse extends ControlPlane {
   readonly clock: VirtualClock;
@@ -19,9 +61,9 @@ export interface RegistryHouse extends ControlPlane {
   readonly side: RegistrySide;
   /** Endpoints that are said to be there. */
   readonly endpoints: Set<string>;
-  ask(operation: string, input?: AwsInput): Promise<Answer>;
+  readonly ask: (operation: string, input?: AwsInput) => Promise<Answer>;
   /** Puts it into the bucket `models`, and says where it is. */
-  put(key: string, bytes: Uint8Array | string): Promise<string>;
+  readonly put: (key: string, bytes: Uint8Array | string) => Promise<string>;
 }
 
 /** A file that begins with `bad` is no model. */
@@ -40,7 +82,10 @@ export async function openRegistryHouse(options: ControlPlaneOptions = {}): Prom
   const endpoints = new Set<string>();
   const hasEndpoint = (name: string) => endpoints.has(name);
   const side = registrySide({ db, clock, audit, registry, objects: store, unpackedBytesMax: 1_000_000, hasEndpoint });
-  const ask = async (operation: string, input: AwsInput = {}) => (side.operations[operation] as AwsOperation)(input, callOf(operation));
+  const ask: RegistryHouse['ask'] = async (operation, input = {}) => {
+    const answer = await (side.operations[operation] as AwsOperation)(input, callOf(operation));
+    return answer as unknown as Answer;
+  };
   const put = async (key: string, bytes: Uint8Array | string): Promise<string> => {
     await store.put('models', key, typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
     return `s3://models/${key}`;

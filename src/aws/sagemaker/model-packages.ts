@@ -92,7 +92,7 @@ export class ModelPackages {
       const made = { container, members, tags, call, keep };
       if (ModelPackageGroupName !== undefined)
         return this.#createVersion((await this.#options.groups.find(call, ModelPackageGroupName)).name, made);
-      if (ModelPackageName !== undefined) return this.#createAlone(String(ModelPackageName), made);
+      if (ModelPackageName !== undefined) return this.#createAlone(ModelPackageName as string, made);
       throw new AwsError('ValidationException', 'Provide ModelPackageGroupName or ModelPackageName: neither is in the input.');
     });
   }
