@@ -47,6 +47,12 @@ export const versionBody = z.strictObject({
   notes: z.array(z.string()).describe('What to know about the file, such as an output that was rewritten.'),
   batchable: z.boolean(),
   batchable_reason: z.string(),
+  runtime: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('onnx') }),
+      z.strictObject({ kind: z.literal('process'), image: z.string(), command: z.array(z.string()), environment: words }),
+    ])
+    .describe('What runs it: the built-in worker, or a command of its own.'),
   created_by: z.string(),
   created_at: time,
 });
@@ -106,6 +112,7 @@ const variantBody = z.strictObject({
   instance_type: z.string(),
   wanted: z.number().describe('How many instances there are to be now.'),
   scaling: scalingBody.nullable().describe('How their number follows the load; null where it stays as it is.'),
+  start_timeout_ms: z.number().nullable().describe('What a model that is a process has to start; null where nothing was said.'),
   functions: functionsBody
     .nullable()
     .describe('What its functions were asked to be, alone or beside instances; null where there are none.'),
@@ -182,13 +189,6 @@ export const auditBody = z.strictObject({
   target: z.string(),
   outcome: z.string(),
   detail: z.unknown(),
-});
-
-export const statusBody = z.strictObject({
-  version: z.string(),
-  node: z.string(),
-  ready: z.boolean(),
-  started_at: time,
   origin: z
     .strictObject({ door: z.string(), remote_address: z.string(), user_agent: z.string(), request_id: z.string() })
     .nullable()
@@ -199,6 +199,13 @@ export const auditVerdictBody = z.strictObject({
   records: z.number().describe('How many are as they were written, from the first on.'),
   head: z.string().describe('The hash of the last of them.'),
   broken: z.strictObject({ id: z.string(), number: z.number(), why: z.string() }).nullable().describe('The first that is not.'),
+});
+
+export const statusBody = z.strictObject({
+  version: z.string(),
+  node: z.string(),
+  ready: z.boolean(),
+  started_at: time,
   uptime_s: z.number(),
   cores: z.number(),
   rss_bytes: z.number(),
@@ -255,10 +262,10 @@ export type KeyBody = z.infer<typeof keyBody>;
 export type CreatedKeyBody = z.infer<typeof createdKeyBody>;
 export type EventBody = z.infer<typeof eventBody>;
 export type AuditBody = z.infer<typeof auditBody>;
+export type AuditVerdictBody = z.infer<typeof auditVerdictBody>;
 export type StatusBody = z.infer<typeof statusBody>;
 export type RefusalBody = z.infer<typeof refusalBody>;
 export interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | null;
 }
-export type AuditVerdictBody = z.infer<typeof auditVerdictBody>;

@@ -39,6 +39,10 @@ const variantInput = z.strictObject({
       'Functions: alone they make the variant serverless, beside instances they take what those cannot finish in time; {} takes every default.',
     ),
   scaling: scalingInput.nullable().optional().describe('The number of instances follows the load; {} takes every default.'),
+  start_timeout_ms: z
+    .number()
+    .optional()
+    .describe('Within which a model that is a process must answer its health check; 240000 unless given.'),
 });
 
 const changeable = {
@@ -144,18 +148,19 @@ function shutReasonOf(served: ServedView | undefined): string | null {
   return shut === undefined ? null : `variant ${shut.name}: ${shut.overflow?.shutReason}`;
 }
 
-async function variantsOf(registry: Registry, inputs: readonly z.output<typeof variantInput>[]): Promise<VariantConfig[]> {
-  return Promise.all(
-    inputs.map(async ({ name, model, weight, instance_count: count, instance_type: instanceType, functions, scaling }) => {
-      const { group, version } = await registry.resolve(model);
-      const hasFunctions = functions !== undefined && functions !== null;
-      const scaled = scaling === undefined || scaling === null ? {} : { scaling: scalingOf(scaling, hasFunctions) };
-      const variant = { name, group, version, weight, instanceType, ...scaled };
-      const begin = scaled.scaling === undefined ? (hasFunctions ? 0 : 1) : Math.max(1, scaled.scaling.instancesMin);
-      if (!hasFunctions) return { ...variant, instanceCount: count ?? begin };
-      return { ...variant, instanceCount: count ?? begin, functions: functionsOf(functions) };
-    }),
-  );
+function variantsOf(registry: Registry, inputs: readonly z.output<typeof variantInput>[]): Promise<VariantConfig[]> {
+  return Promise.all(inputs.map((input) => variantOf(registry, input)));
+}
+
+async function variantOf(registry: Registry, input: z.output<typeof variantInput>): Promise<VariantConfig> {
+  const { name, model, weight, instance_count: count, instance_type: instanceType, functions, scaling } = input;
+  const { group, version } = await registry.resolve(model);
+  const hasFunctions = functions !== undefined && functions !== null;
+  const scaled = scaling === undefined || scaling === null ? {} : { scaling: scalingOf(scaling, hasFunctions) };
+  const variant = { name, group, version, weight, instanceType, ...scaled, ...given({ startTimeoutMs: input.start_timeout_ms }) };
+  const begin = scaled.scaling === undefined ? (hasFunctions ? 0 : 1) : Math.max(1, scaled.scaling.instancesMin);
+  if (!hasFunctions) return { ...variant, instanceCount: count ?? begin };
+  return { ...variant, instanceCount: count ?? begin, functions: functionsOf(functions) };
 }
 
 function settingsOf(body: Omit<z.output<typeof endpointChange>, 'variants'>): Partial<EndpointConfig> {
@@ -177,6 +182,7 @@ function variantBodyOf(
     instance_type: config.instanceType,
     wanted: observed?.wanted ?? config.instanceCount,
     scaling: config.scaling === undefined ? null : scalingBodyOf(config.scaling),
+    start_timeout_ms: config.startTimeoutMs ?? null,
     functions: config.functions === undefined ? null : functionsBodyOf(config.functions),
     ...functionsNow(served),
     ready: observed?.ready ?? 0,

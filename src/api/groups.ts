@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
-import type { ModelGroup, ModelVersion } from '../registry/index.ts';
+import type { ModelGroup, ModelRuntime, ModelVersion } from '../registry/index.ts';
 import { approvals, type GroupBody, groupBody, pageOf, registeredBody, type VersionBody, versionBody } from './bodies.ts';
 import { groupPath, jsonParameter, pageByOffset, pageQuery, switchParameter, timeOf, versionPath } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -17,6 +17,8 @@ const registrationQuery = z.strictObject({
   metadata: jsonParameter(words).describe('JSON object of texts.'),
   metrics: jsonParameter(metrics).describe('JSON object of numbers, such as {"accuracy":0.98}.'),
   tags: jsonParameter(words).describe('JSON object of texts.'),
+  image: z.string().max(255).optional().describe('The container image that would serve it; the images table says what that is here.'),
+  environment: jsonParameter(words).describe('JSON object of texts: variables for the process, on top of those of its image.'),
   reuse: switchParameter.describe('Take the version that has the same bytes, if the group has one.'),
 });
 
@@ -61,7 +63,9 @@ export function versionRoutes({ registry }: ApiServices): Route[] {
     }),
     route('POST /groups/:group/versions', {
       summary: 'Register a model version',
-      description: 'The body is the ONNX file itself, of any size; its group is made where it is missing.',
+      description:
+        'The body is the ONNX file itself, of any size; its group is made where it is missing. With an image that is a process it is ' +
+        'a .tar or .tar.gz of what that needs.',
       params: groupPath,
       query: registrationQuery,
       raw: ['application/octet-stream'],
@@ -71,12 +75,12 @@ export function versionRoutes({ registry }: ApiServices): Route[] {
         if (request.headers['content-encoding'] !== undefined) {
           throw new PlatformError('unsupported', 'model files are taken as they are: send the file without content-encoding');
         }
-        const { name = 'model.onnx', description, metadata, metrics: measured, tags, reuse } = query;
+        const { name = 'model.onnx', description, metadata, metrics: measured, tags, image, environment, reuse } = query;
         const registration = await registry.register({
           group: params.group,
           source: uploadOf(request),
           sourceName: name,
-          ...given({ description, metadata, metrics: measured, tags }),
+          ...given({ description, metadata, metrics: measured, tags, image, environment }),
           who: caller.keyId,
           reuse,
         });
@@ -146,6 +150,12 @@ export function groupBodyOf(group: ModelGroup): GroupBody {
   };
 }
 
+function runtimeBodyOf(runtime: ModelRuntime): VersionBody['runtime'] {
+  if (runtime.kind === 'onnx') return { kind: 'onnx' };
+  const { image, command, environment } = runtime;
+  return { kind: 'process', image, command: [...command], environment };
+}
+
 export function versionBodyOf(version: ModelVersion): VersionBody {
   const { group, name, approval, description, metadata, tags, opsets, producer, properties, batchable } = version;
   return {
@@ -173,6 +183,7 @@ export function versionBodyOf(version: ModelVersion): VersionBody {
     notes: [...version.notes],
     batchable,
     batchable_reason: version.batchableReason,
+    runtime: runtimeBodyOf(version.runtime),
     created_by: version.createdBy,
     created_at: timeOf(version.createdAtMs),
   };

@@ -7,6 +7,7 @@ import { readBody } from '../http/index.ts';
 import { type InferenceResult, invokeParts, partsOf, type Route as ServingRoute } from '../serving/index.ts';
 import { predictionsBody } from './bodies.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
+import { invokeProcess } from './invoke-process.ts';
 import { endpointPath, switchParameter } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
@@ -29,13 +30,19 @@ export function invokeRoutes(services: ApiServices): Route[] {
       summary: 'Send rows to an endpoint',
       description:
         'JSON is {"instances": [row, …]}, with {"input name": value, …} rows for a model with several inputs, or ' +
-        '{"inputs": [{"name", "shape", "datatype", "data"}, …]}. CSV has one row a line, with or without a header; npy has rows first.',
+        '{"inputs": [{"name", "shape", "datatype", "data"}, …]}. CSV has one row a line, with or without a header; npy has rows first. ' +
+        'A model that is a process takes any bytes of any type, and what it answers is the answer, its status as well.',
       params: endpointPath,
       query,
       raw: bodyTypes,
       answer: predictionsBody,
-      handle: ({ params, query: asked, request, requestId, response }) =>
-        invoke(services, services.serving.route(params.endpoint, asked.version), { ...asked, request, requestId, response }),
+      streams: true,
+      handle: async ({ params, query: asked, request, requestId, response }) => {
+        const target = services.serving.route(params.endpoint, asked.version);
+        if (target.runtime === 'onnx') return invoke(services, target, { ...asked, request, requestId, response });
+        await invokeProcess(services, target, { request, requestId, response, timings: asked.timings });
+        return undefined;
+      },
     }),
   ];
 }

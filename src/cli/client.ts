@@ -139,6 +139,13 @@ export class Client {
 
   async #refusal(response: Response): Promise<Failure> {
     const text = await response.text().catch(() => '');
+    if (response.headers.get('x-penstock-error') === 'model_failed') {
+      return new Refusal(
+        response.status,
+        'model_failed',
+        `the model answered with status ${response.status}: ${text.trim().slice(0, 2000)}`,
+      );
+    }
     let body: Partial<RefusalBody>;
     try {
       body = JSON.parse(text) as Partial<RefusalBody>;

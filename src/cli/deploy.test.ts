@@ -32,7 +32,13 @@ async function deployed(argv: readonly string[], views: readonly object[], decis
     const gets = seen.filter((line) => line === 'GET /api/v1/endpoints/digits').length;
     const view = views[Math.min(gets, views.length) - 1] ?? served;
     const known: Record<string, unknown> = {
-      'GET /api/v1/groups/digits/versions/1': { name: 'digits/1', group: 'digits', version: 1, approval: 'Approved' },
+      'GET /api/v1/groups/digits/versions/1': {
+        name: 'digits/1',
+        group: 'digits',
+        version: 1,
+        approval: 'Approved',
+        runtime: { kind: 'onnx' },
+      },
       'GET /api/v1/endpoints/digits': view,
       'PATCH /api/v1/endpoints/digits': view,
       'GET /api/v1/endpoints/digits/decisions?kind=batching&limit=20': { items: decisions, next: null },

@@ -1,23 +1,32 @@
-/** What a user names as a model: a file, a model of the catalogue, a version that is registered. */
+/** What a user names as a model: a file, a folder, a model of the catalogue, a version that is registered. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { CatalogueBody, RegisteredBody, VersionBody } from '../api/index.ts';
 import { checkName } from '../objective.ts';
 import { type Client, part } from './client.ts';
 import { Failure } from './failure.ts';
+import { packDirectory, readDirectory } from './model-directory.ts';
 import type { Progress } from './progress.ts';
 import { bytesText, tensorsText } from './words.ts';
 
 export type ModelSource =
   | { readonly kind: 'file'; readonly path: string; readonly bytes: number }
+  /** Of what the process of an image needs. */
+  | { readonly kind: 'directory'; readonly path: string }
   | { readonly kind: 'catalogue'; readonly name: string }
   | { readonly kind: 'version'; readonly group: string; readonly version: number | null };
 
 const versionPattern = /^([a-zA-Z0-9][a-zA-Z0-9-]*)\/([1-9]\d*)$/;
 
-/** Reads `catalogue:NAME`, `GROUP/VERSION`, the path of a file, else the name of a group (its latest approved version). */
-export async function readSource(text: string, { registersOnly }: { registersOnly: boolean }): Promise<ModelSource> {
+/**
+ * Reads `catalogue:NAME`, `GROUP/VERSION`, the path of a file, or of a folder where there is an image for it, else the
+ * name of a group (its latest approved version).
+ */
+export async function readSource(
+  text: string,
+  { registersOnly, image }: { registersOnly: boolean; image?: string | undefined },
+): Promise<ModelSource> {
   if (text.startsWith('catalogue:')) return { kind: 'catalogue', name: text.slice('catalogue:'.length) };
   const [, group, version] = versionPattern.exec(text) ?? [];
   if (!registersOnly && group !== undefined) return { kind: 'version', group, version: Number(version) };
@@ -26,7 +35,11 @@ export async function readSource(text: string, { registersOnly }: { registersOnl
     return null;
   });
   if (found?.isFile() === true) return { kind: 'file', path: text, bytes: found.size };
+  if (found?.isDirectory() === true && image !== undefined) return { kind: 'directory', path: text };
   if (!registersOnly && !/[./\\]/.test(text)) return { kind: 'version', group: checkName('group', text), version: null };
+  if (found?.isDirectory() === true) {
+    throw new Failure(`${text} is a folder: say with --image NAME which process serves it, or name an ONNX file`);
+  }
   const what = found === null ? `there is no file ${text}` : `${text} is not a file`;
   const forms = registersOnly ? 'FILE.onnx or catalogue:NAME' : 'FILE.onnx, GROUP/VERSION or catalogue:NAME';
   throw new Failure(`${what}: expected ${forms} (see \`penstock catalogue\`)`);
@@ -36,8 +49,8 @@ export async function readSource(text: string, { registersOnly }: { registersOnl
 export function nameFor(source: ModelSource): string {
   if (source.kind === 'catalogue') return source.name;
   if (source.kind === 'version') return source.group;
-  const name = basename(source.path)
-    .replace(/\.[^.]*$/, '')
+  const name = basename(resolve(source.path))
+    .replace(source.kind === 'directory' ? /$^/ : /(?:\.tar)?\.[^.]*$/, '')
     .replaceAll('_', '-');
   try {
     return checkName('endpoint', name);
@@ -57,6 +70,9 @@ export interface RegistrationDetails {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly metrics?: Readonly<Record<string, number>> | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** What serves it, and what variables that gets. */
+  readonly image?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
   readonly reuse: boolean;
 }
 
@@ -71,11 +87,11 @@ export async function registerSource(
   try {
     if (source.kind === 'version') return { version: await findVersion(client, source), reused: true };
     const registered =
-      source.kind === 'file' ? await upload(client, progress, source, group, details) : await take(client, progress, source.name, group);
+      source.kind === 'catalogue'
+        ? await take(client, progress, source.name, group)
+        : await upload(client, progress, source, group, details);
     const { version, reused } = registered;
-    progress.done(
-      reused ? `${version.name} has the same bytes` : `${version.name}: ${tensorsText(version.signature.inputs).replaceAll('\n', ', ')}`,
-    );
+    progress.done(reused ? `${version.name} has the same bytes` : `${version.name}: ${takesText(version)}`);
     for (const note of reused ? [] : version.notes) {
       progress.remark('note', note);
     }
@@ -84,6 +100,10 @@ export async function registerSource(
     progress.fail();
     throw error;
   }
+}
+
+function takesText({ runtime, signature }: VersionBody): string {
+  return runtime.kind === 'process' ? `what ${runtime.image} takes` : tensorsText(signature.inputs).replaceAll('\n', ', ');
 }
 
 async function findVersion(client: Client, source: { readonly group: string; readonly version: number | null }): Promise<VersionBody> {
@@ -101,12 +121,15 @@ async function findVersion(client: Client, source: { readonly group: string; rea
 async function upload(
   client: Client,
   progress: Progress,
-  source: { readonly path: string; readonly bytes: number },
+  source: ModelSource & { readonly kind: 'file' | 'directory' },
   group: string,
   details: RegistrationDetails,
 ): Promise<RegisteredBody> {
-  const name = basename(source.path);
-  progress.stage('upload', `${name} (${bytesText(source.bytes)})`);
+  const directory = source.kind === 'directory' ? await readDirectory(source.path) : null;
+  const name = directory === null ? basename(source.path) : `${basename(resolve(source.path))}.tar`;
+  progress.stage('upload', `${name} (${bytesText(source.kind === 'file' ? source.bytes : (directory?.bytes ?? 0))})`);
+  const content = directory === null ? createReadStream(source.path, { highWaterMark: 1024 * 1024 }) : packDirectory(directory);
+  const inspects = details.image === undefined ? 'a worker reads its signature and tries batches' : 'a worker looks through it';
   const text = (value: unknown): string | undefined => (value === undefined ? undefined : JSON.stringify(value));
   return client.post<RegisteredBody>(`/groups/${part(group)}/versions`, {
     query: {
@@ -115,16 +138,18 @@ async function upload(
       metadata: text(details.metadata),
       metrics: text(details.metrics),
       tags: text(details.tags),
+      image: details.image,
+      environment: text(details.env),
       reuse: details.reuse,
     },
-    body: fileStream(source.path, () => progress.stage('inspect', `${name}: a worker reads its signature and tries batches`)),
+    body: streamOf(content, () => progress.stage('inspect', `${name}: ${inspects}`)),
   });
 }
 
-/** The file as a stream that is read as fast as the server takes it; `onEnd` when the last byte has gone. */
-function fileStream(path: string, onEnd: () => void): ReadableStream<Uint8Array> {
+/** Read as fast as the server takes it; `onEnd` when the last byte has gone. */
+function streamOf(content: AsyncIterable<Uint8Array>, onEnd: () => void): ReadableStream<Uint8Array> {
   async function* chunks(): AsyncGenerator<Uint8Array> {
-    yield* createReadStream(path, { highWaterMark: 1024 * 1024 });
+    yield* content;
     onEnd();
   }
   return ReadableStream.from(chunks());

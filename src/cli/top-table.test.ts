@@ -23,6 +23,7 @@ function sample(atMs: number, statistics: StatisticsBody | null): Sample {
   const instances = {
     wanted: 1,
     scaling: null,
+    start_timeout_ms: null,
     functions: null,
     setting: null,
     environments: null,

@@ -5,11 +5,18 @@ import { datatypes, type TensorSpec } from '../tensor.ts';
 import type { ServedModel } from './models.ts';
 import type { Deployed } from './neighbours.ts';
 
-export const platform = 'onnxruntime_onnx';
+const platforms = { onnx: 'onnxruntime_onnx', process: 'process' } as const;
+const backends = { onnx: 'onnxruntime', process: 'process' } as const;
 
 export function modelMetadata({ view, variants: [{ version }] }: ServedModel): unknown {
   const { inputs, outputs } = version.signature;
-  return { name: view.name, versions: versionsOf(view.variants), platform, inputs: inputs.map(tensor), outputs: outputs.map(tensor) };
+  return {
+    name: view.name,
+    versions: versionsOf(view.variants),
+    platform: platforms[version.runtime.kind],
+    inputs: inputs.map(tensor),
+    outputs: outputs.map(tensor),
+  };
 }
 
 function tensor({ name, datatype, shape }: TensorSpec): unknown {
@@ -40,8 +47,8 @@ export function modelConfig({ view, variants }: ServedModel): unknown {
   const preferred = [...new Set(sizes)].sort((a, b) => a - b);
   return {
     name: view.name,
-    platform,
-    backend: 'onnxruntime',
+    platform: platforms[version.runtime.kind],
+    backend: backends[version.runtime.kind],
     version_policy: { specific: { versions: versionsOf(variants).map(Number) } },
     max_batch_size: batchSizeMax,
     input: version.signature.inputs.map(dims),

@@ -7,7 +7,7 @@ import { decodeRequest, encodeResponse, type InferRequest, ModelPlan } from '../
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import type { InferenceResult, Outcome, Route } from '../serving/index.ts';
-import { notServed } from './models.ts';
+import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';
 import { acceptedEncoding, replyHeaders, sendError, sendInference } from './replies.ts';
@@ -33,6 +33,7 @@ export class InferDoor {
     try {
       access.require(listener.authenticate(request), 'invoke');
       route = serving.route(place.model, place.version);
+      if (route.runtime !== 'onnx') throw takesBytes(route);
     } catch (error) {
       this.#fail(exchange, notServed(error, this.#services, place));
       return;

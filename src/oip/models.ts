@@ -2,7 +2,7 @@
 
 import { shown } from '../codecs/index.ts';
 import { PlatformError } from '../errors.ts';
-import type { ServedVariant, ServedView } from '../serving/index.ts';
+import type { Route, ServedVariant, ServedView } from '../serving/index.ts';
 import type { Deployed, OipServices } from './neighbours.ts';
 
 type Known = Pick<OipServices, 'serving' | 'deployed'>;
@@ -44,6 +44,15 @@ export function notServed(error: unknown, known: Known, asked: Asked): unknown {
 
 export function deployedAs(known: Pick<Known, 'deployed'>, model: string): Deployed | undefined {
   return known.deployed().find(({ config }) => config.name.toLowerCase() === model.toLowerCase());
+}
+
+/** The protocol is about tensors. */
+export function takesBytes({ endpoint }: Pick<Route, 'endpoint'>): PlatformError {
+  const cure = `POST /api/v1/endpoints/${endpoint}/invoke sends them`;
+  return new PlatformError(
+    'unsupported',
+    `model '${endpoint}' is a process: it takes bytes that it alone understands, no tensors; ${cure}`,
+  );
 }
 
 function missing(known: Known, { model, version }: Asked): PlatformError {

@@ -1,6 +1,6 @@
 /** `penstock deploy`: from a file to an endpoint in service, stage by stage. */
 import { type Command, Option } from 'commander';
-import type { EndpointBody, VersionBody } from '../../api/index.ts';
+import type { EndpointBody, VariantBody, VersionBody } from '../../api/index.ts';
 import { messageOf } from '../../errors.ts';
 import { checkName, formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
 import { type Client, part } from '../client.ts';
@@ -8,6 +8,7 @@ import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
 import { inService } from '../in-service.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
+import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../process-options.ts';
 import { Progress } from '../progress.ts';
 import { addScalingOptions, checkScalingOptions, type ScalingOptions, scalingOf } from '../scaling-options.ts';
 import {
@@ -21,13 +22,14 @@ import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '.
 import { verdictOn } from '../verdict.ts';
 import { decide } from './approve.ts';
 
-export interface DeployOptions extends CommonOptions, ServerlessOptions, ScalingOptions {
+export interface DeployOptions extends CommonOptions, ServerlessOptions, ScalingOptions, ProcessOptions {
   readonly name?: string;
   readonly group?: string;
   /** null takes it away. */
   readonly objective?: string | null;
   readonly late?: 'serve' | 'shed';
   readonly requestTimeout?: number;
+  readonly startTimeout?: number;
   readonly approve: boolean;
   /** Milliseconds. */
   readonly timeout: number;
@@ -61,12 +63,15 @@ export function addDeploy(program: Command, doors: Doors): void {
         .option('--no-wait', 'do not wait');
       addScalingOptions(command);
       addServerlessOptions(command);
+      addProcessOptions(command);
+      command.option('--start-timeout <duration>', 'what its process has to start (default: 4m)', parsedBy(parseDurationMs));
       command.addHelpText('after', '\nDefaults are those of a new endpoint: one that is there keeps what is not given.');
     })
     .runs(async (session, options: DeployOptions, model: string, given: string | undefined) => {
       checkServerlessOptions(options);
       const named = endpointNamed(given, options.name);
-      const source = await readSource(model, { registersOnly: false });
+      const source = await readSource(model, { registersOnly: false, image: options.image });
+      checkProcessOptions(options, source);
       if (source.kind === 'version' && options.group !== undefined) {
         throw new Failure(`${model} is registered already: leave out --group, or name a file`, 2);
       }
@@ -94,13 +99,18 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
     const before = await existing(client, endpoint);
     checkFunctionsWanted(options, before?.variants[0]);
     checkScalingOptions(options, before?.variants[0]);
-    const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, { reuse: true });
+    const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, {
+      image: options.image,
+      env: options.env,
+      reuse: true,
+    });
     const version = await approved(client, progress, found, options);
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
     const view = before === null ? await create(client, endpoint, version, options) : await update(client, before, version, options);
     progress.done(`${endpoint}: ${before === null ? 'created' : 'updated'} for ${version.name}`);
     if (!options.wait) return view;
     const served = await inService(session, client, progress, view, options.timeout);
+    if (version.runtime.kind === 'process') return served; // nobody can measure it beforehand
     const { view: judged, isOpen } = await verdictOn(session, client, progress, served);
     if (isOpen !== null) session.remark(isOpen);
     return judged;
@@ -151,7 +161,9 @@ function create(client: Client, name: string, version: VersionBody, options: Dep
     json: {
       name,
       ...settings(options),
-      variants: [{ model: version.name, ...capacityOf(options, undefined), ...scalingOf(options, undefined) }],
+      variants: [
+        { model: version.name, ...startOf(options, undefined), ...capacityOf(options, undefined), ...scalingOf(options, undefined) },
+      ],
     },
   });
 }
@@ -167,9 +179,16 @@ function update(client: Client, before: EndpointBody, version: VersionBody, opti
   return client.patch<EndpointBody>(`/endpoints/${part(before.name)}`, {
     json: {
       ...settings(options),
-      variants: [{ ...kept, model: version.name, ...capacityOf(options, variant), ...scalingOf(options, variant) }],
+      variants: [
+        { ...kept, model: version.name, ...startOf(options, variant), ...capacityOf(options, variant), ...scalingOf(options, variant) },
+      ],
     },
   });
+}
+
+function startOf({ startTimeout }: DeployOptions, before: VariantBody | undefined): Record<string, unknown> {
+  const timeoutMs = startTimeout ?? before?.start_timeout_ms ?? null;
+  return timeoutMs === null ? {} : { start_timeout_ms: timeoutMs };
 }
 
 function summary(session: Session, view: EndpointBody): string {

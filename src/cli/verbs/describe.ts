@@ -5,6 +5,7 @@ import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
 import { versionPath } from '../model-source.ts';
+import { runtimeFields } from '../process-options.ts';
 import { fields, table } from '../table.ts';
 import { batchingText, rangeText, readyText, scalingText, settingText, typeText } from '../variant-words.ts';
 import { type Session, verb } from '../verb.ts';
@@ -71,6 +72,7 @@ function versionText(session: Session, version: VersionBody): string {
     ['version', version.name],
     ['approval', `${session.style.state(version.approval)}${decided}${note}`],
     ['description', version.description],
+    ...runtimeFields(version),
     ['inputs', tensorsText(version.signature.inputs)],
     ['outputs', tensorsText(version.signature.outputs)],
     ['batchable', `${version.batchable ? 'yes' : 'no'}: ${version.batchable_reason}`],

@@ -51,9 +51,18 @@ export function addInvoke(program: Command, doors: Doors): void {
         contentType,
       });
       if (session.wantsJson) session.doors.stdout.write(`${text}\n`);
-      else session.doors.stdout.write(answerText(parseExact(text) as Answer));
+      else session.doors.stdout.write(answerText(text));
       return 0;
     });
+}
+
+function predictionsIn(text: string): Answer | null {
+  try {
+    const answer = parseExact(text) as Partial<Answer> | null;
+    return Array.isArray(answer?.predictions) ? (answer as Answer) : null;
+  } catch {
+    return null;
+  }
 }
 
 async function bodyOf(options: InvokeOptions, stdin: Doors['stdin']): Promise<{ body: Uint8Array; contentType: string }> {
@@ -83,7 +92,11 @@ async function readAll(source: AsyncIterable<Uint8Array | string>): Promise<Uint
   return Buffer.concat(chunks);
 }
 
-function answerText({ predictions, timings, model_version: version }: Answer): string {
+/** A model that is a process may answer anything: that is printed as it is. */
+function answerText(text: string): string {
+  const answer = predictionsIn(text);
+  if (answer === null) return text.endsWith('\n') ? text : `${text}\n`;
+  const { predictions, timings, model_version: version } = answer;
   const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join('');
   if (timings === undefined) return lines;
   const { queue_ms: queue, compute_ms: compute, total_ms: total, batch_rows: rows, close_reason: reason, parts } = timings;

@@ -1,0 +1,97 @@
+/** The invoke route for models that are processes: the bytes go through as they are, and so does what is answered, a refusal too. */
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PlatformError } from '../errors.ts';
+import { readBody } from '../http/index.ts';
+import type { PayloadHeaders, Reply, ReplyHead } from '../runtime/index.ts';
+import { type InferenceResult, ModelError, rawCall, type Route as ServingRoute } from '../serving/index.ts';
+import type { ApiServices } from './services.ts';
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly timings: boolean;
+}
+
+/** Writes the answer. Throws what is no answer of the process, as long as nothing of one was sent. */
+export async function invokeProcess(services: ApiServices, target: ServingRoute, exchange: Exchange): Promise<void> {
+  const { serving, clock, bodyLimitBytes } = services;
+  const { request, response, requestId, timings } = exchange;
+  const body = await readBody(request, { limitBytes: bodyLimitBytes });
+  const payload = { headers: passedOn(request.headers), body };
+  const sink = {
+    begin: (head: ReplyHead) => {
+      writeHead(exchange, target, head);
+      response.flushHeaders();
+    },
+    piece: (bytes: Buffer) => write(response, bytes),
+  };
+  const call = rawCall({ requestId, arrivedAtMs: clock.nowMs() }, payload, sink);
+  await new Promise<void>((resolve, reject) => {
+    const cancel = serving.invoke(target, call, (outcome) => {
+      response.off('close', leave);
+      if (outcome.ok) {
+        const { reply } = outcome.result;
+        if (reply !== undefined && !reply.isStreamed) send(exchange, target, reply, timings ? outcome.result : null);
+        else response.end();
+      } else if (response.headersSent) {
+        response.destroy(); // so that nobody takes the part for the whole
+      } else if (outcome.error instanceof ModelError) {
+        send(exchange, target, outcome.error.reply, null);
+      } else {
+        return reject(outcome.error);
+      }
+      resolve();
+    });
+    const leave = (): void => {
+      cancel();
+      reject(new PlatformError('invalid_request', 'the client went away before its answer was ready'));
+    };
+    response.once('close', leave);
+  });
+}
+
+/** Headers of the client's that mean something to a model; who it is to us is none of its business. */
+function passedOn(headers: IncomingMessage['headers']): PayloadHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => {
+      const isPassed = name === 'content-type' || name === 'accept' || (name.startsWith('x-') && !name.startsWith('x-penstock-'));
+      return isPassed && typeof value === 'string' ? [[name, value]] : [];
+    }),
+  );
+}
+
+function send(exchange: Exchange, target: ServingRoute, reply: Reply, timed: InferenceResult | null): void {
+  writeHead(exchange, target, reply, timed, reply.body.length);
+  exchange.response.end(reply.body);
+}
+
+function writeHead(
+  { response, requestId }: Exchange,
+  { version }: ServingRoute,
+  { status, headers }: ReplyHead,
+  timed: InferenceResult | null = null,
+  length: number | null = null,
+): void {
+  const kept = Object.entries(headers).filter(
+    ([name]) => name === 'content-type' || name === 'content-encoding' || (name.startsWith('x-') && !name.startsWith('x-penstock-')),
+  );
+  const isError = status < 200 || status >= 300;
+  response.writeHead(status, {
+    ...Object.fromEntries(kept),
+    ...(length === null ? {} : { 'content-length': length }),
+    ...(isError ? { 'x-penstock-error': 'model_failed' } : {}),
+    ...(timed === null
+      ? {}
+      : { 'server-timing': `queue;dur=${timed.timings.queueMs.toFixed(3)}, compute;dur=${timed.timings.computeMs.toFixed(3)}` }),
+    'x-penstock-model-version': version,
+    'x-content-type-options': 'nosniff',
+    'x-request-id': requestId,
+  });
+}
+
+async function write(response: ServerResponse, bytes: Buffer): Promise<void> {
+  if (response.destroyed) throw new PlatformError('invalid_request', 'the client went away in the middle of its answer');
+  if (!response.write(bytes)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+}
