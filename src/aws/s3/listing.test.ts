@@ -1,0 +1,97 @@
+/** Listings against a model that has all keys in an array. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { openPglite } from '../../../test/pglite.ts';
+import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import { behind, commonPrefix, type ListPosition, listObjects } from './listing.ts';
+import { endOfPrefix } from './names.ts';
+
+const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+/** Few characters, so that keys share beginnings; the last three are in another order in UTF-16 than in UTF-8. */
+const character = fc.constantFrom('a', 'b', '/', '-', 'é', '\ud7ff', '\ue000', '\uffff', '🌊', '\u{10ffff}');
+const key = fc.string({ unit: character, minLength: 1, maxLength: 6 });
+const prefix = fc.oneof(fc.constant(''), fc.string({ unit: character, maxLength: 3 }));
+const delimiter = fc.constantFrom('', '/', '-', 'a/', '🌊');
+
+/** What a listing tells, in order: keys, and common prefixes marked as such. */
+function expectedItems(keys: readonly string[], prefixAsked: string, delimiterAsked: string, after: string): string[] {
+  const items = new Set<string>();
+  for (const each of keys.toSorted(byBytes)) {
+    if (!each.startsWith(prefixAsked) || byBytes(each, after) <= 0) continue;
+    const at = delimiterAsked === '' ? -1 : each.indexOf(delimiterAsked, prefixAsked.length);
+    items.add(at < 0 ? `key ${each}` : `prefix ${each.slice(0, at + delimiterAsked.length)}`);
+  }
+  return [...items];
+}
+
+function listingContract(name: string, numRuns: number, open: () => Promise<OpenDatabase>): void {
+  test(`on ${name} the pages of any listing are what all keys in an array would give`, async () => {
+    const { db, close } = await open();
+    await db.insertInto('s3_buckets').values({ name: 'bucket', created_at: 1 }).execute();
+    const fill = async (keys: readonly string[]): Promise<void> => {
+      await db.deleteFrom('s3_objects').execute();
+      const rest = { id: '', bytes: 1, etag: '', modified_at: 1, parts: null, headers: '{}', checksums: '{}' };
+      if (keys.length === 0) return;
+      await db
+        .insertInto('s3_objects')
+        .values(keys.map((each) => ({ bucket: 'bucket', key: each, ...rest })))
+        .execute();
+    };
+    const listing = fc.record({ prefix, delimiter, after: fc.oneof(fc.constant(''), key), itemsMax: fc.integer({ min: 1, max: 5 }) });
+    const keySets = fc.uniqueArray(key, { maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(keySets, fc.array(listing, { minLength: 1, maxLength: 6 }), async (keys, asked) => {
+        await fill(keys);
+        for (const { after, ...options } of asked) {
+          const items: string[] = [];
+          let from: ListPosition | undefined = { key: after, inclusive: after === '' };
+          for (let page = 0; page < 100 && from !== undefined; page++) {
+            const { objects, prefixes, next, last } = await listObjects(db, 'bucket', { ...options, from });
+            const told = [...objects.map((object) => object.key), ...prefixes].sort(byBytes);
+            assert(told.length <= options.itemsMax);
+            assert.equal(last, told.at(-1) ?? null);
+            if (next !== null) assert.equal(told.length, options.itemsMax);
+            items.push(...told.map((each) => (prefixes.includes(each) ? `prefix ${each}` : `key ${each}`)));
+            from = next ?? undefined;
+          }
+          assert.deepEqual(items, expectedItems(keys, options.prefix, options.delimiter, after));
+        }
+      }),
+      { numRuns },
+    );
+    await close();
+  });
+}
+
+listingContract('SQLite', 200, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+listingContract('PGlite', 25, openPglite);
+
+describe('the end of a prefix', () => {
+  test('is behind every text that begins so, and before all others behind it', () => {
+    fc.assert(
+      fc.property(key, key, (begin, other) => {
+        const end = endOfPrefix(begin);
+        if (other.startsWith(begin)) assert(end === null || byBytes(other, end) < 0);
+        else if (byBytes(other, begin) > 0) assert(end !== null && byBytes(other, end) >= 0);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('thousands of keys in few folders are told as the folders', async () => {
+    const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+    await db.insertInto('s3_buckets').values({ name: 'bucket', created_at: 1 }).execute();
+    const rest = { bucket: 'bucket', id: '', bytes: 1, etag: '', modified_at: 1, parts: null, headers: '{}', checksums: '{}' };
+    for (let folder = 0; folder < 20; folder++) {
+      const keys = Array.from({ length: 500 }, (_, i) => ({ key: `${folder + 10}/${i}`, ...rest }));
+      await db.insertInto('s3_objects').values(keys).execute();
+    }
+    const { prefixes, next } = await listObjects(db, 'bucket', { delimiter: '/', itemsMax: 1000 });
+    assert.deepEqual([prefixes.length, prefixes[0], next], [20, '10/', null]);
+    assert.deepEqual(behind('10/'), { key: '100', inclusive: true });
+    assert.equal(commonPrefix('a/b/c', 'a/', '/'), 'a/b/');
+    await close();
+  });
+});
