@@ -15,6 +15,7 @@ export type DocumentKind =
   | 'client-token'
   | 'endpoint-config'
   | 'endpoint'
+  | 'scalable-target'
   | 'tags';
 
 export interface StoredDocument<Content> {
@@ -112,6 +113,12 @@ export class Documents {
   /** Those made before `atMs`. */
   async removeOlder(kind: DocumentKind, atMs: number): Promise<void> {
     await this.#db.deleteFrom('aws_documents').where('kind', '=', kind).where('created_at', '<', atMs).execute();
+  }
+
+  /** All of a kind that nobody has many of, by name. */
+  async all<Content>(kind: DocumentKind): Promise<StoredDocument<Content>[]> {
+    const rows = await this.#db.selectFrom('aws_documents').selectAll().where('kind', '=', kind).orderBy('name_key').execute();
+    return rows.map(documentOf<Content>);
   }
 
   /** A page of one kind, by `Name` or by the time of creation. */
