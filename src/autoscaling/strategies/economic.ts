@@ -8,6 +8,7 @@
 import { alternativesTo, excludedBy, type Weighing } from './alternatives.ts';
 import { type CounterSample, risePerMs, withSample } from './counter-window.ts';
 import { fastPlan, isFastWorth, triggerWithOverflow } from './fast-path.ts';
+import { isYoung, savedAfter, startInVainUsd } from './first-instance.ts';
 import { atHorizon, type HorizonForecast, horizonFor, quantileOf } from './forecast-view.ts';
 import { clampPlan } from './limits.ts';
 import { isSamePlan, type Plan, planTotal, type Regime, type ScalingReason } from './observation.ts';
@@ -30,6 +31,8 @@ export interface EconomicMemory {
   /** What was worth keeping lately. */
   readonly keeps: readonly RecentPlan[];
   readonly arrivals: readonly CounterSample[];
+  /** What an instance would have saved lately while there was none. */
+  readonly savedUsd?: number;
 }
 
 export const economicBegin: EconomicMemory = {
@@ -65,24 +68,27 @@ function planned(policy: EconomicPolicy, memory: EconomicMemory, asked: Ask): Ve
   const { observation, nowMs } = asked;
   if (observation.forecast === null) return stay(asked, memory, 'no-forecast', 'there is no forecast yet');
   const ask = asked.overflow === null ? withLeastOne(asked) : asked;
-  const isServerlessOnly = memory.isServerlessOnly && ask.overflow !== null;
-  const setting = settingFor(policy, ask, isServerlessOnly);
-  if (setting === null) return stay(asked, memory, 'no-forecast', 'the forecast has no horizon');
+  const isServerlessOnly = memory.isServerlessOnly && ask.overflow !== null && ask.level === 0;
+  const wished = settingFor(policy, ask, isServerlessOnly);
+  if (wished === null) return stay(asked, memory, 'no-forecast', 'the forecast has no horizon');
+  const setting = withoutIdleFloor(wished, ask);
   const search = searchFor(setting, observation.slotMs);
-  if (!isServerlessOnly) return hybrid({ ...memory, isServerlessOnly }, ask, setting, search);
-  const again = worthItAgain(memory, isWorthIt(setting, search), observation.slotMs, nowMs);
+  const saved = withSaved(memory, ask, setting);
+  if (!isServerlessOnly) return hybrid({ ...saved, isServerlessOnly }, ask, setting, search);
+  const isWorth = isWorthIt(setting, search) && !isTooEarly(saved, ask, setting);
+  const again = worthItAgain(saved, isWorth, observation.slotMs, nowMs);
   const isForced = planTotal(planFrom(setting.weighing.priced, search.up.counts)) > 0 && ask.limits.min + setting.weighing.floor > 0;
   if (again.isTwice || isForced) {
     const back = settingFor(policy, ask, false) as Setting;
     return hybrid(
-      { ...memory, isServerlessOnly: false, worthItAgainAtMs: null, zeroSinceMs: null },
+      { ...saved, isServerlessOnly: false, worthItAgainAtMs: null, zeroSinceMs: null },
       ask,
       back,
       searchFor(back, observation.slotMs),
       search,
     );
   }
-  return alone({ ...memory, worthItAgainAtMs: again.sinceMs }, ask, setting, search);
+  return alone({ ...saved, worthItAgainAtMs: again.sinceMs }, ask, setting, search);
 }
 
 /** Without functions somebody has to be there. */
@@ -145,10 +151,17 @@ function hybrid(
   const { priced } = weighing;
   const have = Object.fromEntries(types.map((type) => [type.name, type.have]));
   const isBack = worth !== search && planTotal(planFrom(priced, search.up.counts)) === 0;
-  const up = planFrom(priced, (isBack ? (worth.someInstances ?? search.up) : search.up).counts);
+  const wanted = planFrom(priced, (isBack ? (worth.someInstances ?? search.up) : search.up).counts);
+  const isEarly = planTotal(wanted) > 0 && isTooEarly(memory, ask, setting);
+  const up = isEarly
+    ? planFrom(
+        priced,
+        priced.map(() => 0),
+      )
+    : wanted;
   const keeps = withPlan(memory.keeps, planFrom(priced, search.keep.counts), hold, observation.slotMs, nowMs);
   const zeroSinceMs = planTotal(up) > 0 || ask.overflow === null ? null : (memory.zeroSinceMs ?? nowMs);
-  if (zeroSinceMs !== null && nowMs - zeroSinceMs >= serverlessAfterMs) {
+  if (zeroSinceMs !== null && nowMs - zeroSinceMs >= serverlessAfterMs && ask.level === 0) {
     return alone({ ...memory, isServerlessOnly: true, zeroSinceMs, worthItAgainAtMs: null, keeps: [] }, ask, setting, search);
   }
   const kept = held(
@@ -166,7 +179,7 @@ function hybrid(
     memory: { ...memory, isServerlessOnly: false, zeroSinceMs, keeps },
     plan: clamped.plan,
     reason: reasonFor({ up, kept, replacing, plan: clamped.plan, unbounded, by: clamped.by }, weighing),
-    why: '',
+    why: isEarly ? 'a first instance has not been worth it long enough for so young a forecast' : '',
     regime: ask.overflow === null ? 'instances-only' : 'hybrid',
     rho,
     alternatives: alternativesTo(clamped.plan, currentPlan(observation.types), unbounded, weighing),
@@ -192,6 +205,32 @@ function alone(memory: EconomicMemory, ask: Ask, { weighing, rho }: Setting, sea
       weighing,
     ),
   };
+}
+
+/**
+ * Where no instance is and none is worth it, who misses the objective meets cold starts: functions that are kept warm cure that for a
+ * thousandth of what an instance costs, so the floor is left out.
+ */
+function withoutIdleFloor(setting: Setting, { observation, overflow, types }: Ask): Setting {
+  const { weighing } = setting;
+  if (weighing.floor === 0 || overflow === null || types.some(({ have }) => have > 0)) return setting;
+  const bare = { ...setting, weighing: { ...weighing, floor: 0 } };
+  const { up } = searchFor(bare, observation.slotMs);
+  return planTotal(planFrom(weighing.priced, up.counts)) === 0 ? bare : setting;
+}
+
+/** With what an instance would have saved in the slot that is over. */
+function withSaved(memory: EconomicMemory, { observation, overflow, types }: Ask, { weighing }: Setting): EconomicMemory {
+  const isAlone = overflow !== null && types.every(({ have }) => have === 0);
+  if (!isAlone) return { ...memory, savedUsd: 0 };
+  if (observation.trigger !== 'period') return memory;
+  return { ...memory, savedUsd: savedAfter(memory.savedUsd ?? 0, observation.lastCount, weighing.priced, weighing.overflowUsdEach) };
+}
+
+/** Whether functions serve alone so far, and the forecast alone is not enough to start an instance beside them. */
+function isTooEarly({ savedUsd = 0 }: EconomicMemory, { observation, overflow, types, limits }: Ask, { weighing, hold }: Setting): boolean {
+  if (overflow === null || limits.min > 0 || types.some(({ have }) => have > 0)) return false;
+  return isYoung(observation.forecast?.residualsSeen ?? 0) && savedUsd < startInVainUsd(weighing.priced, hold, observation.slotMs);
 }
 
 /** Whether some instance is clearly cheaper than functions alone. */
