@@ -62,7 +62,7 @@ export class Audit {
 
   /** In the caller's transaction: the deed and its record stand or fall together. */
   async record(tx: Transaction | Database, entry: AuditEntry): Promise<void> {
-    if (!tx.isTransaction) return inTransaction(tx as Database, (own) => this.record(own, entry));
+    if (!tx.isTransaction) return inTransaction(tx, (own) => this.record(own, entry));
     const at = this.#clock.wallMs();
     const { who, action, target, outcome } = entry;
     // Whoever changes this row first goes first: there is one chain, also between two servers.

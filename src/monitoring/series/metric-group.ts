@@ -51,6 +51,11 @@ export class MetricGroup {
     return index === -1 ? null : index;
   }
 
+  /** Of all metrics of that name, whatever their units, where none is given. */
+  numbersOf(name: string, unit: string | undefined): number[] {
+    return this.metrics.flatMap((metric, number) => (metric.name === name && (unit === undefined || metric.unit === unit) ? [number] : []));
+  }
+
   /** Gives it one. */
   addMetric(metric: MetricName): number {
     this.isChanged = true;

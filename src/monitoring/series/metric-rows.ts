@@ -66,10 +66,10 @@ export async function readSpan(db: Database, { group, resolution, at }: Omit<Spa
   return row === undefined ? null : decodeRecord(row.data);
 }
 
-/** What a group measured of one metric, in spans that begin from `from` on and before `to` (epoch seconds), rising. */
-export async function readMetric(
+/** What a group measured of some metrics, in spans that begin from `from` on and before `to` (epoch seconds), rising. */
+export async function readMetrics(
   db: Database,
-  { group, metric, resolution }: { group: number; metric: number; resolution: Resolution },
+  { group, metrics, resolution }: { group: number; metrics: readonly number[]; resolution: Resolution },
   { from, to }: { from: number; to: number },
 ): Promise<{ at: number; measured: Measured }[]> {
   const rows = await db
@@ -81,11 +81,8 @@ export async function readMetric(
     .where('at', '<', to)
     .orderBy('at')
     .execute();
-  const wished = new Set([metric]);
-  return rows.flatMap(({ at, data }) => {
-    const measured = decodeRecord(data, wished).get(metric);
-    return measured === undefined ? [] : [{ at: Number(at), measured }];
-  });
+  const wished = new Set(metrics);
+  return rows.flatMap(({ at, data }) => [...decodeRecord(data, wished).values()].map((measured) => ({ at: Number(at), measured })));
 }
 
 /** What is older is forgotten: epoch seconds, by resolution. */

@@ -8,7 +8,7 @@ import { PlatformError } from '../../errors.ts';
 import type { Database } from '../../storage/index.ts';
 import { Measure, type Measured } from './measured.ts';
 import { keyOfPlace, type MetricFeed, MetricGroup, type MetricName, type MetricPlace, nowhere } from './metric-group.ts';
-import { clearGroups, clearSpans, type Resolution, readGroups, readMetric, readSpan, writeSpans } from './metric-rows.ts';
+import { clearGroups, clearSpans, type Resolution, readGroups, readMetrics, readSpan, writeSpans } from './metric-rows.ts';
 
 export interface MetricStoreOptions {
   readonly db: Database;
@@ -17,8 +17,11 @@ export interface MetricStoreOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-export interface MetricWish extends MetricName {
+export interface MetricWish {
   readonly place: MetricPlace;
+  readonly name: string;
+  /** All units together where none is given. */
+  readonly unit?: string | undefined;
   /** Epoch milliseconds; from a multiple of the period on. */
   readonly fromMs: number;
   readonly toMs: number;
@@ -134,11 +137,11 @@ export class MetricStore {
       );
     }
     const group = this.#groups.get(keyOfPlace(place));
-    const metric = group?.numberOf(name, unit) ?? null;
-    if (group === undefined || metric === null) return [];
+    const metrics = group?.numbersOf(name, unit) ?? [];
+    if (group === undefined || metrics.length === 0) return [];
     await this.flush();
     const resolution = this.#resolutionFor(period, from);
-    const rows = await readMetric(this.#options.db, { group: group.id, metric, resolution }, { from, to });
+    const rows = await readMetrics(this.#options.db, { group: group.id, metrics, resolution }, { from, to });
     const points = new Map<number, Measure>();
     for (const { at, measured } of rows) {
       const start = Math.floor(at / period) * period;

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parseMath, type Series } from './metric-math.ts';
+
+const minute = 60_000;
+const of = (...values: readonly (number | null)[]): Series =>
+  new Map(values.flatMap((value, i): [number, number][] => (value === null ? [] : [[i * minute, value]])));
+const series = new Map([
+  ['m1', of(1, 2, 3, 4)],
+  ['m2', of(10, 0, 30, 40)],
+  ['errors', of(null, 2, null, 8)],
+]);
+const run = (text: string): (number | null)[] => {
+  const result = parseMath(text).evaluate({ series, periodS: 60 });
+  return [0, 1, 2, 3].map((i) => result.get(i * minute) ?? null);
+};
+
+describe('metric math', () => {
+  for (const [text, wanted] of [
+    ['m1 + m2 * 2', [21, 2, 63, 84]],
+    ['(m1 + m2) * 2', [22, 4, 66, 88]],
+    ['-m1 - -1', [0, -1, -2, -3]],
+    ['m1 / m2', [0.1, null, 0.1, 0.1]],
+    ['100 * errors / m2', [null, null, null, 20]],
+    ['m1 > 2', [0, 0, 1, 1]],
+    ['IF(m1 >= 3, m2, 0)', [0, 0, 30, 40]],
+    ['FILL(errors, 0)', [0, 2, 0, 8]],
+    ['FILL(errors, REPEAT)', [null, 2, 2, 8]],
+    ['FILL(errors, LINEAR)', [null, 2, 5, 8]],
+    ['SUM(METRICS())', [11, 4, 33, 52]],
+    ['MAX(METRICS("m"))', [10, 2, 30, 40]],
+    ['AVG(METRICS("m1"))', [1, 2, 3, 4]],
+    ['SUM(m1)', [10, 10, 10, 10]],
+    ['m1 / PERIOD(m1)', [1 / 60, 2 / 60, 3 / 60, 4 / 60]],
+    ['RATE(m1)', [null, 1 / 60, 1 / 60, 1 / 60]],
+    ['1e1', [10, 10, 10, 10]],
+  ] as const) {
+    test(text, () => assert.deepEqual(run(text), wanted));
+  }
+
+  for (const text of [
+    '',
+    'm1 +',
+    'm1 m2',
+    'm9',
+    'EVAL(m1)',
+    'constructor(m1)',
+    'IF(m1)',
+    '(m1',
+    'm1)',
+    '$',
+    'METRICS() + 1',
+    `${'('.repeat(500)}1`,
+    'm1 '.repeat(2000),
+  ]) {
+    test(`${text.slice(0, 20)} is refused with the reason`, () => assert.throws(() => run(text), /the expression is not valid: ./));
+  }
+
+  test('whatever is written ends, in a series or a reason', () => {
+    const word = fc.constantFrom(
+      'm1',
+      'errors',
+      '2',
+      '+',
+      '-',
+      '*',
+      '/',
+      '(',
+      ')',
+      ',',
+      'SUM(',
+      'FILL(',
+      'IF(',
+      'METRICS(',
+      '>',
+      'RATE(',
+      '"m"',
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 30 }), (words) => {
+        try {
+          run(words.join(' '));
+        } catch (error) {
+          assert.match((error as Error).message, /not valid/);
+        }
+      }),
+    );
+  });
+});
