@@ -1,3 +1,13 @@
+export type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmMetric, AlarmNote, AlarmQuery } from './alarms/alarm.ts';
+export { Alarms, type AlarmsOptions } from './alarms/alarms.ts';
+export {
+  type AlarmRule,
+  type AlarmState,
+  comparisons,
+  evaluate as evaluateAlarm,
+  percentileNamed,
+  statisticOf,
+} from './alarms/evaluate.ts';
 export { ArrivalHistory, type Arrivals, minutesKeptMs, secondsKeptMs } from './arrival-history.ts';
 export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './audit.ts';
 export {
@@ -9,8 +19,10 @@ export {
   type NewDecision,
   type UnknownEffect,
 } from './decisions.ts';
+export { compilePattern, type EventPattern } from './event-pattern.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
+export { parseMath, type Series } from './metric-math.ts';
 export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';
 export { type Origin, originNow, withOrigin } from './origin.ts';
 export type { RequestLine } from './request-line.ts';

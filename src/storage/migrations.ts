@@ -27,6 +27,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0009-aws-documents': { up: createAwsDocuments },
     '0010-runtimes': { up: addRuntimes },
     '0012-audit-chain': { up: chainAudit },
+    '0013-alarms': { up: (db) => createAlarms(db, dialect) },
   };
 }
 
@@ -301,6 +302,28 @@ async function chainAudit(db: AnyDatabase): Promise<void> {
     .addColumn('hash', 'text', (added) => added.notNull())
     .execute();
   await sql`insert into audit_head (id, number, hash) values (1, 0, '')`.execute(db);
+}
+
+async function createAlarms(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await db.schema
+    .createTable('alarms')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('definition', 'text', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('state_reason', 'text', (column) => column.notNull())
+    .addColumn('state_since', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+    .execute();
+  // The history of an alarm outlives it.
+  await withSeq(db.schema.createTable('alarm_history'), dialect)
+    .addColumn('alarm', 'text', (column) => column.notNull())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('summary', 'text', (column) => column.notNull())
+    .addColumn('data', 'text', (column) => column.notNull())
+    .execute();
+  await db.schema.createIndex('alarm_history_of_alarm').on('alarm_history').columns(['alarm', 'seq']).execute();
+  await db.schema.createIndex('alarm_history_by_time').on('alarm_history').column('at').execute();
 }
 
 /** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */

@@ -259,6 +259,26 @@ export interface AwsDocumentsTable {
   endpoint_key: string | null;
 }
 
+export interface AlarmsTable {
+  name: string;
+  /** JSON. */
+  definition: string;
+  state: string;
+  state_reason: string;
+  state_since: number;
+  updated_at: number;
+}
+
+export interface AlarmHistoryTable {
+  seq: Generated<number>;
+  alarm: string;
+  at: number;
+  kind: string;
+  summary: string;
+  /** JSON. */
+  data: string;
+}
+
 /** Who measures, and what. */
 export interface MetricGroupsTable {
   id: number;
@@ -300,6 +320,8 @@ export interface Tables {
   recorded_minutes: RecordedMinutesTable;
   minute_arrivals: MinuteArrivalsTable;
   second_arrivals: SecondArrivalsTable;
+  alarms: AlarmsTable;
+  alarm_history: AlarmHistoryTable;
   metric_groups: MetricGroupsTable;
   metric_rows: MetricRowsTable;
 }

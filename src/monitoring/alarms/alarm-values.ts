@@ -1,0 +1,49 @@
+/** What an alarm looks at: the latest periods of its series, or of its expression. */
+import { parseMath, type Series } from '../metric-math.ts';
+import type { MetricStore } from '../series/metric-store.ts';
+import type { AlarmDefinition, AlarmMetric } from './alarm.ts';
+import { statisticOf } from './evaluate.ts';
+
+/** Where some of the latest are missing, older ones count: so many more are looked at. */
+const olderMax = 5;
+
+/** By period, rising, the last one the latest that is over; null where nothing was measured. */
+export async function valuesOf(
+  store: Pick<MetricStore, 'series'>,
+  { rule, periodS, queries }: Pick<AlarmDefinition, 'rule' | 'periodS' | 'queries'>,
+  wallMs: number,
+): Promise<(number | null)[]> {
+  const periodMs = periodS * 1000;
+  const toMs = Math.floor(wallMs / periodMs) * periodMs;
+  const count = rule.evaluationPeriods + olderMax;
+  const fromMs = toMs - count * periodMs;
+  const known = new Map<string, Series>();
+  for (const { id, metric } of queries) if (metric !== null) known.set(id, await seriesOf(store, metric, { fromMs, toMs, periodMs }));
+  let watched = known.get(queries.find(({ isWatched }) => isWatched)?.id ?? '');
+  // An expression may stand on others that come later, but not on itself: each round makes at least one, or there is a circle.
+  const waiting = queries.filter(({ expression }) => expression !== null);
+  while (waiting.length > 0) {
+    const parsed = waiting.map((query) => ({ query, math: parseMath(query.expression as string) }));
+    const ready = parsed.find(({ math }) => [...math.ids].every((id) => known.has(id))) ?? parsed[0];
+    if (ready === undefined) break;
+    const result = ready.math.evaluate({ series: known, periodS });
+    known.set(ready.query.id, result);
+    if (ready.query.isWatched) watched = result;
+    waiting.splice(waiting.indexOf(ready.query), 1);
+  }
+  return Array.from({ length: count }, (_, i) => watched?.get(fromMs + i * periodMs) ?? null);
+}
+
+async function seriesOf(
+  store: Pick<MetricStore, 'series'>,
+  { place, name, unit, statistic }: AlarmMetric,
+  span: { fromMs: number; toMs: number; periodMs: number },
+): Promise<Series> {
+  const points = await store.series({ place, name, unit, ...span });
+  return new Map(
+    points.flatMap((point): [number, number][] => {
+      const value = statisticOf(point, statistic);
+      return value === null ? [] : [[point.atMs, value]];
+    }),
+  );
+}

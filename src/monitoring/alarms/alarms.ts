@@ -1,0 +1,228 @@
+/**
+ * Alarms: kept in the database, looked at every ten seconds, and what they did and why is kept too. A change of state is one transaction with its
+ * note and its event; its actions follow, and what comes of them is noted.
+ */
+import type { Clock } from '../../clock.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
+import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
+import type { Events, PlatformEvent } from '../events.ts';
+import type { MetricStore } from '../series/metric-store.ts';
+import type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmNote } from './alarm.ts';
+import { valuesOf } from './alarm-values.ts';
+import { type AlarmState, evaluate } from './evaluate.ts';
+
+export interface AlarmsOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly events: Pick<Events, 'record' | 'publish'>;
+  readonly store: Pick<MetricStore, 'series'>;
+  /** Does what an action says; throws where it cannot. Called for each action of the state that was entered. */
+  readonly act: (action: string, change: AlarmChange) => Promise<void>;
+  /** An alarm could not be looked at. */
+  readonly onFailure: (alarm: string, error: unknown) => void;
+}
+
+const everyMs = 10_000;
+const alarmsMax = 5000;
+const historyKeptMs = 30 * 86_400_000;
+
+export class Alarms {
+  readonly #options: AlarmsOptions;
+  readonly #alarms = new Map<string, Alarm>();
+  readonly #listeners = new Set<(change: AlarmChange) => void>();
+  #cancelTimer: () => void = () => {};
+  #running: Promise<void> = Promise.resolve();
+  #clearedDay = 0;
+  #isClosed = false;
+
+  constructor(options: AlarmsOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<void> {
+    const rows = await this.#options.db.selectFrom('alarms').selectAll().execute();
+    for (const { definition, state, state_reason, state_since, updated_at } of rows) {
+      const alarm = {
+        ...(JSON.parse(definition) as AlarmDefinition),
+        state: state as AlarmState,
+        stateReason: state_reason,
+        stateSinceMs: state_since,
+        updatedAtMs: updated_at,
+      };
+      this.#alarms.set(alarm.name, alarm);
+    }
+    this.#later();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelTimer();
+    await this.#running;
+  }
+
+  list(): Alarm[] {
+    return [...this.#alarms.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  get(name: string): Alarm | null {
+    return this.#alarms.get(name) ?? null;
+  }
+
+  /** Makes it, or makes it another: then it keeps its state. Throws `invalid_request`, `too_large`. */
+  async put(definition: AlarmDefinition): Promise<void> {
+    const before = this.#alarms.get(definition.name);
+    if (before === undefined && this.#alarms.size >= alarmsMax)
+      throw new PlatformError('too_large', `there are ${alarmsMax} alarms already: delete some first`);
+    const nowMs = this.#options.clock.wallMs();
+    const { state = 'INSUFFICIENT_DATA', stateReason = 'Unchecked: Initial alarm creation', stateSinceMs = nowMs } = before ?? {};
+    const alarm: Alarm = { ...definition, state, stateReason, stateSinceMs, updatedAtMs: nowMs };
+    const what = before === undefined ? 'created' : 'updated';
+    await inTransaction(this.#options.db, async (tx) => {
+      await this.#write(tx, alarm);
+      await this.#note(tx, alarm.name, 'ConfigurationUpdate', `Alarm "${alarm.name}" ${what}`, { type: what, definition });
+    });
+    this.#alarms.set(alarm.name, alarm);
+  }
+
+  /** What is not there is gone already. */
+  async delete(names: readonly string[]): Promise<void> {
+    const there = names.filter((name) => this.#alarms.has(name));
+    await inTransaction(this.#options.db, async (tx) => {
+      for (const name of there) {
+        await tx.deleteFrom('alarms').where('name', '=', name).execute();
+        await this.#note(tx, name, 'ConfigurationUpdate', `Alarm "${name}" deleted`, { type: 'deleted' });
+      }
+    });
+    for (const name of there) this.#alarms.delete(name);
+  }
+
+  async enableActions(names: readonly string[], actionsEnabled: boolean): Promise<void> {
+    for (const name of names) {
+      const alarm = this.#alarms.get(name);
+      if (alarm === undefined) continue;
+      const { state: _state, stateReason: _reason, stateSinceMs: _since, updatedAtMs: _updated, ...definition } = alarm;
+      await this.put({ ...definition, actionsEnabled });
+    }
+  }
+
+  /** By hand: it acts at once; the next look may undo it. Throws `not_found`. */
+  async setState(name: string, state: AlarmState, reason: string): Promise<void> {
+    const alarm = this.#alarms.get(name);
+    if (alarm === undefined) throw new PlatformError('not_found', `there is no alarm ${name}`);
+    await this.#enter(alarm, state, reason, null);
+  }
+
+  /** Newest first. */
+  async history(wish: {
+    name?: string | undefined;
+    kind?: AlarmHistoryKind | undefined;
+    fromMs?: number | undefined;
+    toMs?: number | undefined;
+    before?: number | undefined;
+    limit: number;
+  }): Promise<(AlarmNote & { readonly seq: number })[]> {
+    let query = this.#options.db.selectFrom('alarm_history').selectAll().orderBy('seq', 'desc').limit(wish.limit);
+    if (wish.name !== undefined) query = query.where('alarm', '=', wish.name);
+    if (wish.kind !== undefined) query = query.where('kind', '=', wish.kind);
+    if (wish.fromMs !== undefined) query = query.where('at', '>=', wish.fromMs);
+    if (wish.toMs !== undefined) query = query.where('at', '<=', wish.toMs);
+    if (wish.before !== undefined) query = query.where('seq', '<', wish.before);
+    const rows = await query.execute();
+    return rows.map(({ seq, alarm, at, kind, summary, data }) => {
+      return { seq: Number(seq), alarm, atMs: at, kind: kind as AlarmHistoryKind, summary, data: JSON.parse(data) as unknown };
+    });
+  }
+
+  /** Told of each change of state. The answer ends it. */
+  onChange(listener: (change: AlarmChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Looks at all of them now. */
+  async look(): Promise<void> {
+    const { store, clock, onFailure } = this.#options;
+    for (const alarm of this.list()) {
+      try {
+        const values = await valuesOf(store, alarm, clock.wallMs());
+        const { state, reason, datapoints } = evaluate(alarm.rule, values, alarm.state);
+        // It may have been deleted, or made another, while its values were read.
+        if (state !== alarm.state && this.#alarms.get(alarm.name) === alarm) await this.#enter(alarm, state, reason, datapoints);
+      } catch (error) {
+        onFailure(alarm.name, error);
+      }
+    }
+    await this.#clear();
+  }
+
+  #later(): void {
+    this.#cancelTimer = this.#options.clock.after(everyMs, () => {
+      this.#running = this.look().finally(() => {
+        if (!this.#isClosed) this.#later();
+      });
+    });
+  }
+
+  async #enter(before: Alarm, state: AlarmState, reason: string, datapoints: readonly number[] | null): Promise<void> {
+    const { db, clock, events } = this.#options;
+    const nowMs = clock.wallMs();
+    const alarm: Alarm = { ...before, state, stateReason: reason.slice(0, 1023), stateSinceMs: nowMs, updatedAtMs: nowMs };
+    const data = { oldState: before.state, newState: state, reason: alarm.stateReason, datapoints };
+    let event: PlatformEvent | null = null;
+    await inTransaction(db, async (tx) => {
+      await this.#write(tx, alarm);
+      await this.#note(tx, alarm.name, 'StateUpdate', `Alarm updated from ${before.state} to ${state}`, data);
+      event = await events.record(tx, { kind: 'alarm.state-changed', subject: alarm.name, detail: data });
+    });
+    this.#alarms.set(alarm.name, alarm);
+    if (event !== null) events.publish(event);
+    const change = { alarm, before: before.state };
+    for (const listener of this.#listeners) listener(change);
+    if (alarm.actionsEnabled) for (const action of alarm.actions[state]) await this.#act(action, change);
+  }
+
+  async #act(action: string, change: AlarmChange): Promise<void> {
+    const { db, act } = this.#options;
+    const { name } = change.alarm;
+    try {
+      await act(action, change);
+      await this.#note(db, name, 'Action', `Successfully executed action ${action}`, { action });
+    } catch (error) {
+      await this.#note(db, name, 'Action', `Failed to execute action ${action}: ${messageOf(error)}`, { action, error: messageOf(error) });
+    }
+  }
+
+  async #write(tx: Transaction, { state, stateReason, stateSinceMs, updatedAtMs, ...definition }: Alarm): Promise<void> {
+    const row = {
+      definition: JSON.stringify(definition),
+      state,
+      state_reason: stateReason,
+      state_since: stateSinceMs,
+      updated_at: updatedAtMs,
+    };
+    await tx
+      .insertInto('alarms')
+      .values({ name: definition.name, ...row })
+      .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
+      .execute();
+  }
+
+  async #note(tx: Transaction | Database, alarm: string, kind: AlarmHistoryKind, summary: string, data: unknown): Promise<void> {
+    const at = this.#options.clock.wallMs();
+    await tx
+      .insertInto('alarm_history')
+      .values({ alarm, at, kind, summary: summary.slice(0, 255), data: JSON.stringify(data) })
+      .execute();
+  }
+
+  async #clear(): Promise<void> {
+    const { db, clock } = this.#options;
+    const day = Math.floor(clock.wallMs() / 86_400_000);
+    if (day === this.#clearedDay) return;
+    this.#clearedDay = day;
+    await db
+      .deleteFrom('alarm_history')
+      .where('at', '<', clock.wallMs() - historyKeptMs)
+      .execute();
+  }
+}
