@@ -1,5 +1,6 @@
 /** Where a copy comes from: the header `x-amz-copy-source`. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { checkKey } from './names.ts';
 import { refusal } from './s3-errors.ts';
 import type { ObjectName } from './store.ts';
 
@@ -11,7 +12,9 @@ export function copySource(headers: IncomingHttpHeaders): ObjectName {
   const slash = decoded.indexOf('/');
   if (slash < 1 || slash === decoded.length - 1)
     throw refusal('InvalidArgument', 'Copy Source must mention the source bucket and key: bucket/key');
-  return { bucket: decoded.slice(0, slash), key: decoded.slice(slash + 1) };
+  const key = decoded.slice(slash + 1);
+  checkKey(key);
+  return { bucket: decoded.slice(0, slash), key };
 }
 
 function decode(path: string): string {

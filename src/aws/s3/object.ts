@@ -54,8 +54,6 @@ export interface PutOptions {
   readonly headers?: ObjectHeaders;
   /** Asked for once the bytes have come, since checksums may come behind them. */
   readonly checksums?: () => Checksums;
-  /** Throws where the bytes are not those that were announced; `md5` is hexadecimal. */
-  readonly check?: (came: { readonly md5: string; readonly bytes: number }) => void;
   readonly condition?: WriteCondition | undefined;
 }
 

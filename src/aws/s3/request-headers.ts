@@ -60,14 +60,3 @@ export function checksumsOf(headers: Readonly<Record<string, string | string[] |
   }
   return checksums;
 }
-
-/** Compares Content-MD5, where it was sent, with what came. Throws `InvalidDigest`; the check throws `BadDigest`. */
-export function md5Check(headers: IncomingHttpHeaders): (came: { readonly md5: string }) => void {
-  const header = headers['content-md5'];
-  if (header === undefined) return () => undefined;
-  const announced = Buffer.from(String(header), 'base64');
-  if (announced.length !== 16) throw refusal('InvalidDigest');
-  return ({ md5 }) => {
-    if (md5 !== announced.toString('hex')) throw refusal('BadDigest');
-  };
-}

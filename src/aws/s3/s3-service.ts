@@ -63,6 +63,9 @@ export class S3Service implements AwsStreamService {
 
   async handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
     const { bucket, key } = targetOf(request);
+    // No name has it, and not every database's text can hold it.
+    if ([...request.query.values()].some((value) => value.includes('\0')))
+      throw refusal('InvalidArgument', 'The query holds the character NUL.');
     const name = operationOf(request, bucket, key);
     const [permission, run] = operations[name];
     const { caller } = request;

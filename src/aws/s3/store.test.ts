@@ -159,10 +159,6 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
         throw new Error('the checksum is wrong');
       }
       await assert.rejects(store.put(bucket, 'k', broken()), /the checksum is wrong/);
-      const refuse = (): never => {
-        throw new Error('not these');
-      };
-      await assert.rejects(store.put(bucket, 'k', Buffer.from('other'), { check: refuse }), /not these/);
       await assert.rejects(store.put(bucket, 'k', Buffer.alloc(40 * 2 ** 20 + 1)), { code: 'EntityTooLarge' });
       assert.equal(await textOf('k'), 'before');
       assert.equal(await filesBelow(root), 1);

@@ -153,8 +153,8 @@ export class S3Store {
   }
 
   /**
-   * Streams the bytes in and puts the object under its key once they have ended well and passed `check`; else nothing
-   * has happened. Throws `NoSuchBucket`, `EntityTooLarge`, `PreconditionFailed`, `KeyTooLongError`, and what the source throws.
+   * Streams the bytes in and puts the object under its key once they have ended well; else nothing has
+   * happened. Throws `NoSuchBucket`, `EntityTooLarge`, `PreconditionFailed`, `KeyTooLongError`, and what the source throws.
    */
   async put(bucket: string, key: string, source: AsyncIterable<Uint8Array> | Uint8Array, options: PutOptions = {}): Promise<S3Object> {
     checkKey(key);
@@ -162,7 +162,6 @@ export class S3Store {
     const file = await storeFile(this.#files, source, this.objectBytesMax);
     let unneeded: string[] = [];
     try {
-      options.check?.(file);
       const checksums = options.checksums?.() ?? {};
       const object = this.#newObject(bucket, key, {
         bytes: file.bytes,
@@ -203,6 +202,17 @@ export class S3Store {
     if (taken === undefined && (await this.bucket(bucket)) === null) throw refusal('NoSuchBucket');
     await this.#discard(taken?.files ?? []);
     return taken !== undefined;
+  }
+
+  /** All of them or, where it throws, none. What is not there is passed over. */
+  async deleteAll(bucket: string, keys: readonly string[]): Promise<void> {
+    const unneeded = await inTransaction(this.#db, async (tx) => {
+      const files: string[] = [];
+      // In one order, so that two who delete the same keys do not wait for each other for ever.
+      for (const key of keys.toSorted()) files.push(...((await takeObject(tx, bucket, key))?.files ?? []));
+      return files;
+    });
+    await this.#discard(unneeded);
   }
 
   /** Throws `NoSuchBucket`. */

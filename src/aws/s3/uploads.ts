@@ -76,13 +76,12 @@ export class S3Uploads {
     name: UploadName,
     number: number,
     source: AsyncIterable<Uint8Array> | Uint8Array,
-    { checksums, check }: Pick<PutOptions, 'checksums' | 'check'> = {},
+    { checksums }: Pick<PutOptions, 'checksums'> = {},
   ): Promise<StoredPart> {
     await this.find(name); // before bytes come for nothing
     const file = await storeFile(this.#files, source, this.#objectBytesMax);
     let unneeded: string[] = [];
     try {
-      check?.(file);
       const storedAtMs = this.#clock.wallMs();
       const part: StoredPart = { position: number, ...file, checksums: checksums?.() ?? {}, storedAtMs };
       unneeded = await inTransaction(this.#db, (tx) => replacePart(tx, name, part));

@@ -150,6 +150,8 @@ export class Verified implements VerifiedRequest {
         }
       },
     });
+    // Found wrong before anybody reads it, it keeps its error for who will; without a listener it would end the process.
+    checked.on('error', () => undefined);
     if (this.#parts.wholeBody !== null) {
       checked.end(this.#parts.wholeBody);
       return checked;
