@@ -1,0 +1,108 @@
+/** Groups, packages, Models and tags, called by AWS's own clients, and seen by the native API as well. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import {
+  CreateModelCommand,
+  CreateModelPackageCommand,
+  CreateModelPackageGroupCommand,
+  DescribeModelCommand,
+  DescribeModelPackageCommand,
+  ListModelPackagesCommand,
+  paginateListModelPackages,
+  paginateListModels,
+  UpdateModelPackageCommand,
+} from '@aws-sdk/client-sagemaker';
+import type { VersionBody } from '../../../src/api/index.ts';
+import { modelPath } from '../../models/index.ts';
+import { generations } from './environments.ts';
+import { AwsHouse } from './house.ts';
+
+describe('the registry by sagemaker', { timeout: 170_000 }, () => {
+  for (const generation of generations) {
+    test(`${generation}`, async (t) => {
+      const aws = await AwsHouse.open();
+      try {
+        await aws.python(t, generation, 'registry_checks.py', { model: modelPath('diabetes_rf') });
+      } finally {
+        await aws.close();
+      }
+    });
+  }
+
+  describe('the SDK for JavaScript', () => {
+    let aws: AwsHouse;
+    const group = 'digits';
+    const container = { Image: 'penstock/onnx', ModelDataUrl: 's3://models/model.onnx' };
+    before(async () => {
+      aws = await AwsHouse.open();
+      await aws.s3.send(new CreateBucketCommand({ Bucket: 'models' }));
+      await aws.s3.send(new PutObjectCommand({ Bucket: 'models', Key: 'model.onnx', Body: readFileSync(modelPath('diabetes_rf')) }));
+      await aws.sagemaker.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName: group }));
+    });
+    after(() => aws?.close());
+
+    const register = (more: object = {}) =>
+      aws.sagemaker.send(
+        new CreateModelPackageCommand({ ModelPackageGroupName: group, InferenceSpecification: { Containers: [container] }, ...more }),
+      );
+    const describePackage = (ModelPackageName: string) => aws.sagemaker.send(new DescribeModelPackageCommand({ ModelPackageName }));
+    const native = (version: number) => aws.server.callWell<VersionBody>('GET', `/groups/${group}/versions/${version}`);
+
+    test('one version is the same object by both doors, whichever made or approved it', async () => {
+      const { ModelPackageArn = '' } = await register({ ModelPackageDescription: 'by AWS', CustomerMetadataProperties: { team: 'a' } });
+      const seen = await native(1);
+      assert.deepEqual([seen.description, seen.metadata, seen.approval], ['by AWS', { team: 'a' }, 'PendingManualApproval']);
+      await aws.server.callWell('POST', `/groups/${group}/versions/1/approval`, { approval: 'Approved', note: 'natively' });
+      const shown = await describePackage(ModelPackageArn);
+      assert.deepEqual([shown.ModelApprovalStatus, shown.ApprovalDescription], ['Approved', 'natively']);
+      assert(shown.LastModifiedTime instanceof Date);
+      await aws.sagemaker.send(new UpdateModelPackageCommand({ ModelPackageArn, ModelApprovalStatus: 'Rejected' }));
+      assert.equal((await native(1)).approval, 'Rejected');
+
+      const version = await aws.server.register(group, 'diabetes_rf');
+      const derived = await describePackage(`${group}/${version.version}`);
+      assert.equal(derived.ModelPackageVersion, 2);
+      assert.equal(derived.InferenceSpecification?.Containers?.[0]?.ImageDigest, `sha256:${version.artifact.sha256}`);
+    });
+
+    test('what is registered natively is a Model for AWS', async () => {
+      const { PrimaryContainer } = await aws.sagemaker.send(new DescribeModelCommand({ ModelName: `${group}-2` }));
+      assert.equal(PrimaryContainer?.ModelDataUrl, `s3://penstock-models/${group}/2/model.onnx`);
+    });
+
+    test('pages are walked through by the paginators, each item once', async () => {
+      for (let i = 0; i < 3; i++) await register();
+      const versions: (number | undefined)[] = [];
+      const pages = paginateListModelPackages({ client: aws.sagemaker, pageSize: 2 }, { ModelPackageGroupName: group });
+      for await (const { ModelPackageSummaryList = [] } of pages) {
+        versions.push(...ModelPackageSummaryList.map(({ ModelPackageVersion }) => ModelPackageVersion));
+      }
+      assert.deepEqual(versions, [1, 2, 3, 4, 5]);
+      const list = new ListModelPackagesCommand({ ModelPackageGroupName: group, NextToken: 'bm9uc2Vuc2U' });
+      await assert.rejects(aws.sagemaker.send(list), { name: 'ValidationException', message: /Invalid NextToken/ });
+      for (const ModelName of ['a', 'b', 'c']) {
+        await aws.sagemaker.send(new CreateModelCommand({ ModelName, PrimaryContainer: container }));
+      }
+      const names: (string | undefined)[] = [];
+      for await (const { Models = [] } of paginateListModels({ client: aws.sagemaker, pageSize: 1 }, {})) {
+        names.push(...Models.map(({ ModelName }) => ModelName));
+      }
+      assert.deepEqual(names, ['c', 'b', 'a']);
+    });
+
+    for (const major of [1, 2] as const) {
+      test(`awscli ${major} walks through the pages too, and says what was refused`, async (t) => {
+        const listed = await aws.cli(t, major, ['sagemaker', 'list-models', '--page-size', '1', '--query', 'Models[].ModelName']);
+        if (listed === null) return;
+        assert.deepEqual([listed.code, JSON.parse(listed.stdout)], [0, ['c', 'b', 'a']], listed.stderr);
+        const refused = await aws.cli(t, major, ['sagemaker', 'describe-model', '--model-name', 'nobody']);
+        assert.match(
+          refused?.stderr ?? '',
+          /\(ValidationException\).*Could not find model "arn:aws:sagemaker:us-east-1:000000000000:model\/nobody"/,
+        );
+      });
+    }
+  });
+});
