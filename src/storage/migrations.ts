@@ -28,6 +28,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0010-runtimes': { up: addRuntimes },
     '0012-audit-chain': { up: chainAudit },
     '0013-alarms': { up: (db) => createAlarms(db, dialect) },
+    '0014-jobs': { up: createJobs },
   };
 }
 
@@ -324,6 +325,24 @@ async function createAlarms(db: AnyDatabase, dialect: Dialect): Promise<void> {
     .execute();
   await db.schema.createIndex('alarm_history_of_alarm').on('alarm_history').columns(['alarm', 'seq']).execute();
   await db.schema.createIndex('alarm_history_by_time').on('alarm_history').column('at').execute();
+}
+
+async function createJobs(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('jobs')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('queue', 'text', (column) => column.notNull())
+    .addColumn('payload', 'text', (column) => column.notNull())
+    .addColumn('priority', 'integer', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('visible_at', 'bigint', (column) => column.notNull())
+    .addColumn('expires_at', 'bigint')
+    .addColumn('lease', 'text')
+    .addColumn('attempts', 'integer', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('reason', 'text')
+    .execute();
+  await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority', 'created_at']).execute();
 }
 
 /** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */

@@ -259,6 +259,25 @@ export interface AwsDocumentsTable {
   endpoint_key: string | null;
 }
 
+/** Work that was accepted; gone when it is done. */
+export interface JobsTable {
+  id: string;
+  queue: string;
+  /** JSON. */
+  payload: string;
+  priority: number;
+  created_at: number;
+  /** Nobody takes it before: its time has not come, or it is taken until then. */
+  visible_at: number;
+  expires_at: number | null;
+  /** Whoever has it. */
+  lease: string | null;
+  attempts: number;
+  /** `open`, `dead`. */
+  state: string;
+  reason: string | null;
+}
+
 export interface AlarmsTable {
   name: string;
   /** JSON. */
@@ -320,6 +339,7 @@ export interface Tables {
   recorded_minutes: RecordedMinutesTable;
   minute_arrivals: MinuteArrivalsTable;
   second_arrivals: SecondArrivalsTable;
+  jobs: JobsTable;
   alarms: AlarmsTable;
   alarm_history: AlarmHistoryTable;
   metric_groups: MetricGroupsTable;

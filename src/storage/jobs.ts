@@ -1,0 +1,290 @@
+/**
+ * Work that must be done once it was accepted, whatever is killed meanwhile: rows of the database, taken under a lease. Whoever took a job and is
+ * not heard of until its lease ends has lost it: the next one gets it, and what the first one says then does not count any more.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Selectable } from 'kysely';
+import type { Clock } from '../clock.ts';
+import { inTransaction } from './database.ts';
+import type { Database, Dialect, JobsTable, Transaction } from './tables.ts';
+
+export interface NewJob {
+  /** Whose work it is: `webhook`, `async/digits`. */
+  readonly queue: string;
+  /** Anything that JSON can hold; large things lie in the object store, and here is where. */
+  readonly payload: unknown;
+  /** Given, it is the job's own; else one is made. A job of an id that is there already is refused by the key. */
+  readonly id?: string;
+  /** Not before then, epoch milliseconds; at once unless given. */
+  readonly notBeforeMs?: number;
+  /** Who has not been taken by then is no longer wanted: `expired` tells of it. Epoch milliseconds. */
+  readonly expiresAtMs?: number;
+  /** The higher goes first; 0 unless given. Among equals the older. */
+  readonly priority?: number;
+}
+
+export interface Job {
+  readonly id: string;
+  readonly queue: string;
+  readonly payload: unknown;
+  /** How often it was taken, this time included. */
+  readonly attempts: number;
+  /** Epoch milliseconds. */
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | null;
+}
+
+/** A job that somebody works on. */
+export interface TakenJob extends Job {
+  readonly lease: string;
+}
+
+export interface DeadJob extends Job {
+  readonly reason: string;
+}
+
+export interface QueueState {
+  /** That wait, or are worked on. */
+  readonly backlog: number;
+  readonly taken: number;
+  readonly dead: number;
+  /** Epoch milliseconds; null where nothing is open. */
+  readonly oldestAtMs: number | null;
+}
+
+export interface JobsOptions {
+  readonly db: Database;
+  readonly dialect: Dialect;
+  readonly clock: Clock;
+}
+
+type JobRow = Selectable<JobsTable>;
+
+export class Jobs {
+  readonly #options: JobsOptions;
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  constructor(options: JobsOptions) {
+    this.#options = options;
+  }
+
+  /** In the caller's transaction, with what makes the job necessary. Whoever waits for the queue is told by `announce`, once that is committed. */
+  async add(tx: Transaction | Database, job: NewJob): Promise<string> {
+    const nowMs = this.#options.clock.wallMs();
+    const id = job.id ?? randomUUID();
+    await tx
+      .insertInto('jobs')
+      .values({
+        id,
+        queue: job.queue,
+        payload: JSON.stringify(job.payload),
+        priority: job.priority ?? 0,
+        created_at: nowMs,
+        visible_at: job.notBeforeMs ?? nowMs,
+        expires_at: job.expiresAtMs ?? null,
+        lease: null,
+        attempts: 0,
+        state: 'open',
+        reason: null,
+      })
+      .execute();
+    return id;
+  }
+
+  /** Tells whoever waits for the queue that there may be something. */
+  announce(queue: string): void {
+    for (const listener of this.#listeners.get(queue) ?? []) listener();
+  }
+
+  /** Told when something may have come. Jobs whose time comes later are not announced: look now and then, too. The answer ends it. */
+  onAnnounced(queue: string, listener: () => void): () => void {
+    const listeners = this.#listeners.get(queue) ?? new Set();
+    this.#listeners.set(queue, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** At most so many whose time has come, each for the taker alone until the lease ends. */
+  async take(queue: string, most: number, leaseMs: number): Promise<TakenJob[]> {
+    const { db, dialect, clock } = this.#options;
+    const nowMs = clock.wallMs();
+    const lease = randomUUID();
+    return inTransaction(db, async (tx) => {
+      let query = tx
+        .selectFrom('jobs')
+        .select('id')
+        .where('queue', '=', queue)
+        .where('state', '=', 'open')
+        .where('visible_at', '<=', nowMs)
+        .where((row) => row.or([row('expires_at', 'is', null), row('expires_at', '>', nowMs)]))
+        .orderBy('priority', 'desc')
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(most);
+      if (dialect === 'postgres') query = query.forUpdate().skipLocked();
+      const ids = (await query.execute()).map(({ id }) => id);
+      if (ids.length === 0) return [];
+      const rows = await tx
+        .updateTable('jobs')
+        .set((row) => ({ lease, visible_at: nowMs + leaseMs, attempts: row('attempts', '+', 1) }))
+        .where('id', 'in', ids)
+        .returningAll()
+        .execute();
+      const place = new Map(ids.map((id, i) => [id, i]));
+      return rows.sort((a, b) => (place.get(a.id) as number) - (place.get(b.id) as number)).map((row) => ({ ...jobOf(row), lease }));
+    });
+  }
+
+  /** The work goes on: the lease ends so much later. False where it was lost already. */
+  async extend({ id, lease }: TakenJob, leaseMs: number): Promise<boolean> {
+    const visible_at = this.#options.clock.wallMs() + leaseMs;
+    const { numUpdatedRows } = await this.#options.db
+      .updateTable('jobs')
+      .set({ visible_at })
+      .where('id', '=', id)
+      .where('lease', '=', lease)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** It is done: in the transaction that keeps its outcome, so that there is one. False where the lease was lost: then keep nothing. */
+  async done(tx: Transaction | Database, { id, lease }: TakenJob): Promise<boolean> {
+    const { numDeletedRows } = await tx.deleteFrom('jobs').where('id', '=', id).where('lease', '=', lease).executeTakeFirstOrThrow();
+    return numDeletedRows > 0n;
+  }
+
+  /** It did not work: another try, so much later. False where the lease was lost. */
+  async retry({ id, lease }: TakenJob, afterMs: number): Promise<boolean> {
+    const { db, clock } = this.#options;
+    const { numUpdatedRows } = await db
+      .updateTable('jobs')
+      .set({ lease: null, visible_at: clock.wallMs() + afterMs })
+      .where('id', '=', id)
+      .where('lease', '=', lease)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** It will never work: put aside with the reason. False where the lease was lost. */
+  async bury(tx: Transaction | Database, { id, lease }: TakenJob, reason: string): Promise<boolean> {
+    const { numUpdatedRows } = await tx
+      .updateTable('jobs')
+      .set({ lease: null, state: 'dead', reason: reason.slice(0, 4096) })
+      .where('id', '=', id)
+      .where('lease', '=', lease)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** Takes a job away whoever has it; whoever works on it loses its lease. False where it is not there. */
+  async cancel(tx: Transaction | Database, id: string): Promise<boolean> {
+    const { numDeletedRows } = await tx.deleteFrom('jobs').where('id', '=', id).executeTakeFirstOrThrow();
+    return numDeletedRows > 0n;
+  }
+
+  /** A dead one may try again, as if it were new. False where it is not there, or not dead. */
+  async revive(id: string): Promise<boolean> {
+    const { db, clock } = this.#options;
+    const { numUpdatedRows } = await db
+      .updateTable('jobs')
+      .set({ state: 'open', reason: null, attempts: 0, visible_at: clock.wallMs() })
+      .where('id', '=', id)
+      .where('state', '=', 'dead')
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** Takes those whose time is over and that nobody works on: each for the taker alone, who says what becomes of them. */
+  async expired(queue: string, most: number, leaseMs: number): Promise<TakenJob[]> {
+    const { db, clock } = this.#options;
+    const nowMs = clock.wallMs();
+    const lease = randomUUID();
+    return inTransaction(db, async (tx) => {
+      const ids = await tx
+        .selectFrom('jobs')
+        .select('id')
+        .where('queue', '=', queue)
+        .where('state', '=', 'open')
+        .where('expires_at', '<=', nowMs)
+        .where('visible_at', '<=', nowMs)
+        .orderBy('created_at')
+        .limit(most)
+        .execute();
+      if (ids.length === 0) return [];
+      const rows = await tx
+        .updateTable('jobs')
+        .set({ lease, visible_at: nowMs + leaseMs })
+        .where(
+          'id',
+          'in',
+          ids.map(({ id }) => id),
+        )
+        .where('visible_at', '<=', nowMs)
+        .returningAll()
+        .execute();
+      return rows.map((row) => ({ ...jobOf(row), lease }));
+    });
+  }
+
+  /** Open or dead; null where it is done, or never was. */
+  async find(id: string): Promise<(Job & { readonly state: 'open' | 'dead'; readonly reason: string | null }) | null> {
+    const row = await this.#options.db.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst();
+    return row === undefined ? null : { ...jobOf(row), state: row.state === 'dead' ? 'dead' : 'open', reason: row.reason };
+  }
+
+  /** Dead ones, the latest first. */
+  async dead(queue: string, page: { readonly limit: number; readonly offset: number }): Promise<DeadJob[]> {
+    const rows = await this.#options.db
+      .selectFrom('jobs')
+      .selectAll()
+      .where('queue', '=', queue)
+      .where('state', '=', 'dead')
+      .orderBy('created_at', 'desc')
+      .orderBy('id')
+      .limit(page.limit)
+      .offset(page.offset)
+      .execute();
+    return rows.map((row) => ({ ...jobOf(row), reason: row.reason ?? '' }));
+  }
+
+  async state(queue: string): Promise<QueueState> {
+    const nowMs = this.#options.clock.wallMs();
+    const rows = await this.#options.db
+      .selectFrom('jobs')
+      .select((row) => [
+        'state',
+        row.fn.countAll<number>().as('all'),
+        row.fn.min('created_at').as('oldest'),
+        row.fn
+          .sum<number>(
+            row
+              .case()
+              .when(row.and([row('lease', 'is not', null), row('visible_at', '>', nowMs)]))
+              .then(1)
+              .else(0)
+              .end(),
+          )
+          .as('taken'),
+      ])
+      .where('queue', '=', queue)
+      .groupBy('state')
+      .execute();
+    const open = rows.find(({ state }) => state === 'open');
+    return {
+      backlog: Number(open?.all ?? 0),
+      taken: Number(open?.taken ?? 0),
+      dead: Number(rows.find(({ state }) => state === 'dead')?.all ?? 0),
+      oldestAtMs: open === undefined ? null : Number(open.oldest),
+    };
+  }
+}
+
+function jobOf(row: JobRow): Job {
+  return {
+    id: row.id,
+    queue: row.queue,
+    payload: JSON.parse(row.payload) as unknown,
+    attempts: Number(row.attempts),
+    createdAtMs: Number(row.created_at),
+    expiresAtMs: row.expires_at === null ? null : Number(row.expires_at),
+  };
+}
