@@ -15,12 +15,16 @@ export interface FleetType {
   readonly usdPerHour: number;
   readonly leadMs: number;
   readonly law: ServiceLaw;
+  /** How often one of it is taken away, two minutes after it was told so. */
+  readonly interruptionsPerHour: number;
+  /** Of a type that is rented on the spot market: what replaces it. */
+  readonly onDemand: string | null;
 }
 
 export interface Misfortune {
   /** Of all launches, the share that fails when it should be ready. */
   readonly launchFailureShare: number;
-  /** How often each instance is taken away, two minutes after it was told so. */
+  /** How often each spot instance is taken away; where no type is one, each instance. */
   readonly interruptionsPerHour: number;
 }
 
@@ -33,7 +37,7 @@ export interface FleetNeeds {
   readonly random: Random;
   /** For misfortune. */
   readonly luck: Random;
-  readonly misfortune: Misfortune;
+  readonly launchFailureShare: number;
   /** Instances of these types will be taken away: what is planned now? */
   readonly onNotice: (notices: Plan) => Plan;
 }
@@ -113,18 +117,17 @@ export class Fleet {
   }
 
   #started(instance: Instance): void {
-    const { luck, misfortune } = this.#needs;
-    const { launchFailureShare } = misfortune;
+    const { luck, launchFailureShare } = this.#needs;
     if (launchFailureShare > 0 && luck.next() < launchFailureShare) this.#stop(instance);
     else this.#activate(instance);
   }
 
   #activate(instance: Instance): void {
-    const { pool, loop, luck, misfortune } = this.#needs;
+    const { pool, loop, luck } = this.#needs;
     const { id, type, executor } = instance;
     instance.state = 'active';
     executor.idleSinceMs = loop.nowMs();
-    const { interruptionsPerHour } = misfortune;
+    const { interruptionsPerHour } = type;
     if (interruptionsPerHour > 0) {
       instance.cancel = loop.after(exponentialMs(luck, interruptionsPerHour / 3600), () => this.#notice(instance));
     }

@@ -29,7 +29,7 @@ export interface PlanningNeeds {
   readonly history: readonly (number | null)[];
   readonly isSeasonal: boolean;
   /** What one instance of each type carries, and how long it takes to start. */
-  readonly types: readonly (TypeCapacity & { readonly leadMs: number })[];
+  readonly types: readonly (TypeCapacity & Pick<TypeObservation, 'leadMs' | 'spot'>)[];
   readonly overflow: OverflowObservation | null;
   readonly functions: Observation['functions'];
   /** For a rule that reacts and has no history: requests per second of the whole load. */

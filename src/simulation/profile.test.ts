@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseProfile, referenceSimulated } from './profile.ts';
+import { defaultPrices } from '../costs/index.ts';
+import { parseProfile, referenceSimulated, typeOf } from './profile.ts';
 
 const parse = (value: unknown): unknown => parseProfile(JSON.stringify(value), 'p.json');
 
@@ -50,6 +51,31 @@ describe('a profile file', () => {
       assert.throws(() => parse(given), { code: 'invalid_request', message: wanted });
     });
   }
+
+  test('has types on the spot market, at the price of the file, of the table, or at any other', () => {
+    const service = { aMs: 1, bMs: 2, bMax: 3 };
+    const table = {
+      ...defaultPrices,
+      instances: { ...defaultPrices.instances, listed: { vcpu: 1, memoryMiB: 1, usdPerHour: 2, usdPerHourSpot: 0.5 } },
+    };
+    const types = { a: { usdPerHour: 1, usdPerHourSpot: 0.25, service }, b: { usdPerHour: 3, service }, listed: { service } };
+    const profile = parseProfile(JSON.stringify({ name: 'm/1', types }), 'p.json', table);
+    const rented = ['a', 'a:spot', 'listed:spot', 'b:spot=1.5'].map((name) => typeOf(profile, name));
+    assert.deepEqual(
+      rented.map(({ name, usdPerHour, onDemand }) => [name, usdPerHour, onDemand]),
+      [
+        ['a', 1, null],
+        ['a:spot', 0.25, 'a'],
+        ['listed:spot', 0.5, 'listed'],
+        ['b:spot', 1.5, 'b'],
+      ],
+    );
+    assert.throws(() => typeOf(profile, 'b:spot'), {
+      code: 'invalid_request',
+      message: /b has no spot price: give usdPerHourSpot, or write b:spot=/,
+    });
+    assert.throws(() => typeOf(profile, 'b:spot=cheap'), { code: 'invalid_request', message: /expected a price, such as b:spot=0\.04/ });
+  });
 
   test('that is no JSON is refused', () => {
     assert.throws(() => parseProfile('{', 'p.json'), { code: 'invalid_request', message: /profile p\.json: is no JSON/ });

@@ -20,9 +20,17 @@ export interface SimulatedProfile {
 export interface SimulatedType {
   readonly name: string;
   readonly usdPerHour: number;
+  /** What it costs where it may be taken away; null: that is not known. */
+  readonly usdPerHourSpot: number | null;
   /** From the wish to the first batch; null: as the simulation says. */
   readonly leadMs: number | null;
   readonly service: readonly ServiceQuantiles[];
+}
+
+/** A type as it is rented: on demand, or on the spot market under a name of its own. */
+export interface RentedType extends Omit<SimulatedType, 'usdPerHourSpot'> {
+  /** Where it may be taken away: the name of the same type on demand. */
+  readonly onDemand: string | null;
 }
 
 export interface SimulatedFunction {
@@ -44,7 +52,9 @@ export function referenceSimulated(): SimulatedProfile {
   return {
     name,
     overheadMs,
-    types: instances.map((type) => ({ name: type.name, usdPerHour: type.usdPerHour, leadMs: null, service: pointsOf(type.service) })),
+    types: instances.map(({ name: type, usdPerHour, service }) => {
+      return { name: type, usdPerHour, usdPerHourSpot: null, leadMs: null, service: pointsOf(service) };
+    }),
     functions: functionPrices.memoryMiB.map((memoryMiB) => {
       return { memoryMiB, coldMs: coldMsDefault, networkMs: networkMsDefault, service: pointsOf(functionService(memoryMiB)) };
     }),
@@ -67,8 +77,8 @@ export function overflowMemoryMiB(profile: SimulatedProfile, { latencyMs }: Obje
 
 /**
  * Reads `{name, overheadMs, types: {name: {leadS, usdPerHour, service}}, functions: [{memoryMiB, coldMs, networkMs, service}]}`, where a
- * service is `[{b, p50Ms, p95Ms, p99Ms}]` or `{aMs, bMs, bMax}` (a + b each, in milliseconds). A type without a price has that of the
- * price table. Throws `invalid_request` that names the place.
+ * service is `[{b, p50Ms, p95Ms, p99Ms}]` or `{aMs, bMs, bMax}` (a + b each, in milliseconds), and a type may have `usdPerHourSpot`. A
+ * type without a price has that of the price table. Throws `invalid_request` that names the place.
  */
 export function parseProfile(text: string, file: string, prices: PriceTable = defaultPrices): SimulatedProfile {
   let given: unknown;
@@ -92,12 +102,23 @@ export function parseProfile(text: string, file: string, prices: PriceTable = de
   };
 }
 
-/** Throws `invalid_request` that names those there are. */
-export function typeOf({ name: profile, types }: SimulatedProfile, name: string): SimulatedType {
+/**
+ * A type by its name; `c5.large:spot` is one that may be taken away, at its spot price, `c5.large:spot=0.04` at this one. Throws
+ * `invalid_request` that names those there are.
+ */
+export function typeOf({ name: profile, types }: SimulatedProfile, wished: string): RentedType {
+  const [, name = '', spot, given] = /^(.*?)(:spot(?:=(.*))?)?$/s.exec(wished) ?? [];
   const type = types.find((other) => other.name === name);
-  if (type !== undefined) return type;
-  const known = types.map((other) => other.name).join(', ');
-  throw wrong(profile, `it has no instance type ${name}: it has ${known === '' ? 'none' : known}`);
+  if (type === undefined) {
+    const known = types.map((other) => other.name).join(', ');
+    throw wrong(profile, `it has no instance type ${name}: it has ${known === '' ? 'none' : known}`);
+  }
+  const { usdPerHourSpot, ...onDemand } = type;
+  if (spot === undefined) return { ...onDemand, onDemand: null };
+  const usdPerHour = given === undefined ? usdPerHourSpot : /^(?:\d+\.?\d*|\.\d+)$/.test(given) ? Number(given) : Number.NaN;
+  if (usdPerHour === null) throw wrong(profile, `${name} has no spot price: give usdPerHourSpot, or write ${name}:spot=USD_PER_HOUR`);
+  if (Number.isNaN(usdPerHour)) throw wrong(profile, `${wished.slice(0, 80)}: expected a price, such as ${name}:spot=0.04`);
+  return { ...onDemand, name: `${name}:spot`, usdPerHour, onDemand: name };
 }
 
 /** Throws `invalid_request` that names the sizes there are. */
@@ -111,11 +132,13 @@ export function functionOf({ name, functions }: SimulatedProfile, memoryMiB: num
 
 function typeIn(file: string, name: string, given: unknown, prices: PriceTable): SimulatedType {
   const where = `types.${name}`;
-  const { leadS = null, usdPerHour = prices.instances[name]?.usdPerHour, service } = objectIn(file, where, given);
+  const listed = prices.instances[name];
+  const { leadS = null, usdPerHour = listed?.usdPerHour, usdPerHourSpot = listed?.usdPerHourSpot, service } = objectIn(file, where, given);
   if (usdPerHour === undefined) throw wrong(file, `${where}: no price is known for it: give usdPerHour`);
   return {
     name,
     usdPerHour: numberIn(file, `${where}.usdPerHour`, usdPerHour),
+    usdPerHourSpot: usdPerHourSpot === undefined ? null : numberIn(file, `${where}.usdPerHourSpot`, usdPerHourSpot),
     leadMs: leadS === null ? null : numberIn(file, `${where}.leadS`, leadS) * 1000,
     service: serviceIn(file, `${where}.service`, service),
   };

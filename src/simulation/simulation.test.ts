@@ -19,7 +19,7 @@ function oneAtATime(ms: number, usdPerHour = 3.6): Pick<SimulationOrder, 'profil
   const profile: SimulatedProfile = {
     name: 'one',
     overheadMs: 0,
-    types: [{ name: 'one', usdPerHour, leadMs: null, service }],
+    types: [{ name: 'one', usdPerHour, usdPerHourSpot: null, leadMs: null, service }],
     functions: [],
     memoryMiB: null,
     functionPrices: orderOf(loadOf('poisson:1', 1), 'ray').profile.functionPrices,

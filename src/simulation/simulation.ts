@@ -39,7 +39,7 @@ export interface SimulationOrder {
   /** As it is written: `hpa:70,window=300`. */
   readonly policy: string;
   readonly profile: SimulatedProfile;
-  /** Instance types that may be used, in the order of preference; all of the profile unless given. */
+  /** Instance types that may be used, in the order of preference, `c5.large:spot` among them; all of the profile unless given. */
   readonly types?: readonly string[];
   readonly objective: Objective;
   /** How long instances take to start; null: as the policy or the profile says, else two minutes. */
@@ -120,7 +120,7 @@ export class Simulation {
       types,
       random,
       luck: new SeededRandom(order.serviceSeed + 1),
-      misfortune: order.misfortune,
+      launchFailureShare: order.misfortune.launchFailureShare,
       onNotice: (notices) => this.#decide('spot', notices).chosen.plan,
     });
     this.#planning = this.#makePlanning(types);
@@ -264,15 +264,18 @@ export class Simulation {
 
   /** Those that may be used, as this policy pays for them and waits for them. */
   #types(): FleetType[] {
-    const { profile, types, leadMs, jitter } = this.#order;
+    const { profile, types, leadMs, jitter, misfortune } = this.#order;
     const policy = this.#policy;
     const lead = policy.kind === 'oracle' ? 0 : (leadMs ?? policyLeadMs(policy));
-    const chosen = types?.map((name) => typeOf(profile, name)) ?? profile.types;
+    const chosen = (types ?? profile.types.map(({ name }) => name)).map((name) => typeOf(profile, name));
+    const hasSpot = chosen.some(({ onDemand }) => onDemand !== null);
     return chosen.map((type) => ({
       name: type.name,
       usdPerHour: type.usdPerHour * priceFactorOf(policy),
       leadMs: lead ?? type.leadMs ?? leadMsDefault,
       law: new ServiceLaw(type.service, jitter),
+      interruptionsPerHour: hasSpot && type.onDemand === null ? 0 : misfortune.interruptionsPerHour,
+      onDemand: type.onDemand,
     }));
   }
 
@@ -291,7 +294,7 @@ export class Simulation {
     return new VariantPool({ endpoint: 'simulated', variant: 'AllTraffic', model: simulatedModel('simulated') }, settings, {
       clock: this.#loop,
       serviceTable: (executor) => {
-        const [kind, name] = executor.split(':') as [string, string];
+        const [, kind, name] = /^([^:]*):(.*)$/s.exec(executor) as unknown as [string, string, string];
         if (kind === 'function') return (functions as FunctionProvider).sizeOf(Number(name)).law.table;
         return (types.find((type) => type.name === name) as FleetType).law.table;
       },
@@ -312,9 +315,10 @@ export class Simulation {
       slotMs: this.#slotMs,
       history: historyOf(load, this.#slotMs),
       isSeasonal: load.isSeasonal,
-      types: types.map(({ name, usdPerHour, leadMs, law }) => {
+      types: types.map(({ name, usdPerHour, leadMs, law, onDemand, interruptionsPerHour }) => {
+        const spot = onDemand === null ? {} : { spot: { interruptionsPerHour, recoveryMs: leadMs, onDemand } };
         const listed = { name, usdPerHour: usdPerHour / priceFactorOf(this.#policy), service: law.table };
-        return { ...capacityOf(listed, objective, profile.overheadMs), leadMs };
+        return { ...capacityOf(listed, objective, profile.overheadMs), leadMs, ...spot };
       }),
       overflow: this.#hasFunctions ? { usdPerRequest: functionUsdEach(profile, memoryMiB) } : null,
       functions: functionsSeen(profile),

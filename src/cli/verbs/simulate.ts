@@ -184,8 +184,10 @@ function addPolicies(command: Command): Command {
         "service times: 'reference', what penstock profile MODEL --output json writes, or GROUP/VERSION",
       ).default(undefined, 'reference'),
     )
-    .option('--types <types>', 'instance types, comma-separated, the preferred one first (default: the first of the profile)', (text) =>
-      text.split(','),
+    .option(
+      '--types <types>',
+      'instance types, comma-separated, the preferred one first, c5.large:spot=USD_PER_HOUR among them (default: the first of the profile)',
+      (text) => text.split(','),
     )
     .addOption(new Option('--objective <promise>', 'the promise').argParser(parsedBy(parseObjective)).default(undefined, objectiveDefault))
     .addOption(
@@ -200,7 +202,12 @@ function addPolicies(command: Command): Command {
     .option('--no-slo-correction', 'do not keep more when the objective is missed')
     .option('--max-instances <count>', 'at most so many', wholeNumber(0, 1000), 1000)
     .option('--launch-failures <share>', 'of all launches, 0 to 1, fail when they should be ready', share, 0)
-    .option('--interruptions <rate>', 'so often an hour each instance is taken away', notNegative, 0);
+    .option(
+      '--interruptions <rate>',
+      'so often an hour each spot instance is taken away; each instance where none is spot',
+      notNegative,
+      0,
+    );
 }
 
 function orderOf(
