@@ -75,38 +75,39 @@ export function planFrom(types: readonly PricedType[], counts: ArrayLike<number>
   return Object.fromEntries(types.map(({ name }, i) => [name, counts[i] as number]));
 }
 
+/** Plans that differ in the count of one type alone. */
+export interface PlanRow {
+  /** Of the plan, which is used again: the count at `varied` is for whoever looks to set, from 1 to `most`. */
+  readonly counts: number[];
+  /** The place of the type whose count varies; null: the plan stands as it is. */
+  readonly varied: number | null;
+  readonly most: number;
+}
+
 /**
  * Every plan worth looking at for a demand of at most `demandMax`, smaller ones first: so many of the type that carries most,
- * and for the rest so many of one other type; the plan there is now as well. `visit` gets an array that is used again, and whether
- * it is the first of a row in which one count rises; where it answers true, the rest of the row is left out.
+ * and for the rest so many of one other type; the plan there is now as well.
  */
-export function forEachPlan(
+export function* planRows(
   types: readonly PricedType[],
   { demandMax, min, max }: { readonly demandMax: number; readonly min: number; readonly max: number },
-  visit: (counts: readonly number[], isFirst: boolean) => boolean,
-): void {
+): Generator<PlanRow> {
   const counts = types.map(() => 0);
   const largest = types.reduce((best, type, i) => (type.capacity > (types[best] as PricedType).capacity ? i : best), 0);
   const { capacity = Number.POSITIVE_INFINITY } = types[largest] ?? {};
-  const most = Math.min(max, Math.max(min, neededFor(demandMax, capacity)));
-  for (let n = 0; n <= most; n++) {
+  const mostOfLargest = Math.min(max, Math.max(min, neededFor(demandMax, capacity)));
+  for (let n = 0; n <= mostOfLargest; n++) {
     counts[largest] = n;
-    visit(counts, true);
-    for (let other = 0; other < types.length; other++) {
-      if (other === largest) continue;
-      const rest = neededFor(demandMax - n * capacity, (types[other] as PricedType).capacity);
-      const mostOfOther = Math.min(max - n, Math.max(min - n, rest));
-      for (let m = 1; m <= mostOfOther; m++) {
-        counts[other] = m;
-        if (visit(counts, m === 1)) break;
-      }
-      counts[other] = 0;
+    yield { counts, varied: null, most: 0 };
+    for (let varied = 0; varied < types.length; varied++) {
+      if (varied === largest) continue;
+      const rest = neededFor(demandMax - n * capacity, (types[varied] as PricedType).capacity);
+      const most = Math.min(max - n, Math.max(min - n, rest));
+      if (most > 0) yield { counts, varied, most };
+      counts[varied] = 0;
     }
   }
-  visit(
-    types.map(({ have }) => have),
-    true,
-  );
+  yield { counts: types.map(({ have }) => have), varied: null, most: 0 };
 }
 
 /** Instances that carry so many requests; what is left over by the rounding of floats needs no further one. */
