@@ -1,36 +1,121 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DescribeEndpointCommand, ListModelsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { type SignOptions, send, sendSigned } from '../../test/aws/signed-request.ts';
 import { type OpenAwsDoor, openAwsDoor, place } from '../../test/aws-door.ts';
-import { AwsError, type AwsInput, type AwsService } from './index.ts';
+import { PlatformError } from '../errors.ts';
+import { AwsError, type AwsInput, type AwsService, type AwsStreamService } from './index.ts';
 
 const createdAt = new Date(1_767_323_045_678);
 
-/** A service that answers with what it was asked. */
-const asked: AwsInput[] = [];
+/** The input of the last call. */
+let asked: AwsInput = {};
+
+const refusals: Readonly<Record<string, () => Error>> = {
+  gone: () => new AwsError('ValidationException', 'Could not find endpoint "arn:…".'),
+  hinted: () => new PlatformError('wrong_state', 'it is busy', { hint: 'wait' }),
+  busy: () => new PlatformError('overloaded', 'the queue is full', { retryAfterMs: 2500 }),
+  broken: () => new TypeError('secret of the house'),
+};
+
 const sagemaker: AwsService = {
   name: 'sagemaker',
   operations: {
-    DescribeEndpoint(input, { account, region }) {
-      if (input.EndpointName === 'gone') throw new AwsError('ValidationException', 'Could not find endpoint "arn:…".');
-      const arn = `arn:aws:sagemaker:${region}:${account}:endpoint/${String(input.EndpointName)}`;
-      return { EndpointName: input.EndpointName, EndpointArn: arn, CreationTime: createdAt };
+    DescribeEndpoint({ EndpointName: name }, { account, region }) {
+      const refusal = refusals[String(name)];
+      if (refusal !== undefined) throw refusal();
+      return {
+        EndpointName: name,
+        EndpointArn: `arn:aws:sagemaker:${region}:${account}:endpoint/${String(name)}`,
+        CreationTime: createdAt,
+      };
     },
     ListModels(input) {
-      asked.push(input);
+      asked = input;
       return { Models: [] };
     },
+    CreateEndpoint: () => ({ EndpointArn: 'arn' }),
+    UpdateModelPackage: () => ({ ModelPackageArn: 'arn' }),
   },
 };
 
-describe("AWS's own client", () => {
-  let door: OpenAwsDoor;
-  before(async () => {
-    door = await openAwsDoor({ services: [sagemaker] });
-  });
-  after(() => door.close());
+const cloudwatch: AwsService = {
+  name: 'cloudwatch',
+  operations: {
+    PutMetricData(input) {
+      asked = input;
+      return {};
+    },
+    DescribeAlarms(input) {
+      asked = input;
+      if (input.AlarmNamePrefix === 'bad') throw new AwsError('InvalidNextToken', 'no such page');
+      if (input.AlarmNamePrefix === 'odd') throw new PlatformError('invalid_request', 'that <odd> prefix');
+      return {
+        MetricAlarms: [{ AlarmName: 'a<b>&"c"', Threshold: 0.5, ActionsEnabled: true, StateUpdatedTimestamp: createdAt, Dimensions: [] }],
+      };
+    },
+    DeleteAlarms: () => ({}),
+  },
+};
 
+/** Keeps one object, and says what it was told. */
+let stored: { body: string; headers: Record<string, unknown>; query: string; trailers: unknown } | null = null;
+const s3: AwsStreamService = {
+  name: 's3',
+  async handle(request, response) {
+    if (request.method === 'GET') {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end(stored?.body ?? '');
+      return;
+    }
+    stored = null;
+    const body = await text(request.body);
+    stored = { body, headers: request.headers, query: String(request.query), trailers: request.trailers() };
+    response.writeHead(200, { etag: '"e"' }).end();
+  },
+};
+
+const runtime: AwsStreamService = {
+  name: 'sagemaker-runtime',
+  handle: async (request, response) => void response.end(await request.readBody(64)),
+};
+
+let door: OpenAwsDoor;
+before(async () => {
+  door = await openAwsDoor({
+    services: [sagemaker, cloudwatch],
+    streams: [s3, runtime],
+    limits: { documentBytesMax: 100_000, unpackedBytesMax: 50_000 },
+  });
+});
+after(() => door.close());
+
+function call(service: string, options: Omit<SignOptions, 'service' | 'key'> & { readonly key?: SignOptions['key'] }) {
+  return sendSigned(door.url, { key: door.key, service, ...options });
+}
+
+function json(target: string, document: unknown, version = '1.1') {
+  const headers = { 'x-amz-target': target, 'content-type': `application/x-amz-json-${version}` };
+  return { headers, body: JSON.stringify(document) };
+}
+
+function form(fields: Readonly<Record<string, string>>) {
+  return { headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }, body: new URLSearchParams(fields).toString() };
+}
+
+function typeOf(body: string): string {
+  return (JSON.parse(body) as { __type: string }).__type;
+}
+
+function messageOf(body: string): string {
+  return (JSON.parse(body) as { message: string }).message;
+}
+
+describe("AWS's own client", () => {
   for (const prefix of ['', '/aws']) {
     test(`learns who it is at '${prefix || '/'}'`, async () => {
       const sts = new STSClient({ ...door.client, endpoint: `${door.url}${prefix}` });
@@ -46,6 +131,239 @@ describe("AWS's own client", () => {
     assert.deepEqual(answer.CreationTime, createdAt);
     assert.equal(answer.EndpointArn, `arn:aws:sagemaker:${place.region}:${place.account}:endpoint/fraud`);
     await client.send(new ListModelsCommand({ CreationTimeAfter: createdAt }));
-    assert.deepEqual(asked.at(-1), { CreationTimeAfter: createdAt.getTime() });
+    assert.deepEqual(asked, { CreationTimeAfter: createdAt.getTime() });
+  });
+
+  test('understands refusals', async () => {
+    const client = new SageMakerClient(door.client);
+    const describe = (EndpointName: string) => client.send(new DescribeEndpointCommand({ EndpointName }));
+    await assert.rejects(describe('gone'), { name: 'ValidationException', message: 'Could not find endpoint "arn:…".' });
+    await assert.rejects(describe('a b'), {
+      name: 'ValidationException',
+      message: /^1 validation error detected: Value 'a b' at 'endpointName'/,
+    });
+    const other = new SageMakerClient({ ...door.client, credentials: { accessKeyId: door.key.id, secretAccessKey: 'x'.repeat(40) } });
+    await assert.rejects(other.send(new DescribeEndpointCommand({ EndpointName: 'a' })), { name: 'InvalidSignatureException' });
+  });
+
+  test('whose clock is off is told so, and tries again with ours', async () => {
+    for (const systemClockOffset of [-3_600_000, 3_600_000]) {
+      const client = new SageMakerClient({ ...door.client, systemClockOffset, maxAttempts: 2 });
+      assert.equal((await client.send(new DescribeEndpointCommand({ EndpointName: 'e' }))).EndpointName, 'e');
+    }
+  });
+
+  test('uploads a stream in chunks, with its checksum behind it', async () => {
+    const client = new S3Client({ ...door.client, forcePathStyle: true });
+    const pieces = Array.from({ length: 300 }, (_, i) => `${i} `.repeat(300));
+    const Body = Readable.from(pieces.map((piece) => Buffer.from(piece)));
+    await client.send(new PutObjectCommand({ Bucket: 'models', Key: 'a b', Body, ContentLength: pieces.join('').length }));
+    assert.equal(stored?.body, pieces.join(''));
+    assert.equal(stored?.headers['content-encoding'], undefined);
+    assert.deepEqual(Object.keys(stored?.trailers ?? {}), ['x-amz-checksum-crc32']);
+  });
+
+  test('hands out URLs that work for whoever has them, as long as they are left alone', async () => {
+    const client = new S3Client({ ...door.client, forcePathStyle: true });
+    const url = await getSignedUrl(client, new PutObjectCommand({ Bucket: 'models', Key: 'ü/1' }), { expiresIn: 60 });
+    assert.equal((await fetch(url, { method: 'PUT', body: 'by url' })).status, 200);
+    assert.equal(stored?.body, 'by url');
+    assert.doesNotMatch(stored?.query ?? '', /X-Amz-(?:Signature|Credential|Date)/);
+    assert.equal(await (await fetch(await getSignedUrl(client, new GetObjectCommand({ Bucket: 'models', Key: 'k' })))).text(), 'by url');
+    for (const changed of [url.replace('%C3%BC', 'u'), url.replace('Expires=60', 'Expires=61'), `${url}&uploads=`]) {
+      const reply = await fetch(changed, { method: 'PUT', body: 'more' });
+      assert.equal(reply.status, 403);
+      assert.match(await reply.text(), /<Code>SignatureDoesNotMatch</);
+    }
+    assert.equal((await fetch(url, { method: 'DELETE' })).status, 403);
+  });
+});
+
+describe('an answer has the form of its protocol:', () => {
+  test('JSON 1.1', async () => {
+    const reply = await call('sagemaker', json('SageMaker.DescribeEndpoint', { EndpointName: 'e' }));
+    assert.deepEqual([reply.status, reply.headers['content-type']], [200, 'application/x-amz-json-1.1']);
+    assert.match(String(reply.headers['x-amzn-requestid']), /^[0-9a-f-]{36}$/);
+    assert(reply.headers.date !== undefined);
+    assert.match(reply.body, /"CreationTime":1767323045\.678/);
+  });
+
+  test('JSON 1.0', async () => {
+    const reply = await call('monitoring', json('GraniteServiceVersion20100801.DescribeAlarms', { AlarmNamePrefix: 'a' }, '1.0'));
+    assert.equal(reply.headers['content-type'], 'application/x-amz-json-1.0');
+    assert.match(reply.body, /"StateUpdatedTimestamp":1767323045\.678/);
+  });
+
+  test('query', async () => {
+    const reply = await call(
+      'monitoring',
+      form({ Action: 'DescribeAlarms', Version: '2010-08-01', 'AlarmNames.member.1': 'b', 'AlarmNames.member.2': 'ü +' }),
+    );
+    assert.deepEqual([reply.status, reply.headers['content-type']], [200, 'text/xml']);
+    assert.deepEqual(asked, { AlarmNames: ['b', 'ü +'] });
+    const { body } = reply;
+    assert.match(
+      body,
+      /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<DescribeAlarmsResponse xmlns="http:\/\/monitoring\.amazonaws\.com\/doc\/2010-08-01\/">/,
+    );
+    assert.match(body, /<DescribeAlarmsResult><MetricAlarms><member><AlarmName>a&lt;b&gt;&amp;&quot;c&quot;<\/AlarmName>/);
+    assert.match(body, /<StateUpdatedTimestamp>2026-01-02T03:04:05\.678Z<\/StateUpdatedTimestamp>/);
+    assert.match(
+      body,
+      /<Dimensions\/>.*<ResponseMetadata><RequestId>[0-9a-f-]{36}<\/RequestId><\/ResponseMetadata><\/DescribeAlarmsResponse>$/,
+    );
+  });
+
+  test('nothing at all', async () => {
+    const document = await call('monitoring', json('GraniteServiceVersion20100801.DeleteAlarms', { AlarmNames: [] }, '1.0'));
+    assert.equal(document.body, '{}');
+    const query = await call('monitoring', form({ Action: 'DeleteAlarms', AlarmNames: '' }));
+    assert.match(
+      query.body,
+      /<DeleteAlarmsResponse xmlns="[^"]+"><ResponseMetadata><RequestId>[^<]+<\/RequestId><\/ResponseMetadata><\/DeleteAlarmsResponse>$/,
+    );
+  });
+
+  test('a call in a query, presigned or not', async () => {
+    const reply = await call('sts', { method: 'GET', path: '/?Action=GetCallerIdentity&Version=2011-06-15' });
+    assert.match(reply.body, /<GetCallerIdentityResult><UserId>AKIA/);
+  });
+});
+
+describe('a refusal has the form of its protocol:', () => {
+  for (const [name, status, type, message] of [
+    ['gone', 400, 'ValidationException', 'Could not find endpoint "arn:…".'],
+    ['hinted', 400, 'ValidationException', 'it is busy; wait'],
+    ['busy', 400, 'ThrottlingException', 'the queue is full'],
+  ] as const) {
+    test(`JSON 1.1, ${type}: ${message}`, async () => {
+      const reply = await call('sagemaker', json('SageMaker.DescribeEndpoint', { EndpointName: name }));
+      assert.deepEqual([reply.status, reply.headers['x-amzn-errortype'], typeOf(reply.body)], [status, type, type]);
+      assert.deepEqual(JSON.parse(reply.body), { __type: type, Message: message, message });
+      assert.equal(reply.headers['retry-after'], name === 'busy' ? '3' : undefined);
+    });
+  }
+
+  test('our own mistakes stay in the log', async () => {
+    const reply = await call('sagemaker', json('SageMaker.DescribeEndpoint', { EndpointName: 'broken' }));
+    assert.deepEqual([reply.status, typeOf(reply.body)], [500, 'InternalFailure']);
+    assert.doesNotMatch(reply.body, /secret/);
+    assert(messageOf(reply.body).includes(String(reply.headers['x-amzn-requestid'])));
+  });
+
+  test('JSON 1.0 has the names of shapes, and beside them those of the query protocol', async () => {
+    const bad = await call('monitoring', json('GraniteServiceVersion20100801.DescribeAlarms', { AlarmNamePrefix: 'bad' }, '1.0'));
+    assert.deepEqual(
+      [bad.status, typeOf(bad.body), bad.headers['x-amzn-query-error']],
+      [400, 'InvalidNextToken', 'InvalidNextToken;Sender'],
+    );
+    const odd = await call('monitoring', json('GraniteServiceVersion20100801.DescribeAlarms', { AlarmNamePrefix: 'odd' }, '1.0'));
+    assert.deepEqual(
+      [typeOf(odd.body), odd.headers['x-amzn-query-error']],
+      ['InvalidParameterValueException', 'InvalidParameterValue;Sender'],
+    );
+  });
+
+  test('query', async () => {
+    const reply = await call('monitoring', form({ Action: 'DescribeAlarms', AlarmNamePrefix: 'odd' }));
+    assert.deepEqual([reply.status, reply.headers['content-type']], [400, 'text/xml']);
+    assert.match(
+      reply.body,
+      /<Error><Type>Sender<\/Type><Code>InvalidParameterValue<\/Code><Message>that &lt;odd&gt; prefix<\/Message><\/Error><RequestId>/,
+    );
+  });
+
+  for (const [what, options, status, type] of [
+    ['below /aws', { path: '/aws/models/k', method: 'GET' }, 403, '<Code>AccessDenied<'],
+    ['by its target', { headers: { 'x-amz-target': 'SageMaker.ListModels' } }, 403, '"MissingAuthenticationTokenException"'],
+    ['by its action', form({ Action: 'GetCallerIdentity' }), 403, '<Code>MissingAuthenticationToken<'],
+    ['by its action in the query', { path: '/?Action=GetCallerIdentity' }, 403, '<Code>MissingAuthenticationToken<'],
+    ['as an invocation', { path: '/endpoints/e/invocations' }, 403, '"MissingAuthenticationTokenException"'],
+    [
+      'with a key of our own',
+      { path: '/aws', headers: { authorization: 'Bearer A:B', 'x-amz-target': 'SageMaker.ListModels' } },
+      403,
+      '"MissingAuth',
+    ],
+    [
+      'with half a signature',
+      { headers: { authorization: 'AWS4-HMAC-SHA256 Credential=A', 'x-amz-target': 'a.b' } },
+      400,
+      '"IncompleteSignatureException"',
+    ],
+    [
+      'with half a signature in the query',
+      { path: '/models/k?AWSAccessKeyId=A', method: 'GET' },
+      400,
+      '<Code>AuthorizationHeaderMalformed<',
+    ],
+  ] as const) {
+    test(`nobody knows whose it is: ${what}`, async () => {
+      const reply = await send(door.url, { method: 'POST', path: '/', ...options } as Parameters<typeof send>[1]);
+      assert.equal(reply.status, status);
+      assert(reply.body.includes(type), reply.body);
+    });
+  }
+
+  test('an operation that is not served is no server error, and names those that are', async () => {
+    const reply = await call('sagemaker', json('SageMaker.CreateTrainingJob', {}));
+    assert.deepEqual([reply.status, typeOf(reply.body)], [400, 'UnknownOperationException']);
+    assert.match(messageOf(reply.body), /'CreateTrainingJob'.*CreateEndpoint, DescribeEndpoint, ListModels, UpdateModelPackage/);
+    for (const target of ['toString', '__proto__', 'constructor', '', 'hasOwnProperty']) {
+      assert.equal(typeOf((await call('sagemaker', json(`SageMaker.${target}`, {}))).body), 'UnknownOperationException');
+    }
+    assert.equal(typeOf((await call('sagemaker', json('Logs_20140328.ListModels', {}))).body), 'UnknownOperationException');
+    const query = await call('monitoring', form({ Action: 'Nothing' }));
+    assert.deepEqual([query.status, /<Code>(\w+)/.exec(query.body)?.[1]], [400, 'UnknownOperationException']);
+  });
+
+  test('a service that is not served is no server error either', async () => {
+    const reply = await call('dynamodb', json('DynamoDB_20120810.ListTables', {}, '1.0'));
+    assert.deepEqual([reply.status, typeOf(reply.body)], [400, 'UnknownOperationException']);
+    assert.match(messageOf(reply.body), /'dynamodb'.*cloudwatch, s3, sagemaker, sagemaker-runtime, sts/);
+  });
+});
+
+describe('a key opens what its role may:', () => {
+  for (const [role, target, document, status] of [
+    ['viewer', 'DescribeEndpoint', { EndpointName: 'e' }, 200],
+    ['viewer', 'CreateEndpoint', { EndpointName: 'e', EndpointConfigName: 'c' }, 403],
+    ['deployer', 'CreateEndpoint', { EndpointName: 'e', EndpointConfigName: 'c' }, 200],
+    [
+      'deployer',
+      'UpdateModelPackage',
+      { ModelPackageArn: 'arn:aws:sagemaker:eu-central-1:123456789012:model-package/g/1', ModelApprovalStatus: 'Approved' },
+      403,
+    ],
+    [
+      'approver',
+      'UpdateModelPackage',
+      { ModelPackageArn: 'arn:aws:sagemaker:eu-central-1:123456789012:model-package/g/1', ModelApprovalStatus: 'Approved' },
+      200,
+    ],
+  ] as const) {
+    test(`${role}, ${target}: ${status}`, async () => {
+      const key = door.access.create(role);
+      const reply = await call('sagemaker', { key, ...json(`SageMaker.${target}`, document) });
+      assert.equal(reply.status, status, reply.body);
+      if (status === 200) return;
+      assert.equal(typeOf(reply.body), 'AccessDeniedException');
+      const who = `User: arn:aws:iam::${place.account}:user/${key.id} is not authorized to perform: sagemaker:${target} `;
+      assert(messageOf(reply.body).startsWith(who), reply.body);
+    });
+  }
+
+  test('a viewer invokes nothing', async () => {
+    const reply = await call('sagemaker', { key: door.access.create('viewer'), path: '/endpoints/e/invocations', body: '1' });
+    assert.deepEqual([reply.status, reply.headers['x-amzn-errortype']], [403, 'AccessDeniedException']);
+  });
+
+  test('one that was revoked opens nothing from then on', async () => {
+    const key = door.access.create('viewer');
+    const ask = () => call('sts', { key, ...form({ Action: 'GetCallerIdentity' }) });
+    assert.equal((await ask()).status, 200);
+    door.access.revoke(key.id);
+    const reply = await ask();
+    assert.deepEqual([reply.status, /<Code>(\w+)/.exec(reply.body)?.[1]], [403, 'InvalidClientTokenId']);
   });
 });

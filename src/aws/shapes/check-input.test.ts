@@ -100,7 +100,7 @@ describe('what breaks a rule is told in the words of AWS:', () => {
     },
   ] as const) {
     test(when, () => {
-      const document = structuredClone(input) as unknown as Record<string, unknown>;
+      const document = structuredClone<object>(input) as Record<string, unknown>;
       assert.throws(() => checkInput(inputOf(operation), document), { code: 'invalid_request', message });
     });
   }
@@ -167,7 +167,7 @@ describe('what has the wrong type is none of AWS’s documents:', () => {
     ['CreateModel', { EnableNetworkIsolation: 'true' }, "STRING_VALUE can not be converted to a Boolean (at 'enableNetworkIsolation')"],
   ] as const) {
     test(message, () => {
-      assert.throws(() => checkInput(inputOf(operation), structuredClone(input) as unknown as Record<string, unknown>), {
+      assert.throws(() => checkInput(inputOf(operation), structuredClone<object>(input) as Record<string, unknown>), {
         name: 'AwsError',
         code: 'SerializationException',
         message,

@@ -1,0 +1,80 @@
+/** Requests signed as a client signs them, for what no captured client sends. */
+import { createHmac } from 'node:crypto';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { readSignature, type V4Signature } from '../../src/aws/wire/signature.ts';
+import { canonicalRequest, sha256Hex } from '../../src/aws/wire/signature-v4.ts';
+
+export interface SignOptions {
+  readonly key: { readonly id: string; readonly secret: string };
+  /** As in a scope: `sagemaker`, `monitoring`. */
+  readonly service: string;
+  readonly method?: string;
+  /** With its query. */
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  /** Unless it does, as boto3 outside S3, the body is hashed by whoever verifies. */
+  readonly sendsHash?: boolean;
+  /** Epoch milliseconds. */
+  readonly nowMs?: number;
+}
+
+export interface Prepared {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** All its headers are signed. */
+export function sign(url: string, options: SignOptions): Prepared {
+  const { key, service, method = 'POST', path = '/', headers: more = {} } = options;
+  const body = typeof options.body === 'string' ? Buffer.from(options.body) : (options.body ?? Buffer.alloc(0));
+  const date = `${new Date(options.nowMs ?? Date.now()).toISOString().replaceAll(/[-:]/g, '').slice(0, 15)}Z`;
+  const headers: Record<string, string> = {
+    host: new URL(url).host,
+    'x-amz-date': date,
+    ...(options.sendsHash === false ? {} : { 'x-amz-content-sha256': sha256Hex(body) }),
+    ...more,
+  };
+  const names = Object.keys(headers).sort();
+  const day = date.slice(0, 8);
+  const scope = `${day}/eu-central-1/${service}/aws4_request`;
+  const authorization = (signature: string): string =>
+    `AWS4-HMAC-SHA256 Credential=${key.id}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`;
+  const [bare = '', query = ''] = path.split('?');
+  const unsigned = { method, path: bare, query, headers: { ...headers, authorization: authorization('0'.repeat(64)) } };
+  const canonical = canonicalRequest(unsigned, readSignature(unsigned) as V4Signature, headers['x-amz-content-sha256'] ?? sha256Hex(body));
+  let derived: Buffer | string = `AWS4${key.secret}`;
+  for (const part of [day, 'eu-central-1', service, 'aws4_request']) derived = createHmac('sha256', derived).update(part).digest();
+  const toSign = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${sha256Hex(Buffer.from(canonical, 'latin1'))}`;
+  const signature = createHmac('sha256', derived).update(toSign).digest('hex');
+  return { method, path, headers: { ...headers, authorization: authorization(signature) }, body };
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+export function send(url: string, { method, path, headers, body }: Partial<Prepared>): Promise<Reply> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ hostname, port, method, path, headers, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (piece: string) => {
+        text += piece;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
+      response.on('error', reject);
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+export function sendSigned(url: string, options: SignOptions): Promise<Reply> {
+  return send(url, sign(url, options));
+}
