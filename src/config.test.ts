@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { flagName, isLoopback, loadConfig, settings, variableName } from './config.ts';
+import { flagName, isLoopback, loadConfig, loadSetting, settings, variableName } from './config.ts';
 
 let directory = '';
 let count = 0;
@@ -35,6 +35,7 @@ test('nothing given gives the defaults', () => {
     artifactLimitBytes: 4_294_967_296,
     queueRowsMax: 10_000,
     scalingLeadMs: null,
+    startDelayMs: null,
     timeoutMs: 60_000,
     invocationLimitBytes: 6_291_456,
     invocationTimeoutMs: 60_000,
@@ -63,6 +64,16 @@ test('config.json in the data directory counts, and need not exist', async () =>
     code: 'invalid_request',
     message: /cannot be read.*ENOENT/,
   });
+});
+
+test('one setting can be had alone, whatever the others are', () => {
+  const env = { PENSTOCK_AWS_REGION: 'eu-west-3', PENSTOCK_HOST: '0.0.0.0' };
+  assert.equal(loadSetting('awsRegion', { flags: nowhere, env }), 'eu-west-3');
+  assert.throws(
+    () => loadSetting('awsRegion', { flags: nowhere, env: { PENSTOCK_AWS_REGION: 'here' } }),
+    /PENSTOCK_AWS_REGION: expected a region/,
+  );
+  assert.throws(() => loadConfig({ flags: { ...nowhere, awsAccount: '12' } }), /--aws-account: expected 12 digits/);
 });
 
 describe('values', () => {

@@ -25,6 +25,7 @@ export interface Config {
   readonly invocationTimeoutMs: number;
   readonly batchPeriodMs: number;
   readonly scalingLeadMs: number | null;
+  readonly startDelayMs: number | null;
   readonly connectionsMax: number;
   readonly warmWorkers: number;
   readonly cores: number | null;
@@ -113,6 +114,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     help: 'how long instances take to start at least, for those who decide on their number',
     ...duration(),
   },
+  startDelayMs: {
+    name: 'startDelay',
+    default: null,
+    help: 'hold each instance back so long when it starts, as machines of a cloud would: to try out scaling',
+    ...duration(1, 3_600_000),
+  },
   connectionsMax: { name: 'connectionsMax', default: 20_000, help: 'connections that may be open', ...integer(1, 1_000_000) },
   warmWorkers: { name: 'warmWorkers', default: 2, help: 'workers kept ready without a model', ...integer(0, 64) },
   cores: { name: 'cores', default: null, help: 'cores that workers may use; all unless given', ...integer(1, 4096) },
@@ -145,14 +152,12 @@ export interface ConfigSources {
 }
 
 /** Throws `invalid_request` for anything unknown, of the wrong type or that does not fit together. */
-export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): Config {
-  const given: Given[] = [...fromFlags(flags), ...fromEnvironment(env)];
-  const dataDir = valueOf('dataDir', given);
-  given.push(...fromFile(file ?? join(dataDir, 'config.json'), file !== undefined));
+export function loadConfig(sources: ConfigSources): Config {
+  const given = allGiven(sources);
   const config: Config = {
     host: valueOf('host', given),
     port: valueOf('port', given),
-    dataDir,
+    dataDir: valueOf('dataDir', given),
     tls: valueOf('tls', given),
     tlsCert: valueOf('tlsCert', given),
     tlsKey: valueOf('tlsKey', given),
@@ -162,15 +167,16 @@ export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): Confi
     artifactLimitBytes: valueOf('artifactLimitBytes', given),
     queueRowsMax: valueOf('queueRowsMax', given),
     timeoutMs: valueOf('timeoutMs', given),
+    invocationLimitBytes: valueOf('invocationLimitBytes', given),
+    invocationTimeoutMs: valueOf('invocationTimeoutMs', given),
     batchPeriodMs: valueOf('batchPeriodMs', given),
     scalingLeadMs: valueOf('scalingLeadMs', given),
+    startDelayMs: valueOf('startDelayMs', given),
     connectionsMax: valueOf('connectionsMax', given),
     warmWorkers: valueOf('warmWorkers', given),
     cores: valueOf('cores', given),
     awsAccount: valueOf('awsAccount', given),
     awsRegion: valueOf('awsRegion', given),
-    invocationLimitBytes: valueOf('invocationLimitBytes', given),
-    invocationTimeoutMs: valueOf('invocationTimeoutMs', given),
     prices: valueOf('prices', given),
     images: valueOf('images', given),
   };
@@ -178,6 +184,11 @@ export function loadConfig({ flags = {}, env = {}, file }: ConfigSources): Confi
     config,
     given.some(({ name }) => name === 'tls'),
   );
+}
+
+/** One setting alone, for those who do not start a server: whether it fits the others is not their business. */
+export function loadSetting<Property extends keyof Config>(property: Property, sources: ConfigSources): Config[Property] {
+  return valueOf(property, allGiven(sources));
 }
 
 /** `--body-limit`. */
@@ -202,6 +213,11 @@ interface Given {
   readonly value: unknown;
   /** How the giver knows it: `--port`, `PENSTOCK_PORT`, `port in config.json`. */
   readonly label: string;
+}
+
+function allGiven({ flags = {}, env = {}, file }: ConfigSources): Given[] {
+  const given = [...fromFlags(flags), ...fromEnvironment(env)];
+  return [...given, ...fromFile(file ?? join(valueOf('dataDir', given), 'config.json'), file !== undefined)];
 }
 
 function valueOf<Property extends keyof Config>(property: Property, given: readonly Given[]): Config[Property] {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { loadSetting } from '../../config.ts';
 import { defaultUrl, urlOfLock } from '../address.ts';
 import type { Doors } from '../doors.ts';
 import { Failure } from '../failure.ts';
@@ -13,14 +14,13 @@ interface EnvOptions extends CommonOptions {
   readonly port?: number;
 }
 
-const region = 'us-east-1';
-
 export function addEnv(program: Command, doors: Doors): void {
   verb(program, doors, 'env', 'print the exports a shell needs: eval "$(penstock env)"')
     .with((command) => command.option('--port <port>', 'the port, where no server runs yet', wholeNumber(1, 65_535)))
     .runs(async (session, options: EnvOptions) => {
       const { id, secret } = await adminKey(options.dataDir);
       const url = options.port === undefined ? ((await urlOfLock(options.dataDir)) ?? defaultUrl) : `http://127.0.0.1:${options.port}`;
+      const region = loadSetting('awsRegion', { flags: { dataDir: options.dataDir }, env: doors.env });
       const variables = {
         AWS_ENDPOINT_URL: url,
         AWS_ACCESS_KEY_ID: id,
