@@ -79,7 +79,13 @@ async function build(config: Config, product: Product, closers: Closer[], close:
     config.databaseUrl === null ? ['state'] : ['state', 'metrics'],
   );
   closers.push(closeDatabase);
-  const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers: config.warmWorkers });
+  const provider = new LocalProvider({
+    clock,
+    log,
+    stateDirectory: directory.path,
+    warmWorkers: config.warmWorkers,
+    startDelayMs: config.startDelayMs ?? 0,
+  });
   await provider.open();
   closers.push(() => provider.close());
 
@@ -281,7 +287,7 @@ function buildLoops(config: Config, rooms: ReturnType<typeof buildRooms>, { cloc
     variants: () => scaledVariants({ clock, deployments, serving, ledger, prices: rooms.prices, tableOf, cores: rooms.cores }),
     scale: deployments.scale.bind(deployments),
     follow: serving.followPlan.bind(serving),
-    leadMinMs: config.scalingLeadMs ?? 0,
+    leadMinMs: Math.max(config.scalingLeadMs ?? 0, config.startDelayMs ?? 0),
   });
   return { decisions, chooser, batching, scaling, planner };
 }

@@ -5,9 +5,13 @@ import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { billedMs, functionShape, functionUsd, functionVcpu, pingUsdPerHour, provisionedUsdPerHour } from './functions.ts';
 import { Ledger } from './ledger.ts';
-import { defaultPrices, executorUsd, instanceType, priceTable, threadsOf } from './prices.ts';
+import { defaultPrices, executorUsd, heldVcpu, instanceType, priceTable, threadsOf } from './prices.ts';
 
 describe('the price table', () => {
+  test('holds types of less than one processor to their share, where workers can be held', () => {
+    assert.deepEqual([heldVcpu({ vcpu: 0.25 }, true), heldVcpu({ vcpu: 0.25 }, false), heldVcpu({ vcpu: 1 }, true)], [0.25, null, null]);
+  });
+
   test('has one thread of this machine at half a c5.large', () => {
     assert.deepEqual(instanceType(defaultPrices, 'local.1'), { name: 'local.1', vcpu: 1, memoryMiB: 1024, usdPerHour: 0.0425 });
     assert.equal(instanceType(defaultPrices, 'c5.large').usdPerHour, 2 * 0.0425);

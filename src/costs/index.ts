@@ -16,6 +16,7 @@ export {
   defaultPrices,
   executorUsd,
   type FunctionPrices,
+  heldVcpu,
   type InstancePrice,
   type InstanceType,
   instanceType,

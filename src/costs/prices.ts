@@ -96,6 +96,14 @@ export function threadsOf(type: Pick<InstancePrice, 'vcpu'>, cores: number): num
   return Math.max(1, Math.floor(Math.min(type.vcpu, cores)));
 }
 
+/**
+ * What a worker of a type of less than one processor is held to; null where that is not possible (`isHeld` is `limits.cpu` of the
+ * provider), and for all others, whose threads are their processors.
+ */
+export function heldVcpu({ vcpu }: Pick<InstancePrice, 'vcpu'>, isHeld: boolean): number | null {
+  return isHeld && vcpu < 1 ? vcpu : null;
+}
+
 /** What so many milliseconds of an executor cost, in US dollars. */
 export function executorUsd(usdPerHour: number, ms: number): number {
   return (usdPerHour * ms) / 3_600_000;

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
-import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import { heldVcpu, instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
@@ -282,7 +282,7 @@ export class EndpointReconciler {
       modelName: version.name,
       threads: threadsOf(type, cores),
       memoryMiB: type.memoryMiB,
-      vcpuMax: null,
+      vcpuMax: heldVcpu(type, provider.limits.cpu),
       ...commandOf(version, variant.startTimeoutMs),
       kind: 'instance',
       instanceType: wanted.instanceType,

@@ -34,9 +34,9 @@ let clock: VirtualClock | SystemClock;
 let state: string;
 let provider: LocalProvider;
 
-async function open(options: { clock?: SystemClock; warmWorkers?: number } = {}): Promise<void> {
+async function open(options: { clock?: SystemClock; warmWorkers?: number; startDelayMs?: number } = {}): Promise<void> {
   clock = options.clock ?? new VirtualClock();
-  provider = new LocalProvider({ clock, log: silent, stateDirectory: state, warmWorkers: options.warmWorkers ?? 0 });
+  provider = new LocalProvider({ warmWorkers: 0, ...options, clock, log: silent, stateDirectory: state });
   await provider.open();
 }
 
@@ -114,6 +114,26 @@ test('a worker is ready once it has answered a real inference, and can be called
   assert((view.rssBytes as number) > 20e6);
   const { outputs } = await link.run([floats('x', [2, 3], 1)]);
   assert.deepEqual(outputs[0]?.shape, [2, 3]);
+});
+
+test('an instance is held back when it starts where that is asked for; a function is not, nor whoever is stopped meanwhile', async () => {
+  await open({ startDelayMs: 20_000 });
+  await provider.start(spec('test_affine', { id: 'f1', kind: 'function' }));
+  await seen(isReady);
+  await provider.start(spec('test_affine', { id: 'w2' }));
+  await provider.start(spec('test_affine'));
+  advance(19_999);
+  await provider.stop('w2');
+  assert.deepEqual(
+    provider.list().map(({ spec: { id }, state: is, pid }) => [id, is, pid === null]),
+    [
+      ['f1', 'ready', false],
+      ['w1', 'starting', true],
+    ],
+  );
+  advance(1);
+  const { startedAtMs, readyAtMs } = await seen((view) => view.spec.id === 'w1' && isReady(view));
+  assert.equal((readyAtMs as number) - startedAtMs, 20_000);
 });
 
 test('the same id again is the same wish', async () => {

@@ -23,6 +23,8 @@ export interface LocalProviderOptions {
   readonly stateDirectory: string;
   readonly warmWorkers: number;
   readonly random?: Random;
+  /** Instances are held back so long when they start, as if machines had to be had for them first; not at all unless given. */
+  readonly startDelayMs?: number;
 }
 
 const checkEveryMs = 500;
@@ -48,6 +50,7 @@ export class LocalProvider implements Provider {
   readonly #leftovers: Leftovers;
   readonly #stateDirectory: string;
   readonly #warmWorkers: number;
+  readonly #startDelayMs: number;
   readonly #workers = new Map<string, SupervisedWorker>();
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(view: WorkerView) => void>();
@@ -62,6 +65,7 @@ export class LocalProvider implements Provider {
     this.#leftovers = new Leftovers(options.stateDirectory);
     this.#stateDirectory = options.stateDirectory;
     this.#warmWorkers = options.warmWorkers;
+    this.#startDelayMs = options.startDelayMs ?? 0;
   }
 
   /** Ends what a killed server left behind, then starts the warm workers. */
@@ -92,6 +96,7 @@ export class LocalProvider implements Provider {
       random: this.#random,
       take: () => (spec.process === undefined ? pool.take() : WorkerProcess.start(surroundings, 'process')),
       changed: (view) => this.#tell(view),
+      startDelayMs: spec.kind === 'instance' ? this.#startDelayMs : 0,
     });
     this.#workers.set(spec.id, worker);
     this.#tell(worker.view());

@@ -37,6 +37,8 @@ export interface WorkerSurroundings {
   readonly random: Random;
   readonly take: () => Promise<WorkerProcess>;
   readonly changed: (view: WorkerView) => void;
+  /** It is not begun with before so long has passed; nothing unless given. */
+  readonly startDelayMs?: number;
 }
 
 export class SupervisedWorker {
@@ -63,7 +65,12 @@ export class SupervisedWorker {
     this.spec = spec;
     this.#around = around;
     this.#startedAtMs = around.clock.wallMs();
-    this.#attempt = this.#try();
+    const { startDelayMs = 0, clock } = around;
+    const begin = (): void => {
+      this.#attempt = this.#try();
+    };
+    if (startDelayMs === 0) begin();
+    else this.#cancelRetry = clock.after(startDelayMs, begin);
   }
 
   get link(): WorkerLink | null {
@@ -144,7 +151,7 @@ export class SupervisedWorker {
   async #makeReady(process: WorkerProcess): Promise<void> {
     const { memoryMiB, kind, vcpuMax } = this.spec;
     await process.limitMemory(memoryMiB);
-    if (kind === 'function' || process.tree !== null) process.holdMemory(memoryMiB);
+    if (kind === 'function' || vcpuMax !== null || process.tree !== null) process.holdMemory(memoryMiB);
     if (process.tree === null) await this.#loadModel(process.link);
     else await this.#startCommand(process.link, process.tree);
     if (this.#isStopping || process !== this.#process) return;

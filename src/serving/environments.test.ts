@@ -200,7 +200,7 @@ describe('kept warm', () => {
     scene.clock.advance(100);
     assert.deepEqual(
       scene.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]),
-      [[100, true]],
+      [[100, false]],
     );
     scene.functions.keepWarm(0);
     scene.send('a');
@@ -208,7 +208,7 @@ describe('kept warm', () => {
     assert.deepEqual(
       scene.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]),
       [
-        [100, true],
+        [100, false],
         [11, false],
       ],
     );

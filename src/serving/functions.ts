@@ -454,7 +454,7 @@ export class Functions implements Side, FunctionVariant {
     environment.invocations++;
     const { prices, onInvoked } = this.#needs;
     const { memoryMiB, coldStartMs: ms } = environment;
-    onInvoked({ memoryMiB, billedMs: billedMs(prices, ms), usd: functionUsd(prices, memoryMiB, ms), isColdStart: true });
+    onInvoked({ memoryMiB, billedMs: billedMs(prices, ms), usd: functionUsd(prices, memoryMiB, ms), isColdStart: false });
   }
 
   /** The first run of an environment is billed with its start. */
