@@ -136,25 +136,32 @@ export class Deployments {
     who: string,
     keepBeside?: KeptBeside,
   ): Promise<EndpointView> {
-    return this.#change(name, { who, action: 'UpdateScaling', event: 'endpoint.changed' }, async (tx, before) => {
+    const deed = { who, action: 'UpdateScaling', event: 'endpoint.changed' };
+    let count: number | null = null;
+    const view = await this.#change(name, deed, async (tx, before) => {
       const stored = existing(name, before);
-      const decided = (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant));
-      const variants = stored.config.variants.map((each) =>
-        keyOf(each.name) === keyOf(variant) ? withScaling(each, scaling, decided) : each,
-      );
-      if (variants.every((each, index) => each === stored.config.variants[index])) {
-        throw new PlatformError('not_found', `endpoint ${name} has no variant '${variant}'`);
-      }
+      const old = stored.config.variants.find((each) => keyOf(each.name) === keyOf(variant));
+      if (old === undefined) throw new PlatformError('not_found', `endpoint ${name} has no variant '${variant}'`);
+      const wanted = wantedInstances(old, (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant)));
+      const next = withScaling(old, scaling, wanted);
+      const variants = stored.config.variants.map((each) => (each === old ? next : each));
       const { config, versions } = await this.#withVersions(tx, this.#check({ ...stored.config, variants }), stored.config.variants);
       await keepBeside?.(tx, { config, generation: stored.generation });
       if (isDeepStrictEqual(config, stored.config)) return null;
+      const scaled = config.variants.filter((each) => each.scaling !== undefined);
       await keepCounts(
         tx,
         name,
-        config.variants.filter((each) => each.scaling !== undefined).map((each) => each.name),
+        scaled.map((each) => each.name),
       );
+      // The number stays as it is, also where the limits have become wider again.
+      count = scaling === null ? null : wantedInstances(next, wanted);
+      if (count !== null) await writeCount(tx, { endpoint: name, variant, instances: count, atMs: this.#options.clock.wallMs() });
       return this.#store(tx, { ...stored, config, versions });
     });
+    if (count === null) return view;
+    this.#reconcilers.get(keyOf(name))?.scale(variant, count, []);
+    return this.get(name);
   }
 
   /**
@@ -454,11 +461,10 @@ function notBatchable(version: ModelVersion): PlatformError {
   return new PlatformError('invalid_request', `${version.name} may not be batched: ${version.batchableReason}; ${cure}`);
 }
 
-/** Where it scales no more it keeps as many as were decided on, but for none: then one, as nobody would start one again. */
-function withScaling({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, decided?: number): VariantConfig {
+/** Where it scales no more it keeps as many as are wanted, but for none: then one, as nobody would start one again. */
+function withScaling({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, wanted: number): VariantConfig {
   if (scaling !== null) return { ...variant, scaling };
-  if (before === undefined) return { ...variant };
-  return { ...variant, instanceCount: Math.max(1, wantedInstances({ ...variant, scaling: before }, decided)) };
+  return before === undefined ? variant : { ...variant, instanceCount: Math.max(1, wanted) };
 }
 
 /** A field given as undefined is a field not given. */

@@ -118,6 +118,19 @@ describe('another way of scaling', () => {
     assert.equal(sight(house).wanted, 1);
   });
 
+  test('with wider limits leaves as many as there are', async () => {
+    const house = await deployed(variant);
+    const wanted = async (instancesMin: number) => {
+      await house.deployments.setScaling('prod', 'AllTraffic', { ...scaling, instancesMin }, 'me');
+      await settle();
+      return sight(house).wanted;
+    };
+    assert.deepEqual([await wanted(3), await wanted(1)], [3, 3]);
+    const next = await house.restart();
+    await settle();
+    assert.equal(sight(next).wanted, 3);
+  });
+
   test('is refused for a variant that is not there, and where it makes no sense', async () => {
     const { deployments } = await deployed(variant);
     await assert.rejects(deployments.setScaling('prod', 'blue', scaling, 'me'), refusal('not_found', /has no variant 'blue'/));

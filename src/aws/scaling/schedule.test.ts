@@ -35,7 +35,7 @@ describe('a schedule is due', () => {
     test(`${schedule} in ${zone} after ${after}: ${due ?? 'never again'}`, () => {
       const dueMs = nextDueMs(parseSchedule(schedule, zone), at(after), at('2026-01-01T00:00'));
       if (schedule.startsWith('cron(30 2 '))
-        assert([due, '2026-03-29T01:30'].includes(text(dueMs) as never), text(dueMs) ?? ''); // the clock skips it
+        assert.match(text(dueMs) ?? '', /^2026-03-29T0[01]:30$/); // the clock skips it
       else assert.equal(text(dueMs), due);
     });
   }
@@ -71,7 +71,7 @@ describe('a schedule is refused', () => {
   });
 
   test('whatever bytes come, within bounds of time and as a refusal', () => {
-    const soup = fc.string({ unit: fc.constantFrom(...'0159*?,-/LW# MONJAN()'), maxLength: 60 });
+    const soup = fc.string({ unit: fc.constantFrom(...'0159*?,-/LW# MONJAN()'.split('')), maxLength: 60 });
     fc.assert(
       fc.property(soup, fc.string({ maxLength: 20 }), (inner, zone) => {
         try {

@@ -1,0 +1,162 @@
+/** What is kept of Application Auto Scaling: a document for each scalable target, with its policies and scheduled actions. */
+import { AwsError, type AwsPlace } from '../service.ts';
+
+export const countDimension = 'sagemaker:variant:DesiredInstanceCount';
+export const provisionedDimension = 'sagemaker:variant:DesiredProvisionedConcurrency';
+export type Dimension = typeof countDimension | typeof provisionedDimension;
+
+export interface SuspendedState {
+  readonly DynamicScalingInSuspended?: boolean;
+  readonly DynamicScalingOutSuspended?: boolean;
+  readonly ScheduledScalingSuspended?: boolean;
+}
+
+export interface TargetTracking {
+  readonly TargetValue: number;
+  readonly PredefinedMetricSpecification?: { readonly PredefinedMetricType: string };
+  readonly CustomizedMetricSpecification?: Readonly<Record<string, unknown>>;
+  readonly ScaleOutCooldown?: number;
+  readonly ScaleInCooldown?: number;
+  readonly DisableScaleIn?: boolean;
+}
+
+export interface StepAdjustment {
+  readonly MetricIntervalLowerBound?: number;
+  readonly MetricIntervalUpperBound?: number;
+  readonly ScalingAdjustment: number;
+}
+
+export interface StepScaling {
+  readonly AdjustmentType?: 'ChangeInCapacity' | 'PercentChangeInCapacity' | 'ExactCapacity';
+  readonly StepAdjustments?: readonly StepAdjustment[];
+  readonly MinAdjustmentMagnitude?: number;
+  /** Seconds. */
+  readonly Cooldown?: number;
+  readonly MetricAggregationType?: string;
+}
+
+export interface PredictiveScaling {
+  readonly MetricSpecifications: readonly Readonly<Record<string, unknown>>[];
+  readonly Mode?: 'ForecastOnly' | 'ForecastAndScale';
+}
+
+export interface PolicyDocument {
+  readonly name: string;
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly type: 'TargetTrackingScaling' | 'StepScaling' | 'PredictiveScaling';
+  readonly targetTracking?: TargetTracking;
+  readonly stepScaling?: StepScaling;
+  readonly predictiveScaling?: PredictiveScaling;
+  /** Ids of the alarms that stand for what a target is tracked by. */
+  readonly alarms?: { readonly high: string; readonly low: string };
+  /** When a step of it was last taken. */
+  readonly steppedAtMs?: number;
+}
+
+export interface ActionDocument {
+  readonly name: string;
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly schedule: string;
+  readonly zone?: string;
+  readonly startMs?: number;
+  readonly endMs?: number;
+  readonly min?: number;
+  readonly max?: number;
+  /** Until then it was looked after. */
+  readonly seenMs: number;
+}
+
+/** What was done other than by a policy that is asked all the time. */
+export interface ActivityDocument {
+  readonly id: string;
+  readonly atMs: number;
+  readonly cause: string;
+  readonly capacity: number;
+}
+
+export interface TargetDocument {
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly dimension: Dimension;
+  /** The last part of its ARN. */
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly min: number;
+  readonly max: number;
+  readonly role: string | null;
+  readonly suspended: SuspendedState;
+  readonly policies: readonly PolicyDocument[];
+  readonly actions: readonly ActionDocument[];
+  readonly activities: readonly ActivityDocument[];
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** What a call names. */
+export interface TargetName {
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly dimension: Dimension;
+}
+
+const namePattern = '[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}';
+const resourcePattern = new RegExp(`^endpoint/(${namePattern})/variant/(${namePattern})$`);
+
+export function resourceIdOf({ endpoint, variant }: Pick<TargetName, 'endpoint' | 'variant'>): string {
+  return `endpoint/${endpoint}/variant/${variant}`;
+}
+
+/** Throws `ValidationException` for what nothing here can be. */
+export function readTargetName(input: Readonly<Record<string, unknown>>): TargetName {
+  const { ResourceId, ScalableDimension } = input;
+  checkNamespace(input);
+  if (ScalableDimension !== countDimension && ScalableDimension !== provisionedDimension) {
+    throw refused(
+      `ScalableDimension '${String(ScalableDimension)}' cannot be scaled here: expected ${countDimension} or ${provisionedDimension}.`,
+    );
+  }
+  const resource = String(ResourceId);
+  const [, endpoint, variant] = resource.length <= 200 ? (resourcePattern.exec(resource) ?? []) : [];
+  if (endpoint === undefined || variant === undefined) {
+    throw refused(`ResourceId '${resource.slice(0, 200)}' names no variant: expected endpoint/NAME/variant/NAME.`);
+  }
+  return { endpoint, variant, dimension: ScalableDimension };
+}
+
+/** Throws `ValidationException`. */
+export function checkNamespace({ ServiceNamespace }: Readonly<Record<string, unknown>>): void {
+  if (ServiceNamespace !== 'sagemaker') throw refused(`ServiceNamespace '${String(ServiceNamespace)}' is not here: expected sagemaker.`);
+}
+
+export function targetArn({ region, account }: AwsPlace, { id }: Pick<TargetDocument, 'id'>): string {
+  return `arn:aws:application-autoscaling:${region}:${account}:scalable-target/${id}`;
+}
+
+export function policyArn({ region, account }: AwsPlace, target: TargetName, { id, name }: PolicyDocument): string {
+  return `arn:aws:autoscaling:${region}:${account}:scalingPolicy:${id}:resource/sagemaker/${resourceIdOf(target)}:policyName/${name}`;
+}
+
+export function actionArn({ region, account }: AwsPlace, target: TargetName, { id, name }: ActionDocument): string {
+  return `arn:aws:autoscaling:${region}:${account}:scheduledAction:${id}:resource/sagemaker/${resourceIdOf(target)}:scheduledActionName/${name}`;
+}
+
+/** Both alarms of a target that is tracked; none of other policies. */
+export function alarmsOf({ region, account }: AwsPlace, target: TargetName, { alarms }: PolicyDocument) {
+  if (alarms === undefined) return [];
+  return (['High', 'Low'] as const).map((side) => {
+    const AlarmName = `TargetTracking-${resourceIdOf(target)}-Alarm${side}-${side === 'High' ? alarms.high : alarms.low}`;
+    return { AlarmName, AlarmARN: `arn:aws:cloudwatch:${region}:${account}:alarm:${AlarmName}` };
+  });
+}
+
+export function refused(message: string): AwsError {
+  return new AwsError('ValidationException', message);
+}
+
+/** Of a target; with `what` of a policy or a scheduled action of it. */
+export function notFound(target: TargetName, what = 'scalable target registered', more = ''): AwsError {
+  const { dimension } = target;
+  const text = `No ${what} for service namespace: sagemaker, resource ID: ${resourceIdOf(target)}, scalable dimension: ${dimension}${more}`;
+  return new AwsError('ObjectNotFoundException', text);
+}

@@ -1,0 +1,54 @@
+/** Application Auto Scaling: the service, and what it does by itself. */
+
+import type { Clock } from '../../clock.ts';
+import type { Deployments } from '../../deployment/index.ts';
+import type { Decisions, Log } from '../../monitoring/index.ts';
+import type { Database } from '../../storage/index.ts';
+import { Documents } from '../sagemaker/documents.ts';
+import { EndpointRecords } from '../sagemaker/endpoint-records.ts';
+import type { AwsService } from '../service.ts';
+import { ScalingLoop, type ScalingLoopOptions } from './scaling-loop.ts';
+import { scalingOperations } from './scaling-operations.ts';
+import { StepScalingPolicies } from './step-scaling.ts';
+import { ScalableTargets } from './targets.ts';
+
+export interface ApplicationAutoScalingOptions extends Pick<ScalingLoopOptions, 'busyOf'> {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly deployments: Deployments;
+  readonly decisions: Pick<Decisions, 'list'>;
+}
+
+export class ApplicationAutoScaling implements AwsService {
+  readonly name = 'application-autoscaling';
+  readonly operations: AwsService['operations'];
+  readonly #loop: ScalingLoop;
+  readonly #steps: StepScalingPolicies;
+
+  constructor({ db, clock, log, deployments, decisions, busyOf }: ApplicationAutoScalingOptions) {
+    const documents = new Documents({ db, clock });
+    const records = new EndpointRecords(documents, clock);
+    const targets = new ScalableTargets({ clock, documents, deployments, keepAgain: () => records.keepAgain() });
+    this.#steps = new StepScalingPolicies({ clock, targets });
+    this.#loop = new ScalingLoop({ clock, log, targets, busyOf });
+    this.operations = scalingOperations({ clock, targets, decisions, onScheduled: () => this.#loop.look() });
+  }
+
+  /**
+   * What an alarm does that names a step scaling policy among its actions: `above` is by how much its metric is above the threshold,
+   * negative below it. False where there is no such policy; nothing is changed while it cools down.
+   */
+  alarmed(policyArnGiven: string, above: number): Promise<boolean> {
+    return this.#steps.alarmed(policyArnGiven, above);
+  }
+
+  /** Takes scheduled actions from now on. */
+  open(): void {
+    this.#loop.open();
+  }
+
+  async close(): Promise<void> {
+    await this.#loop.close();
+  }
+}
