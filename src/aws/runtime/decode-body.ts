@@ -97,9 +97,13 @@ function documentOf(plan: ModelPlan, document: JsonObject, text: string, reply: 
 function protocolDocument(plan: ModelPlan, document: JsonObject, text: string, rest: Buffer | null, reply: ReplyForm): Document {
   // Any number of rows: they are cut into batches here.
   const decoded = decodeParsed(plan, 0, document, text, rest, reply.type === octets);
-  const isAllJson = reply.type === json && reply.isAsked;
-  const outputs = isAllJson ? decoded.outputs.map((output) => ({ ...output, binary: false })) : decoded.outputs;
-  return { request: { ...decoded, outputs }, invocations: [decoded] };
+  return { request: withOutputs(decoded, reply), invocations: [decoded] };
+}
+
+/** Whoever accepts JSON gets nothing else. */
+function withOutputs(request: InferRequest, { type, isAsked }: ReplyForm): InferRequest {
+  if (type !== json || !isAsked) return request;
+  return { ...request, outputs: request.outputs.map((output) => ({ ...output, binary: false })) };
 }
 
 /** JSON of a length that the content type tells, and tensors after it; with 0 the body is the one input. */
@@ -116,8 +120,9 @@ function ofBinary({ plan, accept }: Reading, type: string, document: JsonObject,
 }
 
 function ofRaw({ plan, accept }: Reading, type: string, body: Buffer): DecodedBody {
-  const request = decodeRaw(plan, body, false);
-  return { documents: [{ request, invocations: [request] }], reply: replyForm(accept, type) };
+  const reply = replyForm(accept, type);
+  const request = withOutputs(decodeRaw(plan, body, false), reply);
+  return { documents: [{ request, invocations: [request] }], reply };
 }
 
 function ofUnknown(reading: Reading, type: string, body: Buffer): DecodedBody {
