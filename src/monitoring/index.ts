@@ -26,6 +26,8 @@ export { parseMath, type Series } from './metric-math.ts';
 export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';
 export { type Origin, originNow, withOrigin } from './origin.ts';
 export type { RequestLine } from './request-line.ts';
+export { type Delivery, deliveriesQueue, type Envelope, type Rule, Rules, type RulesOptions, type RuleTarget } from './rules/rules.ts';
+export { checkWebhookUrl, sendWebhook, signatureOf } from './rules/webhook.ts';
 export { Measure, type Measured, percentileOf } from './series/measured.ts';
 export { keyOfPlace, type MetricFeed, type MetricName, type MetricPlace } from './series/metric-group.ts';
 export { keptMs as metricsKeptMs, type MetricPoint, MetricStore, type MetricWish } from './series/metric-store.ts';

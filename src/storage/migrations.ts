@@ -29,6 +29,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0012-audit-chain': { up: chainAudit },
     '0013-alarms': { up: (db) => createAlarms(db, dialect) },
     '0014-jobs': { up: createJobs },
+    '0015-event-rules': { up: createEventRules },
   };
 }
 
@@ -343,6 +344,19 @@ async function createJobs(db: AnyDatabase): Promise<void> {
     .addColumn('reason', 'text')
     .execute();
   await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority', 'created_at']).execute();
+}
+
+async function createEventRules(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('event_rules')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('cursors')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('seq', 'bigint', (column) => column.notNull())
+    .execute();
 }
 
 /** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */

@@ -278,6 +278,18 @@ export interface JobsTable {
   reason: string | null;
 }
 
+export interface EventRulesTable {
+  name: string;
+  /** JSON. */
+  document: string;
+}
+
+/** How far somebody has read the events. */
+export interface CursorsTable {
+  name: string;
+  seq: number;
+}
+
 export interface AlarmsTable {
   name: string;
   /** JSON. */
@@ -340,6 +352,8 @@ export interface Tables {
   minute_arrivals: MinuteArrivalsTable;
   second_arrivals: SecondArrivalsTable;
   jobs: JobsTable;
+  event_rules: EventRulesTable;
+  cursors: CursorsTable;
   alarms: AlarmsTable;
   alarm_history: AlarmHistoryTable;
   metric_groups: MetricGroupsTable;
