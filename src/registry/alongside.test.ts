@@ -35,6 +35,15 @@ test('what is written alongside is there with the version, and without it the ve
   assert.equal((await registry.register({ ...model, group: 'digits' })).version.version, 2, 'no number is lost');
 });
 
+test('a model may be approved with its registration: it is told of like any other approval', async () => {
+  const { registry, events, db, clock } = await plane();
+  const { version } = await registry.register({ ...model, group: 'digits', approval: 'Approved' });
+  assert.deepEqual([version.approval, version.approvalChangedBy, version.approvalChangedAtMs], ['Approved', 'me', clock.wallMs()]);
+  const kinds = (await events.since(0, 10)).map(({ kind }) => kind);
+  assert.deepEqual(kinds, ['group.created', 'version.registered', 'version.approved']);
+  assert.equal((await db.selectFrom('audit').selectAll().where('action', '=', 'SetApproval').execute()).length, 1);
+});
+
 test('a group that must be new is refused where it is there, in any case', async () => {
   const { registry } = await plane();
   await registry.register({ ...model, group: 'digits', newGroup: true });

@@ -10,6 +10,7 @@ import type { Audit, Events, PlatformEvent } from '../monitoring/index.ts';
 import { checkName } from '../objective.ts';
 import type { Bundle, Inspection } from '../runtime/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
+import type { Approval } from './approval.ts';
 import type { Artifacts, StoredFile } from './artifacts.ts';
 import { insertGroup } from './groups.ts';
 import { checkEnvironment, type ImageRuntime } from './images.ts';
@@ -32,6 +33,8 @@ export interface RegistrationRequest {
   readonly environment?: Readonly<Record<string, string>>;
   /** The same bytes again in this group: the latest version that has them, rather than a new one. */
   readonly reuse?: boolean;
+  /** Decided at once, in the same transaction; PendingManualApproval unless given. */
+  readonly approval?: Approval;
   /** Its group must not be there yet. */
   readonly newGroup?: boolean;
   /** Written in the same transaction as the version: both are there or neither. */
@@ -154,16 +157,29 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
         return { version: earlier, reused: true };
       }
     }
-    await insertVersion(tx, { groupKey, version, who: request.who, atMs, ...prepared });
+    const approval = request.approval ?? 'PendingManualApproval';
+    await insertVersion(tx, { groupKey, version, approval, who: request.who, atMs, ...prepared });
     await request.alongside?.(tx, version);
     const subject = `${request.group}/${version}`;
     const detail = { sourceName: prepared.details.sourceName, artifact: prepared.artifact, notes: prepared.inspection.notes };
     await needs.audit.record(tx, { who: request.who, action: 'RegisterModelVersion', target: subject, outcome: 'ok', detail });
     news.push(await events.record(tx, { kind: 'version.registered', subject, detail }));
+    if (approval !== 'PendingManualApproval') news.push(await decideAtOnce(needs, tx, { subject, approval, who: request.who }));
     return { version, reused: false };
   });
   for (const event of news) events.publish(event);
   return registered;
+}
+
+/** Told as if it had been decided right after. */
+async function decideAtOnce(
+  { audit, events }: Pick<RegistrationNeeds, 'audit' | 'events'>,
+  tx: Transaction,
+  { subject, approval, who }: { readonly subject: string; readonly approval: Approval; readonly who: string },
+): Promise<PlatformEvent> {
+  const detail = { from: 'PendingManualApproval', to: approval, note: null };
+  await audit.record(tx, { who, action: 'SetApproval', target: subject, outcome: 'ok', detail });
+  return events.record(tx, { kind: approval === 'Approved' ? 'version.approved' : 'version.rejected', subject, detail });
 }
 
 export interface FailedModel {
@@ -221,20 +237,22 @@ async function versionOfSource(
 interface NewVersion extends Prepared {
   readonly groupKey: string;
   readonly version: number;
+  readonly approval: Approval;
   readonly who: string;
   readonly atMs: number;
 }
 
 async function insertVersion(tx: Transaction, given: NewVersion): Promise<void> {
-  const { details, source, artifact, inspection, runtime } = given;
+  const { details, source, artifact, inspection, runtime, approval } = given;
+  const isDecided = approval !== 'PendingManualApproval';
   await tx
     .insertInto('model_versions')
     .values({
       group_key: given.groupKey,
       version: given.version,
-      approval: 'PendingManualApproval',
-      approval_changed_by: null,
-      approval_changed_at: null,
+      approval,
+      approval_changed_by: isDecided ? given.who : null,
+      approval_changed_at: isDecided ? given.atMs : null,
       approval_note: null,
       description: details.description,
       metadata: details.metadata,

@@ -99,9 +99,9 @@ async function keysIn({ objects }: ArtifactOptions, { bucket, key, uri }: ModelL
 async function* filesOf({ objects }: ArtifactOptions, location: ModelLocation, keys: readonly string[]): AsyncGenerator<TarFile> {
   const folder = location.key.slice(0, location.key.lastIndexOf('/') + 1);
   for (const key of keys) {
+    const path = checkPath(key.slice(folder.length), location.uri);
     const object = await objects.open(location.bucket, key);
     if (object === null) throw refusal(location.uri, `${key} was deleted while it was read`);
-    const path = checkPath(key.slice(folder.length), location.uri);
     yield { path, bytes: object.bytes, isExecutable: false, content: object.stream() as AsyncIterable<Buffer> };
   }
 }

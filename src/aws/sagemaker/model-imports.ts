@@ -3,7 +3,7 @@
  * S3. Containers without a group of their own get one beside, which AWS's lists do not show.
  */
 import { messageOf, PlatformError } from '../../errors.ts';
-import { keyOf, type ModelVersion, type Registry } from '../../registry/index.ts';
+import { type Approval, keyOf, type ModelVersion, type Registry } from '../../registry/index.ts';
 import type { Transaction } from '../../storage/index.ts';
 import { AwsError } from '../service.ts';
 import { type Artifact, type ArtifactOptions, openBundle, openModelFile } from './artifact.ts';
@@ -19,6 +19,7 @@ export interface ModelImport {
   readonly description?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly tags?: Readonly<Record<string, string>>;
+  readonly approval?: Approval;
   /** Written in the same transaction as the version. */
   readonly alongside: (tx: Transaction, version: { readonly group: string; readonly version: number }) => Promise<void>;
 }
@@ -60,8 +61,7 @@ export class ModelImports {
         await request.alongside(tx, version);
       };
       try {
-        const { group, version } = await this.#register(target, { ...request, alongside });
-        return await this.#registry.setApproval(group, version, 'Approved', { who: request.who });
+        return await this.#register(target, { ...request, approval: 'Approved', alongside });
       } catch (error) {
         const isTaken = error instanceof PlatformError && error.code === 'already_exists'; // between the look and the write
         if (!isTaken || attempt === attemptsMax) throw error;
@@ -82,7 +82,7 @@ export class ModelImports {
   }
 
   async #register(target: { readonly group: string; readonly isNew: boolean }, request: ModelImport): Promise<ModelVersion> {
-    const { container, who, description, metadata, tags } = request;
+    const { container, who, description, metadata, tags, approval } = request;
     const { Image: image, Environment: environment = {} } = container;
     const artifact = await this.#open(container);
     const isProcess = image !== undefined && this.#registry.imageRuntime(image).kind === 'process';
@@ -95,6 +95,7 @@ export class ModelImports {
         ...(description === undefined ? {} : { description }),
         ...(metadata === undefined ? {} : { metadata }),
         ...(tags === undefined ? {} : { tags }),
+        ...(approval === undefined ? {} : { approval }),
         ...(isProcess ? { image, environment } : {}),
         who,
         alongside: (tx, number) => request.alongside(tx, { group: target.group, version: number }),

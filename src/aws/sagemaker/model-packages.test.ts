@@ -146,6 +146,9 @@ function packagesContract(name: string, open: () => Promise<OpenDatabase | undef
         CreatedBy: { IamIdentity: { Arn: 'arn:aws:iam::000000000000:user/AKME', PrincipalId: 'AKME' } },
       });
       assert.deepEqual([version.description, version.metadata, version.tags], [given.ModelPackageDescription, { team: 'a' }, { t: 'v' }]);
+      await house.registry.update(group, 1, { description: '', metadata: {} }, 'me');
+      const changed = await describePackage(`${group}/1`);
+      assert.deepEqual([changed.ModelPackageDescription, changed.CustomerMetadataProperties], [undefined, undefined]);
     });
 
     test('is Failed, says why and keeps its number where the file is no model; it is never approved', async () => {

@@ -100,22 +100,21 @@ export class ModelPackages {
   async #createVersion(group: string, made: NewPackage): Promise<AwsOutput> {
     const { registry, imports, tags } = this.#options;
     const { call, members } = made;
-    const who = call.caller.keyId;
+    const approval = members['ModelApprovalStatus'] as Approval | undefined;
     const arnOfNumber = (version: number) => ({ ModelPackageArn: packageArn(call, { name: group, version }) });
     try {
       const registered = await imports.register(group, {
         ...this.#importOf(made),
+        ...(approval === undefined ? {} : { approval }),
         alongside: (tx, { version }) => this.#addDocument(tx, { name: group, version }, { group, version }, made),
       });
-      const approval = members['ModelApprovalStatus'] as Approval | undefined;
-      if (approval === 'Approved' || approval === 'Rejected') await registry.setApproval(group, registered.version, approval, { who });
       return arnOfNumber(registered.version);
     } catch (error) {
       if (!(error instanceof UnreadableModel)) throw error;
       const failure = error.message;
       const version = await registry.numberFailed({
         group,
-        who,
+        who: call.caller.keyId,
         reason: failure,
         alongside: async (tx, number) => {
           await this.#addDocument(tx, { name: group, version: number }, { group }, made, { failure });

@@ -178,6 +178,8 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
         EnableNetworkIsolation: false,
       });
       assert.equal((await house.side.models.findModel('native-one-1'))?.group, 'native-one');
+      await create('beside');
+      assert.equal((await describeModel('beside-1')).PrimaryContainer.ModelPackageName, undefined, 'its version is no package');
       await assert.rejects(remove('native-one-1'), refusal(/goes when that is deleted/));
       await assert.rejects(describeModel('native-one-2'), refusal(/Could not find model/));
     });

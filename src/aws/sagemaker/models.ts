@@ -15,6 +15,7 @@ import type { Container } from './model-data.ts';
 import { type ModelImports, UnreadableModel } from './model-imports.ts';
 import type { ModelPackages } from './model-packages.ts';
 import { derivedContainer, digestOf, imageOf, packageArn } from './package-description.ts';
+import type { PackageRecords } from './package-records.ts';
 import { readPage } from './pages.ts';
 import { readTags, type Tags } from './tags.ts';
 
@@ -25,6 +26,7 @@ export interface ModelsOptions {
   readonly registry: Registry;
   readonly documents: Documents;
   readonly packages: ModelPackages;
+  readonly records: PackageRecords;
   readonly imports: ModelImports;
   readonly tags: Tags;
 }
@@ -153,13 +155,12 @@ export class Models {
     }
     const version = await this.#derivedFrom(name);
     if (version === null) throw missing(place, name);
+    const isPackage = !(await this.#options.records.isAside(version.group));
+    const reference = { name: version.group, version: version.version };
     return {
       ModelName: name,
       ModelArn: arnOf(place, 'model', name),
-      PrimaryContainer: {
-        ...derivedContainer(version),
-        ModelPackageName: packageArn(place, { name: version.group, version: version.version }),
-      },
+      PrimaryContainer: { ...derivedContainer(version), ...(isPackage ? { ModelPackageName: packageArn(place, reference) } : {}) },
       EnableNetworkIsolation: false,
       CreationTime: new Date(version.createdAtMs),
     };

@@ -18,8 +18,10 @@ export function packageArn(place: AwsPlace, { name, version }: Pick<PackageRecor
 export function describePackage(record: PackageRecord, place: AwsPlace): AwsOutput {
   const { document, registered } = record;
   const { members = {}, createdBy = registered?.createdBy, failure } = document ?? {};
+  // What the registry has may have been changed by another door since.
+  const { ModelPackageDescription: _description, CustomerMetadataProperties: _metadata, ...others } = members;
   return {
-    ...members,
+    ...others,
     ...summarizePackage(record, place),
     ModelPackageName: record.name,
     InferenceSpecification: inferenceSpecification(record),

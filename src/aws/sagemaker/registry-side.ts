@@ -38,7 +38,7 @@ export function registrySide(options: RegistrySideOptions): RegistrySide {
   const records = new PackageRecords({ ...options, documents });
   const groups = new ModelPackageGroups({ ...options, documents, records });
   const packages = new ModelPackages({ ...options, documents, records, groups, imports, tags });
-  const models = new Models({ ...options, documents, packages, imports, tags });
+  const models = new Models({ ...options, documents, packages, records, imports, tags });
   const operations = { ...groups.operations(), ...packages.operations(), ...models.operations(), ...tagOperations(tags) };
   return { documents, tags, models, operations };
 }
