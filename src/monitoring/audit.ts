@@ -2,9 +2,9 @@
  * Who did what to what, from where, and how it ended. Only ever added to: each record bears the hash of the one before it, so that one which
  * was changed, taken out or slipped in is found.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { type AuditTable, type Database, inTransaction, type Transaction } from '../storage/index.ts';
+import { type AuditTable, type Database, inTransaction, OrderedIds, type Transaction } from '../storage/index.ts';
 import { type Origin, originNow } from './origin.ts';
 
 export interface AuditEntry {
@@ -53,7 +53,7 @@ const pageSize = 1000;
 export class Audit {
   readonly #db: Database;
   readonly #clock: Clock;
-  #count = 0;
+  readonly #ids = new OrderedIds();
 
   constructor(db: Database, clock: Clock) {
     this.#db = db;
@@ -75,7 +75,7 @@ export class Audit {
     const origin = originNow();
     const row = {
       number: Number(head.number),
-      id: this.#nextId(at),
+      id: this.#ids.next(at),
       at,
       who,
       action,
@@ -129,13 +129,6 @@ export class Audit {
     }
     const why = `the chain ends with record ${number}, but ${Number(head.number)} were written: the last ones are missing`;
     return { records: number, head: hash, broken: { id: '', number: number + 1, why } };
-  }
-
-  /** Ids sort by time, then by order of making. */
-  #nextId(atMs: number): string {
-    this.#count = (this.#count + 1) % 36 ** 4;
-    const time = Math.floor(atMs).toString(36).padStart(9, '0');
-    return `${time}${this.#count.toString(36).padStart(4, '0')}${randomBytes(4).toString('hex')}`;
   }
 }
 

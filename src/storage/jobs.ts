@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Selectable } from 'kysely';
 import type { Clock } from '../clock.ts';
 import { inTransaction } from './database.ts';
+import { OrderedIds } from './ordered-ids.ts';
 import type { Database, Dialect, JobsTable, Transaction } from './tables.ts';
 
 export interface NewJob {
@@ -62,6 +63,7 @@ type JobRow = Selectable<JobsTable>;
 
 export class Jobs {
   readonly #options: JobsOptions;
+  readonly #ids = new OrderedIds();
   readonly #listeners = new Map<string, Set<() => void>>();
 
   constructor(options: JobsOptions) {
@@ -71,7 +73,7 @@ export class Jobs {
   /** In the caller's transaction, with what makes the job necessary. Whoever waits for the queue is told by `announce`, once that is committed. */
   async add(tx: Transaction | Database, job: NewJob): Promise<string> {
     const nowMs = this.#options.clock.wallMs();
-    const id = job.id ?? randomUUID();
+    const id = job.id ?? this.#ids.next(nowMs);
     await tx
       .insertInto('jobs')
       .values({
