@@ -8,7 +8,7 @@ const valueLengthMax = 1024;
 const sourceNameLengthMax = 255;
 
 export function checkDescription(description: string): string {
-  const { length } = [...description]; // an emoji is one character
+  const { length } = Array.from(description); // an emoji is one character
   if (length > descriptionLengthMax) {
     throw new PlatformError('invalid_request', `the description has ${length} characters, at most ${descriptionLengthMax} are allowed`);
   }
