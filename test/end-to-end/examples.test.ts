@@ -17,6 +17,7 @@ const examples = [
   { file: 'python-triton-payload/binary.py', command: 'python3', needs: ['python3'] },
   { file: 'node-fetch/predict.mjs', command: process.execPath, needs: [] },
   { file: 'serverless/scale-to-zero.mjs', command: process.execPath, needs: [] },
+  { file: 'what-if/nasa-morning.sh', command: 'sh', needs: [] },
 ] as const;
 
 /** Three decimals: what lies behind them may differ with the processor. */
@@ -49,7 +50,7 @@ describe('the examples', () => {
   for (const { file, command, needs } of examples) {
     const directory = join(root, 'examples', file, '..');
     test(`${file} prints what stands beside it`, { skip: missing(needs) }, async () => {
-      const { stdout, stderr } = await run(command, [join(root, 'examples', file)], { env, timeout: 60_000 });
+      const { stdout, stderr } = await run(command, [join(root, 'examples', file)], { env, timeout: 120_000 });
       assert.equal(rounded(stdout), rounded(readFileSync(join(directory, 'expected-output.txt'), 'utf8')));
       assert.equal(stderr, '');
     });
