@@ -180,6 +180,18 @@ describe('a process', () => {
     assert.equal((await ask(provider.link('w1') as WorkerLink, 'rows:1')).reply.status, 200);
   });
 
+  test('that does not answer its ping any more is started anew, and one that answers is left in peace', async () => {
+    const link = await start();
+    await provider.start(spec({ changes: { id: 'w2' } }));
+    await ask(link, 'sicken');
+    const { reason } = await seen(({ restarts, state: now }) => restarts === 1 && now === 'ready');
+    assert.match(reason ?? '', /the process did not pass the ping health check 3 times: GET \/ping answered 500/);
+    assert.deepEqual(
+      provider.list().map(({ restarts }) => restarts),
+      [1, 0],
+    );
+  });
+
   test('that floods its log is heard a little, and goes on', async () => {
     const link = await start();
     await ask(link, 'flood:200000');

@@ -1,5 +1,5 @@
 /** The two calls of the container contract, on a port of this machine: GET /ping and POST /invocations. */
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Payload, PayloadHeaders, Reply, ReplyHead } from './payload.ts';
 
@@ -31,7 +31,6 @@ export interface InvokeOptions {
 
 export class ProcessHttp {
   readonly #port: number;
-  readonly #agent = new Agent({ keepAlive: true });
 
   constructor(port: number) {
     this.#port = port;
@@ -54,7 +53,8 @@ export class ProcessHttp {
   /** Throws `model_failed` where no reply, or no whole one, can be had. What is no success is an answer all the same. */
   async invoke({ headers, body }: Payload, options: InvokeOptions): Promise<Reply> {
     try {
-      const response = await this.#post(headers, body, options.signal);
+      const kept = { ...endToEnd(headers), 'content-length': String(body.byteLength) };
+      const response = await this.#send('POST', '/invocations', kept, body, options.signal);
       return await takeReply(response, options);
     } catch (error) {
       if (error instanceof PlatformError) throw error;
@@ -62,43 +62,16 @@ export class ProcessHttp {
     }
   }
 
-  close(): void {
-    this.#agent.destroy();
-  }
-
-  async #post(headers: PayloadHeaders, body: Uint8Array, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    const kept = { ...endToEnd(headers), 'content-length': String(body.byteLength) };
-    try {
-      return await this.#send('POST', '/invocations', kept, body, signal);
-    } catch (error) {
-      // The process may close an idle connection in the moment in which it is used again: then nothing was asked yet.
-      if (!(error instanceof StaleConnection)) throw error;
-      return this.#send('POST', '/invocations', kept, body, signal, false);
-    }
-  }
-
-  #send(
-    method: string,
-    path: string,
-    headers: PayloadHeaders,
-    body: Uint8Array | null,
-    signal: AbortSignal | undefined,
-    keepsAlive = method === 'POST',
-  ): Promise<IncomingMessage> {
+  /** Each call has a connection of its own: a server that takes one at a time would wait on one that is kept, and answer no other. */
+  #send(method: string, path: string, headers: PayloadHeaders, body: Uint8Array | null, signal?: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const agent = keepsAlive ? this.#agent : false;
-      const asked = request({ host, port: this.#port, method, path, headers, agent, ...(signal === undefined ? {} : { signal }) }, resolve);
-      asked.on('error', (error: NodeJS.ErrnoException) => {
-        const isStale = asked.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
-        reject(isStale ? new StaleConnection(error.message) : error);
-      });
-      if (body === null) asked.end();
-      else asked.end(body);
+      const given = signal === undefined ? {} : { signal };
+      const asked = request({ host, port: this.#port, method, path, headers, agent: false, ...given }, resolve);
+      asked.on('error', reject);
+      asked.end(body ?? undefined);
     });
   }
 }
-
-class StaleConnection extends Error {}
 
 async function takeReply(response: IncomingMessage, { sink = null, replyBytesMax }: InvokeOptions): Promise<Reply> {
   const status = response.statusCode ?? 0;

@@ -41,6 +41,8 @@ const endsSoonMs = 500;
 /** What it printed last is read within this, also where a child of it holds the pipe open. */
 const lastWordsMs = 200;
 
+const never = new Promise<never>(() => undefined);
+
 /** What the worker itself has of the server's environment, and a process may have as well. */
 const inheritedNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'];
 
@@ -60,6 +62,8 @@ export class ProcessModel {
   /** How it ended: `exit code 1` or `killed by SIGKILL`. */
   readonly #ended: Promise<string>;
   #open = 0;
+  /** When the last call that was made is over. */
+  #last: Promise<unknown> = Promise.resolve();
   #isStopping = false;
   #isReady = false;
   #sick = 0;
@@ -93,14 +97,26 @@ export class ProcessModel {
     return model;
   }
 
-  /** Throws `model_failed`. Never settles where the process is ending: its worker ends with it, which says more. */
-  async invoke(payload: Payload, options: InvokeOptions): Promise<Reply> {
+  /**
+   * One call after the other: a second one comes only to be at hand. `onBegin` is told when its turn has come. Throws
+   * `model_failed`. Never settles where the process is ending: its worker ends with it, which says more.
+   */
+  invoke(payload: Payload, options: InvokeOptions, onBegin: () => void): Promise<Reply> {
+    const reply = this.#last.then(() => {
+      onBegin();
+      return this.#invoke(payload, options);
+    });
+    this.#last = reply.catch(() => undefined);
+    return reply;
+  }
+
+  async #invoke(payload: Payload, options: InvokeOptions): Promise<Reply> {
     this.#open++;
     try {
       return await this.#http.invoke(payload, options);
     } catch (error) {
-      const isEnding = await Promise.race([this.#ended.then(() => true), this.#pause(endsSoonMs).then(() => false)]);
-      if (isEnding && options.signal?.aborted !== true) await new Promise<never>(() => undefined);
+      const isBroken = error instanceof PlatformError && error.cause !== undefined && options.signal?.aborted !== true;
+      if (isBroken && (await Promise.race([this.#ended.then(() => true), this.#pause(endsSoonMs)])) === true) await never;
       throw error;
     } finally {
       this.#open--;

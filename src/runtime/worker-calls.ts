@@ -72,10 +72,13 @@ export class WorkerCalls {
     const { headers, replyBytesMax, streams } = frame.message as { headers: PayloadHeaders; replyBytesMax: number; streams: boolean };
     const window = new Window((message, bytes) => writeFrame(this.#socket, payloadFrame(call, kinds.piece, message, bytes)));
     this.#windows.set(call, window);
-    const startMs = this.#nowMs();
+    let startMs = 0;
+    const begin = (): void => {
+      startMs = this.#nowMs();
+    };
     try {
       const options = { replyBytesMax, sink: streams ? window : null, signal: window.signal };
-      const { body, ...head } = await model.invoke({ headers, body: readBody(frame) }, options);
+      const { body, ...head } = await model.invoke({ headers, body: readBody(frame) }, options, begin);
       const timings = { inMs: 0, runMs: this.#nowMs() - startMs, outMs: 0 };
       writeFrame(this.#socket, payloadFrame(call, kinds.replied, { ...head, timings }, body));
     } finally {

@@ -1,0 +1,190 @@
+/** Models that are processes, through the whole server: registered, deployed, asked, and gone without a trace. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { processesWith, scorerBundle, scorerCommand } from './index.ts';
+import { TestServer } from './server.ts';
+
+const nonce = `processes-${process.pid}`;
+const images = [{ match: 'test/scorer', runtime: 'process', command: scorerCommand, env: { NONCE: nonce, LEVEL: 'image' } }];
+const server = new TestServer(images);
+const bundle = await scorerBundle();
+before(() => server.start());
+after(async () => {
+  await server.close();
+  assert.deepEqual(processesWith('NONCE', nonce), [], 'something is left');
+});
+
+function left(): readonly number[] {
+  return processesWith('NONCE', nonce);
+}
+
+async function untilLeft(count: number): Promise<void> {
+  for (let tries = 0; left().length !== count; tries++) {
+    assert(tries < 400, `${left().length} processes are there, not ${count}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+const image = 'test/scorer:1.0';
+
+test('an image that the table does not know is refused, and so are variables that are none', async () => {
+  const unknown = await server.call('POST', '/groups/g/versions?image=nobody/knows', bundle);
+  assert.deepEqual([unknown.status, unknown.at('code')], [400, 'invalid_request']);
+  assert.match(unknown.text, /'nobody\/knows' is not in the images table/);
+  const environment = encodeURIComponent(JSON.stringify({ 'A B': 'secret' }));
+  const wrong = await server.call('POST', `/groups/g/versions?image=test/scorer&environment=${environment}`, bundle);
+  assert.match(wrong.text, /'A B' is no name of a variable/);
+  assert.doesNotMatch(wrong.text, /secret/);
+  const garbage = await server.call('POST', '/groups/g/versions?image=test/scorer', 'garbage'.repeat(200));
+  assert.match(garbage.text, /no tar archive/);
+  assert.equal((await server.call('GET', '/groups/g')).status, 404);
+});
+
+describe('a process that is deployed', () => {
+  before(async () => {
+    await server.deploy('scorer', { image, environment: { LEVEL: 'model' }, bundle });
+    await server.until('scorer', 'InService');
+  });
+
+  test('says what it is', async () => {
+    const version = await server.call('GET', '/groups/scorer/versions/1');
+    const environment = { NONCE: nonce, LEVEL: 'model' };
+    assert.deepEqual(version.at('runtime'), { kind: 'process', image, command: scorerCommand, environment });
+    assert.deepEqual([version.at('signature'), version.at('batchable')], [{ inputs: [], outputs: [] }, false]);
+    const profile = await server.call('POST', '/groups/scorer/versions/1/profile', { instance_type: 'local.1' });
+    assert.match(profile.text, /is a process: nobody knows what it takes/);
+  });
+
+  test('gets bytes and gives bytes, with a receipt', async () => {
+    const answer = await server.invoke('scorer', 'rows:1,2', {
+      accept: 'application/json',
+      'x-amzn-sagemaker-custom-attributes': 'a=1',
+    });
+    assert.deepEqual([answer.status, answer.text], [200, '[2.0, 4.0]']);
+    assert.equal(answer.headers.get('content-type'), 'application/json');
+    assert.equal(answer.headers.get('x-amzn-sagemaker-custom-attributes'), 'seen');
+    const seen = await server.invoke('scorer', 'who', { 'x-amzn-sagemaker-custom-attributes': 'a=1', cookie: 'id=1' });
+    assert.deepEqual(
+      [seen.at('headers.x-amzn-sagemaker-custom-attributes'), seen.at('headers.cookie'), seen.at('env.LEVEL')],
+      ['a=1', undefined, 'model'],
+    );
+    const endpoint = await server.call('GET', '/endpoints/scorer');
+    for (const [what, least] of [
+      ['statistics.requests', 2],
+      ['statistics.compute_ms', 0.01],
+      ['usage.total_usd', 1e-9],
+    ] as const) {
+      assert(Number(endpoint.at(`variants.0.${what}`)) >= least, what);
+    }
+  });
+
+  test("refuses with its own status and words, which are told from the server's", async () => {
+    const answer = await server.invoke('scorer', 'refuse:422');
+    assert.deepEqual(
+      [answer.status, answer.text, answer.headers.get('x-penstock-error')],
+      [422, 'this is not what I take', 'model_failed'],
+    );
+  });
+
+  test('streams, and a client that leaves in the middle holds nobody up', async () => {
+    const whole = await server.invoke('scorer', 'stream:500');
+    assert.equal(whole.text.match(/piece \d+ /g)?.length, 500);
+    const leaving = new AbortController();
+    const response = await fetch(`${server.url}/api/v1/endpoints/scorer/invoke`, {
+      method: 'POST',
+      body: 'stream:100000',
+      signal: leaving.signal,
+    });
+    await response.body?.getReader().read();
+    leaving.abort();
+    assert.equal((await server.invoke('scorer', 'rows:1')).text, '[2.0]');
+  });
+
+  test('serves one request after the other, however many come', async () => {
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => server.invoke('scorer', `rows:${i}`)));
+    assert.deepEqual(
+      answers.map(({ text }) => text),
+      Array.from({ length: 40 }, (_, i) => `[${(2 * i).toFixed(1)}]`),
+    );
+  });
+
+  test('is asked again elsewhere where it died, and never a third time', async () => {
+    const answer = await server.invoke('scorer', 'die');
+    assert.equal(answer.status, 500);
+    assert.match(answer.text, /the worker of scorer\/1 died 2 times while it ran this request/);
+    await server.until('scorer', 'InService');
+    assert.equal((await server.invoke('scorer', 'rows:1')).text, '[2.0]');
+  });
+
+  test('has no tensors for the Open Inference Protocol', async () => {
+    const metadata = (await (await fetch(`${server.url}/v2/models/scorer`)).json()) as { platform: string };
+    assert.equal(metadata.platform, 'process');
+    const infer = await fetch(`${server.url}/v2/models/scorer/infer`, { method: 'POST', body: '{"inputs": []}' });
+    const refused = (await infer.json()) as { code: string; error: string };
+    assert.deepEqual([infer.status, refused.code], [501, 'unsupported']);
+    assert.match(refused.error, /it takes bytes that it alone understands/);
+  });
+
+  test('is gone with its endpoint', async () => {
+    await server.call('DELETE', '/endpoints/scorer');
+    await server.until('scorer', 'gone');
+    assert.deepEqual([left(), readdirSync(join(server.directory, 'processes'))], [[], []]);
+  });
+});
+
+test('one that hangs is ended after the timeout of its endpoint, and started anew', async () => {
+  await server.deploy('hanging', { image, bundle, endpoint: { timeout_ms: 1500 } });
+  await server.until('hanging', 'InService');
+  const answer = await server.invoke('hanging', 'sleep:3600');
+  assert.deepEqual([answer.status, answer.at('code')], [504, 'deadline_exceeded']);
+  for (let tries = 0; (await server.invoke('hanging', 'rows:1')).text !== '[2.0]'; tries++) assert(tries < 20);
+  await server.call('DELETE', '/endpoints/hanging');
+  await server.until('hanging', 'gone');
+});
+
+test('without instances it is started by the first request', async () => {
+  await server.deploy('sleeper', { image, bundle, variant: { functions: { memory_mib: 512 } } });
+  await server.until('sleeper', 'InService');
+  assert.deepEqual(left(), []);
+  assert.equal((await server.invoke('sleeper', 'rows:3')).text, '[6.0]');
+  assert.equal(left().length, 1);
+  await server.call('DELETE', '/endpoints/sleeper');
+  await server.until('sleeper', 'gone');
+});
+
+test('one that does not start says why, and its endpoint can be deleted', async () => {
+  await server.deploy('broken', { image, environment: { MODE: 'exit' }, bundle });
+  const failed = await server.until('broken', 'Failed');
+  assert.match(
+    String(failed.at('reason')),
+    /did not pass the ping health check: it ended before it answered, exit code 3; its last lines:\nno weights found/,
+  );
+  await server.call('DELETE', '/endpoints/broken');
+  await server.until('broken', 'gone');
+});
+
+test('a server that is killed leaves no process, and the next one serves again with new ones', async () => {
+  await server.deploy('family', { image, environment: { MODE: 'family' }, bundle });
+  await server.until('family', 'InService');
+  const before = left();
+  assert.equal(before.length, 2);
+  await server.kill('SIGKILL');
+  await server.start();
+  await server.until('family', 'InService');
+  const now = left();
+  assert.deepEqual([now.length, now.filter((pid) => before.includes(pid))], [2, []]);
+  assert.equal(readdirSync(join(server.directory, 'processes')).length, 1);
+});
+
+test('a server that is stopped takes all of them along', async () => {
+  await server.kill('SIGTERM');
+  assert.deepEqual(
+    [left(), existsSync(join(server.directory, 'processes')) && readdirSync(join(server.directory, 'processes')).length > 0],
+    [[], false],
+  );
+  await server.start();
+  await server.until('family', 'InService');
+  await untilLeft(2);
+});

@@ -1,0 +1,106 @@
+/** A whole server in a process of its own, so that it can be killed. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export class ServerAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+
+  constructor({ status, headers }: Response, text: string) {
+    this.status = status;
+    this.headers = headers;
+    this.text = text;
+  }
+
+  /** What stands there in its JSON: `variants.0.statistics`. */
+  at(path: string): unknown {
+    let here = JSON.parse(this.text) as unknown;
+    for (const name of path.split('.')) here = (here as Record<string, unknown> | undefined)?.[name];
+    return here;
+  }
+}
+
+export class TestServer {
+  readonly directory = mkdtempSync(join(tmpdir(), 'penstock-processes-'));
+  url = '';
+  #child: ChildProcess | null = null;
+
+  /** `images` as in config.json. */
+  constructor(images: readonly unknown[]) {
+    writeFileSync(join(this.directory, 'config.json'), JSON.stringify({ images, logLevel: 'silent', warmWorkers: 0 }));
+  }
+
+  async start(): Promise<void> {
+    const args = [main, 'up', '--data-dir', this.directory, '--port', '0'];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = child;
+    const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+    assert.match(line, /^penstock ready http/);
+    this.url = line.replace('penstock ready ', '');
+  }
+
+  /** Resolves when its process has ended. */
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === null) return;
+    this.#child = null;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
+  }
+
+  async close(): Promise<void> {
+    await this.kill('SIGTERM');
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Bodies other than text and bytes are sent as JSON. */
+  async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<ServerAnswer> {
+    const isRaw = typeof body === 'string' || body instanceof Uint8Array;
+    const type = isRaw ? 'application/octet-stream' : 'application/json';
+    const sent = body === undefined ? {} : { body: isRaw ? (body as string) : JSON.stringify(body) };
+    const response = await fetch(`${this.url}/api/v1${path}`, {
+      method,
+      headers: { ...(body === undefined ? {} : { 'content-type': type }), ...headers },
+      ...sent,
+    });
+    return new ServerAnswer(response, await response.text());
+  }
+
+  invoke(endpoint: string, body: string, headers: Record<string, string> = {}): Promise<ServerAnswer> {
+    return this.call('POST', `/endpoints/${endpoint}/invoke`, body, headers);
+  }
+
+  /** Registers the archive, approves it and makes an endpoint of its name; resolves with the endpoint once it is as asked. */
+  async deploy(
+    name: string,
+    wish: { image: string; environment?: Record<string, string>; bundle: Uint8Array; endpoint?: object; variant?: object },
+  ) {
+    const query = new URLSearchParams({ image: wish.image, environment: JSON.stringify(wish.environment ?? {}) });
+    const registered = await this.call('POST', `/groups/${name}/versions?${query.toString()}`, wish.bundle);
+    assert.equal(registered.status, 201, registered.text);
+    const model = registered.at('version.name') as string;
+    await this.call('POST', `/groups/${model.replace('/', '/versions/')}/approval`, { approval: 'Approved' });
+    const made = await this.call('POST', '/endpoints', { name, variants: [{ model, ...wish.variant }], ...wish.endpoint });
+    assert.equal(made.status, 202, made.text);
+  }
+
+  /** Polls until the endpoint is in that status. */
+  async until(name: string, status: string, secondsMax = 30): Promise<ServerAnswer> {
+    for (let tries = 0; ; tries++) {
+      const answer = await this.call('GET', `/endpoints/${name}`);
+      if (status === 'gone' ? answer.status === 404 : answer.at('status') === status) return answer;
+      assert(tries < secondsMax * 20, `${name} is not ${status} but ${answer.text}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
