@@ -1,8 +1,10 @@
 export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
 export { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
+export { ModelBucket } from './s3/model-bucket.ts';
 export { S3Service } from './s3/s3-service.ts';
 export { S3Store } from './s3/store.ts';
 export { sagemakerService } from './sagemaker/service.ts';
+export { ApplicationAutoScaling } from './scaling/scaling-service.ts';
 export {
   type AwsCall,
   AwsError,

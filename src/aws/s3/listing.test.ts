@@ -4,7 +4,16 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { openPglite } from '../../../test/pglite.ts';
 import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
-import { behind, commonPrefix, type ListPosition, listObjects } from './listing.ts';
+import {
+  behind,
+  commonPrefix,
+  type ListedObject,
+  type Listing,
+  type ListOptions,
+  type ListPosition,
+  listGiven,
+  listObjects,
+} from './listing.ts';
 import { endOfPrefix } from './names.ts';
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -26,29 +35,26 @@ function expectedItems(keys: readonly string[], prefixAsked: string, delimiterAs
   return [...items];
 }
 
-function listingContract(name: string, numRuns: number, open: () => Promise<OpenDatabase>): void {
-  test(`on ${name} the pages of any listing are what all keys in an array would give`, async () => {
-    const { db, close } = await open();
-    await db.insertInto('s3_buckets').values({ name: 'bucket', created_at: 1 }).execute();
-    const fill = async (keys: readonly string[]): Promise<void> => {
-      await db.deleteFrom('s3_objects').execute();
-      const rest = { id: '', bytes: 1, etag: '', modified_at: 1, parts: null, headers: '{}', checksums: '{}' };
-      if (keys.length === 0) return;
-      await db
-        .insertInto('s3_objects')
-        .values(keys.map((each) => ({ bucket: 'bucket', key: each, ...rest })))
-        .execute();
-    };
-    const listing = fc.record({ prefix, delimiter, after: fc.oneof(fc.constant(''), key), itemsMax: fc.integer({ min: 1, max: 5 }) });
-    const keySets = fc.uniqueArray(key, { maxLength: 30 });
+/** How a bucket of these keys is listed. */
+interface Listed {
+  readonly fill: (keys: readonly string[]) => Promise<void>;
+  readonly list: (options: ListOptions) => Promise<Listing>;
+  readonly close: () => Promise<void>;
+}
+
+const listing = fc.record({ prefix, delimiter, after: fc.oneof(fc.constant(''), key), itemsMax: fc.integer({ min: 1, max: 5 }) });
+
+function listingContract(name: string, numRuns: number, open: () => Promise<Listed>): void {
+  test(`${name}: the pages of any listing are what all keys in an array would give`, async () => {
+    const { fill, list, close } = await open();
     await fc.assert(
-      fc.asyncProperty(keySets, fc.array(listing, { minLength: 1, maxLength: 6 }), async (keys, asked) => {
+      fc.asyncProperty(fc.uniqueArray(key, { maxLength: 30 }), fc.array(listing, { minLength: 1, maxLength: 6 }), async (keys, asked) => {
         await fill(keys);
         for (const { after, ...options } of asked) {
           const items: string[] = [];
           let from: ListPosition | undefined = { key: after, inclusive: after === '' };
           for (let page = 0; page < 100 && from !== undefined; page++) {
-            const { objects, prefixes, next, last } = await listObjects(db, 'bucket', { ...options, from });
+            const { objects, prefixes, next, last } = await list({ ...options, from });
             const told = [...objects.map((object) => object.key), ...prefixes].sort(byBytes);
             assert(told.length <= options.itemsMax);
             assert.equal(last, told.at(-1) ?? null);
@@ -65,8 +71,29 @@ function listingContract(name: string, numRuns: number, open: () => Promise<Open
   });
 }
 
-listingContract('SQLite', 200, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
-listingContract('PGlite', 25, openPglite);
+async function inDatabase({ db, close }: OpenDatabase): Promise<Listed> {
+  await db.insertInto('s3_buckets').values({ name: 'bucket', created_at: 1 }).execute();
+  const rest = { bucket: 'bucket', id: '', bytes: 1, etag: '', modified_at: 1, parts: null, headers: '{}', checksums: '{}' };
+  return {
+    async fill(keys) {
+      await db.deleteFrom('s3_objects').execute();
+      const rows = keys.map((each) => ({ key: each, ...rest }));
+      if (rows.length > 0) await db.insertInto('s3_objects').values(rows).execute();
+    },
+    list: (options) => listObjects(db, 'bucket', options),
+    close,
+  };
+}
+
+listingContract('SQLite', 200, async () => inDatabase(await openDatabase({ file: ':memory:', synchronous: 'NORMAL' })));
+listingContract('PGlite', 25, async () => inDatabase(await openPglite()));
+listingContract('at hand', 200, async () => {
+  let all: ListedObject[] = [];
+  const fill = async (keys: readonly string[]): Promise<void> => {
+    all = keys.map((each) => ({ key: each, bytes: 1, etag: '', modifiedAtMs: 1 }));
+  };
+  return { fill, list: async (options) => listGiven(all, options), close: async () => undefined };
+});
 
 describe('the end of a prefix', () => {
   test('is behind every text that begins so, and before all others behind it', () => {

@@ -67,6 +67,32 @@ export async function listObjects(db: Database, bucket: string, options: ListOpt
   return { objects, prefixes, next: null, last };
 }
 
+/** The same of objects that are at hand, in any order. */
+export function listGiven(all: readonly ListedObject[], options: ListOptions): Listing {
+  const { prefix = '', delimiter = '', from = { key: '', inclusive: true }, itemsMax } = options;
+  const objects: ListedObject[] = [];
+  const prefixes: string[] = [];
+  let last: string | null = null;
+  let next: ListPosition | null = null;
+  if (itemsMax === 0) return { objects, prefixes, next, last };
+  for (const object of all.toSorted((a, b) => byBytes(a.key, b.key))) {
+    const order = byBytes(object.key, from.key);
+    if (!object.key.startsWith(prefix) || order < 0 || (order === 0 && !from.inclusive)) continue;
+    const rolledUp = commonPrefix(object.key, prefix, delimiter);
+    if (rolledUp !== null && rolledUp === prefixes.at(-1)) continue;
+    if (objects.length + prefixes.length === itemsMax) return { objects, prefixes, next, last };
+    if (rolledUp === null) objects.push(object);
+    else prefixes.push(rolledUp);
+    last = rolledUp ?? object.key;
+    next = rolledUp === null ? { key: object.key, inclusive: false } : behind(rolledUp);
+  }
+  return { objects, prefixes, next: null, last };
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
 /** Behind all keys that begin so; null where no key can be. */
 export function behind(prefix: string): ListPosition | null {
   const key = endOfPrefix(prefix);

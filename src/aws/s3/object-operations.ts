@@ -6,9 +6,9 @@ import { bodyOf, checksumHeaders, headersOf, quoted, type S3Call, sendEmpty, sen
 import { judgeConditions, rangeOf, writeCondition } from './conditions.ts';
 import { copySource } from './copy-source.ts';
 import type { ByteRange, S3Object } from './object.ts';
+import type { OpenObject } from './open-object.ts';
 import { checksumsOf, objectHeaders } from './request-headers.ts';
 import { refusal } from './s3-errors.ts';
-import type { OpenObject } from './store.ts';
 
 export async function putObject(call: S3Call): Promise<void> {
   const { request, store, bucket, key } = call;

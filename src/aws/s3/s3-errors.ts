@@ -2,6 +2,8 @@
 import { AwsError } from '../service.ts';
 
 const refusals = {
+  AccessDenied: [403, 'Access Denied'],
+  BucketAlreadyExists: [409, 'The requested bucket name is not available. Select a different name and try again.'],
   BucketAlreadyOwnedByYou: [409, 'Your previous request to create the named bucket succeeded and you already own it.'],
   BucketNotEmpty: [409, 'The bucket you tried to delete is not empty'],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],

@@ -16,7 +16,8 @@ import {
   isUniqueViolation,
   KeptObjects,
 } from '../../storage/index.ts';
-import { type Listing, type ListOptions, listObjects } from './listing.ts';
+import type { GivenBucket } from './given-bucket.ts';
+import { type Listing, type ListOptions, listGiven, listObjects } from './listing.ts';
 import { checkBucketName, checkKey } from './names.ts';
 import {
   type ByteRange,
@@ -27,11 +28,14 @@ import {
   type S3Object,
   type WriteCondition,
 } from './object.ts';
+import type { OpenObject } from './open-object.ts';
 import { storeFile, streamPieces } from './pieces.ts';
 import { insertPieces, type NewObject, objectOf, piecesOf, replaceObject, takeObject, takePieces } from './rows.ts';
 import { refusal } from './s3-errors.ts';
 import { S3Uploads } from './uploads.ts';
 import { write } from './writes.ts';
+
+export type { OpenObject } from './open-object.ts';
 
 export interface S3StoreOptions {
   readonly db: Database;
@@ -39,6 +43,8 @@ export interface S3StoreOptions {
   readonly files: FileObjectStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** Buckets beside those of the database. */
+  readonly given?: readonly GivenBucket[];
   /** 5 GiB unless given. */
   readonly objectBytesMax?: number;
 }
@@ -53,15 +59,6 @@ export interface ObjectName {
   readonly key: string;
 }
 
-/** An object whose bytes stay as they are while it is open, whatever is written under its key meanwhile. */
-export interface OpenObject extends S3Object {
-  readonly pieces: readonly Piece[];
-  /** All bytes, or some. May be called once; when the stream is over the object is closed. */
-  stream(range?: ByteRange): Readable;
-  /** For who does not read. A second time does nothing. */
-  close(): void;
-}
-
 const gibibyte = 2 ** 30;
 
 export class S3Store {
@@ -71,10 +68,12 @@ export class S3Store {
   readonly #db: Database;
   readonly #files: KeptObjects;
   readonly #clock: Clock;
+  readonly #given: ReadonlyMap<string, GivenBucket>;
 
-  constructor({ db, files, clock, log, objectBytesMax = 5 * gibibyte }: S3StoreOptions) {
+  constructor({ db, files, clock, log, given = [], objectBytesMax = 5 * gibibyte }: S3StoreOptions) {
     this.#db = db;
     this.#clock = clock;
+    this.#given = new Map(given.map((bucket) => [bucket.name, bucket]));
     this.objectBytesMax = objectBytesMax;
     this.#files = new KeptObjects({
       objects: files,
@@ -92,9 +91,10 @@ export class S3Store {
     await this.#files.sweep();
   }
 
-  /** Throws `InvalidBucketName`, `BucketAlreadyOwnedByYou`. */
+  /** Throws `InvalidBucketName`, `BucketAlreadyOwnedByYou`, `BucketAlreadyExists`. */
   async createBucket(name: string): Promise<Bucket> {
     checkBucketName(name);
+    if (this.#given.has(name)) throw refusal('BucketAlreadyExists');
     const createdAtMs = this.#clock.wallMs();
     try {
       await this.#db.insertInto('s3_buckets').values({ name, created_at: createdAtMs }).execute();
@@ -106,17 +106,22 @@ export class S3Store {
 
   async buckets(): Promise<Bucket[]> {
     const rows = await this.#db.selectFrom('s3_buckets').selectAll().orderBy('name').execute();
-    return rows.map(({ name, created_at }) => ({ name, createdAtMs: created_at }));
+    const buckets: Bucket[] = rows.map(({ name, created_at }) => ({ name, createdAtMs: created_at }));
+    for (const { name, createdAtMs } of this.#given.values()) buckets.push({ name, createdAtMs });
+    return buckets.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Null where there is none. */
   async bucket(name: string): Promise<Bucket | null> {
+    const given = this.#given.get(name);
+    if (given !== undefined) return { name, createdAtMs: given.createdAtMs };
     const row = await this.#db.selectFrom('s3_buckets').selectAll().where('name', '=', name).executeTakeFirst();
     return row === undefined ? null : { name: row.name, createdAtMs: row.created_at };
   }
 
   /** Uploads that were not completed go with it. Throws `NoSuchBucket`, `BucketNotEmpty`. */
   async deleteBucket(name: string): Promise<void> {
+    this.checkWritable(name);
     const unneeded = await inTransaction(this.#db, async (tx) => {
       const uploads = await tx.deleteFrom('s3_uploads').where('bucket', '=', name).returning('id').execute();
       const files: string[] = [];
@@ -132,6 +137,12 @@ export class S3Store {
 
   /** What is under the key; null where there is no such bucket or key. */
   async head(bucket: string, key: string): Promise<S3Object | null> {
+    const given = this.#given.get(bucket);
+    if (given !== undefined) {
+      const object = await given.open(key);
+      object?.close();
+      return object;
+    }
     const row = await this.#db.selectFrom('s3_objects').selectAll().where('bucket', '=', bucket).where('key', '=', key).executeTakeFirst();
     return row === undefined ? null : objectOf(row);
   }
@@ -141,6 +152,8 @@ export class S3Store {
    * when it was deleted.
    */
   async open(bucket: string, key: string): Promise<OpenObject | null> {
+    const given = this.#given.get(bucket);
+    if (given !== undefined) return given.open(key);
     for (;;) {
       const object = await this.head(bucket, key);
       if (object === null) return null;
@@ -158,6 +171,7 @@ export class S3Store {
    */
   async put(bucket: string, key: string, source: AsyncIterable<Uint8Array> | Uint8Array, options: PutOptions = {}): Promise<S3Object> {
     checkKey(key);
+    this.checkWritable(bucket);
     if ((await this.bucket(bucket)) === null) throw refusal('NoSuchBucket'); // before bytes come for nothing
     const file = await storeFile(this.#files, source, this.objectBytesMax);
     let unneeded: string[] = [];
@@ -178,14 +192,18 @@ export class S3Store {
     }
   }
 
-  /** No byte is copied: both keys share the files. Throws `NoSuchKey`, `NoSuchBucket`, `PreconditionFailed`. */
+  /** No byte is copied where both are kept here: the keys share the files. Throws `NoSuchKey`, `NoSuchBucket`, `PreconditionFailed`. */
   async copy(from: ObjectName, to: ObjectName, { headers, judge, condition }: CopyOptions = {}): Promise<S3Object> {
     checkKey(to.key);
+    this.checkWritable(to.bucket);
     const source = await this.open(from.bucket, from.key);
     if (source === null) throw refusal('NoSuchKey');
     let unneeded: string[] = [];
     try {
       judge?.(source);
+      if (this.#given.has(from.bucket)) {
+        return await this.put(to.bucket, to.key, source.stream(), { headers: headers ?? source.headers, condition });
+      }
       const { bytes, etag, parts, checksums, pieces } = source;
       const object = this.#newObject(to.bucket, to.key, { bytes, etag, parts, checksums, headers: headers ?? source.headers });
       unneeded = await this.#publish(object, pieces, condition);
@@ -198,6 +216,7 @@ export class S3Store {
 
   /** Answers whether there was anything. Throws `NoSuchBucket`. */
   async delete(bucket: string, key: string): Promise<boolean> {
+    this.checkWritable(bucket);
     const taken = await inTransaction(this.#db, (tx) => takeObject(tx, bucket, key));
     if (taken === undefined && (await this.bucket(bucket)) === null) throw refusal('NoSuchBucket');
     await this.#discard(taken?.files ?? []);
@@ -206,6 +225,7 @@ export class S3Store {
 
   /** All of them or, where it throws, none. What is not there is passed over. */
   async deleteAll(bucket: string, keys: readonly string[]): Promise<void> {
+    this.checkWritable(bucket);
     const unneeded = await inTransaction(this.#db, async (tx) => {
       const files: string[] = [];
       // In one order, so that two who delete the same keys do not wait for each other for ever.
@@ -217,8 +237,15 @@ export class S3Store {
 
   /** Throws `NoSuchBucket`. */
   async list(bucket: string, options: ListOptions): Promise<Listing> {
+    const given = this.#given.get(bucket);
+    if (given !== undefined) return listGiven(await given.objects(), options);
     if ((await this.bucket(bucket)) === null) throw refusal('NoSuchBucket');
     return listObjects(this.#db, bucket, options);
+  }
+
+  /** Throws `AccessDenied` for a bucket that only shows what is kept elsewhere. */
+  checkWritable(bucket: string): void {
+    if (this.#given.has(bucket)) throw refusal('AccessDenied', `The bucket ${bucket} can only be read: it shows what is kept elsewhere.`);
   }
 
   #newObject(bucket: string, key: string, rest: Omit<NewObject, 'bucket' | 'key' | 'id' | 'modifiedAtMs'>): NewObject {

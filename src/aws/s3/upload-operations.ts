@@ -24,6 +24,7 @@ const listedMax = 1000;
 
 export async function createMultipartUpload(call: S3Call): Promise<void> {
   const { store, bucket, key, request } = call;
+  store.checkWritable(bucket);
   const { id } = await store.uploads.create(bucket, key, objectHeaders(request.headers));
   const echoed = ['x-amz-checksum-algorithm', 'x-amz-checksum-type'].flatMap((name): [string, string][] => {
     const value = request.headers[name];

@@ -1,0 +1,12 @@
+/** An object that is being read. */
+import type { Readable } from 'node:stream';
+import type { ByteRange, Piece, S3Object } from './object.ts';
+
+/** Its bytes stay as they are while it is open, whatever is written under its key meanwhile. */
+export interface OpenObject extends S3Object {
+  readonly pieces: readonly Piece[];
+  /** All bytes, or some. May be called once; when the stream is over the object is closed. */
+  stream(range?: ByteRange): Readable;
+  /** For who does not read. A second time does nothing. */
+  close(): void;
+}

@@ -1,0 +1,216 @@
+/** What no client of AWS sends, or shows: roles, hosts as buckets, hostile bodies and names, bodies that end badly. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type Reply, type SignOptions, sendSigned, sign } from '../../../test/aws/signed-request.ts';
+import { type OpenAwsDoor, openAwsDoor } from '../../../test/aws-door.ts';
+import { until } from '../../../test/end-to-end/poll.ts';
+import type { Role } from '../../access/index.ts';
+import { SystemClock } from '../../clock.ts';
+import { openLogs } from '../../monitoring/index.ts';
+import { FileObjectStore, openDatabase } from '../../storage/index.ts';
+import { S3Service } from './s3-service.ts';
+import { S3Store } from './store.ts';
+
+const log = openLogs(null, 'silent').platform;
+
+describe('S3 behind the door', () => {
+  let directory = '';
+  let store: S3Store;
+  let closeDatabase: () => Promise<void>;
+  let door: OpenAwsDoor;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'penstock-s3-door-'));
+    const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+    closeDatabase = close;
+    store = new S3Store({ db, files: new FileObjectStore(directory), clock: new SystemClock(), log, objectBytesMax: 100_000 });
+    door = await openAwsDoor({ streams: [new S3Service(store)] });
+    await store.createBucket('models');
+  });
+  after(async () => {
+    await door?.close();
+    await closeDatabase?.();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const call = (method: string, path: string, more: Partial<SignOptions> = {}): Promise<Reply> =>
+    sendSigned(door.url, { key: door.key, service: 's3', method, path, ...more });
+  const codeOf = ({ body }: Reply): string | undefined => /<Code>(\w+)<\/Code>/.exec(body)?.[1];
+  const files = async (): Promise<number> => {
+    const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).length;
+  };
+
+  test('the host may name the bucket', async () => {
+    const host = `models.localhost:${new URL(door.url).port}`;
+    assert.equal((await call('PUT', '/by/host', { headers: { host }, body: 'x' })).status, 200);
+    assert.equal((await call('GET', '/models/by/host')).body, 'x');
+    assert.match((await call('GET', '/?list-type=2', { headers: { host } })).body, /<Key>by\/host<\/Key>/);
+    await store.delete('models', 'by/host');
+  });
+
+  for (const { role, mayRead, mayWrite } of [
+    { role: 'viewer', mayRead: true, mayWrite: false },
+    { role: 'invoker', mayRead: true, mayWrite: false },
+    { role: 'deployer', mayRead: true, mayWrite: true },
+  ] as const satisfies readonly { role: Role; mayRead: boolean; mayWrite: boolean }[]) {
+    test(`the role ${role} may ${mayRead ? 'read' : 'not read'} and ${mayWrite ? 'write' : 'not write'}`, async () => {
+      const key = door.access.create(role);
+      const asked = async (method: string, path: string, body = ''): Promise<string> => {
+        const reply = await call(method, path, { key, body });
+        return codeOf(reply) ?? 'fine';
+      };
+      const [reading, writing] = [mayRead ? 'fine' : 'AccessDenied', mayWrite ? 'fine' : 'AccessDenied'];
+      assert.equal(await asked('GET', '/models'), reading);
+      assert.equal(await asked('PUT', '/models/role', 'x'), writing);
+      assert.equal(await asked('DELETE', '/models/role'), writing);
+      assert.equal(await asked('POST', '/models?delete', '<Delete><Object><Key>a</Key></Object></Delete>'), writing);
+      assert.equal(await asked('PUT', `/bucket-of-${role}`), writing);
+    });
+  }
+
+  for (const { what, method = 'POST', path, body = '', headers = {}, expected } of [
+    { what: 'a document type', path: '/models?delete', body: '<!DOCTYPE a><Delete/>', expected: 'MalformedXML' },
+    { what: 'another document', path: '/models?delete', body: '<Deleted/>', expected: 'MalformedXML' },
+    { what: 'no keys to delete', path: '/models?delete', body: '<Delete/>', expected: 'MalformedXML' },
+    {
+      what: 'too many keys to delete',
+      path: '/models?delete',
+      body: `<Delete>${'<Object><Key>k</Key></Object>'.repeat(1001)}</Delete>`,
+      expected: 'MalformedXML',
+    },
+    { what: 'a document without end', path: '/models?delete', body: `<Delete>${' '.repeat(5_000_000)}`, expected: 'EntityTooLarge' },
+    { what: 'a bucket whose document is none', method: 'PUT', path: '/other', body: 'location', expected: 'MalformedXML' },
+    { what: 'no parts to complete', path: '/models/k?uploadId=u', body: '<CompleteMultipartUpload/>', expected: 'MalformedXML' },
+    {
+      what: 'an upload that nobody began',
+      path: '/models/k?uploadId=u',
+      body: '<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>',
+      expected: 'NoSuchUpload',
+    },
+    { what: 'part 0', method: 'PUT', path: '/models/k?uploadId=u&partNumber=0', expected: 'InvalidArgument' },
+    { what: 'part 10001', method: 'PUT', path: '/models/k?uploadId=u&partNumber=10001', expected: 'InvalidArgument' },
+    { what: 'NUL in a prefix', method: 'GET', path: '/models?prefix=%00', expected: 'InvalidArgument' },
+    { what: 'NUL in a key', method: 'GET', path: '/models/a%00', expected: 'InvalidArgument' },
+    { what: 'a negative page', method: 'GET', path: '/models?max-keys=-1', expected: 'InvalidArgument' },
+    { what: 'another encoding', method: 'GET', path: '/models?encoding-type=base64', expected: 'InvalidArgument' },
+    { what: 'a key that is no UTF-8', method: 'GET', path: '/models/%ff', expected: 'InvalidURI' },
+    { what: 'a bucket of no name', method: 'GET', path: '/..%2f..', expected: 'InvalidBucketName' },
+    { what: 'a version', method: 'GET', path: '/models/k?versionId=abc', expected: 'NotImplemented' },
+    { what: 'a policy', method: 'PUT', path: '/models?policy', body: '{}', expected: 'NotImplemented' },
+    {
+      what: 'encryption by a key of the client',
+      method: 'PUT',
+      path: '/models/k',
+      headers: { 'x-amz-server-side-encryption-customer-key': 'x' },
+      expected: 'NotImplemented',
+    },
+    {
+      what: 'a copy of nothing',
+      method: 'PUT',
+      path: '/models/k',
+      headers: { 'x-amz-copy-source': 'models' },
+      expected: 'InvalidArgument',
+    },
+    {
+      what: 'a copy of what is not there',
+      method: 'PUT',
+      path: '/models/k',
+      headers: { 'x-amz-copy-source': '/models/no' },
+      expected: 'NoSuchKey',
+    },
+    {
+      what: 'a label that cannot be a header',
+      method: 'GET',
+      path: '/models/there?response-content-type=a%0d%0ab',
+      expected: 'InvalidArgument',
+    },
+    { what: 'a method that S3 does not know', method: 'PATCH', path: '/models/k', expected: 'MethodNotAllowed' },
+    { what: 'more than an object may hold', method: 'PUT', path: '/models/k', body: 'x'.repeat(100_001), expected: 'EntityTooLarge' },
+  ]) {
+    test(`${what} is refused: ${expected}`, async () => {
+      await store.put('models', 'there', Buffer.from('x'));
+      const reply = await call(method, path, { body, headers });
+      assert.equal(codeOf(reply), expected, reply.body);
+      assert((reply.status >= 400 && reply.status < 500) || expected === 'NotImplemented');
+      assert.equal(reply.headers['content-type'], 'application/xml');
+      await store.delete('models', 'there');
+    });
+  }
+
+  test('bytes that are not those that were signed are no object, and what was there stays', async () => {
+    await store.put('models', 'k', Buffer.from('before'));
+    const prepared = sign(door.url, { key: door.key, service: 's3', method: 'PUT', path: '/models/k', body: 'signed bytes' });
+    const reply = await new Promise<number | undefined>((resolve, reject) => {
+      const sent = request(door.url, { ...prepared }, (response) => resolve(response.resume().statusCode));
+      sent.on('error', reject).end('other bytes.');
+    });
+    assert.equal(reply, 400);
+    assert.equal((await call('GET', '/models/k')).body, 'before');
+  });
+
+  test('a client that goes away in the middle of its body leaves nothing', async () => {
+    const before = await files();
+    const headers = { 'content-length': '50000' };
+    const prepared = sign(door.url, {
+      key: door.key,
+      service: 's3',
+      method: 'PUT',
+      path: '/models/half',
+      headers,
+      body: 'x'.repeat(50_000),
+    });
+    const sent = request(door.url, { ...prepared });
+    sent.on('error', () => undefined).write('x'.repeat(20_000));
+    await until('it has begun to come', async () => (await files()) > before);
+    sent.destroy();
+    await until('nothing of it is left', async () => (await files()) === before);
+    assert.equal(await store.head('models', 'half'), null);
+  });
+
+  test('a reader that goes away lets the object go', async () => {
+    await store.put('models', 'read', Buffer.alloc(100_000, 'r'));
+    const before = await files();
+    const prepared = sign(door.url, { key: door.key, service: 's3', method: 'GET', path: '/models/read' });
+    await new Promise<void>((resolve, reject) => {
+      const sent = request(door.url, { ...prepared }, (response) => {
+        response.destroy();
+        resolve();
+      });
+      sent.on('error', reject).end();
+    });
+    await store.delete('models', 'read');
+    await until('its file is gone', async () => (await files()) === before - 1);
+  });
+
+  test('HEAD tells what GET would, without a body, and an empty object has no ranges', async () => {
+    await call('PUT', '/models/empty', { headers: { 'content-type': 'a/b', 'x-amz-meta-m': 'caf\u00c3\u00a9' } });
+    const head = await call('HEAD', '/models/empty');
+    assert.deepEqual([head.status, head.body, head.headers['content-length'], head.headers['content-type']], [200, '', '0', 'a/b']);
+    assert.equal(head.headers['x-amz-meta-m'], 'caf\u00c3\u00a9');
+    assert.equal(head.headers.etag, '"d41d8cd98f00b204e9800998ecf8427e"');
+    assert.equal(typeof head.headers['x-amz-request-id'], 'string');
+    const range = await call('GET', '/models/empty', { headers: { range: 'bytes=0-' } });
+    assert.deepEqual([range.status, codeOf(range), range.headers['content-range']], [416, 'InvalidRange', 'bytes */0']);
+    const changed = await call('GET', '/models/empty', { headers: { 'if-none-match': head.headers.etag ?? '' } });
+    assert.deepEqual([changed.status, changed.body, changed.headers.etag], [304, '', head.headers.etag]);
+    const missing = await call('HEAD', '/models/nobody');
+    assert.deepEqual([missing.status, missing.body], [404, '']);
+  });
+
+  test('a listing of nothing asked for tells nothing, and markers go on behind a common prefix', async () => {
+    for (const key of ['m/a/1', 'm/a/2', 'm/b', 'm/c/1']) await store.put('models', key, Buffer.from(''));
+    const none = await call('GET', '/models?list-type=2&max-keys=0');
+    assert.match(none.body, /<MaxKeys>0<\/MaxKeys><IsTruncated>false<\/IsTruncated><KeyCount>0<\/KeyCount>/);
+    const first = await call('GET', '/models?prefix=m/&delimiter=/&max-keys=1');
+    assert.match(first.body, /<NextMarker>m\/a\/<\/NextMarker><CommonPrefixes><Prefix>m\/a\/<\/Prefix><\/CommonPrefixes>/);
+    const second = await call('GET', '/models?prefix=m/&delimiter=/&max-keys=1&marker=m/a/');
+    assert.match(second.body, /<NextMarker>m\/b<\/NextMarker><Contents><Key>m\/b<\/Key>/);
+    const inside = await call('GET', '/models?list-type=2&prefix=m/&start-after=m/a/1&max-keys=1');
+    assert.match(inside.body, /<Key>m\/a\/2<\/Key>/);
+  });
+});
