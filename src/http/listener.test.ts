@@ -141,6 +141,33 @@ async function statusOfChunked(url: string, bytes: number): Promise<number | und
   return response.statusCode;
 }
 
+describe('a door that claims requests', () => {
+  const claiming = (listener: Listener): void =>
+    listener.claim(
+      (request) => request.headers['x-mine'] !== undefined,
+      (request, response, path, query) => answer(request, response, 200, [], `mine: ${path} ${query}`),
+    );
+
+  test('gets them whatever their paths, and no others', async () => {
+    const { url } = await open({}, claiming);
+    const headers = { 'x-mine': '1' };
+    for (const path of ['/echo', '/', '/elsewhere']) {
+      assert.equal(await (await fetch(`${url}${path}?a=b`, { headers })).text(), `mine: ${path} a=b`);
+    }
+    assert.equal(await (await fetch(`${url}/echo`, { method: 'POST', body: 'x' })).text(), 'x');
+    assert.equal((await fetch(`${url}/elsewhere`)).status, 404);
+  });
+
+  test('decides who may send a body', async () => {
+    const { port } = await open({}, claiming);
+    const socket = await dial(port);
+    socket.write('POST /echo HTTP/1.1\r\nhost: x\r\nx-mine: 1\r\nexpect: 100-continue\r\ncontent-length: 5000000\r\n\r\n');
+    const [said] = (await once(socket, 'data')) as [Buffer];
+    assert.match(said.toString(), /^HTTP\/1\.1 200 /);
+    socket.destroy();
+  });
+});
+
 describe('a connection', () => {
   test('that is slow with its headers or its body gets 408', async () => {
     const { port } = await open({ headersTimeoutMs: 50, requestTimeoutMs: 50 });

@@ -98,7 +98,7 @@ export function hostBucketOf(host: string | undefined, names: readonly string[])
   const name = host.replace(/:\d+$/, '').toLowerCase();
   if (address.test(name) || names.includes(name)) return null;
   for (const base of [localhost, ...names]) {
-    if (base !== '' && name.endsWith(`.${base}`)) return name.slice(0, -base.length - 1);
+    if (base !== '' && name.length > base.length + 1 && name.endsWith(`.${base}`)) return name.slice(0, -base.length - 1);
   }
   return null;
 }

@@ -136,9 +136,12 @@ function fromV2Query(pairs: readonly Pair[]): V2Signature {
   };
 }
 
+/** What belongs to a signature in a query without being one of its parts. */
+const besideV4 = ['X-Amz-Security-Token', 'X-Amz-Content-Sha256'];
+
 /** The pairs of a request without what belongs to its signature. */
-export function withoutSignature({ pairs }: Signature): readonly Pair[] {
-  return pairs.some(([name]) => v4Members.includes(name)) ? pairs.filter(([name]) => !v4Members.includes(name)) : pairs;
+export function withoutSignature({ pairs, scheme }: Signature): readonly Pair[] {
+  return scheme === 'v4-query' ? pairs.filter(([name]) => !v4Members.includes(name) && !besideV4.includes(name)) : pairs;
 }
 
 function once(pairs: readonly Pair[], names: readonly string[]): Map<string, string> {
