@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Access } from './access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from './api/index.ts';
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants, scalingPolicy } from './autoscaling/index.ts';
-import { AwsDoor, type AwsService, Runtime, S3Service, S3Store, sagemakerService, stsService } from './aws/index.ts';
+import { AwsDoor, type AwsService, ModelBucket, Runtime, S3Service, S3Store, sagemakerService, stsService } from './aws/index.ts';
 import { SystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { CostHistory, Ledger, priceTable } from './costs/index.ts';
@@ -97,8 +97,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const ground: Ground = { clock, logs, directory, db, metricsDb, series, provider };
   const rooms = buildRooms(config, product, ground);
   await rooms.registry.open();
-  const s3 = new S3Store({ db, files: new FileObjectStore(directory.buckets), clock, log });
-  await s3.sweep();
+  const s3 = await openBuckets(rooms.registry, startedAtMs, ground);
   const costs = openCosts(rooms.ledger, ground);
   closers.push(() => costs.close());
   const arrivals = openArrivals(rooms.serving, ground);
@@ -221,6 +220,14 @@ function memoryMiBSafe(modelBytes: number, sizes: readonly number[]): number {
 /** The name under which a profile of this instance type is kept. */
 function executorOf(instanceType: string): string {
   return `instance:${instanceType}`;
+}
+
+/** Buckets, and among them one that shows the files of registered models. */
+async function openBuckets(registry: Registry, startedAtMs: number, { db, clock, logs, directory }: Ground): Promise<S3Store> {
+  const files = new FileObjectStore(directory.buckets);
+  const s3 = new S3Store({ db, files, clock, log: logs.platform, given: [new ModelBucket(registry, startedAtMs)] });
+  await s3.sweep();
+  return s3;
 }
 
 /** What is used from now on is kept. */
