@@ -18,6 +18,8 @@ export interface AlarmsOptions {
   readonly store: Pick<MetricStore, 'series'>;
   /** Does what an action says; throws where it cannot. Called for each action of the state that was entered. */
   readonly act: (action: string, change: AlarmChange) => Promise<void>;
+  /** Looks at those that are judged elsewhere; called before the others. */
+  readonly lookElsewhere?: (alarms: Alarms) => Promise<void>;
   /** An alarm could not be looked at. */
   readonly onFailure: (alarm: string, error: unknown) => void;
 }
@@ -112,6 +114,13 @@ export class Alarms {
     await this.#enter(alarm, state, reason, null);
   }
 
+  /** It was judged elsewhere; nothing happens where its state stays. Throws `not_found`. */
+  async rule(name: string, state: AlarmState, reason: string): Promise<void> {
+    const alarm = this.#alarms.get(name);
+    if (alarm === undefined) throw new PlatformError('not_found', `there is no alarm ${name}`);
+    if (alarm.state !== state) await this.#enter(alarm, state, reason, null);
+  }
+
   /** Newest first. */
   async history(wish: {
     name?: string | undefined;
@@ -139,10 +148,18 @@ export class Alarms {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Looks at all of them now. */
-  async look(): Promise<void> {
-    const { store, clock, onFailure } = this.#options;
+  /** Looks at all of them now, once nobody else does. */
+  look(): Promise<void> {
+    const done = this.#running.then(() => this.#lookAtAll());
+    this.#running = done.catch(() => undefined);
+    return done;
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const { store, clock, lookElsewhere, onFailure } = this.#options;
+    await lookElsewhere?.(this).catch((error: unknown) => onFailure('those of every endpoint', error));
     for (const alarm of this.list()) {
+      if (alarm.queries.length === 0) continue; // others judge it, by `rule`
       try {
         const values = await valuesOf(store, alarm, clock.wallMs());
         const { state, reason, datapoints } = evaluate(alarm.rule, values, alarm.state);
@@ -157,9 +174,11 @@ export class Alarms {
 
   #later(): void {
     this.#cancelTimer = this.#options.clock.after(everyMs, () => {
-      this.#running = this.look().finally(() => {
-        if (!this.#isClosed) this.#later();
-      });
+      void this.look()
+        .catch((error: unknown) => this.#options.onFailure('all', error))
+        .finally(() => {
+          if (!this.#isClosed) this.#later();
+        });
     });
   }
 

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { VirtualClock } from '../../clock.ts';
+import { openDatabase } from '../../storage/index.ts';
+import { Events } from '../events.ts';
+import { MetricStore } from '../series/metric-store.ts';
+import { VariantSeries } from '../series/variant-series.ts';
+import { Alarms } from './alarms.ts';
+import { burnRuling, lookAtDefaults, type WatchedEndpoint } from './default-alarms.ts';
+
+const objective = { percentile: 95, latencyMs: 50 };
+const digits: WatchedEndpoint = { name: 'digits', variants: ['AllTraffic'], objective, trouble: null, backlog: null };
+
+async function house(t: TestContext) {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const clock = new VirtualClock(Date.UTC(2026, 10, 24, 12));
+  const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
+  await store.open();
+  const scene = { endpoints: [digits] as readonly WatchedEndpoint[] };
+  const alarms: Alarms = new Alarms({
+    db,
+    clock,
+    store,
+    events: new Events(db, clock),
+    act: async () => {},
+    lookElsewhere: (own) => lookAtDefaults({ alarms: own, store, endpoints: () => scene.endpoints, wallMs: () => clock.wallMs() }),
+    onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
+  });
+  const series = new VariantSeries(store, 'digits', 'AllTraffic');
+  /** A minute of so many answers, of which so many are late, and so many calls that fail. */
+  const minute = (answers: number, late: number, failures = 0): void => {
+    for (let i = 0; i < answers; i++) {
+      series.answered(10, 1, 8, 1, 1);
+      series.met(i < late);
+    }
+    for (let i = 0; i < failures; i++) series.refused('model_failed');
+    clock.advance(minuteMs);
+  };
+  const states = async (): Promise<string[]> => {
+    await alarms.look();
+    return alarms.list().map(({ name, state }) => `${name.split('/')[2]} ${state}`);
+  };
+  return { scene, alarms, minute, states };
+}
+
+const minuteMs = 60_000;
+
+describe('every endpoint', () => {
+  test('has alarms without anybody asking, and none when it is gone', async (t) => {
+    const { scene, alarms, minute, states } = await house(t);
+    minute(100, 0);
+    assert.deepEqual(await states(), ['crash-loop OK', 'errors OK', 'objective OK']);
+    assert.match(alarms.get('penstock/digits/objective')?.description ?? '', /Every endpoint has this alarm/);
+    scene.endpoints = [];
+    assert.deepEqual(await states(), []);
+  });
+
+  test('rings when the promise is broken for long enough, and now; and is calm soon after', async (t) => {
+    const { alarms, minute, states } = await house(t);
+    for (let i = 0; i < 60; i++) minute(100, 1);
+    assert.deepEqual((await states())[2], 'objective OK');
+    for (let i = 0; i < 50; i++) minute(100, 95);
+    assert.deepEqual((await states())[2], 'objective ALARM');
+    assert.match(
+      alarms.get('penstock/digits/objective')?.stateReason ?? '',
+      /of the 5.0 % that may take longer than 50 ms, .* times over 60 min/,
+    );
+    for (let i = 0; i < 31; i++) minute(100, 0);
+    assert.deepEqual((await states())[2], 'objective OK');
+  });
+
+  test('rings when calls fail, not for one of a few', async (t) => {
+    const { minute, states } = await house(t);
+    minute(2, 0, 1);
+    assert.deepEqual((await states())[1], 'errors OK');
+    minute(100, 0, 20);
+    assert.deepEqual((await states())[1], 'errors ALARM');
+    minute(100, 0, 0);
+    minute(100, 0, 0);
+    assert.deepEqual((await states())[1], 'errors OK');
+  });
+
+  test('rings for workers that end again and again, and for what waits too long', async (t) => {
+    const { scene, minute, states } = await house(t);
+    minute(1, 0);
+    scene.endpoints = [{ ...digits, trouble: 'its worker died 5 times', backlog: { oldestMs: 700_000, mostMs: 600_000 } }];
+    assert.deepEqual(await states(), ['backlog-age ALARM', 'crash-loop ALARM', 'errors OK', 'objective OK']);
+  });
+});
+
+test('a burn that is over does not ring, nor one that few have seen', () => {
+  const within =
+    (long: number, short: number, all = 100) =>
+    (ms: number) => ({ all, bad: all * (ms >= 3_600_000 ? long : short) });
+  assert.equal(burnRuling(objective, within(0.9, 0.9)).state, 'ALARM');
+  assert.equal(burnRuling(objective, within(0.9, 0.1)).state, 'OK');
+  assert.equal(burnRuling(objective, within(0.1, 0.9)).state, 'OK');
+  assert.equal(burnRuling(objective, within(0.9, 0.9, 10)).state, 'OK');
+});

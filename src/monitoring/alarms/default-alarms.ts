@@ -1,0 +1,179 @@
+/** The alarms that every endpoint has without anybody's asking: what they look at, and when they ring. */
+import type { Objective } from '../../objective.ts';
+import type { MetricStore } from '../series/metric-store.ts';
+import { penstockNamespace, placeOfVariant, sagemakerNamespace } from '../series/variant-series.ts';
+import type { AlarmDefinition } from './alarm.ts';
+import type { Alarms } from './alarms.ts';
+import type { AlarmState } from './evaluate.ts';
+
+export interface WatchedEndpoint {
+  readonly name: string;
+  readonly variants: readonly string[];
+  readonly objective: Objective | null;
+  /** Why it does not come into service, or its workers end again and again; null where all is well. */
+  readonly trouble: string | null;
+  /** How old the oldest request is that waits to be worked on asynchronously, and how old it may be; null where there is no such thing. */
+  readonly backlog: { readonly oldestMs: number; readonly mostMs: number } | null;
+}
+
+/** Of answers or calls: how many there were, and how many of them were bad. */
+export interface Share {
+  readonly all: number;
+  readonly bad: number;
+}
+
+export interface Ruling {
+  readonly state: AlarmState;
+  readonly reason: string;
+}
+
+export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age'] as const;
+export type DefaultKind = (typeof defaultKinds)[number];
+
+const minuteMs = 60_000;
+/** A long window tells that it matters, a short one that it is so now (Beyer et al., The Site Reliability Workbook, chapter 5, table 5-8). */
+const burns = [
+  { longMs: 60 * minuteMs, shortMs: 5 * minuteMs, rate: 14.4 },
+  { longMs: 360 * minuteMs, shortMs: 30 * minuteMs, rate: 6 },
+] as const;
+/** Fewer answers than these in the short window say nothing. */
+const answersMin = 20;
+const errorsMost = 0.05;
+const errorWindows = { longMs: 5 * minuteMs, shortMs: minuteMs } as const;
+
+/** Whether the share that may be late is used up too fast: `within` says what came within the last so many milliseconds. */
+export function burnRuling({ percentile, latencyMs }: Objective, within: (ms: number) => Share): Ruling {
+  const budget = 1 - percentile / 100;
+  const rateOf = ({ all, bad }: Share): number => (all === 0 ? 0 : bad / all / budget);
+  const said = (ms: number): string => `${rateOf(within(ms)).toFixed(1)} times over ${ms / minuteMs} min`;
+  for (const { longMs, shortMs, rate } of burns) {
+    const [long, short] = [within(longMs), within(shortMs)];
+    if (short.all < answersMin || rateOf(long) < rate || rateOf(short) < rate) continue;
+    const reason = `of the ${(budget * 100).toFixed(1)} % that may take longer than ${latencyMs} ms, ${said(longMs)} and ${said(shortMs)} were used: ${rate} times is too fast`;
+    return { state: 'ALARM', reason };
+  }
+  return { state: 'OK', reason: `what may be late is used ${said(burns[0].longMs)}, ${said(burns[0].shortMs)}` };
+}
+
+export function errorsRuling(within: (ms: number) => Share): Ruling {
+  const [long, short] = [within(errorWindows.longMs), within(errorWindows.shortMs)];
+  const said = ({ all, bad }: Share): string => `${bad} of ${all}`;
+  const isBad = ({ all, bad }: Share): boolean => all >= answersMin && bad / all >= errorsMost;
+  const reason = `of the calls of 5 min ${said(long)}, of 1 min ${said(short)} failed by the model's or our fault`;
+  return { state: isBad(long) && short.bad / Math.max(short.all, 1) >= errorsMost ? 'ALARM' : 'OK', reason };
+}
+
+/** The definition that others see; it is judged here, not by its rule. */
+export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefinition {
+  const watched = {
+    objective: 'the promised share is missed too fast, over two windows',
+    errors: 'calls fail by the fault of the model or of the platform',
+    'crash-loop': 'it does not come into service, or its workers end again and again',
+    'backlog-age': 'what waits to be worked on grows old',
+  } as const;
+  return {
+    name: defaultAlarmName(endpoint, kind),
+    description: `Endpoint ${endpoint}: ${watched[kind]}. Every endpoint has this alarm.`,
+    rule: {
+      comparison: 'GreaterThanOrEqualToThreshold',
+      threshold: 1,
+      evaluationPeriods: 1,
+      datapointsToAlarm: 1,
+      missingData: 'notBreaching',
+    },
+    periodS: 60,
+    queries: [],
+    actionsEnabled: true,
+    actions: { OK: [], ALARM: [], INSUFFICIENT_DATA: [] },
+  };
+}
+
+export function defaultAlarmName(endpoint: string, kind: DefaultKind): string {
+  return `penstock/${endpoint}/${kind}`;
+}
+
+export interface DefaultAlarmsOptions {
+  readonly alarms: Pick<Alarms, 'get' | 'list' | 'put' | 'delete' | 'rule'>;
+  readonly store: Pick<MetricStore, 'series'>;
+  readonly endpoints: () => readonly WatchedEndpoint[];
+  readonly wallMs: () => number;
+}
+
+/** Judges them all now; makes those of new endpoints, and removes those of endpoints that are gone. */
+export async function lookAtDefaults(options: DefaultAlarmsOptions): Promise<void> {
+  const endpoints = options.endpoints();
+  const wanted = new Set<string>();
+  for (const endpoint of endpoints) {
+    for (const kind of defaultKinds) {
+      if (!applies(endpoint, kind)) continue;
+      const name = defaultAlarmName(endpoint.name, kind);
+      wanted.add(name);
+      if (options.alarms.get(name) === null) await options.alarms.put(defaultAlarm(endpoint.name, kind));
+      const { state, reason } = await rulingOf(options, endpoint, kind);
+      await options.alarms.rule(name, state, reason);
+    }
+  }
+  const gone = options.alarms.list().filter(({ name }) => isDefault(name) && !wanted.has(name));
+  if (gone.length > 0) await options.alarms.delete(gone.map(({ name }) => name));
+}
+
+export function isDefault(name: string): boolean {
+  return name.startsWith('penstock/') && defaultKinds.some((kind) => name.endsWith(`/${kind}`));
+}
+
+function applies({ objective, backlog }: WatchedEndpoint, kind: DefaultKind): boolean {
+  if (kind === 'objective') return objective !== null;
+  return kind !== 'backlog-age' || backlog !== null;
+}
+
+async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint, kind: DefaultKind): Promise<Ruling> {
+  if (kind === 'crash-loop') {
+    return endpoint.trouble === null ? { state: 'OK', reason: 'its workers run' } : { state: 'ALARM', reason: endpoint.trouble };
+  }
+  if (kind === 'backlog-age') {
+    const { oldestMs, mostMs } = endpoint.backlog ?? { oldestMs: 0, mostMs: 0 };
+    const reason = `the oldest waits for ${(oldestMs / 1000).toFixed(0)} s, ${(mostMs / 1000).toFixed(0)} s are allowed`;
+    return { state: oldestMs > mostMs ? 'ALARM' : 'OK', reason };
+  }
+  if (kind === 'objective') {
+    const minutes = await minutesOf(options, endpoint, burns[1].longMs, penstockNamespace, ['ObjectiveMissed'], 'ObjectiveMissed');
+    return burnRuling(endpoint.objective as Objective, withinOf(minutes, options.wallMs()));
+  }
+  const bad = ['Invocation5XXErrors', 'InvocationModelErrors'];
+  return errorsRuling(
+    withinOf(await minutesOf(options, endpoint, errorWindows.longMs, sagemakerNamespace, bad, 'Invocations'), options.wallMs()),
+  );
+}
+
+interface Minute extends Share {
+  readonly atMs: number;
+}
+
+/** The last `forMs` by minutes, all variants together. */
+async function minutesOf(
+  { store, wallMs }: DefaultAlarmsOptions,
+  { name, variants }: WatchedEndpoint,
+  forMs: number,
+  namespace: string,
+  bad: readonly string[],
+  all: string,
+): Promise<Minute[]> {
+  const toMs = wallMs();
+  const span = { fromMs: Math.floor((toMs - forMs) / minuteMs) * minuteMs, toMs, periodMs: minuteMs };
+  const minutes: Minute[] = [];
+  for (const variant of variants) {
+    const place = placeOfVariant(namespace, name, variant);
+    for (const { atMs, count } of await store.series({ place, name: all, ...span })) minutes.push({ atMs, all: count, bad: 0 });
+    for (const metric of bad) {
+      for (const { atMs, sum } of await store.series({ place, name: metric, ...span })) minutes.push({ atMs, all: 0, bad: sum });
+    }
+  }
+  return minutes;
+}
+
+function withinOf(minutes: readonly Minute[], nowMs: number): (ms: number) => Share {
+  return (ms) => {
+    const recent = minutes.filter(({ atMs }) => atMs > nowMs - ms - minuteMs);
+    return { all: recent.reduce((sum, { all }) => sum + all, 0), bad: recent.reduce((sum, { bad }) => sum + bad, 0) };
+  };
+}
