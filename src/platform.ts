@@ -398,6 +398,7 @@ function sageMaker(config: Config, rooms: Rooms, ground: Pick<Front, 'db' | 'clo
     registry,
     deployments,
     prices,
+    timeoutMs: config.invocationTimeoutMs,
     objects: s3,
     unpackedBytesMax: config.artifactLimitBytes,
     memoryOf: (endpoint, variant) =>

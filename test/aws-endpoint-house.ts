@@ -64,7 +64,19 @@ export async function openAws(): Promise<Aws> {
     const image = { image: 'penstock/onnx:1', resolvedImage: `penstock/onnx@sha256:${version}` };
     return version === 0 ? null : { name, group: 'digits', version, ...image };
   };
-  const rooms = { db, clock, documents, tags, deployments, registry, audit, prices: defaultPrices, findModel, memoryOf: () => null };
+  const rooms = {
+    db,
+    clock,
+    documents,
+    tags,
+    deployments,
+    registry,
+    audit,
+    prices: defaultPrices,
+    timeoutMs: 60_000,
+    findModel,
+    memoryOf: () => null,
+  };
   const operations = endpointOperations(rooms);
   const ask: Aws['ask'] = async (operation, input, signal) => {
     const answer = await (operations[operation] as AwsOperation)(input, callOf(operation, signal));

@@ -1,12 +1,6 @@
 /** From an endpoint config of AWS to what is deployed for it. Pure. */
 import type { PriceTable } from '../../costs/index.ts';
-import {
-  type EndpointChange,
-  functionsDefault,
-  instanceTypeDefault,
-  timeoutMsDefault,
-  type VariantConfig,
-} from '../../deployment/index.ts';
+import { type EndpointChange, functionsDefault, instanceTypeDefault, type VariantConfig } from '../../deployment/index.ts';
 import { AwsError } from '../service.ts';
 import type { DeployableModel, EndpointConfigDocument, ProductionVariant } from './endpoint-documents.ts';
 import { nearestInstanceType } from './instance-sizes.ts';
@@ -20,19 +14,21 @@ export interface Deployable {
   readonly models: readonly DeployableModel[];
   readonly settings: PenstockSettings;
   readonly prices: PriceTable;
+  /** How long an invocation may take, where it is not asynchronous. */
+  readonly timeoutMs: number;
 }
 
 /** The whole of what an endpoint is by its config; how it scales is nobody's word here. */
 export type WholeChange = Required<Pick<EndpointChange, 'variants' | 'objective' | 'late' | 'timeoutMs'>>;
 
 /** Throws `ValidationException` for a variant that names no model, or none that is among `models`. */
-export function deployable({ document, models, settings, prices }: Deployable): WholeChange {
+export function deployable({ document, models, settings, prices, timeoutMs }: Deployable): WholeChange {
   const { ProductionVariants, AsyncInferenceConfig } = document;
   return {
     variants: ProductionVariants.map((variant) => deployableVariant(variant, modelOf(variant, models), settings, prices)),
     objective: settings.objective,
     late: settings.late,
-    timeoutMs: AsyncInferenceConfig === undefined ? timeoutMsDefault : asyncTimeoutMs,
+    timeoutMs: AsyncInferenceConfig === undefined ? timeoutMs : asyncTimeoutMs,
   };
 }
 

@@ -23,6 +23,8 @@ import { readTags } from './tags.ts';
 export interface EndpointsOptions extends Omit<EndpointConfigsOptions, 'records' | 'deployments'> {
   readonly clock: Clock;
   readonly deployments: Deployments;
+  /** How long an invocation may take, where its endpoint is not asynchronous. */
+  readonly timeoutMs: number;
   readonly registry: Pick<Registry, 'version'>;
 }
 
@@ -59,7 +61,7 @@ class Endpoints {
   }
 
   async #create(input: AwsInput, call: AwsCall) {
-    const { deployments, tags, prices } = this.#options;
+    const { deployments, tags, prices, timeoutMs } = this.#options;
     const name = String(input['EndpointName']);
     const arn = arnOf(call, 'endpoint', name);
     const deploymentConfig = deploymentConfigOf(input);
@@ -69,7 +71,7 @@ class Endpoints {
     const config = await this.#configs.resolve(call, String(input['EndpointConfigName']));
     const keep = this.#records.keep(newDeployed(config, config.document), deploymentConfig);
     const view = await deployments
-      .create({ name, ...deployable({ ...config, prices }) }, call.caller.keyId, async (tx, endpoint) => {
+      .create({ name, ...deployable({ ...config, prices, timeoutMs }) }, call.caller.keyId, async (tx, endpoint) => {
         await keep(tx, endpoint);
         await tags.begin({ type: 'endpoint', name, version: null }, words, { endpoint: name }, tx);
       })
@@ -113,7 +115,7 @@ class Endpoints {
   }
 
   async #update(input: AwsInput, call: AwsCall) {
-    const { deployments, prices } = this.#options;
+    const { deployments, prices, timeoutMs } = this.#options;
     const view = this.#idle(call, String(input['EndpointName']));
     const { name } = view.config;
     const before = await this.#records.of(name);
@@ -121,7 +123,7 @@ class Endpoints {
     const deploymentConfig = given ?? (input['RetainDeploymentConfig'] === true ? before.deploymentConfig : null);
     const config = await this.#configs.resolve(call, String(input['EndpointConfigName']));
     const keeps = retainedOf(input);
-    const change = deployable({ ...config, prices });
+    const change = deployable({ ...config, prices, timeoutMs });
     await this.#checkApproved(change);
     const variants = change.variants.map((variant) => retained(variant, view.config.variants, keeps));
     const served = before.deployed.find(({ generation }) => generation === view.generation);
