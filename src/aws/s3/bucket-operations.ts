@@ -26,7 +26,7 @@ export async function listBuckets(call: S3Call): Promise<void> {
 export async function createBucket(call: S3Call): Promise<void> {
   const body = await call.request.readBody(locationBytesMax);
   if (body.length > 0) readXml(body);
-  await call.store.createBucket(call.bucket);
+  await call.store.createBucket(call.bucket, call.request.caller.keyId);
   sendEmpty(call, 200, { location: `/${call.bucket}` });
 }
 
@@ -36,7 +36,7 @@ export async function headBucket(call: S3Call): Promise<void> {
 }
 
 export async function deleteBucket(call: S3Call): Promise<void> {
-  await call.store.deleteBucket(call.bucket);
+  await call.store.deleteBucket(call.bucket, call.request.caller.keyId);
   sendEmpty(call, 204);
 }
 

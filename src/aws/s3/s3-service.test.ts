@@ -10,7 +10,7 @@ import { type OpenAwsDoor, openAwsDoor } from '../../../test/aws-door.ts';
 import { until } from '../../../test/end-to-end/poll.ts';
 import type { Role } from '../../access/index.ts';
 import { SystemClock } from '../../clock.ts';
-import { openLogs } from '../../monitoring/index.ts';
+import { Audit, openLogs } from '../../monitoring/index.ts';
 import { FileObjectStore, openDatabase } from '../../storage/index.ts';
 import { S3Service } from './s3-service.ts';
 import { S3Store } from './store.ts';
@@ -20,6 +20,7 @@ const log = openLogs(null, 'silent').platform;
 describe('S3 behind the door', () => {
   let directory = '';
   let store: S3Store;
+  let audit: Audit;
   let closeDatabase: () => Promise<void>;
   let door: OpenAwsDoor;
 
@@ -27,7 +28,9 @@ describe('S3 behind the door', () => {
     directory = await mkdtemp(join(tmpdir(), 'penstock-s3-door-'));
     const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
     closeDatabase = close;
-    store = new S3Store({ db, files: new FileObjectStore(directory), clock: new SystemClock(), log, objectBytesMax: 100_000 });
+    const clock = new SystemClock();
+    audit = new Audit(db, clock);
+    store = new S3Store({ db, files: new FileObjectStore(directory), clock, log, audit, objectBytesMax: 100_000 });
     door = await openAwsDoor({ streams: [new S3Service(store)] });
     await store.createBucket('models');
   });
@@ -72,6 +75,20 @@ describe('S3 behind the door', () => {
       assert.equal(await asked('PUT', `/bucket-of-${role}`), writing);
     });
   }
+
+  test('who makes and deletes buckets is recorded', async () => {
+    await call('PUT', '/recorded');
+    await call('PUT', '/recorded');
+    await call('DELETE', '/recorded');
+    const records = await audit.list({ limit: 10, target: 'recorded' });
+    assert.deepEqual(
+      records.map(({ who, action }) => [who, action]),
+      [
+        [door.key.id, 'DeleteBucket'],
+        [door.key.id, 'CreateBucket'],
+      ],
+    );
+  });
 
   for (const { what, method = 'POST', path, body = '', headers = {}, expected } of [
     { what: 'a document type', path: '/models?delete', body: '<!DOCTYPE a><Delete/>', expected: 'MalformedXML' },

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
-import type { Log } from '../../monitoring/index.ts';
+import type { Audit, Log } from '../../monitoring/index.ts';
 import {
   type Database,
   type FileObjectStore,
@@ -43,6 +43,8 @@ export interface S3StoreOptions {
   readonly files: FileObjectStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** Is told of buckets that are made and deleted. */
+  readonly audit?: Pick<Audit, 'record'>;
   /** Buckets beside those of the database. */
   readonly given?: readonly GivenBucket[];
   /** 5 GiB unless given. */
@@ -68,11 +70,13 @@ export class S3Store {
   readonly #db: Database;
   readonly #files: KeptObjects;
   readonly #clock: Clock;
+  readonly #audit: Pick<Audit, 'record'> | undefined;
   readonly #given: ReadonlyMap<string, GivenBucket>;
 
-  constructor({ db, files, clock, log, given = [], objectBytesMax = 5 * gibibyte }: S3StoreOptions) {
+  constructor({ db, files, clock, log, audit, given = [], objectBytesMax = 5 * gibibyte }: S3StoreOptions) {
     this.#db = db;
     this.#clock = clock;
+    this.#audit = audit;
     this.#given = new Map(given.map((bucket) => [bucket.name, bucket]));
     this.objectBytesMax = objectBytesMax;
     this.#files = new KeptObjects({
@@ -92,12 +96,15 @@ export class S3Store {
   }
 
   /** Throws `InvalidBucketName`, `BucketAlreadyOwnedByYou`, `BucketAlreadyExists`. */
-  async createBucket(name: string): Promise<Bucket> {
+  async createBucket(name: string, who = 'penstock'): Promise<Bucket> {
     checkBucketName(name);
     if (this.#given.has(name)) throw refusal('BucketAlreadyExists');
     const createdAtMs = this.#clock.wallMs();
     try {
-      await this.#db.insertInto('s3_buckets').values({ name, created_at: createdAtMs }).execute();
+      await inTransaction(this.#db, async (tx) => {
+        await tx.insertInto('s3_buckets').values({ name, created_at: createdAtMs }).execute();
+        await this.#audit?.record(tx, { who, action: 'CreateBucket', target: name, outcome: 'ok', detail: {} });
+      });
     } catch (error) {
       throw isUniqueViolation(error) ? refusal('BucketAlreadyOwnedByYou') : error;
     }
@@ -120,7 +127,7 @@ export class S3Store {
   }
 
   /** Uploads that were not completed go with it. Throws `NoSuchBucket`, `BucketNotEmpty`. */
-  async deleteBucket(name: string): Promise<void> {
+  async deleteBucket(name: string, who = 'penstock'): Promise<void> {
     this.checkWritable(name);
     const unneeded = await inTransaction(this.#db, async (tx) => {
       const uploads = await tx.deleteFrom('s3_uploads').where('bucket', '=', name).returning('id').execute();
@@ -128,6 +135,7 @@ export class S3Store {
       for (const { id } of uploads) files.push(...(await takePieces(tx, id)));
       const deleted = await tx.deleteFrom('s3_buckets').where('name', '=', name).returning('name').executeTakeFirst();
       if (deleted === undefined) throw refusal('NoSuchBucket');
+      await this.#audit?.record(tx, { who, action: 'DeleteBucket', target: name, outcome: 'ok', detail: {} });
       return files;
     }).catch((error: unknown) => {
       throw isForeignKeyViolation(error) ? refusal('BucketNotEmpty') : error;

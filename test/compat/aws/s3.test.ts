@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -20,6 +22,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { modelPath } from '../../models/index.ts';
 import { generations } from './environments.ts';
 import { AwsHouse, region } from './house.ts';
 
@@ -145,6 +148,30 @@ describe('s3', { timeout: 170_000 }, () => {
     const stranger = new S3Client({ endpoint: house.server.url, region, credentials: { accessKeyId: 'AKIANOBODY', secretAccessKey: 'x' } });
     await assert.rejects(stranger.send(new ListObjectsV2Command({ Bucket: bucket })), { name: 'InvalidAccessKeyId' });
     stranger.destroy();
+  });
+
+  test('JavaScript: the host may name the bucket', async () => {
+    const { port } = new URL(house.server.url);
+    // BUCKET.localhost resolves in browsers, not in Node.
+    const lookup: LookupFunction = (_name, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]);
+    const requestHandler = { httpAgent: new Agent({ lookup }) };
+    const byHost = new S3Client({ endpoint: `http://localhost:${port}`, region, credentials: house.credentials, requestHandler });
+    await byHost.send(new PutObjectCommand({ Bucket: bucket, Key: 'by host ü', Body: 'x' }));
+    assert.equal(String(await read('by host ü')), 'x');
+    const listed = await byHost.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: 'by host' }));
+    assert.equal(listed.KeyCount, 1);
+    byHost.destroy();
+  });
+
+  test('JavaScript: registered models are objects', async () => {
+    const { group, version } = await house.server.register('shown', 'test_affine');
+    const Key = `${group}/${version}/model.onnx`;
+    const { Body } = await house.s3.send(new GetObjectCommand({ Bucket: 'penstock-models', Key }));
+    const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
+    assert.deepEqual(bytes, readFileSync(modelPath('test_affine')));
+    const listed = await house.s3.send(new ListObjectsV2Command({ Bucket: 'penstock-models', Delimiter: '/' }));
+    assert.deepEqual(listed.CommonPrefixes, [{ Prefix: 'shown/' }]);
+    await assert.rejects(house.s3.send(new PutObjectCommand({ Bucket: 'penstock-models', Key, Body: 'x' })), { name: 'AccessDenied' });
   });
 
   for (const generation of generations) {
