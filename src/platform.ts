@@ -97,7 +97,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const ground: Ground = { clock, logs, directory, db, metricsDb, series, provider };
   const rooms = buildRooms(config, product, ground);
   await rooms.registry.open();
-  const s3 = await openBuckets(rooms.registry, startedAtMs, ground);
+  const s3 = await openBuckets(rooms, startedAtMs, ground);
   const costs = openCosts(rooms.ledger, ground);
   closers.push(() => costs.close());
   const arrivals = openArrivals(rooms.serving, ground);
@@ -223,9 +223,13 @@ function executorOf(instanceType: string): string {
 }
 
 /** Buckets, and among them one that shows the files of registered models. */
-async function openBuckets(registry: Registry, startedAtMs: number, { db, clock, logs, directory }: Ground): Promise<S3Store> {
+async function openBuckets(
+  { registry, audit }: { readonly registry: Registry; readonly audit: Audit },
+  startedAtMs: number,
+  { db, clock, logs, directory }: Ground,
+): Promise<S3Store> {
   const files = new FileObjectStore(directory.buckets);
-  const s3 = new S3Store({ db, files, clock, log: logs.platform, given: [new ModelBucket(registry, startedAtMs)] });
+  const s3 = new S3Store({ db, files, clock, log: logs.platform, audit, given: [new ModelBucket(registry, startedAtMs)] });
   await s3.sweep();
   return s3;
 }
