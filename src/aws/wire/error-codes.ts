@@ -101,7 +101,6 @@ export const errorCodes = {
     already_exists: internalFailure,
     wrong_state: internalFailure,
     overloaded: at(400, 'Throttling'),
-    unsupported: at(400, 'InvalidAction'),
     unavailable: at(503, 'ServiceUnavailable'),
   },
   s3: {
