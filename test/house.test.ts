@@ -40,7 +40,6 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'fastify-': ['http'],
   '@fastify/': ['http'],
   zod: ['api', 'http'],
-  ajv: ['aws'],
   commander: ['cli'],
   '@clack/': ['cli'],
 };
