@@ -30,6 +30,10 @@ class Handler(BaseHTTPRequestHandler):
             open("sick", "w").close()
         if word == "stream":
             return self.stream(int(rest))
+        if word == "break":
+            return self.stream(int(rest), lambda: os._exit(3))
+        if word == "stall":
+            return self.stream(int(rest), lambda: time.sleep(3600))
         if word == "refuse":
             return self.answer(int(rest), b"this is not what I take")
         if word == "rows":
@@ -45,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self, pieces):
+    def stream(self, pieces, then=lambda: None):
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
@@ -54,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             text = b"piece %d " % piece + b"x" * 1000
             self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
             self.wfile.flush()
+        then()
         self.wfile.write(b"0\r\n\r\n")
 
 

@@ -13,6 +13,7 @@ import {
   type InvokeEndpointCommandOutput,
   InvokeEndpointWithResponseStreamCommand,
   ModelError,
+  ModelStreamError,
 } from '@aws-sdk/client-sagemaker-runtime';
 import { scorerBundle, scorerCommand } from '../../processes/index.ts';
 import { AwsHouse } from './house.ts';
@@ -26,7 +27,7 @@ describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
       join(dataDir, 'config.json'),
       JSON.stringify({ images: [{ match: 'team/*', runtime: 'process', command: scorerCommand }] }),
     );
-    house = await AwsHouse.open({ dataDir });
+    house = await AwsHouse.open({ dataDir, flags: ['--invocation-timeout', '10s'] });
     const { s3, sagemaker } = house;
     await s3.send(new CreateBucketCommand({ Bucket: 'models' }));
     await s3.send(new PutObjectCommand({ Bucket: 'models', Key: 'model.tar.gz', Body: gzipSync(await scorerBundle(3)) }));
@@ -115,5 +116,20 @@ describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
     await assert.rejects(invoke('die:'), { name: 'ModelError', OriginalStatusCode: 500 });
     await house.server.inService('scorer');
     assert.equal((await invoke('rows:5')).text, '[15.0]');
+  });
+
+  test('a stream that breaks off, or takes too long, ends with what happened', async () => {
+    for (const [body, code] of [
+      ['break:3', 'StreamBroken'],
+      ['stall:3', 'ModelInvocationTimeExceeded'],
+    ] as const) {
+      const answer = await house.runtime.send(new InvokeEndpointWithResponseStreamCommand({ EndpointName: 'scorer', Body: body }));
+      let bytes = 0;
+      const read = async (): Promise<void> => {
+        for await (const { PayloadPart } of answer.Body ?? []) bytes += PayloadPart?.Bytes?.length ?? 0;
+      };
+      await assert.rejects(read(), (error) => error instanceof ModelStreamError && error.ErrorCode === code);
+      assert.equal(bytes, 3 * 1008, body);
+    }
   });
 });
