@@ -43,7 +43,8 @@ export class TestServer {
     const args = [main, 'up', '--data-dir', this.directory, '--port', '0'];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child = child;
-    const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+    const ended = once(child, 'exit').then(([code]) => [`it ended with exit code ${code}`]);
+    const [line = ''] = (await Promise.race([once(createInterface(child.stdout), 'line'), ended])) as string[];
     assert.match(line, /^penstock ready http/);
     this.url = line.replace('penstock ready ', '');
   }
