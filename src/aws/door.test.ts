@@ -21,6 +21,8 @@ const refusals: Readonly<Record<string, () => Error>> = {
   hinted: () => new PlatformError('wrong_state', 'it is busy', { hint: 'wait' }),
   busy: () => new PlatformError('overloaded', 'the queue is full', { retryAfterMs: 2500 }),
   broken: () => new TypeError('secret of the house'),
+  unspeakable: () => new AwsError('Not a\r\nheader', 'x'),
+  unwritable: () => new AwsError('ValidationException', 'x', { members: { Count: 1n } }),
 };
 
 const sagemaker: AwsService = {
@@ -249,6 +251,13 @@ describe('a refusal has the form of its protocol:', () => {
     assert.deepEqual([reply.status, typeOf(reply.body)], [500, 'InternalFailure']);
     assert.doesNotMatch(reply.body, /secret/);
     assert(messageOf(reply.body).includes(String(reply.headers['x-amzn-requestid'])));
+  });
+
+  test('one that cannot be told ends the connection, and nothing else', async () => {
+    for (const EndpointName of ['unspeakable', 'unwritable']) {
+      await assert.rejects(call('sagemaker', json('SageMaker.DescribeEndpoint', { EndpointName })), /socket hang up/);
+    }
+    assert.equal((await call('sagemaker', json('SageMaker.DescribeEndpoint', { EndpointName: 'e' }))).status, 200);
   });
 
   test('JSON 1.0 has the names of shapes, and beside them those of the query protocol', async () => {

@@ -10,6 +10,7 @@
  *    (shapes/), run, encoded (wire/document-call.ts).
  * 5. What is thrown is told in the caller's protocol (wire/error-replies.ts, wire/error-codes.ts).
  */
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access, Caller, Permission } from '../access/index.ts';
@@ -84,6 +85,8 @@ export class AwsDoor {
   constructor(options: AwsDoorOptions) {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
+    const names = [...options.services, ...options.streams].map(({ name }) => name);
+    assert(new Set(names).size === names.length, `a service stands twice among ${names.join(', ')}`);
     this.#documents = new Map(options.services.map((service) => [service.name, documentService(service)]));
     this.#streams = new Map(options.streams.map((service) => [service.name, service]));
     this.#admissions = new Admissions(options);
@@ -103,7 +106,10 @@ export class AwsDoor {
     try {
       await this.#serve(visit);
     } catch (error) {
-      await this.#refuse(visit, error);
+      await this.#refuse(visit, error).catch((failure: unknown) => {
+        this.#log(visit, failure, 'a refusal could not be told');
+        response.destroy();
+      });
     }
   }
 
@@ -180,13 +186,16 @@ export class AwsDoor {
     return new PlatformError('unsupported', `the service '${scope ?? ''}' is not served here: supported are ${names}`);
   }
 
-  async #refuse({ request, response, requestId, route, path, operation }: Visit, thrown: unknown): Promise<void> {
+  #log({ requestId, path }: Visit, thrown: unknown, what: string): void {
+    const stack = thrown instanceof Error ? thrown.stack : String(thrown);
+    this.#options.log.error({ requestId, path, stack }, what);
+  }
+
+  async #refuse(visit: Visit, thrown: unknown): Promise<void> {
+    const { request, response, requestId, route, path, operation } = visit;
     const service = route.service ?? (route.form === 'query' ? 'sts' : 'sagemaker');
     const error = wireErrorOf(thrown, service, route.form, requestId);
-    if (error.isOurs) {
-      const stack = thrown instanceof Error ? thrown.stack : undefined;
-      this.#options.log.error({ requestId, url: request.url?.split('?')[0], stack }, 'a request failed');
-    }
+    if (error.isOurs) this.#log(visit, thrown, 'a request failed');
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;
