@@ -5,10 +5,10 @@ import { take } from '../queueing/index.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { PendingRequest } from './request.ts';
 
-function request(requestId: string, deadlineMs: number, rows: number): PendingRequest {
+function request(requestId: string, deadlineMs: number, rows: number, timeoutAtMs = 60_000): PendingRequest {
   return new PendingRequest(
     { requestId, inputs: [], rows, arrivedAtMs: 0 },
-    { deadlineMs, promisedAtMs: deadlineMs, timeoutAtMs: 60_000, bucket: '' },
+    { deadlineMs, promisedAtMs: deadlineMs, timeoutAtMs, bucket: '' },
     () => {},
   );
 }
@@ -21,6 +21,7 @@ const steps = fc.array(
         kind: fc.constant('insert' as const),
         deadlineMs: fc.integer({ min: 0, max: 20 }),
         rows: fc.integer({ min: 1, max: 5 }),
+        timeoutMs: fc.constantFrom(1000, 1000, 1000, 990),
       }),
     },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('take' as const), batchSizeMax: fc.integer({ min: 1, max: 8 }) }) },
@@ -35,9 +36,11 @@ test('loses nobody, keeps the order of deadlines, then of arrival, and never giv
       const queue = new DeadlineQueue();
       /** The same, told simply: a list that is sorted anew each time. */
       let expected: PendingRequest[] = [];
+      let isUniform = true;
       for (const [i, step] of script.entries()) {
         if (step.kind === 'insert') {
-          const newcomer = request(`r${i}`, step.deadlineMs, step.rows);
+          const newcomer = request(`r${i}`, step.deadlineMs, step.rows, step.deadlineMs + step.timeoutMs);
+          isUniform &&= step.timeoutMs === 1000;
           queue.insert(newcomer);
           expected = [...expected, newcomer].sort((a, b) => a.deadlineMs - b.deadlineMs);
         } else if (step.kind === 'take') {
@@ -57,6 +60,10 @@ test('loses nobody, keeps the order of deadlines, then of arrival, and never giv
           queue.rows,
           expected.reduce((sum, { rows }) => sum + rows, 0),
         );
+        const limits = expected.map(({ limitAtMs }) => limitAtMs);
+        const isOrdered = limits.every((limitMs, place) => place === 0 || limitMs >= (limits[place - 1] as number));
+        assert(isOrdered || !queue.isInLimitOrder, 'it never says so where it is not');
+        assert(queue.isInLimitOrder || !isUniform, 'and always where all give up after the same time');
         for (const deadlineMs of [0, 10, 20]) {
           const before = expected.filter((waiting) => waiting.deadlineMs <= deadlineMs).reduce((sum, { rows }) => sum + rows, 0);
           assert.equal(queue.rowsUntil(deadlineMs), before);

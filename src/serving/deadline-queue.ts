@@ -13,6 +13,7 @@ export class DeadlineQueue {
   #requests: PendingRequest[] = [];
   #front = 0;
   #rows = 0;
+  #isInLimitOrder = true;
 
   /** Rows that wait; requests that were abandoned do not count. */
   get rows(): number {
@@ -23,11 +24,19 @@ export class DeadlineQueue {
     return this.#rows === 0;
   }
 
+  /** Whoever comes later has no earlier limit: so it is where all give up after the same time. */
+  get isInLimitOrder(): boolean {
+    return this.#isInLimitOrder;
+  }
+
   insert(request: PendingRequest): void {
     // Where it was taken from here before, its old place may still be there.
     if (request.losses > 0) this.#strike(request);
     let place = this.#requests.length;
     while (place > this.#front && (this.#requests[place - 1] as PendingRequest).deadlineMs > request.deadlineMs) place--;
+    const before = place > this.#front ? (this.#requests[place - 1] as PendingRequest).limitAtMs : Number.NEGATIVE_INFINITY;
+    const after = this.#requests[place]?.limitAtMs ?? Number.POSITIVE_INFINITY;
+    if (request.limitAtMs < before || request.limitAtMs > after) this.#isInLimitOrder = false;
     if (place === this.#requests.length) this.#requests.push(request);
     else this.#requests.splice(place, 0, request);
     this.#rows += request.rows;
@@ -84,6 +93,7 @@ export class DeadlineQueue {
     if (this.#front === this.#requests.length) {
       this.#requests.length = 0;
       this.#front = 0;
+      this.#isInLimitOrder = true;
     } else if (this.#front >= compactFrom && this.#front * 2 > this.#requests.length) {
       this.#requests.splice(0, this.#front);
       this.#front = 0;

@@ -204,6 +204,8 @@ export class Functions implements Side, FunctionVariant {
     return objective === null ? lastMs : Math.min(arrivedAtMs + objective.latencyMs - this.marginMs, lastMs);
   }
 
+  readonly isInLimitOrder = false;
+
   waiting(): Iterable<PendingRequest> {
     return this.#buffer;
   }

@@ -64,6 +64,10 @@ export class Instances implements Side {
     return this.#queue;
   }
 
+  get isInLimitOrder(): boolean {
+    return this.#queue.isInLimitOrder;
+  }
+
   surrender(): PendingRequest[] {
     const waiting = [...this.#queue];
     this.#queue.remove(waiting);

@@ -110,6 +110,10 @@ export class Overflow implements Side {
     yield* this.functions.waiting();
   }
 
+  get isInLimitOrder(): boolean {
+    return this.functions.rowsWaiting === 0 && this.#instances.isInLimitOrder;
+  }
+
   surrender(): PendingRequest[] {
     return [...this.#instances.surrender(), ...this.functions.surrender()];
   }

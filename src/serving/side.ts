@@ -70,6 +70,8 @@ export interface Side {
   promisedAtMs(arrivedAtMs: number, timeoutAtMs: number): number;
   /** Everybody who waits. */
   waiting(): Iterable<PendingRequest>;
+  /** Of those, whoever comes later has no earlier limit. */
+  readonly isInLimitOrder: boolean;
   /** Lets go of everybody who waits. */
   surrender(): PendingRequest[];
   /** A request has come: why it is not taken, or null. */

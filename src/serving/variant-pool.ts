@@ -330,9 +330,12 @@ export class VariantPool implements Route, Door {
     const nowMs = this.clock.nowMs();
     let nextMs = Number.POSITIVE_INFINITY;
     const over: PendingRequest[] = [];
+    const { isInLimitOrder } = this.#side;
     for (const request of this.#side.waiting()) {
       if (request.limitAtMs <= nowMs) over.push(request);
       else if (request.limitAtMs < nextMs) nextMs = request.limitAtMs;
+      // Where thousands wait and each has its moment, looking at all of them each time would take all the time there is.
+      if (isInLimitOrder && request.limitAtMs > nowMs) break;
     }
     for (const request of over) {
       if (request.state !== 'waiting') continue;
