@@ -10,6 +10,8 @@ type Rule = Permission | ((input: AwsInput) => Permission);
 const approving = ({ ModelApprovalStatus: status }: AwsInput): Permission =>
   status === undefined || status === 'PendingManualApproval' ? 'register' : 'approve';
 
+const cardApproving = ({ ModelCardStatus: status }: AwsInput): Permission => (status === 'Approved' ? 'approve' : 'register');
+
 const rules: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   sagemaker: {
     CreateModelPackageGroup: 'register',
@@ -21,16 +23,16 @@ const rules: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
     DeleteModel: 'register',
     AddTags: 'register',
     DeleteTags: 'register',
-    CreateModelCard: 'register',
-    UpdateModelCard: 'register',
+    CreateModelCard: cardApproving,
+    UpdateModelCard: cardApproving,
     DeleteModelCard: 'register',
-    CreateTransformJob: 'invoke',
-    StopTransformJob: 'invoke',
   },
   // What a caller of models tells of itself.
   cloudwatch: { PutMetricData: 'invoke' },
   logs: { PutLogEvents: 'invoke', CreateLogStream: 'invoke' },
   events: { PutEvents: 'invoke' },
+  // The audit trail is read by those who administer, by every door.
+  cloudtrail: { LookupEvents: 'administer' },
 };
 
 export function permissionOf(service: AwsServiceName, operation: string, input: AwsInput): Permission {
