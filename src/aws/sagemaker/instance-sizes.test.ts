@@ -11,6 +11,7 @@ describe('an instance type of AWS', () => {
     ['ml.m7i.xlarge', 'ml.m5.xlarge'],
     ['ml.c6gn.4xlarge', 'ml.c5.2xlarge'],
     ['ml.t3.medium', 'ml.t2.medium'],
+    ['ml.c6i.large', 'ml.c5.large'],
     ['ml.r5.large', 'ml.m5.large'],
     ['ml.p4d.24xlarge', 'ml.g4dn.xlarge'],
     ['ml.inf2.xlarge', 'ml.g4dn.xlarge'],

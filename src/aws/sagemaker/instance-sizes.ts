@@ -11,7 +11,7 @@ const accelerated = /^(?:g|p|inf|trn)/;
 
 /**
  * The configured type by that name, else the one whose processors and memory are nearest to what AWS's type has, with an
- * accelerator where that has one and any is configured. Throws `ValidationException` for what is no type's name.
+ * accelerator where that has one and any is configured; of equals one of its kind, then the cheapest. Throws `ValidationException` for what is no type's name.
  */
 export function nearestInstanceType(name: string, { instances }: Pick<PriceTable, 'instances'>): string {
   if (Object.hasOwn(instances, name)) return name;
@@ -29,8 +29,8 @@ export function nearestInstanceType(name: string, { instances }: Pick<PriceTable
   const candidates = managed.length > 0 ? managed : all;
   const alike = candidates.filter(([type]) => accelerated.test(familyOf(type)) === accelerated.test(family));
   const [nearest] = (alike.length > 0 ? alike : candidates)
-    .map(([type, price]) => ({ type, price, apart: apart(price, wanted) }))
-    .sort((a, b) => a.apart - b.apart || a.price.usdPerHour - b.price.usdPerHour);
+    .map(([type, price]) => ({ type, price, apart: apart(price, wanted), isOther: familyOf(type).charAt(0) !== family.charAt(0) }))
+    .sort((a, b) => a.apart - b.apart || Number(a.isOther) - Number(b.isOther) || a.price.usdPerHour - b.price.usdPerHour);
   if (nearest === undefined)
     throw new AwsError('ValidationException', 'no instance type is configured: name some under prices in config.json');
   return nearest.type;
