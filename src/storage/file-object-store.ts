@@ -9,7 +9,6 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } fro
 import { dirname, join } from 'node:path';
 import { PlatformError } from '../errors.ts';
 import { asDiskError, systemCode } from './disk-errors.ts';
-import { syncDirectory } from './write-file-atomically.ts';
 
 export interface StoredObject {
   readonly sha256: string;
@@ -21,6 +20,8 @@ const streamChunkBytes = 256 * 1024;
 export class FileObjectStore {
   readonly #root: string;
   readonly #temporary: string;
+  /** Directories whose own names are known to outlast a power loss: at most 256. */
+  readonly #lasting = new Set<string>();
 
   /** `root` is the `objects` directory; it is made when first needed. */
   constructor(root: string) {
@@ -128,12 +129,18 @@ export class FileObjectStore {
 
   async #settle(temporary: string, { sha256, bytes }: StoredObject): Promise<void> {
     // A file of another length under this name was damaged from outside: the good one takes its place.
-    if ((await this.#sizeOf(sha256)) === bytes) return rm(temporary);
     const path = this.localPath(sha256);
-    const madeDirectory = await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await rename(temporary, path);
-    syncDirectory(dirname(path));
-    if (madeDirectory !== undefined) syncDirectory(this.#root);
+    const directory = dirname(path);
+    if ((await this.#sizeOf(sha256)) === bytes) await rm(temporary);
+    else {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await rename(temporary, path);
+    }
+    // Also where it was there: who put it may not have come so far yet.
+    await syncNames(directory);
+    if (this.#lasting.has(directory)) return;
+    for (const above of [this.#root, dirname(this.#root), dirname(dirname(this.#root))]) await syncNames(above);
+    this.#lasting.add(directory);
   }
 
   async #sizeOf(sha256: string): Promise<number | undefined> {
@@ -173,6 +180,16 @@ async function write(path: string, source: AsyncIterable<Uint8Array> | Iterable<
     return { sha256: hash.digest('hex'), bytes };
   } finally {
     await file.close();
+  }
+}
+
+/** Makes the names in a directory as lasting as the files behind them, while requests are served. */
+async function syncNames(directory: string): Promise<void> {
+  const opened = await open(directory, 'r');
+  try {
+    await opened.sync();
+  } finally {
+    await opened.close();
   }
 }
 

@@ -27,7 +27,7 @@ export function writeFileAtomically(path: string, text: string, options: { reado
 }
 
 /** Makes the names in a directory as lasting as the files behind them. */
-export function syncDirectory(path: string): void {
+function syncDirectory(path: string): void {
   const directory = openSync(path, 'r');
   try {
     fsyncSync(directory);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import { sql } from 'kysely';
 import { until } from '../../../test/end-to-end/poll.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { startPostgres, whyNoPostgres } from '../../../test/postgres-server.ts';
@@ -281,6 +282,23 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
     });
   });
 }
+
+test('where the database is full nothing is written by halves, and what is there stays', async () => {
+  const root = join(directory, 'full');
+  const { db, close } = await openDatabase({ file: join(directory, 'full.db'), synchronous: 'NORMAL' });
+  const store = new S3Store({ db, files: new FileObjectStore(root), clock: new VirtualClock(), log });
+  await store.createBucket('bucket');
+  await store.put('bucket', 'kept', Buffer.from('before'));
+  const pages = await sql<{ page_count: number }>`pragma page_count`.execute(db);
+  await sql.raw(`pragma max_page_count = ${(pages.rows[0]?.page_count ?? 0) + 2}`).execute(db);
+  const headers = { metadata: { long: 'x'.repeat(20_000) } };
+  await assert.rejects(store.put('bucket', 'kept', Buffer.from('after'), { headers }), { code: 'unavailable', message: /disk is full/ });
+  await assert.rejects(store.uploads.create('bucket', 'kept', headers), { code: 'unavailable' });
+  assert.equal(String(await buffer((await store.open('bucket', 'kept'))?.stream() ?? Readable.from([]))), 'before');
+  await until('no file is left over', async () => (await filesBelow(root)) === 1);
+  await store.put('bucket', 'small', Buffer.from('fits'));
+  await close();
+});
 
 storeContract('SQLite', () => openDatabase({ file: join(directory, 'state.db'), synchronous: 'NORMAL' }));
 storeContract('PGlite', openPglite);
