@@ -1,7 +1,7 @@
 /** Scaling of a variant as the API takes and shows it. */
 import { z } from 'zod';
 import { type ScalingConfig, scalingDirections } from '../deployment/index.ts';
-import { given } from './groups.ts';
+import { given } from './parameters.ts';
 
 const policy = z.string().describe('How the number of instances is found, such as economic or hpa:70.');
 const usdPerHourMax = z
@@ -35,12 +35,36 @@ type ScalingBody = z.infer<typeof scalingBody>;
 
 /** The numbers themselves are for deployment to check. */
 export function scalingOf(
-  { policy: text, instances_min: min, instances_max: instancesMax, usd_per_hour_max: budget, ...rest }: z.output<typeof scalingInput>,
+  {
+    policy: text,
+    instances_min: min,
+    instances_max: instancesMax,
+    usd_per_hour_max: budget,
+    directions: ways,
+  }: z.output<typeof scalingInput>,
   hasFunctions: boolean,
 ): ScalingConfig {
-  return { policy: text, instancesMin: min ?? (hasFunctions ? 0 : 1), instancesMax, usdPerHourMax: budget, ...given(rest) };
+  return {
+    policy: text,
+    instancesMin: min ?? (hasFunctions ? 0 : 1),
+    instancesMax,
+    usdPerHourMax: budget,
+    ...(ways === undefined ? {} : { directions: ways }),
+  };
 }
 
-export function scalingBodyOf({ policy: text, instancesMin, instancesMax, usdPerHourMax: budget, ...rest }: ScalingConfig): ScalingBody {
-  return { policy: text, instances_min: instancesMin, instances_max: instancesMax, usd_per_hour_max: budget, ...given(rest) };
+export function scalingBodyOf({
+  policy: text,
+  instancesMin,
+  instancesMax,
+  usdPerHourMax: budget,
+  directions: ways,
+}: ScalingConfig): ScalingBody {
+  return {
+    policy: text,
+    instances_min: instancesMin,
+    instances_max: instancesMax,
+    usd_per_hour_max: budget,
+    ...(ways === undefined ? {} : { directions: ways }),
+  };
 }
