@@ -45,6 +45,7 @@ test('nothing given gives the defaults', () => {
     cores: null,
     awsAccount: '000000000000',
     awsRegion: 'us-east-1',
+    webhookSecret: null,
     prices: null,
     images: null,
   });

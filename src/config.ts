@@ -32,6 +32,8 @@ export interface Config {
   /** 12 digits: what ARNs bear. */
   readonly awsAccount: string;
   readonly awsRegion: string;
+  /** A secret: it is shown nowhere. */
+  readonly webhookSecret: string | null;
   /** Overrides of the price table, as `costs` reads them. */
   readonly prices: Readonly<Record<string, unknown>> | null;
   /** What container images stand for, as `registry` reads them. */
@@ -136,6 +138,13 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     // So long that the patterns of AWS's own models take the ARNs.
     ...pattern('R', /^(?=.{9,16}$)[a-z]+(?:-[a-z0-9]+)+$/, 'a region of 9 to 16 characters such as us-east-1'),
   },
+  webhookSecret: {
+    name: 'webhookSecret',
+    default: null,
+    help: 'what receivers of webhooks check signatures with; unsigned without one',
+    only: ['environment', 'file'], // arguments of a process are seen by everybody
+    ...text('S'),
+  },
   prices: { name: 'prices', default: null, help: 'overrides of the price table', only: ['file'], ...object() },
   images: { name: 'images', default: null, help: 'what container images stand for', only: ['file'], ...list() },
 };
@@ -177,6 +186,7 @@ export function loadConfig(sources: ConfigSources): Config {
     cores: valueOf('cores', given),
     awsAccount: valueOf('awsAccount', given),
     awsRegion: valueOf('awsRegion', given),
+    webhookSecret: valueOf('webhookSecret', given),
     prices: valueOf('prices', given),
     images: valueOf('images', given),
   };

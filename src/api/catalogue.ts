@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { CatalogueEntry } from '../registry/index.ts';
 import { type CatalogueBody, catalogueBody, catalogueEntryBody, registeredBody } from './bodies.ts';
-import { given, versionBodyOf } from './groups.ts';
+import { versionBodyOf } from './groups.ts';
+import { given } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 

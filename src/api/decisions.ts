@@ -35,8 +35,7 @@ import {
   type SettingBody,
   type StandingBody,
 } from './decision-bodies.ts';
-import { given } from './groups.ts';
-import { endpointPath, limitParameter, timeOf } from './parameters.ts';
+import { endpointPath, given, limitParameter, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import { chosenScalingBodyOf, scalingAlternativeBodyOf, scalingEffectBodyOf, scalingInputsBodyOf } from './scaling-decision-bodies.ts';
 import type { ApiServices } from './services.ts';

@@ -16,8 +16,7 @@ import {
   type WorkerBody,
 } from './bodies.ts';
 import { standingBodyOf } from './decisions.ts';
-import { given } from './groups.ts';
-import { endpointPath, pageByOffset, pageQuery, timeOf } from './parameters.ts';
+import { endpointPath, given, pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import { scalingBodyOf, scalingInput, scalingOf } from './scaling.ts';
 import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';

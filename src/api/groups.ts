@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
 import type { ModelGroup, ModelRuntime, ModelVersion } from '../registry/index.ts';
 import { approvals, type GroupBody, groupBody, pageOf, registeredBody, type VersionBody, versionBody } from './bodies.ts';
-import { groupPath, jsonParameter, pageByOffset, pageQuery, switchParameter, timeOf, versionPath } from './parameters.ts';
+import { given, groupPath, jsonParameter, pageByOffset, pageQuery, switchParameter, timeOf, versionPath } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 
@@ -129,13 +129,6 @@ async function* uploadOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
   } catch (cause) {
     throw new PlatformError('invalid_request', 'the upload broke off before its end: send the file again', { cause });
   }
-}
-
-type Given<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
-
-/** The fields that came: an absent one and one that is undefined are not the same to those who take them. */
-export function given<T extends object>(fields: T): Given<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
 }
 
 export function groupBodyOf(group: ModelGroup): GroupBody {

@@ -49,3 +49,10 @@ export async function pageByOffset<T, Body>(
 export function timeOf(wallMs: number): string {
   return new Date(wallMs).toISOString();
 }
+
+type Given<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+/** The fields that came: an absent one and one that is undefined are not the same to those who take them. */
+export function given<T extends object>(fields: T): Given<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
+}

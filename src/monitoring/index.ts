@@ -1,5 +1,6 @@
 export type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmMetric, AlarmNote, AlarmQuery } from './alarms/alarm.ts';
 export { Alarms, type AlarmsOptions } from './alarms/alarms.ts';
+export { lookAtDefaults, type WatchedEndpoint } from './alarms/default-alarms.ts';
 export {
   type AlarmRule,
   type AlarmState,
@@ -31,4 +32,5 @@ export { checkWebhookUrl, sendWebhook, signatureOf } from './rules/webhook.ts';
 export { Measure, type Measured, percentileOf } from './series/measured.ts';
 export { keyOfPlace, type MetricFeed, type MetricName, type MetricPlace } from './series/metric-group.ts';
 export { keptMs as metricsKeptMs, type MetricPoint, MetricStore, type MetricWish } from './series/metric-store.ts';
+export { type Looked, startSampler } from './series/sampler.ts';
 export { penstockNamespace, placeOfVariant, sagemakerNamespace } from './series/variant-series.ts';

@@ -68,9 +68,6 @@ const words: Readonly<Record<Comparison, string>> = {
   LessThanOrEqualToThreshold: 'less than or equal to',
 };
 
-export const statistics = ['SampleCount', 'Average', 'Sum', 'Minimum', 'Maximum'] as const;
-export type Statistic = (typeof statistics)[number];
-
 /** `p0` to `p100`, with decimals. Null where it is none. */
 export function percentileNamed(text: string): number | null {
   const [, digits] = /^p(\d{1,3}(?:\.\d{1,10})?)$/.exec(text) ?? [];

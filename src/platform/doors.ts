@@ -1,0 +1,138 @@
+/** The protocols, each at its paths. */
+import { Access } from '../access/index.ts';
+import { NativeApi, registerFrontPage, registerMetrics } from '../api/index.ts';
+import { AwsDoor, type AwsService, Runtime, S3Service, S3Store, sagemakerService, stsService } from '../aws/index.ts';
+import type { Config } from '../config.ts';
+import { CostHistory } from '../costs/index.ts';
+import { Deployments, type EndpointView } from '../deployment/index.ts';
+import { PlatformError } from '../errors.ts';
+import { Listener } from '../http/index.ts';
+import { ArrivalHistory } from '../monitoring/index.ts';
+import { OipDoor } from '../oip/index.ts';
+import type { Ground, Product } from './ground.ts';
+import type { Loops } from './loops.ts';
+import type { BuiltRooms } from './rooms.ts';
+import type { Watching } from './watching.ts';
+
+type Rooms = BuiltRooms & Loops;
+
+interface Front extends Ground, Watching {
+  readonly costs: CostHistory;
+  readonly arrivals: ArrivalHistory;
+  readonly s3: S3Store;
+  readonly listener: Listener;
+  readonly access: Access;
+}
+
+export function mountDoors(
+  config: Config,
+  { version }: Product,
+  rooms: Rooms,
+  { clock, logs, directory, db, provider, costs, arrivals, s3, listener, access, startedAtMs }: Front,
+): NativeApi {
+  const { registry, profiles, functionProfiles, serving, deployments, events, audit, decisions, batching, planner } = rooms;
+  const { metrics, ledger, prices, cores } = rooms;
+  const log = logs.platform;
+  const ready = readiness(deployments);
+  const authenticate = listener.authenticate.bind(listener);
+  const oip = new OipDoor({
+    serving,
+    deployed: () => deployments.list(),
+    load: async (name, who) => {
+      await deployments.load(name, who);
+      const { status, reason } = await deployments.waitFor(name, config.timeoutMs);
+      if (status !== 'InService') throw new PlatformError('unavailable', `endpoint ${name} did not load: ${reason ?? status}`);
+    },
+    unload: async (name, who) => {
+      await deployments.unload(name, who);
+      await deployments.waitFor(name, config.timeoutMs);
+    },
+    health: () => ({ live: true, ...ready() }),
+    listener,
+    access,
+    clock,
+    log,
+    version,
+  });
+  const api = new NativeApi({
+    db,
+    registry,
+    deployments,
+    serving,
+    access,
+    events,
+    audit,
+    decisions,
+    batching,
+    scaling: rooms.scaling,
+    planner,
+    ledger,
+    costs,
+    arrivals,
+    clock,
+    prices,
+    workers: () => provider.list(),
+    profiles,
+    functionProfiles,
+    authenticate,
+    logDirectory: directory.logs,
+    flushLogs: () => logs.flush(),
+    bodyLimitBytes: config.bodyLimitBytes,
+    server: { version, startedAtMs, cores },
+  });
+  new AwsDoor({
+    services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), rooms.autoScaling],
+    streams: [
+      new S3Service(s3),
+      new Runtime({ serving, clock, log, bodyBytesMax: config.invocationLimitBytes, timeoutMs: config.invocationTimeoutMs }),
+    ],
+    access,
+    clock,
+    log,
+    place: { account: config.awsAccount, region: config.awsRegion },
+    hostNames: [config.host],
+    limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: config.invocationLimitBytes },
+  }).mount(listener);
+  listener.direct('/v2', oip.handle);
+  listener.scope('/api', (scope) => api.register(scope));
+  listener.scope('', registerFrontPage);
+  listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
+  return api;
+}
+
+/** Groups, packages, Models, endpoint configs and endpoints, as AWS's clients know them. */
+function sageMaker(config: Config, rooms: Rooms, ground: Pick<Front, 'db' | 'clock' | 's3'>): AwsService {
+  const { registry, deployments, serving, audit, prices } = rooms;
+  const { db, clock, s3 } = ground;
+  return sagemakerService({
+    db,
+    clock,
+    audit,
+    registry,
+    deployments,
+    prices,
+    timeoutMs: config.invocationTimeoutMs,
+    objects: s3,
+    unpackedBytesMax: config.artifactLimitBytes,
+    memoryOf: (endpoint, variant) =>
+      serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant)?.functions?.setting.memoryMiB ?? null,
+  });
+}
+
+/**
+ * Ready once each endpoint that was in service when the server last ended is so again, or has failed; from then on it
+ * stays ready, whatever becomes of single endpoints.
+ */
+function readiness(deployments: Deployments): () => { ready: boolean; reason: string | null } {
+  const awaited = new Set(deployments.list().map(({ config }) => config.name));
+  const settle = ({ config, status }: EndpointView): void => {
+    if (status === 'InService' || status === 'Failed' || status === 'Unloaded') awaited.delete(config.name);
+  };
+  deployments.onChange(settle);
+  deployments.onGone((name) => awaited.delete(name));
+  for (const view of deployments.list()) settle(view);
+  return () => {
+    if (awaited.size === 0) return { ready: true, reason: null };
+    return { ready: false, reason: `coming back into service: ${[...awaited].join(', ')}` };
+  };
+}

@@ -1,0 +1,65 @@
+/** What everything stands on: the clock, the data directory, databases, and where workers run. */
+import { SystemClock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { messageOf } from '../errors.ts';
+import { type Logs, MetricStore, openLogs } from '../monitoring/index.ts';
+import { LocalProvider } from '../providers/index.ts';
+import { type Database, type DataDirectory, Jobs, openDatabase, openDataDirectory } from '../storage/index.ts';
+
+/** What the program knows of itself. */
+export interface Product {
+  /** `0.1.0` */
+  readonly version: string;
+  /** Where the models are that come with it. */
+  readonly catalogueDirectory: string;
+}
+
+/** Ends what was started, in the opposite order. */
+export type Closer = () => Promise<void> | void;
+
+export interface Ground {
+  readonly clock: SystemClock;
+  readonly logs: Logs;
+  readonly directory: DataDirectory;
+  readonly db: Database;
+  readonly jobs: Jobs;
+  readonly metricsDb: Database;
+  readonly series: MetricStore;
+  readonly provider: LocalProvider;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
+}
+
+export async function openGround(config: Config, closers: Closer[]): Promise<Ground> {
+  const clock = new SystemClock();
+  const startedAtMs = clock.wallMs();
+  const directory = await openDataDirectory(config.dataDir);
+  closers.push(() => directory.release());
+  const logs = openLogs(directory.logs, config.logLevel, { clock });
+  closers.push(() => logs.close());
+  const log = logs.platform;
+  const state = await openDatabase(
+    config.databaseUrl === null ? { file: directory.stateDb, synchronous: 'FULL' } : { url: config.databaseUrl },
+    config.databaseUrl === null ? ['state'] : ['state', 'metrics'],
+  );
+  closers.push(state.close);
+  const { db, dialect } = state;
+  const startDelayMs = config.startDelayMs ?? 0;
+  const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers: config.warmWorkers, startDelayMs });
+  await provider.open();
+  closers.push(() => provider.close());
+  const metricsDb = await openMetricsDatabase(config, directory, db, closers);
+  const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'metrics could not be written yet');
+  const series = new MetricStore({ db: metricsDb, clock, onFailure });
+  await series.open();
+  closers.push(() => series.close());
+  return { clock, logs, directory, db, jobs: new Jobs({ db, dialect, clock }), metricsDb, series, provider, startedAtMs };
+}
+
+/** Metrics are kept in a file of their own, which costs less to write, or in the one database there is. */
+async function openMetricsDatabase(config: Config, directory: DataDirectory, db: Database, closers: Closer[]): Promise<Database> {
+  if (config.databaseUrl !== null) return db;
+  const metrics = await openDatabase({ file: directory.metricsDb, synchronous: 'NORMAL' }, ['metrics']);
+  closers.push(metrics.close);
+  return metrics.db;
+}

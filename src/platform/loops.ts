@@ -1,0 +1,70 @@
+/** What decides while all else serves. */
+import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants } from '../autoscaling/index.ts';
+import { ApplicationAutoScaling } from '../aws/index.ts';
+import type { Config } from '../config.ts';
+import { Decisions } from '../monitoring/index.ts';
+import { functionExecutor } from '../profiling/index.ts';
+import type { Closer, Ground } from './ground.ts';
+import type { BuiltRooms } from './rooms.ts';
+
+function buildLoops(config: Config, rooms: BuiltRooms, { clock, logs, db }: Ground) {
+  const { profiles, functionProfiles, tables, serving, deployments, ledger, events } = rooms;
+  const prices = rooms.prices.functions;
+  const decisions = new Decisions(db, clock, events);
+  const chooser = new Chooser({ clock });
+  const profilesOf = functionProfiles.of.bind(functionProfiles);
+  const batching = new BatchController({
+    clock,
+    log: logs.platform,
+    decisions,
+    events,
+    chooser,
+    variants: () => serving.functionVariants(),
+    profilesOf,
+    tableOf: (version, memoryMiB) => tables.tableOf(version, functionExecutor(memoryMiB)),
+    prices,
+    periodMs: config.batchPeriodMs,
+  });
+  profiles.onMeasured(({ group, version }) => batching.profileMeasured(group, version));
+  const planner = new Planner({
+    clock,
+    chooser,
+    prices,
+    profilesOf,
+    measure: async (version) => {
+      await profiles.measure(version, 'instance:local.1');
+      functionProfiles.measureInBackground(version); // all sizes take their time: the plan is made of derived ones
+    },
+  });
+  const tableOf = tables.tableOf.bind(tables);
+  const scaling = new ScalingController({
+    clock,
+    log: logs.platform,
+    decisions,
+    events,
+    states: new ScalingStates(db, clock),
+    variants: () => scaledVariants({ clock, deployments, serving, ledger, prices: rooms.prices, tableOf, cores: rooms.cores }),
+    scale: deployments.scale.bind(deployments),
+    follow: serving.followPlan.bind(serving),
+    leadMinMs: Math.max(config.scalingLeadMs ?? 0, config.startDelayMs ?? 0),
+  });
+  const busyOf = (endpoint: string, variant: string): number | null =>
+    serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant)?.functions?.environments.busy ?? null;
+  const autoScaling = new ApplicationAutoScaling({ db, clock, log: logs.platform, deployments, decisions, busyOf });
+  return { decisions, chooser, batching, scaling, planner, autoScaling };
+}
+
+export type Loops = ReturnType<typeof buildLoops>;
+
+/** Builds them and starts them. What ends each is added to the closers, as it begins. */
+export function openLoops(config: Config, rooms: BuiltRooms, ground: Ground, closers: Closer[]): Loops {
+  const loops = buildLoops(config, rooms, ground);
+  closers.push(() => loops.chooser.close());
+  loops.batching.open();
+  closers.push(() => loops.batching.close());
+  loops.scaling.open();
+  closers.push(() => loops.scaling.close());
+  loops.autoScaling.open();
+  closers.push(() => loops.autoScaling.close());
+  return loops;
+}

@@ -1,0 +1,32 @@
+/** What Prometheus sees besides the requests themselves. */
+import { Metrics } from '../monitoring/index.ts';
+import type { WorkerView } from '../providers/index.ts';
+import { Serving } from '../serving/index.ts';
+
+export function meter(metrics: Metrics, serving: Serving, workers: () => readonly WorkerView[]): void {
+  const ofVariant = ['endpoint', 'variant'];
+  const variants = () =>
+    serving.endpoints().flatMap(({ name, variants: all }) => all.map((each) => ({ labels: { endpoint: name, variant: each.name }, each })));
+  metrics.gauge('penstock_queue_rows', 'Rows that wait for an executor.', ofVariant, () =>
+    variants().map(({ labels, each }) => ({ labels, value: each.rowsWaiting })),
+  );
+  metrics.gauge('penstock_executors', 'Executors by what they do.', [...ofVariant, 'state'], () =>
+    variants().flatMap(({ labels, each }) =>
+      [true, false].map((busy) => ({
+        labels: { ...labels, state: busy ? 'busy' : 'idle' },
+        value: each.executors.filter(({ isBusy }) => isBusy === busy).length,
+      })),
+    ),
+  );
+  metrics.gauge('penstock_function_environments', 'Function environments by what they do.', [...ofVariant, 'state'], () =>
+    variants().flatMap(({ labels, each: { functions } }) =>
+      Object.entries(functions?.environments ?? {}).map(([state, value]) => ({ labels: { ...labels, state }, value })),
+    ),
+  );
+  metrics.gauge('penstock_worker_rss_bytes', 'Memory of a worker process.', ['worker'], () =>
+    workers().flatMap(({ spec, rssBytes }) => (rssBytes === null ? [] : [{ labels: { worker: spec.id }, value: rssBytes }])),
+  );
+  metrics.counter('penstock_worker_restarts_total', 'How often a worker was started anew.', ['worker'], () =>
+    workers().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),
+  );
+}

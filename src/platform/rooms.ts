@@ -1,0 +1,106 @@
+/** The rooms from monitoring to deployment, each on those below it. */
+
+import { availableParallelism } from 'node:os';
+import { scalingPolicy } from '../autoscaling/index.ts';
+import type { Config } from '../config.ts';
+import { Ledger, priceTable } from '../costs/index.ts';
+import { Deployments } from '../deployment/index.ts';
+import { messageOf } from '../errors.ts';
+import { Audit, Events, type Logs, Metrics } from '../monitoring/index.ts';
+import { FunctionProfiles, functionSizes, Profiles, ServiceTables } from '../profiling/index.ts';
+import { SystemRandom } from '../random.ts';
+import { imageEntries, Registry } from '../registry/index.ts';
+import { Serving, type ServingOptions } from '../serving/index.ts';
+import { FileObjectStore } from '../storage/index.ts';
+import type { Ground, Product } from './ground.ts';
+import { meter } from './meter.ts';
+
+/** An archive of the largest size, from a slow disk. */
+const bundleTimeoutMs = 600_000;
+
+/** The rooms from monitoring to deployment. */
+export function buildRooms(config: Config, product: Product, { clock, logs, directory, db, series, provider }: Ground) {
+  const log = logs.platform;
+  const cores = config.cores ?? availableParallelism();
+  const prices = priceTable(config.prices);
+  const random = new SystemRandom();
+  const metrics = new Metrics({ store: series });
+  const events = new Events(db, clock);
+  const audit = new Audit(db, clock);
+  const ledger = new Ledger(clock);
+  const registry: Registry = new Registry({
+    db,
+    objects: new FileObjectStore(directory.objects),
+    clock,
+    log,
+    events,
+    audit,
+    inspect: (path, rewriteTo) => provider.borrow((link) => link.inspect(path, rewriteTo)),
+    inspectBundle: (path) => provider.borrow((link) => link.inspectBundle(path, config.artifactLimitBytes), { timeoutMs: bundleTimeoutMs }),
+    images: imageEntries(config.images),
+    catalogueDirectory: product.catalogueDirectory,
+    inUse: (group, number, tx) => deployments.usersOf(group, number, tx),
+    modelBytesMax: config.artifactLimitBytes,
+  });
+  const borrow = provider.borrow.bind(provider);
+  const isCpuHeld = () => provider.limits.cpu;
+  const profiles = new Profiles({ db, clock, random, log, events, registry, prices, cores, borrow, isCpuHeld });
+  const functionProfiles = new FunctionProfiles({ profiles, prices, cores, isCpuHeld, log });
+  registry.onRegistered((registered) => profiles.measureInBackground(registered, 'instance:local.1'));
+  const tables = new ServiceTables({ profiles, functions: functionProfiles, log });
+  const serving = new Serving({
+    clock,
+    random,
+    metrics,
+    ledger,
+    log,
+    writeLine: (line) => logs.request(line),
+    queueRowsMax: config.queueRowsMax,
+    serviceTable: (model, executor) => tables.tableOf(model, executor),
+    restart: (workerId, reason) => provider.restart(workerId, reason),
+    onOverflowShut: overflowTeller(log, events),
+    functions: {
+      prices: prices.functions,
+      memoryMiBSafe: ({ artifact }) => memoryMiBSafe(artifact.bytes, functionSizes(prices.functions)),
+      start: (wish) => deployments.startFunction(wish),
+      stop: (workerId) => deployments.stopFunction(workerId),
+    },
+  });
+  tables.onChange(({ group, version: number }) => serving.profileMeasured(group, number));
+  const deployments: Deployments = new Deployments({
+    db,
+    clock,
+    log,
+    registry,
+    provider,
+    profiles,
+    functionProfiles,
+    prices,
+    cores,
+    events,
+    audit,
+    serving,
+    checkPolicy: scalingPolicy,
+  });
+  meter(metrics, serving, () => provider.list());
+  return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
+}
+
+/** Who tells that functions take nothing more beside instances, or do again. */
+function overflowTeller(log: Logs['platform'], events: Events): NonNullable<ServingOptions['onOverflowShut']> {
+  return ({ endpoint, variant }, reason) => {
+    log.warn({ endpoint, variant, reason }, reason === null ? 'overflow goes to functions again' : 'overflow goes to functions no more');
+    const event = { kind: reason === null ? 'overflow.resumed' : 'overflow.suspended', subject: endpoint, detail: { variant, reason } };
+    events
+      .recordAndPublish(event)
+      .catch((error: unknown) => log.error({ event, error: messageOf(error) }, 'an event could not be recorded'));
+  };
+}
+
+/** Of a function until its size is chosen: 2048 MiB, which come with a whole processor, or more where the model's file asks for it. */
+function memoryMiBSafe(modelBytes: number, sizes: readonly number[]): number {
+  const neededMiB = Math.max(2048, (3 * modelBytes) / 2 ** 20);
+  return sizes.find((memoryMiB) => memoryMiB >= neededMiB) ?? (sizes.at(-1) as number);
+}
+
+export type BuiltRooms = ReturnType<typeof buildRooms>;

@@ -1,0 +1,141 @@
+/** What watches over everything else: numbers that are looked at, alarms, and rules that tell others of events. */
+import type { Clock } from '../clock.ts';
+import type { Deployments, EndpointView } from '../deployment/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import {
+  type AlarmChange,
+  Alarms,
+  checkWebhookUrl,
+  type Delivery,
+  deliveriesQueue,
+  type Envelope,
+  type Events,
+  type Log,
+  type Looked,
+  lookAtDefaults,
+  type MetricStore,
+  type PlatformEvent,
+  penstockNamespace,
+  placeOfVariant,
+  Rules,
+  sendWebhook,
+  startSampler,
+  type WatchedEndpoint,
+} from '../monitoring/index.ts';
+import type { WorkerView } from '../providers/index.ts';
+import type { Serving } from '../serving/index.ts';
+import type { Database, Jobs } from '../storage/index.ts';
+
+export interface WatchingNeeds {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly jobs: Jobs;
+  readonly series: MetricStore;
+  readonly events: Events;
+  readonly deployments: Pick<Deployments, 'list'>;
+  readonly serving: Pick<Serving, 'endpoints'>;
+  readonly workers: () => readonly WorkerView[];
+  /** What receivers of webhooks check signatures with; null: unsigned. */
+  readonly webhookSecret: string | null;
+}
+
+export interface Watching {
+  readonly alarms: Alarms;
+  readonly rules: Rules;
+}
+
+/** Begins to watch. What ends it is added to the closers, as each begins. */
+export async function openWatching(needs: WatchingNeeds, closers: (() => Promise<void> | void)[]): Promise<Watching> {
+  const { db, clock, log, jobs, series, events } = needs;
+  const rules = new Rules({
+    db,
+    clock,
+    jobs,
+    events,
+    envelopeOf,
+    deliver: (delivery, id, atMs) => deliver(needs, delivery, id, atMs),
+    onFailure: (what, error) => log.error({ error: messageOf(error) }, what),
+  });
+  await rules.open();
+  closers.push(() => rules.close());
+  const alarms = new Alarms({
+    db,
+    clock,
+    events,
+    store: series,
+    act: (action, change) => act(needs, action, change),
+    lookElsewhere: (own) =>
+      lookAtDefaults({ alarms: own, store: series, endpoints: () => needs.deployments.list().map(watched), wallMs: () => clock.wallMs() }),
+    onFailure: (alarm, error) => log.error({ alarm, error: messageOf(error) }, 'an alarm could not be looked at'),
+  });
+  await alarms.open();
+  closers.push(() => alarms.close());
+  const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'what runs could not be looked at');
+  closers.push(startSampler({ store: series, clock, look: () => looked(needs), onFailure }));
+  return { alarms, rules };
+}
+
+function envelopeOf({ id, kind, subject, detail, atMs }: PlatformEvent): Envelope {
+  return {
+    version: '0',
+    id,
+    'detail-type': kind,
+    source: 'penstock',
+    account: '',
+    time: new Date(atMs).toISOString(),
+    region: '',
+    resources: [subject],
+    detail,
+  };
+}
+
+async function deliver({ webhookSecret }: WatchingNeeds, { target, body }: Delivery, id: string, atMs: number): Promise<void> {
+  if (!/^https?:/.test(target.arn))
+    throw new PlatformError('invalid_request', `nothing is known of the target ${target.arn}: expected a URL`);
+  await sendWebhook({ url: target.arn, body, id, atMs, secret: webhookSecret });
+}
+
+/** An alarm's action that is a URL gets the change, as surely as the targets of rules get their events. */
+async function act({ jobs, db }: WatchingNeeds, action: string, { alarm, before }: AlarmChange): Promise<void> {
+  checkWebhookUrl(action);
+  const { name, state, stateReason, stateSinceMs } = alarm;
+  const body = JSON.stringify({ alarm: name, state, before, reason: stateReason, at: new Date(stateSinceMs).toISOString() });
+  const delivery: Delivery = {
+    rule: `alarm ${name}`,
+    target: { id: 'action', arn: action, input: null, inputPath: null },
+    body,
+    eventId: '',
+  };
+  await jobs.add(db, { queue: deliveriesQueue, payload: delivery });
+  jobs.announce(deliveriesQueue);
+}
+
+function watched({ config, status, reason, variants }: EndpointView): WatchedEndpoint {
+  const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
+  const trouble = status === 'Failed' ? (reason ?? 'it does not come into service') : (crashing?.reason ?? null);
+  return { name: config.name, variants: config.variants.map(({ name }) => name), objective: config.objective, trouble, backlog: null };
+}
+
+function looked({ serving, workers }: WatchingNeeds): Looked[] {
+  const ofVariants = serving.endpoints().flatMap(({ name, variants }) =>
+    variants.flatMap((variant): Looked[] => {
+      const place = placeOfVariant(penstockNamespace, name, variant.name);
+      const instances = variant.executors.filter(({ isFunction }) => !isFunction).length;
+      const counts = { Instances: instances, Functions: variant.executors.length - instances, QueueRows: variant.rowsWaiting };
+      return Object.entries(counts).map(([metric, value]) => ({ place, metric: { name: metric, unit: 'Count' }, value }));
+    }),
+  );
+  const ofWorkers = workers().flatMap(({ spec, rssBytes }): Looked[] => {
+    if (rssBytes === null) return [];
+    const { dimensions } = placeOfVariant(penstockNamespace, spec.endpoint, spec.variant);
+    return [
+      {
+        place: { namespace: penstockNamespace, dimensions: { ...dimensions, Worker: spec.id } },
+        metric: { name: 'WorkerMemory', unit: 'Bytes' },
+        value: rssBytes,
+      },
+    ];
+  });
+  return [...ofVariants, ...ofWorkers];
+}
