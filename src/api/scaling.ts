@@ -1,7 +1,6 @@
 /** Scaling of a variant as the API takes and shows it. */
 import { z } from 'zod';
 import { type ScalingConfig, scalingDirections } from '../deployment/index.ts';
-import { given } from './parameters.ts';
 
 const policy = z.string().describe('How the number of instances is found, such as economic or hpa:70.');
 const usdPerHourMax = z
