@@ -1,5 +1,6 @@
 export { BatchController, type BatchControllerOptions, type Standing } from './batch-controller.ts';
 export type { BatchingAlternative, BatchingEffect, BatchingInputs, BatchingSetting } from './batching-decision.ts';
+export { chooseBatching } from './choose-batching.ts';
 export { Chooser } from './chooser.ts';
 export { type MeasuredScaling, type ScalingEffect, scalingEffectOf } from './decide-effect.ts';
 export { type ChosenScaling, type ScalingDecision, type ScalingInputs, scalingRecord } from './decide-record.ts';

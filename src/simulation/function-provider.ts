@@ -1,5 +1,6 @@
 /** A provider of functions: an environment comes after its cold start, runs one batch at a time and is billed by the millisecond. */
 import { functionUsd } from '../costs/index.ts';
+import type { ServiceTable } from '../profiling/index.ts';
 import type { Random } from '../random.ts';
 import type { PoolNeighbours, VariantPool } from '../serving/index.ts';
 import type { EventLoop } from './event-loop.ts';
@@ -16,12 +17,16 @@ export interface FunctionProviderNeeds {
   readonly profile: SimulatedProfile;
   readonly random: Random;
   readonly memoryMiB: number;
+  /** What the gateway takes of each answer, where that is to be learnt from the answers as well. */
+  readonly gatewayMs: number;
 }
 
 interface Size {
   readonly coldMs: number;
   readonly networkMs: number;
   readonly law: ServiceLaw;
+  /** What a batch takes until its answer is with the client: the network and the gateway included. */
+  readonly thereAndBack: ServiceTable;
 }
 
 export class FunctionProvider {
@@ -42,7 +47,10 @@ export class FunctionProvider {
     let size = this.#sizes.get(memoryMiB);
     if (size === undefined) {
       const { coldMs, networkMs, service } = functionOf(this.#needs.profile, memoryMiB);
-      this.#sizes.set(memoryMiB, (size = { coldMs, networkMs, law: new ServiceLaw(service) }));
+      const more = (ms: number): number => ms + networkMs + this.#needs.gatewayMs;
+      const back = service.map(({ b, p50Ms, p95Ms, p99Ms }) => ({ b, p50Ms: more(p50Ms), p95Ms: more(p95Ms), p99Ms: more(p99Ms) }));
+      size = { coldMs, networkMs, law: new ServiceLaw(service), thereAndBack: new ServiceLaw(back).table };
+      this.#sizes.set(memoryMiB, size);
     }
     return size;
   }
@@ -88,7 +96,7 @@ export class FunctionProvider {
 
   /** Billed for its runs, the first with its start; the network is the client's time, not the function's. */
   #executor(id: string, memoryMiB: number): SimulatedExecutor {
-    const { loop, random, measures, profile } = this.#needs;
+    const { loop, random, measures, profile, gatewayMs } = this.#needs;
     const { coldMs, networkMs, law } = this.sizeOf(memoryMiB);
     let isFirst = true;
     return new SimulatedExecutor(loop, (rows) => {
@@ -96,7 +104,7 @@ export class FunctionProvider {
       const isCold = isFirst && !this.#warm.has(id);
       isFirst = false;
       measures.invoked(rows, functionUsd(profile.functionPrices, memoryMiB, ms + (isCold ? coldMs : 0)), isCold);
-      return ms + networkMs;
+      return ms + networkMs + gatewayMs;
     });
   }
 }

@@ -30,7 +30,8 @@ export interface PlanningNeeds {
   readonly isSeasonal: boolean;
   /** What one instance of each type carries, and how long it takes to start. */
   readonly types: readonly (TypeCapacity & Pick<TypeObservation, 'leadMs' | 'spot'>)[];
-  readonly overflow: OverflowObservation | null;
+  /** What functions cost now; null where there are none. */
+  readonly overflow: () => OverflowObservation | null;
   readonly functions: Observation['functions'];
   /** For a rule that reacts and has no history: requests per second of the whole load. */
   readonly meanRatePerSecond: () => number;
@@ -111,7 +112,7 @@ export class Planning {
     const observation: Observation = {
       trigger,
       types: types.map((type) => ({ ...type, ...seen.count(type.name) })),
-      overflow,
+      overflow: overflow(),
       limits,
       objective,
       slotMs,

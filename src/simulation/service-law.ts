@@ -21,6 +21,8 @@ class GivenTable extends ServiceTable {
 
 export class ServiceLaw {
   readonly batchMax: number;
+  /** As choices see it. */
+  readonly profile: Profile;
   /** As dispatch and planners see it. */
   readonly table: ServiceTable;
   readonly #jitter: number;
@@ -33,7 +35,8 @@ export class ServiceLaw {
     this.#jitter = jitter;
     const curves = (['p50Ms', 'p95Ms', 'p99Ms'] as const).map((name) => curveOf(points, name));
     this.#ms = [0.5, 0.95, 0.99].map((_, i) => curves[i] as Float64Array);
-    this.table = new GivenTable(this.#profile());
+    this.profile = this.#profile();
+    this.table = new GivenTable(this.profile);
   }
 
   /** One run of so many rows, in milliseconds. */

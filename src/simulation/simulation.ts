@@ -5,6 +5,7 @@
 import {
   type FunctionsObservation,
   formatPolicy,
+  type OverflowObservation,
   type Plan,
   type Policy,
   parsePolicy,
@@ -17,10 +18,11 @@ import {
 } from '../autoscaling/index.ts';
 import { functionUsd, pingBusyMs, pingEveryMs } from '../costs/index.ts';
 import type { Objective } from '../objective.ts';
-import { capacityOf } from '../profiling/index.ts';
+import { capacityOf, functionCapacityOf, type ServiceTable } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
-import { type FunctionSetting, type Outcome, VariantPool } from '../serving/index.ts';
+import { type FunctionSetting, type FunctionVariant, type Outcome, VariantPool } from '../serving/index.ts';
 import { ArrivalStream } from './arrival-stream.ts';
+import { SimulatedBatching } from './batching.ts';
 import { EventLoop, eventKind } from './event-loop.ts';
 import { Fleet, type FleetType, type Misfortune } from './fleet.ts';
 import { FunctionProvider } from './function-provider.ts';
@@ -53,6 +55,8 @@ export interface SimulationOrder {
   readonly hasFunctions?: boolean;
   /** Functions alone, as a serverless endpoint has them under this setting; the policy scales nothing then. */
   readonly serverless?: Pick<FunctionSetting, 'memoryMiB' | 'batchSizeMax' | 'waitMsMax'>;
+  /** Memory and batch size of functions are chosen as they go, as the platform does; else each takes one request at a time. */
+  readonly choosesFunctions?: boolean;
   /** What the result is called; as its policy unless given. */
   readonly label?: string;
   /** Draws arrivals. */
@@ -86,6 +90,8 @@ export class Simulation {
   readonly #pool: VariantPool;
   readonly #fleet: Fleet;
   readonly #planning: Planning;
+  /** Chooses how functions batch; null where nobody does. */
+  readonly #batching: SimulatedBatching | null;
   readonly #slotMs: number;
   readonly #notes: DecisionNote[] = [];
   #decided = 0;
@@ -110,9 +116,11 @@ export class Simulation {
           profile,
           random,
           memoryMiB: order.memoryMiB,
+          gatewayMs: this.#choosesFunctions ? profile.overheadMs : 0,
         })
       : null;
     this.#pool = this.#makePool(types, functions);
+    this.#batching = this.#choosesFunctions ? this.#makeBatching(functions as FunctionProvider) : null;
     this.#fleet = new Fleet({
       loop: this.#loop,
       pool: this.#pool,
@@ -143,6 +151,7 @@ export class Simulation {
         if (loop.nextMs > durationMs && this.#measures.inSystem === 0) break;
         loop.step();
       }
+      if (this.#batching?.isDeciding === true) await this.#batching.decided();
       // Whoever has drained is told by a promise, and that wants a turn.
       if (this.#fleet.draining > 0) await Promise.resolve();
     }
@@ -156,6 +165,11 @@ export class Simulation {
     return this.#policy.overflow && this.#order.hasFunctions !== false;
   }
 
+  get #choosesFunctions(): boolean {
+    const { choosesFunctions, serverless } = this.#order;
+    return choosesFunctions === true && this.#hasFunctions && this.#policy.kind !== 'batch' && serverless === undefined;
+  }
+
   #arrive(nowMs: number): void {
     const measures = this.#measures;
     const rows = this.#rows.next(nowMs);
@@ -166,8 +180,10 @@ export class Simulation {
 
   #settled(outcome: Outcome, arrivedAtMs: number, rows: number): void {
     const nowMs = this.#loop.nowMs();
-    // The gateway takes its time, too.
-    if (outcome.ok) this.#measures.answered(nowMs, nowMs - arrivedAtMs + this.#order.profile.overheadMs, rows);
+    // The gateway takes its time, too; who chooses how functions batch learns from it, so there it is in their answers.
+    const isIncluded = outcome.ok && outcome.result.overflow !== null && this.#choosesFunctions;
+    const gatewayMs = isIncluded ? 0 : this.#order.profile.overheadMs;
+    if (outcome.ok) this.#measures.answered(nowMs, nowMs - arrivedAtMs + gatewayMs, rows);
     else this.#measures.unanswered(nowMs, outcome.error.code === 'deadline_exceeded' ? 'dropped' : 'rejected', rows);
   }
 
@@ -178,6 +194,7 @@ export class Simulation {
     this.#fleet.apply(begin.plan, true);
     this.#warm(begin.warmFunctions);
     this.#noteForecast();
+    this.#batching?.open();
     const { planMs, fastMs } = periodsOf(this.#policy, this.#slotMs);
     this.#every(60_000, () => {
       this.#fleet.bill(this.#loop.nowMs());
@@ -223,7 +240,8 @@ export class Simulation {
 
   /** What keeping functions warm for a minute costs: each is pinged now and then. */
   #pingUsd(): number {
-    const { profile, memoryMiB } = this.#order;
+    const { profile } = this.#order;
+    const memoryMiB = this.#pool.functions?.setting.memoryMiB ?? this.#order.memoryMiB;
     const warm = this.#pool.settings.functions?.provisioned ?? 0;
     return (warm * functionUsd(profile.functionPrices, memoryMiB, pingBusyMs) * 60_000) / pingEveryMs;
   }
@@ -282,7 +300,14 @@ export class Simulation {
   #makePool(types: readonly FleetType[], functions: FunctionProvider | null): VariantPool {
     const { objective, memoryMiB, profile, overflow } = this.#order;
     const isHybrid = functions !== null && this.#policy.kind !== 'batch' && this.#order.serverless === undefined;
-    const config = { memoryMiB, maxConcurrency: concurrencyMax, provisioned: 0, keepAliveMs, batching: { kind: 'none' } } as const;
+    const isChosen = this.#choosesFunctions;
+    const config = {
+      memoryMiB: isChosen ? 'auto' : memoryMiB,
+      maxConcurrency: concurrencyMax,
+      provisioned: 0,
+      keepAliveMs,
+      batching: { kind: isChosen ? 'slack' : 'none' },
+    } as const;
     const settings = {
       objective,
       late: 'serve',
@@ -295,7 +320,10 @@ export class Simulation {
       clock: this.#loop,
       serviceTable: (executor) => {
         const [, kind, name] = /^([^:]*):(.*)$/s.exec(executor) as unknown as [string, string, string];
-        if (kind === 'function') return (functions as FunctionProvider).sizeOf(Number(name)).law.table;
+        if (kind === 'function') {
+          const { law, thereAndBack } = (functions as FunctionProvider).sizeOf(Number(name));
+          return isChosen ? thereAndBack : law.table;
+        }
         return (types.find((type) => type.name === name) as FleetType).law.table;
       },
       onDispatch: () => {},
@@ -306,8 +334,39 @@ export class Simulation {
     });
   }
 
+  #makeBatching(functions: FunctionProvider): SimulatedBatching {
+    const { profile } = this.#order;
+    const tableOf = (memoryMiB: number): ServiceTable => functions.sizeOf(memoryMiB).law.table;
+    return new SimulatedBatching({
+      clock: this.#loop,
+      variant: () => this.#pool.functions as FunctionVariant,
+      besideMs: (memoryMiB) => functions.sizeOf(memoryMiB).networkMs + profile.overheadMs,
+      profiles: profile.functions.map(({ memoryMiB, coldMs }) => {
+        return { memoryMiB, coldMs, profile: functions.sizeOf(memoryMiB).law.profile, basis: 'measured', peakMemoryMiB: 0, fits: true };
+      }),
+      tableOf,
+      prices: profile.functionPrices,
+      onDecision: ({ changes, reason, explanation }) => {
+        if (!changes || this.#notes.length >= decisionsMost) return;
+        this.#notes.push({ atS: this.#loop.nowMs() / 1000, trigger: 'batching', plan: {}, reason, explanation });
+      },
+    });
+  }
+
+  /** What functions cost under the setting that they have. */
+  #overflowSeen(): OverflowObservation | null {
+    const { profile, memoryMiB, objective } = this.#order;
+    if (!this.#hasFunctions) return null;
+    const setting = this.#pool.functions?.setting;
+    if (!this.#choosesFunctions || setting === undefined) return { usdPerRequest: functionUsdEach(profile, memoryMiB) };
+    const { service } = functionOf(profile, setting.memoryMiB);
+    const { table } = new ServiceLaw(service);
+    const capacity = functionCapacityOf(setting.memoryMiB, table, profile.functionPrices, objective, profile.overheadMs);
+    return capacity === null ? null : { usdPerRequest: capacity.usdPerRequest, usdPerRequestAlone: capacity.usdPerRequestAtBest };
+  }
+
   #makePlanning(types: readonly FleetType[]): Planning {
-    const { objective, load, profile, memoryMiB, instancesMin = 0, instancesMax, seed } = this.#order;
+    const { objective, load, profile, instancesMin = 0, instancesMax, seed } = this.#order;
     return new Planning({
       policy: this.#policy,
       objective,
@@ -320,7 +379,7 @@ export class Simulation {
         const listed = { name, usdPerHour: usdPerHour / priceFactorOf(this.#policy), service: law.table };
         return { ...capacityOf(listed, objective, profile.overheadMs), leadMs, ...spot };
       }),
-      overflow: this.#hasFunctions ? { usdPerRequest: functionUsdEach(profile, memoryMiB) } : null,
+      overflow: () => this.#overflowSeen(),
       functions: functionsSeen(profile),
       meanRatePerSecond: () => busyness(load, seed).meanRatePerSecond * this.#rows.mean,
       peakRatePerSecond: () => busyness(load, seed).peakRatePerSecond * this.#rows.mean,

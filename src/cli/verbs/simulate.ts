@@ -33,6 +33,7 @@ interface SimulateOptions extends CommonOptions {
   readonly policy: readonly string[];
   readonly lead?: number;
   readonly memory?: number;
+  readonly functions?: 'single' | 'chosen';
   readonly overflowBatch?: number;
   readonly rescue: boolean;
   readonly sloCorrection: boolean;
@@ -121,7 +122,11 @@ async function replayTask(session: Session, options: SimulateOptions, endpoint: 
   const objective = options.objective ?? replay.objective;
   if (objective === null) throw new Failure(`endpoint ${replay.endpoint} has no objective: give one, --objective 'p95<=100ms'`, 2);
   const memoryMiB = options.memory ?? replay.memoryMiB ?? overflowMemoryMiB(replay.profile, objective);
-  const common = orderOf({ ...options, types: options.types ?? replay.types }, { load, profile: replay.profile, objective, memoryMiB });
+  const functions = options.functions ?? 'chosen';
+  const common = orderOf(
+    { ...options, functions, types: options.types ?? replay.types },
+    { load, profile: replay.profile, objective, memoryMiB },
+  );
   const isOwnChoice = options.policy !== policiesDefault;
   const others = (await policyTexts(options.policy)).map((policy) => ({ ...common, policy }));
   const at = (ms: number): string => new Date(ms).toISOString();
@@ -197,6 +202,12 @@ function addPolicies(command: Command): Command {
       ).argParser(parsedBy(parseDurationMs)),
     )
     .option('--memory <MiB>', 'of the functions that take what instances cannot', wholeNumber(1, 1_000_000))
+    .addOption(
+      new Option(
+        '--functions <how>',
+        'how they take requests: each its own, or in batches whose size and memory are chosen as a server does (default: single; chosen with --replay)',
+      ).choices(['single', 'chosen']),
+    )
     .option('--overflow-batch <rows>', 'at most so many rows in a call of a function', wholeNumber(1, 4096))
     .option('--no-rescue', 'who waits for an instance waits for it, whatever becomes of its objective')
     .option('--no-slo-correction', 'do not keep more when the objective is missed')
@@ -224,6 +235,7 @@ function orderOf(
     serviceSeed: options.serviceSeed,
     misfortune: { launchFailureShare: options.launchFailures, interruptionsPerHour: options.interruptions },
     isCorrecting: options.sloCorrection,
+    choosesFunctions: options.functions === 'chosen',
     overflow: { rescue: options.rescue, ...(options.overflowBatch === undefined ? {} : { overflowBatch: options.overflowBatch }) },
   };
 }
