@@ -11,7 +11,8 @@ const deletedInOneStep = 100;
 const locationBytesMax = 64 * 1024;
 
 export async function listBuckets(call: S3Call): Promise<void> {
-  const buckets = await call.store.buckets();
+  const prefix = call.request.query.get('prefix') ?? '';
+  const buckets = (await call.store.buckets()).filter(({ name }) => name.startsWith(prefix));
   const { account } = call.request;
   sendXml(call, 'ListAllMyBucketsResult', [
     element('Owner', [element('ID', account), element('DisplayName', account)]),
