@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { type Prepared, type SignOptions, send, sendSigned, sign } from '../../test/aws/signed-request.ts';
+import { type Prepared, type SignOptions, send, sendSigned, sign, signedChunks } from '../../test/aws/signed-request.ts';
 import { type OpenAwsDoor, openAwsDoor } from '../../test/aws-door.ts';
 import type { AwsInput, AwsService, AwsStreamService } from './index.ts';
 
@@ -165,7 +165,19 @@ describe('a body', () => {
     ['another length', { 'x-amz-decoded-content-length': '6' }, '5\r\nhello\r\n0\r\n\r\n', 'IncompleteBody'],
     ['a length that is none', { 'x-amz-decoded-content-length': '-1' }, '5\r\nhello\r\n0\r\n\r\n', 'InvalidArgument'],
     ['an end before its time', {}, '5\r\nhel', 'IncompleteBody'],
-    ['signed chunks', { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' }, '', 'NotImplemented'],
+    ['chunks of another signature', { 'x-amz-content-sha256': 'STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD' }, '', 'NotImplemented'],
+    [
+      'chunks that should be signed',
+      { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' },
+      '5\r\nhello\r\n0\r\n\r\n',
+      'InvalidRequest',
+    ],
+    [
+      'chunks signed by somebody else',
+      { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' },
+      `5;chunk-signature=${'0'.repeat(64)}\r\nhello\r\n0;chunk-signature=${'0'.repeat(64)}\r\n\r\n`,
+      'SignatureDoesNotMatch',
+    ],
     ['a hash that is none', { 'x-amz-content-sha256': 'abc' }, '', 'InvalidArgument'],
   ] as const) {
     test(`in chunks with ${what} is refused`, async () => {
@@ -175,6 +187,13 @@ describe('a body', () => {
       assert.equal(stored, null);
     });
   }
+
+  test('in chunks that are signed, one after the other, is taken', async () => {
+    const headers = { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', 'x-amz-decoded-content-length': '11' };
+    const prepared = sign(door.url, { key: door.key, service: 's3', method: 'PUT', path: '/models/k', headers });
+    const reply = await send(door.url, { ...prepared, body: Buffer.from(signedChunks(prepared, door.key.secret, ['hello ', 'world'])) });
+    assert.deepEqual([reply.status, stored], [200, 'hello world'], reply.body);
+  });
 
   test('is not wanted of a client that asks first and may not come in', async () => {
     const options = { service: 's3', method: 'PUT', path: '/models/k', body: 'hello' };

@@ -52,6 +52,22 @@ export function sign(url: string, options: SignOptions): Prepared {
   return { method, path, headers: { ...headers, authorization: authorization(signature) }, body };
 }
 
+/** The body of a request that was signed with STREAMING-AWS4-HMAC-SHA256-PAYLOAD. */
+export function signedChunks({ headers }: Prepared, secret: string, chunks: readonly string[]): string {
+  const date = headers['x-amz-date'] as string;
+  const { 1: scope = '', 2: signature = '' } = /Credential=[^/]+\/([^,]+),.*Signature=(.*)$/.exec(headers.authorization ?? '') ?? [];
+  let key: Buffer | string = `AWS4${secret}`;
+  for (const part of scope.split('/')) key = createHmac('sha256', key).update(part).digest();
+  let last = signature;
+  return [...chunks, '']
+    .map((chunk) => {
+      const toSign = `AWS4-HMAC-SHA256-PAYLOAD\n${date}\n${scope}\n${last}\n${sha256Hex('')}\n${sha256Hex(chunk)}`;
+      last = createHmac('sha256', key).update(toSign).digest('hex');
+      return `${chunk.length.toString(16)};chunk-signature=${last}\r\n${chunk}\r\n`;
+    })
+    .join('');
+}
+
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];

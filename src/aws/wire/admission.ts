@@ -7,13 +7,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access, Caller } from '../../access/index.ts';
 import type { Clock } from '../../clock.ts';
 import { AwsError } from '../service.ts';
-import { type BodyPromises, isHash, payloadMismatch, promisesOf, unsignedPayload, unsignedTrailer } from './body-check.ts';
+import { type BodyPromises, isHash, isStream, payloadMismatch, promisesOf, unsignedPayload } from './body-check.ts';
 import type { Pair } from './percent.ts';
 import { readWhole } from './request-body.ts';
 import { readSignature, type SignedRequest, type V4Signature, withoutSignature } from './signature.ts';
 import { SignatureRefusal } from './signature-refusal.ts';
 import { verifyV2 } from './signature-v2.ts';
-import { checkCoverage, checkTime, SigningKeys, sha256Hex } from './signature-v4.ts';
+import { checkCoverage, checkTime, SigningKeys, scopeText, sha256Hex } from './signature-v4.ts';
 
 export interface Admission {
   readonly caller: Caller;
@@ -59,15 +59,16 @@ export class Admissions {
     const pairs = withoutSignature(signature);
     if (signature.scheme === 'v2-query') {
       verifyV2(signed, signature, context, secret, this.#clock.wallMs());
-      return { caller, pairs, promises: promisesOf(signed.headers, unsignedPayload, true), wholeBody: null };
+      return { caller, pairs, promises: promisesOf(signed.headers, unsignedPayload, { hasChecksums: true }), wholeBody: null };
     }
     checkCoverage(signed, signature);
     const promised = promisedPayload(signed, signature, context.isS3);
     const wholeBody = promised === null ? await readWhole(request, response, context.bytesMax) : null;
     const payload = promised ?? sha256Hex(wholeBody as Buffer);
-    this.#keys.verify(signed, signature, payload, secret);
+    const key = this.#keys.verify(signed, signature, payload, secret);
     checkTime(signature, this.#clock.wallMs());
-    return { caller, pairs, promises: promisesOf(signed.headers, payload, context.isS3), wholeBody };
+    const seed = { key, date: signature.date, scope: scopeText(signature), signature: signature.signature };
+    return { caller, pairs, promises: promisesOf(signed.headers, payload, { hasChecksums: context.isS3, seed }), wholeBody };
   }
 }
 
@@ -81,7 +82,7 @@ function promisedPayload({ headers }: SignedRequest, { scheme, pairs }: V4Signat
   }
   if (isHash(header)) return header;
   if (!isS3) throw payloadMismatch();
-  if (header === unsignedPayload || header === unsignedTrailer) return header;
+  if (header === unsignedPayload || isStream(header)) return header;
   if (header.startsWith('STREAMING-')) {
     throw new AwsError(
       'NotImplemented',
@@ -91,5 +92,8 @@ function promisedPayload({ headers }: SignedRequest, { scheme, pairs }: V4Signat
       },
     );
   }
-  throw new AwsError('InvalidArgument', `x-amz-content-sha256 must be ${unsignedPayload}, ${unsignedTrailer}, or a valid sha256 value.`);
+  throw new AwsError(
+    'InvalidArgument',
+    `x-amz-content-sha256 must be ${unsignedPayload}, one of the STREAMING values, or a valid sha256 value.`,
+  );
 }

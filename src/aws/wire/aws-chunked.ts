@@ -1,11 +1,14 @@
 /**
- * Undoes the framing of `aws-chunked` bodies: `hexlen CRLF data CRLF … 0 CRLF trailers CRLF`. Bytes may come cut anywhere;
- * what is kept between two pieces is bounded.
+ * Undoes the framing of `aws-chunked` bodies: `hexlen CRLF data CRLF … 0 CRLF trailers CRLF`; where chunks are signed,
+ * `;chunk-signature=…` stands behind each length. Bytes may come cut anywhere; what is kept between two pieces is bounded.
  */
 import { AwsError } from '../service.ts';
+import type { ChunkSignatures } from './chunk-signatures.ts';
 
-/** Of the line that tells a chunk's length. */
-const sizeLineMax = 20;
+/** Of the line that tells a chunk's length, with its signature. */
+const sizeLineMax = 128;
+const sizeLine = /^([0-9a-fA-F]{1,12})(?:;chunk-signature=([0-9a-f]{64}))?$/;
+const trailerSignature = 'x-amz-trailer-signature';
 const trailersBytesMax = 4096;
 
 const CR = 0x0d;
@@ -21,6 +24,12 @@ export class ChunkedDecoder {
   #left = 0;
   #trailersBytes = 0;
   readonly #trailers = new Map<string, string>();
+  readonly #signatures: ChunkSignatures | null;
+
+  /** `signatures` where the chunks are signed. */
+  constructor(signatures: ChunkSignatures | null = null) {
+    this.#signatures = signatures;
+  }
 
   /** Hands the data in it to `take`, in order, without copying. Throws `AwsError` where the framing is broken. */
   push(bytes: Buffer, take: (data: Buffer) => void): void {
@@ -30,7 +39,8 @@ export class ChunkedDecoder {
         const data = bytes.subarray(at, Math.min(bytes.length, at + this.#left));
         at += data.length;
         this.#left -= data.length;
-        if (this.#left === 0) this.#state = 'data-end';
+        this.#signatures?.update(data);
+        if (this.#left === 0) this.#endData();
         take(data);
         continue;
       }
@@ -39,10 +49,23 @@ export class ChunkedDecoder {
     }
   }
 
-  /** The trailers by lower-case name, once all bytes were pushed. Throws `AwsError` IncompleteBody. */
+  /**
+   * The trailers by lower-case name, once all bytes were pushed. Throws `AwsError` IncompleteBody; `SignatureRefusal`
+   * where signed trailers were changed.
+   */
   end(): ReadonlyMap<string, string> {
     if (this.#state !== 'done') throw new AwsError('IncompleteBody', 'the aws-chunked body ended before its last chunk and its trailers');
+    if (this.#signatures !== null && this.#trailers.size > 0) {
+      const signature = this.#trailers.get(trailerSignature) ?? '';
+      this.#trailers.delete(trailerSignature);
+      this.#signatures.endTrailers(this.#trailers, signature);
+    }
     return this.#trailers;
+  }
+
+  #endData(): void {
+    this.#state = 'data-end';
+    this.#signatures?.end();
   }
 
   /** Takes bytes up to the end of the line, or all; answers where to go on. */
@@ -62,9 +85,7 @@ export class ChunkedDecoder {
 
   #take(line: string): void {
     if (this.#state === 'size') {
-      if (!/^[0-9a-fA-F]{1,12}$/.test(line)) throw this.#broken(`'${line.slice(0, 20)}' where the length of a chunk belongs`);
-      this.#left = Number.parseInt(line, 16);
-      this.#state = this.#left === 0 ? 'trailers' : 'data';
+      this.#takeSize(line);
     } else if (this.#state === 'data-end') {
       if (line !== '') throw this.#broken('a chunk longer than its length');
       this.#state = 'size';
@@ -73,6 +94,18 @@ export class ChunkedDecoder {
     } else {
       this.#takeTrailer(line);
     }
+  }
+
+  #takeSize(line: string): void {
+    const [, hex, signature] = sizeLine.exec(line) ?? [];
+    if (hex === undefined || (signature !== undefined) !== (this.#signatures !== null)) {
+      const wanted = this.#signatures === null ? 'the length of a chunk' : 'the length of a chunk and its signature';
+      throw this.#broken(`'${line.slice(0, 20)}' where ${wanted} belongs`);
+    }
+    this.#left = Number.parseInt(hex, 16);
+    if (signature !== undefined) this.#signatures?.begin(signature);
+    this.#state = this.#left === 0 ? 'trailers' : 'data';
+    if (this.#left === 0) this.#signatures?.end();
   }
 
   #takeTrailer(line: string): void {

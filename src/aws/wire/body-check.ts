@@ -4,16 +4,20 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { AwsError } from '../service.ts';
 import { ChunkedDecoder } from './aws-chunked.ts';
 import { type Checksum, checksumOf } from './checksums.ts';
+import { type ChunkSeed, ChunkSignatures } from './chunk-signatures.ts';
 import { SignatureRefusal } from './signature-refusal.ts';
 
 export const unsignedPayload = 'UNSIGNED-PAYLOAD';
-export const unsignedTrailer = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER';
+/** Bodies in aws-chunked framing. */
+const streams = ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'];
 
 const trailersMax = 8;
 
 /** `payload` as in `x-amz-content-sha256`. */
 export interface BodyPromises {
   readonly payload: string;
+  /** Of its chunks, where they are signed. */
+  readonly signatures: ChunkSignatures | null;
   /** Null where the client did not say. */
   readonly decodedLength: number | null;
   readonly trailers: readonly string[];
@@ -24,14 +28,19 @@ export interface BodyPromises {
 const nothing: BodyPromises['checksums'] = [];
 
 /** Throws `AwsError` where a promise makes no sense. */
-export function promisesOf(headers: IncomingHttpHeaders, payload: string, hasChecksums: boolean): BodyPromises {
-  const isChunked = payload === unsignedTrailer;
+export function promisesOf(
+  headers: IncomingHttpHeaders,
+  payload: string,
+  { hasChecksums, seed }: { readonly hasChecksums: boolean; readonly seed?: ChunkSeed },
+): BodyPromises {
+  const isChunked = isStream(payload);
   const decoded = headers['x-amz-decoded-content-length'];
   if (decoded !== undefined && !(typeof decoded === 'string' && /^\d{1,15}$/.test(decoded))) {
     throw new AwsError('InvalidArgument', `x-amz-decoded-content-length must be a number of bytes, got '${String(decoded).slice(0, 40)}'`);
   }
   return {
     payload,
+    signatures: seed !== undefined && payload.startsWith('STREAMING-AWS4-') ? new ChunkSignatures(seed) : null,
     decodedLength: isChunked && decoded !== undefined ? Number(decoded) : null,
     trailers: isChunked ? trailersOf(headers['x-amz-trailer']) : [],
     checksums: hasChecksums ? checksumsOf(headers) : nothing,
@@ -71,7 +80,7 @@ export class BodyCheck {
   constructor(promises: BodyPromises) {
     this.#promises = promises;
     const { payload, trailers, checksums } = promises;
-    this.#decoder = payload === unsignedTrailer ? new ChunkedDecoder() : null;
+    this.#decoder = isStream(payload) ? new ChunkedDecoder(promises.signatures) : null;
     this.#hash = isHash(payload) ? createHash('sha256') : null;
     for (const name of [...checksums.map(([header]) => header), ...trailers]) {
       const checksum = checksumOf(name);
@@ -112,6 +121,10 @@ export class BodyCheck {
     }
     return Object.fromEntries([...trailers].filter(([name]) => name.startsWith('x-amz-checksum-')));
   }
+}
+
+export function isStream(payload: string): boolean {
+  return streams.includes(payload);
 }
 
 export function isHash(payload: string): boolean {

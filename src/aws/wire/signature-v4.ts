@@ -38,12 +38,12 @@ export class SigningKeys {
   }
 
   /**
-   * Throws `SignatureRefusal` unless the signature is that of the secret. The comparison takes the same time wherever
+   * The key it was made with. Throws `SignatureRefusal` unless the signature is that of the secret. The comparison takes the same time wherever
    * the difference lies.
    */
-  verify(request: SignedRequest, signature: V4Signature, payloadHash: string, secret: string): void {
-    const { keyId, day, region, service, date } = signature;
-    const scope = `${day}/${region}/${service}/aws4_request`;
+  verify(request: SignedRequest, signature: V4Signature, payloadHash: string, secret: string): KeyObject {
+    const { keyId, date } = signature;
+    const scope = scopeText(signature);
     const canonical = canonicalRequest(request, signature, payloadHash);
     const toSign = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${sha256Hex(Buffer.from(canonical, 'latin1'))}`;
     const id = `${keyId}/${scope}`;
@@ -52,12 +52,18 @@ export class SigningKeys {
     const expected = createHmac('sha256', key).update(toSign).digest();
     if (!timingSafeEqual(expected, Buffer.from(signature.signature, 'hex'))) throw mismatch();
     if (kept?.key !== key) this.#keep(id, secret, key);
+    return key;
   }
 
   #keep(id: string, secret: string, key: KeyObject): void {
     if (this.#kept.size >= this.#keptMax) this.#kept.clear(); // a day's keys are useless the day after, and cheap to have again
     this.#kept.set(id, { secret, key });
   }
+}
+
+/** `20261124/us-east-1/s3/aws4_request` */
+export function scopeText({ day, region, service }: Scope): string {
+  return `${day}/${region}/${service}/aws4_request`;
 }
 
 function derivedKey(secret: string, { day, region, service }: Scope): KeyObject {

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { type Readable, Transform } from 'node:stream';
 import type { Caller } from '../../access/index.ts';
 import type { AwsPlace, VerifiedRequest } from '../service.ts';
-import { BodyCheck, type BodyPromises, isHash, payloadMismatch, unsignedTrailer } from './body-check.ts';
+import { BodyCheck, type BodyPromises, isHash, isStream, payloadMismatch } from './body-check.ts';
 import { type Pair, utf8Of } from './percent.ts';
 import { clientGone, letComeBody, readWhole, tooLarge } from './request-body.ts';
 import { sha256Hex } from './signature-v4.ts';
@@ -114,7 +114,7 @@ export class Verified implements VerifiedRequest {
   }
 
   get #isChunked(): boolean {
-    return this.#parts.promises.payload === unsignedTrailer;
+    return isStream(this.#parts.promises.payload);
   }
 
   async #collect(bytesMax: number): Promise<Buffer> {
