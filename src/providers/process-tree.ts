@@ -42,10 +42,9 @@ export class ProcessTree {
   }
 }
 
-/** Also where it is the head of a group: then all that are in it. */
+/** All that are in the group whose head has, or had, this pid: as long as one is, nobody else is given that number. */
 export function killGroup(pid: number): void {
   kill(-pid);
-  kill(pid);
 }
 
 function kill(pid: number): void {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
-import { processesWith, scorerBundle, scorerCommand } from '../../test/processes/index.ts';
+import { processesWith, scorerBundle, scorerCommand, skip } from '../../test/processes/index.ts';
 import { SystemClock } from '../clock.ts';
 import type { Log } from '../monitoring/index.ts';
 import { type Invoked, type PayloadHeaders, type ReplyHead, type ReplySink, WorkerGone, type WorkerLink } from '../runtime/index.ts';
@@ -90,7 +90,7 @@ async function until(isSo: () => boolean, what: string): Promise<void> {
   }
 }
 
-describe('a process', () => {
+describe('a process', { skip }, () => {
   test('gets the bytes and their headers, and its answer comes back as it is', async () => {
     const link = await start();
     const { reply, timings } = await ask(link, 'hello', {
@@ -226,7 +226,7 @@ describe('a process', () => {
   });
 });
 
-describe('does not start, and says why:', () => {
+describe('does not start, and says why:', { skip }, () => {
   for (const [what, wish, reason] of [
     [
       'one that exits at once',

@@ -110,7 +110,7 @@ export class WorkerProcess {
     cancel();
     if (typeof first === 'string') {
       invitation.cancel();
-      if (child.pid !== undefined) killGroup(child.pid);
+      child.kill('SIGKILL');
       memory?.close();
       throw new PlatformError('unavailable', `a worker process did not start: ${first}`);
     }
@@ -163,8 +163,8 @@ export class WorkerProcess {
 
   kill(): void {
     if (this.#hasEnded) return;
-    if (this.tree === null) this.#child.kill('SIGKILL');
-    else killGroup(this.pid);
+    this.#child.kill('SIGKILL');
+    if (this.tree !== null) killGroup(this.pid);
   }
 
   /** SIGTERM, grace, SIGKILL; resolves when it has ended. */

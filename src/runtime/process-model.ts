@@ -51,7 +51,7 @@ export interface ProcessSurroundings {
   readonly threads: number;
   /** Takes a line that the process printed. */
   readonly print: (line: string) => void;
-  /** It ended by itself, or does not answer any more. */
+  /** It ended by itself, or does not answer any more. Whoever hears it has heard what it printed, too. */
   readonly onLost: (why: string) => void;
 }
 
@@ -76,7 +76,7 @@ export class ProcessModel {
     if (child.stderr !== null) this.#log.follow(child.stderr);
     this.#ended = endOf(child, () => this.#pause(lastWordsMs));
     void this.#ended.then((how) => {
-      if (this.#isReady && !this.#isStopping) onLost(this.#told(`the process ended by itself: ${how}`));
+      if (this.#isReady && !this.#isStopping) onLost(`the process ended by itself: ${how}`);
     });
   }
 
@@ -161,7 +161,7 @@ export class ProcessModel {
     const wrong = await this.#http.ping(pingTimeoutMs);
     this.#sick = wrong === null || this.#open > 0 ? 0 : this.#sick + 1;
     if (this.#sick === sickMax && !this.#isStopping) {
-      onLost(this.#told(`the process did not pass the ping health check ${sickMax} times: ${wrong}`));
+      onLost(`the process did not pass the ping health check ${sickMax} times: ${wrong}`);
     }
   }
 

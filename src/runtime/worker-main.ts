@@ -60,6 +60,8 @@ socket.on('close', () => {
 });
 
 if (kind !== 'onnx') {
+  // A line that nobody takes any more: the server is gone, and this may be the first that is seen of it.
+  process.stdout.on('error', () => signalGroup('SIGKILL'));
   let isStopping = false;
   process.on('SIGTERM', () => {
     if (isStopping) return; // it comes back with that of the group

@@ -1,7 +1,11 @@
 /** Processes to serve in tests, and how many of them there are. */
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type TarFile, tarOf } from '../../src/tar/index.ts';
+
+/** Why tests with processes are skipped; false where they are not. */
+export const skip = spawnSync('python3', ['--version']).status === 0 ? false : 'there is no python3';
 
 /** The command of a small server in Python; its variable MODE says how it misbehaves. */
 export const scorerCommand: readonly string[] = ['python3', fileURLToPath(new URL('./scorer.py', import.meta.url))];

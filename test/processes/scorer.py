@@ -1,7 +1,7 @@
 """A model that is a process: it speaks SageMaker's container contract with nothing but Python's own library.
 
 MODE says how it misbehaves; the body of a request may ask for more of that."""
-import json, os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, threading, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 mode = os.environ.get("MODE", "")
@@ -62,6 +62,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
 
+def chat():
+    while True:
+        print("still here", flush=True)
+        time.sleep(0.001)
+
+
+if mode == "chatty":
+    threading.Thread(target=chat, daemon=True).start()
 if mode == "exit":
     print("no weights found")
     sys.exit(3)
