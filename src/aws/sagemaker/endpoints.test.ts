@@ -290,6 +290,39 @@ describe('waiters', () => {
     assert.deepEqual([VariantStatus[0].Status, VariantStatus[0].StatusMessage], ['Creating', 'Launching 1 instance(s).']);
   });
 
+  test('are told why an endpoint failed, which may then be updated or deleted', async () => {
+    const { ask, house } = await openAws();
+    house.provider.isPrompt = false;
+    await ask('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
+    const creating = ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
+    await settle();
+    house.provider.crash('prod.alltraffic.1.0', { state: 'failed', reason: `exit code 1: ${'no such file '.repeat(200)}` });
+    await creating;
+    const { EndpointStatus, FailureReason } = await ask('DescribeEndpoint', { EndpointName: 'prod' });
+    assert.equal(EndpointStatus, 'Failed');
+    assert.match(
+      FailureReason,
+      /^The primary container for production variant AllTraffic did not pass the ping health check\..*exit code 1/,
+    );
+    assert.equal(FailureReason.length, 1024);
+    house.provider.isPrompt = true;
+    await ask('CreateEndpointConfig', { EndpointConfigName: 'd', ProductionVariants: [{ ...instances, ModelName: 'digits-two' }] });
+    await ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'd' });
+    await settle();
+    assert.equal((await ask('DescribeEndpoint', { EndpointName: 'prod' })).EndpointStatus, 'InService');
+  });
+
+  test('need not wait to delete an endpoint that is being made', async () => {
+    const { ask, house } = await openAws();
+    house.provider.isPrompt = false;
+    await ask('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
+    const creating = ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
+    await settle();
+    await ask('DeleteEndpoint', { EndpointName: 'prod' });
+    await creating;
+    await assert.rejects(ask('DescribeEndpoint', { EndpointName: 'prod' }), refusal(/Could not find endpoint/));
+  });
+
   test('are told of an endpoint that is gone', async () => {
     const { ask, house } = await deployed(await openAws());
     house.serving.holdsDrains = true;

@@ -90,12 +90,14 @@ class Endpoints {
     const view = this.#existing(call, name);
     const { memoryOf } = this.#options;
     const { deployed, deploymentConfig } = await this.#records.of(view.config.name);
-    const madeFrom = (generation: number): DeployedConfig =>
-      deployed.find((each) => each.generation === generation) ?? { ...derivedConfig(view, memoryOf), generation };
+    const madeFrom = async (generation: number): Promise<DeployedConfig> => {
+      const known = deployed.find((each) => each.generation === generation);
+      return known ?? this.#withImages({ ...derivedConfig(view, memoryOf), generation });
+    };
     const { generation, servedGeneration } = view;
     const isReplaced = servedGeneration !== null && servedGeneration !== generation;
-    const pending = isReplaced && view.status === 'Updating' ? madeFrom(generation) : null;
-    return describeEndpoint(call, { view, current: madeFrom(servedGeneration ?? generation), pending, deploymentConfig, memoryOf });
+    const pending = isReplaced && view.status === 'Updating' ? await madeFrom(generation) : null;
+    return describeEndpoint(call, { view, current: await madeFrom(servedGeneration ?? generation), pending, deploymentConfig, memoryOf });
   }
 
   #list(input: AwsInput, place: AwsPlace) {
@@ -149,6 +151,15 @@ class Endpoints {
       if (!isCode(error, 'not_found')) throw error; // somebody else's deletion has come to its end meanwhile
     });
     return {};
+  }
+
+  /** A derived model has the image of its version, where no other Model bears that name. */
+  async #withImages(derived: DeployedConfig): Promise<DeployedConfig> {
+    const models = derived.models.map(async (model) => {
+      const found = await this.#options.findModel(model.name);
+      return found?.group === model.group && found.version === model.version ? found : model;
+    });
+    return { ...derived, models: await Promise.all(models) };
   }
 
   /** What a version that is served already may stay, a new deployment may not take. */

@@ -5,6 +5,7 @@ import type { Decisions } from '../../monitoring/index.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
 import { activitiesOf } from './activities.ts';
 import { checkPolicy } from './policy-rules.ts';
+import { forecastOf } from './predictions.ts';
 import {
   type ActionDocument,
   actionArn,
@@ -29,7 +30,7 @@ import type { ScalableTarget, ScalableTargets } from './targets.ts';
 export interface ScalingOperationsOptions {
   readonly clock: Clock;
   readonly targets: ScalableTargets;
-  readonly decisions: Pick<Decisions, 'list'>;
+  readonly decisions: Pick<Decisions, 'list' | 'latest'>;
   /** Schedules are other ones from now on. */
   readonly onScheduled: () => void;
 }
@@ -69,6 +70,7 @@ export function scalingOperations(options: ScalingOperationsOptions): Record<str
       return { ScheduledActions: items.map(({ document, action }) => actionBody(call, document, action)), ...next };
     },
     DeleteScheduledAction: (input, call) => deleteAction(options, input, call),
+    GetPredictiveScalingForecast: (input) => predict(options, input),
     DescribeScalingActivities: (input) => describeActivities(options, input),
     ...tagOperations(targets),
   };
@@ -207,6 +209,16 @@ async function describeActivities({ targets, decisions }: ScalingOperationsOptio
   const key = ({ StartTime, ActivityId }: (typeof all)[number][number]) => `${String(StartTime.getTime()).padStart(15, '0')} ${ActivityId}`;
   const { items, next } = pageOf(all.flat(), input, key, true);
   return { ScalingActivities: items, ...next };
+}
+
+async function predict({ targets, decisions }: ScalingOperationsOptions, input: AwsInput) {
+  const name = readTargetName(input);
+  const target = await targets.find(name);
+  if (target === null) throw notFound(name);
+  const { document, variant } = target;
+  const latest = await decisions.latest(document.endpoint, variant.name, 'scaling');
+  const within = { fromMs: Number(input['StartTime']), untilMs: Number(input['EndTime']) };
+  return forecastOf(document, String(input['PolicyName']), latest, within);
 }
 
 function tagOperations(targets: ScalableTargets): Record<string, AwsOperation> {

@@ -17,7 +17,7 @@ export interface ApplicationAutoScalingOptions extends Pick<ScalingLoopOptions, 
   readonly clock: Clock;
   readonly log: Log;
   readonly deployments: Deployments;
-  readonly decisions: Pick<Decisions, 'list'>;
+  readonly decisions: Pick<Decisions, 'list' | 'latest'>;
 }
 
 export class ApplicationAutoScaling implements AwsService {

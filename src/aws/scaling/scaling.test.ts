@@ -504,6 +504,39 @@ test('activities are what was decided, the latest first, page by page', async ()
   await assert.rejects(other, refusal('InvalidNextTokenException', /begin without it/));
 });
 
+test('what is foreseen is told by the last decision, within the time that is asked for', async () => {
+  const scaled = await Scaled.open();
+  await scaled.register();
+  const specification = { TargetValue: 70 };
+  const predictive = { MetricSpecifications: [specification], Mode: 'ForecastAndScale' };
+  const policy = { PolicyName: 'r', PolicyType: 'PredictiveScaling', PredictiveScalingPolicyConfiguration: predictive };
+  await scaled.ask('PutScalingPolicy', { ...count, ...policy });
+  const nowMs = scaled.aws.house.clock.wallMs();
+  const ask = (more: object = {}) =>
+    scaled.ask('GetPredictiveScalingForecast', { ...count, PolicyName: 'r', StartTime: nowMs, EndTime: nowMs + 600_000, ...more });
+  await assert.rejects(ask(), refusal('ValidationException', /Nothing is foreseen by policy r yet/));
+  const inputs = {
+    slotMs: 60_000,
+    types: { 'ml.m5.large': { ratePerSecond: 10 } },
+    forecast: { horizons: [1, 5, 20], mean: [100, 1000, 9] },
+  };
+  const decision = {
+    kind: 'scaling',
+    endpoint: 'prod',
+    variant: 'AllTraffic',
+    trigger: 'period',
+    alternatives: [],
+    reason: 'argmin',
+  } as const;
+  await scaled.decisions.record({ ...decision, inputs, chosen: {}, explanation: '', changes: false });
+  const { LoadForecast, CapacityForecast } = (await ask()) as unknown as Record<string, unknown>;
+  const Timestamps = [new Date(nowMs + 60_000), new Date(nowMs + 300_000)];
+  assert.deepEqual(LoadForecast, [{ Timestamps, Values: [100, 1000], MetricSpecification: specification }]);
+  assert.deepEqual(CapacityForecast, { Timestamps, Values: [1, 2] });
+  await assert.rejects(ask({ PolicyName: 's' }), refusal('ValidationException', /no PredictiveScaling policy s/));
+  await assert.rejects(ask({ EndTime: nowMs }), refusal('ValidationException', /later than StartTime/));
+});
+
 test('a step never leaves the side it moves to, and moves by one at least', () => {
   const kinds = fc.constantFrom('ChangeInCapacity', 'PercentChangeInCapacity', 'ExactCapacity');
   fc.assert(
