@@ -18,6 +18,7 @@ import { createControlPlane, type HttpScope, type RequestHandler } from './contr
 import { errorBody } from './errors.ts';
 import { requestIdOf } from './request-id.ts';
 import type { Certificate } from './self-signed.ts';
+import { namesOf } from './tls.ts';
 
 export interface ListenerLimits {
   readonly bodyLimitBytes: number;
@@ -100,6 +101,12 @@ export class Listener {
       },
       onClientError: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} } as IncomingMessage)),
     });
+  }
+
+  /** Those that this server goes by: the host it listens on, and what its certificate says. */
+  get names(): string[] {
+    const { host, tls } = this.#options;
+    return [...new Set([host.toLowerCase(), ...(tls === null ? [] : namesOf(tls))])];
   }
 
   get limits(): ListenerLimits {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { selfSignedCertificate } from './self-signed.ts';
-import { loadCertificate } from './tls.ts';
+import { loadCertificate, namesOf } from './tls.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'penstock-tls-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -31,6 +31,11 @@ test('a certificate says who it is for, how long, and that it is its own authori
   assert(Date.parse(read.validFrom) < wallMs);
   const late = new X509Certificate(selfSignedCertificate({ hosts: ['a'], wallMs: Date.UTC(2049, 0, 1), days: 800 }).cert);
   assert.equal(new Date(late.validTo).getUTCFullYear(), 2051);
+});
+
+test('a certificate names its server, in capitals or not, but neither by addresses nor for all names', () => {
+  const hosts = ['Box.example', '*.box.example', '10.0.0.7', 'box'];
+  assert.deepEqual(namesOf(selfSignedCertificate({ hosts, wallMs, days: 1 })), ['box.example', 'box']);
 });
 
 test('files are read, and refused where they are missing, no PEM, or do not fit together', () => {

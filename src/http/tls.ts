@@ -1,4 +1,5 @@
 /** Where the listener's certificate comes from: files, or one that we sign ourselves once and keep. */
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +37,12 @@ export function loadCertificate(settings: TlsSettings, directory: string, wallMs
   writeFileSync(files.key, made.key, { mode: 0o600 });
   writeFileSync(files.cert, made.cert, { mode: 0o644 });
   return made;
+}
+
+/** The names that a certificate gives the server, without addresses and wildcards. */
+export function namesOf({ cert }: Pick<Certificate, 'cert'>): string[] {
+  const { subjectAltName = '' } = new X509Certificate(cert);
+  return [...subjectAltName.matchAll(/(?:^|, )DNS:([a-z0-9.-]+)/gi)].map(([, name]) => (name as string).toLowerCase());
 }
 
 function readKept(files: Certificate): Certificate | null {

@@ -90,7 +90,7 @@ export function mountDoors(
     clock,
     log,
     place: { account: config.awsAccount, region: config.awsRegion },
-    hostNames: [config.host],
+    hostNames: listener.names,
     limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: config.invocationLimitBytes },
   }).mount(listener);
   listener.direct('/v2', oip.handle);
