@@ -23,6 +23,8 @@ export interface VariantConfig {
   readonly scaling?: ScalingConfig;
   /** Within which a worker of a model that is a process must answer its health check; 4 minutes unless given. */
   readonly startTimeoutMs?: number;
+  /** Within which its archive must be unpacked before that; 10 minutes unless given. */
+  readonly unpackTimeoutMs?: number;
 }
 
 export interface EndpointConfig {
@@ -45,8 +47,8 @@ export const timeoutMsDefault = 60_000;
 
 const variantsMax = 10;
 const timeoutMsMax = 3_600_000;
-const startTimeoutMsMin = 1_000;
-const startTimeoutMsMax = 3_600_000;
+const workerTimeoutMsMin = 1_000;
+const workerTimeoutMsMax = 3_600_000;
 const descriptionLengthMax = 1024;
 
 /**
@@ -83,14 +85,16 @@ export function checkConfig(config: EndpointConfig, functionSizesMiB: readonly n
 function checkVariant(variant: VariantConfig): void {
   checkName('variant', variant.name);
   checkName('group', variant.group);
-  const { name, version, weight, startTimeoutMs = startTimeoutMsMin } = variant;
+  const { name, version, weight } = variant;
   if (!Number.isInteger(version) || version < 1) throw invalid(`variant ${name}: a version is a whole number from 1, got ${version}`);
   if (!Number.isFinite(weight) || weight < 0) throw invalid(`variant ${name}: a weight is a number of 0 or more, got ${weight}`);
-  if (!Number.isInteger(startTimeoutMs) || startTimeoutMs < startTimeoutMsMin || startTimeoutMs > startTimeoutMsMax) {
-    throw invalid(
-      `variant ${name}: the time to start is ${startTimeoutMsMin} to ${startTimeoutMsMax} whole milliseconds, got ${startTimeoutMs}`,
-    );
-  }
+  checkWorkerTimeout(name, 'start', variant.startTimeoutMs);
+  checkWorkerTimeout(name, 'unpack', variant.unpackTimeoutMs);
+}
+
+function checkWorkerTimeout(variant: string, what: string, ms = workerTimeoutMsMin): void {
+  if (Number.isInteger(ms) && ms >= workerTimeoutMsMin && ms <= workerTimeoutMsMax) return;
+  throw invalid(`variant ${variant}: the time to ${what} is ${workerTimeoutMsMin} to ${workerTimeoutMsMax} whole milliseconds, got ${ms}`);
 }
 
 function checkCapacity({ name, instanceCount, instanceType, functions }: VariantConfig): void {

@@ -167,7 +167,7 @@ export class EndpointReconciler {
     this.#versions.set(wish.version.name, wish.version);
     const refusal = this.#isInUse(kindOf(wish)) ? null : `${wish.version.name} is not served by functions of variant ${wish.variant} now`;
     const variant = this.#endpoint.config.variants.find(({ name }) => keyOf(name) === keyOf(wish.variant));
-    const process = commandOf(wish.version, variant?.startTimeoutMs);
+    const process = commandOf(wish.version, variant);
     return this.#functions.start({ ...wish, ...process }, this.#endpoint.generation, refusal, (id, error) =>
       this.#functionFailed(id, messageOf(error)),
     );
@@ -283,7 +283,7 @@ export class EndpointReconciler {
       threads: threadsOf(type, cores),
       memoryMiB: type.memoryMiB,
       vcpuMax: heldVcpu(type, provider.limits.cpu),
-      ...commandOf(version, variant.startTimeoutMs),
+      ...commandOf(version, variant),
       kind: 'instance',
       instanceType: wanted.instanceType,
     });

@@ -56,6 +56,7 @@ export function buildRooms(config: Config, product: Product, { clock, logs, dire
     log,
     writeLine: (line) => logs.request(line),
     queueRowsMax: config.queueRowsMax,
+    replyBytesMax: config.bodyLimitBytes,
     serviceTable: (model, executor) => tables.tableOf(model, executor),
     restart: (workerId, reason) => provider.restart(workerId, reason),
     onOverflowShut: overflowTeller(log, events),

@@ -52,7 +52,12 @@ interface Wish {
 function spec({ mode = '', command = scorerCommand, startTimeoutMs = 20_000, changes = {} }: Wish): WorkerSpec {
   const named = { id: 'w1', endpoint: 'e', variant: 'AllTraffic', generation: 1, modelPath: bundle, modelName: 'scorer/1' };
   const size = { threads: 1, memoryMiB: 1024, instanceType: 'local.1', kind: 'instance' as const, vcpuMax: null };
-  return { ...named, ...size, process: { command, environment: { MODE: mode, NONCE: nonce }, startTimeoutMs }, ...changes };
+  return {
+    ...named,
+    ...size,
+    process: { command, environment: { MODE: mode, NONCE: nonce }, startTimeoutMs, unpackTimeoutMs: 60_000 },
+    ...changes,
+  };
 }
 
 function seen(isIt: (view: WorkerView) => boolean): Promise<WorkerView> {

@@ -29,6 +29,8 @@ export interface WorkerCommand {
   readonly environment: Readonly<Record<string, string>>;
   /** From its start until it must answer. */
   readonly startTimeoutMs: number;
+  /** Its archive is unpacked within this before. */
+  readonly unpackTimeoutMs: number;
 }
 
 /** What a provider can hold its workers to. */

@@ -17,8 +17,6 @@ const crashesMax = 3;
 const steadyMs = 10_000;
 /** Load and first inference; the largest models take seconds. */
 const startTimeoutMs = 120_000;
-/** The archive of a process is unpacked within this, before its own time to start begins. */
-const unpackTimeoutMs = 600_000;
 /** An archive was looked through when it was registered. */
 const unpackedBytesMax = Number.MAX_SAFE_INTEGER;
 /** An idle worker answers in microseconds, after a garbage collection in milliseconds. */
@@ -133,7 +131,7 @@ export class SupervisedWorker {
   async #try(): Promise<void> {
     this.#cancelRetry = null;
     const { process: command } = this.spec;
-    const timeoutMs = command === undefined ? startTimeoutMs : unpackTimeoutMs + command.startTimeoutMs;
+    const timeoutMs = command === undefined ? startTimeoutMs : command.unpackTimeoutMs + command.startTimeoutMs;
     const cancel = this.#around.clock.after(timeoutMs, () => this.restart(`it was not ready within ${timeoutMs / 1000} s`));
     try {
       const process = await this.#around.take();
