@@ -141,6 +141,13 @@ describe('S3 behind the door', () => {
       expected: 'NoSuchKey',
     },
     {
+      what: 'a copy from a bucket that is not there',
+      method: 'PUT',
+      path: '/models/k',
+      headers: { 'x-amz-copy-source': '/nobody/no' },
+      expected: 'NoSuchBucket',
+    },
+    {
       what: 'a label that cannot be a header',
       method: 'GET',
       path: '/models/there?response-content-type=a%0d%0ab',

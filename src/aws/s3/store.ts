@@ -205,7 +205,7 @@ export class S3Store {
     checkKey(to.key);
     this.checkWritable(to.bucket);
     const source = await this.open(from.bucket, from.key);
-    if (source === null) throw refusal('NoSuchKey');
+    if (source === null) throw refusal((await this.bucket(from.bucket)) === null ? 'NoSuchBucket' : 'NoSuchKey');
     let unneeded: string[] = [];
     try {
       judge?.(source);

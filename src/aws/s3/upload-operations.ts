@@ -48,7 +48,7 @@ export async function uploadPartCopy(call: S3Call): Promise<void> {
   const number = partNumber(call);
   const from = copySource(request.headers);
   const source = await store.open(from.bucket, from.key);
-  if (source === null) throw refusal('NoSuchKey');
+  if (source === null) throw refusal((await store.bucket(from.bucket)) === null ? 'NoSuchBucket' : 'NoSuchKey');
   try {
     if (judgeConditions(source, request.headers, 'x-amz-copy-source-') !== 'holds') throw refusal('PreconditionFailed');
     const asked = request.headers['x-amz-copy-source-range'];
