@@ -1,6 +1,6 @@
 export { type Load, type LoadText, loadOfTrace, type Part, parseLoad } from './load.ts';
 export type { Minute } from './measures.ts';
-export { overflowMemoryMiB, parseProfile, referenceSimulated, type SimulatedProfile } from './profile.ts';
+export { infeasibleTypes, overflowMemoryMiB, parseProfile, referenceSimulated, type SimulatedProfile } from './profile.ts';
 export { loadOfRecording, type RecordedCounts, type RecordedSpan, type Recording } from './recorded-load.ts';
 export { type ReportFacts, reportHtml } from './report-html.ts';
 export type { DecisionNote, SimulationResult } from './result.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { defaultPrices } from '../costs/index.ts';
-import { parseProfile, referenceSimulated, typeOf } from './profile.ts';
+import { infeasibleTypes, parseProfile, referenceSimulated, typeOf } from './profile.ts';
 
 const parse = (value: unknown): unknown => parseProfile(JSON.stringify(value), 'p.json');
 
@@ -79,6 +79,15 @@ describe('a profile file', () => {
 
   test('that is no JSON is refused', () => {
     assert.throws(() => parseProfile('{', 'p.json'), { code: 'invalid_request', message: /profile p\.json: is no JSON/ });
+  });
+
+  test('tells which of its types cannot keep an objective, and why', () => {
+    const objective = (latencyMs: number) => ({ percentile: 99, latencyMs });
+    const reference = referenceSimulated();
+    assert.deepEqual(infeasibleTypes(reference, undefined, objective(500)), []);
+    assert.deepEqual(infeasibleTypes(reference, ['c5.large', 'g4dn.xlarge'], objective(100)), [
+      'type c5.large cannot meet 100 ms: 2*s(1)+d = 165 ms: it is left out',
+    ]);
   });
 
   test('is not needed for the reference', () => {

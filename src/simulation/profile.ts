@@ -2,8 +2,8 @@
 import { defaultPrices, type FunctionPrices, functionUsd, type PriceTable } from '../costs/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
-import { affineService, referenceProfile } from '../profiling/index.ts';
-import { pointsOf, type ServiceQuantiles } from './service-law.ts';
+import { affineService, capacityOf, referenceProfile } from '../profiling/index.ts';
+import { pointsOf, ServiceLaw, type ServiceQuantiles } from './service-law.ts';
 
 /** Plain data, so that it can be sent to a thread. */
 export interface SimulatedProfile {
@@ -128,6 +128,16 @@ export function functionOf({ name, functions }: SimulatedProfile, memoryMiB: num
   const known = functions.map((other) => other.memoryMiB).join(', ');
   if (known === '') throw wrong(name, 'it has no functions, which this policy needs');
   throw wrong(name, `it has no function of ${memoryMiB} MiB: it has ${known}`);
+}
+
+/** A sentence for each type of those that may be used that cannot keep the objective, whatever is decided. */
+export function infeasibleTypes(profile: SimulatedProfile, types: readonly string[] | undefined, objective: Objective): string[] {
+  const used = types?.map((name) => typeOf(profile, name)) ?? profile.types;
+  return used.flatMap(({ name, usdPerHour, service }) => {
+    const { table } = new ServiceLaw(service);
+    const { infeasibleBecause } = capacityOf({ name, usdPerHour, service: table }, objective, profile.overheadMs);
+    return infeasibleBecause === undefined ? [] : [`${infeasibleBecause}: it is left out`];
+  });
 }
 
 function typeIn(file: string, name: string, given: unknown, prices: PriceTable): SimulatedType {

@@ -88,7 +88,7 @@ test('the search finds what looking at every plan finds, under any limits', () =
       const found = searchPlans(asked);
       for (const [i, { counts }] of [found.up, found.keep, found.unbounded].entries()) {
         const rank = (ranks[i] as (typeof ranks)[0])(counts);
-        assert(compare(rank, best[i] as Rank) <= 0, `${['up', 'keep', 'unbounded'][i]}: ${rank} of ${counts} is not ${best[i]}`);
+        assert(compare(rank, best[i] as Rank) <= 0, JSON.stringify({ which: ['up', 'keep', 'unbounded'][i], counts, rank, best: best[i] }));
       }
       const some: Found | null = found.someInstances;
       assert(some === null || some.counts.some((count) => count > 0));

@@ -69,11 +69,12 @@ export function addSimulate(program: Command, doors: Doors): void {
   )
     .with((command) => addPolicies(addWorkload(command)))
     .runs(async (session, options: SimulateOptions) => {
-      const { reportHtml, simulateAll } = await import('../../simulation/index.ts');
+      const { infeasibleTypes, reportHtml, simulateAll } = await import('../../simulation/index.ts');
       const { load, profile, objective, orders, remarks, replay } = await (options.replay === undefined
         ? taskOf(session, options)
         : replayTask(session, options, options.replay));
-      for (const text of remarks) session.remark(text);
+      const leftOut = infeasibleTypes(profile, orders[0]?.types, objective);
+      for (const text of [...remarks, ...leftOut]) session.remark(text);
       const progress = new Progress(session.doors);
       progress.stage(
         'simulate',
