@@ -4,7 +4,7 @@ export { ModelBucket } from './s3/model-bucket.ts';
 export { S3Service } from './s3/s3-service.ts';
 export { S3Store } from './s3/store.ts';
 export { sagemakerService } from './sagemaker/service.ts';
-export { ApplicationAutoScaling } from './scaling/scaling-service.ts';
+export { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from './scaling/scaling-service.ts';
 export {
   type AwsCall,
   AwsError,

@@ -1,13 +1,13 @@
 /** What decides while all else serves. */
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants } from '../autoscaling/index.ts';
-import { ApplicationAutoScaling } from '../aws/index.ts';
+import { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from '../aws/index.ts';
 import type { Config } from '../config.ts';
-import { Decisions } from '../monitoring/index.ts';
+import { Decisions, Measure, type MetricStore } from '../monitoring/index.ts';
 import { functionExecutor } from '../profiling/index.ts';
 import type { Closer, Ground } from './ground.ts';
 import type { BuiltRooms } from './rooms.ts';
 
-function buildLoops(config: Config, rooms: BuiltRooms, { clock, logs, db }: Ground) {
+function buildLoops(config: Config, rooms: BuiltRooms, { clock, logs, db, series }: Ground) {
   const { profiles, functionProfiles, tables, serving, deployments, ledger, events } = rooms;
   const prices = rooms.prices.functions;
   const decisions = new Decisions(db, clock, events);
@@ -50,7 +50,8 @@ function buildLoops(config: Config, rooms: BuiltRooms, { clock, logs, db }: Grou
   });
   const busyOf = (endpoint: string, variant: string): number | null =>
     serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant)?.functions?.environments.busy ?? null;
-  const autoScaling = new ApplicationAutoScaling({ db, clock, log: logs.platform, deployments, decisions, busyOf });
+  const measure = measuredBy(series);
+  const autoScaling = new ApplicationAutoScaling({ db, clock, log: logs.platform, deployments, decisions, busyOf, measure });
   return { decisions, chooser, batching, scaling, planner, autoScaling };
 }
 
@@ -67,4 +68,30 @@ export function openLoops(config: Config, rooms: BuiltRooms, ground: Ground, clo
   loops.autoScaling.open();
   closers.push(() => loops.autoScaling.close());
   return loops;
+}
+
+const measuredMs = 60_000;
+const stepMs = 10_000;
+
+/** What a metric was over the last minute that has been written down whole. */
+function measuredBy(series: MetricStore): ApplicationAutoScalingOptions['measure'] {
+  return async ({ namespace, name, dimensions, statistic }, untilMs) => {
+    const toMs = untilMs - (untilMs % stepMs);
+    const wish = { place: { namespace, dimensions }, name, fromMs: toMs - measuredMs, toMs, periodMs: stepMs };
+    const all = new Measure();
+    for (const point of await series.series(wish)) all.merge(point);
+    if (all.count === 0) return null;
+    switch (statistic) {
+      case 'Average':
+        return all.sum / all.count;
+      case 'Sum':
+        return all.sum;
+      case 'SampleCount':
+        return all.count;
+      case 'Minimum':
+        return all.min;
+      case 'Maximum':
+        return all.max;
+    }
+  };
 }

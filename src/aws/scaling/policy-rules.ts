@@ -1,5 +1,6 @@
 /** Scaling policies of AWS: whether they can be followed, and which policy of ours follows them. Pure. */
 import type { ScalingConfig } from '../../deployment/index.ts';
+import type { CustomMetric } from './custom-metrics.ts';
 import {
   type Dimension,
   type PolicyDocument,
@@ -46,10 +47,12 @@ function checkTargetTracking(tracking: TargetTracking, dimension: Dimension): vo
     throw refused('A target tracking policy has exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification.');
   }
   const metrics = dimension === provisionedDimension ? [provisionedMetric] : Object.keys(instanceMetrics);
-  if (metricOf(tracking) === null || !metrics.includes(metricOf(tracking) as string)) {
+  const isKnown = metrics.includes(metricOf(tracking) ?? '');
+  const isMeasured = dimension !== provisionedDimension && customMetricOf(tracking) !== null;
+  if (!isKnown && !isMeasured) {
     throw refused(
       `The metric ${predefined?.PredefinedMetricType ?? 'of this CustomizedMetricSpecification'} cannot be followed for ${dimension}: ` +
-        `expected the PredefinedMetricType ${metrics.join(' or ')}, or AWS/SageMaker's InvocationsPerInstance summed up.`,
+        `expected the PredefinedMetricType ${metrics.join(' or ')}, or of instances one metric by Namespace, MetricName and Statistic.`,
     );
   }
   if (!(TargetValue > 0 && TargetValue <= 1e9)) throw refused(`TargetValue must be above 0 and at most 1000000000, got ${TargetValue}.`);
@@ -71,6 +74,28 @@ export function metricOf({
   const { Namespace, MetricName, Statistic } = customized ?? {};
   const isInvocations = Namespace === 'AWS/SageMaker' && MetricName === 'InvocationsPerInstance' && Statistic === 'Sum';
   return isInvocations ? 'SageMakerVariantInvocationsPerInstance' : null;
+}
+
+/** The metric that a policy names by itself, to be looked up; null where it is one that is known here, or an expression of several. */
+export function customMetricOf(tracking: TargetTracking): CustomMetric | null {
+  const { Namespace, MetricName, Statistic, Dimensions = [] } = tracking.CustomizedMetricSpecification ?? {};
+  if (metricOf(tracking) !== null || typeof Namespace !== 'string' || typeof MetricName !== 'string' || !isStatistic(Statistic))
+    return null;
+  const dimensions = Object.fromEntries((Dimensions as { Name: string; Value: string }[]).map(({ Name, Value }) => [Name, Value]));
+  return { namespace: Namespace, name: MetricName, dimensions, statistic: Statistic };
+}
+
+function isStatistic(text: unknown): text is CustomMetric['statistic'] {
+  return typeof text === 'string' && ['Average', 'Minimum', 'Maximum', 'SampleCount', 'Sum'].includes(text);
+}
+
+/** Throws `ValidationException` where a metric of its own is followed beside another policy that acts all the time. */
+export function checkTogether(policies: readonly PolicyDocument[]): void {
+  const isCustom = ({ targetTracking }: PolicyDocument) => targetTracking !== undefined && customMetricOf(targetTracking) !== null;
+  const custom = policies.filter(isCustom);
+  if (custom.length > 1 || (custom.length === 1 && policyText({ policies }) !== 'hold')) {
+    throw refused('A policy on a customized metric must be the only one that tracks a target or forecasts: delete the other first.');
+  }
 }
 
 function checkStepScaling({ AdjustmentType, StepAdjustments: steps = [], MinAdjustmentMagnitude, Cooldown = 0 }: StepScaling): void {
@@ -121,7 +146,9 @@ export function steppedCapacity(
 /** The policy of ours that does what a target's policies say; `hold` where they leave the number to others. */
 export function policyText({ policies }: Pick<TargetDocument, 'policies'>): string {
   const texts = policies.flatMap(({ type, targetTracking, predictiveScaling }) => {
-    if (type === 'TargetTrackingScaling' && targetTracking !== undefined) return [trackText(targetTracking)];
+    if (type === 'TargetTrackingScaling' && targetTracking !== undefined) {
+      return customMetricOf(targetTracking) === null ? [trackText(targetTracking)] : [];
+    }
     return type === 'PredictiveScaling' && isActing(predictiveScaling) ? ['economic'] : [];
   });
   return texts.length === 0 ? 'hold' : [...new Set(texts)].join(' | ');

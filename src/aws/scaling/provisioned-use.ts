@@ -1,4 +1,5 @@
 /** How many environments to keep warm so that their use is as a target tracking policy wants it: the mean of a minute. */
+import type { Wanted } from './custom-metrics.ts';
 import { type PolicyDocument, resourceIdOf } from './scaling-documents.ts';
 import type { ScalableTarget } from './targets.ts';
 
@@ -21,7 +22,7 @@ export class ProvisionedUse {
   }
 
   /** null: nothing is to be changed. */
-  wanted({ document, variant }: ScalableTarget, nowMs: number): number | null {
+  wanted({ document, variant }: ScalableTarget, nowMs: number): Wanted | null {
     const key = resourceIdOf(document).toLowerCase();
     const busy = this.#busyOf(document.endpoint, document.variant);
     const policies = document.policies.filter(({ type }) => type === 'TargetTrackingScaling');
@@ -38,7 +39,9 @@ export class ProvisionedUse {
     const wanted = Math.min(most, Math.max(document.min, allowed(document.suspended, asked, have)));
     const moved = wanted > have ? { moreAtMs: nowMs } : wanted < have ? { fewerAtMs: nowMs } : {};
     this.#uses.set(key, { ...before, samples, ...moved });
-    return wanted === have ? null : wanted;
+    const [policy] = policies;
+    const cause = `policy ${policy?.name} was triggered: ${Number(mean.toPrecision(4))} of ${have} provisioned environments are in use`;
+    return wanted === have ? null : { capacity: wanted, cause };
   }
 }
 

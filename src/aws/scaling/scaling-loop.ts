@@ -5,6 +5,7 @@
 import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../monitoring/index.ts';
+import { CustomMetrics, type MeasureMetric } from './custom-metrics.ts';
 import { ProvisionedUse } from './provisioned-use.ts';
 import { type ActionDocument, provisionedDimension, type TargetDocument } from './scaling-documents.ts';
 import { nextDueMs, parseSchedule } from './schedule.ts';
@@ -16,6 +17,7 @@ export interface ScalingLoopOptions {
   readonly targets: ScalableTargets;
   /** Environments of a serverless variant that run something; null where nothing serves it. */
   readonly busyOf: (endpoint: string, variant: string) => number | null;
+  readonly measure: MeasureMetric;
 }
 
 const lookEveryMs = 10_000;
@@ -24,6 +26,7 @@ const who = 'application-autoscaling';
 export class ScalingLoop {
   readonly #options: ScalingLoopOptions;
   readonly #use: ProvisionedUse;
+  readonly #metrics: CustomMetrics;
   #cancel: () => void = () => undefined;
   #looking: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -31,6 +34,7 @@ export class ScalingLoop {
   constructor(options: ScalingLoopOptions) {
     this.#options = options;
     this.#use = new ProvisionedUse(options.busyOf);
+    this.#metrics = new CustomMetrics(options.measure);
   }
 
   open(): void {
@@ -69,9 +73,10 @@ export class ScalingLoop {
     const nowMs = clock.wallMs();
     const dues = document.actions.map((action) => ({ action, dueMs: dueMsOf(action) }));
     const due = dues.flatMap(({ action, dueMs }) => (dueMs !== null && dueMs <= nowMs ? [{ action, dueMs }] : []));
-    const wanted = document.dimension === provisionedDimension ? this.#use.wanted(target, nowMs) : null;
     try {
       if (due.length > 0) await targets.change(document, (before) => taken(before, due, nowMs), who);
+      const follower = document.dimension === provisionedDimension ? this.#use : this.#metrics;
+      const wanted = await follower.wanted(target, nowMs);
       if (wanted !== null) await targets.setCapacity(document, wanted, who);
     } catch (error) {
       log.warn(

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock.ts';
 import type { Decisions } from '../../monitoring/index.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
 import { activitiesOf } from './activities.ts';
-import { checkPolicy } from './policy-rules.ts';
+import { checkPolicy, checkTogether } from './policy-rules.ts';
 import { forecastOf } from './predictions.ts';
 import {
   type ActionDocument,
@@ -103,7 +103,9 @@ async function putPolicy({ targets, clock }: ScalingOperationsOptions, input: Aw
       }
       put = policyOf(input, old, clock.wallMs());
       checkPolicy(put, name.dimension);
-      return { ...before, policies: replaced(before.policies, put) };
+      const policies = replaced(before.policies, put);
+      checkTogether(policies);
+      return { ...before, policies };
     },
     call.caller.keyId,
   );

@@ -12,7 +12,7 @@ import { scalingOperations } from './scaling-operations.ts';
 import { StepScalingPolicies } from './step-scaling.ts';
 import { ScalableTargets } from './targets.ts';
 
-export interface ApplicationAutoScalingOptions extends Pick<ScalingLoopOptions, 'busyOf'> {
+export interface ApplicationAutoScalingOptions extends Pick<ScalingLoopOptions, 'busyOf' | 'measure'> {
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Log;
@@ -26,12 +26,12 @@ export class ApplicationAutoScaling implements AwsService {
   readonly #loop: ScalingLoop;
   readonly #steps: StepScalingPolicies;
 
-  constructor({ db, clock, log, deployments, decisions, busyOf }: ApplicationAutoScalingOptions) {
+  constructor({ db, clock, log, deployments, decisions, busyOf, measure }: ApplicationAutoScalingOptions) {
     const documents = new Documents({ db, clock });
     const records = new EndpointRecords(documents, clock);
     const targets = new ScalableTargets({ clock, documents, deployments, keepAgain: () => records.keepAgain() });
     this.#steps = new StepScalingPolicies({ clock, targets });
-    this.#loop = new ScalingLoop({ clock, log, targets, busyOf });
+    this.#loop = new ScalingLoop({ clock, log, targets, busyOf, measure });
     this.operations = scalingOperations({ clock, targets, decisions, onScheduled: () => this.#loop.look() });
   }
 

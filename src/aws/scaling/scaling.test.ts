@@ -7,6 +7,7 @@ import { parsePolicy } from '../../autoscaling/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { Decisions } from '../../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsOperation } from '../service.ts';
+import type { CustomMetric } from './custom-metrics.ts';
 import { steppedCapacity } from './policy-rules.ts';
 import { ApplicationAutoScaling } from './scaling-service.ts';
 
@@ -41,12 +42,20 @@ class Scaled {
   readonly scaling: ApplicationAutoScaling;
   readonly decisions: Decisions;
   busy = 0;
+  /** What is measured of any metric. */
+  metric: number | null = null;
+  readonly metrics: CustomMetric[] = [];
 
   constructor(aws: Aws) {
     this.aws = aws;
     const { db, clock, log, deployments, events } = aws.house;
     this.decisions = new Decisions(db, clock, events);
-    this.scaling = new ApplicationAutoScaling({ db, clock, log, deployments, decisions: this.decisions, busyOf: () => this.busy });
+    const measure = async (metric: CustomMetric) => {
+      this.metrics.push(metric);
+      return this.metric;
+    };
+    const { decisions } = this;
+    this.scaling = new ApplicationAutoScaling({ db, clock, log, deployments, decisions, busyOf: () => this.busy, measure });
   }
 
   static async open(): Promise<Scaled> {
@@ -348,6 +357,49 @@ describe('a scaling policy', () => {
       ),
     );
   });
+});
+
+test('a policy may follow any metric that is measured, by itself', async () => {
+  const scaled = await Scaled.open();
+  await scaled.register({ MaxCapacity: 5 });
+  const Dimensions = [{ Name: 'EndpointName', Value: 'prod' }];
+  const metric = { Namespace: '/aws/sagemaker/Endpoints', MetricName: 'CPUUtilization', Statistic: 'Average', Dimensions };
+  const custom = {
+    TargetValue: 50,
+    CustomizedMetricSpecification: metric,
+    PredefinedMetricSpecification: undefined,
+    ScaleInCooldown: 60,
+    ScaleOutCooldown: 30,
+  };
+  await scaled.ask('PutScalingPolicy', { ...count, ...tracking(custom) });
+  assert.equal(scaled.now.scaling?.policy, 'hold');
+  await assert.rejects(
+    scaled.ask('PutScalingPolicy', { ...count, ...tracking(), PolicyName: 'q' }),
+    refusal('ValidationException', /must be the only one/),
+  );
+  scaled.scaling.open();
+  await scaled.pass(20);
+  assert.equal(scaled.now.wanted, 1, 'nothing is measured yet');
+  scaled.metric = 140;
+  await scaled.pass(10);
+  assert.equal(scaled.now.wanted, 3);
+  assert.deepEqual(scaled.metrics[0], {
+    namespace: metric.Namespace,
+    name: metric.MetricName,
+    dimensions: { EndpointName: 'prod' },
+    statistic: 'Average',
+  });
+  await scaled.pass(10);
+  assert.equal(scaled.now.wanted, 3, 'it cools down');
+  scaled.metric = 48;
+  await scaled.pass(120);
+  assert.equal(scaled.now.wanted, 3, 'within a tenth');
+  scaled.metric = 20;
+  await scaled.pass(30);
+  assert.equal(scaled.now.wanted, 2);
+  const [last] = (await scaled.ask('DescribeScalingActivities', count)).ScalingActivities;
+  assert.equal(last?.['Cause'], 'policy p was triggered: CPUUtilization is 20, target 50');
+  await scaled.scaling.close();
 });
 
 describe('provisioned concurrency', () => {

@@ -29,15 +29,10 @@ export class StepScalingPolicies {
     const capacity = steppedTo(target, policy, above, nowMs);
     if (capacity === null) return true;
     const cause = `policy ${policy.name} was triggered by an alarm: its metric is ${Math.abs(above)} ${above < 0 ? 'below' : 'above'} the threshold`;
-    const activity = { id: `${policy.id}-${nowMs}`, atMs: nowMs, cause, capacity };
     const stepped = (each: PolicyDocument): PolicyDocument => (each.name === policy.name ? { ...each, steppedAtMs: nowMs } : each);
-    const noted = (before: TargetDocument): TargetDocument => ({
-      ...before,
-      policies: before.policies.map(stepped),
-      activities: [...before.activities, activity],
-    });
+    const noted = (before: TargetDocument): TargetDocument => ({ ...before, policies: before.policies.map(stepped) });
     await this.#targets.change(target.document, noted, who);
-    await this.#targets.setCapacity(target.document, capacity, who);
+    await this.#targets.setCapacity(target.document, { capacity, cause }, who);
     return true;
   }
 }

@@ -10,6 +10,7 @@ import type { Documents } from '../sagemaker/documents.ts';
 import { isAutoscaled } from '../sagemaker/endpoint-capacities.ts';
 import { directionsOf, policyText } from './policy-rules.ts';
 import {
+  type ActivityDocument,
   countDimension,
   type Dimension,
   notFound,
@@ -93,8 +94,14 @@ export class ScalableTargets {
   }
 
   /** So many are wanted from now on, within the limits: instances, or environments of a serverless variant that are kept warm. */
-  setCapacity(name: TargetName, count: number, who: string): Promise<void> {
-    return this.#inTurn(async () => {
+  async setCapacity(
+    name: TargetName,
+    { capacity: count, cause }: Pick<ActivityDocument, 'capacity' | 'cause'>,
+    who: string,
+  ): Promise<void> {
+    const activity = { id: randomUUID(), atMs: this.#options.clock.wallMs(), cause, capacity: count };
+    await this.change(name, (before) => ({ ...before, activities: [...before.activities, activity] }), who);
+    await this.#inTurn(async () => {
       const target = await this.find(name);
       if (target === null) return;
       if (name.dimension === countDimension) await this.#options.deployments.scale(name.endpoint, name.variant, count);
