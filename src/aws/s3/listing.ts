@@ -35,18 +35,23 @@ export interface Listing {
   readonly last: string | null;
 }
 
-/** With a delimiter rows are read in small portions: behind each common prefix the rest of one is thrown away. */
-const rolledUpAtOnce = 100;
+/**
+ * How many rows are read at once with a delimiter: few behind a common prefix, since the rest of them stands for it and
+ * is thrown away; the more, the longer all of them are told.
+ */
+const rowsMin = 4;
+const rowsGrowth = 4;
 
 export async function listObjects(db: Database, bucket: string, options: ListOptions): Promise<Listing> {
   const { prefix = '', delimiter = '', from, itemsMax } = options;
   const objects: ListedObject[] = [];
   const prefixes: string[] = [];
-  const atOnce = delimiter === '' ? itemsMax + 1 : rolledUpAtOnce;
+  let atOnce = delimiter === '' ? itemsMax + 1 : Math.min(itemsMax + 1, 100);
   let last: string | null = null;
   let position: ListPosition | null = from ?? { key: prefix, inclusive: true };
   if (itemsMax === 0) return { objects, prefixes, next: null, last };
   while (position !== null) {
+    const toldBefore = objects.length + prefixes.length;
     const rows = await readRows(db, bucket, prefix, position, atOnce);
     for (const row of rows) {
       if (last !== null && last === prefixes.at(-1) && row.key.startsWith(last)) continue;
@@ -63,6 +68,8 @@ export async function listObjects(db: Database, bucket: string, options: ListOpt
       }
     }
     if (rows.length < atOnce) return { objects, prefixes, next: null, last };
+    const told = objects.length + prefixes.length - toldBefore;
+    atOnce = told === rows.length ? Math.min(atOnce * rowsGrowth, itemsMax + 1) : rowsMin;
   }
   return { objects, prefixes, next: null, last };
 }
