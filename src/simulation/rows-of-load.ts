@@ -4,17 +4,18 @@ import type { Load } from './load.ts';
 export class RowsOfLoad {
   /** Of a request, over the whole load. */
   readonly mean: number;
-  readonly #counts: readonly number[];
-  readonly #rows: readonly number[] | null;
-  readonly #slotMs: number;
+  readonly #counts: readonly number[] = [];
+  readonly #rows: readonly number[] | null = null;
+  readonly #slotMs: number = 0;
   #slot = -1;
   #requests = 0;
 
   constructor({ source }: Load) {
-    const hasRows = source.kind === 'counts' && source.rows !== undefined;
-    this.#counts = hasRows ? source.counts : [];
-    this.#rows = hasRows ? (source.rows as readonly number[]) : null;
-    this.#slotMs = hasRows ? source.slotMs : 0;
+    if (source.kind === 'counts' && source.rows !== undefined) {
+      this.#counts = source.counts;
+      this.#rows = source.rows;
+      this.#slotMs = source.slotMs;
+    }
     const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
     const requests = sum(this.#counts);
     this.mean = this.#rows === null || requests === 0 ? 1 : Math.max(1, sum(this.#rows) / requests);
