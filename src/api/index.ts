@@ -29,6 +29,7 @@ export type {
   ScalingDecisionBody,
   SettingBody,
 } from './decision-bodies.ts';
+export type { AlarmBody, AlarmNoteBody, MetricBody, SeriesBody } from './metrics.ts';
 export { type MetricsServices, NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 export type { FunctionProfileBody } from './profiles.ts';
 export type { ApiServices } from './services.ts';

@@ -10,7 +10,7 @@ import { SystemClock } from '../clock.ts';
 import { CostHistory, defaultPrices, Ledger } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { Listener } from '../http/index.ts';
-import { ArrivalHistory, Audit, Decisions, Events, Metrics, openLogs } from '../monitoring/index.ts';
+import { Alarms, ArrivalHistory, Audit, Decisions, Events, MetricStore, Metrics, openLogs } from '../monitoring/index.ts';
 import { FunctionProfiles, Profiles, ServiceTable } from '../profiling/index.ts';
 import { LocalProvider } from '../providers/index.ts';
 import { SeededRandom } from '../random.ts';
@@ -103,6 +103,7 @@ async function startServer() {
   const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock });
   const authenticate = listener.authenticate.bind(listener);
   const chooser = new Chooser({ clock });
+  const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
   const api = new NativeApi({
     db,
     registry,
@@ -123,6 +124,15 @@ async function startServer() {
     }),
     ledger,
     costs: new CostHistory({ db, clock, ledger, onFailure: (error) => assert.fail(String(error)) }),
+    series: store,
+    alarms: new Alarms({
+      db,
+      clock,
+      events,
+      store,
+      act: async () => {},
+      onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
+    }),
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,
     prices,

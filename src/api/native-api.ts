@@ -14,6 +14,7 @@ import { eventRoutes } from './events.ts';
 import { groupRoutes, versionRoutes } from './groups.ts';
 import { invokeRoutes } from './invoke.ts';
 import { logRoutes } from './logs.ts';
+import { metricRoutes } from './metrics.ts';
 import type { RouteKey } from './permissions.ts';
 import { profileRoutes } from './profiles.ts';
 import { mount, type Route } from './route.ts';
@@ -27,6 +28,8 @@ const tags = [
   { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
   { name: 'endpoints', description: 'What clients call.' },
   { name: 'plan', description: 'What would be chosen, without deploying anything.' },
+  { name: 'metrics', description: 'What was measured.' },
+  { name: 'alarms', description: 'What rings, and when it does.' },
   { name: 'events', description: 'What happens, as it happens.' },
   { name: 'logs', description: 'What happened.' },
   { name: 'audit', description: 'Who did what.' },
@@ -84,6 +87,7 @@ export class NativeApi {
       ...profileRoutes(services),
       ...endpointRoutes(services),
       ...arrivalRoutes(services),
+      ...metricRoutes(services),
       ...decisionRoutes(services),
       ...costRoutes(services),
       ...invokeRoutes(services),

@@ -5,7 +5,7 @@ import type { BatchController, Planner, ScalingController } from '../autoscaling
 import type { Clock } from '../clock.ts';
 import type { CostHistory, Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
-import type { ArrivalHistory, Audit, Decisions, Events } from '../monitoring/index.ts';
+import type { Alarms, ArrivalHistory, Audit, Decisions, Events, MetricStore } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -28,6 +28,8 @@ export interface ApiServices {
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly costs: Pick<CostHistory, 'list'>;
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
+  readonly series: Pick<MetricStore, 'list' | 'series'>;
+  readonly alarms: Pick<Alarms, 'list' | 'history'>;
   readonly clock: Clock;
   readonly prices: PriceTable;
   /** Every worker there is. */

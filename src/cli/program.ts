@@ -16,6 +16,7 @@ import { addInvoke } from './verbs/invoke.ts';
 import { addKeys } from './verbs/keys.ts';
 import { addLoad, addUnload } from './verbs/load.ts';
 import { addLogs } from './verbs/logs.ts';
+import { addAlarms, addMetrics } from './verbs/metrics.ts';
 import { addPlan } from './verbs/plan.ts';
 import { addProfile } from './verbs/profile.ts';
 import { addRegister } from './verbs/register.ts';
@@ -44,7 +45,7 @@ export function makeProgram(doors: Doors): Command {
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addUnload, addLoad, addDelete],
-    [addTop, addDecisions, addCosts, addLogs, addAudit, addKeys],
+    [addTop, addDecisions, addCosts, addMetrics, addAlarms, addLogs, addAudit, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;

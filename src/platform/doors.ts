@@ -24,18 +24,22 @@ interface Front extends Ground, Watching {
   readonly access: Access;
 }
 
-export function mountDoors(
-  config: Config,
-  { version }: Product,
-  rooms: Rooms,
-  { clock, logs, directory, db, provider, costs, arrivals, s3, listener, access, startedAtMs }: Front,
-): NativeApi {
-  const { registry, profiles, functionProfiles, serving, deployments, events, audit, decisions, batching, planner } = rooms;
-  const { metrics, ledger, prices, cores } = rooms;
-  const log = logs.platform;
+export function mountDoors(config: Config, product: Product, rooms: Rooms, front: Front): NativeApi {
+  const { listener, access } = front;
+  const { metrics } = rooms;
+  const oip = oipDoor(config, product, rooms, front);
+  const api = nativeApi(config, product, rooms, front);
+  awsDoor(config, rooms, front).mount(listener);
+  listener.direct('/v2', oip.handle);
+  listener.scope('/api', (scope) => api.register(scope));
+  listener.scope('', registerFrontPage);
+  listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate: listener.authenticate.bind(listener) }));
+  return api;
+}
+
+function oipDoor(config: Config, { version }: Product, { serving, deployments }: Rooms, { clock, logs, listener, access }: Front): OipDoor {
   const ready = readiness(deployments);
-  const authenticate = listener.authenticate.bind(listener);
-  const oip = new OipDoor({
+  return new OipDoor({
     serving,
     deployed: () => deployments.list(),
     load: async (name, who) => {
@@ -51,10 +55,16 @@ export function mountDoors(
     listener,
     access,
     clock,
-    log,
+    log: logs.platform,
     version,
   });
-  const api = new NativeApi({
+}
+
+function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front): NativeApi {
+  const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner } = rooms;
+  const { ledger, prices, profiles, functionProfiles, cores } = rooms;
+  const { clock, logs, directory, db, provider, series, alarms, costs, arrivals, listener, access, startedAtMs } = front;
+  return new NativeApi({
     db,
     registry,
     deployments,
@@ -64,40 +74,40 @@ export function mountDoors(
     audit,
     decisions,
     batching,
-    scaling: rooms.scaling,
+    scaling,
     planner,
     ledger,
     costs,
     arrivals,
+    series,
+    alarms,
     clock,
     prices,
     workers: () => provider.list(),
     profiles,
     functionProfiles,
-    authenticate,
+    authenticate: listener.authenticate.bind(listener),
     logDirectory: directory.logs,
     flushLogs: () => logs.flush(),
     bodyLimitBytes: config.bodyLimitBytes,
     server: { version, startedAtMs, cores },
   });
-  new AwsDoor({
-    services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), rooms.autoScaling],
-    streams: [
-      new S3Service(s3),
-      new Runtime({ serving, clock, log, bodyBytesMax: config.invocationLimitBytes, timeoutMs: config.invocationTimeoutMs }),
-    ],
+}
+
+function awsDoor(config: Config, rooms: Rooms, { db, clock, logs, s3, listener, access }: Front): AwsDoor {
+  const { serving, autoScaling } = rooms;
+  const log = logs.platform;
+  const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
+  return new AwsDoor({
+    services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling],
+    streams: [new S3Service(s3), new Runtime({ serving, clock, log, bodyBytesMax, timeoutMs })],
     access,
     clock,
     log,
     place: { account: config.awsAccount, region: config.awsRegion },
     hostNames: listener.names,
-    limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: config.invocationLimitBytes },
-  }).mount(listener);
-  listener.direct('/v2', oip.handle);
-  listener.scope('/api', (scope) => api.register(scope));
-  listener.scope('', registerFrontPage);
-  listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
-  return api;
+    limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: bodyBytesMax },
+  });
 }
 
 /** Groups, packages, Models, endpoint configs and endpoints, as AWS's clients know them. */

@@ -1,0 +1,89 @@
+/** `penstock metrics`: what was measured of an endpoint, by periods; `penstock alarms`: what rings. */
+import { type Command, Option } from 'commander';
+import type { AlarmBody, Page, SeriesBody } from '../../api/index.ts';
+import { parseDurationMs } from '../../objective.ts';
+import type { Doors } from '../doors.ts';
+import { table } from '../table.ts';
+import { type CommonOptions, parsedBy, verb } from '../verb.ts';
+import { timeText } from '../words.ts';
+
+interface MetricsOptions extends CommonOptions {
+  readonly variant: string;
+  readonly metric: string;
+  readonly namespace?: string;
+  readonly statistics: string;
+  /** Milliseconds. */
+  readonly since: number;
+  readonly period: number;
+}
+
+interface AlarmsOptions extends CommonOptions {
+  readonly ringing: boolean;
+}
+
+export function addMetrics(program: Command, doors: Doors): void {
+  verb(program, doors, 'metrics <endpoint>', 'show what was measured of an endpoint, by periods')
+    .with((command) =>
+      command
+        .option('--variant <name>', 'of which variant', 'AllTraffic')
+        .option('--metric <name>', 'such as Latency, QueueTime, BatchRows, ObjectiveMissed, Cost', 'Latency')
+        .option('--namespace <name>', "Penstock, or AWS/SageMaker for SageMaker's names")
+        .option('--statistics <list>', 'SampleCount, Sum, Average, Minimum, Maximum, percentiles', 'SampleCount,p50,p95,p99')
+        .addOption(new Option('--since <duration>', 'how far back').argParser(parsedBy(parseDurationMs)).default(600_000, '10m'))
+        .addOption(new Option('--period <duration>', 'of one line').argParser(parsedBy(parseDurationMs)).default(60_000, '60s')),
+    )
+    .runs(async (session, options: MetricsOptions, endpoint: string) => {
+      const { variant, metric: name, namespace, statistics, since, period } = options;
+      const from = new Date(doors.clock.wallMs() - since).toISOString();
+      const query = {
+        endpoint,
+        variant,
+        name,
+        namespace,
+        statistics: statistics.replaceAll(' ', ''),
+        from,
+        period_s: Math.round(period / 1000),
+      };
+      const series = await (await session.client()).get<SeriesBody>('/metrics/series', { query });
+      session.print(series, seriesText(series, endpoint));
+      return 0;
+    });
+}
+
+export function addAlarms(program: Command, doors: Doors): void {
+  verb(program, doors, 'alarms', 'show the alarms, those that ring first')
+    .with((command) => command.option('--ringing', 'only those that ring', false))
+    .runs(async (session, { ringing }: AlarmsOptions) => {
+      const query = ringing ? { state: 'ALARM' } : {};
+      const { items } = await (await session.client()).get<Page<AlarmBody>>('/alarms', { query });
+      session.print(items, alarmsText(items, ringing));
+      return 0;
+    });
+}
+
+function seriesText({ points, statistics, name }: SeriesBody, endpoint: string): string {
+  if (points.length === 0) return `nothing was measured of ${name} at ${endpoint} in that time\n`;
+  return table(points, [
+    { title: 'AT (UTC)', cell: ({ at }) => timeText(at) },
+    ...statistics.map((title, i) => ({
+      title: title.toUpperCase(),
+      cell: ({ values }: SeriesBody['points'][number]) => numberText(values[i] ?? null),
+      align: 'right' as const,
+    })),
+  ]);
+}
+
+function numberText(value: number | null): string {
+  if (value === null) return '';
+  return Number.isInteger(value) ? String(value) : value.toPrecision(4);
+}
+
+function alarmsText(items: readonly AlarmBody[], isRinging: boolean): string {
+  if (items.length === 0) return isRinging ? 'no alarm rings\n' : 'there are no alarms: every endpoint gets some\n';
+  return table(items, [
+    { title: 'ALARM', cell: ({ name }) => name },
+    { title: 'STATE', cell: ({ state }) => state },
+    { title: 'SINCE (UTC)', cell: ({ since }) => timeText(since) },
+    { title: 'REASON', cell: ({ reason }) => reason },
+  ]);
+}

@@ -1,0 +1,104 @@
+/** What a server says of itself is what happened: counts, alarms, the audit. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import type { AlarmBody, AuditVerdictBody, Page, SeriesBody } from '../../src/api/index.ts';
+import { sample } from '../models/index.ts';
+import { infer } from './oip-client.ts';
+import { until } from './poll.ts';
+import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
+
+const run = promisify(execFile);
+const digits = sample('digits_mlp');
+const good = 37;
+
+describe('a server', () => {
+  const dataDir = temporaryDirectory();
+  let server: Server;
+  before(async () => {
+    server = await Server.start({ dataDir });
+    await server.deploy('digits', 'digits_mlp');
+  });
+  after(() => server?.end());
+
+  const cli = (...args: string[]) => run(penstock, args, { env: { ...plainEnvironment(), PENSTOCK_URL: server.url } });
+  const sums = async (name: string, namespace: string): Promise<number> => {
+    const query = new URLSearchParams({ name, namespace, endpoint: 'digits', statistics: 'Sum' });
+    const { points } = await server.callWell<SeriesBody>('GET', `/metrics/series?${query.toString()}`);
+    return points.reduce((sum, { values }) => sum + (values[0] ?? 0), 0);
+  };
+
+  test('counts each request once, and the same everywhere', async () => {
+    for (let i = 0; i < good; i++) assert.equal((await infer(server.url, 'digits', digits.inputs)).status, 200);
+    assert.equal((await infer(server.url, 'digits', [])).status, 400);
+    assert.deepEqual(
+      [await sums('Invocations', 'AWS/SageMaker'), await sums('Invocation4XXErrors', 'AWS/SageMaker'), await sums('Rows', 'Penstock')],
+      [good + 1, 1, good * (digits.inputs[0]?.shape[0] ?? 0)],
+    );
+    const text = await (await fetch(new URL('/metrics', server.url))).text();
+    assert.match(text, new RegExp(`penstock_requests_total\\{endpoint="digits",variant="AllTraffic",outcome="ok"\\} ${good}\n`));
+    const { stdout } = await cli('metrics', 'digits', '--metric', 'Invocations', '--namespace', 'AWS/SageMaker', '--statistics', 'Sum');
+    const shown = stdout
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .map((line) => Number(line.trim().split(/ +/).at(-1)));
+    assert.equal(
+      shown.reduce((sum, each) => sum + each, 0),
+      good + 1,
+      stdout,
+    );
+  });
+
+  test('keeps what it measured when it is killed, up to its last ten seconds', async () => {
+    await until('it is on the disk', () => rowsOf(join(dataDir, 'metrics.db')) > 0, 20_000);
+    server.signal('SIGKILL');
+    await server.ended;
+    await server.end();
+    server = await Server.start({ dataDir });
+    assert.equal(await sums('Invocations', 'AWS/SageMaker'), good + 1);
+    await server.inService('digits');
+  });
+
+  test('has alarms for every endpoint, which do not ring', async () => {
+    const { items } = await until(
+      'the alarms were looked at',
+      async () => {
+        const page = await server.callWell<Page<AlarmBody>>('GET', '/alarms');
+        return page.items.length > 0 && page.items.every(({ state }) => state === 'OK') ? page : null;
+      },
+      40_000,
+    );
+    assert.deepEqual(
+      items.map(({ name }) => name),
+      ['penstock/digits/crash-loop', 'penstock/digits/errors'],
+    );
+  });
+
+  test('records refused calls too, and finds the record that somebody changed', async () => {
+    assert.equal((await server.call('DELETE', '/endpoints/nobody')).status, 404);
+    const verdict = await server.callWell<AuditVerdictBody>('GET', '/audit/verification');
+    assert.equal(verdict.broken, null);
+    const { stdout } = await cli('audit', 'list', '--limit', '1');
+    assert.match(stdout, /anonymous +api 127\.0\.0\.1 +DELETE \/endpoints\/:endpoint +\/api\/v1\/endpoints\/nobody +not_found/);
+    const state = new DatabaseSync(join(dataDir, 'state.db'));
+    state.exec("update audit set who = 'nobody' where number = 2");
+    state.close();
+    await assert.rejects(
+      cli('audit', 'verify'),
+      ({ code, stdout: told }) => code === 1 && /^broken at record 2 .*it says something else/.test(String(told)),
+    );
+  });
+});
+
+function rowsOf(file: string): number {
+  const metrics = new DatabaseSync(file, { readOnly: true });
+  try {
+    return Number(metrics.prepare('select count(*) as count from metric_rows where resolution = 60').get()?.count);
+  } finally {
+    metrics.close();
+  }
+}
