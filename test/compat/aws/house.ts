@@ -119,7 +119,7 @@ interface CheckResult {
   readonly trouble: string | null;
 }
 
-function checkResults(stdout: string): CheckResult[] {
+export function checkResults(stdout: string): CheckResult[] {
   return stdout.split('\n').flatMap((line) => {
     const [, not, promise, trouble] = /^(not )?ok ([^\t]+)(?:\t(.*))?$/.exec(line) ?? [];
     if (promise === undefined) return [];
