@@ -57,15 +57,19 @@ async function make(generation: Generation): Promise<PythonEnvironment | string>
   }
 }
 
-/** The command of an awscli, or why there is none: 1 from the environment of boto3 1.43, 2 from the path. */
+/** The command of an awscli, or why there is none: 1 from the environment of boto3 1.43, 2 as the machine has it. */
 export async function awscli(major: 1 | 2): Promise<readonly string[] | string> {
   if (major === 1) {
     const environment = await pythonEnvironment('boto3-1.43');
     return typeof environment === 'string' ? environment : [join(environment.bin, 'python'), join(environment.bin, 'aws')];
   }
-  const version = await run('aws', ['--version']).then(
-    ({ stdout }) => stdout,
-    () => '',
-  );
-  return version.startsWith('aws-cli/2.') ? ['aws'] : 'there is no awscli 2 on the path';
+  // An awscli 1 may stand before it on the path.
+  for (const command of ['aws', '/usr/bin/aws', '/usr/local/bin/aws']) {
+    const version = await run(command, ['--version']).then(
+      ({ stdout }) => stdout,
+      () => '',
+    );
+    if (version.startsWith('aws-cli/2.')) return [command];
+  }
+  return 'there is no awscli 2 here';
 }

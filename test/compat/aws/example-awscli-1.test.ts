@@ -1,0 +1,3 @@
+import { testAwscliExample } from './example-life.ts';
+
+testAwscliExample(1);
