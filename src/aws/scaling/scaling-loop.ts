@@ -58,7 +58,7 @@ export class ScalingLoop {
     const { clock, targets, log } = this.#options;
     let delayMs = lookEveryMs;
     try {
-      for (const target of await targets.all()) delayMs = Math.min(delayMs, await this.#lookAt(target));
+      for (const target of await targets.all()) delayMs = Math.min(delayMs, await this.#lookSafely(target));
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'scheduled actions could not be looked after');
     }
@@ -66,25 +66,28 @@ export class ScalingLoop {
     if (!this.#isClosed) this.#cancel = clock.after(delayMs, () => this.look());
   }
 
+  /** One that cannot be looked after holds up no other. */
+  async #lookSafely(target: ScalableTarget): Promise<number> {
+    try {
+      return await this.#lookAt(target);
+    } catch (error) {
+      const { endpoint, variant } = target.document;
+      this.#options.log.warn({ endpoint, variant, error: messageOf(error) }, 'a variant could not be scaled as scheduled');
+      return lookEveryMs;
+    }
+  }
+
   /** For how long there is nothing more to do. */
   async #lookAt(target: ScalableTarget): Promise<number> {
-    const { clock, log, targets } = this.#options;
+    const { clock, targets } = this.#options;
     const { document } = target;
     const nowMs = clock.wallMs();
     const dues = document.actions.map((action) => ({ action, dueMs: dueMsOf(action) }));
     const due = dues.flatMap(({ action, dueMs }) => (dueMs !== null && dueMs <= nowMs ? [{ action, dueMs }] : []));
-    try {
-      if (due.length > 0) await targets.change(document, (before) => taken(before, due, nowMs), who);
-      const follower = document.dimension === provisionedDimension ? this.#use : this.#metrics;
-      const wanted = await follower.wanted(target, nowMs);
-      if (wanted !== null) await targets.setCapacity(document, wanted, who);
-    } catch (error) {
-      log.warn(
-        { endpoint: document.endpoint, variant: document.variant, error: messageOf(error) },
-        'a variant could not be scaled as scheduled',
-      );
-      return lookEveryMs;
-    }
+    if (due.length > 0) await targets.change(document, (before) => taken(before, due, nowMs), who);
+    const follower = document.dimension === provisionedDimension ? this.#use : this.#metrics;
+    const wanted = await follower.wanted(target, nowMs);
+    if (wanted !== null) await targets.setCapacity(document, wanted, who);
     const later = dues.flatMap(({ dueMs }) => (dueMs !== null && dueMs > nowMs ? [dueMs - nowMs] : []));
     return due.length > 0 ? 0 : Math.min(lookEveryMs, ...later);
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   DescribeScalableTargetsCommand,
+  DescribeScalingActivitiesCommand,
   PutScalingPolicyCommand,
   RegisterScalableTargetCommand,
 } from '@aws-sdk/client-application-auto-scaling';
@@ -10,6 +11,26 @@ import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime';
 import type { EndpointBody } from '../../../src/api/index.ts';
 import { generations } from './environments.ts';
 import { AwsHouse } from './house.ts';
+
+const name = {
+  ServiceNamespace: 'sagemaker',
+  ResourceId: 'endpoint/digits/variant/AllTraffic',
+  ScalableDimension: 'sagemaker:variant:DesiredInstanceCount',
+} as const;
+
+async function variantOf({ server }: AwsHouse) {
+  return (await server.callWell<EndpointBody>('GET', '/endpoints/digits')).variants[0];
+}
+
+/** Asks again and again until so many instances are there for it. */
+async function loaded(aws: AwsHouse, instances: number): Promise<void> {
+  const row = { ContentType: 'text/csv', Body: Array.from({ length: 64 }, () => 0).join(',') };
+  for (let waitedMs = 0; (await variantOf(aws))?.ready !== instances; waitedMs += 200) {
+    assert(waitedMs < 40_000, JSON.stringify(await variantOf(aws)));
+    for (let i = 0; i < 10; i++) await aws.runtime.send(new InvokeEndpointCommand({ EndpointName: 'digits', ...row }));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
 
 describe('application-autoscaling', { timeout: 170_000 }, () => {
   for (const generation of generations) {
@@ -24,15 +45,41 @@ describe('application-autoscaling', { timeout: 170_000 }, () => {
     });
   }
 
+  test('the SDK for JavaScript: a metric of its own is followed too', async () => {
+    const aws = await AwsHouse.open();
+    try {
+      await aws.server.deploy('digits', 'digits_mlp');
+      await aws.scaling.send(new RegisterScalableTargetCommand({ ...name, MinCapacity: 1, MaxCapacity: 2 }));
+      const Dimensions = [
+        { Name: 'EndpointName', Value: 'digits' },
+        { Name: 'VariantName', Value: 'AllTraffic' },
+      ];
+      const CustomizedMetricSpecification = {
+        Namespace: 'AWS/SageMaker',
+        MetricName: 'Invocations',
+        Statistic: 'Sum',
+        Dimensions,
+      } as const;
+      await aws.scaling.send(
+        new PutScalingPolicyCommand({
+          ...name,
+          PolicyName: 'sum',
+          PolicyType: 'TargetTrackingScaling',
+          TargetTrackingScalingPolicyConfiguration: { TargetValue: 20, CustomizedMetricSpecification },
+        }),
+      );
+      await loaded(aws, 2);
+      const { ScalingActivities = [] } = await aws.scaling.send(new DescribeScalingActivitiesCommand(name));
+      assert.match(ScalingActivities[0]?.Cause ?? '', /^policy sum was triggered: Invocations is \d+, target 20$/);
+    } finally {
+      await aws.close();
+    }
+  });
+
   test('the SDK for JavaScript: what is registered is the deployment, and instances come with the load', async () => {
     const aws = await AwsHouse.open();
     try {
       await aws.server.deploy('digits', 'digits_mlp');
-      const name = {
-        ServiceNamespace: 'sagemaker',
-        ResourceId: 'endpoint/digits/variant/AllTraffic',
-        ScalableDimension: 'sagemaker:variant:DesiredInstanceCount',
-      } as const;
       await aws.scaling.send(new RegisterScalableTargetCommand({ ...name, MinCapacity: 1, MaxCapacity: 2 }));
       const PredefinedMetricSpecification = { PredefinedMetricType: 'SageMakerVariantInvocationsPerInstance' } as const;
       await aws.scaling.send(
@@ -43,19 +90,13 @@ describe('application-autoscaling', { timeout: 170_000 }, () => {
           TargetTrackingScalingPolicyConfiguration: { TargetValue: 20, PredefinedMetricSpecification },
         }),
       );
-      const variant = async () => (await aws.server.callWell<EndpointBody>('GET', '/endpoints/digits')).variants[0];
-      assert.deepEqual((await variant())?.scaling, {
+      assert.deepEqual((await variantOf(aws))?.scaling, {
         policy: 'track:20,metric=invocations,out=300s,in=300s',
         instances_min: 1,
         instances_max: 2,
         usd_per_hour_max: null,
       });
-      const body = { ContentType: 'text/csv', Body: Array.from({ length: 64 }, () => 0).join(',') };
-      for (let waitedMs = 0; (await variant())?.ready !== 2; waitedMs += 200) {
-        assert(waitedMs < 40_000, JSON.stringify(await variant()));
-        for (let i = 0; i < 10; i++) await aws.runtime.send(new InvokeEndpointCommand({ EndpointName: 'digits', ...body }));
-        await new Promise((resolve) => setTimeout(resolve, 200));
-      }
+      await loaded(aws, 2);
       const { ScalableTargets } = await aws.scaling.send(new DescribeScalableTargetsCommand({ ServiceNamespace: 'sagemaker' }));
       assert.deepEqual([ScalableTargets?.[0]?.MinCapacity, ScalableTargets?.[0]?.MaxCapacity], [1, 2]);
     } finally {

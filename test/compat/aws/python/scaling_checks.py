@@ -64,6 +64,15 @@ def _():
     steps = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]}
     scaling.put_scaling_policy(**NAME, PolicyName="step", StepScalingPolicyConfiguration=steps)
     (step,) = scaling.describe_scaling_policies(**NAME, PolicyNames=["step"])["ScalingPolicies"]
+    predictive = {"MetricSpecifications": [{"TargetValue": 70.0}], "Mode": "ForecastAndScale"}
+    scaling.put_scaling_policy(
+        **NAME, PolicyName="ahead", PolicyType="PredictiveScaling", PredictiveScalingPolicyConfiguration=predictive
+    )
+    same(len(scaling.describe_scaling_policies(**NAME)["ScalingPolicies"]), 3)
+    now = time.time()
+    early = refused(scaling.get_predictive_scaling_forecast, **NAME, PolicyName="track", StartTime=now, EndTime=now + 3600)
+    same((early.code, early.message), ("ValidationException", "There is no PredictiveScaling policy track."))
+    scaling.delete_scaling_policy(**NAME, PolicyName="ahead")
     same((step["PolicyType"], step["StepScalingPolicyConfiguration"]), ("StepScaling", steps))
 
 
