@@ -17,7 +17,7 @@ import type { Access, Caller, Permission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { answer, type Listener } from '../http/index.ts';
-import type { Log } from '../monitoring/index.ts';
+import { type Log, type Origin, withOrigin } from '../monitoring/index.ts';
 import type { AwsCall, AwsPlace, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
 import type { OperationShapes } from './shapes/shapes.ts';
 import { type Admission, Admissions } from './wire/admission.ts';
@@ -60,7 +60,11 @@ export interface AwsDoorOptions {
   /** Names this server goes by, besides `localhost`: what stands before one in `Host` is a bucket. */
   readonly hostNames?: readonly string[];
   readonly limits?: Partial<AwsDoorLimits>;
+  /** Told of each call that was to change something and was refused. */
+  readonly onRefused?: (caller: Caller, operation: string, error: unknown) => Promise<void>;
 }
+
+const unaudited: readonly Permission[] = ['read', 'invoke'];
 
 /** What is known of a request while it is served. */
 interface Visit {
@@ -143,8 +147,18 @@ export class AwsDoor {
     const call = decodeCall(service, route.form, signed.headers, isInQuery ? Buffer.from(signed.query, 'latin1') : plain);
     visit.operation = call.shapes;
     const { name } = service.service;
-    if (name !== 'sts') this.#require(admission.caller, permissionOf(name, call.operation, call.document), name, call.operation);
-    const output = await call.run(checkedInput(call), this.#awsCall(visit, admission.caller, call.operation));
+    const permission = name === 'sts' ? 'read' : permissionOf(name, call.operation, call.document);
+    const { caller } = admission;
+    const output = await withOrigin(this.#originOf(visit), async () => {
+      try {
+        if (name !== 'sts') this.#require(caller, permission, name, call.operation);
+        return await call.run(checkedInput(call), this.#awsCall(visit, caller, call.operation));
+      } catch (error) {
+        // What looks, and what tells of its own use, is no deed.
+        if (!unaudited.includes(permission)) await this.#options.onRefused?.(caller, call.operation, error);
+        throw error;
+      }
+    });
     if (response.destroyed) return;
     const { xmlNamespace } = service.shapes;
     const reply = encodeAnswer(call, output, route.form, { xmlNamespace, requestId });
@@ -172,6 +186,11 @@ export class AwsDoor {
   /** Throws `forbidden`, in the words of AWS's policies and our own. */
   #require(caller: Caller, permission: Permission, service: AwsServiceName, operation: string): void {
     try {
+  #originOf({ request, requestId }: Visit): Origin {
+    const { socket, headers } = request;
+    return { door: 'aws', remoteAddress: socket.remoteAddress ?? '', userAgent: headers['user-agent'] ?? '', requestId };
+  }
+
       this.#options.access.require(caller, permission);
     } catch (error) {
       if (!(error instanceof PlatformError)) throw error;

@@ -1,11 +1,11 @@
 /** The protocols, each at its paths. */
 import { Access } from '../access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from '../api/index.ts';
-import { AwsDoor, type AwsService, Runtime, S3Service, S3Store, sagemakerService, stsService } from '../aws/index.ts';
+import { AwsDoor, AwsError, type AwsService, Runtime, S3Service, S3Store, sagemakerService, stsService } from '../aws/index.ts';
 import type { Config } from '../config.ts';
 import { CostHistory } from '../costs/index.ts';
 import { Deployments, type EndpointView } from '../deployment/index.ts';
-import { PlatformError } from '../errors.ts';
+import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { Listener } from '../http/index.ts';
 import { ArrivalHistory } from '../monitoring/index.ts';
 import { OipDoor } from '../oip/index.ts';
@@ -95,7 +95,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
 }
 
 function awsDoor(config: Config, rooms: Rooms, { db, clock, logs, s3, listener, access }: Front): AwsDoor {
-  const { serving, autoScaling } = rooms;
+  const { serving, autoScaling, audit } = rooms;
   const log = logs.platform;
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
@@ -107,6 +107,10 @@ function awsDoor(config: Config, rooms: Rooms, { db, clock, logs, s3, listener, 
     place: { account: config.awsAccount, region: config.awsRegion },
     hostNames: listener.names,
     limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: bodyBytesMax },
+    onRefused: async ({ keyId: who }, action, error) => {
+      const outcome = error instanceof AwsError ? error.code : asPlatformError(error).code;
+      await audit.record(db, { who, action, target: '', outcome, detail: { message: messageOf(error).slice(0, 1024) } });
+    },
   });
 }
 
