@@ -74,7 +74,9 @@ export async function openRegistryHouse(options: ControlPlaneOptions = {}): Prom
     if ((await readFile(path, 'utf8')).startsWith('bad')) throw new PlatformError('invalid_request', 'this is not an ONNX model');
     return plainInspection();
   };
-  const images = [{ match: 'python-server', runtime: { kind: 'process', command: ['python3', 'serve.py'], env: {} } }] as const;
+  const images = [
+    { match: 'python-server', runtime: { kind: 'process', command: ['python3', 'serve.py'], env: {}, concurrency: 1 } },
+  ] as const;
   const plane = { ...(await openControlPlane({ clock, inspect, images, ...options })), clock };
   const { db, log, registry, audit, directory } = plane;
   const store = new S3Store({ db, files: new FileObjectStore(join(directory, 's3')), clock, log });

@@ -50,7 +50,13 @@ export const versionBody = z.strictObject({
   runtime: z
     .discriminatedUnion('kind', [
       z.strictObject({ kind: z.literal('onnx') }),
-      z.strictObject({ kind: z.literal('process'), image: z.string(), command: z.array(z.string()), environment: words }),
+      z.strictObject({
+        kind: z.literal('process'),
+        image: z.string(),
+        command: z.array(z.string()),
+        environment: words,
+        concurrency: z.number(),
+      }),
     ])
     .describe('What runs it: the built-in worker, or a command of its own.'),
   created_by: z.string(),

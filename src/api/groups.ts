@@ -145,8 +145,8 @@ export function groupBodyOf(group: ModelGroup): GroupBody {
 
 function runtimeBodyOf(runtime: ModelRuntime): VersionBody['runtime'] {
   if (runtime.kind === 'onnx') return { kind: 'onnx' };
-  const { image, command, environment } = runtime;
-  return { kind: 'process', image, command: [...command], environment };
+  const { image, command, environment, concurrency } = runtime;
+  return { kind: 'process', image, command: [...command], environment, concurrency };
 }
 
 export function versionBodyOf(version: ModelVersion): VersionBody {

@@ -32,6 +32,7 @@ export function runtimeFields({ runtime }: VersionBody): (readonly [string, stri
   return [
     ['image', runtime.image],
     ['command', `${runtime.command.join(' ')} serve`],
+    ['at once', `${runtime.concurrency} ${runtime.concurrency === 1 ? 'request' : 'requests'} in an instance`],
     ['environment', pairsText(runtime.environment)],
   ];
 }

@@ -13,7 +13,7 @@ type Timeouts = Pick<VariantConfig, 'startTimeoutMs' | 'unpackTimeoutMs'>;
 /** The part of a worker's spec that says so; empty for a model that the built-in worker runs. */
 export function commandOf({ runtime }: ModelVersion, timeouts: Timeouts = {}): { readonly process?: WorkerCommand } {
   if (runtime.kind === 'onnx') return {};
-  const { command, environment } = runtime;
+  const { command, environment, concurrency } = runtime;
   const { startTimeoutMs = startTimeoutMsDefault, unpackTimeoutMs = unpackTimeoutMsDefault } = timeouts;
-  return { process: { command, environment, startTimeoutMs, unpackTimeoutMs } };
+  return { process: { command, environment, concurrency, startTimeoutMs, unpackTimeoutMs } };
 }

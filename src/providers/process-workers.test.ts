@@ -55,7 +55,7 @@ function spec({ mode = '', command = scorerCommand, startTimeoutMs = 20_000, cha
   return {
     ...named,
     ...size,
-    process: { command, environment: { MODE: mode, NONCE: nonce }, startTimeoutMs, unpackTimeoutMs: 60_000 },
+    process: { command, environment: { MODE: mode, NONCE: nonce }, concurrency: 1, startTimeoutMs, unpackTimeoutMs: 60_000 },
     ...changes,
   };
 }

@@ -27,6 +27,8 @@ export interface WorkerSpec {
 export interface WorkerCommand {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** How many requests it takes at once. */
+  readonly concurrency: number;
   /** From its start until it must answer. */
   readonly startTimeoutMs: number;
   /** Its archive is unpacked within this before. */

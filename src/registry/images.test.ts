@@ -4,7 +4,7 @@ import { imageEntries, resolveImage } from './images.ts';
 
 const command = ['python3', 'serve.py'];
 const table = imageEntries([
-  { match: 'acme/scorer', runtime: 'process', command, env: { THREADS: '1' } },
+  { match: 'acme/scorer', runtime: 'process', command, env: { THREADS: '1' }, concurrency: 4 },
   { match: 'acme/pinned:1.2', runtime: 'process', command },
   { match: 'penstock/onnx', runtime: 'process', command },
   { match: '*.example.com:5000/*/ort*', runtime: 'onnx' },
@@ -46,7 +46,8 @@ describe('an image', () => {
   }
 
   test('brings its command and its environment', () => {
-    assert.deepEqual(resolveImage(table, 'acme/scorer'), { kind: 'process', command, env: { THREADS: '1' } });
+    assert.deepEqual(resolveImage(table, 'acme/scorer'), { kind: 'process', command, env: { THREADS: '1' }, concurrency: 4 });
+    assert.deepEqual(resolveImage(table, 'acme/pinned:1.2'), { kind: 'process', command, env: {}, concurrency: 1 });
   });
 
   test('of many stars is told in no time', () => {
@@ -66,6 +67,12 @@ describe('the images table', () => {
     [{ match: 'a', runtime: 'process', command: ['a\0b'] }, /command/],
     [{ match: 'a', runtime: 'process', command, env: { 'A=B': 'c' } }, /'A=B' is no name of a variable/],
     [{ match: 'a', runtime: 'process', command, env: { A: 1 } }, /A must be a text/],
+    [
+      { match: 'a', runtime: 'process', command, concurrency: 0 },
+      /concurrency in config.json: expected a whole number from 1 to 1000, got 0/,
+    ],
+    [{ match: 'a', runtime: 'process', command, concurrency: '2' }, /concurrency/],
+    [{ match: 'a', runtime: 'onnx', concurrency: 2 }, /no concurrency beside/],
     [{ match: 'a', runtime: 'onnx', command }, /no command beside/],
     [{ match: 'a', runtime: 'onnx', comand: command }, /unknown setting images\[0\]\.comand/],
   ] as const) {

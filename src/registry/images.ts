@@ -19,6 +19,8 @@ export type ImageRuntime =
       readonly command: readonly string[];
       /** What every model of this image gets; the model's own environment comes on top. */
       readonly env: Readonly<Record<string, string>>;
+      /** How many requests it takes at once. */
+      readonly concurrency: number;
     };
 
 const onnx: ImageRuntime = { kind: 'onnx' };
@@ -28,6 +30,7 @@ const nameLengthMax = 255;
 const entriesMax = 1000;
 const wordsMax = 100;
 const textLengthMax = 4096;
+const concurrencyMax = 1000;
 
 /** The entries as config.json gives them. Throws `invalid_request` for what makes no sense. */
 export function imageEntries(given: readonly unknown[] | null): readonly ImageEntry[] {
@@ -90,16 +93,20 @@ function isLike(pattern: string, text: string): boolean {
 
 function readEntry(where: string, given: unknown): ImageEntry {
   if (!isObject(given)) throw wrong(where, 'an object with match and runtime', given);
-  const { match, runtime, command, env, ...rest } = given;
+  const { match, runtime, command, env, concurrency, ...rest } = given;
   const [stranger] = Object.keys(rest);
   if (stranger !== undefined)
     throw new PlatformError('invalid_request', `unknown setting ${where}.${stranger} in config.json: leave it out`);
   if (typeof match !== 'string' || match === '' || match.length > nameLengthMax) {
     throw wrong(`${where}.match`, `the name of an image, in which * stands for anything, of at most ${nameLengthMax} characters`, match);
   }
-  if (runtime === 'process') return { match, runtime: { kind: 'process', command: readCommand(where, command), env: readEnv(where, env) } };
+  if (runtime === 'process') {
+    const process = { command: readCommand(where, command), env: readEnv(where, env), concurrency: readConcurrency(where, concurrency) };
+    return { match, runtime: { kind: 'process', ...process } };
+  }
   if (runtime !== 'onnx') throw wrong(`${where}.runtime`, '"onnx" or "process"', runtime);
   if (command !== undefined) throw wrong(`${where}.command`, 'no command beside "runtime": "onnx"', command);
+  if (concurrency !== undefined) throw wrong(`${where}.concurrency`, 'no concurrency beside "runtime": "onnx"', concurrency);
   if (env !== undefined) throw wrong(`${where}.env`, 'no env beside "runtime": "onnx"', env);
   return { match, runtime: onnx };
 }
@@ -108,6 +115,12 @@ function readCommand(where: string, given: unknown): readonly string[] {
   const isCommand =
     Array.isArray(given) && given.length > 0 && given.length <= wordsMax && given.every((word) => isText(word)) && given[0] !== '';
   if (!isCommand) throw wrong(`${where}.command`, `a list of 1 to ${wordsMax} texts, such as ["python3", "serve.py"]`, given);
+  return given;
+}
+
+function readConcurrency(where: string, given: unknown = 1): number {
+  const isCount = typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= concurrencyMax;
+  if (!isCount) throw wrong(`${where}.concurrency`, `a whole number from 1 to ${concurrencyMax}`, given);
   return given;
 }
 

@@ -61,6 +61,8 @@ export type ModelRuntime =
       readonly command: readonly string[];
       /** The image's own variables and the model's, which win. May hold secrets. */
       readonly environment: Readonly<Record<string, string>>;
+      /** How many requests an instance of it takes at once. */
+      readonly concurrency: number;
     };
 
 /** Names are unique without case: this is what the database compares. */

@@ -31,6 +31,7 @@ test('the image says which command it is; the model has the last word on variabl
     image: 'acme/scorer:2',
     command: ['python3', 'serve.py'],
     environment: { A: 'image', B: 'model', C: 'model' },
+    concurrency: 1,
   });
   assert.deepEqual([version.signature, version.batchable, version.artifact.bytes], [{ inputs: [], outputs: [] }, false, 10]);
 });

@@ -90,7 +90,8 @@ function runtimeFor({ runtimeOf }: RegistrationNeeds, { image, environment = {} 
   const runtime: ImageRuntime = image === undefined ? { kind: 'onnx' } : runtimeOf(image);
   checkEnvironment('environment', environment);
   if (runtime.kind === 'onnx') return runtime;
-  return { kind: 'process', image: image as string, command: runtime.command, environment: { ...runtime.env, ...environment } };
+  const { command, env, concurrency } = runtime;
+  return { kind: 'process', image: image as string, command, environment: { ...env, ...environment }, concurrency };
 }
 
 /** Of a process nothing is known but that it takes bytes and gives bytes. */

@@ -23,6 +23,8 @@ export interface ProcessSpec {
   readonly directory: string;
   /** By this variable each process that descends from it is found, wherever it went. */
   readonly mark: { readonly name: string; readonly value: string };
+  /** How many calls it is given at once; others wait here. */
+  readonly concurrency: number;
   /** From its start until GET /ping must have answered 200. */
   readonly startTimeoutMs: number;
   readonly unpackedBytesMax: number;
@@ -62,13 +64,15 @@ export class ProcessModel {
   /** How it ended: `exit code 1` or `killed by SIGKILL`. */
   readonly #ended: Promise<string>;
   #open = 0;
-  /** When the last call that was made is over. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** How many calls may be made at once yet, and those that wait for that. */
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
   #isStopping = false;
   #isReady = false;
   #sick = 0;
 
-  private constructor(child: ChildProcess, port: number, { clock, print, onLost }: ProcessSurroundings) {
+  private constructor(child: ChildProcess, port: number, concurrency: number, { clock, print, onLost }: ProcessSurroundings) {
+    this.#free = concurrency;
     this.#clock = clock;
     this.#http = new ProcessHttp(port);
     this.#log = new ProcessLog(() => clock.nowMs(), print);
@@ -91,23 +95,27 @@ export class ProcessModel {
       env: environmentOf(spec, folder, port, around.threads),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const model = new ProcessModel(child, port, around);
+    const model = new ProcessModel(child, port, spec.concurrency, around);
     await model.#becomeReady(spec.startTimeoutMs, program);
     model.#watch(around.onLost);
     return model;
   }
 
   /**
-   * One call after the other: a second one comes only to be at hand. `onBegin` is told when its turn has come. Throws
-   * `model_failed`. Never settles where the process is ending: its worker ends with it, which says more.
+   * So many calls at once as it takes; another may come to be at hand, and waits. `onBegin` is told when its turn has
+   * come. Throws `model_failed`. Never settles where the process is ending: its worker ends with it, which says more.
    */
-  invoke(payload: Payload, options: InvokeOptions, onBegin: () => void): Promise<Reply> {
-    const reply = this.#last.then(() => {
+  async invoke(payload: Payload, options: InvokeOptions, onBegin: () => void): Promise<Reply> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
       onBegin();
-      return this.#invoke(payload, options);
-    });
-    this.#last = reply.catch(() => undefined);
-    return reply;
+      return await this.#invoke(payload, options);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
   }
 
   async #invoke(payload: Payload, options: InvokeOptions): Promise<Reply> {

@@ -10,6 +10,7 @@ import type { Random } from '../random.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import { type Books, Invocations } from './invoke.ts';
+import { byWorker, lanesOf, type ServedExecutor, workerOf } from './lanes.ts';
 import { linkRunner } from './link-runner.ts';
 import type { OverflowPlan } from './overflow.ts';
 import { processRunner } from './process-runner.ts';
@@ -58,16 +59,7 @@ export interface ServedVariant {
   readonly name: string;
   readonly version: ModelVersion;
   readonly weight: number;
-  readonly executors: readonly {
-    readonly id: string;
-    readonly instanceType: string;
-    readonly isFunction: boolean;
-    readonly isBusy: boolean;
-    /** `clock.nowMs()`: since when it is busy, or idle. */
-    readonly sinceMs: number;
-    readonly batchSize: number;
-    readonly batchReason: string;
-  }[];
+  readonly executors: readonly ServedExecutor[];
   /** Largest b of the profile; 32 while unknown, 0 where the model is not batched. */
   readonly batchSizeMax: number;
   readonly rowsWaiting: number;
@@ -116,6 +108,8 @@ export class Serving implements ServingDoor {
   readonly #byGivenName = new Map<string, Routing>();
   readonly #pools = new Map<string, VariantPool>();
   readonly #poolOfWorker = new Map<string, VariantPool>();
+  /** By worker of an instance: the executors that it is. */
+  readonly #lanes = new Map<string, readonly string[]>();
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -200,8 +194,10 @@ export class Serving implements ServingDoor {
     const pool = this.#poolFor(worker.endpoint, worker.variant, worker.version, settings);
     this.#poolOfWorker.set(worker.id, pool);
     this.#options.ledger.started(worker.id, worker.endpoint, worker.variant, worker.usdPerHour);
-    const charge = (serviceMs: number): number => executorUsd(worker.usdPerHour, serviceMs);
-    pool.attach({ ...worker, charge, run: this.#runnerOf(worker) });
+    const lanes = lanesOf(worker.id, worker.version);
+    this.#lanes.set(worker.id, lanes);
+    const charge = (serviceMs: number): number => executorUsd(worker.usdPerHour / lanes.length, serviceMs);
+    for (const id of lanes) pool.attach({ ...worker, id, charge, run: this.#runnerOf(worker) });
   }
 
   /** Its pool asked for it; where that is over, nobody needs it. */
@@ -222,7 +218,8 @@ export class Serving implements ServingDoor {
     if (pool === undefined) return;
     this.#poolOfWorker.delete(workerId);
     this.#options.ledger.ended(workerId);
-    pool.detach(workerId);
+    for (const lane of this.#lanes.get(workerId) ?? [workerId]) pool.detach(lane);
+    this.#lanes.delete(workerId);
     if (pool.isRetired) this.#bury(pool);
   }
 
@@ -233,7 +230,8 @@ export class Serving implements ServingDoor {
   }
 
   async drain(workerId: string): Promise<void> {
-    await this.#poolOfWorker.get(workerId)?.drain(workerId);
+    const pool = this.#poolOfWorker.get(workerId);
+    if (pool !== undefined) await Promise.all((this.#lanes.get(workerId) ?? [workerId]).map((lane) => pool.drain(lane)));
     this.#options.ledger.sentAway(workerId);
     this.detach(workerId);
   }
@@ -341,7 +339,7 @@ export class Serving implements ServingDoor {
     const { endpoint, variant, model } = names;
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
-      restart,
+      restart: (lane, reason) => restart(workerOf(lane), reason),
       serviceTable: (executor) => serviceTable(model, executor),
       onDispatch: (reason, rows) => this.#invocations.dispatched(pool, reason, rows),
       functions: {
@@ -425,15 +423,7 @@ function view(routing: Routing): ServedView {
     name: pool.variant,
     version: pool.model,
     weight,
-    executors: pool.executors.map(({ worker, isFunction, isBusy, sinceMs, batchSize, batchReason }) => ({
-      id: worker.id,
-      instanceType: worker.instanceType,
-      isFunction,
-      isBusy,
-      sinceMs,
-      batchSize,
-      batchReason,
-    })),
+    executors: byWorker(pool.executors),
     batchSizeMax: pool.batchSizeMax,
     rowsWaiting: pool.rowsWaiting,
     statistics: pool.statistics,

@@ -7,7 +7,10 @@ import { processesWith, scorerBundle, scorerCommand, skip } from './index.ts';
 import { TestServer } from './server.ts';
 
 const nonce = `processes-${process.pid}`;
-const images = [{ match: 'test/scorer', runtime: 'process', command: scorerCommand, env: { NONCE: nonce, LEVEL: 'image' } }];
+const images = [
+  { match: 'test/scorer', runtime: 'process', command: scorerCommand, env: { NONCE: nonce, LEVEL: 'image' } },
+  { match: 'test/threads', runtime: 'process', command: scorerCommand, env: { NONCE: nonce, MODE: 'threads' }, concurrency: 4 },
+];
 const server = new TestServer(images);
 const bundle = await scorerBundle();
 before(() => server.start());
@@ -51,7 +54,7 @@ describe('a process that is deployed', { skip }, () => {
   test('says what it is', async () => {
     const version = await server.call('GET', '/groups/scorer/versions/1');
     const environment = { NONCE: nonce, LEVEL: 'model' };
-    assert.deepEqual(version.at('runtime'), { kind: 'process', image, command: scorerCommand, environment });
+    assert.deepEqual(version.at('runtime'), { kind: 'process', image, command: scorerCommand, environment, concurrency: 1 });
     assert.deepEqual([version.at('signature'), version.at('batchable')], [{ inputs: [], outputs: [] }, false]);
     const profile = await server.call('POST', '/groups/scorer/versions/1/profile', { instance_type: 'local.1' });
     assert.match(profile.text, /is a process: nobody knows what it takes/);
@@ -132,6 +135,27 @@ describe('a process that is deployed', { skip }, () => {
     await server.until('scorer', 'gone');
     assert.deepEqual([left(), readdirSync(join(server.directory, 'processes'))], [[], []]);
   });
+});
+
+test('one that takes four requests at once is given four, and is one instance all the same', { skip }, async () => {
+  await server.deploy('threads', { image: 'test/threads', bundle });
+  await server.until('threads', 'InService');
+  const startMs = performance.now();
+  const answers = await Promise.all(Array.from({ length: 8 }, () => server.invoke('threads', 'sleep:1')));
+  const tookMs = performance.now() - startMs;
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  assert(tookMs > 2000 && tookMs < 6000, `8 requests of a second took ${Math.round(tookMs)} ms`);
+  const endpoint = await server.call('GET', '/endpoints/threads');
+  assert.deepEqual([endpoint.at('variants.0.ready'), endpoint.at('variants.0.workers.length')], [1, 1]);
+  assert.equal((await server.invoke('threads', 'die')).status, 500);
+  await server.until('threads', 'InService');
+  assert.deepEqual(
+    (await Promise.all(Array.from({ length: 4 }, () => server.invoke('threads', 'rows:1')))).map(({ text }) => text),
+    Array(4).fill('[2.0]'),
+  );
+  await server.call('DELETE', '/endpoints/threads');
+  await server.until('threads', 'gone');
+  assert.deepEqual(left(), []);
 });
 
 test('one that hangs is ended after the timeout of its endpoint, and started anew', { skip }, async () => {

@@ -2,7 +2,7 @@
 
 MODE says how it misbehaves; the body of a request may ask for more of that."""
 import json, os, signal, subprocess, sys, threading, time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 mode = os.environ.get("MODE", "")
 factor = float(open(os.path.join(os.environ["SM_MODEL_DIR"], "factor.txt")).read())
@@ -77,4 +77,5 @@ if mode == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if mode in ("family", "stubborn"):  # one child in another session, which no signal to the group reaches
     subprocess.Popen(["sleep", "3600"], start_new_session=True)
-HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+Server = ThreadingHTTPServer if mode == "threads" else HTTPServer
+Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
