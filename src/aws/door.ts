@@ -85,6 +85,7 @@ export class AwsDoor {
   readonly #documents: ReadonlyMap<AwsServiceName, DocumentService>;
   readonly #streams: ReadonlyMap<AwsServiceName, AwsStreamService>;
   readonly #admissions: Admissions;
+  #giveTime: (request: IncomingMessage) => void = () => {};
 
   constructor(options: AwsDoorOptions) {
     this.#options = options;
@@ -97,7 +98,8 @@ export class AwsDoor {
   }
 
   /** To be called before the listener listens. */
-  mount(listener: Pick<Listener, 'claim'>): void {
+  mount(listener: Pick<Listener, 'claim' | 'giveTime'>): void {
+    this.#giveTime = (request) => listener.giveTime(request);
     listener.claim(isAwsRequest, (request, response, path, query) => void this.handle(request, response, path, query));
   }
 
@@ -134,6 +136,7 @@ export class AwsDoor {
     const { request, response, requestId, path } = visit;
     // S3 knows by itself which operation takes which right.
     if (service.name === 'sagemaker-runtime') this.#require(admission.caller, 'invoke', service.name, 'InvokeEndpoint');
+    if (service.name === 's3') this.#giveTime(request);
     response.setHeader(service.name === 's3' ? 'x-amz-request-id' : 'x-amzn-requestid', requestId);
     const { account, region } = this.#options.place;
     await service.handle(new Verified(request, response, { ...admission, account, region, requestId, path, hostBucket }), response);
@@ -183,14 +186,14 @@ export class AwsDoor {
     };
   }
 
-  /** Throws `forbidden`, in the words of AWS's policies and our own. */
-  #require(caller: Caller, permission: Permission, service: AwsServiceName, operation: string): void {
-    try {
   #originOf({ request, requestId }: Visit): Origin {
     const { socket, headers } = request;
     return { door: 'aws', remoteAddress: socket.remoteAddress ?? '', userAgent: headers['user-agent'] ?? '', requestId };
   }
 
+  /** Throws `forbidden`, in the words of AWS's policies and our own. */
+  #require(caller: Caller, permission: Permission, service: AwsServiceName, operation: string): void {
+    try {
       this.#options.access.require(caller, permission);
     } catch (error) {
       if (!(error instanceof PlatformError)) throw error;

@@ -194,6 +194,27 @@ describe('a connection', () => {
     }
   });
 
+  test('whose sender is known may take its time, but not fall silent', async () => {
+    const { port } = await open({ headersTimeoutMs: 250, requestTimeoutMs: 250 }, (listener) => {
+      listener.direct('/slow', (request, response) => {
+        listener.giveTime(request);
+        readBodyInto(request, 1000, (error, body) => answer(request, response, error === null ? 200 : 400, [], body));
+      });
+    });
+    const head = 'POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n';
+    const slow = await dial(port);
+    const heard = listen(slow);
+    slow.write(`${head}connection: close\r\n\r\n`);
+    for (const letter of 'unhurried'.slice(1)) {
+      await new Promise<void>((resolve) => clock.after(80, resolve));
+      slow.write(letter);
+    }
+    assert.match(await heard, /^HTTP\/1.1 200 [^]*nhurried$/);
+    const silent = await dial(port);
+    silent.write(`${head}\r\n1`);
+    assert.equal(await listen(silent), '');
+  });
+
   test('may be idle beside a thousand others while the server answers', async () => {
     const { url, port } = await open();
     const sockets = await Promise.all(Array.from({ length: 1000 }, () => dial(port)));

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Access, Caller } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { isLoopback } from '../config.ts';
@@ -79,6 +79,8 @@ export class Listener {
   #claimed: DirectHandler | null = null;
   readonly #app: HttpScope;
   #server!: Server;
+  /** Connections of requests that were given time. */
+  readonly #unhurried = new WeakSet<Socket>();
   #isClosing = false;
 
   /** Throws `invalid_request` for an address beyond loopback without TLS. */
@@ -99,7 +101,10 @@ export class Listener {
         this.#server = this.#createServer(handler);
         return this.#server;
       },
-      onClientError: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} } as IncomingMessage)),
+      onClientError: (error, socket) => {
+        if ('code' in error && error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#unhurried.has(socket)) return;
+        refuseConnection(error, socket, requestIdOf({ headers: {} } as IncomingMessage));
+      },
     });
   }
 
@@ -131,6 +136,19 @@ export class Listener {
   /** Routes below the prefix. To be called before `listen`. */
   scope(prefix: string, register: (app: HttpScope) => Promise<void> | void): void {
     this.#app.register(async (scope) => register(scope as HttpScope), { prefix });
+  }
+
+  /**
+   * From now on the body may take as long as it comes at all: the request timeout is for silence, no more for the whole.
+   * For uploads of those who are known, which may be large and their lines slow.
+   */
+  giveTime(request: IncomingMessage): void {
+    if (request.complete) return;
+    const { socket } = request;
+    this.#unhurried.add(socket);
+    socket.setTimeout(this.#limits.requestTimeoutMs);
+    request.once('end', () => socket.setTimeout(0));
+    request.once('close', () => this.#unhurried.delete(socket));
   }
 
   /** Who is calling. Throws `unauthenticated` or `forbidden`. */
