@@ -1,15 +1,8 @@
 /** How many instances a customized metric asks for: capacity times metric by target, over the last minute that was measured. */
 import { keyOf } from '../../registry/index.ts';
 import { customMetricOf } from './policy-rules.ts';
-import { resourceIdOf } from './scaling-documents.ts';
+import { type CustomMetric, resourceIdOf } from './scaling-documents.ts';
 import type { ScalableTarget } from './targets.ts';
-
-export interface CustomMetric {
-  readonly namespace: string;
-  readonly name: string;
-  readonly dimensions: Readonly<Record<string, string>>;
-  readonly statistic: 'Average' | 'Minimum' | 'Maximum' | 'SampleCount' | 'Sum';
-}
 
 /** What a metric was over the minute before; null where nothing was measured. */
 export type MeasureMetric = (metric: CustomMetric, untilMs: number) => Promise<number | null>;

@@ -1,7 +1,7 @@
 /** Scaling policies of AWS: whether they can be followed, and which policy of ours follows them. Pure. */
 import type { ScalingConfig } from '../../deployment/index.ts';
-import type { CustomMetric } from './custom-metrics.ts';
 import {
+  type CustomMetric,
   type Dimension,
   type PolicyDocument,
   type PredictiveScaling,

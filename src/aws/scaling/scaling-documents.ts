@@ -20,6 +20,14 @@ export interface TargetTracking {
   readonly DisableScaleIn?: boolean;
 }
 
+/** A metric that a policy names by itself. */
+export interface CustomMetric {
+  readonly namespace: string;
+  readonly name: string;
+  readonly dimensions: Readonly<Record<string, string>>;
+  readonly statistic: 'Average' | 'Minimum' | 'Maximum' | 'SampleCount' | 'Sum';
+}
+
 export interface StepAdjustment {
   readonly MetricIntervalLowerBound?: number;
   readonly MetricIntervalUpperBound?: number;

@@ -7,8 +7,8 @@ import { parsePolicy } from '../../autoscaling/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { Decisions } from '../../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsOperation } from '../service.ts';
-import type { CustomMetric } from './custom-metrics.ts';
 import { steppedCapacity } from './policy-rules.ts';
+import type { CustomMetric } from './scaling-documents.ts';
 import { ApplicationAutoScaling } from './scaling-service.ts';
 
 /** Members of the answers that tests look at. */
