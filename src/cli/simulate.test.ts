@@ -76,6 +76,12 @@ describe('penstock simulate', () => {
     assert.match(stdout, /economic/);
   });
 
+  test('says which types cannot keep the objective', async () => {
+    const { code, stderr } = await run('--load', 'poisson:1', '--slots', '1', '--policy', 'static:1', '--objective', 'p99<=100ms');
+    assert.equal(code, 0);
+    assert.match(stderr, /type c5\.large cannot meet 100 ms: 2\*s\(1\)\+d = 165 ms/);
+  });
+
   for (const [what, argv, code, wanted] of [
     ['no load', [], 2, /say what comes: --trace FILE, --load poisson:20, or --replay ENDPOINT/],
     ['two loads', ['--load', 'poisson:1', '--trace', 'x'], 2, /give --trace or --load, not both/],

@@ -5,5 +5,5 @@ export { loadOfRecording, type RecordedCounts, type RecordedSpan, type Recording
 export { type ReportFacts, reportHtml } from './report-html.ts';
 export type { DecisionNote, SimulationResult } from './result.ts';
 export { type SideBySide, simulateAll } from './simulate.ts';
-export { Simulation, type SimulationOrder } from './simulation.ts';
+export { Simulation, type SimulationOrder, unfitTypes } from './simulation.ts';
 export { parseTrace, type Trace } from './trace.ts';

@@ -97,7 +97,9 @@ export class Planning {
       this.decide('period', { ...seen, nowMs: seen.nowMs - slotMs, count: () => nobody });
       this.#lastCount = last;
     }
-    const { plan, warmFunctions } = this.decide('period', { ...seen, count: () => nobody }).chosen;
+    const { chosen, feasible } = this.decide('period', { ...seen, count: () => nobody });
+    const { plan, warmFunctions } = chosen;
+    if (!feasible) return { plan: this.#somebody(), warmFunctions };
     const isReactive = ['hpa', 'kpa', 'ray', 'target-tracking'].includes(policy.kind);
     const [type] = types.filter(({ isFeasible }) => isFeasible);
     if (!isReactive || type === undefined) return { plan, warmFunctions };
@@ -105,6 +107,14 @@ export class Planning {
     const ratePerSecond = last === null ? meanRatePerSecond() : (last * 1000) / slotMs;
     const count = Math.max(1, initialCount(policy, ratePerSecond, type.ratePerSecond));
     return { plan: { [type.name]: Math.min(this.#needs.limits.max, count) }, warmFunctions };
+  }
+
+  /** Where nothing keeps the objective somebody has to serve all the same: what then is there stays. */
+  #somebody(): Plan {
+    const { policy, limits, types } = this.#needs;
+    const [type] = types;
+    const wished = policy.kind === 'static' && policy.instances !== null ? policy.instances : Math.max(1, limits.min);
+    return type === undefined ? {} : { [type.name]: Math.min(limits.max, wished) };
   }
 
   decide(trigger: ScalingTrigger, seen: Seen, notices?: Plan): ScalingDecision {

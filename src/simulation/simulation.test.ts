@@ -135,6 +135,16 @@ describe('a simulation', () => {
     near(result.overflowUsd, usd(2083.5), usd(3));
   });
 
+  test('serves also where no type can keep the objective and there are no functions: late, and paid for', async () => {
+    const objective = { percentile: 99, latencyMs: 100 };
+    const [fixed, ruled] = await Promise.all(
+      ['static:2', 'hpa:70'].map((policy) => simulate(orderOf(loadOf('poisson:5', 10), policy, { objective }))),
+    );
+    assert(fixed !== undefined && ruled !== undefined);
+    assert.deepEqual([fixed.dropped, fixed.instanceSeconds, ruled.instanceSeconds], [0, { 'c5.large': 1200 }, { 'c5.large': 600 }]);
+    assert(fixed.attainment > 0.5 && fixed.attainment < 0.99, `${fixed.attainment}`);
+  });
+
   test('survives launches that fail and instances that are taken away', async () => {
     const misfortune = { launchFailureShare: 0.3, interruptionsPerHour: 6 };
     const calm = await simulate(orderOf(loadFrom(waves, 60), 'hpa:70'));

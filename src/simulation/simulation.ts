@@ -398,3 +398,11 @@ function functionsSeen({ functions, functionPrices }: SimulatedProfile): Functio
   const sizes = functions.map(({ memoryMiB, service }) => ({ memoryMiB, service: service.map(({ b, p50Ms }) => ({ b, ms: p50Ms })) }));
   return { sizes, usdPerGbSecond, usdPerInvocation };
 }
+
+/** Why instance types of an order cannot keep its objective, a sentence each. */
+export function unfitTypes({ profile, types, objective }: Pick<SimulationOrder, 'profile' | 'types' | 'objective'>): string[] {
+  return (types ?? profile.types.map(({ name }) => name)).flatMap((wished) => {
+    const { name, usdPerHour, service } = typeOf(profile, wished);
+    return capacityOf({ name, usdPerHour, service: new ServiceLaw(service).table }, objective, profile.overheadMs).infeasibleBecause ?? [];
+  });
+}
