@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
 import type { PayloadHeaders, Reply, ReplyHead } from '../runtime/index.ts';
-import { type InferenceResult, ModelError, rawCall, type Route as ServingRoute } from '../serving/index.ts';
+import { type InferenceResult, ModelError, type Outcome, rawCall, type Route as ServingRoute } from '../serving/index.ts';
 import type { ApiServices } from './services.ts';
 
 interface Exchange {
@@ -17,7 +17,7 @@ interface Exchange {
 /** Writes the answer. Throws what is no answer of the process, as long as nothing of one was sent. */
 export async function invokeProcess(services: ApiServices, target: ServingRoute, exchange: Exchange): Promise<void> {
   const { serving, clock, bodyLimitBytes } = services;
-  const { request, response, requestId, timings } = exchange;
+  const { request, response, requestId } = exchange;
   const body = await readBody(request, { limitBytes: bodyLimitBytes });
   const payload = { headers: passedOn(request.headers), body };
   const sink = {
@@ -31,18 +31,13 @@ export async function invokeProcess(services: ApiServices, target: ServingRoute,
   await new Promise<void>((resolve, reject) => {
     const cancel = serving.invoke(target, call, (outcome) => {
       response.off('close', leave);
-      if (outcome.ok) {
-        const { reply } = outcome.result;
-        if (reply !== undefined && !reply.isStreamed) send(exchange, target, reply, timings ? outcome.result : null);
-        else response.end();
-      } else if (response.headersSent) {
-        response.destroy(); // so that nobody takes the part for the whole
-      } else if (outcome.error instanceof ModelError) {
-        send(exchange, target, outcome.error.reply, null);
-      } else {
-        return reject(outcome.error);
+      try {
+        if (!outcome.ok && !response.headersSent && !(outcome.error instanceof ModelError)) throw outcome.error;
+        settle(exchange, target, outcome);
+        resolve();
+      } catch (error) {
+        reject(error as Error);
       }
-      resolve();
     });
     const leave = (): void => {
       cancel();
@@ -50,6 +45,18 @@ export async function invokeProcess(services: ApiServices, target: ServingRoute,
     };
     response.once('close', leave);
   });
+}
+
+function settle(exchange: Exchange, target: ServingRoute, outcome: Outcome): void {
+  const { response, timings } = exchange;
+  if (!outcome.ok) {
+    if (outcome.error instanceof ModelError && !response.headersSent) send(exchange, target, outcome.error.reply, null);
+    else response.destroy(); // so that nobody takes the part for the whole
+    return;
+  }
+  const { reply } = outcome.result;
+  if (reply !== undefined && !reply.isStreamed) send(exchange, target, reply, timings ? outcome.result : null);
+  else response.end();
 }
 
 /** Headers of the client's that mean something to a model; who it is to us is none of its business. */

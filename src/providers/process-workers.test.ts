@@ -177,6 +177,33 @@ describe('a process', { skip }, () => {
     assert.equal((await ask(link, 'rows:1')).reply.status, 200);
   });
 
+  for (const [what, bytes, reason] of [
+    ['that is no HTTP', 'hello\r\n\r\n', /POST \/invocations failed: Parse Error/],
+    [
+      'that wants another protocol',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
+      /POST \/invocations failed/,
+    ],
+    ['that is shorter than it says', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort', /POST \/invocations failed: aborted/],
+    [
+      'that breaks off between two pieces',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+      /POST \/invocations failed: aborted/,
+    ],
+    [
+      'with endless headers',
+      `HTTP/1.1 200 OK\r\n${'X-Long: y\r\n'.repeat(5000)}\r\n`,
+      /POST \/invocations failed: Parse Error: Header overflow/,
+    ],
+    ['of nothing', '', /POST \/invocations failed: socket hang up/],
+  ] as const) {
+    test(`whose reply is one ${what} has failed, and is asked again`, async () => {
+      const link = await start();
+      await assert.rejects(ask(link, `raw:${bytes}`), { code: 'model_failed', message: reason });
+      assert.equal((await ask(link, 'rows:1')).reply.status, 200);
+    });
+  }
+
   test('that ends in the middle of a request takes its worker along, and both come back', async () => {
     const link = await start();
     await assert.rejects(ask(link, 'die'), WorkerGone);

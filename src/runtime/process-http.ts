@@ -68,6 +68,7 @@ export class ProcessHttp {
       const given = signal === undefined ? {} : { signal };
       const asked = request({ host, port: this.#port, method, path, headers, agent: false, ...given }, resolve);
       asked.on('error', reject);
+      asked.on('close', () => reject(new Error('the connection was closed without a reply')));
       asked.end(body ?? undefined);
     });
   }

@@ -40,6 +40,9 @@ const batchSizeMaxUnknown = 32;
 /** So many workers may die under a request before it fails, whatever they died of. */
 const lossesMax = 3;
 
+/** A process is told to stop when its client's timeout has passed, also where that client takes its reply slowly, and given this long. */
+const stopMs = 2000;
+
 /** Without an objective a priority moves a request by up to a second. */
 const priorityHorizonMs = 1000;
 
@@ -355,7 +358,7 @@ export class VariantPool implements Route, Door {
     const { timeoutMs } = this.#settings;
     for (const executor of this.#side.executors) {
       if (!executor.isBusy) continue;
-      const endsByMs = executor.sinceMs + timeoutMs;
+      const endsByMs = executor.sinceMs + timeoutMs + (this.runtime === 'process' ? stopMs : 0);
       if (endsByMs <= nowMs) this.#side.hangs(executor, `a run did not end within the endpoint's timeout of ${formatMs(timeoutMs)}`);
       else nextMs = Math.min(nextMs, endsByMs);
     }

@@ -91,6 +91,13 @@ describe('a process that is deployed', { skip }, () => {
     );
   });
 
+  test('with a status that is none, or a reply that is none, is answered all the same', async () => {
+    for (const reply of ['HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n', 'HTTP/1.1 999 What\r\nContent-Length: 2\r\n\r\nno', 'nothing']) {
+      const answer = await server.invoke('scorer', `raw:${reply}`);
+      assert(answer.status >= 400, `${answer.status} ${answer.text}`);
+    }
+  });
+
   test('streams, and a client that leaves in the middle holds nobody up', async () => {
     const whole = await server.invoke('scorer', 'stream:500');
     assert.equal(whole.text.match(/piece \d+ /g)?.length, 500);
@@ -156,6 +163,21 @@ test('one that takes four requests at once is given four, and is one instance al
   await server.call('DELETE', '/endpoints/threads');
   await server.until('threads', 'gone');
   assert.deepEqual(left(), []);
+});
+
+test('a client that does not take its answer costs it its answer, not others their process', { skip }, async () => {
+  await server.deploy('stalled', { image, bundle, endpoint: { timeout_ms: 1500 } });
+  await server.until('stalled', 'InService');
+  const before = left();
+  const response = await fetch(`${server.url}/api/v1/endpoints/stalled/invoke`, { method: 'POST', body: 'stream:100000' });
+  assert.equal(response.status, 200);
+  const next = await server.invoke('stalled', 'rows:1', {});
+  assert(next.text === '[2.0]' || next.status === 504, next.text); // it waited as long as the other was given
+  await assert.rejects(response.text(), 'the part is not taken for the whole');
+  assert.equal((await server.invoke('stalled', 'rows:1')).text, '[2.0]');
+  assert.deepEqual(left(), before);
+  await server.call('DELETE', '/endpoints/stalled');
+  await server.until('stalled', 'gone');
 });
 
 test('one that hangs is ended after the timeout of its endpoint, and started anew', { skip }, async () => {

@@ -28,6 +28,9 @@ class Handler(BaseHTTPRequestHandler):
                 print("line", line, "x" * 100)
         if word == "sicken":
             open("sick", "w").close()
+        if word == "raw":
+            self.close_connection = True
+            return self.wfile.write(rest.encode())
         if word == "stream":
             return self.stream(int(rest))
         if word == "break":
