@@ -2,7 +2,7 @@
 import { parseObjective } from '../src/objective.ts';
 import { type Load, loadOfTrace, parseLoad } from '../src/simulation/load.ts';
 import { referenceSimulated } from '../src/simulation/profile.ts';
-import type { SimulationOrder } from '../src/simulation/simulation.ts';
+import type { SimulationOrder } from '../src/simulation/simulation-order.ts';
 
 /** A made-up load of so many minutes. */
 export function loadOf(text: string, minutes: number): Load {

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { loadOf, orderOf } from '../../test/simulations.ts';
 import { type Load, loadOfTrace } from './load.ts';
 import type { SimulationResult } from './result.ts';
-import { Simulation, type SimulationOrder } from './simulation.ts';
+import { Simulation } from './simulation.ts';
+import type { SimulationOrder } from './simulation-order.ts';
 import { parseTrace } from './trace.ts';
 
 function traceLoad(file: string, slotMs: number, scale = 1): Load {

@@ -5,5 +5,6 @@ export { loadOfRecording, type RecordedCounts, type RecordedSpan, type Recording
 export { type ReportFacts, reportHtml } from './report-html.ts';
 export type { DecisionNote, SimulationResult } from './result.ts';
 export { type SideBySide, simulateAll } from './simulate.ts';
-export { Simulation, type SimulationOrder, unfitTypes } from './simulation.ts';
+export { Simulation } from './simulation.ts';
+export { type SimulationOrder, unfitTypes } from './simulation-order.ts';
 export { parseTrace, type Trace } from './trace.ts';

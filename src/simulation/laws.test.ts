@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { loadFrom, orderOf } from '../../test/simulations.ts';
-import { Simulation, type SimulationOrder } from './simulation.ts';
+import { Simulation } from './simulation.ts';
+import type { SimulationOrder } from './simulation-order.ts';
 
 const withFunctions = ['economic', 'mark-greedy', 'hybrid:90', 'hpa:105,window=120s+overflow', 'static:0+overflow', 'batch'];
 const alone = ['hpa:70', 'kpa', 'target-tracking', 'instances-only', 'oracle', 'static:1'];

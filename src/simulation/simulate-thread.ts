@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
 import { asPlatformError } from '../errors.ts';
 import type { ThreadAnswer } from './simulate.ts';
-import { Simulation, type SimulationOrder } from './simulation.ts';
+import { Simulation } from './simulation.ts';
+import type { SimulationOrder } from './simulation-order.ts';
 
 assert(parentPort !== null, 'this file is the main of a thread');
 // Requests that are given up are counted, not read.

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PlatformError } from '../errors.ts';
 import type { SimulationResult } from './result.ts';
-import type { SimulationOrder } from './simulation.ts';
+import type { SimulationOrder } from './simulation-order.ts';
 
 /** What a thread answers. */
 export type ThreadAnswer =

@@ -5,7 +5,8 @@ import { affineService } from '../profiling/index.ts';
 import type { SimulatedProfile } from './profile.ts';
 import type { SimulationResult } from './result.ts';
 import { pointsOf } from './service-law.ts';
-import { Simulation, type SimulationOrder } from './simulation.ts';
+import { Simulation } from './simulation.ts';
+import type { SimulationOrder } from './simulation-order.ts';
 
 const simulate = (order: SimulationOrder): Promise<SimulationResult> => new Simulation(order).run();
 const near = (value: number, wanted: number, tolerance: number): void => {

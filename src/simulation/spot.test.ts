@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadFrom, loadOf, orderOf } from '../../test/simulations.ts';
 import type { SimulationResult } from './result.ts';
-import { Simulation, type SimulationOrder } from './simulation.ts';
+import { Simulation } from './simulation.ts';
+import type { SimulationOrder } from './simulation-order.ts';
 
 const waves = Array.from({ length: 150 }, (_, i) => Math.round(1500 + 1200 * Math.sin((2 * Math.PI * i) / 60)));
 

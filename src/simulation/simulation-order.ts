@@ -1,0 +1,67 @@
+/** What is to be simulated, and what follows from it before anything happens. */
+import type { FunctionsObservation } from '../autoscaling/index.ts';
+import { functionUsd } from '../costs/index.ts';
+import type { Objective } from '../objective.ts';
+import { capacityOf } from '../profiling/index.ts';
+import type { FunctionSetting } from '../serving/index.ts';
+import type { Misfortune } from './fleet.ts';
+import type { Load } from './load.ts';
+import { functionOf, type SimulatedProfile, typeOf } from './profile.ts';
+import { ServiceLaw, type ServiceQuantiles } from './service-law.ts';
+
+/** Plain data: it can be kept, and sent to a thread. */
+export interface SimulationOrder {
+  readonly load: Load;
+  /** As it is written: `hpa:70,window=300`. */
+  readonly policy: string;
+  readonly profile: SimulatedProfile;
+  /** Instance types that may be used, in the order of preference, `c5.large:spot` among them; all of the profile unless given. */
+  readonly types?: readonly string[];
+  readonly objective: Objective;
+  /** How long instances take to start; null: as the policy or the profile says, else two minutes. */
+  readonly leadMs: number | null;
+  /** Memory of the functions, where no policy chooses it. */
+  readonly memoryMiB: number;
+  /** At least so many, whatever the policy says; none unless given. */
+  readonly instancesMin?: number;
+  readonly instancesMax: number;
+  /** `false`: there are no functions, whatever the policy would do with them. */
+  readonly hasFunctions?: boolean;
+  /** Functions alone, as a serverless endpoint has them under this setting; the policy scales nothing then. */
+  readonly serverless?: Pick<FunctionSetting, 'memoryMiB' | 'batchSizeMax' | 'waitMsMax'>;
+  /** Memory and batch size of functions are chosen as they go, as the platform does; else each takes one request at a time. */
+  readonly choosesFunctions?: boolean;
+  /** What the result is called; as its policy unless given. */
+  readonly label?: string;
+  /** Draws arrivals. */
+  readonly seed: number;
+  /** Draws service times. */
+  readonly serviceSeed: number;
+  readonly misfortune: Misfortune;
+  /** Whether the policy is told of missed objectives, to make up for them. */
+  readonly isCorrecting: boolean;
+  /** How functions take what instances cannot; left out, as they do in the product. */
+  readonly overflow?: { readonly overflowBatch?: number; readonly rescue?: boolean };
+  /** By how much of itself a service time varies; 0.05 unless given. */
+  readonly jitter?: number;
+}
+
+/** c_f: one request in a call of its own. */
+export function functionUsdEach(profile: SimulatedProfile, memoryMiB: number): number {
+  const { service } = functionOf(profile, memoryMiB);
+  return functionUsd(profile.functionPrices, memoryMiB, (service[0] as ServiceQuantiles).p50Ms);
+}
+
+export function functionsSeen({ functions, functionPrices }: SimulatedProfile): FunctionsObservation {
+  const { usdPerGbSecond, usdPerInvocation } = functionPrices;
+  const sizes = functions.map(({ memoryMiB, service }) => ({ memoryMiB, service: service.map(({ b, p50Ms }) => ({ b, ms: p50Ms })) }));
+  return { sizes, usdPerGbSecond, usdPerInvocation };
+}
+
+/** Why instance types of an order cannot keep its objective, a sentence each. */
+export function unfitTypes({ profile, types, objective }: Pick<SimulationOrder, 'profile' | 'types' | 'objective'>): string[] {
+  return (types ?? profile.types.map(({ name }) => name)).flatMap((wished) => {
+    const { name, usdPerHour, service } = typeOf(profile, wished);
+    return capacityOf({ name, usdPerHour, service: new ServiceLaw(service).table }, objective, profile.overheadMs).infeasibleBecause ?? [];
+  });
+}
