@@ -4,6 +4,7 @@ import { endpointOperations } from '../src/aws/sagemaker/endpoints.ts';
 import { Tags } from '../src/aws/sagemaker/tags.ts';
 import type { AwsCall, AwsInput, AwsOperation } from '../src/aws/service.ts';
 import { defaultPrices } from '../src/costs/index.ts';
+import type { OpenDatabase } from '../src/storage/index.ts';
 import { type House, openHouse } from './deployment-house.ts';
 
 /** Tests take from it what they know to be there. */
@@ -52,8 +53,8 @@ export function callOf(operation: string, signal = new AbortController().signal)
 }
 
 /** A house whose endpoints AWS's clients make, of Models `digits-one` and `digits-two`, and `digits-three`, which is not Approved. */
-export async function openAws(): Promise<Aws> {
-  const house = await openHouse();
+export async function openAws(database?: OpenDatabase): Promise<Aws> {
+  const house = await openHouse({}, database);
   const { db, clock, registry, deployments, audit } = house;
   const documents = new Documents({ db, clock });
   const hasEndpoint = (name: string) => deployments.list().some(({ config }) => config.name === name);

@@ -14,6 +14,7 @@ import {
 import { PlatformError } from '../src/errors.ts';
 import type { Provider, WorkerLimits, WorkerSpec, WorkerView } from '../src/providers/index.ts';
 import type { Inspection, WorkerLink } from '../src/runtime/index.ts';
+import type { OpenDatabase } from '../src/storage/index.ts';
 import { type ControlPlane, openControlPlane, plainInspection } from './control-plane.ts';
 
 /** A provider whose workers do what the test says, when it says so. */
@@ -169,11 +170,12 @@ function build(plane: ControlPlane & { clock: VirtualClock }): House {
 }
 
 /** A house with digits/1, digits/2 Approved and digits/3 not. `more` is found in their files. */
-export async function openHouse(more: Partial<Inspection> = {}): Promise<House> {
+export async function openHouse(more: Partial<Inspection> = {}, database?: OpenDatabase): Promise<House> {
   const clock = new VirtualClock();
   let deployments: Deployments | null = null;
   const inUse = async (...asked: Parameters<Deployments['usersOf']>) => deployments?.usersOf(...asked) ?? [];
-  const plane = { ...(await openControlPlane({ clock, inUse, inspect: async () => plainInspection(more) })), clock };
+  const stored = database === undefined ? {} : { database };
+  const plane = { ...(await openControlPlane({ ...stored, clock, inUse, inspect: async () => plainInspection(more) })), clock };
   closing.push(() => plane.close());
   for (const text of ['one', 'two', 'three']) {
     const source = new TextEncoder().encode(text);

@@ -3,9 +3,11 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Aws, callOf, openAws } from '../../../test/aws-endpoint-house.ts';
 import { settle } from '../../../test/deployment-house.ts';
+import { openPglite } from '../../../test/pglite.ts';
 import { parsePolicy } from '../../autoscaling/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { Decisions } from '../../monitoring/index.ts';
+import type { OpenDatabase } from '../../storage/index.ts';
 import { AwsError, type AwsInput, type AwsOperation } from '../service.ts';
 import { steppedCapacity } from './policy-rules.ts';
 import type { CustomMetric } from './scaling-documents.ts';
@@ -58,8 +60,8 @@ class Scaled {
     this.scaling = new ApplicationAutoScaling({ db, clock, log, deployments, decisions, busyOf: () => this.busy, measure });
   }
 
-  static async open(): Promise<Scaled> {
-    const scaled = new Scaled(await openAws());
+  static async open(database?: OpenDatabase): Promise<Scaled> {
+    const scaled = new Scaled(await openAws(database));
     await scaled.aws.ask('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances, serverless] });
     await scaled.aws.ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
     await settle();
@@ -587,6 +589,35 @@ test('what is foreseen is told by the last decision, within the time that is ask
   assert.deepEqual(CapacityForecast, { Timestamps, Values: [1, 2] });
   await assert.rejects(ask({ PolicyName: 's' }), refusal('ValidationException', /no PredictiveScaling policy s/));
   await assert.rejects(ask({ EndTime: nowMs }), refusal('ValidationException', /later than StartTime/));
+});
+
+test('PostgreSQL keeps endpoints and their scaling as SQLite does', async () => {
+  const scaled = await Scaled.open(await openPglite());
+  const { ask } = scaled.aws;
+  await settle(200);
+  await scaled.register({ MinCapacity: 2 });
+  await scaled.ask('PutScalingPolicy', { ...count, ...tracking() });
+  await scaled.ask('PutScheduledAction', {
+    ...count,
+    ScheduledActionName: 'a',
+    Schedule: 'rate(1 hour)',
+    ScalableTargetAction: { MinCapacity: 3 },
+  });
+  await settle(200);
+  assert.deepEqual([scaled.now.wanted, scaled.now.scaling?.policy], [2, 'track:700,metric=invocations,out=300s,in=300s']);
+  await ask('CreateEndpointConfig', { EndpointConfigName: 'd', ProductionVariants: [{ ...instances, ModelName: 'digits-two' }] });
+  await ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'd' });
+  await settle(200);
+  assert.equal((await ask('DescribeEndpoint', { EndpointName: 'prod' })).EndpointConfigName, 'd');
+  const { ScalingPolicies } = await scaled.ask('DescribeScalingPolicies', { ServiceNamespace: 'sagemaker' });
+  assert.equal(ScalingPolicies.length, 1);
+  const { EndpointConfigs, NextToken } = await ask('ListEndpointConfigs', { MaxResults: 1, SortBy: 'Name' });
+  assert.deepEqual([EndpointConfigs[0].EndpointConfigName, NextToken !== undefined], ['d', true]);
+  await scaled.ask('DeregisterScalableTarget', count);
+  await ask('DeleteEndpointConfig', { EndpointConfigName: 'd' });
+  await ask('DeleteEndpoint', { EndpointName: 'prod' });
+  await settle(200);
+  assert.deepEqual((await ask('ListEndpoints', {})).Endpoints, []);
 });
 
 test('a step never leaves the side it moves to, and moves by one at least', () => {
