@@ -4,8 +4,10 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DescribeEndpointCommand, ListModelsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import fc from 'fast-check';
 import { type SignOptions, send, sendSigned } from '../../test/aws/signed-request.ts';
 import { type OpenAwsDoor, openAwsDoor, place } from '../../test/aws-door.ts';
 import { PlatformError } from '../errors.ts';
@@ -66,24 +68,26 @@ const cloudwatch: AwsService = {
 };
 
 /** Keeps one object, and says what it was told. */
-let stored: { body: string; headers: Record<string, unknown>; query: string; trailers: unknown } | null = null;
+let stored: { body: string; path: string; headers: Record<string, unknown>; query: string; trailers: unknown } | null = null;
 const s3: AwsStreamService = {
   name: 's3',
   async handle(request, response) {
+    const { path, headers } = request;
     if (request.method === 'GET') {
+      if (stored !== null) stored.query = String(request.query);
       response.writeHead(200, { 'content-type': 'text/plain' }).end(stored?.body ?? '');
       return;
     }
     stored = null;
     const body = await text(request.body);
-    stored = { body, headers: request.headers, query: String(request.query), trailers: request.trailers() };
+    stored = { body, path, headers, query: String(request.query), trailers: request.trailers() };
     response.writeHead(200, { etag: '"e"' }).end();
   },
 };
 
 const runtime: AwsStreamService = {
   name: 'sagemaker-runtime',
-  handle: async (request, response) => void response.end(await request.readBody(64)),
+  handle: async (request, response) => void response.writeHead(200, ['content-type', 'text/csv']).end(await request.readBody(64)),
 };
 
 let door: OpenAwsDoor;
@@ -179,6 +183,27 @@ describe("AWS's own client", () => {
     }
     assert.equal((await fetch(url, { method: 'DELETE' })).status, 403);
   });
+});
+
+test('whatever a client names, signs and sends is let in and arrives', async () => {
+  const client = new S3Client({ ...door.client, forcePathStyle: true });
+  const invoking = new SageMakerRuntimeClient(door.client);
+  const name = fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' });
+  const header = fc.string({ minLength: 1, maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(name, name, header, fc.uint8Array({ maxLength: 60 }), async (key, prefix, value, bytes) => {
+      await client.send(new PutObjectCommand({ Bucket: 'models', Key: key, Body: bytes, Metadata: { value } }));
+      assert.deepEqual([stored?.body, decodeURIComponent(stored?.path ?? '')], [Buffer.from(bytes).toString(), `/models/${key}`]);
+      assert.equal(stored?.headers['x-amz-meta-value'], value.trim());
+      const read = await client.send(new GetObjectCommand({ Bucket: 'models', Key: 'k', ResponseContentType: prefix }));
+      await read.Body?.transformToString();
+      assert.equal(new URLSearchParams(stored?.query).get('response-content-type'), prefix);
+      const answer = await invoking.send(new InvokeEndpointCommand({ EndpointName: prefix, Body: bytes, CustomAttributes: value.trim() }));
+      assert.deepEqual(Buffer.from(answer.Body ?? []), Buffer.from(bytes));
+      assert.match(answer.$metadata.requestId ?? '', /^[0-9a-f-]{36}$/);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 describe('an answer has the form of its protocol:', () => {
