@@ -1,7 +1,7 @@
 /** The invoke route for models that are processes: the bytes go through as they are, and so does what is answered, a refusal too. */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PlatformError } from '../errors.ts';
+import { asPlatformError, PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
 import type { PayloadHeaders, Reply, ReplyHead } from '../runtime/index.ts';
 import { type InferenceResult, ModelError, type Outcome, rawCall, type Route as ServingRoute } from '../serving/index.ts';
@@ -36,7 +36,7 @@ export async function invokeProcess(services: ApiServices, target: ServingRoute,
         settle(exchange, target, outcome);
         resolve();
       } catch (error) {
-        reject(error as Error);
+        reject(asPlatformError(error));
       }
     });
     const leave = (): void => {
