@@ -49,6 +49,8 @@ export interface UnknownEffect {
 export interface DecisionPage {
   readonly endpoint: string;
   readonly kind?: DecisionKind | undefined;
+  /** Only those that made something different. */
+  readonly changesOnly?: boolean;
   readonly limit: number;
   /** The id of the last decision of the page before. */
   readonly before?: string | undefined;
@@ -113,7 +115,7 @@ export class Decisions {
   }
 
   /** Newest first, in the order in which they were made; to read on, give the last id as `before`. */
-  async list({ endpoint, kind, limit, before }: DecisionPage): Promise<Decision[]> {
+  async list({ endpoint, kind, changesOnly = false, limit, before }: DecisionPage): Promise<Decision[]> {
     let query = this.#db
       .selectFrom('decisions')
       .selectAll()
@@ -121,6 +123,7 @@ export class Decisions {
       .orderBy('seq', 'desc')
       .limit(limit);
     if (kind !== undefined) query = query.where('kind', '=', kind);
+    if (changesOnly) query = query.where('changes', '=', 1);
     if (before !== undefined) {
       query = query.where('seq', '<', (other) => other.selectFrom('decisions').select('seq').where('id', '=', before));
     }

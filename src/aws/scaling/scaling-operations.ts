@@ -204,7 +204,8 @@ async function describeActivities({ targets, decisions }: ScalingOperationsOptio
   const all = await Promise.all(
     (await selected(targets, input)).map(async (target) => {
       const { endpoint, dimension } = target.document;
-      const made = dimension === countDimension ? await decisions.list({ endpoint, kind: 'scaling', limit: decisionsLooked }) : [];
+      const made =
+        dimension === countDimension ? await decisions.list({ endpoint, kind: 'scaling', changesOnly: true, limit: decisionsLooked }) : [];
       return activitiesOf(target, made);
     }),
   );
