@@ -58,7 +58,9 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const loops = openLoops(config, rooms, ground, closers);
   closers.push(() => rooms.serving.close());
   const workers = () => provider.list();
-  const watching = await openWatching({ ...ground, ...rooms, log: logs.platform, workers, webhookSecret: config.webhookSecret }, closers);
+  const place = { account: config.awsAccount, region: config.awsRegion };
+  const { webhookSecret } = config;
+  const watching = await openWatching({ ...ground, ...rooms, log: logs.platform, workers, webhookSecret, place }, closers);
 
   const api = mountDoors(config, product, { ...rooms, ...loops }, { ...ground, ...watching, costs, arrivals, s3, listener, access });
   const url = await listener.listen();

@@ -1,4 +1,7 @@
+export { cloudtrailService } from './cloudtrail/cloudtrail-service.ts';
 export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
+export { envelopeOf } from './events/envelope.ts';
+export { eventsService } from './events/events-service.ts';
 export { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
 export { ModelBucket } from './s3/model-bucket.ts';
 export { S3Service } from './s3/s3-service.ts';

@@ -1,7 +1,18 @@
 /** The protocols, each at its paths. */
 import { Access } from '../access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from '../api/index.ts';
-import { AwsDoor, AwsError, type AwsService, Runtime, S3Service, S3Store, sagemakerService, stsService } from '../aws/index.ts';
+import {
+  AwsDoor,
+  AwsError,
+  type AwsService,
+  cloudtrailService,
+  eventsService,
+  Runtime,
+  S3Service,
+  S3Store,
+  sagemakerService,
+  stsService,
+} from '../aws/index.ts';
 import type { Config } from '../config.ts';
 import { CostHistory } from '../costs/index.ts';
 import { Deployments, type EndpointView } from '../deployment/index.ts';
@@ -94,12 +105,13 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
   });
 }
 
-function awsDoor(config: Config, rooms: Rooms, { db, clock, logs, s3, listener, access }: Front): AwsDoor {
+function awsDoor(config: Config, rooms: Rooms, { db, clock, logs, s3, rules, listener, access }: Front): AwsDoor {
   const { serving, autoScaling, audit } = rooms;
   const log = logs.platform;
+  const watchers = [eventsService({ rules, clock, canDeliver: () => false }), cloudtrailService({ audit })];
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
-    services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling],
+    services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling, ...watchers],
     streams: [new S3Service(s3), new Runtime({ serving, clock, log, bodyBytesMax, timeoutMs })],
     access,
     clock,

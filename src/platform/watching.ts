@@ -1,4 +1,5 @@
 /** What watches over everything else: numbers that are looked at, alarms, and rules that tell others of events. */
+import { type AwsPlace, envelopeOf } from '../aws/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Deployments, EndpointView } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -8,13 +9,11 @@ import {
   checkWebhookUrl,
   type Delivery,
   deliveriesQueue,
-  type Envelope,
   type Events,
   type Log,
   type Looked,
   lookAtDefaults,
   type MetricStore,
-  type PlatformEvent,
   penstockNamespace,
   placeOfVariant,
   Rules,
@@ -38,6 +37,7 @@ export interface WatchingNeeds {
   readonly workers: () => readonly WorkerView[];
   /** What receivers of webhooks check signatures with; null: unsigned. */
   readonly webhookSecret: string | null;
+  readonly place: AwsPlace;
 }
 
 export interface Watching {
@@ -53,7 +53,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
     clock,
     jobs,
     events,
-    envelopeOf,
+    envelopeOf: (event) => envelopeOf(event, needs.place),
     deliver: (delivery, id, atMs) => deliver(needs, delivery, id, atMs),
     onFailure: (what, error) => log.error({ error: messageOf(error) }, what),
   });
@@ -74,20 +74,6 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'what runs could not be looked at');
   closers.push(startSampler({ store: series, clock, look: () => looked(needs), onFailure }));
   return { alarms, rules };
-}
-
-function envelopeOf({ id, kind, subject, detail, atMs }: PlatformEvent): Envelope {
-  return {
-    version: '0',
-    id,
-    'detail-type': kind,
-    source: 'penstock',
-    account: '',
-    time: new Date(atMs).toISOString(),
-    region: '',
-    resources: [subject],
-    detail,
-  };
 }
 
 async function deliver({ webhookSecret }: WatchingNeeds, { target, body }: Delivery, id: string, atMs: number): Promise<void> {

@@ -1,0 +1,161 @@
+/** CloudTrail: the audit, as AWS's clients look it up. */
+import type { Audit, AuditRecord, AuditWish } from '../../monitoring/index.ts';
+import { AwsError, type AwsInput, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
+
+const limitMax = 50;
+const pagesMost = 40;
+const attributes = ['EventId', 'EventName', 'ReadOnly', 'Username', 'ResourceType', 'ResourceName', 'EventSource', 'AccessKeyId'] as const;
+type Attribute = (typeof attributes)[number];
+const source = 'sagemaker.amazonaws.com';
+
+export function cloudtrailService({ audit }: { readonly audit: Pick<Audit, 'list'> }): AwsService {
+  return { name: 'cloudtrail', operations: { LookupEvents: (input, call) => lookupEvents(audit, input, call) } };
+}
+
+async function lookupEvents(audit: Pick<Audit, 'list'>, input: AwsInput, place: AwsPlace): Promise<AwsOutput> {
+  const limit = typeof input.MaxResults === 'number' ? input.MaxResults : limitMax;
+  if (limit < 1 || limit > limitMax)
+    throw new AwsError('InvalidMaxResultsException', `A maximum number of results between 1 and ${limitMax} is expected, got ${limit}.`);
+  const [fromMs, toMs] = [input.StartTime, input.EndTime].map((time) => (typeof time === 'number' ? time : undefined));
+  if (fromMs !== undefined && toMs !== undefined && fromMs > toMs)
+    throw new AwsError('InvalidTimeRangeException', 'The start time is after the end time.');
+  const asked = wishedOf(input);
+  const wish = { fromMs, toMs, ...asked.wish };
+  const found: AuditRecord[] = [];
+  let before = tokenOf(input);
+  for (let pages = 0; found.length <= limit && pages < pagesMost; pages++) {
+    const records = await audit.list({ ...wish, limit: 200, before });
+    found.push(...records.filter(asked.matches));
+    before = records.at(-1)?.id;
+    if (records.length < 200 || before === undefined) break;
+  }
+  const shown = found.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    Events: shown.map((record) => eventOf(record, place)),
+    ...(found.length > limit && last !== undefined ? { NextToken: Buffer.from(last.id).toString('base64') } : {}),
+  };
+}
+
+function tokenOf({ NextToken }: AwsInput): string | undefined {
+  if (typeof NextToken !== 'string') return undefined;
+  const id = Buffer.from(NextToken, 'base64').toString('latin1');
+  if (!/^[0-9a-z]{21}$/.test(id))
+    throw new AwsError('InvalidNextTokenException', 'The token is none of this list: pass on the one of the page before.');
+  return id;
+}
+
+/** One attribute, as CloudTrail has it. */
+function wishedOf({ LookupAttributes }: AwsInput): {
+  wish: Pick<AuditWish, 'who' | 'action' | 'target'>;
+  matches: (record: AuditRecord) => boolean;
+} {
+  const [first, ...more] = (LookupAttributes ?? []) as readonly AwsInput[];
+  if (first === undefined) return { wish: {}, matches: () => true };
+  if (more.length > 0) throw new AwsError('InvalidLookupAttributesException', 'Only one lookup attribute is expected.');
+  const value = String(first.AttributeValue);
+  const matches: Readonly<Record<Attribute, (record: AuditRecord) => boolean>> = {
+    EventId: ({ id }) => eventId(id) === value,
+    EventName: () => true,
+    ReadOnly: () => value === 'false',
+    Username: () => true,
+    AccessKeyId: () => true,
+    ResourceType: ({ action }) => resourceType(action) === value,
+    ResourceName: () => true,
+    EventSource: () => value === source,
+  };
+  const attribute = attributes.find((name) => name === first.AttributeKey);
+  if (attribute === undefined)
+    throw new AwsError('InvalidLookupAttributesException', `A lookup attribute is one of ${attributes.join(', ')}.`);
+  const wish =
+    attribute === 'EventName'
+      ? { action: value }
+      : attribute === 'Username' || attribute === 'AccessKeyId'
+        ? { who: value }
+        : attribute === 'ResourceName'
+          ? { target: value }
+          : {};
+  return { wish, matches: matches[attribute] };
+}
+
+function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
+  const { id, atMs, who, action, target, outcome, detail, origin } = record;
+  const type = resourceType(action);
+  const isOk = outcome === 'ok';
+  const event = {
+    eventVersion: '1.09',
+    userIdentity: {
+      type: 'IAMUser',
+      principalId: who,
+      arn: `arn:aws:iam::${place.account}:user/${who}`,
+      accountId: place.account,
+      accessKeyId: who,
+      userName: who,
+    },
+    eventTime: new Date(Math.floor(atMs / 1000) * 1000).toISOString().replace('.000Z', 'Z'),
+    eventSource: source,
+    eventName: action,
+    awsRegion: place.region,
+    sourceIPAddress: origin?.remoteAddress ?? 'penstock',
+    userAgent: origin?.userAgent ?? 'penstock',
+    requestParameters: lowerCamel(masked(detail)),
+    responseElements: null,
+    requestID: origin?.requestId ?? '',
+    eventID: eventId(id),
+    eventType: 'AwsApiCall',
+    readOnly: false,
+    recipientAccountId: place.account,
+    ...(isOk ? {} : { errorCode: outcome, errorMessage: messageIn(detail) }),
+  };
+  return {
+    EventId: eventId(id),
+    EventName: action,
+    ReadOnly: 'false',
+    AccessKeyId: who,
+    EventTime: new Date(atMs),
+    EventSource: source,
+    Username: who,
+    Resources: target === '' ? [] : [{ ResourceType: type, ResourceName: target }],
+    CloudTrailEvent: JSON.stringify(event),
+  };
+}
+
+/** CloudTrail's ids are UUIDs: ours, spread over one. */
+function eventId(id: string): string {
+  const hex = Buffer.from(id).toString('hex').padEnd(32, '0').slice(-32);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+function resourceType(action: string): string {
+  if (/Group/.test(action)) return 'AWS::SageMaker::ModelPackageGroup';
+  if (/EndpointConfig/.test(action)) return 'AWS::SageMaker::EndpointConfig';
+  if (/Endpoint/i.test(action)) return 'AWS::SageMaker::Endpoint';
+  if (/Version|Package|Approval/.test(action)) return 'AWS::SageMaker::ModelPackage';
+  if (/Model/.test(action)) return 'AWS::SageMaker::Model';
+  return 'AWS::IAM::AccessKey';
+}
+
+/** What processes get as their environment may hold secrets. */
+function masked(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(masked);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]: [string, unknown]) => {
+      if (!/^environment$/i.test(name) || typeof inner !== 'object' || inner === null) return [name, masked(inner)];
+      return [name, Object.fromEntries(Object.keys(inner).map((variable) => [variable, '***']))];
+    }),
+  );
+}
+
+function lowerCamel(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(lowerCamel);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name.charAt(0).toLowerCase() + name.slice(1), lowerCamel(inner)]),
+  );
+}
+
+function messageIn(detail: unknown): string {
+  const message = typeof detail === 'object' && detail !== null && 'message' in detail ? detail.message : undefined;
+  return typeof message === 'string' ? message : '';
+}

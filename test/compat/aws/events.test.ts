@@ -1,0 +1,47 @@
+/** EventBridge and CloudTrail by AWS's own clients, and a receiver that hears what its rule is about. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, test } from 'node:test';
+import { until } from '../../end-to-end/poll.ts';
+import { generations } from './environments.ts';
+import { AwsHouse } from './house.ts';
+
+describe('events and the audit', { timeout: 170_000 }, () => {
+  for (const generation of generations) {
+    test(`${generation}`, async (t) => {
+      const heard: string[] = [];
+      const receiver = createServer((request, response) => {
+        let body = '';
+        request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+        request.on('end', () => {
+          heard.push(body);
+          response.end();
+        });
+      });
+      receiver.listen(0, '127.0.0.1');
+      await once(receiver, 'listening');
+      const aws = await AwsHouse.open();
+      try {
+        const hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+        await aws.python(t, generation, 'events_checks.py', { hook });
+        await until('the receiver has heard what was put', () => heard.includes('{"text":"grüezi"}'));
+        await aws.server.register('told', 'diabetes_rf');
+        await until('and of the package', () => heard.some((body) => body.includes('SageMaker Model Package State Change')));
+        const told = JSON.parse(heard.find((body) => body.includes('State Change')) ?? '') as {
+          source: string;
+          detail: Record<string, unknown>;
+        };
+        assert.deepEqual(
+          [told.source, told.detail.ModelPackageArn, told.detail.ModelPackageStatus],
+          ['aws.sagemaker', 'arn:aws:sagemaker:us-east-1:000000000000:model-package/told/1', 'Completed'],
+        );
+      } finally {
+        await aws.close();
+        receiver.closeAllConnections();
+        receiver.close();
+      }
+    });
+  }
+});

@@ -1,0 +1,81 @@
+"""Rules, events and the audit as boto3 calls them; `given["hook"]` is a URL that hears of events."""
+
+import json
+
+from checks import check, client, given, refused, same
+
+events = client("events")
+cloudtrail = client("cloudtrail")
+sagemaker = client("sagemaker")
+PATTERN = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Model Package State Change"]}
+
+
+@check("a rule is put, described, listed, disabled and enabled again")
+def _():
+    arn = events.put_rule(Name="packages", EventPattern=json.dumps(PATTERN), Description="über Pakete")["RuleArn"]
+    same(arn, "arn:aws:events:us-east-1:000000000000:rule/packages")
+    events.put_rule(Name="mine", EventPattern=json.dumps({"source": ["my.app"]}))
+    shown = events.describe_rule(Name="packages")
+    same((json.loads(shown["EventPattern"]), shown["State"], shown["Description"]), (PATTERN, "ENABLED", "über Pakete"))
+    same([rule["Name"] for rule in events.list_rules(NamePrefix="m")["Rules"]], ["mine"])
+    same([rule["Name"] for rule in events.list_rules(Limit=1)["Rules"]], ["mine"])
+    events.disable_rule(Name="packages")
+    same(events.describe_rule(Name="packages")["State"], "DISABLED")
+    events.enable_rule(Name="packages")
+    same([bus["Name"] for bus in events.list_event_buses()["EventBuses"]], ["default"])
+
+
+@check("a pattern that is none is refused, and so is a rule that is not there")
+def _():
+    same(refused(events.put_rule, Name="bad", EventPattern='{"source": "x"}').code, "InvalidEventPatternException")
+    same(refused(events.describe_rule, Name="nobody").code, "ResourceNotFoundException")
+    same(refused(events.put_rule, Name="timed", ScheduleExpression="rate(5 minutes)").code, "ValidationException")
+    event = {"id": "1", "account": "0", "source": "my.app", "time": "t", "region": "r", "resources": [], "detail-type": "x"}
+    tested = events.test_event_pattern(EventPattern='{"source": ["my.app"]}', Event=json.dumps(event))
+    same(tested["Result"], True)
+
+
+@check("targets are put, what cannot be delivered to is told of")
+def _():
+    put = events.put_targets(Rule="packages", Targets=[{"Id": "hook", "Arn": given["hook"]}, {"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:000000000000:q"}])
+    same(put["FailedEntryCount"], 1)
+    same(put["FailedEntries"][0]["TargetId"], "queue")
+    same(events.put_targets(Rule="mine", Targets=[{"Id": "hook", "Arn": given["hook"], "InputPath": "$.detail"}])["FailedEntryCount"], 0)
+    same([target["Id"] for target in events.list_targets_by_rule(Rule="packages")["Targets"]], ["hook"])
+
+
+@check("events are put; each that is wrong is refused alone")
+def _():
+    entries = [
+        {"Source": "my.app", "DetailType": "Greeting", "Detail": json.dumps({"text": "grüezi"})},
+        {"Source": "my.app", "DetailType": "Greeting", "Detail": "{"},
+        {"Source": "aws.sagemaker", "DetailType": "Forged", "Detail": "{}"},
+    ]
+    answer = events.put_events(Entries=entries)
+    same(answer["FailedEntryCount"], 2)
+    same(["EventId" in answer["Entries"][0]] + [entry.get("ErrorCode") for entry in answer["Entries"][1:]], [True, "MalformedDetail", "NotAuthorizedForSourceException"])
+
+
+@check("what was done and what was refused is looked up, with who and from where")
+def _():
+    sagemaker.create_model_package_group(ModelPackageGroupName="audited")
+    refused(sagemaker.delete_model_package_group, ModelPackageGroupName="nobody")
+    found = cloudtrail.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "DeleteModelPackageGroup"}])["Events"]
+    same(len(found), 1)
+    event = json.loads(found[0]["CloudTrailEvent"])
+    same((event["errorCode"], event["sourceIPAddress"], event["eventSource"]), ("ValidationException", "127.0.0.1", "sagemaker.amazonaws.com"))
+    same("boto" in event["userAgent"].lower(), True)
+    recent = cloudtrail.lookup_events(MaxResults=1)
+    same((len(recent["Events"]), "NextToken" in recent), (1, True))
+    following = cloudtrail.lookup_events(MaxResults=1, NextToken=recent["NextToken"])
+    same(following["Events"][0]["EventId"] != recent["Events"][0]["EventId"], True)
+    same(refused(cloudtrail.lookup_events, MaxResults=51).code, "InvalidMaxResultsException")
+    same(refused(cloudtrail.lookup_events, NextToken="!").code, "InvalidNextTokenException")
+
+
+@check("a rule with targets is not deleted, without them it is")
+def _():
+    same(refused(events.delete_rule, Name="mine").code, "ValidationException")
+    events.remove_targets(Rule="mine", Ids=["hook"])
+    events.delete_rule(Name="mine")
+    same([rule["Name"] for rule in events.list_rules()["Rules"]], ["packages"])
