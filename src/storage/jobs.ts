@@ -183,12 +183,13 @@ export class Jobs {
     return numDeletedRows > 0n;
   }
 
-  /** A dead one may try again, as if it were new. False where it is not there, or not dead. */
-  async revive(id: string): Promise<boolean> {
-    const { db, clock } = this.#options;
-    const { numUpdatedRows } = await db
+  /**
+   * A dead one may try again, as if it were new, until `expiresAtMs` where it may expire. False where it is not there, or not dead.
+   */
+  async revive(id: string, tx: Transaction | Database = this.#options.db, expiresAtMs: number | null = null): Promise<boolean> {
+    const { numUpdatedRows } = await tx
       .updateTable('jobs')
-      .set({ state: 'open', reason: null, attempts: 0, visible_at: clock.wallMs() })
+      .set({ state: 'open', reason: null, attempts: 0, visible_at: this.#options.clock.wallMs(), expires_at: expiresAtMs })
       .where('id', '=', id)
       .where('state', '=', 'dead')
       .executeTakeFirstOrThrow();

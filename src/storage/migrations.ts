@@ -30,6 +30,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0013-alarms': { up: (db) => createAlarms(db, dialect) },
     '0014-jobs': { up: createJobs },
     '0015-event-rules': { up: createEventRules },
+    '0018-async': { up: (db) => createAsyncRequests(db, dialect) },
   };
 }
 
@@ -344,6 +345,26 @@ async function createJobs(db: AnyDatabase): Promise<void> {
     .addColumn('reason', 'text')
     .execute();
   await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority', 'created_at']).execute();
+}
+
+/** What becomes of a request is written in the transaction that takes its job away. */
+async function createAsyncRequests(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await db.schema
+    .createTable('async_requests')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('endpoint_key', 'text', (column) => column.notNull())
+    .addColumn('inference_id', 'text', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('body', dialect === 'sqlite' ? 'blob' : 'bytea')
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .addColumn('finished_at', 'bigint')
+    .addColumn('failures', 'integer', (column) => column.notNull())
+    .addColumn('reason', 'text')
+    .execute();
+  await db.schema.createIndex('async_requests_of_endpoint').on('async_requests').columns(['endpoint_key', 'created_at']).execute();
+  await db.schema.createIndex('async_requests_by_state').on('async_requests').columns(['state', 'finished_at']).execute();
 }
 
 async function createEventRules(db: AnyDatabase): Promise<void> {

@@ -278,6 +278,25 @@ export interface JobsTable {
   reason: string | null;
 }
 
+/** A request that was accepted, and what became of it. */
+export interface AsyncRequestsTable {
+  /** That of its job. */
+  id: string;
+  endpoint_key: string;
+  inference_id: string;
+  /** `queued`, `succeeded`, `failed`, `expired`, `cancelled`. */
+  state: string;
+  /** JSON: what is to be done. */
+  document: string;
+  /** Where it came with the request, and may be needed again. */
+  body: Uint8Array | null;
+  created_at: number;
+  expires_at: number;
+  finished_at: number | null;
+  failures: number;
+  reason: string | null;
+}
+
 export interface EventRulesTable {
   name: string;
   /** JSON. */
@@ -352,6 +371,7 @@ export interface Tables {
   minute_arrivals: MinuteArrivalsTable;
   second_arrivals: SecondArrivalsTable;
   jobs: JobsTable;
+  async_requests: AsyncRequestsTable;
   event_rules: EventRulesTable;
   cursors: CursorsTable;
   alarms: AlarmsTable;

@@ -1,4 +1,5 @@
 /** What is known of an object besides its bytes. */
+import type { Transaction } from '../../storage/index.ts';
 
 /** Kept as they came and given back with the object. `metadata` is what `x-amz-meta-*` says, without that prefix. */
 export interface ObjectHeaders {
@@ -51,6 +52,8 @@ export type WriteCondition = { readonly absent: true } | { readonly etags: reado
 
 /** What matters when an object is written besides its bytes. */
 export interface PutOptions {
+  /** Done in the transaction that publishes the object: both happen, or, where it throws, neither. It may be asked for again. */
+  readonly beside?: (tx: Transaction, object: { readonly bytes: number }) => Promise<void>;
   readonly headers?: ObjectHeaders;
   /** Asked for once the bytes have come, since checksums may come behind them. */
   readonly checksums?: () => Checksums;

@@ -192,7 +192,7 @@ export class S3Store {
         headers: options.headers ?? {},
         checksums,
       });
-      unneeded = await this.#publish(object, [{ position: 1, ...file, checksums }], options.condition);
+      unneeded = await this.#publish(object, [{ position: 1, ...file, checksums }], options.condition, options.beside);
       return { ...object, contentType: object.headers.contentType ?? contentTypeDefault };
     } finally {
       await this.#files.release(file.sha256);
@@ -260,10 +260,16 @@ export class S3Store {
     return { bucket, key, id: randomUUID(), modifiedAtMs: this.#clock.wallMs(), ...rest };
   }
 
-  #publish(object: NewObject, pieces: readonly Piece[], condition: WriteCondition | undefined): Promise<string[]> {
+  #publish(
+    object: NewObject,
+    pieces: readonly Piece[],
+    condition: WriteCondition | undefined,
+    beside: PutOptions['beside'] = async () => undefined,
+  ): Promise<string[]> {
     return write(this.#db, async (tx) => {
       const unneeded = await replaceObject(tx, object, condition);
       await insertPieces(tx, object.id, pieces, object.modifiedAtMs);
+      await beside(tx, object);
       return unneeded;
     });
   }

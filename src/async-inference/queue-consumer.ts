@@ -1,0 +1,289 @@
+/**
+ * Works on the requests of one endpoint: takes the oldest under a lease, keeps the lease while they run, and brings each to its outcome.
+ * It takes no more than the endpoint's executors can have at once; those go through serving's buffer as any other request, so
+ * that compatible ones share batches.
+ */
+import type { Clock } from '../clock.ts';
+import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
+import type { Log } from '../monitoring/index.ts';
+import type { Jobs, TakenJob } from '../storage/index.ts';
+import { type AsyncRequest, queueOf, uriOf } from './async-request.ts';
+import type { ByteBudget } from './byte-budget.ts';
+import type { Capacity, InferenceAnswer, RunInference } from './inference.ts';
+import type { AsyncMeasures } from './measures.ts';
+import type { Objects, OpenedObject } from './objects.ts';
+import { LeaseLost, type Outcomes } from './outcomes.ts';
+import type { AsyncRequests } from './requests.ts';
+import { afterFailure } from './tries.ts';
+
+export interface ConsumerOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly jobs: Jobs;
+  readonly requests: AsyncRequests;
+  readonly outcomes: Outcomes;
+  readonly objects: Objects;
+  readonly budget: ByteBudget;
+  readonly measures: AsyncMeasures;
+  /** null where there is no such endpoint any more. */
+  readonly capacityOf: (endpoint: string) => Promise<Capacity | null>;
+  readonly run: RunInference;
+  /** Whoever is not heard of so long has lost what it took. */
+  readonly leaseMs: number;
+  /** Of a body that is read into memory. */
+  readonly bodyBytesMax: number;
+}
+
+const lookEveryMs = 1000;
+const takenAtOnce = 64;
+const concurrencyMax = 256;
+/** Who is taken for an endpoint that is gone only to be told so. */
+const goneAtOnce = 16;
+
+interface Run {
+  readonly job: TakenJob;
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export class QueueConsumer {
+  readonly endpoint: string;
+  readonly #options: ConsumerOptions;
+  readonly #queue: string;
+  readonly #runs = new Map<string, Run>();
+  readonly #ends: (() => void)[] = [];
+  #looking: Promise<void> | null = null;
+  #again = false;
+  #isClosed = false;
+
+  constructor(endpoint: string, options: ConsumerOptions) {
+    this.endpoint = endpoint;
+    this.#options = options;
+    this.#queue = queueOf(endpoint);
+  }
+
+  open(): void {
+    const { jobs, leaseMs } = this.#options;
+    this.#ends.push(jobs.onAnnounced(this.#queue, () => this.look()));
+    this.#every(lookEveryMs, () => this.look());
+    this.#every(leaseMs / 3, () => void this.#keepLeases());
+    this.look();
+  }
+
+  /** What runs is given up and may be taken again at once. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const end of this.#ends.splice(0)) end();
+    await this.#looking;
+    const runs = [...this.#runs.values()];
+    for (const { abort } of runs) abort.abort();
+    await Promise.all(runs.map(({ ended }) => ended));
+  }
+
+  /** How many it works on. */
+  get running(): number {
+    return this.#runs.size;
+  }
+
+  /** Takes what may be taken now. */
+  look(): void {
+    this.#again = true;
+    if (this.#looking !== null || this.#isClosed) return;
+    this.#looking = this.#work().finally(() => {
+      this.#looking = null;
+      if (this.#again && !this.#isClosed) this.look();
+    });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#again && !this.#isClosed) {
+      this.#again = false;
+      try {
+        await this.#expire();
+        await this.#take();
+      } catch (error) {
+        this.#options.log.error({ endpoint: this.endpoint, error: messageOf(error) }, 'the queue of an endpoint could not be worked on');
+        return;
+      }
+    }
+  }
+
+  async #take(): Promise<void> {
+    const { jobs, leaseMs, capacityOf } = this.#options;
+    const capacity = await capacityOf(this.endpoint);
+    const most = capacity === null ? goneAtOnce : atOnce(capacity);
+    const free = Math.min(most - this.#runs.size, takenAtOnce);
+    if (free <= 0) return;
+    const taken = await jobs.take(this.#queue, free, leaseMs);
+    for (const job of taken) this.#start(job, capacity);
+    if (taken.length === free) this.#again = true;
+  }
+
+  async #expire(): Promise<void> {
+    const { jobs, leaseMs, requests, outcomes, measures } = this.#options;
+    for (const job of await jobs.expired(this.#queue, takenAtOnce, leaseMs)) {
+      const request = await requests.find(job.id);
+      if (request === null) continue;
+      const waited = Math.round((this.#options.clock.wallMs() - request.createdAtMs) / 1000);
+      const why = request.reason === null ? 'nobody was free to work on it' : `its last try failed: ${request.reason}`;
+      const reason = `it expired: after ${waited} s, of ${Math.round(request.ttlMs / 1000)} s to live, ${why}`;
+      await outcomes.failed(job, request, { state: 'expired', code: 'deadline_exceeded', reason }).catch(unlessLost);
+      measures.expired(request);
+    }
+  }
+
+  #start(job: TakenJob, capacity: Capacity | null): void {
+    const abort = new AbortController();
+    const ended = this.#run(job, capacity, abort.signal)
+      .catch((error: unknown) => {
+        this.#options.log.error({ id: job.id, endpoint: this.endpoint, error: messageOf(error) }, 'an outcome could not be written yet');
+      })
+      .finally(() => {
+        this.#runs.delete(job.id);
+        this.look();
+      });
+    this.#runs.set(job.id, { job, abort, ended });
+  }
+
+  async #run(job: TakenJob, capacity: Capacity | null, signal: AbortSignal): Promise<void> {
+    const { jobs, requests, measures, clock } = this.#options;
+    const request = await requests.find(job.id);
+    if (request === null || request.state !== 'queued') return requests.dropJob(job.id);
+    const startedAtMs = clock.wallMs();
+    try {
+      if (capacity === null) throw new PlatformError('not_found', `endpoint ${request.endpoint} was deleted before it was worked on`);
+      await this.#serve(job, request, signal);
+    } catch (error) {
+      if (error instanceof LeaseLost) return;
+      if (signal.aborted) return void (await jobs.retry(job, 0));
+      await this.#failed(job, request, asPlatformError(error));
+    } finally {
+      measures.worked(request, startedAtMs, clock.wallMs());
+    }
+  }
+
+  async #serve(job: TakenJob, request: AsyncRequest, signal: AbortSignal): Promise<void> {
+    const { run, outcomes, measures, clock } = this.#options;
+    const { endpoint, id, contentType, accept, customAttributes, inferenceId, timeoutMs } = request;
+    const { body, release } = await this.#bodyOf(request);
+    let answer: InferenceAnswer;
+    let writtenFromMs: number;
+    try {
+      const order = { endpoint, requestId: id, contentType: body.contentType, accept, customAttributes, inferenceId, timeoutMs, signal };
+      answer = await run({ ...order, contentType: contentType ?? body.contentType, body: body.bytes });
+      writtenFromMs = clock.nowMs();
+    } finally {
+      release();
+    }
+    try {
+      await outcomes.succeeded(job, request, answer);
+    } catch (error) {
+      if (error instanceof LeaseLost || error instanceof PlatformError) throw error;
+      measures.uploadFailed(request, answer.variant);
+      const message = `the answer could not be written to ${uriOf(request.output)}: ${messageOf(error)}`;
+      throw new PlatformError(isRefusal(error) ? 'internal' : 'unavailable', message, { cause: error });
+    }
+    measures.succeeded(request, answer.variant, clock.nowMs() - writtenFromMs);
+  }
+
+  /** Held in memory until it is released. */
+  async #bodyOf(request: AsyncRequest): Promise<{ body: { bytes: Buffer; contentType: string | null }; release: () => void }> {
+    const { requests, objects, budget, measures, clock } = this.#options;
+    const { input } = request;
+    if (input === null) {
+      const bytes = await requests.body(request.id);
+      if (bytes === null) throw new PlatformError('internal', 'the body that came with the request is not there any more');
+      return { body: { bytes, contentType: null }, release: () => undefined };
+    }
+    const fromMs = clock.nowMs();
+    let release = (): void => undefined;
+    try {
+      const object = await this.#opened(request, await objects.open(input.bucket, input.key));
+      try {
+        release = await budget.take(object.bytes);
+      } catch (error) {
+        object.close();
+        throw error;
+      }
+      const pieces: Buffer[] = [];
+      for await (const piece of object.stream() as AsyncIterable<Buffer>) pieces.push(piece);
+      measures.downloaded(request, clock.nowMs() - fromMs);
+      return { body: { bytes: Buffer.concat(pieces), contentType: object.contentType }, release };
+    } catch (error) {
+      release();
+      measures.downloadFailed(request);
+      throw error;
+    }
+  }
+
+  async #opened({ input }: AsyncRequest, object: OpenedObject | null): Promise<OpenedObject> {
+    const { bodyBytesMax } = this.#options;
+    if (object === null) {
+      throw new PlatformError(
+        'not_found',
+        `the input ${input === null ? '' : uriOf(input)} is not there: it never was, or was deleted meanwhile`,
+      );
+    }
+    if (object.bytes <= bodyBytesMax) return object;
+    object.close();
+    throw new PlatformError(
+      'too_large',
+      `the input has ${object.bytes} bytes, and at most ${bodyBytesMax} are read into memory: send it in parts, or raise --async-body-limit`,
+    );
+  }
+
+  async #failed(job: TakenJob, request: AsyncRequest, error: PlatformError): Promise<void> {
+    const { jobs, requests, outcomes, measures } = this.#options;
+    const { code, message, hint } = error;
+    const reason = hint === undefined ? message : `${message}; ${hint}`;
+    const after = afterFailure(code, request.failures, job.attempts);
+    if (after.kind === 'again') {
+      await requests.tried(request.id, request.failures + (after.counts ? 1 : 0), reason);
+      await jobs.retry(job, after.afterMs);
+      return;
+    }
+    const tries = job.attempts > 1 ? `after ${job.attempts} tries: ` : '';
+    await outcomes.failed(job, request, { state: 'failed', code, reason: `${tries}${reason}` }).catch(unlessLost);
+    measures.failed(request);
+  }
+
+  async #keepLeases(): Promise<void> {
+    const { jobs, leaseMs, log } = this.#options;
+    await Promise.all(
+      [...this.#runs.values()].map(async ({ job, abort }) => {
+        const isKept = await jobs.extend(job, leaseMs).catch((error: unknown) => {
+          log.warn({ id: job.id, error: messageOf(error) }, 'a lease could not be extended');
+          return true; // the outcome will tell
+        });
+        if (!isKept) abort.abort();
+      }),
+    );
+  }
+
+  #every(ms: number, run: () => void): void {
+    let cancel = (): void => undefined;
+    const later = (): void => {
+      cancel = this.#options.clock.after(ms, () => {
+        run();
+        later();
+      });
+    };
+    later();
+    this.#ends.push(() => cancel());
+  }
+}
+
+/** How many requests may be under way at once: one batch that runs and one that gathers for each executor, unless somebody said how many. */
+export function atOnce({ executors, batchRows, concurrency }: Capacity): number {
+  const each = concurrency ?? 2 * Math.max(batchRows, 1);
+  return Math.min(executors * each, concurrencyMax);
+}
+
+/** Whoever keeps the objects says no (there is no such bucket), rather than that it cannot at present (the disk is full). */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'httpStatus' in error && Number(error.httpStatus) < 500;
+}
+
+function unlessLost(error: unknown): void {
+  if (!(error instanceof LeaseLost)) throw error;
+}

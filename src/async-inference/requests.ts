@@ -1,0 +1,193 @@
+/** The rows of the requests that were accepted. */
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { type Database, inTransaction, type Jobs, type Transaction } from '../storage/index.ts';
+import { type AsyncOrder, type AsyncRequest, type AsyncState, queueOf } from './async-request.ts';
+
+export interface AsyncPage {
+  readonly endpoint?: string | undefined;
+  readonly state?: AsyncState | undefined;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface AsyncRequestsOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly jobs: Jobs;
+}
+
+interface Row {
+  readonly state: string;
+  readonly document: string;
+  readonly created_at: number;
+  readonly expires_at: number;
+  readonly finished_at: number | null;
+  readonly failures: number;
+  readonly reason: string | null;
+}
+
+const columns = ['state', 'document', 'created_at', 'expires_at', 'finished_at', 'failures', 'reason'] as const;
+const reasonLengthMax = 2048;
+/** Finished ones that are cleared away at once. */
+const clearedAtOnce = 500;
+
+export class AsyncRequests {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #jobs: Jobs;
+
+  constructor({ db, clock, jobs }: AsyncRequestsOptions) {
+    this.#db = db;
+    this.#clock = clock;
+    this.#jobs = jobs;
+  }
+
+  /** The request and its job, in one transaction: from when this resolves both survive a kill. */
+  async accept(order: AsyncOrder, body: Uint8Array | null): Promise<AsyncRequest> {
+    const createdAtMs = this.#clock.wallMs();
+    const expiresAtMs = createdAtMs + order.ttlMs;
+    const queue = queueOf(order.endpoint);
+    await inTransaction(this.#db, async (tx) => {
+      await tx
+        .insertInto('async_requests')
+        .values({
+          id: order.id,
+          endpoint_key: order.endpoint.toLowerCase(),
+          inference_id: order.inferenceId,
+          state: 'queued',
+          document: JSON.stringify(order),
+          body,
+          created_at: createdAtMs,
+          expires_at: expiresAtMs,
+          finished_at: null,
+          failures: 0,
+          reason: null,
+        })
+        .execute();
+      await this.#jobs.add(tx, { id: order.id, queue, payload: null, expiresAtMs });
+    });
+    this.#jobs.announce(queue);
+    return { ...order, state: 'queued', createdAtMs, expiresAtMs, finishedAtMs: null, failures: 0, reason: null };
+  }
+
+  async find(id: string): Promise<AsyncRequest | null> {
+    const row = await this.#db.selectFrom('async_requests').select(columns).where('id', '=', id).executeTakeFirst();
+    return row === undefined ? null : requestOf(row);
+  }
+
+  /** The body that came with it; null where it lies elsewhere. */
+  async body(id: string): Promise<Buffer | null> {
+    const row = await this.#db.selectFrom('async_requests').select('body').where('id', '=', id).executeTakeFirst();
+    return row?.body == null ? null : Buffer.from(row.body);
+  }
+
+  /** The latest first. */
+  async list({ endpoint, state, limit, offset }: AsyncPage): Promise<AsyncRequest[]> {
+    let query = this.#db.selectFrom('async_requests').select(columns);
+    if (endpoint !== undefined) query = query.where('endpoint_key', '=', endpoint.toLowerCase());
+    if (state !== undefined) query = query.where('state', '=', state);
+    const rows = await query.orderBy('created_at', 'desc').orderBy('id').limit(limit).offset(offset).execute();
+    return rows.map(requestOf);
+  }
+
+  /** Endpoints that have queued requests, in lower case. */
+  async waitingEndpoints(): Promise<string[]> {
+    const rows = await this.#db.selectFrom('async_requests').select('endpoint_key').distinct().where('state', '=', 'queued').execute();
+    return rows.map(({ endpoint_key }) => endpoint_key);
+  }
+
+  /** It failed and is tried again: what is told of it meanwhile. */
+  async tried(id: string, failures: number, reason: string): Promise<void> {
+    await this.#db
+      .updateTable('async_requests')
+      .set({ failures, reason: reason.slice(0, reasonLengthMax) })
+      .where('id', '=', id)
+      .where('state', '=', 'queued')
+      .execute();
+  }
+
+  /** The outcome, in the transaction that takes its job away. The body is kept where it may be asked for again. */
+  async finish(tx: Transaction, id: string, state: Exclude<AsyncState, 'queued'>, reason: string | null): Promise<void> {
+    const finished = { state, finished_at: this.#clock.wallMs(), reason: reason?.slice(0, reasonLengthMax) ?? null };
+    const mayComeAgain = state === 'failed' || state === 'expired';
+    await tx
+      .updateTable('async_requests')
+      .set(mayComeAgain ? finished : { ...finished, body: null })
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /** Of a request that has its outcome, or is none. */
+  async dropJob(id: string): Promise<void> {
+    await this.#jobs.cancel(this.#db, id);
+  }
+
+  /** Nobody works on it from now on. Throws `not_found`, `wrong_state` where there is an outcome already. */
+  async cancel(id: string): Promise<AsyncRequest> {
+    await this.#existing(id);
+    const isCancelled = await inTransaction(this.#db, async (tx) => {
+      const { numUpdatedRows } = await tx
+        .updateTable('async_requests')
+        .set({ state: 'cancelled', finished_at: this.#clock.wallMs(), body: null })
+        .where('id', '=', id)
+        .where('state', '=', 'queued')
+        .executeTakeFirstOrThrow();
+      return numUpdatedRows > 0n && (await this.#jobs.cancel(tx, id));
+    });
+    const now = await this.#existing(id);
+    if (!isCancelled) throw new PlatformError('wrong_state', `request ${id} is ${now.state}: only queued ones can be cancelled`);
+    return now;
+  }
+
+  /** One that failed or expired begins anew. Throws `not_found`, `wrong_state`. */
+  async retry(id: string): Promise<AsyncRequest> {
+    const { ttlMs, endpoint } = await this.#existing(id);
+    const expiresAtMs = this.#clock.wallMs() + ttlMs;
+    const isRevived = await inTransaction(this.#db, async (tx) => {
+      if (!(await this.#jobs.revive(id, tx, expiresAtMs))) return false;
+      const anew = { state: 'queued', finished_at: null, failures: 0, reason: null, expires_at: expiresAtMs };
+      await tx.updateTable('async_requests').set(anew).where('id', '=', id).execute();
+      return true;
+    });
+    const now = await this.#existing(id);
+    if (!isRevived) throw new PlatformError('wrong_state', `request ${id} is ${now.state}: only failed and expired ones can be retried`);
+    this.#jobs.announce(queueOf(endpoint));
+    return now;
+  }
+
+  /** Forgets those that were finished before; their objects stay. Answers whether there may be more. */
+  async clear(beforeMs: number): Promise<boolean> {
+    return inTransaction(this.#db, async (tx) => {
+      const rows = await tx
+        .selectFrom('async_requests')
+        .select('id')
+        .where('state', '!=', 'queued')
+        .where('finished_at', '<', beforeMs)
+        .limit(clearedAtOnce)
+        .execute();
+      for (const { id } of rows) await this.#jobs.cancel(tx, id);
+      const ids = rows.map(({ id }) => id);
+      if (ids.length > 0) await tx.deleteFrom('async_requests').where('id', 'in', ids).execute();
+      return ids.length === clearedAtOnce;
+    });
+  }
+
+  async #existing(id: string): Promise<AsyncRequest> {
+    const found = await this.find(id);
+    if (found === null) throw new PlatformError('not_found', `there is no asynchronous request '${id.slice(0, 80)}'`);
+    return found;
+  }
+}
+
+function requestOf(row: Row): AsyncRequest {
+  return {
+    ...(JSON.parse(row.document) as AsyncOrder),
+    state: row.state as AsyncState,
+    createdAtMs: Number(row.created_at),
+    expiresAtMs: Number(row.expires_at),
+    finishedAtMs: row.finished_at === null ? null : Number(row.finished_at),
+    failures: Number(row.failures),
+    reason: row.reason,
+  };
+}
