@@ -87,6 +87,14 @@ describe('the number of instances', () => {
     world.given = { ...world.given, queue: 0 };
     await world.pass(330);
     assert.equal(world.wanted, 0);
+    world.ratePerSecond = 4;
+    await world.pass(1);
+    assert.equal(world.wanted, 1, 'also for those who are refused at once');
+    world.ratePerSecond = 0;
+    world.wanted = 0;
+    world.instances = [];
+    await world.pass(60);
+    assert.equal(world.wanted, 0, 'who asked before it was sent to rest wakes nobody');
   });
 
   test('moves only the ways that are open', async () => {

@@ -116,7 +116,7 @@ export class ScalingWatch {
     this.#leads.seen(variant.instances);
     this.#followLead();
     this.#hour.seen(variant.spentUsd, wallMs);
-    this.#rest.seen(variant.traffic.rowsArrived, variant.queue, wallMs);
+    this.#rest.seen({ arrived: variant.traffic.rowsArrived, queue: variant.queue, wanted: variant.wanted }, wallMs);
     const counted = this.#counter.look(wallMs, variant.traffic.rowsArrived);
     if (counted !== null) this.#count(counted, wallMs);
     const { startTrouble, instances, wanted } = variant;
@@ -174,7 +174,7 @@ export class ScalingWatch {
   #due(wallMs: number): ScalingTrigger | null {
     if (this.#isAsked) return 'manual';
     if (this.#isRestored) return 'restore';
-    if (this.#mayRest && this.variant.wanted === 0 && this.variant.queue > 0) return 'period'; // somebody waits for an instance
+    if (this.#mayRest && this.variant.wanted === 0 && this.#isAwake(wallMs)) return 'period'; // somebody waits for an instance
     const { planMs, fastMs } = periodsOf(this.#policy, this.slotMs);
     if (this.#plannedAtMs > wallMs) this.#plannedAtMs = wallMs; // the clock was set back
     if (this.#fastAtMs > wallMs) this.#fastAtMs = wallMs;
