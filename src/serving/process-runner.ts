@@ -28,6 +28,9 @@ export function processRunner(link: Pick<WorkerLink, 'invoke' | 'status'>, model
 
 /** Nothing more goes to who was answered otherwise meanwhile, and the process need not go on for it. */
 function guarded(sink: ReplySink, request: PendingRequest): ReplySink {
+  const settled = new Promise<void>((resolve) => {
+    request.onSettled = resolve;
+  });
   const check = (): void => {
     if (request.state === 'settled') throw new PlatformError('model_failed', 'nobody waits for the rest of the reply any more');
   };
@@ -39,7 +42,8 @@ function guarded(sink: ReplySink, request: PendingRequest): ReplySink {
     },
     piece(bytes) {
       check();
-      return sink.piece(bytes);
+      const taken = sink.piece(bytes);
+      return taken === undefined ? undefined : Promise.race([taken, settled]); // a client that stalls stops it at its timeout
     },
   };
 }

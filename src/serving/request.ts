@@ -148,6 +148,8 @@ export class PendingRequest {
   lostAtMs = 0;
   /** Its client has the beginning of a reply: nobody else can give it the rest. */
   hasReplyBegun = false;
+  /** Told once nothing more may happen to it: by whoever hands it a reply piece by piece. */
+  onSettled: (() => void) | null = null;
   readonly #settle: (outcome: Outcome) => void;
 
   constructor(call: InferenceCall, place: Place, settle: (outcome: Outcome) => void) {
@@ -166,6 +168,7 @@ export class PendingRequest {
     if (this.state === 'settled') return;
     this.state = 'settled';
     this.#settle(outcome);
+    this.onSettled?.();
   }
 
   fail(error: PlatformError): void {

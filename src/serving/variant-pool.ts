@@ -187,6 +187,7 @@ export class VariantPool implements Route, Door {
     if (request.state === 'settled') return false;
     const waited = request.state === 'waiting';
     request.state = 'settled';
+    request.onSettled?.();
     if (waited) this.#side.forget(request);
     return true;
   }
