@@ -20,6 +20,8 @@ export {
   type NewDecision,
   type UnknownEffect,
 } from './decisions.ts';
+export type { FeatureBaseline } from './drift/baseline.ts';
+export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from './drift/report.ts';
 export { compilePattern, type EventPattern } from './event-pattern.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
