@@ -1,5 +1,5 @@
 /** What an endpoint becomes where weights and capacities change, or where it is updated and keeps some of them. Pure. */
-import type { ScalingConfig, VariantConfig } from '../../deployment/index.ts';
+import { instanceCountMax, type ScalingConfig, type VariantConfig } from '../../deployment/index.ts';
 import { keyOf } from '../../registry/index.ts';
 import { AwsError } from '../service.ts';
 
@@ -66,6 +66,17 @@ function withFunctions(variant: VariantConfig, { ServerlessUpdateConfig: wish }:
     );
   }
   return { ...variant, functions: { ...functions, maxConcurrency, provisioned } };
+}
+
+/** Throws `ResourceLimitExceeded` where a variant is to have more instances than any may; `before` is what there is. */
+export function checkQuota(variants: readonly VariantConfig[], before: readonly VariantConfig[]): void {
+  for (const { name, instanceCount, instanceType } of variants) {
+    if (instanceCount <= instanceCountMax) continue;
+    const now = before.find((each) => keyOf(each.name) === keyOf(name))?.instanceCount ?? 0;
+    const limit = `The account-level service limit '${instanceType} for endpoint usage' is ${instanceCountMax} Instances`;
+    const used = `with current utilization of ${now} Instances and a request delta of ${instanceCount - now} Instances`;
+    throw new AwsError('ResourceLimitExceeded', `${limit}, ${used}.`);
+  }
 }
 
 export interface Retained {

@@ -464,6 +464,21 @@ describe('weights and capacities', () => {
   }
 });
 
+test('more instances than a variant may have are over the quota', async () => {
+  const { ask } = await deployed(await openAws());
+  const over = (count: number, delta: number) => (error: unknown) => {
+    const quota = `is 64 Instances, with current utilization of ${count} Instances and a request delta of ${delta} Instances.`;
+    assert(error instanceof AwsError && error.code === 'ResourceLimitExceeded', String(error));
+    assert.equal(error.message, `The account-level service limit 'ml.m5.large for endpoint usage' ${quota}`);
+    return true;
+  };
+  const DesiredWeightsAndCapacities = [{ VariantName: 'AllTraffic', DesiredInstanceCount: 65 }];
+  await assert.rejects(ask('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities }), over(1, 64));
+  await ask('CreateEndpointConfig', { EndpointConfigName: 'big', ProductionVariants: [{ ...instances, InitialInstanceCount: 70 }] });
+  await assert.rejects(ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'big' }), over(1, 69));
+  await assert.rejects(ask('CreateEndpoint', { EndpointName: 'big', EndpointConfigName: 'big' }), over(0, 70));
+});
+
 describe('an endpoint of another door', () => {
   test('is described as if it had been made from a config, which can be asked for and made from', async () => {
     const { ask, house } = await openAws();

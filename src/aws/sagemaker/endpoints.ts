@@ -5,12 +5,12 @@
 import type { Clock } from '../../clock.ts';
 import type { Deployments, EndpointStatus, EndpointView } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { keyOf, type Registry } from '../../registry/index.ts';
+import type { Registry } from '../../registry/index.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
 import { arnOf } from './arn.ts';
 import { deployable, type WholeChange } from './deployable.ts';
 import { derivedConfig } from './derived-endpoint.ts';
-import { changedCapacities, type DesiredWeightAndCapacity, type Retained, retained } from './endpoint-capacities.ts';
+import { changedCapacities, checkQuota, type DesiredWeightAndCapacity, type Retained, retained } from './endpoint-capacities.ts';
 import { held } from './endpoint-changes.ts';
 import { checkDeploymentConfig } from './endpoint-config-rules.ts';
 import { EndpointConfigs, type EndpointConfigsOptions, type ResolvedConfig } from './endpoint-configs.ts';
@@ -70,8 +70,10 @@ class Endpoints {
     if (this.#find(name) !== null) throw isTaken();
     const config = await this.#configs.resolve(call, String(input['EndpointConfigName']));
     const keep = this.#records.keep(newDeployed(config, config.document), deploymentConfig);
+    const change = deployable({ ...config, prices, timeoutMs });
+    checkQuota(change.variants, []);
     const view = await deployments
-      .create({ name, ...deployable({ ...config, prices, timeoutMs }) }, call.caller.keyId, async (tx, endpoint) => {
+      .create({ name, ...change }, call.caller.keyId, async (tx, endpoint) => {
         await keep(tx, endpoint);
         await tags.begin({ type: 'endpoint', name, version: null }, words, { endpoint: name }, tx);
       })
@@ -128,6 +130,7 @@ class Endpoints {
     const change = deployable({ ...config, prices, timeoutMs });
     await this.#checkApproved(change);
     const variants = change.variants.map((variant) => retained(variant, view.config.variants, keeps));
+    checkQuota(variants, view.config.variants);
     const served = before.deployed.find(({ generation }) => generation === view.generation);
     const document = keeps.capture ? withCapture(config.document, served?.document) : config.document;
     const keep = this.#records.keep(newDeployed(config, document), deploymentConfig);
@@ -140,6 +143,7 @@ class Endpoints {
     const view = this.#idle(call, String(input['EndpointName']));
     const { name, variants: before } = view.config;
     const { variants, counts } = changedCapacities(before, input['DesiredWeightsAndCapacities'] as DesiredWeightAndCapacity[]);
+    checkQuota(variants, before);
     await deployments.update(name, { variants }, call.caller.keyId, this.#records.keepAgain());
     for (const { variant, count } of counts) await deployments.scale(name, variant, count);
     return { EndpointArn: arnOf(call, 'endpoint', name) };
@@ -171,7 +175,12 @@ class Endpoints {
   }
 
   #find(name: string): EndpointView | null {
-    return this.#options.deployments.list().find(({ config }) => keyOf(config.name) === keyOf(name)) ?? null;
+    try {
+      return this.#options.deployments.get(name);
+    } catch (error) {
+      if (isCode(error, 'not_found')) return null;
+      throw error;
+    }
   }
 
   #existing(place: AwsPlace, name: string): EndpointView {
