@@ -23,6 +23,10 @@ export interface Config {
   readonly timeoutMs: number;
   readonly invocationLimitBytes: number;
   readonly invocationTimeoutMs: number;
+  /** Of a body that an asynchronous request is read from, and of all that are read at once. */
+  readonly asyncBodyLimitBytes: number;
+  /** The URLs that notifications of asynchronous requests go to, by topic. */
+  readonly asyncTopics: Readonly<Record<string, unknown>> | null;
   readonly batchPeriodMs: number;
   readonly scalingLeadMs: number | null;
   readonly startDelayMs: number | null;
@@ -104,6 +108,13 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     help: "longest time an InvokeEndpoint by AWS tools may take; an endpoint's own timeout may be shorter",
     ...duration(),
   },
+  asyncBodyLimitBytes: {
+    name: 'asyncBodyLimit',
+    default: 32 * 2 ** 20,
+    help: 'largest body of an asynchronous request that a model is given, and of all that are in memory at once',
+    ...bytes(),
+  },
+  asyncTopics: { name: 'asyncTopics', default: null, help: 'the URLs that topics stand for', only: ['file'], ...object() },
   batchPeriodMs: {
     name: 'batchPeriod',
     default: 30_000,
@@ -178,6 +189,8 @@ export function loadConfig(sources: ConfigSources): Config {
     timeoutMs: valueOf('timeoutMs', given),
     invocationLimitBytes: valueOf('invocationLimitBytes', given),
     invocationTimeoutMs: valueOf('invocationTimeoutMs', given),
+    asyncBodyLimitBytes: valueOf('asyncBodyLimitBytes', given),
+    asyncTopics: valueOf('asyncTopics', given),
     batchPeriodMs: valueOf('batchPeriodMs', given),
     scalingLeadMs: valueOf('scalingLeadMs', given),
     startDelayMs: valueOf('startDelayMs', given),

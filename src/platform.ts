@@ -3,6 +3,7 @@ import { Access } from './access/index.ts';
 import type { Config } from './config.ts';
 import type { Ledger } from './costs/index.ts';
 import { Listener, loadCertificate } from './http/index.ts';
+import { openAsync } from './platform/async.ts';
 import { mountDoors } from './platform/doors.ts';
 import { type Closer, openGround, type Product } from './platform/ground.ts';
 import { openArrivals, openBuckets, openCosts } from './platform/histories.ts';
@@ -57,12 +58,18 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => rooms.deployments.close());
   const loops = openLoops(config, rooms, ground, closers);
   closers.push(() => rooms.serving.close());
+  const async = await openAsync(config, rooms, { ...ground, s3 }, closers);
   const workers = () => provider.list();
   const place = { account: config.awsAccount, region: config.awsRegion };
   const { webhookSecret } = config;
   const watching = await openWatching({ ...ground, ...rooms, log: logs.platform, workers, webhookSecret, place }, closers);
 
-  const api = mountDoors(config, product, { ...rooms, ...loops }, { ...ground, ...watching, costs, arrivals, s3, listener, access });
+  const api = mountDoors(
+    config,
+    product,
+    { ...rooms, ...loops },
+    { ...ground, ...watching, ...async, costs, arrivals, s3, listener, access },
+  );
   const url = await listener.listen();
   closers.push(() => listener.close());
   closers.push(() => api.close());

@@ -32,7 +32,7 @@ export interface BacklogWatchOptions {
   readonly capacityOf: (endpoint: string) => Promise<Capacity | null>;
   readonly workMs: (endpoint: string) => number | null;
   /** null where there is no such endpoint. */
-  readonly watched: (endpoint: string) => WatchedQueue | null;
+  readonly watched: (endpoint: string) => Promise<WatchedQueue | null>;
   readonly scale: (endpoint: string, variant: string, count: number) => Promise<unknown>;
 }
 
@@ -89,7 +89,7 @@ export class BacklogWatch {
 
   async #lookAt(endpoint: string, isTelling: boolean): Promise<void> {
     const { clock, backlog, capacityOf, watched } = this.#options;
-    const queue = watched(endpoint);
+    const queue = await watched(endpoint);
     const capacity = await capacityOf(endpoint);
     if (queue === null || capacity === null) return void this.#backlogs.delete(endpoint.toLowerCase());
     const state = await backlog(endpoint);

@@ -2,10 +2,13 @@ export { cloudtrailService } from './cloudtrail/cloudtrail-service.ts';
 export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
 export { envelopeOf } from './events/envelope.ts';
 export { eventsService } from './events/events-service.ts';
+export type { AsyncDoor } from './runtime/async-invocation.ts';
+export { BodyInvocations } from './runtime/body-invocation.ts';
 export { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
 export { ModelBucket } from './s3/model-bucket.ts';
 export { S3Service } from './s3/s3-service.ts';
 export { S3Store } from './s3/store.ts';
+export { AsyncConfigs } from './sagemaker/async-config.ts';
 export { sagemakerService } from './sagemaker/service.ts';
 export { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from './scaling/scaling-service.ts';
 export {

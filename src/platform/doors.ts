@@ -20,6 +20,7 @@ import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { Listener } from '../http/index.ts';
 import { ArrivalHistory } from '../monitoring/index.ts';
 import { OipDoor } from '../oip/index.ts';
+import type { AsyncWorks } from './async.ts';
 import type { Ground, Product } from './ground.ts';
 import type { Loops } from './loops.ts';
 import type { BuiltRooms } from './rooms.ts';
@@ -27,7 +28,7 @@ import type { Watching } from './watching.ts';
 
 type Rooms = BuiltRooms & Loops;
 
-interface Front extends Ground, Watching {
+interface Front extends Ground, Watching, AsyncWorks {
   readonly costs: CostHistory;
   readonly arrivals: ArrivalHistory;
   readonly s3: S3Store;
@@ -105,14 +106,14 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
   });
 }
 
-function awsDoor(config: Config, rooms: Rooms, { db, clock, logs, s3, rules, listener, access }: Front): AwsDoor {
+function awsDoor(config: Config, rooms: Rooms, { db, clock, logs, s3, asyncDoor, rules, listener, access }: Front): AwsDoor {
   const { serving, autoScaling, audit } = rooms;
   const log = logs.platform;
   const watchers = [eventsService({ rules, clock, canDeliver: () => false }), cloudtrailService({ audit })];
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
     services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling, ...watchers],
-    streams: [new S3Service(s3), new Runtime({ serving, clock, log, bodyBytesMax, timeoutMs })],
+    streams: [new S3Service(s3), new Runtime({ serving, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor })],
     access,
     clock,
     log,

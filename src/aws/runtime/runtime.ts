@@ -8,6 +8,7 @@ import { asPlatformError, PlatformError } from '../../errors.ts';
 import type { Log } from '../../monitoring/index.ts';
 import type { Route, Serving } from '../../serving/index.ts';
 import { AwsError, type AwsPlace, type AwsStreamService, type VerifiedRequest } from '../service.ts';
+import { type AsyncDoor, asyncBodyBytesMax, asyncHeaders, asyncMembersOf, asyncOrder } from './async-invocation.ts';
 import type { Exchange } from './exchange.ts';
 import { ModelInvocations } from './model-invocation.ts';
 import { placeOf } from './place.ts';
@@ -21,7 +22,11 @@ export interface RuntimeOptions {
   readonly bodyBytesMax: number;
   /** The longest an invocation may take; an endpoint's own timeout may be shorter. */
   readonly timeoutMs: number;
+  readonly async: AsyncDoor;
 }
+
+/** Only an asynchronous endpoint is let have so much time; others may have it by another door. */
+const asyncTimeoutMs = 3_600_000;
 
 export class Runtime implements AwsStreamService {
   readonly name = 'sagemaker-runtime';
@@ -36,10 +41,11 @@ export class Runtime implements AwsStreamService {
   async handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
     const { serving, clock, timeoutMs } = this.#options;
     const place = placeOf(request.method, request.path);
+    if (place.operation === 'InvokeEndpointAsync') return this.#invokeAsync(request, response, place.endpoint);
     const members = membersOf(request.headers, place);
-    if (place.operation === 'InvokeEndpointAsync') throw this.#notAsynchronous(request, place.endpoint);
     const route = this.#route(request, members);
     checkTargets(route, members);
+    if (route.timeoutMs >= asyncTimeoutMs) await this.#checkRealTime(route);
     const exchange: Exchange = { request, response, place, members, route };
     const body = await this.#readBody(exchange);
     const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs() };
@@ -57,6 +63,34 @@ export class Runtime implements AwsStreamService {
       const known = served.variants.map(({ name }) => name).join(', ');
       throw validationError(`Variant ${variant} not found for endpoint ${served.name}: its variants are ${known}.`);
     }
+  }
+
+  async #invokeAsync(request: VerifiedRequest, response: ServerResponse, name: string): Promise<void> {
+    const { async, serving } = this.#options;
+    const members = asyncMembersOf(request.headers, name);
+    const config = await async.configOf(name);
+    if (config === null) throw this.#notAsynchronous(request, name);
+    const body = await this.#readAsyncBody(request);
+    const given = { endpoint: serving.endpoint(name)?.name ?? name, hasBody: body.length > 0, ownBucket: async.ownBucket };
+    const accepted = await async.submit(await asyncOrder(members, config, given), body.length > 0 ? body : null);
+    const answer = Buffer.from(JSON.stringify({ InferenceId: accepted.inferenceId }));
+    const headers = [...asyncHeaders(accepted), 'Content-Type', 'application/json', 'Content-Length', String(answer.length)];
+    response.writeHead(202, headers).end(answer);
+  }
+
+  async #readAsyncBody(request: VerifiedRequest): Promise<Buffer> {
+    try {
+      return await request.readBody(asyncBodyBytesMax);
+    } catch (thrown) {
+      if (asPlatformError(thrown).code !== 'too_large') throw thrown;
+      const text = `Body must be at most ${asyncBodyBytesMax} bytes: put a larger one into a bucket, and give its InputLocation.`;
+      throw validationError(text);
+    }
+  }
+
+  async #checkRealTime({ endpoint }: Route): Promise<void> {
+    if ((await this.#options.async.configOf(endpoint)) === null) return;
+    throw validationError(`Endpoint ${endpoint} is an asynchronous endpoint: call InvokeEndpointAsync.`);
   }
 
   #notAsynchronous(place: AwsPlace, endpoint: string): AwsError {

@@ -1,0 +1,157 @@
+/**
+ * An invocation without a client that waits: a body in, an answer out, by the forms of InvokeEndpoint. What asynchronous requests and
+ * transform jobs run.
+ */
+import { PassThrough } from 'node:stream';
+import { ModelPlan } from '../../codecs/index.ts';
+import { asPlatformError, PlatformError } from '../../errors.ts';
+import { type InferenceResult, invokeParts, type Part, partsOf, type Route, rawCall, type Serving } from '../../serving/index.ts';
+import { Answer } from './answer.ts';
+import { type DecodedBody, decodeBody } from './decode-body.ts';
+
+export interface BodyInvocation {
+  readonly endpoint: string;
+  readonly requestId: string;
+  readonly contentType: string | null;
+  readonly accept: string | null;
+  readonly customAttributes: string | null;
+  readonly inferenceId: string;
+  readonly body: Buffer;
+  readonly timeoutMs: number;
+  /** Nobody waits for it any more. */
+  readonly signal: AbortSignal;
+}
+
+export interface BodyAnswer {
+  readonly contentType: string;
+  /** In pieces where a process makes it while it is read; they end with an error where that fails. */
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly variant: string;
+}
+
+export interface BodyInvocationsOptions {
+  readonly serving: Pick<Serving, 'route' | 'invoke' | 'reject' | 'endpoint'>;
+  readonly nowMs: () => number;
+}
+
+const unnamedType = 'application/octet-stream';
+
+export class BodyInvocations {
+  readonly #options: BodyInvocationsOptions;
+  readonly #plans = new WeakMap<Route, ModelPlan>();
+
+  constructor(options: BodyInvocationsOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with a `PlatformError`. */
+  async run(order: BodyInvocation): Promise<BodyAnswer> {
+    if (order.signal.aborted) throw gone();
+    const route = this.#options.serving.route(order.endpoint);
+    return route.runtime === 'process' ? this.#process(route, order) : this.#model(route, order);
+  }
+
+  #model(route: Route, order: BodyInvocation): Promise<BodyAnswer> {
+    const { serving, nowMs } = this.#options;
+    const { requestId, timeoutMs, contentType, accept, signal } = order;
+    const plan = this.#planFor(route);
+    const arrivedAtMs = nowMs();
+    let decoded: DecodedBody;
+    let parts: readonly Part[];
+    try {
+      decoded = decodeBody(plan, contentType ?? undefined, accept ?? undefined, order.body);
+      parts = partsOf(
+        route,
+        decoded.documents.flatMap(({ invocations }) => invocations),
+      );
+    } catch (error) {
+      serving.reject(route, { requestId, rows: 0, arrivedAtMs }, asPlatformError(error));
+      throw error;
+    }
+    const answer = new Answer(plan, decoded, parts);
+    return new Promise((resolve, reject) => {
+      let cancel = (): void => undefined;
+      const leave = (): void => {
+        cancel();
+        reject(gone());
+      };
+      signal.addEventListener('abort', leave, { once: true });
+      const call = { requestId, timeoutMs, arrivedAtMs };
+      cancel = invokeParts(serving, route, parts, call, {
+        take: (part, { outputs }, rows) => answer.take(part, outputs, rows),
+        end: (error) => {
+          signal.removeEventListener('abort', leave);
+          try {
+            if (error !== null) throw error;
+            const { contentType: type, body } = answer.encode();
+            // Outputs may be overwritten once this moment has passed.
+            resolve({ contentType: type, body: Buffer.from(body as string), variant: route.variant });
+          } catch (thrown) {
+            reject(asPlatformError(thrown));
+          }
+        },
+      });
+    });
+  }
+
+  #process(route: Route, order: BodyInvocation): Promise<BodyAnswer> {
+    const { serving, nowMs } = this.#options;
+    const { requestId, timeoutMs, signal } = order;
+    const call = { requestId, timeoutMs, arrivedAtMs: nowMs() };
+    return new Promise((resolve, reject) => {
+      const pieces = new PassThrough({ highWaterMark: 2 ** 18 });
+      let hasBegun = false;
+      const sink = {
+        begin({ headers }: { readonly headers: Readonly<Record<string, string>> }) {
+          hasBegun = true;
+          resolve({ contentType: headers['content-type'] ?? unnamedType, body: pieces as AsyncIterable<Buffer>, variant: route.variant });
+        },
+        piece(bytes: Buffer): Promise<void> | void {
+          if (pieces.destroyed) throw gone();
+          if (!pieces.write(Buffer.from(bytes))) return new Promise((go) => pieces.once('drain', go).once('close', go));
+        },
+      };
+      let cancel = (): void => undefined;
+      const leave = (): void => {
+        cancel();
+        pieces.destroy(gone());
+        reject(gone());
+      };
+      signal.addEventListener('abort', leave, { once: true });
+      cancel = serving.invoke(route, rawCall(call, { headers: headersOf(order), body: order.body }, sink), (outcome) => {
+        signal.removeEventListener('abort', leave);
+        if (outcome.ok && hasBegun) pieces.end();
+        else if (outcome.ok) resolve({ ...wholeOf(outcome.result), variant: route.variant });
+        else if (hasBegun) pieces.destroy(outcome.error);
+        else reject(outcome.error);
+      });
+    });
+  }
+
+  #planFor(route: Route): ModelPlan {
+    let plan = this.#plans.get(route);
+    if (plan === undefined || plan.signature !== route.signature) {
+      plan = new ModelPlan(route.endpoint, route.version, route.signature, route.batchable);
+      this.#plans.set(route, plan);
+    }
+    return plan;
+  }
+}
+
+function wholeOf({ reply }: InferenceResult): Omit<BodyAnswer, 'variant'> {
+  if (reply === undefined) throw new PlatformError('internal', 'a process was invoked, and nothing came back');
+  return { contentType: reply.headers['content-type'] ?? unnamedType, body: Buffer.from(reply.body) };
+}
+
+function headersOf({ contentType, accept, customAttributes, inferenceId }: BodyInvocation): Record<string, string> {
+  return {
+    'content-type': contentType ?? unnamedType,
+    ...(accept === null ? {} : { accept }),
+    ...(customAttributes === null ? {} : { 'x-amzn-sagemaker-custom-attributes': customAttributes }),
+    'x-amzn-sagemaker-inference-id': inferenceId,
+  };
+}
+
+function gone(): PlatformError {
+  return new PlatformError('unavailable', 'nobody waits for this answer any more');
+}

@@ -1,0 +1,130 @@
+/** Asynchronous inference: who serves its requests, where their bodies lie, and how instances follow the backlog. */
+import { AsyncInference, BacklogWatch, type Capacity, type WatchedQueue } from '../async-inference/index.ts';
+import { AsyncConfigs, type AsyncDoor, AwsError, BodyInvocations, type S3Store } from '../aws/index.ts';
+import type { Config } from '../config.ts';
+import type { EndpointView } from '../deployment/index.ts';
+import type { ServedVariant } from '../serving/index.ts';
+import type { Closer, Ground } from './ground.ts';
+import type { BuiltRooms } from './rooms.ts';
+
+export interface AsyncWorks {
+  readonly asyncInference: AsyncInference;
+  readonly asyncDoor: AsyncDoor;
+  /** How old the oldest waiting request of an endpoint is, and how old it may be; null where none ever came. */
+  readonly backlogOf: BacklogWatch['backlogOf'];
+}
+
+/** Bodies and answers that nobody said a place for. */
+const ownBucket = 'penstock-async';
+
+/** Goes on with what an earlier server accepted, and takes more. */
+export async function openAsync(
+  config: Config,
+  rooms: Pick<BuiltRooms, 'serving' | 'deployments' | 'events'>,
+  ground: Ground & { readonly s3: S3Store },
+  closers: Closer[],
+): Promise<AsyncWorks> {
+  const { serving, deployments, events } = rooms;
+  const { db, clock, jobs, series, s3 } = ground;
+  const log = ground.logs.platform;
+  const configs = new AsyncConfigs({ db, clock, deployments });
+  const bodies = new BodyInvocations({ serving, nowMs: () => clock.nowMs() });
+  const viewOf = (endpoint: string): EndpointView | undefined =>
+    deployments.list().find(({ config: { name } }) => name.toLowerCase() === endpoint.toLowerCase());
+  const capacityOf = async (endpoint: string): Promise<Capacity | null> => {
+    const view = viewOf(endpoint);
+    if (view === undefined) return null;
+    const asked = (await configs.of(endpoint))?.ClientConfig?.MaxConcurrentInvocationsPerInstance ?? null;
+    return capacity(view, view.status === 'Unloaded' ? [] : (serving.endpoint(endpoint)?.variants ?? []), asked);
+  };
+  const asyncInference = new AsyncInference({
+    db,
+    clock,
+    log,
+    jobs,
+    events,
+    series,
+    objects: s3,
+    capacityOf,
+    run: (order) => bodies.run(order),
+    addressOf: (topic) => addressOf(config.asyncTopics, topic),
+    awsRegion: config.awsRegion,
+    bodyBytesMax: config.asyncBodyLimitBytes,
+  });
+  await asyncInference.open();
+  closers.push(() => asyncInference.close());
+  const watch = new BacklogWatch({
+    clock,
+    log,
+    series,
+    endpoints: async () => {
+      const known = new Set(asyncInference.endpoints());
+      for (const { config: each } of deployments.list()) if ((await configs.of(each.name)) !== null) known.add(each.name.toLowerCase());
+      return [...known];
+    },
+    backlog: (endpoint) => asyncInference.backlog(endpoint),
+    capacityOf,
+    workMs: (endpoint) => asyncInference.measures.workMs(endpoint),
+    watched: async (endpoint) => {
+      const view = viewOf(endpoint);
+      return view === undefined ? null : watchedQueue(view, configs, (await configs.of(endpoint)) !== null);
+    },
+    scale: (endpoint, variant, count) => deployments.scale(endpoint, variant, count),
+  });
+  watch.open();
+  closers.push(() => watch.close());
+  const asyncDoor = {
+    configOf: configs.of.bind(configs),
+    submit: asyncInference.submit.bind(asyncInference),
+    ownBucket: () => ensureBucket(s3),
+  };
+  return { asyncInference, asyncDoor, backlogOf: watch.backlogOf.bind(watch) };
+}
+
+function capacity({ config }: EndpointView, served: readonly ServedVariant[], concurrency: number | null): Capacity {
+  const instances = served.reduce((sum, { executors }) => sum + executors.filter(({ isFunction }) => !isFunction).length, 0);
+  // Functions beside instances help out; alone they are all there is.
+  const functions = served.reduce((sum, each) => sum + (each.overflow === null ? (each.functions?.config.maxConcurrency ?? 0) : 0), 0);
+  const sizes = served.flatMap((each) => [
+    ...each.executors.map(({ batchSize }) => batchSize),
+    ...(each.functions === null ? [] : [each.functions.setting.batchSizeMax]),
+  ]);
+  return {
+    endpoint: config.name,
+    variants: config.variants.map(({ name }) => name),
+    executors: instances + functions,
+    instances,
+    batchRows: Math.max(1, ...sizes),
+    concurrency,
+  };
+}
+
+/** Where nothing else decides, the instances of an asynchronous endpoint follow its backlog. */
+async function watchedQueue({ config, variants }: EndpointView, configs: AsyncConfigs, isAsync: boolean): Promise<WatchedQueue> {
+  const following = await Promise.all(
+    config.variants.map(async ({ name, scaling }) => {
+      if (scaling === undefined) return [];
+      const { policy, instancesMin, instancesMax, directions = 'both' } = scaling;
+      const wanted = variants.find((each) => each.name === name)?.wanted ?? instancesMin;
+      const isFree = isAsync && policy === 'hold' && !(await configs.hasPolicies(config.name, name));
+      const isOurs = directions === 'both' && isFree;
+      return directions === 'in' || directions === 'none' ? [] : [{ name, wanted, instancesMin, instancesMax, isOurs }];
+    }),
+  );
+  return { objectiveMs: config.objective?.latencyMs ?? null, variants: following.flat() };
+}
+
+/** A topic is a URL, or the table of topics says which one it stands for. */
+function addressOf(topics: Config['asyncTopics'], topic: string): string | null {
+  if (/^https?:\/\//.test(topic)) return topic;
+  const url = topics?.[topic];
+  return typeof url === 'string' ? url : null;
+}
+
+async function ensureBucket(s3: S3Store): Promise<string> {
+  if ((await s3.bucket(ownBucket)) !== null) return ownBucket;
+  await s3.createBucket(ownBucket).catch((error: unknown) => {
+    if (!(error instanceof AwsError && error.code === 'BucketAlreadyOwnedByYou')) throw error;
+  });
+  return ownBucket;
+}
