@@ -62,7 +62,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const workers = () => provider.list();
   const place = { account: config.awsAccount, region: config.awsRegion };
   const { webhookSecret } = config;
-  const watching = await openWatching({ ...ground, ...rooms, log: logs.platform, workers, webhookSecret, place }, closers);
+  const watching = await openWatching({ ...ground, ...rooms, ...loops, log: logs.platform, workers, webhookSecret, place }, closers);
 
   const api = mountDoors(
     config,

@@ -1,4 +1,5 @@
 export { cloudtrailService } from './cloudtrail/cloudtrail-service.ts';
+export { type CloudWatchOptions, cloudWatchService } from './cloudwatch/cloudwatch-service.ts';
 export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
 export { envelopeOf } from './events/envelope.ts';
 export { eventsService } from './events/events-service.ts';

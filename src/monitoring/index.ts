@@ -1,6 +1,6 @@
 export type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmMetric, AlarmNote, AlarmQuery } from './alarms/alarm.ts';
 export { Alarms, type AlarmsOptions } from './alarms/alarms.ts';
-export { lookAtDefaults, type WatchedEndpoint } from './alarms/default-alarms.ts';
+export { isDefault as isDefaultAlarm, lookAtDefaults, type WatchedEndpoint } from './alarms/default-alarms.ts';
 export {
   type AlarmRule,
   type AlarmState,
@@ -26,6 +26,7 @@ export { compilePattern, type EventPattern } from './event-pattern.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
 export { parseMath, type Series } from './metric-math.ts';
+export { type ExpressionQuery, withExpressions } from './metric-queries.ts';
 export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';
 export { type Origin, originNow, withOrigin } from './origin.ts';
 export type { RequestLine } from './request-line.ts';

@@ -12,6 +12,8 @@ type Value = number | Series | readonly Series[];
 export interface MathContext {
   /** By id; undefined where there is none. */
   readonly series: ReadonlyMap<string, Series>;
+  /** Ids of those that were measured, not reckoned: what METRICS means. All of them where it is not said. */
+  readonly measured?: ReadonlySet<string>;
   /** Seconds. */
   readonly periodS: number;
 }
@@ -168,7 +170,7 @@ class Parser {
     if (token.kind === 'text') this.#next++;
     this.#expect(')');
     const part = token.kind === 'text' ? token.text : '';
-    return ({ series }) => [...series].filter(([id]) => id.includes(part)).map(([, each]) => each);
+    return ({ series, measured }) => [...series].filter(([id]) => id.includes(part) && (measured?.has(id) ?? true)).map(([, each]) => each);
   }
 
   #peek(): Token {

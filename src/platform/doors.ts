@@ -6,6 +6,7 @@ import {
   AwsError,
   type AwsService,
   cloudtrailService,
+  cloudWatchService,
   eventsService,
   Runtime,
   S3Service,
@@ -106,10 +107,18 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
   });
 }
 
-function awsDoor(config: Config, rooms: Rooms, { db, clock, logs, s3, asyncDoor, rules, listener, access }: Front): AwsDoor {
+function awsDoor(
+  config: Config,
+  rooms: Rooms,
+  { db, clock, logs, s3, asyncDoor, rules, series, alarms, listener, access }: Front,
+): AwsDoor {
   const { serving, autoScaling, audit } = rooms;
   const log = logs.platform;
-  const watchers = [eventsService({ rules, clock, canDeliver: () => false }), cloudtrailService({ audit })];
+  const watchers = [
+    cloudWatchService({ db, clock, log, audit, store: series, alarms }),
+    eventsService({ rules, clock, canDeliver: () => false }),
+    cloudtrailService({ audit }),
+  ];
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
     services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling, ...watchers],

@@ -1,5 +1,5 @@
 /** What watches over everything else: numbers that are looked at, alarms, and rules that tell others of events. */
-import { type AwsPlace, envelopeOf } from '../aws/index.ts';
+import { type ApplicationAutoScaling, type AwsPlace, envelopeOf } from '../aws/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Deployments, EndpointView } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -11,11 +11,8 @@ import {
   deliveriesQueue,
   type Events,
   type Log,
-  type Looked,
   lookAtDefaults,
   type MetricStore,
-  penstockNamespace,
-  placeOfVariant,
   Rules,
   sendWebhook,
   startSampler,
@@ -24,6 +21,7 @@ import {
 import type { WorkerView } from '../providers/index.ts';
 import type { Serving } from '../serving/index.ts';
 import type { Database, Jobs } from '../storage/index.ts';
+import { sampling } from './sampling.ts';
 
 export interface WatchingNeeds {
   readonly db: Database;
@@ -35,6 +33,8 @@ export interface WatchingNeeds {
   readonly deployments: Pick<Deployments, 'list'>;
   readonly serving: Pick<Serving, 'endpoints'>;
   readonly workers: () => readonly WorkerView[];
+  /** Takes the step of a scaling policy that an alarm names. */
+  readonly autoScaling: Pick<ApplicationAutoScaling, 'alarmed'>;
   /** What receivers of webhooks check signatures with; null: unsigned. */
   readonly webhookSecret: string | null;
   readonly place: AwsPlace;
@@ -65,6 +65,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
     events,
     store: series,
     act: (action, change) => act(needs, action, change),
+    isRepeated: isScalingPolicy,
     lookElsewhere: (own) =>
       lookAtDefaults({ alarms: own, store: series, endpoints: () => needs.deployments.list().map(watched), wallMs: () => clock.wallMs() }),
     onFailure: (alarm, error) => log.error({ alarm, error: messageOf(error) }, 'an alarm could not be looked at'),
@@ -72,7 +73,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   await alarms.open();
   closers.push(() => alarms.close());
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'what runs could not be looked at');
-  closers.push(startSampler({ store: series, clock, look: () => looked(needs), onFailure }));
+  closers.push(startSampler({ store: series, clock, look: sampling(needs), onFailure }));
   return { alarms, rules };
 }
 
@@ -82,8 +83,20 @@ async function deliver({ webhookSecret }: WatchingNeeds, { target, body }: Deliv
   await sendWebhook({ url: target.arn, body, id, atMs, secret: webhookSecret });
 }
 
+/** A policy takes its step for as long as the alarm rings, a minute apart. */
+function isScalingPolicy(action: string): boolean {
+  return /^arn:aws[\w-]*:autoscaling:[^:]*:[^:]*:scalingPolicy:/.test(action);
+}
+
 /** An alarm's action that is a URL gets the change, as surely as the targets of rules get their events. */
-async function act({ jobs, db }: WatchingNeeds, action: string, { alarm, before }: AlarmChange): Promise<void> {
+async function act({ jobs, db, autoScaling }: WatchingNeeds, action: string, { alarm, before, datapoint }: AlarmChange): Promise<void> {
+  if (isScalingPolicy(action)) {
+    const above = datapoint === null ? 0 : datapoint - alarm.rule.threshold;
+    if (await autoScaling.alarmed(action, above)) return;
+    throw new PlatformError('not_found', `there is no step scaling policy ${action}`);
+  }
+  if (action.startsWith('arn:'))
+    throw new PlatformError('unsupported', `expected a URL or the ARN of a scaling policy as an action, got ${action}`);
   checkWebhookUrl(action);
   const { name, state, stateReason, stateSinceMs } = alarm;
   const body = JSON.stringify({ alarm: name, state, before, reason: stateReason, at: new Date(stateSinceMs).toISOString() });
@@ -101,27 +114,4 @@ function watched({ config, status, reason, variants }: EndpointView): WatchedEnd
   const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
   const trouble = status === 'Failed' ? (reason ?? 'it does not come into service') : (crashing?.reason ?? null);
   return { name: config.name, variants: config.variants.map(({ name }) => name), objective: config.objective, trouble, backlog: null };
-}
-
-function looked({ serving, workers }: WatchingNeeds): Looked[] {
-  const ofVariants = serving.endpoints().flatMap(({ name, variants }) =>
-    variants.flatMap((variant): Looked[] => {
-      const place = placeOfVariant(penstockNamespace, name, variant.name);
-      const instances = variant.executors.filter(({ isFunction }) => !isFunction).length;
-      const counts = { Instances: instances, Functions: variant.executors.length - instances, QueueRows: variant.rowsWaiting };
-      return Object.entries(counts).map(([metric, value]) => ({ place, metric: { name: metric, unit: 'Count' }, value }));
-    }),
-  );
-  const ofWorkers = workers().flatMap(({ spec, rssBytes }): Looked[] => {
-    if (rssBytes === null) return [];
-    const { dimensions } = placeOfVariant(penstockNamespace, spec.endpoint, spec.variant);
-    return [
-      {
-        place: { namespace: penstockNamespace, dimensions: { ...dimensions, Worker: spec.id } },
-        metric: { name: 'WorkerMemory', unit: 'Bytes' },
-        value: rssBytes,
-      },
-    ];
-  });
-  return [...ofVariants, ...ofWorkers];
 }

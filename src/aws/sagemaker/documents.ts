@@ -16,6 +16,7 @@ export type DocumentKind =
   | 'endpoint-config'
   | 'endpoint'
   | 'scalable-target'
+  | 'dashboard'
   | 'tags';
 
 export interface StoredDocument<Content> {

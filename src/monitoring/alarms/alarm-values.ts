@@ -1,5 +1,6 @@
 /** What an alarm looks at: the latest periods of its series, or of its expression. */
-import { parseMath, type Series } from '../metric-math.ts';
+import type { Series } from '../metric-math.ts';
+import { withExpressions } from '../metric-queries.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import type { AlarmDefinition, AlarmMetric } from './alarm.ts';
 import { statisticOf } from './evaluate.ts';
@@ -17,20 +18,10 @@ export async function valuesOf(
   const toMs = Math.floor(wallMs / periodMs) * periodMs;
   const count = rule.evaluationPeriods + olderMax;
   const fromMs = toMs - count * periodMs;
-  const known = new Map<string, Series>();
-  for (const { id, metric } of queries) if (metric !== null) known.set(id, await seriesOf(store, metric, { fromMs, toMs, periodMs }));
-  let watched = known.get(queries.find(({ isWatched }) => isWatched)?.id ?? '');
-  // An expression may stand on others that come later, but not on itself: each round makes at least one, or there is a circle.
-  const waiting = queries.filter(({ expression }) => expression !== null);
-  while (waiting.length > 0) {
-    const parsed = waiting.map((query) => ({ query, math: parseMath(query.expression as string) }));
-    const ready = parsed.find(({ math }) => [...math.ids].every((id) => known.has(id))) ?? parsed[0];
-    if (ready === undefined) break;
-    const result = ready.math.evaluate({ series: known, periodS });
-    known.set(ready.query.id, result);
-    if (ready.query.isWatched) watched = result;
-    waiting.splice(waiting.indexOf(ready.query), 1);
-  }
+  const measured = new Map<string, Series>();
+  for (const { id, metric } of queries) if (metric !== null) measured.set(id, await seriesOf(store, metric, { fromMs, toMs, periodMs }));
+  const expressions = queries.flatMap(({ id, expression }) => (expression === null ? [] : [{ id, expression, periodS }]));
+  const watched = withExpressions(measured, expressions).get(queries.find(({ isWatched }) => isWatched)?.id ?? '');
   return Array.from({ length: count }, (_, i) => watched?.get(fromMs + i * periodMs) ?? null);
 }
 

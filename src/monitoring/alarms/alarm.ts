@@ -45,6 +45,8 @@ export interface Alarm extends AlarmDefinition {
 export interface AlarmChange {
   readonly alarm: Alarm;
   readonly before: AlarmState;
+  /** The latest value that was judged; null where somebody ruled otherwise. */
+  readonly datapoint: number | null;
 }
 
 export type AlarmHistoryKind = 'StateUpdate' | 'ConfigurationUpdate' | 'Action';

@@ -18,6 +18,8 @@ export interface AlarmsOptions {
   readonly store: Pick<MetricStore, 'series'>;
   /** Does what an action says; throws where it cannot. Called for each action of the state that was entered. */
   readonly act: (action: string, change: AlarmChange) => Promise<void>;
+  /** Whether an action is done again, once a minute, for as long as its alarm stays in the state. */
+  readonly isRepeated?: (action: string) => boolean;
   /** Looks at those that are judged elsewhere; called before the others. */
   readonly lookElsewhere?: (alarms: Alarms) => Promise<void>;
   /** An alarm could not be looked at. */
@@ -26,11 +28,14 @@ export interface AlarmsOptions {
 
 const everyMs = 10_000;
 const alarmsMax = 5000;
+const repeatEveryMs = 60_000;
 const historyKeptMs = 30 * 86_400_000;
 
 export class Alarms {
   readonly #options: AlarmsOptions;
   readonly #alarms = new Map<string, Alarm>();
+  /** When actions that are repeated were last done, by alarm. */
+  readonly #repeated = new Map<string, number>();
   readonly #listeners = new Set<(change: AlarmChange) => void>();
   #cancelTimer: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
@@ -95,7 +100,10 @@ export class Alarms {
         await this.#note(tx, name, 'ConfigurationUpdate', `Alarm "${name}" deleted`, { type: 'deleted' });
       }
     });
-    for (const name of there) this.#alarms.delete(name);
+    for (const name of there) {
+      this.#alarms.delete(name);
+      this.#repeated.delete(name);
+    }
   }
 
   async enableActions(names: readonly string[], actionsEnabled: boolean): Promise<void> {
@@ -121,21 +129,24 @@ export class Alarms {
     if (alarm.state !== state) await this.#enter(alarm, state, reason, null);
   }
 
-  /** Newest first. */
+  /** The latest first, unless told. */
   async history(wish: {
     name?: string | undefined;
     kind?: AlarmHistoryKind | undefined;
     fromMs?: number | undefined;
     toMs?: number | undefined;
-    before?: number | undefined;
+    /** The last `seq` of the page before. */
+    after?: number | undefined;
+    ascending?: boolean;
     limit: number;
   }): Promise<(AlarmNote & { readonly seq: number })[]> {
-    let query = this.#options.db.selectFrom('alarm_history').selectAll().orderBy('seq', 'desc').limit(wish.limit);
+    const order = wish.ascending === true ? 'asc' : 'desc';
+    let query = this.#options.db.selectFrom('alarm_history').selectAll().orderBy('seq', order).limit(wish.limit);
     if (wish.name !== undefined) query = query.where('alarm', '=', wish.name);
     if (wish.kind !== undefined) query = query.where('kind', '=', wish.kind);
     if (wish.fromMs !== undefined) query = query.where('at', '>=', wish.fromMs);
     if (wish.toMs !== undefined) query = query.where('at', '<=', wish.toMs);
-    if (wish.before !== undefined) query = query.where('seq', '<', wish.before);
+    if (wish.after !== undefined) query = query.where('seq', order === 'asc' ? '>' : '<', wish.after);
     const rows = await query.execute();
     return rows.map(({ seq, alarm, at, kind, summary, data }) => {
       return { seq: Number(seq), alarm, atMs: at, kind: kind as AlarmHistoryKind, summary, data: JSON.parse(data) as unknown };
@@ -164,7 +175,9 @@ export class Alarms {
         const values = await valuesOf(store, alarm, clock.wallMs());
         const { state, reason, datapoints } = evaluate(alarm.rule, values, alarm.state);
         // It may have been deleted, or made another, while its values were read.
-        if (state !== alarm.state && this.#alarms.get(alarm.name) === alarm) await this.#enter(alarm, state, reason, datapoints);
+        if (this.#alarms.get(alarm.name) !== alarm) continue;
+        if (state !== alarm.state) await this.#enter(alarm, state, reason, datapoints);
+        else await this.#repeat(alarm, datapoints[0] ?? null);
       } catch (error) {
         onFailure(alarm.name, error);
       }
@@ -185,7 +198,7 @@ export class Alarms {
   async #enter(before: Alarm, state: AlarmState, reason: string, datapoints: readonly number[] | null): Promise<void> {
     const { db, clock, events } = this.#options;
     const nowMs = clock.wallMs();
-    const alarm: Alarm = { ...before, state, stateReason: reason.slice(0, 1023), stateSinceMs: nowMs, updatedAtMs: nowMs };
+    const alarm: Alarm = { ...before, state, stateReason: reason.slice(0, 1023), stateSinceMs: nowMs };
     const data = { oldState: before.state, newState: state, reason: alarm.stateReason, datapoints };
     let event: PlatformEvent | null = null;
     await inTransaction(db, async (tx) => {
@@ -195,9 +208,22 @@ export class Alarms {
     });
     this.#alarms.set(alarm.name, alarm);
     if (event !== null) events.publish(event);
-    const change = { alarm, before: before.state };
+    const change = { alarm, before: before.state, datapoint: datapoints?.[0] ?? null };
     for (const listener of this.#listeners) listener(change);
+    this.#repeated.set(alarm.name, nowMs);
     if (alarm.actionsEnabled) for (const action of alarm.actions[state]) await this.#act(action, change);
+  }
+
+  /** What an alarm does again while its state stays; only what goes wrong is noted. */
+  async #repeat(alarm: Alarm, datapoint: number | null): Promise<void> {
+    const { clock, act, isRepeated } = this.#options;
+    const actions = alarm.actionsEnabled && isRepeated !== undefined ? alarm.actions[alarm.state].filter(isRepeated) : [];
+    const nowMs = clock.wallMs();
+    if (actions.length === 0 || nowMs - (this.#repeated.get(alarm.name) ?? 0) < repeatEveryMs) return;
+    this.#repeated.set(alarm.name, nowMs);
+    for (const action of actions) {
+      await act(action, { alarm, before: alarm.state, datapoint }).catch((error: unknown) => this.#options.onFailure(alarm.name, error));
+    }
   }
 
   async #act(action: string, change: AlarmChange): Promise<void> {

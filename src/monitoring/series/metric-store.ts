@@ -27,6 +27,8 @@ export interface MetricWish {
   readonly toMs: number;
   /** Whole seconds. */
   readonly periodMs: number;
+  /** From where periods are counted, where that is not the beginning of time: whole minutes, or less where periods are. */
+  readonly originMs?: number | undefined;
 }
 
 export interface MetricPoint extends Measured {
@@ -125,11 +127,46 @@ export class MetricStore {
       .filter(({ metric }) => wish.name === undefined || metric.name === wish.name);
   }
 
+  /** In which units a metric was measured. */
+  unitsOf(place: MetricPlace, name: string): string[] {
+    const { metrics = [] } = this.#groups.get(keyOfPlace(place)) ?? {};
+    return metrics.flatMap((metric) => (metric.name === name ? [metric.unit] : []));
+  }
+
+  /** How many of these there is no room for, each counted with those before it; they count as dropped where they are given up. */
+  lacksRoomFor(wished: readonly { readonly place: MetricPlace; readonly metric: MetricName }[]): number {
+    let [groupsLeft, lacking] = [groupsMax - this.#groups.size, 0];
+    const added = new Map<string, Set<string>>();
+    for (const { place, metric } of wished) {
+      const key = keyOfPlace(place);
+      const group = this.#groups.get(key);
+      if (group !== undefined && group.numberOf(metric.name, metric.unit) !== null) continue;
+      let names = added.get(key);
+      if (names === undefined) {
+        if (group === undefined && --groupsLeft < 0) {
+          lacking++;
+          continue;
+        }
+        added.set(key, (names = new Set()));
+      }
+      names.add(`${metric.unit} ${metric.name}`);
+      if ((group?.metrics.length ?? 0) + names.size > metricsPerGroupMax) lacking++;
+    }
+    return lacking;
+  }
+
+  /** So many values came that will not be kept. */
+  drop(values: number): void {
+    this.#dropped += values;
+  }
+
   /** What was measured, by periods; those in which nothing was are left out. Throws `invalid_request` for more than 100,800 periods. */
-  async series({ place, name, unit, fromMs, toMs, periodMs }: MetricWish): Promise<MetricPoint[]> {
-    const from = Math.floor(fromMs / periodMs) * (periodMs / 1000);
-    const to = Math.ceil(toMs / 1000);
+  async series({ place, name, unit, fromMs, toMs, periodMs, originMs = 0 }: MetricWish): Promise<MetricPoint[]> {
     const period = periodMs / 1000;
+    const origin = originMs / 1000;
+    const startOf = (second: number): number => Math.floor((second - origin) / period) * period + origin;
+    const from = startOf(Math.floor(fromMs / 1000));
+    const to = Math.ceil(toMs / 1000);
     if ((to - from) / period > pointsMax) {
       throw new PlatformError(
         'invalid_request',
@@ -144,7 +181,7 @@ export class MetricStore {
     const rows = await readMetrics(this.#options.db, { group: group.id, metrics, resolution }, { from, to });
     const points = new Map<number, Measure>();
     for (const { at, measured } of rows) {
-      const start = Math.floor(at / period) * period;
+      const start = startOf(at);
       let point = points.get(start);
       if (point === undefined) points.set(start, (point = new Measure()));
       point.merge(measured);
@@ -194,7 +231,9 @@ export class MetricStore {
 
   #keep(group: MetricGroup, second: number, measured: ReadonlyMap<number, Measured>): void {
     group.lastAtMs = Math.max(group.lastAtMs, second * 1000);
+    const ageMs = (this.#second() - second) * 1000;
     for (const resolution of resolutions) {
+      if (ageMs > keptMs[resolution]) continue;
       const span = this.#span(group.id, resolution, second - (((second % resolution) + resolution) % resolution));
       span.isDirty = true;
       for (const [metric, each] of measured) {

@@ -1,0 +1,138 @@
+/** Operations of CloudWatch on alarms. */
+import { type Alarm, type AlarmHistoryKind, type Alarms, checkWebhookUrl, isDefaultAlarm, keyOfPlace } from '../../monitoring/index.ts';
+import { AwsError, type AwsInput, type AwsOperation } from '../service.ts';
+import { alarmBody, historyBody } from './alarm-bodies.ts';
+import { readAlarm } from './alarm-input.ts';
+import { pageOf, placeOf, tokenAt } from './cloudwatch-pages.ts';
+import { dimensionsOf } from './metric-place.ts';
+import { missing, wrongCombination, wrongValue } from './refusals.ts';
+
+export type AlarmsSeen = Pick<Alarms, 'list' | 'get' | 'put' | 'delete' | 'enableActions' | 'setState' | 'history'>;
+
+const describedDefault = 50;
+const historyDefault = 100;
+
+/** Those that change something; `note` records each in the audit trail. */
+export function alarmChanges(alarms: AlarmsSeen): Record<string, AwsOperation> {
+  return {
+    PutMetricAlarm: async (input) => {
+      const definition = readAlarm(input, checkAction);
+      refuseDefault(definition.name);
+      await alarms.put(definition);
+      return {};
+    },
+    DeleteAlarms: async (input) => {
+      const names = namesOf(input);
+      for (const name of names) refuseDefault(name);
+      await alarms.delete(names);
+      return {};
+    },
+    SetAlarmState: async ({ AlarmName, StateValue, StateReason }) => {
+      const name = String(AlarmName);
+      if (alarms.get(name) === null) throw new AwsError('ResourceNotFound', `There is no alarm ${name}.`, { httpStatus: 404 });
+      await alarms.setState(name, StateValue as Alarm['state'], String(StateReason));
+      return {};
+    },
+    EnableAlarmActions: async (input) => {
+      await alarms.enableActions(namesOf(input), true);
+      return {};
+    },
+    DisableAlarmActions: async (input) => {
+      await alarms.enableActions(namesOf(input), false);
+      return {};
+    },
+  };
+}
+
+/** Those that only look. */
+export function alarmLooks(alarms: AlarmsSeen): Record<string, AwsOperation> {
+  return {
+    DescribeAlarms: (input, call) => {
+      const limit = Number(input.MaxRecords ?? describedDefault);
+      const { items, next } = pageOf(selected(alarms, input), input, ({ name }) => name, { limit, errorCode: 'InvalidNextToken' });
+      return { CompositeAlarms: [], MetricAlarms: items.map((alarm) => alarmBody(call, alarm)), ...next };
+    },
+    DescribeAlarmsForMetric: (input, call) => {
+      const found = alarms.list().filter((alarm) => watches(alarm, input));
+      return { MetricAlarms: found.map((alarm) => alarmBody(call, alarm)) };
+    },
+    DescribeAlarmHistory: (input) => history(alarms, input),
+  };
+}
+
+async function history(alarms: AlarmsSeen, input: AwsInput) {
+  const { AlarmName, AlarmTypes, HistoryItemType, StartDate, EndDate, MaxRecords = historyDefault, ScanBy } = input;
+  const limit = Number(MaxRecords);
+  const after = placeOf(input, 'InvalidNextToken');
+  if (isWithoutMetricAlarms(AlarmTypes)) return { AlarmHistoryItems: [] };
+  const notes = await alarms.history({
+    ...(AlarmName === undefined ? {} : { name: String(AlarmName) }),
+    ...(HistoryItemType === undefined ? {} : { kind: HistoryItemType as AlarmHistoryKind }),
+    ...(StartDate === undefined ? {} : { fromMs: Number(StartDate) }),
+    ...(EndDate === undefined ? {} : { toMs: Number(EndDate) }),
+    ...(after === null ? {} : { after: Number(after) }),
+    ascending: ScanBy === 'TimestampAscending',
+    limit: limit + 1,
+  });
+  const shown = notes.slice(0, limit);
+  const last = shown.at(-1);
+  const next = notes.length > limit && last !== undefined ? { NextToken: tokenAt(input, String(last.seq)) } : {};
+  return { AlarmHistoryItems: shown.map(historyBody), ...next };
+}
+
+function selected(alarms: AlarmsSeen, input: AwsInput): Alarm[] {
+  const { AlarmNames, AlarmNamePrefix, AlarmTypes, ChildrenOfAlarmName, ParentsOfAlarmName, StateValue, ActionPrefix } = input;
+  if (AlarmNames !== undefined && AlarmNamePrefix !== undefined)
+    throw wrongCombination('AlarmNames and AlarmNamePrefix cannot be specified together.');
+  if (ChildrenOfAlarmName !== undefined || ParentsOfAlarmName !== undefined || isWithoutMetricAlarms(AlarmTypes)) return [];
+  const names = AlarmNames === undefined ? null : new Set(AlarmNames as readonly string[]);
+  return alarms
+    .list()
+    .filter(({ name }) => names === null || names.has(name))
+    .filter(({ name }) => AlarmNamePrefix === undefined || name.startsWith(String(AlarmNamePrefix)))
+    .filter(({ state }) => StateValue === undefined || state === StateValue)
+    .filter(
+      ({ actions }) =>
+        ActionPrefix === undefined || Object.values(actions).some((all) => all.some((each) => each.startsWith(String(ActionPrefix)))),
+    );
+}
+
+/** There are no others here. */
+function isWithoutMetricAlarms(types: unknown): boolean {
+  return types !== undefined && (types as readonly string[]).length > 0 && !(types as readonly string[]).includes('MetricAlarm');
+}
+
+/** Whether it is an alarm on just that metric; what is not said may be anything. */
+function watches({ queries, periodS, echo }: Alarm, input: AwsInput): boolean {
+  const metric = queries.length === 1 && echo?.metrics === undefined ? queries[0]?.metric : null;
+  if (metric === null || metric === undefined) return false;
+  const { Namespace, MetricName, Dimensions, Statistic, ExtendedStatistic, Period, Unit } = input;
+  const place = { namespace: String(Namespace), dimensions: dimensionsOf(Dimensions, 'Dimensions') };
+  const wished = Statistic ?? ExtendedStatistic;
+  return (
+    metric.name === MetricName &&
+    keyOfPlace(metric.place) === keyOfPlace(place) &&
+    (wished === undefined || metric.statistic === wished) &&
+    (Period === undefined || periodS === Period) &&
+    (Unit === undefined || metric.unit === Unit)
+  );
+}
+
+function namesOf({ AlarmNames }: AwsInput): readonly string[] {
+  const names = AlarmNames as readonly string[];
+  if (names.length === 0) throw missing('The parameter AlarmNames is required.');
+  return names;
+}
+
+/** URLs are called, scaling policies are run; other ARNs are noted as failed when their time comes, as AWS does with topics that are gone. */
+function checkAction(action: string): void {
+  if (/^arn:[\w-]+:[\w-]+:[^\s]*$/.test(action)) return;
+  if (!/^https?:\/\//.test(action))
+    throw wrongValue(`Invalid action '${action.slice(0, 200)}': expected the ARN of a scaling policy, or a URL that is called.`);
+  checkWebhookUrl(action);
+}
+
+function refuseDefault(name: string): void {
+  if (!isDefaultAlarm(name)) return;
+  throw wrongValue(`The alarm ${name} comes with its endpoint and goes with it: make one of your own by another name.`);
+}

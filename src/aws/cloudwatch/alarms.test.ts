@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { nowMs, openCloudWatch } from '../../../test/aws-cloudwatch-house.ts';
+
+const now = nowMs / 1000;
+const webhook = 'https://example.com/rings';
+const policy =
+  'arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:1:resource/sagemaker/endpoint/digits/variant/AllTraffic:policyName/step';
+
+const definition = {
+  AlarmName: 'too many',
+  Namespace: 'Shop',
+  MetricName: 'Orders',
+  Dimensions: [{ Name: 'Region', Value: 'north' }],
+  Statistic: 'Average',
+  Period: 10,
+  EvaluationPeriods: 2,
+  Threshold: 5,
+  ComparisonOperator: 'GreaterThanThreshold',
+};
+
+type House = Awaited<ReturnType<typeof openCloudWatch>>;
+
+const stateOf = async ({ ask }: House, name = 'too many'): Promise<string> => {
+  const { MetricAlarms } = await ask('DescribeAlarms', { AlarmNames: [name] });
+  return (MetricAlarms as { StateValue: string }[])[0]?.StateValue ?? 'gone';
+};
+
+/** Ten seconds in which the metric has this value, and then a look. */
+async function tenSeconds({ ask, clock, alarms }: House, Value: number | null): Promise<void> {
+  const MetricData = [{ MetricName: 'Orders', Dimensions: definition.Dimensions, Value }];
+  if (Value !== null) await ask('PutMetricData', { Namespace: 'Shop', MetricData });
+  clock.advance(10_000);
+  await alarms.look();
+}
+
+describe('a metric alarm', () => {
+  test('rings, is calm again, has no data, tells of each, and acts on each', async (t) => {
+    const house = await openCloudWatch(t);
+    const { ask, acted } = house;
+    const actions = { AlarmActions: [webhook, policy], OKActions: [webhook], InsufficientDataActions: [] };
+    await ask('PutMetricAlarm', { ...definition, ...actions });
+    assert.equal(await stateOf(house), 'INSUFFICIENT_DATA');
+    for (const value of [1, 9]) await tenSeconds(house, value);
+    assert.equal(await stateOf(house), 'OK');
+    assert.deepEqual(acted.splice(0), [{ action: webhook, state: 'OK', datapoint: 1 }]);
+    await tenSeconds(house, 8);
+    assert.equal(await stateOf(house), 'ALARM');
+    assert.deepEqual(acted.splice(0), [
+      { action: webhook, state: 'ALARM', datapoint: 8 },
+      { action: policy, state: 'ALARM', datapoint: 8 },
+    ]);
+    for (const value of [1, 1]) await tenSeconds(house, value);
+    assert.equal(await stateOf(house), 'OK');
+    assert.deepEqual(acted.splice(0), [{ action: webhook, state: 'OK', datapoint: 1 }]);
+    for (let i = 0; i < 8; i++) await tenSeconds(house, null);
+    assert.equal(await stateOf(house), 'INSUFFICIENT_DATA');
+    const { AlarmHistoryItems } = await ask('DescribeAlarmHistory', { AlarmName: 'too many', HistoryItemType: 'StateUpdate' });
+    const items = AlarmHistoryItems as { HistorySummary: string; HistoryData: string }[];
+    assert.deepEqual(
+      items.map(({ HistorySummary }) => HistorySummary),
+      [
+        'Alarm updated from OK to INSUFFICIENT_DATA',
+        'Alarm updated from ALARM to OK',
+        'Alarm updated from OK to ALARM',
+        'Alarm updated from INSUFFICIENT_DATA to OK',
+      ],
+    );
+    assert.equal((JSON.parse(items[1]?.HistoryData ?? '{}') as { oldState: { stateValue: string } }).oldState.stateValue, 'ALARM');
+  });
+
+  test('runs its scaling policy again every minute while it rings, and calls nobody else again', async (t) => {
+    const house = await openCloudWatch(t);
+    await house.ask('PutMetricAlarm', { ...definition, EvaluationPeriods: 1, AlarmActions: [webhook, policy] });
+    for (let i = 0; i < 14; i++) await tenSeconds(house, 6 + i);
+    const runs = house.acted.map(({ action, datapoint }) => `${action === policy ? 'policy' : 'webhook'} ${datapoint}`);
+    assert.deepEqual(runs, ['webhook 6', 'policy 6', 'policy 12', 'policy 18']);
+    await house.ask('DisableAlarmActions', { AlarmNames: ['too many'] });
+    for (let i = 0; i < 14; i++) await tenSeconds(house, 6 + i);
+    assert.equal(house.acted.length, runs.length);
+  });
+
+  test('is set by hand, and the next look undoes it', async (t) => {
+    const house = await openCloudWatch(t);
+    await house.ask('PutMetricAlarm', { ...definition, EvaluationPeriods: 1, AlarmActions: [webhook] });
+    await tenSeconds(house, 1);
+    await house.ask('SetAlarmState', { AlarmName: 'too many', StateValue: 'ALARM', StateReason: 'to see who comes' });
+    assert.equal(await stateOf(house), 'ALARM');
+    assert.deepEqual(house.acted, [{ action: webhook, state: 'ALARM', datapoint: null }]);
+    await tenSeconds(house, 1);
+    assert.equal(await stateOf(house), 'OK');
+    const gone = { AlarmName: 'gone', StateValue: 'OK', StateReason: '' };
+    assert.match(await house.refusal('SetAlarmState', gone), /^ResourceNotFound: There is no alarm gone/);
+  });
+
+  test('comes back as it was described, with what only its maker understands', async (t) => {
+    const { ask, audit } = await openCloudWatch(t);
+    const more = {
+      AlarmDescription: 'orders',
+      DatapointsToAlarm: 1,
+      TreatMissingData: 'breaching',
+      OKActions: [],
+      AlarmActions: [webhook],
+    };
+    const { Statistic: _statistic, ...rest } = definition;
+    const percentile = { ...rest, ExtendedStatistic: 'p99', EvaluateLowSampleCountPercentile: 'ignore', ActionsEnabled: false };
+    await ask('PutMetricAlarm', { ...percentile, ...more });
+    const { MetricAlarms } = await ask('DescribeAlarms', {});
+    const [alarm] = MetricAlarms as Record<string, unknown>[];
+    const { AlarmArn, StateValue, StateReason } = alarm ?? {};
+    assert.deepEqual({ ...alarm, ...percentile, ...more }, alarm, 'what was put is told');
+    assert.equal(AlarmArn, 'arn:aws:cloudwatch:us-east-1:000000000000:alarm:too many');
+    assert.deepEqual([StateValue, StateReason], ['INSUFFICIENT_DATA', 'Unchecked: Initial alarm creation']);
+    const [record] = await audit.list({ limit: 10 });
+    assert.deepEqual([record?.action, record?.target, record?.who], ['PutMetricAlarm', 'too many', 'AKIA']);
+  });
+
+  test('of an expression over metrics rings by it, and is told with its queries', async (t) => {
+    const house = await openCloudWatch(t);
+    const Metric = { Namespace: 'Shop', MetricName: 'Orders', Dimensions: definition.Dimensions };
+    const Metrics = [
+      { Id: 'double', Expression: 'orders * 2', Label: 'Double', ReturnData: true },
+      { Id: 'orders', MetricStat: { Metric, Period: 10, Stat: 'Sum' }, ReturnData: false },
+    ];
+    const { AlarmName, EvaluationPeriods, Threshold, ComparisonOperator } = definition;
+    await house.ask('PutMetricAlarm', { AlarmName, EvaluationPeriods, Threshold, ComparisonOperator, Metrics });
+    for (const value of [3, 3]) await tenSeconds(house, value);
+    assert.equal(await stateOf(house), 'ALARM');
+    const { MetricAlarms } = await house.ask('DescribeAlarms', {});
+    assert.deepEqual((MetricAlarms as Record<string, unknown>[])[0]?.Metrics, Metrics);
+  });
+});
+
+test('alarms that cannot be are refused, saying why', async (t) => {
+  const { refusal } = await openCloudWatch(t);
+  const of = (more: Record<string, unknown>) => refusal('PutMetricAlarm', { ...definition, ...more });
+  const metric = { Id: 'm', MetricStat: { Metric: { Namespace: 'Shop', MetricName: 'Orders' }, Period: 60, Stat: 'Sum' } };
+  const plain = { Namespace: null, MetricName: null, Dimensions: null, Statistic: null, Period: null };
+  const refused: [Record<string, unknown>, RegExp][] = [
+    [{ MetricName: null }, /^MissingParameter: The parameter MetricName is required/],
+    [{ Threshold: null }, /^MissingParameter: The parameter Threshold/],
+    [{ Statistic: null }, /^InvalidParameterCombination: Exactly one element of \[Statistic, ExtendedStatistic\]/],
+    [{ Period: 5 }, /^InvalidParameterValue: .*10, 20, 30 or a multiple of 60, got 5/],
+    [{ Period: 60, EvaluationPeriods: 1441 }, /^InvalidParameterCombination: .*across more than 86400 seconds/],
+    [{ DatapointsToAlarm: 3 }, /^InvalidParameterCombination: DatapointsToAlarm \(3\)/],
+    [{ TreatMissingData: 'never' }, /^InvalidParameterValue: The value never for parameter TreatMissingData/],
+    [{ ComparisonOperator: 'GreaterThanUpperThreshold' }, /^InvalidParameterValue: Alarms on bands of anomalies/],
+    [{ AlarmActions: ['ring the bell'] }, /^InvalidParameterValue: Invalid action 'ring the bell'/],
+    [{ AlarmActions: ['http://169.254.169.254/latest'] }, /^invalid_request: /],
+    [{ AlarmName: 'penstock/digits/errors' }, /^InvalidParameterValue: .*comes with its endpoint/],
+    [{ Metrics: [metric] }, /^InvalidParameterCombination: Metrics cannot be specified together with MetricName/],
+    [{ ...plain, Metrics: [{ Id: 'e', Expression: '1 + 1' }] }, /^MissingParameter: .*an alarm on no metric/],
+    [{ ...plain, Metrics: [metric, { ...metric, Id: 'n' }] }, /^InvalidParameterCombination: Exactly one element of the metrics list/],
+  ];
+  for (const [more, expected] of refused) assert.match(await of(more), expected);
+});
+
+test('alarms are found by name, prefix, state, action and metric, in pages', async (t) => {
+  const { ask, refusal } = await openCloudWatch(t);
+  for (let i = 0; i < 25; i++) await ask('PutMetricAlarm', { ...definition, AlarmName: `a${String(i).padStart(2, '0')}`, Threshold: i });
+  await ask('PutMetricAlarm', { ...definition, AlarmName: 'b', MetricName: 'Visits', AlarmActions: [policy] });
+  const found = async (input: Record<string, unknown>, operation = 'DescribeAlarms') => {
+    const answer = await ask(operation, input);
+    return { names: (answer.MetricAlarms as { AlarmName: string }[]).map(({ AlarmName }) => AlarmName), token: answer.NextToken };
+  };
+  const first = await found({ MaxRecords: 20 });
+  assert.deepEqual([first.names.length, first.names.at(-1)], [20, 'a19']);
+  assert.deepEqual((await found({ MaxRecords: 20, NextToken: first.token })).names.at(-1), 'b');
+  assert.match(await refusal('DescribeAlarms', { NextToken: 'x' }), /^InvalidNextToken/);
+  assert.equal((await found({ AlarmNamePrefix: 'a1' })).names.length, 10);
+  assert.deepEqual((await found({ AlarmNames: ['b', 'c'] })).names, ['b']);
+  assert.deepEqual((await found({ ActionPrefix: 'arn:aws:autoscaling' })).names, ['b']);
+  assert.deepEqual((await found({ StateValue: 'ALARM' })).names, []);
+  assert.deepEqual((await found({ AlarmTypes: ['CompositeAlarm'] })).names, []);
+  const metric = { Namespace: 'Shop', MetricName: 'Orders', Dimensions: definition.Dimensions };
+  assert.equal((await found(metric, 'DescribeAlarmsForMetric')).names.length, 25);
+  assert.equal((await found({ ...metric, Period: 60 }, 'DescribeAlarmsForMetric')).names.length, 0);
+  await ask('DeleteAlarms', { AlarmNames: ['b', 'never was'] });
+  assert.deepEqual((await found({ AlarmNames: ['b'] })).names, []);
+  const notes: unknown[] = [];
+  let token: unknown;
+  do {
+    const page = await ask('DescribeAlarmHistory', {
+      MaxRecords: 10,
+      ScanBy: 'TimestampAscending',
+      ...(token === undefined ? {} : { NextToken: token }),
+    });
+    notes.push(...(page.AlarmHistoryItems as { AlarmName: string }[]).map(({ AlarmName }) => AlarmName));
+    token = page.NextToken;
+  } while (token !== undefined);
+  assert.deepEqual([notes.length, notes[0], notes.at(-1)], [27, 'a00', 'b']);
+  const history = (await ask('DescribeAlarmHistory', { StartDate: now + 60 })).AlarmHistoryItems;
+  assert.deepEqual(history, []);
+});
+
+test('dashboards are kept as they are, listed by prefix, and refused where they are none', async (t) => {
+  const { ask, refusal } = await openCloudWatch(t);
+  const DashboardBody = JSON.stringify({ widgets: [{ type: 'text', properties: { markdown: 'hello' } }] });
+  await ask('PutDashboard', { DashboardName: 'Endpoints', DashboardBody });
+  await ask('PutDashboard', { DashboardName: 'Costs', DashboardBody });
+  const { DashboardEntries } = await ask('ListDashboards', { DashboardNamePrefix: 'End' });
+  assert.deepEqual(DashboardEntries, [
+    {
+      DashboardName: 'Endpoints',
+      DashboardArn: 'arn:aws:cloudwatch::000000000000:dashboard/Endpoints',
+      LastModified: new Date(nowMs),
+      Size: DashboardBody.length,
+    },
+  ]);
+  assert.equal((await ask('GetDashboard', { DashboardName: 'Endpoints' })).DashboardBody, DashboardBody);
+  for (const body of ['{', '[]', '{}', '{"widgets":[1]}'])
+    assert.match(
+      await refusal('PutDashboard', { DashboardName: 'Bad', DashboardBody: body }),
+      /^InvalidParameterInput: The dashboard body/,
+    );
+  assert.match(await refusal('PutDashboard', { DashboardName: 'a b', DashboardBody }), /^InvalidParameterValue: /);
+  assert.match(await refusal('DeleteDashboards', { DashboardNames: ['Costs', 'Gone'] }), /^ResourceNotFound: Dashboard Gone/);
+  await ask('DeleteDashboards', { DashboardNames: ['Costs', 'Endpoints'] });
+  assert.deepEqual(await ask('ListDashboards', {}), { DashboardEntries: [] });
+});

@@ -1,0 +1,105 @@
+/** Dashboards: kept as the documents that they are, for those who draw them. */
+import { Documents } from '../sagemaker/documents.ts';
+import { AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
+import { pageOf } from './cloudwatch-pages.ts';
+import { missing, wrongValue } from './refusals.ts';
+
+interface Dashboard {
+  readonly body: string;
+}
+
+type Kept = Pick<Documents, 'put' | 'find' | 'remove' | 'all'>;
+
+const bytesMax = 2 ** 20;
+const dashboardsMax = 1000;
+const pageSize = 1000;
+const kind = 'dashboard';
+
+export function dashboardLooks(documents: Kept): Record<string, AwsOperation> {
+  return {
+    GetDashboard: async ({ DashboardName }, call) => {
+      const name = nameOf(DashboardName);
+      const found = await documents.find<Dashboard>(kind, name);
+      if (found === null) throw notFound(name);
+      return { DashboardArn: dashboardArn(call, found.name), DashboardBody: found.content.body, DashboardName: found.name };
+    },
+    ListDashboards: async (input, call) => {
+      const { DashboardNamePrefix: prefix = '' } = input;
+      const all = (await documents.all<Dashboard>(kind)).filter(({ name }) => name.startsWith(String(prefix)));
+      const { items, next } = pageOf(all, input, ({ name }) => name, { limit: pageSize, errorCode: 'InvalidParameterValue' });
+      const DashboardEntries = items.map(({ name, content, updatedAtMs }) => ({
+        DashboardName: name,
+        DashboardArn: dashboardArn(call, name),
+        LastModified: new Date(updatedAtMs),
+        Size: Buffer.byteLength(content.body),
+      }));
+      return { DashboardEntries, ...next };
+    },
+  };
+}
+
+export function dashboardChanges(documents: Kept): Record<string, AwsOperation> {
+  return {
+    PutDashboard: async ({ DashboardName, DashboardBody }) => {
+      const name = nameOf(DashboardName);
+      const body = String(DashboardBody);
+      checkBody(body);
+      const all = await documents.all(kind);
+      if (all.length >= dashboardsMax && !all.some((each) => each.name === name))
+        throw wrongValue(`There are ${dashboardsMax} dashboards already: delete some first.`);
+      await documents.put({ kind, name, content: { body } satisfies Dashboard });
+      return { DashboardValidationMessages: [] };
+    },
+    DeleteDashboards: async ({ DashboardNames }: AwsInput) => {
+      const names = (DashboardNames as readonly unknown[]).map(nameOf);
+      if (names.length === 0) throw missing('The parameter DashboardNames is required.');
+      // Either all of them or none.
+      for (const name of names) if ((await documents.find(kind, name)) === null) throw notFound(name);
+      for (const name of names) await documents.remove(kind, name);
+      return {};
+    },
+  };
+}
+
+function nameOf(given: unknown): string {
+  const name = String(given);
+  if (/^[\w-]{1,255}$/.test(name)) return name;
+  throw wrongValue(
+    `The value ${name.slice(0, 255)} for field DashboardName contains invalid characters. It can only contain alphanumerics, dash (-) and underscore (_), 255 at most.`,
+  );
+}
+
+function dashboardArn({ account }: AwsPlace, name: string): string {
+  return `arn:aws:cloudwatch::${account}:dashboard/${name}`;
+}
+
+function notFound(name: string): AwsError {
+  return new AwsError('ResourceNotFound', `Dashboard ${name} does not exist`, { httpStatus: 404 });
+}
+
+/** What is no document with widgets is refused; what is in them is the business of those who draw them. */
+function checkBody(text: string): void {
+  if (Buffer.byteLength(text) > bytesMax) throw invalid('', `The dashboard body has more than ${bytesMax} bytes`);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (cause) {
+    throw invalid('', 'The field DashboardBody must be a valid JSON object', cause);
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw invalid('', 'The field DashboardBody must be a valid JSON object');
+  const { widgets } = body as { widgets?: unknown };
+  if (!Array.isArray(widgets)) throw invalid('/', 'Should have required property "widgets", which is an array');
+  for (const [index, widget] of widgets.entries()) {
+    const isOne = typeof widget === 'object' && widget !== null && typeof (widget as { type?: unknown }).type === 'string';
+    if (!isOne) throw invalid(`/widgets/${index}`, 'Should have required property "type"');
+  }
+}
+
+function invalid(path: string, message: string, cause?: unknown): AwsError {
+  const dashboardValidationMessages = [{ DataPath: path, Message: message }];
+  return new AwsError('InvalidParameterInput', `The dashboard body is invalid, there is 1 validation error: ${message}`, {
+    members: { dashboardValidationMessages },
+    cause,
+  });
+}

@@ -1,0 +1,77 @@
+/** MetricDataQueries, of GetMetricData and of alarms: read and checked. Pure. */
+import { type MetricPlace, parseMath } from '../../monitoring/index.ts';
+import { checkPeriod, checkStatistic, dimensionsOf } from './metric-place.ts';
+import { missing, wrongCombination, wrongValue } from './refusals.ts';
+
+export interface AskedMetric {
+  readonly place: MetricPlace;
+  readonly name: string;
+  readonly unit: string | undefined;
+  readonly statistic: string;
+  /** Seconds. */
+  readonly periodS: number;
+}
+
+export interface AskedQuery {
+  readonly id: string;
+  readonly label: string;
+  readonly metric: AskedMetric | null;
+  readonly expression: string | null;
+  /** Of an expression that says one. */
+  readonly periodS: number | null;
+  readonly returnsData: boolean;
+}
+
+interface QueryBody {
+  readonly Id: string;
+  readonly MetricStat?: {
+    readonly Metric: { readonly Namespace?: string; readonly MetricName?: string; readonly Dimensions?: unknown };
+    readonly Period: number;
+    readonly Stat: string;
+    readonly Unit?: string;
+  };
+  readonly Expression?: string;
+  readonly Label?: string;
+  readonly ReturnData?: boolean;
+  readonly Period?: number;
+}
+
+/** `parameter` is how the call names them. */
+export function readQueries(bodies: unknown, parameter: string, most: number): AskedQuery[] {
+  const all = bodies as readonly QueryBody[];
+  if (all.length === 0) throw missing(`The parameter ${parameter} is required.`);
+  if (all.length > most) throw wrongValue(`The collection ${parameter} must not have a size greater than ${most}.`);
+  const ids = new Set<string>();
+  return all.map((body, index) => {
+    const at = `${parameter}.member.${index + 1}`;
+    if (!/^[a-z]\w*$/.test(body.Id))
+      throw wrongValue(`The value ${body.Id} for parameter ${at}.Id is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.`);
+    if (ids.has(body.Id)) throw wrongValue(`The values for parameter Id in ${parameter} are not unique: ${body.Id} stands twice.`);
+    ids.add(body.Id);
+    return readQuery(body, at);
+  });
+}
+
+function readQuery({ Id: id, MetricStat, Expression, Label, ReturnData = true, Period }: QueryBody, at: string): AskedQuery {
+  if ((MetricStat === undefined) === (Expression === undefined))
+    throw wrongCombination(`Exactly one of ${at}.MetricStat and ${at}.Expression must be specified.`);
+  const periodS = Period === undefined ? null : checkPeriod(Period, `${at}.Period`);
+  const common = { id, periodS, returnsData: ReturnData };
+  if (MetricStat === undefined) {
+    const expression = String(Expression);
+    parseMath(expression);
+    return { ...common, label: Label ?? id, metric: null, expression };
+  }
+  const { Metric, Stat, Unit: unit } = MetricStat;
+  const { Namespace: namespace, MetricName: name, Dimensions } = Metric;
+  if (namespace === undefined || name === undefined)
+    throw missing(`The parameters ${at}.MetricStat.Metric.Namespace and MetricName are required.`);
+  const metric: AskedMetric = {
+    place: { namespace, dimensions: dimensionsOf(Dimensions, `${at}.MetricStat.Metric.Dimensions`) },
+    name,
+    unit,
+    statistic: checkStatistic(Stat, `${at}.MetricStat.Stat`),
+    periodS: checkPeriod(MetricStat.Period, `${at}.MetricStat.Period`),
+  };
+  return { ...common, label: Label ?? name, metric, expression: null };
+}
