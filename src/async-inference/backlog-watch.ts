@@ -110,7 +110,8 @@ export class BacklogWatch {
     const { wanted, isOurs } = variant;
     const key = `${endpoint}/${variant.name}`.toLowerCase();
     const nowMs = clock.nowMs();
-    const recent = (this.#needed.get(key) ?? []).filter(({ atMs }) => atMs > nowMs - idleMsDefault);
+    // Who looks for the first time takes it that there is a reason for what there is.
+    const recent = (this.#needed.get(key) ?? [{ atMs: nowMs, needed: wanted }]).filter(({ atMs }) => atMs > nowMs - idleMsDefault);
     const decided = decideInstances({
       ...seen,
       ...variant,

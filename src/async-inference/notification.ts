@@ -18,6 +18,7 @@ export interface Told {
 export const toldBytesMax = 131_072;
 
 export function notificationOf({ request, awsRegion, atMs, reason, answer }: Told): Record<string, unknown> {
+  const told = answer?.body ?? null;
   const { endpoint, contentType, input, inferenceId, output, failure, createdAtMs } = request;
   return {
     awsRegion,
@@ -32,11 +33,11 @@ export function notificationOf({ request, awsRegion, atMs, reason, answer }: Tol
     },
     ...(reason === null ? { responseParameters: { contentType: answer?.contentType, outputLocation: uriOf(output) } } : {}),
     ...(reason !== null && failure !== null ? { responseParameters: { outputLocation: uriOf(failure) } } : {}),
-    ...(answer?.body == null
+    ...(told === null
       ? {}
       : {
           responseBody: {
-            content: Buffer.from(answer.body).toString('base64'),
+            content: Buffer.from(told).toString('base64'),
             encoding: 'BASE64',
           },
         }),

@@ -114,8 +114,8 @@ export class Outcomes {
     const { jobs, events, clock, addressOf, awsRegion, onUntold } = this.#options;
     const { id, inferenceId, endpoint, notified } = request;
     const { reason } = outcome;
-    const topic = reason === null ? notified?.success : notified?.error;
-    if (topic != null) {
+    const topic = (reason === null ? notified?.success : notified?.error) ?? null;
+    if (topic !== null) {
       const url = addressOf(topic);
       if (url === null) onUntold(request, topic);
       else {

@@ -79,7 +79,8 @@ export class AsyncRequests {
   /** The body that came with it; null where it lies elsewhere. */
   async body(id: string): Promise<Buffer | null> {
     const row = await this.#db.selectFrom('async_requests').select('body').where('id', '=', id).executeTakeFirst();
-    return row?.body == null ? null : Buffer.from(row.body);
+    const body = row?.body ?? null;
+    return body === null ? null : Buffer.from(body);
   }
 
   /** The latest first. */

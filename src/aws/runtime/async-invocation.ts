@@ -12,7 +12,7 @@ import {
   uriOf,
 } from '../../async-inference/index.ts';
 import type { AsyncInferenceConfig } from '../sagemaker/async-config.ts';
-import { AwsError, type AwsInput } from '../service.ts';
+import { AwsError } from '../service.ts';
 import { checkInput } from '../shapes/check-input.ts';
 import { shapesOf } from '../shapes/shapes.ts';
 

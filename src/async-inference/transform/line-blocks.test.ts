@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type Block, BlockCutter, type BlockLimits, recordsOf } from './line-blocks.ts';
+
+const limits: BlockLimits = { recordsMax: 3, bytesMax: 1000, hasQuotes: true };
+
+function cut(text: string, cuts: readonly number[], given: BlockLimits): Block[] {
+  const bytes = Buffer.from(text);
+  const cutter = new BlockCutter(given);
+  const ends = [...new Set(cuts.map((at) => at % (bytes.length + 1)))].sort((a, b) => a - b);
+  const blocks: Block[] = [];
+  let start = 0;
+  for (const end of [...ends, bytes.length]) {
+    blocks.push(...cutter.push(Buffer.from(bytes.subarray(start, end))));
+    start = end;
+  }
+  return [...blocks, ...cutter.end()];
+}
+
+const linesOf = (blocks: readonly Block[], hasQuotes = true): [number, string][] =>
+  blocks.flatMap((block) => recordsOf(block, hasQuotes).map(({ line, text }): [number, string] => [line, text.toString()]));
+
+test('lines come whole and with their numbers, whatever chunks the bytes come in', () => {
+  const line = fc.string({ unit: fc.constantFrom('a', '1', ',', ' ', 'ü'), maxLength: 12 });
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(line, fc.constantFrom('\n', '\r\n'))),
+      fc.boolean(),
+      fc.array(fc.nat(200), { maxLength: 12 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 30, max: 60 }),
+      (lines, isEnded, cuts, recordsMax, bytesMax) => {
+        const text = lines.map(([content, end], index) => content + (isEnded || index < lines.length - 1 ? end : '')).join('');
+        const expected = lines.map(([content], index): [number, string] => [index + 1, content]).filter(([, content]) => content !== '');
+        const blocks = cut(text, cuts, { recordsMax, bytesMax, hasQuotes: true });
+        assert.deepEqual(linesOf(blocks), expected);
+        for (const { records, bytes } of blocks) assert(records <= recordsMax && bytes.length <= bytesMax + 2 * lines.length);
+      },
+    ),
+  );
+});
+
+test('a quoted cell keeps its line breaks and its quotes', () => {
+  const cell = fc.string({ unit: fc.constantFrom('a', ',', '"', '\n', 'ü'), maxLength: 6 });
+  fc.assert(
+    fc.property(fc.array(fc.array(cell, { minLength: 2, maxLength: 3 })), fc.array(fc.nat(200), { maxLength: 12 }), (rows, cuts) => {
+      const lines = rows.map((cells) => cells.map((each) => `"${each.replaceAll('"', '""')}"`).join(','));
+      const blocks = cut(lines.map((each) => `${each}\n`).join(''), cuts, limits);
+      assert.deepEqual(
+        linesOf(blocks).map(([, text]) => text),
+        lines,
+      );
+      let before = 0;
+      for (const [index, [line]] of linesOf(blocks).entries()) {
+        assert.equal(line, before + 1);
+        before += (lines[index] as string).split('\n').length;
+      }
+    }),
+  );
+});
+
+test('a quote in the middle of a cell is a character like others', () => {
+  assert.deepEqual(linesOf(cut('5" tape,1\n6,""\n7"",8\n', [], limits)), [
+    [1, '5" tape,1'],
+    [2, '6,""'],
+    [3, '7"",8'],
+  ]);
+});
+
+test('it goes on where a block ended', () => {
+  const text = 'a\n\nb\r\nc\nd\ne\n';
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 3 }), fc.nat(4), (recordsMax, which) => {
+      const given = { ...limits, recordsMax };
+      const blocks = cut(text, [3], given);
+      const block = blocks[which % blocks.length] as Block;
+      const cutter = new BlockCutter(given, { offset: block.endOffset, lines: block.endLine });
+      const rest = [...cutter.push(Buffer.from(text).subarray(block.endOffset)), ...cutter.end()];
+      assert.deepEqual(linesOf(rest), linesOf(blocks.slice((which % blocks.length) + 1)));
+    }),
+  );
+});
+
+test('a line beyond the limit is refused by its number, before it is all there', () => {
+  const cutter = new BlockCutter({ ...limits, bytesMax: 10 });
+  cutter.push(Buffer.from('a\nb\n'));
+  assert.throws(() => cutter.push(Buffer.from('x'.repeat(11))), { code: 'too_large', message: /line 3 has more than the 10 bytes/ });
+});
+
+test('a quote that is never closed is told', () => {
+  const cutter = new BlockCutter({ ...limits, bytesMax: 10 });
+  assert.throws(() => cutter.push(Buffer.from('1\n"abcdefgh\nijklmn\n')), { message: /line 2 .* a quote is opened/ });
+});
