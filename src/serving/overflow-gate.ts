@@ -41,7 +41,8 @@ export class OverflowGate {
     if (this.#isOverBudget(nowMs)) return `the overflow budget of $${functions?.usdPerHourMax} per hour is spent: ${instead}`;
     if (this.#allowance === null || !this.#isOverAllowance(nowMs)) return null;
     const { usdPerHourMax, untilMs } = this.#allowance;
-    const until = new Date(this.#door.clock.wallMs() + untilMs - nowMs).toISOString().slice(11, 16);
+    // To the nearest minute: the hour is over at the full one, whatever the clocks differ by.
+    const until = new Date(this.#door.clock.wallMs() + untilMs - nowMs + 30_000).toISOString().slice(11, 16);
     return `the budget of $${usdPerHourMax} for this hour leaves nothing for functions until ${until} UTC: ${instead}`;
   }
 
