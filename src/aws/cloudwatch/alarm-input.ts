@@ -32,7 +32,7 @@ export function readAlarm(input: AwsInput, checkAction: (action: string) => void
   };
   const echo: AlarmEcho = {
     ...(Metrics === undefined ? {} : { metrics: Metrics as NonNullable<AlarmEcho['metrics']> }),
-    ...(lowSamples === undefined ? {} : { lowSamples: String(lowSamples) }),
+    ...(lowSamples === undefined ? {} : { lowSamples: lowSamples as string }),
   };
   return {
     name: String(AlarmName),
@@ -49,7 +49,7 @@ export function readAlarm(input: AwsInput, checkAction: (action: string) => void
 function refuseOthers({ EvaluationCriteria, ThresholdMetricId, ComparisonOperator }: AwsInput): void {
   if (EvaluationCriteria !== undefined)
     throw wrongValue('The parameter EvaluationCriteria is not supported: PromQL is not evaluated here.');
-  if (ThresholdMetricId !== undefined || (ComparisonOperator !== undefined && !Object.hasOwn(comparisons, String(ComparisonOperator))))
+  if (ThresholdMetricId !== undefined || (ComparisonOperator !== undefined && !Object.hasOwn(comparisons, ComparisonOperator as string)))
     throw wrongValue(`Alarms on bands of anomalies are not supported: give a Threshold and one of ${Object.keys(comparisons).join(', ')}.`);
 }
 
@@ -83,7 +83,7 @@ function readMetric(input: AwsInput): Watched {
   const metric: AlarmMetric = {
     place: { namespace: String(Namespace), dimensions: dimensionsOf(Dimensions, 'Dimensions') },
     name: String(MetricName),
-    ...(Unit === undefined ? {} : { unit: String(Unit) }),
+    ...(Unit === undefined ? {} : { unit: Unit as string }),
     statistic: checkStatistic(String(Statistic ?? ExtendedStatistic), Statistic === undefined ? 'ExtendedStatistic' : 'Statistic'),
   };
   return { queries: [{ id: 'm1', metric, expression: null, isWatched: true }], periodS: alarmPeriod(Number(Period)) };

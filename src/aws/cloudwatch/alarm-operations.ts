@@ -66,7 +66,7 @@ async function history(alarms: AlarmsSeen, input: AwsInput) {
   const after = placeOf(input, 'InvalidNextToken');
   if (isWithoutMetricAlarms(AlarmTypes)) return { AlarmHistoryItems: [] };
   const notes = await alarms.history({
-    ...(AlarmName === undefined ? {} : { name: String(AlarmName) }),
+    ...(AlarmName === undefined ? {} : { name: AlarmName as string }),
     ...(HistoryItemType === undefined ? {} : { kind: HistoryItemType as AlarmHistoryKind }),
     ...(StartDate === undefined ? {} : { fromMs: Number(StartDate) }),
     ...(EndDate === undefined ? {} : { toMs: Number(EndDate) }),
@@ -89,11 +89,11 @@ function selected(alarms: AlarmsSeen, input: AwsInput): Alarm[] {
   return alarms
     .list()
     .filter(({ name }) => names === null || names.has(name))
-    .filter(({ name }) => AlarmNamePrefix === undefined || name.startsWith(String(AlarmNamePrefix)))
+    .filter(({ name }) => AlarmNamePrefix === undefined || name.startsWith(AlarmNamePrefix as string))
     .filter(({ state }) => StateValue === undefined || state === StateValue)
     .filter(
       ({ actions }) =>
-        ActionPrefix === undefined || Object.values(actions).some((all) => all.some((each) => each.startsWith(String(ActionPrefix)))),
+        ActionPrefix === undefined || Object.values(actions).some((all) => all.some((each) => each.startsWith(ActionPrefix as string))),
     );
 }
 

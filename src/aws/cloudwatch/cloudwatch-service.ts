@@ -49,5 +49,6 @@ function recorded({ audit, db }: CloudWatchOptions, action: string, operation: A
 }
 
 function targetOf({ AlarmName, AlarmNames, DashboardName, DashboardNames }: AwsInput): string {
-  return String(AlarmName ?? DashboardName ?? ((AlarmNames ?? DashboardNames ?? []) as readonly string[]).join(' '));
+  const one = AlarmName ?? DashboardName;
+  return one === undefined ? ((AlarmNames ?? DashboardNames ?? []) as readonly string[]).join(' ') : (one as string);
 }

@@ -11,8 +11,8 @@ export function listMetrics(store: Pick<MetricStore, 'list'>, input: AwsInput): 
   const { Namespace, MetricName, Dimensions = [], RecentlyActive } = input;
   const asked = (Dimensions as { Name: string; Value?: string }[]).map(({ Name, Value = null }) => [Name, Value] as const);
   const found = store.list({
-    ...(Namespace === undefined ? {} : { namespace: String(Namespace) }),
-    ...(MetricName === undefined ? {} : { name: String(MetricName) }),
+    ...(Namespace === undefined ? {} : { namespace: Namespace as string }),
+    ...(MetricName === undefined ? {} : { name: MetricName as string }),
     ...(RecentlyActive === undefined ? {} : { withinMs: recentlyMs }),
     dimensions: Object.fromEntries(asked),
   });

@@ -23,7 +23,7 @@ export async function getMetricStatistics(store: Pick<MetricStore, 'series' | 'u
   }
   const name = String(MetricName);
   const place = { namespace: String(Namespace), dimensions: dimensionsOf(Dimensions, 'Dimensions') };
-  const units = Unit === undefined ? store.unitsOf(place, name) : [String(Unit)];
+  const units = Unit === undefined ? store.unitsOf(place, name) : [Unit as string];
   const datapoints: { readonly Timestamp: Date; readonly [member: string]: unknown }[] = [];
   for (const unit of units) {
     for (const point of await store.series({ place, name, unit, ...span, originMs: span.fromMs, periodMs: 1000 * periodS })) {
