@@ -1,4 +1,5 @@
 export type { ArrivalsBody } from './arrivals.ts';
+export type { AsyncApi, AsyncBody } from './async.ts';
 export type {
   AuditBody,
   AuditVerdictBody,

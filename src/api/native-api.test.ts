@@ -133,6 +133,7 @@ async function startServer() {
       act: async () => {},
       onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
     }),
+    async: nothingAsynchronous,
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,
     prices,
@@ -162,6 +163,14 @@ async function startServer() {
   };
   return { url, access, close };
 }
+
+const unasked = async (): Promise<never> => assert.fail('nobody asks for it here');
+const nothingAsynchronous = {
+  requests: { submit: unasked, find: async () => null, list: async () => [], cancel: unasked, retry: unasked },
+  ownBucket: unasked,
+  put: unasked,
+  open: unasked,
+};
 
 interface Answer {
   readonly status: number;

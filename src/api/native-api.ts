@@ -5,6 +5,7 @@ import { asPlatformError } from '../errors.ts';
 import { describeApi, type HttpScope } from '../http/index.ts';
 import type { Metrics } from '../monitoring/index.ts';
 import { arrivalRoutes } from './arrivals.ts';
+import { asyncRoutes } from './async.ts';
 import { auditRoutes } from './audit.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { costRoutes } from './costs.ts';
@@ -27,6 +28,7 @@ const tags = [
   { name: 'catalogue', description: 'Models that come with Penstock.' },
   { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
   { name: 'endpoints', description: 'What clients call.' },
+  { name: 'async', description: 'What endpoints work on later.' },
   { name: 'plan', description: 'What would be chosen, without deploying anything.' },
   { name: 'metrics', description: 'What was measured.' },
   { name: 'alarms', description: 'What rings, and when it does.' },
@@ -91,6 +93,7 @@ export class NativeApi {
       ...decisionRoutes(services),
       ...costRoutes(services),
       ...invokeRoutes(services),
+      ...asyncRoutes(services),
       ...eventRoutes(services, this.#streams),
       ...logRoutes(services, this.#streams),
     ];

@@ -11,6 +11,7 @@ import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Serving } from '../serving/index.ts';
 import type { Database } from '../storage/index.ts';
+import type { AsyncApi } from './async.ts';
 
 export interface ApiServices {
   /** For audit entries that stand alone. */
@@ -30,6 +31,7 @@ export interface ApiServices {
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
   readonly series: Pick<MetricStore, 'list' | 'series'>;
   readonly alarms: Pick<Alarms, 'list' | 'history'>;
+  readonly async: AsyncApi;
   readonly clock: Clock;
   readonly prices: PriceTable;
   /** Every worker there is. */

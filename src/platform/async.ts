@@ -1,4 +1,5 @@
 /** Asynchronous inference: who serves its requests, where their bodies lie, and how instances follow the backlog. */
+import type { AsyncApi } from '../api/index.ts';
 import { AsyncInference, BacklogWatch, type Capacity, type WatchedQueue } from '../async-inference/index.ts';
 import { AsyncConfigs, type AsyncDoor, AwsError, BodyInvocations, type S3Store } from '../aws/index.ts';
 import type { Config } from '../config.ts';
@@ -8,8 +9,8 @@ import type { Closer, Ground } from './ground.ts';
 import type { BuiltRooms } from './rooms.ts';
 
 export interface AsyncWorks {
-  readonly asyncInference: AsyncInference;
   readonly asyncDoor: AsyncDoor;
+  readonly asyncApi: AsyncApi;
   /** How old the oldest waiting request of an endpoint is, and how old it may be; null where none ever came. */
   readonly backlogOf: BacklogWatch['backlogOf'];
 }
@@ -73,12 +74,15 @@ export async function openAsync(
   });
   watch.open();
   closers.push(() => watch.close());
-  const asyncDoor = {
-    configOf: configs.of.bind(configs),
-    submit: asyncInference.submit.bind(asyncInference),
-    ownBucket: () => ensureBucket(s3),
+  const bucket = () => ensureBucket(s3);
+  const asyncDoor = { configOf: configs.of.bind(configs), submit: asyncInference.submit.bind(asyncInference), ownBucket: bucket };
+  const asyncApi: AsyncApi = {
+    requests: asyncInference,
+    ownBucket: bucket,
+    put: async (place, source, contentType) => void (await s3.put(place.bucket, place.key, source, { headers: { contentType } })),
+    open: (place) => s3.open(place.bucket, place.key),
   };
-  return { asyncInference, asyncDoor, backlogOf: watch.backlogOf.bind(watch) };
+  return { asyncDoor, asyncApi, backlogOf: watch.backlogOf.bind(watch) };
 }
 
 function capacity({ config }: EndpointView, served: readonly ServedVariant[], concurrency: number | null): Capacity {

@@ -76,7 +76,7 @@ function oipDoor(config: Config, { version }: Product, { serving, deployments }:
 function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front): NativeApi {
   const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
-  const { clock, logs, directory, db, provider, series, alarms, costs, arrivals, listener, access, startedAtMs } = front;
+  const { clock, logs, directory, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
   return new NativeApi({
     db,
     registry,
@@ -94,6 +94,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     arrivals,
     series,
     alarms,
+    async: asyncApi,
     clock,
     prices,
     workers: () => provider.list(),
