@@ -1,0 +1,168 @@
+/**
+ * A load that steps up threefold while instances take 20 seconds to start: functions take what the one that is there cannot finish
+ * in time, instances follow, and go again after it.
+ *
+ * Instances are held to a tenth of a processor here, so that some requests a second are more than one of them can do, while all
+ * together need less than half of a processor: what else the machine is busy with hardly matters, nor does a second's delay of it.
+ * Whether a request was in time is told by the server's own clock.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { CostsBody, EndpointBody, Page, ProfileBody, ScalingDecisionBody, VariantBody } from '../../src/api/index.ts';
+import { SystemClock } from '../../src/clock.ts';
+import { sample } from '../models/index.ts';
+import { infer } from './oip-client.ts';
+import { until } from './poll.ts';
+import { Server, temporaryDirectory } from './server.ts';
+
+const model = 'loadtest_cnn_224';
+const { inputs } = sample(model);
+const objectiveMs = 2000;
+const leadMs = 20_000;
+const slotMs = 10_000;
+const clock = new SystemClock();
+const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+
+interface LogLine {
+  readonly at: number;
+  readonly status: string;
+  readonly executor: string;
+  readonly totalMs: number;
+}
+
+/** So many a second, whether those before are answered or not, until it is told to end. */
+class OpenLoad {
+  perSecond: number;
+  readonly failures: string[] = [];
+  sent = 0;
+  readonly #server: Server;
+  readonly #answers: Promise<void>[] = [];
+  #cancel: () => void = () => undefined;
+
+  constructor(server: Server, perSecond: number) {
+    this.#server = server;
+    this.perSecond = perSecond;
+    this.#sendAt(clock.nowMs());
+  }
+
+  async end(): Promise<void> {
+    this.#cancel();
+    await Promise.all(this.#answers);
+  }
+
+  #sendAt(atMs: number): void {
+    this.#cancel = clock.after(atMs - clock.nowMs(), () => {
+      this.#answers.push(this.#send());
+      this.#sendAt(atMs + 1000 / this.perSecond);
+    });
+  }
+
+  async #send(): Promise<void> {
+    this.sent++;
+    const { status, error } = await infer(this.#server.url, 'pictures', inputs);
+    if (status !== 200) this.failures.push(error?.error ?? String(status));
+  }
+}
+
+describe('when the load steps up threefold and instances take 20 s to start', () => {
+  const dataDir = temporaryDirectory();
+  let server: Server;
+  before(async () => {
+    const prices = { instances: { 'local.tenth': { vcpu: 0.1, memoryMiB: 1024, usdPerHour: 0.00425 } } };
+    writeFileSync(join(dataDir, 'config.json'), JSON.stringify({ prices }));
+    server = await Server.start({ dataDir, flags: ['--start-delay', `${leadMs}ms`] });
+  });
+  let load: OpenLoad | undefined;
+  after(async () => {
+    await load?.end();
+    await server?.end();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  const variant = async (): Promise<VariantBody> => (await server.endpoint('pictures')).variants[0] as VariantBody;
+
+  async function deployed(): Promise<void> {
+    const version = await server.register('pictures', model);
+    await server.approve(version);
+    // By the rate alone, so that it does not depend on prices when instances come and go.
+    const functions = { memory_mib: 2048, max_concurrency: 2 };
+    const scaling = { policy: 'hpa:100,window=15+overflow', instances_min: 1, instances_max: 3 };
+    const variants = [{ model: version.name, instance_count: 1, instance_type: 'local.tenth', functions, scaling }];
+    await server.callWell('POST', '/endpoints', { name: 'pictures', variants, objective: `p99<=${objectiveMs}ms` });
+    const isServed = ({ status, variants: all }: EndpointBody): boolean => status === 'InService' && all[0]?.ready === 1;
+    await until('one instance serves', async () => isServed(await server.endpoint('pictures')), 60_000);
+    const measured = async (): Promise<readonly ProfileBody[]> =>
+      (await server.callWell<Page<ProfileBody>>('GET', '/groups/pictures/versions/1/profile')).items;
+    await until('it is measured', async () => (await measured()).some(({ executor }) => executor === 'instance:local.tenth'), 60_000);
+  }
+
+  const decisions = async (): Promise<readonly ScalingDecisionBody[]> =>
+    (await server.callWell<Page<ScalingDecisionBody>>('GET', '/endpoints/pictures/decisions?kind=scaling&limit=100')).items;
+
+  /** Requests a second that one instance can do, as it is planned with. */
+  async function capacity(): Promise<number> {
+    const known = async (): Promise<number | undefined> =>
+      (await decisions()).map(({ inputs: { types } }) => types['local.tenth']?.rate_per_second ?? 0).find((rate) => rate > 0);
+    return until('it is decided on', known, 40_000);
+  }
+
+  /** The request log, as the server wrote it. */
+  async function linesSince(wallMs: number, least: number): Promise<LogLine[]> {
+    const read = (): LogLine[] =>
+      readFileSync(join(dataDir, 'logs/requests.log'), 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as LogLine)
+        .filter(({ at }) => at >= wallMs);
+    return until('all requests are in the log', () => read().length >= least && read(), 5000);
+  }
+
+  test('nobody fails, 99 % are in time by functions, instances follow and go again, and the bill shows it', {
+    timeout: 300_000,
+  }, async (context) => {
+    await deployed();
+    const beganMs = clock.wallMs();
+    load = new OpenLoad(server, 2);
+    const perSecond = await capacity();
+    if (perSecond > 40) return context.skip('workers cannot be held to a share of a processor here');
+    load.perSecond = 0.6 * perSecond;
+    await until(
+      'a function is kept warm, which nobody has needed yet',
+      async () => ((await variant()).environments?.idle ?? 0) > 0,
+      40_000,
+    );
+    await until('one instance is enough', async () => (await variant()).wanted === 1 && (await variant()).ready === 1, 60_000);
+    await pause(slotMs - (clock.wallMs() % slotMs));
+    load.perSecond *= 3;
+    const steppedMs = clock.nowMs();
+    await until('another instance serves', async () => (await variant()).ready >= 2, 70_000);
+    const followedMs = clock.nowMs() - steppedMs;
+    assert(followedMs >= leadMs, `${followedMs} ms after the load had risen`);
+    await pause(3000);
+    load.perSecond /= 9;
+    await until('there is one again', async () => (await variant()).wanted === 1 && (await variant()).ready === 1, 120_000);
+    await load.end();
+
+    assert.deepEqual(load.failures, []);
+    const lines = await linesSince(beganMs, load.sent);
+    const inTime = lines.filter(({ status, totalMs }) => status === 'ok' && totalMs <= objectiveMs).length / lines.length;
+    const byFunctions = lines.filter(({ executor }) => executor === 'function:2048').length / lines.length;
+    assert(inTime >= 0.99, `${(100 * inTime).toFixed(2)} % of ${lines.length} in time, ${(100 * byFunctions).toFixed(1)} % by functions`);
+    assert(byFunctions > 0.02, `${(100 * byFunctions).toFixed(1)} % by functions`);
+
+    const all = await decisions();
+    const [grown, shrunk] = ['grew to', 'shrank to'].map((word) => all.find(({ explanation }) => explanation.startsWith(word)));
+    assert(grown !== undefined && shrunk !== undefined && grown.inputs.types['local.tenth'] !== undefined);
+    assert(grown.inputs.types['local.tenth'].lead_s >= leadMs / 1000, 'it knows how long they take');
+    assert(all.some(({ chosen }) => chosen.warm_functions > 0));
+
+    const { items } = await server.callWell<CostsBody>('GET', '/costs?endpoint=pictures');
+    const [bill] = items;
+    assert(bill !== undefined && bill.invocations > 0 && bill.function_usd > 0 && bill.provisioned_seconds > 0);
+    assert(bill.total_usd >= bill.instance_usd + bill.function_usd - 1e-12);
+    const oneAlone = (clock.wallMs() - beganMs) / 1000;
+    assert(bill.instance_seconds - bill.provisioned_seconds > oneAlone + 3, 'more than one instance was paid for, for a while');
+  });
+});
