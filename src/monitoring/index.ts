@@ -24,6 +24,16 @@ export type { FeatureBaseline } from './drift/baseline.ts';
 export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from './drift/report.ts';
 export { compilePattern, type EventPattern } from './event-pattern.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
+export { FileGroup } from './log-groups/file-group.ts';
+export { compileFilter } from './log-groups/filter-pattern.ts';
+export {
+  type LogEvent,
+  type LogGroupView,
+  type LogPage,
+  type LogStreamView,
+  pageBytesMax as logPageBytesMax,
+} from './log-groups/log-event.ts';
+export { type GivenEvent, LogGroups } from './log-groups/log-groups.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
 export { parseMath, type Series } from './metric-math.ts';
 export { type ExpressionQuery, withExpressions } from './metric-queries.ts';

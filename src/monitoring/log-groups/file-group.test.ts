@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { FileGroup } from './file-group.ts';
+import type { LogPage, LogWish } from './log-event.ts';
+
+const everything: LogWish = { streams: null, fromMs: 0, toMs: 1e15, from: 'head', cursor: null, limit: 10_000, matches: () => true };
+const line = (atMs: number, text: string): string => `{"at":${atMs},"request":"${text}"}`;
+const messages = ({ events }: LogPage): string[] => events.map(({ message }) => message);
+
+function house(t: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'penstock-file-group-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'x.log');
+  const rotate = (): void => {
+    for (const number of [2, 1]) {
+      try {
+        renameSync(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`);
+      } catch {
+        // not there yet
+      }
+    }
+  };
+  return { path, rotate, group: new FileGroup({ name: '/penstock/requests', path, files: 3, flush: async () => {} }) };
+}
+
+async function all(group: FileGroup, wish: Partial<LogWish>): Promise<string[]> {
+  const found: string[] = [];
+  for (let cursor: string | null = null, isEnd = false; !isEnd; ) {
+    const page: LogPage = await group.read({ ...everything, ...wish, cursor });
+    if (wish.from === 'tail') found.unshift(...messages(page));
+    else found.push(...messages(page));
+    [cursor, isEnd] = [wish.from === 'tail' ? page.before : page.after, page.isEnd];
+  }
+  return found;
+}
+
+test('files that were rotated are read through in one go, both ways, a page at a time', async (t) => {
+  const { path, rotate, group } = house(t);
+  const lines = Array.from({ length: 9 }, (_, i) => line(100 + i, `r${i}`));
+  for (let part = 0; part < 3; part++) {
+    if (part > 0) rotate();
+    writeFileSync(path, `${lines.slice(3 * part, 3 * part + 3).join('\n')}\n`);
+  }
+  assert.deepEqual(await all(group, { limit: 2 }), lines);
+  assert.deepEqual(await all(group, { limit: 2, from: 'tail' }), lines);
+  assert.deepEqual(await all(group, { fromMs: 102, toMs: 106 }), lines.slice(2, 6));
+  assert.deepEqual(await all(group, { fromMs: 102, toMs: 106, from: 'tail', limit: 3 }), lines.slice(2, 6));
+  assert.deepEqual(await all(group, { containing: 'r4', matches: (message) => message.includes('r4') }), [lines[4]]);
+});
+
+test('whoever follows misses nothing and hears nothing twice, also across a rotation', async (t) => {
+  const { path, rotate, group } = house(t);
+  writeFileSync(path, `${line(1, 'a')}\n`);
+  const first = await group.read({ ...everything, from: 'tail' });
+  appendFileSync(path, `${line(2, 'b')}\n${line(3, 'half')}`);
+  const second = await group.read({ ...everything, cursor: first.after });
+  assert.deepEqual(messages(second), [line(2, 'b')]);
+  appendFileSync(path, '\n');
+  rotate();
+  writeFileSync(path, `${line(4, 'd')}\n`);
+  const third = await group.read({ ...everything, cursor: second.after });
+  assert.deepEqual(messages(third), [line(3, 'half'), line(4, 'd')]);
+  const end = await group.read({ ...everything, cursor: third.after });
+  assert.deepEqual([end.events, end.after, end.isEnd], [[], third.after, true]);
+});
+
+test('there may be no file, an endless line, or nothing but one', async (t) => {
+  const { path, group } = house(t);
+  assert.deepEqual(await all(group, {}), []);
+  assert.deepEqual((await group.streamView()).bytes, 0);
+  writeFileSync(path, `${line(1, 'a')}\n${'x'.repeat(9_000_000)}\n${line(2, 'b')}\n`);
+  assert.deepEqual(
+    (await all(group, {})).filter((text) => text.length < 100),
+    [line(1, 'a'), line(2, 'b')],
+  );
+  assert.deepEqual(
+    (await all(group, { from: 'tail' })).filter((text) => text.length < 100),
+    [line(1, 'a'), line(2, 'b')],
+  );
+  writeFileSync(path, 'x'.repeat(300_000));
+  assert.deepEqual([await all(group, {}), await all(group, { from: 'tail' })], [[], []]);
+});
+
+test('a time is found in a large file exactly', async (t) => {
+  const { path, group } = house(t);
+  const lines = Array.from({ length: 20_000 }, (_, i) => line(1000 + Math.floor(i / 3), `${'p'.repeat(i % 90)}${i}`));
+  writeFileSync(path, `${lines.join('\n')}\n`);
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 900, max: 8000 }), fc.integer({ min: 1, max: 40 }), async (fromMs, limit) => {
+      const expected = lines.filter((_, i) => 1000 + Math.floor(i / 3) >= fromMs).slice(0, limit);
+      assert.deepEqual(messages(await group.read({ ...everything, fromMs, limit })), expected);
+    }),
+    { numRuns: 40 },
+  );
+});

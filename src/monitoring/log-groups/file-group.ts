@@ -1,0 +1,218 @@
+/**
+ * A log file and those before it (`x.log`, `x.log.1`, `x.log.2`) as a log group with one stream. Its lines are JSON that begins with their
+ * time; they are found by time without an index, for they stand in its order. Files may be rotated at any time: they are told apart by inode.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { eachLine, eachLineBack, type Line, timeOf } from './lines-of-file.ts';
+import {
+  invalidCursor,
+  type LogEvent,
+  type LogGroupView,
+  type LogPage,
+  type LogStreamView,
+  type LogWish,
+  pageBytesMax,
+} from './log-event.ts';
+
+export interface FileGroupOptions {
+  readonly name: string;
+  readonly path: string;
+  /** How many files there may be, the current one included. */
+  readonly files: number;
+  /** Makes sure that what was written so far is in the file. */
+  readonly flush: () => Promise<void>;
+}
+
+/** Looked at for one page. */
+const scannedBytesMax = 8 * 1024 * 1024;
+
+interface Segment {
+  readonly file: FileHandle;
+  readonly inode: number;
+  readonly size: number;
+  readonly createdAtMs: number;
+  readonly changedAtMs: number;
+}
+
+interface Position {
+  readonly segment: number;
+  readonly offset: number;
+}
+
+export class FileGroup {
+  readonly name: string;
+  readonly #options: FileGroupOptions;
+
+  constructor(options: FileGroupOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  view(): Promise<LogGroupView> {
+    return this.#open(async (segments) => ({
+      name: this.name,
+      createdAtMs: segments[0]?.createdAtMs ?? 0,
+      retentionDays: null,
+      bytes: segments.reduce((sum, { size }) => sum + size, 0),
+    }));
+  }
+
+  streamView(): Promise<LogStreamView> {
+    return this.#open(async (segments) => {
+      const [first, last] = [segments[0], segments.at(-1)];
+      const lastAtMs = last === undefined ? null : Math.floor(last.changedAtMs);
+      const firstAtMs = first === undefined ? null : await firstTime(first);
+      const bytes = segments.reduce((sum, { size }) => sum + size, 0);
+      return { name: streamName, createdAtMs: first?.createdAtMs ?? 0, firstAtMs, lastAtMs, ingestedAtMs: lastAtMs, bytes };
+    });
+  }
+
+  async read(wish: LogWish): Promise<LogPage> {
+    await this.#options.flush();
+    return this.#open((segments) => {
+      const isEmpty = segments.length === 0 || wish.streams?.has(streamName) === false;
+      const start = wish.cursor ?? '0-0';
+      if (isEmpty) return { events: [], before: start, after: start, isEnd: true };
+      return wish.from === 'head' ? readOn(segments, wish) : readBack(segments, wish);
+    });
+  }
+
+  /** Oldest first. The newest is opened first: one that is rotated meanwhile is met again, and left out then. */
+  async #open<T>(use: (segments: readonly Segment[]) => Promise<T> | T): Promise<T> {
+    const segments: Segment[] = [];
+    try {
+      for (let number = 0; number < this.#options.files; number++) {
+        const file = await open(number === 0 ? this.#options.path : `${this.#options.path}.${number}`).catch(() => null);
+        if (file === null) continue; // not there yet, or between two names
+        const { ino: inode, size, birthtimeMs, mtimeMs: changedAtMs } = await file.stat();
+        if (segments.some((segment) => segment.inode === inode)) await file.close();
+        else segments.unshift({ file, inode, size, createdAtMs: Math.floor(birthtimeMs), changedAtMs });
+      }
+      return await use(segments);
+    } finally {
+      for (const { file } of segments) await file.close();
+    }
+  }
+}
+
+const streamName = 'log';
+
+async function readOn(segments: readonly Segment[], wish: LogWish): Promise<LogPage> {
+  const start = wish.cursor === null ? await seek(segments, wish.fromMs) : positionOf(segments, wish.cursor, 'head');
+  const page = new Page(segments, wish);
+  let after = start;
+  let scanned = 0;
+  for (let segment = start.segment; segment < segments.length; segment++) {
+    const { file, size, inode } = segments[segment] as Segment;
+    after = { segment, offset: segment === start.segment ? start.offset : 0 };
+    for await (const line of eachLine(file, after.offset, size, wish.containing)) {
+      if (scanned > scannedBytesMax) return page.end(start, after, false);
+      const isFull = line.text !== null && !page.add(inode, line);
+      if (isFull || page.isOver) return page.end(start, after, page.isOver);
+      scanned += line.end - after.offset;
+      after = { segment, offset: line.end };
+    }
+  }
+  return page.end(start, after, true);
+}
+
+async function readBack(segments: readonly Segment[], wish: LogWish): Promise<LogPage> {
+  const last = { segment: segments.length - 1, offset: segments.at(-1)?.size ?? 0 };
+  const start = wish.cursor === null ? last : positionOf(segments, wish.cursor, 'tail');
+  const page = new Page(segments, wish);
+  let before = start;
+  let end = wish.cursor === null ? null : start;
+  let scanned = 0;
+  for (let segment = start.segment; segment >= 0; segment--) {
+    const { file, size, inode } = segments[segment] as Segment;
+    before = { segment, offset: segment === start.segment ? start.offset : size };
+    for await (const line of eachLineBack(file, before.offset, wish.containing)) {
+      end ??= { segment, offset: line.end };
+      if (scanned > scannedBytesMax) return page.end(before, end, false);
+      const isFull = line.text !== null && !page.add(inode, line);
+      if (isFull || page.isOver) return page.end(before, end, page.isOver);
+      scanned += before.offset - line.start;
+      before = { segment, offset: line.start };
+    }
+  }
+  return page.end(before, end ?? before, true);
+}
+
+/** What is gathered of a page. */
+class Page {
+  readonly #segments: readonly Segment[];
+  readonly #wish: LogWish;
+  readonly #events: LogEvent[] = [];
+  #bytes = 0;
+  #lastAtMs = 0;
+  /** A line was met that is beyond the times asked for. */
+  isOver = false;
+
+  constructor(segments: readonly Segment[], wish: LogWish) {
+    this.#segments = segments;
+    this.#wish = wish;
+  }
+
+  /** False where there is no room for it. */
+  add(inode: number, { text, start }: Line): boolean {
+    const { fromMs, toMs, limit, matches, from } = this.#wish;
+    const message = text ?? '';
+    const atMs = timeOf(message) ?? this.#lastAtMs;
+    this.#lastAtMs = atMs;
+    if (from === 'head' ? atMs >= toMs : atMs < fromMs) this.isOver = true;
+    if (atMs < fromMs || atMs >= toMs || !matches(message)) return true;
+    if (this.#events.length >= limit || (this.#bytes > 0 && this.#bytes + message.length > pageBytesMax)) return false;
+    this.#bytes += message.length;
+    this.#events.push({ id: `${inode}-${start}`, stream: streamName, atMs, ingestedAtMs: atMs, message });
+    return true;
+  }
+
+  end(before: Position, after: Position, isEnd: boolean): LogPage {
+    const events = this.#wish.from === 'head' ? this.#events : this.#events.reverse();
+    return { events, before: this.#cursorOf(before), after: this.#cursorOf(after), isEnd };
+  }
+
+  #cursorOf({ segment, offset }: Position): string {
+    return `${this.#segments[segment]?.inode ?? 0}-${offset}`;
+  }
+}
+
+/** Where a cursor stands; one in a file that is gone stands at the beginning of what is there. */
+function positionOf(segments: readonly Segment[], cursor: string, from: LogWish['from']): Position {
+  const [, inode, offset] = /^(\d{1,20})-(\d{1,16})$/.exec(cursor) ?? [];
+  if (inode === undefined || offset === undefined) throw invalidCursor();
+  const segment = segments.findIndex((each) => String(each.inode) === inode);
+  if (segment < 0) return { segment: 0, offset: 0 };
+  const { size } = segments[segment] as Segment;
+  return Number(offset) <= size ? { segment, offset: Number(offset) } : { segment, offset: from === 'head' ? 0 : size };
+}
+
+/** The first line from a time on: the file by its last change, and in it by halving. */
+async function seek(segments: readonly Segment[], fromMs: number): Promise<Position> {
+  const found = segments.findIndex(({ changedAtMs }) => changedAtMs >= fromMs);
+  const segment = found < 0 ? segments.length - 1 : found;
+  const { file, size } = segments[segment] as Segment;
+  let [low, high] = [0, size];
+  while (high - low > 64 * 1024) {
+    const middle = Math.floor((low + high) / 2);
+    let isBefore = false;
+    let isFirst = true; // which begins in the middle of a line
+    for await (const { text } of eachLine(file, middle, high)) {
+      const atMs = isFirst ? null : timeOf(text ?? '');
+      isFirst = false;
+      if (atMs === null) continue;
+      isBefore = atMs < fromMs;
+      break;
+    }
+    if (isBefore) low = middle;
+    else high = middle;
+  }
+  if (low === 0) return { segment, offset: 0 };
+  for await (const { end } of eachLine(file, low, size)) return { segment, offset: end };
+  return { segment, offset: size };
+}
+
+async function firstTime({ file, size }: Segment): Promise<number | null> {
+  for await (const { text } of eachLine(file, 0, size)) return timeOf(text ?? '');
+  return null;
+}

@@ -1,0 +1,326 @@
+/**
+ * Log groups as CloudWatch Logs has them: what workers and containers print, what went wrong with requests, and what others put. Own lines
+ * cost their writer next to nothing: they gather in memory and are written each second, so that a kill loses no more. Everything is bounded:
+ * floods, memory, each group, all of them; what was left out is counted, and said where it is missing.
+ */
+import type { Clock } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
+import type { Database } from '../../storage/index.ts';
+import type { FileGroup } from './file-group.ts';
+import { asLine, eventOverheadBytes, type LogGroupView, type LogPage, type LogStreamView, type LogWish } from './log-event.ts';
+import { LogGroup, LogStream } from './log-group.ts';
+import { deleteGroup, deleteStream, type EventRow, readAll, writeBatch } from './log-rows.ts';
+import { readRows } from './read-rows.ts';
+import { LogRetention } from './retention.ts';
+
+export interface LogGroupsOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  /** Groups that are files, which others write: only read here. */
+  readonly files: readonly FileGroup[];
+  /** Lines could not be written; they are kept, within bounds, and tried again. Told once each time it begins. */
+  readonly onFailure: (error: unknown) => void;
+  /** Of one group; 64 MiB unless given. */
+  readonly groupBytesMax?: number;
+  /** Of all of them; 512 MiB unless given. */
+  readonly bytesMax?: number;
+}
+
+export interface GivenEvent {
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+  readonly message: string;
+}
+
+const writeAfterMs = 1000;
+const retryAfterMs = 5000;
+const sweepEveryMs = 60_000;
+const eventsPerBatch = 2000;
+/** What may wait for a disk. */
+const waitingBytesMax = 8 * 1024 * 1024;
+const groupsMax = 20_000;
+const streamsPerGroupMax = 5000;
+/** Of groups that nobody made. */
+const ownRetentionDays = 30;
+
+export class LogGroups {
+  readonly #options: LogGroupsOptions;
+  readonly #groups = new Map<string, LogGroup>();
+  readonly #files: ReadonlyMap<string, FileGroup>;
+  readonly #retention: LogRetention;
+  #lastId = 0;
+  #lastSeq = 0;
+  #waiting: { readonly stream: LogStream; readonly row: EventRow }[] = [];
+  #waitingBytes = 0;
+  /** With lines that were not kept, and nobody told so yet. */
+  readonly #gaps = new Set<LogStream>();
+  #dropped = 0;
+  #isFailing = false;
+  #isClosed = false;
+  #running: Promise<unknown> = Promise.resolve();
+  #cancelWrite: (() => void) | null = null;
+  #cancelSweep: () => void = () => {};
+
+  constructor(options: LogGroupsOptions) {
+    this.#options = options;
+    this.#files = new Map(options.files.map((file) => [file.name, file]));
+    const { groupBytesMax = 64 * 1024 ** 2, bytesMax = 512 * 1024 ** 2 } = options;
+    this.#retention = new LogRetention(options.db, { groupBytesMax, bytesMax });
+  }
+
+  async open(): Promise<void> {
+    const { groups, streams, lastSeq } = await readAll(this.#options.db);
+    const byId = new Map<number, LogGroup>();
+    for (const row of groups) {
+      const group = new LogGroup(row, this.#options.clock.nowMs());
+      byId.set(row.id, group);
+      this.#groups.set(row.name, group);
+      this.#lastId = Math.max(this.#lastId, row.id);
+    }
+    for (const row of streams) {
+      const group = byId.get(row.groupId);
+      group?.streams.set(row.name, new LogStream(group, row));
+      this.#lastId = Math.max(this.#lastId, row.id);
+    }
+    this.#lastSeq = lastSeq;
+    this.#sweepLater();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelSweep();
+    await this.flush();
+    this.#cancelWrite?.();
+  }
+
+  /** Lines that were not kept, for there were too many, or the disk did not take them. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** A line of our own. The group and the stream are made where they are missing. Never throws. */
+  write(groupName: string, streamName: string, text: string, atMs: number = this.#options.clock.wallMs()): void {
+    const stream = this.#isClosed ? null : this.#streamFor(groupName, streamName);
+    if (stream === null) {
+      this.#dropped++;
+      return;
+    }
+    const message = asLine(text);
+    const bytes = Buffer.byteLength(message) + eventOverheadBytes;
+    const hasRoom = this.#waitingBytes + bytes <= waitingBytesMax;
+    if (hasRoom && stream.group.gate.takes(bytes, this.#options.clock.nowMs())) {
+      this.#tellGap(stream);
+      this.#add(stream, atMs, message, bytes);
+    } else {
+      stream.leftOut++;
+      this.#dropped++;
+      this.#gaps.add(stream);
+    }
+    this.#cancelWrite ??= this.#options.clock.after(this.#isFailing ? retryAfterMs : writeAfterMs, () => void this.flush());
+  }
+
+  /** Resolves once what was written so far is on the disk, or could not be. */
+  async flush(): Promise<void> {
+    if (this.#waiting.length === 0 && this.#gaps.size === 0) return;
+    await this.#inTurn(() => this.#drain());
+  }
+
+  /** By name. */
+  async groups(): Promise<LogGroupView[]> {
+    const files = await Promise.all([...this.#files.values()].map((file) => file.view()));
+    return [...[...this.#groups.values()].map((group) => group.view()), ...files].sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  has(name: string): boolean {
+    return this.#groups.has(name) || this.#files.has(name);
+  }
+
+  /** By name. Throws `not_found`. */
+  async streams(groupName: string): Promise<LogStreamView[]> {
+    const file = this.#files.get(groupName);
+    if (file !== undefined) return [await file.streamView()];
+    const streams = [...this.#group(groupName).streams.values()].map((stream) => stream.view());
+    return streams.sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  /** Throws `not_found`, `invalid_request` for a cursor that is none. */
+  async read(groupName: string, wish: LogWish): Promise<LogPage> {
+    const file = this.#files.get(groupName);
+    if (file !== undefined) return file.read(wish);
+    await this.flush();
+    return readRows(this.#options.db, this.#group(groupName), wish, this.#options.clock.wallMs());
+  }
+
+  /** Throws `already_exists`, `overloaded`. */
+  async createGroup(name: string): Promise<void> {
+    if (this.has(name)) throw new PlatformError('already_exists', 'The specified log group already exists');
+    const group = this.#makeGroup(name, null);
+    if (group === null) throw tooMany('log groups', groupsMax);
+    await this.#inTurn(() => this.#writeBatch({ groups: [group.row()] }));
+    group.isDirty = false;
+  }
+
+  async deleteGroup(name: string): Promise<void> {
+    const group = this.#groupToChange(name);
+    this.#groups.delete(name);
+    for (const stream of group.streams.values()) stream.isGone = true;
+    await this.#inTurn(() => deleteGroup(this.#options.db, group.id));
+  }
+
+  async setRetention(name: string, days: number | null): Promise<void> {
+    const group = this.#groupToChange(name);
+    group.retentionDays = days;
+    await this.#inTurn(() => this.#writeBatch({ groups: [group.row()] }));
+  }
+
+  async createStream(groupName: string, name: string): Promise<void> {
+    const group = this.#groupToChange(groupName);
+    if (group.streams.has(name)) throw new PlatformError('already_exists', 'The specified log stream already exists');
+    const stream = this.#makeStream(group, name);
+    if (stream === null) throw tooMany('log streams in a group', streamsPerGroupMax);
+    await this.#inTurn(() => this.#writeBatch({ groups: [group.row()], streams: [stream.row()] }));
+  }
+
+  async deleteStream(groupName: string, name: string): Promise<void> {
+    const group = this.#groupToChange(groupName);
+    const stream = this.#stream(group, name);
+    group.streams.delete(name);
+    stream.isGone = true;
+    await this.#inTurn(() => deleteStream(this.#options.db, stream.id));
+  }
+
+  /** What others tell, in the order of its time; on the disk when it resolves. Throws `not_found`. */
+  async put(groupName: string, streamName: string, events: readonly GivenEvent[]): Promise<void> {
+    const group = this.#groupToChange(groupName);
+    const stream = this.#stream(group, streamName);
+    const ingestedAtMs = this.#options.clock.wallMs();
+    const rows = events.map(({ atMs, message: given }) => {
+      const message = given.toWellFormed().replaceAll('\u0000', '\\x00'); // which PostgreSQL does not take
+      const bytes = Buffer.byteLength(message) + eventOverheadBytes;
+      return { seq: ++this.#lastSeq, groupId: group.id, streamId: stream.id, atMs, ingestedAtMs, bytes, message };
+    });
+    await this.#inTurn(() => this.#writeBatch({ groups: [group.row()], streams: [stream.row()], events: rows }));
+    for (const { atMs, bytes } of rows) stream.took(atMs, bytes, ingestedAtMs);
+    this.#writeLater();
+  }
+
+  /** Forgets what is too old or too much. By itself once a minute. */
+  async sweep(): Promise<void> {
+    await this.flush();
+    await this.#inTurn(() => this.#retention.sweep(this.#groups, this.#options.clock.wallMs()));
+  }
+
+  async #drain(): Promise<void> {
+    this.#cancelWrite?.();
+    this.#cancelWrite = null;
+    for (const stream of this.#gaps) if (this.#waitingBytes < waitingBytesMax) this.#tellGap(stream);
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, eventsPerBatch);
+      const kept = batch.filter(({ stream }) => !stream.isGone);
+      const streams = [...new Set(kept.map(({ stream }) => stream))];
+      const groups = [...new Set(streams.map(({ group }) => group))].filter(({ isDirty }) => isDirty);
+      try {
+        await this.#writeBatch({
+          groups: groups.map((group) => group.row()),
+          streams: streams.map((stream) => stream.row()),
+          events: kept.map(({ row }) => row),
+        });
+      } catch (error) {
+        if (!this.#isFailing) this.#options.onFailure(error);
+        this.#isFailing = true;
+        if (!this.#isClosed) this.#writeLater();
+        return;
+      }
+      for (const group of groups) group.isDirty = false;
+      this.#isFailing = false;
+      this.#waiting.splice(0, batch.length);
+      for (const { row } of batch) this.#waitingBytes -= row.bytes;
+    }
+  }
+
+  #add(stream: LogStream, atMs: number, message: string, bytes: number): void {
+    const ingestedAtMs = this.#options.clock.wallMs();
+    const row = { seq: ++this.#lastSeq, groupId: stream.group.id, streamId: stream.id, atMs, ingestedAtMs, bytes, message };
+    this.#waiting.push({ stream, row });
+    this.#waitingBytes += bytes;
+    stream.took(atMs, bytes, ingestedAtMs);
+  }
+
+  /** Where lines are missing, a line says how many. */
+  #tellGap(stream: LogStream): void {
+    if (stream.leftOut === 0) return;
+    const why = this.#isFailing ? 'the disk did not take them' : 'more came than are kept';
+    const text = `(${stream.leftOut} lines were left out here: ${why})`;
+    stream.leftOut = 0;
+    this.#gaps.delete(stream);
+    this.#add(stream, this.#options.clock.wallMs(), text, text.length + eventOverheadBytes);
+  }
+
+  #streamFor(groupName: string, streamName: string): LogStream | null {
+    const group = this.#groups.get(groupName) ?? (this.#files.has(groupName) ? null : this.#makeGroup(groupName, ownRetentionDays));
+    return group === null ? null : (group.streams.get(streamName) ?? this.#makeStream(group, streamName));
+  }
+
+  #makeGroup(name: string, retentionDays: number | null): LogGroup | null {
+    if (this.#groups.size >= groupsMax) return null;
+    const { clock } = this.#options;
+    const group = new LogGroup({ id: ++this.#lastId, name, createdAtMs: clock.wallMs(), retentionDays }, clock.nowMs());
+    group.isDirty = true;
+    this.#groups.set(name, group);
+    return group;
+  }
+
+  #makeStream(group: LogGroup, name: string): LogStream | null {
+    if (group.streams.size >= streamsPerGroupMax) return null;
+    const times = { createdAtMs: this.#options.clock.wallMs(), firstAtMs: null, lastAtMs: null, ingestedAtMs: null };
+    const stream = new LogStream(group, { id: ++this.#lastId, name, bytes: 0, ...times });
+    group.streams.set(name, stream);
+    return stream;
+  }
+
+  #group(name: string): LogGroup {
+    const group = this.#groups.get(name);
+    if (group === undefined) throw new PlatformError('not_found', 'The specified log group does not exist.');
+    return group;
+  }
+
+  #groupToChange(name: string): LogGroup {
+    if (this.#files.has(name)) throw new PlatformError('wrong_state', `${name} is written by the server itself: it can be read only`);
+    return this.#group(name);
+  }
+
+  #stream(group: LogGroup, name: string): LogStream {
+    const stream = group.streams.get(name);
+    if (stream === undefined) throw new PlatformError('not_found', 'The specified log stream does not exist.');
+    return stream;
+  }
+
+  #writeBatch(batch: Parameters<typeof writeBatch>[1]): Promise<void> {
+    return writeBatch(this.#options.db, batch);
+  }
+
+  /** One at a time, in order. */
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const mine = this.#running.then(run);
+    this.#running = mine.catch(() => undefined);
+    return mine;
+  }
+
+  #sweepLater(): void {
+    this.#cancelSweep = this.#options.clock.after(sweepEveryMs, () => {
+      void this.sweep()
+        .catch((error: unknown) => this.#options.onFailure(error))
+        .finally(() => {
+          if (!this.#isClosed) this.#sweepLater();
+        });
+    });
+  }
+
+  #writeLater(): void {
+    this.#cancelWrite ??= this.#options.clock.after(this.#isFailing ? retryAfterMs : writeAfterMs, () => void this.flush());
+  }
+}
+
+function tooMany(what: string, most: number): PlatformError {
+  return new PlatformError('overloaded', `there are ${most} ${what} already, which is the most: delete some first`);
+}
