@@ -350,6 +350,37 @@ export interface MetricRowsTable {
   data: Uint8Array;
 }
 
+export interface LogGroupsTable {
+  id: number;
+  name: string;
+  created_at: number;
+  /** Null where only the size is bounded. */
+  retention_days: number | null;
+}
+
+export interface LogStreamsTable {
+  id: number;
+  group_id: number;
+  name: string;
+  created_at: number;
+  first_at: number | null;
+  last_at: number | null;
+  ingested_at: number | null;
+  /** Of its events. */
+  bytes: number;
+}
+
+export interface LogEventsTable {
+  /** In the order in which they came. */
+  seq: number;
+  group_id: number;
+  stream_id: number;
+  at: number;
+  ingested_at: number;
+  bytes: number;
+  message: string;
+}
+
 export interface Tables {
   model_groups: ModelGroupsTable;
   model_versions: ModelVersionsTable;
@@ -378,6 +409,9 @@ export interface Tables {
   alarm_history: AlarmHistoryTable;
   metric_groups: MetricGroupsTable;
   metric_rows: MetricRowsTable;
+  log_groups: LogGroupsTable;
+  log_streams: LogStreamsTable;
+  log_events: LogEventsTable;
 }
 
 export type Database = Kysely<Tables>;
