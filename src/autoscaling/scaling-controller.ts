@@ -28,6 +28,8 @@ export interface ScalingControllerOptions {
   readonly scale: (endpoint: string, variant: string, count: number, leaving: readonly string[]) => Promise<number | null>;
   /** What the functions beside a variant's instances, if it has any, are to keep to until told otherwise. */
   readonly follow: (endpoint: string, variant: string, plan: OverflowPlan) => void;
+  /** So many came in a slot, and so many were expected before it began. */
+  readonly onCounted?: (endpoint: string, variant: string, came: number, foreseen: number | null) => void;
   /** Instances are taken to need at least so long to start. */
   readonly leadMinMs: number;
 }
@@ -40,6 +42,8 @@ interface Watched {
   /** A decision is on its way: the next waits for what it changes. */
   isBusy: boolean;
   recordedAtMs: number;
+  /** For the slot that runs. */
+  foreseen: number | null;
 }
 
 const lookEveryMs = 1000;
@@ -133,7 +137,14 @@ export class ScalingController {
       const watch = new ScalingWatch(variant, leadMinMs, kept);
       watch.look({ ...variant, isSettled: false }, clock.wallMs());
       const effects = new ScalingEffects();
-      this.#watched.set(key, { watch, effects, writing: Promise.resolve(), isBusy: false, recordedAtMs: Number.NEGATIVE_INFINITY });
+      this.#watched.set(key, {
+        watch,
+        effects,
+        writing: Promise.resolve(),
+        isBusy: false,
+        recordedAtMs: Number.NEGATIVE_INFINITY,
+        foreseen: null,
+      });
     } catch (error) {
       this.#watched.delete(key); // the next look tries again
       this.#failed(variant, error);
@@ -176,6 +187,9 @@ export class ScalingController {
   }
 
   #slotOver(watched: Watched, { count }: CountedSlot, wallMs: number): void {
+    const { endpoint, variant } = watched.watch.variant;
+    if (count !== null) this.#options.onCounted?.(endpoint, variant, count, watched.foreseen);
+    watched.foreseen = watched.watch.foreseen;
     for (const known of watched.effects.slotOver(count, watched.watch.variant, wallMs)) {
       this.#write(watched, () => this.#options.decisions.fillEffect(known));
     }

@@ -256,6 +256,11 @@ export class ScalingWatch {
     );
   }
 
+  /** How many are expected in the slot that runs; null where nothing is known yet. */
+  get foreseen(): number | null {
+    return this.#forecaster === null || !this.#isForeseen() ? null : this.#forecaster.predict(1).mean;
+  }
+
   /** Whether anything was ever counted. */
   #isForeseen(): boolean {
     return this.#forecaster !== null && this.#forecaster.predict(1).basis !== 'nothing';

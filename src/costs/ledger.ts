@@ -45,6 +45,8 @@ export interface Invocation {
   /** See `functionUsd`. */
   readonly usd: number;
   readonly isColdStart: boolean;
+  /** What the start took that its first run waited for. */
+  readonly setupMs?: number;
 }
 
 interface VariantAccount {

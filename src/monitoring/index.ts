@@ -46,4 +46,4 @@ export { Measure, type Measured, percentileOf } from './series/measured.ts';
 export { keyOfPlace, type MetricFeed, type MetricName, type MetricPlace } from './series/metric-group.ts';
 export { keptMs as metricsKeptMs, type MetricPoint, MetricStore, type MetricWish } from './series/metric-store.ts';
 export { type Looked, startSampler } from './series/sampler.ts';
-export { penstockNamespace, placeOfVariant, sagemakerNamespace } from './series/variant-series.ts';
+export { endpointsNamespace, penstockNamespace, placeOfVariant, sagemakerNamespace } from './series/variant-series.ts';

@@ -15,8 +15,10 @@ export interface VariantMetrics {
   /** A request was answered where there is an objective: later than that says, or not. */
   met(isMissed: boolean): void;
   cost(usd: number): void;
-  /** A function ran a batch and is billed for so long. */
-  invoked(billedMs: number, isColdStart: boolean): void;
+  /** A function ran a batch and is billed for so long; `setupMs` is what a cold start took. */
+  invoked(billedMs: number, isColdStart: boolean, setupMs?: number): void;
+  /** It has so many instances from now on. */
+  runsOn(instances: number): void;
   /** A function answered a request of a variant that has instances, and why. */
   overflowed(reason: string): void;
 }
@@ -194,11 +196,15 @@ class CountedVariant implements VariantMetrics {
   }
 
   /** Looked up each time: a batch of a function takes longer than that, and most variants have none. */
-  invoked(billedMs: number, isColdStart: boolean): void {
+  invoked(billedMs: number, isColdStart: boolean, setupMs?: number): void {
     if (this.#removed) return;
     this.#series.billedMs.labels(this.#labels).inc(billedMs);
     this.#series.coldStarts.labels(this.#labels).inc(isColdStart ? 1 : 0);
-    this.#recorded?.invoked(isColdStart);
+    this.#recorded?.invoked(isColdStart, setupMs);
+  }
+
+  runsOn(instances: number): void {
+    this.#recorded?.runsOn(instances);
   }
 
   overflowed(reason: string): void {

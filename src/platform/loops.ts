@@ -2,7 +2,7 @@
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants } from '../autoscaling/index.ts';
 import { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from '../aws/index.ts';
 import type { Config } from '../config.ts';
-import { Decisions, Measure, type MetricStore } from '../monitoring/index.ts';
+import { Decisions, Measure, type MetricStore, penstockNamespace, placeOfVariant } from '../monitoring/index.ts';
 import { functionExecutor } from '../profiling/index.ts';
 import type { Closer, Ground } from './ground.ts';
 import type { BuiltRooms } from './rooms.ts';
@@ -46,6 +46,15 @@ function buildLoops(config: Config, rooms: BuiltRooms, { clock, logs, db, series
     variants: () => scaledVariants({ clock, deployments, serving, ledger, prices: rooms.prices, tableOf, cores: rooms.cores }),
     scale: deployments.scale.bind(deployments),
     follow: serving.followPlan.bind(serving),
+    onCounted: (endpoint, variant, came, foreseen) => {
+      const place = placeOfVariant(penstockNamespace, endpoint, variant);
+      const values = { ArrivedRows: came, ...(foreseen === null ? {} : { ForeseenRows: foreseen }) };
+      for (const [name, value] of Object.entries(values)) {
+        const measure = new Measure();
+        measure.add(value);
+        series.put(place, { name, unit: 'Count' }, clock.wallMs(), measure);
+      }
+    },
     leadMinMs: Math.max(config.scalingLeadMs ?? 0, config.startDelayMs ?? 0),
   });
   const busyOf = (endpoint: string, variant: string): number | null =>

@@ -3,7 +3,7 @@ import { Metrics } from '../monitoring/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import { Serving } from '../serving/index.ts';
 
-export function meter(metrics: Metrics, serving: Serving, workers: () => readonly WorkerView[]): void {
+export function meter(metrics: Metrics, serving: Serving, workers: () => readonly WorkerView[], dropped: () => number): void {
   const ofVariant = ['endpoint', 'variant'];
   const variants = () =>
     serving.endpoints().flatMap(({ name, variants: all }) => all.map((each) => ({ labels: { endpoint: name, variant: each.name }, each })));
@@ -26,6 +26,18 @@ export function meter(metrics: Metrics, serving: Serving, workers: () => readonl
   metrics.gauge('penstock_worker_rss_bytes', 'Memory of a worker process.', ['worker'], () =>
     workers().flatMap(({ spec, rssBytes }) => (rssBytes === null ? [] : [{ labels: { worker: spec.id }, value: rssBytes }])),
   );
+  metrics.counter('penstock_worker_cpu_seconds_total', 'Time on processors that the present process of a worker has had.', ['worker'], () =>
+    workers().flatMap(({ spec, cpuMs }) => {
+      const ms = cpuMs?.() ?? null;
+      return ms === null ? [] : [{ labels: { worker: spec.id }, value: ms / 1000 }];
+    }),
+  );
+  metrics.gauge('penstock_overflow_share', 'Of the requests answered, the share that functions answered beside instances.', ofVariant, () =>
+    variants().flatMap(({ labels, each: { overflow } }) => (overflow === null ? [] : [{ labels, value: overflow.share }])),
+  );
+  metrics.counter('penstock_metric_values_dropped_total', 'Values that were not kept: too many names, or no disk to write to.', [], () => [
+    { labels: {}, value: dropped() },
+  ]);
   metrics.counter('penstock_worker_restarts_total', 'How often a worker was started anew.', ['worker'], () =>
     workers().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),
   );

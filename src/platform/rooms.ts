@@ -83,7 +83,12 @@ export function buildRooms(config: Config, product: Product, { clock, logs, dire
     serving,
     checkPolicy: scalingPolicy,
   });
-  meter(metrics, serving, () => provider.list());
+  meter(
+    metrics,
+    serving,
+    () => provider.list(),
+    () => series.dropped,
+  );
   return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
 }
 

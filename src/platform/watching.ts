@@ -18,12 +18,10 @@ import {
   startSampler,
   type WatchedEndpoint,
 } from '../monitoring/index.ts';
-import type { WorkerView } from '../providers/index.ts';
-import type { Serving } from '../serving/index.ts';
 import type { Database, Jobs } from '../storage/index.ts';
-import { sampling } from './sampling.ts';
+import { type SamplingNeeds, sampling } from './sampling.ts';
 
-export interface WatchingNeeds {
+export interface WatchingNeeds extends SamplingNeeds {
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Log;
@@ -31,8 +29,6 @@ export interface WatchingNeeds {
   readonly series: MetricStore;
   readonly events: Events;
   readonly deployments: Pick<Deployments, 'list'>;
-  readonly serving: Pick<Serving, 'endpoints'>;
-  readonly workers: () => readonly WorkerView[];
   /** Takes the step of a scaling policy that an alarm names. */
   readonly autoScaling: Pick<ApplicationAutoScaling, 'alarmed'>;
   /** What receivers of webhooks check signatures with; null: unsigned. */

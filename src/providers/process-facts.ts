@@ -37,6 +37,23 @@ export function memoryUse(pid: number): MemoryUse | null {
   return size === undefined || resident === undefined ? null : { addressSpaceBytes: size * pageBytes, rssBytes: resident * pageBytes };
 }
 
+/** Of Linux on every machine that Node runs on. */
+const ticksPerSecond = 100;
+
+/** Time on processors since it began, its own and that of children whose end it was told of; in milliseconds. */
+export function cpuMs(pid: number): number | null {
+  const stat = read(`/proc/${pid}/stat`);
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  // Fields 14 to 17: utime, stime, cutime, cstime.
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return fields.length < 15 ? null : (ticks * 1000) / ticksPerSecond;
+}
+
+/** The same of a process and all that descend from it. */
+export function treeCpuMs(pid: number): number {
+  return childrenOf(pid).reduce((sum, child) => sum + treeCpuMs(child), cpuMs(pid) ?? 0);
+}
+
 /** Memory that is the process's alone, without files and what it shares; this is what its group is charged for. */
 export function anonymousBytes(pid: number): number | null {
   const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
@@ -64,9 +81,13 @@ export function markedProcesses(name: string, value: string): readonly number[] 
 
 /** The memory of a process and of all that descend from it. */
 export function treeRssBytes(pid: number): number {
-  const children = namesIn(`/proc/${pid}/task`).flatMap((thread) => (read(`/proc/${pid}/task/${thread}/children`) ?? '').split(' '));
-  const own = memoryUse(pid)?.rssBytes ?? 0;
-  return children.reduce((sum, child) => (child.trim() === '' ? sum : sum + treeRssBytes(Number(child))), own);
+  return childrenOf(pid).reduce((sum, child) => sum + treeRssBytes(child), memoryUse(pid)?.rssBytes ?? 0);
+}
+
+function childrenOf(pid: number): number[] {
+  const threads = namesIn(`/proc/${pid}/task`);
+  const children = threads.flatMap((thread) => (read(`/proc/${pid}/task/${thread}/children`) ?? '').split(' '));
+  return children.flatMap((child) => (child.trim() === '' ? [] : [Number(child)]));
 }
 
 function namesIn(folder: string): readonly string[] {

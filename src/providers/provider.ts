@@ -55,6 +55,8 @@ export interface WorkerView {
   /** null while none runs, between two tries. */
   readonly pid: number | null;
   readonly rssBytes: number | null;
+  /** Time on processors that its process has had; looked up when asked. null or absent while none runs, or the system does not tell. */
+  readonly cpuMs?: (() => number | null) | undefined;
   readonly restarts: number;
   /** How the last process ended, with its last log lines; null if none did. */
   readonly reason: string | null;

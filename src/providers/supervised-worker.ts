@@ -81,6 +81,7 @@ export class SupervisedWorker {
       state: this.#state,
       pid: this.#process?.pid ?? null,
       rssBytes: this.#process?.rssBytes() ?? null,
+      cpuMs: () => this.#process?.cpuMs() ?? null,
       restarts: this.#restarts,
       reason: this.#reason,
       startedAtMs: this.#startedAtMs,

@@ -7,7 +7,7 @@ import type { Log } from '../monitoring/index.ts';
 import { LastLines, SharedMemory, WorkerLink, workerMainPath } from '../runtime/index.ts';
 import type { Cgroups, WorkerGroup } from './cgroups.ts';
 import type { Leftovers } from './leftovers.ts';
-import { anonymousBytes, limitAddressSpace, memoryUse, treeRssBytes } from './process-facts.ts';
+import { anonymousBytes, cpuMs, limitAddressSpace, memoryUse, treeCpuMs, treeRssBytes } from './process-facts.ts';
 import { killGroup, type ProcessTree } from './process-tree.ts';
 import type { WorkerDoor } from './worker-door.ts';
 
@@ -41,6 +41,10 @@ export type WorkerKind = 'onnx' | 'process';
 /** The environment a worker needs. Keys, addresses and NODE_OPTIONS of the server are none of a model's business. */
 const environmentNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'];
 
+interface Ear {
+  hear: ((line: string) => void) | null;
+}
+
 export class WorkerProcess {
   readonly pid: number;
   readonly link: WorkerLink;
@@ -52,6 +56,7 @@ export class WorkerProcess {
   /** Of one that starts processes; else null. */
   readonly tree: ProcessTree | null;
   #treeRss = { bytes: 0, atMs: Number.NEGATIVE_INFINITY };
+  readonly #ear: Ear;
   #hasEnded = false;
   #group: WorkerGroup | null = null;
   #heldMemoryMiB = 0;
@@ -63,7 +68,9 @@ export class WorkerProcess {
     link: WorkerLink,
     ended: Promise<string>,
     tree: ProcessTree | null,
+    ear: Ear,
   ) {
+    this.#ear = ear;
     this.pid = child.pid as number;
     this.link = link;
     this.#clock = clock;
@@ -91,6 +98,7 @@ export class WorkerProcess {
       detached: true, // Ctrl-C is for the server, which drains first
     });
     const lines = new LastLines();
+    const ear: Ear = { hear: null };
     const ended = endOf(child, lines).then(async (how) => {
       await grown?.tree.end(clock, log);
       grown?.forget();
@@ -98,8 +106,12 @@ export class WorkerProcess {
     });
     if (child.pid !== undefined) {
       void ended.then(leftovers.remember(child.pid));
-      if (child.stdout !== null) lines.follow(child.stdout, (line) => log.info({ worker: child.pid }, line));
-      if (child.stderr !== null) lines.follow(child.stderr, (line) => log.warn({ worker: child.pid }, line));
+      const hear = (level: 'info' | 'warn') => (line: string) => {
+        log[level]({ worker: child.pid }, line);
+        ear.hear?.(line);
+      };
+      if (child.stdout !== null) lines.follow(child.stdout, hear('info'));
+      if (child.stderr !== null) lines.follow(child.stderr, hear('warn'));
       if (grown !== null) child.once('exit', () => killGroup(child.pid as number)); // its pipes may be held open by them
     } // else nothing was spawned, not even its streams; `ended` tells why
     let cancel = () => {};
@@ -114,7 +126,12 @@ export class WorkerProcess {
       memory?.close();
       throw new PlatformError('unavailable', `a worker process did not start: ${first}`);
     }
-    return new WorkerProcess(surroundings, child, new WorkerLink(first, memory), ended, grown?.tree ?? null);
+    return new WorkerProcess(surroundings, child, new WorkerLink(first, memory), ended, grown?.tree ?? null, ear);
+  }
+
+  /** Whoever has taken it is told of each line that it prints. */
+  hear(listener: (line: string) => void): void {
+    this.#ear.hear = listener;
   }
 
   /** Whether the system watches over its memory, so that nobody else need do so. */
@@ -134,6 +151,12 @@ export class WorkerProcess {
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#treeRss.atMs > rssAgeMsMax) this.#treeRss = { bytes: treeRssBytes(this.pid), atMs: nowMs };
     return this.#treeRss.bytes;
+  }
+
+  /** Time on processors so far, in milliseconds, with that of the processes it has started. */
+  cpuMs(): number | null {
+    if (this.#hasEnded) return null;
+    return this.tree === null ? cpuMs(this.pid) : treeCpuMs(this.pid);
   }
 
   /** Makes larger allocations fail cleanly; 0 for no limit. False where the system does not allow it, or a process reserves what it likes. */

@@ -467,7 +467,7 @@ export class Functions implements Side, FunctionVariant {
     environment.invocations++;
     const ms = serviceMs + (isCold ? coldStartMs : 0);
     const usd = functionUsd(prices, memoryMiB, ms);
-    onInvoked({ memoryMiB, billedMs: billedMs(prices, ms), usd, isColdStart: isCold });
+    onInvoked({ memoryMiB, billedMs: billedMs(prices, ms), usd, isColdStart: isCold, ...(isCold ? { setupMs: coldStartMs } : {}) });
     return usd;
   }
 

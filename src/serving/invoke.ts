@@ -16,9 +16,12 @@ export interface Books {
   readonly writeLine: (line: RequestLine) => void;
 }
 
+/** So old may the number be by which invocations are shared out among instances. */
+const instancesAgeMsMax = 1000;
+
 export class Invocations {
   readonly #books: Books;
-  readonly #metrics = new WeakMap<VariantPool, VariantMetrics>();
+  readonly #metrics = new WeakMap<VariantPool, { readonly metrics: VariantMetrics; countedAtMs: number }>();
   /** By endpoint and variant: they outlive the pools, of which each version has its own. */
   readonly #meters = new Map<string, TrafficMeter>();
   readonly #meterOfPool = new WeakMap<VariantPool, TrafficMeter>();
@@ -84,7 +87,7 @@ export class Invocations {
   /** A function ran a batch. */
   invoked(pool: VariantPool, invocation: Invocation): void {
     this.#books.ledger.invoked(pool.endpoint, pool.variant, invocation);
-    this.#metricsOf(pool).invoked(invocation.billedMs, invocation.isColdStart);
+    this.#metricsOf(pool).invoked(invocation.billedMs, invocation.isColdStart, invocation.setupMs);
   }
 
   #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number, ride: Ride | null): void {
@@ -176,13 +179,23 @@ export class Invocations {
   }
 
   #metricsOf(pool: VariantPool): VariantMetrics {
-    let metrics = this.#metrics.get(pool);
-    if (metrics === undefined) {
-      metrics = this.#books.metrics.variant(pool.endpoint, pool.variant);
-      this.#metrics.set(pool, metrics);
+    let known = this.#metrics.get(pool);
+    if (known === undefined) {
+      known = { metrics: this.#books.metrics.variant(pool.endpoint, pool.variant), countedAtMs: Number.NEGATIVE_INFINITY };
+      this.#metrics.set(pool, known);
     }
-    return metrics;
+    const nowMs = this.#books.clock.nowMs();
+    if (nowMs - known.countedAtMs >= instancesAgeMsMax) {
+      known.countedAtMs = nowMs;
+      known.metrics.runsOn(instancesOf(pool));
+    }
+    return known.metrics;
   }
+}
+
+/** A worker that takes several requests at once is one instance. */
+function instancesOf({ executors }: VariantPool): number {
+  return new Set(executors.flatMap(({ isFunction, worker }) => (isFunction ? [] : [worker.id]))).size;
 }
 
 function meterKey(endpoint: string, variant: string): string {

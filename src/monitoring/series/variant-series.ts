@@ -8,6 +8,8 @@ import type { MetricStore } from './metric-store.ts';
 
 export const sagemakerNamespace = 'AWS/SageMaker';
 export const penstockNamespace = 'Penstock';
+/** What the machines of endpoints use. */
+export const endpointsNamespace = '/aws/sagemaker/Endpoints';
 
 /** Whose fault an error is, as SageMaker's metrics tell it: the caller's, ours, or the model's. */
 const faults: Readonly<Record<ErrorCode, '4XX' | '5XX' | 'model'>> = {
@@ -46,6 +48,8 @@ export class VariantSeries {
   readonly #batchRows: MetricFeed;
   readonly #missed: MetricFeed;
   readonly #cost: MetricFeed;
+  /** Null while no instances run it. */
+  #perInstance: { readonly feed: MetricFeed; readonly share: number } | null = null;
   /** Those that few variants have. */
   readonly #rare = new Map<string, MetricFeed>();
 
@@ -100,8 +104,15 @@ export class VariantSeries {
   }
 
   /** A function ran a batch. */
-  invoked(isColdStart: boolean): void {
+  invoked(isColdStart: boolean, setupMs: number | undefined): void {
     this.#rareOf('ColdStarts').add(isColdStart ? 1 : 0);
+    if (setupMs !== undefined) this.#rareOf('ModelSetupTime', sagemakerNamespace, 'Microseconds').add(setupMs * 1000);
+  }
+
+  /** What each call counts as one part of, from now on. */
+  runsOn(instances: number): void {
+    this.#perInstance =
+      instances === 0 ? null : { feed: this.#rareOf('InvocationsPerInstance', sagemakerNamespace, 'None'), share: 1 / instances };
   }
 
   overflowed(reason: string): void {
@@ -111,14 +122,15 @@ export class VariantSeries {
   /** A rejected call counts with those that ran: SageMaker's metrics are 0 or 1 for each. */
   #ended(fault: '4XX' | '5XX' | 'model' | null): void {
     this.#invocations.add(1);
+    this.#perInstance?.feed.add(this.#perInstance.share);
     this.#errors4XX.add(fault === '4XX' ? 1 : 0);
     this.#errors5XX.add(fault === '5XX' ? 1 : 0);
     this.#modelErrors.add(fault === 'model' ? 1 : 0);
   }
 
-  #rareOf(name: string): MetricFeed {
+  #rareOf(name: string, namespace = penstockNamespace, unit = 'Count'): MetricFeed {
     let feed = this.#rare.get(name);
-    if (feed === undefined) this.#rare.set(name, (feed = this.#feedOf(penstockNamespace, name, 'Count')));
+    if (feed === undefined) this.#rare.set(name, (feed = this.#feedOf(namespace, name, unit)));
     return feed;
   }
 }

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import type { Looked } from '../monitoring/index.ts';
+import type { WorkerView } from '../providers/index.ts';
+import { type SamplingNeeds, sampling } from './sampling.ts';
+
+const shown = (looked: readonly Looked[]): string[] =>
+  looked.map(({ place, metric, value }) => `${place.namespace} ${Object.values(place.dimensions).join('/')} ${metric.name} ${value}`);
+
+type Variant = ReturnType<SamplingNeeds['serving']['endpoints']>[number]['variants'][number];
+
+function house() {
+  const clock = new VirtualClock();
+  const variant = { name: 'v', executors: [] as { isFunction: boolean }[], rowsWaiting: 0, overflow: null, functions: null as unknown };
+  const workers: WorkerView[] = [];
+  const usage = { totalUsd: 0 };
+  const series = { dropped: 0 };
+  const look = sampling({
+    clock,
+    serving: { endpoints: () => [{ name: 'e', isReady: true, reason: null, objective: null, variants: [variant as unknown as Variant] }] },
+    workers: () => workers,
+    ledger: { variants: () => [{ endpoint: 'e', variant: 'v', usage: usage as never }] },
+    series,
+  });
+  const worker = (id: string, kind: 'instance' | 'function', cpuMs: () => number): WorkerView => {
+    const spec = { id, endpoint: 'e', variant: 'v', kind, memoryMiB: 1024 } as WorkerView['spec'];
+    return { spec, state: 'ready', pid: 7, rssBytes: 256 * 2 ** 20, cpuMs, restarts: 0, reason: null, startedAtMs: 0, readyAtMs: 0 };
+  };
+  return { clock, variant, workers, usage, series, look, worker };
+}
+
+describe('what is looked at', () => {
+  test('is nothing where nothing runs, but that it ended is told once', () => {
+    const { variant, look } = house();
+    assert.deepEqual(look(), []);
+    variant.executors.push({ isFunction: false });
+    assert.deepEqual(shown(look()), ['Penstock e/v Instances 1', 'Penstock e/v Functions 0', 'Penstock e/v QueueRows 0']);
+    variant.executors.pop();
+    assert.deepEqual(shown(look()), ['Penstock e/v Instances 0', 'Penstock e/v Functions 0', 'Penstock e/v QueueRows 0']);
+    assert.deepEqual(look(), []);
+  });
+
+  test('is how much of a processor and of its memory each worker used meanwhile, those of functions without a series each', () => {
+    const { clock, workers, look, worker } = house();
+    let cpu = 1000;
+    workers.push(
+      worker('a', 'instance', () => cpu),
+      worker('b', 'function', () => cpu),
+    );
+    assert.equal(shown(look()).filter((line) => line.includes('CPUUtilization')).length, 0);
+    clock.advance(10_000);
+    cpu += 15_000;
+    assert.deepEqual(shown(look()), [
+      '/aws/sagemaker/Endpoints e/v MemoryUtilization 25',
+      '/aws/sagemaker/Endpoints e/v CPUUtilization 150',
+      `Penstock e/v/0 WorkerMemory ${256 * 2 ** 20}`,
+      'Penstock e/v/0 WorkerProcessor 150',
+      '/aws/sagemaker/Endpoints e/v MemoryUtilization 25',
+      '/aws/sagemaker/Endpoints e/v CPUUtilization 150',
+    ]);
+  });
+
+  test('is what was spent and dropped since the last look, and how busy functions are', () => {
+    const { variant, usage, series, look } = house();
+    usage.totalUsd = 0.5;
+    series.dropped = 3;
+    variant.executors.push({ isFunction: true });
+    variant.functions = { config: { maxConcurrency: 10, provisioned: 2 }, environments: { starting: 0, idle: 0, busy: 4 } };
+    assert.deepEqual(shown(look()), [
+      'Penstock e/v Instances 0',
+      'Penstock e/v Functions 1',
+      'Penstock e/v QueueRows 0',
+      'AWS/SageMaker e/v ServerlessConcurrentExecutionsUtilization 0.4',
+      'AWS/SageMaker e/v ServerlessProvisionedConcurrencyExecutions 2',
+      'AWS/SageMaker e/v ServerlessProvisionedConcurrencyUtilization 1',
+      'Penstock e/v Spent 0.5',
+      'Penstock  MetricValuesDropped 3',
+    ]);
+    assert.deepEqual(
+      shown(look()).filter((line) => /Spent|Dropped/.test(line)),
+      [],
+    );
+  });
+});
