@@ -6,8 +6,8 @@ import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Events, Log, MetricStore } from '../monitoring/index.ts';
 import type { Database, Jobs, QueueState } from '../storage/index.ts';
+import { Allowance } from './allowance.ts';
 import { type AsyncOrder, type AsyncRequest, inlineBytesMax, queueOf } from './async-request.ts';
-import { ByteBudget } from './byte-budget.ts';
 import type { Capacity, RunInference } from './inference.ts';
 import { AsyncMeasures } from './measures.ts';
 import type { Objects } from './objects.ts';
@@ -39,6 +39,8 @@ export interface AsyncInferenceOptions {
 const leaseMsDefault = 15_000;
 const keptMsDefault = 7 * 86_400_000;
 const lookForQueuesEveryMs = 5000;
+/** A request that is submitted waits behind no more than so many that are read or written at the same time. */
+const turnsAtOnce = 4;
 
 export class AsyncInference {
   readonly measures: AsyncMeasures;
@@ -75,7 +77,8 @@ export class AsyncInference {
       requests: this.#requests,
       measures: this.measures,
       outcomes: new Outcomes({ ...options, requests: this.#requests, onUntold }),
-      budget: new ByteBudget(options.bodyBytesMax),
+      memory: new Allowance(options.bodyBytesMax),
+      turns: new Allowance(turnsAtOnce),
       leaseMs: options.leaseMs ?? leaseMsDefault,
     };
   }

@@ -7,8 +7,8 @@ import type { Clock } from '../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import type { Jobs, TakenJob } from '../storage/index.ts';
+import type { Allowance } from './allowance.ts';
 import { type AsyncRequest, queueOf, uriOf } from './async-request.ts';
-import type { ByteBudget } from './byte-budget.ts';
 import type { Capacity, InferenceAnswer, RunInference } from './inference.ts';
 import type { AsyncMeasures } from './measures.ts';
 import type { Objects, OpenedObject } from './objects.ts';
@@ -23,7 +23,10 @@ export interface ConsumerOptions {
   readonly requests: AsyncRequests;
   readonly outcomes: Outcomes;
   readonly objects: Objects;
-  readonly budget: ByteBudget;
+  /** For bodies that are objects, in bytes. */
+  readonly memory: Allowance;
+  /** For reading and writing what is kept. */
+  readonly turns: Allowance;
   readonly measures: AsyncMeasures;
   /** null where there is no such endpoint any more. */
   readonly capacityOf: (endpoint: string) => Promise<Capacity | null>;
@@ -36,6 +39,7 @@ export interface ConsumerOptions {
 
 const lookEveryMs = 1000;
 const takenAtOnce = 64;
+const gatherMs = 5;
 const concurrencyMax = 256;
 /** Who is taken for an endpoint that is gone only to be told so. */
 const goneAtOnce = 16;
@@ -54,6 +58,8 @@ export class QueueConsumer {
   readonly #ends: (() => void)[] = [];
   #looking: Promise<void> | null = null;
   #again = false;
+  #isExpiryDue = true;
+  #cancelSoon: (() => void) | null = null;
   #isClosed = false;
 
   constructor(endpoint: string, options: ConsumerOptions) {
@@ -64,8 +70,11 @@ export class QueueConsumer {
 
   open(): void {
     const { jobs, leaseMs } = this.#options;
-    this.#ends.push(jobs.onAnnounced(this.#queue, () => this.look()));
-    this.#every(lookEveryMs, () => this.look());
+    this.#ends.push(jobs.onAnnounced(this.#queue, () => this.#lookSoon()));
+    this.#every(lookEveryMs, () => {
+      this.#isExpiryDue = true;
+      this.look();
+    });
     this.#every(leaseMs / 3, () => void this.#keepLeases());
     this.look();
   }
@@ -74,15 +83,11 @@ export class QueueConsumer {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const end of this.#ends.splice(0)) end();
+    this.#cancelSoon?.();
     await this.#looking;
     const runs = [...this.#runs.values()];
     for (const { abort } of runs) abort.abort();
     await Promise.all(runs.map(({ ended }) => ended));
-  }
-
-  /** How many it works on. */
-  get running(): number {
-    return this.#runs.size;
   }
 
   /** Takes what may be taken now. */
@@ -99,7 +104,7 @@ export class QueueConsumer {
     while (this.#again && !this.#isClosed) {
       this.#again = false;
       try {
-        await this.#expire();
+        if (this.#isExpiryDue) await this.#expire();
         await this.#take();
       } catch (error) {
         this.#options.log.error({ endpoint: this.endpoint, error: messageOf(error) }, 'the queue of an endpoint could not be worked on');
@@ -119,7 +124,16 @@ export class QueueConsumer {
     if (taken.length === free) this.#again = true;
   }
 
+  /** Those that come one after the other are taken together. */
+  #lookSoon(): void {
+    this.#cancelSoon ??= this.#options.clock.after(gatherMs, () => {
+      this.#cancelSoon = null;
+      this.look();
+    });
+  }
+
   async #expire(): Promise<void> {
+    this.#isExpiryDue = false;
     const { jobs, leaseMs, requests, outcomes, measures } = this.#options;
     for (const job of await jobs.expired(this.#queue, takenAtOnce, leaseMs)) {
       const request = await requests.find(job.id);
@@ -140,14 +154,14 @@ export class QueueConsumer {
       })
       .finally(() => {
         this.#runs.delete(job.id);
-        this.look();
+        if (!this.#isClosed) this.#lookSoon();
       });
     this.#runs.set(job.id, { job, abort, ended });
   }
 
   async #run(job: TakenJob, capacity: Capacity | null, signal: AbortSignal): Promise<void> {
     const { jobs, requests, measures, clock } = this.#options;
-    const request = await requests.find(job.id);
+    const request = await this.#inTurn(() => requests.find(job.id));
     if (request === null || request.state !== 'queued') return requests.dropJob(job.id);
     const startedAtMs = clock.wallMs();
     try {
@@ -176,7 +190,9 @@ export class QueueConsumer {
       release();
     }
     try {
-      await outcomes.succeeded(job, request, answer);
+      // Pieces that a process is still making may take their time: nobody waits for them in turn.
+      if (answer.body instanceof Uint8Array) await this.#inTurn(() => outcomes.succeeded(job, request, answer));
+      else await outcomes.succeeded(job, request, answer);
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof PlatformError) throw error;
       measures.uploadFailed(request, answer.variant);
@@ -188,10 +204,10 @@ export class QueueConsumer {
 
   /** Held in memory until it is released. */
   async #bodyOf(request: AsyncRequest): Promise<{ body: { bytes: Buffer; contentType: string | null }; release: () => void }> {
-    const { requests, objects, budget, measures, clock } = this.#options;
+    const { requests, objects, memory, measures, clock } = this.#options;
     const { input } = request;
     if (input === null) {
-      const bytes = await requests.body(request.id);
+      const bytes = await this.#inTurn(() => requests.body(request.id));
       if (bytes === null) throw new PlatformError('internal', 'the body that came with the request is not there any more');
       return { body: { bytes, contentType: null }, release: () => undefined };
     }
@@ -200,7 +216,7 @@ export class QueueConsumer {
     try {
       const object = await this.#opened(request, await objects.open(input.bucket, input.key));
       try {
-        release = await budget.take(object.bytes);
+        release = await memory.take(object.bytes);
       } catch (error) {
         object.close();
         throw error;
@@ -245,6 +261,15 @@ export class QueueConsumer {
     const tries = job.attempts > 1 ? `after ${job.attempts} tries: ` : '';
     await outcomes.failed(job, request, { state: 'failed', code, reason: `${tries}${reason}` }).catch(unlessLost);
     measures.failed(request);
+  }
+
+  async #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const release = await this.#options.turns.take(1);
+    try {
+      return await run();
+    } finally {
+      release();
+    }
   }
 
   async #keepLeases(): Promise<void> {
