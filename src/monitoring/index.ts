@@ -34,7 +34,8 @@ export {
   pageBytesMax as logPageBytesMax,
 } from './log-groups/log-event.ts';
 export { type GivenEvent, LogGroups } from './log-groups/log-groups.ts';
-export { type Log, type LogLevel, type LogOptions, type Logs, logLevels, openLogs } from './logs.ts';
+export { endpointLogGroup, platformLogGroup, requestsLogGroup, tellFailure } from './log-groups/own-lines.ts';
+export { type Log, type LogLevel, type LogOptions, type Logs, logFileCount, logLevels, openLogs } from './logs.ts';
 export { parseMath, type Series } from './metric-math.ts';
 export { type ExpressionQuery, withExpressions } from './metric-queries.ts';
 export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';

@@ -31,7 +31,8 @@ export type LogLevel = (typeof logLevels)[number];
 
 const levelNumbers: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50, silent: Number.POSITIVE_INFINITY };
 const fileBytesMax = 64 * 1024 * 1024;
-const files = 3;
+/** Of each log, the current file included. */
+export const logFileCount = 3;
 
 export interface LogOptions {
   readonly clock?: Clock;
@@ -49,7 +50,7 @@ export function openLogs(directory: string | null, level: string, options: LogOp
   const file = (name: string): LineFile | null => {
     if (directory === null) return null;
     const onTrouble = (error: unknown): void => show(`warn  ${name} is not written: ${messageOf(error)}; lines are dropped until it is\n`);
-    return new LineFile(join(directory, name), { clock: options.clock ?? new SystemClock(), fileBytesMax, files, onTrouble });
+    return new LineFile(join(directory, name), { clock: options.clock ?? new SystemClock(), fileBytesMax, files: logFileCount, onTrouble });
   };
   const platformFile = file('platform.log');
   const requestFile = file('requests.log');

@@ -1,9 +1,20 @@
 /** What everything stands on: the clock, the data directory, databases, and where workers run. */
+import { join } from 'node:path';
 import { SystemClock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
-import { type Logs, MetricStore, openLogs } from '../monitoring/index.ts';
-import { LocalProvider } from '../providers/index.ts';
+import {
+  endpointLogGroup,
+  FileGroup,
+  LogGroups,
+  type Logs,
+  logFileCount,
+  MetricStore,
+  openLogs,
+  platformLogGroup,
+  requestsLogGroup,
+} from '../monitoring/index.ts';
+import { LocalProvider, type LocalProviderOptions } from '../providers/index.ts';
 import { type Database, type DataDirectory, Jobs, openDatabase, openDataDirectory } from '../storage/index.ts';
 
 /** What the program knows of itself. */
@@ -25,6 +36,7 @@ export interface Ground {
   readonly jobs: Jobs;
   readonly metricsDb: Database;
   readonly series: MetricStore;
+  readonly logGroups: LogGroups;
   readonly provider: LocalProvider;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
@@ -44,16 +56,36 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
   );
   closers.push(state.close);
   const { db, dialect } = state;
-  const startDelayMs = config.startDelayMs ?? 0;
-  const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers: config.warmWorkers, startDelayMs });
-  await provider.open();
-  closers.push(() => provider.close());
   const metricsDb = await openMetricsDatabase(config, directory, db, closers);
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'metrics could not be written yet');
   const series = new MetricStore({ db: metricsDb, clock, onFailure });
   await series.open();
   closers.push(() => series.close());
-  return { clock, logs, directory, db, jobs: new Jobs({ db, dialect, clock }), metricsDb, series, provider, startedAtMs };
+  const logGroups = await openLogGroups({ clock, logs, directory, metricsDb }, closers);
+  const heard: LocalProviderOptions['heard'] = ({ endpoint, variant, id }, line) =>
+    logGroups.write(endpointLogGroup(endpoint), `${variant}/${id}`, line);
+  const startDelayMs = config.startDelayMs ?? 0;
+  const { warmWorkers } = config;
+  const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers, startDelayMs, heard });
+  await provider.open();
+  closers.push(() => provider.close());
+  return { clock, logs, directory, db, jobs: new Jobs({ db, dialect, clock }), metricsDb, series, logGroups, provider, startedAtMs };
+}
+
+/** What is logged in groups is kept with the metrics; the server's own two logs are files, and read as groups. */
+async function openLogGroups(
+  { clock, logs, directory, metricsDb }: Pick<Ground, 'clock' | 'logs' | 'directory' | 'metricsDb'>,
+  closers: Closer[],
+): Promise<LogGroups> {
+  const files = [
+    { name: platformLogGroup, path: join(directory.logs, 'platform.log') },
+    { name: requestsLogGroup, path: join(directory.logs, 'requests.log') },
+  ].map((file) => new FileGroup({ ...file, files: logFileCount, flush: () => logs.flush() }));
+  const onFailure = (error: unknown): void => logs.platform.error({ error: messageOf(error) }, 'log groups could not be written yet');
+  const logGroups = new LogGroups({ db: metricsDb, clock, files, onFailure });
+  await logGroups.open();
+  closers.push(() => logGroups.close());
+  return logGroups;
 }
 
 /** Metrics are kept in a file of their own, which costs less to write, or in the one database there is. */

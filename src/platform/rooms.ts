@@ -6,7 +6,7 @@ import type { Config } from '../config.ts';
 import { Ledger, priceTable } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { messageOf } from '../errors.ts';
-import { Audit, Events, type Logs, Metrics } from '../monitoring/index.ts';
+import { Audit, Events, type Logs, Metrics, tellFailure } from '../monitoring/index.ts';
 import { FunctionProfiles, functionSizes, Profiles, ServiceTables } from '../profiling/index.ts';
 import { SystemRandom } from '../random.ts';
 import { imageEntries, Registry } from '../registry/index.ts';
@@ -19,7 +19,7 @@ import { meter } from './meter.ts';
 const bundleTimeoutMs = 600_000;
 
 /** The rooms from monitoring to deployment. */
-export function buildRooms(config: Config, product: Product, { clock, logs, directory, db, series, provider }: Ground) {
+export function buildRooms(config: Config, product: Product, { clock, logs, logGroups, directory, db, series, provider }: Ground) {
   const log = logs.platform;
   const cores = config.cores ?? availableParallelism();
   const prices = priceTable(config.prices);
@@ -54,7 +54,10 @@ export function buildRooms(config: Config, product: Product, { clock, logs, dire
     metrics,
     ledger,
     log,
-    writeLine: (line) => logs.request(line),
+    writeLine: (line) => {
+      logs.request(line);
+      tellFailure(logGroups, line);
+    },
     queueRowsMax: config.queueRowsMax,
     replyBytesMax: config.bodyLimitBytes,
     serviceTable: (model, executor) => tables.tableOf(model, executor),

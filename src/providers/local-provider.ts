@@ -25,6 +25,8 @@ export interface LocalProviderOptions {
   readonly random?: Random;
   /** Instances are held back so long when they start, as if machines had to be had for them first; not at all unless given. */
   readonly startDelayMs?: number;
+  /** Told of each line that a worker or its container prints. */
+  readonly heard?: (spec: WorkerSpec, line: string) => void;
 }
 
 const checkEveryMs = 500;
@@ -55,6 +57,7 @@ export class LocalProvider implements Provider {
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(view: WorkerView) => void>();
   readonly #borrowers = new Turnstile(borrowedMax);
+  readonly #heard: LocalProviderOptions['heard'];
   #opened: Opened | null = null;
   #cancelCheck: () => void = () => undefined;
 
@@ -66,6 +69,7 @@ export class LocalProvider implements Provider {
     this.#stateDirectory = options.stateDirectory;
     this.#warmWorkers = options.warmWorkers;
     this.#startDelayMs = options.startDelayMs ?? 0;
+    this.#heard = options.heard;
   }
 
   /** Ends what a killed server left behind, then starts the warm workers. */
@@ -96,6 +100,7 @@ export class LocalProvider implements Provider {
       random: this.#random,
       take: () => (spec.process === undefined ? pool.take() : WorkerProcess.start(surroundings, 'process')),
       changed: (view) => this.#tell(view),
+      heard: (line) => this.#heard?.(spec, line),
       startDelayMs: spec.kind === 'instance' ? this.#startDelayMs : 0,
     });
     this.#workers.set(spec.id, worker);

@@ -35,6 +35,8 @@ export interface WorkerSurroundings {
   readonly random: Random;
   readonly take: () => Promise<WorkerProcess>;
   readonly changed: (view: WorkerView) => void;
+  /** Told of each line that its processes print, and of how each of them ended. */
+  readonly heard?: (line: string) => void;
   /** It is not begun with before so long has passed; nothing unless given. */
   readonly startDelayMs?: number;
 }
@@ -138,6 +140,7 @@ export class SupervisedWorker {
       const process = await this.#around.take();
       if (this.#isStopping) return await process.stop();
       this.#process = process;
+      process.hear((line) => this.#around.heard?.(line));
       void process.ended.then((why) => this.#ended(why));
       await this.#makeReady(process);
     } catch (error) {
@@ -211,6 +214,7 @@ export class SupervisedWorker {
     this.#state = this.#crashes >= crashesMax ? 'failed' : 'starting';
     const delayMs = restartDelayMs(this.#crashes);
     log.warn({ worker: this.spec.id, model: this.spec.modelName, reason: this.#reason, retryMs: delayMs }, 'a worker ended');
+    this.#around.heard?.(`(the worker ended: ${this.#reason}; it is started again${delayMs === 0 ? '' : ` in ${delayMs / 1000} s`})`);
     this.#cancelRetry = clock.after(delayMs, () => {
       this.#attempt = this.#attempt.then(() => this.#try());
     });

@@ -118,6 +118,18 @@ for (const [name, open] of databases) {
       assert.deepEqual(await logs.groups(), []);
     });
 
+    test('forget streams that were silent longest where a group of ours has too many', async (t) => {
+      const { clock, logs } = await house(t, {}, open);
+      for (let i = 0; i < 1010; i++) {
+        logs.write('/aws/sagemaker/Endpoints/e', `AllTraffic/f${i}`, 'ready');
+        clock.advance(10);
+      }
+      await logs.sweep();
+      const streams = (await logs.streams('/aws/sagemaker/Endpoints/e')).map(({ name: stream }) => stream);
+      assert.equal(streams.length, 900);
+      assert(streams.includes('AllTraffic/f1009') && !streams.includes('AllTraffic/f0'));
+    });
+
     test('forget their oldest events where they are too large, each and all together', async (t) => {
       const { clock, logs } = await house(t, { groupBytesMax: 20_000, bytesMax: 30_000 }, open);
       for (let i = 0; i < 300; i++) {

@@ -14,6 +14,7 @@ export interface LogLimits {
 const trimmedTo = 0.9;
 /** Groups that come with what they tell of, and go with it. */
 const ownPrefix = '/aws/sagemaker/';
+const ownStreamsMax = 1000;
 
 export class LogRetention {
   readonly #db: Database;
@@ -34,12 +35,24 @@ export class LogRetention {
       groups.delete(group.name);
       await deleteGroup(this.#db, group.id);
     }
+    for (const group of groups.values()) if (group.name.startsWith(ownPrefix)) await this.#thin(group);
     for (;;) {
       const all = [...groups.values()].sort((one, other) => other.bytes - one.bytes);
       const bytes = all.reduce((sum, group) => sum + group.bytes, 0);
       const [largest] = all;
       if (bytes <= bytesMax || largest === undefined) return;
       await this.#trim(largest, Math.min(bytes - bytesMax * trimmedTo, largest.bytes / 2 + 1), wallMs);
+    }
+  }
+
+  /** Functions come and go, each with a stream of its own: the ones that were silent longest go. */
+  async #thin(group: LogGroup): Promise<void> {
+    if (group.streams.size <= ownStreamsMax) return;
+    const silent = [...group.streams.values()].sort((one, other) => (one.ingestedAtMs ?? 0) - (other.ingestedAtMs ?? 0));
+    for (const stream of silent.slice(0, group.streams.size - ownStreamsMax * trimmedTo)) {
+      group.streams.delete(stream.name);
+      stream.isGone = true;
+      await deleteStream(this.#db, stream.id);
     }
   }
 
