@@ -15,3 +15,16 @@ export {
 export { BacklogWatch, type WatchedQueue } from './backlog-watch.ts';
 export type { Capacity, InferenceAnswer, InferenceOrder } from './inference.ts';
 export type { Objects } from './objects.ts';
+export type { TransformBuckets } from './transform/bucket-places.ts';
+export {
+  checkOrder,
+  payloadMiBLimit,
+  transformDefaults,
+  type TransformOrder,
+  type TransformPlace,
+  type TransformProgress,
+  type TransformState,
+  type TransformView,
+} from './transform/transform-job.ts';
+export type { KeptObject, TransformFilter } from './transform/transform-rows.ts';
+export { placeText, Transforms, type TransformsOptions } from './transform/transforms.ts';

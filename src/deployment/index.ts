@@ -13,3 +13,4 @@ export type { InstanceView } from './instance-view.ts';
 export { instanceCountMax, type ScalingConfig, type ScalingDirections, scalingDirections } from './scaling-config.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
 export type { EndpointStatus } from './status.ts';
+export { commandOf } from './worker-command.ts';

@@ -34,7 +34,9 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0013-alarms': { up: (db) => createAlarms(db, dialect) },
     '0014-jobs': { up: createJobs },
     '0015-event-rules': { up: createEventRules },
+    '0017-drift': { up: createDrift },
     '0018-async': { up: (db) => createAsyncRequests(db, dialect) },
+    '0019-transforms': { up: createTransforms },
   };
 }
 
@@ -385,6 +387,31 @@ async function createJobs(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority', 'created_at']).execute();
 }
 
+/** Baselines and predictions go with their endpoint. */
+async function createDrift(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('drift_baselines')
+    .addColumn('endpoint_key', 'text', (column) => column.primaryKey().references('endpoints.name_key').onDelete('cascade'))
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('made_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('observed_predictions')
+    .addColumn('endpoint_key', 'text', (column) => column.notNull().references('endpoints.name_key').onDelete('cascade'))
+    .addColumn('inference_id', 'text', (column) => column.notNull())
+    .addColumn('variant', 'text', (column) => column.notNull())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('rows', 'integer', (column) => column.notNull())
+    .addColumn('is_class', 'integer', (column) => column.notNull())
+    .addColumn('predictions', 'text', (column) => column.notNull())
+    .addColumn('labelled_at', 'bigint')
+    .addColumn('hits', 'integer')
+    .addColumn('error_sum', 'double precision')
+    .addPrimaryKeyConstraint('observed_predictions_pk', ['endpoint_key', 'inference_id'])
+    .execute();
+  await db.schema.createIndex('observed_predictions_by_age').on('observed_predictions').columns(['endpoint_key', 'at']).execute();
+}
+
 /** What becomes of a request is written in the transaction that takes its job away. */
 async function createAsyncRequests(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
@@ -403,6 +430,36 @@ async function createAsyncRequests(db: AnyDatabase, dialect: Dialect): Promise<v
     .execute();
   await db.schema.createIndex('async_requests_of_endpoint').on('async_requests').columns(['endpoint_key', 'created_at']).execute();
   await db.schema.createIndex('async_requests_by_state').on('async_requests').columns(['state', 'finished_at']).execute();
+}
+
+async function createTransforms(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('transforms')
+    .addColumn('name_key', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+    .addColumn('started_at', 'bigint')
+    .addColumn('ended_at', 'bigint')
+    .addColumn('reason', 'text')
+    .execute();
+  await db.schema.createIndex('transforms_by_age').on('transforms').columns(['created_at', 'name_key']).execute();
+  await db.schema.createIndex('transforms_by_state').on('transforms').columns(['state', 'created_at']).execute();
+  await db.schema
+    .createTable('transform_objects')
+    .addColumn('transform_key', 'text', (column) => column.notNull().references('transforms.name_key').onDelete('cascade'))
+    .addColumn('position', 'integer', (column) => column.notNull())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('bytes', 'bigint', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('records', 'bigint', (column) => column.notNull())
+    .addColumn('skipped', 'bigint', (column) => column.notNull())
+    .addColumn('note', 'text')
+    .addColumn('checkpoint', 'text')
+    .addPrimaryKeyConstraint('transform_objects_pk', ['transform_key', 'position'])
+    .execute();
 }
 
 async function createEventRules(db: AnyDatabase): Promise<void> {

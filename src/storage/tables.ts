@@ -329,6 +329,36 @@ export interface AlarmHistoryTable {
   data: string;
 }
 
+/** A data set that goes through a model. */
+export interface TransformsTable {
+  name_key: string;
+  name: string;
+  state: string;
+  /** JSON: what was ordered. */
+  document: string;
+  created_at: number;
+  updated_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  reason: string | null;
+}
+
+/** An object of it. */
+export interface TransformObjectsTable {
+  transform_key: string;
+  position: number;
+  name: string;
+  bytes: number;
+  /** `waiting`, `done`, `failed`. */
+  state: string;
+  records: number;
+  skipped: number;
+  /** Why it failed; of one that is done, which records were left out. */
+  note: string | null;
+  /** JSON: where to go on. */
+  checkpoint: string | null;
+}
+
 /** Who measures, and what. */
 export interface MetricGroupsTable {
   id: number;
@@ -381,6 +411,29 @@ export interface LogEventsTable {
   message: string;
 }
 
+/** What the inputs of an endpoint usually look like. */
+export interface DriftBaselinesTable {
+  endpoint_key: string;
+  /** JSON. */
+  document: string;
+  made_at: number;
+}
+
+/** What was predicted, until labels come or it grows old. */
+export interface ObservedPredictionsTable {
+  endpoint_key: string;
+  inference_id: string;
+  variant: string;
+  at: number;
+  rows: number;
+  is_class: Flag;
+  /** JSON. */
+  predictions: string;
+  labelled_at: number | null;
+  hits: number | null;
+  error_sum: number | null;
+}
+
 export interface Tables {
   model_groups: ModelGroupsTable;
   model_versions: ModelVersionsTable;
@@ -403,6 +456,10 @@ export interface Tables {
   second_arrivals: SecondArrivalsTable;
   jobs: JobsTable;
   async_requests: AsyncRequestsTable;
+  drift_baselines: DriftBaselinesTable;
+  observed_predictions: ObservedPredictionsTable;
+  transforms: TransformsTable;
+  transform_objects: TransformObjectsTable;
   event_rules: EventRulesTable;
   cursors: CursorsTable;
   alarms: AlarmsTable;

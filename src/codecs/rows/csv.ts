@@ -61,6 +61,19 @@ const shownColumnsMax = 10;
 export interface CsvOptions {
   /** The column that holds the true answer: it is left out of the input. */
   readonly label?: string;
+  /** Of the file that these rows are from, null where it has none: then no line of the text is one. */
+  readonly header?: readonly string[] | null;
+}
+
+/** The names of the columns where the first line of a file holds them, else null. */
+export function csvHeader(signature: Signature, firstLine: string, label?: string): readonly string[] | null {
+  const [first] = parseCsv(firstLine);
+  return first !== undefined && csvHeaderOf(signature, first, label) ? first : null;
+}
+
+function csvHeaderOf({ inputs }: Signature, first: readonly string[], label: string | undefined): boolean {
+  const takesText = inputs.some(({ datatype }) => datatype === 'BYTES');
+  return isHeader(first, takesText, [...inputs.map(({ name }) => name), label]);
 }
 
 /**
@@ -74,21 +87,19 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
   const [first] = lines;
   if (first === undefined) throw new PlatformError('invalid_request', 'the CSV is empty: send one line a row');
   const { inputs } = signature;
-  const known = [...inputs.map(({ name }) => name), options.label];
-  const hasHeader = isHeader(
-    first,
-    inputs.some(({ datatype }) => datatype === 'BYTES'),
-    known,
-  );
+  const hasHeader = options.header === undefined && csvHeaderOf(signature, first, options.label);
+  const header = options.header === undefined ? (hasHeader ? first : null) : options.header;
   const rows = hasHeader ? lines.slice(1) : lines;
   if (rows.length === 0) throw new PlatformError('invalid_request', 'the CSV has a header and no rows: send one line a row');
-  const left = labelColumn(hasHeader ? first : null, options.label);
+  const left = labelColumn(header, options.label);
+  const width = (header ?? first).length;
   for (const [index, cells] of rows.entries()) {
-    if (cells.length === first.length) continue;
+    if (cells.length === width) continue;
     const line = index + (hasHeader ? 2 : 1);
-    throw new PlatformError('invalid_request', `CSV line ${line} has ${cells.length} columns, the first line has ${first.length}`);
+    throw new PlatformError('invalid_request', `CSV line ${line} has ${cells.length} columns, the first line has ${width}`);
   }
-  const table = { rows, header: hasHeader ? first : null, columns: first.map((_, column) => column).filter((column) => column !== left) };
+  const columns = Array.from({ length: width }, (_, column) => column).filter((column) => column !== left);
+  const table = { rows, header, firstLine: hasHeader ? 2 : 1, columns };
   const [spec, ...others] = inputs;
   if (spec !== undefined && others.length === 0) return ofOneInput(spec, table, left !== null);
   return [ofSeveralInputs(signature, table)];
@@ -97,6 +108,8 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
 interface Table {
   readonly rows: readonly (readonly string[])[];
   readonly header: readonly string[] | null;
+  /** The number of the line that the first row stands on. */
+  readonly firstLine: number;
   /** Those that are inputs. */
   readonly columns: readonly number[];
 }
@@ -137,10 +150,10 @@ function ofSeveralInputs(signature: Signature, table: Table): Invocation {
   return { inputs: tensors, rows: rows.length };
 }
 
-function valuesOf({ datatype }: TensorSpec, { rows, header }: Table, columns: readonly number[]): unknown[] {
+function valuesOf({ datatype }: TensorSpec, { rows, header, firstLine }: Table, columns: readonly number[]): unknown[] {
   const values: unknown[] = [];
   for (const [index, cells] of rows.entries()) {
-    const line = index + (header === null ? 1 : 2);
+    const line = index + firstLine;
     for (const column of columns) {
       const cell = cells[column] as string;
       values.push(datatype === 'BYTES' ? cell : numberOf(cell, datatype, line, column, header?.[column]));

@@ -71,16 +71,22 @@ function textArray(texts: readonly string[]): { descriptor: string; data: Uint8A
   return { descriptor: `<U${width}`, data: bytesOf(cells) };
 }
 
-/** Reads one array. Throws `invalid_request` for what is not one, and for what only Python could read. */
-export function parseNpy(file: Uint8Array): NpyArray {
+export interface NpyHead extends Omit<NpyArray, 'data'> {
+  /** Where the elements begin. */
+  readonly bytes: number;
+}
+
+/** The head of a file that begins with these bytes; null where they end within it. Throws `invalid_request` for what is none. */
+export function npyHead(file: Uint8Array): NpyHead | null {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < 12 || latin1(file.subarray(0, 6)) !== magic) {
+  if (latin1(file.subarray(0, 6)) !== magic.slice(0, file.length)) {
     throw new PlatformError('invalid_request', 'the body is not an npy file: write it with numpy.save');
   }
+  if (file.length < 12) return null;
   const wide = (file[6] as number) >= 2;
   const headerStart = wide ? 12 : 10;
   const headerEnd = headerStart + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
-  if (headerEnd > file.length) throw new PlatformError('invalid_request', 'the npy file ends within its header');
+  if (headerEnd > file.length) return null;
   const header = latin1(file.subarray(headerStart, headerEnd));
   const descriptor = /'descr':\s*'([^']*)'/.exec(header)?.[1];
   const order = /'fortran_order':\s*(True|False)/.exec(header)?.[1];
@@ -102,7 +108,16 @@ export function parseNpy(file: Uint8Array): NpyArray {
     .split(',')
     .filter((size) => size.trim() !== '')
     .map(Number);
-  const data = file.subarray(headerEnd);
+  return { datatype, shape, bytes: headerEnd };
+}
+
+/** Reads one array. Throws `invalid_request` for what is not one, and for what only Python could read. */
+export function parseNpy(file: Uint8Array): NpyArray {
+  if (file.length < 12) throw new PlatformError('invalid_request', 'the body is not an npy file: write it with numpy.save');
+  const head = npyHead(file);
+  if (head === null) throw new PlatformError('invalid_request', 'the npy file ends within its header');
+  const { datatype, shape } = head;
+  const data = file.subarray(head.bytes);
   const bytes = elementCount(shape) * (datatypes[datatype].bytes as number);
   if (data.length !== bytes) {
     throw new PlatformError(

@@ -8,6 +8,11 @@ import { type Element, unpackElements } from './elements.ts';
  * JSON cannot write, become null; integers beyond 2^53 are written in full.
  */
 export function predictionsJson(outputs: readonly Tensor[], rows: number): string {
+  return `[${predictionTexts(outputs, rows).join(',')}]`;
+}
+
+/** The same, each prediction by itself. */
+export function predictionTexts(outputs: readonly Tensor[], rows: number): readonly string[] {
   const byRow = outputs.every((output) => output.shape.length > 0 && rowCount(output.shape) === rows);
   const writers = outputs.map((output) => new OutputWriter(output, byRow));
   const predictions: string[] = [];
@@ -19,7 +24,7 @@ export function predictionsJson(outputs: readonly Tensor[], rows: number): strin
         : `{${writers.map((writer) => `${JSON.stringify(writer.name)}:${writer.next()}`).join(',')}}`,
     );
   }
-  return `[${predictions.join(',')}]`;
+  return predictions;
 }
 
 /**

@@ -1,0 +1,46 @@
+/**
+ * How many rows a run of a transform has. Nobody waits for a single one, so throughput decides: the profile's sizes are gone
+ * on with, doubled while that still helps.
+ */
+import { type MeasureOptions, measure, type Profile, type ServicePoint } from '../../profiling/index.ts';
+import type { RunResult } from '../../runtime/index.ts';
+import type { Tensor } from '../../tensor.ts';
+
+/** Larger runs take memory for little. */
+const rowsLimit = 4096;
+const budgetMs = 1500;
+/** Of two sizes about as good the smaller one is chosen. */
+const goodEnough = 0.95;
+
+/** The smallest b whose throughput b / S(b) comes near to the best. */
+export function rowsForThroughput(service: readonly Pick<ServicePoint, 'b' | 'p50Ms'>[]): number {
+  const rate = ({ b, p50Ms }: Pick<ServicePoint, 'b' | 'p50Ms'>): number => b / Math.max(p50Ms, 1e-6);
+  const best = Math.max(...service.map(rate));
+  return service.find((point) => rate(point) >= goodEnough * best)?.b ?? 1;
+}
+
+/** The sizes still to be measured: none where the largest one known is past its best. */
+export function sizesBeyond(profile: Profile | null): readonly number[] {
+  const service = profile?.service ?? [];
+  const last = service.at(-1)?.b ?? 1;
+  if (service.length > 0 && rowsForThroughput(service) < last) return [];
+  const sizes: number[] = [];
+  for (let b = Math.max(last, 32); b <= rowsLimit; b *= 2) sizes.push(b);
+  return sizes;
+}
+
+export async function chooseRows(
+  run: (inputs: readonly Tensor[]) => Promise<RunResult>,
+  profile: Profile | null,
+  options: Omit<MeasureOptions, 'batchSizes' | 'budgetMs' | 'loadMs' | 'startedMs'>,
+): Promise<number> {
+  if (!options.batchable) return 1;
+  const sizes = sizesBeyond(profile);
+  const service = [...(profile?.service ?? [])];
+  if (sizes.length > 0) {
+    const startedMs = options.clock.nowMs();
+    const more = await measure(run, { ...options, batchSizes: sizes, budgetMs, loadMs: 0, startedMs });
+    service.push(...more.service);
+  }
+  return rowsForThroughput(service.toSorted((a, b) => a.b - b.b));
+}

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RecordFilters } from './record-filters.ts';
+
+const filters = (more: Partial<ConstructorParameters<typeof RecordFilters>[0]>) =>
+  new RecordFilters({ inputFilter: '$', outputFilter: '$', joins: false, ...more });
+
+test('columns of CSV are chosen by their places, and written with quotes where they need them', () => {
+  assert.equal(filters({ inputFilter: '$[1:]' }).inputOf('id,"a,b",2', true), '"a,b",2');
+  assert.equal(filters({ inputFilter: '$[0,-1]' }).inputOf('1,2,3', true), '1,3');
+});
+
+test('a result of CSV is appended to its line', () => {
+  assert.equal(filters({ joins: true }).outputOf('"a,b",2', '0.5,0.5', true), '"a,b",2,0.5,0.5');
+  assert.equal(filters({ joins: true, outputFilter: '$[0,-1]' }).outputOf('7,8', '0.25,0.75', true), '7,0.75');
+});
+
+test('a JSON object gets SageMakerOutput, and keeps its numbers as they were written', () => {
+  assert.equal(
+    filters({ joins: true }).outputOf(' {"id": 9007199254740993} ', '[1]', false),
+    '{"id": 9007199254740993,"SageMakerOutput":[1]}',
+  );
+  assert.equal(filters({ joins: true }).outputOf('{ }', '[1]', false), '{"SageMakerOutput":[1]}');
+  assert.equal(filters({ joins: true }).outputOf('[1,2]', '3', false), '{"SageMakerInput":[1,2],"SageMakerOutput":3}');
+});
+
+test('filters of JSON go by names', () => {
+  const both = filters({ joins: true, inputFilter: '$.features', outputFilter: "$['id','SageMakerOutput']" });
+  assert.equal(both.inputOf('{"id":1,"features":[1,2]}', false), '[1,2]');
+  assert.equal(both.outputOf('{"id":1,"features":[1,2]}', '{"label":3}', false), '{"id":1,"SageMakerOutput":{"label":3}}');
+});
+
+for (const { what, run } of [
+  { what: 'a record that is not JSON', run: () => filters({ inputFilter: '$.a' }).inputOf('{', false) },
+  { what: 'names for columns', run: () => filters({ inputFilter: '$.a' }).inputOf('1,2', true) },
+  { what: 'a column that is not there', run: () => filters({ inputFilter: '$[5]' }).inputOf('1,2', true) },
+]) {
+  test(`refuses ${what}`, () => assert.throws(run, { code: 'invalid_request' }));
+}

@@ -1,0 +1,67 @@
+/** How far a transform is, and when it will be over. */
+import type { Clock } from '../../clock.ts';
+import type { TransformProgress } from './transform-job.ts';
+import type { Totals } from './transform-rows.ts';
+
+interface Live {
+  records: number;
+  skipped: number;
+  bytes: number;
+}
+
+/** A rate over less tells nothing. */
+const leastMs = 500;
+
+export class ProgressMeter {
+  readonly #clock: Clock;
+  /** By position: the objects under way. */
+  readonly #live = new Map<number, Live>();
+  #startedMs: number | null = null;
+  #records = 0;
+  #bytes = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** An object is begun, or gone on with behind so much of it. */
+  begin(position: number, before: { readonly records: number; readonly skipped: number; readonly bytes: number }): void {
+    this.#startedMs ??= this.#clock.nowMs();
+    this.#live.set(position, { ...before });
+  }
+
+  read(position: number, bytes: number): void {
+    const live = this.#live.get(position);
+    if (live !== undefined) live.bytes += bytes;
+    this.#bytes += bytes;
+  }
+
+  wrote(position: number, records: number, skipped: number): void {
+    const live = this.#live.get(position);
+    if (live !== undefined) {
+      live.records += records;
+      live.skipped += skipped;
+    }
+    this.#records += records;
+  }
+
+  /** From now on the totals have it. */
+  end(position: number): void {
+    this.#live.delete(position);
+  }
+
+  progress(totals: Totals): TransformProgress {
+    let { records, skipped, bytesDone } = totals;
+    for (const live of this.#live.values()) {
+      records += live.records;
+      skipped += live.skipped;
+      bytesDone += live.bytes;
+    }
+    bytesDone = Math.min(bytesDone, totals.bytes);
+    const elapsedMs = this.#startedMs === null ? 0 : this.#clock.nowMs() - this.#startedMs;
+    if (elapsedMs < leastMs || this.#bytes === 0)
+      return { ...totals, records, skipped, bytesDone, recordsPerSecond: null, remainingMs: null };
+    const remainingMs = Math.round(((totals.bytes - bytesDone) * elapsedMs) / this.#bytes);
+    return { ...totals, records, skipped, bytesDone, recordsPerSecond: (this.#records / elapsedMs) * 1000, remainingMs };
+  }
+}

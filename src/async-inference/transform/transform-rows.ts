@@ -1,0 +1,282 @@
+/** Transforms and their objects as they are kept: whoever starts anew goes on from here. */
+import type { Clock } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
+import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../../storage/index.ts';
+import type { TransformOrder, TransformState } from './transform-job.ts';
+
+export interface KeptTransform {
+  readonly order: TransformOrder;
+  readonly state: TransformState;
+  readonly reason: string | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly batchRows: number | null;
+}
+
+export interface KeptObject {
+  readonly position: number;
+  /** Its path below the folder of the input. */
+  readonly name: string;
+  readonly bytes: number;
+  readonly state: 'waiting' | 'done' | 'failed';
+  readonly records: number;
+  readonly skipped: number;
+  readonly note: string | null;
+  readonly checkpoint: string | null;
+}
+
+export interface Totals {
+  readonly objects: number;
+  readonly objectsDone: number;
+  readonly objectsFailed: number;
+  readonly records: number;
+  readonly skipped: number;
+  readonly bytes: number;
+  readonly bytesDone: number;
+}
+
+export interface TransformFilter {
+  readonly state?: TransformState | undefined;
+  readonly nameContains?: string;
+  readonly createdAfterMs?: number | null;
+  readonly createdBeforeMs?: number | null;
+  readonly updatedAfterMs?: number | null;
+  readonly updatedBeforeMs?: number | null;
+  readonly sortBy?: 'name_key' | 'created_at' | 'state';
+  readonly descending?: boolean;
+  /** Behind this value of what is sorted by, and this name. */
+  readonly after?: readonly [string | number, string] | null;
+  readonly offset?: number;
+  readonly limit: number;
+}
+
+interface Document {
+  readonly order: TransformOrder;
+  readonly batchRows: number | null;
+}
+
+/** Rows that one statement inserts. */
+const rowsAtOnce = 100;
+
+export class TransformRows {
+  readonly #db: Database;
+  readonly #clock: Clock;
+
+  constructor(db: Database, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  /** `beside` is done in the same transaction. Throws `already_exists`. */
+  async add(order: TransformOrder, beside: (tx: Transaction) => Promise<void>): Promise<void> {
+    const now = this.#clock.wallMs();
+    const document: Document = { order, batchRows: null };
+    const times = { created_at: now, updated_at: now, started_at: null, ended_at: null };
+    const row = { name_key: keyOf(order.name), name: order.name, state: 'InProgress', document: JSON.stringify(document), reason: null };
+    try {
+      await inTransaction(this.#db, async (tx) => {
+        await tx
+          .insertInto('transforms')
+          .values({ ...row, ...times })
+          .execute();
+        await beside(tx);
+      });
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      throw new PlatformError('already_exists', `there is a transform ${order.name} already: choose another name`, { cause: error });
+    }
+  }
+
+  async find(name: string): Promise<KeptTransform | null> {
+    const row = await this.#db.selectFrom('transforms').selectAll().where('name_key', '=', keyOf(name)).executeTakeFirst();
+    return row === undefined ? null : keptOf(row);
+  }
+
+  async list(filter: TransformFilter): Promise<KeptTransform[]> {
+    const { state, nameContains = '', sortBy = 'created_at', descending = true, after = null, offset = 0, limit } = filter;
+    const order = descending ? 'desc' : 'asc';
+    let query = this.#db.selectFrom('transforms').selectAll();
+    if (state !== undefined) query = query.where('state', '=', state);
+    if (nameContains !== '') query = query.where('name_key', 'like', /^[a-z0-9-]*$/.test(nameContains) ? `%${nameContains}%` : '');
+    for (const [column, bound, value] of [
+      ['created_at', '>', filter.createdAfterMs],
+      ['created_at', '<', filter.createdBeforeMs],
+      ['updated_at', '>', filter.updatedAfterMs],
+      ['updated_at', '<', filter.updatedBeforeMs],
+    ] as const) {
+      if (value !== undefined && value !== null) query = query.where(column, bound, value);
+    }
+    if (after !== null) {
+      query = query.where((where) => where(where.refTuple(sortBy, 'name_key'), descending ? '<' : '>', where.tuple(after[0], after[1])));
+    }
+    return (await query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).offset(offset).execute()).map(keptOf);
+  }
+
+  /** From one of the states to another; whether it was in one of them. */
+  async turn(name: string, from: readonly TransformState[], to: TransformState, reason: string | null = null): Promise<boolean> {
+    const now = this.#clock.wallMs();
+    const isOver = to !== 'InProgress' && to !== 'Stopping';
+    const { numUpdatedRows } = await this.#db
+      .updateTable('transforms')
+      .set({ state: to, reason, updated_at: now, ended_at: isOver ? now : null })
+      .where('name_key', '=', keyOf(name))
+      .where('state', 'in', from)
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+
+  async started(name: string): Promise<void> {
+    const now = this.#clock.wallMs();
+    await this.#db
+      .updateTable('transforms')
+      .set({ started_at: now, updated_at: now })
+      .where('name_key', '=', keyOf(name))
+      .where('started_at', 'is', null)
+      .execute();
+  }
+
+  async choseRows(order: TransformOrder, batchRows: number): Promise<void> {
+    const document: Document = { order, batchRows };
+    await this.#db
+      .updateTable('transforms')
+      .set({ document: JSON.stringify(document) })
+      .where('name_key', '=', keyOf(order.name))
+      .execute();
+  }
+
+  /** All at once: a list that is there is complete. */
+  async addObjects(name: string, objects: readonly { readonly name: string; readonly bytes: number }[]): Promise<void> {
+    const none = { state: 'waiting', records: 0, skipped: 0, note: null, checkpoint: null };
+    const rows = objects.map((object, position) => ({ transform_key: keyOf(name), position, ...object, ...none }));
+    await inTransaction(this.#db, async (tx) => {
+      for (let at = 0; at < rows.length; at += rowsAtOnce) {
+        await tx
+          .insertInto('transform_objects')
+          .values(rows.slice(at, at + rowsAtOnce))
+          .execute();
+      }
+    });
+  }
+
+  async objects(name: string, { after = -1, limit }: { readonly after?: number; readonly limit: number }): Promise<KeptObject[]> {
+    const rows = await this.#db
+      .selectFrom('transform_objects')
+      .selectAll()
+      .where('transform_key', '=', keyOf(name))
+      .where('position', '>', after)
+      .orderBy('position')
+      .limit(limit)
+      .execute();
+    return rows.map(({ transform_key: _, ...row }) => ({ ...row, state: row.state as KeptObject['state'] }));
+  }
+
+  /** What became of an object, also as a part of another transaction. */
+  async settle(
+    name: string,
+    position: number,
+    outcome: Pick<KeptObject, 'state' | 'records' | 'skipped' | 'note'>,
+    within: Transaction | Database = this.#db,
+  ): Promise<void> {
+    await within
+      .updateTable('transform_objects')
+      .set({ ...outcome, checkpoint: null })
+      .where('transform_key', '=', keyOf(name))
+      .where('position', '=', position)
+      .execute();
+  }
+
+  async checkpoint(name: string, position: number, checkpoint: string): Promise<void> {
+    await this.#db
+      .updateTable('transform_objects')
+      .set({ checkpoint })
+      .where('transform_key', '=', keyOf(name))
+      .where('position', '=', position)
+      .execute();
+  }
+
+  /** Those that failed are tried again. */
+  async retryFailed(name: string): Promise<void> {
+    await this.#db
+      .updateTable('transform_objects')
+      .set({ state: 'waiting', note: null, records: 0, skipped: 0 })
+      .where('transform_key', '=', keyOf(name))
+      .where('state', '=', 'failed')
+      .execute();
+  }
+
+  async totals(name: string): Promise<Totals> {
+    const rows = await this.#db
+      .selectFrom('transform_objects')
+      .select(({ fn }) => [
+        'state',
+        fn.countAll().as('objects'),
+        fn.sum('records').as('records'),
+        fn.sum('skipped').as('skipped'),
+        fn.sum('bytes').as('bytes'),
+      ])
+      .where('transform_key', '=', keyOf(name))
+      .groupBy('state')
+      .execute();
+    const sum = (column: 'objects' | 'records' | 'skipped' | 'bytes', states: readonly string[]): number =>
+      rows.filter(({ state }) => states.includes(state)).reduce((total, row) => total + Number(row[column] ?? 0), 0);
+    const all = ['waiting', 'done', 'failed'];
+    return {
+      objects: sum('objects', all),
+      objectsDone: sum('objects', ['done']),
+      objectsFailed: sum('objects', ['failed']),
+      records: sum('records', ['done']),
+      skipped: sum('skipped', ['done']),
+      bytes: sum('bytes', all),
+      bytesDone: sum('bytes', ['done', 'failed']),
+    };
+  }
+
+  /** The first objects that failed, with why. */
+  async failures(name: string, limit: number): Promise<KeptObject[]> {
+    const rows = await this.#db
+      .selectFrom('transform_objects')
+      .selectAll()
+      .where('transform_key', '=', keyOf(name))
+      .where('state', '=', 'failed')
+      .orderBy('position')
+      .limit(limit)
+      .execute();
+    return rows.map(({ transform_key: _, ...row }) => ({ ...row, state: 'failed' }));
+  }
+
+  /** Names of those in these states, the oldest first. */
+  async inStates(states: readonly TransformState[]): Promise<string[]> {
+    const rows = await this.#db.selectFrom('transforms').select('name').where('state', 'in', states).orderBy('created_at').execute();
+    return rows.map(({ name }) => name);
+  }
+}
+
+function keyOf(name: string): string {
+  return name.toLowerCase();
+}
+
+interface TransformRow {
+  readonly state: string;
+  readonly document: string;
+  readonly created_at: number;
+  readonly updated_at: number;
+  readonly started_at: number | null;
+  readonly ended_at: number | null;
+  readonly reason: string | null;
+}
+
+function keptOf(row: TransformRow): KeptTransform {
+  const { order, batchRows } = JSON.parse(row.document) as Document;
+  return {
+    order,
+    batchRows,
+    state: row.state as TransformState,
+    reason: row.reason,
+    createdAtMs: row.created_at,
+    updatedAtMs: row.updated_at,
+    startedAtMs: row.started_at,
+    endedAtMs: row.ended_at,
+  };
+}
