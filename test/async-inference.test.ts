@@ -8,8 +8,8 @@ import { AsyncHouse, answered, leaseMs } from './async-house.ts';
 import { openPglite } from './pglite.ts';
 
 const databases = [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }), 40],
-  ['PGlite', openPglite, 3],
+  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }), 25],
+  ['PGlite', openPglite, 2],
 ] as const;
 
 type Step =

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { Doors } from './doors.ts';
 import { addApprove, addReject } from './verbs/approve.ts';
+import { addAsync } from './verbs/async.ts';
 import { addAudit } from './verbs/audit.ts';
 import { addCatalogue } from './verbs/catalogue.ts';
 import { addCosts } from './verbs/costs.ts';
@@ -9,6 +10,7 @@ import { addDecisions } from './verbs/decisions.ts';
 import { addDeploy } from './verbs/deploy.ts';
 import { addDescribe } from './verbs/describe.ts';
 import { addDoctor } from './verbs/doctor.ts';
+import { addBaseline, addDrift, addLabels } from './verbs/drift.ts';
 import { addDelete, addEndpoints } from './verbs/endpoints.ts';
 import { addEnv } from './verbs/env.ts';
 import { addGroups, addVersions } from './verbs/groups.ts';
@@ -44,8 +46,8 @@ export function makeProgram(doors: Doors): Command {
   const add = [
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
-    [addDeploy, addEndpoints, addDescribe, addInvoke, addUnload, addLoad, addDelete],
-    [addTop, addDecisions, addCosts, addMetrics, addAlarms, addLogs, addAudit, addKeys],
+    [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addUnload, addLoad, addDelete],
+    [addTop, addDecisions, addCosts, addMetrics, addAlarms, addDrift, addBaseline, addLabels, addLogs, addAudit, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;

@@ -1,0 +1,118 @@
+"""Asynchronous inference as boto3 calls it; `given["model"]` is an ONNX file of digits."""
+
+import json
+import time
+
+from checks import check, client, given, refused, same
+from botocore.exceptions import ClientError
+
+sagemaker = client("sagemaker")
+runtime = client("sagemaker-runtime")
+scaling = client("application-autoscaling")
+s3 = client("s3")
+
+ROW = ",".join(["0"] * 64)
+VARIANT = {"VariantName": "AllTraffic", "ModelName": "digits", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+TARGET = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/later/variant/AllTraffic", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
+
+
+def matches(text, part):
+    assert part in text, f"{part!r} is not in {text!r}"
+
+
+def fetched(location, within=30):
+    bucket, key = location.removeprefix("s3://").split("/", 1)
+    until = time.monotonic() + within
+    while True:
+        try:
+            got = s3.get_object(Bucket=bucket, Key=key)
+            return got["Body"].read(), got["ContentType"]
+        except ClientError as error:
+            same(error.response["Error"]["Code"], "NoSuchKey")
+            assert time.monotonic() < until, f"{location} did not come"
+            time.sleep(0.05)
+
+
+def submit(**more):
+    return runtime.invoke_endpoint_async(**{"EndpointName": "later", "ContentType": "text/csv", "InputLocation": "s3://ins/row.csv", **more})
+
+
+@check("an endpoint is made for it, and says so")
+def _():
+    for bucket in ("ins", "outs", "fails"):
+        s3.create_bucket(Bucket=bucket)
+    with open(given["model"], "rb") as file:
+        s3.put_object(Bucket="ins", Key="model.onnx", Body=file.read())
+    s3.put_object(Bucket="ins", Key="row.csv", Body=ROW, ContentType="text/csv")
+    container = {"Image": "penstock/onnx", "ModelDataUrl": "s3://ins/model.onnx"}
+    sagemaker.create_model(ModelName="digits", PrimaryContainer=container, ExecutionRoleArn="arn:aws:iam::000000000000:role/role")
+    config = {
+        "OutputConfig": {"S3OutputPath": "s3://outs/answers", "S3FailurePath": "s3://fails/"},
+        "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 4},
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName="later", ProductionVariants=[VARIANT], AsyncInferenceConfig=config)
+    sagemaker.create_endpoint_config(EndpointConfigName="now", ProductionVariants=[VARIANT])
+    for name in ("later", "now"):
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name)
+    same(sagemaker.describe_endpoint(EndpointName="later")["AsyncInferenceConfig"], config)
+
+
+@check("an object is worked on, and its answer comes where it was said")
+def _():
+    answer = submit(Accept="application/json", InferenceId="mine", CustomAttributes="a=b")
+    same(answer["ResponseMetadata"]["HTTPStatusCode"], 202)
+    same(answer["InferenceId"], "mine")
+    matches(answer["OutputLocation"], "s3://outs/answers/")
+    matches(answer["FailureLocation"], "-error.out")
+    body, content_type = fetched(answer["OutputLocation"])
+    same(content_type, "application/json")
+    same(len(json.loads(body)["predictions"]), 1)
+
+
+@check("many are worked on, each once")
+def _():
+    answers = [submit() for _ in range(40)]
+    same(len({answer["OutputLocation"] for answer in answers}), 40)
+    bodies = {fetched(answer["OutputLocation"])[0] for answer in answers}
+    same(len(bodies), 1)
+
+
+@check("what goes wrong is told where failures go")
+def _():
+    body, content_type = fetched(submit(InputLocation="s3://ins/nothing")["FailureLocation"])
+    same(content_type, "application/json")
+    matches(json.loads(body)["failureReason"], "s3://ins/nothing is not there")
+    s3.put_object(Bucket="ins", Key="bad.csv", Body="1,2,3", ContentType="text/csv")
+    body, _ = fetched(submit(InputLocation="s3://ins/bad.csv")["FailureLocation"])
+    same(json.loads(body)["code"], "invalid_request")
+
+
+@check("endpoints work later, or now, and not both")
+def _():
+    refusal = refused(submit, EndpointName="now")
+    same((refusal.status, refusal.code), (400, "ValidationError"))
+    matches(refusal.message, "Endpoint now is not an asynchronous endpoint")
+    refusal = refused(runtime.invoke_endpoint, EndpointName="later", Body=ROW)
+    same((refusal.status, refusal.code), (400, "ValidationError"))
+    matches(refusal.message, "Endpoint later is an asynchronous endpoint")
+    same(refused(submit, EndpointName="nobody").message, "Endpoint nobody of account 000000000000 not found.")
+    refusal = refused(submit, InvocationTimeoutSeconds=4000)
+    matches(refusal.message, "Member must have value less than or equal to 3600")
+    refusal = refused(submit, InputLocation="https://example.org/x")
+    matches(refusal.message, "expected s3://BUCKET/KEY")
+
+
+@check("without requests there are no instances, and the first request wakes one")
+def _():
+    scaling.register_scalable_target(**TARGET, MinCapacity=0, MaxCapacity=2)
+    scaling.register_scalable_target(**TARGET, MinCapacity=0, MaxCapacity=2)
+    sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="later", DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 0}]
+    )
+    until = time.monotonic() + 100
+    while sagemaker.describe_endpoint(EndpointName="later")["ProductionVariants"][0]["CurrentInstanceCount"] > 0:
+        assert time.monotonic() < until, "the instances stay"
+        time.sleep(0.2)
+    fetched(submit()["OutputLocation"])
+    same(sagemaker.describe_endpoint(EndpointName="later")["ProductionVariants"][0]["CurrentInstanceCount"], 1)
