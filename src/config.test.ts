@@ -39,6 +39,8 @@ test('nothing given gives the defaults', () => {
     timeoutMs: 60_000,
     invocationLimitBytes: 6_291_456,
     invocationTimeoutMs: 60_000,
+    asyncBodyLimitBytes: 33_554_432,
+    asyncTopics: null,
     batchPeriodMs: 30_000,
     connectionsMax: 20_000,
     warmWorkers: 2,

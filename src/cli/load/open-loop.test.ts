@@ -25,7 +25,7 @@ test('connections that the server closed while nobody used them are replaced, an
   try {
     const request = postRequest(new URL(`http://127.0.0.1:${port}/`), '{}');
     const load = { clock: new SystemClock(), host: '127.0.0.1', port, requestOf: () => request };
-    const { latenciesMs, failures } = await runOpenLoop({ ...load, arrivalsMs: [0, 20, 20, 20], connections: 3 });
+    const { latenciesMs, failures } = await runOpenLoop({ ...load, arrivalsMs: [0, 1000, 1000, 1000], connections: 3 });
     assert.deepEqual([latenciesMs.length, [...failures]], [4, []]);
   } finally {
     server.closeAllConnections();
