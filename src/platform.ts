@@ -9,6 +9,7 @@ import { type Closer, openGround, type Product } from './platform/ground.ts';
 import { openArrivals, openBuckets, openCosts } from './platform/histories.ts';
 import { openLoops } from './platform/loops.ts';
 import { buildRooms } from './platform/rooms.ts';
+import { openTransforms } from './platform/transforms.ts';
 import { openWatching } from './platform/watching.ts';
 
 export interface Platform {
@@ -59,6 +60,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const loops = openLoops(config, rooms, ground, closers);
   closers.push(() => rooms.serving.close());
   const async = await openAsync(config, rooms, { ...ground, s3 }, closers);
+  const transforms = await openTransforms(config, rooms, { ...ground, s3 }, closers);
   const workers = () => provider.list();
   const place = { account: config.awsAccount, region: config.awsRegion };
   const { webhookSecret } = config;
@@ -67,7 +69,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const api = mountDoors(
     config,
     product,
-    { ...rooms, ...loops },
+    { ...rooms, ...loops, transforms },
     { ...ground, ...watching, ...async, costs, arrivals, s3, listener, access },
   );
   const url = await listener.listen();

@@ -34,3 +34,4 @@ export type { AlarmBody, AlarmNoteBody, MetricBody, SeriesBody } from './metrics
 export { type MetricsServices, NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 export type { FunctionProfileBody } from './profiles.ts';
 export type { ApiServices } from './services.ts';
+export type { TransformBody, TransformObjectBody } from './transforms.ts';

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Access } from '../access/index.ts';
+import type { Transforms } from '../async-inference/index.ts';
 import { Chooser, Planner } from '../autoscaling/index.ts';
 import { SystemClock } from '../clock.ts';
 import { CostHistory, defaultPrices, Ledger } from '../costs/index.ts';
@@ -134,6 +135,7 @@ async function startServer() {
       onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
     }),
     async: nothingAsynchronous,
+    transforms: nothingTransformed,
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,
     prices,
@@ -165,6 +167,9 @@ async function startServer() {
 }
 
 const unasked = async (): Promise<never> => assert.fail('nobody asks for it here');
+/** Its routes have tests of their own. */
+const nothingTransformed = {} as Transforms;
+
 const nothingAsynchronous = {
   requests: { submit: unasked, find: async () => null, list: async () => [], cancel: unasked, retry: unasked },
   ownBucket: unasked,

@@ -22,6 +22,7 @@ import { mount, type Route } from './route.ts';
 import { serverRoutes } from './server.ts';
 import type { ApiServices } from './services.ts';
 import { Streams } from './streams.ts';
+import { transformRoutes } from './transforms.ts';
 
 const tags = [
   { name: 'status', description: 'The server itself.' },
@@ -29,6 +30,7 @@ const tags = [
   { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
   { name: 'endpoints', description: 'What clients call.' },
   { name: 'async', description: 'What endpoints work on later.' },
+  { name: 'transforms', description: 'Whole data sets through a model.' },
   { name: 'plan', description: 'What would be chosen, without deploying anything.' },
   { name: 'metrics', description: 'What was measured.' },
   { name: 'alarms', description: 'What rings, and when it does.' },
@@ -88,6 +90,7 @@ export class NativeApi {
       ...versionRoutes(services),
       ...profileRoutes(services),
       ...endpointRoutes(services),
+      ...transformRoutes(services),
       ...arrivalRoutes(services),
       ...metricRoutes(services),
       ...decisionRoutes(services),

@@ -49,6 +49,12 @@ export const permissions = {
   'GET /audit': 'administer',
   'GET /audit/verification': 'administer',
   'GET /logs': 'read',
+  'GET /transforms': 'read',
+  'POST /transforms': 'invoke',
+  'GET /transforms/:transform': 'read',
+  'GET /transforms/:transform/objects': 'read',
+  'POST /transforms/:transform/stop': 'invoke',
+  'POST /transforms/:transform/resume': 'invoke',
   'GET /prices': 'read',
   'GET /costs': 'read',
 } as const satisfies Record<string, Permission>;

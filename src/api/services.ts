@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
 import type { BatchController, Planner, ScalingController } from '../autoscaling/index.ts';
+import type { Transforms } from '../async-inference/index.ts';
 import type { Clock } from '../clock.ts';
 import type { CostHistory, Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
@@ -32,6 +33,7 @@ export interface ApiServices {
   readonly series: Pick<MetricStore, 'list' | 'series'>;
   readonly alarms: Pick<Alarms, 'list' | 'history'>;
   readonly async: AsyncApi;
+  readonly transforms: Transforms;
   readonly clock: Clock;
   readonly prices: PriceTable;
   /** Every worker there is. */

@@ -24,6 +24,7 @@ import { addRegister } from './verbs/register.ts';
 import { addSimulate } from './verbs/simulate.ts';
 import { addStatus } from './verbs/status.ts';
 import { addTop } from './verbs/top.ts';
+import { addTransform } from './verbs/transform.ts';
 import { addQuickstart, addUp } from './verbs/up.ts';
 
 export function makeProgram(doors: Doors): Command {
@@ -45,7 +46,7 @@ export function makeProgram(doors: Doors): Command {
   const add = [
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
-    [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addUnload, addLoad, addDelete],
+    [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addTransform, addUnload, addLoad, addDelete],
     [addTop, addDecisions, addCosts, addMetrics, addAlarms, addLogs, addAudit, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);

@@ -1,6 +1,7 @@
 /** The protocols, each at its paths. */
 import { Access } from '../access/index.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from '../api/index.ts';
+import type { Transforms } from '../async-inference/index.ts';
 import {
   AwsDoor,
   AwsError,
@@ -27,7 +28,7 @@ import type { Loops } from './loops.ts';
 import type { BuiltRooms } from './rooms.ts';
 import type { Watching } from './watching.ts';
 
-type Rooms = BuiltRooms & Loops;
+type Rooms = BuiltRooms & Loops & { readonly transforms: Transforms };
 
 interface Front extends Ground, Watching, AsyncWorks {
   readonly costs: CostHistory;
@@ -95,6 +96,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     series,
     alarms,
     async: asyncApi,
+    transforms: rooms.transforms,
     clock,
     prices,
     workers: () => provider.list(),
