@@ -160,7 +160,13 @@ describe('a process', () => {
       const { group, version, image } = (await house.side.models.findModel(ModelName)) ?? assert.fail();
       assert.equal(image, 'python-server:1');
       const registered = await house.registry.version(group, version);
-      assert.deepEqual(registered.runtime, { kind: 'process', image, command: ['python3', 'serve.py'], environment: { A: 'b' } });
+      assert.deepEqual(registered.runtime, {
+        kind: 'process',
+        image,
+        command: ['python3', 'serve.py'],
+        environment: { A: 'b' },
+        concurrency: 1,
+      });
       const bytes = await readFile(house.registry.artifactPath(registered));
       const paths: string[] = [];
       for await (const { path } of readTar(chunks(bytes[0] === 0x1f ? gunzipOf(bytes) : bytes))) paths.push(path);
