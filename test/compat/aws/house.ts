@@ -12,6 +12,7 @@ import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { STSClient } from '@aws-sdk/client-sts';
 import { plainEnvironment, Server, type ServerOptions } from '../../end-to-end/server.ts';
+import { recordAwscli, recordClient } from './coverage/recording.ts';
 import { awscli, type Generation, pythonEnvironment } from './environments.ts';
 
 export const region = 'us-east-1';
@@ -47,6 +48,11 @@ export class AwsHouse {
     this.s3 = new S3Client(config);
     this.sts = new STSClient(config);
     this.scaling = new ApplicationAutoScalingClient(config);
+    recordClient('sagemaker', this.sagemaker);
+    recordClient('sagemaker-runtime', this.runtime);
+    recordClient('s3', this.s3);
+    recordClient('sts', this.sts);
+    recordClient('application-autoscaling', this.scaling);
   }
 
   static async open(options: ServerOptions = {}): Promise<AwsHouse> {
@@ -92,9 +98,13 @@ export class AwsHouse {
   /** Runs `aws ...`. Skips the test where this machine has no such awscli. */
   async cli(t: TestContext, major: 1 | 2, argv: readonly string[]): Promise<Ran | null> {
     const command = await awscli(major);
-    if (typeof command !== 'string') return this.run([...command, ...argv], { AWS_MAX_ATTEMPTS: '1' });
-    t.skip(command);
-    return null;
+    if (typeof command === 'string') {
+      t.skip(command);
+      return null;
+    }
+    const ran = await this.run([...command, ...argv], { AWS_MAX_ATTEMPTS: '1' });
+    recordAwscli(major, argv, ran);
+    return ran;
   }
 
   /**

@@ -10,6 +10,7 @@ import {
   DescribeModelCommand,
   DescribeModelPackageCommand,
   ListModelPackagesCommand,
+  paginateListModelPackageGroups,
   paginateListModelPackages,
   paginateListModels,
   UpdateModelPackageCommand,
@@ -90,6 +91,22 @@ describe('the registry by sagemaker', { timeout: 170_000 }, () => {
         names.push(...Models.map(({ ModelName }) => ModelName));
       }
       assert.deepEqual(names, ['c', 'b', 'a']);
+    });
+
+    test('more than 250 groups come in pages, each once, also while others are made', async () => {
+      const names = Array.from({ length: 260 }, (_, i) => `page-${String(i).padStart(3, '0')}`);
+      const make = (ModelPackageGroupName: string) => aws.sagemaker.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName }));
+      await Promise.all(names.map(make));
+      const found: (string | undefined)[] = [];
+      const only = { NameContains: 'PAGE-', SortBy: 'Name', SortOrder: 'Ascending' } as const;
+      for await (const { ModelPackageGroupSummaryList = [] } of paginateListModelPackageGroups(
+        { client: aws.sagemaker, pageSize: 50 },
+        only,
+      )) {
+        found.push(...ModelPackageGroupSummaryList.map(({ ModelPackageGroupName }) => ModelPackageGroupName));
+        await make(`page-000-${found.length}`);
+      }
+      assert.deepEqual(found, names);
     });
 
     for (const major of [1, 2] as const) {

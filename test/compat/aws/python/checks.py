@@ -9,15 +9,21 @@ NAME=VALUE pairs. Clients find the server and their key where AWS's tools look f
 
 import importlib.util
 import json
+import os
 import sys
 import traceback
 
 import boto3
+import recording
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 _checks = []
 given = dict(pair.split("=", 1) for pair in sys.argv[2:])
+
+if "RECORD_AWS_CALLS" in os.environ:
+    boto3.setup_default_session()
+    recording.record(boto3.DEFAULT_SESSION.events, os.environ["RECORD_AWS_CALLS"])
 
 
 def check(promise):
