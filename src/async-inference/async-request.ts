@@ -47,6 +47,8 @@ export interface AsyncRequest extends AsyncOrder {
   readonly finishedAtMs: number | null;
   /** How often it was tried and failed by its own fault. */
   readonly failures: number;
+  /** How often it was tried and nobody could serve it. */
+  readonly troubles: number;
   /** Why it is not `succeeded`; while it is queued, why the last try failed. */
   readonly reason: string | null;
 }

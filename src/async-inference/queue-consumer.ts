@@ -14,7 +14,7 @@ import type { AsyncMeasures } from './measures.ts';
 import type { Objects, OpenedObject } from './objects.ts';
 import { LeaseLost, type Outcomes } from './outcomes.ts';
 import type { AsyncRequests } from './requests.ts';
-import { afterFailure } from './tries.ts';
+import { afterFailure, lossesMax } from './tries.ts';
 
 export interface ConsumerOptions {
   readonly clock: Clock;
@@ -166,6 +166,8 @@ export class QueueConsumer {
     const startedAtMs = clock.wallMs();
     try {
       if (capacity === null) throw new PlatformError('not_found', `endpoint ${request.endpoint} was deleted before it was worked on`);
+      const losses = job.attempts - 1 - request.failures - request.troubles;
+      if (losses > lossesMax) throw new PlatformError('invalid_request', `the server ended ${losses} times while it was worked on`);
       await this.#serve(job, request, signal);
     } catch (error) {
       if (error instanceof LeaseLost) return;
@@ -252,9 +254,14 @@ export class QueueConsumer {
     const { jobs, requests, outcomes, measures } = this.#options;
     const { code, message, hint } = error;
     const reason = hint === undefined ? message : `${message}; ${hint}`;
-    const after = afterFailure(code, request.failures, job.attempts);
+    const after = afterFailure(code, request);
     if (after.kind === 'again') {
-      await requests.tried(request.id, request.failures + (after.counts ? 1 : 0), reason);
+      const { failures, troubles } = request;
+      await requests.tried(request.id, {
+        failures: failures + (after.counts ? 1 : 0),
+        troubles: troubles + (after.counts ? 0 : 1),
+        reason,
+      });
       await jobs.retry(job, after.afterMs);
       return;
     }

@@ -24,10 +24,11 @@ interface Row {
   readonly expires_at: number;
   readonly finished_at: number | null;
   readonly failures: number;
+  readonly troubles: number;
   readonly reason: string | null;
 }
 
-const columns = ['state', 'document', 'created_at', 'expires_at', 'finished_at', 'failures', 'reason'] as const;
+const columns = ['state', 'document', 'created_at', 'expires_at', 'finished_at', 'failures', 'troubles', 'reason'] as const;
 const reasonLengthMax = 2048;
 /** Finished ones that are cleared away at once. */
 const clearedAtOnce = 500;
@@ -62,13 +63,14 @@ export class AsyncRequests {
           expires_at: expiresAtMs,
           finished_at: null,
           failures: 0,
+          troubles: 0,
           reason: null,
         })
         .execute();
       await this.#jobs.add(tx, { id: order.id, queue, payload: null, expiresAtMs });
     });
     this.#jobs.announce(queue);
-    return { ...order, state: 'queued', createdAtMs, expiresAtMs, finishedAtMs: null, failures: 0, reason: null };
+    return { ...order, state: 'queued', createdAtMs, expiresAtMs, finishedAtMs: null, failures: 0, troubles: 0, reason: null };
   }
 
   async find(id: string): Promise<AsyncRequest | null> {
@@ -99,10 +101,13 @@ export class AsyncRequests {
   }
 
   /** It failed and is tried again: what is told of it meanwhile. */
-  async tried(id: string, failures: number, reason: string): Promise<void> {
+  async tried(
+    id: string,
+    { failures, troubles, reason }: Pick<AsyncRequest, 'failures' | 'troubles'> & { readonly reason: string },
+  ): Promise<void> {
     await this.#db
       .updateTable('async_requests')
-      .set({ failures, reason: reason.slice(0, reasonLengthMax) })
+      .set({ failures, troubles, reason: reason.slice(0, reasonLengthMax) })
       .where('id', '=', id)
       .where('state', '=', 'queued')
       .execute();
@@ -147,7 +152,7 @@ export class AsyncRequests {
     const expiresAtMs = this.#clock.wallMs() + ttlMs;
     const isRevived = await inTransaction(this.#db, async (tx) => {
       if (!(await this.#jobs.revive(id, tx, expiresAtMs))) return false;
-      const anew = { state: 'queued', finished_at: null, failures: 0, reason: null, expires_at: expiresAtMs };
+      const anew = { state: 'queued', finished_at: null, failures: 0, troubles: 0, reason: null, expires_at: expiresAtMs };
       await tx.updateTable('async_requests').set(anew).where('id', '=', id).execute();
       return true;
     });
@@ -189,6 +194,7 @@ function requestOf(row: Row): AsyncRequest {
     expiresAtMs: Number(row.expires_at),
     finishedAtMs: row.finished_at === null ? null : Number(row.finished_at),
     failures: Number(row.failures),
+    troubles: Number(row.troubles),
     reason: row.reason,
   };
 }

@@ -7,10 +7,10 @@ export type AfterFailure = { readonly kind: 'final' } | { readonly kind: 'again'
 /** After so many failures that may be its own fault a request is put aside: it poisons nobody's work any longer. */
 export const failuresMax = 4;
 /**
- * After so many tries that ended in whatever way (with a server that was killed under them, say) too. It is much more: who rides in a
- * server that is killed is rarely the cause.
+ * After so many tries of which nobody knows how they ended, since the server was killed under them. It is much more: who is worked on
+ * when a server is killed is rarely the cause.
  */
-export const attemptsMax = 40;
+export const lossesMax = 16;
 
 const failureBackOffMs = [1000, 5000, 30_000];
 const troubleBackOffMsMax = 60_000;
@@ -34,12 +34,15 @@ const fates: Readonly<Record<ErrorCode, 'final' | 'own' | 'trouble'>> = {
   unavailable: 'trouble',
 };
 
-/** `failures` are those before this one; `attempts` counts this try. */
-export function afterFailure(code: ErrorCode, failures: number, attempts: number): AfterFailure {
+/** `failures` and `troubles` are those before this one. */
+export function afterFailure(
+  code: ErrorCode,
+  { failures, troubles }: { readonly failures: number; readonly troubles: number },
+): AfterFailure {
   const fate = fates[code];
-  if (fate === 'final' || attempts >= attemptsMax) return { kind: 'final' };
+  if (fate === 'final') return { kind: 'final' };
   if (fate === 'trouble')
-    return { kind: 'again', afterMs: Math.min(1000 * 2 ** Math.min(attempts - 1, 10), troubleBackOffMsMax), counts: false };
+    return { kind: 'again', afterMs: Math.min(1000 * 2 ** Math.min(troubles, 10), troubleBackOffMsMax), counts: false };
   const afterMs = failureBackOffMs[failures];
   return failures + 1 >= failuresMax || afterMs === undefined ? { kind: 'final' } : { kind: 'again', afterMs, counts: true };
 }

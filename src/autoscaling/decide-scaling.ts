@@ -106,6 +106,7 @@ function asked(policy: Exclude<SinglePolicy, { kind: 'batch' }>, memories: Strat
     case 'track':
       return remembering('track', track(policy, memories.track ?? trackBegin, ask));
     case 'hold':
+    case 'backlog':
       return remembering('hold', hold(memories.hold ?? holdBegin, ask));
     case 'hpa':
       return remembering('hpa', hpa(policy, memories.hpa ?? hpaBegin, ask));

@@ -5,6 +5,7 @@ import { AsyncConfigs, type AsyncDoor, AwsError, BodyInvocations, type S3Store }
 import type { Config } from '../config.ts';
 import type { EndpointView } from '../deployment/index.ts';
 import type { ServedVariant } from '../serving/index.ts';
+import type { Capturing } from './capturing.ts';
 import type { Closer, Ground } from './ground.ts';
 import type { BuiltRooms } from './rooms.ts';
 
@@ -22,14 +23,14 @@ const ownBucket = 'penstock-async';
 export async function openAsync(
   config: Config,
   rooms: Pick<BuiltRooms, 'serving' | 'deployments' | 'events'>,
-  ground: Ground & { readonly s3: S3Store },
+  ground: Ground & Pick<Capturing, 'calls'> & { readonly s3: S3Store },
   closers: Closer[],
 ): Promise<AsyncWorks> {
   const { serving, deployments, events } = rooms;
   const { db, clock, jobs, series, s3 } = ground;
   const log = ground.logs.platform;
   const configs = new AsyncConfigs({ db, clock, deployments });
-  const bodies = new BodyInvocations({ serving, nowMs: () => clock.nowMs() });
+  const bodies = new BodyInvocations({ serving, calls: ground.calls, nowMs: () => clock.nowMs() });
   const viewOf = (endpoint: string): EndpointView | undefined =>
     deployments.list().find(({ config: { name } }) => name.toLowerCase() === endpoint.toLowerCase());
   const capacityOf = async (endpoint: string): Promise<Capacity | null> => {
@@ -110,7 +111,7 @@ async function watchedQueue({ config, variants }: EndpointView, configs: AsyncCo
       if (scaling === undefined) return [];
       const { policy, instancesMin, instancesMax, directions = 'both' } = scaling;
       const wanted = variants.find((each) => each.name === name)?.wanted ?? instancesMin;
-      const isFree = isAsync && policy === 'hold' && !(await configs.hasPolicies(config.name, name));
+      const isFree = policy === 'backlog' || (isAsync && policy === 'hold' && !(await configs.hasPolicies(config.name, name)));
       const isOurs = directions === 'both' && isFree;
       return directions === 'in' || directions === 'none' ? [] : [{ name, wanted, instancesMin, instancesMax, isOurs }];
     }),

@@ -426,6 +426,7 @@ async function createAsyncRequests(db: AnyDatabase, dialect: Dialect): Promise<v
     .addColumn('expires_at', 'bigint', (column) => column.notNull())
     .addColumn('finished_at', 'bigint')
     .addColumn('failures', 'integer', (column) => column.notNull())
+    .addColumn('troubles', 'integer', (column) => column.notNull())
     .addColumn('reason', 'text')
     .execute();
   await db.schema.createIndex('async_requests_of_endpoint').on('async_requests').columns(['endpoint_key', 'created_at']).execute();

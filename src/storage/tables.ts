@@ -293,7 +293,9 @@ export interface AsyncRequestsTable {
   created_at: number;
   expires_at: number;
   finished_at: number | null;
+  /** Tries that failed by its own fault, and by nobody's. */
   failures: number;
+  troubles: number;
   reason: string | null;
 }
 

@@ -22,6 +22,7 @@ export function periodsOf(policy: Policy, slotMs: number): PolicyPeriods {
     }
     case 'track':
     case 'hold':
+    case 'backlog':
       return { planMs: 10_000, fastMs: null };
     case 'economic':
       return { planMs: slotMs, fastMs: policy.fast === 'off' || slotMs <= 15_000 ? null : 15_000 };
@@ -83,7 +84,7 @@ export function initialCount(policy: Policy, ratePerSecond: number, perInstance:
 
 /** Whether it can do without knowing how fast an instance is. */
 export function needsNoRate({ kind }: Policy): boolean {
-  return kind === 'track' || kind === 'hold';
+  return kind === 'track' || kind === 'hold' || kind === 'backlog';
 }
 
 /** Who forecasts for it; null where nobody does. */
@@ -100,7 +101,7 @@ const restAfterMs = 300_000;
  */
 export function restAfterMsOf(policy: Policy): number | null {
   const all: readonly SinglePolicy[] = policy.kind === 'largest' ? policy.policies : [policy];
-  if (all.some(({ kind }) => kind === 'static' || kind === 'hold')) return null;
+  if (all.some(({ kind }) => ['static', 'hold', 'backlog'].includes(kind))) return null;
   const cooldowns = all.map((one) => (one.kind === 'track' ? one.inMs : restAfterMs));
   return cooldowns.includes(null) ? null : Math.max(60_000, ...cooldowns.map((ms) => ms ?? 0));
 }

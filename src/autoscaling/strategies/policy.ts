@@ -43,6 +43,8 @@ export type SinglePolicy =
       readonly inMs: number | null;
     })
   | (Written & { readonly kind: 'hold' })
+  /** As many as what waits to be worked on asynchronously is worth; who looks after that queue says how many. */
+  | (Written & { readonly kind: 'backlog' })
   | (Written & { readonly kind: 'ray' })
   | (Written & { readonly kind: 'batch' })
   | (Written & Forecasting & { readonly kind: 'instances-only'; readonly percentile: number })
@@ -91,6 +93,7 @@ const grammars: Readonly<Record<PolicyKind, Grammar>> = {
   hpa: { number: percent, options: ['window'], overflow: 'on request' },
   track: { number: target, options: ['metric', 'out', 'in'], overflow: 'on request' },
   hold: { number: null, options: [], overflow: 'on request' },
+  backlog: { number: null, options: [], overflow: 'on request' },
   kpa: { number: null, options: ['concurrency'], overflow: 'on request' },
   ray: { number: null, options: [], overflow: 'on request' },
   batch: { number: null, options: [], overflow: 'always' },
@@ -161,6 +164,7 @@ function policyOf(written: Written, kind: PolicyKind, value: number | null, opti
       return { kind, ...written, target: value, metric, outMs: options.cooldownMs('out') ?? 300_000, inMs: options.cooldownMs('in') };
     }
     case 'hold':
+    case 'backlog':
     case 'ray':
     case 'batch':
     case 'oracle':
