@@ -141,7 +141,7 @@ function awsDoor(
 
 /** Groups, packages, Models, endpoint configs and endpoints, as AWS's clients know them. */
 function sageMaker(config: Config, rooms: Rooms, ground: Pick<Front, 'db' | 'clock' | 's3'>): AwsService {
-  const { registry, deployments, serving, audit, prices } = rooms;
+  const { registry, deployments, serving, audit, prices, transforms } = rooms;
   const { db, clock, s3 } = ground;
   return sagemakerService({
     db,
@@ -150,6 +150,7 @@ function sageMaker(config: Config, rooms: Rooms, ground: Pick<Front, 'db' | 'clo
     registry,
     deployments,
     prices,
+    transforms,
     timeoutMs: config.invocationTimeoutMs,
     objects: s3,
     unpackedBytesMax: config.artifactLimitBytes,

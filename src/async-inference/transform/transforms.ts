@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { Audit, Events, Log } from '../../monitoring/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
-import type { Database } from '../../storage/index.ts';
+import type { Database, Transaction } from '../../storage/index.ts';
 import { BucketInput, BucketOutput, ManifestInput, type TransformBuckets } from './bucket-places.ts';
 import { FileInput, FileOutput } from './file-places.ts';
 import { checkOrder, type TransformOrder, type TransformPlace, type TransformState, type TransformView } from './transform-job.ts';
@@ -60,14 +60,19 @@ export class Transforms {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  /** Throws `invalid_request`, `not_found`, `wrong_state`, `already_exists`. */
-  async create(order: TransformOrder, who: string): Promise<TransformView> {
+  /** `beside` is done as one with it. Throws `invalid_request`, `not_found`, `wrong_state`, `already_exists`. */
+  async create(
+    order: TransformOrder,
+    who: string,
+    beside: (tx: Transaction) => Promise<void> = async () => undefined,
+  ): Promise<TransformView> {
     checkOrder(order);
     const version = await this.#options.versionOf(order.group, order.version);
     if (version.approval !== 'Approved') {
       throw new PlatformError('wrong_state', `${version.name} is ${version.approval}: only an Approved version transforms`);
     }
     await this.#rows.add(order, async (tx) => {
+      await beside(tx);
       const detail = { model: version.name, input: placeText(order.input), output: placeText(order.output) };
       await this.#options.audit.record(tx, { who, action: 'CreateTransformJob', target: order.name, outcome: 'ok', detail });
     });
@@ -80,6 +85,16 @@ export class Transforms {
   /** Throws `not_found`. */
   async get(name: string): Promise<TransformView> {
     return this.#viewOf(await this.#kept(name));
+  }
+
+  /** Resolves when it is over, or after so long; at once where it does not run. */
+  async settled(name: string, withinMs: number): Promise<void> {
+    const running = this.#running.get(keyOf(name));
+    if (running === undefined) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(withinMs, resolve);
+    await Promise.race([running.ended, late]);
+    cancel();
   }
 
   async list(filter: TransformFilter): Promise<TransformView[]> {

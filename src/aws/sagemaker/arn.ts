@@ -1,7 +1,7 @@
 /** The names of things as AWS writes them: `arn:aws:sagemaker:REGION:ACCOUNT:model/iris`. Pure. */
 import { AwsError, type AwsPlace } from '../service.ts';
 
-export type ResourceType = 'model' | 'endpoint-config' | 'endpoint' | 'model-package-group' | 'model-package';
+export type ResourceType = 'model' | 'endpoint-config' | 'endpoint' | 'model-package-group' | 'model-package' | 'transform-job';
 
 export interface Resource {
   readonly type: ResourceType;
@@ -10,7 +10,7 @@ export interface Resource {
   readonly version: number | null;
 }
 
-const types: readonly ResourceType[] = ['model', 'endpoint-config', 'endpoint', 'model-package-group', 'model-package'];
+const types: readonly ResourceType[] = ['model', 'endpoint-config', 'endpoint', 'model-package-group', 'model-package', 'transform-job'];
 const arnPattern = /^arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):(\d{12}):([a-z-]+)\/(.+)$/;
 const namePattern = /^([a-zA-Z0-9][a-zA-Z0-9-]{0,62})(?:\/([0-9]{1,9}))?$/;
 

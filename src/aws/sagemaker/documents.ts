@@ -12,6 +12,7 @@ export type DocumentKind =
   | 'model-package'
   | 'model-package-group'
   | 'imported-group'
+  | 'transform-job'
   | 'client-token'
   | 'endpoint-config'
   | 'endpoint'
