@@ -9,6 +9,8 @@ import {
   cloudtrailService,
   cloudWatchService,
   eventsService,
+  logGroupOfArn,
+  logsService,
   Runtime,
   S3Service,
   S3Store,
@@ -113,13 +115,15 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
 function awsDoor(
   config: Config,
   rooms: Rooms,
-  { db, clock, logs, s3, asyncDoor, rules, series, alarms, listener, access }: Front,
+  { db, clock, logs, s3, asyncDoor, logGroups, rules, series, alarms, listener, access }: Front,
 ): AwsDoor {
   const { serving, autoScaling, audit } = rooms;
   const log = logs.platform;
+  const place = { account: config.awsAccount, region: config.awsRegion };
   const watchers = [
     cloudWatchService({ db, clock, log, audit, store: series, alarms }),
-    eventsService({ rules, clock, canDeliver: () => false }),
+    eventsService({ rules, clock, canDeliver: (arn) => logGroupOfArn(arn, place) !== null }),
+    logsService({ groups: logGroups, clock }),
     cloudtrailService({ audit }),
   ];
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
@@ -129,7 +133,7 @@ function awsDoor(
     access,
     clock,
     log,
-    place: { account: config.awsAccount, region: config.awsRegion },
+    place,
     hostNames: listener.names,
     limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: bodyBytesMax },
     onRefused: async ({ keyId: who }, action, error) => {

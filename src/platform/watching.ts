@@ -1,5 +1,5 @@
 /** What watches over everything else: numbers that are looked at, alarms, and rules that tell others of events. */
-import { type ApplicationAutoScaling, type AwsPlace, envelopeOf } from '../aws/index.ts';
+import { type ApplicationAutoScaling, type AwsPlace, envelopeOf, logGroupOfArn } from '../aws/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Deployments, EndpointView } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -11,6 +11,7 @@ import {
   deliveriesQueue,
   type Events,
   type Log,
+  type LogGroups,
   lookAtDefaults,
   type MetricStore,
   Rules,
@@ -27,6 +28,7 @@ export interface WatchingNeeds extends SamplingNeeds {
   readonly log: Log;
   readonly jobs: Jobs;
   readonly series: MetricStore;
+  readonly logGroups: Pick<LogGroups, 'make' | 'put'>;
   readonly events: Events;
   readonly deployments: Pick<Deployments, 'list'>;
   /** Takes the step of a scaling policy that an alarm names. */
@@ -73,9 +75,17 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   return { alarms, rules };
 }
 
-async function deliver({ webhookSecret }: WatchingNeeds, { target, body }: Delivery, id: string, atMs: number): Promise<void> {
+async function deliver(needs: WatchingNeeds, { rule, target, body }: Delivery, id: string, atMs: number): Promise<void> {
+  const { webhookSecret, logGroups, place } = needs;
+  const group = logGroupOfArn(target.arn, place);
+  if (group !== null) {
+    // A rule has a stream of its own there.
+    const stream = rule.replaceAll(/[:*]/g, '-');
+    logGroups.make(group, stream);
+    return logGroups.put(group, stream, [{ atMs, message: body }]);
+  }
   if (!/^https?:/.test(target.arn))
-    throw new PlatformError('invalid_request', `nothing is known of the target ${target.arn}: expected a URL`);
+    throw new PlatformError('invalid_request', `nothing is known of the target ${target.arn}: expected a URL or the ARN of a log group`);
   await sendWebhook({ url: target.arn, body, id, atMs, secret: webhookSecret });
 }
 

@@ -251,7 +251,7 @@ function complaint({ arn, input }: RuleTarget, canDeliver: (arn: string) => bool
     return null;
   } catch (error) {
     return arn.startsWith('arn:')
-      ? `Nothing can be delivered to ${arn}: expected the ARN of a log group, an ARN that the setting targets maps to a URL, or a URL.`
+      ? `Nothing can be delivered to ${arn}: expected the ARN of a log group of this account, or a URL.`
       : (error as Error).message;
   }
 }

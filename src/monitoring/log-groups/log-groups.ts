@@ -160,6 +160,12 @@ export class LogGroups {
     group.isDirty = false;
   }
 
+  /** A group and a stream that somebody is going to put to, where they are missing. Throws `overloaded`, `wrong_state`. */
+  make(groupName: string, streamName: string): void {
+    if (this.#files.has(groupName)) this.#groupToChange(groupName);
+    if (this.#streamFor(groupName, streamName) === null) throw tooMany('log groups or streams', groupsMax);
+  }
+
   async deleteGroup(name: string): Promise<void> {
     const group = this.#groupToChange(name);
     this.#groups.delete(name);
