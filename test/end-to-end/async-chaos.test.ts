@@ -31,7 +31,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-test(`${requests} requests have ${requests} outcomes, whoever is killed ${kills} times meanwhile`, { timeout: 170_000 }, async (t) => {
+test(`${requests} requests have ${requests} outcomes, whoever is killed ${kills} times meanwhile`, { timeout: 500_000 }, async (t) => {
   const dataDir = temporaryDirectory();
   let server = await Server.start({ dataDir });
   t.after(async () => {

@@ -15,7 +15,7 @@ import { modelPath } from '../../models/index.ts';
 import { generations } from './environments.ts';
 import { AwsHouse } from './house.ts';
 
-describe('asynchronous inference', { timeout: 170_000 }, () => {
+describe('asynchronous inference', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`boto3: ${generation}`, async (t) => {
       const aws = await AwsHouse.open();

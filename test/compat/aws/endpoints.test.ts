@@ -28,7 +28,7 @@ async function atOnce(waiting: Promise<unknown>): Promise<void> {
   assert(performance.now() - sinceMs < 10_000, 'the waiter had to look again');
 }
 
-describe('endpoints by sagemaker', { timeout: 170_000 }, () => {
+describe('endpoints by sagemaker', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
       const aws = await AwsHouse.open();

@@ -8,7 +8,7 @@ import { until } from '../../end-to-end/poll.ts';
 import { generations } from './environments.ts';
 import { AwsHouse } from './house.ts';
 
-describe('events and the audit', { timeout: 170_000 }, () => {
+describe('events and the audit', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
       const heard: string[] = [];

@@ -17,7 +17,7 @@ async function withFailure({ server }: AwsHouse): Promise<string> {
   return failed.headers.get('x-request-id') ?? '';
 }
 
-describe('log groups', { timeout: 170_000 }, () => {
+describe('log groups', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
       const aws = await AwsHouse.open();

@@ -4,7 +4,7 @@ import { modelPath } from '../../models/index.ts';
 import { generations } from './environments.ts';
 import { AwsHouse } from './house.ts';
 
-describe('members that are seldom sent', { timeout: 170_000 }, () => {
+describe('members that are seldom sent', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
       const aws = await AwsHouse.open();

@@ -18,7 +18,7 @@ const group = 'digits';
 const calls = 24;
 const kills = 3;
 
-test('three kills lose no version, give no number twice and leave none half made', { timeout: 170_000 }, async () => {
+test('three kills lose no version, give no number twice and leave none half made', { timeout: 500_000 }, async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'penstock-compat-kills-'));
   let aws = await AwsHouse.open({ dataDir });
   try {

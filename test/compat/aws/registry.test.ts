@@ -20,7 +20,7 @@ import { modelPath } from '../../models/index.ts';
 import { generations } from './environments.ts';
 import { AwsHouse } from './house.ts';
 
-describe('the registry by sagemaker', { timeout: 170_000 }, () => {
+describe('the registry by sagemaker', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
       const aws = await AwsHouse.open();

@@ -20,7 +20,7 @@ import { deployRuntimeEndpoints } from './runtime-endpoints.ts';
 const samplePath = join(import.meta.dirname, '../../models/samples/digits_mlp.json');
 const labels = [2, 0, 4, 9, 4, 1, 2, 4];
 
-describe('sagemaker-runtime', { timeout: 170_000 }, () => {
+describe('sagemaker-runtime', { timeout: 500_000 }, () => {
   const pixels = sample('digits_mlp').inputs[0]?.data as Uint8Array;
   const rows = Array.from({ length: 8 }, (_, row) =>
     Array.from(new Float32Array(new Uint8Array(pixels).buffer).subarray(row * 64, row * 64 + 64)),

@@ -20,7 +20,7 @@ const Bucket = 'killed';
 const kills = 3;
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-test('three kills lose no object that was acknowledged and leave none half stored', { timeout: 170_000 }, async () => {
+test('three kills lose no object that was acknowledged and leave none half stored', { timeout: 500_000 }, async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'penstock-compat-s3-kills-'));
   let aws = await AwsHouse.open({ dataDir });
   /** By key: what the key may hold. Several where nobody heard how a write ended. */

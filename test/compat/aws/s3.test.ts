@@ -40,7 +40,7 @@ const oddKeys = [
   '🌊',
 ];
 
-describe('s3', { timeout: 170_000 }, () => {
+describe('s3', { timeout: 500_000 }, () => {
   let house: AwsHouse;
   let directory = '';
   let big = '';

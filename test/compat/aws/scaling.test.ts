@@ -32,7 +32,7 @@ async function loaded(aws: AwsHouse, instances: number): Promise<void> {
   }
 }
 
-describe('application-autoscaling', { timeout: 170_000 }, () => {
+describe('application-autoscaling', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
       const aws = await AwsHouse.open();
