@@ -14,6 +14,8 @@ export interface WatchedEndpoint {
   readonly trouble: string | null;
   /** How old the oldest request is that waits to be worked on asynchronously, and how old it may be; null where there is no such thing. */
   readonly backlog: { readonly oldestMs: number; readonly mostMs: number } | null;
+  /** Of what comes to it, how many features drifted from its baseline; null, or nothing said, where it has none. */
+  readonly drift?: { readonly drifted: number; readonly reason: string } | null;
 }
 
 /** Of answers or calls: how many there were, and how many of them were bad. */
@@ -27,7 +29,7 @@ export interface Ruling {
   readonly reason: string;
 }
 
-export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age'] as const;
+export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift'] as const;
 export type DefaultKind = (typeof defaultKinds)[number];
 
 const minuteMs = 60_000;
@@ -45,14 +47,17 @@ const errorWindows = { longMs: 5 * minuteMs, shortMs: minuteMs } as const;
 export function burnRuling({ percentile, latencyMs }: Objective, within: (ms: number) => Share): Ruling {
   const budget = 1 - percentile / 100;
   const rateOf = ({ all, bad }: Share): number => (all === 0 ? 0 : bad / all / budget);
-  const said = (ms: number): string => `${rateOf(within(ms)).toFixed(1)} times over ${ms / minuteMs} min`;
+  const said = (ms: number): string => {
+    const { all, bad } = within(ms);
+    return `${((100 * bad) / Math.max(all, 1)).toFixed(1)} % of the last ${ms / minuteMs} min (${bad} of ${all})`;
+  };
+  const may = `took longer than ${latencyMs} ms, where ${(budget * 100).toFixed(1)} % may`;
   for (const { longMs, shortMs, rate } of burns) {
     const [long, short] = [within(longMs), within(shortMs)];
     if (short.all < answersMin || rateOf(long) < rate || rateOf(short) < rate) continue;
-    const reason = `of the ${(budget * 100).toFixed(1)} % that may take longer than ${latencyMs} ms, ${said(longMs)} and ${said(shortMs)} were used: ${rate} times is too fast`;
-    return { state: 'ALARM', reason };
+    return { state: 'ALARM', reason: `${said(longMs)} and ${said(shortMs)} ${may}: from ${rate} times as many on that is too fast` };
   }
-  return { state: 'OK', reason: `what may be late is used ${said(burns[0].longMs)}, ${said(burns[0].shortMs)}` };
+  return { state: 'OK', reason: `${said(burns[0].longMs)} ${may}` };
 }
 
 export function errorsRuling(within: (ms: number) => Share): Ruling {
@@ -70,6 +75,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     errors: 'calls fail by the fault of the model or of the platform',
     'crash-loop': 'it does not come into service, or its workers end again and again',
     'backlog-age': 'what waits to be worked on grows old',
+    drift: 'what comes no longer looks like its baseline',
   } as const;
   return {
     name: defaultAlarmName(endpoint, kind),
@@ -121,7 +127,8 @@ export function isDefault(name: string): boolean {
   return name.startsWith('penstock/') && defaultKinds.some((kind) => name.endsWith(`/${kind}`));
 }
 
-function applies({ objective, backlog }: WatchedEndpoint, kind: DefaultKind): boolean {
+function applies({ objective, backlog, drift = null }: WatchedEndpoint, kind: DefaultKind): boolean {
+  if (kind === 'drift') return drift !== null;
   if (kind === 'objective') return objective !== null;
   return kind !== 'backlog-age' || backlog !== null;
 }
@@ -134,6 +141,10 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
     const { oldestMs, mostMs } = endpoint.backlog ?? { oldestMs: 0, mostMs: 0 };
     const reason = `the oldest waits for ${(oldestMs / 1000).toFixed(0)} s, ${(mostMs / 1000).toFixed(0)} s are allowed`;
     return { state: oldestMs > mostMs ? 'ALARM' : 'OK', reason };
+  }
+  if (kind === 'drift') {
+    const { drifted, reason } = endpoint.drift ?? { drifted: 0, reason: 'there is no baseline' };
+    return { state: drifted > 0 ? 'ALARM' : 'OK', reason };
   }
   if (kind === 'objective') {
     const minutes = await minutesOf(options, endpoint, burns[1].longMs, penstockNamespace, ['ObjectiveMissed'], 'ObjectiveMissed');
