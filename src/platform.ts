@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { Ledger } from './costs/index.ts';
 import { Listener, loadCertificate } from './http/index.ts';
 import { openAsync } from './platform/async.ts';
+import { openCapturing } from './platform/capturing.ts';
 import { mountDoors } from './platform/doors.ts';
 import { type Closer, openGround, type Product } from './platform/ground.ts';
 import { openArrivals, openBuckets, openCosts } from './platform/histories.ts';
@@ -59,18 +60,19 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => rooms.deployments.close());
   const loops = openLoops(config, rooms, ground, closers);
   closers.push(() => rooms.serving.close());
-  const async = await openAsync(config, rooms, { ...ground, s3 }, closers);
+  const capturing = await openCapturing({ ...ground, ...rooms, s3, log: logs.platform }, closers);
+  const async = await openAsync(config, rooms, { ...ground, ...capturing, s3 }, closers);
   const transforms = await openTransforms(config, rooms, { ...ground, s3 }, closers);
   const workers = () => provider.list();
   const place = { account: config.awsAccount, region: config.awsRegion };
   const { webhookSecret } = config;
-  const watching = await openWatching({ ...ground, ...rooms, ...loops, log: logs.platform, workers, webhookSecret, place }, closers);
+  const watching = await openWatching({ ...ground, ...rooms, ...loops, ...capturing, log: logs.platform, workers, webhookSecret, place }, closers);
 
   const api = mountDoors(
     config,
     product,
     { ...rooms, ...loops, transforms },
-    { ...ground, ...watching, ...async, costs, arrivals, s3, listener, access },
+    { ...ground, ...watching, ...async, ...capturing, costs, arrivals, s3, listener, access },
   );
   const url = await listener.listen();
   closers.push(() => listener.close());

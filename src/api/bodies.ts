@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { standingBody } from './decision-bodies.ts';
+import { captureBody } from './drift-bodies.ts';
 import { scalingBody } from './scaling.ts';
 import { environmentsBody, functionSettingBody, functionsBody, overflowBody } from './serverless.ts';
 
@@ -147,6 +148,7 @@ export const endpointBody = z.strictObject({
   description: z.string().nullable(),
   generation: z.number().describe('Counts the changes of its settings.'),
   served_generation: z.number().nullable().describe('The one that requests are routed by; an earlier one during an update.'),
+  capture: captureBody.nullable().describe('What of its calls is kept.'),
   notes: z.array(z.string()),
   variants: z.array(variantBody),
   created_at: time,

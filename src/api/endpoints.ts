@@ -16,6 +16,7 @@ import {
   type WorkerBody,
 } from './bodies.ts';
 import { standingBodyOf } from './decisions.ts';
+import { captureBodyOf, captureInput } from './drift-bodies.ts';
 import { endpointPath, given, pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import { scalingBodyOf, scalingInput, scalingOf } from './scaling.ts';
@@ -49,6 +50,7 @@ const changeable = {
   late: z.enum(['serve', 'shed']).optional().describe('What becomes of a request that nobody can finish by the objective.'),
   timeout_ms: z.number().optional(),
   description: z.string().optional(),
+  capture: captureInput.nullable().optional().describe('What of its calls is kept; {} takes every default, null keeps nothing.'),
 };
 const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variantInput), ...changeable });
 const endpointChange = z.strictObject({ variants: z.array(variantInput).optional(), ...changeable });
@@ -129,6 +131,7 @@ function endpointBodyOf(view: EndpointView, { serving, ledger, batching }: ApiSe
     description: config.description ?? null,
     generation: view.generation,
     served_generation: view.servedGeneration,
+    capture: captureBodyOf(config),
     notes: [...view.notes],
     variants: config.variants.map((variant) => {
       const observed = view.variants.find(({ name }) => name === variant.name);
@@ -164,7 +167,7 @@ async function variantOf(registry: Registry, input: z.output<typeof variantInput
 
 function settingsOf(body: Omit<z.output<typeof endpointChange>, 'variants'>): Partial<EndpointConfig> {
   const objective = typeof body.objective === 'string' ? parseObjective(body.objective) : body.objective;
-  return given({ objective, late: body.late, timeoutMs: body.timeout_ms, description: body.description });
+  return given({ objective, late: body.late, timeoutMs: body.timeout_ms, description: body.description, capture: body.capture });
 }
 
 function variantBodyOf(

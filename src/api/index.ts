@@ -30,6 +30,7 @@ export type {
   ScalingDecisionBody,
   SettingBody,
 } from './decision-bodies.ts';
+export type { BaselineBody, DriftBody, LabelsBody } from './drift-bodies.ts';
 export type { AlarmBody, AlarmNoteBody, MetricBody, SeriesBody } from './metrics.ts';
 export { type MetricsServices, NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 export type { FunctionProfileBody } from './profiles.ts';

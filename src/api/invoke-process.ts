@@ -5,6 +5,7 @@ import { asPlatformError, PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
 import type { PayloadHeaders, Reply, ReplyHead } from '../runtime/index.ts';
 import { type InferenceResult, ModelError, type Outcome, rawCall, type Route as ServingRoute } from '../serving/index.ts';
+import { inferenceIdOf } from './inference-id.ts';
 import type { ApiServices } from './services.ts';
 
 interface Exchange {
@@ -27,6 +28,7 @@ export async function invokeProcess(services: ApiServices, target: ServingRoute,
     },
     piece: (bytes: Buffer) => write(response, bytes),
   };
+  const seen = target.isWatched ? services.calls.begin(target, requestId, inferenceIdOf(request)) : null;
   const call = rawCall({ requestId, arrivedAtMs: clock.nowMs() }, payload, sink);
   await new Promise<void>((resolve, reject) => {
     const cancel = serving.invoke(target, call, (outcome) => {
@@ -34,6 +36,7 @@ export async function invokeProcess(services: ApiServices, target: ServingRoute,
       try {
         if (!outcome.ok && !response.headersSent && !(outcome.error instanceof ModelError)) throw outcome.error;
         settle(exchange, target, outcome);
+        if (outcome.ok) seen?.end({ contentType: request.headers['content-type'] ?? '', body }, wholeReply(outcome.result));
         resolve();
       } catch (error) {
         reject(asPlatformError(error));
@@ -45,6 +48,12 @@ export async function invokeProcess(services: ApiServices, target: ServingRoute,
     };
     response.once('close', leave);
   });
+}
+
+/** What is looked at of a reply: nothing where it went out in pieces. */
+function wholeReply({ reply }: InferenceResult): { readonly contentType: string; readonly body: Uint8Array } | null {
+  if (reply === undefined || reply.isStreamed) return null;
+  return { contentType: reply.headers['content-type'] ?? '', body: reply.body };
 }
 
 function settle(exchange: Exchange, target: ServingRoute, outcome: Outcome): void {

@@ -4,9 +4,11 @@ import { z } from 'zod';
 import { type Invocation, predictionsJson } from '../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
+import type { SeenCall } from '../monitoring/index.ts';
 import { type InferenceResult, invokeParts, partsOf, type Route as ServingRoute } from '../serving/index.ts';
 import { predictionsBody } from './bodies.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
+import { inferenceIdOf } from './inference-id.ts';
 import { invokeProcess } from './invoke-process.ts';
 import { endpointPath, switchParameter } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -63,10 +65,21 @@ async function invoke(
     serving.reject(target, { requestId, rows: 1, arrivedAtMs }, asPlatformError(error));
     throw error;
   }
-  const parts = await runParts(services, target, invocations, { requestId, arrivedAtMs, response: asked.response });
+  const seen = target.isWatched ? services.calls.begin(target, requestId, inferenceIdOf(request)) : null;
+  const parts = await runParts(services, target, invocations, { requestId, arrivedAtMs, response: asked.response, seen });
   const predictions = parts.map(({ text }) => text.slice(1, -1)).join(',');
   const timings = asked.timings ? `,"timings":${JSON.stringify(timingsOf(parts, clock.nowMs() - arrivedAtMs))}` : '';
-  return Buffer.from(`{"predictions":[${predictions}],"model_version":${JSON.stringify(target.version)}${timings}}`);
+  const answer = Buffer.from(`{"predictions":[${predictions}],"model_version":${JSON.stringify(target.version)}${timings}}`);
+  const contentType = request.headers['content-type'] ?? 'application/json';
+  seen?.end({ contentType, body }, { contentType: 'application/json', body: answer });
+  return answer;
+}
+
+interface RunOptions {
+  readonly requestId: string;
+  readonly arrivedAtMs: number;
+  readonly response: ServerResponse;
+  readonly seen: SeenCall | null;
 }
 
 /** All parts; the first failure ends the rest, and so does a client that leaves. */
@@ -74,7 +87,7 @@ function runParts(
   { serving }: ApiServices,
   target: ServingRoute,
   invocations: readonly Invocation[],
-  { response, ...call }: { readonly requestId: string; readonly arrivedAtMs: number; readonly response: ServerResponse },
+  { response, seen, ...call }: RunOptions,
 ): Promise<Part[]> {
   return new Promise((resolve, reject) => {
     const parts: Part[] = [];
@@ -84,8 +97,10 @@ function runParts(
       reject(new PlatformError('invalid_request', 'the client went away before its answer was ready'));
     };
     response.once('close', leave);
-    cancel = invokeParts(serving, target, partsOf(target, invocations), call, {
+    const cut = partsOf(target, invocations);
+    cancel = invokeParts(serving, target, cut, call, {
       take: (index, result, rows) => {
+        seen?.part(index, cut[index]?.inputs ?? [], result.outputs, rows);
         parts[index] = { text: predictionsJson(result.outputs, rows), result };
       },
       end: (error) => {

@@ -22,10 +22,14 @@ import type { VariantBody } from './bodies.ts';
 import type { CostsBody } from './costs.ts';
 import type { PlanBody } from './decision-bodies.ts';
 import { NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
+import type { ApiServices } from './services.ts';
 
 const catalogueDirectory = join(import.meta.dirname, '../../assets/catalogue');
 const digits = readFileSync(join(catalogueDirectory, 'digits_mlp.onnx'));
 const digitRows = readFileSync(join(catalogueDirectory, 'digits_test.csv'), 'utf8');
+
+/** Its routes have tests of their own. */
+const nothingTransformed = {} as Transforms;
 
 async function startServer() {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-api-'));
@@ -136,6 +140,7 @@ async function startServer() {
     }),
     async: nothingAsynchronous,
     transforms: nothingTransformed,
+    ...nothingSeen,
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,
     prices,
@@ -167,9 +172,21 @@ async function startServer() {
 }
 
 const unasked = async (): Promise<never> => assert.fail('nobody asks for it here');
-/** Its routes have tests of their own. */
-const nothingTransformed = {} as Transforms;
-
+const nothingSeen: Pick<ApiServices, 'calls' | 'drift' | 'truth' | 'capturedValues'> = {
+  calls: { begin: () => null },
+  drift: {
+    setBaseline: () => assert.fail('no baseline is set here'),
+    removeBaseline: async () => {},
+    values: () => new Map(),
+    view: () => ({ baseline: null, rowsSeen: 0, report: null, unknown: [] }),
+    look: async () => {},
+  },
+  truth: {
+    label: async () => ({ matched: 0, unknown: [], misfit: [] }),
+    quality: async () => ({ calls: 0, labelledCalls: 0, labelledRows: 0, accuracy: null, meanAbsoluteError: null }),
+  },
+  capturedValues: async () => new Map(),
+};
 const nothingAsynchronous = {
   requests: { submit: unasked, find: async () => null, list: async () => [], cancel: unasked, retry: unasked },
   ownBucket: unasked,

@@ -10,6 +10,7 @@ import { auditRoutes } from './audit.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { costRoutes } from './costs.ts';
 import { decisionRoutes } from './decisions.ts';
+import { driftRoutes } from './drift.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
 import { groupRoutes, versionRoutes } from './groups.ts';
@@ -92,6 +93,7 @@ export class NativeApi {
       ...endpointRoutes(services),
       ...transformRoutes(services),
       ...arrivalRoutes(services),
+      ...driftRoutes(services),
       ...metricRoutes(services),
       ...decisionRoutes(services),
       ...costRoutes(services),

@@ -32,6 +32,10 @@ export const permissions = {
   'POST /async/:id/cancel': 'invoke',
   'GET /endpoints/:endpoint/logs': 'read',
   'GET /endpoints/:endpoint/arrivals': 'read',
+  'GET /endpoints/:endpoint/drift': 'read',
+  'POST /endpoints/:endpoint/baseline': 'deploy',
+  'DELETE /endpoints/:endpoint/baseline': 'deploy',
+  'POST /endpoints/:endpoint/labels': 'invoke',
   'GET /endpoints/:endpoint/decisions': 'read',
   'POST /endpoints/:endpoint/decisions': 'deploy',
   'POST /plan': 'deploy', // it may measure the model first

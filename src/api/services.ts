@@ -1,12 +1,23 @@
 /** What the native API stands on: the rooms below it, and a few functions that the platform hands in. */
 import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
-import type { BatchController, Planner, ScalingController } from '../autoscaling/index.ts';
 import type { Transforms } from '../async-inference/index.ts';
+import type { BatchController, Planner, ScalingController } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
 import type { CostHistory, Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
-import type { Alarms, ArrivalHistory, Audit, Decisions, Events, MetricStore } from '../monitoring/index.ts';
+import type {
+  Alarms,
+  ArrivalHistory,
+  Audit,
+  CallWatch,
+  Decisions,
+  DriftWatch,
+  Events,
+  FeatureValues,
+  GroundTruth,
+  MetricStore,
+} from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -33,6 +44,12 @@ export interface ApiServices {
   readonly series: Pick<MetricStore, 'list' | 'series'>;
   readonly alarms: Pick<Alarms, 'list' | 'history'>;
   readonly async: AsyncApi;
+  /** Is told of calls whose route is watched. */
+  readonly calls: Pick<CallWatch, 'begin'>;
+  readonly drift: Pick<DriftWatch, 'setBaseline' | 'removeBaseline' | 'values' | 'view' | 'look'>;
+  readonly truth: Pick<GroundTruth, 'label' | 'quality'>;
+  /** Rows of captured calls, by feature: of an endpoint, between two times. */
+  readonly capturedValues: (endpoint: string, fromMs: number, toMs: number) => Promise<FeatureValues>;
   readonly transforms: Transforms;
   readonly clock: Clock;
   readonly prices: PriceTable;

@@ -7,6 +7,7 @@ export type { AsyncDoor } from './runtime/async-invocation.ts';
 export { BodyInvocations } from './runtime/body-invocation.ts';
 export { logGroupOfArn } from './logs/log-arn.ts';
 export { logsService } from './logs/logs-service.ts';
+export { decodeBody } from './runtime/decode-body.ts';
 export { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
 export { ModelBucket } from './s3/model-bucket.ts';
 export { S3Service } from './s3/s3-service.ts';

@@ -10,6 +10,7 @@ import { addDecisions } from './verbs/decisions.ts';
 import { addDeploy } from './verbs/deploy.ts';
 import { addDescribe } from './verbs/describe.ts';
 import { addDoctor } from './verbs/doctor.ts';
+import { addBaseline, addDrift, addLabels } from './verbs/drift.ts';
 import { addDelete, addEndpoints } from './verbs/endpoints.ts';
 import { addEnv } from './verbs/env.ts';
 import { addGroups, addVersions } from './verbs/groups.ts';
@@ -47,7 +48,7 @@ export function makeProgram(doors: Doors): Command {
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addTransform, addUnload, addLoad, addDelete],
-    [addTop, addDecisions, addCosts, addMetrics, addAlarms, addLogs, addAudit, addKeys],
+    [addTop, addDecisions, addCosts, addMetrics, addAlarms, addDrift, addBaseline, addLabels, addLogs, addAudit, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;

@@ -1,5 +1,6 @@
 /** What a user wants an endpoint to be. Pure. */
 import { PlatformError } from '../errors.ts';
+import { type CaptureConfig, checkCapture } from '../monitoring/index.ts';
 import { checkName, checkObjective, type Objective } from '../objective.ts';
 import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
 import { checkScaling, instanceCountMax, type ScalingConfig } from './scaling-config.ts';
@@ -36,6 +37,8 @@ export interface EndpointConfig {
   /** A request that is not answered by then is given up. */
   readonly timeoutMs: number;
   readonly description?: string;
+  /** What of its calls is kept; null, or nothing said, where nothing is. */
+  readonly capture?: CaptureConfig | null;
 }
 
 /** A field that is not given stays as it is; variants are given whole. */
@@ -72,6 +75,7 @@ export function checkConfig(config: EndpointConfig, functionSizesMiB: readonly n
   if (twice !== undefined) throw invalid(`variant name '${twice.name}' is given twice: names are unique without case`);
   if (!variants.some((variant) => variant.weight > 0)) throw invalid('all variants have weight 0: at least one needs a weight above 0');
   if (objective !== null) checkObjective(objective);
+  if (config.capture !== undefined && config.capture !== null) checkCapture(config.capture);
   if (late !== 'serve' && late !== 'shed') throw invalid(`late is 'serve' or 'shed', got '${String(late)}'`);
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > timeoutMsMax) {
     throw invalid(`the timeout is 1 to ${timeoutMsMax} whole milliseconds, got ${timeoutMs}`);

@@ -11,6 +11,10 @@ export {
 } from './alarms/evaluate.ts';
 export { ArrivalHistory, type Arrivals, minutesKeptMs, secondsKeptMs } from './arrival-history.ts';
 export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './audit.ts';
+export { CallWatch, type CallWatchOptions, type SeenCall, type WatchedRoute } from './capture/call-watch.ts';
+export { type CaptureConfig, captureBucketDefault, captureDefault, capturePlace, checkCapture } from './capture/capture-config.ts';
+export { CaptureFiles } from './capture/capture-files.ts';
+export { type CaptureReader, readCaptured } from './capture/read-captured.ts';
 export {
   type Decision,
   type DecisionKind,
@@ -21,9 +25,14 @@ export {
   type UnknownEffect,
 } from './decisions.ts';
 export type { FeatureBaseline } from './drift/baseline.ts';
+export { type Baseline } from './drift/baseline-rows.ts';
+export { type DriftView, DriftWatch, type FeatureValues, outputFeatures } from './drift/drift-watch.ts';
+export { windowMs as driftWindowMs } from './drift/drift-window.ts';
+export { featureRows } from './drift/features.ts';
 export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from './drift/report.ts';
 export { compilePattern, type EventPattern } from './event-pattern.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
+export { GroundTruth, type LabelsTaken, type LiveQuality, readLabels, someOf } from './labels/ground-truth.ts';
 export { FileGroup } from './log-groups/file-group.ts';
 export { compileFilter } from './log-groups/filter-pattern.ts';
 export {

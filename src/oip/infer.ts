@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { decodeRequest, encodeResponse, type InferRequest, ModelPlan } from '../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
+import type { SeenCall } from '../monitoring/index.ts';
 import type { InferenceResult, Outcome, Route } from '../serving/index.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
@@ -16,6 +17,12 @@ interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
+}
+
+/** A call that is looked at, and what it came with. */
+interface Seen {
+  readonly call: SeenCall;
+  readonly body: Buffer;
 }
 
 export class InferDoor {
@@ -57,10 +64,11 @@ export class InferDoor {
       return;
     }
     const { inputs, rows, parameters } = decoded;
+    const seen = route.isWatched ? this.#seen(exchange, route, decoded, body) : null;
     const call = { requestId, inputs, rows, timeoutMs: parameters.timeoutMs, priority: parameters.priority, arrivedAtMs };
     let cancel: () => void;
     try {
-      cancel = serving.invoke(route, call, (outcome) => this.#settle(exchange, plan, decoded, outcome));
+      cancel = serving.invoke(route, call, (outcome) => this.#settle(exchange, plan, decoded, outcome, seen));
     } catch (error) {
       this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
       return;
@@ -74,7 +82,7 @@ export class InferDoor {
     }
   }
 
-  #settle(exchange: Exchange, plan: ModelPlan, decoded: InferRequest, outcome: Outcome): void {
+  #settle(exchange: Exchange, plan: ModelPlan, decoded: InferRequest, outcome: Outcome, seen: Seen | null): void {
     if (!outcome.ok) {
       this.#fail(exchange, outcome.error);
       return;
@@ -89,9 +97,16 @@ export class InferDoor {
       if (request.headers['x-penstock-timings'] === 'true') addTimings(headers, result, this.#services.clock.nowMs() - startMs);
       const accepted = request.headers['accept-encoding'];
       sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
+      if (seen !== null) tell(seen, exchange, decoded, result, json, binary);
     } catch (error) {
       this.#fail(exchange, error);
     }
+  }
+
+  #seen({ request, requestId }: Exchange, route: Route, { id }: InferRequest, body: Buffer): Seen | null {
+    const header = request.headers['x-amzn-sagemaker-inference-id'];
+    const call = this.#services.calls.begin(route, requestId, id ?? (typeof header === 'string' ? header : null));
+    return call === null ? null : { call, body };
   }
 
   /** A request that got as far as a model, but not into its queue: it counts among those that failed. */
@@ -122,6 +137,26 @@ export class InferDoor {
     }
     return plan;
   }
+}
+
+/** Once the answer is out. Its bodies are kept as the types of AWS's clients name them: a length of JSON, and tensors after it. */
+function tell(
+  { call, body }: Seen,
+  { request }: Exchange,
+  { inputs, rows }: InferRequest,
+  { outputs }: InferenceResult,
+  json: string,
+  binary: readonly Uint8Array[] | null,
+): void {
+  call.part(0, inputs, outputs, rows);
+  const size = request.headers['inference-header-content-length'];
+  const type = request.headers['content-type'] ?? 'application/json';
+  const sized = (length: number): string => `application/octet-stream;json-header-size=${length}`;
+  const output =
+    binary === null
+      ? { contentType: 'application/json', body: json }
+      : { contentType: sized(Buffer.byteLength(json)), body: Buffer.concat([Buffer.from(json), ...binary]) };
+  call.end({ contentType: typeof size === 'string' ? sized(Number(size)) : type, body }, output);
 }
 
 /** The response's parameters with `timings: true`. Milliseconds and USD. */

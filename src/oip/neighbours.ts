@@ -3,7 +3,7 @@ import type { Caller, Permission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import type { EndpointView } from '../deployment/index.ts';
 import type { Listener } from '../http/index.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { CallWatch, Log } from '../monitoring/index.ts';
 import type { ServedView, Serving } from '../serving/index.ts';
 
 export interface Deployed {
@@ -30,6 +30,8 @@ export interface OipServices {
   readonly health: () => { readonly live: boolean; readonly ready: boolean; readonly reason: string | null };
   readonly listener: Pick<Listener, 'authenticate' | 'limits'>;
   readonly access: { require(caller: Caller, permission: Permission): void };
+  /** Is told of calls whose route is watched. */
+  readonly calls: Pick<CallWatch, 'begin'>;
   readonly clock: Clock;
   readonly log: Log;
   /** The product's version. */

@@ -25,6 +25,7 @@ import { Listener } from '../http/index.ts';
 import { ArrivalHistory } from '../monitoring/index.ts';
 import { OipDoor } from '../oip/index.ts';
 import type { AsyncWorks } from './async.ts';
+import type { Capturing } from './capturing.ts';
 import type { Ground, Product } from './ground.ts';
 import type { Loops } from './loops.ts';
 import type { BuiltRooms } from './rooms.ts';
@@ -32,7 +33,7 @@ import type { Watching } from './watching.ts';
 
 type Rooms = BuiltRooms & Loops & { readonly transforms: Transforms };
 
-interface Front extends Ground, Watching, AsyncWorks {
+interface Front extends Ground, Watching, AsyncWorks, Capturing {
   readonly costs: CostHistory;
   readonly arrivals: ArrivalHistory;
   readonly s3: S3Store;
@@ -53,7 +54,8 @@ export function mountDoors(config: Config, product: Product, rooms: Rooms, front
   return api;
 }
 
-function oipDoor(config: Config, { version }: Product, { serving, deployments }: Rooms, { clock, logs, listener, access }: Front): OipDoor {
+function oipDoor(config: Config, { version }: Product, { serving, deployments }: Rooms, front: Front): OipDoor {
+  const { clock, logs, calls, listener, access } = front;
   const ready = readiness(deployments);
   return new OipDoor({
     serving,
@@ -68,6 +70,7 @@ function oipDoor(config: Config, { version }: Product, { serving, deployments }:
       await deployments.waitFor(name, config.timeoutMs);
     },
     health: () => ({ live: true, ...ready() }),
+    calls,
     listener,
     access,
     clock,
@@ -80,6 +83,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
   const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
   const { clock, logs, directory, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
+  const { calls, drift, truth, capturedValues } = front;
   return new NativeApi({
     db,
     registry,
@@ -98,6 +102,10 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     series,
     alarms,
     async: asyncApi,
+    calls,
+    drift,
+    truth,
+    capturedValues,
     transforms: rooms.transforms,
     clock,
     prices,
@@ -115,7 +123,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
 function awsDoor(
   config: Config,
   rooms: Rooms,
-  { db, clock, logs, s3, asyncDoor, logGroups, rules, series, alarms, listener, access }: Front,
+  { db, clock, logs, s3, calls, asyncDoor, logGroups, rules, series, alarms, listener, access }: Front,
 ): AwsDoor {
   const { serving, autoScaling, audit } = rooms;
   const log = logs.platform;
@@ -129,7 +137,7 @@ function awsDoor(
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
     services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling, ...watchers],
-    streams: [new S3Service(s3), new Runtime({ serving, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor })],
+    streams: [new S3Service(s3), new Runtime({ serving, calls, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor })],
     access,
     clock,
     log,

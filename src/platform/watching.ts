@@ -9,6 +9,7 @@ import {
   checkWebhookUrl,
   type Delivery,
   deliveriesQueue,
+  type DriftWatch,
   type Events,
   type Log,
   type LogGroups,
@@ -31,6 +32,7 @@ export interface WatchingNeeds extends SamplingNeeds {
   readonly logGroups: Pick<LogGroups, 'make' | 'put'>;
   readonly events: Events;
   readonly deployments: Pick<Deployments, 'list'>;
+  readonly drift: Pick<DriftWatch, 'lastLook'>;
   /** Takes the step of a scaling policy that an alarm names. */
   readonly autoScaling: Pick<ApplicationAutoScaling, 'alarmed'>;
   /** What receivers of webhooks check signatures with; null: unsigned. */
@@ -65,7 +67,12 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
     act: (action, change) => act(needs, action, change),
     isRepeated: isScalingPolicy,
     lookElsewhere: (own) =>
-      lookAtDefaults({ alarms: own, store: series, endpoints: () => needs.deployments.list().map(watched), wallMs: () => clock.wallMs() }),
+      lookAtDefaults({
+        alarms: own,
+        store: series,
+        endpoints: () => needs.deployments.list().map((view) => watched(view, needs)),
+        wallMs: () => clock.wallMs(),
+      }),
     onFailure: (alarm, error) => log.error({ alarm, error: messageOf(error) }, 'an alarm could not be looked at'),
   });
   await alarms.open();
@@ -116,8 +123,15 @@ async function act({ jobs, db, autoScaling }: WatchingNeeds, action: string, { a
   jobs.announce(deliveriesQueue);
 }
 
-function watched({ config, status, reason, variants }: EndpointView): WatchedEndpoint {
+function watched({ config, status, reason, variants }: EndpointView, { drift }: Pick<WatchingNeeds, 'drift'>): WatchedEndpoint {
   const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
   const trouble = status === 'Failed' ? (reason ?? 'it does not come into service') : (crashing?.reason ?? null);
-  return { name: config.name, variants: config.variants.map(({ name }) => name), objective: config.objective, trouble, backlog: null };
+  return {
+    name: config.name,
+    variants: config.variants.map(({ name }) => name),
+    objective: config.objective,
+    trouble,
+    backlog: null,
+    drift: drift.lastLook(config.name),
+  };
 }

@@ -1,5 +1,6 @@
 /** One inference request on its road through serving. */
 import type { PlatformError } from '../errors.ts';
+import type { CaptureConfig } from '../monitoring/index.ts';
 import type { CloseReason } from '../queueing/index.ts';
 import type { ModelRuntime } from '../registry/index.ts';
 import type { Payload, Reply, ReplySink } from '../runtime/index.ts';
@@ -61,6 +62,10 @@ export interface Route {
   readonly batchSizeMax: number;
   /** How long a request may take that has no timeout of its own. */
   readonly timeoutMs: number;
+  /** Somebody wants to be told of its calls; looked at for each of them, so it costs nothing to ask. */
+  readonly isWatched: boolean;
+  /** What of its calls is kept; null where nothing is. */
+  readonly capture: CaptureConfig | null;
 }
 
 export interface Timings {

@@ -110,6 +110,8 @@ export class Serving implements ServingDoor {
   readonly #poolOfWorker = new Map<string, VariantPool>();
   /** By worker of an instance: the executors that it is. */
   readonly #lanes = new Map<string, readonly string[]>();
+  /** Endpoints, in lower case, whose calls somebody wants to see, whether they are captured or not. */
+  readonly #watched = new Set<string>();
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -161,7 +163,8 @@ export class Serving implements ServingDoor {
   serve(endpoint: ServedEndpoint): void {
     const { config } = endpoint;
     const { queueRowsMax } = this.#options;
-    const settings = { objective: config.objective, late: config.late, timeoutMs: config.timeoutMs, queueRowsMax, functions: null };
+    const { objective, late, timeoutMs, capture = null } = config;
+    const settings = { objective, late, timeoutMs, capture, queueRowsMax, functions: null };
     const variants = endpoint.variants.map(({ config: variant, version }) => {
       const { functions = null, instanceCount } = variant;
       const own = { ...settings, functions, isHybrid: functions !== null && instanceCount > 0 };
@@ -173,6 +176,7 @@ export class Serving implements ServingDoor {
     this.#routings.set(config.name.toLowerCase(), routing);
     this.#byGivenName.set(config.name, routing);
     for (const { pool, settings: own } of variants) pool.configure(own);
+    this.#showCalls(routing);
     for (const { pool } of before?.variants ?? []) {
       if (variants.some((now) => now.pool === pool)) continue;
       const heir = variants.find(({ pool: { variant, model } }) => variant === pool.variant && model.group === pool.model.group);
@@ -274,6 +278,15 @@ export class Serving implements ServingDoor {
     routed?.pool.overflow?.follow(plan);
   }
 
+  /** Whether somebody wants to be told of an endpoint's calls, even where they are not captured. */
+  watchCalls(endpoint: string, isWatched: boolean): void {
+    const key = endpoint.toLowerCase();
+    if (isWatched) this.#watched.add(key);
+    else this.#watched.delete(key);
+    const routing = this.#routings.get(key);
+    if (routing !== undefined) this.#showCalls(routing);
+  }
+
   /** What has come to a variant since the server started, whichever version served it. */
   traffic(endpoint: string, variant: string): TrafficCounts {
     return this.#invocations.traffic(endpoint, variant);
@@ -296,6 +309,11 @@ export class Serving implements ServingDoor {
   endpoint(name: string): ServedView | undefined {
     const routing = this.#routings.get(name.toLowerCase());
     return routing === undefined ? undefined : view(routing);
+  }
+
+  #showCalls({ name, settings, variants }: Routing): void {
+    const isWatched = (settings.capture?.percent ?? 0) > 0 || this.#watched.has(name.toLowerCase());
+    for (const { pool } of variants) pool.isWatched = isWatched;
   }
 
   #routingOf(endpoint: string): Routing {

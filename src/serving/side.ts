@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.ts';
 import type { FunctionsConfig } from '../deployment/index.ts';
 import type { PlatformError } from '../errors.ts';
+import type { CaptureConfig } from '../monitoring/index.ts';
 import type { Objective } from '../objective.ts';
 import type { CloseReason } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
@@ -20,6 +21,8 @@ export interface PoolSettings {
   readonly queueRowsMax: number;
   /** Functions run the variant, or take from its instances what those cannot finish in time; null where there are none. */
   readonly functions: FunctionsConfig | null;
+  /** What of its calls is kept; null, or nothing said, where nothing is. */
+  readonly capture?: CaptureConfig | null;
   /** Instances run it too, and functions only what those cannot finish in time. */
   readonly isHybrid?: boolean;
 }

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
+import type { CaptureConfig } from '../monitoring/index.ts';
 import { formatMs } from '../objective.ts';
 import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
@@ -56,6 +57,7 @@ export class VariantPool implements Route, Door {
   readonly batchable: boolean;
   readonly clock: Clock;
   readonly statistics: VariantStatistics = new VariantStatistics();
+  isWatched = false;
   readonly #neighbours: PoolNeighbours;
   #side: Side;
   readonly #bucketOf: ReturnType<typeof bucketOf>;
@@ -101,6 +103,10 @@ export class VariantPool implements Route, Door {
 
   get timeoutMs(): number {
     return this.#settings.timeoutMs;
+  }
+
+  get capture(): CaptureConfig | null {
+    return this.#settings.capture ?? null;
   }
 
   get batchSizeMax(): number {

@@ -5,6 +5,8 @@
 import { PassThrough } from 'node:stream';
 import { ModelPlan } from '../../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
+import type { CallWatch, SeenCall } from '../../monitoring/index.ts';
+import type { Payload } from '../../runtime/index.ts';
 import { type InferenceResult, invokeParts, type Part, partsOf, type Route, rawCall, type Serving } from '../../serving/index.ts';
 import { Answer } from './answer.ts';
 import { type DecodedBody, decodeBody } from './decode-body.ts';
@@ -17,6 +19,8 @@ export interface BodyInvocation {
   readonly customAttributes: string | null;
   readonly inferenceId: string;
   readonly body: Buffer;
+  /** In place of the body, which is then empty: for a process, which is handed them as they are. */
+  readonly files?: { readonly paths: readonly string[]; readonly bytes: number };
   readonly timeoutMs: number;
   /** Nobody waits for it any more. */
   readonly signal: AbortSignal;
@@ -32,6 +36,8 @@ export interface BodyAnswer {
 export interface BodyInvocationsOptions {
   readonly serving: Pick<Serving, 'route' | 'invoke' | 'reject' | 'endpoint'>;
   readonly nowMs: () => number;
+  /** Is told of invocations whose route is watched. */
+  readonly calls: Pick<CallWatch, 'begin'>;
 }
 
 const unnamedType = 'application/octet-stream';
@@ -54,6 +60,7 @@ export class BodyInvocations {
   #model(route: Route, order: BodyInvocation): Promise<BodyAnswer> {
     const { serving, nowMs } = this.#options;
     const { requestId, timeoutMs, contentType, accept, signal } = order;
+    if (order.files !== undefined) throw new PlatformError('unavailable', 'the model is no process any more: it takes no files');
     const plan = this.#planFor(route);
     const arrivedAtMs = nowMs();
     let decoded: DecodedBody;
@@ -69,6 +76,7 @@ export class BodyInvocations {
       throw error;
     }
     const answer = new Answer(plan, decoded, parts);
+    const seen = this.#seen(route, order);
     return new Promise((resolve, reject) => {
       let cancel = (): void => undefined;
       const leave = (): void => {
@@ -78,14 +86,19 @@ export class BodyInvocations {
       signal.addEventListener('abort', leave, { once: true });
       const call = { requestId, timeoutMs, arrivedAtMs };
       cancel = invokeParts(serving, route, parts, call, {
-        take: (part, { outputs }, rows) => answer.take(part, outputs, rows),
+        take: (part, { outputs }, rows) => {
+          answer.take(part, outputs, rows);
+          seen?.part(part, parts[part]?.inputs ?? [], outputs, rows);
+        },
         end: (error) => {
           signal.removeEventListener('abort', leave);
           try {
             if (error !== null) throw error;
             const { contentType: type, body } = answer.encode();
             // Outputs may be overwritten once this moment has passed.
-            resolve({ contentType: type, body: Buffer.from(body as string), variant: route.variant });
+            const whole = Buffer.from(body as string);
+            seen?.end({ contentType: contentType ?? unnamedType, body: order.body }, { contentType: type, body: whole });
+            resolve({ contentType: type, body: whole, variant: route.variant });
           } catch (thrown) {
             reject(asPlatformError(thrown));
           }
@@ -94,10 +107,15 @@ export class BodyInvocations {
     });
   }
 
+  #seen(route: Route, { requestId, inferenceId }: BodyInvocation): SeenCall | null {
+    return route.isWatched ? this.#options.calls.begin(route, requestId, inferenceId) : null;
+  }
+
   #process(route: Route, order: BodyInvocation): Promise<BodyAnswer> {
     const { serving, nowMs } = this.#options;
     const { requestId, timeoutMs, signal } = order;
     const call = { requestId, timeoutMs, arrivedAtMs: nowMs() };
+    const seen = this.#seen(route, order);
     return new Promise((resolve, reject) => {
       const pieces = new PassThrough({ highWaterMark: 2 ** 18 });
       let hasBegun = false;
@@ -118,11 +136,14 @@ export class BodyInvocations {
         reject(gone());
       };
       signal.addEventListener('abort', leave, { once: true });
-      cancel = serving.invoke(route, rawCall(call, { headers: headersOf(order), body: order.body }, sink), (outcome) => {
+      cancel = serving.invoke(route, rawCall(call, payloadOf(order), sink), (outcome) => {
         signal.removeEventListener('abort', leave);
-        if (outcome.ok && hasBegun) pieces.end();
-        else if (outcome.ok) resolve({ ...wholeOf(outcome.result), variant: route.variant });
-        else if (hasBegun) pieces.destroy(outcome.error);
+        if (outcome.ok) {
+          const whole = hasBegun ? null : wholeOf(outcome.result);
+          seen?.end({ contentType: order.contentType ?? unnamedType, body: order.body }, whole);
+          if (whole === null) pieces.end();
+          else resolve({ ...whole, variant: route.variant });
+        } else if (hasBegun) pieces.destroy(outcome.error);
         else reject(outcome.error);
       });
     });
@@ -138,9 +159,14 @@ export class BodyInvocations {
   }
 }
 
-function wholeOf({ reply }: InferenceResult): Omit<BodyAnswer, 'variant'> {
+function wholeOf({ reply }: InferenceResult): { readonly contentType: string; readonly body: Buffer } {
   if (reply === undefined) throw new PlatformError('internal', 'a process was invoked, and nothing came back');
   return { contentType: reply.headers['content-type'] ?? unnamedType, body: Buffer.from(reply.body) };
+}
+
+function payloadOf(order: BodyInvocation): Payload {
+  const { body, files } = order;
+  return { headers: headersOf(order), body, ...(files === undefined ? {} : { files }) };
 }
 
 function headersOf({ contentType, accept, customAttributes, inferenceId }: BodyInvocation): Record<string, string> {

@@ -1,5 +1,6 @@
 /** One invocation on its way, and what serves it. */
 import type { ServerResponse } from 'node:http';
+import type { SeenCall } from '../../monitoring/index.ts';
 import type { Route, Serving } from '../../serving/index.ts';
 import type { VerifiedRequest } from '../service.ts';
 import type { RuntimePlace } from './place.ts';
@@ -18,4 +19,6 @@ export interface InvocationTerms {
   /** The longest it may take, from its arrival. */
   readonly timeoutMs: number;
   readonly arrivedAtMs: number;
+  /** Is told of it; null where nobody looks. */
+  readonly seen: SeenCall | null;
 }

@@ -21,7 +21,7 @@ export class ModelInvocations {
   }
 
   /** Resolves when the answer is sent, or the client has gone. Rejects where there is none. */
-  invoke(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs }: InvocationTerms): Promise<void> {
+  invoke(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs, seen }: InvocationTerms): Promise<void> {
     const { request, response, members, route } = exchange;
     const { requestId } = request;
     const plan = this.#planFor(route);
@@ -49,12 +49,17 @@ export class ModelInvocations {
       };
       response.once('close', leave);
       cancel = invokeParts(serving, route, parts, call, {
-        take: (part, { outputs }, rows) => answer.take(part, outputs, rows),
+        take: (part, { outputs }, rows) => {
+          answer.take(part, outputs, rows);
+          seen?.part(part, parts[part]?.inputs ?? [], outputs, rows);
+        },
         end: (error) => {
           response.off('close', leave);
           try {
             if (error !== null) throw error;
-            sendAnswer(exchange, answer.encode(), echoed);
+            const encoded = answer.encode();
+            sendAnswer(exchange, encoded, echoed);
+            seen?.end({ contentType: members.ContentType ?? '', body }, encoded);
             resolve();
           } catch (thrown) {
             reject(this.#refusal(exchange, thrown));

@@ -30,7 +30,7 @@ const returnedHeaders = [
 const unnamedType = 'application/octet-stream';
 
 /** Resolves when the answer is sent, or the client has gone. Rejects where there is none. */
-export function invokeProcess(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs }: InvocationTerms): Promise<void> {
+export function invokeProcess(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs, seen }: InvocationTerms): Promise<void> {
   const { request, response, route } = exchange;
   const call = { requestId: request.requestId, timeoutMs, arrivedAtMs };
   return new Promise((resolve, reject) => {
@@ -45,8 +45,10 @@ export function invokeProcess(exchange: Exchange, body: Buffer, { serving, timeo
     const settle = (outcome: Outcome): void => {
       response.off('close', leave);
       stream?.close();
-      if (outcome.ok) finish(exchange, outcome.result, stream);
-      else if (stream?.hasBegun === true) response.end(brokenStream(outcome.error));
+      if (outcome.ok) {
+        finish(exchange, outcome.result, stream);
+        seen?.end({ contentType: exchange.members.ContentType ?? '', body }, wholeReply(outcome.result));
+      } else if (stream?.hasBegun === true) response.end(brokenStream(outcome.error));
       else return reject(refusalOf(request, route.endpoint, outcome.error));
       resolve();
     };
@@ -69,6 +71,11 @@ function finish(exchange: Exchange, { reply }: InferenceResult, stream: EventSin
   if (reply === undefined) throw new PlatformError('internal', 'a process was invoked, and nothing came back');
   if (stream?.hasBegun === true) exchange.response.end();
   else sendAnswer(exchange, { contentType: reply.headers['content-type'] ?? unnamedType, body: reply.body }, returned(reply.headers));
+}
+
+/** What is looked at of a reply: nothing where it went out in pieces. */
+function wholeReply({ reply }: InferenceResult) {
+  return reply === undefined || reply.isStreamed ? null : { contentType: reply.headers['content-type'] ?? unnamedType, body: reply.body };
 }
 
 function returned(headers: Readonly<Record<string, string>>): string[] {

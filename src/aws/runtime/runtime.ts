@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../clock.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
-import type { Log } from '../../monitoring/index.ts';
+import type { CallWatch, Log } from '../../monitoring/index.ts';
 import type { Route, Serving } from '../../serving/index.ts';
 import { AwsError, type AwsPlace, type AwsStreamService, type VerifiedRequest } from '../service.ts';
 import { type AsyncDoor, asyncBodyBytesMax, asyncHeaders, asyncMembersOf, asyncOrder } from './async-invocation.ts';
@@ -17,6 +17,8 @@ import { type InvocationMembers, membersOf } from './request-members.ts';
 
 export interface RuntimeOptions {
   readonly serving: Pick<Serving, 'route' | 'routeToVariant' | 'invoke' | 'reject' | 'endpoint'>;
+  /** Is told of calls whose route is watched. */
+  readonly calls: Pick<CallWatch, 'begin'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly bodyBytesMax: number;
@@ -39,7 +41,7 @@ export class Runtime implements AwsStreamService {
   }
 
   async handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
-    const { serving, clock, timeoutMs } = this.#options;
+    const { serving, calls, clock, timeoutMs } = this.#options;
     const place = placeOf(request.method, request.path);
     if (place.operation === 'InvokeEndpointAsync') return this.#invokeAsync(request, response, place.endpoint);
     const members = membersOf(request.headers, place);
@@ -48,7 +50,8 @@ export class Runtime implements AwsStreamService {
     if (route.timeoutMs >= asyncTimeoutMs) await this.#checkRealTime(route);
     const exchange: Exchange = { request, response, place, members, route };
     const body = await this.#readBody(exchange);
-    const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs() };
+    const seen = route.isWatched ? calls.begin(route, request.requestId, members.InferenceId ?? null) : null;
+    const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs(), seen };
     await (route.runtime === 'process' ? invokeProcess(exchange, body, terms) : this.#models.invoke(exchange, body, terms));
   }
 

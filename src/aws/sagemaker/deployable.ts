@@ -2,6 +2,7 @@
 import type { PriceTable } from '../../costs/index.ts';
 import { type EndpointChange, functionsDefault, instanceTypeDefault, type VariantConfig } from '../../deployment/index.ts';
 import { AwsError } from '../service.ts';
+import { captureOf } from './data-capture.ts';
 import type { DeployableModel, EndpointConfigDocument, ProductionVariant } from './endpoint-documents.ts';
 import { nearestInstanceType } from './instance-sizes.ts';
 import type { PenstockSettings } from './penstock-tags.ts';
@@ -19,16 +20,17 @@ export interface Deployable {
 }
 
 /** The whole of what an endpoint is by its config; how it scales is nobody's word here. */
-export type WholeChange = Required<Pick<EndpointChange, 'variants' | 'objective' | 'late' | 'timeoutMs'>>;
+export type WholeChange = Required<Pick<EndpointChange, 'variants' | 'objective' | 'late' | 'timeoutMs' | 'capture'>>;
 
 /** Throws `ValidationException` for a variant that names no model, or none that is among `models`. */
 export function deployable({ document, models, settings, prices, timeoutMs }: Deployable): WholeChange {
-  const { ProductionVariants, AsyncInferenceConfig } = document;
+  const { ProductionVariants, AsyncInferenceConfig, DataCaptureConfig } = document;
   return {
     variants: ProductionVariants.map((variant) => deployableVariant(variant, modelOf(variant, models), settings, prices)),
     objective: settings.objective,
     late: settings.late,
     timeoutMs: AsyncInferenceConfig === undefined ? timeoutMs : asyncTimeoutMs,
+    capture: captureOf(DataCaptureConfig),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Of an endpoint that another door made or changed: the endpoint config and the models that it might have been made from. Pure. */
 import type { EndpointView, VariantConfig } from '../../deployment/index.ts';
+import { dataCaptureConfig } from './data-capture.ts';
 import type { DeployableModel, DeployedConfig, EndpointConfigDocument, ProductionVariant } from './endpoint-documents.ts';
 import type { PenstockSettings } from './penstock-tags.ts';
 
@@ -29,9 +30,10 @@ export interface DerivedConfig extends DeployedConfig {
 }
 
 export function derivedConfig({ config, generation, updatedAtMs }: EndpointView, memoryOf: FunctionMemory): DerivedConfig {
-  const { name, variants, objective, late } = config;
+  const { name, variants, objective, late, capture = null } = config;
   const document: EndpointConfigDocument = {
     ProductionVariants: variants.map((variant) => productionVariant(variant, memoryOf(name, variant.name))),
+    ...(capture === null ? {} : { DataCaptureConfig: dataCaptureConfig(capture) }),
   };
   return {
     generation,

@@ -26,6 +26,8 @@ export interface DataCaptureConfig {
   readonly InitialSamplingPercentage: number;
   readonly DestinationS3Uri: string;
   readonly KmsKeyId?: string;
+  readonly CaptureOptions?: readonly { readonly CaptureMode: 'Input' | 'Output' | 'InputAndOutput' }[];
+  readonly CaptureContentTypeHeader?: { readonly CsvContentTypes?: readonly string[]; readonly JsonContentTypes?: readonly string[] };
 }
 
 /** An endpoint config without its name, ARN, times and tags. */

@@ -8,6 +8,7 @@ import { PlatformError } from '../../errors.ts';
 import type { Registry } from '../../registry/index.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
 import { arnOf } from './arn.ts';
+import { captureOf } from './data-capture.ts';
 import { deployable, type WholeChange } from './deployable.ts';
 import { derivedConfig } from './derived-endpoint.ts';
 import { changedCapacities, checkQuota, type DesiredWeightAndCapacity, type Retained, retained } from './endpoint-capacities.ts';
@@ -133,8 +134,11 @@ class Endpoints {
     checkQuota(variants, view.config.variants);
     const served = before.deployed.find(({ generation }) => generation === view.generation);
     const document = keeps.capture ? withCapture(config.document, served?.document) : config.document;
+    const wanted = captureOf(document.DataCaptureConfig);
+    // AWS has no word for what is redacted: what another door said holds on.
+    const capture = wanted === null ? null : { ...wanted, redact: view.config.capture?.redact ?? [] };
     const keep = this.#records.keep(newDeployed(config, document), deploymentConfig);
-    await deployments.update(name, { ...change, variants }, call.caller.keyId, keep);
+    await deployments.update(name, { ...change, variants, capture }, call.caller.keyId, keep);
     return { EndpointArn: arnOf(call, 'endpoint', name) };
   }
 
@@ -222,7 +226,10 @@ function retainedOf({
   };
 }
 
-function withCapture({ DataCaptureConfig: _new, ...document }: EndpointConfigDocument, before: EndpointConfigDocument | undefined) {
+function withCapture(
+  { DataCaptureConfig: _new, ...document }: EndpointConfigDocument,
+  before: EndpointConfigDocument | undefined,
+): EndpointConfigDocument {
   return before?.DataCaptureConfig === undefined ? document : { ...document, DataCaptureConfig: before.DataCaptureConfig };
 }
 

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { EndpointBody, VariantBody, VersionBody } from '../../api/index.ts';
 import { messageOf } from '../../errors.ts';
 import { checkName, formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
+import { addCaptureOptions, type CaptureOptions, captureSettings } from '../capture-options.ts';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
@@ -22,7 +23,7 @@ import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '.
 import { verdictOn } from '../verdict.ts';
 import { decide } from './approve.ts';
 
-export interface DeployOptions extends CommonOptions, ServerlessOptions, ScalingOptions, ProcessOptions {
+export interface DeployOptions extends CommonOptions, ServerlessOptions, ScalingOptions, ProcessOptions, CaptureOptions {
   readonly name?: string;
   readonly group?: string;
   /** null takes it away. */
@@ -64,6 +65,7 @@ export function addDeploy(program: Command, doors: Doors): void {
       addScalingOptions(command);
       addServerlessOptions(command);
       addProcessOptions(command);
+      addCaptureOptions(command);
       command.option('--start-timeout <duration>', 'what its process has to start (default: 4m)', parsedBy(parseDurationMs));
       command.addHelpText('after', '\nDefaults are those of a new endpoint: one that is there keeps what is not given.');
     })
@@ -161,6 +163,7 @@ function create(client: Client, name: string, version: VersionBody, options: Dep
     json: {
       name,
       ...settings(options),
+      ...captureSettings(options, null),
       variants: [
         { model: version.name, ...startOf(options, undefined), ...capacityOf(options, undefined), ...scalingOf(options, undefined) },
       ],
@@ -179,6 +182,7 @@ function update(client: Client, before: EndpointBody, version: VersionBody, opti
   return client.patch<EndpointBody>(`/endpoints/${part(before.name)}`, {
     json: {
       ...settings(options),
+      ...captureSettings(options, before.capture),
       variants: [
         { ...kept, model: version.name, ...startOf(options, variant), ...capacityOf(options, variant), ...scalingOf(options, variant) },
       ],

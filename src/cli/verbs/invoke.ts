@@ -1,11 +1,10 @@
 /** `penstock invoke`: rows in, predictions out. */
-import { readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
 import type { Command } from 'commander';
 import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { parseExact } from '../exact-json.ts';
 import { Failure } from '../failure.ts';
+import { readRows } from '../rows-file.ts';
 import { fields } from '../table.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 import { msText } from '../words.ts';
@@ -30,8 +29,6 @@ interface Answer {
     readonly parts: number;
   };
 }
-
-const typeOfExtension: Readonly<Record<string, string>> = { '.json': 'application/json', '.csv': 'text/csv', '.npy': 'application/x-npy' };
 
 export function addInvoke(program: Command, doors: Doors): void {
   verb(program, doors, 'invoke <endpoint>', 'send rows to an endpoint and print its predictions, one a line')
@@ -72,24 +69,7 @@ async function bodyOf(options: InvokeOptions, stdin: Doors['stdin']): Promise<{ 
     const text = data.trimStart().startsWith('[') ? `{"instances": ${data}}` : data;
     return { body: Buffer.from(text), contentType: options.type ?? 'application/json' };
   }
-  const path = file as string;
-  const contentType = options.type ?? (path === '-' ? 'application/json' : typeOfExtension[extname(path).toLowerCase()]);
-  if (contentType === undefined) {
-    throw new Failure(`${path} is neither .json, .csv nor .npy: say what it is with --type, such as --type text/csv`, 2);
-  }
-  if (path === '-') return { body: await readAll(stdin), contentType };
-  try {
-    return { body: await readFile(path), contentType };
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    throw new Failure(code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read: ${message}`, 1, { cause });
-  }
-}
-
-async function readAll(source: AsyncIterable<Uint8Array | string>): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of source) chunks.push(Buffer.from(chunk as Uint8Array));
-  return Buffer.concat(chunks);
+  return readRows(file as string, options.type, stdin);
 }
 
 /** A model that is a process may answer anything: that is printed as it is. */

@@ -1,0 +1,180 @@
+/** Routes of drift: baselines, reports, and labels that tell how good answers were. */
+import { z } from 'zod';
+import { invalid } from '../codecs/index.ts';
+import { PlatformError } from '../errors.ts';
+import { readBody } from '../http/index.ts';
+import { type Baseline, driftWindowMs, type FeatureValues, featureRows, readLabels, someOf } from '../monitoring/index.ts';
+import type { Route as ServingRoute } from '../serving/index.ts';
+import { bodyTypes, decodeBody } from './decode-body.ts';
+import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
+import { endpointPath, timeOf } from './parameters.ts';
+import { type Route, route } from './route.ts';
+import type { ApiServices } from './services.ts';
+
+const time = z.iso.datetime();
+const labelBytesMax = 16 * 2 ** 20;
+const labelLinesMax = 10_000;
+const captured = z.strictObject({ from: time.optional(), to: time.optional() });
+
+export function driftRoutes(services: ApiServices): Route[] {
+  const { deployments, drift, truth, audit, db } = services;
+  const nameOf = (endpoint: string): string => deployments.get(endpoint).config.name;
+  return [
+    route('GET /endpoints/:endpoint/drift', {
+      summary: 'Tell whether what comes still looks like the baseline, and how good the answers were',
+      description: 'By a sample of the rows of the last hour. It is looked at every five minutes by itself, and now.',
+      params: endpointPath,
+      answer: driftBody,
+      handle: async ({ params }) => driftBodyOf(nameOf(params.endpoint), services),
+    }),
+    route('POST /endpoints/:endpoint/baseline', {
+      summary: 'Say what usually comes',
+      description:
+        'Rows in any form that `invoke` takes; or JSON {"from", "to"} for what was captured between two times; or {} for the rows of the last hour.',
+      params: endpointPath,
+      query: z.strictObject({ label: z.string().optional().describe('A column of the CSV that is the answer, not an input.') }),
+      raw: bodyTypes,
+      answer: baselineBody,
+      handle: async ({ params, query, request, caller }) => {
+        const name = nameOf(params.endpoint);
+        const body = await readBody(request, { limitBytes: services.bodyLimitBytes });
+        const { values, source } = await baselineValues(services, name, request.headers['content-type'], body, query.label);
+        const baseline = await drift.setBaseline(name, values, source);
+        const detail = { source, rows: baseline.rows, features: baseline.features.length };
+        await audit.record(db, { who: caller.keyId, action: 'SetBaseline', target: name, outcome: 'ok', detail });
+        return baselineBodyOf(baseline);
+      },
+    }),
+    route('DELETE /endpoints/:endpoint/baseline', {
+      summary: 'Look for drift no more',
+      params: endpointPath,
+      handle: async ({ params, caller }) => {
+        const name = nameOf(params.endpoint);
+        await drift.removeBaseline(name);
+        await audit.record(db, { who: caller.keyId, action: 'DeleteBaseline', target: name, outcome: 'ok', detail: {} });
+      },
+    }),
+    route('POST /endpoints/:endpoint/labels', {
+      summary: 'Tell what was true, by inference id',
+      description:
+        'A line each: {"inference_id": "...", "label": 7}; a list of labels for a call of several rows. The id is what the client called the inference ' +
+        '(the `id` of an Open Inference Protocol request, `X-Amzn-SageMaker-Inference-Id`, `X-Penstock-Inference-Id`), else the `x-request-id` of its answer.',
+      params: endpointPath,
+      raw: ['application/jsonlines', 'application/x-ndjson', 'application/json'],
+      answer: labelsBody,
+      handle: async ({ params, request }) => {
+        const name = nameOf(params.endpoint);
+        const text = (await readBody(request, { limitBytes: labelBytesMax })).toString('utf8');
+        const { matched, unknown, misfit } = await truth.label(name, readLabels(text, labelLinesMax));
+        return {
+          matched,
+          unknown: unknown.length,
+          misfit: misfit.length,
+          unknown_ids: [...someOf(unknown)],
+          misfit_ids: [...someOf(misfit)],
+        };
+      },
+    }),
+  ];
+}
+
+async function baselineValues(
+  { serving, drift, clock, capturedValues, deployments }: ApiServices,
+  endpoint: string,
+  contentType: string | undefined,
+  body: Buffer,
+  label: string | undefined,
+): Promise<{ values: FeatureValues; source: string }> {
+  const span = spanOf(contentType, body);
+  if (span !== null) {
+    if (span.from === undefined && span.to === undefined) {
+      return { values: drift.values(endpoint), source: 'rows of the last hour' };
+    }
+    const toMs = span.to === undefined ? clock.wallMs() : Date.parse(span.to);
+    const fromMs = span.from === undefined ? 0 : Date.parse(span.from);
+    if (fromMs >= toMs) throw invalid(`expected from before to, got ${timeOf(fromMs)} and ${timeOf(toMs)}`);
+    const values = await capturedValues(endpoint, fromMs, toMs);
+    return { values, source: `captured calls from ${timeOf(fromMs)} to ${timeOf(toMs)}` };
+  }
+  const target = serving.route(endpoint);
+  if (target.runtime !== 'onnx') {
+    throw new PlatformError('unsupported', `the model of ${endpoint} is a process: nobody knows the features of what it takes`);
+  }
+  return {
+    values: postedValues(target, contentType, body, label, deployments.get(endpoint).config.capture?.redact ?? []),
+    source: 'rows that were posted',
+  };
+}
+
+/** An empty body and `{}` are one. Null for rows. */
+function spanOf(contentType: string | undefined, body: Buffer): z.output<typeof captured> | null {
+  if (body.length === 0) return {};
+  if (contentType !== undefined && !contentType.startsWith('application/json')) return null;
+  if (body.length > 1000) return null;
+  try {
+    const parsed = captured.safeParse(JSON.parse(body.toString('utf8')));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+function postedValues(
+  { signature }: ServingRoute,
+  contentType: string | undefined,
+  body: Buffer,
+  label: string | undefined,
+  redact: readonly string[],
+): FeatureValues {
+  const values = new Map<string, number[]>();
+  for (const { inputs, rows } of decodeBody(signature, contentType, body, label)) {
+    const features = featureRows(inputs, rows, new Set(redact));
+    for (let row = 0; row < rows; row++) {
+      for (const [i, value] of features.row(row).entries()) {
+        const name = features.names[i] as string;
+        const column = values.get(name);
+        if (column === undefined) values.set(name, [value]);
+        else column.push(value);
+      }
+    }
+  }
+  return values;
+}
+
+async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Promise<DriftBody> {
+  await drift.look();
+  const { baseline, rowsSeen, report, unknown } = drift.view(endpoint);
+  const quality = await truth.quality(endpoint);
+  const features = (report?.features ?? []).toSorted((a, b) => Number(b.hasDrifted) - Number(a.hasDrifted) || b.stability - a.stability);
+  const silence = baseline === null ? 'there is no baseline: post one' : `fewer than 50 rows came in the last hour: ${rowsSeen}`;
+  return {
+    endpoint,
+    baseline: baseline === null ? null : baselineBodyOf(baseline),
+    window_minutes: driftWindowMs / 60_000,
+    rows_seen: rowsSeen,
+    rows_sampled: report?.rows ?? 0,
+    reason: report === null ? silence : null,
+    drifted: report?.drifted ?? 0,
+    features: features.map(({ name, stability, distance, chance, hasDrifted, baseline: before, now }) => ({
+      name,
+      psi: stability,
+      ks: distance,
+      p_value: chance,
+      drifted: hasDrifted,
+      baseline: [...before],
+      now: [...now],
+    })),
+    unknown_features: [...unknown],
+    quality: {
+      calls: quality.calls,
+      labelled_calls: quality.labelledCalls,
+      labelled_rows: quality.labelledRows,
+      accuracy: quality.accuracy,
+      mean_absolute_error: quality.meanAbsoluteError,
+    },
+  };
+}
+
+function baselineBodyOf({ features, source, rows, madeAtMs }: Baseline): BaselineBody {
+  return { source, rows, features: features.map(({ name }) => name), made_at: timeOf(madeAtMs) };
+}

@@ -1,0 +1,32 @@
+/** Baselines in the database: one an endpoint, gone when it goes. */
+import type { Database } from '../../storage/index.ts';
+import type { FeatureBaseline } from './baseline.ts';
+
+export interface Baseline {
+  readonly features: readonly FeatureBaseline[];
+  /** `rows that were posted`, `rows of the last hour`. */
+  readonly source: string;
+  readonly rows: number;
+  /** Epoch milliseconds. */
+  readonly madeAtMs: number;
+}
+
+/** By lower-case endpoint. */
+export async function readBaselines(db: Database): Promise<Map<string, Baseline>> {
+  const rows = await db.selectFrom('drift_baselines').selectAll().execute();
+  return new Map(rows.map(({ endpoint_key, document }) => [endpoint_key, JSON.parse(document) as Baseline]));
+}
+
+/** Takes the place of the one before; throws where there is no such endpoint. */
+export async function writeBaseline(db: Database, endpointKey: string, baseline: Baseline): Promise<void> {
+  const changes = { document: JSON.stringify(baseline), made_at: baseline.madeAtMs };
+  await db
+    .insertInto('drift_baselines')
+    .values({ endpoint_key: endpointKey, ...changes })
+    .onConflict((conflict) => conflict.column('endpoint_key').doUpdateSet(changes))
+    .execute();
+}
+
+export async function deleteBaseline(db: Database, endpointKey: string): Promise<void> {
+  await db.deleteFrom('drift_baselines').where('endpoint_key', '=', endpointKey).execute();
+}

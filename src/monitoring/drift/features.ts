@@ -1,0 +1,108 @@
+/** Rows of numbers out of tensors: the features that drift is looked for in, and what a model predicted. Pure. */
+import { decodeStrings, elementCount, elementsOf, type NumericArray, type Tensor } from '../../tensor.ts';
+
+/** More columns than these are no features: an image, say. */
+export const featuresMax = 512;
+
+export interface FeatureRows {
+  /** `x[3]`, `age`. */
+  readonly names: readonly string[];
+  /** The values of a row, in the order of the names. */
+  row(index: number): number[];
+}
+
+interface Column {
+  readonly name: string;
+  readonly values: NumericArray;
+  readonly isHalf: boolean;
+  readonly perRow: number;
+  readonly offset: number;
+}
+
+/** Of tensors whose first dimension counts the rows, or that are one row as a whole. Names in `left` and what is no number are left out. */
+export function featureRows(tensors: readonly Tensor[], rows: number, left: ReadonlySet<string> = new Set()): FeatureRows {
+  const columns: Column[] = [];
+  for (const tensor of tensors) {
+    const perRow = rows > 0 ? elementCount(tensor.shape) / rows : 0;
+    if (left.has(tensor.name) || !Number.isInteger(perRow) || perRow < 1 || columns.length + perRow > featuresMax) continue;
+    const countsRows = rows === 1 || tensor.shape[0] === rows;
+    const values = countsRows ? numbersOf(tensor) : null;
+    if (values === null) continue;
+    for (let offset = 0; offset < perRow; offset++) {
+      const name = perRow === 1 && tensor.shape.length <= 1 ? tensor.name : `${tensor.name}[${offset}]`;
+      if (!left.has(name)) columns.push({ name, values, isHalf: tensor.datatype === 'FP16', perRow, offset });
+    }
+  }
+  return {
+    names: columns.map(({ name }) => name),
+    row: (index) =>
+      columns.map(({ values, isHalf, perRow, offset }) => {
+        const value = Number(values[index * perRow + offset]);
+        return isHalf ? halfOf(value) : value;
+      }),
+  };
+}
+
+function numbersOf({ datatype, data }: Tensor): NumericArray | null {
+  return datatype === 'BYTES' || datatype === 'BF16' ? null : elementsOf(datatype, data);
+}
+
+/** IEEE 754 binary16. */
+function halfOf(bits: number): number {
+  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+  const sign = bits & 0x8000 ? -1 : 1;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+}
+
+export interface Predictions {
+  /** One of some classes, or a number on a scale. */
+  readonly kind: 'class' | 'value';
+  /** One a row. */
+  readonly values: readonly (number | string)[];
+  /** The largest score of each row; null where the model gives none. */
+  readonly scores: readonly number[] | null;
+}
+
+/** More classes than these are no classification. */
+const classesMax = 10_000;
+
+/**
+ * What the model said of each row: whole numbers or texts are classes as they stand, the largest of several scores names a class, a
+ * single fraction is a value. Null where outputs are nothing of this.
+ */
+export function predictionsOf(tensors: readonly Tensor[], rows: number, left: ReadonlySet<string> = new Set()): Predictions | null {
+  const shown = tensors.filter(({ name, shape }) => !left.has(name) && rows > 0 && (rows === 1 || shape[0] === rows));
+  const scored = shown.find(
+    ({ datatype, shape }) => isFraction(datatype) && shape.length <= 2 && perRowOf(shape, rows) >= 2 && perRowOf(shape, rows) <= classesMax,
+  );
+  const scores = scored === undefined ? null : rowsOf(scored, rows);
+  const largest = scores?.map((row) => Math.max(...row)) ?? null;
+  const single = shown.filter(({ shape }) => perRowOf(shape, rows) === 1);
+  const labels = single.find(({ datatype }) => !isFraction(datatype) && datatype !== 'BF16');
+  if (labels !== undefined) return { kind: 'class', values: labelsOf(labels), scores: largest };
+  if (scores !== null) return { kind: 'class', values: scores.map((row) => row.indexOf(Math.max(...row))), scores: largest };
+  const value = single.find(({ datatype }) => isFraction(datatype));
+  return value === undefined ? null : { kind: 'value', values: rowsOf(value, rows).map(([only]) => only as number), scores: null };
+}
+
+function perRowOf(shape: readonly number[], rows: number): number {
+  return elementCount(shape) / rows;
+}
+
+function isFraction(datatype: Tensor['datatype']): boolean {
+  return datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16';
+}
+
+function rowsOf(tensor: Tensor, rows: number): number[][] {
+  const all = [...(numbersOf(tensor) ?? [])].map((value) => (tensor.datatype === 'FP16' ? halfOf(Number(value)) : Number(value)));
+  const perRow = all.length / rows;
+  return Array.from({ length: rows }, (_, row) => all.slice(row * perRow, (row + 1) * perRow));
+}
+
+const labelLengthMax = 256;
+
+function labelsOf(tensor: Tensor): (number | string)[] {
+  if (tensor.datatype === 'BYTES') return decodeStrings(tensor.data).map((text) => text.slice(0, labelLengthMax));
+  return [...(numbersOf(tensor) ?? [])].map(Number);
+}

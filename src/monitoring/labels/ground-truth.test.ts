@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { openPglite } from '../../../test/pglite.ts';
+import { VirtualClock } from '../../clock.ts';
+import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import { GroundTruth, type Predicted, readLabels } from './ground-truth.ts';
+import { scoreOf } from './score.ts';
+
+async function house(t: TestContext, open: () => Promise<OpenDatabase>) {
+  const { db, close } = await open();
+  t.after(close);
+  const endpoint = { name_key: 'e', name: 'E', config: '{}', generation: 1, desired: 'InService' as const, created_at: 0, updated_at: 0 };
+  await db.insertInto('endpoints').values(endpoint).execute();
+  const clock = new VirtualClock(Date.UTC(2026, 10, 24));
+  const measured: [string, number][] = [];
+  const store = { feed: (_place: unknown, { name }: { name: string }) => ({ add: (value: number) => measured.push([name, value]) }) };
+  const truth = new GroundTruth({ db, clock, store, endpoints: () => ['E'], onFailure: (error) => assert.fail(String(error)) });
+  /** Writing gives way to others now and then: so time goes on while it is waited for. */
+  const await_ = async <T>(promise: Promise<T>): Promise<T> => {
+    let isDone = false;
+    const done = promise.finally(() => (isDone = true));
+    while (!isDone) {
+      await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(0);
+    }
+    return done;
+  };
+  const predicted = (more: Partial<Predicted>): void =>
+    truth.add({ endpoint: 'E', variant: 'v', inferenceId: 'i', atMs: clock.wallMs(), kind: 'class', values: [1], ...more });
+  return { db, clock, truth, measured, await_, predicted };
+}
+
+for (const [dialect, open] of [
+  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['PostgreSQL', openPglite],
+] as const) {
+  describe(`labels, with predictions in ${dialect}`, () => {
+    test('are joined by inference id, at once, and give accuracy', async (t) => {
+      const { truth, measured, await_, predicted } = await house(t, open);
+      for (let i = 0; i < 250; i++) predicted({ inferenceId: `i${i}`, values: [i % 10] });
+      const given = Array.from({ length: 250 }, (_, i) => ({ inferenceId: `i${i}`, labels: [i % 5] }));
+      const other = [
+        { inferenceId: 'nobody', labels: [1] },
+        { inferenceId: 'i3', labels: [1, 2] },
+      ];
+      assert.deepEqual(await await_(truth.label('e', [...given, ...other])), { matched: 250, unknown: ['nobody'], misfit: ['i3'] });
+      assert.deepEqual(await truth.quality('e'), {
+        calls: 250,
+        labelledCalls: 250,
+        labelledRows: 250,
+        accuracy: 0.5,
+        meanAbsoluteError: null,
+      });
+      assert.equal(measured.filter(([name, value]) => name === 'Accuracy' && value === 1).length, 125);
+      await await_(truth.label('e', [{ inferenceId: 'i5', labels: ['5'] }]));
+      assert.equal((await truth.quality('e')).accuracy, 126 / 250);
+      assert.equal(measured.length, 250); // what is corrected is not measured twice
+    });
+
+    test('of numbers give the mean absolute error, row by row', async (t) => {
+      const { truth, measured, await_, predicted } = await house(t, open);
+      predicted({ kind: 'value', values: [1, 2, 3] });
+      await await_(truth.label('E', [{ inferenceId: 'i', labels: [1.5, 2, 1] }]));
+      assert.deepEqual(await truth.quality('E'), {
+        calls: 1,
+        labelledCalls: 1,
+        labelledRows: 3,
+        accuracy: null,
+        meanAbsoluteError: 2.5 / 3,
+      });
+      assert.deepEqual(
+        measured.map(([, value]) => value),
+        [0.5, 0, 2],
+      );
+    });
+
+    test('find predictions for a week, the latest of an id', async (t) => {
+      const { db, clock, truth, await_, predicted } = await house(t, open);
+      predicted({ inferenceId: 'old' });
+      await await_(truth.flush());
+      clock.advance(3 * 86_400_000);
+      predicted({ inferenceId: 'i', values: [1] });
+      await await_(truth.flush());
+      predicted({ inferenceId: 'i', values: [2] });
+      await await_(truth.flush());
+      clock.advance(5 * 86_400_000);
+      predicted({ inferenceId: 'new' });
+      assert.deepEqual(
+        (
+          await await_(
+            truth.label(
+              'e',
+              ['old', 'i', 'new'].map((id) => ({ inferenceId: id, labels: [2] })),
+            ),
+          )
+        ).unknown,
+        ['old'],
+      );
+      assert.deepEqual(await await_(truth.predictedWithin('e', 0, clock.wallMs() + 1)), [2, 1]);
+      await db.deleteFrom('endpoints').execute();
+      assert.deepEqual(await db.selectFrom('observed_predictions').selectAll().execute(), []);
+    });
+  });
+}
+
+test('predictions are written by themselves after ten seconds; more than can be written are dropped and counted', async (t) => {
+  const { truth, clock, await_, predicted } = await house(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+  for (let i = 0; i < 5010; i++) predicted({ inferenceId: `i${i}` });
+  assert.equal(truth.dropped, 10);
+  clock.advance(10_000);
+  await await_(truth.flush());
+  assert.equal((await truth.quality('e')).calls, 5000);
+});
+
+test('a score counts what is the same, and never more than there are rows', () => {
+  assert.deepEqual(scoreOf({ kind: 'class', values: [3, 'spam', '1'] }, ['3.0', 'spam', true]), { rows: 3, hits: 3, errorSum: null });
+  assert.equal(scoreOf({ kind: 'value', values: [1] }, ['spam']), null);
+  const label = fc.oneof(fc.double({ noNaN: true }), fc.string(), fc.boolean());
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.oneof(fc.double({ noNaN: true }), fc.string()), label)), (rows) => {
+      const score = scoreOf(
+        { kind: 'class', values: rows.map(([value]) => value) },
+        rows.map(([, truth]) => truth),
+      );
+      assert(score !== null && (score.hits as number) <= rows.length);
+    }),
+  );
+});
+
+for (const [what, text] of [
+  ['no JSON', '{"inference_id":'],
+  ['no id', '{"label":1}'],
+  ['no label', '{"inference_id":"a"}'],
+  ['a label that is an object', '{"inference_id":"a","label":{}}'],
+  ['nothing', '\n'],
+  ['null', 'null'],
+] as const) {
+  test(`a line of ${what} is refused`, () => assert.throws(() => readLabels(text, 10), { code: 'invalid_request' }));
+}
+
+test('labels are one or one a row', () => {
+  assert.deepEqual(readLabels('{"inference_id":"a","label":1}\n\n{"inference_id":"b","label":["x",true]}\n', 10), [
+    { inferenceId: 'a', labels: [1] },
+    { inferenceId: 'b', labels: ['x', true] },
+  ]);
+});
