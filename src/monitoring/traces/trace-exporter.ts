@@ -1,0 +1,141 @@
+/**
+ * Sends spans to a collector by OTLP over HTTP, as JSON. What is written off the hot path costs a request nothing; what the collector does not
+ * take is dropped and counted, for traces are no books.
+ */
+import type { Clock } from '../../clock.ts';
+import type { TraceContext } from './trace-context.ts';
+
+export interface Span {
+  readonly name: string;
+  /** Epoch milliseconds, fractional. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly attributes: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** A request: its own span, and the stages below it. */
+export interface RequestTrace extends Span {
+  readonly context: TraceContext;
+  readonly stages: readonly Span[];
+  /** The message of its error; null where it was answered. */
+  readonly error: string | null;
+}
+
+export interface TraceExporterOptions {
+  /** `http://127.0.0.1:4318`: `/v1/traces` below it. */
+  readonly endpoint: string;
+  readonly clock: Clock;
+  readonly version: string;
+  /** Ids of spans. */
+  readonly newSpanId: () => string;
+  /** The collector did not take some. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+const everyMs = 2000;
+const requestsPerPost = 500;
+const waitingMax = 5000;
+const timeoutMs = 10_000;
+
+export class TraceExporter {
+  readonly #options: TraceExporterOptions;
+  #waiting: RequestTrace[] = [];
+  #dropped = 0;
+  #cancelTimer: (() => void) | null = null;
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(options: TraceExporterOptions) {
+    this.#options = options;
+  }
+
+  /** Requests that were not sent, since they came too fast or the collector does not answer. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  add(trace: RequestTrace): void {
+    if (this.#waiting.length >= waitingMax) {
+      this.#dropped++;
+      return;
+    }
+    this.#waiting.push(trace);
+    this.#cancelTimer ??= this.#options.clock.after(everyMs, () => {
+      this.#cancelTimer = null;
+      void this.flush();
+    });
+  }
+
+  /** Sends what waits. */
+  flush(): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#send());
+    return this.#turn;
+  }
+
+  async close(): Promise<void> {
+    this.#cancelTimer?.();
+    await this.flush();
+  }
+
+  async #send(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const some = this.#waiting.splice(0, requestsPerPost);
+      try {
+        await this.#post(some);
+      } catch (error) {
+        this.#dropped += some.length + this.#waiting.splice(0).length;
+        this.#options.onFailure(error);
+      }
+    }
+  }
+
+  async #post(traces: readonly RequestTrace[]): Promise<void> {
+    const { endpoint, version, newSpanId } = this.#options;
+    const spans = traces.flatMap((trace) => spansOf(trace, newSpanId));
+    const resource = { attributes: attributesOf({ 'service.name': 'penstock', 'service.version': version }) };
+    const body = JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ scope: { name: 'penstock' }, spans }] }] });
+    const url = `${endpoint.replace(/\/+$/, '')}/v1/traces`;
+    const headers = { 'Content-Type': 'application/json' };
+    const answer = await fetch(url, { method: 'POST', body, headers, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
+    await answer.body?.cancel();
+    if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
+  }
+}
+
+/** OTLP's kinds: a server's span, and those inside it. */
+const [server, internal] = [2, 1];
+
+function spansOf(trace: RequestTrace, newSpanId: () => string): object[] {
+  const { traceId, spanId, parentId } = trace.context;
+  const own = {
+    ...spanBody(trace),
+    traceId,
+    spanId,
+    ...(parentId === null ? {} : { parentSpanId: parentId }),
+    kind: server,
+    status: trace.error === null ? { code: 1 } : { code: 2, message: trace.error },
+  };
+  return [
+    own,
+    ...trace.stages.map((stage) => ({ ...spanBody(stage), traceId, spanId: newSpanId(), parentSpanId: spanId, kind: internal })),
+  ];
+}
+
+function spanBody({ name, startMs, endMs, attributes }: Span): object {
+  return { name, startTimeUnixNano: nanoseconds(startMs), endTimeUnixNano: nanoseconds(endMs), attributes: attributesOf(attributes) };
+}
+
+/** Beyond what a number holds exactly: whole milliseconds and the rest apart. */
+function nanoseconds(ms: number): string {
+  const whole = Math.floor(ms);
+  return String(BigInt(whole) * 1_000_000n + BigInt(Math.round((ms - whole) * 1e6)));
+}
+
+function attributesOf(attributes: Span['attributes']): object[] {
+  return Object.entries(attributes).map(([key, value]) => ({ key, value: valueOf(value) }));
+}
+
+function valueOf(value: string | number | boolean): object {
+  if (typeof value === 'string') return { stringValue: value };
+  if (typeof value === 'boolean') return { boolValue: value };
+  return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value };
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { VirtualClock } from '../../clock.ts';
+import { SeededRandom } from '../../random.ts';
+import { traceOf, traceparent } from './trace-context.ts';
+import { type RequestTrace, TraceExporter } from './trace-exporter.ts';
+
+const random = new SeededRandom(3);
+const sampled = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+describe('the trace of a request', () => {
+  test('is that of whoever called, with a span of its own', () => {
+    const trace = traceOf(sampled, random, 0);
+    assert.deepEqual([trace.traceId, trace.parentId, trace.isSampled], ['4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7', true]);
+    assert.match(trace.spanId, /^[0-9a-f]{16}$/);
+    assert.equal(traceparent(trace), `00-4bf92f3577b34da6a3ce929d0e0e4736-${trace.spanId}-01`);
+    assert.equal(traceOf(sampled.replace(/01$/, '00'), random, 1).isSampled, false);
+    assert.equal(traceOf(`cc${sampled.slice(2)}-what.comes.later`, random, 0).isSampled, true);
+  });
+
+  test('is a new one where the header is none', () => {
+    for (const header of [
+      undefined,
+      '',
+      'x',
+      `ff${sampled.slice(2)}`,
+      `${sampled}-more`,
+      sampled.toUpperCase(),
+      '00-00000000000000000000000000000000-00f067aa0ba902b7-01',
+    ]) {
+      const trace = traceOf(header, random, 1);
+      assert.deepEqual([trace.parentId, trace.isSampled], [null, true], String(header));
+      assert.match(trace.traceId, /^[0-9a-f]{32}$/);
+    }
+    fc.assert(fc.property(fc.string({ maxLength: 80 }), (header) => /^[0-9a-f]{32}$/.test(traceOf(header, random, 0).traceId)));
+  });
+
+  test('is sampled as often as is said', () => {
+    const count = Array.from({ length: 2000 }, () => traceOf(undefined, random, 0.1)).filter(({ isSampled }) => isSampled).length;
+    assert(count > 140 && count < 260, String(count));
+  });
+});
+
+async function collector(t: TestContext, status = 200) {
+  const posted: { url: string; body: string }[] = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    request.on('end', () => {
+      posted.push({ url: request.url ?? '', body });
+      response.writeHead(status).end('{}');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.closeAllConnections());
+  t.after(() => server.close());
+  return { posted, endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
+}
+
+const trace: RequestTrace = {
+  name: 'infer digits',
+  startMs: 1_764_000_000_000.25,
+  endMs: 1_764_000_000_003.5,
+  attributes: { endpoint: 'digits', rows: 2, late: false, usd: 0.5 },
+  context: traceOf(sampled, random, 0),
+  stages: [{ name: 'queue', startMs: 1_764_000_000_000.25, endMs: 1_764_000_000_001, attributes: {} }],
+  error: null,
+};
+
+function exporterTo(endpoint: string) {
+  const clock = new VirtualClock();
+  const failures: unknown[] = [];
+  const exporter = new TraceExporter({
+    endpoint,
+    clock,
+    version: '1',
+    newSpanId: () => 'a'.repeat(16),
+    onFailure: (error) => failures.push(error),
+  });
+  return { clock, exporter, failures };
+}
+
+describe('a collector', () => {
+  test('gets a request and its stages, in OTLP, exact to the nanosecond', async (t) => {
+    const { posted, endpoint } = await collector(t);
+    const { exporter } = exporterTo(endpoint);
+    exporter.add(trace);
+    exporter.add({ ...trace, error: 'it failed' });
+    await exporter.close();
+    assert.equal(posted[0]?.url, '/v1/traces');
+    const document = JSON.parse(posted[0]?.body ?? '') as { resourceSpans: { scopeSpans: { spans: Record<string, unknown>[] }[] }[] };
+    const spans = document.resourceSpans[0]?.scopeSpans[0]?.spans ?? [];
+    const [own, queue] = spans;
+    assert.deepEqual([spans.length, own?.kind, own?.parentSpanId, own?.status], [4, 2, '00f067aa0ba902b7', { code: 1 }]);
+    assert.deepEqual([own?.startTimeUnixNano, own?.endTimeUnixNano], ['1764000000000250000', '1764000000003500000']);
+    assert.deepEqual([queue?.name, queue?.parentSpanId, queue?.spanId], ['queue', own?.spanId, 'a'.repeat(16)]);
+    assert.deepEqual(own?.attributes, [
+      { key: 'endpoint', value: { stringValue: 'digits' } },
+      { key: 'rows', value: { intValue: '2' } },
+      { key: 'late', value: { boolValue: false } },
+      { key: 'usd', value: { doubleValue: 0.5 } },
+    ]);
+    assert.deepEqual(spans[2]?.status, { code: 2, message: 'it failed' });
+  });
+
+  test('that does not take them loses them, and holds nobody up', async (t) => {
+    const { endpoint } = await collector(t, 503);
+    const { exporter, failures } = exporterTo(endpoint);
+    for (let i = 0; i < 5100; i++) exporter.add(trace);
+    assert.equal(exporter.dropped, 100);
+    await exporter.flush();
+    assert.deepEqual([exporter.dropped, failures.length], [5100, 1]);
+    assert.match(String(failures[0]), /answered 503/);
+  });
+});
