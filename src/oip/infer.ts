@@ -139,7 +139,10 @@ export class InferDoor {
   }
 }
 
-/** Once the answer is out. Its bodies are kept as the types of AWS's clients name them: a length of JSON, and tensors after it. */
+/**
+ * Once the answer is out. Whatever type its client named, it was read as JSON; bodies with tensors after it are kept as AWS's clients
+ * name them: a length of JSON, and what follows.
+ */
 function tell(
   { call, body }: Seen,
   { request }: Exchange,
@@ -150,13 +153,12 @@ function tell(
 ): void {
   call.part(0, inputs, outputs, rows);
   const size = request.headers['inference-header-content-length'];
-  const type = request.headers['content-type'] ?? 'application/json';
   const sized = (length: number): string => `application/octet-stream;json-header-size=${length}`;
   const output =
     binary === null
       ? { contentType: 'application/json', body: json }
       : { contentType: sized(Buffer.byteLength(json)), body: Buffer.concat([Buffer.from(json), ...binary]) };
-  call.end({ contentType: typeof size === 'string' ? sized(Number(size)) : type, body }, output);
+  call.end({ contentType: typeof size === 'string' ? sized(Number(size)) : 'application/json', body }, output);
 }
 
 /** The response's parameters with `timings: true`. Milliseconds and USD. */
