@@ -18,6 +18,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
       '0001-arrivals': { up: createArrivals },
       '0002-metric-series': { up: (db) => createMetricSeries(db, dialect) },
       '0003-logs': { up: createLogs },
+      '0004-metric-rows-anew': { up: clearMetricRows },
     };
   }
   return {
@@ -324,6 +325,11 @@ async function createLogs(db: AnyDatabase): Promise<void> {
     .execute();
   await db.schema.createIndex('log_events_of_group').on('log_events').columns(['group_id', 'at', 'seq']).execute();
   await db.schema.createIndex('log_events_of_stream').on('log_events').columns(['stream_id', 'at', 'seq']).execute();
+}
+
+/** Rows are written in another way now; there is nobody yet who had others. */
+async function clearMetricRows(db: AnyDatabase): Promise<void> {
+  await sql`delete from metric_rows`.execute(db);
 }
 
 /** What was recorded before has the number 0: no chain covers it. */

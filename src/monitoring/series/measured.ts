@@ -55,3 +55,30 @@ export function percentileOf({ sketch, min, max }: Measured, percentile: number)
   const value = sketch.quantile(percentile / 100);
   return value === null ? null : Math.min(Math.max(value, min), max);
 }
+
+/** What was measured in several spans, together; their distributions are merged when somebody asks for one. */
+export class Together implements Measured {
+  count = 0;
+  sum = 0;
+  min = Number.POSITIVE_INFINITY;
+  max = Number.NEGATIVE_INFINITY;
+  readonly #parts: Measured[] = [];
+  #sketch: Sketch | null = null;
+
+  add(part: Measured): void {
+    this.count += part.count;
+    this.sum += part.sum;
+    this.min = Math.min(this.min, part.min);
+    this.max = Math.max(this.max, part.max);
+    this.#parts.push(part);
+    this.#sketch = null;
+  }
+
+  get sketch(): Sketch {
+    if (this.#sketch === null) {
+      this.#sketch = new Sketch();
+      for (const { sketch } of this.#parts) this.#sketch.merge(sketch);
+    }
+    return this.#sketch;
+  }
+}

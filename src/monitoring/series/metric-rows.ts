@@ -1,4 +1,5 @@
 /** Rows of the metrics database: groups with the names of their metrics, and what was measured in each span. */
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import type { Measured } from './measured.ts';
 import { MetricGroup, type MetricName } from './metric-group.ts';
@@ -15,8 +16,8 @@ export interface Span {
   readonly record: ReadonlyMap<number, Measured>;
 }
 
-/** Far below the parameters that either database takes. */
-const rowsPerInsert = 400;
+/** Far below the parameters that either database takes; and whoever waits to be served waits for no more than these. */
+const rowsPerInsert = 100;
 
 export async function readGroups(db: Database): Promise<MetricGroup[]> {
   const rows = await db.selectFrom('metric_groups').selectAll().orderBy('id').execute();
@@ -31,6 +32,7 @@ export async function writeSpans(db: Database, groups: readonly MetricGroup[], s
   await inTransaction(db, async (tx) => {
     for (const group of groups) await writeGroup(tx, group);
     for (let at = 0; at < spans.length; at += rowsPerInsert) {
+      if (at > 0) await othersFirst();
       const values = spans
         .slice(at, at + rowsPerInsert)
         .map(({ group, resolution, at: second, record }) => ({ group_id: group, resolution, at: second, data: encodeRecord(record) }));

@@ -6,7 +6,7 @@
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Database } from '../../storage/index.ts';
-import { Measure, type Measured } from './measured.ts';
+import { Measure, type Measured, Together } from './measured.ts';
 import { keyOfPlace, type MetricFeed, MetricGroup, type MetricName, type MetricPlace, nowhere } from './metric-group.ts';
 import { clearGroups, clearSpans, type Resolution, readGroups, readMetrics, readSpan, writeSpans } from './metric-rows.ts';
 
@@ -34,6 +34,15 @@ export interface MetricWish {
 export interface MetricPoint extends Measured {
   /** Epoch milliseconds of its beginning. */
   readonly atMs: number;
+}
+
+class Point extends Together implements MetricPoint {
+  readonly atMs: number;
+
+  constructor(atMs: number) {
+    super();
+    this.atMs = atMs;
+  }
 }
 
 interface OpenSpan {
@@ -179,14 +188,14 @@ export class MetricStore {
     await this.flush();
     const resolution = this.#resolutionFor(period, from);
     const rows = await readMetrics(this.#options.db, { group: group.id, metrics, resolution }, { from, to });
-    const points = new Map<number, Measure>();
+    const points = new Map<number, Point>();
     for (const { at, measured } of rows) {
       const start = startOf(at);
       let point = points.get(start);
-      if (point === undefined) points.set(start, (point = new Measure()));
-      point.merge(measured);
+      if (point === undefined) points.set(start, (point = new Point(start * 1000)));
+      point.add(measured);
     }
-    return [...points].map(([at, { count, sum, min, max, sketch }]) => ({ atMs: at * 1000, count, sum, min, max, sketch }));
+    return [...points.values()];
   }
 
   /** Writes everything that is known by now. */
@@ -225,11 +234,12 @@ export class MetricStore {
   #move(second: number): void {
     for (const group of this.#groups.values()) {
       const taken = group.take();
-      if (taken !== null) this.#keep(group, second, taken);
+      if (taken !== null) this.#keep(group, second, taken, true);
     }
   }
 
-  #keep(group: MetricGroup, second: number, measured: ReadonlyMap<number, Measured>): void {
+  /** `isOwn`: nobody else holds on to what was measured, which need not be copied then. */
+  #keep(group: MetricGroup, second: number, measured: ReadonlyMap<number, Measured>, isOwn = false): void {
     group.lastAtMs = Math.max(group.lastAtMs, second * 1000);
     const ageMs = (this.#second() - second) * 1000;
     for (const resolution of resolutions) {
@@ -238,6 +248,10 @@ export class MetricStore {
       span.isDirty = true;
       for (const [metric, each] of measured) {
         let measure = span.record.get(metric);
+        if (measure === undefined && resolution === 1 && isOwn && each instanceof Measure) {
+          span.record.set(metric, each);
+          continue;
+        }
         if (measure === undefined) span.record.set(metric, (measure = new Measure()));
         measure.merge(each);
       }

@@ -3,7 +3,7 @@ import { PlatformError } from '../../errors.ts';
 import type { Measured } from './measured.ts';
 import { Sketch } from './sketch.ts';
 
-const version = 1;
+const version = 2;
 
 /** By number of the metric. */
 export function encodeRecord(measured: ReadonlyMap<number, Measured>): Buffer {
@@ -17,22 +17,14 @@ export function encodeRecord(measured: ReadonlyMap<number, Measured>): Buffer {
     out.number(min);
     out.number(max);
     // Where all are equal the distribution is known without its buckets.
-    const { positive, negative, zeros } = min === max ? { positive: [], negative: [], zeros: 0 } : sketch.buckets();
-    out.number(zeros);
-    for (const buckets of [positive, negative]) {
-      out.unsigned(buckets.length);
-      let last = 0;
-      for (const [bucket, times] of buckets) {
-        out.signed(bucket - last);
-        out.number(times);
-        last = bucket;
-      }
-    }
+    const distribution = min === max ? noBytes : distributionOf(sketch);
+    out.unsigned(distribution.length);
+    out.bytes(distribution);
   }
   return out.taken();
 }
 
-/** The opposite; only the metrics wished for where some are. Throws `internal` where the bytes are broken. */
+/** The opposite; only the metrics wished for where some are. Throws `internal` where the bytes are broken; a distribution when it is asked for. */
 export function decodeRecord(bytes: Uint8Array, wished?: ReadonlySet<number>): Map<number, Measured> {
   const from = new Reader(bytes);
   if (from.unsigned() !== version) throw broken('another version wrote it');
@@ -40,19 +32,74 @@ export function decodeRecord(bytes: Uint8Array, wished?: ReadonlySet<number>): M
   const measured = new Map<number, Measured>();
   for (let i = 0; i < size; i++) {
     const metric = from.unsigned();
-    const [count, sum, min, max, zeros] = [from.number(), from.number(), from.number(), from.number(), from.number()];
-    const [positive, negative] = [from.buckets(), from.buckets()];
-    if (wished !== undefined && !wished.has(metric)) continue;
-    measured.set(metric, { count, sum, min, max, sketch: sketchOf(count, min, max, { positive, negative, zeros }) });
+    const [count, sum, min, max] = [from.number(), from.number(), from.number(), from.number()];
+    const distribution = from.bytes(from.unsigned());
+    if (wished === undefined || wished.has(metric)) measured.set(metric, new Stored({ count, sum, min, max }, distribution));
   }
   return measured;
 }
 
-function sketchOf(count: number, min: number, max: number, buckets: ReturnType<Sketch['buckets']>): Sketch {
-  if (min !== max) return Sketch.of(buckets);
-  const sketch = new Sketch();
-  if (count > 0) sketch.add(min, count);
-  return sketch;
+/** Most questions are about sums and counts: the distribution is read when somebody asks for it. */
+class Stored implements Measured {
+  readonly count: number;
+  readonly sum: number;
+  readonly min: number;
+  readonly max: number;
+  readonly #distribution: Uint8Array;
+  #sketch: Sketch | null = null;
+
+  constructor({ count, sum, min, max }: Omit<Measured, 'sketch'>, distribution: Uint8Array) {
+    this.count = count;
+    this.sum = sum;
+    this.min = min;
+    this.max = max;
+    this.#distribution = distribution;
+  }
+
+  get sketch(): Sketch {
+    this.#sketch ??= this.#read();
+    return this.#sketch;
+  }
+
+  #read(): Sketch {
+    if (this.min !== this.max) {
+      const from = new Reader(this.#distribution);
+      return Sketch.of({ zeros: from.number(), positive: from.buckets(), negative: from.buckets() });
+    }
+    const sketch = new Sketch();
+    if (this.count > 0) sketch.add(this.min, this.count);
+    return sketch;
+  }
+}
+
+const noBytes = new Uint8Array();
+/** Of a bucket that follows soon after the one before and holds few: most do. */
+const nibbleMax = 15;
+
+/**
+ * How many are zero, then the buckets of positive and of negative values: how many there are, the first, and for each how far it is from the
+ * one before and what it holds, in one byte where both are 1 to 15, else in several after a 0.
+ */
+function distributionOf(sketch: Sketch): Uint8Array {
+  const out = new Bytes();
+  const { positive, negative, zeros } = sketch.buckets();
+  out.number(zeros);
+  for (const buckets of [positive, negative]) {
+    out.unsigned(buckets.length);
+    let last = (buckets[0]?.[0] ?? 0) - 1;
+    if (buckets.length > 0) out.signed(last);
+    for (const [bucket, times] of buckets) {
+      const step = bucket - last;
+      if (step <= nibbleMax && times >= 1 && times <= nibbleMax && Number.isInteger(times)) out.unsigned8((step << 4) | times);
+      else {
+        out.unsigned8(0);
+        out.unsigned(step);
+        out.number(times);
+      }
+      last = bucket;
+    }
+  }
+  return out.taken();
 }
 
 /** Whole numbers in as few bytes as they need; others in eight. */
@@ -82,13 +129,24 @@ class Bytes {
     this.#length = this.#bytes.writeDoubleLE(value, this.#length);
   }
 
+  unsigned8(value: number): void {
+    this.#room(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
   taken(): Buffer {
     return Buffer.from(this.#bytes.subarray(0, this.#length));
   }
 
   #room(more: number): void {
     if (this.#length + more <= this.#bytes.length) return;
-    const wider = Buffer.allocUnsafe(this.#bytes.length * 2);
+    const wider = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + more));
     this.#bytes.copy(wider, 0, 0, this.#length);
     this.#bytes = wider;
   }
@@ -121,14 +179,23 @@ class Reader {
     return this.#bytes.readDoubleLE(this.#at - 8);
   }
 
+  bytes(length: number): Uint8Array {
+    if (length > this.#bytes.length - this.#at) throw broken('it ends too early');
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
   buckets(): [number, number][] {
     const size = this.unsigned();
-    if (size > this.#bytes.length) throw broken('it ends too early');
-    let bucket = 0;
+    if (size > this.#bytes.length - this.#at) throw broken('it ends too early');
+    if (size === 0) return [];
+    const zigzag = this.unsigned();
+    let bucket = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
     return Array.from({ length: size }, () => {
-      const zigzag = this.unsigned();
-      bucket += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
-      return [bucket, this.number()] as [number, number];
+      const byte = this.#bytes[this.#at++];
+      if (byte === undefined) throw broken('it ends too early');
+      bucket += byte === 0 ? this.unsigned() : byte >> 4;
+      return [bucket, byte === 0 ? this.number() : byte & nibbleMax] as [number, number];
     });
   }
 }

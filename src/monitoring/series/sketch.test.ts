@@ -24,7 +24,7 @@ function measureOf(values: readonly number[]): Measure {
 }
 
 describe('a sketch', () => {
-  test('gives each percentile within half a percent of itself, merged or not', () => {
+  test('gives each percentile within one percent of itself, merged or not', () => {
     fc.assert(
       fc.property(fc.array(finite, { minLength: 1, maxLength: 300 }), fc.nat(300), (values, cut) => {
         const merged = measureOf(values.slice(0, cut));
@@ -32,7 +32,7 @@ describe('a sketch', () => {
         for (const measure of [measureOf(values), merged]) {
           for (const percentile of percentiles) {
             const [got, wanted] = [percentileOf(measure, percentile) as number, exact(values, percentile)];
-            assert(Math.abs(got - wanted) <= Math.abs(wanted) * 0.005 + 1e-9, `p${percentile}: ${got}, exactly ${wanted}`);
+            assert(Math.abs(got - wanted) <= Math.abs(wanted) * 0.009 + 1e-9, `p${percentile}: ${got}, exactly ${wanted}`);
           }
         }
       }),
@@ -91,9 +91,9 @@ describe('a row of the metrics database', () => {
     );
   });
 
-  test('of a hundred latencies takes a few hundred bytes', () => {
+  test('of a hundred latencies takes some hundred bytes', () => {
     const measure = measureOf(Array.from({ length: 100 }, (_, i) => 3000 + 37 * i));
-    assert(encodeRecord(new Map([[3, measure]])).length < 400);
+    assert(encodeRecord(new Map([[3, measure]])).length < 150);
   });
 });
 
