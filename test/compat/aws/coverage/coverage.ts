@@ -94,7 +94,7 @@ export function markdownTable(rows: readonly Coverage[]): string {
     notSent.join(', '),
     nested(output),
     refusals.join(', '),
-    clients.length === 0 ? 'no test' : clients.join(', '),
+    clients.length > 0 ? clients.join(', ') : refusals.length > 0 ? 'refused only' : 'no test',
   ]);
   return [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }

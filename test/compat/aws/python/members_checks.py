@@ -8,6 +8,7 @@ sagemaker = client("sagemaker")
 runtime = client("sagemaker-runtime")
 s3 = client("s3")
 scaling = client("application-autoscaling")
+cloudwatch = client("cloudwatch")
 ROLE = "arn:aws:iam::000000000000:role/any"
 HOUR = datetime.timedelta(hours=1)
 
@@ -166,6 +167,41 @@ def _():
         ShadowProductionVariants=[variant(VariantName="shadow")],
     )
     holds("ShadowProductionVariants are not served here yet", refusal.message)
+
+
+@check("what is foreseen may not be asked before anything is")
+def _():
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/said/variant/main",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
+    configuration = {"MetricSpecifications": [{"TargetValue": 70}], "Mode": "ForecastAndScale"}
+    scaling.put_scaling_policy(
+        **target, PolicyName="foreseen", PolicyType="PredictiveScaling", PredictiveScalingPolicyConfiguration=configuration
+    )
+    now = datetime.datetime.now(datetime.timezone.utc)
+    asked = {"PolicyName": "foreseen", "StartTime": now, "EndTime": now + HOUR}
+    refusal = refused(scaling.get_predictive_scaling_forecast, **target, **asked)
+    holds("Nothing is foreseen by policy foreseen yet", refusal.message)
+    scaling.delete_scaling_policy(**target, PolicyName="foreseen")
+
+
+@check("alarms are found by their metric, and their actions are switched off and on; there is one bus")
+def _():
+    alarm = {"MetricName": "Invocations", "Namespace": "AWS/SageMaker", "Statistic": "Sum", "Period": 60}
+    dimensions = [{"Name": "EndpointName", "Value": "said"}, {"Name": "VariantName", "Value": "main"}]
+    more = {"EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"}
+    cloudwatch.put_metric_alarm(AlarmName="said", Dimensions=dimensions, **alarm, **more)
+    cloudwatch.disable_alarm_actions(AlarmNames=["said"])
+    found = cloudwatch.describe_alarms_for_metric(Dimensions=dimensions, **alarm)["MetricAlarms"]
+    same([(each["AlarmName"], each["ActionsEnabled"]) for each in found], [("said", False)])
+    cloudwatch.enable_alarm_actions(AlarmNames=["said"])
+    same(cloudwatch.describe_alarms(AlarmNames=["said"])["MetricAlarms"][0]["ActionsEnabled"], True)
+    cloudwatch.delete_alarms(AlarmNames=["said"])
+    same(cloudwatch.describe_alarms(AlarmNames=["said"])["MetricAlarms"], [])
+    same(client("events").describe_event_bus(Name="default")["Name"], "default")
 
 
 @check("a scalable target is suspended, tagged and described page by page")
