@@ -49,7 +49,13 @@ export class AsyncHouse {
   readonly series: MetricStore;
   /** What the model does. */
   script: Script = answered;
-  capacity: Omit<Capacity, 'endpoint' | 'variants'> | null = { executors: 1, instances: 1, batchRows: 4, concurrency: null };
+  capacity: Omit<Capacity, 'endpoint' | 'variants'> | null = {
+    executors: 1,
+    instances: 1,
+    batchRows: 4,
+    takesFiles: false,
+    concurrency: null,
+  };
   /** What happens before an object is put. */
   beforePut: () => Promise<void> = async () => undefined;
   bodyBytesMax = 1_000_000;

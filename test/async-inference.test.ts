@@ -103,7 +103,7 @@ for (const [name, openDb, numRuns] of databases) {
 
     test('puts a poisonous request aside, and serves the others meanwhile', async (t) => {
       const house = await open(t);
-      house.capacity = { executors: 1, instances: 1, batchRows: 1, concurrency: 1 };
+      house.capacity = { executors: 1, instances: 1, batchRows: 1, takesFiles: false, concurrency: 1 };
       house.script = async (order) => {
         if (order.body.toString() === 'poison') throw new PlatformError('model_failed', 'a worker died under it');
         return answered(order);
@@ -159,7 +159,7 @@ for (const [name, openDb, numRuns] of databases) {
 
     test('waits while nobody can serve, until the time to live is over; runs that last keep their lease', async (t) => {
       const house = await open(t);
-      house.capacity = { executors: 0, instances: 0, batchRows: 1, concurrency: null };
+      house.capacity = { executors: 0, instances: 0, batchRows: 1, takesFiles: false, concurrency: null };
       const server = await house.start();
       const [short, long] = [house.order({ ttlMs: 60_000 }), house.order()];
       for (const order of [short, long]) await server.async.submit(order, Buffer.from('x'));
@@ -173,7 +173,7 @@ for (const [name, openDb, numRuns] of databases) {
         await new Promise<void>((resolve) => (end = resolve));
         return answered(order);
       };
-      house.capacity = { executors: 1, instances: 1, batchRows: 1, concurrency: null };
+      house.capacity = { executors: 1, instances: 1, batchRows: 1, takesFiles: false, concurrency: null };
       const other = await house.start(); // would take what nobody is heard of any more
       await house.until('it runs', () => runs === 1);
       for (let i = 0; i < 40; i++) {

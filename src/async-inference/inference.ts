@@ -7,6 +7,8 @@ export interface InferenceOrder {
   readonly customAttributes: string | null;
   readonly inferenceId: string;
   readonly body: Buffer;
+  /** In place of the body, which is then empty: for who takes files. */
+  readonly files?: { readonly paths: readonly string[]; readonly bytes: number };
   readonly timeoutMs: number;
   /** Nobody waits for it any more. */
   readonly signal: AbortSignal;
@@ -32,6 +34,8 @@ export interface Capacity {
   readonly instances: number;
   /** The most rows that go together. */
   readonly batchRows: number;
+  /** A body may be handed over as files, whatever its size. */
+  readonly takesFiles: boolean;
   /** So many requests at once for each, where somebody said so. */
   readonly concurrency: number | null;
 }

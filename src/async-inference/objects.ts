@@ -5,6 +5,8 @@ import type { Transaction } from '../storage/index.ts';
 export interface OpenedObject {
   readonly bytes: number;
   readonly contentType: string;
+  /** Files of this machine that are its bytes, in order; they stay while it is open. */
+  readonly files?: readonly string[];
   stream(): Readable;
   /** For who does not read. */
   close(): void;

@@ -44,6 +44,15 @@ const concurrencyMax = 256;
 /** Who is taken for an endpoint that is gone only to be told so. */
 const goneAtOnce = 16;
 
+/** Smaller bodies are handed over in memory. */
+const streamedFromBytes = 2 ** 20;
+
+interface Body {
+  readonly bytes: Buffer;
+  readonly contentType: string | null;
+  readonly files?: { readonly paths: readonly string[]; readonly bytes: number };
+}
+
 interface Run {
   readonly job: TakenJob;
   readonly abort: AbortController;
@@ -168,7 +177,7 @@ export class QueueConsumer {
       if (capacity === null) throw new PlatformError('not_found', `endpoint ${request.endpoint} was deleted before it was worked on`);
       const losses = job.attempts - 1 - request.failures - request.troubles;
       if (losses > lossesMax) throw new PlatformError('invalid_request', `the server ended ${losses} times while it was worked on`);
-      await this.#serve(job, request, signal);
+      await this.#serve(job, request, { signal, takesFiles: capacity.takesFiles });
     } catch (error) {
       if (error instanceof LeaseLost) return;
       if (signal.aborted) return void (await jobs.retry(job, 0));
@@ -178,15 +187,16 @@ export class QueueConsumer {
     }
   }
 
-  async #serve(job: TakenJob, request: AsyncRequest, signal: AbortSignal): Promise<void> {
+  async #serve(job: TakenJob, request: AsyncRequest, { signal, takesFiles }: { signal: AbortSignal; takesFiles: boolean }): Promise<void> {
     const { run, outcomes, measures, clock } = this.#options;
     const { endpoint, id, contentType, accept, customAttributes, inferenceId, timeoutMs } = request;
-    const { body, release } = await this.#bodyOf(request);
+    const { body, release } = await this.#bodyOf(request, takesFiles);
     let answer: InferenceAnswer;
     let writtenFromMs: number;
     try {
       const order = { endpoint, requestId: id, contentType: body.contentType, accept, customAttributes, inferenceId, timeoutMs, signal };
-      answer = await run({ ...order, contentType: contentType ?? body.contentType, body: body.bytes });
+      const files = body.files === undefined ? {} : { files: body.files };
+      answer = await run({ ...order, contentType: contentType ?? body.contentType, body: body.bytes, ...files });
       writtenFromMs = clock.nowMs();
     } finally {
       release();
@@ -204,9 +214,9 @@ export class QueueConsumer {
     measures.succeeded(request, answer.variant, clock.nowMs() - writtenFromMs);
   }
 
-  /** Held in memory until it is released. */
-  async #bodyOf(request: AsyncRequest): Promise<{ body: { bytes: Buffer; contentType: string | null }; release: () => void }> {
-    const { requests, objects, memory, measures, clock } = this.#options;
+  /** Held, in memory or in files, until it is released. */
+  async #bodyOf(request: AsyncRequest, takesFiles: boolean): Promise<{ body: Body; release: () => void }> {
+    const { requests, objects, measures, clock } = this.#options;
     const { input } = request;
     if (input === null) {
       const bytes = await this.#inTurn(() => requests.body(request.id));
@@ -214,40 +224,43 @@ export class QueueConsumer {
       return { body: { bytes, contentType: null }, release: () => undefined };
     }
     const fromMs = clock.nowMs();
-    let release = (): void => undefined;
     try {
-      const object = await this.#opened(request, await objects.open(input.bucket, input.key));
-      try {
-        release = await memory.take(object.bytes);
-      } catch (error) {
-        object.close();
-        throw error;
+      const object = await objects.open(input.bucket, input.key);
+      if (object === null)
+        throw new PlatformError('not_found', `the input ${uriOf(input)} is not there: it never was, or was deleted meanwhile`);
+      const { contentType, files: paths, bytes } = object;
+      if (takesFiles && paths !== undefined && bytes > streamedFromBytes) {
+        return { body: { bytes: Buffer.alloc(0), contentType, files: { paths, bytes } }, release: () => object.close() };
       }
-      const pieces: Buffer[] = [];
-      for await (const piece of object.stream() as AsyncIterable<Buffer>) pieces.push(piece);
+      const held = await this.#inMemory(object);
       measures.downloaded(request, clock.nowMs() - fromMs);
-      return { body: { bytes: Buffer.concat(pieces), contentType: object.contentType }, release };
+      return { body: { bytes: held.bytes, contentType }, release: held.release };
     } catch (error) {
-      release();
       measures.downloadFailed(request);
       throw error;
     }
   }
 
-  async #opened({ input }: AsyncRequest, object: OpenedObject | null): Promise<OpenedObject> {
-    const { bodyBytesMax } = this.#options;
-    if (object === null) {
+  /** Throws `too_large`. */
+  async #inMemory(object: OpenedObject): Promise<{ readonly bytes: Buffer; readonly release: () => void }> {
+    const { memory, bodyBytesMax } = this.#options;
+    if (object.bytes > bodyBytesMax) {
+      object.close();
+      const limit = `at most ${bodyBytesMax} are read into memory for a model that is no process`;
       throw new PlatformError(
-        'not_found',
-        `the input ${input === null ? '' : uriOf(input)} is not there: it never was, or was deleted meanwhile`,
+        'too_large',
+        `the input has ${object.bytes} bytes, and ${limit}: send it in parts, or raise --async-body-limit`,
       );
     }
-    if (object.bytes <= bodyBytesMax) return object;
-    object.close();
-    throw new PlatformError(
-      'too_large',
-      `the input has ${object.bytes} bytes, and at most ${bodyBytesMax} are read into memory: send it in parts, or raise --async-body-limit`,
-    );
+    const release = await memory.take(object.bytes);
+    try {
+      const pieces: Buffer[] = [];
+      for await (const piece of object.stream() as AsyncIterable<Buffer>) pieces.push(piece);
+      return { bytes: Buffer.concat(pieces), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   async #failed(job: TakenJob, request: AsyncRequest, error: PlatformError): Promise<void> {

@@ -100,6 +100,7 @@ function capacity({ config }: EndpointView, served: readonly ServedVariant[], co
     executors: instances + functions,
     instances,
     batchRows: Math.max(1, ...sizes),
+    takesFiles: served.length > 0 && served.every(({ version }) => version.runtime.kind === 'process'),
     concurrency,
   };
 }

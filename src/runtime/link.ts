@@ -153,7 +153,8 @@ export class WorkerLink {
   invoke(payload: Payload, replyBytesMax: number, sink: ReplySink | null = null): Promise<Invoked> {
     return new Promise((resolve, reject) => {
       const call = this.#nextCall();
-      const message = { headers: payload.headers, replyBytesMax, streams: sink !== null };
+      const { headers, files } = payload;
+      const message = { headers, replyBytesMax, streams: sink !== null, ...(files === undefined ? {} : { files }) };
       const frame = this.#shared(call, payloadFrame(call, kinds.invoke, message, payload.body));
       const pieces = new Pieces(sink, (answer) => writeFrame(this.#socket, [messageFrame(call, kinds.taken, answer)]));
       const settle = (done: () => void) => {

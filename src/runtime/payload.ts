@@ -12,6 +12,14 @@ export interface Payload {
   /** Handed to the process as they are, `content-type` and `accept` among them. */
   readonly headers: PayloadHeaders;
   readonly body: Uint8Array;
+  /** Files of this machine whose bytes, one after the other, are the body in place of `body`, which is empty: the worker streams them. */
+  readonly files?: BodyFiles;
+}
+
+export interface BodyFiles {
+  readonly paths: readonly string[];
+  /** Of all together. */
+  readonly bytes: number;
 }
 
 export interface ReplyHead {

@@ -1,5 +1,8 @@
 /** The two calls of the container contract, on a port of this machine: GET /ping and POST /invocations. */
+import { createReadStream } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Payload, PayloadHeaders, Reply, ReplyHead } from './payload.ts';
 
@@ -51,10 +54,11 @@ export class ProcessHttp {
   }
 
   /** Throws `model_failed` where no reply, or no whole one, can be had. What is no success is an answer all the same. */
-  async invoke({ headers, body }: Payload, options: InvokeOptions): Promise<Reply> {
+  async invoke({ headers, body, files }: Payload, options: InvokeOptions): Promise<Reply> {
     try {
-      const kept = { ...endToEnd(headers), 'content-length': String(body.byteLength) };
-      const response = await this.#send('POST', '/invocations', kept, body, options.signal);
+      const kept = { ...endToEnd(headers), 'content-length': String(files?.bytes ?? body.byteLength) };
+      const source = files === undefined ? body : Readable.from(bytesOf(files.paths), { objectMode: false });
+      const response = await this.#send('POST', '/invocations', kept, source, options.signal);
       return await takeReply(response, options);
     } catch (error) {
       if (error instanceof PlatformError) throw error;
@@ -63,13 +67,20 @@ export class ProcessHttp {
   }
 
   /** Each call has a connection of its own: a server that takes one at a time would wait on one that is kept, and answer no other. */
-  #send(method: string, path: string, headers: PayloadHeaders, body: Uint8Array | null, signal?: AbortSignal): Promise<IncomingMessage> {
+  #send(
+    method: string,
+    path: string,
+    headers: PayloadHeaders,
+    body: Uint8Array | Readable | null,
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const given = signal === undefined ? {} : { signal };
       const asked = request({ host, port: this.#port, method, path, headers, agent: false, ...given }, resolve);
       asked.on('error', reject);
       asked.on('close', () => reject(new Error('the connection was closed without a reply')));
-      asked.end(body ?? undefined);
+      if (body instanceof Readable) pipeline(body, asked).catch(reject);
+      else asked.end(body ?? undefined);
     });
   }
 }
@@ -79,12 +90,18 @@ async function takeReply(response: IncomingMessage, { sink = null, replyBytesMax
   const head = { status, headers: repliedHeaders(response) };
   const isSuccess = status >= 200 && status < 300;
   if (!isSuccess) return { ...head, body: await firstBytes(response, refusalBytesMax), isStreamed: false };
-  if (sink === null || response.headers['content-length'] !== undefined) {
+  // One that says how long it is comes whole, unless it is longer than may be taken whole.
+  const length = response.headers['content-length'];
+  if (sink === null || (length !== undefined && Number(length) <= replyBytesMax)) {
     return { ...head, body: await allBytes(response, replyBytesMax), isStreamed: false };
   }
   sink.begin(head);
   for await (const chunk of response) await sink.piece(chunk as Buffer);
   return { ...head, body: Buffer.alloc(0), isStreamed: true };
+}
+
+async function* bytesOf(paths: readonly string[]): AsyncGenerator<Buffer> {
+  for (const path of paths) yield* createReadStream(path, { highWaterMark: 2 ** 18 }) as AsyncIterable<Buffer>;
 }
 
 async function allBytes(response: IncomingMessage, bytesMax: number): Promise<Buffer> {

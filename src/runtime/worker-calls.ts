@@ -1,3 +1,10 @@
+interface InvokeMessage {
+  readonly headers: PayloadHeaders;
+  readonly replyBytesMax: number;
+  readonly streams: boolean;
+  readonly files?: BodyFiles;
+}
+
 /** The worker's side of the link: takes frames, does what they ask, answers each exactly once. */
 import assert from 'node:assert/strict';
 import { flushCompileCache } from 'node:module';
@@ -7,7 +14,7 @@ import { asPlatformError } from '../errors.ts';
 import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './frames.ts';
 import type { CallMessage, Loaded, WorkerStatus } from './link.ts';
 import { OnnxModel } from './onnx-model.ts';
-import { type PayloadHeaders, payloadFrame, readBody } from './payload.ts';
+import { type BodyFiles, type PayloadHeaders, payloadFrame, readBody } from './payload.ts';
 import type { ProcessModel } from './process-model.ts';
 import { ranFrame, readTensors, setTimings } from './tensor-frames.ts';
 import { Window } from './window.ts';
@@ -69,7 +76,7 @@ export class WorkerCalls {
     const model = this.#process;
     assert(model !== null, 'an invocation comes after the load of a process');
     const { call } = frame;
-    const { headers, replyBytesMax, streams } = frame.message as { headers: PayloadHeaders; replyBytesMax: number; streams: boolean };
+    const { headers, replyBytesMax, streams, files } = frame.message as InvokeMessage;
     const window = new Window((message, bytes) => writeFrame(this.#socket, payloadFrame(call, kinds.piece, message, bytes)));
     this.#windows.set(call, window);
     let startMs = 0;
@@ -78,7 +85,11 @@ export class WorkerCalls {
     };
     try {
       const options = { replyBytesMax, sink: streams ? window : null, signal: window.signal };
-      const { body, ...head } = await model.invoke({ headers, body: readBody(frame) }, options, begin);
+      const { body, ...head } = await model.invoke(
+        { headers, body: readBody(frame), ...(files === undefined ? {} : { files }) },
+        options,
+        begin,
+      );
       const timings = { inMs: 0, runMs: this.#nowMs() - startMs, outMs: 0 };
       writeFrame(this.#socket, payloadFrame(call, kinds.replied, { ...head, timings }, body));
     } finally {

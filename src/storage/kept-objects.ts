@@ -96,6 +96,11 @@ export class KeptObjects {
     return this.#objects.stream(sha256, start, end);
   }
 
+  /** The file of an object that is held meanwhile. */
+  localPath(sha256: string): string {
+    return this.#objects.localPath(sha256);
+  }
+
   async #sweepBatch(batch: readonly string[]): Promise<void> {
     if (batch.length === 0) return;
     const needed = await this.#neededOf(batch);

@@ -49,6 +49,10 @@ export class TestServer {
     this.url = line.replace('penstock ready ', '');
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   /** Resolves when its process has ended. */
   async kill(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;

@@ -126,7 +126,7 @@ export class BodyInvocations {
         },
         piece(bytes: Buffer): Promise<void> | void {
           if (pieces.destroyed) throw gone();
-          if (!pieces.write(Buffer.from(bytes))) return new Promise((go) => pieces.once('drain', go).once('close', go));
+          if (!pieces.write(Buffer.from(bytes))) return drained(pieces);
         },
       };
       let cancel = (): void => undefined;
@@ -157,6 +157,16 @@ export class BodyInvocations {
     }
     return plan;
   }
+}
+
+function drained(pieces: PassThrough): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      pieces.off('drain', go).off('close', go);
+      resolve();
+    };
+    pieces.on('drain', go).on('close', go);
+  });
 }
 
 function wholeOf({ reply }: InferenceResult): { readonly contentType: string; readonly body: Buffer } {

@@ -285,7 +285,8 @@ export class S3Store {
       assert(isOpen, 'an object is read while it is open, and once');
       return streamPieces(this.#files, pieces, range, close);
     };
-    return { ...object, pieces, stream, close };
+    const paths = pieces.map(({ sha256 }) => this.#files.localPath(sha256));
+    return { ...object, pieces, files: paths, stream, close };
   }
 
   async #hold(pieces: readonly Piece[]): Promise<string[]> {
