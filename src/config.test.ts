@@ -47,6 +47,8 @@ test('nothing given gives the defaults', () => {
     cores: null,
     awsAccount: '000000000000',
     awsRegion: 'us-east-1',
+    otlpEndpoint: null,
+    traceShare: 0.01,
     webhookSecret: null,
     prices: null,
     images: null,

@@ -36,6 +36,10 @@ export interface Config {
   /** 12 digits: what ARNs bear. */
   readonly awsAccount: string;
   readonly awsRegion: string;
+  /** Where traces go; null: nowhere. */
+  readonly otlpEndpoint: string | null;
+  /** 0..1: of the requests whose callers trace nothing. */
+  readonly traceShare: number;
   /** A secret: it is shown nowhere. */
   readonly webhookSecret: string | null;
   /** Overrides of the price table, as `costs` reads them. */
@@ -149,6 +153,18 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     // So long that the patterns of AWS's own models take the ARNs.
     ...pattern('R', /^(?=.{9,16}$)[a-z]+(?:-[a-z0-9]+)+$/, 'a region of 9 to 16 characters such as us-east-1'),
   },
+  otlpEndpoint: {
+    name: 'otlpEndpoint',
+    default: null,
+    help: 'collector of traces, OTLP over HTTP, such as http://127.0.0.1:4318',
+    ...pattern('URL', /^https?:\/\/\S{1,500}$/, 'a URL such as http://127.0.0.1:4318'),
+  },
+  traceShare: {
+    name: 'traceShare',
+    default: 0.01,
+    help: 'share of the requests that begin a trace of their own; callers decide for theirs',
+    ...share(),
+  },
   webhookSecret: {
     name: 'webhookSecret',
     default: null,
@@ -199,6 +215,8 @@ export function loadConfig(sources: ConfigSources): Config {
     cores: valueOf('cores', given),
     awsAccount: valueOf('awsAccount', given),
     awsRegion: valueOf('awsRegion', given),
+    otlpEndpoint: valueOf('otlpEndpoint', given),
+    traceShare: valueOf('traceShare', given),
     webhookSecret: valueOf('webhookSecret', given),
     prices: valueOf('prices', given),
     images: valueOf('images', given),
@@ -376,6 +394,17 @@ function integer(min: number, max: number): Kind<number> {
     read(given) {
       const value = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : given;
       return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? value : undefined;
+    },
+  };
+}
+
+function share(): Kind<number> {
+  return {
+    placeholder: 'N',
+    expected: 'a number from 0 to 1',
+    read(given) {
+      const value = typeof given === 'string' && given.trim() !== '' ? Number(given) : given;
+      return typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined;
     },
   };
 }

@@ -57,5 +57,5 @@ export { keyOfPlace, type MetricFeed, type MetricName, type MetricPlace } from '
 export { keptMs as metricsKeptMs, type MetricPoint, MetricStore, type MetricWish } from './series/metric-store.ts';
 export { type Looked, startSampler } from './series/sampler.ts';
 export { endpointsNamespace, penstockNamespace, placeOfVariant, sagemakerNamespace } from './series/variant-series.ts';
-export { type TraceContext, traceOf, traceparent } from './traces/trace-context.ts';
-export { type RequestTrace, type Span, TraceExporter } from './traces/trace-exporter.ts';
+export { RequestTraces } from './traces/request-traces.ts';
+export { TraceExporter } from './traces/trace-exporter.ts';

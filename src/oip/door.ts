@@ -45,8 +45,10 @@ export class OipDoor {
   readonly handle = (request: IncomingMessage, response: ServerResponse, path: string): void => {
     const place = this.#places.at(path);
     const requestId = requestIdOf(request);
-    if (place.kind === 'infer' && request.method === 'POST') this.#infer.handle(request, response, requestId, place);
-    else void this.#control(request, response, requestId, place);
+    if (place.kind === 'infer' && request.method === 'POST') {
+      this.#services.traces?.begin(requestId, request.headers.traceparent);
+      this.#infer.handle(request, response, requestId, place);
+    } else void this.#control(request, response, requestId, place);
   };
 
   async #control(request: IncomingMessage, response: ServerResponse, requestId: string, place: Place): Promise<void> {

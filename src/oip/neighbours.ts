@@ -3,7 +3,7 @@ import type { Caller, Permission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import type { EndpointView } from '../deployment/index.ts';
 import type { Listener } from '../http/index.ts';
-import type { CallWatch, Log } from '../monitoring/index.ts';
+import type { CallWatch, Log, RequestTraces } from '../monitoring/index.ts';
 import type { ServedView, Serving } from '../serving/index.ts';
 
 export interface Deployed {
@@ -32,6 +32,8 @@ export interface OipServices {
   readonly access: { require(caller: Caller, permission: Permission): void };
   /** Is told of calls whose route is watched. */
   readonly calls: Pick<CallWatch, 'begin'>;
+  /** Is told of each inference request, with the trace that its caller is in; null where nothing is traced. */
+  readonly traces?: Pick<RequestTraces, 'begin'> | null;
   readonly clock: Clock;
   readonly log: Log;
   /** The product's version. */

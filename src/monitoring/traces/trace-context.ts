@@ -30,11 +30,6 @@ export function traceOf(header: string | undefined, random: Random, share: numbe
   return { traceId: hex(random, 32), parentId: null, spanId, isSampled: random.next() < share };
 }
 
-/** For whoever is asked next, and for the answer. */
-export function traceparent({ traceId, spanId, isSampled }: TraceContext): string {
-  return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`;
-}
-
 /** Never all zeros: that means none. */
 function hex(random: Random, digits: number): string {
   let text = '';

@@ -6,7 +6,9 @@ import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { VirtualClock } from '../../clock.ts';
 import { SeededRandom } from '../../random.ts';
-import { traceOf, traceparent } from './trace-context.ts';
+import type { RequestLine } from '../request-line.ts';
+import { RequestTraces } from './request-traces.ts';
+import { traceOf } from './trace-context.ts';
 import { type RequestTrace, TraceExporter } from './trace-exporter.ts';
 
 const random = new SeededRandom(3);
@@ -17,7 +19,6 @@ describe('the trace of a request', () => {
     const trace = traceOf(sampled, random, 0);
     assert.deepEqual([trace.traceId, trace.parentId, trace.isSampled], ['4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7', true]);
     assert.match(trace.spanId, /^[0-9a-f]{16}$/);
-    assert.equal(traceparent(trace), `00-4bf92f3577b34da6a3ce929d0e0e4736-${trace.spanId}-01`);
     assert.equal(traceOf(sampled.replace(/01$/, '00'), random, 1).isSampled, false);
     assert.equal(traceOf(`cc${sampled.slice(2)}-what.comes.later`, random, 0).isSampled, true);
   });
@@ -116,5 +117,56 @@ describe('a collector', () => {
     await exporter.flush();
     assert.deepEqual([exporter.dropped, failures.length], [5100, 1]);
     assert.match(String(failures[0]), /answered 503/);
+  });
+});
+
+describe('a request', () => {
+  const line: RequestLine = {
+    atMs: 1000,
+    requestId: 'r1',
+    endpoint: 'digits',
+    variant: 'AllTraffic',
+    version: '1',
+    status: 'ok',
+    rows: 1,
+    batchRows: 4,
+    closeReason: 'full',
+    executor: 'instance:local.1',
+    queueMs: 6,
+    computeMs: 3,
+    encodeMs: 0.5,
+    totalMs: 10,
+    costUsd: 1e-6,
+  };
+
+  test('becomes a span with its stages one behind the other, if it is sampled', () => {
+    const kept: RequestTrace[] = [];
+    const traces = new RequestTraces({ add: (each) => kept.push(each) }, random, 0);
+    traces.begin('r1', sampled);
+    traces.begin('r2', undefined);
+    for (const requestId of ['r1', 'r2', 'r1']) traces.end({ ...line, requestId });
+    assert.equal(kept.length, 1);
+    const [{ stages, startMs, endMs, context } = trace] = kept;
+    assert.deepEqual([startMs, endMs, context.parentId], [990, 1000, '00f067aa0ba902b7']);
+    assert.deepEqual(
+      stages.map(({ name, startMs: from, endMs: until }) => [name, from, until]),
+      [
+        ['queue', 990, 996],
+        ['compute', 996, 999],
+        ['encode', 999, 999.5],
+      ],
+    );
+  });
+
+  test('that never ends is not kept for ever, and one that failed says why', () => {
+    const kept: RequestTrace[] = [];
+    const traces = new RequestTraces({ add: (each) => kept.push(each) }, random, 0);
+    for (let i = 0; i < 20_001; i++) traces.begin(`r${i}`, sampled);
+    traces.end({ ...line, requestId: 'r0' });
+    traces.end({ ...line, requestId: 'r1', status: 'model_failed', error: 'index out of range' });
+    assert.deepEqual(
+      kept.map(({ error }) => error),
+      ['index out of range'],
+    );
   });
 });
