@@ -53,12 +53,15 @@ export async function oneByOne(
   return { results, bad };
 }
 
-/** Without the number that the line has within its block. */
+const labelHint = /leave out a column of answers with .*$/;
+const filterHint = "choose the model's columns with an input filter, such as $[:-1]";
+
+/** Without the number that the line has within its block, and with what helps here. */
 export function plainly(error: unknown): string {
   const { message, hint } = asPlatformError(error);
   const text = message
     .replace(/^CSV line \d+[,:]? ?/, '')
     .replace(/^instances\[0\] /, 'it ')
     .replace(/^has/, 'it has');
-  return hint === undefined ? text : `${text}; ${hint}`;
+  return (hint === undefined ? text : `${text}; ${hint}`).replace(labelHint, filterHint);
 }

@@ -11,7 +11,6 @@ import {
   decodeJson,
   decodeNpy,
   type Invocation,
-  type NpyHead,
   npyFile,
   parseObject,
   predictionsCsv,
@@ -22,7 +21,7 @@ import { messageOf, PlatformError } from '../../errors.ts';
 import { bytesOf, elementCount, rowCount, type Signature, type Tensor } from '../../tensor.ts';
 import { type Block, blocksOf, type LineRecord, recordsOf } from './line-blocks.ts';
 import type { RecordFilters } from './record-filters.ts';
-import { type BlockResult, isTheirs, ObjectSpoilt, oneByOne, plainly } from './run-records.ts';
+import { type BlockResult, isTheirs, ObjectSpoilt, oneByOne } from './run-records.ts';
 import type { ObjectForm } from './transform-job.ts';
 
 export type RunTensors = (invocation: Invocation) => Promise<readonly Tensor[]>;

@@ -87,10 +87,11 @@ async function* wholeResults(plan: ObjectPlan, bytes: AsyncIterable<Buffer>): As
 async function* arrayResults(plan: ObjectPlan, records: TensorRecords, bytes: AsyncIterable<Buffer>): AsyncGenerator<ResultPiece> {
   let isFirst = plan.form.result === 'npy';
   yield* inOrder(arraysOf(bytes, plan.recordsMax), plan.width, async ({ file, rows }): Promise<ResultPiece> => {
-    const head = isFirst ? records.resultHead(file, rows) : null;
+    const begins = isFirst;
     isFirst = false;
+    const head = begins ? await records.resultHead(file, rows) : null;
     const { output, ...result } = await records.rows(file);
-    const begun = head === null ? output : Buffer.concat([await head, output as Buffer]);
+    const begun = head === null ? output : Buffer.concat([head, output as Buffer]);
     return pieceOf(plan, { ...result, output: begun }, null);
   });
 }
@@ -125,7 +126,7 @@ async function* arraysOf(bytes: AsyncIterable<Buffer>, rowsMax: number): AsyncGe
     held = held.subarray(at);
   }
   if (head === null) throw new ObjectSpoilt('the npy file ends within its header');
-  if (left > 0) throw new ObjectSpoilt(`the npy file ends ${left} rows before its end`);
+  if (left > 0) throw new ObjectSpoilt('the npy file ends before its last row');
   if (held.length > 0) throw new ObjectSpoilt(`the npy file goes on for ${held.length} bytes behind its last row`);
 }
 

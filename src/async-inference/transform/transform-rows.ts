@@ -169,7 +169,7 @@ export class TransformRows {
       .orderBy('position')
       .limit(limit)
       .execute();
-    return rows.map(({ transform_key: _, ...row }) => ({ ...row, state: row.state as KeptObject['state'] }));
+    return rows.map(objectOf);
   }
 
   /** What became of an object, also as a part of another transaction. */
@@ -243,7 +243,7 @@ export class TransformRows {
       .orderBy('position')
       .limit(limit)
       .execute();
-    return rows.map(({ transform_key: _, ...row }) => ({ ...row, state: 'failed' }));
+    return rows.map(objectOf);
   }
 
   /** Names of those in these states, the oldest first. */
@@ -256,6 +256,12 @@ export class TransformRows {
 function keyOf(name: string): string {
   return name.toLowerCase();
 }
+
+function objectOf({ position, name, bytes, state, records, skipped, note, checkpoint }: TransformObjectRow): KeptObject {
+  return { position, name, bytes, state: state as KeptObject['state'], records, skipped, note, checkpoint };
+}
+
+type TransformObjectRow = Omit<KeptObject, 'state'> & { readonly state: string };
 
 interface TransformRow {
   readonly state: string;

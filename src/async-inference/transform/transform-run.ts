@@ -196,7 +196,7 @@ export class TransformRun {
     });
     meter.begin(position, { records: from?.records ?? 0, skipped: from?.skipped ?? 0, bytes: from?.position.offset ?? 0 });
     const done = { records: from?.records ?? 0, skipped: from?.skipped ?? 0 };
-    const bad: BadRecord[] = [];
+    let bad: readonly BadRecord[] = [];
     const plan: ObjectPlan = {
       form,
       records: this.#records(form, workers, rowsMax),
@@ -205,7 +205,9 @@ export class TransformRun {
       width: workers.width,
       signal,
       onRead: (bytes) => meter.read(position, bytes),
-      onBad: (more) => bad.push(...more.slice(0, linesTold)),
+      onBad: (more) => {
+        bad = [...bad, ...more].sort((a, b) => a.line - b.line).slice(0, linesTold);
+      },
     };
     const count = (piece: ResultPiece): void => {
       done.records += piece.records;
@@ -283,7 +285,7 @@ async function* counted(pieces: AsyncIterable<ResultPiece>, count: (piece: Resul
 
 function leftOut(skipped: number, bad: readonly BadRecord[]): string | null {
   if (skipped === 0) return null;
-  const lines = bad.slice(0, linesTold).map(({ line }) => line);
+  const lines = bad.map(({ line }) => line);
   const more = skipped > lines.length ? `, and ${skipped - lines.length} more` : '';
   const why = bad[0] === undefined ? '' : ` (line ${bad[0].line}: ${bad[0].why})`;
   return `left out ${skipped === 1 ? 'line' : 'lines'} ${lines.join(', ')}${more}${why}`;

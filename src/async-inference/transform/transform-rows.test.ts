@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { openPglite } from '../../../test/pglite.ts';
+import { VirtualClock } from '../../clock.ts';
+import { openDatabase } from '../../storage/index.ts';
+import { type TransformOrder, transformDefaults } from './transform-job.ts';
+import { TransformRows } from './transform-rows.ts';
+
+const orderOf = (name: string): TransformOrder => ({
+  ...transformDefaults,
+  name,
+  group: 'digits',
+  version: 1,
+  input: { kind: 's3', bucket: 'b', prefix: 'in/' },
+  output: { kind: 'file', path: '/out' },
+});
+const nothing = async (): Promise<void> => undefined;
+
+for (const { name, open } of [
+  { name: 'SQLite', open: () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }) },
+  { name: 'PostgreSQL', open: openPglite },
+]) {
+  const house = async (t: TestContext) => {
+    const { db, close } = await open();
+    t.after(close);
+    const clock = new VirtualClock(Date.UTC(2026, 10, 24));
+    return { db, clock, rows: new TransformRows(db, clock) };
+  };
+
+  describe(`transforms on ${name}`, () => {
+    test('an order is kept as it came, once for each name', async (t) => {
+      const { rows } = await house(t);
+      await rows.add(orderOf('Job'), nothing);
+      assert.deepEqual((await rows.find('job'))?.order, orderOf('Job'));
+      await assert.rejects(rows.add(orderOf('JOB'), nothing), { code: 'already_exists' });
+      await assert.rejects(
+        rows.add(orderOf('other'), async () => {
+          throw new Error('no');
+        }),
+        /no/,
+      );
+      assert.equal(await rows.find('other'), null);
+    });
+
+    test('states follow each other only from where they may', async (t) => {
+      const { rows, clock } = await house(t);
+      await rows.add(orderOf('job'), nothing);
+      clock.advance(5);
+      assert.equal(await rows.turn('job', ['InProgress'], 'Stopping'), true);
+      assert.equal(await rows.turn('job', ['InProgress'], 'Completed'), false);
+      assert.equal(await rows.turn('job', ['Stopping'], 'Stopped', 'why'), true);
+      const kept = await rows.find('job');
+      assert.deepEqual([kept?.state, kept?.reason, kept?.endedAtMs], ['Stopped', 'why', clock.wallMs()]);
+      assert.deepEqual(await rows.inStates(['InProgress', 'Stopping']), []);
+    });
+
+    test('objects add up, and those that failed are tried again', async (t) => {
+      const { rows } = await house(t);
+      await rows.add(orderOf('job'), nothing);
+      await rows.addObjects(
+        'job',
+        Array.from({ length: 250 }, (_, at) => ({ name: `${at}.csv`, bytes: 10 })),
+      );
+      await rows.checkpoint('job', 0, '{"a":1}');
+      assert.equal((await rows.objects('job', { limit: 1 }))[0]?.checkpoint, '{"a":1}');
+      await rows.settle('job', 0, { state: 'done', records: 7, skipped: 1, note: null });
+      await rows.settle('job', 1, { state: 'failed', records: 0, skipped: 0, note: 'line 3' });
+      const totals = { objects: 250, objectsDone: 1, objectsFailed: 1, records: 7, skipped: 1, bytes: 2500, bytesDone: 20 };
+      assert.deepEqual(await rows.totals('job'), totals);
+      assert.deepEqual(
+        (await rows.failures('job', 3)).map(({ name: object, note }) => [object, note]),
+        [['1.csv', 'line 3']],
+      );
+      await rows.retryFailed('job');
+      assert.equal((await rows.totals('job')).objectsFailed, 0);
+      const [first] = await rows.objects('job', { after: 248, limit: 10 });
+      assert.deepEqual([first?.position, first?.checkpoint], [249, null]);
+    });
+
+    test('a list goes on behind any of its items', async (t) => {
+      const { rows, clock } = await house(t);
+      for (const each of ['b', 'c', 'a', 'd']) {
+        await rows.add(orderOf(each), nothing);
+        clock.advance(1);
+      }
+      await rows.turn('c', ['InProgress'], 'Failed');
+      const names = async (filter: Partial<Parameters<typeof rows.list>[0]>) =>
+        (await rows.list({ limit: 10, ...filter })).map(({ order }) => order.name);
+      assert.deepEqual(await names({}), ['d', 'a', 'c', 'b']);
+      assert.deepEqual(await names({ sortBy: 'name_key', descending: false, after: ['b', 'b'] }), ['c', 'd']);
+      assert.deepEqual(await names({ sortBy: 'state', after: ['Failed', 'c'] }), []);
+      assert.deepEqual(await names({ state: 'Failed' }), ['c']);
+      assert.deepEqual(await names({ nameContains: 'a' }), ['a']);
+      assert.deepEqual(await names({ updatedAfterMs: clock.wallMs() - 1, descending: false }), ['c']);
+      assert.deepEqual(await names({ offset: 1, limit: 2 }), ['a', 'c']);
+    });
+  });
+}

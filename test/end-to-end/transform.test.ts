@@ -1,0 +1,205 @@
+/** Whole data sets through a model: what comes out, what a kill leaves, and what becomes of lines that are none. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import type { TransformBody, TransformObjectBody } from '../../src/api/index.ts';
+import { npyFile } from '../../src/codecs/index.ts';
+import { bytesOf } from '../../src/tensor.ts';
+import { until } from './poll.ts';
+import { Server, temporaryDirectory } from './server.ts';
+
+const linesOf = (path: string): string[] => readFileSync(path, 'utf8').trimEnd().split('\n');
+/** 64 pixels, another line each. */
+const rowOf = (seed: number): string => Array.from({ length: 64 }, (_, at) => (seed * 7 + at * 3) % 17).join(',');
+const rows = (count: number, from = 0): string => Array.from({ length: count }, (_, at) => `${rowOf(from + at)}\n`).join('');
+
+async function over(server: Server, name: string, patienceMs = 60_000): Promise<TransformBody> {
+  return until(
+    `transform ${name} is over`,
+    async () => {
+      const now = await server.callWell<TransformBody>('GET', `/transforms/${name}`);
+      return now.state !== 'InProgress' && now.state !== 'Stopping' && now;
+    },
+    patienceMs,
+  );
+}
+
+describe('batch transforms', { timeout: 160_000 }, () => {
+  let server: Server;
+  let folder: string;
+  before(async () => {
+    folder = temporaryDirectory();
+    server = await Server.start();
+    await server.approve(await server.register('digits', 'digits_mlp'));
+  });
+  after(async () => {
+    await server?.end();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const place = (name: string): string => join(folder, name);
+  const put = (name: string, content: string | Buffer): void => {
+    mkdirSync(join(place(name), '..'), { recursive: true });
+    writeFileSync(place(name), content);
+  };
+  const transform = async (name: string, more: Record<string, unknown> = {}): Promise<TransformBody> => {
+    const body = { name, model: 'digits', input: place(name), output: place(`${name}-out`), ...more };
+    await server.callWell('POST', '/transforms', body);
+    return over(server, name);
+  };
+
+  test('every form of a row gives the same predictions', async () => {
+    const values = Array.from({ length: 500 }, (_, row) => rowOf(row).split(',').map(Number));
+    const header = Array.from({ length: 64 }, (_, at) => `p${at}`).join(',');
+    put('forms/rows.csv', `${header}\r\n${rows(500).replaceAll('\n', '\r\n')}`);
+    put('forms/quoted.csv', rows(500).replaceAll(/^\d+/gm, '"$&"'));
+    put('forms/deep/rows.csv.gz', gzipSync(rows(500)));
+    put('forms/rows.jsonl', values.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    put('forms/named.jsonl', values.map((row) => `${JSON.stringify({ pixels: row })}\n`).join(''));
+    put('forms/documents.jsonl', `${JSON.stringify({ instances: values.slice(0, 2) })}\n${JSON.stringify(values[2])}\n`);
+    put('forms/whole.json', JSON.stringify({ instances: values }));
+    const array = Float32Array.from(values.flat());
+    put('forms/rows.npy', npyFile({ datatype: 'FP32', shape: [500, 64], data: bytesOf(array) }));
+    const done = await transform('forms', { accept: 'application/jsonlines' });
+    assert.equal(done.state, 'Completed', done.reason ?? '');
+    assert.equal(done.objects_done, 8);
+    const expected = linesOf(place('forms-out/rows.csv.out'));
+    assert.equal(expected.length, 500);
+    assert.equal((JSON.parse(expected[0] as string) as { probabilities: number[] }).probabilities.length, 10);
+    for (const name of ['quoted.csv', 'deep/rows.csv.gz', 'rows.jsonl', 'named.jsonl', 'rows.npy']) {
+      assert.deepEqual(linesOf(place(`forms-out/${name}.out`)), expected, name);
+    }
+    const [document, third] = linesOf(place('forms-out/documents.jsonl.out'));
+    assert.equal(document, `{"predictions":[${expected.slice(0, 2).join(',')}]}`);
+    assert.equal(third, expected[2]);
+    assert.deepEqual(
+      readdirSync(place('forms-out')).filter((name) => name.startsWith('.')),
+      [],
+    );
+  });
+
+  test('a malformed line in the middle of a file spoils it and no other, by its number', async () => {
+    put('spoilt/good.csv', rows(100));
+    put('spoilt/bad.csv', `${rows(5000)}\n1,2,x\n${rows(5000)}`);
+    const done = await transform('spoilt');
+    assert.equal(done.state, 'Failed');
+    assert.match(done.reason ?? '', /^1 of 2 objects failed: bad\.csv: line 5002: /);
+    assert.deepEqual(readdirSync(place('spoilt-out')), ['good.csv.out']);
+    put('spoilt/bad.csv', rows(10_000));
+    await server.callWell('POST', '/transforms/spoilt/resume', {});
+    assert.equal((await over(server, 'spoilt')).state, 'Completed');
+    assert.equal(linesOf(place('spoilt-out/bad.csv.out')).length, 10_000);
+  });
+
+  test('bad lines are left out where that is asked for, and told by their numbers', async () => {
+    put('skipping/a.csv', `${rows(3000)}1,2,3\n${rows(2000, 3000)}nothing\n${rows(10, 5000)}`);
+    put('skipping/b.jsonl', `${JSON.stringify(rowOf(1).split(',').map(Number))}\n{"broken\n[1]\n`);
+    const done = await transform('skipping', { bad_records: 'skip' });
+    assert.equal(done.state, 'Completed', done.reason ?? '');
+    assert.equal(done.records_skipped, 4);
+    const { items } = await server.callWell<{ items: TransformObjectBody[] }>('GET', '/transforms/skipping/objects');
+    assert.match(items[0]?.note ?? '', /^left out lines 3001, 5002 \(line 3001: /);
+    assert.match(items[1]?.note ?? '', /^left out lines 2, 3 /);
+    put('clean/a.csv', rows(5010));
+    await transform('clean');
+    assert.deepEqual(linesOf(place('skipping-out/a.csv.out')), linesOf(place('clean-out/a.csv.out')));
+  });
+
+  test('npy becomes npy where the model has one output, else it says what to accept', async () => {
+    put('arrays/rows.npy', npyFile({ datatype: 'FP64', shape: [3, 64], data: bytesOf(new Float64Array(192)) }));
+    const refused = await transform('arrays');
+    assert.match(refused.reason ?? '', /2 outputs, an npy file holds one: accept text\/csv or application\/jsonlines/);
+  });
+
+  for (const { what, name, content, says } of [
+    { what: 'an unknown kind of file', name: 'a.parquet', content: 'PAR1', says: /the end of its name does not say what it is/ },
+    { what: 'what is no gzip', name: 'a.csv.gz', content: 'no gzip', says: /no whole gzip file/ },
+    { what: 'a gzip file that is cut', name: 'a.csv.gz', content: gzipSync(rows(5000)).subarray(0, -20), says: /no whole gzip file/ },
+    {
+      what: 'an array that is cut',
+      name: 'a.npy',
+      content: npyFile({ datatype: 'FP32', shape: [9, 64], data: new Uint8Array(64 * 4) }),
+      says: /ends before its last row/,
+    },
+    {
+      what: 'a quote that is never closed',
+      name: 'a.csv',
+      content: `${rows(3)}"${rows(60_000)}`,
+      says: /line 4 has more than .* a quote is opened/,
+    },
+    { what: 'a line that is no text', name: 'a.csv', content: Buffer.from([0x31, 0x2c, 0xff, 0xfe, 0x0a]), says: /line 1: .*UTF-8/ },
+    { what: 'an empty file', name: 'a.csv', content: '', says: null },
+  ]) {
+    test(`${what} ${says === null ? 'has an empty result' : 'fails with the reason'}`, async () => {
+      const job = `odd-${what.replaceAll(/[^a-z]+/g, '-')}`;
+      put(`${job}/${name}`, content);
+      const done = await transform(job, { accept: 'text/csv' });
+      assert.equal(done.state, says === null ? 'Completed' : 'Failed', done.reason ?? '');
+      if (says !== null) assert.match(done.reason ?? '', says);
+    });
+  }
+
+  test('what cannot be is refused at once', async () => {
+    for (const [more, status, says] of [
+      [{ model: 'nobody' }, 404, /nobody/],
+      [{ input: 'relative' }, 400, /expected s3:/],
+      [{ input_filter: '$..a' }, 400, /no filter/],
+      [{ name: '-' }, 400, /no name/],
+      [{ output: place('refused') }, 400, /cannot go where/],
+    ] as const) {
+      const body = { name: 'refused', model: 'digits', input: place('refused'), output: place('x'), ...more };
+      const reply = await server.call<{ error: string }>('POST', '/transforms', body);
+      assert.equal(reply.status, status, JSON.stringify(reply.body));
+      assert.match(reply.body.error, says);
+    }
+    const done = await transform('missing');
+    assert.match(done.reason ?? '', /there is no file or directory/);
+  });
+});
+
+test('a server that is killed in the middle goes on in the middle, and nothing is there twice', { timeout: 160_000 }, async () => {
+  const folder = temporaryDirectory();
+  const dataDir = temporaryDirectory();
+  let server = await Server.start({ dataDir });
+  try {
+    await server.approve(await server.register('digits', 'digits_mlp'));
+    mkdirSync(join(folder, 'in'));
+    const count = 400_000;
+    writeFileSync(join(folder, 'in/a.csv'), rows(1000));
+    writeFileSync(join(folder, 'in/big.csv'), rows(1000).repeat(count / 1000));
+    await server.callWell('POST', '/transforms', {
+      name: 'killed',
+      model: 'digits',
+      input: join(folder, 'in'),
+      output: join(folder, 'out'),
+    });
+    for (const share of [0.2, 0.5]) {
+      await until(
+        'a part of it is done',
+        async () => {
+          const now = await server.callWell<TransformBody>('GET', '/transforms/killed');
+          return now.records > share * count;
+        },
+        60_000,
+      );
+      server.signal('SIGKILL');
+      await server.ended;
+      server = await Server.start({ dataDir });
+    }
+    const begun = await server.callWell<TransformBody>('GET', '/transforms/killed');
+    const done = await over(server, 'killed', 90_000);
+    assert.equal(done.state, 'Completed', done.reason ?? '');
+    assert.equal(done.records, count + 1000);
+    assert(begun.state === 'InProgress', 'it was under way when the server came back');
+    const expected = linesOf(join(folder, 'out/a.csv.out'));
+    const all = linesOf(join(folder, 'out/big.csv.out'));
+    assert.equal(all.length, count);
+    for (let at = 0; at < count; at += 997) assert.equal(all[at], expected[at % 1000]);
+    assert.deepEqual(readdirSync(join(folder, 'out')).sort(), ['a.csv.out', 'big.csv.out']);
+  } finally {
+    await server.end();
+    for (const path of [folder, dataDir]) rmSync(path, { recursive: true, force: true });
+  }
+});
