@@ -248,6 +248,17 @@ export const predictionsBody = z.strictObject({
     .optional(),
 });
 
+export const logGroupsBody = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      name: z.string(),
+      created_at: z.string(),
+      retention_days: z.number().nullable().describe('Null where only the size is bounded.'),
+      bytes: z.number(),
+    }),
+  ),
+});
+
 export const logBody = z.strictObject({ items: z.array(z.strictObject({ line: z.string().describe('JSON.') })) });
 
 /** A page of a list; `next` is the cursor of the page after it, null on the last. */

@@ -34,5 +34,6 @@ export type { BaselineBody, DriftBody, LabelsBody } from './drift-bodies.ts';
 export type { AlarmBody, AlarmNoteBody, MetricBody, SeriesBody } from './metrics.ts';
 export { type MetricsServices, NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
 export type { FunctionProfileBody } from './profiles.ts';
+export type { RequestBody } from './request-bodies.ts';
 export type { ApiServices } from './services.ts';
 export type { TransformBody, TransformObjectBody } from './transforms.ts';

@@ -11,7 +11,20 @@ import { SystemClock } from '../clock.ts';
 import { CostHistory, defaultPrices, Ledger } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { Listener } from '../http/index.ts';
-import { Alarms, ArrivalHistory, Audit, Decisions, Events, MetricStore, Metrics, openLogs } from '../monitoring/index.ts';
+import {
+  Alarms,
+  ArrivalHistory,
+  Audit,
+  Decisions,
+  Events,
+  FileGroup,
+  LogGroups,
+  MetricStore,
+  Metrics,
+  openLogs,
+  platformLogGroup,
+  requestsLogGroup,
+} from '../monitoring/index.ts';
 import { FunctionProfiles, Profiles, ServiceTable } from '../profiling/index.ts';
 import { LocalProvider } from '../providers/index.ts';
 import { SeededRandom } from '../random.ts';
@@ -108,6 +121,11 @@ async function startServer() {
   const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock });
   const authenticate = listener.authenticate.bind(listener);
   const chooser = new Chooser({ clock });
+  const files = [
+    [platformLogGroup, 'platform.log'],
+    [requestsLogGroup, 'requests.log'],
+  ].map(([name = '', file = '']) => new FileGroup({ name, path: join(directory, 'logs', file), files: 3, flush: () => logs.flush() }));
+  const logGroups = new LogGroups({ db, clock, files, onFailure: (error) => assert.fail(String(error)) });
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
   const api = new NativeApi({
     db,
@@ -148,8 +166,7 @@ async function startServer() {
     functionProfiles,
     authenticate,
     workers: () => provider.list(),
-    logDirectory: join(directory, 'logs'),
-    flushLogs: () => logs.flush(),
+    logGroups,
     bodyLimitBytes: 1024 * 1024,
     server: { version: '1.2.3', startedAtMs: clock.wallMs(), cores },
   });

@@ -19,6 +19,7 @@ import { logRoutes } from './logs.ts';
 import { metricRoutes } from './metrics.ts';
 import type { RouteKey } from './permissions.ts';
 import { profileRoutes } from './profiles.ts';
+import { requestRoutes } from './requests.ts';
 import { mount, type Route } from './route.ts';
 import { serverRoutes } from './server.ts';
 import type { ApiServices } from './services.ts';
@@ -37,6 +38,7 @@ const tags = [
   { name: 'alarms', description: 'What rings, and when it does.' },
   { name: 'events', description: 'What happens, as it happens.' },
   { name: 'logs', description: 'What happened.' },
+  { name: 'requests', description: 'Where the time of a single request went.' },
   { name: 'audit', description: 'Who did what.' },
   { name: 'keys', description: 'Who may what.' },
   { name: 'prices', description: 'What things cost.' },
@@ -101,6 +103,7 @@ export class NativeApi {
       ...asyncRoutes(services),
       ...eventRoutes(services, this.#streams),
       ...logRoutes(services, this.#streams),
+      ...requestRoutes(services),
     ];
   }
 }

@@ -53,6 +53,8 @@ export const permissions = {
   'GET /audit': 'administer',
   'GET /audit/verification': 'administer',
   'GET /logs': 'read',
+  'GET /logs/groups': 'read',
+  'GET /requests/:request': 'read',
   'GET /transforms': 'read',
   'POST /transforms': 'invoke',
   'GET /transforms/:transform': 'read',

@@ -16,6 +16,7 @@ import type {
   Events,
   FeatureValues,
   GroundTruth,
+  LogGroups,
   MetricStore,
 } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
@@ -59,10 +60,7 @@ export interface ApiServices {
   readonly functionProfiles: Pick<FunctionProfiles, 'of' | 'measure'>;
   /** Who sends a request; throws `unauthenticated` or `forbidden`. */
   readonly authenticate: (request: IncomingMessage) => Caller;
-  /** Where `platform.log` and `requests.log` are; null where no logs are kept. */
-  readonly logDirectory: string | null;
-  /** Makes sure that what was logged so far is in the files. */
-  readonly flushLogs: () => Promise<void>;
+  readonly logGroups: Pick<LogGroups, 'groups' | 'has' | 'read' | 'streams'>;
   readonly bodyLimitBytes: number;
   readonly server: {
     readonly version: string;

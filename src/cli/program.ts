@@ -27,6 +27,7 @@ import { addStatus } from './verbs/status.ts';
 import { addTop } from './verbs/top.ts';
 import { addTransform } from './verbs/transform.ts';
 import { addQuickstart, addUp } from './verbs/up.ts';
+import { addWhy } from './verbs/why.ts';
 
 export function makeProgram(doors: Doors): Command {
   const program = new Command('penstock')
@@ -48,7 +49,7 @@ export function makeProgram(doors: Doors): Command {
     [addUp, addQuickstart, addEnv, addDoctor, addStatus],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addTransform, addUnload, addLoad, addDelete],
-    [addTop, addDecisions, addCosts, addMetrics, addAlarms, addDrift, addBaseline, addLabels, addLogs, addAudit, addKeys],
+    [addTop, addDecisions, addCosts, addMetrics, addAlarms, addDrift, addBaseline, addLabels, addLogs, addWhy, addAudit, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;

@@ -52,6 +52,8 @@ export interface DecisionPage {
   /** Only those that made something different. */
   readonly changesOnly?: boolean;
   readonly limit: number;
+  /** Made by then, epoch milliseconds. */
+  readonly untilMs?: number | undefined;
   /** The id of the last decision of the page before. */
   readonly before?: string | undefined;
 }
@@ -115,7 +117,7 @@ export class Decisions {
   }
 
   /** Newest first, in the order in which they were made; to read on, give the last id as `before`. */
-  async list({ endpoint, kind, changesOnly = false, limit, before }: DecisionPage): Promise<Decision[]> {
+  async list({ endpoint, kind, changesOnly = false, untilMs, limit, before }: DecisionPage): Promise<Decision[]> {
     let query = this.#db
       .selectFrom('decisions')
       .selectAll()
@@ -124,6 +126,7 @@ export class Decisions {
       .limit(limit);
     if (kind !== undefined) query = query.where('kind', '=', kind);
     if (changesOnly) query = query.where('changes', '=', 1);
+    if (untilMs !== undefined) query = query.where('at', '<=', Math.floor(untilMs));
     if (before !== undefined) {
       query = query.where('seq', '<', (other) => other.selectFrom('decisions').select('seq').where('id', '=', before));
     }

@@ -11,6 +11,14 @@ export interface RequestLine {
   readonly status: number | string;
   readonly rows: number;
   readonly batchRows: number;
+  /** How many rode in its batch, itself included; written only where it rode. */
+  readonly batchRequests?: number;
+  /** How many rows waited already when it came. */
+  readonly rowsAhead?: number;
+  /** Of its wait: how long it was kept for company. The rest it waited for somebody to be free. */
+  readonly batchWaitMs?: number;
+  /** Why a function ran it, where instances are there too: `predicted`, `rescue`, `capacity`. */
+  readonly overflow?: string | null;
   readonly closeReason: string;
   /** Who ran it: `instance:local.1`, `function:2048`; written only where somebody did. */
   readonly executor?: string;
@@ -34,7 +42,11 @@ export function formatRequestLine(line: RequestLine): string {
     line.executor === undefined ? '' : `,"executor":${JSON.stringify(line.executor)}`
   },"queueMs":${milliseconds(line.queueMs)},"computeMs":${milliseconds(
     line.computeMs,
-  )},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(line.totalMs)},"costUsd":${dollars(line.costUsd)}${line.coldStart === true ? ',"coldStart":true' : ''}${
+  )},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(line.totalMs)},"costUsd":${dollars(line.costUsd)}${
+    line.rowsAhead === undefined ? '' : `,"rowsAhead":${line.rowsAhead}`
+  }${line.batchRequests === undefined ? '' : `,"batchRequests":${line.batchRequests}`}${
+    line.batchWaitMs === undefined ? '' : `,"batchWaitMs":${milliseconds(line.batchWaitMs)}`
+  }${typeof line.overflow === 'string' ? `,"overflow":${JSON.stringify(line.overflow)}` : ''}${line.coldStart === true ? ',"coldStart":true' : ''}${
     line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`
   }}\n`;
 }

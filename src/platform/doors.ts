@@ -82,7 +82,7 @@ function oipDoor(config: Config, { version }: Product, { serving, deployments }:
 function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front): NativeApi {
   const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
-  const { clock, logs, directory, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
+  const { clock, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
   const { calls, drift, truth, capturedValues } = front;
   return new NativeApi({
     db,
@@ -113,8 +113,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     profiles,
     functionProfiles,
     authenticate: listener.authenticate.bind(listener),
-    logDirectory: directory.logs,
-    flushLogs: () => logs.flush(),
+    logGroups,
     bodyLimitBytes: config.bodyLimitBytes,
     server: { version, startedAtMs, cores },
   });

@@ -220,6 +220,7 @@ export class FunctionBuffer {
 
   #makeOverdue(request: PendingRequest, reason: CloseReason | null): void {
     request.dueReason = reason;
+    request.dueAtMs = this.#needs.clock.nowMs();
     this.#overdue.insert(request);
     this.#needs.onOverdue(request);
   }

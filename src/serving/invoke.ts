@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Invocation, Ledger } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
-import type { InferenceCall, Outcome, PendingRequest, Ride } from './request.ts';
+import type { InferenceCall, Outcome, PendingRequest } from './request.ts';
 import { type Arrived, noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
@@ -18,6 +18,14 @@ export interface Books {
 
 /** So old may the number be by which invocations are shared out among instances. */
 const instancesAgeMsMax = 1000;
+
+/** A request as it came, and its road from there. */
+interface Came {
+  /** That waited already. */
+  readonly rowsAhead: number;
+  /** Null until it was placed, and where it was refused at once. */
+  request: PendingRequest | null;
+}
 
 export class Invocations {
   readonly #books: Books;
@@ -35,7 +43,7 @@ export class Invocations {
     const meter = this.#meterOf(pool);
     const rows = Math.max(1, call.rows);
     meter.arrived(rows, this.#books.clock.nowMs());
-    let request: PendingRequest | null = null;
+    const came: Came = { rowsAhead: pool.rowsWaiting, request: null };
     const pending = pool.submit(call, (outcome) => {
       meter.left(rows, this.#books.clock.nowMs());
       const startMs = this.#books.clock.nowMs();
@@ -47,13 +55,13 @@ export class Invocations {
           'an answer could not be encoded or sent',
         );
       }
-      this.#record(pool, call, outcome, startMs, request?.ride ?? null);
+      this.#record(pool, call, outcome, startMs, came);
     });
-    request = pending;
+    came.request = pending;
     return () => {
       if (!pool.cancel(pending)) return;
       meter.left(rows, this.#books.clock.nowMs());
-      this.#refused(pool, call, 'cancelled', 'the client went away', pending.ride);
+      this.#refused(pool, call, 'cancelled', 'the client went away', came);
     };
   }
 
@@ -90,14 +98,14 @@ export class Invocations {
     this.#metricsOf(pool).invoked(invocation.billedMs, invocation.isColdStart, invocation.setupMs);
   }
 
-  #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number, ride: Ride | null): void {
+  #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number, came: Came): void {
     const { clock, ledger, writeLine } = this.#books;
     const nowMs = clock.nowMs();
     const totalMs = nowMs - call.arrivedAtMs;
     if (!outcome.ok) {
       pool.statistics.failed(totalMs);
       this.#meterOf(pool).refused(outcome.error.code);
-      this.#refused(pool, call, outcome.error.code, outcome.error.message, ride);
+      this.#refused(pool, call, outcome.error.code, outcome.error.message, came);
       return;
     }
     const { timings, batchRows, closeReason, costUsd, coldStart, executor, overflow } = outcome.result;
@@ -131,6 +139,8 @@ export class Invocations {
       encodeMs,
       totalMs,
       costUsd,
+      ...roadOf(came),
+      overflow,
       coldStart,
     });
   }
@@ -140,8 +150,9 @@ export class Invocations {
     call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>,
     status: ErrorCode | 'cancelled',
     error: string,
-    ride: Ride | null = null,
+    came: Came | null = null,
   ): void {
+    const ride = came?.request?.ride ?? null;
     const { clock, writeLine } = this.#books;
     const totalMs = clock.nowMs() - call.arrivedAtMs;
     const queueMs = ride === null ? totalMs : ride.leftAtMs - call.arrivedAtMs;
@@ -163,6 +174,7 @@ export class Invocations {
       encodeMs: 0,
       totalMs,
       costUsd: 0,
+      ...(came === null ? {} : roadOf(came)),
       error,
     });
   }
@@ -196,6 +208,15 @@ export class Invocations {
 /** A worker that takes several requests at once is one instance. */
 function instancesOf({ executors }: VariantPool): number {
   return new Set(executors.flatMap(({ isFunction, worker }) => (isFunction ? [] : [worker.id]))).size;
+}
+
+/** Instances are never kept from a batch; a function's batch is kept for company until it is due, and then for somebody to be free. */
+function roadOf({ rowsAhead, request }: Came): Pick<RequestLine, 'rowsAhead' | 'batchRequests' | 'batchWaitMs'> {
+  if (request === null || request.ride === null) return { rowsAhead };
+  const { call, dueAtMs, overflow, ride } = request;
+  const wasKept = ride.executor.startsWith('function:') && (overflow === null || overflow === 'predicted');
+  const keptUntilMs = Number.isNaN(dueAtMs) ? ride.leftAtMs : Math.min(dueAtMs, ride.leftAtMs);
+  return { rowsAhead, batchRequests: ride.requests, batchWaitMs: wasKept ? Math.max(keptUntilMs - call.arrivedAtMs, 0) : 0 };
 }
 
 function meterKey(endpoint: string, variant: string): string {

@@ -114,6 +114,7 @@ export interface Place {
 export interface Ride {
   readonly leftAtMs: number;
   readonly rows: number;
+  readonly requests: number;
   readonly reason: CloseReason;
   /** Who runs it: `instance:local.1`, `function:2048`. */
   readonly executor: string;
@@ -135,6 +136,8 @@ export class PendingRequest {
   limitAtMs: number;
   /** Why it was to leave, where nobody was free to take it when it was; null before. */
   dueReason: CloseReason | null = null;
+  /** When that was; NaN before. */
+  dueAtMs: number = Number.NaN;
   /** Why a function is to run it, though instances are there for that; null where an instance is. */
   overflow: OverflowReason | null = null;
   /** It waits for an instance, and whether one still makes it is looked at again then. */

@@ -242,7 +242,7 @@ export class VariantPool implements Route, Door {
     if (requests.length === 0) return this.#side.freed(executor);
     let rows = 0;
     for (const request of requests) rows += request.rows;
-    const ride = { leftAtMs: nowMs, rows, reason, executor: executor.name };
+    const ride = { leftAtMs: nowMs, rows, requests: requests.length, reason, executor: executor.name };
     for (const request of requests) {
       request.state = 'running';
       request.ride = ride;

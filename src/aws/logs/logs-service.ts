@@ -222,7 +222,7 @@ function streamShown({ name, createdAtMs, firstAtMs, lastAtMs, ingestedAtMs }: L
 }
 
 function page<Item>(all: readonly Item[], { nextToken, limit }: AwsInput): { items: readonly Item[]; next: { nextToken?: string } } {
-  const from = nextToken === undefined ? 0 : /^\d{1,9}$/.test(String(nextToken)) ? Number(nextToken) : Number.NaN;
+  const from = nextToken === undefined ? 0 : /^\d{1,9}$/.test(text(nextToken) ?? '') ? Number(nextToken) : Number.NaN;
   if (Number.isNaN(from)) throw invalid('The specified nextToken is invalid.');
   const until = from + Math.min(Number(limit ?? describedMax), describedMax);
   return { items: all.slice(from, until), next: until < all.length ? { nextToken: String(until) } : {} };

@@ -1,28 +1,36 @@
-/** `penstock logs`: the lines of the server and of its requests, as JSON lines for programs and in short for people. */
-import { type Command, Option } from 'commander';
+/** `penstock logs`: the lines of the server, of its requests and workers, as JSON lines for programs and in short for people. */
+import type { Command } from 'commander';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
+import { Failure } from '../failure.ts';
 import { logText } from '../log-text.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
 
 interface LogsOptions extends CommonOptions {
   readonly follow: boolean;
   readonly lines: number;
-  readonly log: 'platform' | 'requests';
+  readonly log?: string;
+  readonly filter?: string;
 }
 
 export function addLogs(program: Command, doors: Doors): void {
-  verb(program, doors, 'logs [endpoint]', 'show the log of the server, or of the requests to an endpoint')
+  verb(program, doors, 'logs [endpoint]', 'show the log of the server, of the requests to an endpoint, or of its workers')
     .with((command) =>
       command
         .option('-f, --follow', 'go on with what comes', false)
         .option('-n, --lines <number>', 'how many lines of the past', wholeNumber(0, 10_000), 100)
-        .addOption(new Option('--log <log>', 'which log').choices(['platform', 'requests']).default('platform')),
+        .option(
+          '--log <log>',
+          'platform, requests, workers (of an endpoint), or the name of a log group: requests with an endpoint, else platform',
+        )
+        .option('--filter <pattern>', 'only lines with these words, or such as \'{ $.status != "ok" }\''),
     )
     .runs(async (session, options: LogsOptions, endpoint: string | undefined) => {
       const client = await session.client();
-      const log = endpoint === undefined ? options.log : 'requests';
-      const query = { log, endpoint, limit: options.lines };
+      const log = options.log ?? (endpoint === undefined ? 'platform' : 'requests');
+      if (endpoint === undefined && log === 'workers')
+        throw new Failure('the log workers is that of an endpoint: penstock logs ENDPOINT --log workers', 2);
+      const query = { log, endpoint, filter: options.filter, limit: options.lines };
       const write = (line: string): void => {
         session.doors.stdout.write(`${session.wantsJson ? line : logText(line, session.style)}\n`);
       };
@@ -32,7 +40,7 @@ export function addLogs(program: Command, doors: Doors): void {
         // One that is gone has left its lines; one that never was has none.
         if (items.length === 0 && options.lines > 0 && endpoint !== undefined) {
           await known(client, endpoint);
-          session.remark(`${endpoint} has had no requests yet`);
+          session.remark(remarkOf(endpoint, log, options.filter));
         }
         for (const { line } of items) write(line);
         return 0;
@@ -40,6 +48,11 @@ export function addLogs(program: Command, doors: Doors): void {
       for await (const line of client.events('/logs', { query: { ...query, follow: true } })) write(line);
       return 0;
     });
+}
+
+function remarkOf(endpoint: string, log: string, filter: string | undefined): string {
+  if (filter !== undefined) return `no line of ${endpoint} matches`;
+  return log === 'requests' ? `${endpoint} has had no requests yet` : `nothing was said of ${endpoint} yet`;
 }
 
 /** Throws as the server refuses an endpoint that it does not know. */

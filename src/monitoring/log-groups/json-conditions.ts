@@ -175,8 +175,7 @@ function comparison(operator: string, { text, isQuoted }: { readonly text: strin
 
 function isEqual(value: unknown, text: string, number: number): boolean {
   if (typeof value === 'number' && !Number.isNaN(number)) return value === number;
-  if (typeof value === 'object' || value === undefined) return false;
-  return isLike(String(value), text);
+  return (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') && isLike(String(value), text);
 }
 
 /** Whether a text is like one in which `*` stands for any characters; each piece is looked for once, from left to right. */

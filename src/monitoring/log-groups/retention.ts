@@ -27,7 +27,7 @@ export class LogRetention {
 
   async sweep(groups: Map<string, LogGroup>, wallMs: number): Promise<void> {
     const { groupBytesMax, bytesMax } = this.#limits;
-    for (const group of [...groups.values()]) {
+    for (const group of groups.values()) {
       const tooMuch = group.bytes > groupBytesMax ? group.bytes - groupBytesMax * trimmedTo : 0;
       await this.#trim(group, tooMuch, wallMs);
       const isOver = group.streams.size === 0 && group.name.startsWith(ownPrefix) && group.createdAtMs < group.keptFromMs(wallMs);
@@ -62,7 +62,7 @@ export class LogRetention {
     if (bytes === 0 && !isOld) return;
     await clearOldest(this.#db, group.id, bytes, keptFromMs);
     const measured = await measureStreams(this.#db, group.id);
-    for (const stream of [...group.streams.values()]) {
+    for (const stream of group.streams.values()) {
       const { bytes: left = 0, firstAtMs = null, lastAtMs = null } = measured.get(stream.id) ?? {};
       Object.assign(stream, { bytes: left, firstAtMs, lastAtMs });
       if (firstAtMs !== null || stream.ingestedAtMs === null || stream.ingestedAtMs >= keptFromMs) continue;

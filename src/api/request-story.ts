@@ -1,0 +1,80 @@
+/** Where the time of a request went and why, in sentences, from its line in the log and what had been decided before it came. */
+import type { Decision } from '../monitoring/index.ts';
+import type { RequestBody } from './request-bodies.ts';
+
+/** In the order in which one would ask. */
+export function storyOf(request: Omit<RequestBody, 'explanation'>, decisions: readonly Decision[]): string[] {
+  return [
+    outcome(request),
+    timesInWords(request),
+    company(request),
+    ...(request.cold_start
+      ? ['Its batch was the first of a new function environment, whose start is billed with it: that is a part of its wait.']
+      : []),
+    ...(request.overflow === null ? [] : [overflowReasons[request.overflow] ?? `A function ran it: ${request.overflow}.`]),
+    ...decisions.map((decision) => decided(decision)),
+  ].filter((sentence) => sentence !== '');
+}
+
+function outcome({ id, endpoint, variant, version, status, at, timings, error }: Omit<RequestBody, 'explanation'>): string {
+  const to = `Request ${id} to ${endpoint} (variant ${variant}, version ${version})`;
+  const took = `${ms(timings.total_ms)}, at ${at}`;
+  if (status === 'ok') return `${to} was answered after ${took}.`;
+  if (status === 'cancelled') return `${to} was given up by its client after ${took}.`;
+  return `${to} failed after ${took}: ${status}${error === null ? '' : `, ${error.replace(/\.$/, '')}`}.`;
+}
+
+function timesInWords({ timings, executor }: Omit<RequestBody, 'explanation'>): string {
+  const { batch_wait_ms: kept, executor_wait_ms: waited, compute_ms: computed, encode_ms: encoded, other_ms: other } = timings;
+  const runner = executor === null ? 'it ran' : `it ran on ${executor}`;
+  const parts = [
+    { timeMs: kept, text: 'its batch was kept for company' },
+    { timeMs: waited, text: executor === null ? 'it waited, and never ran' : 'it waited for somebody to be free' },
+    { timeMs: computed, text: runner },
+    { timeMs: encoded, text: 'its answer was encoded and sent' },
+    { timeMs: other, text: 'its answer waited for those of its batch, or for the server' },
+  ].filter(({ timeMs }) => timeMs >= 0.05 || timeMs >= timings.total_ms / 20);
+  const [largest] = [...parts].sort((one, other) => other.timeMs - one.timeMs);
+  if (largest === undefined) return '';
+  const share = Math.round((100 * largest.timeMs) / Math.max(timings.total_ms, largest.timeMs));
+  const told = parts.map(({ timeMs, text }) => `${ms(timeMs)} ${text}`).join('; ');
+  return parts.length === 1 ? `All of it: ${told}.` : `Of that: ${told}. The largest part, ${share} %: ${largest.text}.`;
+}
+
+function company(request: Omit<RequestBody, 'explanation'>): string {
+  const { rows, rows_ahead: ahead, batch_rows: batchRows, batch_requests: together, close_reason: reason } = request;
+  const waiting = ahead === null ? '' : ahead === 0 ? 'Nobody waited when it came. ' : `${count(ahead, 'row')} waited when it came. `;
+  if (reason === null) return waiting.trimEnd();
+  const others = together === null ? '' : together === 1 ? ', it alone' : `, of ${together} requests`;
+  const left = `Its batch left with ${count(batchRows, 'row')} (${rows} its own${others})`;
+  return `${waiting}${left}, because ${closeReasons[reason] ?? `of ${reason}`}.`;
+}
+
+const closeReasons: Readonly<Record<string, string>> = {
+  idle: 'somebody was free to take it, or had just become so',
+  full: 'it was full',
+  slack: 'waiting longer would have broken the promise to its most urgent request',
+  'next-would-miss': 'with the next request in it, its most urgent one would have been late',
+  timeout: 'its first request had waited as long as a batch may',
+  rescue: 'no instance would have answered it in time any more, and a function still could',
+  flush: 'nobody was to come any more: its workers were being replaced or ended',
+};
+
+const overflowReasons: Readonly<Record<string, string>> = {
+  predicted: 'A function ran it, because no instance would have answered it in time as it came.',
+  rescue: 'A function ran it, because at the last moment at which one still could, no instance had got to it.',
+  capacity: 'A function ran it, because instances had been lost.',
+};
+
+function decided({ kind, atMs, variant, explanation, reason }: Decision): string {
+  const why = (explanation === '' ? reason : explanation).replace(/\.?$/, '.');
+  return `The last ${kind} decision for ${variant} before it came, of ${new Date(atMs).toISOString()}: ${why}`;
+}
+
+function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? '' : 's'}`;
+}
+
+function ms(value: number): string {
+  return `${value >= 100 ? Math.round(value) : Number(value.toPrecision(3))} ms`;
+}

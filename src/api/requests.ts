@@ -1,0 +1,130 @@
+/** Route of a single request: where its time went, and why. */
+import { z } from 'zod';
+import { PlatformError } from '../errors.ts';
+import { type Decision, type LogPage, requestsLogGroup } from '../monitoring/index.ts';
+import { timeOf } from './parameters.ts';
+import { type RequestBody, requestBody } from './request-bodies.ts';
+import { storyOf } from './request-story.ts';
+import { type Route, route } from './route.ts';
+import type { ApiServices } from './services.ts';
+
+const requestPath = z.strictObject({ request: z.string().min(1).max(512) });
+
+/** A line as `formatRequestLine` writes it; those of an older server have less. */
+interface LoggedRequest {
+  readonly at: number;
+  readonly request: string;
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly version: string;
+  readonly status: string | number;
+  readonly rows: number;
+  readonly batchRows: number;
+  readonly closeReason: string;
+  readonly executor?: string;
+  readonly queueMs: number | null;
+  readonly computeMs: number | null;
+  readonly encodeMs: number | null;
+  readonly totalMs: number | null;
+  readonly costUsd: number | null;
+  readonly rowsAhead?: number;
+  readonly batchRequests?: number;
+  readonly batchWaitMs?: number;
+  readonly overflow?: string;
+  readonly coldStart?: boolean;
+  readonly error?: string;
+}
+
+type Needs = Pick<ApiServices, 'logGroups' | 'decisions'>;
+
+export function requestRoutes(services: Needs): Route[] {
+  return [
+    route('GET /requests/:request', {
+      summary: 'Tell where the time of a request went, and why',
+      description: 'By the id that its answer bore as `x-request-id`. The latest requests are known, as far back as their log goes.',
+      params: requestPath,
+      answer: requestBody,
+      handle: async ({ params: { request } }) => {
+        const line = await find(services, request);
+        const decisions = await decidedBefore(services, line);
+        const told = bodyOf(line, decisions);
+        return { ...told, explanation: storyOf(told, decisions) };
+      },
+    }),
+  ];
+}
+
+/** The last one of that id. Throws `not_found`, and says how far back the log goes. */
+async function find({ logGroups }: Needs, id: string): Promise<LoggedRequest> {
+  const containing = `"request":${JSON.stringify(id)},`;
+  const wish = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY, from: 'tail', limit: 1 } as const;
+  for (let cursor: string | null = null; ; ) {
+    const page: LogPage = await logGroups.read(requestsLogGroup, {
+      ...wish,
+      cursor,
+      containing,
+      matches: (line) => line.includes(containing),
+    });
+    const [found] = page.events;
+    if (found !== undefined) return JSON.parse(found.message) as LoggedRequest;
+    if (page.isEnd) break;
+    cursor = page.before;
+  }
+  const [log] = await logGroups.streams(requestsLogGroup);
+  const since = log === undefined || log.firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(log.firstAtMs)}`;
+  throw new PlatformError(
+    'not_found',
+    `request ${id.slice(0, 128)} is not in the log, ${since}: it is older, never reached an endpoint, or its id is another (the x-request-id of its answer)`,
+  );
+}
+
+/** The last decision of each kind that was in force when the request came. */
+async function decidedBefore({ decisions }: Needs, { endpoint, variant, at, totalMs }: LoggedRequest): Promise<Decision[]> {
+  const untilMs = at - (totalMs ?? 0);
+  const kinds = ['scaling', 'batching'] as const;
+  const found = await Promise.all(
+    kinds.map(async (kind) => {
+      const made = await decisions.list({ endpoint, kind, untilMs, limit: 50 });
+      return made.find((decision) => decision.variant.toLowerCase() === variant.toLowerCase());
+    }),
+  );
+  return found.flatMap((decision) => decision ?? []);
+}
+
+function bodyOf(line: LoggedRequest, decisions: readonly Decision[]): Omit<RequestBody, 'explanation'> {
+  const { queueMs, computeMs, encodeMs, totalMs, batchWaitMs = 0 } = line;
+  const [queue, compute, encode, total] = [queueMs ?? 0, computeMs ?? 0, encodeMs ?? 0, totalMs ?? 0];
+  const kept = Math.min(batchWaitMs, queue);
+  return {
+    id: line.request,
+    at: timeOf(line.at),
+    endpoint: line.endpoint,
+    variant: line.variant,
+    version: line.version,
+    status: line.status,
+    error: line.error ?? null,
+    executor: line.executor ?? null,
+    overflow: line.overflow ?? null,
+    rows: line.rows,
+    rows_ahead: line.rowsAhead ?? null,
+    batch_rows: line.batchRows,
+    batch_requests: line.batchRequests ?? null,
+    close_reason: line.closeReason === '' ? null : line.closeReason,
+    cold_start: line.coldStart === true,
+    cost_usd: line.costUsd,
+    timings: {
+      total_ms: total,
+      batch_wait_ms: kept,
+      executor_wait_ms: rounded(queue - kept),
+      compute_ms: compute,
+      encode_ms: encode,
+      other_ms: rounded(Math.max(0, total - queue - compute - encode)),
+    },
+    decisions: decisions.map(({ id, kind, atMs, reason, explanation }) => ({ id, kind, at: timeOf(atMs), reason, explanation })),
+  };
+}
+
+/** To the microsecond, as the log has it. */
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
