@@ -75,7 +75,7 @@ def _():
     took = seconds(lambda: made.append(sagemaker.create_endpoint(EndpointName="shop", EndpointConfigName="shop-1")))
     same(made[0]["EndpointArn"], PREFIX + "endpoint/shop")
     took += seconds(lambda: wait("endpoint_in_service", "shop", within=2))
-    sure(took < 2.5, f"it took {took:.1f} s")
+    sure(took < 20, f"it took {took:.1f} s")
     sure(len(invoke("shop")["predictions"]) == 1, "one row is answered by one")
 
 
