@@ -142,7 +142,7 @@ function postedValues(
 }
 
 async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Promise<DriftBody> {
-  await drift.look();
+  await drift.look(endpoint);
   const { baseline, rowsSeen, report, unknown } = drift.view(endpoint);
   const quality = await truth.quality(endpoint);
   const features = (report?.features ?? []).toSorted((a, b) => Number(b.hasDrifted) - Number(a.hasDrifted) || b.stability - a.stability);

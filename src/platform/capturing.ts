@@ -50,6 +50,7 @@ export async function openCapturing(needs: CapturingNeeds, closers: Closer[]): P
     clock,
     store: series,
     endpoints,
+    onDropped: (predictions) => log.warn({ predictions }, 'more was predicted than can be kept: labels of it will find nothing'),
     onFailure: (error) => log.error({ error: messageOf(error) }, 'predictions could not be written: labels of theirs will find nothing'),
   });
   closers.push(() => truth.close());

@@ -4,6 +4,7 @@
  */
 import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
+import { createDrift } from './drift-tables.ts';
 import type { Dialect } from './tables.ts';
 
 /** A migration sees the tables of its own time, so it goes without the types of today's. */
@@ -391,31 +392,6 @@ async function createJobs(db: AnyDatabase): Promise<void> {
     .addColumn('reason', 'text')
     .execute();
   await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority', 'created_at']).execute();
-}
-
-/** Baselines and predictions go with their endpoint. */
-async function createDrift(db: AnyDatabase): Promise<void> {
-  await db.schema
-    .createTable('drift_baselines')
-    .addColumn('endpoint_key', 'text', (column) => column.primaryKey().references('endpoints.name_key').onDelete('cascade'))
-    .addColumn('document', 'text', (column) => column.notNull())
-    .addColumn('made_at', 'bigint', (column) => column.notNull())
-    .execute();
-  await db.schema
-    .createTable('observed_predictions')
-    .addColumn('endpoint_key', 'text', (column) => column.notNull().references('endpoints.name_key').onDelete('cascade'))
-    .addColumn('inference_id', 'text', (column) => column.notNull())
-    .addColumn('variant', 'text', (column) => column.notNull())
-    .addColumn('at', 'bigint', (column) => column.notNull())
-    .addColumn('rows', 'integer', (column) => column.notNull())
-    .addColumn('is_class', 'integer', (column) => column.notNull())
-    .addColumn('predictions', 'text', (column) => column.notNull())
-    .addColumn('labelled_at', 'bigint')
-    .addColumn('hits', 'integer')
-    .addColumn('error_sum', 'double precision')
-    .addPrimaryKeyConstraint('observed_predictions_pk', ['endpoint_key', 'inference_id'])
-    .execute();
-  await db.schema.createIndex('observed_predictions_by_age').on('observed_predictions').columns(['endpoint_key', 'at']).execute();
 }
 
 /** What becomes of a request is written in the transaction that takes its job away. */

@@ -105,6 +105,7 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
         : 'shed: requests that would miss the objective are refused',
     ],
     ['timeout', msText(view.timeout_ms)],
+    ['capture', captureText(view)],
     ['notes', view.notes.join('\n')],
     ['created', timeText(view.created_at)],
     ['updated', timeText(view.updated_at)],
@@ -212,4 +213,11 @@ function batchText(statistics: StatisticsBody | null): number | null {
 
 function meanText(statistics: StatisticsBody | null): string | null {
   return statistics === null || statistics.requests === 0 ? null : msText(statistics.total_ms / statistics.requests);
+}
+
+function captureText({ capture }: EndpointBody): string | null {
+  if (capture === null) return null;
+  const what = capture.inputs && capture.outputs ? 'inputs and outputs' : capture.inputs ? 'inputs' : 'outputs';
+  const without = capture.redact.length === 0 ? '' : `, without ${capture.redact.join(', ')}`;
+  return `${what} of ${capture.percent} % of the calls, to ${capture.to}${without}`;
 }

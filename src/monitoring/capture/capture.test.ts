@@ -192,7 +192,7 @@ describe('captured calls', () => {
 
   test('take no more memory than 32 MiB while a disk is slow', async () => {
     const { clock } = house();
-    const gaps = new Array<number>();
+    const gaps: number[] = [];
     const tell = (_endpoint: string, calls: number): void => void gaps.push(calls);
     const files = new CaptureFiles({ clock, write: () => new Promise(() => {}), onGap: tell });
     const input = { contentType: 'text/csv', body: Buffer.alloc(2 ** 20) };
@@ -200,7 +200,7 @@ describe('captured calls', () => {
     files.add(call({ input: { contentType: 'a/b', body: Buffer.alloc(5 * 2 ** 20) } }));
     void files.flush();
     await settle();
-    assert.deepEqual(gaps, []); // the write does not end: they are told when it does
+    assert.equal(gaps.length, 0); // the write does not end: they are told when it does
     let kept = 0;
     const counted = new CaptureFiles({
       clock,

@@ -152,11 +152,13 @@ export class DriftWatch {
     return { drifted: report?.drifted ?? 0, reason: report === undefined ? 'too few rows came to tell' : reasonOf(report) };
   }
 
-  /** Judges them all now. */
-  async look(): Promise<void> {
+  /** Judges them all now, or the one that is named. */
+  async look(endpoint?: string): Promise<void> {
     const names = new Map(this.#options.endpoints().map((name) => [name.toLowerCase(), name]));
     for (const key of [...this.#windows.keys(), ...this.#baselines.keys()]) if (!names.has(key)) this.#forget(key);
-    for (const key of this.#baselines.keys()) {
+    const judged =
+      endpoint === undefined ? [...this.#baselines.keys()] : [endpoint.toLowerCase()].filter((key) => this.#baselines.has(key));
+    for (const key of judged) {
       const name = names.get(key) as string;
       const { report } = this.view(key);
       const before = this.#drifted.get(key)?.drifted ?? 0;

@@ -76,14 +76,13 @@ export function predictionsOf(tensors: readonly Tensor[], rows: number, left: Re
   const scored = shown.find(
     ({ datatype, shape }) => isFraction(datatype) && shape.length <= 2 && perRowOf(shape, rows) >= 2 && perRowOf(shape, rows) <= classesMax,
   );
-  const scores = scored === undefined ? null : rowsOf(scored, rows);
-  const largest = scores?.map((row) => Math.max(...row)) ?? null;
+  const largest = scored === undefined ? null : largestOf(scored, rows);
   const single = shown.filter(({ shape }) => perRowOf(shape, rows) === 1);
   const labels = single.find(({ datatype }) => !isFraction(datatype) && datatype !== 'BF16');
-  if (labels !== undefined) return { kind: 'class', values: labelsOf(labels), scores: largest };
-  if (scores !== null) return { kind: 'class', values: scores.map((row) => row.indexOf(Math.max(...row))), scores: largest };
+  if (labels !== undefined) return { kind: 'class', values: labelsOf(labels), scores: largest?.scores ?? null };
+  if (largest !== null) return { kind: 'class', values: largest.places, scores: largest.scores };
   const value = single.find(({ datatype }) => isFraction(datatype));
-  return value === undefined ? null : { kind: 'value', values: rowsOf(value, rows).map(([only]) => only as number), scores: null };
+  return value === undefined ? null : { kind: 'value', values: largestOf(value, rows).scores, scores: null };
 }
 
 function perRowOf(shape: readonly number[], rows: number): number {
@@ -94,10 +93,23 @@ function isFraction(datatype: Tensor['datatype']): boolean {
   return datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16';
 }
 
-function rowsOf(tensor: Tensor, rows: number): number[][] {
-  const all = [...(numbersOf(tensor) ?? [])].map((value) => (tensor.datatype === 'FP16' ? halfOf(Number(value)) : Number(value)));
-  const perRow = all.length / rows;
-  return Array.from({ length: rows }, (_, row) => all.slice(row * perRow, (row + 1) * perRow));
+/** The largest value of each row, and where in the row it is. */
+function largestOf(tensor: Tensor, rows: number): { readonly places: number[]; readonly scores: number[] } {
+  const values = numbersOf(tensor) as NumericArray;
+  const isHalf = tensor.datatype === 'FP16';
+  const perRow = values.length / rows;
+  const places = new Array<number>(rows);
+  const scores = new Array<number>(rows);
+  for (let row = 0; row < rows; row++) {
+    let [place, most] = [0, Number.NEGATIVE_INFINITY];
+    for (let i = 0; i < perRow; i++) {
+      const value = isHalf ? halfOf(Number(values[row * perRow + i])) : Number(values[row * perRow + i]);
+      if (value > most) [place, most] = [i, value];
+    }
+    places[row] = place;
+    scores[row] = most;
+  }
+  return { places, scores };
 }
 
 const labelLengthMax = 256;

@@ -50,6 +50,8 @@ export interface GroundTruthOptions {
   readonly clock: Clock;
   readonly store: Pick<MetricStore, 'feed'>;
   readonly endpoints: () => readonly string[];
+  /** So many predictions were not kept: more came than can be written. */
+  readonly onDropped: (predictions: number) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -75,11 +77,6 @@ export class GroundTruth {
 
   constructor(options: GroundTruthOptions) {
     this.#options = options;
-  }
-
-  /** Predictions that were not kept, because more came than can be. */
-  get dropped(): number {
-    return this.#dropped;
   }
 
   /** Takes no time worth mention. */
@@ -205,6 +202,8 @@ export class GroundTruth {
   async #write(): Promise<void> {
     const all = [...this.#waiting.values()];
     this.#waiting = new Map();
+    if (this.#dropped > 0) this.#options.onDropped(this.#dropped);
+    this.#dropped = 0;
     const there = new Set(this.#options.endpoints().map((name) => name.toLowerCase()));
     const kept = all.filter(({ endpoint }) => there.has(endpoint.toLowerCase()));
     for (let from = 0; from < kept.length; from += insertedAtOnce) {

@@ -1,0 +1,27 @@
+/** A step of `migrations.ts`: what drift and the quality of answers are known from. Never changed again once released. */
+import type { Kysely } from 'kysely';
+
+/** Baselines and predictions go with their endpoint. */
+export async function createDrift(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('drift_baselines')
+    .addColumn('endpoint_key', 'text', (column) => column.primaryKey().references('endpoints.name_key').onDelete('cascade'))
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('made_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('observed_predictions')
+    .addColumn('endpoint_key', 'text', (column) => column.notNull().references('endpoints.name_key').onDelete('cascade'))
+    .addColumn('inference_id', 'text', (column) => column.notNull())
+    .addColumn('variant', 'text', (column) => column.notNull())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('rows', 'integer', (column) => column.notNull())
+    .addColumn('is_class', 'integer', (column) => column.notNull())
+    .addColumn('predictions', 'text', (column) => column.notNull())
+    .addColumn('labelled_at', 'bigint')
+    .addColumn('hits', 'integer')
+    .addColumn('error_sum', 'double precision')
+    .addPrimaryKeyConstraint('observed_predictions_pk', ['endpoint_key', 'inference_id'])
+    .execute();
+  await db.schema.createIndex('observed_predictions_by_age').on('observed_predictions').columns(['endpoint_key', 'at']).execute();
+}
