@@ -132,7 +132,7 @@ function printed(session: Session, request: AsyncBody): number {
       ['state', state],
       ['reason', reason],
       ['input', input],
-      ['output', output],
+      ['output', state === 'queued' || state === 'succeeded' ? output : null],
       ['accepted', timeText(created)],
       ['finished', finished === null ? null : timeText(finished)],
     ]),
