@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Decision } from '../monitoring/index.ts';
+import type { RequestBody } from './request-bodies.ts';
+import { storyOf } from './request-story.ts';
+
+const request: Omit<RequestBody, 'explanation'> = {
+  id: 'r-1',
+  at: '2026-11-24T12:00:00.000Z',
+  endpoint: 'digits',
+  variant: 'AllTraffic',
+  version: '3',
+  status: 'ok',
+  error: null,
+  executor: 'function:2048',
+  overflow: null,
+  rows: 2,
+  rows_ahead: 14,
+  batch_rows: 8,
+  batch_requests: 5,
+  close_reason: 'slack',
+  cold_start: false,
+  cost_usd: 1e-7,
+  timings: { total_ms: 12.3, batch_wait_ms: 8.1, executor_wait_ms: 2, compute_ms: 2.1, encode_ms: 0.1, other_ms: 0 },
+  decisions: [],
+};
+const decision: Decision = {
+  id: 'd-1',
+  atMs: Date.UTC(2026, 10, 24, 11, 59, 30),
+  kind: 'batching',
+  endpoint: 'digits',
+  variant: 'AllTraffic',
+  trigger: 'period',
+  inputs: null,
+  alternatives: [],
+  chosen: null,
+  reason: 'cheapest',
+  explanation: 'Batches of 8 are the cheapest that keep the promise.',
+  changes: true,
+  effect: null,
+};
+
+test('tells what became of it, where the time went, who rode along and what had been decided, in this order', () => {
+  assert.deepEqual(storyOf(request, [decision]), [
+    'Request r-1 to digits (variant AllTraffic, version 3) was answered after 12.3 ms, at 2026-11-24T12:00:00.000Z.',
+    'Of that: 8.1 ms its batch was kept for company; 2 ms it waited for somebody to be free; 2.1 ms it ran on function:2048; 0.1 ms its answer was encoded and sent. The largest part, 66 %: its batch was kept for company.',
+    '14 rows waited when it came. Its batch left with 8 rows (2 its own, of 5 requests), because waiting longer would have broken the promise to its most urgent request.',
+    'The last batching decision for AllTraffic before it came, of 2026-11-24T11:59:30.000Z: Batches of 8 are the cheapest that keep the promise.',
+  ]);
+});
+
+test('one that never ran says so, and why', () => {
+  const refused = {
+    ...request,
+    ...{
+      status: 'overloaded',
+      error: 'endpoint digits is overloaded.',
+      executor: null,
+      rows_ahead: 900,
+      batch_rows: 0,
+      batch_requests: null,
+      close_reason: null,
+    },
+    timings: { total_ms: 0.2, batch_wait_ms: 0, executor_wait_ms: 0.2, compute_ms: 0, encode_ms: 0, other_ms: 0 },
+  };
+  assert.deepEqual(storyOf(refused, []), [
+    'Request r-1 to digits (variant AllTraffic, version 3) failed after 0.2 ms, at 2026-11-24T12:00:00.000Z: overloaded, endpoint digits is overloaded.',
+    'All of it: 0.2 ms it waited, and never ran.',
+    '900 rows waited when it came.',
+  ]);
+});
+
+test('a cold start and an overflow are told of', () => {
+  const story = storyOf(
+    { ...request, rows_ahead: 0, batch_rows: 2, batch_requests: 1, cold_start: true, overflow: 'rescue', close_reason: 'rescue' },
+    [],
+  );
+  assert.match(
+    story.join('\n'),
+    /^Nobody waited when it came\. Its batch left with 2 rows \(2 its own, it alone\), because no instance would/m,
+  );
+  assert.match(story.join('\n'), /first of a new function environment[^\n]*\nA function ran it, because at the last moment/);
+});

@@ -1,0 +1,121 @@
+/** What became of a single request, and what workers say: as somebody asks who wonders. */
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import type { RequestBody } from '../../src/api/index.ts';
+import { scorerBundle, scorerCommand, skip } from '../processes/index.ts';
+import { until } from './poll.ts';
+import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
+
+const run = promisify(execFile);
+const row = Array.from({ length: 64 }, (_, i) => i % 16);
+
+describe('a server that is asked', () => {
+  const dataDir = temporaryDirectory();
+  let server: Server;
+  before(async () => {
+    writeFileSync(
+      join(dataDir, 'config.json'),
+      JSON.stringify({ images: [{ match: 'team/*', runtime: 'process', command: scorerCommand }] }),
+    );
+    server = await Server.start({ dataDir, flags: ['--batch-period', '10s'] });
+  });
+  after(() => server?.end());
+
+  const env = () => ({ ...plainEnvironment(), PENSTOCK_URL: server.url });
+  const cli = (...args: string[]) => run(penstock, args, { env: env() });
+  const ask = async (endpoint: string, body: unknown = { instances: [row] }): Promise<string> =>
+    (await server.call('POST', `/endpoints/${endpoint}/invoke`, body)).headers.get('x-request-id') ?? '';
+
+  test('why: where the time went, who rode along, what had been decided', { timeout: 120_000 }, async () => {
+    await cli('deploy', 'catalogue:digits-mlp', 'digits', '--serverless', '--approve', '--objective', 'p95<=500ms');
+    const first = await ask('digits');
+    const told = await until('the first request is known', async () => (await cli('why', first)).stdout, 10_000);
+    assert.match(told, /^Request \S+ to digits \(variant AllTraffic, version 1\) was answered after \d/);
+    assert.match(told, /first of a new function environment/);
+    await until(
+      'something was decided',
+      async () => (await server.callWell<{ items: unknown[] }>('GET', '/endpoints/digits/decisions')).items[0],
+      60_000,
+    );
+    const burst = await Promise.all(Array.from({ length: 40 }, () => ask('digits')));
+    const bodies = await Promise.all(burst.map((id) => server.callWell<RequestBody>('GET', `/requests/${id}`)));
+    for (const { timings, batch_requests: together, batch_rows: rows } of bodies) {
+      const { total_ms: total, ...parts } = timings;
+      const sum = Object.values(parts).reduce((all, part) => all + part, 0);
+      assert(Math.abs(sum - total) < 0.01 + total / 1000, JSON.stringify(timings));
+      assert.equal(together, rows);
+    }
+    assert(
+      bodies.some(({ rows_ahead: ahead }) => (ahead ?? 0) > 0),
+      'nobody found somebody waiting',
+    );
+    const { stdout } = await cli('why', burst[39] ?? '', '--output', 'json');
+    const body = JSON.parse(stdout) as RequestBody;
+    assert.equal(body.executor?.startsWith('function:'), true);
+    assert.deepEqual(
+      body.decisions.map(({ kind }) => kind),
+      ['batching'],
+    );
+    assert.match(
+      body.explanation.join('\n'),
+      /Its batch left with \d+ rows? \(1 its own, .*\), because .*\nThe last batching decision for AllTraffic before it came, of /s,
+    );
+  });
+
+  test('why: of a request that failed its error, of one that nobody knows how far back the log goes', async () => {
+    const failed = await ask('digits', { instances: [[1, 2]] });
+    assert.match((await cli('why', failed)).stdout, /^Request .* failed after .*: invalid_request, /);
+    await assert.rejects(
+      cli('why', 'nobody'),
+      ({ code, stderr }) => code === 1 && /request nobody is not in the log, which goes back to \d{4}-/.test(String(stderr)),
+    );
+  });
+
+  test('logs: what the container of a model prints, and which of its requests failed', { skip, timeout: 120_000 }, async () => {
+    const bundle = await scorerBundle();
+    const registered = await fetch(`${server.url}/api/v1/groups/scorer/versions?image=team/scorer:1`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: new Uint8Array(bundle),
+    });
+    assert.equal(registered.status, 201, await registered.clone().text());
+    const { version } = (await registered.json()) as { version: Parameters<Server['approve']>[0] };
+    await server.approve(version);
+    await server.callWell('POST', '/endpoints', { name: 'scorer', variants: [{ model: version.name, instance_count: 1 }] });
+    await server.inService('scorer');
+    const follower = spawn(penstock, ['logs', 'scorer', '--log', 'workers', '--follow'], {
+      env: env(),
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let followed = '';
+    follower.stdout.on('data', (chunk: Buffer) => (followed += chunk.toString()));
+    try {
+      await fetch(`${server.url}/api/v1/endpoints/scorer/invoke`, {
+        method: 'POST',
+        headers: { 'content-type': 'text/plain' },
+        body: 'hello',
+      });
+      const failed = await fetch(`${server.url}/api/v1/endpoints/scorer/invoke`, {
+        method: 'POST',
+        headers: { 'content-type': 'text/plain' },
+        body: 'refuse:500',
+      });
+      const id = failed.headers.get('x-request-id') ?? '';
+      await until('both are followed', () => followed.includes('POST ') && followed.includes(id), 20_000);
+      const { stdout } = await cli('logs', 'scorer', '--log', 'workers', '--filter', `{ $.request = "${id}" }`, '--output', 'json');
+      assert.equal((JSON.parse(stdout) as { status: string }).status, 'model_failed');
+    } finally {
+      follower.kill();
+    }
+  });
+
+  test('logs: a pattern that is none is refused, a group that is none too', async () => {
+    await assert.rejects(cli('logs', '--filter', '{ $.a = }'), ({ stderr }) => /Invalid filter pattern/.test(String(stderr)));
+    await assert.rejects(cli('logs', '--log', '/nobody'), ({ stderr }) => /there is no log group \/nobody/.test(String(stderr)));
+    await assert.rejects(cli('logs', '--log', 'workers'), ({ code }) => code === 2);
+  });
+});
