@@ -148,6 +148,7 @@ async function orderOf({ registry }: ApiServices, body: z.output<typeof newTrans
     contentType: body.content_type ?? null,
     accept: body.accept ?? null,
     split: body.split ?? null,
+    assemble: 'line',
     joins: body.join,
     inputFilter: body.input_filter,
     outputFilter: body.output_filter,

@@ -56,7 +56,9 @@ export class ProcessRecords {
   }
 
   #assembled(output: Buffer): Buffer {
-    if (this.#options.assemble === 'none' || output.at(-1) === 0x0a) return output;
+    const { assemble, form } = this.#options;
+    // Bytes of which nobody knows what they are stay as they are.
+    if (assemble === 'none' || form.result === 'bytes' || output.length === 0 || output.at(-1) === 0x0a) return output;
     return Buffer.concat([output, Buffer.from('\n')]);
   }
 

@@ -16,6 +16,8 @@ export interface TransformWorkersOptions {
 }
 
 interface Waiting {
+  /** Of a worker: how many invocations it takes the place of. */
+  readonly weight: number;
   readonly take: (lease: Lease) => void;
   readonly refuse: (error: Error) => void;
 }
@@ -29,7 +31,10 @@ export class TransformWorkers {
   readonly #options: TransformWorkersOptions;
   /** By worker: how many invocations it has. */
   readonly #busy = new Map<string, number>();
+  /** Links whose worker was lost: what comes back has another. */
+  readonly #gone = new WeakSet<WorkerLink>();
   #waiting: Waiting[] = [];
+  #wasReady = false;
   #stopListening = (): void => undefined;
 
   constructor(options: TransformWorkersOptions) {
@@ -58,58 +63,63 @@ export class TransformWorkers {
   }
 
   /**
-   * One invocation, tried again on another worker where the worker was lost or did not answer in time. `isLost`: the error of
-   * the invocation is one after which it may be tried again, too.
+   * One invocation, tried again where the worker was lost or did not answer in time; then alone on its worker, so that whoever
+   * ends workers takes nobody along. `isLost`: the error of the invocation is one after which it may be tried again, too.
    */
   async use<T>(invoke: (link: WorkerLink) => Promise<T>, isLost: (error: unknown) => boolean = () => false): Promise<T> {
-    const { retries, provider, signal } = this.#options;
+    const { retries, provider, signal, concurrency } = this.#options;
     for (let attempt = 0; ; attempt++) {
-      const { id, link } = await this.#lease();
+      const weight = attempt === 0 ? 1 : concurrency;
+      const { id, link } = await this.#lease(weight);
       try {
         return await this.#withinTime(id, invoke(link));
       } catch (error) {
         signal.throwIfAborted();
+        if (error instanceof WorkerGone) this.#gone.add(link);
         const isTimeout = error instanceof PlatformError && error.code === 'deadline_exceeded';
         if (!(error instanceof WorkerGone || isTimeout || isLost(error))) throw error;
         if (attempt >= retries) throw gaveUp(error, attempt + 1, provider.list().find(({ spec }) => spec.id === id)?.reason ?? null);
       } finally {
-        this.#busy.set(id, (this.#busy.get(id) ?? 1) - 1);
+        this.#busy.set(id, (this.#busy.get(id) ?? weight) - weight);
         this.#serve();
       }
     }
   }
 
-  #lease(): Promise<Lease> {
+  #lease(weight: number): Promise<Lease> {
     return new Promise((take, refuse) => {
       const { signal } = this.#options;
       if (signal.aborted) return refuse(signal.reason as Error);
-      this.#waiting.push({ take, refuse });
+      this.#waiting.push({ weight, take, refuse });
       this.#serve();
     });
   }
 
-  /** Gives workers that have room to those who wait, the least busy first. */
+  /** Gives workers that have room to those who wait, in their order, the least busy first. */
   #serve(): void {
     const { provider, specs, concurrency } = this.#options;
-    while (this.#waiting.length > 0) {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       let best: Lease | null = null;
-      let fewest = concurrency;
+      let fewest = concurrency - first.weight + 1;
       for (const { id } of specs) {
         const busy = this.#busy.get(id) ?? 0;
         const link = busy < fewest ? provider.link(id) : null;
-        if (link === null) continue;
+        if (link === null || this.#gone.has(link)) continue;
         best = { id, link };
         fewest = busy;
       }
       if (best === null) break;
-      this.#busy.set(best.id, fewest + 1);
-      this.#waiting.shift()?.take(best);
+      this.#wasReady = true;
+      this.#busy.set(best.id, fewest + first.weight);
+      this.#waiting.shift();
+      first.take(best);
     }
     if (this.#waiting.length > 0) this.#refuseIfFailed();
   }
 
-  /** Every worker crashed again and again: waiting on is no use. */
+  /** No worker has ever come up, each crashed again and again: waiting on is no use. */
   #refuseIfFailed(): void {
+    if (this.#wasReady) return;
     const ids = new Set(this.#options.specs.map(({ id }) => id));
     const views = this.#options.provider.list().filter(({ spec }) => ids.has(spec.id));
     if (views.length === 0 || views.some(({ state }) => state !== 'failed')) return;
