@@ -1,8 +1,9 @@
 /** What decides while all else serves. */
 import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants } from '../autoscaling/index.ts';
 import { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from '../aws/index.ts';
+import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import { Decisions, Measure, type MetricStore, penstockNamespace, placeOfVariant } from '../monitoring/index.ts';
+import { Decisions, Measure, type MetricStore, Metrics, penstockNamespace, placeOfVariant } from '../monitoring/index.ts';
 import { functionExecutor } from '../profiling/index.ts';
 import type { Closer, Ground } from './ground.ts';
 import type { BuiltRooms } from './rooms.ts';
@@ -46,15 +47,7 @@ function buildLoops(config: Config, rooms: BuiltRooms, { clock, logs, db, series
     variants: () => scaledVariants({ clock, deployments, serving, ledger, prices: rooms.prices, tableOf, cores: rooms.cores }),
     scale: deployments.scale.bind(deployments),
     follow: serving.followPlan.bind(serving),
-    onCounted: (endpoint, variant, came, foreseen) => {
-      const place = placeOfVariant(penstockNamespace, endpoint, variant);
-      const values = { ArrivedRows: came, ...(foreseen === null ? {} : { ForeseenRows: foreseen }) };
-      for (const [name, value] of Object.entries(values)) {
-        const measure = new Measure();
-        measure.add(value);
-        series.put(place, { name, unit: 'Count' }, clock.wallMs(), measure);
-      }
-    },
+    onCounted: forecastTeller(rooms.metrics, series, clock),
     leadMinMs: Math.max(config.scalingLeadMs ?? 0, config.startDelayMs ?? 0),
   });
   const busyOf = (endpoint: string, variant: string): number | null =>
@@ -77,6 +70,32 @@ export function openLoops(config: Config, rooms: BuiltRooms, ground: Ground, clo
   loops.autoScaling.open();
   closers.push(() => loops.autoScaling.close());
   return loops;
+}
+
+type OnCounted = NonNullable<ConstructorParameters<typeof ScalingController>[0]['onCounted']>;
+
+/** Keeps what came in each slot beside what was expected to, and shows the last of both. */
+function forecastTeller(metrics: Metrics, series: MetricStore, clock: Pick<Clock, 'wallMs'>): OnCounted {
+  const last = new Map<string, { readonly labels: Readonly<Record<string, string>>; readonly value: number }>();
+  metrics.gauge(
+    'penstock_slot_rows',
+    'Rows of the last slot by which it is scaled: that came, and that were foreseen.',
+    ['endpoint', 'variant', 'kind'],
+    () => [...last.values()],
+  );
+  return (endpoint, variant, came, foreseen) => {
+    const place = placeOfVariant(penstockNamespace, endpoint, variant);
+    for (const [name, kind, value] of [
+      ['ArrivedRows', 'arrived', came],
+      ['ForeseenRows', 'foreseen', foreseen],
+    ] as const) {
+      if (value === null) continue;
+      last.set(`${endpoint}/${variant}/${kind}`, { labels: { endpoint, variant, kind }, value });
+      const measure = new Measure();
+      measure.add(value);
+      series.put(place, { name, unit: 'Count' }, clock.wallMs(), measure);
+    }
+  };
 }
 
 const measuredMs = 60_000;
