@@ -66,7 +66,10 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const workers = () => provider.list();
   const place = { account: config.awsAccount, region: config.awsRegion };
   const { webhookSecret } = config;
-  const watching = await openWatching({ ...ground, ...rooms, ...loops, ...capturing, log: logs.platform, workers, webhookSecret, place }, closers);
+  const watching = await openWatching(
+    { ...ground, ...rooms, ...loops, ...async, ...capturing, log: logs.platform, workers, webhookSecret, place },
+    closers,
+  );
 
   const api = mountDoors(
     config,

@@ -33,6 +33,8 @@ export interface WatchingNeeds extends SamplingNeeds {
   readonly events: Events;
   readonly deployments: Pick<Deployments, 'list'>;
   readonly drift: Pick<DriftWatch, 'lastLook'>;
+  /** Of an endpoint that works asynchronously; null of any other. */
+  readonly backlogOf: (endpoint: string) => WatchedEndpoint['backlog'];
   /** Takes the step of a scaling policy that an alarm names. */
   readonly autoScaling: Pick<ApplicationAutoScaling, 'alarmed'>;
   /** What receivers of webhooks check signatures with; null: unsigned. */
@@ -123,7 +125,7 @@ async function act({ jobs, db, autoScaling }: WatchingNeeds, action: string, { a
   jobs.announce(deliveriesQueue);
 }
 
-function watched({ config, status, reason, variants }: EndpointView, { drift }: Pick<WatchingNeeds, 'drift'>): WatchedEndpoint {
+function watched({ config, status, reason, variants }: EndpointView, { drift, backlogOf }: Pick<WatchingNeeds, 'drift' | 'backlogOf'>): WatchedEndpoint {
   const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
   const trouble = status === 'Failed' ? (reason ?? 'it does not come into service') : (crashing?.reason ?? null);
   return {
@@ -131,7 +133,7 @@ function watched({ config, status, reason, variants }: EndpointView, { drift }: 
     variants: config.variants.map(({ name }) => name),
     objective: config.objective,
     trouble,
-    backlog: null,
+    backlog: backlogOf(config.name),
     drift: drift.lastLook(config.name),
   };
 }
