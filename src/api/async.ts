@@ -1,11 +1,9 @@
 /** Routes of asynchronous requests: accepted at once, worked on later, asked after whenever one likes. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import {
-  type AsyncInference,
   type AsyncRequest,
   asyncStates,
   inlineBytesMax,
@@ -21,18 +19,6 @@ import { pageOf } from './bodies.ts';
 import { endpointPath, pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
-
-/** Who works on them, and the buckets, as the platform hands them in. */
-export interface AsyncApi {
-  readonly requests: Pick<AsyncInference, 'submit' | 'find' | 'list' | 'cancel' | 'retry'>;
-  /** Where bodies and answers go that nobody said a place for. */
-  readonly ownBucket: () => Promise<string>;
-  readonly put: (place: ObjectPlace, source: AsyncIterable<Uint8Array>, contentType: string) => Promise<void>;
-  /** null where there is no such object. */
-  readonly open: (
-    place: ObjectPlace,
-  ) => Promise<{ readonly bytes: number; readonly contentType: string; stream(): Readable; close(): void } | null>;
-}
 
 const time = z.iso.datetime();
 

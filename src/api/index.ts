@@ -1,5 +1,6 @@
 export type { ArrivalsBody } from './arrivals.ts';
-export type { AsyncApi, AsyncBody } from './async.ts';
+export type { AsyncBody } from './async.ts';
+export type { AsyncApi } from './async-services.ts';
 export type {
   AuditBody,
   AuditVerdictBody,

@@ -40,6 +40,7 @@ export function invokeRoutes(services: ApiServices): Route[] {
       answer: predictionsBody,
       streams: true,
       handle: async ({ params, query: asked, request, requestId, response }) => {
+        services.traces?.begin(requestId, request.headers.traceparent);
         const target = services.serving.route(params.endpoint, asked.version);
         if (target.runtime === 'onnx') return invoke(services, target, { ...asked, request, requestId, response });
         await invokeProcess(services, target, { request, requestId, response, timings: asked.timings });

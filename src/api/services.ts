@@ -18,13 +18,14 @@ import type {
   GroundTruth,
   LogGroups,
   MetricStore,
+  RequestTraces,
 } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Serving } from '../serving/index.ts';
 import type { Database } from '../storage/index.ts';
-import type { AsyncApi } from './async.ts';
+import type { AsyncApi } from './async-services.ts';
 
 export interface ApiServices {
   /** For audit entries that stand alone. */
@@ -52,6 +53,8 @@ export interface ApiServices {
   /** Rows of captured calls, by feature: of an endpoint, between two times. */
   readonly capturedValues: (endpoint: string, fromMs: number, toMs: number) => Promise<FeatureValues>;
   readonly transforms: Transforms;
+  /** Is told of each inference request; null where nothing is traced. */
+  readonly traces?: Pick<RequestTraces, 'begin'> | null;
   readonly clock: Clock;
   readonly prices: PriceTable;
   /** Every worker there is. */

@@ -55,7 +55,7 @@ export function mountDoors(config: Config, product: Product, rooms: Rooms, front
 }
 
 function oipDoor(config: Config, { version }: Product, { serving, deployments }: Rooms, front: Front): OipDoor {
-  const { clock, logs, calls, listener, access } = front;
+  const { clock, logs, traces, calls, listener, access } = front;
   const ready = readiness(deployments);
   return new OipDoor({
     serving,
@@ -73,6 +73,7 @@ function oipDoor(config: Config, { version }: Product, { serving, deployments }:
     calls,
     listener,
     access,
+    traces,
     clock,
     log: logs.platform,
     version,
@@ -82,7 +83,7 @@ function oipDoor(config: Config, { version }: Product, { serving, deployments }:
 function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front): NativeApi {
   const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
-  const { clock, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
+  const { clock, traces, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
   const { calls, drift, truth, capturedValues } = front;
   return new NativeApi({
     db,
@@ -107,6 +108,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     truth,
     capturedValues,
     transforms: rooms.transforms,
+    traces,
     clock,
     prices,
     workers: () => provider.list(),
@@ -122,7 +124,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
 function awsDoor(
   config: Config,
   rooms: Rooms,
-  { db, clock, logs, s3, calls, asyncDoor, logGroups, rules, series, alarms, listener, access }: Front,
+  { db, clock, logs, traces, s3, calls, asyncDoor, logGroups, rules, series, alarms, listener, access }: Front,
 ): AwsDoor {
   const { serving, autoScaling, audit } = rooms;
   const log = logs.platform;
@@ -136,7 +138,7 @@ function awsDoor(
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
     services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling, ...watchers],
-    streams: [new S3Service(s3), new Runtime({ serving, calls, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor })],
+    streams: [new S3Service(s3), new Runtime({ serving, traces, calls, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor })],
     access,
     clock,
     log,

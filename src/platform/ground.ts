@@ -1,4 +1,6 @@
 /** What everything stands on: the clock, the data directory, databases, and where workers run. */
+
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { SystemClock } from '../clock.ts';
 import type { Config } from '../config.ts';
@@ -12,9 +14,12 @@ import {
   MetricStore,
   openLogs,
   platformLogGroup,
+  RequestTraces,
   requestsLogGroup,
+  TraceExporter,
 } from '../monitoring/index.ts';
 import { LocalProvider, type LocalProviderOptions } from '../providers/index.ts';
+import { SystemRandom } from '../random.ts';
 import { type Database, type DataDirectory, Jobs, openDatabase, openDataDirectory } from '../storage/index.ts';
 
 /** What the program knows of itself. */
@@ -38,6 +43,8 @@ export interface Ground {
   readonly series: MetricStore;
   readonly logGroups: LogGroups;
   readonly provider: LocalProvider;
+  /** Null: nothing is traced. */
+  readonly traces: RequestTraces | null;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
 }
@@ -69,7 +76,9 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
   const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers, startDelayMs, heard });
   await provider.open();
   closers.push(() => provider.close());
-  return { clock, logs, directory, db, jobs: new Jobs({ db, dialect, clock }), metricsDb, series, logGroups, provider, startedAtMs };
+  const traces = openTraces(config, clock, log, closers);
+  const jobs = new Jobs({ db, dialect, clock });
+  return { clock, logs, directory, db, jobs, metricsDb, series, logGroups, provider, traces, startedAtMs };
 }
 
 /** What is logged in groups is kept with the metrics; the server's own two logs are files, and read as groups. */
@@ -86,6 +95,22 @@ async function openLogGroups(
   await logGroups.open();
   closers.push(() => logGroups.close());
   return logGroups;
+}
+
+/** Traces go to a collector, where one is named. */
+function openTraces(
+  { otlpEndpoint, traceShare }: Config,
+  clock: SystemClock,
+  log: Logs['platform'],
+  closers: Closer[],
+): RequestTraces | null {
+  if (otlpEndpoint === null) return null;
+  const onFailure = (error: unknown): void =>
+    log.warn({ error: messageOf(error) }, 'the collector of traces does not take them: some are lost');
+  const newSpanId = (): string => randomBytes(8).toString('hex');
+  const exporter = new TraceExporter({ endpoint: otlpEndpoint, clock, version: '', newSpanId, onFailure });
+  closers.push(() => exporter.close());
+  return new RequestTraces(exporter, new SystemRandom(), traceShare);
 }
 
 /** Metrics are kept in a file of their own, which costs less to write, or in the one database there is. */

@@ -1,9 +1,14 @@
 /** What Prometheus sees besides the requests themselves. */
-import { Metrics } from '../monitoring/index.ts';
-import type { WorkerView } from '../providers/index.ts';
-import { Serving } from '../serving/index.ts';
+import type { MetricStore, Metrics } from '../monitoring/index.ts';
+import type { LocalProvider } from '../providers/index.ts';
+import type { Serving } from '../serving/index.ts';
 
-export function meter(metrics: Metrics, serving: Serving, workers: () => readonly WorkerView[], dropped: () => number): void {
+export function meter(
+  metrics: Metrics,
+  serving: Serving,
+  provider: Pick<LocalProvider, 'list'>,
+  series: Pick<MetricStore, 'dropped'>,
+): void {
   const ofVariant = ['endpoint', 'variant'];
   const variants = () =>
     serving.endpoints().flatMap(({ name, variants: all }) => all.map((each) => ({ labels: { endpoint: name, variant: each.name }, each })));
@@ -24,10 +29,10 @@ export function meter(metrics: Metrics, serving: Serving, workers: () => readonl
     ),
   );
   metrics.gauge('penstock_worker_rss_bytes', 'Memory of a worker process.', ['worker'], () =>
-    workers().flatMap(({ spec, rssBytes }) => (rssBytes === null ? [] : [{ labels: { worker: spec.id }, value: rssBytes }])),
+    provider.list().flatMap(({ spec, rssBytes }) => (rssBytes === null ? [] : [{ labels: { worker: spec.id }, value: rssBytes }])),
   );
   metrics.counter('penstock_worker_cpu_seconds_total', 'Time on processors that the present process of a worker has had.', ['worker'], () =>
-    workers().flatMap(({ spec, cpuMs }) => {
+    provider.list().flatMap(({ spec, cpuMs }) => {
       const ms = cpuMs?.() ?? null;
       return ms === null ? [] : [{ labels: { worker: spec.id }, value: ms / 1000 }];
     }),
@@ -36,9 +41,9 @@ export function meter(metrics: Metrics, serving: Serving, workers: () => readonl
     variants().flatMap(({ labels, each: { overflow } }) => (overflow === null ? [] : [{ labels, value: overflow.share }])),
   );
   metrics.counter('penstock_metric_values_dropped_total', 'Values that were not kept: too many names, or no disk to write to.', [], () => [
-    { labels: {}, value: dropped() },
+    { labels: {}, value: series.dropped },
   ]);
   metrics.counter('penstock_worker_restarts_total', 'How often a worker was started anew.', ['worker'], () =>
-    workers().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),
+    provider.list().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),
   );
 }

@@ -19,7 +19,8 @@ import { meter } from './meter.ts';
 const bundleTimeoutMs = 600_000;
 
 /** The rooms from monitoring to deployment. */
-export function buildRooms(config: Config, product: Product, { clock, logs, logGroups, directory, db, series, provider }: Ground) {
+export function buildRooms(config: Config, product: Product, ground: Ground) {
+  const { clock, logs, directory, db, series, provider } = ground;
   const log = logs.platform;
   const cores = config.cores ?? availableParallelism();
   const prices = priceTable(config.prices);
@@ -54,10 +55,7 @@ export function buildRooms(config: Config, product: Product, { clock, logs, logG
     metrics,
     ledger,
     log,
-    writeLine: (line) => {
-      logs.request(line);
-      tellFailure(logGroups, line);
-    },
+    writeLine: lineWriter(ground),
     queueRowsMax: config.queueRowsMax,
     replyBytesMax: config.bodyLimitBytes,
     serviceTable: (model, executor) => tables.tableOf(model, executor),
@@ -86,13 +84,17 @@ export function buildRooms(config: Config, product: Product, { clock, logs, logG
     serving,
     checkPolicy: scalingPolicy,
   });
-  meter(
-    metrics,
-    serving,
-    () => provider.list(),
-    () => series.dropped,
-  );
+  meter(metrics, serving, provider, series);
   return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
+}
+
+/** Where the line that tells how a request went is written. */
+function lineWriter({ logs, logGroups, traces }: Ground): ServingOptions['writeLine'] {
+  return (line) => {
+    logs.request(line);
+    tellFailure(logGroups, line);
+    traces?.end(line);
+  };
 }
 
 /** Who tells that functions take nothing more beside instances, or do again. */

@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../clock.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
-import type { CallWatch, Log } from '../../monitoring/index.ts';
+import type { CallWatch, Log, RequestTraces } from '../../monitoring/index.ts';
 import type { Route, Serving } from '../../serving/index.ts';
 import { AwsError, type AwsPlace, type AwsStreamService, type VerifiedRequest } from '../service.ts';
 import { type AsyncDoor, asyncBodyBytesMax, asyncHeaders, asyncMembersOf, asyncOrder } from './async-invocation.ts';
@@ -19,6 +19,8 @@ export interface RuntimeOptions {
   readonly serving: Pick<Serving, 'route' | 'routeToVariant' | 'invoke' | 'reject' | 'endpoint'>;
   /** Is told of calls whose route is watched. */
   readonly calls: Pick<CallWatch, 'begin'>;
+  /** Is told of each invocation; null where nothing is traced. */
+  readonly traces?: Pick<RequestTraces, 'begin'> | null;
   readonly clock: Clock;
   readonly log: Log;
   readonly bodyBytesMax: number;
@@ -50,6 +52,7 @@ export class Runtime implements AwsStreamService {
     if (route.timeoutMs >= asyncTimeoutMs) await this.#checkRealTime(route);
     const exchange: Exchange = { request, response, place, members, route };
     const body = await this.#readBody(exchange);
+    this.#options.traces?.begin(request.requestId, request.headers.traceparent);
     const seen = route.isWatched ? calls.begin(route, request.requestId, members.InferenceId ?? null) : null;
     const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs(), seen };
     await (route.runtime === 'process' ? invokeProcess(exchange, body, terms) : this.#models.invoke(exchange, body, terms));
