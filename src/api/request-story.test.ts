@@ -52,15 +52,13 @@ test('tells what became of it, where the time went, who rode along and what had 
 test('one that never ran says so, and why', () => {
   const refused = {
     ...request,
-    ...{
-      status: 'overloaded',
-      error: 'endpoint digits is overloaded.',
-      executor: null,
-      rows_ahead: 900,
-      batch_rows: 0,
-      batch_requests: null,
-      close_reason: null,
-    },
+    status: 'overloaded',
+    error: 'endpoint digits is overloaded.',
+    executor: null,
+    rows_ahead: 900,
+    batch_rows: 0,
+    batch_requests: null,
+    close_reason: null,
     timings: { total_ms: 0.2, batch_wait_ms: 0, executor_wait_ms: 0.2, compute_ms: 0, encode_ms: 0, other_ms: 0 },
   };
   assert.deepEqual(storyOf(refused, []), [

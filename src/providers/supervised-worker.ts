@@ -35,7 +35,7 @@ export interface WorkerSurroundings {
   readonly random: Random;
   readonly take: () => Promise<WorkerProcess>;
   readonly changed: (view: WorkerView) => void;
-  /** Told of each line that its processes print, and of how each of them ended. */
+  /** Told of each line that its processes print, that an instance is ready, and of how each of them ended. */
   readonly heard?: (line: string) => void;
   /** It is not begun with before so long has passed; nothing unless given. */
   readonly startDelayMs?: number;
@@ -163,6 +163,8 @@ export class SupervisedWorker {
     this.#readyAtMs = this.#around.clock.wallMs();
     this.#readySinceMs = this.#around.clock.nowMs();
     this.#askedAtMs = null;
+    // Functions come and go: each would leave a stream with nothing else in it.
+    if (kind === 'instance') this.#around.heard?.(`(the worker is ready: ${this.spec.modelName})`);
     this.#around.changed(this.view());
   }
 

@@ -219,8 +219,9 @@ export class LogGroups {
   async #drain(): Promise<void> {
     this.#cancelWrite?.();
     this.#cancelWrite = null;
-    for (const stream of this.#gaps) if (this.#waitingBytes < waitingBytesMax) this.#tellGap(stream);
-    while (this.#waiting.length > 0) {
+    for (;;) {
+      for (const stream of this.#gaps) if (this.#waitingBytes < waitingBytesMax) this.#tellGap(stream);
+      if (this.#waiting.length === 0) return;
       const batch = this.#waiting.slice(0, eventsPerBatch);
       const kept = batch.filter(({ stream }) => !stream.isGone);
       const streams = [...new Set(kept.map(({ stream }) => stream))];
