@@ -157,6 +157,25 @@ for (const [name, openDb, numRuns] of databases) {
       await server.async.close();
     });
 
+    test('keeps what it accepted while the disk is full, and fails what an endpoint that was deleted had', async (t) => {
+      const house = await open(t);
+      const server = await house.start();
+      let full = 6;
+      house.beforePut = async () => {
+        if (full-- > 0) throw new PlatformError('unavailable', 'the disk is full');
+      };
+      const kept = house.order();
+      await server.async.submit(kept, Buffer.from('x'));
+      const [saved] = await house.finished(server, [kept.id]);
+      assert.deepEqual([saved?.state, saved?.troubles, saved?.failures], ['succeeded', 6, 0]);
+      house.capacity = null;
+      const orphan = house.order();
+      await server.async.submit(orphan, Buffer.from('x'));
+      const [gone] = await house.finished(server, [orphan.id]);
+      assert.deepEqual([gone?.state, gone?.reason], ['failed', 'endpoint digits was deleted before it was worked on']);
+      await server.async.close();
+    });
+
     test('waits while nobody can serve, until the time to live is over; runs that last keep their lease', async (t) => {
       const house = await open(t);
       house.capacity = { executors: 0, instances: 0, batchRows: 1, takesFiles: false, concurrency: null };

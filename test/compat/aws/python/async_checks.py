@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 sagemaker = client("sagemaker")
 runtime = client("sagemaker-runtime")
 scaling = client("application-autoscaling")
+cloudwatch = client("cloudwatch")
 s3 = client("s3")
 
 ROW = ",".join(["0"] * 64)
@@ -101,6 +102,19 @@ def _():
     matches(refusal.message, "Member must have value less than or equal to 3600")
     refusal = refused(submit, InputLocation="https://example.org/x")
     matches(refusal.message, "expected s3://BUCKET/KEY")
+
+
+@check("what waits and what was done is measured")
+def _():
+    wanted = {"ApproximateBacklogSize", "HasBacklogWithoutCapacity", "TimeInBacklog", "TotalProcessingTime", "InvocationsProcessed", "RequestDownloadFailures"}
+    until = time.monotonic() + 30
+    while True:
+        pages = cloudwatch.get_paginator("list_metrics").paginate(Namespace="AWS/SageMaker", Dimensions=[{"Name": "EndpointName", "Value": "later"}])
+        missing = wanted - {metric["MetricName"] for page in pages for metric in page["Metrics"]}
+        if not missing:
+            return
+        assert time.monotonic() < until, f"nobody measured {missing}"
+        time.sleep(0.5)
 
 
 @check("without requests there are no instances, and the first request wakes one")
