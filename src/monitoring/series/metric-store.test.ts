@@ -56,6 +56,25 @@ describe('what is measured', () => {
     }
   });
 
+  test('is told with what is not written yet, and asking writes nothing', async (t) => {
+    const { db, clock, store } = await house(t);
+    const asked = { place: digits, ...latency, fromMs: epochMs, toMs: epochMs + 60_000, periodMs: 10_000 };
+    const counts = async () => (await store.series(asked)).map(({ count }) => count);
+    const rows = async () => (await db.selectFrom('metric_rows').select('at').execute()).length;
+    store.feed(digits, latency).add(5);
+    assert.deepEqual(await counts(), [1]);
+    assert.equal(await rows(), 0);
+    await store.flush();
+    const written = await rows();
+    store.feed(digits, latency).add(6);
+    store.put(digits, latency, epochMs + 20_000, one(7));
+    assert.deepEqual(await counts(), [2, 1]);
+    assert.equal(await rows(), written);
+    clock.advance(60_000);
+    await store.flush();
+    assert.deepEqual(await counts(), [2, 1]);
+  });
+
   for (const [name, open] of databases)
     test(`survives a restart in the middle of a minute, and what comes late is added: ${name}`, async (t) => {
       const { db, clock, store } = await house(t, open);

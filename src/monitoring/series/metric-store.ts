@@ -185,22 +185,45 @@ export class MetricStore {
     const group = this.#groups.get(keyOfPlace(place));
     const metrics = group?.numbersOf(name, unit) ?? [];
     if (group === undefined || metrics.length === 0) return [];
-    await this.flush();
     const resolution = this.#resolutionFor(period, from);
+    const fresh = await this.#inMemory(group, resolution, { from, to });
     const rows = await readMetrics(this.#options.db, { group: group.id, metrics, resolution }, { from, to });
     const points = new Map<number, Point>();
-    for (const { at, measured } of rows) {
+    const written = rows.filter(({ at }) => !fresh.has(at));
+    const unwritten = [...fresh].flatMap(([at, record]) =>
+      metrics.flatMap((metric) => record.get(metric) ?? []).map((measured) => ({ at, measured })),
+    );
+    for (const { at, measured } of [...written, ...unwritten.sort((a, b) => a.at - b.at)]) {
       const start = startOf(at);
       let point = points.get(start);
       if (point === undefined) points.set(start, (point = new Point(start * 1000)));
       point.add(measured);
     }
-    return [...points.values()];
+    return [...points.values()].sort((a, b) => a.atMs - b.atMs);
   }
 
   /** Writes everything that is known by now. */
   flush(): Promise<void> {
     const done = this.#turn.then(() => this.#write());
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  /** What is known of a group's spans beyond what is written, whole: copied, since it grows. */
+  async #inMemory(
+    group: MetricGroup,
+    resolution: Resolution,
+    { from, to }: { from: number; to: number },
+  ): Promise<Map<number, Map<number, Measure>>> {
+    const done = this.#turn.then(async () => {
+      const taken = group.take();
+      if (taken !== null) this.#keep(group, this.#second(), taken, true);
+      const spans = [...this.#spans.values()].filter(
+        (each) => each.group === group.id && each.resolution === resolution && each.at >= from && each.at < to,
+      );
+      for (const span of spans) if (span.isPart) await this.#complete(span);
+      return new Map(spans.map(({ at, record }) => [at, new Map([...record].map(([metric, each]) => [metric, copied(each)]))]));
+    });
     this.#turn = done.catch(() => undefined);
     return done;
   }
@@ -328,4 +351,10 @@ export class MetricStore {
     if (period % 60 === 0 || age > keptMs[10]) return 60;
     return period % 10 === 0 || age > keptMs[1] ? 10 : 1;
   }
+}
+
+function copied(measured: Measured): Measure {
+  const copy = new Measure();
+  copy.merge(measured);
+  return copy;
 }
