@@ -39,7 +39,7 @@ export interface SeenCall {
 
 const inferenceIdLengthMax = 256;
 const copiedBytesMax = 64 * 1024;
-const noFeatures: FeatureRows = { names: [], row: () => [] };
+const noFeatures: FeatureRows = { key: '', names: [], row: () => [] };
 
 export class CallWatch {
   readonly #options: CallWatchOptions;

@@ -61,7 +61,7 @@ describe('predictions', () => {
 
 describe('the window', () => {
   test('keeps a bounded sample of the last hour, of each part of it by its share', () => {
-    const window = new DriftWindow(['x'], new SeededRandom(1));
+    const window = new DriftWindow('x', ['x'], new SeededRandom(1));
     const feed = (atMs: number, count: number, value: number): void => {
       for (let i = 0; i < count; i++) window.offer(atMs, () => [value]);
     };

@@ -45,7 +45,7 @@ export type FeatureValues = ReadonlyMap<string, readonly number[]>;
 export const outputFeatures = { prediction: 'output:prediction', score: 'output:score' } as const;
 
 const toldFeatures = 20;
-const variantsMax = 1000;
+const endpointsMax = 1000;
 
 export class DriftWatch {
   readonly #options: DriftWatchOptions;
@@ -77,13 +77,13 @@ export class DriftWatch {
     const values = outputs?.values.filter((value) => typeof value === 'number') ?? [];
     const numbers = outputs !== null && values.length === outputs.values.length ? values : null;
     const scores = outputs?.scores ?? null;
-    const names = [
+    const names = (): string[] => [
       ...inputs.names,
       ...(numbers === null ? [] : [outputFeatures.prediction]),
       ...(scores === null ? [] : [outputFeatures.score]),
     ];
-    if (names.length === 0) return;
-    const window = this.#windowOf(endpoint, variant, names);
+    const key = `${inputs.key}|${numbers === null ? '' : 'p'}${scores === null ? '' : 's'}`;
+    const window = this.#windowOf(endpoint, variant, key, names);
     const nowMs = this.#options.clock.wallMs();
     for (let row = 0; row < rows; row++) {
       window?.offer(nowMs, () => [
@@ -184,17 +184,18 @@ export class DriftWatch {
   }
 
   /** The model of a variant may have changed, and its features with it: then it begins anew. */
-  #windowOf(endpoint: string, variant: string, names: readonly string[]): DriftWindow | null {
-    const key = endpoint.toLowerCase();
-    let windows = this.#windows.get(key);
+  #windowOf(endpoint: string, variant: string, key: string, names: () => readonly string[]): DriftWindow | null {
+    const of = endpoint.toLowerCase();
+    let windows = this.#windows.get(of);
     if (windows === undefined) {
-      if (this.#windows.size >= variantsMax) return null;
+      if (this.#windows.size >= endpointsMax) return null;
       windows = new Map<string, DriftWindow>();
-      this.#windows.set(key, windows);
+      this.#windows.set(of, windows);
     }
     let window = windows.get(variant);
-    if (window === undefined || window.names.length !== names.length || window.names.some((name, i) => name !== names[i])) {
-      windows.set(variant, (window = new DriftWindow(names, this.#options.random)));
+    if (window?.key !== key) {
+      window = new DriftWindow(key, names(), this.#options.random);
+      windows.set(variant, window);
     }
     return window;
   }

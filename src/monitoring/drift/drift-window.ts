@@ -19,12 +19,15 @@ const rowsMax = 500;
 const valuesMax = 131_072;
 
 export class DriftWindow {
+  /** Of whose rows it is: see `FeatureRows`. */
+  readonly key: string;
   readonly names: readonly string[];
   readonly #random: Random;
   readonly #rowsMax: number;
   #spans: Span[] = [];
 
-  constructor(names: readonly string[], random: Random) {
+  constructor(key: string, names: readonly string[], random: Random) {
+    this.key = key;
     this.names = names;
     this.#random = random;
     this.#rowsMax = Math.max(50, Math.min(rowsMax, Math.floor(valuesMax / Math.max(names.length, 1))));
@@ -32,6 +35,7 @@ export class DriftWindow {
 
   /** Another row came; it is read only where it is kept. `atMs` never goes back by more than a span. */
   offer(atMs: number, read: () => readonly number[]): void {
+    if (this.names.length === 0) return;
     const span = this.#spanAt(atMs);
     span.seen++;
     if (span.rows.length < this.#rowsMax) {

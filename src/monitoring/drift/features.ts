@@ -5,42 +5,60 @@ import { decodeStrings, elementCount, elementsOf, type NumericArray, type Tensor
 export const featuresMax = 512;
 
 export interface FeatureRows {
-  /** `x[3]`, `age`. */
+  /** The same for the same names. */
+  readonly key: string;
+  /** `x[3]`, `age`. Made when they are asked for: most rows are counted, and not looked at. */
   readonly names: readonly string[];
   /** The values of a row, in the order of the names. */
   row(index: number): number[];
 }
 
-interface Column {
-  readonly name: string;
-  readonly values: NumericArray;
-  readonly isHalf: boolean;
+interface Columns {
+  readonly tensor: Tensor;
   readonly perRow: number;
-  readonly offset: number;
 }
 
 /** Of tensors whose first dimension counts the rows, or that are one row as a whole. Names in `left` and what is no number are left out. */
-export function featureRows(tensors: readonly Tensor[], rows: number, left: ReadonlySet<string> = new Set()): FeatureRows {
-  const columns: Column[] = [];
+export function featureRows(tensors: readonly Tensor[], rows: number, left: ReadonlySet<string> = noNames): FeatureRows {
+  const columns: Columns[] = [];
+  let count = 0;
+  let key = left.size === 0 ? '' : [...left].join();
   for (const tensor of tensors) {
     const perRow = rows > 0 ? elementCount(tensor.shape) / rows : 0;
-    if (left.has(tensor.name) || !Number.isInteger(perRow) || perRow < 1 || columns.length + perRow > featuresMax) continue;
-    const countsRows = rows === 1 || tensor.shape[0] === rows;
-    const values = countsRows ? numbersOf(tensor) : null;
-    if (values === null) continue;
-    for (let offset = 0; offset < perRow; offset++) {
-      const name = perRow === 1 && tensor.shape.length <= 1 ? tensor.name : `${tensor.name}[${offset}]`;
-      if (!left.has(name)) columns.push({ name, values, isHalf: tensor.datatype === 'FP16', perRow, offset });
-    }
+    if (left.has(tensor.name) || !Number.isInteger(perRow) || perRow < 1 || count + perRow > featuresMax) continue;
+    if (!isNumeric(tensor) || (rows !== 1 && tensor.shape[0] !== rows)) continue;
+    columns.push({ tensor, perRow });
+    count += perRow;
+    key += `|${tensor.name} ${tensor.shape.length} ${perRow}`;
   }
   return {
-    names: columns.map(({ name }) => name),
-    row: (index) =>
-      columns.map(({ values, isHalf, perRow, offset }) => {
-        const value = Number(values[index * perRow + offset]);
-        return isHalf ? halfOf(value) : value;
-      }),
+    key,
+    get names() {
+      return columns.flatMap((each) => namesOf(each)).filter((name) => !left.has(name));
+    },
+    row: (index) => columns.flatMap((each) => valuesOf(each, index, left)),
   };
+}
+
+const noNames: ReadonlySet<string> = new Set();
+
+function namesOf({ tensor: { name, shape }, perRow }: Columns): string[] {
+  if (perRow === 1 && shape.length <= 1) return [name];
+  return Array.from({ length: perRow }, (_, offset) => `${name}[${offset}]`);
+}
+
+function valuesOf(columns: Columns, row: number, left: ReadonlySet<string>): number[] {
+  const { tensor, perRow } = columns;
+  const size = tensor.data.byteLength / (elementCount(tensor.shape) / perRow);
+  const values: ArrayLike<number | bigint> = numbersOf({ ...tensor, data: tensor.data.subarray(row * size, (row + 1) * size) }) ?? [];
+  const numbers = Array.from(values, (value) => (tensor.datatype === 'FP16' ? halfOf(Number(value)) : Number(value)));
+  if (left.size === 0) return numbers;
+  const names = namesOf(columns);
+  return numbers.filter((_, offset) => !left.has(names[offset] as string));
+}
+
+function isNumeric({ datatype }: Tensor): boolean {
+  return datatype !== 'BYTES' && datatype !== 'BF16';
 }
 
 function numbersOf({ datatype, data }: Tensor): NumericArray | null {
