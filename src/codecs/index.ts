@@ -9,5 +9,5 @@ export { csvFloats } from './rows/csv-floats.ts';
 export type { Invocation } from './rows/invocation.ts';
 export { decodeInstances, decodeJson } from './rows/json-body.ts';
 export { decodeNpy, npyFile, npyHead } from './rows/npy.ts';
-export { predictionsCsv, predictionsJson, predictionTexts } from './rows/predictions.ts';
+export { predictionsCsv, predictionsCsvBytes, predictionsJson, predictionTexts } from './rows/predictions.ts';
 export { cutRows } from './rows/row-chunks.ts';

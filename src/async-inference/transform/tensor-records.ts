@@ -13,7 +13,7 @@ import {
   type Invocation,
   npyFile,
   parseObject,
-  predictionsCsv,
+  predictionsCsvBytes,
   predictionTexts,
   textOf,
 } from '../../codecs/index.ts';
@@ -95,7 +95,7 @@ export class TensorRecords {
     const texts: string[] = [];
     for (const each of invocations.flatMap((all) => this.#cut(all))) {
       const outputs = await this.#options.run(each);
-      if (form.result === 'csv') texts.push(predictionsCsv(outputs, each.rows));
+      if (form.result === 'csv') texts.push(predictionsCsvBytes(outputs, each.rows).toString());
       else texts.push(...predictionTexts(outputs, each.rows));
     }
     const rows = invocations.reduce((sum, each) => sum + each.rows, 0);
@@ -112,7 +112,7 @@ export class TensorRecords {
       const outputs = await this.#options.run(each);
       count += each.rows;
       if (form.result === 'npy') pieces.push(Buffer.from(rowsOnly(outputs, each.rows).data));
-      else if (form.result === 'csv') pieces.push(predictionsCsv(outputs, each.rows));
+      else if (form.result === 'csv') pieces.push(predictionsCsvBytes(outputs, each.rows).toString());
       else pieces.push(`${predictionTexts(outputs, each.rows).join('\n')}\n`);
     }
     const output = form.result === 'npy' ? Buffer.concat(pieces as Buffer[]) : pieces.join('');
@@ -137,7 +137,7 @@ export class TensorRecords {
   }
 
   /** Null where it is not that plain, or something is wrong: then the long way tells. */
-  async #quickly(block: Block): Promise<string | null> {
+  async #quickly(block: Block): Promise<Buffer | string | null> {
     if (this.#plainWidth === 0) return null;
     const [spec] = this.#options.signature.inputs as [Signature['inputs'][number]];
     const values = csvFloats(block.bytes, this.#plainWidth, block.records);
@@ -145,7 +145,7 @@ export class TensorRecords {
     const input = { name: spec.name, datatype: spec.datatype, shape: [block.records, ...spec.shape.slice(1)], data: bytesOf(values) };
     try {
       const outputs = await this.#options.run({ inputs: [input], rows: block.records });
-      if (this.#options.form.result === 'csv') return predictionsCsv(outputs, block.records);
+      if (this.#options.form.result === 'csv') return predictionsCsvBytes(outputs, block.records);
       return `${predictionTexts(outputs, block.records).join('\n')}\n`;
     } catch (error) {
       if (!isTheirs(error)) throw error;
@@ -197,7 +197,7 @@ export class TensorRecords {
     for (const each of invocations.flatMap((all) => this.#cut(all))) {
       const outputs = await this.#options.run(each);
       if (this.#options.form.result !== 'csv') results.push(...predictionTexts(outputs, each.rows));
-      else results.push(...csvLines(predictionsCsv(outputs, each.rows)));
+      else results.push(...csvLines(predictionsCsvBytes(outputs, each.rows).toString()));
     }
     return results;
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Datatype, Tensor } from '../../tensor.ts';
 import { packElements } from './elements.ts';
-import { predictionsCsv, predictionsJson } from './predictions.ts';
+import { predictionsCsv, predictionsCsvBytes, predictionsJson } from './predictions.ts';
 
 const tensor = (name: string, datatype: Datatype, shape: readonly number[], values: readonly unknown[]): Tensor => ({
   name,
@@ -38,4 +38,11 @@ test('as CSV: a line a row, all outputs side by side', () => {
 
 test('as CSV: outputs that do not count rows make one line', () => {
   assert.equal(predictionsCsv([tensor('y', 'FP64', [2, 1], [1, 2]), tensor('sum', 'FP64', [], [3])], 2), '1,2,3\n');
+});
+
+test('as CSV in bytes: the same cells, 32-bit floats with few digits', () => {
+  const outputs = [tensor('label', 'INT64', [2], [7n, 9007199254740993n]), tensor('p', 'FP32', [2, 2], [0.1, 1, 0.25, 1e-9])];
+  assert.equal(predictionsCsvBytes(outputs, 2).toString(), '7,0.1,1\n9007199254740993,0.25,1e-9\n');
+  const texts = [tensor('t', 'BYTES', [1], ['a,b']), tensor('y', 'FP64', [1], [0.5])];
+  assert.equal(predictionsCsvBytes(texts, 1).toString(), predictionsCsv(texts, 1));
 });

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { numberBytesMax, writeFloat } from './float-text.ts';
+
+function floatText(value: number): string {
+  const bytes = Buffer.alloc(numberBytesMax);
+  return bytes.toString('latin1', 0, writeFloat(bytes, 0, value));
+}
+
+test('whoever reads it has the same 32-bit number, and never more digits than of the double', () => {
+  fc.assert(
+    fc.property(fc.float(), (value) => {
+      const text = floatText(value);
+      assert(Object.is(Math.fround(Number(text)), value) || (value === 0 && Number(text) === 0), `${value}: ${text}`);
+      assert(text.length <= String(value).length, `${value}: ${text}`);
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test('decimals of up to 6 digits are written as they were meant', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: -999_999, max: 999_999 }), fc.integer({ min: -20, max: 0 }), (digits, power) => {
+      const meant = Number(`${digits}e${power}`);
+      assert.equal(Number(floatText(Math.fround(meant))), meant === 0 ? 0 : meant);
+    }),
+  );
+});
+
+for (const [value, text] of [
+  [0.1, '0.1'],
+  [-2.5, '-2.5'],
+  [1e-7, '1e-7'],
+  [0.000001, '0.000001'],
+  [16_777_216, '16777216'],
+  [1e21, '1e+21'],
+  [Number.NaN, 'NaN'],
+  [Number.NEGATIVE_INFINITY, '-Infinity'],
+] as const) {
+  test(`${text} is written so`, () => assert.equal(floatText(Math.fround(value)), text));
+}
