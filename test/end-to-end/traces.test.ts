@@ -1,0 +1,65 @@
+/** A request whose caller is in a trace is seen there, with its stages, by a collector that speaks OTLP. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { sample } from '../models/index.ts';
+import { infer } from './oip-client.ts';
+import { until } from './poll.ts';
+import { Server } from './server.ts';
+
+interface Told {
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+}
+
+const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+const parentId = '00f067aa0ba902b7';
+
+test('a request is seen in the trace of its caller, by the doors of the Open Inference Protocol and the native API', async () => {
+  const spans: Told[] = [];
+  const collector = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    request.on('end', () => {
+      const told = JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: Told[] }[] }[] };
+      spans.push(...told.resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)));
+      response.end('{}');
+    });
+  });
+  collector.listen(0, '127.0.0.1');
+  await once(collector, 'listening');
+  const otlp = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
+  const server = await Server.start({ flags: ['--otlp-endpoint', otlp, '--trace-share', '0'] });
+  try {
+    await server.deploy('digits', 'digits_mlp');
+    const headers = { traceparent: `00-${traceId}-${parentId}-01` };
+    const { inputs } = sample('digits_mlp');
+    assert.equal((await infer(server.url, 'digits', inputs, { headers })).status, 200);
+    assert.equal((await infer(server.url, 'digits', inputs)).status, 200);
+    const row = JSON.stringify({ instances: [Array.from({ length: 64 }, () => 0)] });
+    const json = { ...headers, 'content-type': 'application/json' };
+    const answer = await fetch(new URL('/api/v1/endpoints/digits/invoke', server.url), { method: 'POST', body: row, headers: json });
+    assert.equal(answer.status, 200, await answer.text());
+    await until('both were told of', () => spans.filter(({ name }) => name === 'infer digits').length === 2);
+    const requests = spans.filter(({ name }) => name === 'infer digits');
+    for (const request of requests) {
+      assert.deepEqual([request.traceId, request.parentSpanId], [traceId, parentId]);
+      const stages = spans.filter(({ parentSpanId }) => parentSpanId === request.spanId);
+      assert(stages.some(({ name }) => name === 'compute'));
+      for (const stage of stages) {
+        assert(BigInt(stage.startTimeUnixNano) >= BigInt(request.startTimeUnixNano));
+        assert(BigInt(stage.endTimeUnixNano) <= BigInt(request.endTimeUnixNano));
+      }
+    }
+  } finally {
+    await server.end();
+    collector.closeAllConnections();
+    collector.close();
+  }
+});
