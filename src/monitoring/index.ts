@@ -43,7 +43,14 @@ export {
   pageBytesMax as logPageBytesMax,
 } from './log-groups/log-event.ts';
 export { type GivenEvent, LogGroups } from './log-groups/log-groups.ts';
-export { endpointLogGroup, platformLogGroup, requestsLogGroup, tellFailure } from './log-groups/own-lines.ts';
+export {
+  endpointLogGroup,
+  platformLogGroup,
+  requestsLogGroup,
+  tellFailure,
+  tellOfTransform,
+  tellOfWorker,
+} from './log-groups/own-lines.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logFileCount, logLevels, openLogs } from './logs.ts';
 export { parseMath, type Series } from './metric-math.ts';
 export { type ExpressionQuery, withExpressions } from './metric-queries.ts';

@@ -6,7 +6,6 @@ import { SystemClock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import {
-  endpointLogGroup,
   FileGroup,
   LogGroups,
   type Logs,
@@ -17,6 +16,7 @@ import {
   RequestTraces,
   requestsLogGroup,
   TraceExporter,
+  tellOfWorker,
 } from '../monitoring/index.ts';
 import { LocalProvider, type LocalProviderOptions } from '../providers/index.ts';
 import { SystemRandom } from '../random.ts';
@@ -69,8 +69,7 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
   await series.open();
   closers.push(() => series.close());
   const logGroups = await openLogGroups({ clock, logs, directory, metricsDb }, closers);
-  const heard: LocalProviderOptions['heard'] = ({ endpoint, variant, id }, line) =>
-    logGroups.write(endpointLogGroup(endpoint), `${variant}/${id}`, line);
+  const heard: LocalProviderOptions['heard'] = (spec, line) => tellOfWorker(logGroups, spec, line);
   const startDelayMs = config.startDelayMs ?? 0;
   const { warmWorkers } = config;
   const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers, startDelayMs, heard });

@@ -18,6 +18,7 @@ import {
   Rules,
   sendWebhook,
   startSampler,
+  tellOfTransform,
   type WatchedEndpoint,
 } from '../monitoring/index.ts';
 import type { Database, Jobs } from '../storage/index.ts';
@@ -29,7 +30,7 @@ export interface WatchingNeeds extends SamplingNeeds {
   readonly log: Log;
   readonly jobs: Jobs;
   readonly series: MetricStore;
-  readonly logGroups: Pick<LogGroups, 'make' | 'put'>;
+  readonly logGroups: Pick<LogGroups, 'make' | 'put' | 'write'>;
   readonly events: Events;
   readonly deployments: Pick<Deployments, 'list'>;
   readonly drift: Pick<DriftWatch, 'lastLook'>;
@@ -49,7 +50,7 @@ export interface Watching {
 
 /** Begins to watch. What ends it is added to the closers, as each begins. */
 export async function openWatching(needs: WatchingNeeds, closers: (() => Promise<void> | void)[]): Promise<Watching> {
-  const { db, clock, log, jobs, series, events } = needs;
+  const { db, clock, log, jobs, series, logGroups, events } = needs;
   const rules = new Rules({
     db,
     clock,
@@ -61,6 +62,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   });
   await rules.open();
   closers.push(() => rules.close());
+  closers.push(events.subscribe((event) => tellOfTransform(logGroups, event)));
   const alarms = new Alarms({
     db,
     clock,

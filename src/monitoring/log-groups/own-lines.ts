@@ -1,10 +1,41 @@
 /** Where our own lines go, by AWS's names. */
+import type { PlatformEvent } from '../events.ts';
 import { formatRequestLine, type RequestLine } from '../request-line.ts';
 import type { LogGroups } from './log-groups.ts';
 
 /** Of what the workers and containers of an endpoint print, and of its failed requests. */
 export function endpointLogGroup(endpoint: string): string {
   return `/aws/sagemaker/Endpoints/${endpoint}`;
+}
+
+/** Of the workers of all transforms, and of how these ended. */
+const transformsLogGroup = '/aws/sagemaker/TransformJobs';
+/** Workers of a transform bear its name in place of an endpoint's. */
+const transformPrefix = 'transform:';
+
+interface Worker {
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly id: string;
+}
+
+/** A line that a worker printed, or that tells of it, in a stream of its own. */
+export function tellOfWorker(groups: Pick<LogGroups, 'write'>, { endpoint, variant, id }: Worker, line: string): void {
+  const isTransform = endpoint.startsWith(transformPrefix);
+  const name = isTransform ? endpoint.slice(transformPrefix.length) : variant;
+  groups.write(isTransform ? transformsLogGroup : endpointLogGroup(endpoint), streamName(`${name}/${id}`), line);
+}
+
+/** What became of a transform. */
+export function tellOfTransform(groups: Pick<LogGroups, 'write'>, { kind, subject, detail, atMs }: PlatformEvent): void {
+  if (!kind.startsWith('transform.')) return;
+  const line = JSON.stringify({ event: kind, transform: subject, detail });
+  groups.write(transformsLogGroup, streamName(`${subject}/job`), line, atMs);
+}
+
+/** AWS takes neither of these in the name of a stream. */
+function streamName(text: string): string {
+  return text.replaceAll(/[:*]/g, '-');
 }
 
 /** Of every request, a line each; and of what the server itself does, its control loops among it. */
