@@ -47,12 +47,13 @@ function modelOf({ VariantName, ModelName }: ProductionVariant, models: readonly
 }
 
 function deployableVariant(
-  { VariantName, InstanceType, InitialInstanceCount = 1, InitialVariantWeight = 1, ServerlessConfig }: ProductionVariant,
+  production: ProductionVariant,
   { group, version }: DeployableModel,
   { hasOverflow }: PenstockSettings,
   prices: PriceTable,
 ): VariantConfig {
-  const variant = { name: VariantName, group, version, weight: InitialVariantWeight };
+  const { VariantName, InstanceType, InitialInstanceCount = 1, InitialVariantWeight = 1, ServerlessConfig } = production;
+  const variant = { name: VariantName, group, version, weight: InitialVariantWeight, ...workerTimeouts(production) };
   if (ServerlessConfig !== undefined) {
     const { MemorySizeInMB: memoryMiB, MaxConcurrency: maxConcurrency, ProvisionedConcurrency: provisioned = 0 } = ServerlessConfig;
     const functions = { ...functionsDefault, memoryMiB, maxConcurrency, provisioned };
@@ -64,4 +65,13 @@ function deployableVariant(
     instanceType: InstanceType === undefined ? instanceTypeDefault : nearestInstanceType(InstanceType, prices),
   };
   return hasOverflow ? { ...instances, functions: functionsDefault } : instances;
+}
+
+/** A container has nothing to download here: what may take as long is to unpack its archive. */
+function workerTimeouts(production: ProductionVariant): Pick<VariantConfig, 'startTimeoutMs' | 'unpackTimeoutMs'> {
+  const { ContainerStartupHealthCheckTimeoutInSeconds: start, ModelDataDownloadTimeoutInSeconds: download } = production;
+  return {
+    ...(start === undefined ? {} : { startTimeoutMs: start * 1000 }),
+    ...(download === undefined ? {} : { unpackTimeoutMs: download * 1000 }),
+  };
 }

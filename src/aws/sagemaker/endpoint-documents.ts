@@ -18,6 +18,8 @@ export interface ProductionVariant {
   readonly InitialInstanceCount?: number;
   readonly InitialVariantWeight?: number;
   readonly ServerlessConfig?: ServerlessConfig;
+  readonly ModelDataDownloadTimeoutInSeconds?: number;
+  readonly ContainerStartupHealthCheckTimeoutInSeconds?: number;
 }
 
 export interface DataCaptureConfig {
