@@ -23,9 +23,23 @@ const endpoint = { name: 'digits', status: 'InService', reason: null as string |
 const served = { ...endpoint, generation: 2, served_generation: 2, notes: [], variants: [variant] };
 const inputs = { model: 'digits/1', objective: 'p95<=100ms', memory_mib: 'auto', policy: { kind: 'slack' } };
 
+interface Asked {
+  readonly objective?: string | null;
+  readonly variants: readonly {
+    readonly scaling?: { readonly usd_per_hour_max?: unknown };
+    readonly functions?: Record<string, unknown>;
+  }[];
+}
+
 /** Deploys digits/1; the endpoint is there before, and then looks as `views` say, the last one from then on. */
-async function deployed(argv: readonly string[], views: readonly object[], decisions: readonly object[] = []) {
+async function deployed(
+  argv: readonly string[],
+  views: readonly object[],
+  decisions: readonly object[] = [],
+  refusal: object | null = null,
+) {
   const seen: string[] = [];
+  let asked = '';
   const server = createServer((request, response) => {
     const { method = '', url = '' } = request;
     seen.push(`${method} ${url}`);
@@ -43,7 +57,11 @@ async function deployed(argv: readonly string[], views: readonly object[], decis
       'PATCH /api/v1/endpoints/digits': view,
       'GET /api/v1/endpoints/digits/decisions?kind=batching&limit=20': { items: decisions, next: null },
     };
-    request.resume().on('end', () => response.end(JSON.stringify(known[`${method} ${url}`] ?? null)));
+    request.on('data', (chunk: Buffer) => (asked += chunk));
+    request.on('end', () => {
+      const isRefused = method === 'PATCH' && refusal !== null;
+      response.writeHead(isRefused ? 400 : 200).end(JSON.stringify(isRefused ? refusal : (known[`${method} ${url}`] ?? null)));
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -60,7 +78,7 @@ async function deployed(argv: readonly string[], views: readonly object[], decis
       up: () => Promise.resolve(0),
       quickstart: () => Promise.resolve(0),
     });
-    return { code, stdout, stderr };
+    return { code, stdout, stderr, asked: asked === '' ? null : (JSON.parse(asked) as Asked) };
   } finally {
     server.close();
     server.closeAllConnections();
@@ -101,4 +119,22 @@ test('functions that are too small for the model fail the deploy, once', async (
 test('where nothing is promised and no size is given, nobody waits for a decision', async () => {
   const { code, stderr } = await deployed([], [{ ...served, objective: null }]);
   assert.deepEqual([code, stderr.includes('measure')], [0, false]);
+});
+
+const scaling = { policy: 'economic', instances_min: 1, instances_max: 3, usd_per_hour_max: 0.5 };
+const hybrid = { ...variant, instance_count: 1, instance_type: 'local.1', scaling, functions: { ...functions, usd_per_hour_max: 2 } };
+
+test('budgets and the objective are lifted by none', async () => {
+  const view = { ...served, objective: null, variants: [hybrid] };
+  const { asked } = await deployed(['--scaling-budget', 'none', '--overflow-budget', 'none', '--objective', 'none', '--no-wait'], [view]);
+  const [wanted] = asked?.variants ?? [];
+  assert.deepEqual([wanted?.scaling?.usd_per_hour_max, wanted?.functions?.usd_per_hour_max, asked?.objective], [null, null, null]);
+});
+
+test('a refusal speaks of options, not of members of what was sent', async () => {
+  const error = 'variants.0.scaling.usd_per_hour_max: Invalid input: expected number, received string';
+  const { code, stderr } = await deployed(['--no-wait'], [served], [], { error, code: 'invalid_request' });
+  assert.equal(code, 1);
+  assert.match(stderr, /--scaling-budget: Invalid input: expected number, received string/);
+  assert.doesNotMatch(stderr, /variants\.0/);
 });

@@ -87,13 +87,21 @@ class VerbBuilder {
   runs<Options extends CommonOptions, Arguments extends readonly unknown[]>(run: Run<Options, Arguments>): void {
     this.command.action(async (...all: unknown[]) => {
       const count = this.command.registeredArguments.length;
-      const options = all[count] as Options;
+      const options = withNone(this.command, all[count] as Options);
       const isDataDirGiven = this.command.getOptionValueSource('dataDir') !== 'default' || options.dataDir !== defaultDataDirectory;
       const session = new Session(this.#doors, options, isDataDirGiven);
       const code = await run(session, options, ...(all.slice(0, count) as unknown as Arguments));
       exitCodes.set(root(this.command), code ?? 0);
     });
   }
+}
+
+/** An option that is parsed to null (`none`) reaches us as '', which no parser makes: commander takes null for nothing at all. */
+function withNone<Options extends object>({ options: known }: Command, given: Options): Options {
+  const parsed = new Set(known.filter(({ parseArg }) => parseArg !== undefined).map((option) => option.attributeName()));
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, value === '' && parsed.has(name) ? null : value]),
+  ) as Options;
 }
 
 /** Commander has no way to answer with an exit code: each program keeps the one of the verb that ran. */

@@ -7,6 +7,7 @@ import { addCaptureOptions, type CaptureOptions, captureSettings } from '../capt
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
+import { inFlags } from '../flag-words.ts';
 import { inService } from '../in-service.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
 import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../process-options.ts';
@@ -118,7 +119,7 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
     return judged;
   } catch (error) {
     progress.fail();
-    throw error;
+    throw error instanceof Refusal ? new Refusal(error.status, error.code, inFlags(error.message)) : error;
   }
 }
 
