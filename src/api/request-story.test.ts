@@ -43,7 +43,7 @@ const decision: Decision = {
 test('tells what became of it, where the time went, who rode along and what had been decided, in this order', () => {
   assert.deepEqual(storyOf(request, [decision]), [
     'Request r-1 to digits (variant AllTraffic, version 3) was answered after 12.3 ms, at 2026-11-24T12:00:00.000Z.',
-    'Of that: 8.1 ms its batch was kept for company; 2 ms it waited for somebody to be free; 2.1 ms it ran on function:2048; 0.1 ms its answer was encoded and sent. The largest part, 66 %: its batch was kept for company.',
+    'Of that, its batch was kept for company for 8.1 ms; it waited 2 ms for somebody to be free; it ran 2.1 ms on function:2048; its answer took 0.1 ms to be encoded and sent. The largest part was the wait for company, 66 %.',
     '14 rows waited when it came. Its batch left with 8 rows (2 its own, of 5 requests), because waiting longer would have broken the promise to its most urgent request.',
     'The last batching decision for AllTraffic before it came, of 2026-11-24T11:59:30.000Z: Batches of 8 are the cheapest that keep the promise.',
   ]);
@@ -63,7 +63,7 @@ test('one that never ran says so, and why', () => {
   };
   assert.deepEqual(storyOf(refused, []), [
     'Request r-1 to digits (variant AllTraffic, version 3) failed after 0.2 ms, at 2026-11-24T12:00:00.000Z: overloaded, endpoint digits is overloaded.',
-    'All of it: 0.2 ms it waited, and never ran.',
+    'All of it: it waited 0.2 ms and never ran.',
     '900 rows waited when it came.',
   ]);
 });

@@ -26,19 +26,21 @@ function outcome({ id, endpoint, variant, version, status, at, timings, error }:
 
 function timesInWords({ timings, executor }: Omit<RequestBody, 'explanation'>): string {
   const { batch_wait_ms: kept, executor_wait_ms: waited, compute_ms: computed, encode_ms: encoded, other_ms: other } = timings;
-  const runner = executor === null ? 'it ran' : `it ran on ${executor}`;
   const parts = [
-    { timeMs: kept, text: 'its batch was kept for company' },
-    { timeMs: waited, text: executor === null ? 'it waited, and never ran' : 'it waited for somebody to be free' },
-    { timeMs: computed, text: runner },
-    { timeMs: encoded, text: 'its answer was encoded and sent' },
-    { timeMs: other, text: 'its answer waited for those of its batch, or for the server' },
+    { timeMs: kept, name: 'the wait for company', told: `its batch was kept for company for ${ms(kept)}` },
+    executor === null
+      ? { timeMs: waited, name: 'the wait', told: `it waited ${ms(waited)} and never ran` }
+      : { timeMs: waited, name: 'the wait for somebody to be free', told: `it waited ${ms(waited)} for somebody to be free` },
+    { timeMs: computed, name: 'the run', told: executor === null ? `it ran ${ms(computed)}` : `it ran ${ms(computed)} on ${executor}` },
+    { timeMs: encoded, name: 'the answer', told: `its answer took ${ms(encoded)} to be encoded and sent` },
+    { timeMs: other, name: 'the wait of the answer', told: `its answer waited ${ms(other)} for others, or for the server` },
   ].filter(({ timeMs }) => timeMs >= 0.05 || timeMs >= timings.total_ms / 20);
-  const [largest] = [...parts].sort((one, other) => other.timeMs - one.timeMs);
+  const [largest] = [...parts].sort((one, another) => another.timeMs - one.timeMs);
   if (largest === undefined) return '';
+  const told = parts.map((part) => part.told).join('; ');
+  if (parts.length === 1) return `All of it: ${told}.`;
   const share = Math.round((100 * largest.timeMs) / Math.max(timings.total_ms, largest.timeMs));
-  const told = parts.map(({ timeMs, text }) => `${ms(timeMs)} ${text}`).join('; ');
-  return parts.length === 1 ? `All of it: ${told}.` : `Of that: ${told}. The largest part, ${share} %: ${largest.text}.`;
+  return `Of that, ${told}. The largest part was ${largest.name}, ${share} %.`;
 }
 
 function company(request: Omit<RequestBody, 'explanation'>): string {

@@ -34,8 +34,19 @@ test('what becomes of a transform is told, of other events nothing', () => {
 test('a request that failed has a line with its id, one that was answered or given up by its client has none', () => {
   const groups = heard();
   const line = {
-    ...{ atMs: 1, requestId: 'r-1', endpoint: 'digits', variant: 'AllTraffic', version: '1', rows: 1, batchRows: 0 },
-    ...{ closeReason: '', queueMs: 1, computeMs: 0, encodeMs: 0, totalMs: 1, costUsd: 0 },
+    atMs: 1,
+    requestId: 'r-1',
+    endpoint: 'digits',
+    variant: 'AllTraffic',
+    version: '1',
+    rows: 1,
+    batchRows: 0,
+    closeReason: '',
+    queueMs: 1,
+    computeMs: 0,
+    encodeMs: 0,
+    totalMs: 1,
+    costUsd: 0,
   };
   for (const status of ['ok', 'cancelled', 'overloaded']) tellFailure(groups, { ...line, status });
   const [told, ...more] = groups.lines;
