@@ -11,7 +11,7 @@ import { forecastFault } from './strategies/forecast-view.ts';
 import { hold, holdBegin } from './strategies/hold.ts';
 import { hpa, hpaBegin } from './strategies/hpa.ts';
 import { kpa, kpaBegin } from './strategies/kpa.ts';
-import { limitsAt } from './strategies/limits.ts';
+import { clampPlan, limitsAt } from './strategies/limits.ts';
 import { markGreedy, markGreedyBegin } from './strategies/mark-greedy.ts';
 import { type Observation, planTotal } from './strategies/observation.ts';
 import { oracle } from './strategies/oracle.ts';
@@ -27,6 +27,7 @@ import { staticCount } from './strategies/static.ts';
 import { type Ask, ruled, stay, type Verdict } from './strategies/strategy.ts';
 import { targetTracking, targetTrackingBegin } from './strategies/target-tracking.ts';
 import { track, trackBegin } from './strategies/track.ts';
+import { standingsOf } from './strategies/type-standing.ts';
 import { currentPlan, everyType, usableTypes } from './strategies/usable-types.ts';
 
 export interface Decided {
@@ -42,12 +43,14 @@ export function decideScaling(policy: Policy, former: ScalingState, given: Obser
   if (!Number.isFinite(nowMs)) throw new PlatformError('invalid_request', `the time of a decision is in epoch milliseconds, got ${nowMs}`);
   checkObservation(given);
   const state = afterClockChange(former, nowMs);
-  const { observation, fault } = trusted(given);
+  const { observation: seen, fault } = trusted(given);
+  const { standings, types } = standingsOf(state.standings ?? [], seen.types, seen.objective, nowMs);
+  const observation = { ...seen, types };
   const burn = burnOf(observation.slo, observation.objective);
   const slo = correctSlo(state.slo, burn, nowMs);
   const { ask, verdict, excluded } = judged(policy, state.memories, { observation, level: slo.level, nowMs });
   const decision = decisionFrom(policy, ask, verdict, { burn, fault, excluded });
-  return { state: { format: 1, atMs: nowMs, slo, memories: verdict.memory }, decision };
+  return { state: { format: 1, atMs: nowMs, slo, memories: verdict.memory, standings }, decision };
 }
 
 interface Judged {
@@ -128,7 +131,7 @@ function remembering<Kind extends keyof StrategyMemories>(
   return { ...verdict, memory: { [kind]: verdict.memory } };
 }
 
-/** No type can be planned with: functions serve alone, or nobody keeps the objective and things stay as they are. */
+/** No type can be planned with: functions serve, alone but for the minimum, or nobody keeps the objective and things stay as they are. */
 function withoutTypes(memory: StrategyMemories, ask: Ask, excluded: readonly string[]): Verdict<StrategyMemories> {
   const { types } = ask.observation;
   const because = excluded.length === 0 ? 'no instance type is configured' : excluded.join('; ');
@@ -137,8 +140,9 @@ function withoutTypes(memory: StrategyMemories, ask: Ask, excluded: readonly str
     const why = `${because}; there are no functions: relax the objective or take a faster type`;
     return { memory, plan: currentPlan(types), reason: 'infeasible', why, regime: 'instances-only', feasible: false };
   }
-  const plan = Object.fromEntries(types.map(({ name }) => [name, 0]));
-  return { memory, plan, reason: 'infeasible', why: `${because}; functions serve alone`, regime: 'serverless-only' };
+  const { plan, by } = clampPlan(Object.fromEntries(types.map(({ name }) => [name, 0])), everyType(ask.observation).types, ask.limits);
+  if (by === null) return { memory, plan, reason: 'infeasible', why: `${because}; functions serve alone`, regime: 'serverless-only' };
+  return { memory, plan, reason: 'infeasible', why: `${because}; functions serve beside the minimum`, regime: 'hybrid' };
 }
 
 /** Nobody is sent away for not having been measured yet. */

@@ -193,4 +193,48 @@ describe('where no instance keeps the objective', () => {
     assert.equal(world.wanted, 0);
     assert.match(world.told.at(-1) ?? '', /functions serve alone/);
   });
+
+  test('the minimum stays beside functions', async () => {
+    const world = new World();
+    world.given = { type: slow, overflow };
+    world.ratePerSecond = 30;
+    await world.pass(30);
+    assert.equal(world.wanted, 1);
+    assert.match(world.told.at(-1) ?? '', /^kept 1 × local\.1: .*; functions serve beside the minimum/);
+  });
+
+  test('a few noisy service times send nobody away, and those that last do', async () => {
+    const world = new World();
+    world.given = { overflow, config: { ...config, instancesMin: 0 } };
+    world.ratePerSecond = 30;
+    await world.pass(120);
+    const { wanted } = world;
+    assert(wanted > 1);
+    world.given = { ...world.given, type: slow };
+    await world.pass(60);
+    assert(world.wanted >= wanted, 'a minute of it');
+    world.given = { ...world.given, type };
+    await world.pass(60);
+    world.given = { ...world.given, type: slow };
+    await world.pass(110);
+    assert(world.wanted >= wanted, 'counted anew');
+    await world.pass(30);
+    assert.equal(world.wanted, 0);
+    world.given = { ...world.given, type };
+    await world.pass(110);
+    assert.equal(world.wanted, 0, 'nor is it taken back at the first good one');
+    assert.match(world.told.at(-1) ?? '', /keeps the objective again, for less than 2 minutes/);
+    await world.pass(60);
+    assert(world.wanted > 1);
+  });
+
+  test('another objective is judged at once', async () => {
+    const world = new World();
+    world.given = { overflow, config: { ...config, instancesMin: 0 } };
+    world.ratePerSecond = 30;
+    await world.pass(60);
+    world.given = { ...world.given, type: slow, objective: { percentile: 95, latencyMs: 5 } };
+    await world.pass(15);
+    assert.equal(world.wanted, 0);
+  });
 });

@@ -11,6 +11,7 @@ import type { RunningMaxMemory } from './running-max.ts';
 import { noSloTrouble, type SloState } from './slo-correction.ts';
 import type { TargetTrackingMemory } from './target-tracking.ts';
 import type { TrackMemory } from './track.ts';
+import type { TypeStanding } from './type-standing.ts';
 
 /** What each strategy remembers. */
 export interface StrategyMemories {
@@ -38,6 +39,8 @@ export interface ScalingState {
   readonly slo: SloState;
   /** That of the policy in force; another one begins anew. */
   readonly memories: StrategyMemories;
+  /** Which types keep the objective. */
+  readonly standings?: readonly TypeStanding[];
 }
 
 export const scalingBegin: ScalingState = { format: 1, atMs: null, slo: noSloTrouble, memories: {} };
@@ -48,8 +51,9 @@ export const scalingBegin: ScalingState = { format: 1, atMs: null, slo: noSloTro
  */
 export function restoreScalingState(kept: unknown): ScalingState {
   if (!isObject(kept) || kept.format !== 1 || !isObject(kept.slo) || !isObject(kept.memories)) return scalingBegin;
-  const { atMs, slo, memories } = kept as unknown as ScalingState;
-  return { format: 1, atMs, slo, memories: withoutCounters(memories) };
+  const { atMs, slo, memories, standings } = kept as unknown as ScalingState;
+  const known = Array.isArray(standings) ? { standings: standings.filter(isObject) as unknown as TypeStanding[] } : {};
+  return { format: 1, atMs, slo, memories: withoutCounters(memories), ...known };
 }
 
 function withoutCounters(memories: StrategyMemories): StrategyMemories {

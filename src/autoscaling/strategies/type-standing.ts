@@ -1,0 +1,63 @@
+/**
+ * Whether a type keeps the objective, told so that a few noisy service times do not turn it over: what was so stays so until the
+ * contrary has been seen for two minutes. Service times rise in a surge, which is the worst time to send instances away, and those
+ * that went would be started again a slot later.
+ */
+import { formatObjective, type Objective } from '../../objective.ts';
+import type { TypeObservation } from './observation.ts';
+
+/** What is remembered of a type. */
+export interface TypeStanding {
+  readonly name: string;
+  /** Another objective begins anew. */
+  readonly objective: string | null;
+  readonly isFeasible: boolean;
+  /** Since when the contrary has been measured; null: it is not. */
+  readonly contrarySinceMs: number | null;
+  /** As measured last while it kept the objective: afterwards they are those of batches that do not. */
+  readonly batchSize: number;
+  readonly ratePerSecond: number;
+}
+
+const turnsAfterMs = 120_000;
+
+export interface Standings {
+  readonly standings: readonly TypeStanding[];
+  /** The types as they are to be planned with. */
+  readonly types: readonly TypeObservation[];
+}
+
+export function standingsOf(
+  former: readonly TypeStanding[],
+  types: readonly TypeObservation[],
+  objective: Objective | null,
+  nowMs: number,
+): Standings {
+  const under = objective === null ? null : formatObjective(objective);
+  const all = types.map((type) => {
+    const before = former.find(({ name, objective: kept }) => name === type.name && kept === under);
+    return standingOf(before, type, under, nowMs);
+  });
+  return { standings: all.map(({ standing }) => standing), types: all.map(({ type }) => type) };
+}
+
+function standingOf(
+  before: TypeStanding | undefined,
+  type: TypeObservation,
+  objective: string | null,
+  nowMs: number,
+): { standing: TypeStanding; type: TypeObservation } {
+  const { name, isFeasible, batchSize, ratePerSecond } = type;
+  const seen: TypeStanding = { name, objective, isFeasible, contrarySinceMs: null, batchSize, ratePerSecond };
+  // What was never measured has no standing yet.
+  if (before === undefined || before.ratePerSecond === 0 || before.isFeasible === isFeasible) return { standing: seen, type };
+  const sinceMs = before.contrarySinceMs ?? nowMs;
+  if (nowMs - sinceMs >= turnsAfterMs) return { standing: seen, type };
+  const standing = { ...before, contrarySinceMs: sinceMs };
+  if (!before.isFeasible) {
+    const infeasibleBecause = `type ${name} keeps the objective again, for less than ${turnsAfterMs / 60_000} minutes`;
+    return { standing, type: { ...type, isFeasible: false, infeasibleBecause } };
+  }
+  const { infeasibleBecause: _noise, ...others } = type;
+  return { standing, type: { ...others, isFeasible: true, batchSize: before.batchSize, ratePerSecond: before.ratePerSecond } };
+}
