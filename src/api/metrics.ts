@@ -30,7 +30,7 @@ export const alarmBody = z.strictObject({
   name: z.string(),
   description: z.string(),
   state: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']),
-  reason: z.string(),
+  reason: z.string().describe('What the last look found.'),
   since: time,
   actions_enabled: z.boolean(),
 });
@@ -105,7 +105,12 @@ function alarmRoutes({ alarms }: ApiServices): Route[] {
       answer: pageOf(alarmBody),
       handle: ({ query: { state } }) => {
         const all = alarms.list().filter((alarm) => state === undefined || alarm.state === state);
-        return { items: all.toSorted((a, b) => Number(b.state === 'ALARM') - Number(a.state === 'ALARM')).map(alarmBodyOf), next: null };
+        return {
+          items: all
+            .toSorted((a, b) => Number(b.state === 'ALARM') - Number(a.state === 'ALARM'))
+            .map((alarm) => alarmBodyOf(alarm, alarms.foundLast(alarm.name))),
+          next: null,
+        };
       },
     }),
     route('GET /alarms/history', {
@@ -123,8 +128,8 @@ function alarmRoutes({ alarms }: ApiServices): Route[] {
   ];
 }
 
-function alarmBodyOf({ name, description, state, stateReason, stateSinceMs, actionsEnabled }: Alarm): AlarmBody {
-  return { name, description, state, reason: stateReason, since: timeOf(stateSinceMs), actions_enabled: actionsEnabled };
+function alarmBodyOf({ name, description, state, stateReason, stateSinceMs, actionsEnabled }: Alarm, found: string | null): AlarmBody {
+  return { name, description, state, reason: found ?? stateReason, since: timeOf(stateSinceMs), actions_enabled: actionsEnabled };
 }
 
 function placeAsked({ namespace, endpoint, variant, dimensions }: z.output<typeof seriesQuery>) {

@@ -36,6 +36,7 @@ export class Alarms {
   readonly #alarms = new Map<string, Alarm>();
   /** When actions that are repeated were last done, by alarm. */
   readonly #repeated = new Map<string, number>();
+  readonly #found = new Map<string, string>();
   readonly #listeners = new Set<(change: AlarmChange) => void>();
   #cancelTimer: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
@@ -71,6 +72,11 @@ export class Alarms {
     return [...this.#alarms.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** What its last look found, also where its state stayed: as of now, where `stateReason` is as of the change. */
+  foundLast(name: string): string | null {
+    return this.#found.get(name) ?? null;
+  }
+
   get(name: string): Alarm | null {
     return this.#alarms.get(name) ?? null;
   }
@@ -103,6 +109,7 @@ export class Alarms {
     for (const name of there) {
       this.#alarms.delete(name);
       this.#repeated.delete(name);
+      this.#found.delete(name);
     }
   }
 
@@ -126,6 +133,7 @@ export class Alarms {
   async rule(name: string, state: AlarmState, reason: string): Promise<void> {
     const alarm = this.#alarms.get(name);
     if (alarm === undefined) throw new PlatformError('not_found', `there is no alarm ${name}`);
+    this.#found.set(name, reason);
     if (alarm.state !== state) await this.#enter(alarm, state, reason, null);
   }
 
@@ -174,6 +182,7 @@ export class Alarms {
       try {
         const values = await valuesOf(store, alarm, clock.wallMs());
         const { state, reason, datapoints } = evaluate(alarm.rule, values, alarm.state);
+        this.#found.set(alarm.name, reason);
         // It may have been deleted, or made another, while its values were read.
         if (this.#alarms.get(alarm.name) !== alarm) continue;
         if (state !== alarm.state) await this.#enter(alarm, state, reason, datapoints);

@@ -68,6 +68,11 @@ describe('every endpoint', () => {
     );
     for (let i = 0; i < 31; i++) minute(100, 0);
     assert.deepEqual((await states())[2], 'objective OK');
+    minute(40, 3);
+    await states();
+    const found = alarms.foundLast('penstock/digits/objective');
+    assert.match(found ?? '', /\(\d+ of \d+\) took longer/);
+    assert.notEqual(found, alarms.get('penstock/digits/objective')?.stateReason, 'what it finds is told although its state stays');
   });
 
   test('rings when calls fail, not for one of a few', async (t) => {
