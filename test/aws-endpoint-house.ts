@@ -36,6 +36,7 @@ interface Answer {
   readonly LastDeploymentConfig: unknown;
   readonly LastModifiedTime: unknown;
   readonly NextToken?: string;
+  readonly Notes?: readonly string[];
   readonly PendingDeploymentSummary: { readonly EndpointConfigName: string; readonly ProductionVariants: List<VariantAnswer> };
   readonly ProductionVariants: List<VariantAnswer>;
 }

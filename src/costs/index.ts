@@ -1,3 +1,4 @@
+export { isAccelerated } from './accelerators.ts';
 export {
   billedMs,
   type FunctionShape,

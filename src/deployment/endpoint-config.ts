@@ -15,6 +15,8 @@ export interface VariantConfig {
   /** Always on; 0 for a serverless variant, and for no other. With `scaling` it is how many there are to begin with. */
   readonly instanceCount: number;
   readonly instanceType: string;
+  /** The type that was asked for, where it is not configured and `instanceType` stands for it. */
+  readonly instanceTypeAsked?: string;
   /**
    * Functions, started as requests come and ended when none do. Without instances they run the variant, which is then
    * serverless; beside instances they run what those cannot finish in time.

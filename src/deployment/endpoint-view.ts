@@ -1,5 +1,5 @@
 /** An endpoint as it is shown: what is wanted of it, and how it is. */
-import { instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import { instanceType, isAccelerated, type PriceTable, threadsOf } from '../costs/index.ts';
 import { formatMs, formatObjective } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
 import { keyOf } from '../registry/index.ts';
@@ -65,7 +65,16 @@ export function viewOf(reconciler: EndpointReconciler, machine: Machine): Endpoi
 }
 
 function notesOn(config: EndpointConfig, machine: Machine): string[] {
-  return [...notesOnInstances(config, machine), ...notesOnFunctions(config, machine)];
+  return [...notesOnTypes(config), ...notesOnInstances(config, machine), ...notesOnFunctions(config, machine)];
+}
+
+function notesOnTypes({ variants }: EndpointConfig): string[] {
+  return variants.flatMap(({ name, instanceCount, instanceType: type, instanceTypeAsked: asked }) => {
+    if (instanceCount === 0) return [];
+    const stands = asked === undefined ? [] : [`${asked} is not configured: ${type}, the nearest there is, stands for it`];
+    const plain = isAccelerated(asked ?? type) ? [`${asked ?? type} has an accelerator at AWS, here it runs on processors`] : [];
+    return [...stands, ...plain].map((note) => `variant ${name}: ${note}`);
+  });
 }
 
 function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machine): string[] {

@@ -25,6 +25,12 @@ describe('what is deployed for a production variant', () => {
     }
   });
 
+  test('remembers the type that another stands for', () => {
+    const { instanceType, instanceTypeAsked } = variantOf({ ...instances, InstanceType: 'ml.g5.xlarge' });
+    assert.deepEqual([instanceType, instanceTypeAsked], ['ml.g4dn.xlarge', 'ml.g5.xlarge']);
+    assert(!('instanceTypeAsked' in variantOf(instances)));
+  });
+
   test('has the times of every door where that says none', () => {
     const made = variantOf(instances);
     assert(!('startTimeoutMs' in made) && !('unpackTimeoutMs' in made));

@@ -62,9 +62,15 @@ function deployableVariant(
   const instances = {
     ...variant,
     instanceCount: InitialInstanceCount,
-    instanceType: InstanceType === undefined ? instanceTypeDefault : nearestInstanceType(InstanceType, prices),
+    ...typeFor(InstanceType, prices),
   };
   return hasOverflow ? { ...instances, functions: functionsDefault } : instances;
+}
+
+function typeFor(asked: string | undefined, prices: PriceTable): Pick<VariantConfig, 'instanceType' | 'instanceTypeAsked'> {
+  if (asked === undefined) return { instanceType: instanceTypeDefault };
+  const instanceType = nearestInstanceType(asked, prices);
+  return instanceType === asked ? { instanceType } : { instanceType, instanceTypeAsked: asked };
 }
 
 /** A container has nothing to download here: what may take as long is to unpack its archive. */

@@ -45,6 +45,8 @@ export function describeEndpoint(place: AwsPlace, described: Described): AwsOutp
     ...(AsyncInferenceConfig === undefined ? {} : { AsyncInferenceConfig }),
     ...echoed(others),
     ...(deploymentConfig === null ? {} : { LastDeploymentConfig: deploymentConfig }),
+    // AWS has no member for it; clients that know none leave it away.
+    ...(view.notes.length === 0 ? {} : { Notes: view.notes }),
     ...(pending === null ? {} : { PendingDeploymentSummary: pendingSummary(pending, described) }),
   };
 }

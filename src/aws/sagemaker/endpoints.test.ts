@@ -106,6 +106,7 @@ describe('an endpoint config', () => {
       /at most MaxConcurrency, which is 2, got 3/,
     ],
     ['no weight at all', [{ ...instances, InitialVariantWeight: 0 }], /above 0/],
+    ['a type of no family', [{ ...instances, InstanceType: 'ml.zz.large' }], /of no known family: configured are .*ml\.m5\.large/],
     ['a type that is none', [{ ...instances, InstanceType: 'big' }], /'big' is not understood: expected ml\.FAMILY\.SIZE/],
     ['shadows', [instances], /Shadow/, { ShadowProductionVariants: [instances] }],
     [
@@ -161,6 +162,14 @@ describe('an endpoint made from a config', () => {
     assert(entries.some(({ action, who }) => action === 'CreateEndpoint' && who === 'AKME'));
   });
 
+  test('says so where another type stands for what was asked, and where that has no accelerator here', async () => {
+    const { ask } = await deployed(await openAws(), [{ ...instances, InstanceType: 'ml.g5.xlarge' }]);
+    assert.deepEqual((await ask('DescribeEndpoint', { EndpointName: 'prod' })).Notes?.slice(0, 2), [
+      'variant AllTraffic: ml.g5.xlarge is not configured: ml.g4dn.xlarge, the nearest there is, stands for it',
+      'variant AllTraffic: ml.g5.xlarge has an accelerator at AWS, here it runs on processors',
+    ]);
+  });
+
   test('is described with what runs', async () => {
     const { ask } = await deployed(await openAws(), [{ ...instances, InitialInstanceCount: 2 }], { DataCaptureConfig: capture });
     const { CreationTime, LastModifiedTime, ProductionVariants, ...rest } = await ask('DescribeEndpoint', { EndpointName: 'PROD' });
@@ -177,6 +186,7 @@ describe('an endpoint made from a config', () => {
         DestinationS3Uri: 's3://seen/here',
         KmsKeyId: '',
       },
+      Notes: ['2 instances with 4 threads on 2 cores: they take turns, so each is slower than it could be'],
     });
     const [{ DeployedImages, ...first }] = ProductionVariants;
     assert.deepEqual(first, {
