@@ -1,5 +1,4 @@
 /** Rows of the metrics database: groups with the names of their metrics, and what was measured in each span. */
-import { setImmediate as othersFirst } from 'node:timers/promises';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import type { Measured } from './measured.ts';
 import { MetricGroup, type MetricName } from './metric-group.ts';
@@ -32,7 +31,7 @@ export async function writeSpans(db: Database, groups: readonly MetricGroup[], s
   await inTransaction(db, async (tx) => {
     for (const group of groups) await writeGroup(tx, group);
     for (let at = 0; at < spans.length; at += rowsPerInsert) {
-      if (at > 0) await othersFirst();
+      if (at > 0) await new Promise((resolve) => setImmediate(resolve));
       const values = spans
         .slice(at, at + rowsPerInsert)
         .map(({ group, resolution, at: second, record }) => ({ group_id: group, resolution, at: second, data: encodeRecord(record) }));

@@ -13,12 +13,54 @@ export const smallest = 1e-9;
 /** More buckets than this are no distribution but an attack: the smallest values are counted together then. */
 const bucketsMax = 2048;
 
+/** Counts by bucket, of values of one sign. What was read sorted stays so until something is added: most is only looked at. */
+class Buckets {
+  #counts: Map<number, number> | null;
+  #sorted: readonly Bucket[] | null;
+
+  constructor(sorted: readonly Bucket[] = []) {
+    this.#counts = sorted.length === 0 ? new Map() : null;
+    this.#sorted = sorted;
+  }
+
+  add(bucket: number, times: number): void {
+    this.#counts ??= new Map(this.#sorted);
+    this.#sorted = null;
+    this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + times);
+    if (this.#counts.size > bucketsMax) this.#joinSmallest(this.#counts);
+  }
+
+  addAll(other: Buckets): void {
+    for (const [bucket, times] of other.#counts ?? other.#sorted ?? []) this.add(bucket, times);
+  }
+
+  /** Rising. */
+  get sorted(): readonly Bucket[] {
+    this.#sorted ??= rising([...(this.#counts ?? [])]);
+    return this.#sorted;
+  }
+
+  #joinSmallest(counts: Map<number, number>): void {
+    const [first, second] = rising([...counts]);
+    assert(first !== undefined && second !== undefined);
+    counts.set(second[0], second[1] + first[1]);
+    counts.delete(first[0]);
+  }
+}
+
+type Bucket = [bucket: number, times: number];
+
 export class Sketch {
-  /** By bucket; negative values have their own. */
-  readonly #positive = new Map<number, number>();
-  readonly #negative = new Map<number, number>();
+  readonly #positive: Buckets;
+  /** By their size. */
+  readonly #negative: Buckets;
   #zeros = 0;
   #count = 0;
+
+  constructor(positive: readonly Bucket[] = [], negative: readonly Bucket[] = []) {
+    this.#positive = new Buckets(positive);
+    this.#negative = new Buckets(negative);
+  }
 
   get count(): number {
     return this.#count;
@@ -27,14 +69,14 @@ export class Sketch {
   /** Counts a finite value so many times. */
   add(value: number, times = 1): void {
     this.#count += times;
-    if (value >= smallest) count(this.#positive, bucketOf(value), times);
-    else if (value <= -smallest) count(this.#negative, bucketOf(-value), times);
+    if (value >= smallest) this.#positive.add(bucketOf(value), times);
+    else if (value <= -smallest) this.#negative.add(bucketOf(-value), times);
     else this.#zeros += times;
   }
 
   merge(other: Sketch): void {
-    for (const [bucket, times] of other.#positive) count(this.#positive, bucket, times);
-    for (const [bucket, times] of other.#negative) count(this.#negative, bucket, times);
+    this.#positive.addAll(other.#positive);
+    this.#negative.addAll(other.#negative);
     this.#zeros += other.#zeros;
     this.#count += other.#count;
   }
@@ -43,40 +85,41 @@ export class Sketch {
   quantile(share: number): number | null {
     if (this.#count === 0) return null;
     let rank = Math.max(1, Math.ceil(share * this.#count - 1e-9));
-    for (const bucket of [...this.#negative.keys()].sort((a, b) => b - a)) {
-      rank -= this.#negative.get(bucket) as number;
+    for (const [bucket, times] of this.#negative.sorted.toReversed()) {
+      rank -= times;
       if (rank <= 0) return -valueOf(bucket);
     }
     rank -= this.#zeros;
     if (rank <= 0) return 0;
-    const buckets = [...this.#positive.keys()].sort((a, b) => a - b);
-    for (const bucket of buckets) {
-      rank -= this.#positive.get(bucket) as number;
+    const { sorted } = this.#positive;
+    for (const [bucket, times] of sorted) {
+      rank -= times;
       if (rank <= 0) return valueOf(bucket);
     }
-    return valueOf(buckets.at(-1) as number);
+    const last = sorted.at(-1);
+    return last === undefined ? 0 : valueOf(last[0]);
   }
 
   /** How many of them do not exceed a bound of at least 0, as far as the buckets tell. */
   countUpTo(bound: number): number {
     let within = this.#zeros;
-    for (const times of this.#negative.values()) within += times;
+    for (const [, times] of this.#negative.sorted) within += times;
     const last = bound < smallest ? Number.NEGATIVE_INFINITY : bucketOf(bound);
-    for (const [bucket, times] of this.#positive) if (bucket <= last) within += times;
+    for (const [bucket, times] of this.#positive.sorted) if (bucket <= last) within += times;
     return within;
   }
 
-  /** `[bucket, count]` of positive and of negative values, rising, and how many are zero. */
-  buckets(): { positive: [number, number][]; negative: [number, number][]; zeros: number } {
-    return { positive: sorted(this.#positive), negative: sorted(this.#negative), zeros: this.#zeros };
+  /** Those of positive and of negative values, rising, and how many are zero. */
+  buckets(): { positive: readonly Bucket[]; negative: readonly Bucket[]; zeros: number } {
+    return { positive: this.#positive.sorted, negative: this.#negative.sorted, zeros: this.#zeros };
   }
 
+  /** Takes the buckets over, which rise. */
   static of({ positive, negative, zeros }: ReturnType<Sketch['buckets']>): Sketch {
-    const sketch = new Sketch();
-    for (const [bucket, times] of positive) sketch.#positive.set(bucket, times);
-    for (const [bucket, times] of negative) sketch.#negative.set(bucket, times);
+    const sketch = new Sketch(positive, negative);
     sketch.#zeros = zeros;
-    sketch.#count = zeros + [...positive, ...negative].reduce((sum, [, times]) => sum + times, 0);
+    sketch.#count = zeros;
+    for (const buckets of [positive, negative]) for (const [, times] of buckets) sketch.#count += times;
     return sketch;
   }
 }
@@ -91,17 +134,12 @@ function valueOf(bucket: number): number {
   return (2 * Math.exp(bucket / perLog)) / (gamma + 1);
 }
 
-function sorted(buckets: ReadonlyMap<number, number>): [number, number][] {
-  const all = [...buckets];
+function rising(buckets: Bucket[]): Bucket[] {
   // What one second brought comes sorted, and is most of what is asked for.
-  return all.every(([bucket], i) => i === 0 || bucket > (all[i - 1] as [number, number])[0]) ? all : all.sort(([a], [b]) => a - b);
-}
-
-function count(buckets: Map<number, number>, bucket: number, times: number): void {
-  buckets.set(bucket, (buckets.get(bucket) ?? 0) + times);
-  if (buckets.size <= bucketsMax) return;
-  const [first, second] = [...buckets.keys()].sort((a, b) => a - b);
-  assert(first !== undefined && second !== undefined);
-  buckets.set(second, (buckets.get(second) as number) + (buckets.get(first) as number));
-  buckets.delete(first);
+  let last = Number.NEGATIVE_INFINITY;
+  for (const [bucket] of buckets) {
+    if (bucket <= last) return buckets.sort(([a], [b]) => a - b);
+    last = bucket;
+  }
+  return buckets;
 }
