@@ -71,7 +71,9 @@ async function invoke(
   const predictions = parts.map(({ text }) => text.slice(1, -1)).join(',');
   const timings = asked.timings ? `,"timings":${JSON.stringify(timingsOf(parts, clock.nowMs() - arrivedAtMs))}` : '';
   const answer = Buffer.from(`{"predictions":[${predictions}],"model_version":${JSON.stringify(target.version)}${timings}}`);
-  const contentType = request.headers['content-type'] ?? 'application/json';
+  const type = request.headers['content-type'] ?? 'application/json';
+  // So that whoever reads it later knows what is no input.
+  const contentType = asked.label === undefined ? type : `text/csv; label="${encodeURIComponent(asked.label)}"`;
   seen?.end({ contentType, body }, { contentType: 'application/json', body: answer });
   return answer;
 }

@@ -1,6 +1,6 @@
 /** What is looked at of calls: files of them, drift of what they bring, and how good the answers were once the truth is known. */
 import { AwsError, decodeBody, type S3Store } from '../aws/index.ts';
-import { ModelPlan } from '../codecs/index.ts';
+import { decodeCsv, ModelPlan } from '../codecs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import {
@@ -85,7 +85,15 @@ export async function openCapturing(needs: CapturingNeeds, closers: Closer[]): P
   const onFailure = (endpoint: string, error: unknown): void =>
     log.error({ endpoint, error: messageOf(error) }, 'a call could not be looked at');
   const calls = new CallWatch({ clock, random, files, drift, truth, onFailure });
-  return { calls, drift, truth, capturedValues: (...span) => capturedValues(needs, truth, ...span) };
+  return {
+    calls,
+    drift,
+    truth,
+    capturedValues: async (...span) => {
+      await files.flush();
+      return capturedValues(needs, truth, ...span);
+    },
+  };
 }
 
 async function ensureBucket(s3: S3Store, bucket: string): Promise<void> {
@@ -153,6 +161,9 @@ function planFor(serving: CapturingNeeds['serving'], endpoint: string, variant: 
 /** Nothing where it is redacted, or another model's. */
 function invocationsOf(plan: ModelPlan, contentType: string, body: Buffer) {
   try {
+    // What the native API was told of a column that is no input stands beside the type.
+    const [, label] = /^text\/csv;.*\blabel="([^"]*)"$/.exec(contentType) ?? [];
+    if (label !== undefined) return decodeCsv(plan.signature, body.toString('utf8'), { label: decodeURIComponent(label) });
     return decodeBody(plan, contentType, undefined, body).documents.flatMap(({ invocations }) => invocations);
   } catch {
     return [];

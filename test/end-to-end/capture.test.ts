@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import type { AlarmBody, BaselineBody, DriftBody, EndpointBody, LabelsBody, Page, SeriesBody } from '../../src/api/index.ts';
+import type { AlarmBody, BaselineBody, DriftBody, LabelsBody, Page, SeriesBody } from '../../src/api/index.ts';
 import { captured } from './captured.ts';
 import { until } from './poll.ts';
 import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
@@ -78,11 +78,17 @@ describe('an endpoint whose calls are captured', { timeout: 170_000 }, () => {
   });
 
   test('takes a baseline, of posted rows or of what was captured', async () => {
+    const labelled = await fetch(`${server.url}/api/v1/endpoints/digits/invoke?label=label`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/csv' },
+      body: [header, ...lines.slice(0, 5)].join('\n'),
+    });
+    assert.equal(labelled.status, 200);
     const since = new Date(Date.now() - 3_600_000).toISOString();
     const { stdout } = await cli('baseline', 'digits', '--from', since);
-    assert.match(stdout, /^digits: the baseline is 43 rows of 65 features \(captured calls from /);
+    assert.match(stdout, /^digits: the baseline is 48 rows of 65 features \(captured calls from /);
     const { rows: count, features } = await server.callWell<BaselineBody>('POST', '/endpoints/digits/baseline', { from: since });
-    assert.deepEqual([count, features.includes('output:prediction')], [43, true]);
+    assert.deepEqual([count, features.includes('output:prediction')], [48, true]);
     const file = join(dataDir, 'rows.csv');
     writeFileSync(file, [header, ...lines.slice(100)].join('\n'));
     const said = await cli('baseline', 'digits', '--file', file, '--label', 'label', '--output', 'json');
@@ -158,7 +164,7 @@ describe('an endpoint whose calls are captured', { timeout: 170_000 }, () => {
 
   test('keeps nothing more when that is asked for, without another worker', async () => {
     const before = await server.inService('digits');
-    await server.callWell<EndpointBody>('PATCH', '/endpoints/digits', { capture: null });
+    await cli('deploy', 'digits/1', 'digits', '--capture', 'none');
     const now = await server.inService('digits');
     assert.deepEqual(
       [now.capture, now.variants[0]?.workers.map(({ pid }) => pid)],

@@ -142,7 +142,14 @@ export class DriftWatch {
     const values = this.values(endpoint);
     const known = new Set(baseline?.features.map(({ name }) => name));
     const report = baseline === null ? null : driftReport(baseline.features, values);
-    return { baseline, rowsSeen, report, unknown: baseline === null ? [] : [...values.keys()].filter((name) => !known.has(name)) };
+    // Rows that were posted say nothing of what a model makes of them.
+    const outputs: readonly string[] = Object.values(outputFeatures);
+    return {
+      baseline,
+      rowsSeen,
+      report,
+      unknown: baseline === null ? [] : [...values.keys()].filter((name) => !known.has(name) && !outputs.includes(name)),
+    };
   }
 
   /** For the alarm: of an endpoint with a baseline, what has drifted at the last look. */
