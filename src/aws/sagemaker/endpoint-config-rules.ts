@@ -20,8 +20,14 @@ export function checkEndpointConfig(document: EndpointConfigDocument, prices: Pi
 }
 
 function checkVariant(variant: ProductionVariant, prices: Pick<PriceTable, 'instances'>): void {
-  const { VariantName, ServerlessConfig, InstanceType, InitialInstanceCount } = variant;
+  const { VariantName, ServerlessConfig, InstanceType, InitialInstanceCount, ManagedInstanceScaling } = variant;
   const where = `Production variant ${VariantName}`;
+  if (ManagedInstanceScaling?.Status === 'ENABLED') {
+    throw refused(
+      `${where}: ManagedInstanceScaling is for inference components, which are not served here yet: leave it out, and let ` +
+        'Application Auto Scaling scale the variant (RegisterScalableTarget, PutScalingPolicy).',
+    );
+  }
   if (ServerlessConfig === undefined) {
     if (InstanceType === undefined || InitialInstanceCount === undefined) {
       throw refused(`${where} must have either ServerlessConfig, or both InstanceType and InitialInstanceCount.`);

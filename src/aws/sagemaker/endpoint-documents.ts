@@ -18,6 +18,7 @@ export interface ProductionVariant {
   readonly InitialInstanceCount?: number;
   readonly InitialVariantWeight?: number;
   readonly ServerlessConfig?: ServerlessConfig;
+  readonly ManagedInstanceScaling?: { readonly Status?: 'ENABLED' | 'DISABLED' };
   readonly ModelDataDownloadTimeoutInSeconds?: number;
   readonly ContainerStartupHealthCheckTimeoutInSeconds?: number;
 }

@@ -108,6 +108,11 @@ describe('an endpoint config', () => {
     ['no weight at all', [{ ...instances, InitialVariantWeight: 0 }], /above 0/],
     ['a type of no family', [{ ...instances, InstanceType: 'ml.zz.large' }], /of no known family: configured are .*ml\.m5\.large/],
     ['a type that is none', [{ ...instances, InstanceType: 'big' }], /'big' is not understood: expected ml\.FAMILY\.SIZE/],
+    [
+      'scaling that is not done so',
+      [{ ...instances, ManagedInstanceScaling: { Status: 'ENABLED', MinInstanceCount: 1, MaxInstanceCount: 3 } }],
+      /AllTraffic: ManagedInstanceScaling is for inference components.*RegisterScalableTarget/,
+    ],
     ['shadows', [instances], /Shadow/, { ShadowProductionVariants: [instances] }],
     [
       'an unknown setting',
