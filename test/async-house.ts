@@ -59,6 +59,7 @@ export class AsyncHouse {
   /** What happens before an object is put. */
   beforePut: () => Promise<void> = async () => undefined;
   bodyBytesMax = 1_000_000;
+  keptMs = 7 * 86_400_000;
   readonly #opened: OpenDatabase;
   readonly #directory = mkdtempSync(join(tmpdir(), 'penstock-async-'));
 
@@ -108,6 +109,7 @@ export class AsyncHouse {
       series: this.series,
       objects: {
         open: async (bucket, key) => alive(await s3.open(bucket, key)),
+        delete: async (bucket, key) => alive(await s3.delete(bucket, key)),
         put: async (bucket, key, source, options) => {
           await alive(this.beforePut());
           return alive(await s3.put(bucket, key, source, options));
@@ -118,6 +120,7 @@ export class AsyncHouse {
       addressOf: (topic) => topics[topic] ?? null,
       awsRegion: 'us-east-1',
       bodyBytesMax: this.bodyBytesMax,
+      keptMs: this.keptMs,
       leaseMs,
     });
     await async.open();

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import type { AsyncOrder } from '../src/async-inference/index.ts';
 import { PlatformError } from '../src/errors.ts';
 import { openDatabase } from '../src/storage/index.ts';
 import { AsyncHouse, answered, leaseMs } from './async-house.ts';
@@ -154,6 +155,30 @@ for (const [name, openDb, numRuns] of databases) {
       assert.match(all[0]?.reason ?? '', /s3:\/\/b-ins\/gone is not there/);
       assert.match(all[1]?.reason ?? '', /101 bytes, and at most 100/);
       assert.match(all[2]?.reason ?? '', /could not be written to s3:\/\/b-nobody\/x: The specified bucket does not exist/);
+      await server.async.close();
+    });
+
+    test('removes the body that was kept for a request alone, once it is not needed any more', async (t) => {
+      const house = await open(t);
+      house.keptMs = 60_000;
+      const server = await house.start();
+      const orders = ['done', 'cancelled', 'failed'].map((key) => house.order({ input: { bucket: 'b-ins', key }, ownsInput: true }));
+      const [done, cancelled, failed] = orders as [AsyncOrder, AsyncOrder, AsyncOrder];
+      for (const { input } of orders) await house.s3.put('b-ins', input?.key ?? '', Buffer.from('x'));
+      await server.async.submit(done, null);
+      await house.finished(server, [done.id]);
+      house.capacity = { executors: 0, instances: 0, batchRows: 1, takesFiles: false, concurrency: null };
+      await server.async.submit(cancelled, null);
+      await server.async.cancel(cancelled.id);
+      house.capacity = null;
+      await server.async.submit(failed, null);
+      await house.finished(server, [failed.id]);
+      await turns(20);
+      const left = async () => (await house.s3.list('b-ins', { itemsMax: 10 })).objects.map(({ key }) => key);
+      assert.deepEqual(await left(), ['failed'], 'it may be asked for again');
+      house.clock.advance(house.keptMs);
+      await house.until('it is forgotten', async () => (await server.async.find(failed.id)) === null);
+      await house.until('its body is gone', async () => (await left()).length === 0);
       await server.async.close();
     });
 

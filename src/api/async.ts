@@ -143,6 +143,7 @@ async function submit(
     inferenceId: asked.inference_id ?? id,
     endpoint,
     input,
+    ownsInput: !small.isWhole,
     // Without a body its type is that of the object.
     contentType: asked.input === undefined ? contentType : null,
     accept,

@@ -12,7 +12,7 @@ import type { Capacity, RunInference } from './inference.ts';
 import { AsyncMeasures } from './measures.ts';
 import type { Objects } from './objects.ts';
 import { Outcomes } from './outcomes.ts';
-import { type ConsumerOptions, QueueConsumer } from './queue-consumer.ts';
+import { type ConsumerOptions, dropInput, QueueConsumer } from './queue-consumer.ts';
 import { type AsyncPage, AsyncRequests } from './requests.ts';
 
 export interface AsyncInferenceOptions {
@@ -120,8 +120,10 @@ export class AsyncInference {
   }
 
   /** Throws `not_found`, `wrong_state` where it has its outcome. */
-  cancel(id: string): Promise<AsyncRequest> {
-    return this.#requests.cancel(id);
+  async cancel(id: string): Promise<AsyncRequest> {
+    const cancelled = await this.#requests.cancel(id);
+    await dropInput(this.#options, cancelled);
+    return cancelled;
   }
 
   /** Throws `not_found`, `wrong_state` where it neither failed nor expired. */
@@ -157,7 +159,7 @@ export class AsyncInference {
     const { clock, log, keptMs = keptMsDefault } = this.#options;
     try {
       await this.#findQueues();
-      await this.#requests.clear(clock.wallMs() - keptMs);
+      for (const request of await this.#requests.clear(clock.wallMs() - keptMs)) await dropInput(this.#options, request);
     } catch (error) {
       log.error({ error: messageOf(error) }, 'asynchronous requests could not be looked after');
     }

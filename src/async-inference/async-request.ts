@@ -22,6 +22,8 @@ export interface AsyncOrder {
   readonly endpoint: string;
   /** Where the body is; null where it came with the request. */
   readonly input: ObjectPlace | null;
+  /** The object was made for this request alone, and goes once nobody needs it any more. */
+  readonly ownsInput?: boolean;
   readonly contentType: string | null;
   readonly accept: string | null;
   readonly customAttributes: string | null;

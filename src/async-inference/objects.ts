@@ -15,6 +15,8 @@ export interface OpenedObject {
 export interface Objects {
   /** null where there is no such bucket or key. */
   open(bucket: string, key: string): Promise<OpenedObject | null>;
+  /** What is not there is passed over. */
+  delete(bucket: string, key: string): Promise<unknown>;
   /** Whole, or not at all; `beside` is done in the transaction that makes it visible. */
   put(
     bucket: string,

@@ -212,6 +212,7 @@ export class QueueConsumer {
       throw new PlatformError(isRefusal(error) ? 'internal' : 'unavailable', message, { cause: error });
     }
     measures.succeeded(request, answer.variant, clock.nowMs() - writtenFromMs);
+    await dropInput(this.#options, request);
   }
 
   /** Held, in memory or in files, until it is released. */
@@ -322,6 +323,15 @@ export class QueueConsumer {
 export function atOnce({ executors, batchRows, concurrency }: Capacity): number {
   const each = concurrency ?? 2 * Math.max(batchRows, 1);
   return Math.min(executors * each, concurrencyMax);
+}
+
+/** The body that was kept for this request alone; never throws. What a kill leaves goes when the request is forgotten. */
+export async function dropInput({ objects, log }: Pick<ConsumerOptions, 'objects' | 'log'>, request: AsyncRequest): Promise<void> {
+  const { id, input, ownsInput = false } = request;
+  if (input === null || !ownsInput) return;
+  await objects
+    .delete(input.bucket, input.key)
+    .catch((error: unknown) => log.warn({ id, error: messageOf(error) }, 'a body could not be removed'));
 }
 
 /** Whoever keeps the objects says no (there is no such bucket), rather than that it cannot at present (the disk is full). */

@@ -162,12 +162,12 @@ export class AsyncRequests {
     return now;
   }
 
-  /** Forgets those that were finished before; their objects stay. Answers whether there may be more. */
-  async clear(beforeMs: number): Promise<boolean> {
+  /** Forgets some of those that were finished before, and answers with them. */
+  async clear(beforeMs: number): Promise<AsyncRequest[]> {
     return inTransaction(this.#db, async (tx) => {
       const rows = await tx
         .selectFrom('async_requests')
-        .select('id')
+        .select(['id', ...columns])
         .where('state', '!=', 'queued')
         .where('finished_at', '<', beforeMs)
         .limit(clearedAtOnce)
@@ -175,7 +175,7 @@ export class AsyncRequests {
       for (const { id } of rows) await this.#jobs.cancel(tx, id);
       const ids = rows.map(({ id }) => id);
       if (ids.length > 0) await tx.deleteFrom('async_requests').where('id', 'in', ids).execute();
-      return ids.length === clearedAtOnce;
+      return rows.map(requestOf);
     });
   }
 
