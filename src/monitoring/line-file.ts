@@ -31,6 +31,8 @@ export class LineFile {
   #file: FileHandle | null = null;
   #fileBytes = 0;
   #dropped = 0;
+  /** Of the dropped ones: those that no line in the file tells of yet. */
+  #untold = 0;
   #failing = false;
 
   constructor(path: string, options: LineFileOptions) {
@@ -46,7 +48,7 @@ export class LineFile {
   /** A line with its line end. */
   write(line: string): void {
     if (this.#pending.length > pendingCharactersMax) {
-      this.#dropped++;
+      this.#lose(1);
       return;
     }
     this.#pending += line;
@@ -81,10 +83,12 @@ export class LineFile {
       const text = this.#pending;
       this.#pending = '';
       try {
-        await this.#append(Buffer.from(text));
+        const told = this.#untold;
+        await this.#append(Buffer.from(this.#gapLine() + text));
+        this.#untold -= told;
         this.#failing = false;
       } catch (error) {
-        this.#dropped += text.split('\n').length - 1;
+        this.#lose(text.split('\n').length - 1);
         const broken = this.#file;
         this.#file = null;
         await broken?.close().catch(() => undefined);
@@ -92,6 +96,19 @@ export class LineFile {
         this.#failing = true;
       }
     }
+  }
+
+  #lose(lines: number): void {
+    this.#dropped += lines;
+    this.#untold += lines;
+  }
+
+  /** Whoever reads the file sees that there is something missing, and where. */
+  #gapLine(): string {
+    if (this.#untold === 0) return '';
+    const message = `${this.#untold} lines are missing here: the disk did not take them`;
+    // A full disk may have taken half a line: this one begins a new one.
+    return `\n${JSON.stringify({ at: this.#options.clock.wallMs(), level: 40, message })}\n`;
   }
 
   async #append(bytes: Buffer): Promise<void> {

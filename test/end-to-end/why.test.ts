@@ -1,6 +1,6 @@
 /** What became of a single request, and what workers say: as somebody asks who wonders. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,6 +11,7 @@ import { until } from './poll.ts';
 import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
 
 const run = promisify(execFile);
+const noLimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit is not installed here';
 const row = Array.from({ length: 64 }, (_, i) => i % 16);
 
 describe('a server that is asked', () => {
@@ -111,6 +112,31 @@ describe('a server that is asked', () => {
     } finally {
       follower.kill();
     }
+  });
+
+  test('a disk that takes nothing: requests are answered as ever, and what is missing of the logs is said', {
+    skip: noLimit,
+    timeout: 60_000,
+  }, async () => {
+    const limit = (bytes: string) => assert.equal(spawnSync('prlimit', ['--pid', String(server.pid), `--fsize=${bytes}:`]).status, 0);
+    limit('1024');
+    const failed = await Promise.all(Array.from({ length: 50 }, () => ask('digits', { instances: [[1, 2]] })));
+    const well = await server.call('POST', '/endpoints/digits/invoke', { instances: [row] });
+    assert.equal(well.status, 200);
+    await until('the disk has refused', async () => server.stderr.includes('requests.log is not written'), 10_000);
+    limit('unlimited');
+    await ask('digits');
+    await until(
+      'the gap in the file is told',
+      async () => (await cli('logs', '--log', 'requests')).stdout.includes('lines are missing here'),
+      10_000,
+    );
+    // These waited in memory.
+    const { stdout } = await cli('logs', 'digits', '--log', 'workers', '--filter', '{ $.status = "invalid_request" }');
+    assert.deepEqual(
+      failed.filter((id) => !stdout.includes(`request=${id}`)),
+      [],
+    );
   });
 
   test('logs: a pattern that is none is refused, a group that is none too', async () => {
