@@ -242,6 +242,7 @@ const becauseOf: Readonly<Record<ScalingReason, string>> = {
   hold: 'held, because more was worth it a moment ago',
   replace: 'those to be given up serve until what replaces them is ready',
   min: 'the minimum allows no fewer',
+  awake: 'the last stays until nobody has asked for a while',
   max: 'the maximum allows no more',
   budget: 'the budget allows no more',
   schedule: 'the schedule asks for so many',

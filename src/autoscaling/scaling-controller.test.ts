@@ -97,6 +97,25 @@ describe('the number of instances', () => {
     assert.equal(world.wanted, 0, 'who asked before it was sent to rest wakes nobody');
   });
 
+  test('of a fixed none is one while somebody asks, for that reason, and none again when nobody has for five minutes', async () => {
+    const world = new World();
+    world.wanted = 0;
+    world.instances = [];
+    world.given = { config: { ...config, policy: 'static:0', instancesMin: 0, instancesMax: 1 } };
+    await world.pass(20);
+    assert.equal(world.wanted, 0);
+    world.ratePerSecond = 4;
+    await world.pass(1);
+    world.ratePerSecond = 0;
+    await world.pass(60);
+    assert.equal(world.wanted, 1);
+    assert.equal(world.made.at(-1)?.reason, 'awake');
+    assert.match(world.told.at(-1) ?? '', /^kept 1 × local\.1: as configured; the last stays until nobody has asked for a while/);
+    await world.pass(260);
+    assert.equal(world.wanted, 0);
+    assert.equal(world.made.findLast(({ changes }) => changes)?.reason, 'rest');
+  });
+
   test('moves only the ways that are open', async () => {
     const world = new World();
     const tracked = { ...config, policy: 'track:60,in=0,out=0' };

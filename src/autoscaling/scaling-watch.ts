@@ -210,7 +210,12 @@ export class ScalingWatch {
       trigger,
       types: [{ ...type, leadMs: this.#leads.medianMs, active, launching, draining: count('draining') }],
       overflow,
-      limits: { min: least, max: isStuck ? Math.max(least, active + launching) : max, budget },
+      limits: {
+        min: least,
+        ...(min === 1 && this.#mayRest && this.#isAwake(wallMs) ? { minBecause: 'awake' as const } : {}),
+        max: isStuck ? Math.max(least, active + launching) : max,
+        budget,
+      },
       objective,
       slotMs: this.slotMs,
       forecast: this.#forecast(),

@@ -36,7 +36,7 @@ export function leftForFunctionsUsd({ usdMax, spentUsd, remainingMs }: Budget, i
 export interface LimitsNow {
   /** The greater of the minimum and the scheduled floor, at most `max`. */
   readonly min: number;
-  readonly minBecause: 'min' | 'schedule';
+  readonly minBecause: 'min' | 'awake' | 'schedule';
   readonly max: number;
   /** Where even the minimum costs more, the minimum is kept: it was asked for by its number. */
   readonly usdPerHourMax: number;
@@ -48,7 +48,7 @@ export function limitsAt(limits: ScalingLimits, nowMs: number, leadMs: number): 
   const scheduled = Math.min(limits.max, Math.max(floorAt(floors, nowMs), floorAt(floors, nowMs + leadMs)));
   return {
     min: Math.max(limits.min, scheduled),
-    minBecause: scheduled > limits.min ? 'schedule' : 'min',
+    minBecause: scheduled > limits.min ? 'schedule' : (limits.minBecause ?? 'min'),
     max: limits.max,
     usdPerHourMax: affordableUsdPerHour(limits.budget),
   };

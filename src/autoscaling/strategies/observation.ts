@@ -70,6 +70,8 @@ export interface Budget {
 export interface ScalingLimits {
   /** Instances of all types together. */
   readonly min: number;
+  /** Where the minimum is not the configured one: somebody asked a short while ago, where there may be none. */
+  readonly minBecause?: 'awake';
   /** At most 1000. */
   readonly max: number;
   readonly budget?: Budget | null;
@@ -143,6 +145,7 @@ export type ScalingReason =
   | 'hold' // more than is worth it now was worth it just before
   | 'replace' // those that will be given up serve until what replaces them is ready
   | 'min'
+  | 'awake' // there may be none, and somebody asked a short while ago
   | 'max'
   | 'budget'
   | 'schedule'
