@@ -7,9 +7,9 @@ for (const { when, service, rows } of [
   {
     when: 'time is proportional to rows',
     service: [
-      [1, 1],
-      [2, 2],
-      [4, 4],
+      [1, 10],
+      [2, 20],
+      [4, 40],
     ],
     rows: 1,
   },
@@ -25,23 +25,33 @@ for (const { when, service, rows } of [
   {
     when: 'the last doubling helps little',
     service: [
-      [32, 1],
-      [64, 1.96],
-      [128, 3.9],
+      [32, 20],
+      [64, 39],
+      [128, 78],
     ],
     rows: 32,
+  },
+  {
+    when: 'rows take long enough by themselves, but a run has its own handling',
+    service: [
+      [1, 0.01],
+      [128, 1.28],
+      [1024, 10.24],
+      [4096, 40.96],
+    ],
+    rows: 1024,
   },
   { when: 'nothing is known', service: [], rows: 1 },
 ]) {
   test(`takes ${rows} rows where ${when}`, () => {
-    assert.equal(rowsForThroughput(service.map(([b = 0, p50Ms = 0]) => ({ b, p50Ms }))), rows);
+    assert.equal(rowsForThroughput(service.map(([b = 0, ms = 0]) => ({ b, samples: [ms, 99 * ms] }))), rows);
   });
 }
 
 test('sizes beyond the profile are measured only while larger ones help', () => {
   const profile = (...service: (readonly [number, number])[]) =>
-    ({ service: service.map(([b, p50Ms]) => ({ b, p50Ms })) }) as unknown as Profile;
-  assert.deepEqual(sizesBeyond(profile([1, 1], [32, 32])), []);
+    ({ service: service.map(([b, ms]) => ({ b, samples: [ms, 99 * ms] })) }) as unknown as Profile;
+  assert.deepEqual(sizesBeyond(profile([1, 10], [32, 320])), []);
   assert.deepEqual(sizesBeyond(profile([1, 1], [32, 2])), [32, 64, 128, 256, 512, 1024, 2048, 4096]);
   assert.deepEqual(sizesBeyond(null), [32, 64, 128, 256, 512, 1024, 2048, 4096]);
 });

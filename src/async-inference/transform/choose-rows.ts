@@ -11,10 +11,17 @@ const rowsLimit = 4096;
 const budgetMs = 1500;
 /** Of two sizes about as good the smaller one is chosen. */
 const goodEnough = 0.95;
+/** What each run costs besides its S(b): cutting, waiting in turn, writing, whatever its size. */
+const handlingMs = 0.5;
 
-/** The smallest b whose throughput b / S(b) comes near to the best. */
-export function rowsForThroughput(service: readonly Pick<ServicePoint, 'b' | 'p50Ms'>[]): number {
-  const rate = ({ b, p50Ms }: Pick<ServicePoint, 'b' | 'p50Ms'>): number => b / Math.max(p50Ms, 1e-6);
+type Timed = Pick<ServicePoint, 'b' | 'samples'>;
+
+/**
+ * The smallest b whose throughput b / (S(b) + h) comes near to the best, with h for what is done for each run besides. S(b) is
+ * the shortest that was seen: others on the machine make runs longer, long ones above all, and never shorter.
+ */
+export function rowsForThroughput(service: readonly Timed[]): number {
+  const rate = ({ b, samples }: Timed): number => b / ((samples[0] ?? 0) + handlingMs);
   const best = Math.max(...service.map(rate));
   return service.find((point) => rate(point) >= goodEnough * best)?.b ?? 1;
 }
