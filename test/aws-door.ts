@@ -16,6 +16,7 @@ export interface OpenDoorOptions {
   readonly key?: { readonly id: string; readonly secret: string };
   readonly role?: Role;
   readonly limits?: AwsDoorOptions['limits'];
+  readonly onRefused?: AwsDoorOptions['onRefused'];
   readonly listenerLimits?: Partial<ListenerLimits>;
 }
 
@@ -41,6 +42,7 @@ export async function openAwsDoor(options: OpenDoorOptions = {}) {
     clock,
     log,
     place,
+    ...(options.onRefused === undefined ? {} : { onRefused: options.onRefused }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   door.mount(listener);

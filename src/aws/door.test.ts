@@ -11,6 +11,7 @@ import fc from 'fast-check';
 import { type SignOptions, send, sendSigned } from '../../test/aws/signed-request.ts';
 import { type OpenAwsDoor, openAwsDoor, place } from '../../test/aws-door.ts';
 import { PlatformError } from '../errors.ts';
+import { type Origin, originNow } from '../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsService, type AwsStreamService } from './index.ts';
 
 const createdAt = new Date(1_767_323_045_678);
@@ -69,10 +70,12 @@ const cloudwatch: AwsService = {
 
 /** Keeps one object, and says what it was told. */
 let stored: { body: string; path: string; headers: Record<string, unknown>; query: string; trailers: unknown } | null = null;
+let origin: Origin | null = null;
 const s3: AwsStreamService = {
   name: 's3',
   async handle(request, response) {
     const { path, headers } = request;
+    origin = originNow();
     if (request.method === 'GET') {
       if (stored !== null) stored.query = String(request.query);
       response.writeHead(200, { 'content-type': 'text/plain' }).end(stored?.body ?? '');
@@ -91,8 +94,10 @@ const runtime: AwsStreamService = {
 };
 
 let door: OpenAwsDoor;
+const refused: unknown[] = [];
 before(async () => {
   door = await openAwsDoor({
+    onRefused: async ({ keyId }, { action, target, outcome }) => void refused.push([keyId, action, target, outcome, originNow()?.door]),
     services: [sagemaker, cloudwatch],
     streams: [s3, runtime],
     limits: { documentBytesMax: 100_000, unpackedBytesMax: 50_000 },
@@ -358,6 +363,11 @@ describe('a refusal has the form of its protocol:', () => {
   });
 });
 
+test('what a bucket or an object is made by is known to be this door and its client', async () => {
+  await call('s3', { method: 'PUT', path: '/team', headers: { 'user-agent': 'Boto3/1' }, body: '' });
+  assert.deepEqual([origin?.door, origin?.remoteAddress, origin?.userAgent], ['aws', '127.0.0.1', 'Boto3/1']);
+});
+
 describe('a key opens what its role may:', () => {
   for (const [role, target, document, status] of [
     ['viewer', 'DescribeEndpoint', { EndpointName: 'e' }, 200],
@@ -381,6 +391,8 @@ describe('a key opens what its role may:', () => {
       const reply = await call('sagemaker', { key, ...json(`SageMaker.${target}`, document) });
       assert.equal(reply.status, status, reply.body);
       if (status === 200) return;
+      const about = target === 'CreateEndpoint' ? 'e' : 'g/1';
+      assert.deepEqual(refused.pop(), [key.id, target, about, 'forbidden', 'aws']);
       assert.equal(typeOf(reply.body), 'AccessDeniedException');
       const who = `User: arn:aws:iam::${place.account}:user/${key.id} is not authorized to perform: sagemaker:${target} `;
       assert(messageOf(reply.body).startsWith(who), reply.body);

@@ -25,6 +25,7 @@ import { isHash, payloadMismatch } from './wire/body-check.ts';
 import { checkedInput, type DocumentService, decodeCall, documentService, encodeAnswer, unpacked } from './wire/document-call.ts';
 import { errorReply, wireErrorOf } from './wire/error-replies.ts';
 import { actionPrefixes, permissionOf } from './wire/permissions.ts';
+import { type RefusedCall, refusedCall } from './wire/refused-call.ts';
 import { dropRest, isWaiting, readWhole } from './wire/request-body.ts';
 import { hostBucketOf, isAwsRequest, type Route, routeOf, withoutMount } from './wire/route.ts';
 import type { SignedRequest } from './wire/signature.ts';
@@ -61,7 +62,7 @@ export interface AwsDoorOptions {
   readonly hostNames?: readonly string[];
   readonly limits?: Partial<AwsDoorLimits>;
   /** Told of each call that was to change something and was refused. */
-  readonly onRefused?: (caller: Caller, operation: string, error: unknown) => Promise<void>;
+  readonly onRefused?: (caller: Caller, refused: RefusedCall) => Promise<void>;
 }
 
 const unaudited: readonly Permission[] = ['read', 'invoke'];
@@ -139,7 +140,10 @@ export class AwsDoor {
     if (service.name === 's3') this.#giveTime(request);
     response.setHeader(service.name === 's3' ? 'x-amz-request-id' : 'x-amzn-requestid', requestId);
     const { account, region } = this.#options.place;
-    await service.handle(new Verified(request, response, { ...admission, account, region, requestId, path, hostBucket }), response);
+    const verified = new Verified(request, response, { ...admission, account, region, requestId, path, hostBucket });
+    // An invocation is no control call, and there are many.
+    if (service.name === 'sagemaker-runtime') return service.handle(verified, response);
+    await withOrigin(this.#originOf(visit), () => service.handle(verified, response));
   }
 
   async #call(service: DocumentService, visit: Visit, admission: Admission): Promise<void> {
@@ -158,7 +162,7 @@ export class AwsDoor {
         return await call.run(checkedInput(call), this.#awsCall(visit, caller, call.operation));
       } catch (error) {
         // What looks, and what tells of its own use, is no deed.
-        if (!unaudited.includes(permission)) await this.#options.onRefused?.(caller, call.operation, error);
+        if (!unaudited.includes(permission)) await this.#options.onRefused?.(caller, refusedCall(call.operation, call.document, error));
         throw error;
       }
     });

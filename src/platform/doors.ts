@@ -4,7 +4,6 @@ import { NativeApi, registerFrontPage, registerMetrics } from '../api/index.ts';
 import type { Transforms } from '../async-inference/index.ts';
 import {
   AwsDoor,
-  AwsError,
   type AwsService,
   cloudtrailService,
   cloudWatchService,
@@ -20,7 +19,7 @@ import {
 import type { Config } from '../config.ts';
 import { CostHistory } from '../costs/index.ts';
 import { Deployments, type EndpointView } from '../deployment/index.ts';
-import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
+import { PlatformError } from '../errors.ts';
 import { Listener } from '../http/index.ts';
 import { ArrivalHistory } from '../monitoring/index.ts';
 import { OipDoor } from '../oip/index.ts';
@@ -145,10 +144,7 @@ function awsDoor(
     place,
     hostNames: listener.names,
     limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: bodyBytesMax },
-    onRefused: async ({ keyId: who }, action, error) => {
-      const outcome = error instanceof AwsError ? error.code : asPlatformError(error).code;
-      await audit.record(db, { who, action, target: '', outcome, detail: { message: messageOf(error).slice(0, 1024) } });
-    },
+    onRefused: ({ keyId: who }, refused) => audit.record(db, { who, ...refused }),
   });
 }
 

@@ -105,7 +105,7 @@ function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
     eventType: 'AwsApiCall',
     readOnly: false,
     recipientAccountId: place.account,
-    ...(isOk ? {} : { errorCode: outcome, errorMessage: messageIn(detail) }),
+    ...(isOk ? {} : { errorCode: codeIn(detail) ?? outcome, errorMessage: messageIn(detail) }),
   };
   return {
     EventId: eventId(id),
@@ -153,6 +153,12 @@ function lowerCamel(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [name.charAt(0).toLowerCase() + name.slice(1), lowerCamel(inner)]),
   );
+}
+
+/** AWS's code for a refusal of one of its own doors; others have the platform's only. */
+function codeIn(detail: unknown): string | null {
+  const code = typeof detail === 'object' && detail !== null && 'code' in detail ? detail.code : undefined;
+  return typeof code === 'string' ? code : null;
 }
 
 function messageIn(detail: unknown): string {

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { PlatformError } from '../../errors.ts';
+import { AwsError } from '../service.ts';
+import { refusedCall } from './refused-call.ts';
+
+const error = new PlatformError('forbidden', 'no');
+
+describe('a refused call is told of', () => {
+  for (const [input, target] of [
+    [{ EndpointConfigName: 'c', EndpointName: 'e' }, 'e'],
+    [{ EndpointConfigName: 'c', ProductionVariants: [] }, 'c'],
+    [{ ModelPackageGroupName: 'g' }, 'g'],
+    [{ ModelPackageArn: 'arn:aws:sagemaker:us-east-1:000000000000:model-package/g/2' }, 'g/2'],
+    [{ ModelName: 'm', TransformJobName: 'j' }, 'j'],
+    [
+      { ResourceArn: 'arn:aws:sagemaker:us-east-1:000000000000:endpoint/e', Tags: [] },
+      'arn:aws:sagemaker:us-east-1:000000000000:endpoint/e',
+    ],
+    [{ ResourceId: 'endpoint/e/variant/v' }, 'endpoint/e/variant/v'],
+    [{ AlarmNames: ['a', 'b', 3] }, 'a b'],
+    [{ Rule: 'r', Targets: [] }, 'r'],
+    [{ EndpointName: { not: 'a name' } }, ''],
+    [{}, ''],
+    [{ EndpointName: 'x'.repeat(5000) }, 'x'.repeat(512)],
+  ] as const) {
+    test(`with what it was about: ${JSON.stringify(input).slice(0, 80)}`, () => {
+      assert.equal(refusedCall('Do', input, error).target, target);
+    });
+  }
+
+  for (const [thrown, outcome, code] of [
+    [error, 'forbidden', undefined],
+    [new TypeError('ours'), 'internal', undefined],
+    [new AwsError('ValidationException', 'Value 1 at … failed'), 'invalid_request', 'ValidationException'],
+    [new AwsError('ValidationException', 'Could not find model "m".'), 'not_found', 'ValidationException'],
+    [new AwsError('ValidationException', 'Cannot create already existing endpoint "e".'), 'already_exists', 'ValidationException'],
+    [new AwsError('ResourceNotFoundException', 'none'), 'not_found', 'ResourceNotFoundException'],
+    [new AwsError('ConflictException', 'in use'), 'wrong_state', 'ConflictException'],
+    [new AwsError('AccessDenied', 'no', { httpStatus: 403 }), 'forbidden', 'AccessDenied'],
+    [new AwsError('ServiceUnavailable', 'no', { httpStatus: 503 }), 'unavailable', 'ServiceUnavailable'],
+  ] as const) {
+    test(`in the platform's words: ${thrown.message} is ${outcome}`, () => {
+      const told = refusedCall('Do', {}, thrown);
+      assert.deepEqual([told.action, told.outcome, told.detail.message, told.detail.code], ['Do', outcome, thrown.message, code]);
+    });
+  }
+});
