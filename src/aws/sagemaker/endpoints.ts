@@ -72,6 +72,7 @@ class Endpoints {
     const config = await this.#configs.resolve(call, String(input['EndpointConfigName']));
     const keep = this.#records.keep(newDeployed(config, config.document), deploymentConfig);
     const change = deployable({ ...config, prices, timeoutMs });
+    await this.#checkApproved(change);
     checkQuota(change.variants, []);
     const view = await deployments
       .create({ name, ...change }, call.caller.keyId, async (tx, endpoint) => {
@@ -174,7 +175,11 @@ class Endpoints {
   async #checkApproved({ variants }: WholeChange): Promise<void> {
     for (const { group, version } of variants) {
       const { name, approval } = await this.#options.registry.version(group, version);
-      if (approval !== 'Approved') throw new AwsError('ValidationException', `${name} is ${approval}, and only Approved versions deploy.`);
+      if (approval === 'Approved') continue;
+      throw new AwsError(
+        'ValidationException',
+        `Model package ${name} is ${approval}, and only Approved ones deploy: UpdateModelPackage with ModelApprovalStatus=Approved first.`,
+      );
     }
   }
 
