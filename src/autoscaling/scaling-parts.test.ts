@@ -139,4 +139,11 @@ test('policies that only a simulation can follow are refused with what to take',
     assert.throws(() => scalingPolicy(text), { code: 'invalid_request', message });
   }
   assert.equal(scalingPolicy('static:2').kind, 'static');
+  const limits = { instancesMin: 1, instancesMax: 3 };
+  assert.throws(() => scalingPolicy('static:9', limits), { code: 'invalid_request', message: /more instances than the most \(3\): raise/ });
+  assert.throws(() => scalingPolicy('static:0', limits), {
+    code: 'invalid_request',
+    message: /fewer instances than the least \(1\): lower/,
+  });
+  for (const text of ['static:1', 'static:3', 'economic']) scalingPolicy(text, limits);
 });

@@ -2,11 +2,31 @@
 import { PlatformError } from '../errors.ts';
 import { type Policy, parsePolicy, type SinglePolicy } from './strategies/policy.ts';
 
-/** Throws `invalid_request` for what is no policy, and for those that only a simulation can follow. */
-export function scalingPolicy(text: string): Policy {
+/** How many instances there may be. */
+interface InstanceLimits {
+  readonly instancesMin: number;
+  readonly instancesMax: number;
+}
+
+/**
+ * Throws `invalid_request` for what is no policy, for those that only a simulation can follow, and for a fixed number that the
+ * limits, where they are given, do not allow.
+ */
+export function scalingPolicy(text: string, limits?: InstanceLimits): Policy {
   const policy = parsePolicy(text);
   for (const one of policy.kind === 'largest' ? policy.policies : [policy]) checkSingle(one);
+  if (policy.kind === 'static' && policy.instances !== null && limits !== undefined) checkFixed(policy.text, policy.instances, limits);
   return policy;
+}
+
+function checkFixed(text: string, instances: number, { instancesMin: min, instancesMax: max }: InstanceLimits): void {
+  const isMore = instances > max;
+  if (!isMore && instances >= min) return;
+  const [limit, cure] = isMore ? [`most (${max})`, 'raise the maximum'] : [`least (${min})`, 'lower the minimum'];
+  throw new PlatformError(
+    'invalid_request',
+    `policy '${text}' asks for ${isMore ? 'more' : 'fewer'} instances than the ${limit}: ${cure}, or ask for another number`,
+  );
 }
 
 function checkSingle(policy: SinglePolicy): void {

@@ -38,6 +38,13 @@ test('limits without scaling are refused, with what to add', () => {
   checkScalingOptions({ maxInstances: 2 }, scaled);
 });
 
+test('a fixed number is refused where it would do nothing, with what to say in its place', () => {
+  assert.throws(() => checkScalingOptions({ instances: 2 }, scaled), { message: /--min-instances 2 .*--scaling none/, exitCode: 2 });
+  checkScalingOptions({ instances: 2, scaling: 'none' }, scaled);
+  checkScalingOptions({ instances: 2, scaling: 'economic' }, fixed);
+  checkScalingOptions({ instances: 2 }, fixed);
+});
+
 test('how many are wanted now is shown, and by what', () => {
   const now = { functions: null, setting: null, environments: null, ready: 2, instance_count: 1, instance_type: 'local.1', wanted: 3 };
   assert.equal(readyText(now), '2/3');

@@ -12,6 +12,8 @@ export interface ScalingOptions {
   /** US dollars per hour; null for no limit. */
   readonly scalingBudget?: number | null;
   readonly serverless?: boolean;
+  /** A fixed number. */
+  readonly instances?: number;
 }
 
 export function addScalingOptions(command: Command): void {
@@ -27,6 +29,10 @@ export function checkScalingOptions(options: ScalingOptions, before: VariantBody
   const { scaling, minInstances, maxInstances, scalingBudget } = options;
   const flags = { '--min-instances': minInstances, '--max-instances': maxInstances, '--scaling-budget': scalingBudget };
   const [stray] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
+  if (options.instances !== undefined && scaling !== 'none' && options.serverless !== true && (before?.scaling ?? null) !== null) {
+    const cure = `say --min-instances ${options.instances} for so many at least, or fix the number with --scaling none`;
+    throw new Failure(`--instances is for a fixed number of instances, and here it follows the load: ${cure}`, 2);
+  }
   const isThere = scaling === undefined ? (before?.scaling ?? null) !== null && options.serverless !== true : scaling !== 'none';
   if (stray !== undefined && !isThere) {
     throw new Failure(`${stray} is for a number of instances that follows the load: add --scaling economic, or leave out ${stray}`, 2);

@@ -39,7 +39,7 @@ export interface DeploymentsOptions {
   readonly audit: Audit;
   readonly serving: ServingDoor;
   /** Throws `invalid_request` for a scaling policy that nobody knows. */
-  readonly checkPolicy?: (policy: string) => void;
+  readonly checkPolicy?: (policy: string, limits: ScalingConfig) => void;
 }
 
 /** What somebody else keeps of an endpoint, within the transaction that writes it. */
@@ -289,7 +289,7 @@ export class Deployments {
     checkConfig(config, this.#options.prices.functions.memoryMiB);
     for (const { instanceType: type, scaling } of config.variants) {
       instanceType(this.#options.prices, type);
-      if (scaling !== undefined) this.#options.checkPolicy?.(scaling.policy);
+      if (scaling !== undefined) this.#options.checkPolicy?.(scaling.policy, scaling);
     }
     return config;
   }

@@ -65,7 +65,12 @@ export function viewOf(reconciler: EndpointReconciler, machine: Machine): Endpoi
 }
 
 function notesOn(config: EndpointConfig, machine: Machine): string[] {
-  return [...notesOnTypes(config), ...notesOnInstances(config, machine), ...notesOnFunctions(config, machine)];
+  return [
+    ...notesOnTypes(config),
+    ...notesOnBudgets(config, machine),
+    ...notesOnInstances(config, machine),
+    ...notesOnFunctions(config, machine),
+  ];
 }
 
 function notesOnTypes({ variants }: EndpointConfig): string[] {
@@ -74,6 +79,18 @@ function notesOnTypes({ variants }: EndpointConfig): string[] {
     const stands = asked === undefined ? [] : [`${asked} is not configured: ${type}, the nearest there is, stands for it`];
     const plain = isAccelerated(asked ?? type) ? [`${asked ?? type} has an accelerator at AWS, here it runs on processors`] : [];
     return [...stands, ...plain].map((note) => `variant ${name}: ${note}`);
+  });
+}
+
+function notesOnBudgets({ variants }: EndpointConfig, { prices }: Machine): string[] {
+  return variants.flatMap(({ name, scaling, instanceType: type }) => {
+    const budget = scaling?.usdPerHourMax ?? null;
+    if (scaling === undefined || budget === null) return [];
+    const leastUsd = Number((scaling.instancesMin * instanceType(prices, type).usdPerHour).toPrecision(6));
+    if (leastUsd <= budget) return [];
+    return [
+      `variant ${name}: its minimum of ${scaling.instancesMin} × ${type} alone costs $${leastUsd} an hour, more than its budget of $${budget}: the minimum is kept all the same`,
+    ];
   });
 }
 

@@ -190,3 +190,11 @@ describe('a scaling config', () => {
     });
   }
 });
+
+test('a budget that the minimum alone exceeds is noted', async () => {
+  const house = await deployed({ ...scaled, scaling: { ...scaling, instancesMin: 2, usdPerHourMax: 0.0001 } });
+  const [note = ''] = house.deployments.get('prod').notes;
+  assert.match(note, /^variant AllTraffic: its minimum of 2 × local\.1 alone costs \$[\d.]+ an hour, more than its budget of \$0\.0001/);
+  await house.deployments.update('prod', { variants: [{ ...scaled, scaling: { ...scaling, usdPerHourMax: 100 } }] }, 'me');
+  assert.deepEqual(house.deployments.get('prod').notes, []);
+});
