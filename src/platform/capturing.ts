@@ -51,7 +51,7 @@ export async function openCapturing(needs: CapturingNeeds, closers: Closer[]): P
     store: series,
     endpoints,
     onDropped: (predictions) => log.warn({ predictions }, 'more was predicted than can be kept: labels of it will find nothing'),
-    onFailure: (error) => log.error({ error: messageOf(error) }, 'predictions could not be written: labels of theirs will find nothing'),
+    onFailure: (error) => log.error({ error: messageOf(error) }, 'predictions could not be written yet'),
   });
   closers.push(() => truth.close());
   const drift = new DriftWatch({

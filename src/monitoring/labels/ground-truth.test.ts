@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { sql } from 'kysely';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
 import { GroundTruth, type Predicted, readLabels } from './ground-truth.ts';
 import { scoreOf } from './score.ts';
 
-async function house(t: TestContext, open: () => Promise<OpenDatabase>) {
+async function house(t: TestContext, open: () => Promise<OpenDatabase>, failures?: unknown[]) {
   const { db, close } = await open();
   t.after(close);
   const endpoint = { name_key: 'e', name: 'E', config: '{}', generation: 1, desired: 'InService' as const, created_at: 0, updated_at: 0 };
@@ -16,12 +17,14 @@ async function house(t: TestContext, open: () => Promise<OpenDatabase>) {
   const measured: [string, number][] = [];
   const store = { feed: (_place: unknown, { name }: { name: string }) => ({ add: (value: number) => measured.push([name, value]) }) };
   const dropped: number[] = [];
+  const onFailure = (error: unknown): void => (failures === undefined ? assert.fail(String(error)) : void failures.push(error));
   const onDropped = (calls: number): void => void dropped.push(calls);
-  const truth = new GroundTruth({ db, clock, store, endpoints: () => ['E'], onDropped, onFailure: (error) => assert.fail(String(error)) });
+  const truth = new GroundTruth({ db, clock, store, endpoints: () => ['E'], onDropped, onFailure });
   /** Writing gives way to others now and then: so time goes on while it is waited for. */
   const await_ = async <T>(promise: Promise<T>): Promise<T> => {
     let isDone = false;
     const done = promise.finally(() => (isDone = true));
+    done.catch(() => undefined); // whoever waits is told
     while (!isDone) {
       await new Promise((resolve) => setImmediate(resolve));
       clock.advance(0);
@@ -112,6 +115,19 @@ test('predictions are written by themselves after ten seconds; more than can be 
   clock.advance(10_000);
   await await_(truth.flush());
   assert.deepEqual([(await truth.quality('e')).calls, dropped], [5000, [10]]);
+});
+
+test('predictions that cannot be written are written later', async (t) => {
+  const failures: unknown[] = [];
+  const { db, clock, truth, await_, predicted } = await house(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }), failures);
+  await sql`create trigger full_disk before insert on observed_predictions begin select raise(fail, 'no space left'); end`.execute(db);
+  predicted({ inferenceId: 'i' });
+  clock.advance(10_000);
+  await assert.rejects(await_(truth.flush()), /no space left/);
+  await sql`drop trigger full_disk`.execute(db);
+  clock.advance(10_000);
+  await await_(truth.flush());
+  assert.equal((await truth.quality('e')).calls, 1);
 });
 
 test('a score counts what is the same, and never more than there are rows', () => {

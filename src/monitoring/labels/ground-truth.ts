@@ -207,7 +207,12 @@ export class GroundTruth {
     const there = new Set(this.#options.endpoints().map((name) => name.toLowerCase()));
     const kept = all.filter(({ endpoint }) => there.has(endpoint.toLowerCase()));
     for (let from = 0; from < kept.length; from += insertedAtOnce) {
-      await this.#insert(kept.slice(from, from + insertedAtOnce));
+      try {
+        await this.#insert(kept.slice(from, from + insertedAtOnce));
+      } catch (error) {
+        for (const predicted of kept.slice(from)) this.add(predicted); // tried again, as far as there is room
+        throw error;
+      }
       await this.#breathe();
     }
     const nowMs = this.#options.clock.wallMs();
