@@ -1,4 +1,5 @@
 export type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmMetric, AlarmNote, AlarmQuery } from './alarms/alarm.ts';
+export { judgeAlarm } from './alarms/alarm-values.ts';
 export { Alarms, type AlarmsOptions } from './alarms/alarms.ts';
 export { isDefault as isDefaultAlarm, lookAtDefaults, type WatchedEndpoint } from './alarms/default-alarms.ts';
 export {

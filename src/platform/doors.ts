@@ -129,7 +129,10 @@ function awsDoor(
   const log = logs.platform;
   const place = { account: config.awsAccount, region: config.awsRegion };
   const watchers = [
-    cloudWatchService({ db, clock, log, audit, store: series, alarms }),
+    cloudWatchService({
+      ...{ db, clock, log, audit, store: series, alarms },
+      otherAlarms: (place) => autoScaling.trackingAlarms(place, series),
+    }),
     eventsService({ rules, clock, canDeliver: (arn) => logGroupOfArn(arn, place) !== null }),
     logsService({ groups: logGroups, clock }),
     cloudtrailService({ audit }),

@@ -1,6 +1,6 @@
 /** Operations of CloudWatch on alarms. */
 import { type Alarm, type AlarmHistoryKind, type Alarms, checkWebhookUrl, isDefaultAlarm, keyOfPlace } from '../../monitoring/index.ts';
-import { AwsError, type AwsInput, type AwsOperation } from '../service.ts';
+import { AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
 import { alarmBody, historyBody } from './alarm-bodies.ts';
 import { readAlarm } from './alarm-input.ts';
 import { pageOf, placeOf, tokenAt } from './cloudwatch-pages.ts';
@@ -45,15 +45,19 @@ export function alarmChanges(alarms: AlarmsSeen): Record<string, AwsOperation> {
 }
 
 /** Those that only look. */
-export function alarmLooks(alarms: AlarmsSeen): Record<string, AwsOperation> {
+export function alarmLooks(
+  alarms: AlarmsSeen,
+  others: (place: AwsPlace) => Promise<readonly Alarm[]> = async () => [],
+): Record<string, AwsOperation> {
+  const all = async (place: AwsPlace): Promise<Alarm[]> => [...alarms.list(), ...(await others(place))];
   return {
-    DescribeAlarms: (input, call) => {
+    DescribeAlarms: async (input, call) => {
       const limit = Number(input.MaxRecords ?? describedDefault);
-      const { items, next } = pageOf(selected(alarms, input), input, ({ name }) => name, { limit, errorCode: 'InvalidNextToken' });
+      const { items, next } = pageOf(selected(await all(call), input), input, ({ name }) => name, { limit, errorCode: 'InvalidNextToken' });
       return { CompositeAlarms: [], MetricAlarms: items.map((alarm) => alarmBody(call, alarm)), ...next };
     },
-    DescribeAlarmsForMetric: (input, call) => {
-      const found = alarms.list().filter((alarm) => watches(alarm, input));
+    DescribeAlarmsForMetric: async (input, call) => {
+      const found = (await all(call)).filter((alarm) => watches(alarm, input));
       return { MetricAlarms: found.map((alarm) => alarmBody(call, alarm)) };
     },
     DescribeAlarmHistory: (input) => history(alarms, input),
@@ -80,14 +84,13 @@ async function history(alarms: AlarmsSeen, input: AwsInput) {
   return { AlarmHistoryItems: shown.map(historyBody), ...next };
 }
 
-function selected(alarms: AlarmsSeen, input: AwsInput): Alarm[] {
+function selected(all: readonly Alarm[], input: AwsInput): Alarm[] {
   const { AlarmNames, AlarmNamePrefix, AlarmTypes, ChildrenOfAlarmName, ParentsOfAlarmName, StateValue, ActionPrefix } = input;
   if (AlarmNames !== undefined && AlarmNamePrefix !== undefined)
     throw wrongCombination('AlarmNames and AlarmNamePrefix cannot be specified together.');
   if (ChildrenOfAlarmName !== undefined || ParentsOfAlarmName !== undefined || isWithoutMetricAlarms(AlarmTypes)) return [];
   const names = AlarmNames === undefined ? null : new Set(AlarmNames as readonly string[]);
-  return alarms
-    .list()
+  return all
     .filter(({ name }) => names === null || names.has(name))
     .filter(({ name }) => AlarmNamePrefix === undefined || name.startsWith(AlarmNamePrefix as string))
     .filter(({ state }) => StateValue === undefined || state === StateValue)

@@ -1,9 +1,9 @@
 /** CloudWatch: what is measured, what rings, and the dashboards of those who look. */
 import type { Clock } from '../../clock.ts';
-import type { Audit, Log, MetricStore } from '../../monitoring/index.ts';
+import type { Alarm, Audit, Log, MetricStore } from '../../monitoring/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { Documents } from '../sagemaker/documents.ts';
-import type { AwsInput, AwsOperation, AwsService } from '../service.ts';
+import type { AwsInput, AwsOperation, AwsPlace, AwsService } from '../service.ts';
 import { type AlarmsSeen, alarmChanges, alarmLooks } from './alarm-operations.ts';
 import { dashboardChanges, dashboardLooks } from './dashboards.ts';
 import { getMetricData } from './metric-data.ts';
@@ -18,6 +18,8 @@ export interface CloudWatchOptions {
   readonly audit: Pick<Audit, 'record'>;
   readonly store: Pick<MetricStore, 'put' | 'list' | 'series' | 'unitsOf' | 'lacksRoomFor' | 'drop'>;
   readonly alarms: AlarmsSeen;
+  /** More that are seen but not kept, and belong to others: those of scaling policies. */
+  readonly otherAlarms?: (place: AwsPlace) => Promise<readonly Alarm[]>;
 }
 
 export function cloudWatchService(options: CloudWatchOptions): AwsService {
@@ -31,7 +33,7 @@ export function cloudWatchService(options: CloudWatchOptions): AwsService {
       ListMetrics: (input) => listMetrics(store, input),
       GetMetricStatistics: (input) => getMetricStatistics(store, input),
       GetMetricData: (input) => getMetricData(store, input),
-      ...alarmLooks(alarms),
+      ...alarmLooks(alarms, options.otherAlarms),
       ...dashboardLooks(documents),
       ...Object.fromEntries(Object.entries(changes).map(([name, operation]) => [name, recorded(options, name, operation)])),
     },

@@ -2,15 +2,16 @@
 
 import type { Clock } from '../../clock.ts';
 import type { Deployments } from '../../deployment/index.ts';
-import type { Decisions, Log } from '../../monitoring/index.ts';
+import type { Alarm, Decisions, Log, MetricStore } from '../../monitoring/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { Documents } from '../sagemaker/documents.ts';
 import { EndpointRecords } from '../sagemaker/endpoint-records.ts';
-import type { AwsService } from '../service.ts';
+import type { AwsPlace, AwsService } from '../service.ts';
 import { ScalingLoop, type ScalingLoopOptions } from './scaling-loop.ts';
 import { scalingOperations } from './scaling-operations.ts';
 import { StepScalingPolicies } from './step-scaling.ts';
 import { ScalableTargets } from './targets.ts';
+import { trackingAlarms } from './tracking-alarms.ts';
 
 export interface ApplicationAutoScalingOptions extends Pick<ScalingLoopOptions, 'busyOf' | 'measure'> {
   readonly db: Database;
@@ -25,11 +26,15 @@ export class ApplicationAutoScaling implements AwsService {
   readonly operations: AwsService['operations'];
   readonly #loop: ScalingLoop;
   readonly #steps: StepScalingPolicies;
+  readonly #targets: ScalableTargets;
+  readonly #clock: Clock;
 
   constructor({ db, clock, log, deployments, decisions, busyOf, measure }: ApplicationAutoScalingOptions) {
     const documents = new Documents({ db, clock });
     const records = new EndpointRecords(documents, clock);
     const targets = new ScalableTargets({ clock, documents, deployments, keepAgain: () => records.keepAgain() });
+    this.#targets = targets;
+    this.#clock = clock;
     this.#steps = new StepScalingPolicies({ clock, targets });
     this.#loop = new ScalingLoop({ clock, log, targets, busyOf, measure });
     this.operations = scalingOperations({ clock, targets, decisions, onScheduled: () => this.#loop.look() });
@@ -41,6 +46,12 @@ export class ApplicationAutoScaling implements AwsService {
    */
   alarmed(policyArnGiven: string, above: number): Promise<boolean> {
     return this.#steps.alarmed(policyArnGiven, above);
+  }
+
+  /** Those that stand for targets that are tracked, as they are now. */
+  async trackingAlarms(place: AwsPlace, store: Pick<MetricStore, 'series'>): Promise<Alarm[]> {
+    const documents = (await this.#targets.all()).map(({ document }) => document);
+    return trackingAlarms(place, documents, { store, wallMs: this.#clock.wallMs() });
   }
 
   /** Takes scheduled actions from now on. */

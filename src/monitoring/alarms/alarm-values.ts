@@ -3,10 +3,15 @@ import type { Series } from '../metric-math.ts';
 import { withExpressions } from '../metric-queries.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import type { AlarmDefinition, AlarmMetric } from './alarm.ts';
-import { statisticOf } from './evaluate.ts';
+import { evaluate, statisticOf, type Verdict } from './evaluate.ts';
 
 /** Where some of the latest are missing, older ones count: so many more are looked at. */
 const olderMax = 5;
+
+/** How an alarm is that nobody keeps: what it says of what was measured. */
+export async function judgeAlarm(store: Pick<MetricStore, 'series'>, definition: AlarmDefinition, wallMs: number): Promise<Verdict> {
+  return evaluate(definition.rule, await valuesOf(store, definition, wallMs), 'INSUFFICIENT_DATA');
+}
 
 /** By period, rising, the last one the latest that is over; null where nothing was measured. */
 export async function valuesOf(
