@@ -43,6 +43,16 @@ describe('penstock simulate', () => {
     assert.match(stderr, /4 policies over 5 min of trace\.csv x 40/);
   });
 
+  test('says of a trace that nobody comes in it', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-simulate-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const trace = join(folder, 'trace.csv');
+    writeFileSync(trace, 'minute,requests\n0,0\n1,0\n');
+    const { code, stderr } = await run('--trace', trace, '--policy', 'static:1');
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /nobody comes in trace\.csv: all its 2 slots are 0/);
+  });
+
   test('gives programs everything, the same again byte by byte', async () => {
     const argv = ['--load', 'mmpp:10,80,60,18', '--from', '10', '--slots', '5', '--policy', 'economic', '--output', 'json'];
     const { stdout } = await run(...argv);

@@ -4,11 +4,13 @@ import fc from 'fast-check';
 import { parseTrace } from './trace.ts';
 
 describe('a trace', () => {
-  test('is counts of slots below any header, the first column of each line', () => {
+  test('is counts of slots below any header, or of several the one that says so', () => {
     assert.deepEqual(parseTrace('\ufeffrequests,else\r\n3,x\r\n 0.5 ,y\r\n1e2\r\n\r\n', 'a.csv'), {
       kind: 'counts',
       counts: [3, 0.5, 100],
     });
+    assert.deepEqual(parseTrace('load\n3\n', 'a.csv'), { kind: 'counts', counts: [3] });
+    assert.deepEqual(parseTrace('minute,"Requests"\n0,100\n1, 200\n2,4000\n', 'a.csv'), { kind: 'counts', counts: [100, 200, 4000] });
   });
 
   for (const [header, unitMs] of [
@@ -26,6 +28,14 @@ describe('a trace', () => {
     ['nothing at all', '', /^a\.csv, line 1, column 1: expected a header line, .* the file is empty$/],
     ['a header alone', 'requests\n\n', /^a\.csv, line 2, column 1: expected a number a line below the header/],
     ['no header', '3\n4\n', /^a\.csv, line 1, column 1: expected a header such as 'requests' or 't_s', got the number 3$/],
+    [
+      'columns that say nothing',
+      'minute,load\n0,7\n',
+      /^a\.csv, line 1, column 1: the columns are 'minute', 'load', and none of them says/,
+    ],
+    ['columns that both say it', 't_s,count\n0,7\n', /and more than one of them, 't_s' and 'count', says what to replay: keep one/],
+    ['words in another column', 'minute,count\n0,7\n1, x\n', /^a\.csv, line 3, column 4: expected a number .* got 'x'$/],
+    ['a column missing', 'minute,count\n0\n', /^a\.csv, line 2, column 3: .* got nothing$/],
     ['words', 'requests\n3\n  many\n', /^a\.csv, line 3, column 3: expected a number from 0 to 1000000000, got 'many'$/],
     ['an empty line in between', 'requests\n3\n\n4\n', /^a\.csv, line 3, column 1: .* got nothing$/],
     ['a negative count', 'requests\n-1\n', /^a\.csv, line 2, column 1: .* got '-1'$/],

@@ -1,4 +1,7 @@
-/** Recorded loads as CSV: one count of a slot a line, or one request a line where the first column is `t_s` or `t_ms`. */
+/**
+ * Recorded loads as CSV: one count of a slot a line, or one request a line where a column is `t_s` or `t_ms`. Of several columns it
+ * is the one whose name says what it holds: to take the first would read the minutes of `minute,requests` as requests.
+ */
 import { PlatformError } from '../errors.ts';
 
 export type Trace =
@@ -8,6 +11,8 @@ export type Trace =
   | { readonly kind: 'times'; readonly timesMs: Float64Array };
 
 const countMost = 1e9;
+const unitsMs: Readonly<Record<string, number>> = { t_s: 1000, t_ms: 1 };
+const countNames = ['requests', 'request_count', 'count', 'counts', 'arrivals', 'invocations', 'calls'];
 /** A hundred years. */
 const msMost = 3.2e12;
 
@@ -19,13 +24,17 @@ export function parseTrace(text: string, file: string): Trace {
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
   while (lines.length > 0 && (lines.at(-1) as string).trim() === '') lines.pop();
   const [header, ...rows] = lines;
-  const name = header?.split(',')[0]?.trim() ?? '';
   if (header === undefined) throw wrong(file, 1, 1, 'expected a header line, and below it a number a line: the file is empty');
-  if (isNumber(name)) throw wrong(file, 1, 1, `expected a header such as 'requests' or 't_s', got the number ${name}`);
+  const names = header.split(',').map(unquoted);
+  const [first = ''] = names;
+  if (isNumber(first)) throw wrong(file, 1, 1, `expected a header such as 'requests' or 't_s', got the number ${first}`);
   if (rows.length === 0) throw wrong(file, 2, 1, 'expected a number a line below the header: there is none');
-  const unitMs = name === 't_s' ? 1000 : name === 't_ms' ? 1 : null;
-  if (unitMs === null) return { kind: 'counts', counts: rows.map((row, i) => numberIn(row, file, i + 2, countMost)) };
-  const timesMs = Float64Array.from(rows, (row, i) => numberIn(row, file, i + 2, msMost / unitMs) * unitMs);
+  const column = columnIn(names, file);
+  const name = names[column]?.toLowerCase() ?? '';
+  const unitMs = unitsMs[name];
+  if (unitMs === undefined)
+    return { kind: 'counts', counts: rows.map((row, i) => numberIn(row, { file, line: i + 2, column }, countMost)) };
+  const timesMs = Float64Array.from(rows, (row, i) => numberIn(row, { file, line: i + 2, column }, msMost / unitMs) * unitMs);
   for (let i = 1; i < timesMs.length; i++) {
     if ((timesMs[i] as number) < (timesMs[i - 1] as number))
       throw wrong(file, i + 2, 1, `this request came before the one of the line above: sort the file by ${name}`);
@@ -33,15 +42,42 @@ export function parseTrace(text: string, file: string): Trace {
   return { kind: 'times', timesMs };
 }
 
-function numberIn(row: string, file: string, line: number, most: number): number {
-  const end = row.indexOf(',');
-  const cell = end < 0 ? row : row.slice(0, end);
+/** Which column holds the numbers: the only one, or the only one that is called so. */
+function columnIn(names: readonly string[], file: string): number {
+  if (names.length === 1) return 0;
+  const known = names.flatMap((name, i) => (countNames.includes(name.toLowerCase()) || name.toLowerCase() in unitsMs ? [i] : []));
+  const [column] = known;
+  if (column !== undefined && known.length === 1) return column;
+  const are = names.map((name) => `'${name.slice(0, 40)}'`).slice(0, 20);
+  const which = column === undefined ? 'none of them' : `more than one of them, ${known.map((i) => `'${names[i]}'`).join(' and ')},`;
+  throw wrong(
+    file,
+    1,
+    1,
+    `the columns are ${are.join(', ')}, and ${which} says what to replay: keep one, called requests (of each slot), or t_s or t_ms (of each request)`,
+  );
+}
+
+function unquoted(name: string): string {
+  return name.trim().replace(/^"(.*)"$/, '$1');
+}
+
+interface Cell {
+  readonly file: string;
+  readonly line: number;
+  /** From 0 on. */
+  readonly column: number;
+}
+
+function numberIn(row: string, { file, line, column }: Cell, most: number): number {
+  const cells = row.split(',', column + 1);
+  const cell = cells[column] ?? '';
   const text = cell.trim();
-  const column = cell.length - cell.trimStart().length + 1;
   const value = isNumber(text) ? Number(text) : Number.NaN;
   if (value >= 0 && value <= most) return value;
   const got = text === '' ? 'nothing' : `'${text.slice(0, 40)}'`;
-  throw wrong(file, line, column, `expected a number from 0 to ${most}, got ${got}`);
+  const at = cells.slice(0, column).reduce((sum, { length }) => sum + length + 1, 0) + cell.length - cell.trimStart().length + 1;
+  throw wrong(file, line, at, `expected a number from 0 to ${most}, got ${got}`);
 }
 
 function isNumber(text: string): boolean {

@@ -106,7 +106,12 @@ async function taskOf(session: Session, options: SimulateOptions): Promise<Task>
   const objective = options.objective ?? parseObjective(objectiveDefault);
   const common = orderOf(options, { load, profile, objective, memoryMiB: options.memory ?? overflowMemoryMiB(profile, objective) });
   const orders = (await policyTexts(options.policy)).map((policy) => ({ ...common, policy }));
-  return { load, profile, objective, orders, remarks: [], replay: null };
+  return { load, profile, objective, orders, remarks: remarksOn(load), replay: null };
+}
+
+function remarksOn({ name, source }: Load): string[] {
+  if (source.kind !== 'counts' || source.counts.some((count) => count > 0)) return [];
+  return [`nobody comes in ${name}: all its ${source.counts.length} slots are 0, so this is what those cost who wait for somebody`];
 }
 
 /** What came to an endpoint, with how it is served today first. */
@@ -155,7 +160,10 @@ function lengthText({ durationMs }: Load): string {
 
 function addWorkload(command: Command): Command {
   return command
-    .option('--trace <file>', 'a recorded load: a header, then requests of a slot a line, or one request a line under t_s or t_ms')
+    .option(
+      '--trace <file>',
+      'a recorded load: a header, then requests of a slot a line (of several columns, the one called requests or count), or one request a line under t_s or t_ms',
+    )
     .option('--load <load>', 'or a made-up one: poisson:RATE, steps:RATE@S,... (from second S on), mmpp:RATE1,RATE2,MEAN1_S,MEAN2_S')
     .option(
       '--replay <endpoint>',
