@@ -49,7 +49,7 @@ export {
   platformLogGroup,
   requestsLogGroup,
   tellFailure,
-  tellOfTransform,
+  tellOfEvent,
   tellOfWorker,
 } from './log-groups/own-lines.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logFileCount, logLevels, openLogs } from './logs.ts';

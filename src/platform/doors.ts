@@ -134,7 +134,7 @@ function awsDoor(
       otherAlarms: (place) => autoScaling.trackingAlarms(place, series),
     }),
     eventsService({ rules, clock, canDeliver: (arn) => logGroupOfArn(arn, place) !== null }),
-    logsService({ groups: logGroups, clock }),
+    logsService({ groups: logGroups, clock, audit, db }),
     cloudtrailService({ audit }),
   ];
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;

@@ -18,7 +18,7 @@ import {
   Rules,
   sendWebhook,
   startSampler,
-  tellOfTransform,
+  tellOfEvent,
   type WatchedEndpoint,
 } from '../monitoring/index.ts';
 import type { Database, Jobs } from '../storage/index.ts';
@@ -62,7 +62,9 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   });
   await rules.open();
   closers.push(() => rules.close());
-  closers.push(events.subscribe((event) => tellOfTransform(logGroups, event)));
+  const variantOf = (endpoint: string): string =>
+    needs.deployments.list().find(({ config }) => config.name === endpoint)?.config.variants[0]?.name ?? 'AllTraffic';
+  closers.push(events.subscribe((event) => tellOfEvent(logGroups, event, variantOf)));
   const alarms = new Alarms({
     db,
     clock,

@@ -1,6 +1,14 @@
 /** CloudWatch Logs, over the log groups there are. */
 import type { Clock } from '../../clock.ts';
-import { compileFilter, type LogGroups, type LogGroupView, type LogStreamView, logPageBytesMax } from '../../monitoring/index.ts';
+import {
+  type Audit,
+  compileFilter,
+  type LogGroups,
+  type LogGroupView,
+  type LogStreamView,
+  logPageBytesMax,
+} from '../../monitoring/index.ts';
+import type { Database } from '../../storage/index.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
 import { logGroupArn, logGroupOfArn } from './log-arn.ts';
 
@@ -10,6 +18,8 @@ export interface LogsServiceOptions {
     'groups' | 'streams' | 'read' | 'createGroup' | 'deleteGroup' | 'setRetention' | 'createStream' | 'deleteStream' | 'put'
   >;
   readonly clock: Pick<Clock, 'wallMs'>;
+  readonly audit: Pick<Audit, 'record'>;
+  readonly db: Database;
 }
 
 const describedMax = 50;
@@ -21,7 +31,24 @@ const latestMs = 8_640_000_000_000_000;
 const retentions = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 export function logsService(options: LogsServiceOptions): AwsService {
-  return { name: 'logs', operations: { ...groupOperations(options), ...streamOperations(options), ...eventOperations(options) } };
+  const operations = { ...groupOperations(options), ...streamOperations(options), ...eventOperations(options) };
+  const changes = Object.entries(operations).filter(([name]) => recordedChanges.includes(name));
+  return {
+    name: 'logs',
+    operations: { ...operations, ...Object.fromEntries(changes.map(([name, change]) => [name, recorded(options, name, change)])) },
+  };
+}
+
+/** Streams and events are what is logged, and come with it. */
+const recordedChanges = ['CreateLogGroup', 'DeleteLogGroup', 'DeleteLogStream', 'PutRetentionPolicy', 'DeleteRetentionPolicy'];
+
+/** Who changed what is kept. */
+function recorded({ audit, db }: LogsServiceOptions, action: string, operation: AwsOperation): AwsOperation {
+  return async (input, call) => {
+    const output = await operation(input, call);
+    await audit.record(db, { who: call.caller.keyId, action, target: String(input.logGroupName), outcome: 'ok', detail: input });
+    return output;
+  };
 }
 
 function groupOperations({ groups }: LogsServiceOptions): Record<string, AwsOperation> {

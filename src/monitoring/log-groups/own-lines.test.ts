@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tellFailure, tellOfTransform, tellOfWorker } from './own-lines.ts';
+import { tellFailure, tellOfEvent, tellOfWorker } from './own-lines.ts';
 
 function heard(): { lines: string[][]; write: (group: string, stream: string, text: string) => void } {
   const lines: string[][] = [];
@@ -17,17 +17,19 @@ test('a worker of an endpoint has a stream in its group, one of a transform in t
   ]);
 });
 
-test('what becomes of a transform is told, of other events nothing', () => {
+test('what becomes of a transform and of an asynchronous request is told, of other events nothing', () => {
   const groups = heard();
   const event = { seq: 1, id: 'e', atMs: 1, subject: 'nightly', detail: { state: 'Failed', reason: 'no rows' } };
-  tellOfTransform(groups, { ...event, kind: 'transform.failed' });
-  tellOfTransform(groups, { ...event, kind: 'endpoint.created' });
+  tellOfEvent(groups, { ...event, kind: 'transform.failed' }, () => 'main');
+  tellOfEvent(groups, { ...event, kind: 'async.succeeded', subject: 'digits', detail: { inferenceId: 'i-1' } }, () => 'main');
+  tellOfEvent(groups, { ...event, kind: 'endpoint.created' }, () => 'main');
   assert.deepEqual(groups.lines, [
     [
       '/aws/sagemaker/TransformJobs',
       'nightly/job',
       '{"event":"transform.failed","transform":"nightly","detail":{"state":"Failed","reason":"no rows"}}',
     ],
+    ['/aws/sagemaker/Endpoints/digits', 'main/async/data-log', '{"event":"async.succeeded","endpoint":"digits","inferenceId":"i-1"}'],
   ]);
 });
 

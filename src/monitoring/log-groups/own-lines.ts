@@ -26,11 +26,19 @@ export function tellOfWorker(groups: Pick<LogGroups, 'write'>, { endpoint, varia
   groups.write(isTransform ? transformsLogGroup : endpointLogGroup(endpoint), streamName(`${name}/${id}`), line);
 }
 
-/** What became of a transform. */
-export function tellOfTransform(groups: Pick<LogGroups, 'write'>, { kind, subject, detail, atMs }: PlatformEvent): void {
-  if (!kind.startsWith('transform.')) return;
-  const line = JSON.stringify({ event: kind, transform: subject, detail });
-  groups.write(transformsLogGroup, streamName(`${subject}/job`), line, atMs);
+/** What became of a transform, or of an asynchronous request to an endpoint whose first variant this is. */
+export function tellOfEvent(
+  groups: Pick<LogGroups, 'write'>,
+  { kind, subject, detail, atMs }: PlatformEvent,
+  variantOf: (endpoint: string) => string,
+): void {
+  if (kind.startsWith('transform.')) {
+    const line = JSON.stringify({ event: kind, transform: subject, detail });
+    groups.write(transformsLogGroup, streamName(`${subject}/job`), line, atMs);
+  } else if (kind.startsWith('async.')) {
+    const line = JSON.stringify({ event: kind, endpoint: subject, ...(detail as object) });
+    groups.write(endpointLogGroup(subject), streamName(`${variantOf(subject)}/async/data-log`), line, atMs);
+  }
 }
 
 /** AWS takes neither of these in the name of a stream. */

@@ -132,3 +132,6 @@ def _():
     same(all_filtered(logGroupName="/my/app"), ["ERROR in two"])
     logs.delete_log_group(logGroupName="/my/app")
     same(refused(logs.delete_log_group, logGroupName="/my/app").code, "ResourceNotFoundException")
+    wish = [{"AttributeKey": "EventName", "AttributeValue": "DeleteLogGroup"}]
+    found = [json.loads(event["CloudTrailEvent"]).get("errorCode") for event in client("cloudtrail").lookup_events(LookupAttributes=wish)["Events"]]
+    same([code is None for code in found[:2]], [False, True])
