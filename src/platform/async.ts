@@ -1,9 +1,11 @@
 /** Asynchronous inference: who serves its requests, where their bodies lie, and how instances follow the backlog. */
 import type { AsyncApi } from '../api/index.ts';
-import { AsyncInference, BacklogWatch, type Capacity, type WatchedQueue } from '../async-inference/index.ts';
+import { AsyncInference, BacklogWatch, type Capacity, timeoutMsMax, type WatchedQueue } from '../async-inference/index.ts';
 import { AsyncConfigs, type AsyncDoor, AwsError, BodyInvocations, type S3Store } from '../aws/index.ts';
 import type { Config } from '../config.ts';
 import type { EndpointView } from '../deployment/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import { type Delivery, deliveriesQueue, type PlatformEvent } from '../monitoring/index.ts';
 import type { ServedVariant } from '../serving/index.ts';
 import type { Capturing } from './capturing.ts';
 import type { Closer, Ground } from './ground.ts';
@@ -15,6 +17,9 @@ export interface AsyncWorks {
   /** How old the oldest waiting request of an endpoint is, and how old it may be; null where none ever came. */
   readonly backlogOf: BacklogWatch['backlogOf'];
 }
+
+const tellAfterMs = 100;
+const testNotification = { eventVersion: '1.0', eventSource: 'aws:sagemaker', eventName: 'TestNotification' };
 
 /** Bodies and answers that nobody said a place for. */
 const ownBucket = 'penstock-async';
@@ -31,11 +36,9 @@ export async function openAsync(
   const log = ground.logs.platform;
   const configs = new AsyncConfigs({ db, clock, deployments });
   const bodies = new BodyInvocations({ serving, calls: ground.calls, nowMs: () => clock.nowMs() });
-  const viewOf = (endpoint: string): EndpointView | undefined =>
-    deployments.list().find(({ config: { name } }) => name.toLowerCase() === endpoint.toLowerCase());
   const capacityOf = async (endpoint: string): Promise<Capacity | null> => {
-    const view = viewOf(endpoint);
-    if (view === undefined) return null;
+    const view = viewOf(deployments, endpoint);
+    if (view === null) return null;
     const asked = (await configs.of(endpoint))?.ClientConfig?.MaxConcurrentInvocationsPerInstance ?? null;
     return capacity(view, view.status === 'Unloaded' ? [] : (serving.endpoint(endpoint)?.variants ?? []), asked);
   };
@@ -61,20 +64,42 @@ export async function openAsync(
     series,
     endpoints: async () => {
       const known = new Set(asyncInference.endpoints());
-      for (const { config: each } of deployments.list()) if ((await configs.of(each.name)) !== null) known.add(each.name.toLowerCase());
+      for (const { config: each } of deployments.list()) {
+        if (each.timeoutMs >= timeoutMsMax && (await configs.of(each.name)) !== null) known.add(each.name.toLowerCase());
+      }
       return [...known];
     },
     backlog: (endpoint) => asyncInference.backlog(endpoint),
     capacityOf,
     workMs: (endpoint) => asyncInference.measures.workMs(endpoint),
     watched: async (endpoint) => {
-      const view = viewOf(endpoint);
-      return view === undefined ? null : watchedQueue(view, configs, (await configs.of(endpoint)) !== null);
+      const view = viewOf(deployments, endpoint);
+      return view === null ? null : watchedQueue(view, configs, (await configs.of(endpoint)) !== null);
     },
     scale: (endpoint, variant, count) => deployments.scale(endpoint, variant, count),
   });
   watch.open();
   closers.push(() => watch.close());
+  // Who made an endpoint sees at once whether its topics are heard.
+  const tellTest = async (endpoint: string): Promise<void> => {
+    const { SuccessTopic, ErrorTopic } = (await configs.of(endpoint))?.OutputConfig.NotificationConfig ?? {};
+    for (const topic of new Set([SuccessTopic, ErrorTopic])) {
+      const url = topic === undefined ? null : addressOf(config.asyncTopics, topic);
+      if (url === null) continue;
+      const target = { id: endpoint, arn: url, input: null, inputPath: null };
+      const delivery: Delivery = { rule: `async ${endpoint}`, target, body: JSON.stringify(testNotification), eventId: endpoint };
+      await jobs.add(db, { queue: deliveriesQueue, payload: delivery });
+      jobs.announce(deliveriesQueue);
+    }
+  };
+  const tell = ({ kind, subject }: PlatformEvent): void => {
+    if (kind !== 'endpoint.created') return;
+    // Those who hear of it first have not all entered it in their books yet.
+    clock.after(tellAfterMs, () => {
+      tellTest(subject).catch((error: unknown) => log.warn({ endpoint: subject, error: messageOf(error) }, 'topics could not be told'));
+    });
+  };
+  closers.push(events.subscribe(tell));
   const bucket = () => ensureBucket(s3);
   const asyncDoor = { configOf: configs.of.bind(configs), submit: asyncInference.submit.bind(asyncInference), ownBucket: bucket };
   const asyncApi: AsyncApi = {
@@ -84,6 +109,16 @@ export async function openAsync(
     open: (place) => s3.open(place.bucket, place.key),
   };
   return { asyncDoor, asyncApi, backlogOf: watch.backlogOf.bind(watch) };
+}
+
+/** null where there is no such endpoint. */
+function viewOf(deployments: BuiltRooms['deployments'], endpoint: string): EndpointView | null {
+  try {
+    return deployments.get(endpoint);
+  } catch (error) {
+    if (error instanceof PlatformError && error.code === 'not_found') return null;
+    throw error;
+  }
 }
 
 function capacity({ config }: EndpointView, served: readonly ServedVariant[], concurrency: number | null): Capacity {

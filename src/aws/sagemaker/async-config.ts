@@ -1,6 +1,7 @@
 /** How an endpoint works asynchronously, as its endpoint config says. */
 import type { Clock } from '../../clock.ts';
-import type { Deployments } from '../../deployment/index.ts';
+import type { Deployments, EndpointView } from '../../deployment/index.ts';
+import { PlatformError } from '../../errors.ts';
 import { keyOf } from '../../registry/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { Documents } from './documents.ts';
@@ -22,7 +23,7 @@ export interface AsyncInferenceConfig {
 export interface AsyncConfigsOptions {
   readonly db: Database;
   readonly clock: Clock;
-  readonly deployments: Pick<Deployments, 'list'>;
+  readonly deployments: Pick<Deployments, 'get'>;
 }
 
 /** So long an answer is good while the endpoint stays of the same generation. */
@@ -53,8 +54,8 @@ export class AsyncConfigs {
   /** That of what the endpoint serves, or is to; null where it works in real time, or is not there. */
   async of(endpoint: string): Promise<AsyncInferenceConfig | null> {
     const key = keyOf(endpoint);
-    const view = this.#options.deployments.list().find(({ config }) => keyOf(config.name) === key);
-    if (view === undefined) return null;
+    const view = viewOf(this.#options.deployments, endpoint);
+    if (view === null) return null;
     const generation = view.servedGeneration ?? view.generation;
     const nowMs = this.#options.clock.nowMs();
     const known = this.#known.get(key);
@@ -63,5 +64,15 @@ export class AsyncConfigs {
     const config = (deployed?.document.AsyncInferenceConfig as AsyncInferenceConfig | undefined) ?? null;
     this.#known.set(key, { generation, untilMs: nowMs + goodForMs, config });
     return config;
+  }
+}
+
+/** null where there is no such endpoint. */
+function viewOf(deployments: AsyncConfigsOptions['deployments'], endpoint: string): EndpointView | null {
+  try {
+    return deployments.get(endpoint);
+  } catch (error) {
+    if (error instanceof PlatformError && error.code === 'not_found') return null;
+    throw error;
   }
 }

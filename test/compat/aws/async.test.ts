@@ -1,6 +1,11 @@
 /** Asynchronous inference, called by AWS's own clients. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { CreateBucketCommand, GetObjectCommand, NoSuchKey, PutObjectCommand } from '@aws-sdk/client-s3';
 import {
@@ -11,9 +16,12 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { InvokeEndpointAsyncCommand, type InvokeEndpointAsyncCommandInput } from '@aws-sdk/client-sagemaker-runtime';
 import { until } from '../../end-to-end/poll.ts';
+import { temporaryDirectory } from '../../end-to-end/server.ts';
 import { modelPath } from '../../models/index.ts';
 import { generations } from './environments.ts';
 import { AwsHouse } from './house.ts';
+
+const topic = 'arn:aws:sns:us-east-1:000000000000:done';
 
 describe('asynchronous inference', { timeout: 500_000 }, () => {
   for (const generation of generations) {
@@ -29,9 +37,21 @@ describe('asynchronous inference', { timeout: 500_000 }, () => {
 
   describe('the SDK for JavaScript', () => {
     let aws: AwsHouse;
+    const dataDir = temporaryDirectory();
+    const told: { readonly signature: string; readonly body: Readonly<Record<string, unknown>> }[] = [];
+    const receiver = createServer((request, response) => {
+      void text(request).then((body) => {
+        told.push({ signature: String(request.headers['penstock-signature']), body: JSON.parse(body) as Record<string, unknown> });
+        response.end();
+      });
+    });
     const row = Array.from({ length: 64 }, () => 0);
     before(async () => {
-      aws = await AwsHouse.open();
+      receiver.listen(0, '127.0.0.1');
+      await once(receiver, 'listening');
+      const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+      writeFileSync(join(dataDir, 'config.json'), JSON.stringify({ asyncTopics: { [topic]: url }, webhookSecret: 'secret' }));
+      aws = await AwsHouse.open({ dataDir });
       for (const Bucket of ['models', 'outs']) await aws.s3.send(new CreateBucketCommand({ Bucket }));
       await aws.s3.send(new PutObjectCommand({ Bucket: 'models', Key: 'digits.onnx', Body: readFileSync(modelPath('digits_mlp')) }));
       const PrimaryContainer = { Image: 'penstock/onnx:1', ModelDataUrl: 's3://models/digits.onnx' };
@@ -40,13 +60,20 @@ describe('asynchronous inference', { timeout: 500_000 }, () => {
         new CreateEndpointConfigCommand({
           EndpointConfigName: 'later',
           ProductionVariants: [{ VariantName: 'AllTraffic', ModelName: 'digits', InstanceType: 'ml.m5.large', InitialInstanceCount: 1 }],
-          AsyncInferenceConfig: { OutputConfig: { S3OutputPath: 's3://outs/' } },
+          AsyncInferenceConfig: {
+            OutputConfig: { S3OutputPath: 's3://outs/', NotificationConfig: { SuccessTopic: topic, ErrorTopic: topic } },
+          },
         }),
       );
       await aws.sagemaker.send(new CreateEndpointCommand({ EndpointName: 'later', EndpointConfigName: 'later' }));
       await waitUntilEndpointInService({ client: aws.sagemaker, maxWaitTime: 60 }, { EndpointName: 'later' });
     });
-    after(() => aws?.close());
+    after(async () => {
+      await aws?.close();
+      receiver.closeAllConnections();
+      receiver.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    });
 
     const submit = (input: Partial<InvokeEndpointAsyncCommandInput>) =>
       aws.runtime.send(new InvokeEndpointAsyncCommand({ EndpointName: 'later', ContentType: 'application/json', ...input }));
@@ -70,6 +97,14 @@ describe('asynchronous inference', { timeout: 500_000 }, () => {
       assert.deepEqual([$metadata.httpStatusCode, OutputLocation, FailureLocation], [202, 's3://outs/mine/two.json', undefined]);
       const { predictions } = (await answerAt(OutputLocation)) as { predictions: unknown[] };
       assert.equal(predictions.length, 2);
+      await until('both are told', () => told.length === 2);
+      const [test, done] = told;
+      assert.deepEqual(test?.body, { eventVersion: '1.0', eventSource: 'aws:sagemaker', eventName: 'TestNotification' });
+      assert.match(done?.signature ?? '', /^t=\d+,v1=[0-9a-f]{64}$/);
+      assert.deepEqual(
+        [done?.body['invocationStatus'], done?.body['responseParameters']],
+        ['Completed', { contentType: 'application/json', outputLocation: OutputLocation }],
+      );
     });
 
     test('is told that a body is too large, is given twice, or not at all', async () => {
