@@ -125,13 +125,18 @@ function inSlots({ fromMs, requests, rows }: RecordedCounts, slotMs: number): Re
 }
 
 /** How the variant is served today, in the words of a policy. */
-function currentOf({ scaling, functions, wanted, setting }: VariantBody, profile: SimulatedProfile): Replay['current'] {
+export function currentOf(
+  { scaling, functions, wanted, setting }: VariantBody,
+  profile: Pick<SimulatedProfile, 'functions'>,
+): Replay['current'] {
   const hasFunctions = functions !== null;
   if (scaling !== null) {
     const { instances_min: instancesMin, instances_max: instancesMax } = scaling;
     const { overflow, text } = parsePolicy(scaling.policy);
     const policy = hasFunctions && !overflow ? `${text}+overflow` : text;
-    return { policy, label: `deployed: ${formatPolicy(parsePolicy(policy))}`, hasFunctions, instancesMin, instancesMax };
+    // The bounds tell it from a row of the same policy without them.
+    const label = `deployed: ${formatPolicy(parsePolicy(policy))}, ${instancesMin} to ${instancesMax}`;
+    return { policy, label, hasFunctions, instancesMin, instancesMax };
   }
   if (!hasFunctions) return { policy: `static:${wanted}`, label: `deployed: static:${wanted}` };
   if (wanted > 0) return { policy: `static:${wanted}+overflow`, label: `deployed: static:${wanted}+overflow` };
@@ -144,7 +149,7 @@ function currentOf({ scaling, functions, wanted, setting }: VariantBody, profile
   };
 }
 
-function knownMemory({ functions }: SimulatedProfile, memoryMiB: number | undefined): number | null {
+function knownMemory({ functions }: Pick<SimulatedProfile, 'functions'>, memoryMiB: number | undefined): number | null {
   return functions.some((size) => size.memoryMiB === memoryMiB) ? (memoryMiB as number) : null;
 }
 

@@ -108,6 +108,7 @@ describe('penstock simulate', () => {
     ['a model of a server that does not run', ['--load', 'poisson:1', '--profile', 'digits/1'], 1, /no Penstock answers/],
     ['a file that is not there', ['--trace', '/nowhere.csv'], 1, /\/nowhere\.csv cannot be read/],
     ['an unknown policy', ['--load', 'poisson:1', '--policy', 'magic'], 2, /unknown policy 'magic'/],
+    ['a page where none can be', ['--load', 'poisson:1', '--html', '/nowhere/x.html'], 1, /\/nowhere\/x\.html cannot be written/],
     ['a type that the profile lacks', ['--load', 'poisson:1', '--types', 'm1'], 2, /it has no instance type m1: it has c5\.large/],
     ['a profile that is none', ['--load', 'poisson:1', '--profile', 'package.json'], 2, /neither types nor functions are in it/],
     ['a wrong objective', ['--load', 'poisson:1', '--objective', 'fast'], 2, /objective 'fast' is not understood/],

@@ -85,6 +85,11 @@ describe('several policies', () => {
     });
   }
 
+  test('one that is none is refused with what separates them', () => {
+    assert.throws(() => parsePolicies('economic,foo'), { message: /^'foo' is no policy: .* separated by ; or by a comma, and an option/ });
+    assert.throws(() => parsePolicies('foo'), /unknown policy 'foo'/);
+  });
+
   test('none at all is refused', () => {
     assert.throws(() => parsePolicies(' ; '), /no policy was given: expected one of static/);
   });

@@ -109,7 +109,17 @@ const grammars: Readonly<Record<PolicyKind, Grammar>> = {
 export function parsePolicies(given: string | readonly string[]): Policy[] {
   const texts = (typeof given === 'string' ? [given] : given).flatMap(separate);
   if (texts.length === 0) throw wrong(`no policy was given: expected ${kindsInWords()}`);
+  for (const text of texts) checkSeparated(text, texts.length);
   return texts.map(parsePolicy);
+}
+
+/** Who takes a comma for a part of a policy learns here that it separates. */
+function checkSeparated(text: string, of: number): void {
+  const [name = ''] = text.split(/[:+,|]/, 1);
+  if (of === 1 || isKind(name.trim())) return;
+  throw wrong(
+    `'${shorten(text.trim())}' is no policy: expected ${kindsInWords()}; policies are separated by ; or by a comma, and an option of one has a =, as in economic,rho=0.9;hpa:70`,
+  );
 }
 
 /** Reads one policy. Throws `invalid_request` that names what was expected. */

@@ -2,9 +2,9 @@
  * `penstock simulate`: what scaling policies would cost and keep under a load, request by request, without a server; or under what came
  * to an endpoint of a server.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { access, constants, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { basename } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatObjective, type Objective, parseDurationMs, parseObjective } from '../../objective.ts';
 import type { Load, SimulatedProfile, SimulationOrder, SimulationResult } from '../../simulation/index.ts';
@@ -69,6 +69,7 @@ export function addSimulate(program: Command, doors: Doors): void {
   )
     .with((command) => addPolicies(addWorkload(command)))
     .runs(async (session, options: SimulateOptions) => {
+      if (options.html !== undefined) await checkWritable(options.html);
       const { infeasibleTypes, reportHtml, simulateAll } = await import('../../simulation/index.ts');
       const { load, profile, objective, orders, remarks, replay } = await (options.replay === undefined
         ? taskOf(session, options)
@@ -89,11 +90,11 @@ export function addSimulate(program: Command, doors: Doors): void {
         throw error;
       });
       progress.done();
+      session.print({ results, ...(replay === null ? {} : { replay }) }, resultsText(results));
       if (options.html !== undefined) {
         const facts = { load: load.name, profile: profile.name, objective: formatObjective(objective), latencyMs: objective.latencyMs };
         await written(options.html, reportHtml(facts, results));
       }
-      session.print({ results, ...(replay === null ? {} : { replay }) }, resultsText(results));
       return 0;
     });
 }
@@ -188,7 +189,10 @@ function addWorkload(command: Command): Command {
 function addPolicies(command: Command): Command {
   return command
     .addOption(
-      new Option('--policy <policies>', 'such as hpa:70,window=300s+overflow;economic; may be repeated')
+      new Option(
+        '--policy <policies>',
+        'separated by ; or by a comma where no option=value follows, such as hpa:70,window=300s+overflow;economic; may be repeated',
+      )
         .argParser((text: string, before: readonly string[]) => (before === policiesDefault ? [text] : [...before, text]))
         .default(policiesDefault, policiesDefault.join(';')),
     )
@@ -297,6 +301,17 @@ function resultsText(results: readonly SimulationResult[]): string {
 function read(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((cause: Error) => {
     throw new Failure(`${file} cannot be read: ${cause.message}`, 1, { cause });
+  });
+}
+
+/** Before minutes of computing: a file that can be written, or a folder in which one can be made. */
+async function checkWritable(file: string): Promise<void> {
+  const isThere = await access(file).then(
+    () => true,
+    () => false,
+  );
+  await access(isThere ? file : dirname(resolve(file)), constants.W_OK).catch((cause: Error) => {
+    throw new Failure(`${file} cannot be written: ${cause.message}`, 1, { cause });
   });
 }
 
