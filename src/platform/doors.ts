@@ -11,6 +11,7 @@ import {
   logGroupOfArn,
   logsService,
   Runtime,
+  type RuntimeOptions,
   S3Service,
   S3Store,
   sagemakerService,
@@ -125,7 +126,8 @@ function awsDoor(
   rooms: Rooms,
   { db, clock, logs, traces, s3, calls, asyncDoor, logGroups, rules, series, alarms, listener, access }: Front,
 ): AwsDoor {
-  const { serving, autoScaling, audit } = rooms;
+  const { serving, autoScaling, audit, deployments } = rooms;
+  const inService: RuntimeOptions['inService'] = (name, waitMs) => deployments.waitFor(name, waitMs);
   const log = logs.platform;
   const place = { account: config.awsAccount, region: config.awsRegion };
   const watchers = [
@@ -140,7 +142,7 @@ function awsDoor(
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
     services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling, ...watchers],
-    streams: [new S3Service(s3), new Runtime({ serving, traces, calls, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor })],
+    streams: [new S3Service(s3), new Runtime({ serving, traces, calls, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor, inService })],
     access,
     clock,
     log,

@@ -27,6 +27,8 @@ export interface RuntimeOptions {
   /** The longest an invocation may take; an endpoint's own timeout may be shorter. */
   readonly timeoutMs: number;
   readonly async: AsyncDoor;
+  /** Resolves once an endpoint that is being made is in service; rejects where there is none, it failed or took too long. */
+  readonly inService: (endpoint: string, timeoutMs: number) => Promise<unknown>;
 }
 
 /** Only an asynchronous endpoint is let have so much time; others may have it by another door. */
@@ -47,15 +49,31 @@ export class Runtime implements AwsStreamService {
     const place = placeOf(request.method, request.path);
     if (place.operation === 'InvokeEndpointAsync') return this.#invokeAsync(request, response, place.endpoint);
     const members = membersOf(request.headers, place);
-    const route = this.#route(request, members);
+    const cameAtMs = clock.nowMs();
+    const route = await this.#heldRoute(request, members);
+    const heldMs = clock.nowMs() - cameAtMs;
     checkTargets(route, members);
     if (route.timeoutMs >= asyncTimeoutMs) await this.#checkRealTime(route);
     const exchange: Exchange = { request, response, place, members, route };
     const body = await this.#readBody(exchange);
     this.#options.traces?.begin(request.requestId, request.headers.traceparent);
     const seen = route.isWatched ? calls.begin(route, request.requestId, members.InferenceId ?? null) : null;
-    const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs(), seen };
+    const leftMs = Math.max(1, Math.min(timeoutMs, route.timeoutMs) - heldMs);
+    const terms = { serving, timeoutMs: leftMs, arrivedAtMs: clock.nowMs(), seen };
     await (route.runtime === 'process' ? invokeProcess(exchange, body, terms) : this.#models.invoke(exchange, body, terms));
+  }
+
+  /** Who asks while the endpoint is being made is held until it serves: at AWS it would not be found. */
+  async #heldRoute(request: VerifiedRequest, members: InvocationMembers): Promise<Route> {
+    const { serving, inService, timeoutMs } = this.#options;
+    const { EndpointName: endpoint } = members;
+    try {
+      return this.#route(request, members);
+    } catch (error) {
+      if (serving.endpoint(endpoint) !== undefined) throw error;
+      await inService(endpoint, timeoutMs).catch(() => undefined);
+      return this.#route(request, members);
+    }
   }
 
   #route(place: AwsPlace, { EndpointName: endpoint, TargetVariant: variant }: InvocationMembers): Route {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { CreateEndpointCommand, CreateEndpointConfigCommand, CreateModelCommand } from '@aws-sdk/client-sagemaker';
+import { CreateEndpointCommand, CreateEndpointConfigCommand, CreateModelCommand, ListEndpointsCommand } from '@aws-sdk/client-sagemaker';
 import {
   InvokeEndpointCommand,
   type InvokeEndpointCommandInput,
@@ -15,6 +15,7 @@ import {
   ModelError,
   ModelStreamError,
 } from '@aws-sdk/client-sagemaker-runtime';
+import { until } from '../../end-to-end/poll.ts';
 import { scorerBundle, scorerCommand } from '../../processes/index.ts';
 import { AwsHouse } from './house.ts';
 
@@ -51,6 +52,19 @@ describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
     const answer = await house.runtime.send(new InvokeEndpointCommand({ EndpointName: 'scorer', Body, ...more }));
     return { ...answer, text: Buffer.from(answer.Body ?? []).toString() };
   };
+
+  test('is waited for by who asks while its endpoint is being made', async () => {
+    const { sagemaker, runtime, server } = house;
+    const creating = sagemaker.send(new CreateEndpointCommand({ EndpointName: 'soon', EndpointConfigName: 'scorer' }));
+    const isListed = async () => (await sagemaker.send(new ListEndpointsCommand({ NameContains: 'soon' }))).Endpoints?.length === 1;
+    await until('the endpoint is listed', isListed);
+    const answer = await runtime.send(new InvokeEndpointCommand({ EndpointName: 'soon', Body: 'a' }));
+    assert.equal(answer.$metadata.httpStatusCode, 200);
+    await creating;
+    await server.inService('soon');
+    const none = runtime.send(new InvokeEndpointCommand({ EndpointName: 'never', Body: 'a' }));
+    await assert.rejects(none, /Endpoint never of account 000000000000 not found/);
+  });
 
   test('gets the body and the headers that the contract names, and no others', async () => {
     const more = {
