@@ -65,6 +65,7 @@ export async function openCapturing(needs: CapturingNeeds, closers: Closer[]): P
     onFailure: (error) => log.error({ error: messageOf(error) }, 'drift could not be looked at'),
   });
   await drift.open();
+  closers.push(events.subscribe(({ kind, subject }) => (kind === 'endpoint.deleted' ? drift.forget(subject) : undefined)));
   closers.push(() => drift.close());
   const count = (endpoint: string, name: string, calls: number): void => {
     series.feed({ namespace: penstockNamespace, dimensions: { EndpointName: endpoint } }, { name, unit: 'Count' }).add(calls);

@@ -185,4 +185,14 @@ describe('an endpoint whose calls are captured', { timeout: 170_000 }, () => {
     await send(pixels[0] as number[]);
     assert.equal((await drift()).rows_seen, 1); // a baseline is enough to look
   });
+
+  test('takes everything along that was known of it when it is deleted', async () => {
+    await server.callWell('DELETE', '/endpoints/digits');
+    await until('it is gone', async () => (await server.call('GET', '/endpoints/digits')).status === 404);
+    await cli('deploy', 'digits/1', 'digits');
+    const { baseline, quality, rows_seen } = await drift();
+    assert.deepEqual([baseline, quality.calls, rows_seen], [null, 0, 0]);
+    const ringing = async () => (await server.callWell<Page<AlarmBody>>('GET', '/alarms?state=ALARM')).items;
+    await until('nothing rings', async () => !(await ringing()).some(({ name }) => name.endsWith('/drift')), 70_000);
+  });
 });

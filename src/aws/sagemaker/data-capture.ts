@@ -29,7 +29,7 @@ export function captureOf(config: DataCaptureConfig | undefined): CaptureConfig 
 export function dataCaptureConfig({ percent, inputs, outputs, to, csvTypes, jsonTypes }: CaptureConfig): DataCaptureConfig {
   return {
     EnableCapture: true,
-    InitialSamplingPercentage: percent,
+    InitialSamplingPercentage: Math.round(percent), // AWS has whole ones only
     DestinationS3Uri: to,
     CaptureOptions: [...(inputs ? [{ CaptureMode: 'Input' as const }] : []), ...(outputs ? [{ CaptureMode: 'Output' as const }] : [])],
     CaptureContentTypeHeader: { CsvContentTypes: csvTypes ?? ['text/csv'], JsonContentTypes: jsonTypes ?? ['application/json'] },

@@ -116,7 +116,7 @@ export class DriftWatch {
 
   async removeBaseline(endpoint: string): Promise<void> {
     await deleteBaseline(this.#options.db, endpoint.toLowerCase());
-    this.#forget(endpoint.toLowerCase());
+    this.forget(endpoint);
   }
 
   /** What came in the last hour, by feature. */
@@ -162,7 +162,7 @@ export class DriftWatch {
   /** Judges them all now, or the one that is named. */
   async look(endpoint?: string): Promise<void> {
     const names = new Map(this.#options.endpoints().map((name) => [name.toLowerCase(), name]));
-    for (const key of [...this.#windows.keys(), ...this.#baselines.keys()]) if (!names.has(key)) this.#forget(key);
+    for (const key of [...this.#windows.keys(), ...this.#baselines.keys()]) if (!names.has(key)) this.forget(key);
     const judged =
       endpoint === undefined ? [...this.#baselines.keys()] : [endpoint.toLowerCase()].filter((key) => this.#baselines.has(key));
     for (const key of judged) {
@@ -184,7 +184,9 @@ export class DriftWatch {
     }
   }
 
-  #forget(key: string): void {
+  /** The endpoint is gone, and its baseline with it: one that comes later under its name begins anew. */
+  forget(endpoint: string): void {
+    const key = endpoint.toLowerCase();
     this.#windows.delete(key);
     this.#drifted.delete(key);
     if (this.#baselines.delete(key)) this.#options.onWatched(key, false);
