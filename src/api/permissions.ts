@@ -56,11 +56,11 @@ export const permissions = {
   'GET /logs/groups': 'read',
   'GET /requests/:request': 'read',
   'GET /transforms': 'read',
-  'POST /transforms': 'invoke',
+  'POST /transforms': 'deploy', // starts workers, and writes where models may be registered from
   'GET /transforms/:transform': 'read',
   'GET /transforms/:transform/objects': 'read',
-  'POST /transforms/:transform/stop': 'invoke',
-  'POST /transforms/:transform/resume': 'invoke',
+  'POST /transforms/:transform/stop': 'deploy',
+  'POST /transforms/:transform/resume': 'deploy',
   'GET /prices': 'read',
   'GET /costs': 'read',
 } as const satisfies Record<string, Permission>;

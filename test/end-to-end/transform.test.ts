@@ -141,6 +141,21 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     });
   }
 
+  test('paths are for who administers the server, and transforms for who may deploy', async () => {
+    for (const [role, status] of [
+      ['invoker', 403],
+      ['deployer', 403],
+      ['admin', 202],
+    ] as const) {
+      const { id, secret } = await server.callWell<{ id: string; secret: string }>('POST', '/keys', { role });
+      put(`keys-${role}/a.csv`, rows(1));
+      const body = { name: `keys-${role}`, model: 'digits', input: place(`keys-${role}`), output: place(`keys-${role}-out`) };
+      const reply = await server.call<{ error: string }>('POST', '/transforms', body, { authorization: `Bearer ${id}:${secret}` });
+      assert.equal(reply.status, status, JSON.stringify(reply.body));
+    }
+    await over(server, 'keys-admin');
+  });
+
   test('what cannot be is refused at once', async () => {
     for (const [more, status, says] of [
       [{ model: 'nobody' }, 404, /nobody/],

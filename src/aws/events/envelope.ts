@@ -29,7 +29,7 @@ export function envelopeOf(event: PlatformEvent, place: AwsPlace): Envelope {
     resources,
     detail,
     'detail-type': type,
-  } = endpointTold(event, place) ?? packageTold(event, place) ?? alarmTold(event, place) ?? plainTold(event);
+  } = endpointTold(event, place) ?? packageTold(event, place) ?? transformTold(event, place) ?? alarmTold(event, place) ?? plainTold(event);
   return { version: '0', id: event.id, 'detail-type': type, source, account, time: secondsOf(event.atMs), region, resources, detail };
 }
 
@@ -71,6 +71,25 @@ function packageTold({ kind, subject, atMs, detail }: PlatformEvent, place: AwsP
       ModelPackageStatus: kind === 'version.failed' ? 'Failed' : kind === 'version.deleted' ? 'Deleting' : 'Completed',
       ...(typeof approval === 'string' ? { ModelApprovalStatus: approval } : {}),
       LastModifiedTime: new Date(atMs).toISOString(),
+      Tags: {},
+    },
+  };
+}
+
+function transformTold({ kind, subject, detail, atMs }: PlatformEvent, place: AwsPlace): Told | null {
+  if (!kind.startsWith('transform.')) return null;
+  const TransformJobArn = arnOf(place, 'transform-job', subject);
+  const reason = memberOf(detail, 'reason');
+  return {
+    source: 'aws.sagemaker',
+    'detail-type': 'SageMaker Transform Job State Change',
+    resources: [TransformJobArn],
+    detail: {
+      TransformJobName: subject,
+      TransformJobArn,
+      TransformJobStatus: memberOf(detail, 'state'),
+      ...(typeof reason === 'string' ? { FailureReason: reason } : {}),
+      LastModifiedTime: Math.floor(atMs),
       Tags: {},
     },
   };
