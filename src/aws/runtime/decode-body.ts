@@ -1,5 +1,6 @@
 /** The body of an invocation into what the model runs, by its content type: the request side of the built-in worker. */
 import {
+  bareInstances,
   decodeCsv,
   decodeInstances,
   decodeNpy,
@@ -11,6 +12,7 @@ import {
   type JsonObject,
   jsonLength,
   type ModelPlan,
+  parseBounded,
   parseObject,
   shown,
   textOf,
@@ -58,7 +60,7 @@ export function decodeBody(plan: ModelPlan, contentType: string | undefined, acc
       if (size !== undefined) return ofSizedJson(reading, media.type === json ? octets : media.type, size, body);
       if (media.type !== json) return ofUnknown(reading, media.type, body);
       const text = textOf(body);
-      return ofDocument(reading, parseObject(text), text);
+      return ofDocument(reading, parseBounded(text), text);
     }
     case jsonLines:
       return ofLines(reading, body);
@@ -76,13 +78,16 @@ function ofRows({ accept }: Reading, type: string, invocations: readonly Invocat
   return { documents: [{ request: null, invocations }], reply: replyForm(accept, type) };
 }
 
-function ofDocument({ plan, accept }: Reading, document: JsonObject, text: string): DecodedBody {
+function ofDocument({ plan, accept }: Reading, document: unknown, text: string): DecodedBody {
   const reply = replyForm(accept, json);
   return { documents: [documentOf(plan, document, text, reply)], reply };
 }
 
 /** The Open Inference Protocol, or instances. */
-function documentOf(plan: ModelPlan, document: JsonObject, text: string, reply: ReplyForm): Document {
+function documentOf(plan: ModelPlan, given: unknown, text: string, reply: ReplyForm): Document {
+  const bare = bareInstances(plan.signature, given);
+  if (bare !== null) return { request: null, invocations: decodeInstances(plan.signature, bare) };
+  const document = objectOf(given);
   if (document['instances'] === undefined) {
     if (document['inputs'] === undefined) {
       throw invalid('expected {"inputs": [tensor, …]} of the Open Inference Protocol, or {"instances": [row, …]}');
@@ -92,6 +97,11 @@ function documentOf(plan: ModelPlan, document: JsonObject, text: string, reply: 
   const stranger = Object.keys(document).find((key) => key !== 'instances');
   if (stranger !== undefined) throw invalid(`unknown field '${shown(stranger)}': beside 'instances' there is none`);
   return { request: null, invocations: decodeInstances(plan.signature, document['instances']) };
+}
+
+function objectOf(value: unknown): JsonObject {
+  if (typeof value === 'object' && value !== null) return value as JsonObject;
+  throw invalid('the body is valid JSON, but neither an object nor a list of rows');
 }
 
 function protocolDocument(plan: ModelPlan, document: JsonObject, text: string, rest: Buffer | null, reply: ReplyForm): Document {
@@ -145,7 +155,7 @@ function ofLines({ plan, accept }: Reading, body: Buffer): DecodedBody {
   for (const [index, line] of textOf(body).split('\n').entries()) {
     if (line.trim() === '') continue;
     try {
-      documents.push(documentOf(plan, parseObject(line), line, { type: json, isAsked: true }));
+      documents.push(documentOf(plan, parseBounded(line), line, { type: json, isAsked: true }));
     } catch (error) {
       throw inLine(index + 1, error);
     }

@@ -26,16 +26,20 @@ export function textOf(bytes: Buffer): string {
 
 /** An object from JSON text. Throws `invalid_request`: not JSON, nested deeper than 100, or no object. */
 export function parseObject(text: string): JsonObject {
+  const value = parseBounded(text);
+  if (!isObject(value)) throw invalid('the body is valid JSON, but not an object with "inputs"');
+  return value;
+}
+
+/** Any JSON, of a nesting that is bounded. Throws `invalid_request`. */
+export function parseBounded(text: string): unknown {
   if (text.length === 0) throw invalid('the body is empty, expected a JSON object with "inputs"');
   if (text.length > harmlessBytes && isDeeperThan(text, nestingMax)) throw invalid(`the JSON is nested deeper than ${nestingMax} levels`);
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw invalid(`the body is not valid JSON: ${shown(messageOf(cause))}`);
   }
-  if (!isObject(value)) throw invalid('the body is valid JSON, but not an object with "inputs"');
-  return value;
 }
 
 /**

@@ -208,7 +208,7 @@ for (const { what, signature, body, is } of [
 
 for (const { what, signature, body, says } of [
   { what: 'text that is not JSON', signature: features, body: '{"instances": [', says: /not JSON/ },
-  { what: 'a list', signature: features, body: '[]', says: /not a JSON object/ },
+  { what: 'a list of nothing', signature: features, body: '[]', says: /'instances' is empty/ },
   { what: 'unknown fields', signature: features, body: '{"instances": [], "x": 1}', says: /unknown field 'x'/ },
   { what: 'both forms at once', signature: features, body: '{"instances": [], "inputs": []}', says: /expected one of/ },
   { what: 'no rows', signature: features, body: '{"instances": []}', says: /empty/ },
@@ -283,4 +283,36 @@ test('a model that takes a row at a time gets a request for each instance', () =
   const vector = model({ name: 'x', datatype: 'FP32', shape: [2] });
   assert.equal(decodeJson(vector, '{"instances": [1, 2]}').length, 1);
   assert.equal(decodeJson(vector, '{"instances": [[1, 2], [3, 4]]}').length, 2);
+});
+
+test('rows may come without a name', () => {
+  const rows = [
+    [1, 2, 3, 4],
+    [5, 6, 7, 8],
+  ];
+  const decode = (signature: Signature, body: unknown) => decodeJson(signature, JSON.stringify(body)).map(read);
+  const wanted = decode(features, { instances: rows });
+  assert.deepEqual(decode(features, rows), wanted);
+  assert.deepEqual(decode(features, [{ features: rows[0] }, { features: rows[1] }]), wanted);
+  assert.deepEqual(decode(features, rows[0]), decode(features, { instances: [rows[0]] }));
+  assert.deepEqual(decode(text, ['a', 'b']), decode(text, { instances: ['a', 'b'] }));
+  assert.deepEqual(decode(fixed, [1, 2, 3, 4]), decode(fixed, { instances: [[1, 2, 3, 4]] }));
+  const named = [{ ids: [1, 2], mask: [1, 1] }];
+  assert.deepEqual(decode(tokens, named), decode(tokens, { instances: named }));
+  assert.throws(() => decode(features, []), /'instances' is empty/);
+  assert.throws(() => decode(tokens, [[1, 2]]), /a list of bare rows feeds a model with one input/);
+  const ids = model({ name: 'ids', datatype: 'INT64', shape: [-1, -1] });
+  assert.throws(() => decode(ids, [1, 2, 3]), /one row or many for input 'ids'/);
+  for (const body of [1, 'row', null]) assert.throws(() => decode(features, body), /is not a JSON object/);
+});
+
+test("rows may come by SageMaker's own name for them, whatever the one input is called", () => {
+  const decode = (signature: Signature, body: unknown) => decodeJson(signature, JSON.stringify(body)).map(read);
+  const row = [1, 2, 3, 4];
+  for (const signature of [features, image, fixed]) {
+    const wanted = decode(signature, { instances: [row] });
+    for (const body of [{ features: row }, { instances: [{ features: row }] }]) assert.deepEqual(decode(signature, body), wanted);
+  }
+  assert.throws(() => decode(slow, { features: [1, 2] }), /no input 'features', it takes x, iters/);
+  assert.throws(() => decode(image, { features: row, more: 1 }), /unknown field 'features'/);
 });

@@ -3,6 +3,8 @@
  *
  *   {"instances": [row, row, …]}    one value or list a row; with several inputs {"name": value, …} a row
  *   {"inputs": [{"name", "shape", "datatype"?, "data"}, …]}    whole tensors, as the Open Inference Protocol writes them
+ *   [row, row, …]                   the instances alone
+ *   {"features": row}               one row, as SageMaker's own algorithms take it, also among instances: of the one input
  */
 import { PlatformError } from '../../errors.ts';
 import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
@@ -16,7 +18,11 @@ type Fields = Readonly<Record<string, unknown>>;
  * Throws `invalid_request` with what is wrong and where.
  */
 export function decodeJson(signature: Signature, text: string): readonly Invocation[] {
-  const body = parse(text);
+  const value = parse(text);
+  const bare = bareInstances(signature, value);
+  if (bare !== null) return decodeInstances(signature, bare);
+  if (!isFields(value)) throw new PlatformError('invalid_request', 'the body is not a JSON object: send {"instances": [row, …]}');
+  const body = value;
   const { instances, inputs } = body;
   const unknown = Object.keys(body).filter((key) => key !== 'instances' && key !== 'inputs');
   if (unknown.length > 0) {
@@ -29,15 +35,36 @@ export function decodeJson(signature: Signature, text: string): readonly Invocat
   return [fromTensors(signature, listOf('inputs', inputs))];
 }
 
-function parse(text: string): Fields {
-  let body: unknown;
+function parse(text: string): unknown {
   try {
-    body = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw new PlatformError('invalid_request', `the body is not JSON: ${(cause as Error).message.slice(0, 200)}`, { cause });
   }
-  if (!isFields(body)) throw new PlatformError('invalid_request', 'the body is not a JSON object: send {"instances": [row, …]}');
-  return body;
+}
+
+/**
+ * The instances of a body that does not call them so: of a list of rows, of one row, and of `{"features": row}`. Null where it is
+ * none of these. Throws `invalid_request` for a list that may as well be one row as many.
+ */
+export function bareInstances({ inputs }: Signature, body: unknown): readonly unknown[] | null {
+  if (isFields(body)) return isFeatures(body) ? [body] : null;
+  if (!Array.isArray(body)) return null;
+  const list: readonly unknown[] = body;
+  const [spec, ...others] = inputs;
+  if (list.length === 0 || spec === undefined || others.length > 0 || list.some((each) => typeof each === 'object')) return list;
+  const row = hasRows(spec) ? spec.shape.slice(1) : spec.shape;
+  if (row.includes(-1)) {
+    throw new PlatformError('invalid_request', `a list of single values is one row or many for input '${spec.name}': send [row, …]`);
+  }
+  return elementCount(row) === 1 ? list : [list];
+}
+
+const features = 'features';
+
+function isFeatures(value: Fields): boolean {
+  const [name, ...others] = Object.keys(value);
+  return name === features && others.length === 0;
 }
 
 function isFields(value: unknown): value is Fields {
@@ -64,11 +91,12 @@ function isOneByOne({ inputs }: Signature, instances: readonly unknown[]): boole
   if (spec === undefined || others.length > 0) return instances.length > 1;
   const [first] = instances;
   const elements: unknown[] = [];
-  flattenInto(isFields(first) ? first[spec.name] : first, elements, `input '${spec.name}'`);
+  flattenInto(isFields(first) ? (first[spec.name] ?? first[features]) : first, elements, `input '${spec.name}'`);
   return runOneByOne(spec, instances.length, elements.length);
 }
 
-function fromInstances(signature: Signature, instances: readonly unknown[]): Invocation {
+function fromInstances(signature: Signature, given: readonly unknown[]): Invocation {
+  const instances = withoutFeatures(signature, given);
   if (!instances.some(isFields)) {
     const spec = onlyInput(signature, 'a list of bare rows');
     return collect(signature, instances.length, () => instances, [spec]);
@@ -82,6 +110,12 @@ function fromInstances(signature: Signature, instances: readonly unknown[]): Inv
   }
   const rows = instances as readonly Fields[];
   return collect(signature, rows.length, (spec) => rows.map((row, index) => valueOf(row, spec, index)), signature.inputs);
+}
+
+/** Whoever trained elsewhere calls the row so; a model may have an input of that name. */
+function withoutFeatures({ inputs }: Signature, instances: readonly unknown[]): readonly unknown[] {
+  if (inputs.length !== 1 || inputs[0]?.name === features) return instances;
+  return instances.every((each) => isFields(each) && isFeatures(each)) ? instances.map((each) => (each as Fields)[features]) : instances;
 }
 
 function valueOf(row: Fields, spec: TensorSpec, index: number): unknown {

@@ -130,6 +130,16 @@ def _():
     same([int(line.split(",")[0]) for line in body.decode().splitlines()], labels * 100)
 
 
+@check("rows without a name, and by SageMaker's own: a list of rows, a line of features each")
+def _():
+    body, _ = invoke("digits", json.dumps(pixels), ContentType="application/json")
+    same([row["label"] for row in json.loads(body)["predictions"]], labels)
+    lines = "\n".join(json.dumps({"features": row}) for row in pixels)
+    body, answer = invoke("digits", lines, ContentType="application/jsonlines")
+    same(answer["ContentType"], "application/jsonlines")
+    same([json.loads(line)["predictions"][0]["label"] for line in body.decode().splitlines()], labels)
+
+
 @check("a line of JSON gives a line of JSON")
 def _():
     lines = "\n".join(json.dumps({"instances": [row]}) for row in pixels)
