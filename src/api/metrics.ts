@@ -18,6 +18,7 @@ export const metricBody = z.strictObject({
 });
 export const seriesBody = z.strictObject({
   name: z.string(),
+  unit: z.string().nullable().describe('Of all statistics but SampleCount; null where nothing was measured under that name.'),
   period_s: z.number(),
   from: time,
   to: time,
@@ -85,6 +86,7 @@ export function metricRoutes(services: ApiServices): Route[] {
         const points = await series.series(wish);
         return {
           name: query.name,
+          unit: series.unitsOf(wish.place, query.name)[0] ?? null,
           period_s: query.period_s,
           from: timeOf(fromMs),
           to: timeOf(toMs),

@@ -43,7 +43,7 @@ export interface ApiServices {
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly costs: Pick<CostHistory, 'list'>;
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
-  readonly series: Pick<MetricStore, 'list' | 'series'>;
+  readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf'>;
   readonly alarms: Pick<Alarms, 'list' | 'foundLast' | 'history'>;
   readonly async: AsyncApi;
   /** Is told of calls whose route is watched. */

@@ -3,12 +3,13 @@ import { type Command, Option } from 'commander';
 import type { AlarmBody, Page, SeriesBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import type { Doors } from '../doors.ts';
+import { measuredNames, variantMeant } from '../measured-names.ts';
 import { table } from '../table.ts';
 import { type CommonOptions, parsedBy, verb } from '../verb.ts';
 import { timeText } from '../words.ts';
 
 interface MetricsOptions extends CommonOptions {
-  readonly variant: string;
+  readonly variant?: string;
   readonly metric: string;
   readonly namespace?: string;
   readonly statistics: string;
@@ -25,7 +26,7 @@ export function addMetrics(program: Command, doors: Doors): void {
   verb(program, doors, 'metrics <endpoint>', 'show what was measured of an endpoint, by periods')
     .with((command) =>
       command
-        .option('--variant <name>', 'of which variant', 'AllTraffic')
+        .option('--variant <name>', 'of which variant, where there are several')
         .option('--metric <name>', 'such as Latency, QueueTime, BatchRows, ObjectiveMissed, Cost', 'Latency')
         .option('--namespace <name>', "Penstock, or AWS/SageMaker for SageMaker's names")
         .option('--statistics <list>', 'SampleCount, Sum, Average, Minimum, Maximum, percentiles', 'SampleCount,p50,p95,p99')
@@ -33,7 +34,9 @@ export function addMetrics(program: Command, doors: Doors): void {
         .addOption(new Option('--period <duration>', 'of one line').argParser(parsedBy(parseDurationMs)).default(60_000, '60s')),
     )
     .runs(async (session, options: MetricsOptions, endpoint: string) => {
-      const { variant, metric: name, namespace, statistics, since, period } = options;
+      const { metric: name, namespace, statistics, since, period } = options;
+      const client = await session.client();
+      const variant = await variantMeant(client, endpoint, options.variant);
       const from = new Date(doors.clock.wallMs() - since).toISOString();
       const query = {
         endpoint,
@@ -44,7 +47,8 @@ export function addMetrics(program: Command, doors: Doors): void {
         from,
         period_s: Math.round(period / 1000),
       };
-      const series = await (await session.client()).get<SeriesBody>('/metrics/series', { query });
+      const series = await client.get<SeriesBody>('/metrics/series', { query });
+      if (series.unit === null) await measuredNames(client, { endpoint, variant, name, namespace });
       session.print(series, seriesText(series, endpoint));
       return 0;
     });
@@ -61,12 +65,32 @@ export function addAlarms(program: Command, doors: Doors): void {
     });
 }
 
-function seriesText({ points, statistics, name }: SeriesBody, endpoint: string): string {
+/** As they stand behind a number. */
+const units: Readonly<Record<string, string>> = {
+  Milliseconds: 'ms',
+  Microseconds: 'µs',
+  Seconds: 's',
+  Percent: '%',
+  Bytes: 'bytes',
+  Count: '',
+  None: '',
+};
+/** What counts dollars has no unit in CloudWatch's words. */
+const inDollars: readonly string[] = ['Cost', 'Spent'];
+
+/** `P95 (ms)`; how many values there are has no unit. */
+function titleOf(statistic: string, { name, unit }: SeriesBody): string {
+  const short = inDollars.includes(name) ? '$' : (units[unit ?? 'None'] ?? unit);
+  return statistic === 'SampleCount' || short === '' ? statistic.toUpperCase() : `${statistic.toUpperCase()} (${short})`;
+}
+
+function seriesText(series: SeriesBody, endpoint: string): string {
+  const { points, statistics, name } = series;
   if (points.length === 0) return `nothing was measured of ${name} at ${endpoint} in that time\n`;
   return table(points, [
     { title: 'AT (UTC)', cell: ({ at }) => timeText(at) },
     ...statistics.map((title, i) => ({
-      title: title.toUpperCase(),
+      title: titleOf(title, series),
       cell: ({ values }: SeriesBody['points'][number]) => numberText(values[i] ?? null),
       align: 'right' as const,
     })),

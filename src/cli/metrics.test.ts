@@ -1,0 +1,81 @@
+/** What `penstock metrics` takes for granted, and what it says of what is not there. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { SystemClock } from '../clock.ts';
+import { runCli } from './run-cli.ts';
+
+const at = '2026-01-01T00:00:00.000Z';
+const measured = (name: string, unit: string, variant = 'blue') => {
+  return { namespace: 'Penstock', name, unit, dimensions: { EndpointName: 'digits', VariantName: variant } };
+};
+const known = [measured('Latency', 'Milliseconds'), measured('Cost', 'None')];
+
+/** Against a server whose endpoint has these variants. */
+async function metrics(argv: readonly string[], variants: readonly string[] | null) {
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
+    const name = searchParams.get('name');
+    const unit = known.find((metric) => metric.name === name && searchParams.get('variant') === 'blue')?.unit ?? null;
+    const series = {
+      name,
+      unit,
+      period_s: 60,
+      from: at,
+      to: at,
+      statistics: ['SampleCount', 'p50'],
+      points: unit === null ? [] : [{ at, values: [2, 5] }],
+    };
+    const view = variants && { name: 'digits', variants: variants.map((each) => ({ name: each })) };
+    const answers: Record<string, unknown> = {
+      '/api/v1/endpoints/digits': view ?? { error: "there is no endpoint 'digits'", code: 'not_found' },
+      '/api/v1/metrics': { items: known, next: null },
+      '/api/v1/metrics/series': series,
+    };
+    response.writeHead(pathname.endsWith('/digits') && view === null ? 404 : 200).end(JSON.stringify(answers[pathname]));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  let [stdout, stderr] = ['', ''];
+  try {
+    const code = await runCli(['metrics', 'digits', ...argv], {
+      stdout: { write: (text) => (stdout += text) },
+      stderr: { write: (text) => (stderr += text) },
+      stdin: (async function* () {})(),
+      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
+      clock: new SystemClock(),
+      version: '1.2.3',
+      interrupted: new AbortController().signal,
+      up: () => Promise.resolve(0),
+      quickstart: () => Promise.resolve(0),
+    });
+    return { code, stdout, stderr };
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+test('the only variant is meant, whatever its name, and units are told', async () => {
+  const { stdout, stderr } = await metrics([], ['blue']);
+  assert.match(stdout, /^AT \(UTC\) +SAMPLECOUNT +P50 \(ms\)\n/, stderr);
+  assert.match((await metrics(['--metric', 'Cost'], ['blue'])).stdout, /SAMPLECOUNT +P50 \(\$\)\n/);
+  assert.match((await metrics([], null)).stdout, /P50 \(ms\)/, 'also of an endpoint that was deleted');
+});
+
+test('of several variants one has to be named, and it has to be one of them', async () => {
+  const { code, stderr } = await metrics([], ['blue', 'green']);
+  assert.deepEqual([code, stderr.includes('say which with --variant, one of blue, green')], [2, true]);
+  assert.match((await metrics(['--variant', 'red'], ['blue', 'green'])).stderr, /no variant 'red': it has blue, green/);
+  assert.match((await metrics(['--variant', 'Blue'], ['blue', 'green'])).stdout, /P50 \(ms\)/);
+});
+
+test('a name that is not measured is answered with those that are', async () => {
+  const { code, stderr } = await metrics(['--metric', 'latency'], ['blue']);
+  assert.equal(code, 1);
+  assert.match(stderr, /nothing is measured as 'latency' of digits, variant blue, in Penstock: there are Cost, Latency;/);
+  const nothing = await metrics([], ['green']);
+  assert.deepEqual([nothing.code, nothing.stdout], [0, 'nothing was measured of Latency at digits in that time\n']);
+});
