@@ -1,6 +1,8 @@
 /** CloudWatch Logs by AWS's own clients. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime';
+import type { RequestBody } from '../../../src/api/index.ts';
 import { infer } from '../../end-to-end/oip-client.ts';
 import { sample } from '../../models/index.ts';
 import { generations } from './environments.ts';
@@ -29,6 +31,19 @@ describe('log groups', { timeout: 500_000 }, () => {
       }
     });
   }
+
+  test('the id that an AWS client is told finds what became of its request', async () => {
+    const aws = await AwsHouse.open();
+    try {
+      await aws.server.deploy('told', 'diabetes_rf');
+      const given = { EndpointName: 'told', ContentType: 'text/csv', Body: Array.from({ length: 10 }, () => '0').join(',') };
+      const { $metadata } = await aws.runtime.send(new InvokeEndpointCommand(given));
+      const { status, endpoint } = await aws.server.callWell<RequestBody>('GET', `/requests/${$metadata.requestId}`);
+      assert.deepEqual([status, endpoint], ['ok', 'told']);
+    } finally {
+      await aws.close();
+    }
+  });
 
   test('aws logs tail shows what there is, and filters it', async (t) => {
     const aws = await AwsHouse.open();
