@@ -28,8 +28,7 @@ export function inFlags(message: string): string {
   return message.replaceAll(
     /(^|[;,] )(?:variants\.\d+\.)?([a-z_]+(?:\.[a-z_]+)?)(?:\.\d+)?(?=: )/g,
     (all, before: string, member: string) => {
-      const flag = flags[member];
-      return flag === undefined ? all : `${before}${flag}`;
+      return Object.hasOwn(flags, member) ? `${before}${flags[member]}` : all;
     },
   );
 }

@@ -9,7 +9,7 @@ describe('a trace', () => {
       kind: 'counts',
       counts: [3, 0.5, 100],
     });
-    assert.deepEqual(parseTrace('load\n3\n', 'a.csv'), { kind: 'counts', counts: [3] });
+    assert.deepEqual(parseTrace('constructor\n3\n', 'a.csv'), { kind: 'counts', counts: [3] });
     assert.deepEqual(parseTrace('minute,"Requests"\n0,100\n1, 200\n2,4000\n', 'a.csv'), { kind: 'counts', counts: [100, 200, 4000] });
   });
 

@@ -11,7 +11,10 @@ export type Trace =
   | { readonly kind: 'times'; readonly timesMs: Float64Array };
 
 const countMost = 1e9;
-const unitsMs: Readonly<Record<string, number>> = { t_s: 1000, t_ms: 1 };
+const unitsMs: ReadonlyMap<string, number> = new Map([
+  ['t_s', 1000],
+  ['t_ms', 1],
+]);
 const countNames = ['requests', 'request_count', 'count', 'counts', 'arrivals', 'invocations', 'calls'];
 /** A hundred years. */
 const msMost = 3.2e12;
@@ -31,7 +34,7 @@ export function parseTrace(text: string, file: string): Trace {
   if (rows.length === 0) throw wrong(file, 2, 1, 'expected a number a line below the header: there is none');
   const column = columnIn(names, file);
   const name = names[column]?.toLowerCase() ?? '';
-  const unitMs = unitsMs[name];
+  const unitMs = unitsMs.get(name);
   if (unitMs === undefined)
     return { kind: 'counts', counts: rows.map((row, i) => numberIn(row, { file, line: i + 2, column }, countMost)) };
   const timesMs = Float64Array.from(rows, (row, i) => numberIn(row, { file, line: i + 2, column }, msMost / unitMs) * unitMs);
@@ -45,7 +48,7 @@ export function parseTrace(text: string, file: string): Trace {
 /** Which column holds the numbers: the only one, or the only one that is called so. */
 function columnIn(names: readonly string[], file: string): number {
   if (names.length === 1) return 0;
-  const known = names.flatMap((name, i) => (countNames.includes(name.toLowerCase()) || name.toLowerCase() in unitsMs ? [i] : []));
+  const known = names.flatMap((name, i) => (countNames.includes(name.toLowerCase()) || unitsMs.has(name.toLowerCase()) ? [i] : []));
   const [column] = known;
   if (column !== undefined && known.length === 1) return column;
   const are = names.map((name) => `'${name.slice(0, 40)}'`).slice(0, 20);
