@@ -132,7 +132,12 @@ function awsDoor(
   const place = { account: config.awsAccount, region: config.awsRegion };
   const watchers = [
     cloudWatchService({
-      ...{ db, clock, log, audit, store: series, alarms },
+      db,
+      clock,
+      log,
+      audit,
+      store: series,
+      alarms,
       otherAlarms: (place) => autoScaling.trackingAlarms(place, series),
     }),
     eventsService({ rules, clock, canDeliver: (arn) => logGroupOfArn(arn, place) !== null }),
