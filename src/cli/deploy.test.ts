@@ -138,3 +138,17 @@ test('a refusal speaks of options, not of members of what was sent', async () =>
   assert.match(stderr, /--scaling-budget: Invalid input: expected number, received string/);
   assert.doesNotMatch(stderr, /variants\.0/);
 });
+
+test('the last lines of a process that did not start are told once, as they were', async () => {
+  const trace = 'Traceback (most recent call last):\n  File "serve", line 1\nFileNotFoundError: words.json';
+  const reason = `serve did not pass the ping health check: exit code 1; its last lines:\n${trace}`;
+  const failed = { ...hybrid, functions: null, scaling: null, ready: 0, workers: [{ state: 'failed', reason }] };
+  for (const why of [reason, `variant AllTraffic: ${reason}`]) {
+    const view = { ...served, objective: null, status: 'Failed', reason: why, variants: [failed] };
+    const { code, stderr } = await deployed([], [view]);
+    assert.equal(code, 1);
+    assert.equal(stderr.split('FileNotFoundError').length, 2, stderr);
+    assert(stderr.includes(trace));
+    assert.match(stderr, /penstock: digits did not come into service: .*exit code 1; see `penstock logs`\n$/);
+  }
+});

@@ -21,12 +21,20 @@ export function inService(
   return settled(session, client, { progress, first, timeoutMs }, (view) => {
     const isCurrent = (view.served_generation ?? 0) >= first.generation;
     if (view.status === 'Failed' || (view.status === 'InService' && !isCurrent && view.reason !== null)) {
-      throw new Failure(`${view.name} did not come into service: ${view.reason ?? 'no reason is known'}; see \`penstock logs\``);
+      const [, lines = ''] = view.reason?.split(/\n(.*)/s) ?? [];
+      if (!workersText(view).includes(lines)) progress.say(`${workersText(view)}; ${view.reason}`);
+      throw new Failure(`${view.name} did not come into service: ${headOf(view.reason ?? 'no reason is known')}; see \`penstock logs\``);
     }
     if (view.status === 'Unloaded') throw new Failure(`${view.name} is unloaded: \`penstock load ${view.name}\` serves it again`);
     if (view.status === 'Deleting') throw new Failure(`${view.name} is being deleted: deploy it again when it is gone`);
     return view.status === 'InService' && isCurrent;
   });
+}
+
+/** The last lines of a process stand in the stage that failed, as they were: they are not told twice. */
+function headOf(reason: string): string {
+  const [head = '', ...lines] = reason.split('\n');
+  return lines.length === 0 ? head : head.replace(/[;,]? its last lines:\s*$/, '').replace(/:\s*$/, '');
 }
 
 /** Waits until its requests under way are answered and its workers have ended. */
