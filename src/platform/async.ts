@@ -5,7 +5,7 @@ import { AsyncConfigs, type AsyncDoor, AwsError, BodyInvocations, type S3Store }
 import type { Config } from '../config.ts';
 import type { EndpointView } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import { type Delivery, deliveriesQueue, type PlatformEvent } from '../monitoring/index.ts';
+import { type Delivery, deliveriesQueue } from '../monitoring/index.ts';
 import type { ServedVariant } from '../serving/index.ts';
 import type { Capturing } from './capturing.ts';
 import type { Closer, Ground } from './ground.ts';
@@ -80,7 +80,20 @@ export async function openAsync(
   });
   watch.open();
   closers.push(() => watch.close());
-  // Who made an endpoint sees at once whether its topics are heard.
+  closers.push(tellTopics(config, configs, events, ground));
+  const bucket = () => ensureBucket(s3);
+  const asyncDoor = { configOf: configs.of.bind(configs), submit: asyncInference.submit.bind(asyncInference), ownBucket: bucket };
+  const asyncApi: AsyncApi = {
+    requests: asyncInference,
+    ownBucket: bucket,
+    put: async (place, source, contentType) => void (await s3.put(place.bucket, place.key, source, { headers: { contentType } })),
+    open: (place) => s3.open(place.bucket, place.key),
+  };
+  return { asyncDoor, asyncApi, backlogOf: watch.backlogOf.bind(watch) };
+}
+
+/** Who made an endpoint sees at once whether its topics are heard. The answer ends it. */
+function tellTopics(config: Config, configs: AsyncConfigs, events: BuiltRooms['events'], { db, clock, jobs, logs }: Ground): Closer {
   const tellTest = async (endpoint: string): Promise<void> => {
     const { SuccessTopic, ErrorTopic } = (await configs.of(endpoint))?.OutputConfig.NotificationConfig ?? {};
     for (const topic of new Set([SuccessTopic, ErrorTopic])) {
@@ -92,23 +105,15 @@ export async function openAsync(
       jobs.announce(deliveriesQueue);
     }
   };
-  const tell = ({ kind, subject }: PlatformEvent): void => {
+  return events.subscribe(({ kind, subject }) => {
     if (kind !== 'endpoint.created') return;
     // Those who hear of it first have not all entered it in their books yet.
     clock.after(tellAfterMs, () => {
-      tellTest(subject).catch((error: unknown) => log.warn({ endpoint: subject, error: messageOf(error) }, 'topics could not be told'));
+      tellTest(subject).catch((error: unknown) =>
+        logs.platform.warn({ endpoint: subject, error: messageOf(error) }, 'topics could not be told'),
+      );
     });
-  };
-  closers.push(events.subscribe(tell));
-  const bucket = () => ensureBucket(s3);
-  const asyncDoor = { configOf: configs.of.bind(configs), submit: asyncInference.submit.bind(asyncInference), ownBucket: bucket };
-  const asyncApi: AsyncApi = {
-    requests: asyncInference,
-    ownBucket: bucket,
-    put: async (place, source, contentType) => void (await s3.put(place.bucket, place.key, source, { headers: { contentType } })),
-    open: (place) => s3.open(place.bucket, place.key),
-  };
-  return { asyncDoor, asyncApi, backlogOf: watch.backlogOf.bind(watch) };
+  });
 }
 
 /** null where there is no such endpoint. */
