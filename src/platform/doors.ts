@@ -140,7 +140,7 @@ function awsDoor(
       alarms,
       otherAlarms: (place) => autoScaling.trackingAlarms(place, series),
     }),
-    eventsService({ rules, clock, canDeliver: (arn) => logGroupOfArn(arn, place) !== null }),
+    eventsService({ rules, clock, audit, db, canDeliver: (arn) => logGroupOfArn(arn, place) !== null }),
     logsService({ groups: logGroups, clock, audit, db }),
     cloudtrailService({ audit }),
   ];

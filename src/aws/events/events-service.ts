@@ -2,9 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { checkWebhookUrl, compilePattern, type Envelope, type Rule, type Rules, type RuleTarget } from '../../monitoring/index.ts';
+import { type Recording, recorded } from '../recorded.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
 
-export interface EventsServiceOptions {
+export interface EventsServiceOptions extends Recording {
   readonly rules: Pick<Rules, 'list' | 'get' | 'put' | 'delete' | 'offer'>;
   readonly clock: Pick<Clock, 'wallMs'>;
   /** Whether something can be delivered to what an ARN names. */
@@ -13,12 +14,11 @@ export interface EventsServiceOptions {
 
 const bus = 'default';
 const limitMax = 100;
+const changes = { PutRule: 'Name', DeleteRule: 'Name', EnableRule: 'Name', DisableRule: 'Name', PutTargets: 'Rule', RemoveTargets: 'Rule' };
 
 export function eventsService(options: EventsServiceOptions): AwsService {
-  return {
-    name: 'events',
-    operations: { ...ruleOperations(options), ...targetOperations(options), ...eventOperations(options), ...busOperations() },
-  };
+  const operations = { ...ruleOperations(options), ...targetOperations(options), ...eventOperations(options), ...busOperations() };
+  return { name: 'events', operations: recorded(options, operations, changes) };
 }
 
 function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, AwsOperation> {

@@ -1,25 +1,16 @@
 /** CloudWatch Logs, over the log groups there are. */
 import type { Clock } from '../../clock.ts';
-import {
-  type Audit,
-  compileFilter,
-  type LogGroups,
-  type LogGroupView,
-  type LogStreamView,
-  logPageBytesMax,
-} from '../../monitoring/index.ts';
-import type { Database } from '../../storage/index.ts';
+import { compileFilter, type LogGroups, type LogGroupView, type LogStreamView, logPageBytesMax } from '../../monitoring/index.ts';
+import { type Recording, recorded } from '../recorded.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
 import { logGroupArn, logGroupOfArn } from './log-arn.ts';
 
-export interface LogsServiceOptions {
+export interface LogsServiceOptions extends Recording {
   readonly groups: Pick<
     LogGroups,
     'groups' | 'streams' | 'read' | 'createGroup' | 'deleteGroup' | 'setRetention' | 'createStream' | 'deleteStream' | 'put'
   >;
   readonly clock: Pick<Clock, 'wallMs'>;
-  readonly audit: Pick<Audit, 'record'>;
-  readonly db: Database;
 }
 
 const describedMax = 50;
@@ -32,24 +23,17 @@ const retentions = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 73
 
 export function logsService(options: LogsServiceOptions): AwsService {
   const operations = { ...groupOperations(options), ...streamOperations(options), ...eventOperations(options) };
-  const changes = Object.entries(operations).filter(([name]) => recordedChanges.includes(name));
-  return {
-    name: 'logs',
-    operations: { ...operations, ...Object.fromEntries(changes.map(([name, change]) => [name, recorded(options, name, change)])) },
-  };
+  return { name: 'logs', operations: recorded(options, operations, changes) };
 }
 
 /** Streams and events are what is logged, and come with it. */
-const recordedChanges = ['CreateLogGroup', 'DeleteLogGroup', 'DeleteLogStream', 'PutRetentionPolicy', 'DeleteRetentionPolicy'];
-
-/** Who changed what is kept. */
-function recorded({ audit, db }: LogsServiceOptions, action: string, operation: AwsOperation): AwsOperation {
-  return async (input, call) => {
-    const output = await operation(input, call);
-    await audit.record(db, { who: call.caller.keyId, action, target: String(input.logGroupName), outcome: 'ok', detail: input });
-    return output;
-  };
-}
+const changes = {
+  CreateLogGroup: 'logGroupName',
+  DeleteLogGroup: 'logGroupName',
+  DeleteLogStream: 'logGroupName',
+  PutRetentionPolicy: 'logGroupName',
+  DeleteRetentionPolicy: 'logGroupName',
+};
 
 function groupOperations({ groups }: LogsServiceOptions): Record<string, AwsOperation> {
   return {

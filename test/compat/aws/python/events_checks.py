@@ -65,6 +65,8 @@ def _():
     event = json.loads(found[0]["CloudTrailEvent"])
     same((event["errorCode"], event["sourceIPAddress"], event["eventSource"]), ("ValidationException", "127.0.0.1", "sagemaker.amazonaws.com"))
     same("boto" in event["userAgent"].lower(), True)
+    rules = cloudtrail.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "PutRule"}])["Events"]
+    same(sorted({event["Resources"][0]["ResourceName"] for event in rules if event["Resources"]}), ["bad", "mine", "packages", "timed"])
     recent = cloudtrail.lookup_events(MaxResults=1)
     same((len(recent["Events"]), "NextToken" in recent), (1, True))
     following = cloudtrail.lookup_events(MaxResults=1, NextToken=recent["NextToken"])
