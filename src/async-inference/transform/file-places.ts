@@ -51,7 +51,7 @@ export class FileInput implements TransformInput {
       bytes: size,
       identity: `${size} ${mtimeMs} ${ino}`,
       stream: (offset) => createReadStream(path, { fd: file, start: offset, highWaterMark: readAtOnce }),
-      close: () => void file.close(),
+      close: () => void file.close().catch(() => undefined), // closed with its stream
     };
   }
 

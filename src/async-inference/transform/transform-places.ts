@@ -10,7 +10,7 @@ export interface SourceObject {
   readonly bytes: number;
 }
 
-/** One of its two is called, once. */
+/** Closed in the end, whether it was read or not. */
 export interface OpenedSource {
   readonly bytes: number;
   /** Another where what lies there is another. */

@@ -18,7 +18,14 @@ import type { BadRecord } from './run-records.ts';
 import { TensorRecords } from './tensor-records.ts';
 import { formOf, type ObjectForm } from './transform-job.ts';
 import { type ObjectPlan, resultsOf } from './transform-object.ts';
-import { type Checkpoint, Halted, type ResultPiece, type TransformInput, type TransformOutput } from './transform-places.ts';
+import {
+  type Checkpoint,
+  Halted,
+  type OpenedSource,
+  type ResultPiece,
+  type TransformInput,
+  type TransformOutput,
+} from './transform-places.ts';
 import type { ProgressMeter } from './transform-progress.ts';
 import type { KeptObject, KeptTransform, TransformRows } from './transform-rows.ts';
 import { TransformWorkers } from './transform-workers.ts';
@@ -183,17 +190,25 @@ export class TransformRun {
   }
 
   async #write(object: KeptObject, workers: TransformWorkers, rowsMax: number): Promise<void> {
-    const { rows } = this.#needs;
-    const { kept, version, input, output, meter, signal } = this.#of;
+    const { kept, version, input } = this.#of;
     const { order } = kept;
-    const { position, name } = object;
+    const { name } = object;
     const form = formOf(order, name, version.runtime.kind === 'process');
     const source = await input.open(name);
     if (source === null) throw new PlatformError('not_found', 'it is not there any more');
-    const from = await this.#goOnFrom(object, source.identity).catch((error: unknown) => {
+    try {
+      await this.#writeFrom(object, source, form, workers, rowsMax);
+    } finally {
       source.close();
-      throw error;
-    });
+    }
+  }
+
+  async #writeFrom(object: KeptObject, source: OpenedSource, form: ObjectForm, workers: TransformWorkers, rowsMax: number): Promise<void> {
+    const { rows } = this.#needs;
+    const { kept, input, output, meter, signal } = this.#of;
+    const { order } = kept;
+    const { position, name } = object;
+    const from = await this.#goOnFrom(object, source.identity);
     meter.begin(position, { records: from?.records ?? 0, skipped: from?.skipped ?? 0, bytes: from?.position.offset ?? 0 });
     const done = { records: from?.records ?? 0, skipped: from?.skipped ?? 0 };
     let bad: readonly BadRecord[] = [];

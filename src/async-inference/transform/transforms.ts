@@ -139,9 +139,10 @@ export class Transforms {
 
   #next(): void {
     while (!this.#isClosed && this.#running.size < runsMax) {
-      const name = this.#waiting.shift();
-      if (name === undefined) return;
-      if (!this.#running.has(keyOf(name))) this.#start(name);
+      // One that was stopped and is to go on waits until it has stopped.
+      const at = this.#waiting.findIndex((name) => !this.#running.has(keyOf(name)));
+      if (at < 0) return;
+      for (const name of this.#waiting.splice(at, 1)) this.#start(name);
     }
   }
 
