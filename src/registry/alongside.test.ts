@@ -62,7 +62,8 @@ test('a model that failed takes a number, is told of, and leaves no version', as
   assert.equal((await registry.register({ ...model, group: 'digits' })).version.version, 2);
   const kinds = (await events.since(0, 10)).map(({ kind }) => kind);
   assert.deepEqual(kinds, ['group.created', 'version.failed', 'version.registered']);
-  assert.equal((await db.selectFrom('audit').selectAll().where('outcome', '=', 'failed').execute()).length, 1);
+  const [told] = await db.selectFrom('audit').selectAll().where('outcome', '=', 'invalid_request').execute();
+  assert.deepEqual([told?.target, told?.detail], ['digits/1', '{"message":"broken"}']);
 });
 
 test('tags and metadata that many change at once keep every change', async () => {

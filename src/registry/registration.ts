@@ -200,7 +200,13 @@ export async function numberFailed(
     const number = await takeVersion(tx, keyOf(group));
     await failed.alongside(tx, number);
     const subject = `${group}/${number}`;
-    await audit.record(tx, { who, action: 'RegisterModelVersion', target: subject, outcome: 'failed', detail: { reason } });
+    await audit.record(tx, {
+      who,
+      action: 'RegisterModelVersion',
+      target: subject,
+      outcome: 'invalid_request',
+      detail: { message: reason },
+    });
     return { event: await events.record(tx, { kind: 'version.failed', subject, detail: { reason } }), version: number };
   });
   events.publish(event);

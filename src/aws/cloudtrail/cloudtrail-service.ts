@@ -127,6 +127,7 @@ function eventId(id: string): string {
 }
 
 function resourceType(action: string): string {
+  if (/Bucket/.test(action)) return 'AWS::S3::Bucket';
   if (/Group/.test(action)) return 'AWS::SageMaker::ModelPackageGroup';
   if (/EndpointConfig/.test(action)) return 'AWS::SageMaker::EndpointConfig';
   if (/Endpoint/i.test(action)) return 'AWS::SageMaker::Endpoint';
