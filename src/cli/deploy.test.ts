@@ -57,7 +57,7 @@ async function deployed(
       'PATCH /api/v1/endpoints/digits': view,
       'GET /api/v1/endpoints/digits/decisions?kind=batching&limit=20': { items: decisions, next: null },
     };
-    request.on('data', (chunk: Buffer) => (asked += chunk));
+    request.on('data', (chunk: Buffer) => (asked += chunk.toString()));
     request.on('end', () => {
       const isRefused = method === 'PATCH' && refusal !== null;
       response.writeHead(isRefused ? 400 : 200).end(JSON.stringify(isRefused ? refusal : (known[`${method} ${url}`] ?? null)));
