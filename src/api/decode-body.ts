@@ -25,7 +25,7 @@ export function decodeBody(
     case 'application/json':
       return decodeJson(signature, textOf(body));
     case 'text/csv':
-      return decodeCsv(signature, textOf(body), label === undefined ? {} : { label });
+      return decodeCsv(signature, textOf(body), { labelling: '?label=NAME (--label NAME)', ...(label === undefined ? {} : { label }) });
     case 'application/x-npy':
       return decodeNpy(signature, body);
     default:

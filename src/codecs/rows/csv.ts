@@ -3,7 +3,10 @@ import { PlatformError } from '../../errors.ts';
 import { elementCount, type Signature, type TensorSpec } from '../../tensor.ts';
 import { hasRows, type Invocation, namesOf, runOneByOne, tensorOfRows, wholeTensor } from './invocation.ts';
 
-const labelHint = 'leave out a column of answers with ?label=NAME (--label NAME)';
+/** What to do with columns that are no input, by how a column of answers can be named where this came from. */
+function strayHint(labelling: string | undefined): string {
+  return labelling === undefined ? 'leave out columns that are no input' : `leave out a column of answers with ${labelling}`;
+}
 
 /** The cells of each line; empty lines are left out. Throws `invalid_request` for a quote that never ends. */
 export function parseCsv(text: string): string[][] {
@@ -61,6 +64,8 @@ const shownColumnsMax = 10;
 export interface CsvOptions {
   /** The column that holds the true answer: it is left out of the input. */
   readonly label?: string;
+  /** How whoever sent the text can name that column; not given where he cannot. */
+  readonly labelling?: string;
   /** Of the file that these rows are from, null where it has none: then no line of the text is one. */
   readonly header?: readonly string[] | null;
 }
@@ -99,7 +104,7 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
     throw new PlatformError('invalid_request', `CSV line ${line} has ${cells.length} columns, the first line has ${width}`);
   }
   const columns = Array.from({ length: width }, (_, column) => column).filter((column) => column !== left);
-  const table = { rows, header, firstLine: hasHeader ? 2 : 1, columns };
+  const table = { rows, header, firstLine: hasHeader ? 2 : 1, columns, hint: strayHint(options.labelling) };
   const [spec, ...others] = inputs;
   if (spec !== undefined && others.length === 0) return ofOneInput(spec, table, left !== null);
   return [ofSeveralInputs(signature, table)];
@@ -112,6 +117,8 @@ interface Table {
   readonly firstLine: number;
   /** Those that are inputs. */
   readonly columns: readonly number[];
+  /** For columns that are none. */
+  readonly hint: string;
 }
 
 function ofOneInput(spec: TensorSpec, table: Table, isLabelled: boolean): readonly Invocation[] {
@@ -122,7 +129,7 @@ function ofOneInput(spec: TensorSpec, table: Table, isLabelled: boolean): readon
     return rows.map((_, row) => ({ inputs: [wholeTensor(spec, [width], values.slice(row * width, (row + 1) * width))], rows: 1 }));
   }
   if (!hasRows(spec) && rows.length === 1) return [{ inputs: [wholeTensor(spec, [width], values)], rows: 1 }];
-  const hint = isLabelled || width <= elementCount(spec.shape.slice(1)) ? undefined : labelHint;
+  const hint = isLabelled || width <= elementCount(spec.shape.slice(1)) ? undefined : table.hint;
   return [{ inputs: [tensorOfRows(spec, rows.length, [width], values, hint)], rows: hasRows(spec) ? rows.length : 1 }];
 }
 
@@ -150,13 +157,13 @@ function ofSeveralInputs(signature: Signature, table: Table): Invocation {
   return { inputs: tensors, rows: rows.length };
 }
 
-function valuesOf({ datatype }: TensorSpec, { rows, header, firstLine }: Table, columns: readonly number[]): unknown[] {
+function valuesOf({ datatype }: TensorSpec, { rows, header, firstLine, hint }: Table, columns: readonly number[]): unknown[] {
   const values: unknown[] = [];
   for (const [index, cells] of rows.entries()) {
     const line = index + firstLine;
     for (const column of columns) {
       const cell = cells[column] as string;
-      values.push(datatype === 'BYTES' ? cell : numberOf(cell, datatype, line, column, header?.[column]));
+      values.push(datatype === 'BYTES' ? cell : numberOf(cell, datatype, line, column, header?.[column], hint));
     }
   }
   return values;
@@ -186,12 +193,12 @@ function labelColumn(header: readonly string[] | null, label: string | undefined
 }
 
 /** 64-bit integers stay text, so that none is rounded on the way. */
-function numberOf(cell: string, datatype: string, line: number, column: number, header: string | undefined): unknown {
+function numberOf(cell: string, datatype: string, line: number, column: number, header: string | undefined, stray: string): unknown {
   const text = cell.trim();
   if (datatype === 'INT64' || datatype === 'UINT64') return /^[+-]?\d+\.0*$/.test(text) ? text.slice(0, text.indexOf('.')) : text;
   if (datatype === 'BOOL' && /^(true|false)$/i.test(text)) return text.toLowerCase() === 'true';
   if (!isNumber(text)) {
-    const hint = text === '' ? 'write NaN for a value that is missing' : labelHint;
+    const hint = text === '' ? 'write NaN for a value that is missing' : stray;
     const name = header === undefined ? '' : ` (${header.slice(0, 60)})`;
     throw new PlatformError(
       'invalid_request',
