@@ -77,8 +77,8 @@ const byStatus: Readonly<Record<number, ErrorCode>> = {
 function outcomeOf(error: unknown): ErrorCode {
   if (!(error instanceof AwsError)) return asPlatformError(error).code;
   const { code, httpStatus, message } = error;
-  if (/NotFound/.test(code) || /^Could not find /.test(message)) return 'not_found';
-  if (/AlreadyExists/.test(code) || /^Cannot create already existing /.test(message)) return 'already_exists';
+  if (/NotFound/.test(code) || message.startsWith('Could not find ')) return 'not_found';
+  if (/AlreadyExists/.test(code) || message.startsWith('Cannot create already existing ')) return 'already_exists';
   if (/Conflict|InUse/.test(code)) return 'wrong_state';
   if (/UnknownOperation|NotImplemented/.test(code)) return 'unsupported';
   return byStatus[httpStatus] ?? (httpStatus >= 500 ? 'internal' : 'invalid_request');
