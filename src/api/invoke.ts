@@ -31,7 +31,7 @@ export function invokeRoutes(services: ApiServices): Route[] {
     route('POST /endpoints/:endpoint/invoke', {
       summary: 'Send rows to an endpoint',
       description:
-        'JSON is {"instances": [row, …]}, with {"input name": value, …} rows for a model with several inputs, or ' +
+        'JSON is {"instances": [row, …]}, or the list alone, with {"input name": value, …} rows for a model with several inputs, or ' +
         '{"inputs": [{"name", "shape", "datatype", "data"}, …]}. CSV has one row a line, with or without a header; npy has rows first. ' +
         'A model that is a process takes any bytes of any type, and what it answers is the answer, its status as well.',
       params: endpointPath,
