@@ -21,9 +21,8 @@ export function plainInspection(more: Partial<Inspection> = {}): Inspection {
   return { signature, ...file, batchable: true, batchableReason: 'rows do not depend on each other', ...more };
 }
 
-export interface ControlPlaneOptions extends Partial<
-  Pick<RegistryOptions, 'inspect' | 'inspectBundle' | 'images' | 'inUse' | 'modelBytesMax'>
-> {
+export interface ControlPlaneOptions
+  extends Partial<Pick<RegistryOptions, 'inspect' | 'inspectBundle' | 'images' | 'inUse' | 'modelBytesMax'>> {
   readonly clock?: Clock;
   /** An earlier one's, to go on with its state. */
   readonly directory?: string;

@@ -19,12 +19,12 @@ export type { TransformBuckets } from './transform/bucket-places.ts';
 export {
   checkOrder,
   payloadMiBLimit,
-  transformDefaults,
   type TransformOrder,
   type TransformPlace,
   type TransformProgress,
   type TransformState,
   type TransformView,
+  transformDefaults,
 } from './transform/transform-job.ts';
 export type { KeptObject, TransformFilter } from './transform/transform-rows.ts';
 export { placeText, Transforms, type TransformsOptions } from './transform/transforms.ts';

@@ -3,10 +3,10 @@ export { type CloudWatchOptions, cloudWatchService } from './cloudwatch/cloudwat
 export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
 export { envelopeOf } from './events/envelope.ts';
 export { eventsService } from './events/events-service.ts';
-export type { AsyncDoor } from './runtime/async-invocation.ts';
-export { BodyInvocations } from './runtime/body-invocation.ts';
 export { logGroupOfArn } from './logs/log-arn.ts';
 export { logsService } from './logs/logs-service.ts';
+export type { AsyncDoor } from './runtime/async-invocation.ts';
+export { BodyInvocations } from './runtime/body-invocation.ts';
 export { decodeBody } from './runtime/decode-body.ts';
 export { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
 export { ModelBucket } from './s3/model-bucket.ts';

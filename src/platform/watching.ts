@@ -8,8 +8,8 @@ import {
   Alarms,
   checkWebhookUrl,
   type Delivery,
-  deliveriesQueue,
   type DriftWatch,
+  deliveriesQueue,
   type Events,
   type Log,
   type LogGroups,
@@ -129,7 +129,10 @@ async function act({ jobs, db, autoScaling }: WatchingNeeds, action: string, { a
   jobs.announce(deliveriesQueue);
 }
 
-function watched({ config, status, reason, variants }: EndpointView, { drift, backlogOf }: Pick<WatchingNeeds, 'drift' | 'backlogOf'>): WatchedEndpoint {
+function watched(
+  { config, status, reason, variants }: EndpointView,
+  { drift, backlogOf }: Pick<WatchingNeeds, 'drift' | 'backlogOf'>,
+): WatchedEndpoint {
   const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
   const trouble = status === 'Failed' ? (reason ?? 'it does not come into service') : (crashing?.reason ?? null);
   return {

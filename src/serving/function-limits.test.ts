@@ -160,7 +160,7 @@ describe('the bill', () => {
     house.clock.advance(200);
     const [first, second] = house.invocations;
     // 40.25 ms and 16 ms, rounded up to whole milliseconds.
-    assert.deepEqual(first, { memoryMiB: 2048, billedMs: 57, usd: functionUsd(prices, 2048, 57), isColdStart: true });
+    assert.deepEqual(first, { memoryMiB: 2048, billedMs: 57, usd: functionUsd(prices, 2048, 57), isColdStart: true, setupMs: 40.25 });
     assert.deepEqual(second, { memoryMiB: 2048, billedMs: 11, usd: functionUsd(prices, 2048, 11), isColdStart: false });
     const sum = ['a', 'b', 'c'].reduce((total, id) => total + receipt(house, id), 0);
     assert(Math.abs(sum / (first?.usd ?? 0) - 1) < 1e-12);
