@@ -78,7 +78,7 @@ export class FileOutput implements TransformOutput {
   }
 
   async check(): Promise<void> {
-    await mkdir(this.#path, { recursive: true }).catch((cause: unknown) => {
+    await makeDirectory(resolve(this.#path)).catch((cause: unknown) => {
       throw new PlatformError('invalid_request', `results cannot be written to ${this.#path}: ${messageOf(cause)}`, { cause });
     });
   }
@@ -89,7 +89,7 @@ export class FileOutput implements TransformOutput {
 
   async write(name: string, pieces: AsyncIterable<ResultPiece>, options: WriteOptions): Promise<void> {
     const { partial, whole } = this.#pathsOf(name);
-    await mkdir(dirname(whole), { recursive: true });
+    await makeDirectory(dirname(whole));
     const file = await open(partial, options.from === null ? 'w' : 'r+');
     try {
       await this.#writePieces(file, pieces, options);
@@ -154,4 +154,14 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
+}
+
+/** With those above it. Node's own recursive form never ends where a file system refuses with ENOENT, as /proc does. */
+async function makeDirectory(path: string): Promise<void> {
+  if ((await statOf(path))?.isDirectory() === true) return;
+  const above = dirname(path);
+  if (above !== path) await makeDirectory(above);
+  await mkdir(path).catch(async (error: unknown) => {
+    if ((await statOf(path))?.isDirectory() !== true) throw error; // somebody else was first
+  });
 }
