@@ -135,6 +135,14 @@ for (const [name, open] of [
       assert.match((await audit.verify()).broken?.why ?? '', /record 2 is missing/);
     });
 
+    test('goes on where somebody took out the mark of its end, and tells that', async (t) => {
+      const { db, audit } = await filled(t);
+      await db.deleteFrom('audit_head').execute();
+      assert.match((await audit.verify()).broken?.why ?? '', /the mark of the last record was taken out/);
+      await audit.record(db, { who: 'AKIA', action: 'Do', target: 't', outcome: 'ok', detail: null });
+      assert.match((await audit.verify()).broken?.why ?? '', /record 6 is missing/);
+    });
+
     test('is one chain when many write at once', async (t) => {
       const { db, audit } = await filled(t);
       const entry = { who: 'w', action: 'Do', target: 't', outcome: 'ok', detail: null };

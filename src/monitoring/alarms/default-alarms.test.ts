@@ -102,4 +102,7 @@ test('a burn that is over does not ring, nor one that few have seen', () => {
   assert.equal(burnRuling(objective, within(0.9, 0.1)).state, 'OK');
   assert.equal(burnRuling(objective, within(0.1, 0.9)).state, 'OK');
   assert.equal(burnRuling(objective, within(0.9, 0.9, 10)).state, 'OK');
+  const half = { percentile: 50, latencyMs: 1 };
+  assert.equal(burnRuling(half, within(0.9, 0.9)).state, 'ALARM', 'a loose promise can be broken, too');
+  assert.equal(burnRuling(half, within(0.6, 0.6)).state, 'OK');
 });

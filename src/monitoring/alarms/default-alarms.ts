@@ -35,8 +35,8 @@ export type DefaultKind = (typeof defaultKinds)[number];
 const minuteMs = 60_000;
 /** A long window tells that it matters, a short one that it is so now (Beyer et al., The Site Reliability Workbook, chapter 5, table 5-8). */
 const burns = [
-  { longMs: 60 * minuteMs, shortMs: 5 * minuteMs, rate: 14.4 },
-  { longMs: 360 * minuteMs, shortMs: 30 * minuteMs, rate: 6 },
+  { longMs: 60 * minuteMs, shortMs: 5 * minuteMs, rate: 14.4, most: 0.8 },
+  { longMs: 360 * minuteMs, shortMs: 30 * minuteMs, rate: 6, most: 0.65 },
 ] as const;
 /** Fewer answers than these in the short window say nothing. */
 const answersMin = 20;
@@ -52,12 +52,18 @@ export function burnRuling({ percentile, latencyMs }: Objective, within: (ms: nu
     return `${((100 * bad) / Math.max(all, 1)).toFixed(1)} % of the last ${ms / minuteMs} min (${bad} of ${all})`;
   };
   const may = `took longer than ${latencyMs} ms, where ${(budget * 100).toFixed(1)} % may`;
-  for (const { longMs, shortMs, rate } of burns) {
+  for (const { longMs, shortMs, rate: usual, most } of burns) {
+    // Of a loose promise so many times as many would be more than all.
+    const rate = Math.min(usual, most / budget);
     const [long, short] = [within(longMs), within(shortMs)];
     if (short.all < answersMin || rateOf(long) < rate || rateOf(short) < rate) continue;
-    return { state: 'ALARM', reason: `${said(longMs)} and ${said(shortMs)} ${may}: from ${rate} times as many on that is too fast` };
+    return { state: 'ALARM', reason: `${said(longMs)} and ${said(shortMs)} ${may}: from ${brief(rate)} times as many on that is too fast` };
   }
   return { state: 'OK', reason: `${said(burns[0].longMs)} ${may}` };
+}
+
+function brief(rate: number): string {
+  return String(Math.round(rate * 10) / 10);
 }
 
 export function errorsRuling(within: (ms: number) => Share): Ruling {
