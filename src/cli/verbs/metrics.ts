@@ -8,6 +8,9 @@ import { table } from '../table.ts';
 import { type CommonOptions, parsedBy, verb } from '../verb.ts';
 import { timeText } from '../words.ts';
 
+const minuteMs = 60_000;
+const linesMost = 500;
+
 interface MetricsOptions extends CommonOptions {
   readonly variant?: string;
   readonly metric: string;
@@ -15,7 +18,7 @@ interface MetricsOptions extends CommonOptions {
   readonly statistics: string;
   /** Milliseconds. */
   readonly since: number;
-  readonly period: number;
+  readonly period?: number;
 }
 
 interface AlarmsOptions extends CommonOptions {
@@ -31,7 +34,11 @@ export function addMetrics(program: Command, doors: Doors): void {
         .option('--namespace <name>', "Penstock, or AWS/SageMaker for SageMaker's names")
         .option('--statistics <list>', 'SampleCount, Sum, Average, Minimum, Maximum, percentiles', 'SampleCount,p50,p95,p99')
         .addOption(new Option('--since <duration>', 'how far back').argParser(parsedBy(parseDurationMs)).default(600_000, '10m'))
-        .addOption(new Option('--period <duration>', 'of one line').argParser(parsedBy(parseDurationMs)).default(60_000, '60s')),
+        .addOption(
+          new Option('--period <duration>', 'of one line (default: a minute, or longer where that would be many lines)').argParser(
+            parsedBy(parseDurationMs),
+          ),
+        ),
     )
     .runs(async (session, options: MetricsOptions, endpoint: string) => {
       const { metric: name, namespace, statistics, since, period } = options;
@@ -45,13 +52,18 @@ export function addMetrics(program: Command, doors: Doors): void {
         namespace,
         statistics: statistics.replaceAll(' ', ''),
         from,
-        period_s: Math.round(period / 1000),
+        period_s: Math.round((period ?? periodFor(since)) / 1000),
       };
       const series = await client.get<SeriesBody>('/metrics/series', { query });
       if (series.unit === null) await measuredNames(client, { endpoint, variant, name, namespace });
       session.print(series, seriesText(series, endpoint));
       return 0;
     });
+}
+
+/** Whole minutes, so many that there are no more lines than anybody looks at. */
+function periodFor(sinceMs: number): number {
+  return Math.max(1, Math.ceil(sinceMs / linesMost / minuteMs)) * minuteMs;
 }
 
 export function addAlarms(program: Command, doors: Doors): void {
