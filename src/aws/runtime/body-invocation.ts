@@ -2,7 +2,9 @@
  * An invocation without a client that waits: a body in, an answer out, by the forms of InvokeEndpoint. What asynchronous requests and
  * transform jobs run.
  */
+
 import { PassThrough } from 'node:stream';
+import type { InferenceAnswer, InferenceOrder } from '../../async-inference/index.ts';
 import { ModelPlan } from '../../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import type { CallWatch, SeenCall } from '../../monitoring/index.ts';
@@ -10,28 +12,6 @@ import type { Payload } from '../../runtime/index.ts';
 import { type InferenceResult, invokeParts, type Part, partsOf, type Route, rawCall, type Serving } from '../../serving/index.ts';
 import { Answer } from './answer.ts';
 import { type DecodedBody, decodeBody } from './decode-body.ts';
-
-export interface BodyInvocation {
-  readonly endpoint: string;
-  readonly requestId: string;
-  readonly contentType: string | null;
-  readonly accept: string | null;
-  readonly customAttributes: string | null;
-  readonly inferenceId: string;
-  readonly body: Buffer;
-  /** In place of the body, which is then empty: for a process, which is handed them as they are. */
-  readonly files?: { readonly paths: readonly string[]; readonly bytes: number };
-  readonly timeoutMs: number;
-  /** Nobody waits for it any more. */
-  readonly signal: AbortSignal;
-}
-
-export interface BodyAnswer {
-  readonly contentType: string;
-  /** In pieces where a process makes it while it is read; they end with an error where that fails. */
-  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
-  readonly variant: string;
-}
 
 export interface BodyInvocationsOptions {
   readonly serving: Pick<Serving, 'route' | 'invoke' | 'reject' | 'endpoint'>;
@@ -51,13 +31,13 @@ export class BodyInvocations {
   }
 
   /** Rejects with a `PlatformError`. */
-  async run(order: BodyInvocation): Promise<BodyAnswer> {
+  async run(order: InferenceOrder): Promise<InferenceAnswer> {
     if (order.signal.aborted) throw gone();
     const route = this.#options.serving.route(order.endpoint);
     return route.runtime === 'process' ? this.#process(route, order) : this.#model(route, order);
   }
 
-  #model(route: Route, order: BodyInvocation): Promise<BodyAnswer> {
+  #model(route: Route, order: InferenceOrder): Promise<InferenceAnswer> {
     const { serving, nowMs } = this.#options;
     const { requestId, timeoutMs, contentType, accept, signal } = order;
     if (order.files !== undefined) throw new PlatformError('unavailable', 'the model is no process any more: it takes no files');
@@ -107,11 +87,11 @@ export class BodyInvocations {
     });
   }
 
-  #seen(route: Route, { requestId, inferenceId }: BodyInvocation): SeenCall | null {
+  #seen(route: Route, { requestId, inferenceId }: InferenceOrder): SeenCall | null {
     return route.isWatched ? this.#options.calls.begin(route, requestId, inferenceId) : null;
   }
 
-  #process(route: Route, order: BodyInvocation): Promise<BodyAnswer> {
+  #process(route: Route, order: InferenceOrder): Promise<InferenceAnswer> {
     const { serving, nowMs } = this.#options;
     const { requestId, timeoutMs, signal } = order;
     const call = { requestId, timeoutMs, arrivedAtMs: nowMs() };
@@ -174,12 +154,12 @@ function wholeOf({ reply }: InferenceResult): { readonly contentType: string; re
   return { contentType: reply.headers['content-type'] ?? unnamedType, body: Buffer.from(reply.body) };
 }
 
-function payloadOf(order: BodyInvocation): Payload {
+function payloadOf(order: InferenceOrder): Payload {
   const { body, files } = order;
   return { headers: headersOf(order), body, ...(files === undefined ? {} : { files }) };
 }
 
-function headersOf({ contentType, accept, customAttributes, inferenceId }: BodyInvocation): Record<string, string> {
+function headersOf({ contentType, accept, customAttributes, inferenceId }: InferenceOrder): Record<string, string> {
   return {
     'content-type': contentType ?? unnamedType,
     ...(accept === null ? {} : { accept }),
