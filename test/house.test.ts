@@ -40,6 +40,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'fastify-': ['http'],
   '@fastify/': ['http'],
   zod: ['api', 'http'],
+  '@grpc/': ['oip'],
   commander: ['cli'],
   '@clack/': ['cli'],
 };

@@ -1,2 +1,3 @@
 export { OipDoor } from './door.ts';
+export { loadProtocol, type Protocol } from './grpc/protocol.ts';
 export type { Deployed, OipServices } from './neighbours.ts';
