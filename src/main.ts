@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, '..');
 const product: Product = {
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
   catalogueDirectory: join(root, 'assets', 'catalogue'),
+  consoleDirectory: join(root, 'console', 'dist'),
 };
 
 const interruption = new AbortController();
@@ -28,7 +29,10 @@ process.stdout.on('error', () => process.exit(0));
 /** Loaded only by a server: the verbs that talk to one start in a fraction of the time. */
 async function start(config: Config): Promise<Platform> {
   const { startPlatform } = await import('./platform.ts');
-  return startPlatform(config, product);
+  const platform = await startPlatform(config, product);
+  const link = platform.signInLink();
+  if (link !== null) process.stderr.write(`sign in to the console, once, within 15 minutes: ${link}\n`);
+  return platform;
 }
 
 function configOf(flags: UpOptions['flags'], defaults: { readonly dataDir?: string } = {}): Config {

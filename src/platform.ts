@@ -1,6 +1,6 @@
 /** Builds every room with `new`, in the order in which they stand on each other, starts them and stops them. */
 import { Access } from './access/index.ts';
-import type { Config } from './config.ts';
+import { type Config, isLoopback } from './config.ts';
 import type { Ledger } from './costs/index.ts';
 import { Listener, loadCertificate } from './http/index.ts';
 import { openAsync } from './platform/async.ts';
@@ -17,6 +17,8 @@ export interface Platform {
   /** `http://127.0.0.1:8080` */
   readonly url: string;
   readonly ledger: Ledger;
+  /** A link that opens the console, once; null on loopback, where none is needed. */
+  signInLink(): string | null;
   /** Stops taking requests, answers those under way, ends the workers, lets go of the data directory. */
   close(): Promise<void>;
 }
@@ -82,7 +84,15 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => api.close());
   directory.announce(url);
   logs.platform.info({ url, dataDirectory: directory.path, version: product.version }, 'penstock serves');
-  return { url, ledger: rooms.ledger, close };
+  const signInLink = (): string | null => (isLoopback(config.host) ? null : `${reachable(url, listener)}/sign-in#${access.signInLink()}`);
+  return { url, ledger: rooms.ledger, signInLink, close };
+}
+
+/** An address that listens for all has no name that a browser could go to: one that the certificate holds has. */
+function reachable(url: string, { names }: Listener): string {
+  if (!/\/\/(?:0\.0\.0\.0|\[::\]):/.test(url)) return url;
+  const name = names.find((other) => !isLoopback(other) && !['0.0.0.0', '::', '[::]'].includes(other)) ?? 'localhost';
+  return `https://${name.includes(':') ? `[${name}]` : name}:${new URL(url).port}`;
 }
 
 export type { Product };

@@ -11,9 +11,10 @@ function openStream() {
   const heads: unknown[] = [];
   const response = Object.assign(body, { writeHead: (...head: unknown[]) => heads.push(head) }) as unknown as ServerResponse;
   const clock = new VirtualClock();
-  const stream = new EventStream(response, clock, 'request-1');
+  const welcome = new Set(['them']);
+  const stream = new EventStream(response, clock, { requestId: 'request-1', isWelcome: () => welcome.has('them') });
   const text = (): string => String((body.read() as Buffer | null) ?? '');
-  return { body, clock, stream, text };
+  return { body, clock, stream, text, welcome };
 }
 
 test('writes events as the standard has them', () => {
@@ -42,4 +43,14 @@ test('lets a client go that does not read', () => {
   assert.deepEqual([stream.isOpen, body.destroyed, ends], [false, true, 1]);
   stream.onEnd(() => ends++);
   assert.equal(ends, 2, 'told at once when it has ended already');
+});
+
+test('ends at the next sign of life once its reader is not let in any more', () => {
+  const { clock, stream, text, welcome } = openStream();
+  text();
+  welcome.clear();
+  stream.send({ data: 'still heard' });
+  clock.advance(15_000);
+  assert.equal(stream.isOpen, false);
+  assert.equal(text(), 'data: still heard\n\n');
 });

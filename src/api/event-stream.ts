@@ -17,17 +17,25 @@ export interface StreamedEvent {
   readonly data: string;
 }
 
+export interface StreamOptions {
+  readonly requestId: string;
+  /** Asked at each heartbeat: whose key was revoked or whose session is over hears no more. */
+  readonly isWelcome: () => boolean;
+}
+
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #clock: Clock;
+  readonly #isWelcome: () => boolean;
   readonly #onEnd: (() => void)[] = [];
   #cancelHeartbeat: () => void = () => {};
   #isOpen = true;
 
   /** Sends the head at once. */
-  constructor(response: ServerResponse, clock: Clock, requestId: string) {
+  constructor(response: ServerResponse, clock: Clock, { requestId, isWelcome }: StreamOptions) {
     this.#response = response;
     this.#clock = clock;
+    this.#isWelcome = isWelcome;
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
@@ -80,7 +88,8 @@ export class EventStream {
 
   #beat(): void {
     this.#cancelHeartbeat = this.#clock.after(heartbeatMs, () => {
-      this.#write(': still here\n\n');
+      if (this.#isWelcome()) this.#write(': still here\n\n');
+      else this.end();
       if (this.#isOpen) this.#beat();
     });
   }

@@ -22,9 +22,9 @@ export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] 
       query: z.strictObject({ since: z.coerce.number().int().min(0).optional() }),
       answer: eventBody,
       streams: true,
-      handle: async ({ query, request, requestId, response }) => {
-        const since = query.since ?? lastEventId(request);
-        const stream = streams.open(response, requestId);
+      handle: async ({ query, ...call }) => {
+        const since = query.since ?? lastEventId(call.request);
+        const stream = streams.open(call);
         void follow(events, stream, since).catch(() => stream.end());
         return undefined;
       },

@@ -33,8 +33,9 @@ export type {
 } from './decision-bodies.ts';
 export type { BaselineBody, DriftBody, LabelsBody } from './drift-bodies.ts';
 export type { AlarmBody, AlarmNoteBody, MetricBody, SeriesBody } from './metrics.ts';
-export { type MetricsServices, NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
+export { type MetricsServices, NativeApi, registerMetrics } from './native-api.ts';
 export type { FunctionProfileBody } from './profiles.ts';
 export type { RequestBody } from './request-bodies.ts';
 export type { ApiServices } from './services.ts';
+export type { SessionBody } from './session.ts';
 export type { TransformBody, TransformObjectBody } from './transforms.ts';

@@ -1,5 +1,4 @@
 /** Routes of logs: the last lines, and the lines that come; of the server, of requests, of workers, of any log group. */
-import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
@@ -8,7 +7,7 @@ import { logBody, logGroupsBody } from './bodies.ts';
 import { endpointPath, switchParameter, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
-import type { Streams } from './streams.ts';
+import type { StreamCall, Streams } from './streams.ts';
 
 const linesQuery = z.strictObject({
   limit: z.coerce.number().int().min(0).max(10_000).default(100).describe('How many lines of the past.'),
@@ -37,7 +36,7 @@ const pagesMax = 30;
 const everything = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY } as const;
 
 export function logRoutes({ deployments, logGroups, clock }: ApiServices, streams: Streams): Route[] {
-  const read = async (asked: Asked, response: ServerResponse, requestId: string): Promise<Answer> => {
+  const read = async (asked: Asked, call: StreamCall): Promise<Answer> => {
     const group = groupOf(asked);
     const matches = wanted(asked, group);
     if (!logGroups.has(group)) {
@@ -49,7 +48,7 @@ export function logRoutes({ deployments, logGroups, clock }: ApiServices, stream
     const past = logGroups.has(group) ? await lastEvents(logGroups, group, asked.limit, matches) : { events: [], after: null };
     const lineOf = isJsonLines(group) ? ({ message }: LogEvent) => message : lineOfEvent;
     if (!asked.follow) return { items: past.events.map((event) => ({ line: lineOf(event) })) };
-    const stream = streams.open(response, requestId);
+    const stream = streams.open(call);
     const send = (event: LogEvent): void => stream.send({ data: lineOf(event) });
     for (const event of past.events) send(event);
     stream.onEnd(follow({ logGroups, clock }, group, past.after, matches, send));
@@ -61,7 +60,7 @@ export function logRoutes({ deployments, logGroups, clock }: ApiServices, stream
       query: logQuery,
       answer: logBody,
       streams: true,
-      handle: ({ query, response, requestId }) => read({ ...query, endpoint: query.endpoint }, response, requestId),
+      handle: ({ query, ...call }) => read({ ...query, endpoint: query.endpoint }, call),
     }),
     route('GET /logs/groups', {
       summary: 'List the log groups',
@@ -81,9 +80,9 @@ export function logRoutes({ deployments, logGroups, clock }: ApiServices, stream
       query: linesQuery,
       answer: logBody,
       streams: true,
-      handle: ({ params: { endpoint }, query, response, requestId }) => {
+      handle: ({ params: { endpoint }, query, ...call }) => {
         deployments.get(endpoint); // an unknown endpoint is refused, rather than shown as one without requests
-        return read({ ...query, log: 'requests', endpoint }, response, requestId);
+        return read({ ...query, log: 'requests', endpoint }, call);
       },
     }),
   ];

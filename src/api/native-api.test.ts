@@ -34,7 +34,7 @@ import { FileObjectStore, openDatabase } from '../storage/index.ts';
 import type { VariantBody } from './bodies.ts';
 import type { CostsBody } from './costs.ts';
 import type { PlanBody } from './decision-bodies.ts';
-import { NativeApi, registerFrontPage, registerMetrics } from './native-api.ts';
+import { NativeApi, registerMetrics } from './native-api.ts';
 import type { ApiServices } from './services.ts';
 
 const catalogueDirectory = join(import.meta.dirname, '../../assets/catalogue');
@@ -165,13 +165,13 @@ async function startServer() {
     profiles,
     functionProfiles,
     authenticate,
+    connectionOf: listener.connectionOf.bind(listener),
     workers: () => provider.list(),
     logGroups,
     bodyLimitBytes: 1024 * 1024,
     server: { version: '1.2.3', startedAtMs: clock.wallMs(), cores },
   });
   listener.scope('/api', (scope) => api.register(scope));
-  listener.scope('', registerFrontPage);
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
   const url = await listener.listen();
   const close = async (): Promise<void> => {
@@ -373,13 +373,6 @@ describe('the native API', () => {
     for (const wrong of ['?by=week', '?from=yesterday', '?from=2030-01-01T00:00:00Z', '?since=1d']) {
       assert.deepEqual([(await costs(wrong)).status, wrong], [400, wrong]);
     }
-  });
-
-  test('tells whoever only has the address where to look', async () => {
-    const page = await fetch(server.url);
-    assert.deepEqual([page.status, ((await page.json()) as { docs: string }).docs], [200, '/api/docs']);
-    const { status, body } = await call('PUT', '/endpoints');
-    assert.deepEqual([status, body.error], [405, 'PUT is not for /api/v1/endpoints: it takes GET, HEAD, POST']);
   });
 
   test('plans for a model that nobody measured yet, and lists no decisions where none were made', async () => {

@@ -23,10 +23,12 @@ import { requestRoutes } from './requests.ts';
 import { mount, type Route } from './route.ts';
 import { serverRoutes } from './server.ts';
 import type { ApiServices } from './services.ts';
+import { sessionRoutes } from './session.ts';
 import { Streams } from './streams.ts';
 import { transformRoutes } from './transforms.ts';
 
 const tags = [
+  { name: 'session', description: 'Who one is; signing in and out in a browser.' },
   { name: 'status', description: 'The server itself.' },
   { name: 'catalogue', description: 'Models that come with Penstock.' },
   { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
@@ -51,7 +53,7 @@ export class NativeApi {
 
   constructor(services: ApiServices) {
     this.#services = services;
-    this.#streams = new Streams(services.clock);
+    this.#streams = new Streams(services.clock, services.authenticate);
   }
 
   /** Registers everything below `/api`: `listener.scope('/api', (scope) => api.register(scope))`. */
@@ -61,7 +63,7 @@ export class NativeApi {
       version: this.#services.server.version,
       description:
         'Register models, approve them, deploy them with a promise, call them. Every call but the documents takes ' +
-        '`Authorization: Bearer ID:SECRET`; on loopback it may come without.',
+        '`Authorization: Bearer ID:SECRET`, or the cookie of a session; on loopback it may come without.',
       documentPath: '/v1/openapi.json',
       pagePath: '/docs',
       tags,
@@ -86,6 +88,7 @@ export class NativeApi {
   #routes(): Route[] {
     const services = this.#services;
     return [
+      ...sessionRoutes(services),
       ...serverRoutes(services),
       ...auditRoutes(services),
       ...catalogueRoutes(services),
@@ -106,13 +109,6 @@ export class NativeApi {
       ...requestRoutes(services),
     ];
   }
-}
-
-/** `GET /`, for whoever only has the address: `listener.scope('', registerFrontPage)`. Open to everybody, it tells nothing else. */
-export function registerFrontPage(scope: HttpScope): void {
-  const places = { name: 'penstock', docs: '/api/docs', api: '/api/v1', inference: '/v2', metrics: '/metrics' };
-  const body = Buffer.from(JSON.stringify(places));
-  scope.get('/', { schema: { hide: true } }, (_request, reply) => reply.type('application/json').send(body));
 }
 
 export interface MetricsServices {

@@ -1,7 +1,10 @@
-/** Every route of the native API and what its caller must be allowed to do. A route that is not here does not compile. */
+/** Every route of the native API and what its caller must be allowed to do; null: nothing. A route that is not here does not compile. */
 import type { Permission } from '../access/index.ts';
 
 export const permissions = {
+  'GET /session': 'read',
+  'POST /session': null, // who signs in is nobody yet
+  'DELETE /session': null, // and who signs out may be nobody any more
   'GET /status': 'read',
   'GET /groups': 'read',
   'POST /groups': 'register',
@@ -63,6 +66,6 @@ export const permissions = {
   'POST /transforms/:transform/resume': 'deploy',
   'GET /prices': 'read',
   'GET /costs': 'read',
-} as const satisfies Record<string, Permission>;
+} as const satisfies Record<string, Permission | null>;
 
 export type RouteKey = keyof typeof permissions;

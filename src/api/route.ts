@@ -88,9 +88,10 @@ function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, a
     url,
     schema: schemaOf(key, options),
     onRequest: (request, _reply, next) => {
-      const caller = authenticate(request.raw);
+      const permission = permissions[key];
+      const caller = permission === null ? nobody : authenticate(request.raw);
       callers.set(request.raw, caller);
-      access.require(caller, permissions[key]);
+      if (permission !== null) access.require(caller, permission);
       next();
     },
     onError: async (request, _reply, error) => {
@@ -110,10 +111,13 @@ function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, a
   });
 }
 
-/** Reading and invoking change nothing. */
+/** Reading and invoking change nothing; of whom nothing is known, nothing is told. */
 function isAudited(key: RouteKey): boolean {
-  return !['read', 'invoke'].includes(permissions[key]);
+  return !['read', 'invoke', null].includes(permissions[key]);
 }
+
+/** The caller of a route that is open to everybody. */
+const nobody: Caller = { keyId: 'nobody', role: 'viewer' };
 
 function originOf(request: { readonly raw: IncomingMessage; readonly id: string }): Origin {
   const { socket, headers } = request.raw;
@@ -123,7 +127,8 @@ function originOf(request: { readonly raw: IncomingMessage; readonly id: string 
 function schemaOf(key: RouteKey, options: Route['options']): Record<string, unknown> {
   const { summary, params, query, body, answer, raw, status = 200 } = options;
   const [, tag = ''] = key.split('/');
-  const needs = `Needs the permission \`${permissions[key]}\`.`;
+  const permission = permissions[key];
+  const needs = permission === null ? 'Open to everybody.' : `Needs the permission \`${permission}\`.`;
   return {
     tags: [tag],
     summary,

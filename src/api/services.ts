@@ -1,6 +1,6 @@
 /** What the native API stands on: the rooms below it, and a few functions that the platform hands in. */
 import type { IncomingMessage } from 'node:http';
-import type { Access, Caller } from '../access/index.ts';
+import type { Access, AccessConnection, Caller } from '../access/index.ts';
 import type { Transforms } from '../async-inference/index.ts';
 import type { BatchController, Planner, ScalingController } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
@@ -63,6 +63,8 @@ export interface ApiServices {
   readonly functionProfiles: Pick<FunctionProfiles, 'of' | 'measure'>;
   /** Who sends a request; throws `unauthenticated` or `forbidden`. */
   readonly authenticate: (request: IncomingMessage) => Caller;
+  /** How a request came. */
+  readonly connectionOf: (request: IncomingMessage) => AccessConnection;
   readonly logGroups: Pick<LogGroups, 'groups' | 'has' | 'read' | 'streams'>;
   readonly bodyLimitBytes: number;
   readonly server: {

@@ -61,7 +61,10 @@ export function createControlPlane(options: {
     done();
   });
   const verbs = new Verbs();
-  app.addHook('onRoute', ({ method, url }) => verbs.learn(url, method));
+  // A page for any address says nothing about which verbs an address takes.
+  app.addHook('onRoute', ({ method, url }) => {
+    if (url !== '/*') verbs.learn(url, method);
+  });
   app.setErrorHandler((error, request, reply) => sendError(toPlatformError(error, request, options.log), request, reply));
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.slice(0, 200);

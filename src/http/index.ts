@@ -1,4 +1,5 @@
 export { answer } from './answer.ts';
+export { serveConsole } from './console.ts';
 export type { HttpScope, HttpScope as FastifyInstance } from './control-plane.ts';
 export { errorBody, errorHeaders, httpStatus } from './errors.ts';
 export { type Claim, type DirectHandler, defaultLimits, Listener, type ListenerLimits, type ListenerOptions } from './listener.ts';

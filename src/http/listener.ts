@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Access, Caller } from '../access/index.ts';
+import type { Access, AccessConnection, Caller } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { isLoopback } from '../config.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -152,11 +152,14 @@ export class Listener {
   }
 
   /** Who is calling. Throws `unauthenticated` or `forbidden`. */
-  authenticate(request: Pick<IncomingMessage, 'headers' | 'socket'>): Caller {
-    return this.#options.access.authenticate(request.headers, {
-      remoteAddress: request.socket.remoteAddress,
-      listenerIsLoopback: this.#isLoopback,
-    });
+  authenticate(request: Pick<IncomingMessage, 'headers' | 'socket' | 'method'>): Caller {
+    return this.#options.access.authenticate(request.headers, this.connectionOf(request));
+  }
+
+  /** How a request came, as those judge it who let callers in. */
+  connectionOf({ socket, method }: Pick<IncomingMessage, 'socket' | 'method'>): AccessConnection {
+    const isSecure = this.#options.tls !== null;
+    return { remoteAddress: socket.remoteAddress, listenerIsLoopback: this.#isLoopback, isSecure, method };
   }
 
   /** Answers the URL once connections are accepted. Throws `unavailable` where the address cannot be had. */

@@ -1,6 +1,6 @@
 /** The protocols, each at its paths. */
 import { Access } from '../access/index.ts';
-import { NativeApi, registerFrontPage, registerMetrics } from '../api/index.ts';
+import { NativeApi, registerMetrics } from '../api/index.ts';
 import type { Transforms } from '../async-inference/index.ts';
 import {
   AwsDoor,
@@ -21,7 +21,7 @@ import type { Config } from '../config.ts';
 import { CostHistory } from '../costs/index.ts';
 import { Deployments, type EndpointView } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import { Listener } from '../http/index.ts';
+import { Listener, serveConsole } from '../http/index.ts';
 import { ArrivalHistory } from '../monitoring/index.ts';
 import { OipDoor } from '../oip/index.ts';
 import type { AsyncWorks } from './async.ts';
@@ -49,8 +49,8 @@ export function mountDoors(config: Config, product: Product, rooms: Rooms, front
   awsDoor(config, rooms, front).mount(listener);
   listener.direct('/v2', oip.handle);
   listener.scope('/api', (scope) => api.register(scope));
-  listener.scope('', registerFrontPage);
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate: listener.authenticate.bind(listener) }));
+  listener.scope('', (scope) => serveConsole(scope, product.consoleDirectory));
   return api;
 }
 
@@ -115,6 +115,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     profiles,
     functionProfiles,
     authenticate: listener.authenticate.bind(listener),
+    connectionOf: listener.connectionOf.bind(listener),
     logGroups,
     bodyLimitBytes: config.bodyLimitBytes,
     server: { version, startedAtMs, cores },

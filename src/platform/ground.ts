@@ -28,6 +28,8 @@ export interface Product {
   readonly version: string;
   /** Where the models are that come with it. */
   readonly catalogueDirectory: string;
+  /** Where the browser console lies, once it is built. */
+  readonly consoleDirectory: string;
 }
 
 /** Ends what was started, in the opposite order. */
