@@ -76,6 +76,7 @@ test('the package installs into an empty folder and predicts there', async (t) =
   const tarball = pack();
   const files = succeed(root, 'tar', '-tzf', tarball).trim().split('\n');
   assert(files.includes('package/dist/main.js'));
+  assert(files.includes('package/console/dist/index.html'));
   assert.deepEqual(
     files.filter((file) => /\.ts$|\.test\.|^package\/(?!bin|dist|console\/dist|assets|package\.json|LICENSE|NOTICE|README\.md)/.test(file)),
     [],

@@ -34,6 +34,7 @@ export type {
 export type { BaselineBody, DriftBody, LabelsBody } from './drift-bodies.ts';
 export type { AlarmBody, AlarmNoteBody, MetricBody, SeriesBody } from './metrics.ts';
 export { type MetricsServices, NativeApi, registerMetrics } from './native-api.ts';
+export type { HistoryBody, LiveBody, OverviewBody, OverviewEndpointBody } from './overview-bodies.ts';
 export type { FunctionProfileBody } from './profiles.ts';
 export type { RequestBody } from './request-bodies.ts';
 export type { ApiServices } from './services.ts';

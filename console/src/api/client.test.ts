@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { path, urlOf } from './client.ts';
+
+test('a name cannot leave its place in a path', () => {
+  assert.equal(path('/endpoints/:endpoint/invoke', { endpoint: 'a/../b?c' }), '/endpoints/a%2F..%2Fb%3Fc/invoke');
+});
+
+test('only what was given is asked for', () => {
+  assert.equal(urlOf('/async', { state: undefined, limit: 20, cursor: null }), '/api/v1/async?limit=20');
+});

@@ -1,0 +1,143 @@
+/**
+ * Numbers and times as the console writes them. Unknown is `–`; 0 is only said of zero. All take null for unknown, so that no
+ * page has to ask first.
+ */
+const unknown = '–';
+type Maybe = number | null | undefined;
+const isUnknown = (value: Maybe): value is null | undefined => value === null || value === undefined || !Number.isFinite(value);
+
+/** The real minus: as wide as a plus. */
+function signed(text: string): string {
+  return text.replace('-', '−');
+}
+
+const counts = new Map<number, Intl.NumberFormat>();
+/** `1,236`: with so many decimals. */
+export function fixed(value: Maybe, decimals = 0): string {
+  if (isUnknown(value)) return unknown;
+  let format = counts.get(decimals);
+  if (format === undefined) {
+    format = new Intl.NumberFormat('en', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    counts.set(decimals, format);
+  }
+  return signed(format.format(value === 0 ? 0 : value));
+}
+
+/** Requests: `1,236`, `8.15 M`, `51.3 k` from a hundred thousand on. */
+export function count(value: Maybe): string {
+  if (isUnknown(value)) return unknown;
+  if (value >= 1e9) return `${fixed(value / 1e9, 2)} G`;
+  if (value >= 1e6) return `${fixed(value / 1e6, 2)} M`;
+  if (value >= 1e5) return `${fixed(value / 1e3, 0)} k`;
+  return fixed(value);
+}
+
+/** A rate per second, without its unit: `1,236`, `12.4`, `0.52`. */
+export function rate(value: Maybe): string {
+  if (isUnknown(value)) return unknown;
+  if (value === 0) return '0';
+  return fixed(value, value < 1 ? 2 : value < 100 ? 1 : 0);
+}
+
+/** Milliseconds, without the unit: one decimal below 100. */
+export function ms(value: Maybe): string {
+  if (isUnknown(value)) return unknown;
+  if (value > 0 && value < 1) return fixed(value, 2);
+  return fixed(value, value < 99.95 ? 1 : 0);
+}
+
+/** A duration with its unit: `42.6 ms`, `1.3 s`, `12 min`, `3 h`, `2 d`. */
+export function duration(valueMs: Maybe): string {
+  if (isUnknown(valueMs)) return unknown;
+  if (valueMs < 1000) return `${ms(valueMs)} ms`;
+  const seconds = valueMs / 1000;
+  if (seconds < 60) return `${fixed(seconds, seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 3600) return `${fixed(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${fixed(seconds / 3600, seconds < 36_000 ? 1 : 0)} h`;
+  return `${fixed(seconds / 86_400)} d`;
+}
+
+/** A share of 0 to 1 in percent, without the sign: `98.9`; two decimals close to all and close to none. */
+export function percent(share: Maybe): string {
+  if (isUnknown(share)) return unknown;
+  const value = share * 100;
+  const isExact = value === 0 || value === 100;
+  if (isExact) return fixed(value);
+  // What is not all must not be told as all.
+  if (value > 99.9) return fixed(Math.min(value, 99.99), 2);
+  if (value < 0.1) return fixed(Math.max(value, 0.01), 2);
+  return fixed(value, 1);
+}
+
+/** Money for an hour or a million: three decimals, two from a dollar on. */
+export function usd(value: Maybe): string {
+  if (isUnknown(value)) return unknown;
+  const sign = value < 0 ? '−' : '';
+  const size = Math.abs(value);
+  return `${sign}$${fixed(size, size >= 1 ? 2 : 3)}`;
+}
+
+/** Money of a single request or a few: two digits that count, `$0.000 000 07`. */
+export function usdSmall(value: Maybe): string {
+  if (isUnknown(value)) return unknown;
+  if (value === 0) return '$0';
+  if (Math.abs(value) >= 0.01) return usd(value);
+  const decimals = Math.min(15, 1 - Math.floor(Math.log10(Math.abs(value))));
+  const [whole = '0', rest = ''] = value.toFixed(decimals).split('.');
+  return `$${whole}.${rest.replace(/(\d{3})(?=\d)/g, '$1 ')}`;
+}
+
+/** A difference: `+1.4`, `−0.2`, `0`. */
+export function difference(value: Maybe, decimals = 1): string {
+  if (isUnknown(value)) return unknown;
+  const text = fixed(value, decimals);
+  return value > 0 && Number(value.toFixed(decimals)) > 0 ? `+${text}` : text.replace(/^−(0(?:\.0+)?)$/, '$1');
+}
+
+/** `512 B`, `67 KB`, `2.2 MB`. */
+export function bytes(value: Maybe): string {
+  if (isUnknown(value)) return unknown;
+  if (value < 1024) return `${fixed(value)} B`;
+  const units = ['KB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length, Math.floor(Math.log2(value) / 10));
+  const size = value / 2 ** (10 * power);
+  return `${fixed(size, size < 10 ? 1 : 0)} ${units[power - 1] ?? ''}`;
+}
+
+/** `1,769 MB` of memory. */
+export function mib(value: Maybe): string {
+  return isUnknown(value) ? unknown : `${fixed(value)} MB`;
+}
+
+/** `p95<=50ms` of the API as people write it: `p95 ≤ 50 ms`. */
+export function objective(text: string | null): string {
+  if (text === null) return 'no objective';
+  return text
+    .replace(/\s*<?=\s*/, ' ≤ ')
+    .replace(/(\d)\s*(us|ms|s)$/, (_, digit: string, unit: string) => `${digit} ${unit === 'us' ? 'µs' : unit}`);
+}
+
+export interface Promise95 {
+  readonly percentile: number;
+  readonly latencyMs: number;
+}
+
+/** What an objective promises; null for none. */
+export function parseObjective(text: string | null): Promise95 | null {
+  const [, percentile, value, unit] = /^p(\d+(?:\.\d+)?)\s*<?=\s*(\d+(?:\.\d+)?)\s*(us|ms|s)$/.exec(text ?? '') ?? [];
+  if (percentile === undefined || value === undefined) return null;
+  const factor = unit === 's' ? 1000 : unit === 'us' ? 0.001 : 1;
+  return { percentile: Number(percentile), latencyMs: Number(value) * factor };
+}
+
+/** `1 request`, `3 requests`. */
+export function plural(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
+/** A shape as it is written: `f32[N,64]`. */
+export function shape({ datatype, shape: dimensions }: { readonly datatype: string; readonly shape: readonly number[] }): string {
+  const names: Readonly<Record<string, string>> = { FP16: 'f16', FP32: 'f32', FP64: 'f64', BOOL: 'bool', BYTES: 'text' };
+  const type = names[datatype] ?? datatype.toLowerCase().replace('uint', 'u').replace('int', 'i');
+  return `${type}[${dimensions.map((size, index) => (size < 0 ? (index === 0 ? 'N' : '?') : size)).join(',')}]`;
+}

@@ -1,0 +1,30 @@
+/** What the colours of a chart mean, and what they stand at: it is the readout of the chart. */
+import type { ReactElement } from 'react';
+import type { TokenName } from '../theme/tokens.ts';
+
+export interface LegendItem {
+  readonly label: string;
+  readonly color: TokenName;
+  /** A line, a dashed line, or an area. */
+  readonly mark?: 'line' | 'dash' | 'area';
+  readonly value?: string;
+  readonly tone?: 'bad';
+}
+
+export function Legend({ items, unit }: { readonly items: readonly LegendItem[]; readonly unit?: string | undefined }): ReactElement {
+  return (
+    <span className="leg">
+      {items.map(({ label, color, mark = 'area', value, tone }) => (
+        <span key={label} className={tone}>
+          <i
+            className={`sw ${mark === 'area' ? '' : mark === 'dash' ? 'l d' : 'l'}`}
+            style={mark === 'area' ? { background: `var(--${color})` } : { borderColor: `var(--${color})` }}
+          />
+          {label}
+          {value === undefined ? null : <b>{value}</b>}
+        </span>
+      ))}
+      {unit === undefined ? null : <span className="dim">{unit}</span>}
+    </span>
+  );
+}

@@ -1,0 +1,15 @@
+/** Names and what they are, one pair a line. */
+import { Fragment, type ReactElement, type ReactNode } from 'react';
+
+export function Pairs({ pairs }: { readonly pairs: readonly (readonly [name: string, value: ReactNode])[] }): ReactElement {
+  return (
+    <dl className="pairs">
+      {pairs.map(([name, value]) => (
+        <Fragment key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </Fragment>
+      ))}
+    </dl>
+  );
+}

@@ -1,0 +1,26 @@
+/** What a page shows stands in its address: a link leads to the same view, and Back works. */
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useCallback } from 'react';
+
+type Search = Readonly<Record<string, string | undefined>>;
+
+export function useSearchValues(): [Search, (changes: Search, options?: { readonly replace?: boolean }) => void] {
+  const values = useSearch({ strict: false }) as unknown as Search;
+  const navigate = useNavigate();
+  const change = useCallback(
+    (changes: Search, { replace = false }: { readonly replace?: boolean } = {}) => {
+      const next = (before: Search): Search =>
+        Object.fromEntries(Object.entries({ ...before, ...changes }).filter(([, value]) => value !== undefined && value !== ''));
+      void navigate({ to: '.', search: next, replace, resetScroll: false });
+    },
+    [navigate],
+  );
+  return [values, change];
+}
+
+/** One of them; the one that is meant unless something is said stays out of the address. */
+export function useSearchValue(name: string, usual: string): [string, (value: string) => void] {
+  const [values, change] = useSearchValues();
+  const set = useCallback((value: string) => change({ [name]: value === usual ? undefined : value }), [change, name, usual]);
+  return [values[name] ?? usual, set];
+}

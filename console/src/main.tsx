@@ -1,0 +1,46 @@
+/** Where the console begins: the theme, the cache of what the platform told, the pages. */
+import '@mantine/core/styles.layer.css';
+import 'uplot/dist/uPlot.min.css';
+import './theme/base.css';
+import './theme/mantine.css';
+import './kit/parts.css';
+import './kit/charts.css';
+import './shell/shell.css';
+import { MantineProvider } from '@mantine/core';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { ApiError } from './api/client.ts';
+import { LiveProvider } from './api/live.tsx';
+import { makeRouter } from './routes.tsx';
+import { cssVariables, styleNonce, theme } from './theme/theme.ts';
+
+// The part that keeps the page still under a dialog makes a style by itself, and asks here for what it must bear.
+Object.assign(globalThis, { __webpack_nonce__: styleNonce() });
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 2000,
+      // What was refused is refused again; what did not answer may.
+      retry: (failures, error) => failures < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
+      retryDelay: 500,
+    },
+  },
+});
+const router = makeRouter();
+const root = document.getElementById('root');
+if (root === null) throw new Error('the page has no place for the console');
+
+createRoot(root).render(
+  <StrictMode>
+    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" getStyleNonce={styleNonce}>
+      <QueryClientProvider client={client}>
+        <LiveProvider>
+          <RouterProvider router={router} />
+        </LiveProvider>
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,62 @@
+/**
+ * The one table of addresses. Each page is a file of its own that is loaded when it is first opened; addresses are made of the names of
+ * what a page shows, and what it shows of that stands in the query.
+ */
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import { Broken, Missing } from './shell/missing.tsx';
+import { Shell } from './shell/shell.tsx';
+
+const root = createRootRoute({ component: Shell, notFoundComponent: Missing });
+const under = { getParentRoute: () => root } as const;
+
+const routeTree = root.addChildren([
+  createRoute({ ...under, path: '/', component: lazyRouteComponent(() => import('./deployment/overview-page.tsx'), 'OverviewPage') }),
+  createRoute({
+    ...under,
+    path: '/endpoints',
+    component: lazyRouteComponent(() => import('./deployment/endpoints-page.tsx'), 'EndpointsPage'),
+  }),
+  createRoute({
+    ...under,
+    path: '/endpoints/$endpoint',
+    component: lazyRouteComponent(() => import('./deployment/endpoint-page.tsx'), 'EndpointPage'),
+  }),
+  createRoute({
+    ...under,
+    path: '/endpoints/$endpoint/try',
+    component: lazyRouteComponent(() => import('./serving/try-page.tsx'), 'TryPage'),
+  }),
+  createRoute({ ...under, path: '/deploy', component: lazyRouteComponent(() => import('./deployment/deploy-page.tsx'), 'DeployPage') }),
+  createRoute({ ...under, path: '/models', component: lazyRouteComponent(() => import('./registry/models-page.tsx'), 'ModelsPage') }),
+  createRoute({ ...under, path: '/models/$group', component: lazyRouteComponent(() => import('./registry/group-page.tsx'), 'GroupPage') }),
+  createRoute({ ...under, path: '/jobs', component: lazyRouteComponent(() => import('./async-inference/jobs-page.tsx'), 'JobsPage') }),
+  createRoute({ ...under, path: '/what-if', component: lazyRouteComponent(() => import('./simulation/what-if-page.tsx'), 'WhatIfPage') }),
+  createRoute({
+    ...under,
+    path: '/monitoring',
+    component: lazyRouteComponent(() => import('./monitoring/monitoring-page.tsx'), 'MonitoringPage'),
+  }),
+  createRoute({ ...under, path: '/settings', component: lazyRouteComponent(() => import('./access/settings-page.tsx'), 'SettingsPage') }),
+]);
+
+export function makeRouter() {
+  return createRouter({
+    routeTree,
+    defaultErrorComponent: Broken,
+    defaultNotFoundComponent: Missing,
+    defaultPreload: 'intent',
+    scrollRestoration: false,
+    // Texts, as they stand: no quotes around numbers, nothing taken for JSON.
+    parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
+    stringifySearch: (search) => {
+      const text = new URLSearchParams(search as Record<string, string>).toString();
+      return text === '' ? '' : `?${text}`;
+    },
+  });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,23 @@
+/** The pages in the sidebar, in the search and behind the keys `g` and a letter. */
+import type { IconName } from '../kit/icon.tsx';
+
+export interface NavigationPage {
+  readonly to: '/' | '/endpoints' | '/models' | '/jobs' | '/what-if' | '/monitoring' | '/settings' | '/deploy';
+  readonly title: string;
+  readonly icon: IconName;
+  /** After `g`. */
+  readonly key: string;
+  /** Where it stands; the search shows all of them. */
+  readonly place: 'main' | 'system' | 'search';
+}
+
+export const pages: readonly NavigationPage[] = [
+  { to: '/', title: 'Overview', icon: 'home', key: 'o', place: 'main' },
+  { to: '/endpoints', title: 'Endpoints', icon: 'endpoint', key: 'e', place: 'main' },
+  { to: '/models', title: 'Models', icon: 'model', key: 'm', place: 'main' },
+  { to: '/jobs', title: 'Jobs', icon: 'jobs', key: 'j', place: 'main' },
+  { to: '/what-if', title: 'What-if', icon: 'whatIf', key: 'w', place: 'main' },
+  { to: '/monitoring', title: 'Monitoring', icon: 'monitoring', key: 'a', place: 'main' },
+  { to: '/settings', title: 'Settings', icon: 'settings', key: 's', place: 'system' },
+  { to: '/deploy', title: 'Deploy a model', icon: 'plus', key: 'd', place: 'search' },
+];

@@ -1,0 +1,19 @@
+/** Builds the console into `dist/`, which the server serves at `/`; `npm run dev` serves it from source, on a platform that runs already. */
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+const platform = process.env['PENSTOCK_URL'] ?? 'http://127.0.0.1:8080';
+
+export default defineConfig({
+  root: import.meta.dirname,
+  plugins: [react()],
+  build: {
+    target: 'es2022',
+    // No file is put into another as data: the policy of what a page may load says 'self'.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    license: { fileName: 'licences/libraries.md' },
+  },
+  server: { host: '127.0.0.1', proxy: Object.fromEntries(['/api', '/v2'].map((path) => [path, { target: platform }])) },
+});
