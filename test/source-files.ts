@@ -1,17 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface SourceFile {
-  /** Relative to src/, with `/`. */
+  /** Relative to src/, or to the folder that was asked for, with `/`. */
   readonly path: string;
   readonly text: string;
 }
 
 const src = new URL('../src/', import.meta.url);
+/** What runs in the browser. */
+export const consoleSource: URL = new URL('../console/src/', import.meta.url);
 
-/** Every TypeScript file under src/, tests included. */
-export function sourceFiles(): SourceFile[] {
-  const paths = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
-  return paths.sort().map((path) => ({ path, text: readFileSync(new URL(path, src), 'utf8') }));
+/** Every TypeScript file under src/ or another folder, tests included. */
+export function sourceFiles(folder: URL = src): SourceFile[] {
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => /\.tsx?$/.test(path));
+  return paths.sort().map((path) => ({ path, text: readFileSync(new URL(path, folder), 'utf8') }));
 }
 
 export function isTest(path: string): boolean {

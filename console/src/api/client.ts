@@ -2,7 +2,7 @@
  * Calls of the native API. What comes back has the types that the server's own schemas give it; what is refused is an `ApiError` with the
  * server's words, which say what was expected, what came and what to do.
  */
-import type { RefusalBody } from '../../../src/api/index.ts';
+import type { Page, RefusalBody } from '../../../src/api/index.ts';
 
 export class ApiError extends Error {
   readonly status: number;
@@ -44,6 +44,22 @@ export function urlOf(place: string, query: Query = {}): string {
 
 export function get<T>(place: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   return call<T>('GET', place, { query, signal });
+}
+
+const pageMax = 500;
+const pagesMax = 10;
+
+/** A list to its end, page by page; at most 5,000 things, which no page could show. */
+export async function getAll<T>(place: string, query: Query = {}, signal?: AbortSignal): Promise<Page<T>> {
+  const items: T[] = [];
+  let next: string | null = null;
+  for (let page = 0; page < pagesMax; page++) {
+    const found: Page<T> = await get<Page<T>>(place, { ...query, limit: pageMax, cursor: next }, signal);
+    items.push(...found.items);
+    next = found.next;
+    if (next === null) break;
+  }
+  return { items, next };
 }
 
 export function post<T>(place: string, body?: unknown, options: CallOptions = {}): Promise<T> {

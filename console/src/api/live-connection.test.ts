@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { LiveConnection, type LiveState, type Source } from './live-connection.ts';
 
+/** What was promised is kept. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 class FakeSource implements Source {
   readonly #listeners = new Map<string, (event: { data?: unknown; lastEventId?: string }) => void>();
   isClosed = false;
@@ -35,13 +38,14 @@ describe('the live connection of a page', () => {
   };
   const wait = async (ms: number): Promise<void> => {
     const untilMs = nowMs + ms;
+    await settled();
     for (;;) {
       const next = timers.toSorted((a, b) => a.atMs - b.atMs)[0];
       if (next === undefined || next.atMs > untilMs) break;
       timers.splice(timers.indexOf(next), 1);
       nowMs = next.atMs;
       next.run();
-      for (let turn = 0; turn < 4; turn++) await Promise.resolve();
+      await settled();
     }
     nowMs = untilMs;
   };

@@ -16,10 +16,7 @@ import type {
   StatusBody,
   VersionBody,
 } from '../../../src/api/index.ts';
-import { get, path, type Query } from './client.ts';
-
-/** A list of which only so many are asked for at once; `next` says that there are more. */
-const pageMax = 1000;
+import { get, getAll, path, type Query } from './client.ts';
 
 export const statusQuery = () =>
   queryOptions({ queryKey: ['status'], queryFn: ({ signal }) => get<StatusBody>('/status', {}, signal), refetchInterval: 15_000 });
@@ -30,7 +27,7 @@ export const overviewQuery = (spanS: number) =>
 export const endpointsQuery = () =>
   queryOptions({
     queryKey: ['endpoints'],
-    queryFn: ({ signal }) => get<Page<EndpointBody>>('/endpoints', { limit: pageMax }, signal),
+    queryFn: ({ signal }) => getAll<EndpointBody>('/endpoints', {}, signal),
   });
 
 export const endpointQuery = (endpoint: string) =>
@@ -76,8 +73,7 @@ export const alarmsQuery = () =>
     refetchInterval: 15_000,
   });
 
-export const groupsQuery = () =>
-  queryOptions({ queryKey: ['groups'], queryFn: ({ signal }) => get<Page<GroupBody>>('/groups', { limit: pageMax }, signal) });
+export const groupsQuery = () => queryOptions({ queryKey: ['groups'], queryFn: ({ signal }) => getAll<GroupBody>('/groups', {}, signal) });
 
 export const versionsQuery = (group: string, limit = 100) =>
   queryOptions({

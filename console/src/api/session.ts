@@ -1,21 +1,15 @@
 /** Who looks at the console, and what they may do. What somebody may not do is not shown to them. */
 import { queryOptions, useQuery } from '@tanstack/react-query';
-import { bearCsrf, get } from './client.ts';
+import type { SessionBody } from '../../../src/api/index.ts';
+import { bearCsrf, get, post, remove } from './client.ts';
 
-export type Permission = 'read' | 'invoke' | 'register' | 'deploy' | 'approve' | 'administer';
-
-export interface Session {
-  readonly key_id: string;
-  readonly role: string;
-  readonly permissions: readonly string[];
-  readonly csrf: string | null;
-}
+export type Permission = SessionBody['permissions'][number];
 
 export const sessionQuery = () =>
   queryOptions({
     queryKey: ['session'],
     queryFn: async ({ signal }) => {
-      const session = await get<Session>('/session', {}, signal);
+      const session = await get<SessionBody>('/session', {}, signal);
       bearCsrf(session.csrf);
       return session;
     },
@@ -26,4 +20,15 @@ export const sessionQuery = () =>
 export function useMay(permission: Permission): boolean {
   const { data } = useQuery(sessionQuery());
   return data?.permissions.includes(permission) ?? false;
+}
+
+/** By the link that the server printed, or by a key. */
+export async function signIn(by: { readonly link: string } | { readonly key: string }): Promise<void> {
+  const { csrf } = await post<SessionBody>('/session', by);
+  bearCsrf(csrf);
+}
+
+export async function signOut(): Promise<void> {
+  await remove('/session');
+  bearCsrf(null);
 }

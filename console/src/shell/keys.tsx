@@ -2,21 +2,11 @@
 import { Kbd, Modal, Switch } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
+import { actionOf } from '../kit/page-keys.ts';
 import { pages } from './pages.ts';
 
-type Actions = Readonly<Record<string, () => void>>;
-
 const stored = 'penstock-single-keys';
-const ofPages = new Set<Actions>();
 const chordMs = 1200;
-
-/** What keys do on a page, while it is shown: `{ '[': shorter, ']': longer, ' ': pause }`. */
-export function usePageKeys(actions: Actions): void {
-  useEffect(() => {
-    ofPages.add(actions);
-    return () => void ofPages.delete(actions);
-  }, [actions]);
-}
 
 function areOn(): boolean {
   try {
@@ -85,13 +75,9 @@ function pressed({ key, target }: KeyboardEvent): boolean {
   }
   // A blank on a button presses that.
   if (key === ' ' && target instanceof HTMLElement && target !== document.body && target.tagName !== 'MAIN') return false;
-  for (const actions of ofPages) {
-    const action = actions[key];
-    if (action === undefined) continue;
-    action();
-    return true;
-  }
-  return false;
+  const action = actionOf(key);
+  action?.();
+  return action !== undefined;
 }
 
 function KeysModal({ isOpen, onClose }: { readonly isOpen: boolean; readonly onClose: () => void }): ReactElement {

@@ -18,7 +18,15 @@ const shownMax = 12;
 
 export function Search({ isOpen, onClose }: { readonly isOpen: boolean; readonly onClose: () => void }): ReactElement {
   return (
-    <Modal opened={isOpen} onClose={onClose} withCloseButton={false} padding="sm" aria-label="Search" yOffset="12vh" centered={false}>
+    <Modal
+      opened={isOpen}
+      onClose={onClose}
+      withCloseButton={false}
+      padding="sm"
+      attributes={{ content: { 'aria-label': 'Search' } }}
+      yOffset="12vh"
+      centered={false}
+    >
       <SearchBox onClose={onClose} />
     </Modal>
   );

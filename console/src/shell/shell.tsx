@@ -19,7 +19,7 @@ export function Shell(): ReactElement {
   const search = useCallback(() => setIsSearching(true), []);
   const { error } = useQuery(sessionQuery());
   const main = useFocusOnArrival();
-  if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return <SignedOut error={error} />;
+  if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return <SignedOut />;
   return (
     <div className="app">
       <a className="skip" href="#main">
@@ -28,7 +28,14 @@ export function Shell(): ReactElement {
       <div className="side">
         <Sidebar />
       </div>
-      <Drawer opened={isMenuOpen} onClose={() => setIsMenuOpen(false)} size={240} padding={0} withCloseButton={false} aria-label="Menu">
+      <Drawer
+        opened={isMenuOpen}
+        onClose={() => setIsMenuOpen(false)}
+        size={240}
+        padding={0}
+        withCloseButton={false}
+        attributes={{ content: { 'aria-label': 'Menu' } }}
+      >
         <Sidebar onGo={() => setIsMenuOpen(false)} />
       </Drawer>
       <div>
@@ -37,7 +44,7 @@ export function Shell(): ReactElement {
             <Icon name="menu" />
           </ActionIcon>
           <Breadcrumb />
-          <button type="button" className="find" aria-label="Search or jump to, Ctrl K" onClick={search}>
+          <button type="button" className="find" onClick={search}>
             <Icon name="find" />
             <span>Search or jump to</span>
             <Kbd>Ctrl K</Kbd>

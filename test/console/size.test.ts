@@ -1,0 +1,40 @@
+/** The first view of the console: what a browser must load before it shows anything. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+
+const checkout = join(import.meta.dirname, '../..');
+const budgetBytes = 250_000;
+const dist = mkdtempSync(join(tmpdir(), 'penstock-console-'));
+
+after(() => rmSync(dist, { recursive: true }));
+
+function staticImports(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(/(?:\bfrom|\bimport)\s*["'](\.\/[^"']+\.js)["']/g)) {
+    staticImports(join(dirname(file), path), seen);
+  }
+  return seen;
+}
+
+const gzipped = (file: string): number => gzipSync(readFileSync(file)).length;
+
+test('the first view takes less than 250 KB of scripts over the wire', () => {
+  const vite = join(checkout, 'node_modules/vite/bin/vite.js');
+  execFileSync(process.execPath, [vite, 'build', join(checkout, 'console'), '--logLevel', 'error', '--outDir', dist, '--emptyOutDir']);
+  const page = readFileSync(join(dist, 'index.html'), 'utf8');
+  assert.doesNotMatch(page, /<script(?![^>]*\bsrc=)|\son\w+=|style=/, 'nothing inline: the policy of the page forbids it');
+  const entries = [...page.matchAll(/(?:src|href)="\/([^"]+\.js)"/g)].map(([, path = '']) => join(dist, path));
+  const overview = readFileSync(entries.find((path) => path.includes('index-')) ?? assert.fail(page), 'utf8').match(
+    /overview-page-[\w-]+\.js/,
+  )?.[0];
+  assert(overview !== undefined, 'the overview is a file of its own');
+  const files = [...entries, join(dist, 'assets', overview)].reduce((seen, file) => staticImports(file, seen), new Set<string>());
+  const bytes = [...files].reduce((sum, file) => sum + gzipped(file), 0);
+  assert(bytes < budgetBytes, `${bytes} bytes in ${files.size} files`);
+});
