@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { agreement } from './agreement/agreement.ts';
 import { batching } from './batching/batching.ts';
 import { commit, machine } from './machine.ts';
+import { metrics } from './metrics/metrics.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
 import { scaling } from './scaling/scaling.ts';
@@ -14,7 +15,8 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- serverless [--seconds 120] [--dry]
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--dry]
-       npm run bench -- agreement [--runs 3] [--dry]`;
+       npm run bench -- agreement [--runs 3] [--dry]
+       npm run bench -- metrics [--hours 24] [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
   const measured: Figures[] = [];
@@ -33,6 +35,7 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '3' },
     seconds: { type: 'string' },
     requests: { type: 'string', default: '4000000' },
+    hours: { type: 'string', default: '24' },
     dry: { type: 'boolean', default: false },
   },
 });
@@ -46,6 +49,8 @@ if (positionals.join() === 'overhead') {
   await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
 } else if (positionals.join() === 'agreement') {
   await agreement({ runs: Number(values.runs), isDry: values.dry });
+} else if (positionals.join() === 'metrics') {
+  await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'scaling') {
   await scaling({ isDry: values.dry });
 } else {

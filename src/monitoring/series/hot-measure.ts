@@ -2,6 +2,7 @@
  * Takes the values of one metric where each request brings some: the buckets that come up are an array, since a map would cost ten times
  * as much. Once a second it is emptied; who gets nothing for that long holds no memory.
  */
+import { Buckets } from './buckets.ts';
 import { Measure, type Measured } from './measured.ts';
 import { bucketOf, Sketch, smallest } from './sketch.ts';
 
@@ -46,11 +47,11 @@ export class HotMeasure {
       this.#buckets = null;
       return null;
     }
-    const taken = new Measure();
-    if (this.#count > 0) {
-      const [count, sum, min, max] = [this.#count, this.#sum, this.#min, this.#max];
-      taken.merge({ count, sum, min, max, sketch: Sketch.of({ positive: this.#counted(), negative: [], zeros: this.#zeros }) });
-    }
+    const taken = new Measure(new Sketch(this.#counted(), new Buckets(), this.#zeros));
+    taken.count = this.#count;
+    taken.sum = this.#sum;
+    taken.min = this.#min;
+    taken.max = this.#max;
     if (this.#rest !== null) taken.merge(this.#rest);
     this.#rest = null;
     this.#count = this.#sum = this.#zeros = 0;
@@ -67,17 +68,20 @@ export class HotMeasure {
     return this.#lastBucket;
   }
 
-  #counted(): [number, number][] {
-    const counted: [number, number][] = [];
+  #counted(): Buckets {
+    const numbers: number[] = [];
+    const counts: number[] = [];
     const buckets = this.#buckets;
     for (let bucket = this.#low; bucket <= this.#high; bucket++) {
       const times = buckets?.[bucket] ?? 0;
-      if (times > 0) counted.push([bucket + firstBucket, times]);
+      if (times === 0) continue;
+      numbers.push(bucket + firstBucket);
+      counts.push(times);
     }
     buckets?.fill(0, this.#low, this.#high + 1);
     this.#low = bucketCount;
     this.#high = -1;
-    return counted;
+    return new Buckets(numbers, counts);
   }
 
   #addRest(value: number, times: number): void {

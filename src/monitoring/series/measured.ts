@@ -15,7 +15,12 @@ export class Measure implements Measured {
   sum = 0;
   min = Number.POSITIVE_INFINITY;
   max = Number.NEGATIVE_INFINITY;
-  readonly sketch: Sketch = new Sketch();
+  readonly sketch: Sketch;
+
+  /** Takes the distribution over. */
+  constructor(sketch: Sketch = new Sketch()) {
+    this.sketch = sketch;
+  }
 
   add(value: number, times = 1): void {
     this.count += times;
@@ -76,6 +81,9 @@ export class Together implements Measured {
 
   get sketch(): Sketch {
     if (this.#sketch === null) {
+      // Of most there is one: a chart by as fine periods as are kept.
+      const [first] = this.#parts;
+      if (first !== undefined && this.#parts.length === 1) return first.sketch;
       this.#sketch = new Sketch();
       for (const { sketch } of this.#parts) this.#sketch.merge(sketch);
     }

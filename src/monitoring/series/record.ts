@@ -1,5 +1,6 @@
 /** The bytes of one row: what was measured of several metrics within one span. Small, since there are millions of them. */
 import { PlatformError } from '../../errors.ts';
+import { Buckets } from './buckets.ts';
 import type { Measured } from './measured.ts';
 import { Sketch } from './sketch.ts';
 
@@ -64,7 +65,8 @@ class Stored implements Measured {
   #read(): Sketch {
     if (this.min !== this.max) {
       const from = new Reader(this.#distribution);
-      return Sketch.of({ zeros: from.number(), positive: from.buckets(), negative: from.buckets() });
+      const zeros = from.number();
+      return new Sketch(from.buckets(), from.buckets(), zeros);
     }
     const sketch = new Sketch();
     if (this.count > 0) sketch.add(this.min, this.count);
@@ -84,11 +86,12 @@ function distributionOf(sketch: Sketch): Uint8Array {
   const out = new Bytes();
   const { positive, negative, zeros } = sketch.buckets();
   out.number(zeros);
-  for (const buckets of [positive, negative]) {
-    out.unsigned(buckets.length);
-    let last = (buckets[0]?.[0] ?? 0) - 1;
-    if (buckets.length > 0) out.signed(last);
-    for (const [bucket, times] of buckets) {
+  for (const { numbers, times: counts } of [positive, negative]) {
+    out.unsigned(numbers.length);
+    let last = (numbers[0] ?? 0) - 1;
+    if (numbers.length > 0) out.signed(last);
+    for (let i = 0; i < numbers.length; i++) {
+      const [bucket, times] = [numbers[i] as number, counts[i] as number];
       const step = bucket - last;
       if (step <= nibbleMax && times >= 1 && times <= nibbleMax && Number.isInteger(times)) out.unsigned8((step << 4) | times);
       else {
@@ -185,18 +188,22 @@ class Reader {
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
-  buckets(): [number, number][] {
+  buckets(): Buckets {
     const size = this.unsigned();
     if (size > this.#bytes.length - this.#at) throw broken('it ends too early');
-    if (size === 0) return [];
+    const numbers: number[] = [];
+    const counts: number[] = [];
+    if (size === 0) return new Buckets();
     const zigzag = this.unsigned();
     let bucket = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
-    return Array.from({ length: size }, () => {
+    for (let i = 0; i < size; i++) {
       const byte = this.#bytes[this.#at++];
       if (byte === undefined) throw broken('it ends too early');
       bucket += byte === 0 ? this.unsigned() : byte >> 4;
-      return [bucket, byte === 0 ? this.number() : byte & nibbleMax] as [number, number];
-    });
+      numbers.push(bucket);
+      counts.push(byte === 0 ? this.number() : byte & nibbleMax);
+    }
+    return new Buckets(numbers, counts);
   }
 }
 

@@ -47,7 +47,7 @@ describe('a sketch', () => {
     const sketch = new Sketch();
     for (let i = 0; i < 20_000; i++) sketch.add(1.02 ** (i - 10_000));
     const { positive } = sketch.buckets();
-    assert(positive.length <= 2048, `${positive.length} buckets`);
+    assert(positive.numbers.length <= 2048, `${positive.numbers.length} buckets`);
     assert.equal(sketch.count, 20_000);
   });
 

@@ -2,7 +2,7 @@
  * A mergeable sketch of a distribution: values counted in buckets whose bounds grow by a constant factor, so that any quantile is off by at
  * most 0.9 percent of itself, however many sketches were merged (DDSketch: Masson, Rim, Lee, VLDB 2019, section 2.2).
  */
-import assert from 'node:assert/strict';
+import { Buckets } from './buckets.ts';
 
 /** Largest relative error of a quantile. */
 const accuracy = 0.009;
@@ -10,56 +10,20 @@ const gamma = (1 + accuracy) / (1 - accuracy);
 const perLog = 1 / Math.log(gamma);
 /** Below, a value counts as zero; nothing that is measured is smaller and matters. */
 export const smallest = 1e-9;
-/** More buckets than this are no distribution but an attack: the smallest values are counted together then. */
-const bucketsMax = 2048;
-
-/** Counts by bucket, of values of one sign. What was read sorted stays so until something is added: most is only looked at. */
-class Buckets {
-  #counts: Map<number, number> | null;
-  #sorted: readonly Bucket[] | null;
-
-  constructor(sorted: readonly Bucket[] = []) {
-    this.#counts = sorted.length === 0 ? new Map() : null;
-    this.#sorted = sorted;
-  }
-
-  add(bucket: number, times: number): void {
-    this.#counts ??= new Map(this.#sorted);
-    this.#sorted = null;
-    this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + times);
-    if (this.#counts.size > bucketsMax) this.#joinSmallest(this.#counts);
-  }
-
-  addAll(other: Buckets): void {
-    for (const [bucket, times] of other.#counts ?? other.#sorted ?? []) this.add(bucket, times);
-  }
-
-  /** Rising. */
-  get sorted(): readonly Bucket[] {
-    this.#sorted ??= rising([...(this.#counts ?? [])]);
-    return this.#sorted;
-  }
-
-  #joinSmallest(counts: Map<number, number>): void {
-    const [first, second] = rising([...counts]);
-    assert(first !== undefined && second !== undefined);
-    counts.set(second[0], second[1] + first[1]);
-    counts.delete(first[0]);
-  }
-}
-
-type Bucket = [bucket: number, times: number];
 
 export class Sketch {
   readonly #positive: Buckets;
   /** By their size. */
   readonly #negative: Buckets;
-  #zeros = 0;
-  #count = 0;
+  #zeros: number;
+  #count: number;
 
-  constructor(positive: readonly Bucket[] = [], negative: readonly Bucket[] = []) {
-    this.#positive = new Buckets(positive);
-    this.#negative = new Buckets(negative);
+  /** Takes the buckets over. */
+  constructor(positive: Buckets = new Buckets(), negative: Buckets = new Buckets(), zeros = 0) {
+    this.#positive = positive;
+    this.#negative = negative;
+    this.#zeros = zeros;
+    this.#count = zeros + positive.total + negative.total;
   }
 
   get count(): number {
@@ -85,42 +49,34 @@ export class Sketch {
   quantile(share: number): number | null {
     if (this.#count === 0) return null;
     let rank = Math.max(1, Math.ceil(share * this.#count - 1e-9));
-    for (const [bucket, times] of this.#negative.sorted.toReversed()) {
-      rank -= times;
-      if (rank <= 0) return -valueOf(bucket);
+    const { numbers: negative, times: negativeTimes } = this.#negative;
+    for (let i = negative.length - 1; i >= 0; i--) {
+      rank -= negativeTimes[i] as number;
+      if (rank <= 0) return -valueOf(negative[i] as number);
     }
     rank -= this.#zeros;
     if (rank <= 0) return 0;
-    const { sorted } = this.#positive;
-    for (const [bucket, times] of sorted) {
-      rank -= times;
-      if (rank <= 0) return valueOf(bucket);
+    const { numbers, times } = this.#positive;
+    for (let i = 0; i < numbers.length; i++) {
+      rank -= times[i] as number;
+      if (rank <= 0) return valueOf(numbers[i] as number);
     }
-    const last = sorted.at(-1);
-    return last === undefined ? 0 : valueOf(last[0]);
+    const last = numbers.at(-1);
+    return last === undefined ? 0 : valueOf(last);
   }
 
   /** How many of them do not exceed a bound of at least 0, as far as the buckets tell. */
   countUpTo(bound: number): number {
-    let within = this.#zeros;
-    for (const [, times] of this.#negative.sorted) within += times;
+    let within = this.#zeros + this.#negative.total;
     const last = bound < smallest ? Number.NEGATIVE_INFINITY : bucketOf(bound);
-    for (const [bucket, times] of this.#positive.sorted) if (bucket <= last) within += times;
+    const { numbers, times } = this.#positive;
+    for (let i = 0; i < numbers.length && (numbers[i] as number) <= last; i++) within += times[i] as number;
     return within;
   }
 
-  /** Those of positive and of negative values, rising, and how many are zero. */
-  buckets(): { positive: readonly Bucket[]; negative: readonly Bucket[]; zeros: number } {
-    return { positive: this.#positive.sorted, negative: this.#negative.sorted, zeros: this.#zeros };
-  }
-
-  /** Takes the buckets over, which rise. */
-  static of({ positive, negative, zeros }: ReturnType<Sketch['buckets']>): Sketch {
-    const sketch = new Sketch(positive, negative);
-    sketch.#zeros = zeros;
-    sketch.#count = zeros;
-    for (const buckets of [positive, negative]) for (const [, times] of buckets) sketch.#count += times;
-    return sketch;
+  /** Those of positive and of negative values, and how many are zero. */
+  buckets(): { readonly positive: Buckets; readonly negative: Buckets; readonly zeros: number } {
+    return { positive: this.#positive, negative: this.#negative, zeros: this.#zeros };
   }
 }
 
@@ -132,14 +88,4 @@ export function bucketOf(value: number): number {
 /** What is at most `accuracy` of itself away from all that the bucket holds. */
 function valueOf(bucket: number): number {
   return (2 * Math.exp(bucket / perLog)) / (gamma + 1);
-}
-
-function rising(buckets: Bucket[]): Bucket[] {
-  // What one second brought comes sorted, and is most of what is asked for.
-  let last = Number.NEGATIVE_INFINITY;
-  for (const [bucket] of buckets) {
-    if (bucket <= last) return buckets.sort(([a], [b]) => a - b);
-    last = bucket;
-  }
-  return buckets;
 }

@@ -1,0 +1,102 @@
+/**
+ * A day of metrics, lived through on a virtual clock by the store that a server has: endpoints of which a few have traffic. What comes in ten
+ * seconds is given at once, but for the last hour, which is kept by the second; a row of ten seconds or a minute is the same either way.
+ */
+import { VirtualClock } from '../../src/clock.ts';
+import { type Looked, MetricStore, penstockNamespace, placeOfVariant } from '../../src/monitoring/index.ts';
+import { VariantSeries } from '../../src/monitoring/series/variant-series.ts';
+import { type Random, SeededRandom } from '../../src/random.ts';
+import type { Database } from '../../src/storage/index.ts';
+
+export interface Day {
+  readonly store: MetricStore;
+  /** Epoch milliseconds of its end. */
+  readonly endMs: number;
+  readonly requests: number;
+  /** What one endpoint's requests took, by the beginning of their ten seconds: the exact values to hold the kept ones against. */
+  readonly watched: ReadonlyMap<number, readonly number[]>;
+}
+
+export interface DayOptions {
+  readonly endpoints: number;
+  readonly busy: number;
+  /** Of each busy endpoint, over the day. */
+  readonly meanRatePerSecond: number;
+  readonly hours: number;
+}
+
+export const watchedEndpoint = 'endpoint-0';
+const hourS = 3600;
+const variant = 'AllTraffic';
+
+export async function liveThroughADay(db: Database, { endpoints, busy, meanRatePerSecond, hours }: DayOptions): Promise<Day> {
+  const clock = new VirtualClock(Date.UTC(2026, 0, 1));
+  const store = new MetricStore({
+    db,
+    clock,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  await store.open();
+  const all = Array.from({ length: endpoints }, (_, index) => new VariantSeries(store, `endpoint-${index}`, variant));
+  const random = new SeededRandom(7);
+  const latencies = Float64Array.from({ length: 4096 }, () => 2 * Math.exp(0.5 * normal(random)));
+  const watched = new Map<number, number[]>();
+  let [requests, next] = [0, 0];
+  const endS = hours * hourS;
+  for (let second = 0; second < endS; ) {
+    const step = second < endS - hourS ? 10 : 1;
+    const tenMs = clock.wallMs() - (clock.wallMs() % 10_000);
+    const share = 1 + 0.6 * Math.sin((2 * Math.PI * second) / (24 * hourS));
+    for (let index = 0; index < busy; index++) {
+      const series = all[index] as VariantSeries;
+      const count = poisson(random, meanRatePerSecond * share * step);
+      requests += count;
+      for (let i = 0; i < count; i++) {
+        // How slow it is follows the hour too.
+        const computeMs = (latencies[next++ & 4095] as number) * (0.7 + share / 2);
+        const queueMs = (latencies[(next * 7) & 4095] as number) * share;
+        const totalMs = computeMs + queueMs + 0.2;
+        series.answered(totalMs, queueMs, computeMs, 0.05 + 0.01 * queueMs, 1);
+        series.met(totalMs > 10);
+        series.cost(computeMs * 1e-8);
+        if (i % 4 === 0) series.dispatched(i % 16 === 0 ? 'full' : 'idle', 1 + (i % 8));
+        if (index === 0) listed(watched, tenMs).push(totalMs);
+      }
+      if ((second + step) % 10 === 0) for (const { place, metric, value } of looked(index, count)) store.feed(place, metric).add(value);
+    }
+    second += step;
+    clock.advance(step * 1000);
+    if (second % 10 === 0) await store.flush();
+  }
+  return { store, endMs: clock.wallMs(), requests, watched };
+}
+
+/** What is looked at every ten seconds of who has instances. */
+function looked(index: number, count: number): Looked[] {
+  const place = placeOfVariant(penstockNamespace, `endpoint-${index}`, variant);
+  const worker = { namespace: penstockNamespace, dimensions: { ...place.dimensions, Worker: '0' } };
+  return [
+    { place, metric: { name: 'Instances', unit: 'Count' }, value: 1 },
+    { place, metric: { name: 'QueueRows', unit: 'Count' }, value: count % 5 },
+    { place, metric: { name: 'Spent', unit: 'None' }, value: 0.000_12 },
+    { place: worker, metric: { name: 'WorkerMemory', unit: 'Bytes' }, value: 1e8 + 4096 * (count % 100) },
+    { place: worker, metric: { name: 'WorkerProcessor', unit: 'Percent' }, value: 1 + (count % 60) },
+  ];
+}
+
+function listed(map: Map<number, number[]>, key: number): number[] {
+  let list = map.get(key);
+  if (list === undefined) map.set(key, (list = []));
+  return list;
+}
+
+function normal(random: Random): number {
+  return Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
+}
+
+/** By its normal approximation where it is large. */
+function poisson(random: Random, mean: number): number {
+  return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal(random)));
+}
