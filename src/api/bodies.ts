@@ -136,7 +136,17 @@ const variantBody = z.strictObject({
   workers: z.array(workerBody),
 });
 
-export const endpointStatuses = ['Creating', 'Updating', 'InService', 'Failed', 'Deleting', 'Unloaded'] as const;
+export const endpointStatuses = ['Creating', 'Updating', 'InService', 'Failed', 'Deleting', 'Unloaded', 'RollingBack'] as const;
+
+const rolloutBody = z.strictObject({
+  state: z.enum(['shifting', 'taken-back']),
+  reason: z.string().nullable().describe('Why it was taken back.'),
+  share_percent: z.number().describe('Of the requests, what goes to the new workers in its present step, or went in its last.'),
+  watched_since: time.nullable().describe('Since when the step is served; null until it is.'),
+  steps: z.array(z.strictObject({ percent: z.number(), watch_s: z.number() })),
+  alarms: z.array(z.string()),
+  previous_generation: z.number().describe('What is gone back to.'),
+});
 
 export const endpointBody = z.strictObject({
   name: z.string(),
@@ -149,6 +159,7 @@ export const endpointBody = z.strictObject({
   generation: z.number().describe('Counts the changes of its settings.'),
   served_generation: z.number().nullable().describe('The one that requests are routed by; an earlier one during an update.'),
   capture: captureBody.nullable().describe('What of its calls is kept.'),
+  rollout: rolloutBody.nullable().describe('Of an update that is watched, or that was taken back; null where there is none.'),
   notes: z.array(z.string()),
   variants: z.array(variantBody),
   created_at: time,

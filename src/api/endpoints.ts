@@ -18,6 +18,7 @@ import {
 import { standingBodyOf } from './decisions.ts';
 import { captureBodyOf, captureInput } from './drift-bodies.ts';
 import { endpointPath, given, pageByOffset, pageQuery, timeOf } from './parameters.ts';
+import { guardOf, rolloutBodyOf, rolloutInput } from './rollout.ts';
 import { type Route, route } from './route.ts';
 import { scalingBodyOf, scalingInput, scalingOf } from './scaling.ts';
 import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
@@ -53,7 +54,13 @@ const changeable = {
   capture: captureInput.nullable().optional().describe('What of its calls is kept; {} takes every default, null keeps nothing.'),
 };
 const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variantInput), ...changeable });
-const endpointChange = z.strictObject({ variants: z.array(variantInput).optional(), ...changeable });
+const endpointChange = z.strictObject({
+  variants: z.array(variantInput).optional(),
+  ...changeable,
+  rollout: rolloutInput
+    .optional()
+    .describe('Watch the update and take it back where an alarm rings or its workers fail; {} watches it for five minutes.'),
+});
 
 export function endpointRoutes(services: ApiServices): Route[] {
   const { registry, deployments, functionProfiles } = services;
@@ -95,7 +102,9 @@ export function endpointRoutes(services: ApiServices): Route[] {
         const variants = body.variants === undefined ? undefined : await variantsOf(registry, body.variants);
         if (variants !== undefined) await checkMemory(functionProfiles, variants);
         const change = { ...settingsOf(body), ...(variants === undefined ? {} : { variants }) };
-        return bodyOf(await deployments.update(params.endpoint, change, caller.keyId));
+        const guard =
+          body.rollout === undefined ? null : guardOf(body.rollout, deployments.get(params.endpoint).config.name, services.alarms);
+        return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, undefined, guard));
       },
     }),
     route('DELETE /endpoints/:endpoint', {
@@ -132,6 +141,7 @@ function endpointBodyOf(view: EndpointView, { serving, ledger, batching }: ApiSe
     generation: view.generation,
     served_generation: view.servedGeneration,
     capture: captureBodyOf(config),
+    rollout: rolloutBodyOf(view),
     notes: [...view.notes],
     variants: config.variants.map((variant) => {
       const observed = view.variants.find(({ name }) => name === variant.name);
@@ -165,7 +175,7 @@ async function variantOf(registry: Registry, input: z.output<typeof variantInput
   return { ...variant, instanceCount: count ?? begin, functions: functionsOf(functions) };
 }
 
-function settingsOf(body: Omit<z.output<typeof endpointChange>, 'variants'>): Partial<EndpointConfig> {
+function settingsOf(body: Omit<z.output<typeof endpointChange>, 'variants' | 'rollout'>): Partial<EndpointConfig> {
   const objective = typeof body.objective === 'string' ? parseObjective(body.objective) : body.objective;
   return given({ objective, late: body.late, timeoutMs: body.timeout_ms, description: body.description, capture: body.capture });
 }

@@ -44,7 +44,7 @@ export interface ApiServices {
   readonly costs: Pick<CostHistory, 'list'>;
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
   readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf'>;
-  readonly alarms: Pick<Alarms, 'list' | 'foundLast' | 'history'>;
+  readonly alarms: Pick<Alarms, 'list' | 'get' | 'foundLast' | 'history'>;
   readonly async: AsyncApi;
   /** Is told of calls whose route is watched. */
   readonly calls: Pick<CallWatch, 'begin'>;

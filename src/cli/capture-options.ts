@@ -1,7 +1,8 @@
 /** The options of `deploy` that say what of an endpoint's calls is kept. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { EndpointBody } from '../api/index.ts';
 import { Failure } from './failure.ts';
+import { parsedShare } from './parsed-share.ts';
 
 export interface CaptureOptions {
   /** Of a hundred calls; null keeps none. */
@@ -41,8 +42,5 @@ export function captureSettings(
 }
 
 function share(text: string): number | null {
-  if (text === 'none') return null;
-  const percent = Number(/^(\d+(?:\.\d+)?)\s*%?$/.exec(text)?.[1] ?? Number.NaN);
-  if (percent >= 0 && percent <= 100) return percent;
-  throw new InvalidArgumentError(`expected a share such as 10%, or none, got '${text}'`);
+  return text === 'none' ? null : parsedShare(text);
 }

@@ -25,6 +25,9 @@ export function inService(
       if (!workersText(view).includes(lines)) progress.say(`${workersText(view)}; ${view.reason}`);
       throw new Failure(`${view.name} did not come into service: ${headOf(view.reason ?? 'no reason is known')}; see \`penstock logs\``);
     }
+    if (view.status === 'InService' && view.generation > first.generation && view.rollout?.state === 'taken-back') {
+      throw new Failure(`${view.name} serves what it served before: ${view.reason}`);
+    }
     if (view.status === 'Unloaded') throw new Failure(`${view.name} is unloaded: \`penstock load ${view.name}\` serves it again`);
     if (view.status === 'Deleting') throw new Failure(`${view.name} is being deleted: deploy it again when it is gone`);
     return view.status === 'InService' && isCurrent;
@@ -89,7 +92,9 @@ function functionsText(variant: EndpointBody['variants'][number]): string {
 }
 
 function workersText(view: EndpointBody): string {
-  return view.variants
+  const shifting = view.rollout?.state === 'shifting' && view.rollout.watched_since !== null;
+  const share = shifting ? `${view.rollout?.share_percent} % of the requests; ` : '';
+  const workers = view.variants
     .map((variant) => {
       const { ready, instance_count: wanted, instance_type: type, functions } = variant;
       const troubled = variant.workers.find((worker) => worker.state === 'failed');
@@ -98,4 +103,5 @@ function workersText(view: EndpointBody): string {
       return `${Math.min(ready, wanted)} of ${wanted} x ${type} ready${trouble}`;
     })
     .join(', ');
+  return `${share}${workers}`;
 }

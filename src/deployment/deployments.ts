@@ -13,12 +13,16 @@ import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { Provider } from '../providers/index.ts';
 import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
+import type { DesiredEndpoint } from './desired.ts';
 import { checkConfig, type EndpointChange, type EndpointConfig, type VariantConfig } from './endpoint-config.ts';
 import { deleteRow, insertRow, readRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
 import type { Desired } from './plan.ts';
-import { type DesiredEndpoint, EndpointReconciler } from './reconcile.ts';
+import { EndpointReconciler } from './reconcile.ts';
+import { alreadyExists, existing, noEndpoint, notApproved, notBatchable } from './refusals.ts';
+import { checkGuard, type Guard } from './rollout.ts';
+import { newRollout, Rollouts } from './rollouts.ts';
 import { keepCounts, readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
 import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
@@ -55,10 +59,13 @@ const eventKinds: Record<EndpointStatus, string> = {
   Failed: 'endpoint.failed',
   Deleting: 'endpoint.deleting',
   Unloaded: 'endpoint.unloaded',
+  RollingBack: 'endpoint.rolling-back',
 };
 
 export class Deployments {
   readonly #options: DeploymentsOptions;
+  /** Updates that are watched, and taken back where need be. */
+  readonly rollouts: Rollouts;
   /** By lower-case name. */
   readonly #reconcilers = new Map<string, EndpointReconciler>();
   readonly #listeners = new Set<(view: EndpointView) => void>();
@@ -70,15 +77,15 @@ export class Deployments {
 
   constructor(options: DeploymentsOptions) {
     this.#options = options;
+    this.rollouts = new Rollouts({ ...options, want: async (stored) => this.#want(await this.#withModels(stored)) });
   }
 
   /** Takes up every endpoint where it was left. */
   async open(): Promise<void> {
-    const { provider, registry, db } = this.#options;
+    const { provider, db } = this.#options;
     const counts = await readCounts(db);
     for (const stored of await readRows(db)) {
-      const versions = await Promise.all(stored.config.variants.map(({ group, version }) => registry.version(group, version)));
-      this.#newReconciler({ ...stored, versions }, counts.get(keyOf(stored.config.name)));
+      this.#newReconciler(await this.#withModels(stored), counts.get(keyOf(stored.config.name)));
     }
     this.#stopListening = provider.onChange(({ spec }) => this.#reconcilers.get(keyOf(spec.endpoint))?.kick());
     for (const reconciler of this.#reconcilers.values()) reconciler.kick();
@@ -89,6 +96,7 @@ export class Deployments {
   async close(): Promise<void> {
     this.#stopLooking();
     this.#stopListening();
+    await this.rollouts.close();
     await Promise.all([...this.#reconcilers.values()].map((reconciler) => reconciler.close()));
     await this.#recording;
   }
@@ -100,7 +108,16 @@ export class Deployments {
       if (before !== undefined) throw alreadyExists(before);
       const { config, versions } = await this.#withVersions(tx, given, []);
       const atMs = this.#options.clock.wallMs();
-      const endpoint = { config, versions, generation: 1, state: 'InService', createdAtMs: atMs, updatedAtMs: atMs } as const;
+      const endpoint = {
+        config,
+        versions,
+        generation: 1,
+        state: 'InService',
+        createdAtMs: atMs,
+        updatedAtMs: atMs,
+        rollout: null,
+        versionsBefore: [],
+      } as const;
       await insertRow(tx, endpoint);
       await keepBeside?.(tx, endpoint);
       return endpoint;
@@ -109,19 +126,28 @@ export class Deployments {
 
   /**
    * Takes the given fields; the others stay. What is served goes on until the new is ready. A change that changes
-   * nothing is fine. Throws as `create`, and `wrong_state` while it is being deleted.
+   * nothing is fine. With a guard it is watched, and taken back where it does not do well. Throws as `create`, and
+   * `wrong_state` while it is being deleted, or where an alarm of the guard rings.
    */
-  async update(name: string, change: EndpointChange, who: string, keepBeside?: KeptBeside): Promise<EndpointView> {
+  async update(
+    name: string,
+    change: EndpointChange,
+    who: string,
+    keepBeside?: KeptBeside,
+    guard: Guard | null = null,
+  ): Promise<EndpointView> {
     return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, async (tx, before) => {
       const stored = existing(name, before);
       const given = this.#check({ ...stored.config, ...withoutUndefined(change), name: stored.config.name });
+      if (guard !== null) checkGuard(guard, given, (alarm) => this.rollouts.alarmState(alarm));
       const { config, versions } = await this.#withVersions(tx, given, stored.config.variants);
       const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
       await keepBeside?.(tx, { config, generation });
       if (generation === stored.generation) return null;
       const scaled = config.variants.filter(({ scaling }) => scaling !== undefined).map((variant) => variant.name);
       await keepCounts(tx, name, scaled);
-      return this.#store(tx, { ...stored, config, versions, generation });
+      const rollout = newRollout(stored, guard, this.#options.clock.wallMs());
+      return this.#store(tx, await this.#withModels({ ...stored, config, generation, rollout }, tx, versions));
     });
   }
 
@@ -157,7 +183,7 @@ export class Deployments {
       // The number stays as it is, also where the limits have become wider again.
       count = scaling === null ? null : wantedInstances(next, wanted);
       if (count !== null) await writeCount(tx, { endpoint: name, variant, instances: count, atMs: this.#options.clock.wallMs() });
-      return this.#store(tx, { ...stored, config, versions });
+      return this.#store(tx, await this.#withModels({ ...stored, config }, tx, versions));
     });
     if (count === null) return view;
     this.#reconcilers.get(keyOf(name))?.scale(variant, count, []);
@@ -262,7 +288,9 @@ export class Deployments {
   async usersOf(group: string, version: number, tx: Transaction): Promise<readonly string[]> {
     const users = new Set<string>();
     const isIt = (variant: VariantConfig) => keyOf(variant.group) === keyOf(group) && variant.version === version;
-    for (const { config } of await readRows(tx)) if (config.variants.some(isIt)) users.add(config.name);
+    for (const { config, rollout } of await readRows(tx)) {
+      if ([...config.variants, ...(rollout?.before.variants ?? [])].some(isIt)) users.add(config.name);
+    }
     const model = `${keyOf(group)}/${version}`;
     for (const reconciler of this.#reconcilers.values()) {
       if (reconciler.workers.some(({ spec }) => keyOf(spec.modelName) === model)) users.add(reconciler.endpoint.config.name);
@@ -310,8 +338,7 @@ export class Deployments {
     return this.#change(name, record, async (tx, before) => {
       if (before?.state === state) return null;
       const stored = existing(name, before);
-      const { versions } = await this.#withVersions(tx, stored.config, stored.config.variants);
-      return this.#store(tx, { ...stored, versions, state });
+      return this.#store(tx, await this.#withModels({ ...stored, state, rollout: null }, tx));
     });
   }
 
@@ -341,6 +368,13 @@ export class Deployments {
       this.#want(changed.wanted);
     }
     return this.get(name);
+  }
+
+  /** With the versions that it names. */
+  async #withModels(stored: StoredEndpoint, tx?: Transaction, known?: readonly ModelVersion[]): Promise<DesiredEndpoint> {
+    const versionsOf = (config: EndpointConfig | undefined) =>
+      Promise.all((config?.variants ?? []).map(({ group, version }) => this.#options.registry.version(group, version, tx)));
+    return { ...stored, versions: known ?? (await versionsOf(stored.config)), versionsBefore: await versionsOf(stored.rollout?.before) };
   }
 
   #want(endpoint: DesiredEndpoint): void {
@@ -421,7 +455,10 @@ export class Deployments {
 
   #lookLater(): void {
     this.#stopLooking = this.#options.clock.after(lookEveryMs, () => {
-      for (const reconciler of this.#reconcilers.values()) reconciler.kick();
+      for (const reconciler of this.#reconcilers.values()) {
+        reconciler.kick();
+        this.rollouts.look(reconciler);
+      }
       this.#lookLater();
     });
   }
@@ -432,33 +469,6 @@ interface Deed {
   readonly who: string;
   readonly action: string;
   readonly event: string;
-}
-
-function existing(name: string, stored: StoredEndpoint | undefined): StoredEndpoint {
-  if (stored === undefined) throw noEndpoint(name);
-  if (stored.state === 'Deleted') throw new PlatformError('wrong_state', `endpoint ${name} is being deleted`);
-  return stored;
-}
-
-function alreadyExists({ config, state }: StoredEndpoint): PlatformError {
-  const cure = state === 'Deleted' ? 'it is still being deleted: try again in a moment' : `update it, or choose another name`;
-  return new PlatformError('already_exists', `there is an endpoint '${config.name}' already (names are unique without case): ${cure}`);
-}
-
-function noEndpoint(name: string): PlatformError {
-  return new PlatformError('not_found', `there is no endpoint '${name}'`, { hint: 'penstock endpoints lists them' });
-}
-
-function notApproved(version: ModelVersion): PlatformError {
-  return new PlatformError(
-    'wrong_state',
-    `${version.name} is ${version.approval}, and only Approved versions deploy: run \`penstock approve ${version.name}\` first`,
-  );
-}
-
-function notBatchable(version: ModelVersion): PlatformError {
-  const cure = 'leave the batching to slack, or let each request run alone with none';
-  return new PlatformError('invalid_request', `${version.name} may not be batched: ${version.batchableReason}; ${cure}`);
 }
 
 /** Where it scales no more it keeps as many as are wanted, but for none: then one, as nobody would start one again. */

@@ -2,10 +2,11 @@
 
 import { keyOf } from '../registry/index.ts';
 import type { Database, Transaction } from '../storage/index.ts';
+import type { DesiredEndpoint } from './desired.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
-import type { DesiredEndpoint } from './reconcile.ts';
+import type { Rollout } from './rollout.ts';
 
-export type StoredEndpoint = Omit<DesiredEndpoint, 'versions'>;
+export type StoredEndpoint = Omit<DesiredEndpoint, 'versions' | 'versionsBefore'>;
 
 export async function readRows(db: Database | Transaction): Promise<StoredEndpoint[]> {
   const rows = await db.selectFrom('endpoints').selectAll().orderBy('name_key').execute();
@@ -33,8 +34,9 @@ export async function deleteRow(tx: Transaction, name: string): Promise<void> {
   await tx.deleteFrom('endpoints').where('name_key', '=', keyOf(name)).execute();
 }
 
-function changeable({ config, generation, state, updatedAtMs }: StoredEndpoint) {
-  return { config: JSON.stringify(config), generation, desired: state, updated_at: updatedAtMs };
+function changeable({ config, generation, state, updatedAtMs, rollout }: StoredEndpoint) {
+  const told = rollout === null ? null : JSON.stringify(rollout);
+  return { config: JSON.stringify(config), generation, desired: state, updated_at: updatedAtMs, rollout: told };
 }
 
 interface EndpointRow {
@@ -43,6 +45,7 @@ interface EndpointRow {
   readonly desired: DesiredEndpoint['state'];
   readonly created_at: number;
   readonly updated_at: number;
+  readonly rollout: string | null;
 }
 
 function storedOf(row: EndpointRow): StoredEndpoint {
@@ -52,5 +55,6 @@ function storedOf(row: EndpointRow): StoredEndpoint {
     state: row.desired,
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
+    rollout: row.rollout === null ? null : (JSON.parse(row.rollout) as Rollout),
   };
 }

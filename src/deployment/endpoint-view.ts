@@ -6,6 +6,7 @@ import { keyOf } from '../registry/index.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { InstanceView } from './instance-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
+import { isUnderWay, type Rollout } from './rollout.ts';
 import type { EndpointStatus } from './status.ts';
 
 export interface VariantView {
@@ -32,6 +33,8 @@ export interface EndpointView {
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   readonly variants: readonly VariantView[];
+  /** How an update comes about that is watched, or why the last one was taken back. */
+  readonly rollout: Rollout | null;
   /** What the user should know, though nothing is wrong. */
   readonly notes: readonly string[];
 }
@@ -43,8 +46,11 @@ interface Machine {
 }
 
 export function viewOf(reconciler: EndpointReconciler, machine: Machine): EndpointView {
-  const { config, generation, createdAtMs, updatedAtMs } = reconciler.endpoint;
-  const { workers, servedGeneration } = reconciler;
+  const { config, generation, createdAtMs, updatedAtMs, rollout } = reconciler.endpoint;
+  const { workers } = reconciler;
+  // Until it has been watched to its end, what was before is what is gone back to.
+  const servedGeneration =
+    isUnderWay(rollout) && reconciler.servedGeneration === generation ? rollout.beforeGeneration : reconciler.servedGeneration;
   const variants = config.variants.map((variant) => {
     const { name, instanceCount } = variant;
     const own = workers.filter(({ spec }) => keyOf(spec.variant) === keyOf(name));
@@ -61,7 +67,7 @@ export function viewOf(reconciler: EndpointReconciler, machine: Machine): Endpoi
     };
   });
   const notes = notesOn(config, machine);
-  return { config, ...reconciler.status, generation, servedGeneration, createdAtMs, updatedAtMs, variants, notes };
+  return { config, ...reconciler.status, generation, servedGeneration, createdAtMs, updatedAtMs, variants, rollout, notes };
 }
 
 function notesOn(config: EndpointConfig, machine: Machine): string[] {

@@ -10,6 +10,8 @@ export {
 export type { EndpointView, VariantView } from './endpoint-view.ts';
 export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, promiseWithin } from './functions-config.ts';
 export type { InstanceView } from './instance-view.ts';
+export { type Guard, isUnderWay, type Rollout, type RolloutStep, stepOf } from './rollout.ts';
+export type { KeptOnRollback } from './rollouts.ts';
 export { instanceCountMax, type ScalingConfig, type ScalingDirections, scalingDirections } from './scaling-config.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
 export type { EndpointStatus } from './status.ts';

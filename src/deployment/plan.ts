@@ -38,6 +38,10 @@ export interface Desired {
   /** Counts the changes of the config. */
   readonly generation: number;
   readonly variants: readonly WantedVariant[];
+  /** Those of before that stay until an update has been watched to its end. */
+  readonly kept?: readonly WantedVariant[];
+  /** Of the requests, what the variants get beside those kept; all unless given. */
+  readonly share?: number;
 }
 
 export interface ObservedWorker extends WorkerKind {
@@ -54,7 +58,7 @@ export interface ObservedWorker extends WorkerKind {
 export type Served =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'suspended' }
-  | { readonly kind: 'served'; readonly generation: number; readonly variants: readonly WantedVariant[] };
+  | { readonly kind: 'served'; readonly generation: number; readonly variants: readonly WantedVariant[]; readonly share?: number };
 
 export interface Observed {
   readonly workers: readonly ObservedWorker[];
@@ -99,21 +103,22 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
   const steps: Step[] = [];
   const { served } = observed;
   const present = staying(observed);
-  for (const variant of desired.variants) {
+  const wanted = [...desired.variants, ...(desired.kept ?? [])];
+  for (const variant of wanted) {
     if (variant.isElastic) continue;
     const missing = allowedOf(variant, present) - present.filter((worker) => isSameKind(worker, variant)).length;
     for (let i = 0; i < missing; i++) steps.push({ kind: 'start', variant });
   }
-  const isCurrent = served.kind === 'served' && served.generation === desired.generation;
-  const switches = !isCurrent && isComplete(desired, present, served);
+  const isCurrent = served.kind === 'served' && served.generation === desired.generation && shareOf(served) === shareOf(desired);
+  const switches = !isCurrent && isComplete(wanted, present, served);
   if (switches) steps.push({ kind: 'serve' });
-  const inUse = isCurrent || switches ? desired.variants : [...desired.variants, ...(served.kind === 'served' ? served.variants : [])];
+  const inUse = isCurrent || switches ? wanted : [...wanted, ...(served.kind === 'served' ? served.variants : [])];
   for (const worker of present) {
     if (!inUse.some((kind) => isSameKind(worker, kind))) steps.push({ kind: 'drain', workerId: worker.id });
   }
   // Too many are only taken away once the smaller number is what is served: until then they are needed.
   if (isCurrent || switches) {
-    for (const variant of desired.variants) steps.push(...(variant.isElastic ? outdated(variant, present) : surplus(variant, present)));
+    for (const variant of wanted) steps.push(...(variant.isElastic ? outdated(variant, present) : surplus(variant, present)));
   }
   return steps;
 }
@@ -122,10 +127,14 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
  * Whether requests may be routed by the desired config: each variant may serve, and if somebody serves now, then
  * somebody will.
  */
-function isComplete(desired: Desired, present: readonly ObservedWorker[], served: Served): boolean {
-  if (!desired.variants.every((variant) => mayServe(variant, present, served))) return false;
+function isComplete(wanted: readonly WantedVariant[], present: readonly ObservedWorker[], served: Served): boolean {
+  if (!wanted.every((variant) => mayServe(variant, present, served))) return false;
   const serves = (variants: readonly WantedVariant[]) => variants.some((variant) => variant.isElastic || readyOf(variant, present) > 0);
-  return served.kind !== 'served' || serves(desired.variants) || !serves(served.variants);
+  return served.kind !== 'served' || serves(wanted) || !serves(served.variants);
+}
+
+function shareOf({ share = 1 }: { readonly share?: number }): number {
+  return share;
 }
 
 /**

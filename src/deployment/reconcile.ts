@@ -10,7 +10,8 @@ import type { Log } from '../monitoring/index.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
-import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import { configOf, type DesiredEndpoint, desiredOf, type Scaled, servedOf } from './desired.ts';
+import type { VariantConfig } from './endpoint-config.ts';
 import { type FunctionWish, FunctionWorkers } from './function-workers.ts';
 import type { InstanceView } from './instance-view.ts';
 import {
@@ -24,22 +25,12 @@ import {
   type WantedVariant,
   type WorkerKind,
 } from './plan.ts';
+import { type RolloutSight, statusDuring } from './rollout.ts';
 import type { ScaledCounts } from './scaled-rows.ts';
 import { wantedInstances } from './scaling-config.ts';
 import type { ServedWorker, ServingDoor } from './serving-door.ts';
 import { type StatusAndReason, statusOf, type WorkerHealth } from './status.ts';
 import { commandOf } from './worker-command.ts';
-
-/** What is stored of an endpoint, and the versions its config names. */
-export interface DesiredEndpoint {
-  readonly config: EndpointConfig;
-  readonly generation: number;
-  readonly state: Desired['state'];
-  readonly createdAtMs: number;
-  readonly updatedAtMs: number;
-  /** In the order of the variants. */
-  readonly versions: readonly ModelVersion[];
-}
 
 export interface ReconcilerNeeds {
   readonly clock: Clock;
@@ -155,6 +146,17 @@ export class EndpointReconciler {
     return this.#trouble?.startsWith(prefix) === true ? this.#trouble.slice(prefix.length) : null;
   }
 
+  /** How far the step of a rollout is that is wanted now. */
+  get rolloutSight(): Pick<RolloutSight, 'isStepServed' | 'failure'> {
+    const { generation, variants, share } = this.#desired;
+    const workers = this.#observe();
+    const isServed = this.#served.kind === 'served' && this.#served.generation === generation && this.#served.share === share;
+    const isComplete = variants.every((variant) => readyOf(variant, workers) >= variant.count);
+    const { status, reason } = this.#plainStatus();
+    const isFailed = status === 'Failed' || (status === 'InService' && this.servedGeneration !== generation);
+    return { isStepServed: isServed && isComplete, failure: isFailed ? (reason ?? 'its workers failed') : null };
+  }
+
   /** Replaces the workers that run one by one, a new one before each old one. */
   reload(): void {
     this.#stale = new Set(this.workers.map(({ spec }) => spec.id));
@@ -196,7 +198,7 @@ export class EndpointReconciler {
   }
 
   #learnVersions(): void {
-    for (const version of this.#endpoint.versions) this.#versions.set(version.name, version);
+    for (const version of [...this.#endpoint.versions, ...this.#endpoint.versionsBefore]) this.#versions.set(version.name, version);
   }
 
   async #run(): Promise<void> {
@@ -265,7 +267,7 @@ export class EndpointReconciler {
     const { config, generation } = this.#endpoint;
     const type = instanceType(prices, wanted.instanceType);
     const version = this.#versions.get(wanted.model);
-    const variant = config.variants.find((candidate) => keyOf(candidate.name) === wanted.variant);
+    const variant = configOf(this.#endpoint, wanted);
     assert(version !== undefined && variant !== undefined, 'steps are taken only while what is wanted is what was planned for');
     const prefix = `${keyOf(config.name)}.${wanted.variant}.${generation}`;
     const taken = new Set(this.workers.map(({ spec }) => spec.id));
@@ -290,17 +292,16 @@ export class EndpointReconciler {
   }
 
   #serve(): void {
-    const { config, generation, versions } = this.#endpoint;
-    const variants = config.variants.map((variant, index) => ({ config: variant, version: versions[index] as ModelVersion }));
-    this.#needs.serving.serve({ config, generation, variants });
+    const { variants, kept = [], share = 1, generation } = this.#desired;
+    this.#needs.serving.serve(servedOf(this.#endpoint));
     if (this.#served.kind !== 'served') this.#settledGeneration = generation;
-    this.#served = { kind: 'served', generation, variants: this.#desired.variants };
+    this.#served = { kind: 'served', generation, variants: share < 1 ? [...variants, ...kept] : variants, share };
     this.#needs.onServed(this.#endpoint);
   }
 
   /** Whether requests may reach such a worker: also while the last ones of an endpoint that stops are answered. */
   #isInUse(kind: WorkerKind): boolean {
-    const wanted = this.#desired.state === 'InService' ? this.#desired.variants : [];
+    const wanted = this.#desired.state === 'InService' ? [...this.#desired.variants, ...(this.#desired.kept ?? [])] : [];
     const served = this.#served.kind === 'served' ? this.#served.variants : [];
     return !this.#isClosed && [...wanted, ...served].some((variant) => isSameKind(variant, kind));
   }
@@ -419,6 +420,13 @@ export class EndpointReconciler {
   }
 
   #statusNow(): StatusAndReason {
+    const { rollout, state } = this.#endpoint;
+    const plain = this.#plainStatus();
+    return rollout === null || state !== 'InService' ? plain : statusDuring(rollout, plain);
+  }
+
+  /** As if there were no rollout. */
+  #plainStatus(): StatusAndReason {
     const failed = this.#desired.state === 'InService' ? this.#failedFunctions.values() : [];
     const workers = [...this.#observe(), ...failed];
     const isComplete = this.#desired.variants.every((variant) => readyOf(variant, workers) >= variant.count);
@@ -436,29 +444,6 @@ export class EndpointReconciler {
     this.#status = now;
     this.#needs.onStatus(now, before);
   }
-}
-
-interface Scaled {
-  readonly count: number;
-  readonly leaving: readonly string[];
-}
-
-function desiredOf({ state, generation, config, versions }: DesiredEndpoint, scaled: ReadonlyMap<string, Scaled>): Desired {
-  const variants = config.variants.flatMap((variant, index) =>
-    wantedOf(variant, versions[index] as ModelVersion, scaled.get(keyOf(variant.name))),
-  );
-  return { state, generation, variants };
-}
-
-/** Instances, functions, or both: functions beside instances are wanted as if they were a variant of their own. */
-function wantedOf(variant: VariantConfig, version: ModelVersion, scaled: Scaled | undefined): WantedVariant[] {
-  const { name, instanceCount, instanceType, functions } = variant;
-  const named = { name, variant: keyOf(name), model: version.name };
-  const count = wantedInstances(variant, scaled?.count);
-  const leaving = scaled === undefined || scaled.leaving.length === 0 ? {} : { leaving: scaled.leaving };
-  const instances = { ...named, instanceType, count, isElastic: false, ...leaving };
-  const elastic = { ...named, instanceType: functionType, count: 0, isElastic: true };
-  return [...(instanceCount > 0 ? [instances] : []), ...(functions === undefined ? [] : [elastic])];
 }
 
 function kindOf({ variant, version }: FunctionWish): WorkerKind {

@@ -1,7 +1,7 @@
 /** How an endpoint is, in one word and a reason: from what is wanted and what is seen. Pure. */
 import { type Desired, isSameKind, type ObservedWorker, readyOf, type Served, type WantedVariant, type WorkerKind } from './plan.ts';
 
-export type EndpointStatus = 'Creating' | 'Updating' | 'InService' | 'Failed' | 'Deleting' | 'Unloaded';
+export type EndpointStatus = 'Creating' | 'Updating' | 'InService' | 'Failed' | 'Deleting' | 'Unloaded' | 'RollingBack';
 
 export interface StatusAndReason {
   readonly status: EndpointStatus;

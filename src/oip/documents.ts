@@ -112,6 +112,7 @@ const indexStates = {
   Creating: 'LOADING',
   InService: 'READY',
   Updating: 'READY',
+  RollingBack: 'READY',
   Deleting: 'UNLOADING',
   Failed: 'UNAVAILABLE',
   Unloaded: 'UNAVAILABLE',

@@ -32,7 +32,7 @@ export interface WatchingNeeds extends SamplingNeeds {
   readonly series: MetricStore;
   readonly logGroups: Pick<LogGroups, 'make' | 'put' | 'write'>;
   readonly events: Events;
-  readonly deployments: Pick<Deployments, 'list'>;
+  readonly deployments: Pick<Deployments, 'list' | 'rollouts'>;
   readonly drift: Pick<DriftWatch, 'lastLook'>;
   /** Of an endpoint that works asynchronously; null of any other. */
   readonly backlogOf: (endpoint: string) => WatchedEndpoint['backlog'];
@@ -82,6 +82,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
     onFailure: (alarm, error) => log.error({ alarm, error: messageOf(error) }, 'an alarm could not be looked at'),
   });
   await alarms.open();
+  needs.deployments.rollouts.follow(alarms);
   closers.push(() => alarms.close());
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'what runs could not be looked at');
   closers.push(startSampler({ store: series, clock, look: sampling(needs), onFailure }));

@@ -131,7 +131,9 @@ export class Serving implements ServingDoor {
   /** The variant of that name, whatever its weight. Throws as `route` does. */
   routeToVariant(endpoint: string, variant: string): Route {
     const routing = this.#routingOf(endpoint);
-    const chosen = routing.variants.find(({ pool }) => pool.variant.toLowerCase() === variant.toLowerCase());
+    const ofName = routing.variants.filter(({ pool }) => pool.variant.toLowerCase() === variant.toLowerCase());
+    // While an update takes over step by step there are two of a name.
+    const chosen = pickByWeight(ofName, this.#options.random) ?? ofName[0];
     if (chosen !== undefined) return takesRequests(routing, chosen.pool);
     const known = routing.variants.map(({ pool }) => pool.variant).join(', ');
     throw new PlatformError('not_found', `endpoint ${routing.name} has no variant '${variant}'; it has: ${known}`);

@@ -20,6 +20,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
       '0002-metric-series': { up: (db) => createMetricSeries(db, dialect) },
       '0003-logs': { up: createLogs },
       '0004-metric-rows-anew': { up: clearMetricRows },
+      '0005-metric-rows-by-resolution': { up: (db) => splitMetricRows(db, dialect) },
     };
   }
   return {
@@ -39,6 +40,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0017-drift': { up: createDrift },
     '0018-async': { up: (db) => createAsyncRequests(db, dialect) },
     '0019-transforms': { up: createTransforms },
+    '0024-rollouts': { up: addRollouts },
   };
 }
 
@@ -333,6 +335,28 @@ async function clearMetricRows(db: AnyDatabase): Promise<void> {
   await sql`delete from metric_rows`.execute(db);
 }
 
+/**
+ * A table for each resolution: what is kept for an hour, lying between what is kept for 90 days, left holes when it went that
+ * nothing filled, a third of the file.
+ */
+async function splitMetricRows(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  for (const resolution of [1, 10, 60]) {
+    const name = `metric_rows_${resolution}`;
+    await db.schema
+      .createTable(name)
+      .addColumn('group_id', 'bigint', (column) => column.notNull())
+      .addColumn('at', 'bigint', (column) => column.notNull())
+      .addColumn('data', dialect === 'sqlite' ? 'blob' : 'bytea', (column) => column.notNull())
+      .addPrimaryKeyConstraint(`${name}_pk`, ['group_id', 'at'])
+      .execute();
+    await sql`insert into ${sql.table(name)} (group_id, at, data)
+      select group_id, at, data from metric_rows where resolution = ${resolution} order by at`.execute(db);
+    // What is too old is looked for by its time.
+    await db.schema.createIndex(`${name}_by_time`).on(name).column('at').execute();
+  }
+  await db.schema.dropTable('metric_rows').execute();
+}
+
 /** What was recorded before has the number 0: no chain covers it. */
 async function chainAudit(db: AnyDatabase): Promise<void> {
   await db.schema
@@ -443,6 +467,10 @@ async function createTransforms(db: AnyDatabase): Promise<void> {
     .addColumn('checkpoint', 'text')
     .addPrimaryKeyConstraint('transform_objects_pk', ['transform_key', 'position'])
     .execute();
+}
+
+async function addRollouts(db: AnyDatabase): Promise<void> {
+  await db.schema.alterTable('endpoints').addColumn('rollout', 'text').execute();
 }
 
 async function createEventRules(db: AnyDatabase): Promise<void> {

@@ -72,6 +72,8 @@ export interface EndpointsTable {
   desired: 'InService' | 'Unloaded' | 'Deleted';
   created_at: number;
   updated_at: number;
+  /** JSON: a `Rollout`; null where no update is watched. */
+  rollout: string | null;
 }
 
 export interface ScaledVariantsTable {
@@ -372,10 +374,8 @@ export interface MetricGroupsTable {
   last_at: number;
 }
 
-/** All that a group measured within a span. */
+/** All that a group measured within a span, whose seconds stand in the name of the table. */
 export interface MetricRowsTable {
-  /** Seconds: 1, 10, 60. */
-  resolution: number;
   group_id: number;
   /** Epoch seconds of its beginning. */
   at: number;
@@ -467,7 +467,9 @@ export interface Tables {
   alarms: AlarmsTable;
   alarm_history: AlarmHistoryTable;
   metric_groups: MetricGroupsTable;
-  metric_rows: MetricRowsTable;
+  metric_rows_1: MetricRowsTable;
+  metric_rows_10: MetricRowsTable;
+  metric_rows_60: MetricRowsTable;
   log_groups: LogGroupsTable;
   log_streams: LogStreamsTable;
   log_events: LogEventsTable;

@@ -97,7 +97,7 @@ describe('a server', () => {
 function rowsOf(file: string): number {
   const metrics = new DatabaseSync(file, { readOnly: true });
   try {
-    return Number(metrics.prepare('select count(*) as count from metric_rows where resolution = 60').get()?.count);
+    return Number(metrics.prepare('select count(*) as count from metric_rows_60').get()?.count);
   } finally {
     metrics.close();
   }

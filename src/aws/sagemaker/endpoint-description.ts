@@ -1,5 +1,5 @@
 /** An endpoint as DescribeEndpoint tells it. Pure. */
-import type { EndpointStatus, EndpointView, VariantConfig } from '../../deployment/index.ts';
+import { type EndpointStatus, type EndpointView, isUnderWay, stepOf, type VariantConfig } from '../../deployment/index.ts';
 import { keyOf } from '../../registry/index.ts';
 import type { AwsOutput, AwsPlace } from '../service.ts';
 import { arnOf } from './arn.ts';
@@ -13,6 +13,7 @@ export const awsStatus: Readonly<Record<EndpointStatus, string>> = {
   Failed: 'Failed',
   Deleting: 'Deleting',
   Unloaded: 'OutOfService',
+  RollingBack: 'RollingBack',
 };
 
 const reasonLengthMax = 1024;
@@ -123,6 +124,7 @@ function variantStatus({ name }: VariantConfig, isWanted: boolean, view: Endpoin
   const leaving = instances.filter(({ state }) => state === 'draining').length;
   const starting = view.status === 'Creating' ? 'Creating' : 'Updating';
   const statuses = [
+    ...baking(isWanted, view),
     ...(launching.length === 0
       ? []
       : [
@@ -135,6 +137,17 @@ function variantStatus({ name }: VariantConfig, isWanted: boolean, view: Endpoin
     ...(leaving === 0 ? [] : [{ Status: 'Deleting', StatusMessage: `Terminating ${leaving} instance(s).` }]),
   ];
   return statuses.length === 0 ? {} : { VariantStatus: statuses };
+}
+
+/** Of an update that is watched: what goes to its instances by now. */
+function baking(isWanted: boolean, { rollout }: EndpointView) {
+  if (!isWanted || !isUnderWay(rollout)) return [];
+  const { share, bakeMs } = stepOf(rollout);
+  const part = share === 1 ? 'full capacity' : `${Number((100 * share).toFixed(2))} percent of the requests`;
+  if (rollout.stepSinceMs === null)
+    return [{ Status: 'ActivatingTraffic', StatusMessage: `Activating traffic on ${part}.`, StartTime: new Date(rollout.startedAtMs) }];
+  const StatusMessage = `Baking for ${bakeMs / 1000} seconds with traffic enabled on ${part}.`;
+  return [{ Status: 'Baking', StatusMessage, StartTime: new Date(rollout.stepSinceMs) }];
 }
 
 function captureSummary(
@@ -152,8 +165,8 @@ function captureSummary(
 }
 
 /** Why it failed, or why its last update did and what was before it still serves. */
-function failureReason({ status, reason, generation, servedGeneration }: EndpointView): string | null {
-  const hasUpdateFailed = status === 'InService' && servedGeneration !== generation;
+function failureReason({ status, reason, generation, servedGeneration, rollout }: EndpointView): string | null {
+  const hasUpdateFailed = status === 'RollingBack' || (status === 'InService' && (servedGeneration !== generation || rollout !== null));
   if (reason === null || !(status === 'Failed' || hasUpdateFailed)) return null;
   const [, variant] = /variant (\S+): worker /.exec(reason) ?? [];
   const health =

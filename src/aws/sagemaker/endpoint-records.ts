@@ -1,6 +1,6 @@
 /** What is kept of endpoints that AWS's clients made or changed: what each of their last generations was made from. */
 import type { Clock } from '../../clock.ts';
-import type { EndpointView, KeptBeside } from '../../deployment/index.ts';
+import type { EndpointView, KeptBeside, KeptOnRollback } from '../../deployment/index.ts';
 import type { Documents } from './documents.ts';
 import type { DeployedConfig, DeploymentConfig, EndpointDocument } from './endpoint-documents.ts';
 
@@ -40,6 +40,15 @@ export class EndpointRecords {
         deploymentConfig,
       };
       await this.#documents.put({ kind: 'endpoint', name: config.name, content, goesWith: { endpoint: config.name } }, tx);
+    };
+  }
+
+  /** The generation that is being written is made from the same as an earlier one. */
+  keepEarlier(): KeptOnRollback {
+    return async (tx, endpoint, earlier) => {
+      const document = (await this.#documents.find<EndpointDocument>('endpoint', endpoint.config.name, tx))?.content;
+      const deployed = document?.deployed.find(({ generation }) => generation === earlier);
+      if (document !== undefined && deployed !== undefined) await this.keep(deployed, document.deploymentConfig)(tx, endpoint);
     };
   }
 

@@ -19,6 +19,7 @@ import { awsStatus, describeEndpoint } from './endpoint-description.ts';
 import type { DeployedConfig, DeploymentConfig, EndpointConfigDocument } from './endpoint-documents.ts';
 import { EndpointRecords } from './endpoint-records.ts';
 import { pageOfAll, readPage } from './pages.ts';
+import { guardOf } from './rollout-guard.ts';
 import { readTags } from './tags.ts';
 
 export interface EndpointsOptions extends Omit<EndpointConfigsOptions, 'records' | 'deployments'> {
@@ -29,12 +30,13 @@ export interface EndpointsOptions extends Omit<EndpointConfigsOptions, 'records'
   readonly registry: Pick<Registry, 'version'>;
 }
 
-const onTheWay: readonly EndpointStatus[] = ['Creating', 'Updating'];
+const onTheWay: readonly EndpointStatus[] = ['Creating', 'Updating', 'RollingBack'];
 const changing: readonly EndpointStatus[] = [...onTheWay, 'Deleting'];
 
 /** All operations on endpoint configs and endpoints. */
 export function endpointOperations(options: EndpointsOptions): Record<string, AwsOperation> {
   const records = new EndpointRecords(options.documents, options.clock);
+  options.deployments.rollouts.keepOnRollback(records.keepEarlier());
   const configs = new EndpointConfigs({ ...options, records });
   return { ...configs.operations(), ...new Endpoints(options, configs, records).operations() };
 }
@@ -139,7 +141,8 @@ class Endpoints {
     // AWS has no word for what is redacted: what another door said holds on.
     const capture = wanted === null ? null : { ...wanted, redact: view.config.capture?.redact ?? [] };
     const keep = this.#records.keep(newDeployed(config, document), deploymentConfig);
-    await deployments.update(name, { ...change, variants, capture }, call.caller.keyId, keep);
+    const guard = deploymentConfig === null ? null : guardOf(deploymentConfig, variants);
+    await deployments.update(name, { ...change, variants, capture }, call.caller.keyId, keep, guard);
     return { EndpointArn: arnOf(call, 'endpoint', name) };
   }
 

@@ -12,6 +12,7 @@ import { inService } from '../in-service.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
 import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../process-options.ts';
 import { Progress } from '../progress.ts';
+import { addRolloutOptions, type RolloutOptions, rolloutOf, watchedMs } from '../rollout-options.ts';
 import { addScalingOptions, checkScalingOptions, type ScalingOptions, scalingOf } from '../scaling-options.ts';
 import {
   addServerlessOptions,
@@ -24,7 +25,7 @@ import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '.
 import { verdictOn } from '../verdict.ts';
 import { decide } from './approve.ts';
 
-export interface DeployOptions extends CommonOptions, ServerlessOptions, ScalingOptions, ProcessOptions, CaptureOptions {
+export interface DeployOptions extends CommonOptions, ServerlessOptions, ScalingOptions, ProcessOptions, CaptureOptions, RolloutOptions {
   readonly name?: string;
   readonly group?: string;
   /** null takes it away. */
@@ -67,6 +68,7 @@ export function addDeploy(program: Command, doors: Doors): void {
       addServerlessOptions(command);
       addProcessOptions(command);
       addCaptureOptions(command);
+      addRolloutOptions(command);
       command.option('--start-timeout <duration>', 'what its process has to start (default: 4m)', parsedBy(parseDurationMs));
       command.addHelpText('after', '\nDefaults are those of a new endpoint: one that is there keeps what is not given.');
     })
@@ -100,6 +102,7 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
   const progress = new Progress(session.doors);
   try {
     const before = await existing(client, endpoint);
+    const rollout = rolloutOf(options, before);
     checkFunctionsWanted(options, before?.variants[0]);
     checkScalingOptions(options, before?.variants[0]);
     const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, {
@@ -109,10 +112,11 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
     });
     const version = await approved(client, progress, found, options);
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
-    const view = before === null ? await create(client, endpoint, version, options) : await update(client, before, version, options);
+    const view =
+      before === null ? await create(client, endpoint, version, options) : await update(client, before, version, { options, rollout });
     progress.done(`${endpoint}: ${before === null ? 'created' : 'updated'} for ${version.name}`);
     if (!options.wait) return view;
-    const served = await inService(session, client, progress, view, options.timeout);
+    const served = await inService(session, client, progress, view, options.timeout + watchedMs(view));
     if (version.runtime.kind === 'process') return served; // nobody can measure it beforehand
     const { view: judged, isOpen } = await verdictOn(session, client, progress, served);
     if (isOpen !== null) session.remark(isOpen);
@@ -172,7 +176,12 @@ function create(client: Client, name: string, version: VersionBody, options: Dep
   });
 }
 
-function update(client: Client, before: EndpointBody, version: VersionBody, options: DeployOptions): Promise<EndpointBody> {
+function update(
+  client: Client,
+  before: EndpointBody,
+  version: VersionBody,
+  { options, rollout }: { readonly options: DeployOptions; readonly rollout: Record<string, unknown> },
+): Promise<EndpointBody> {
   const [variant, ...others] = before.variants;
   if (others.length > 0) {
     throw new Failure(
@@ -184,6 +193,7 @@ function update(client: Client, before: EndpointBody, version: VersionBody, opti
     json: {
       ...settings(options),
       ...captureSettings(options, before.capture),
+      ...rollout,
       variants: [
         { ...kept, model: version.name, ...startOf(options, variant), ...capacityOf(options, variant), ...scalingOf(options, variant) },
       ],

@@ -6,6 +6,7 @@ import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
 import { versionPath } from '../model-source.ts';
 import { runtimeFields } from '../process-options.ts';
+import { rolloutText } from '../rollout-options.ts';
 import { fields, table } from '../table.ts';
 import { batchingText, rangeText, readyText, scalingText, settingText, typeText } from '../variant-words.ts';
 import { type Session, verb } from '../verb.ts';
@@ -106,6 +107,7 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
     ],
     ['timeout', msText(view.timeout_ms)],
     ['capture', captureText(view)],
+    ['rollout', rolloutText(view)],
     ['notes', view.notes.join('\n')],
     ['created', timeText(view.created_at)],
     ['updated', timeText(view.updated_at)],

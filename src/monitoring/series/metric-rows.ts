@@ -5,7 +5,8 @@ import { MetricGroup, type MetricName } from './metric-group.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 
 /** Seconds of a span. */
-export type Resolution = 1 | 10 | 60;
+export const resolutions = [1, 10, 60] as const;
+export type Resolution = (typeof resolutions)[number];
 
 /** What a group measured from `at` (epoch seconds) on. */
 export interface Span {
@@ -17,6 +18,8 @@ export interface Span {
 
 /** Far below the parameters that either database takes; and whoever waits to be served waits for no more than these. */
 const rowsPerInsert = 100;
+
+const tableOf = (resolution: Resolution) => `metric_rows_${resolution}` as const;
 
 export async function readGroups(db: Database): Promise<MetricGroup[]> {
   const rows = await db.selectFrom('metric_groups').selectAll().orderBy('id').execute();
@@ -30,18 +33,19 @@ export async function readGroups(db: Database): Promise<MetricGroup[]> {
 export async function writeSpans(db: Database, groups: readonly MetricGroup[], spans: readonly Span[]): Promise<void> {
   await inTransaction(db, async (tx) => {
     for (const group of groups) await writeGroup(tx, group);
-    for (let at = 0; at < spans.length; at += rowsPerInsert) {
-      if (at > 0) await new Promise((resolve) => setImmediate(resolve));
-      const values = spans
-        .slice(at, at + rowsPerInsert)
-        .map(({ group, resolution, at: second, record }) => ({ group_id: group, resolution, at: second, data: encodeRecord(record) }));
-      await tx
-        .insertInto('metric_rows')
-        .values(values)
-        .onConflict((conflict) =>
-          conflict.columns(['resolution', 'group_id', 'at']).doUpdateSet((row) => ({ data: row.ref('excluded.data') })),
-        )
-        .execute();
+    for (const resolution of resolutions) {
+      const own = spans.filter((span) => span.resolution === resolution);
+      for (let at = 0; at < own.length; at += rowsPerInsert) {
+        if (at > 0) await new Promise((resolve) => setImmediate(resolve));
+        const values = own
+          .slice(at, at + rowsPerInsert)
+          .map(({ group, at: second, record }) => ({ group_id: group, at: second, data: encodeRecord(record) }));
+        await tx
+          .insertInto(tableOf(resolution))
+          .values(values)
+          .onConflict((conflict) => conflict.columns(['group_id', 'at']).doUpdateSet((row) => ({ data: row.ref('excluded.data') })))
+          .execute();
+      }
     }
   });
 }
@@ -57,13 +61,7 @@ async function writeGroup(tx: Transaction, { id, place, metrics, lastAtMs }: Met
 
 /** What is there of one span; null where nothing is. */
 export async function readSpan(db: Database, { group, resolution, at }: Omit<Span, 'record'>): Promise<Map<number, Measured> | null> {
-  const row = await db
-    .selectFrom('metric_rows')
-    .select('data')
-    .where('resolution', '=', resolution)
-    .where('group_id', '=', group)
-    .where('at', '=', at)
-    .executeTakeFirst();
+  const row = await db.selectFrom(tableOf(resolution)).select('data').where('group_id', '=', group).where('at', '=', at).executeTakeFirst();
   return row === undefined ? null : decodeRecord(row.data);
 }
 
@@ -74,9 +72,8 @@ export async function readMetrics(
   { from, to }: { from: number; to: number },
 ): Promise<{ at: number; measured: Measured }[]> {
   const rows = await db
-    .selectFrom('metric_rows')
+    .selectFrom(tableOf(resolution))
     .select(['at', 'data'])
-    .where('resolution', '=', resolution)
     .where('group_id', '=', group)
     .where('at', '>=', from)
     .where('at', '<', to)
@@ -88,9 +85,7 @@ export async function readMetrics(
 
 /** What is older is forgotten: epoch seconds, by resolution. */
 export async function clearSpans(db: Database, before: Readonly<Record<Resolution, number>>): Promise<void> {
-  for (const resolution of [1, 10, 60] as const) {
-    await db.deleteFrom('metric_rows').where('resolution', '=', resolution).where('at', '<', before[resolution]).execute();
-  }
+  for (const resolution of resolutions) await db.deleteFrom(tableOf(resolution)).where('at', '<', before[resolution]).execute();
 }
 
 export async function clearGroups(db: Database, ids: readonly number[]): Promise<void> {

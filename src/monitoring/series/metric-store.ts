@@ -8,7 +8,7 @@ import { PlatformError } from '../../errors.ts';
 import type { Database } from '../../storage/index.ts';
 import { Measure, type Measured, Together } from './measured.ts';
 import { keyOfPlace, type MetricFeed, MetricGroup, type MetricName, type MetricPlace, nowhere } from './metric-group.ts';
-import { clearGroups, clearSpans, type Resolution, readGroups, readMetrics, readSpan, writeSpans } from './metric-rows.ts';
+import { clearGroups, clearSpans, type Resolution, readGroups, readMetrics, readSpan, resolutions, writeSpans } from './metric-rows.ts';
 
 export interface MetricStoreOptions {
   readonly db: Database;
@@ -55,7 +55,6 @@ interface OpenSpan {
   isPart: boolean;
 }
 
-const resolutions = [1, 10, 60] as const;
 export const keptMs: Readonly<Record<Resolution, number>> = { 1: 3_600_000, 10: 86_400_000, 60: 90 * 86_400_000 };
 const writeEvery = 10;
 const pointsMax = 100_800;

@@ -7,6 +7,10 @@ import { type ExecFileException, execFile } from 'node:child_process';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-scaling';
+import { CloudTrailClient } from '@aws-sdk/client-cloudtrail';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
@@ -36,6 +40,10 @@ export class AwsHouse {
   readonly s3: S3Client;
   readonly sts: STSClient;
   readonly scaling: ApplicationAutoScalingClient;
+  readonly cloudwatch: CloudWatchClient;
+  readonly logs: CloudWatchLogsClient;
+  readonly events: EventBridgeClient;
+  readonly trail: CloudTrailClient;
 
   private constructor(server: Server) {
     this.server = server;
@@ -48,11 +56,19 @@ export class AwsHouse {
     this.s3 = new S3Client(config);
     this.sts = new STSClient(config);
     this.scaling = new ApplicationAutoScalingClient(config);
+    this.cloudwatch = new CloudWatchClient(config);
+    this.logs = new CloudWatchLogsClient(config);
+    this.events = new EventBridgeClient(config);
+    this.trail = new CloudTrailClient(config);
     recordClient('sagemaker', this.sagemaker);
     recordClient('sagemaker-runtime', this.runtime);
     recordClient('s3', this.s3);
     recordClient('sts', this.sts);
     recordClient('application-autoscaling', this.scaling);
+    recordClient('cloudwatch', this.cloudwatch);
+    recordClient('logs', this.logs);
+    recordClient('events', this.events);
+    recordClient('cloudtrail', this.trail);
   }
 
   static async open(options: ServerOptions = {}): Promise<AwsHouse> {
@@ -60,7 +76,8 @@ export class AwsHouse {
   }
 
   async close(): Promise<void> {
-    for (const client of [this.sagemaker, this.runtime, this.s3, this.sts, this.scaling]) client.destroy();
+    const observing = [this.cloudwatch, this.logs, this.events, this.trail];
+    for (const client of [this.sagemaker, this.runtime, this.s3, this.sts, this.scaling, ...observing]) client.destroy();
     await this.server.end();
   }
 

@@ -1,0 +1,47 @@
+/** How an update is watched: as callers ask for it, and as it is told. */
+import { z } from 'zod';
+import type { EndpointView, Guard } from '../deployment/index.ts';
+import { stepOf } from '../deployment/index.ts';
+import type { Alarms } from '../monitoring/index.ts';
+import type { EndpointBody } from './bodies.ts';
+import { timeOf } from './parameters.ts';
+
+export const rolloutInput = z.strictObject({
+  steps: z
+    .array(z.strictObject({ percent: z.number(), watch_s: z.number() }))
+    .default([{ percent: 100, watch_s: 300 }])
+    .describe('What of the requests the new workers get, step by step up to 100, and how long each is watched.'),
+  alarms: z
+    .array(z.string().max(255))
+    .optional()
+    .describe(
+      'By name: one that rings takes the update back. Those that the endpoint has by itself unless given: objective, errors, crash-loop.',
+    ),
+  timeout_s: z.number().nullable().default(null).describe('Taken back where it is not over by then.'),
+});
+
+/** Whatever an update may be blamed for; that inputs drift is no fault of a model. */
+const watchedByItself = ['objective', 'errors', 'crash-loop'];
+
+export function guardOf(input: z.output<typeof rolloutInput>, endpoint: string, alarms: Pick<Alarms, 'get'>): Guard {
+  const own = watchedByItself.map((name) => `penstock/${endpoint}/${name}`).filter((name) => alarms.get(name) !== null);
+  return {
+    steps: input.steps.map(({ percent, watch_s }) => ({ share: percent / 100, bakeMs: watch_s * 1000 })),
+    alarms: input.alarms ?? own,
+    timeoutMs: input.timeout_s === null ? null : input.timeout_s * 1000,
+  };
+}
+
+export function rolloutBodyOf({ rollout }: EndpointView): EndpointBody['rollout'] {
+  if (rollout === null) return null;
+  const { guard, stepSinceMs, takenBack, beforeGeneration } = rollout;
+  return {
+    state: takenBack === null ? 'shifting' : 'taken-back',
+    reason: takenBack,
+    share_percent: 100 * stepOf(rollout).share,
+    watched_since: stepSinceMs === null ? null : timeOf(stepSinceMs),
+    steps: guard.steps.map(({ share, bakeMs }) => ({ percent: 100 * share, watch_s: bakeMs / 1000 })),
+    alarms: [...guard.alarms],
+    previous_generation: beforeGeneration,
+  };
+}

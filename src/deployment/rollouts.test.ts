@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type House, openHouse, prod, refusal, settle, until, variant } from '../../test/deployment-house.ts';
+import type { AlarmState } from '../monitoring/index.ts';
+import type { Guard } from './rollout.ts';
+
+const watched: Guard = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: ['errors'], timeoutMs: null };
+const canary: Guard = { ...watched, steps: [{ share: 0.1, bakeMs: 60_000 }, ...watched.steps] };
+const toTwo = { variants: [{ ...variant, version: 2 }] };
+
+/** With `prod` in service by digits/1, and an alarm `errors` that is as the test says. */
+async function serving() {
+  const house = await openHouse();
+  const alarm = { state: 'OK' as AlarmState };
+  follow(house, alarm);
+  await house.deployments.create(prod, 'me');
+  await house.deployments.waitFor('prod', 1000);
+  house.serving.notes.length = 0;
+  return { ...house, house, alarm };
+}
+
+function follow(house: House, alarm: { readonly state: AlarmState }): void {
+  house.deployments.rollouts.follow({ get: (name) => (name === 'errors' ? ({ ...alarm } as never) : null) });
+}
+
+/** Time goes by, and what falls due in it is done. */
+async function wait({ clock }: House, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 1000) {
+    clock.advance(Math.min(left, 1000));
+    await settle();
+  }
+}
+
+function weights({ serving: { served } }: House): (readonly [string, number])[] {
+  return (served.get('prod')?.variants ?? []).map(({ config, version }) => [version.name, Number(config.weight.toFixed(3))]);
+}
+
+const kinds = async ({ events }: House) => (await events.since(0, 100)).map(({ kind }) => kind);
+
+describe('an update that is watched', () => {
+  test('keeps the old workers until the end, and is Updating until then', async () => {
+    const { house, deployments, provider } = await serving();
+    await deployments.update('prod', toTwo, 'me', undefined, watched);
+    await wait(house, 30_000);
+    const view = deployments.get('prod');
+    assert.deepEqual([view.status, view.generation, view.servedGeneration], ['Updating', 2, 1]);
+    assert.match(view.reason ?? '', /^100 % of the requests go to the new workers, which are watched for 60 s/);
+    assert.deepEqual(provider.ids(), ['prod.alltraffic.1.0', 'prod.alltraffic.2.0']);
+    assert.deepEqual(weights(house), [['digits/2', 1]]);
+    await wait(house, 35_000);
+    assert.deepEqual([deployments.get('prod').status, deployments.get('prod').servedGeneration], ['InService', 2]);
+    assert.deepEqual([provider.ids(), deployments.get('prod').rollout], [['prod.alltraffic.2.0'], null]);
+    assert((await kinds(house)).includes('endpoint.update-kept'));
+  });
+
+  test('is taken back at one stroke where its alarm rings: with an event, a record, and the reason until the next one', async () => {
+    const { house, alarm, deployments, provider, audit } = await serving();
+    await deployments.update('prod', toTwo, 'me', undefined, watched);
+    await wait(house, 10_000);
+    alarm.state = 'ALARM';
+    await wait(house, 2000);
+    const view = deployments.get('prod');
+    assert.deepEqual([view.status, view.generation, view.config.variants[0]?.version], ['InService', 3, 1]);
+    assert.match(view.reason ?? '', /^the update was taken back: alarm errors is in ALARM/);
+    assert.deepEqual([provider.ids(), weights(house)], [['prod.alltraffic.1.0'], [['digits/1', 1]]]);
+    assert((await kinds(house)).includes('endpoint.update-taken-back'));
+    const [record] = await audit.list({ action: 'RollBackEndpoint', limit: 5 });
+    assert.deepEqual([record?.who, record?.target], ['penstock', 'prod']);
+    alarm.state = 'OK';
+    await deployments.update('prod', toTwo, 'me', undefined, watched);
+    assert.equal(deployments.get('prod').reason, null);
+  });
+
+  test('takes the requests over step by step', async () => {
+    const {
+      house,
+      deployments,
+      serving: { notes },
+    } = await serving();
+    await deployments.update('prod', toTwo, 'me', undefined, canary);
+    await wait(house, 30_000);
+    assert.deepEqual(weights(house), [
+      ['digits/2', 0.1],
+      ['digits/1', 0.9],
+    ]);
+    await wait(house, 40_000);
+    assert.deepEqual(weights(house), [['digits/2', 1]]);
+    assert.equal(deployments.get('prod').status, 'Updating');
+    await wait(house, 65_000);
+    assert.equal(deployments.get('prod').status, 'InService');
+    assert.deepEqual(
+      notes.filter((note) => note.startsWith('serve')),
+      ['serve prod digits/2,digits/1', 'serve prod digits/2'],
+    );
+  });
+
+  test('is taken back where its workers fail, and where it is not over in time', async () => {
+    const { house, deployments, provider } = await serving();
+    provider.isPrompt = false;
+    await deployments.update('prod', toTwo, 'me', undefined, watched);
+    await settle();
+    provider.crash('prod.alltraffic.2.0', { state: 'failed', reason: 'exit code 134' });
+    await wait(house, 2000);
+    assert.match(deployments.get('prod').reason ?? '', /taken back: the update failed.* exit code 134/);
+    assert.deepEqual([provider.ids(), deployments.get('prod').generation], [['prod.alltraffic.1.0'], 3]);
+    await deployments.update('prod', toTwo, 'me', undefined, { ...watched, timeoutMs: 90_000 });
+    await wait(house, 91_000);
+    assert.match(deployments.get('prod').reason ?? '', /taken back: it was not over within 90 s/);
+  });
+
+  test('goes on after a restart where it was, and is still taken back', async () => {
+    const first = await serving();
+    await first.deployments.update('prod', toTwo, 'me', undefined, canary);
+    await wait(first.house, 40_000);
+    const house = await first.house.restart();
+    follow(house, first.alarm);
+    house.deployments.rollouts.follow({ get: () => ({ ...first.alarm }) as never });
+    await wait(house, 2000);
+    assert.deepEqual(house.provider.ids().length, 2);
+    assert.deepEqual(weights(house), [
+      ['digits/2', 0.1],
+      ['digits/1', 0.9],
+    ]);
+    await wait(house, 20_000);
+    assert.deepEqual(weights(house), [['digits/2', 1]], 'what was watched before counts');
+    first.alarm.state = 'ALARM';
+    await wait(house, 2000);
+    assert.deepEqual([weights(house), house.provider.ids().length], [[['digits/1', 1]], 1]);
+  });
+
+  test('is over with the next one, and with an unload', async () => {
+    const { house, deployments, provider } = await serving();
+    await deployments.update('prod', toTwo, 'me', undefined, canary);
+    await wait(house, 10_000);
+    await deployments.update('prod', { late: 'shed' }, 'me');
+    await settle();
+    assert.deepEqual(
+      [deployments.get('prod').status, weights(house), provider.ids()],
+      ['InService', [['digits/2', 1]], ['prod.alltraffic.2.0']],
+    );
+    await deployments.update('prod', { variants: [variant] }, 'me', undefined, canary);
+    await wait(house, 10_000);
+    await deployments.unload('prod', 'me');
+    await until(house, 'prod', ({ status }) => status === 'Unloaded');
+    assert.deepEqual([provider.ids(), deployments.get('prod').rollout], [[], null]);
+  });
+
+  test('keeps the version that it may go back to from being deleted', async () => {
+    const { house, deployments, registry } = await serving();
+    await deployments.update('prod', toTwo, 'me', undefined, watched);
+    await wait(house, 5000);
+    await assert.rejects(registry.deleteVersion('digits', 1, 'me'), /prod/);
+  });
+
+  for (const [what, guard, code, message] of [
+    ['an alarm that is not there', { ...watched, alarms: ['no'] }, 'invalid_request', /there is no alarm 'no'/],
+    [
+      'steps that fall',
+      {
+        ...watched,
+        steps: [
+          { share: 0.5, bakeMs: 0 },
+          { share: 0.4, bakeMs: 0 },
+        ],
+      },
+      'invalid_request',
+      /takes more of the requests/,
+    ],
+    ['steps that end before all', { ...watched, steps: [{ share: 0.5, bakeMs: 0 }] }, 'invalid_request', /last step .* 100 %/],
+    ['less time than its steps take', { ...watched, timeoutMs: 60_000 }, 'invalid_request', /timeout of a rollout must be more/],
+  ] as const) {
+    test(`with ${what} is refused`, async () => {
+      const { deployments } = await serving();
+      await assert.rejects(deployments.update('prod', toTwo, 'me', undefined, guard), refusal(code, message));
+    });
+  }
+
+  test('is refused while its alarm rings', async () => {
+    const { deployments, alarm } = await serving();
+    alarm.state = 'ALARM';
+    await assert.rejects(deployments.update('prod', toTwo, 'me', undefined, watched), refusal('wrong_state', /rings already/));
+  });
+});

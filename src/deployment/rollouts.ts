@@ -1,0 +1,138 @@
+/**
+ * Watched updates, brought about: each second every rollout is judged, and the verdict is written before it is acted on. So a restart goes on
+ * where it was: with the step that was served, and as long as that was watched already.
+ */
+import type { Clock } from '../clock.ts';
+import { messageOf } from '../errors.ts';
+import type { Alarms, Audit, Events, Log, NewEvent, PlatformEvent } from '../monitoring/index.ts';
+import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
+import type { EndpointConfig } from './endpoint-config.ts';
+import { readRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
+import type { EndpointReconciler } from './reconcile.ts';
+import { type Guard, isUnderWay, judgeRollout, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
+
+/** What somebody else keeps beside a generation that is as an earlier one was, within the transaction that writes it. */
+export type KeptOnRollback = (
+  tx: Transaction,
+  endpoint: { readonly config: EndpointConfig; readonly generation: number },
+  earlier: number,
+) => Promise<void>;
+
+export interface RolloutsNeeds {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: Events;
+  readonly audit: Audit;
+  /** The same endpoint, wanted otherwise. */
+  readonly want: (stored: StoredEndpoint) => Promise<void>;
+}
+
+export class Rollouts {
+  readonly #needs: RolloutsNeeds;
+  readonly #busy = new Map<EndpointReconciler, Promise<void>>();
+  #alarms: Pick<Alarms, 'get'> | null = null;
+  #kept: KeptOnRollback = () => Promise.resolve();
+
+  constructor(needs: RolloutsNeeds) {
+    this.#needs = needs;
+  }
+
+  /** Nothing is judged before. */
+  follow(alarms: Pick<Alarms, 'get'>): void {
+    this.#alarms = alarms;
+  }
+
+  keepOnRollback(kept: KeptOnRollback): void {
+    this.#kept = kept;
+  }
+
+  alarmState(name: string): ReturnType<Parameters<typeof judgeRollout>[1]['alarmState']> {
+    return this.#alarms?.get(name)?.state ?? null;
+  }
+
+  /** Looks at an endpoint's, unless it is being acted on. */
+  look(reconciler: EndpointReconciler): void {
+    const { rollout, state } = reconciler.endpoint;
+    if (this.#alarms === null || state !== 'InService' || !isUnderWay(rollout) || this.#busy.has(reconciler)) return;
+    const nowMs = this.#needs.clock.wallMs();
+    const verdict = judgeRollout(rollout, { nowMs, ...reconciler.rolloutSight, alarmState: (name) => this.alarmState(name) });
+    if (verdict.kind === 'wait') return;
+    const { name } = reconciler.endpoint.config;
+    const done = this.#act(name, reconciler.endpoint.generation, rollout, verdict)
+      .catch((error: unknown) => this.#needs.log.warn({ endpoint: name, error: messageOf(error) }, 'a rollout could not go on yet'))
+      .finally(() => this.#busy.delete(reconciler));
+    this.#busy.set(reconciler, done);
+  }
+
+  async close(): Promise<void> {
+    this.#alarms = null;
+    await Promise.all(this.#busy.values());
+  }
+
+  async #act(name: string, generation: number, rollout: Rollout, verdict: Exclude<RolloutVerdict, { kind: 'wait' }>): Promise<void> {
+    const { db, events, audit, clock, want } = this.#needs;
+    let event: PlatformEvent | null = null;
+    const wanted = await inTransaction(db, async (tx) => {
+      const stored = await readRow(tx, name);
+      // Somebody wanted something else meanwhile.
+      if (stored?.generation !== generation || stored.state !== 'InService' || !isUnderWay(stored.rollout)) return null;
+      const next = after(stored, rollout, verdict, clock.wallMs());
+      await updateRow(tx, next);
+      if (verdict.kind === 'take-back') {
+        await this.#kept(tx, next, rollout.beforeGeneration);
+        const detail = { generation: next.generation, reason: verdict.reason, config: next.config };
+        await audit.record(tx, { who: 'penstock', action: 'RollBackEndpoint', target: name, outcome: 'ok', detail });
+      }
+      event = await events.record(tx, told(next, rollout, verdict));
+      return next;
+    });
+    if (event !== null) events.publish(event);
+    if (wanted !== null) await want(wanted);
+  }
+}
+
+function after(
+  stored: StoredEndpoint,
+  rollout: Rollout,
+  verdict: Exclude<RolloutVerdict, { kind: 'wait' }>,
+  nowMs: number,
+): StoredEndpoint {
+  switch (verdict.kind) {
+    case 'begin':
+      return { ...stored, rollout: { ...rollout, stepSinceMs: nowMs } };
+    case 'next':
+      return { ...stored, rollout: { ...rollout, step: rollout.step + 1, stepSinceMs: null } };
+    case 'done':
+      return { ...stored, rollout: null, updatedAtMs: nowMs };
+    case 'take-back': {
+      const generation = stored.generation + 1;
+      const back = { ...rollout, stepSinceMs: null, takenBack: verdict.reason };
+      return { ...stored, config: rollout.before, generation, rollout: back, updatedAtMs: nowMs };
+    }
+  }
+}
+
+function told({ config, generation }: StoredEndpoint, rollout: Rollout, verdict: RolloutVerdict): NewEvent {
+  const { share, bakeMs } = stepOf(rollout);
+  const common = { subject: config.name };
+  switch (verdict.kind) {
+    case 'take-back':
+      return { ...common, kind: 'endpoint.update-taken-back', detail: { generation, reason: verdict.reason, share } };
+    case 'done':
+      return { ...common, kind: 'endpoint.update-kept', detail: { generation } };
+    default:
+      return {
+        ...common,
+        kind: verdict.kind === 'begin' ? 'endpoint.traffic-shifted' : 'endpoint.step-watched',
+        detail: { generation, share, bakeMs },
+      };
+  }
+}
+
+/** What an update begins with; null where nobody wants to watch it. */
+export function newRollout(stored: StoredEndpoint, guard: Guard | null, nowMs: number): Rollout | null {
+  if (guard === null) return null;
+  const { config, generation } = stored;
+  return { guard, before: config, beforeGeneration: generation, startedAtMs: nowMs, step: 0, stepSinceMs: null, takenBack: null };
+}
