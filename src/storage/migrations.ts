@@ -5,6 +5,7 @@
 import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import { createDrift } from './drift-tables.ts';
+import { clearMetricRows, createMetricSeries, splitMetricRows } from './metric-tables.ts';
 import type { Dialect } from './tables.ts';
 
 /** A migration sees the tables of its own time, so it goes without the types of today's. */
@@ -274,28 +275,6 @@ async function createArrivals(db: AnyDatabase): Promise<void> {
     await db.schema.createIndex(`${name}_by_minute`).on(name).column('minute').execute();
 }
 
-/** A row holds all that a group measured within a span: a row for each metric would be mostly keys. */
-async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Promise<void> {
-  await db.schema
-    .createTable('metric_groups')
-    .addColumn('id', 'bigint', (column) => column.primaryKey())
-    .addColumn('namespace', 'text', (column) => column.notNull())
-    .addColumn('dimensions', 'text', (column) => column.notNull())
-    .addColumn('metrics', 'text', (column) => column.notNull())
-    .addColumn('last_at', 'bigint', (column) => column.notNull())
-    .execute();
-  await db.schema
-    .createTable('metric_rows')
-    .addColumn('resolution', 'integer', (column) => column.notNull())
-    .addColumn('group_id', 'bigint', (column) => column.notNull())
-    .addColumn('at', 'bigint', (column) => column.notNull())
-    .addColumn('data', dialect === 'sqlite' ? 'blob' : 'bytea', (column) => column.notNull())
-    .addPrimaryKeyConstraint('metric_rows_pk', ['resolution', 'group_id', 'at'])
-    .execute();
-  // What is too old is looked for by its time.
-  await db.schema.createIndex('metric_rows_by_time').on('metric_rows').columns(['resolution', 'at']).execute();
-}
-
 async function createLogs(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('log_groups')
@@ -328,33 +307,6 @@ async function createLogs(db: AnyDatabase): Promise<void> {
     .execute();
   await db.schema.createIndex('log_events_of_group').on('log_events').columns(['group_id', 'at', 'seq']).execute();
   await db.schema.createIndex('log_events_of_stream').on('log_events').columns(['stream_id', 'at', 'seq']).execute();
-}
-
-/** Rows are written in another way now; there is nobody yet who had others. */
-async function clearMetricRows(db: AnyDatabase): Promise<void> {
-  await sql`delete from metric_rows`.execute(db);
-}
-
-/**
- * A table for each resolution: what is kept for an hour, lying between what is kept for 90 days, left holes when it went that
- * nothing filled, a third of the file.
- */
-async function splitMetricRows(db: AnyDatabase, dialect: Dialect): Promise<void> {
-  for (const resolution of [1, 10, 60]) {
-    const name = `metric_rows_${resolution}`;
-    await db.schema
-      .createTable(name)
-      .addColumn('group_id', 'bigint', (column) => column.notNull())
-      .addColumn('at', 'bigint', (column) => column.notNull())
-      .addColumn('data', dialect === 'sqlite' ? 'blob' : 'bytea', (column) => column.notNull())
-      .addPrimaryKeyConstraint(`${name}_pk`, ['group_id', 'at'])
-      .execute();
-    await sql`insert into ${sql.table(name)} (group_id, at, data)
-      select group_id, at, data from metric_rows where resolution = ${resolution} order by at`.execute(db);
-    // What is too old is looked for by its time.
-    await db.schema.createIndex(`${name}_by_time`).on(name).column('at').execute();
-  }
-  await db.schema.dropTable('metric_rows').execute();
 }
 
 /** What was recorded before has the number 0: no chain covers it. */

@@ -1,0 +1,54 @@
+/** How the tables of metrics came to their present form: steps of `migrations.ts`. */
+import { type Kysely, sql } from 'kysely';
+import type { Dialect } from './tables.ts';
+
+type AnyDatabase = Kysely<unknown>;
+
+/** A row holds all that a group measured within a span: a row for each metric would be mostly keys. */
+export async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await db.schema
+    .createTable('metric_groups')
+    .addColumn('id', 'bigint', (column) => column.primaryKey())
+    .addColumn('namespace', 'text', (column) => column.notNull())
+    .addColumn('dimensions', 'text', (column) => column.notNull())
+    .addColumn('metrics', 'text', (column) => column.notNull())
+    .addColumn('last_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('metric_rows')
+    .addColumn('resolution', 'integer', (column) => column.notNull())
+    .addColumn('group_id', 'bigint', (column) => column.notNull())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('data', dialect === 'sqlite' ? 'blob' : 'bytea', (column) => column.notNull())
+    .addPrimaryKeyConstraint('metric_rows_pk', ['resolution', 'group_id', 'at'])
+    .execute();
+  // What is too old is looked for by its time.
+  await db.schema.createIndex('metric_rows_by_time').on('metric_rows').columns(['resolution', 'at']).execute();
+}
+
+/** Rows are written in another way now; there is nobody yet who had others. */
+export async function clearMetricRows(db: AnyDatabase): Promise<void> {
+  await sql`delete from metric_rows`.execute(db);
+}
+
+/**
+ * A table for each resolution: what is kept for an hour, lying between what is kept for 90 days, left holes when it went that
+ * nothing filled, a third of the file.
+ */
+export async function splitMetricRows(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  for (const resolution of [1, 10, 60]) {
+    const name = `metric_rows_${resolution}`;
+    await db.schema
+      .createTable(name)
+      .addColumn('group_id', 'bigint', (column) => column.notNull())
+      .addColumn('at', 'bigint', (column) => column.notNull())
+      .addColumn('data', dialect === 'sqlite' ? 'blob' : 'bytea', (column) => column.notNull())
+      .addPrimaryKeyConstraint(`${name}_pk`, ['group_id', 'at'])
+      .execute();
+    await sql`insert into ${sql.table(name)} (group_id, at, data)
+      select group_id, at, data from metric_rows where resolution = ${resolution} order by at`.execute(db);
+    // What is too old is looked for by its time.
+    await db.schema.createIndex(`${name}_by_time`).on(name).column('at').execute();
+  }
+  await db.schema.dropTable('metric_rows').execute();
+}
