@@ -21,6 +21,7 @@ const storeys = [
   ['autoscaling', 'async-inference'],
   ['simulation', 'http'],
   ['api', 'aws', 'oip'],
+  ['conformance'],
   ['cli'],
   ['platform'],
   ['main'],
@@ -40,7 +41,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'fastify-': ['http'],
   '@fastify/': ['http'],
   zod: ['api', 'http'],
-  '@grpc/': ['oip'],
+  '@grpc/': ['oip', 'conformance'],
   commander: ['cli'],
   '@clack/': ['cli'],
 };

@@ -5,6 +5,7 @@ import { addApprove, addReject } from './verbs/approve.ts';
 import { addAsync } from './verbs/async.ts';
 import { addAudit } from './verbs/audit.ts';
 import { addCatalogue } from './verbs/catalogue.ts';
+import { addConformance } from './verbs/conformance.ts';
 import { addCosts } from './verbs/costs.ts';
 import { addDecisions } from './verbs/decisions.ts';
 import { addDeploy } from './verbs/deploy.ts';
@@ -46,7 +47,7 @@ export function makeProgram(doors: Doors): Command {
         '\nStart with: penstock quickstart',
     );
   const add = [
-    [addUp, addQuickstart, addEnv, addDoctor, addStatus],
+    [addUp, addQuickstart, addEnv, addDoctor, addStatus, addConformance],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addTransform, addUnload, addLoad, addDelete],
     [addTop, addDecisions, addCosts, addMetrics, addAlarms, addDrift, addBaseline, addLabels, addLogs, addWhy, addAudit, addKeys],

@@ -1,6 +1,6 @@
 /**
  * The models tests run on, and what an independent runtime (python3-onnxruntime 1.21) computed for them.
- * Models of the catalogue live in assets/; the others beside this file. `README.md` says which is for what.
+ * Models of the catalogue and of the conformance suite live in assets/; the others beside this file. `README.md` says which is for what.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
@@ -42,7 +42,9 @@ interface SampleText {
 
 /** The file of a model, by the name without `.onnx` (`digits_mlp`). */
 export function modelPath(name: string): string {
-  const places = [`../../assets/catalogue/${name}.onnx`, `./${name}.onnx`].map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const places = [`../../assets/catalogue/${name}.onnx`, `../../assets/conformance/${name}.onnx`, `./${name}.onnx`].map((place) =>
+    fileURLToPath(new URL(place, import.meta.url)),
+  );
   const path = places.find((place) => existsSync(place));
   assert(path !== undefined, `no model ${name} in ${places.join(' or ')}`);
   return path;

@@ -1,0 +1,104 @@
+/** What an answer to an inference must look like, and when two of them are the same. */
+import assert from 'node:assert/strict';
+import { decodeStrings, elementsOf, isDatatype } from '../tensor.ts';
+import type { Json, Reply } from './wire.ts';
+
+/** A 200 with JSON, in the content type that clients compare by equality. */
+export function ok(reply: Reply): Json {
+  assert(reply.status === 200, `expected 200, got ${shownReply(reply)}`);
+  assert(typeof reply.json === 'object' && reply.json !== null, `expected JSON, got ${shownReply(reply)}`);
+  assert.equal(reply.headers['content-type'], 'application/json', 'the content type must be exactly application/json');
+  return reply.json;
+}
+
+/** A binary answer: its JSON, and the bytes behind it. */
+export function binaryAnswer(reply: Reply): { readonly json: Json; readonly bytes: Buffer } {
+  assert(reply.status === 200, `expected 200, got ${shownReply(reply)}`);
+  assert.equal(reply.headers['content-type'], 'application/octet-stream', 'an answer with binary data is application/octet-stream');
+  const length = Number(reply.headers['inference-header-content-length']);
+  assert(Number.isInteger(length) && length > 0, 'Inference-Header-Content-Length says how long the JSON is');
+  return { json: JSON.parse(reply.body.subarray(0, length).toString()) as Json, bytes: reply.body.subarray(length) };
+}
+
+export function outputsOf(answer: Json): Json[] {
+  const { outputs } = answer;
+  assert(Array.isArray(outputs), `the answer has an array 'outputs', got ${JSON.stringify(answer).slice(0, 200)}`);
+  return outputs as Json[];
+}
+
+export function firstOutput(answer: Json): Json {
+  const [output] = outputsOf(answer);
+  assert(output !== undefined, 'the answer has an output');
+  return output;
+}
+
+export function outputOf(answer: Json, name: string): Json {
+  const output = outputsOf(answer).find((each) => each['name'] === name);
+  assert(output !== undefined, `the answer has an output '${name}'`);
+  return output;
+}
+
+export function outputNames(answer: Json): unknown[] {
+  return outputsOf(answer).map((output) => output['name']);
+}
+
+/** The same tensors, in whatever order; floats may differ by what another batch makes of them. */
+export function assertSame(answer: Json, expected: Json): void {
+  assert.deepEqual(new Set(outputNames(answer)), new Set(outputNames(expected)), 'the outputs are those of the plain request (C6)');
+  for (const want of outputsOf(expected)) assertSameTensor(outputOf(answer, String(want['name'])), want);
+}
+
+export function assertSameTensor(got: Json, want: Json): void {
+  const name = String(want['name']);
+  assert.deepEqual(
+    { datatype: got['datatype'], shape: got['shape'] },
+    { datatype: want['datatype'], shape: want['shape'] },
+    `output '${name}'`,
+  );
+  const [values, wanted] = [flat(got['data']), flat(want['data'])];
+  assert(values.length === wanted.length, `output '${name}': ${values.length} elements, expected ${wanted.length}`);
+  for (const [index, value] of values.entries()) {
+    const expected = wanted[index];
+    assert(isNear(value, expected), `output '${name}': element ${index} is ${String(value)}, expected ${String(expected)}`);
+  }
+}
+
+function isNear(value: unknown, expected: unknown): boolean {
+  if (value === expected) return true;
+  const [a, b] = [Number(value), Number(expected)];
+  return typeof value !== 'string' && Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b));
+}
+
+export function flat(data: unknown): unknown[] {
+  assert(Array.isArray(data), `'data' is an array, got ${JSON.stringify(data)?.slice(0, 100)}`);
+  return data.flat(Number.POSITIVE_INFINITY) as unknown[];
+}
+
+/** The answer with the binary outputs in their JSON form: the bytes follow the order of the outputs. */
+export function decoded({ json, bytes }: { readonly json: Json; readonly bytes: Buffer }): Json {
+  let offset = 0;
+  const outputs = outputsOf(json).map((output) => {
+    const size = (output['parameters'] as Json | undefined)?.['binary_data_size'];
+    if (size === undefined) return output;
+    assert(Number.isSafeInteger(size), `output '${String(output['name'])}' says its binary_data_size as a number`);
+    assert(!('data' in output), `output '${String(output['name'])}' is binary, and has no 'data'`);
+    const data = elements(output['datatype'], bytes.subarray(offset, offset + Number(size)));
+    offset += Number(size);
+    return { ...output, data };
+  });
+  assert(offset === bytes.length, `the sizes of the binary outputs add up to ${offset}, ${bytes.length} bytes follow the JSON`);
+  return { ...json, outputs };
+}
+
+/** Raw bytes as what JSON would say; 64-bit integers as numbers where that is exact. */
+export function elements(datatype: unknown, bytes: Uint8Array): unknown[] {
+  assert(isDatatype(datatype), `${String(datatype)} is no datatype of the protocol`);
+  if (datatype === 'BYTES') return decodeStrings(bytes);
+  const values = Array.from<number | bigint>(elementsOf(datatype, bytes) as Iterable<number | bigint>);
+  if (datatype === 'BOOL') return values.map((value) => value === 1);
+  return values.map((value) => (typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value));
+}
+
+export function shownReply({ status, body }: Reply): string {
+  return `${status}: ${body.toString().slice(0, 300) || '(no body)'}`;
+}

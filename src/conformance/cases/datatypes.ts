@@ -1,0 +1,173 @@
+/** Cases C18 to C22: each datatype at its edges, through a model that gives back what it gets. */
+import assert from 'node:assert/strict';
+import { type Datatype, datatypes } from '../../tensor.ts';
+import { binaryAnswer, ok, outputsOf } from '../answers.ts';
+import type { Case } from '../case.ts';
+import type { Target } from '../target.ts';
+import type { Json, Reply } from '../wire.ts';
+
+/** Those that the fixture has: `in_float32` for FP32. BF16 has no word of its own there. */
+type Echoed = Exclude<Datatype, 'BF16'>;
+const echoed = (Object.keys(datatypes) as Datatype[]).filter((datatype): datatype is Echoed => datatype !== 'BF16');
+
+export function wordOf(datatype: Datatype): string {
+  return datatypes[datatype].onnx ?? '';
+}
+
+/** Smallest and largest of each, as JSON text. */
+const edges: readonly (readonly [Echoed, string])[] = [
+  ['INT8', '[-128,127]'],
+  ['UINT8', '[0,255]'],
+  ['INT16', '[-32768,32767]'],
+  ['UINT16', '[0,65535]'],
+  ['INT32', '[-2147483648,2147483647]'],
+  ['UINT32', '[0,4294967295]'],
+  ['INT64', '[-9223372036854775808,9223372036854775807]'],
+  ['UINT64', '[0,18446744073709551615]'],
+  ['BOOL', '[true,false]'],
+  ['FP32', '[-1.5,16777216]'],
+  ['FP64', '[0.1,1.7976931348623157e+308]'],
+];
+
+const beyond: readonly (readonly [Echoed, string])[] = [
+  ['INT8', '[128,0]'],
+  ['UINT8', '[-1,0]'],
+  ['INT16', '[0.5,0]'],
+  ['UINT32', '[4294967296,0]'],
+  ['INT64', '[9223372036854775808,0]'],
+  ['UINT64', '[-1,0]'],
+  ['BOOL', '[2,0]'],
+  ['INT32', '["1",0]'],
+];
+
+/**
+ * One row of two elements for the input under test, given as JSON text; zeros for the others. FP16 cannot be
+ * JSON, so it always is binary. Only the output under test is asked for.
+ */
+async function echo(target: Target, datatype: Echoed, data: string, binaryOutput = false): Promise<Reply> {
+  const inputs = echoed.map((each) => {
+    const start = `{"name":"in_${wordOf(each)}","datatype":"${each}","shape":[1,2],`;
+    if (each === datatype) return `${start}"data":${data}}`;
+    if (each === 'FP16') return `${start}"parameters":{"binary_data_size":4}}`;
+    return `${start}"data":${zerosText(each)}}`;
+  });
+  const outputs = JSON.stringify([{ name: `out_${wordOf(datatype)}`, parameters: { binary_data: binaryOutput } }]);
+  const bytes = Buffer.alloc(datatype === 'FP16' ? 0 : 4);
+  return target.inferBinary(await target.fixture('dtypes'), `{"inputs":[${inputs.join(',')}],"outputs":${outputs}}`, bytes);
+}
+
+/** The same with binary data for the input under test. */
+async function echoBytes(target: Target, datatype: Echoed, data: Buffer, binaryOutput: boolean): Promise<Reply> {
+  const inputs = echoed.map((each): Json => {
+    const start = { name: `in_${wordOf(each)}`, datatype: each, shape: [1, 2] };
+    if (each === datatype) return { ...start, parameters: { binary_data_size: data.length } };
+    if (each === 'FP16') return { ...start, parameters: { binary_data_size: 4 } };
+    return { ...start, data: JSON.parse(zerosText(each)) as unknown };
+  });
+  // Binary data stands in the order of the inputs.
+  const isFirst = echoed.indexOf(datatype) < echoed.indexOf('FP16');
+  const half = Buffer.alloc(datatype === 'FP16' ? 0 : 4);
+  const outputs = [{ name: `out_${wordOf(datatype)}`, parameters: { binary_data: binaryOutput } }];
+  return target.inferBinary(await target.fixture('dtypes'), { inputs, outputs }, Buffer.concat(isFirst ? [data, half] : [half, data]));
+}
+
+function zerosText(datatype: Echoed): string {
+  return datatype === 'BYTES' ? '["",""]' : datatype === 'BOOL' ? '[false,false]' : '[0,0]';
+}
+
+/** The data of the only output as it stands in the body: what a JSON parser makes of 64-bit integers is no measure. */
+function dataText(reply: Reply): string {
+  assert.equal(outputsOf(ok(reply)).length, 1);
+  const [, text] = /"data"\s*:\s*(\[[\s\S]*?\])\s*[,}]/.exec(reply.body.toString('utf8')) ?? [];
+  assert(text !== undefined, `the output has 'data'`);
+  return text.replaceAll(/\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/g, '');
+}
+
+/** A runtime that can carry a NUL may; one that cuts the string there has lied to its client. */
+async function refusedOrWhole(target: Target, reply: Reply, text: string): Promise<void> {
+  if (reply.status !== 200 || target.isPenstock) return target.refused(reply, 400, text);
+  assert.deepEqual(outputsOf(ok(reply))[0]?.['data'], ['x\0y', ''], 'a string with a NUL comes back whole');
+}
+
+export const datatypeCases: readonly Case[] = [
+  {
+    id: 'C18',
+    level: 'must',
+    promise: 'BOOL, integers and floats are exact at their edges; beyond them refused',
+    async run(target) {
+      for (const [datatype, data] of edges) {
+        assert.deepEqual(JSON.parse(dataText(await echo(target, datatype, data))), JSON.parse(data), datatype);
+      }
+      if (target.isPenstock) assert.equal(dataText(await echo(target, 'BOOL', '[1,0]')), '[true,false]');
+      for (const [datatype, data] of beyond) {
+        const reply = await echo(target, datatype, data);
+        assert(reply.status !== 200, `${datatype} ${data} is out of range, but was taken: ${reply.body.toString().slice(0, 200)}`);
+        await target.refused(reply, 400, new RegExp(`^input 'in_${wordOf(datatype)}': element 0 is .*, ${datatype} needs `));
+      }
+    },
+  },
+  {
+    id: 'C19',
+    level: 'must',
+    promise: 'INT64 and UINT64 are exact beyond 2^53',
+    async run(target) {
+      for (const [datatype, data] of [
+        ['INT64', '[9007199254740993,-9223372036854775808]'],
+        ['UINT64', '[9007199254740993,18446744073709551615]'],
+      ] as const) {
+        assert.equal(dataText(await echo(target, datatype, data)), data);
+      }
+    },
+  },
+  {
+    id: 'C20',
+    level: 'should',
+    promise: 'NaN never goes through JSON, and does through binary data',
+    async run(target) {
+      const nan = Buffer.from('0000c07f0000807f', 'hex');
+      assert.deepEqual(binaryAnswer(await echoBytes(target, 'FP32', nan, true)).bytes, nan);
+      const json = await echoBytes(target, 'FP32', nan, false);
+      await target.refused(json, 400, `output 'out_float32' holds NaN or Infinity, which JSON cannot carry`);
+      await target.refused(await echo(target, 'FP32', '[null,0]'), 400, `input 'in_float32': element 0 is null, FP32 needs a number`);
+      await target.refused(
+        await echo(target, 'FP32', '[1e39,0]'),
+        400,
+        /^input 'in_float32': element 0 is 1e\+39, FP32 needs a finite number/,
+      );
+      await target.refused(await echo(target, 'FP32', '[NaN,0]'), 400, /^the body is not valid JSON/);
+    },
+  },
+  {
+    id: 'C21',
+    level: 'must',
+    promise: 'strings of any alphabet and empty ones are exact; a NUL is refused, never cut off',
+    async run(target) {
+      for (const strings of [
+        ['', 'a'],
+        ['é漢', '😀 "\\ \n'],
+      ]) {
+        assert.deepEqual(ok(await echo(target, 'BYTES', JSON.stringify(strings)))['outputs'], [
+          { name: 'out_string', datatype: 'BYTES', shape: [1, 2], data: strings },
+        ]);
+      }
+      const bytes = Buffer.from('0000000005000000c3a9e6bca2', 'hex');
+      assert.deepEqual(binaryAnswer(await echoBytes(target, 'BYTES', bytes, true)).bytes, bytes);
+      const nul = `input 'in_string': element 0 holds a NUL character, which no model input may`;
+      const [json, binary] = ['["x\\u0000y",""]', Buffer.from('0300000078007900000000', 'hex')];
+      await refusedOrWhole(target, await echo(target, 'BYTES', json), nul);
+      await refusedOrWhole(target, await echoBytes(target, 'BYTES', binary, false), nul);
+    },
+  },
+  {
+    id: 'C22',
+    level: 'must',
+    promise: 'FP16 is refused as JSON, in and out, and exact as binary data',
+    async run(target) {
+      const half = Buffer.from('003c00c0', 'hex');
+      assert.deepEqual(binaryAnswer(await echoBytes(target, 'FP16', half, true)).bytes, half);
+      await target.refused(await echo(target, 'FP16', '[1,2]'), 400, `input 'in_float16': FP16 cannot be given as JSON, use binary data`);
+      const json = await echoBytes(target, 'FP16', half, false);
+      await target.refused(json, 400, `output 'out_float16' is FP16, which cannot be given as JSON, use binary data`);
+    },
+  },
+];

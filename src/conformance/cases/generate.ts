@@ -1,0 +1,53 @@
+/** Cases X8 and X9: text in, text out, at once and as a stream of events. */
+import assert from 'node:assert/strict';
+import { firstOutput, flat, ok, shownReply } from '../answers.ts';
+import type { Case } from '../case.ts';
+import { Skipped } from '../outcome.ts';
+import type { Target } from '../target.ts';
+import type { Json, Reply } from '../wire.ts';
+import { nobody } from './server.ts';
+
+async function generate(target: Target, model: string, path: string, body: unknown): Promise<Reply> {
+  const reply = await target.wire.send(`/v2/models/${model}/${path}`, { body: JSON.stringify(body) });
+  const isServed = target.isPenstock || ![404, 405, 501].includes(reply.status);
+  if (!isServed) throw new Skipped(`not served: ${path} (${reply.status})`);
+  return reply;
+}
+
+export const generateCases: readonly Case[] = [
+  {
+    id: 'X8',
+    level: 'extension',
+    promise: 'generate takes inputs by their names and answers outputs by theirs',
+    async run(target) {
+      const model = await target.fixture('text');
+      const words = await target.answer(model, { inputs: [{ name: 'text', datatype: 'BYTES', shape: [1], data: ['free money'] }] });
+      const label = flat(firstOutput(words)['data'])[0];
+      const answer = ok(await generate(target, model, 'generate', { id: '7', text: 'free money', parameters: { note: 'x' } }));
+      assert.deepEqual([answer['id'], answer['model_name'], answer['label']], ['7', model, label]);
+      assert.equal(typeof answer['model_version'], 'string');
+      await target.refused(await generate(target, model, 'generate', { id: '7' }), 400, /text/);
+      await target.refused(await generate(target, model, 'generate', { text: ['a', 'b', 'c'], nested: { a: 1 } }), 400, /./);
+      await target.refused(await target.wire.send(`/v2/models/${nobody}/generate`, { body: '{"text":"a"}' }), 404, /is not known/);
+    },
+  },
+  {
+    id: 'X9',
+    level: 'extension',
+    promise: 'generate_stream answers as server-sent events',
+    async run(target) {
+      const model = await target.fixture('text');
+      const reply = await generate(target, model, 'generate_stream', { text: 'free money' });
+      assert(reply.status === 200, `expected 200, got ${shownReply(reply)}`);
+      assert.match(String(reply.headers['content-type']), /^text\/event-stream(; charset=utf-8)?$/);
+      const events = reply.body.toString().split('\n\n');
+      assert.equal(events.pop(), '', 'each event ends with an empty line');
+      assert(events.length > 0 && events.every((event) => event.startsWith('data: ')), 'each event is "data: {json}"');
+      const last = JSON.parse((events.at(-1) as string).slice('data: '.length)) as Json;
+      assert.equal(last['model_name'], model);
+      assert.equal(typeof last['label'], 'string');
+      const refused = await generate(target, model, 'generate_stream', { id: '7' });
+      assert(refused.status === 400, `a wrong request: expected 400, got ${shownReply(refused)}`);
+    },
+  },
+];

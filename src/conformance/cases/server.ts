@@ -1,0 +1,120 @@
+/** Cases C1 to C5: who is there, and what it serves. */
+import assert from 'node:assert/strict';
+import { ok } from '../answers.ts';
+import type { Case } from '../case.ts';
+import { Skipped } from '../outcome.ts';
+import type { Target } from '../target.ts';
+import type { Json } from '../wire.ts';
+
+/** A name that no server has. */
+export const nobody = 'no-such-model-of-the-conformance-suite';
+export const unknownModel = `model '${nobody}' is not known; GET /v2/models lists those that are`;
+
+/** Asks something again and again while the model is loaded anew. */
+async function whileLoading(target: Target, ask: () => Promise<void>): Promise<void> {
+  target.needsReload();
+  let loading = true;
+  const loaded = target.wire.send(`/v2/repository/models/${target.subject.name}/load`, { method: 'POST', body: '' }).finally(() => {
+    loading = false;
+  });
+  try {
+    while (loading) await ask();
+  } finally {
+    await loaded.catch(() => undefined);
+  }
+  const { status } = await loaded;
+  if (status !== 200) throw new Skipped(`the server does not load models on request (${status})`);
+}
+
+export const serverCases: readonly Case[] = [
+  {
+    id: 'C1',
+    level: 'must',
+    promise: 'GET /v2 has name, version and a list of extensions',
+    async run({ wire }) {
+      const { name, version, extensions } = ok(await wire.send('/v2'));
+      assert.equal(typeof name, 'string', `'name' is a string`);
+      assert.equal(typeof version, 'string', `'version' is a string`);
+      assert(
+        Array.isArray(extensions) && extensions.every((extension) => typeof extension === 'string'),
+        `'extensions' is an array of strings`,
+      );
+    },
+  },
+  {
+    id: 'C2',
+    level: 'must',
+    promise: 'the server is live, also while a model loads',
+    async run(target) {
+      // The protocol asks for the status alone; clients read the body.
+      const ask = async (): Promise<void> => {
+        const { live } = ok(await target.wire.send('/v2/health/live'));
+        assert.equal(live, true, `the body has "live": true`);
+      };
+      await ask();
+      await whileLoading(target, ask);
+    },
+  },
+  {
+    id: 'C3',
+    level: 'should',
+    promise: 'the server is ready once its first models have settled, and a later load does not change that',
+    async run(target) {
+      const ask = async (): Promise<void> => {
+        assert.equal(ok(await target.wire.send('/v2/health/ready'))['ready'], true, `the body has "ready": true`);
+      };
+      await ask();
+      await whileLoading(target, ask);
+    },
+  },
+  {
+    id: 'C4',
+    level: 'must',
+    promise: 'a model is ready by name; an unknown one is 404',
+    async run(target) {
+      const { name } = target.subject;
+      const reply = await target.wire.send(`/v2/models/${name}/ready`);
+      assert.equal(reply.status, 200);
+      if (target.isPenstock) assert.deepEqual(ok(reply), { name, ready: true });
+      const paths = target.isPenstock ? ['/ready', '', '/stats', '/config', '/versions/1/ready'] : ['/ready', ''];
+      for (const path of paths) await target.refused(await target.wire.send(`/v2/models/${nobody}${path}`), 404, unknownModel);
+      await target.refused(await target.infer(nobody, target.subject.request()), 404, unknownModel);
+    },
+  },
+  {
+    id: 'C5',
+    level: 'must',
+    promise: 'metadata has versions, platform, and shapes with -1 for what varies',
+    async run(target) {
+      const { wire, subject } = target;
+      const metadata = ok(await wire.send(`/v2/models/${subject.name}`));
+      assert.equal(metadata['name'], subject.name);
+      const { versions = [] } = metadata as { versions?: unknown };
+      assert(Array.isArray(versions) && versions.every((version) => typeof version === 'string'), `'versions' is an array of strings`);
+      assert.equal(typeof metadata['platform'], 'string', `'platform' is a string`);
+      for (const side of ['inputs', 'outputs']) {
+        const tensors = metadata[side];
+        assert(Array.isArray(tensors) && tensors.length > 0, `'${side}' is an array of tensors, got ${JSON.stringify(tensors)}`);
+        for (const tensor of tensors as Json[]) assertTensor(side, tensor);
+      }
+      if (subject.isAffine) {
+        assert.deepEqual(metadata['inputs'], [{ name: 'x', datatype: 'FP32', shape: [-1, 3] }]);
+        assert.deepEqual(metadata['outputs'], [
+          { name: 'y', datatype: 'FP32', shape: [-1, 3] },
+          { name: 'sum', datatype: 'FP32', shape: [] },
+        ]);
+      }
+      if (target.isPenstock)
+        assert((ok(await wire.send('/v2/models'))['models'] as unknown[]).includes(subject.name), '/v2/models lists it');
+      const [version] = versions;
+      if (version === undefined) return;
+      assert.deepEqual(ok(await wire.send(`/v2/models/${subject.name}/versions/${version}`))['inputs'], metadata['inputs']);
+    },
+  },
+];
+
+function assertTensor(side: string, { name, datatype, shape }: Json): void {
+  assert(typeof name === 'string' && typeof datatype === 'string', `each of '${side}' has a name and a datatype`);
+  const isShape = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && (size as number) >= -1);
+  assert(isShape, `'${name}' has a shape of integers, -1 for what varies; got ${JSON.stringify(shape)}`);
+}

@@ -1,0 +1,75 @@
+/** Inference requests and answers of the gRPC side, in the two forms that their tensors have: raw bytes and typed lists. */
+import assert from 'node:assert/strict';
+import type { Datatype } from '../tensor.ts';
+import { elements } from './answers.ts';
+import type { RpcReply } from './rpc.ts';
+import { bytesOfInput, type Input } from './subject.ts';
+import type { Json } from './wire.ts';
+
+/** Half precision has none: it is always raw. */
+export const contentsOf: Partial<Record<Datatype, string>> = {
+  BOOL: 'bool_contents',
+  INT8: 'int_contents',
+  INT16: 'int_contents',
+  INT32: 'int_contents',
+  INT64: 'int64_contents',
+  UINT8: 'uint_contents',
+  UINT16: 'uint_contents',
+  UINT32: 'uint_contents',
+  UINT64: 'uint64_contents',
+  FP32: 'fp32_contents',
+  FP64: 'fp64_contents',
+  BYTES: 'bytes_contents',
+};
+
+export type Form = 'raw' | 'typed';
+
+export function inferRequest(model: string, inputs: readonly Input[], form: Form, more: Json = {}): Json {
+  return form === 'raw'
+    ? { model_name: model, inputs: inputs.map(head), raw_input_contents: inputs.map(bytesOfInput), ...more }
+    : { model_name: model, inputs: inputs.map(typedInput), ...more };
+}
+
+export function head({ name, datatype, shape }: Input): Json {
+  return { name, datatype, shape };
+}
+
+export function typedInput(input: Input): Json {
+  const { datatype, data } = input;
+  const values = datatype === 'BYTES' ? data.map((text) => Buffer.from(String(text))) : data;
+  return { ...head(input), contents: { [contentsOf[datatype] ?? '']: values } };
+}
+
+/** The message of a call that must have succeeded. */
+export function good({ code, details, message }: RpcReply): Json {
+  assert(code === 'OK' && message !== null, `expected OK, got ${code}: ${details}`);
+  return message;
+}
+
+export interface InferAnswer {
+  readonly form: Form;
+  /** In the words of the REST side. */
+  readonly answer: Json;
+}
+
+export function inferAnswer(message: Json): InferAnswer {
+  const raw = message['raw_output_contents'] as Buffer[];
+  const outputs = message['outputs'] as Json[];
+  const form = raw.length > 0 ? 'raw' : 'typed';
+  if (form === 'raw') assert.equal(raw.length, outputs.length, 'raw_output_contents has one for each output');
+  const read = outputs.map((output, index) => {
+    const { name, datatype, shape, contents } = output as { name: string; datatype: Datatype; shape: string[]; contents: Json | null };
+    if (form === 'raw') assert(contents === null, `output '${name}': the answer is raw, so 'contents' is not set`);
+    const data = form === 'raw' ? elements(datatype, raw[index] as Buffer) : typedElements(datatype, contents);
+    return { name, datatype, shape: shape.map(Number), data };
+  });
+  return { form, answer: { ...message, outputs: read } };
+}
+
+/** 64-bit integers come as text; they stay so where a number would not be exact. */
+function typedElements(datatype: Datatype, contents: Json | null): unknown[] {
+  const values = (contents?.[contentsOf[datatype] ?? ''] ?? []) as unknown[];
+  if (datatype === 'BYTES') return (values as Buffer[]).map(String);
+  if (datatype !== 'INT64' && datatype !== 'UINT64') return values;
+  return values.map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : BigInt(value as string)));
+}

@@ -1,0 +1,140 @@
+/** The model that is asked: what its metadata says of it, and a request that is right for it. */
+import { messageOf, PlatformError } from '../errors.ts';
+import { bytesOf, type Datatype, elementCount, encodeStrings, isDatatype, newArray } from '../tensor.ts';
+import { affine, fixtures } from './fixtures.ts';
+import type { Json } from './wire.ts';
+
+/** An input as a request has it. */
+export interface Input {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly data: readonly unknown[];
+}
+
+export interface Spec {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+}
+
+export interface Binary {
+  readonly inputs: readonly Json[];
+  readonly bytes: Buffer;
+}
+
+/** What a dimension that varies is given. */
+const anySize = 1;
+
+export class Subject {
+  readonly name: string;
+  /** Never empty. The first is the one that is spoiled where a case wants a wrong request. */
+  readonly inputs: readonly [Input, ...Input[]];
+  /** As the metadata names them; of a model that hides them, as the given request did. */
+  readonly specs: readonly Spec[];
+  readonly outputs: readonly Spec[];
+
+  /** `given` are the inputs of a request that the model is known to take. Throws where none can be made up. */
+  constructor(name: string, metadata: Json, given?: readonly Input[]) {
+    this.name = name;
+    const specs = specsOf(metadata['inputs']);
+    const [first, ...others] = given ?? specs.map((spec) => sample(name, spec));
+    if (first === undefined) throw new Error(`the metadata of model '${name}' names no inputs: give a request that it takes, with --input`);
+    this.inputs = [first, ...others];
+    this.specs = specs.length > 0 ? specs : this.inputs;
+    this.outputs = specsOf(metadata['outputs']);
+  }
+
+  get isAffine(): boolean {
+    return this.name === fixtures.affine;
+  }
+
+  get first(): Input {
+    return this.inputs[0];
+  }
+
+  /** The shape that the model expects of its first input, as messages show it. */
+  get firstShape(): string {
+    return `[${(this.specs.find(({ name }) => name === this.first.name) ?? this.first).shape.join(',')}]`;
+  }
+
+  /** A right request, or one that is wrong in its first input. */
+  request(first: Json = {}, more: Json = {}): Json {
+    return { inputs: [{ ...this.first, ...first }, ...this.inputs.slice(1)], ...more };
+  }
+
+  /** The same with its inputs as bytes; they stand in the order of the inputs. */
+  binary(): Binary {
+    const parts = this.inputs.map((input) => ({ input, bytes: bytesOfInput(input) }));
+    return {
+      inputs: parts.map(({ input: { name, datatype, shape }, bytes }) => ({
+        name,
+        datatype,
+        shape,
+        parameters: { binary_data_size: bytes.length },
+      })),
+      bytes: Buffer.concat(parts.map(({ bytes }) => bytes)),
+    };
+  }
+}
+
+/** The inputs of a request that somebody wrote. Throws `invalid_request` where it is none. */
+export function readInputs(text: string): Input[] {
+  const { inputs } = parsed(text) as { readonly inputs?: unknown };
+  const specs = specsOf(inputs);
+  if (!Array.isArray(inputs) || inputs.length === 0 || specs.length !== inputs.length) {
+    throw new PlatformError('invalid_request', 'expected a request: {"inputs": [{"name", "datatype", "shape", "data"}, …]}');
+  }
+  return specs.map((spec, index) => {
+    const { data } = inputs[index] as Json;
+    const elements = Array.isArray(data) ? (data.flat(Number.POSITIVE_INFINITY) as unknown[]) : [];
+    if (elements.length === elementCount(spec.shape)) return { ...spec, data: elements };
+    const found = `input '${spec.name}' has ${elements.length} elements, its shape [${spec.shape.join(',')}] needs ${elementCount(spec.shape)}`;
+    throw new PlatformError('invalid_request', found);
+  });
+}
+
+function parsed(text: string): object {
+  try {
+    return Object(JSON.parse(text)) as object;
+  } catch (cause) {
+    throw new PlatformError('invalid_request', `the request is not valid JSON: ${messageOf(cause)}`, { cause });
+  }
+}
+
+export function bytesOfInput({ datatype, data }: Input): Buffer {
+  if (datatype === 'BYTES') return Buffer.from(encodeStrings(data.map(String)));
+  const array = newArray(datatype, data.length);
+  for (const [index, value] of data.entries()) {
+    array[index] = array instanceof BigInt64Array || array instanceof BigUint64Array ? BigInt(value as number) : Number(value);
+  }
+  return Buffer.from(bytesOf(array));
+}
+
+/** The tensors of a metadata document; what is malformed there is for C5 to say. */
+export function specsOf(tensors: unknown): Spec[] {
+  if (!Array.isArray(tensors)) return [];
+  return (tensors as Json[]).flatMap(({ name, datatype, shape }) => {
+    const sizes = Array.isArray(shape) ? shape.map(Number) : null;
+    return typeof name === 'string' && isDatatype(datatype) && sizes !== null ? [{ name, datatype, shape: sizes }] : [];
+  });
+}
+
+function sample(model: string, { name, datatype, shape }: Spec): Input {
+  if (model === fixtures.affine) return { name, datatype, shape: [2, 3], data: affine.elements };
+  const sizes = shape.map((size) => (size < 0 ? anySize : size));
+  const data = Array.from({ length: elementCount(sizes) }, (_, index) => sampleElement(datatype, index));
+  return { name, datatype, shape: sizes, data };
+}
+
+/** Small, so that an index is one that exists and nothing overflows. */
+function sampleElement(datatype: Datatype, index: number): unknown {
+  if (datatype === 'BYTES') return 'a';
+  if (datatype === 'BOOL') return index % 2 === 0;
+  return datatype.startsWith('FP') ? (index % 3) / 2 : index % 2;
+}
+
+/** Whether any request of JSON alone can be made for it: half precision has no JSON. */
+export function isJsonable(specs: readonly Spec[]): boolean {
+  return specs.length > 0 && specs.every(({ datatype }) => datatype !== 'FP16' && datatype !== 'BF16');
+}
