@@ -78,7 +78,7 @@ function outcomeOf({ cases }: Report, id: string): string {
 
 test('a server of which nothing is known is asked through the model that it lists', async () => {
   const asked: string[] = [];
-  const only = ['C1', 'C4', 'C5', 'C6', 'C13', 'C14', 'C24', 'C26', 'C30'];
+  const only = ['C1', 'C4', 'C5', 'C6', 'C13', 'C14', 'C24', 'C26'];
   const result = await report(lenient, { only, onResult: ({ id }) => asked.push(id) });
   assert.equal(result.model, 'double');
   assert.deepEqual(asked, only);
