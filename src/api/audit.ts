@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { AuditRecord } from '../monitoring/index.ts';
 import { type AuditBody, auditBody, auditVerdictBody, pageOf } from './bodies.ts';
-import { pageQuery, timeOf } from './parameters.ts';
+import { endpointPath, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 
@@ -12,7 +12,7 @@ const auditQuery = pageQuery.extend({
   target: z.string().max(256).optional().describe('What it was done to.'),
 });
 
-export function auditRoutes({ audit }: ApiServices): Route[] {
+export function auditRoutes({ audit, deployments }: ApiServices): Route[] {
   return [
     route('GET /audit', {
       summary: 'List who did what, the latest first',
@@ -21,6 +21,27 @@ export function auditRoutes({ audit }: ApiServices): Route[] {
       handle: async ({ query: { limit = 100, cursor, ...wish } }) => {
         const records = await audit.list({ ...wish, limit: limit + 1, before: cursor });
         const items = records.slice(0, limit).map(bodyOf);
+        return { items, next: records.length > limit ? (items.at(-1)?.id ?? null) : null };
+      },
+    }),
+    route('GET /endpoints/:endpoint/changes', {
+      summary: 'List what people changed about an endpoint, the latest first',
+      description: 'Of the audit what everybody may see who sees the endpoint: who did what, without where from.',
+      params: endpointPath,
+      query: pageQuery,
+      answer: pageOf(auditBody.omit({ origin: true })),
+      handle: async ({ params, query: { limit = 100, cursor } }) => {
+        const { name } = deployments.get(params.endpoint).config;
+        const records = await audit.list({ target: name, limit: limit + 1, before: cursor });
+        const items = records.slice(0, limit).map(({ id, atMs, who, action, target, outcome, detail }) => ({
+          id,
+          at: timeOf(atMs),
+          who,
+          action,
+          target,
+          outcome,
+          detail,
+        }));
         return { items, next: records.length > limit ? (items.at(-1)?.id ?? null) : null };
       },
     }),

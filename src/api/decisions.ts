@@ -42,6 +42,11 @@ import type { ApiServices } from './services.ts';
 
 const decisionsQuery = z.strictObject({
   kind: z.enum(['batching', 'scaling']).optional().describe('Both unless given.'),
+  changes: z
+    .enum(['true', 'false'])
+    .transform((word) => word === 'true')
+    .optional()
+    .describe('Only those that made something different, or only those that did not.'),
   limit: limitParameter,
   before: z.string().max(64).optional().describe('The `next` of the page before.'),
 });
@@ -78,12 +83,26 @@ export function decisionRoutes({ deployments, decisions, batching, scaling, regi
       description: 'Each with what it was chosen from, why, what was predicted and, once that is known, what was measured.',
       params: endpointPath,
       query: decisionsQuery,
-      answer: pageOf(anyDecisionBody),
-      handle: async ({ params, query: { kind, limit = 20, before } }) => {
-        const { config } = deployments.get(params.endpoint);
-        const made = await decisions.list({ endpoint: config.name, kind, limit: limit + 1, before });
+      answer: pageOf(anyDecisionBody).extend({ total: z.number().describe('How many such decisions are kept.') }),
+      handle: async ({ params, query: { kind, changes, limit = 20, before } }) => {
+        const wish = { endpoint: deployments.get(params.endpoint).config.name, kind, changes };
+        const made = await decisions.list({ ...wish, limit: limit + 1, before });
         const items = made.slice(0, limit).map(decisionBodyOf);
-        return { items, next: made.length > limit ? (items.at(-1)?.id ?? null) : null };
+        return { items, next: made.length > limit ? (items.at(-1)?.id ?? null) : null, total: await decisions.count(wish) };
+      },
+    }),
+    route('GET /endpoints/:endpoint/decisions/:decision', {
+      summary: 'Tell a decision',
+      params: endpointPath.extend({ decision: z.string().max(64) }),
+      answer: anyDecisionBody,
+      handle: async ({ params }) => {
+        const { name } = deployments.get(params.endpoint).config;
+        const made = await decisions.get(name, params.decision);
+        if (made !== null) return decisionBodyOf(made);
+        throw new PlatformError(
+          'not_found',
+          `endpoint ${name} has no decision ${params.decision}: of each endpoint the last 10,000 are kept`,
+        );
       },
     }),
     route('POST /endpoints/:endpoint/decisions', {

@@ -127,7 +127,10 @@ export function endpointRoutes(services: ApiServices): Route[] {
   ];
 }
 
-function endpointBodyOf(view: EndpointView, { serving, ledger, batching }: ApiServices): EndpointBody {
+export function endpointBodyOf(
+  view: EndpointView,
+  { serving, ledger, batching }: Pick<ApiServices, 'serving' | 'ledger' | 'batching'>,
+): EndpointBody {
   const { config } = view;
   const served = serving.endpoint(config.name);
   return {

@@ -53,6 +53,11 @@ export class EventStream {
     return this.#isOpen;
   }
 
+  /** The client has not read yet what it was sent. */
+  get isBehind(): boolean {
+    return this.#response.writableNeedDrain;
+  }
+
   send({ id, kind, data }: StreamedEvent): void {
     const head = `${id === undefined ? '' : `id: ${id}\n`}${kind === undefined ? '' : `event: ${kind.replaceAll(/\s+/g, ' ')}\n`}`;
     this.#write(

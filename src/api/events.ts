@@ -3,9 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
 import type { Events, PlatformEvent } from '../monitoring/index.ts';
-import { type EventBody, eventBody } from './bodies.ts';
+import { type EventBody, eventBody, pageOf } from './bodies.ts';
 import type { EventStream } from './event-stream.ts';
-import { timeOf } from './parameters.ts';
+import { limitParameter, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 import type { Streams } from './streams.ts';
@@ -14,6 +14,20 @@ const replayPage = 500;
 
 export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] {
   return [
+    route('GET /events/recent', {
+      summary: 'List what happened last, the latest first',
+      query: z.strictObject({
+        limit: limitParameter,
+        subject: z.string().max(256).optional().describe('What it happened to: `digits`, `digits/3`.'),
+        before: z.coerce.number().int().min(1).optional().describe('The `next` of the page before.'),
+      }),
+      answer: pageOf(eventBody),
+      handle: async ({ query: { limit = 50, subject, before } }) => {
+        const found = await events.recent({ before, subject, limit: limit + 1 });
+        const items = found.slice(0, limit).map(eventBodyOf);
+        return { items, next: found.length > limit ? String(items.at(-1)?.seq ?? '') : null };
+      },
+    }),
     route('GET /events', {
       summary: 'Follow what happens',
       description:
@@ -25,14 +39,14 @@ export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] 
       handle: async ({ query, ...call }) => {
         const since = query.since ?? lastEventId(call.request);
         const stream = streams.open(call);
-        void follow(events, stream, since).catch(() => stream.end());
+        void followEvents(events, stream, { since }).catch(() => stream.end());
         return undefined;
       },
     }),
   ];
 }
 
-function lastEventId(request: IncomingMessage): number | undefined {
+export function lastEventId(request: IncomingMessage): number | undefined {
   const id = request.headers['last-event-id'];
   if (id === undefined || id === '') return undefined;
   if (typeof id === 'string' && /^\d{1,15}$/.test(id)) return Number(id);
@@ -42,15 +56,19 @@ function lastEventId(request: IncomingMessage): number | undefined {
   );
 }
 
-/** Listens first and reads the past then, so that nothing falls between; what came meanwhile is sent after it. */
-async function follow(events: Events, stream: EventStream, since: number | undefined): Promise<void> {
+/** Listens first and reads the past then, so that nothing falls between; what came meanwhile is sent after it. `kind`: what all are called. */
+export async function followEvents(
+  events: Events,
+  stream: EventStream,
+  { since, kind }: { since: number | undefined; kind?: string },
+): Promise<void> {
   const meanwhile: PlatformEvent[] = [];
   let sentSeq = since ?? 0;
   let isLive = since === undefined;
   const send = (event: PlatformEvent): void => {
     if (event.seq <= sentSeq) return;
     sentSeq = event.seq;
-    stream.send({ id: event.seq, kind: event.kind, data: JSON.stringify(eventBodyOf(event)) });
+    stream.send({ id: event.seq, kind: kind ?? event.kind, data: JSON.stringify(eventBodyOf(event)) });
   };
   stream.onEnd(events.subscribe((event) => (isLive ? send(event) : meanwhile.push(event))));
   while (!isLive && stream.isOpen) {

@@ -162,6 +162,7 @@ async function startServer() {
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,
     prices,
+    tables: { tableOf: () => new ServiceTable(null) },
     profiles,
     functionProfiles,
     authenticate,
@@ -395,7 +396,7 @@ describe('the native API', () => {
       assert.match(String(refused.body.error), says);
     }
     const { body: page } = await call('GET', '/endpoints/digits/decisions?kind=batching&limit=5');
-    assert.deepEqual(page, { items: [], next: null });
+    assert.deepEqual(page, { items: [], next: null, total: 0 });
     assert.equal((await call('GET', '/endpoints/nobody/decisions')).status, 404);
     assert.deepEqual((await call('POST', '/endpoints/digits/decisions')).body, { asked: false });
   });

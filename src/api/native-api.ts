@@ -14,9 +14,13 @@ import { driftRoutes } from './drift.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
 import { groupRoutes, versionRoutes } from './groups.ts';
+import { historyRoutes } from './history.ts';
 import { invokeRoutes } from './invoke.ts';
+import { liveRoutes } from './live.ts';
 import { logRoutes } from './logs.ts';
 import { metricRoutes } from './metrics.ts';
+import { overviewRoutes } from './overview.ts';
+import { OverviewReader } from './overview-reader.ts';
 import type { RouteKey } from './permissions.ts';
 import { profileRoutes } from './profiles.ts';
 import { requestRoutes } from './requests.ts';
@@ -29,6 +33,8 @@ import { transformRoutes } from './transforms.ts';
 
 const tags = [
   { name: 'session', description: 'Who one is; signing in and out in a browser.' },
+  { name: 'overview', description: 'How all endpoints are, at once.' },
+  { name: 'live', description: 'Numbers and events as they come.' },
   { name: 'status', description: 'The server itself.' },
   { name: 'catalogue', description: 'Models that come with Penstock.' },
   { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
@@ -87,7 +93,11 @@ export class NativeApi {
 
   #routes(): Route[] {
     const services = this.#services;
+    const overview = new OverviewReader(services);
     return [
+      ...overviewRoutes(overview),
+      ...liveRoutes(services, this.#streams, overview),
+      ...historyRoutes(services),
       ...sessionRoutes(services),
       ...serverRoutes(services),
       ...auditRoutes(services),

@@ -6,6 +6,8 @@ export const permissions = {
   'POST /session': null, // who signs in is nobody yet
   'DELETE /session': null, // and who signs out may be nobody any more
   'GET /status': 'read',
+  'GET /overview': 'read',
+  'GET /live': 'read',
   'GET /groups': 'read',
   'POST /groups': 'register',
   'GET /groups/:group': 'read',
@@ -35,12 +37,15 @@ export const permissions = {
   'POST /async/:id/cancel': 'invoke',
   'GET /endpoints/:endpoint/logs': 'read',
   'GET /endpoints/:endpoint/arrivals': 'read',
+  'GET /endpoints/:endpoint/history': 'read',
   'GET /endpoints/:endpoint/drift': 'read',
   'POST /endpoints/:endpoint/baseline': 'deploy',
   'DELETE /endpoints/:endpoint/baseline': 'deploy',
   'POST /endpoints/:endpoint/labels': 'invoke',
   'GET /endpoints/:endpoint/decisions': 'read',
+  'GET /endpoints/:endpoint/decisions/:decision': 'read',
   'POST /endpoints/:endpoint/decisions': 'deploy',
+  'GET /endpoints/:endpoint/changes': 'read',
   'POST /plan': 'deploy', // it may measure the model first
   'GET /catalogue': 'read',
   'GET /catalogue/:name': 'read',
@@ -49,6 +54,7 @@ export const permissions = {
   'POST /keys': 'administer',
   'DELETE /keys/:id': 'administer',
   'GET /events': 'read',
+  'GET /events/recent': 'read',
   'GET /metrics': 'read',
   'GET /metrics/series': 'read',
   'GET /alarms': 'read',

@@ -20,7 +20,7 @@ import type {
   MetricStore,
   RequestTraces,
 } from '../monitoring/index.ts';
-import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
+import type { FunctionProfiles, Profiles, ServiceTables } from '../profiling/index.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Serving } from '../serving/index.ts';
@@ -36,14 +36,14 @@ export interface ApiServices {
   readonly access: Access;
   readonly events: Events;
   readonly audit: Audit;
-  readonly decisions: Pick<Decisions, 'list'>;
+  readonly decisions: Pick<Decisions, 'list' | 'count' | 'get'>;
   readonly batching: Pick<BatchController, 'ask' | 'reasonOf' | 'standing'>;
   readonly scaling: Pick<ScalingController, 'ask'>;
   readonly planner: Pick<Planner, 'plan'>;
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly costs: Pick<CostHistory, 'list'>;
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
-  readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf'>;
+  readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf' | 'columns' | 'namesOf'>;
   readonly alarms: Pick<Alarms, 'list' | 'get' | 'foundLast' | 'history'>;
   readonly async: AsyncApi;
   /** Is told of calls whose route is watched. */
@@ -59,6 +59,8 @@ export interface ApiServices {
   readonly prices: PriceTable;
   /** Every worker there is. */
   readonly workers: () => readonly WorkerView[];
+  /** What is known of service times, at hand without waiting. */
+  readonly tables: Pick<ServiceTables, 'tableOf'>;
   readonly profiles: Pick<Profiles, 'list' | 'measure'>;
   readonly functionProfiles: Pick<FunctionProfiles, 'of' | 'measure'>;
   /** Who sends a request; throws `unauthenticated` or `forbidden`. */

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { instanceType, type Ledger, type PriceTable } from '../costs/index.ts';
 import type { Deployments, EndpointView, InstanceView, ScalingConfig, VariantConfig } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
-import { capacityOf, functionCapacityOf, functionExecutor, type ServiceTable, type TypeCapacity } from '../profiling/index.ts';
+import { capacityOf, functionCapacityOf, functionExecutor, overheadMs, type ServiceTable, type TypeCapacity } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { ServedVariant, Serving, TrafficCounts } from '../serving/index.ts';
 import type { OverflowObservation } from './strategies/observation.ts';
@@ -49,9 +49,6 @@ export interface ScaledVariantSources {
   /** Of this machine. */
   readonly cores: number;
 }
-
-/** The way to a worker and back, and the encoding of an answer. */
-const overheadMs = 0.5;
 
 /** Those that scale and are served, or were before the update that is under way. */
 export function scaledVariants(sources: ScaledVariantSources): ScaledVariant[] {

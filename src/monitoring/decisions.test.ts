@@ -85,7 +85,7 @@ for (const [name, open] of [
       );
       assert.deepEqual(await decisions.list({ endpoint: 'Digits', limit: 9, before: 'nobody' }), []);
       const still = await record(decision({ changes: false }));
-      const changing = await decisions.list({ endpoint: 'Digits', changesOnly: true, limit: 1 });
+      const changing = await decisions.list({ endpoint: 'Digits', changes: true, limit: 1 });
       assert.notEqual(changing[0]?.id, still.id);
       assert.equal(changing[0]?.changes, true);
       await removeEndpoint('Digits');

@@ -49,8 +49,8 @@ export interface UnknownEffect {
 export interface DecisionPage {
   readonly endpoint: string;
   readonly kind?: DecisionKind | undefined;
-  /** Only those that made something different. */
-  readonly changesOnly?: boolean;
+  /** Only those that made something different, or only those that did not; all unless given. */
+  readonly changes?: boolean | undefined;
   readonly limit: number;
   /** Made by then, epoch milliseconds. */
   readonly untilMs?: number | undefined;
@@ -117,7 +117,7 @@ export class Decisions {
   }
 
   /** Newest first, in the order in which they were made; to read on, give the last id as `before`. */
-  async list({ endpoint, kind, changesOnly = false, untilMs, limit, before }: DecisionPage): Promise<Decision[]> {
+  async list({ endpoint, kind, changes, untilMs, limit, before }: DecisionPage): Promise<Decision[]> {
     let query = this.#db
       .selectFrom('decisions')
       .selectAll()
@@ -125,12 +125,34 @@ export class Decisions {
       .orderBy('seq', 'desc')
       .limit(limit);
     if (kind !== undefined) query = query.where('kind', '=', kind);
-    if (changesOnly) query = query.where('changes', '=', 1);
+    if (changes !== undefined) query = query.where('changes', '=', changes ? 1 : 0);
     if (untilMs !== undefined) query = query.where('at', '<=', Math.floor(untilMs));
     if (before !== undefined) {
       query = query.where('seq', '<', (other) => other.selectFrom('decisions').select('seq').where('id', '=', before));
     }
     return (await query.execute()).map(decisionOf);
+  }
+
+  /** How many of an endpoint are kept. */
+  async count({ endpoint, kind, changes }: Pick<DecisionPage, 'endpoint' | 'kind' | 'changes'>): Promise<number> {
+    let query = this.#db
+      .selectFrom('decisions')
+      .select((all) => all.fn.countAll().as('kept'))
+      .where('endpoint_key', '=', keyOf(endpoint));
+    if (kind !== undefined) query = query.where('kind', '=', kind);
+    if (changes !== undefined) query = query.where('changes', '=', changes ? 1 : 0);
+    return Number((await query.executeTakeFirst())?.kept ?? 0);
+  }
+
+  /** null where the endpoint has no such decision, or has it no more. */
+  async get(endpoint: string, id: string): Promise<Decision | null> {
+    const row = await this.#db
+      .selectFrom('decisions')
+      .selectAll()
+      .where('endpoint_key', '=', keyOf(endpoint))
+      .where('id', '=', id)
+      .executeTakeFirst();
+    return row === undefined ? null : decisionOf(row);
   }
 
   /** The last one of a variant; null where there is none. */

@@ -1,7 +1,7 @@
 /** What happened to groups, versions and endpoints: kept in order, and told to whoever listens. */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Database, Transaction } from '../storage/index.ts';
+import type { Database, EventsTable, Transaction } from '../storage/index.ts';
 
 export interface NewEvent {
   /** `endpoint.in-service`, `version.approved`: thing and what became of it. */
@@ -58,14 +58,23 @@ export class Events {
   /** The events after `seq`, oldest first. */
   async since(seq: number, limit: number): Promise<PlatformEvent[]> {
     const rows = await this.#db.selectFrom('events').selectAll().where('seq', '>', seq).orderBy('seq').limit(limit).execute();
-    return rows.map((row) => ({
-      seq: Number(row.seq),
-      id: row.id,
-      atMs: row.at,
-      kind: row.kind,
-      subject: row.subject,
-      detail: JSON.parse(row.detail) as unknown,
-    }));
+    return rows.map(eventOf);
+  }
+
+  /** Those before `seq`, or the last ones, newest first. */
+  async recent({
+    before,
+    subject,
+    limit,
+  }: {
+    before?: number | undefined;
+    subject?: string | undefined;
+    limit: number;
+  }): Promise<PlatformEvent[]> {
+    let query = this.#db.selectFrom('events').selectAll().orderBy('seq', 'desc').limit(limit);
+    if (before !== undefined) query = query.where('seq', '<', before);
+    if (subject !== undefined) query = query.where('subject', '=', subject);
+    return (await query.execute()).map(eventOf);
   }
 
   /** The number of the last event; 0 where there is none. */
@@ -80,4 +89,10 @@ export class Events {
     this.#listeners.add(own);
     return () => this.#listeners.delete(own);
   }
+}
+
+type EventRow = Omit<EventsTable, 'seq'> & { readonly seq: number };
+
+function eventOf({ seq, at, detail, ...row }: EventRow): PlatformEvent {
+  return { ...row, seq: Number(seq), atMs: at, detail: JSON.parse(detail) as unknown };
 }

@@ -112,6 +112,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     clock,
     prices,
     workers: () => provider.list(),
+    tables: rooms.tables,
     profiles,
     functionProfiles,
     authenticate: listener.authenticate.bind(listener),

@@ -63,7 +63,7 @@ describe('what is looked at', () => {
 
   test('is what was spent and dropped since the last look, and how busy functions are', () => {
     const { variant, usage, series, look } = house();
-    usage.totalUsd = 0.5;
+    Object.assign(usage, { totalUsd: 0.5, functionUsd: 0.125, provisionedUsd: 0.25 });
     series.dropped = 3;
     variant.executors.push({ isFunction: true });
     variant.functions = { config: { maxConcurrency: 10, provisioned: 2 }, environments: { starting: 0, idle: 0, busy: 4 } };
@@ -75,6 +75,8 @@ describe('what is looked at', () => {
       'AWS/SageMaker e/v ServerlessProvisionedConcurrencyExecutions 2',
       'AWS/SageMaker e/v ServerlessProvisionedConcurrencyUtilization 1',
       'Penstock e/v Spent 0.5',
+      'Penstock e/v InstancesSpent 0.125',
+      'Penstock e/v FunctionsSpent 0.375',
       'Penstock  MetricValuesDropped 3',
     ]);
     assert.deepEqual(

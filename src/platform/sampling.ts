@@ -125,16 +125,19 @@ function ofInstance({ endpoint, variant }: WorkerView['spec'], number: number, r
 
 /** What variants cost, whoever came: instances that wait cost as much as those that work. */
 class Spending {
-  readonly #spent = new Map<string, Rise>();
+  readonly #spent = new Map<string, { readonly all: Rise; readonly functions: Rise }>();
 
   of(ledger: SamplingNeeds['ledger']): Looked[] {
     return ledger.variants().flatMap(({ endpoint, variant, usage }) => {
       const key = `${endpoint}/${variant}`;
-      let rise = this.#spent.get(key);
-      if (rise === undefined) this.#spent.set(key, (rise = new Rise()));
-      const usd = rise.since(usage.totalUsd);
+      let rises = this.#spent.get(key);
+      if (rises === undefined) this.#spent.set(key, (rises = { all: new Rise(), functions: new Rise() }));
+      const usd = rises.all.since(usage.totalUsd);
+      const functionsUsd = rises.functions.since(usage.functionUsd + usage.provisionedUsd);
       if (usd <= 0) return [];
-      return [{ place: placeOfVariant(penstockNamespace, endpoint, variant), metric: { name: 'Spent', unit: 'None' }, value: usd }];
+      const place = placeOfVariant(penstockNamespace, endpoint, variant);
+      const spent = { Spent: usd, InstancesSpent: Math.max(0, usd - functionsUsd), FunctionsSpent: functionsUsd };
+      return Object.entries(spent).map(([name, value]) => ({ place, metric: { name, unit: 'None' }, value }));
     });
   }
 }

@@ -6,6 +6,9 @@ import type { ServiceTable } from './service-table.ts';
 /** s(b) of an executor by quantile, whether measured or made up. */
 export type ServiceCurve = Pick<ServiceTable, 'batchMax' | 'isKnown' | 'quantileMs' | 'medianMs'>;
 
+/** Encoding and sending an answer, and the way to the worker and back: what the service time does not hold. */
+export const overheadMs = 0.5;
+
 export interface BatchChoice {
   /** B: the most rows an instance takes at once. */
   readonly batchSize: number;

@@ -5,6 +5,7 @@ export {
   capacityOf,
   type FunctionCapacity,
   functionCapacityOf,
+  overheadMs,
   type ServiceCurve,
   type TypeCapacity,
   usableCapacities,

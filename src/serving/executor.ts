@@ -1,6 +1,6 @@
 /** A worker as dispatch sees it: idle or busy until when, and how much it takes at once. */
 import type { Objective } from '../objective.ts';
-import { batchSizeFor, type ServiceTable } from '../profiling/index.ts';
+import { batchSizeFor, overheadMs, type ServiceTable } from '../profiling/index.ts';
 import { residualMs, type Server } from '../queueing/index.ts';
 import type { RunRequests } from './run-requests.ts';
 import type { ServiceDrift } from './service-drift.ts';
@@ -17,9 +17,6 @@ export interface AttachedWorker {
 export function isFunctionType(instanceType: string): boolean {
   return instanceType.startsWith('function:');
 }
-
-/** Encoding and sending an answer, and the way to the worker and back: what the service time does not hold. */
-export const overheadMs = 0.5;
 
 /** By less than this nobody is stuck, but held up by the machine. */
 const stuckMsMin = 10;

@@ -1,11 +1,11 @@
 /** Always-on instances, and the queue they empty: an idle one never waits for company. */
 import { PlatformError } from '../errors.ts';
 import { formatMs } from '../objective.ts';
-import type { ServiceTable } from '../profiling/index.ts';
+import { overheadMs, type ServiceTable } from '../profiling/index.ts';
 import { predictCompletionMs, type Server, take } from '../queueing/index.ts';
 import { AdmissionMargin, leastMarginMs } from './admission-margin.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
-import { Executor, overheadMs } from './executor.ts';
+import { Executor } from './executor.ts';
 import type { PendingRequest } from './request.ts';
 import type { Door, Side, SideWorker } from './side.ts';
 

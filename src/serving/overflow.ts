@@ -6,8 +6,9 @@
  * waits for an instance at the last moment is predicted once more, and goes over where only a function can make it.
  */
 import type { PlatformError } from '../errors.ts';
+import { overheadMs } from '../profiling/index.ts';
 import { take } from '../queueing/index.ts';
-import { type Executor, isFunctionType, overheadMs } from './executor.ts';
+import { type Executor, isFunctionType } from './executor.ts';
 import type { FunctionsNeeds } from './function-needs.ts';
 import { Functions } from './functions.ts';
 import type { Instances } from './instances.ts';

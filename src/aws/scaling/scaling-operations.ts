@@ -205,7 +205,7 @@ async function describeActivities({ targets, decisions }: ScalingOperationsOptio
     (await selected(targets, input)).map(async (target) => {
       const { endpoint, dimension } = target.document;
       const made =
-        dimension === countDimension ? await decisions.list({ endpoint, kind: 'scaling', changesOnly: true, limit: decisionsLooked }) : [];
+        dimension === countDimension ? await decisions.list({ endpoint, kind: 'scaling', changes: true, limit: decisionsLooked }) : [];
       return activitiesOf(target, made);
     }),
   );

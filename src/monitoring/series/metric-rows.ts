@@ -70,7 +70,7 @@ export async function readMetrics(
   db: Database,
   { group, metrics, resolution }: { group: number; metrics: readonly number[]; resolution: Resolution },
   { from, to }: { from: number; to: number },
-): Promise<{ at: number; measured: Measured }[]> {
+): Promise<{ at: number; metric: number; measured: Measured }[]> {
   const rows = await db
     .selectFrom(tableOf(resolution))
     .select(['at', 'data'])
@@ -80,7 +80,9 @@ export async function readMetrics(
     .orderBy('at')
     .execute();
   const wished = new Set(metrics);
-  return rows.flatMap(({ at, data }) => [...decodeRecord(data, wished).values()].map((measured) => ({ at: Number(at), measured })));
+  return rows.flatMap(({ at, data }) =>
+    Array.from(decodeRecord(data, wished), ([metric, measured]) => ({ at: Number(at), metric, measured })),
+  );
 }
 
 /** What is older is forgotten: epoch seconds, by resolution. */

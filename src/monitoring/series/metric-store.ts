@@ -17,11 +17,9 @@ export interface MetricStoreOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-export interface MetricWish {
+/** Of whom, from when to when, in which periods. */
+export interface MetricSpan {
   readonly place: MetricPlace;
-  readonly name: string;
-  /** All units together where none is given. */
-  readonly unit?: string | undefined;
   /** Epoch milliseconds; from a multiple of the period on. */
   readonly fromMs: number;
   readonly toMs: number;
@@ -29,6 +27,12 @@ export interface MetricWish {
   readonly periodMs: number;
   /** From where periods are counted, where that is not the beginning of time: whole minutes, or less where periods are. */
   readonly originMs?: number | undefined;
+}
+
+export interface MetricWish extends MetricSpan {
+  readonly name: string;
+  /** All units together where none is given. */
+  readonly unit?: string | undefined;
 }
 
 export interface MetricPoint extends Measured {
@@ -169,7 +173,33 @@ export class MetricStore {
   }
 
   /** What was measured, by periods; those in which nothing was are left out. Throws `invalid_request` for more than 100,800 periods. */
-  async series({ place, name, unit, fromMs, toMs, periodMs, originMs = 0 }: MetricWish): Promise<MetricPoint[]> {
+  async series({ name, unit, ...wish }: MetricWish): Promise<MetricPoint[]> {
+    const metrics = this.#groups.get(keyOfPlace(wish.place))?.numbersOf(name, unit) ?? [];
+    const [points = []] = await this.#read(wish, [metrics]);
+    return points;
+  }
+
+  /** The same of several metrics of a place, which are read at once. */
+  async columns<Name extends string>(wish: MetricSpan, names: readonly Name[]): Promise<Record<Name, MetricPoint[]>> {
+    const group = this.#groups.get(keyOfPlace(wish.place));
+    const read = await this.#read(
+      wish,
+      names.map((name) => group?.numbersOf(name, undefined) ?? []),
+    );
+    return Object.fromEntries(names.map((name, i) => [name, read[i] ?? []])) as Record<Name, MetricPoint[]>;
+  }
+
+  /** The names of what a place measures that begin so. */
+  namesOf(place: MetricPlace, begin: string): string[] {
+    const { metrics = [] } = this.#groups.get(keyOfPlace(place)) ?? {};
+    return metrics.flatMap(({ name }) => (name.startsWith(begin) ? [name] : []));
+  }
+
+  /** Of each list of metrics: its points, each of them together in one. */
+  async #read(
+    { place, fromMs, toMs, periodMs, originMs = 0 }: MetricSpan,
+    wished: readonly (readonly number[])[],
+  ): Promise<MetricPoint[][]> {
     const period = periodMs / 1000;
     const origin = originMs / 1000;
     const startOf = (second: number): number => Math.floor((second - origin) / period) * period + origin;
@@ -182,23 +212,24 @@ export class MetricStore {
       );
     }
     const group = this.#groups.get(keyOfPlace(place));
-    const metrics = group?.numbersOf(name, unit) ?? [];
-    if (group === undefined || metrics.length === 0) return [];
+    const metrics = wished.flat();
+    if (group === undefined || metrics.length === 0) return wished.map(() => []);
     const resolution = this.#resolutionFor(period, from);
     const fresh = await this.#inMemory(group, resolution, { from, to });
     const rows = await readMetrics(this.#options.db, { group: group.id, metrics, resolution }, { from, to });
-    const points = new Map<number, Point>();
-    const written = rows.filter(({ at }) => !fresh.has(at));
-    const unwritten = [...fresh].flatMap(([at, record]) =>
-      metrics.flatMap((metric) => record.get(metric) ?? []).map((measured) => ({ at, measured })),
-    );
-    for (const { at, measured } of [...written, ...unwritten.sort((a, b) => a.at - b.at)]) {
-      const start = startOf(at);
-      let point = points.get(start);
-      if (point === undefined) points.set(start, (point = new Point(start * 1000)));
-      point.add(measured);
-    }
-    return [...points.values()].sort((a, b) => a.atMs - b.atMs);
+    const unwritten = [...fresh].flatMap(([at, record]) => Array.from(record, ([metric, measured]) => ({ at, metric, measured })));
+    const all = [...rows.filter(({ at }) => !fresh.has(at)), ...unwritten.sort((a, b) => a.at - b.at)];
+    return wished.map((numbers) => {
+      const points = new Map<number, Point>();
+      for (const { at, metric, measured } of all) {
+        if (!numbers.includes(metric)) continue;
+        const start = startOf(at);
+        let point = points.get(start);
+        if (point === undefined) points.set(start, (point = new Point(start * 1000)));
+        point.add(measured);
+      }
+      return [...points.values()].sort((a, b) => a.atMs - b.atMs);
+    });
   }
 
   /** Writes everything that is known by now. */

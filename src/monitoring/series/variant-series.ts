@@ -97,6 +97,7 @@ export class VariantSeries {
   dispatched(reason: string, rows: number): void {
     this.#batchRows.add(rows);
     this.#rareOf(`Dispatch/${reason}`).add(1);
+    this.#rareOf(`BatchRows/${reason}`).add(rows);
   }
 
   cost(usd: number): void {
