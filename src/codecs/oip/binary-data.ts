@@ -48,7 +48,8 @@ export class BinarySection {
   }
 }
 
-function checkContent(spec: TensorSpec, shape: readonly number[], data: Buffer): void {
+/** Of BOOL and BYTES, in which not all bytes make sense. Throws `invalid_request`. */
+export function checkContent(spec: TensorSpec, shape: readonly number[], data: Buffer): void {
   if (spec.datatype === 'BOOL') checkBooleans(spec, data);
   if (spec.datatype === 'BYTES') checkStrings(spec, shape, data);
 }

@@ -23,7 +23,7 @@ export interface InferRequest {
   readonly parameters: InferParameters;
 }
 
-interface GivenInput {
+export interface GivenInput {
   readonly fields: JsonObject;
   readonly parameters: JsonObject;
   readonly spec: TensorSpec;
@@ -55,21 +55,40 @@ export function decodeParsed(
   rest: Buffer | null,
   isBinaryByDefault = false,
 ): InferRequest {
+  const binary = new BinarySection(rest ?? emptyBytes);
+  const readInput: InputReader = (input, shape, order) => readData(input, shape, text, order, binary, rest !== null);
+  return decodeTensors(plan, batchSizeMax, request, readInput, () => binary.end(), isBinaryByDefault);
+}
+
+/** The bytes of an input that is known to be one of the model's, with a shape that fits it; `order` is its place in the request. */
+export type InputReader = (input: GivenInput, shape: readonly number[], order: number) => Uint8Array;
+
+/**
+ * What all forms of a request have in common; where the elements stand is for `readInput` to know. `end` is told once all
+ * were read.
+ */
+export function decodeTensors(
+  plan: ModelPlan,
+  batchSizeMax: number,
+  request: JsonObject,
+  readInput: InputReader,
+  end: () => void,
+  isBinaryByDefault: boolean,
+): InferRequest {
   const given = readInputs(plan, request['inputs']);
   for (const { fields, spec } of given) {
     if (fields['datatype'] !== spec.datatype) throw refuse.wrongDatatype(spec, fields['datatype']);
   }
   const shapes = given.map(({ fields, spec }) => readShape(spec, fields['shape']));
   const rows = plan.isBatched ? checkBatch(given, shapes, batchSizeMax) : 1;
-  const binary = new BinarySection(rest ?? emptyBytes);
   const inputs = new Array<Tensor>(given.length);
   for (let order = 0; order < given.length; order++) {
     const input = given[order] as GivenInput;
     const { name, datatype } = input.spec;
     const shape = shapes[order] as readonly number[];
-    inputs[input.index] = { name, datatype, shape, data: readData(input, shape, text, order, binary, rest !== null) };
+    inputs[input.index] = { name, datatype, shape, data: readInput(input, shape, order) };
   }
-  binary.end();
+  end();
   const parameters = readParameters(request['parameters'], isBinaryByDefault);
   return { id: readId(request['id']), inputs, rows, outputs: readOutputs(plan, request['outputs'], parameters.binaryOutput), parameters };
 }
