@@ -26,6 +26,7 @@ test('nothing given gives the defaults', () => {
   assert.deepEqual(config, {
     host: '127.0.0.1',
     port: 8080,
+    grpcPort: null,
     tls: 'off',
     tlsCert: null,
     tlsKey: null,

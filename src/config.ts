@@ -11,6 +11,8 @@ import { formatMs, parseDurationMs } from './objective.ts';
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Null where nobody said: 8001, or any free one where that is how `port` was chosen. See `grpcPort`. */
+  readonly grpcPort: number | 'off' | null;
   readonly dataDir: string;
   readonly tls: 'off' | 'files' | 'self-signed';
   readonly tlsCert: string | null;
@@ -69,6 +71,12 @@ export type Source = 'flag' | 'environment' | 'file';
 export const settings: { readonly [Property in keyof Config]: Setting<Config[Property]> } = {
   host: { name: 'host', default: '127.0.0.1', help: 'address to listen on; any other than loopback needs TLS', ...text('A') },
   port: { name: 'port', default: 8080, help: 'port to listen on; 0 takes any free one', ...integer(0, 65_535) },
+  grpcPort: {
+    name: 'grpcPort',
+    default: null,
+    help: 'port for gRPC; 0 takes any free one (default: 8001, or any free one with --port 0)',
+    ...portOrOff(),
+  },
   dataDir: {
     name: 'dataDir',
     default: './penstock-data',
@@ -193,6 +201,7 @@ export function loadConfig(sources: ConfigSources): Config {
   const config: Config = {
     host: valueOf('host', given),
     port: valueOf('port', given),
+    grpcPort: valueOf('grpcPort', given),
     dataDir: valueOf('dataDir', given),
     tls: valueOf('tls', given),
     tlsCert: valueOf('tlsCert', given),
@@ -396,6 +405,11 @@ function integer(min: number, max: number): Kind<number> {
       return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? value : undefined;
     },
   };
+}
+
+function portOrOff(): Kind<number | 'off'> {
+  const port = integer(0, 65_535);
+  return { placeholder: 'N|off', expected: `${port.expected}, or off`, read: (given) => (given === 'off' ? given : port.read(given)) };
 }
 
 function share(): Kind<number> {

@@ -16,6 +16,8 @@ import { openWatching } from './platform/watching.ts';
 export interface Platform {
   /** `http://127.0.0.1:8080` */
   readonly url: string;
+  /** `127.0.0.1:8001`; null where gRPC is not served. */
+  readonly grpc: string | null;
   readonly ledger: Ledger;
   /** A link that opens the console, once; null on loopback, where none is needed. */
   signInLink(): string | null;
@@ -41,10 +43,11 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const ground = await openGround(config, closers);
   const { clock, directory, logs, provider, startedAtMs } = ground;
   const access = Access.open(directory.keysFile, clock);
+  const tls = loadCertificate(config, directory.path, startedAtMs);
   const listener = new Listener({
     host: config.host,
     port: config.port,
-    tls: loadCertificate(config, directory.path, startedAtMs),
+    tls,
     limits: { bodyLimitBytes: config.bodyLimitBytes, connectionsMax: config.connectionsMax },
     access,
     log: logs.platform,
@@ -73,7 +76,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
     closers,
   );
 
-  const api = mountDoors(
+  const { api, openGrpc } = mountDoors(
     config,
     product,
     { ...rooms, ...loops, transforms },
@@ -82,10 +85,13 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const url = await listener.listen();
   closers.push(() => listener.close());
   closers.push(() => api.close());
+  const grpc = await openGrpc(tls);
+  if (grpc !== null) closers.push(() => grpc.close());
   directory.announce(url);
-  logs.platform.info({ url, dataDirectory: directory.path, version: product.version }, 'penstock serves');
+  const addresses = { url, grpc: grpc?.address ?? null };
+  logs.platform.info({ ...addresses, dataDirectory: directory.path, version: product.version }, 'penstock serves');
   const signInLink = (): string | null => (isLoopback(config.host) ? null : `${reachable(url, listener)}/sign-in#${access.signInLink()}`);
-  return { url, ledger: rooms.ledger, signInLink, close };
+  return { ...addresses, ledger: rooms.ledger, signInLink, close };
 }
 
 /** An address that listens for all has no name that a browser could go to: one that the certificate holds has. */

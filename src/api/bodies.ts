@@ -227,6 +227,7 @@ export const statusBody = z.strictObject({
   started_at: time,
   uptime_s: z.number(),
   cores: z.number(),
+  grpc: z.string().nullable().describe('Where gRPC is served, host:port; null where it is not.'),
   rss_bytes: z.number(),
   endpoints: z.record(z.string(), z.number()).describe('How many endpoints stand in each status.'),
   executors: z.strictObject({ ready: z.number(), starting: z.number(), failed: z.number() }),

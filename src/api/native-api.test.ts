@@ -170,7 +170,7 @@ async function startServer() {
     workers: () => provider.list(),
     logGroups,
     bodyLimitBytes: 1024 * 1024,
-    server: { version: '1.2.3', startedAtMs: clock.wallMs(), cores },
+    server: { version: '1.2.3', startedAtMs: clock.wallMs(), cores, grpc: () => null },
   });
   listener.scope('/api', (scope) => api.register(scope));
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));

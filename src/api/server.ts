@@ -68,6 +68,7 @@ function status({ deployments, workers, clock, server }: ApiServices): StatusBod
     started_at: timeOf(server.startedAtMs),
     uptime_s: (clock.wallMs() - server.startedAtMs) / 1000,
     cores: server.cores,
+    grpc: server.grpc(),
     rss_bytes: process.memoryUsage.rss(),
     endpoints,
     executors: { ready: count('ready'), starting: count('starting'), failed: count('failed') },

@@ -73,5 +73,7 @@ export interface ApiServices {
     readonly version: string;
     readonly startedAtMs: number;
     readonly cores: number;
+    /** `host:port`; null where gRPC is not served. */
+    readonly grpc: () => string | null;
   };
 }

@@ -36,6 +36,7 @@ function sample(atMs: number, statistics: StatisticsBody | null): Sample {
     version: '1.0.0',
     uptime_s: 60,
     cores: 2,
+    grpc: null,
     rss_bytes: 0,
     workers_rss_bytes: 2 ** 20,
     executors: { ready: 1, starting: 0, failed: 0 },

@@ -4,7 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Access, AccessConnection, Caller } from '../access/index.ts';
@@ -62,6 +69,13 @@ export interface ListenerOptions {
 /** `path` is the URL without its query, still percent-encoded. */
 export type DirectHandler = (request: IncomingMessage, response: ServerResponse, path: string, query: string) => void;
 
+/** What tells of a request who sent it, over whichever protocol it came. */
+export interface CallingRequest {
+  readonly headers: IncomingHttpHeaders;
+  readonly socket: Pick<Socket, 'remoteAddress'>;
+  readonly method?: string | undefined;
+}
+
 interface Door {
   readonly prefix: string;
   readonly handle: DirectHandler;
@@ -103,7 +117,7 @@ export class Listener {
       },
       onClientError: (error, socket) => {
         if ('code' in error && error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#unhurried.has(socket)) return;
-        refuseConnection(error, socket, requestIdOf({ headers: {} } as IncomingMessage));
+        refuseConnection(error, socket, requestIdOf({ headers: {} }));
       },
     });
   }
@@ -152,12 +166,12 @@ export class Listener {
   }
 
   /** Who is calling. Throws `unauthenticated` or `forbidden`. */
-  authenticate(request: Pick<IncomingMessage, 'headers' | 'socket' | 'method'>): Caller {
+  authenticate(request: CallingRequest): Caller {
     return this.#options.access.authenticate(request.headers, this.connectionOf(request));
   }
 
   /** How a request came, as those judge it who let callers in. */
-  connectionOf({ socket, method }: Pick<IncomingMessage, 'socket' | 'method'>): AccessConnection {
+  connectionOf({ socket, method }: Omit<CallingRequest, 'headers'>): AccessConnection {
     const isSecure = this.#options.tls !== null;
     return { remoteAddress: socket.remoteAddress, listenerIsLoopback: this.#isLoopback, isSecure, method };
   }

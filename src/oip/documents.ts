@@ -2,13 +2,28 @@
 import { formatObjective } from '../objective.ts';
 import type { Duration, ServedVariant, ServedView } from '../serving/index.ts';
 import { datatypes, type TensorSpec } from '../tensor.ts';
-import type { ServedModel } from './models.ts';
+import { type Asked, deployedAs, findModel, type Known, type ServedModel } from './models.ts';
 import type { Deployed } from './neighbours.ts';
 
 const platforms = { onnx: 'onnxruntime_onnx', process: 'process' } as const;
 const backends = { onnx: 'onnxruntime', process: 'process' } as const;
 
-export function modelMetadata({ view, variants: [{ version }] }: ServedModel): unknown {
+/** Nothing that is not served. */
+const extensions = [
+  'binary_tensor_data',
+  'parameters',
+  'statistics',
+  'model_configuration',
+  'model_repository',
+  'schedule_policy',
+  'classification',
+];
+
+export function serverMetadata(version: string): object {
+  return { name: 'penstock', version, extensions };
+}
+
+export function modelMetadata({ view, variants: [{ version }] }: ServedModel): object {
   const { inputs, outputs } = version.signature;
   return {
     name: view.name,
@@ -34,7 +49,7 @@ function queueDelayMs(functions: ServedVariant['functions'], objective: ServedVi
 }
 
 /** What perf_analyzer and Triton's clients read before they send anything. */
-export function modelConfig({ view, variants }: ServedModel): unknown {
+export function modelConfig({ view, variants }: ServedModel): object {
   const [{ version, batchSizeMax, executors, functions }] = variants;
   const dims = (spec: TensorSpec): unknown => ({
     name: spec.name,
@@ -72,7 +87,7 @@ export function modelConfig({ view, variants }: ServedModel): unknown {
 }
 
 /** One entry for each variant; `deployed` knows its workers' memory. */
-export function modelStatistics({ view, variants }: ServedModel, deployed: Deployed | undefined): unknown[] {
+function modelStatistics({ view, variants }: ServedModel, deployed: Deployed | undefined): unknown[] {
   return variants.map(({ name, version, statistics }) => {
     const none = { count: 0, ns: 0 };
     const workers = deployed?.variants.find((variant) => variant.name === name)?.workers ?? [];
@@ -102,6 +117,15 @@ export function modelStatistics({ view, variants }: ServedModel, deployed: Deplo
       memory_usage: [{ type: 'CPU', id: 0, byte_size: workers.reduce((sum, { rssBytes }) => sum + (rssBytes ?? 0), 0) }],
     };
   });
+}
+
+export function statisticsOf(known: Known, asked: Asked): unknown[] {
+  const model = findModel(known, asked);
+  return modelStatistics(model, deployedAs(known, model.view.name));
+}
+
+export function allStatistics(known: Known): unknown[] {
+  return known.serving.endpoints().flatMap(({ name }) => statisticsOf(known, { model: name, version: undefined }));
 }
 
 function duration({ count, ns }: Duration): Duration {

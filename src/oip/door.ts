@@ -1,25 +1,16 @@
 /** Everything under /v2: which verb and path is which call, who may make it, and what it answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, Permission } from '../access/index.ts';
-import { invalid, type JsonObject, parseObject, textOf } from '../codecs/index.ts';
+import { type JsonObject, parseObject, textOf } from '../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBody, requestIdOf } from '../http/index.ts';
-import { modelConfig, modelMetadata, modelNames, modelStatistics, repositoryIndex } from './documents.ts';
+import { allStatistics, modelConfig, modelMetadata, modelNames, repositoryIndex, serverMetadata, statisticsOf } from './documents.ts';
 import { InferDoor } from './infer.ts';
-import { deployedAs, findModel } from './models.ts';
+import { findModel, modelReadiness } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import { allowedAt, type Kind, type Place, Places } from './places.ts';
 import { sendError, sendJson } from './replies.ts';
-
-const extensions = [
-  'binary_tensor_data',
-  'parameters',
-  'statistics',
-  'model_configuration',
-  'model_repository',
-  'schedule_policy',
-  'classification',
-];
+import { changeRepository } from './repository.ts';
 
 const controlBodyBytes = 1024 * 1024;
 
@@ -96,7 +87,7 @@ export class OipDoor {
     const { serving, deployed, version } = this.#services;
     switch (place.kind) {
       case 'server':
-        return ok({ name: 'penstock', version, extensions });
+        return ok(serverMetadata(version));
       case 'live':
       case 'server-ready':
         return this.#health(place.kind, requestId);
@@ -109,9 +100,9 @@ export class OipDoor {
       case 'config':
         return ok(modelConfig(findModel(this.#services, place)));
       case 'statistics':
-        return ok({ model_stats: this.#statistics(place) });
+        return ok({ model_stats: statisticsOf(this.#services, place) });
       case 'all-statistics':
-        return ok({ model_stats: serving.endpoints().flatMap(({ name }) => this.#statistics({ model: name, version: undefined })) });
+        return ok({ model_stats: allStatistics(this.#services) });
       case 'index':
         return ok(repositoryIndex(deployed(), (await readControlBody(request))['ready'] === true));
       default:
@@ -128,43 +119,15 @@ export class OipDoor {
   }
 
   #modelReady(place: Place, requestId: string): Answer {
-    try {
-      const { view, variants } = findModel(this.#services, place);
-      const isReady =
-        place.version === undefined
-          ? view.isReady
-          : view.reason !== 'unloaded' && variants.every(({ executors, functions }) => executors.length > 0 || functions !== null);
-      if (isReady) return ok({ name: view.name, ready: true });
-      throw new PlatformError('unavailable', `model '${view.name}' is not ready: ${view.reason ?? 'no worker is ready'}`);
-    } catch (error) {
-      if (!(error instanceof PlatformError) || error.code !== 'unavailable') throw error;
-      return { status: 503, body: { name: place.model, ready: false, error: error.message, code: error.code, request_id: requestId } };
-    }
-  }
-
-  #statistics(asked: Pick<Place, 'model' | 'version'>): unknown[] {
-    const model = findModel(this.#services, asked);
-    return modelStatistics(model, deployedAs(this.#services, model.view.name));
+    const { name, refusal } = modelReadiness(this.#services, place);
+    if (refusal === null) return ok({ name, ready: true });
+    return { status: 503, body: { name, ready: false, error: refusal.message, code: refusal.code, request_id: requestId } };
   }
 
   async #changeRepository(request: IncomingMessage, { kind, model }: Place, who: string): Promise<Answer> {
     const { parameters } = await readControlBody(request);
-    if (deployedAs(this.#services, model) === undefined) {
-      throw new PlatformError('not_found', `model '${model}' is not known; POST /v2/repository/index lists those that are`);
-    }
-    if (kind === 'unload') {
-      await this.#services.unload(model, who);
-      return ok({ name: model, unload: true });
-    }
-    const keys = Object.keys(parameters ?? {});
-    if (keys.some((key) => key === 'config' || key.startsWith('file:'))) {
-      throw invalid(
-        `a model's files and configuration cannot be replaced while loading (${keys.join(', ')})`,
-        'register a new model version and update the endpoint to it',
-      );
-    }
-    await this.#services.load(model, who);
-    return ok({ name: model, load: true });
+    await changeRepository(this.#services, kind === 'load' ? 'load' : 'unload', model, Object.keys(parameters ?? {}), who);
+    return ok({ name: model, [kind]: true });
   }
 }
 

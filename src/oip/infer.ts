@@ -3,15 +3,17 @@
  * written to allocate little and to wait for nothing but the body and the model.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { decodeRequest, encodeResponse, type InferRequest, ModelPlan } from '../codecs/index.ts';
+import { decodeRequest, encodeResponse, type InferRequest, type ModelPlan } from '../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
 import type { InferenceResult, Outcome, Route } from '../serving/index.ts';
+import { ModelPlans } from './model-plans.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';
 import { acceptedEncoding, replyHeaders, sendError, sendInference } from './replies.ts';
+import { timingParameters } from './timings.ts';
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -27,7 +29,7 @@ interface Seen {
 
 export class InferDoor {
   readonly #services: OipServices;
-  readonly #plans = new WeakMap<Route, ModelPlan>();
+  readonly #plans = new ModelPlans();
 
   constructor(services: OipServices) {
     this.#services = services;
@@ -55,7 +57,7 @@ export class InferDoor {
     const { serving, clock } = this.#services;
     const { request, response, requestId } = exchange;
     const arrivedAtMs = clock.nowMs();
-    const plan = this.#planFor(route);
+    const plan = this.#plans.of(route);
     let decoded: InferRequest;
     try {
       decoded = decodeRequest(plan, route.batchSizeMax, body, request.headers['inference-header-content-length'] as string | undefined);
@@ -91,7 +93,7 @@ export class InferDoor {
     const { result } = outcome;
     const startMs = this.#services.clock.nowMs();
     try {
-      const parameters = decoded.parameters.timings ? timingParameters(result) : undefined;
+      const parameters = decoded.parameters.timings ? JSON.stringify(timingParameters(result)) : undefined;
       const { json, binary } = encodeResponse(plan, decoded, result.outputs, parameters);
       const headers = replyHeaders(requestId, binary === null ? 'application/json' : 'application/octet-stream');
       if (request.headers['x-penstock-timings'] === 'true') addTimings(headers, result, this.#services.clock.nowMs() - startMs);
@@ -128,15 +130,6 @@ export class InferDoor {
     }
     sendError(request, response, requestId, error);
   }
-
-  #planFor(route: Route): ModelPlan {
-    let plan = this.#plans.get(route);
-    if (plan === undefined || plan.signature !== route.signature) {
-      plan = new ModelPlan(route.endpoint, route.version, route.signature, route.batchable);
-      this.#plans.set(route, plan);
-    }
-    return plan;
-  }
 }
 
 /**
@@ -159,19 +152,6 @@ function tell(
       ? { contentType: 'application/json', body: json }
       : { contentType: sized(Buffer.byteLength(json)), body: Buffer.concat([Buffer.from(json), ...binary]) };
   call.end({ contentType: typeof size === 'string' ? sized(Number(size)) : 'application/json', body }, output);
-}
-
-/** The response's parameters with `timings: true`. Milliseconds and USD. */
-function timingParameters({ timings, batchRows, closeReason, costUsd, coldStart }: InferenceResult): string {
-  return JSON.stringify({
-    queue_ms: timings.queueMs,
-    compute_ms: timings.computeMs,
-    service_ms: timings.serviceMs,
-    batch_size: batchRows,
-    close_reason: closeReason,
-    cost_usd: costUsd,
-    ...(coldStart ? { cold_start: true } : {}),
-  });
 }
 
 /** The headers with `x-penstock-timings: true`; Server-Timing counts in milliseconds. */

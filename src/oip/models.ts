@@ -5,8 +5,8 @@ import { PlatformError } from '../errors.ts';
 import type { Route, ServedVariant, ServedView } from '../serving/index.ts';
 import type { Deployed, OipServices } from './neighbours.ts';
 
-type Known = Pick<OipServices, 'serving' | 'deployed'>;
-type Asked = { readonly model: string; readonly version: string | undefined };
+export type Known = Pick<OipServices, 'serving' | 'deployed'>;
+export type Asked = { readonly model: string; readonly version: string | undefined };
 
 export interface ServedModel {
   readonly view: ServedView;
@@ -44,6 +44,22 @@ export function notServed(error: unknown, known: Known, asked: Asked): unknown {
 
 export function deployedAs(known: Pick<Known, 'deployed'>, model: string): Deployed | undefined {
   return known.deployed().find(({ config }) => config.name.toLowerCase() === model.toLowerCase());
+}
+
+/** Whether a model takes requests; `refusal` says why not. Throws `not_found`. */
+export function modelReadiness(known: Known, asked: Asked): { readonly name: string; readonly refusal: PlatformError | null } {
+  try {
+    const { view, variants } = findModel(known, asked);
+    const isReady =
+      asked.version === undefined
+        ? view.isReady
+        : view.reason !== 'unloaded' && variants.every(({ executors, functions }) => executors.length > 0 || functions !== null);
+    const refusal = new PlatformError('unavailable', `model '${view.name}' is not ready: ${view.reason ?? 'no worker is ready'}`);
+    return { name: view.name, refusal: isReady ? null : refusal };
+  } catch (error) {
+    if (!(error instanceof PlatformError) || error.code !== 'unavailable') throw error;
+    return { name: asked.model, refusal: error };
+  }
 }
 
 /** The protocol is about tensors. */

@@ -28,6 +28,8 @@ export interface OipServices {
   /** Resolves when the last request is answered and the workers have stopped. */
   readonly unload: (endpoint: string, who: string) => Promise<unknown>;
   readonly health: () => { readonly live: boolean; readonly ready: boolean; readonly reason: string | null };
+  /** Told whenever `health` may answer anything else. */
+  readonly onHealthChange: (listener: () => void) => void;
   readonly listener: Pick<Listener, 'authenticate' | 'limits'>;
   readonly access: { require(caller: Caller, permission: Permission): void };
   /** Is told of calls whose route is watched. */

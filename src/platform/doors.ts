@@ -21,9 +21,9 @@ import type { Config } from '../config.ts';
 import { CostHistory } from '../costs/index.ts';
 import { Deployments, type EndpointView } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import { Listener, serveConsole } from '../http/index.ts';
+import { type Certificate, Listener, serveConsole } from '../http/index.ts';
 import { ArrivalHistory } from '../monitoring/index.ts';
-import { OipDoor } from '../oip/index.ts';
+import { loadGrpcDoor, OipDoor, type OipServices } from '../oip/index.ts';
 import type { AsyncWorks } from './async.ts';
 import type { Capturing } from './capturing.ts';
 import type { Ground, Product } from './ground.ts';
@@ -41,23 +41,58 @@ interface Front extends Ground, Watching, AsyncWorks, Capturing {
   readonly access: Access;
 }
 
-export function mountDoors(config: Config, product: Product, rooms: Rooms, front: Front): NativeApi {
+export interface Doors {
+  readonly api: NativeApi;
+  /** Opens the port for gRPC; null where it is off, or where nobody asked for it and its usual port is taken. */
+  readonly openGrpc: (tls: Certificate | null) => Promise<GrpcPort | null>;
+}
+
+export interface GrpcPort {
+  /** `127.0.0.1:8001` */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+export function mountDoors(config: Config, product: Product, rooms: Rooms, front: Front): Doors {
   const { listener, access } = front;
   const { metrics } = rooms;
-  const oip = oipDoor(config, product, rooms, front);
-  const api = nativeApi(config, product, rooms, front);
+  const services = oipServices(config, product, rooms, front);
+  const oip = new OipDoor(services);
+  let grpc: GrpcPort | null = null;
+  const api = nativeApi(config, product, rooms, front, () => grpc?.address ?? null);
   awsDoor(config, rooms, front).mount(listener);
   listener.direct('/v2', oip.handle);
   listener.scope('/api', (scope) => api.register(scope));
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate: listener.authenticate.bind(listener) }));
   listener.scope('', (scope) => serveConsole(scope, product.consoleDirectory));
-  return api;
+  return {
+    api,
+    openGrpc: async (tls) => {
+      grpc = await openGrpc(config, services, tls);
+      return grpc;
+    },
+  };
 }
 
-function oipDoor(config: Config, { version }: Product, { serving, deployments }: Rooms, front: Front): OipDoor {
+const usualGrpcPort = 8001;
+
+async function openGrpc({ host, port, grpcPort }: Config, services: OipServices, tls: Certificate | null): Promise<GrpcPort | null> {
+  if (grpcPort === 'off') return null;
+  const door = await loadGrpcDoor(services, { host, port: grpcPort ?? (port === 0 ? 0 : usualGrpcPort), tls });
+  try {
+    return { address: await door.listen(), close: () => door.close() };
+  } catch (error) {
+    // Most servers are used over HTTP only: a port that nobody asked for is no reason not to start.
+    if (grpcPort !== null || !(error instanceof PlatformError)) throw error;
+    services.log.warn({}, `gRPC is not served: ${error.message}`);
+    return null;
+  }
+}
+
+function oipServices(config: Config, { version }: Product, { serving, deployments }: Rooms, front: Front): OipServices {
   const { clock, logs, traces, calls, listener, access } = front;
-  const ready = readiness(deployments);
-  return new OipDoor({
+  const readiness = new Readiness(deployments);
+  return {
     serving,
     deployed: () => deployments.list(),
     load: async (name, who) => {
@@ -69,7 +104,8 @@ function oipDoor(config: Config, { version }: Product, { serving, deployments }:
       await deployments.unload(name, who);
       await deployments.waitFor(name, config.timeoutMs);
     },
-    health: () => ({ live: true, ...ready() }),
+    health: () => ({ live: true, ...readiness.state }),
+    onHealthChange: (listener) => readiness.onChange(listener),
     calls,
     listener,
     access,
@@ -77,10 +113,10 @@ function oipDoor(config: Config, { version }: Product, { serving, deployments }:
     clock,
     log: logs.platform,
     version,
-  });
+  };
 }
 
-function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front): NativeApi {
+function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front, grpc: () => string | null): NativeApi {
   const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
   const { clock, traces, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
@@ -119,7 +155,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     connectionOf: listener.connectionOf.bind(listener),
     logGroups,
     bodyLimitBytes: config.bodyLimitBytes,
-    server: { version, startedAtMs, cores },
+    server: { version, startedAtMs, cores, grpc },
   });
 }
 
@@ -184,16 +220,32 @@ function sageMaker(config: Config, rooms: Rooms, ground: Pick<Front, 'db' | 'clo
  * Ready once each endpoint that was in service when the server last ended is so again, or has failed; from then on it
  * stays ready, whatever becomes of single endpoints.
  */
-function readiness(deployments: Deployments): () => { ready: boolean; reason: string | null } {
-  const awaited = new Set(deployments.list().map(({ config }) => config.name));
-  const settle = ({ config, status }: EndpointView): void => {
-    if (status === 'InService' || status === 'Failed' || status === 'Unloaded') awaited.delete(config.name);
-  };
-  deployments.onChange(settle);
-  deployments.onGone((name) => awaited.delete(name));
-  for (const view of deployments.list()) settle(view);
-  return () => {
-    if (awaited.size === 0) return { ready: true, reason: null };
-    return { ready: false, reason: `coming back into service: ${[...awaited].join(', ')}` };
-  };
+class Readiness {
+  readonly #awaited: Set<string>;
+  readonly #listeners: (() => void)[] = [];
+
+  constructor(deployments: Deployments) {
+    this.#awaited = new Set(deployments.list().map(({ config }) => config.name));
+    deployments.onChange((view) => this.#settle(view));
+    deployments.onGone((name) => this.#forget(name));
+    for (const view of deployments.list()) this.#settle(view);
+  }
+
+  get state(): { readonly ready: boolean; readonly reason: string | null } {
+    if (this.#awaited.size === 0) return { ready: true, reason: null };
+    return { ready: false, reason: `coming back into service: ${[...this.#awaited].join(', ')}` };
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #settle({ config, status }: EndpointView): void {
+    if (status === 'InService' || status === 'Failed' || status === 'Unloaded') this.#forget(config.name);
+  }
+
+  #forget(name: string): void {
+    if (!this.#awaited.delete(name)) return;
+    for (const listener of this.#listeners) listener();
+  }
 }

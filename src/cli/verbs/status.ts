@@ -22,6 +22,7 @@ export function addStatus(program: Command, doors: Doors): void {
         ['workers', `${ready} ready, ${starting} starting, ${failed} failed`],
         ['memory', `${bytesText(status.rss_bytes)} server, ${bytesText(status.workers_rss_bytes)} workers`],
         ['cores', status.cores],
+        ['gRPC', status.grpc ?? 'off'],
         ['notes', status.notes.join('\n')],
       ]),
     );

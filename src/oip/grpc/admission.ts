@@ -1,0 +1,47 @@
+/** Who calls, under which id, and how long it may take: what every call brings besides its message. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Metadata } from '@grpc/grpc-js';
+import type { Caller, Permission } from '../../access/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { requestIdOf } from '../../http/index.ts';
+import type { OipServices } from '../neighbours.ts';
+
+/** The part of grpc-js's calls that all kinds have. */
+export interface GrpcCall {
+  readonly metadata: Metadata;
+  getHost(): string;
+  /** Address and port. */
+  getPeer(): string;
+  /** Epoch milliseconds; infinite where the client has none. */
+  getDeadline(): number | Date;
+}
+
+export interface CallHead {
+  readonly requestId: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Epoch milliseconds; infinite where the client has none. */
+  readonly deadlineWallMs: number;
+}
+
+export function headOf(call: GrpcCall): CallHead {
+  const headers = call.metadata.getMap() as IncomingHttpHeaders;
+  headers.host = call.getHost();
+  return { requestId: requestIdOf({ headers }), headers, deadlineWallMs: Number(call.getDeadline()) };
+}
+
+/** The caller, once it is clear that it may do this. Throws `unauthenticated` or `forbidden`. */
+export function admit({ listener, access }: OipServices, call: GrpcCall, { headers }: CallHead, permission: Permission): Caller {
+  const peer = call.getPeer();
+  const remoteAddress = peer.slice(0, Math.max(peer.lastIndexOf(':'), 0));
+  const caller = listener.authenticate({ headers, socket: { remoteAddress }, method: 'POST' });
+  access.require(caller, permission);
+  return caller;
+}
+
+/** How long it may still take; undefined where the client sets no limit. Throws `deadline_exceeded` where that has passed. */
+export function timeLeftMs({ deadlineWallMs }: CallHead, wallMs: number): number | undefined {
+  if (deadlineWallMs === Number.POSITIVE_INFINITY) return undefined;
+  const leftMs = deadlineWallMs - wallMs;
+  if (leftMs <= 0) throw new PlatformError('deadline_exceeded', "the call's deadline passed before it began");
+  return leftMs;
+}

@@ -1,0 +1,75 @@
+/** The calls that run no model: what there is, whether it is ready, loading and unloading. One table; the documents are those of REST. */
+import type { Caller, Permission } from '../../access/index.ts';
+import { allStatistics, modelConfig, modelMetadata, repositoryIndex, serverMetadata, statisticsOf } from '../documents.ts';
+import { deployedAs, findModel, modelReadiness } from '../models.ts';
+import type { OipServices } from '../neighbours.ts';
+import { changeRepository } from '../repository.ts';
+import type { GrpcHealth } from './health.ts';
+import type { ServiceName } from './protocol.ts';
+
+/** As proto-loader reads it: everything is there, at least as its default. */
+interface ModelRequest {
+  readonly name: string;
+  readonly version: string;
+}
+
+interface RepositoryRequest {
+  readonly repository_name: string;
+  readonly model_name: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+export interface ControlCall {
+  readonly service: ServiceName;
+  readonly method: string;
+  /** Null: open to everybody. */
+  readonly permission: Permission | null;
+  readonly answer: (request: never, caller: Caller | null) => object | Promise<object>;
+}
+
+export function controlCalls(services: OipServices, health: GrpcHealth): readonly ControlCall[] {
+  const call = <Request>(
+    method: string,
+    permission: Permission | null,
+    answer: (request: Request, caller: Caller | null) => object | Promise<object>,
+    service: ServiceName = 'inference',
+  ): ControlCall => ({ service, method, permission, answer });
+  return [
+    call('ServerLive', null, () => ({ live: services.health().live })),
+    call('ServerReady', null, () => ({ ready: services.health().ready })),
+    call('Check', null, ({ service }: { service: string }) => ({ status: health.check(service) }), 'health'),
+    call('ServerMetadata', 'read', () => serverMetadata(services.version)),
+    call('ModelReady', 'read', (asked: ModelRequest) => ({ ready: modelReadiness(services, place(asked)).refusal === null })),
+    call('ModelMetadata', 'read', (asked: ModelRequest) => modelMetadata(findModel(services, place(asked)))),
+    call('ModelConfig', 'read', (asked: ModelRequest) => ({ config: modelConfig(findModel(services, place(asked))) })),
+    call('ModelStatistics', 'read', (asked: ModelRequest) => ({
+      model_stats: asked.name === '' ? allStatistics(services) : statisticsOf(services, place(asked)),
+    })),
+    call('RepositoryIndex', 'read', ({ ready }: { ready: boolean }) => ({ models: repositoryIndex(services.deployed(), ready) })),
+    call('RepositoryModelLoad', 'deploy', async (asked: RepositoryRequest, caller) => ({
+      model_name: await changed(services, 'load', asked, caller),
+      isLoaded: true,
+    })),
+    call('RepositoryModelUnload', 'deploy', async (asked: RepositoryRequest, caller) => ({
+      model_name: await changed(services, 'unload', asked, caller),
+      isUnloaded: true,
+    })),
+  ];
+}
+
+function place({ name, version }: ModelRequest): { model: string; version: string | undefined } {
+  return { model: name, version: version === '' ? undefined : version };
+}
+
+/** The model's name. */
+async function changed(
+  services: OipServices,
+  change: 'load' | 'unload',
+  { model_name: model, repository_name: repository, parameters }: RepositoryRequest,
+  caller: Caller | null,
+): Promise<string> {
+  // KServe's clients have the model's name where others have the repository's.
+  const name = model === '' && deployedAs(services, repository) !== undefined ? repository : model;
+  await changeRepository(services, change, name, Object.keys(parameters), caller?.keyId ?? 'anonymous');
+  return name;
+}

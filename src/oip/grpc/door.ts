@@ -1,0 +1,239 @@
+/**
+ * The gRPC side of the protocol on a port of its own: the same services, callers, limits and certificate as REST. grpc-js
+ * speaks HTTP/2; the port is ours, so that its connections are bounded and a port that is taken is told of.
+ */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server as NetServer } from 'node:net';
+import {
+  type ConnectionInjector,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import type { MethodDefinition } from '@grpc/proto-loader';
+import { invalid } from '../../codecs/index.ts';
+import { isLoopback } from '../../config.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
+import type { Certificate } from '../../http/index.ts';
+import type { OipServices } from '../neighbours.ts';
+import { admit, type CallHead, headOf } from './admission.ts';
+import { type ControlCall, controlCalls } from './control-calls.ts';
+import { GrpcHealth } from './health.ts';
+import { InferStream } from './infer-stream.ts';
+import { GrpcInference } from './inference.ts';
+import { MessageBudget } from './message-budget.ts';
+import { loadProtocol, type Protocol } from './protocol.ts';
+import { GrpcReflection } from './reflection.ts';
+import { statusOf, trailerOf } from './status.ts';
+
+export interface GrpcOptions {
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  /** Null: plain, which only a loopback address may speak. */
+  readonly tls: Certificate | null;
+}
+
+/** Calls that one connection may have open. */
+const streamsMax = 2048;
+/** So many of the largest messages may be held at once. */
+const messagesHeldMax = 16;
+const keepaliveMs = 60_000;
+const keepaliveTimeoutMs = 20_000;
+
+/** Where MLServer's clients look for the repository: the same calls, by another name. */
+const mlserverRepository = '/inference.model_repository.ModelRepositoryService/';
+
+type Respond = sendUnaryData<Buffer>;
+type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
+
+export class GrpcDoor {
+  readonly #services: OipServices;
+  readonly #options: GrpcOptions;
+  readonly #protocol: Protocol;
+  readonly #health: GrpcHealth;
+  readonly #inference: GrpcInference;
+  readonly #budget: MessageBudget;
+  readonly #server: Server;
+  readonly #injector: ConnectionInjector;
+  readonly #port: NetServer;
+  readonly #streams = new Set<InferStream>();
+
+  /** Throws `invalid_request` for an address beyond loopback without TLS. */
+  constructor(services: OipServices, options: GrpcOptions) {
+    this.#services = services;
+    this.#options = options;
+    if (!isLoopback(options.host) && options.tls === null) {
+      throw new PlatformError(
+        'invalid_request',
+        `${options.host} is not a loopback address, so gRPC needs TLS there: give --tls-cert F --tls-key F, or --tls self-signed`,
+      );
+    }
+    const { bodyLimitBytes, connectionsMax } = services.listener.limits;
+    this.#protocol = loadProtocol();
+    this.#health = new GrpcHealth(services);
+    this.#inference = new GrpcInference(services);
+    this.#budget = new MessageBudget(messagesHeldMax * bodyLimitBytes);
+    this.#server = new Server({
+      'grpc.max_receive_message_length': bodyLimitBytes,
+      // An answer is as large as the model makes it, as over HTTP.
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': streamsMax,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+      'grpc.enable_channelz': 0,
+    });
+    this.#register();
+    this.#injector = this.#server.createConnectionInjector(credentialsOf(options.tls));
+    this.#port = createServer({ noDelay: true }, (socket) => this.#injector.injectConnection(socket));
+    this.#port.maxConnections = connectionsMax;
+  }
+
+  /** Answers `host:port` once connections are accepted. Throws `unavailable` where the address cannot be had. */
+  async listen(): Promise<string> {
+    const { host, port } = this.#options;
+    this.#port.listen({ host, port, backlog: 1024 });
+    try {
+      await once(this.#port, 'listening');
+    } catch (cause) {
+      const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      const what = inUse
+        ? 'another program is using it, choose another --grpc-port (0 takes any that is free, off does without)'
+        : messageOf(cause);
+      throw new PlatformError('unavailable', `cannot listen for gRPC on ${host}:${port}: ${what}`, { cause });
+    }
+    const { port: taken } = this.#port.address() as AddressInfo;
+    return `${host.includes(':') ? `[${host}]` : host}:${taken}`;
+  }
+
+  /** Takes no new connections and calls, lets those under way finish for a bounded time, then cuts the rest off. */
+  async close(): Promise<void> {
+    const { clock, listener } = this.#services;
+    const closed = new Promise<void>((resolve) => this.#port.close(() => resolve()));
+    this.#health.close();
+    for (const stream of this.#streams) stream.finish();
+    const over = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const cancel = clock.after(listener.limits.closeMs, () => this.#server.forceShutdown());
+    await over;
+    cancel();
+    await closed;
+  }
+
+  #register(): void {
+    const { inference, health, reflection, descriptors } = this.#protocol;
+    const method = (definition: MethodDefinition<object, object> | undefined): MethodDefinition<object, object> => {
+      if (definition === undefined) throw new Error('a .proto file lacks a method that is served');
+      return definition;
+    };
+    for (const call of controlCalls(this.#services, this.#health)) {
+      const definition = method(this.#protocol[call.service][call.method]);
+      this.#unary(definition.path, (...of) => void this.#control(definition, call, ...of));
+      if (call.method.startsWith('Repository'))
+        this.#unary(mlserverRepository + call.method, (...of) => void this.#control(definition, call, ...of));
+    }
+    this.#unary(method(inference['ModelInfer']).path, (call, respond) => this.#infer(call, respond));
+    this.#server.register(
+      method(inference['ModelStreamInfer']).path,
+      (call: ServerDuplexStream<Buffer, Buffer>) => this.#stream(call),
+      asItIs,
+      asItIs,
+      'bidi',
+    );
+    const watch = method(health['Watch']);
+    this.#server.register(watch.path, this.#health.watch as never, watch.responseSerialize, watch.requestDeserialize, 'serverStream');
+    const { path, responseSerialize, requestDeserialize } = method(reflection['ServerReflectionInfo']);
+    const { serve } = new GrpcReflection(descriptors);
+    for (const each of [path, path.replace('.v1.', '.v1alpha.')]) {
+      this.#server.register(each, serve, responseSerialize, requestDeserialize, 'bidi');
+    }
+  }
+
+  /** Messages are read and written here, so that one that is broken is told of as any other mistake. */
+  #unary(path: string, handle: (call: UnaryCall, respond: Respond) => void): void {
+    this.#server.register(path, handle, asItIs, asItIs, 'unary');
+  }
+
+  async #control(
+    definition: MethodDefinition<object, object>,
+    { permission, answer }: ControlCall,
+    call: UnaryCall,
+    respond: Respond,
+  ): Promise<void> {
+    const head = headOf(call);
+    try {
+      const caller = permission === null ? null : admit(this.#services, call, head, permission);
+      const reply = await answer(read(definition, call.request) as never, caller);
+      respond(null, definition.responseSerialize(reply), trailerOf(head.requestId));
+    } catch (thrown) {
+      this.#refuse(head, thrown, respond);
+    }
+  }
+
+  #infer(call: UnaryCall, respond: Respond): void {
+    const head = headOf(call);
+    const budget = this.#budget;
+    let held = call.request.length;
+    try {
+      admit(this.#services, call, head, 'invoke');
+      budget.admit(held);
+    } catch (thrown) {
+      this.#refuse(head, thrown, respond);
+      return;
+    }
+    const cancel = this.#inference.infer(head, call.request, (answered) => {
+      const bytes = answered.ok ? answered.bytes.length : 0;
+      if (!call.cancelled) {
+        budget.add(bytes - held);
+        held = bytes;
+      }
+      if (answered.ok) respond(null, answered.bytes, trailerOf(head.requestId));
+      else respond(statusOf(answered.error, head.requestId));
+    });
+    // Told when the answer is out, too.
+    call.on('cancelled', () => {
+      budget.release(held);
+      // Whose time has passed is ended, and counted, by serving itself.
+      if (this.#services.clock.wallMs() < head.deadlineWallMs) cancel();
+    });
+  }
+
+  #stream(call: ServerDuplexStream<Buffer, Buffer>): void {
+    const head = headOf(call);
+    try {
+      admit(this.#services, call, head, 'invoke');
+    } catch (thrown) {
+      call.emit('error', statusOf(thrown, head.requestId));
+      return;
+    }
+    const stream = new InferStream(call, head, this.#inference, this.#budget);
+    this.#streams.add(stream);
+    call.on('cancelled', () => this.#streams.delete(stream));
+  }
+
+  #refuse({ requestId }: CallHead, thrown: unknown, respond: Respond): void {
+    if (!(thrown instanceof PlatformError)) {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.#services.log.error({ requestId, stack }, `a call over gRPC failed: ${messageOf(thrown)}`);
+    }
+    respond(statusOf(thrown, requestId));
+  }
+}
+
+function asItIs(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function read(definition: MethodDefinition<object, object>, bytes: Buffer): object {
+  try {
+    return definition.requestDeserialize(bytes);
+  } catch (error) {
+    throw invalid(`the message is no valid protobuf of its type: ${messageOf(error)}`);
+  }
+}
+
+function credentialsOf(tls: Certificate | null): ServerCredentials {
+  if (tls === null) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(null, [{ private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) }]);
+}

@@ -1,0 +1,21 @@
+/** How long each stage took, for those who ask with the parameter `timings`. */
+import type { InferenceResult } from '../serving/index.ts';
+
+/** The response's parameters. Milliseconds and USD. */
+export function timingParameters({
+  timings,
+  batchRows,
+  closeReason,
+  costUsd,
+  coldStart,
+}: InferenceResult): Record<string, number | string | boolean> {
+  return {
+    queue_ms: timings.queueMs,
+    compute_ms: timings.computeMs,
+    service_ms: timings.serviceMs,
+    batch_size: batchRows,
+    close_reason: closeReason,
+    cost_usd: costUsd,
+    ...(coldStart ? { cold_start: true } : {}),
+  };
+}
