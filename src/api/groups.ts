@@ -123,7 +123,7 @@ export function versionRoutes({ registry }: ApiServices): Route[] {
 }
 
 /** The body as it comes in. A registration that refuses it half-way does not cut the connection its answer goes through. */
-async function* uploadOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+export async function* uploadOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
   try {
     yield* request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>;
   } catch (cause) {

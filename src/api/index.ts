@@ -31,8 +31,10 @@ export type {
   ScalingDecisionBody,
   SettingBody,
 } from './decision-bodies.ts';
+export type { DeploymentPlanBody, MixtureBody } from './deployment-plan-bodies.ts';
 export type { BaselineBody, DriftBody, LabelsBody } from './drift-bodies.ts';
 export type { AlarmBody, AlarmNoteBody, MetricBody, SeriesBody } from './metrics.ts';
+export type { PreviewBody } from './model-previews.ts';
 export { type MetricsServices, NativeApi, registerMetrics } from './native-api.ts';
 export type { HistoryBody, LiveBody, OverviewBody, OverviewEndpointBody } from './overview-bodies.ts';
 export type { FunctionProfileBody } from './profiles.ts';

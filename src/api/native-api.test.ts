@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Access } from '../access/index.ts';
 import type { Transforms } from '../async-inference/index.ts';
-import { Chooser, Planner } from '../autoscaling/index.ts';
+import { Chooser, DeploymentPlanner, deploymentChooser, Planner } from '../autoscaling/index.ts';
 import { SystemClock } from '../clock.ts';
 import { CostHistory, defaultPrices, Ledger } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
@@ -34,6 +34,7 @@ import { FileObjectStore, openDatabase } from '../storage/index.ts';
 import type { VariantBody } from './bodies.ts';
 import type { CostsBody } from './costs.ts';
 import type { PlanBody } from './decision-bodies.ts';
+import type { DeploymentPlanBody } from './deployment-plan-bodies.ts';
 import { NativeApi, registerMetrics } from './native-api.ts';
 import type { ApiServices } from './services.ts';
 
@@ -121,6 +122,7 @@ async function startServer() {
   const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock });
   const authenticate = listener.authenticate.bind(listener);
   const chooser = new Chooser({ clock });
+  const planChooser = deploymentChooser({ clock });
   const files = [
     [platformLogGroup, 'platform.log'],
     [requestsLogGroup, 'requests.log'],
@@ -144,6 +146,14 @@ async function startServer() {
       prices: prices.functions,
       profilesOf: functionProfiles.of.bind(functionProfiles),
       measure: (version) => profiles.measure(version, 'instance:local.1'),
+    }),
+    deploymentPlanner: new DeploymentPlanner({
+      chooser: planChooser,
+      prices,
+      cores: 2,
+      profileOf: ({ group, version }, executor) => profiles.get(group, version, executor),
+      functionProfilesOf: functionProfiles.of.bind(functionProfiles),
+      measure: profiles.measure.bind(profiles),
     }),
     ledger,
     costs: new CostHistory({ db, clock, ledger, onFailure: (error) => assert.fail(String(error)) }),
@@ -178,7 +188,7 @@ async function startServer() {
   const close = async (): Promise<void> => {
     api.close();
     await listener.close();
-    await chooser.close();
+    await Promise.all([chooser.close(), planChooser.close()]);
     await deployments.close();
     await profiles.close();
     await provider.close();
@@ -399,6 +409,41 @@ describe('the native API', () => {
     assert.deepEqual(page, { items: [], next: null, total: 0 });
     assert.equal((await call('GET', '/endpoints/nobody/decisions')).status, 404);
     assert.deepEqual((await call('POST', '/endpoints/digits/decisions')).body, { asked: false });
+  });
+
+  test('tells what a deployment would be and cost, without deploying it', async () => {
+    const wish = { model: 'digits/1', objective: 'p95<=25ms', rate_per_second: 40, peak_factor: 1.5, curve: true };
+    const { status, body } = await send('POST', '/plan/deployment', wish);
+    assert.equal(status, 200, JSON.stringify(body));
+    const { chosen, curve, mixtures, nearest_ms: nearest } = body as unknown as DeploymentPlanBody;
+    assert(chosen !== null && chosen.in_time >= 0.95 && chosen.p95_ms <= 25 && chosen.usd_per_hour > 0);
+    assert(Math.abs(chosen.distribution.shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-9);
+    assert(mixtures.length > 1 && mixtures.every(({ usd_per_hour: usd }) => usd >= chosen.usd_per_hour / 1.01));
+    assert(curve !== null && curve.some(({ usd_per_hour: usd }) => usd !== null) && nearest === null);
+    for (const [wrong, told] of [
+      [{ objective: 'fast' }, /objective 'fast' is not understood/],
+      [{ rate_per_second: 0 }, /the average rate is above 0/],
+      [{ peak_factor: 0.5 }, /the busiest minute is 1 to 100 times/],
+      [{ instance_type: 'c9.huge' }, /c9\.huge/],
+      [{ instance_type: null, functions: false }, /allow one of them/],
+      [{ usd_per_hour_max: -1 }, /above \$0/],
+    ] as const) {
+      const refused = await send('POST', '/plan/deployment', { ...wish, ...wrong });
+      assert.equal(refused.status, 400, JSON.stringify(refused.body));
+      assert.match(String(refused.body.error), told);
+    }
+  });
+
+  test('tells what a model file is, and keeps nothing of it', async () => {
+    const before = await call('GET', '/groups');
+    const { status, body } = await upload('/models/preview', digits);
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.deepEqual((body.signature as { inputs: unknown }).inputs, [{ name: 'pixels', datatype: 'FP32', shape: [-1, 64] }]);
+    assert.deepEqual([body.batchable, body.same_as], [true, ['digits/1']]);
+    assert.deepEqual(await call('GET', '/groups'), before);
+    const refused = await upload('/models/preview', Buffer.from('no model'));
+    assert.deepEqual([refused.status, refused.body.code], [400, 'invalid_request']);
+    assert.equal((await upload('/models/preview', new Uint8Array(0))).status, 400);
   });
 
   test('pages its lists', async () => {

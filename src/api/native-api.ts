@@ -10,6 +10,7 @@ import { auditRoutes } from './audit.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { costRoutes } from './costs.ts';
 import { decisionRoutes } from './decisions.ts';
+import { deploymentPlanRoutes } from './deployment-plans.ts';
 import { driftRoutes } from './drift.ts';
 import { endpointRoutes } from './endpoints.ts';
 import { eventRoutes } from './events.ts';
@@ -19,6 +20,7 @@ import { invokeRoutes } from './invoke.ts';
 import { liveRoutes } from './live.ts';
 import { logRoutes } from './logs.ts';
 import { metricRoutes } from './metrics.ts';
+import { modelPreviewRoutes } from './model-previews.ts';
 import { overviewRoutes } from './overview.ts';
 import { OverviewReader } from './overview-reader.ts';
 import type { RouteKey } from './permissions.ts';
@@ -37,6 +39,7 @@ const tags = [
   { name: 'live', description: 'Numbers and events as they come.' },
   { name: 'status', description: 'The server itself.' },
   { name: 'catalogue', description: 'Models that come with Penstock.' },
+  { name: 'models', description: 'Model files before they are registered.' },
   { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
   { name: 'endpoints', description: 'What clients call.' },
   { name: 'async', description: 'What endpoints work on later.' },
@@ -104,6 +107,7 @@ export class NativeApi {
       ...catalogueRoutes(services),
       ...groupRoutes(services),
       ...versionRoutes(services),
+      ...modelPreviewRoutes(services),
       ...profileRoutes(services),
       ...endpointRoutes(services),
       ...transformRoutes(services),
@@ -111,6 +115,7 @@ export class NativeApi {
       ...driftRoutes(services),
       ...metricRoutes(services),
       ...decisionRoutes(services),
+      ...deploymentPlanRoutes(services),
       ...costRoutes(services),
       ...invokeRoutes(services),
       ...asyncRoutes(services),

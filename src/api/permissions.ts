@@ -21,6 +21,7 @@ export const permissions = {
   'GET /groups/:group/versions/:version/profile': 'read',
   'POST /groups/:group/versions/:version/profile': 'register',
   'POST /groups/:group/versions/:version/profile/functions': 'register',
+  'POST /models/preview': 'register',
   'GET /endpoints': 'read',
   'POST /endpoints': 'deploy',
   'GET /endpoints/:endpoint': 'read',
@@ -47,6 +48,7 @@ export const permissions = {
   'POST /endpoints/:endpoint/decisions': 'deploy',
   'GET /endpoints/:endpoint/changes': 'read',
   'POST /plan': 'deploy', // it may measure the model first
+  'POST /plan/deployment': 'deploy', // the same
   'GET /catalogue': 'read',
   'GET /catalogue/:name': 'read',
   'POST /catalogue/:name/register': 'register',

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Access, AccessConnection, Caller } from '../access/index.ts';
 import type { Transforms } from '../async-inference/index.ts';
-import type { BatchController, Planner, ScalingController } from '../autoscaling/index.ts';
+import type { BatchController, DeploymentPlanner, Planner, ScalingController } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
 import type { CostHistory, Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
@@ -40,6 +40,7 @@ export interface ApiServices {
   readonly batching: Pick<BatchController, 'ask' | 'reasonOf' | 'standing'>;
   readonly scaling: Pick<ScalingController, 'ask'>;
   readonly planner: Pick<Planner, 'plan'>;
+  readonly deploymentPlanner: Pick<DeploymentPlanner, 'plan'>;
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly costs: Pick<CostHistory, 'list'>;
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;

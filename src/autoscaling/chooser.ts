@@ -4,16 +4,15 @@ import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { BatchingChoice, ChoiceOrder } from './choose-batching.ts';
 
-/** What the thread answers to an order. */
-export type ThreadAnswer = { readonly choice: BatchingChoice; readonly computeMs: number } | { readonly error: string };
+/** What a thread answers to an order. */
+export type ThreadAnswer<Choice = BatchingChoice> = { readonly choice: Choice; readonly computeMs: number } | { readonly error: string };
 
-export interface ComputedChoice extends BatchingChoice {
-  readonly computeMs: number;
-}
+export type Computed<Choice> = Choice & { readonly computeMs: number };
+export type ComputedChoice = Computed<BatchingChoice>;
 
-interface Waiting {
-  readonly order: ChoiceOrder;
-  readonly resolve: (choice: ComputedChoice) => void;
+interface Waiting<Order, Choice> {
+  readonly order: Order;
+  readonly resolve: (choice: Computed<Choice>) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -28,12 +27,13 @@ export interface ChooserOptions {
 const timeoutMsDefault = 15_000;
 const ownThreadUrl = new URL(import.meta.url.endsWith('.ts') ? './choose-thread.ts' : './choose-thread.js', import.meta.url);
 
-export class Chooser {
+/** Settings of functions by its own thread, or whatever else a thread makes of an order. */
+export class Chooser<Order = ChoiceOrder, Choice extends object = BatchingChoice> {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #threadUrl: URL;
-  readonly #waiting: Waiting[] = [];
-  #current: Waiting | null = null;
+  readonly #waiting: Waiting<Order, Choice>[] = [];
+  #current: Waiting<Order, Choice> | null = null;
   #thread: Worker | null = null;
   #cancelTimeout: () => void = () => undefined;
   #isClosed = false;
@@ -45,7 +45,7 @@ export class Chooser {
   }
 
   /** In turn. Rejects with `unavailable` where the thread dies, takes too long or is closed, with `internal` where it fails. */
-  choose(order: ChoiceOrder): Promise<ComputedChoice> {
+  choose(order: Order): Promise<Computed<Choice>> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new PlatformError('unavailable', 'the platform is stopping'));
       this.#waiting.push({ order, resolve, reject });
@@ -75,7 +75,7 @@ export class Chooser {
   #start(): Worker {
     const thread = new Worker(this.#threadUrl, { name: 'choose' });
     const isCurrent = (): boolean => this.#thread === thread;
-    thread.on('message', (answer: ThreadAnswer) => {
+    thread.on('message', (answer: ThreadAnswer<Choice>) => {
       if (isCurrent()) this.#settle(answer);
     });
     const died = (why: string): void => {
@@ -86,7 +86,7 @@ export class Chooser {
     return thread;
   }
 
-  #settle(answer: ThreadAnswer): void {
+  #settle(answer: ThreadAnswer<Choice>): void {
     this.#cancelTimeout();
     const current = this.#current;
     this.#current = null;

@@ -5,6 +5,8 @@ export { Chooser } from './chooser.ts';
 export { type MeasuredScaling, type ScalingEffect, scalingEffectOf } from './decide-effect.ts';
 export { type ChosenScaling, type ScalingDecision, type ScalingInputs, scalingRecord } from './decide-record.ts';
 export { type Decided, decideScaling } from './decide-scaling.ts';
+export { DeploymentPlanner, type DeploymentWish, deploymentChooser, type PlannedDeployment } from './deployment-plan/deployment-planner.ts';
+export type { PlannedMixture } from './deployment-plan/plan-order.ts';
 export { type BatchingPlan, type PlannedArrivals, type PlannedFunctions, Planner, type PlanWish } from './planner.ts';
 export { type ScaledVariant, type ScaledVariantSources, scaledVariants } from './scaled-variant.ts';
 export { ScalingController, type ScalingControllerOptions } from './scaling-controller.ts';

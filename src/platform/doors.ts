@@ -117,7 +117,7 @@ function oipServices(config: Config, { version }: Product, { serving, deployment
 }
 
 function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front, grpc: () => string | null): NativeApi {
-  const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner } = rooms;
+  const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner, deploymentPlanner } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
   const { clock, traces, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
   const { calls, drift, truth, capturedValues } = front;
@@ -133,6 +133,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     batching,
     scaling,
     planner,
+    deploymentPlanner,
     ledger,
     costs,
     arrivals,

@@ -1,5 +1,14 @@
 /** What decides while all else serves. */
-import { BatchController, Chooser, Planner, ScalingController, ScalingStates, scaledVariants } from '../autoscaling/index.ts';
+import {
+  BatchController,
+  Chooser,
+  DeploymentPlanner,
+  deploymentChooser,
+  Planner,
+  ScalingController,
+  ScalingStates,
+  scaledVariants,
+} from '../autoscaling/index.ts';
 import { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from '../aws/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
@@ -37,6 +46,15 @@ function buildLoops(config: Config, rooms: BuiltRooms, { clock, logs, db, series
       functionProfiles.measureInBackground(version); // all sizes take their time: the plan is made of derived ones
     },
   });
+  const planChooser = deploymentChooser({ clock });
+  const deploymentPlanner = new DeploymentPlanner({
+    chooser: planChooser,
+    prices: rooms.prices,
+    cores: rooms.cores,
+    profileOf: ({ group, version }, executor) => profiles.get(group, version, executor),
+    functionProfilesOf: profilesOf,
+    measure: profiles.measure.bind(profiles),
+  });
   const tableOf = tables.tableOf.bind(tables);
   const scaling = new ScalingController({
     clock,
@@ -54,7 +72,7 @@ function buildLoops(config: Config, rooms: BuiltRooms, { clock, logs, db, series
     serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant)?.functions?.environments.busy ?? null;
   const measure = measuredBy(series);
   const autoScaling = new ApplicationAutoScaling({ db, clock, log: logs.platform, deployments, decisions, busyOf, measure });
-  return { decisions, chooser, batching, scaling, planner, autoScaling };
+  return { decisions, chooser, batching, scaling, planner, planChooser, deploymentPlanner, autoScaling };
 }
 
 export type Loops = ReturnType<typeof buildLoops>;
@@ -63,6 +81,7 @@ export type Loops = ReturnType<typeof buildLoops>;
 export function openLoops(config: Config, rooms: BuiltRooms, ground: Ground, closers: Closer[]): Loops {
   const loops = buildLoops(config, rooms, ground);
   closers.push(() => loops.chooser.close());
+  closers.push(() => loops.planChooser.close());
   loops.batching.open();
   closers.push(() => loops.batching.close());
   loops.scaling.open();

@@ -12,6 +12,7 @@ import { describeGroup, insertGroup, listGroups, removeGroup } from './groups.ts
 import { type ImageEntry, type ImageRuntime, resolveImage } from './images.ts';
 import { checkDescription, checkMetrics, checkWords } from './limits.ts';
 import { keyOf, type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
+import { type Preview, previewModel } from './preview.ts';
 import { type FailedModel, numberFailed, type RegistrationRequest, registerModel } from './registration.ts';
 import { lockWords, writeWords } from './tags.ts';
 
@@ -95,6 +96,22 @@ export class Registry {
     const version = await this.version(request.group, registered.version);
     if (!registered.reused) for (const listener of this.#registeredListeners) listener(version);
     return { version, reused: registered.reused };
+  }
+
+  /** What a model file is; nothing of it stays. Throws as `register` does. */
+  async preview(source: AsyncIterable<Uint8Array> | Uint8Array): Promise<Preview> {
+    const { inspect, modelBytesMax = modelBytesMaxDefault } = this.#options;
+    return previewModel({ artifacts: this.#artifacts, inspect, modelBytesMax }, source);
+  }
+
+  /** The versions that were registered from these bytes, by name; a hundred at most. */
+  async versionsOfSource(sha256: string): Promise<readonly string[]> {
+    const rows = await selectVersions(this.#options.db)
+      .where('v.source_sha256', '=', sha256)
+      .orderBy('v.created_at', 'desc')
+      .limit(pageDefault)
+      .execute();
+    return rows.map((row) => versionOf(row).name);
   }
 
   /** What serves models of this container image. Throws `invalid_request` for one that the images table does not know. */
