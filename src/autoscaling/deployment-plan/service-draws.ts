@@ -5,11 +5,11 @@ import type { UniformSource } from '../../queueing/index.ts';
 export interface ServiceDraws {
   readonly batchMax: number;
   /** What a batch of so many rows takes this time. */
-  drawMs(rows: number, random: UniformSource): number;
+  readonly drawMs: (rows: number, random: UniformSource) => number;
   /** S_q(b), by which instances are foreseen. */
-  quantileMs(rows: number): number;
+  readonly quantileMs: (rows: number) => number;
   /** The longest that was seen, never falling with the rows: what a batch that is held for company must be sure of. */
-  longestMs(rows: number): number;
+  readonly longestMs: (rows: number) => number;
 }
 
 /** null where nothing was measured. */
