@@ -41,4 +41,5 @@ export type { FunctionProfileBody } from './profiles.ts';
 export type { RequestBody } from './request-bodies.ts';
 export type { ApiServices } from './services.ts';
 export type { SessionBody } from './session.ts';
+export type { PolicyResultBody, SimulationBody, SimulationInput, SimulationResultBody } from './simulation-bodies.ts';
 export type { TransformBody, TransformObjectBody } from './transforms.ts';

@@ -4,6 +4,7 @@ import type { Access, Caller } from '../access/index.ts';
 import { asPlatformError } from '../errors.ts';
 import { describeApi, type HttpScope } from '../http/index.ts';
 import type { Metrics } from '../monitoring/index.ts';
+import { SimulationRuns } from '../simulation/index.ts';
 import { arrivalRoutes } from './arrivals.ts';
 import { asyncRoutes } from './async.ts';
 import { auditRoutes } from './audit.ts';
@@ -30,6 +31,8 @@ import { mount, type Route } from './route.ts';
 import { serverRoutes } from './server.ts';
 import type { ApiServices } from './services.ts';
 import { sessionRoutes } from './session.ts';
+import type { SimulationFacts } from './simulation-order.ts';
+import { simulationRoutes } from './simulations.ts';
 import { Streams } from './streams.ts';
 import { transformRoutes } from './transforms.ts';
 
@@ -44,6 +47,7 @@ const tags = [
   { name: 'endpoints', description: 'What clients call.' },
   { name: 'async', description: 'What endpoints work on later.' },
   { name: 'transforms', description: 'Whole data sets through a model.' },
+  { name: 'simulations', description: 'What policies would have made of a load.' },
   { name: 'plan', description: 'What would be chosen, without deploying anything.' },
   { name: 'metrics', description: 'What was measured.' },
   { name: 'alarms', description: 'What rings, and when it does.' },
@@ -59,10 +63,13 @@ const tags = [
 export class NativeApi {
   readonly #services: ApiServices;
   readonly #streams: Streams;
+  readonly #simulations: SimulationRuns<SimulationFacts>;
 
   constructor(services: ApiServices) {
     this.#services = services;
     this.#streams = new Streams(services.clock, services.authenticate);
+    // Half the machine at most: the other half serves.
+    this.#simulations = new SimulationRuns({ clock: services.clock, threads: Math.max(1, Math.floor(services.server.cores / 2)) });
   }
 
   /** Registers everything below `/api`: `listener.scope('/api', (scope) => api.register(scope))`. */
@@ -82,8 +89,9 @@ export class NativeApi {
     });
   }
 
-  /** Ends the streams; a listener that closes would wait for them. */
+  /** Ends the streams, for which a listener that closes would wait, and what is simulated. */
   close(): void {
+    this.#simulations.close();
     this.#streams.close();
   }
 
@@ -111,6 +119,7 @@ export class NativeApi {
       ...profileRoutes(services),
       ...endpointRoutes(services),
       ...transformRoutes(services),
+      ...simulationRoutes(services, this.#simulations),
       ...arrivalRoutes(services),
       ...driftRoutes(services),
       ...metricRoutes(services),

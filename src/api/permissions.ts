@@ -72,6 +72,10 @@ export const permissions = {
   'GET /transforms/:transform/objects': 'read',
   'POST /transforms/:transform/stop': 'deploy',
   'POST /transforms/:transform/resume': 'deploy',
+  'GET /simulations': 'read',
+  'POST /simulations': 'deploy', // they use the machine that serves
+  'GET /simulations/:simulation': 'read',
+  'DELETE /simulations/:simulation': 'deploy',
   'GET /prices': 'read',
   'GET /costs': 'read',
 } as const satisfies Record<string, Permission | null>;

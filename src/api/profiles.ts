@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { PriceTable } from '../costs/index.ts';
 import { type FunctionProfile, functionCost, type Profile, type ServicePoint } from '../profiling/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
 import { type ProfileBody, profileBody } from './bodies.ts';
 import { timeOf, versionPath } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -26,7 +27,8 @@ const functionProfileBody = z.strictObject({
 
 export type FunctionProfileBody = z.infer<typeof functionProfileBody>;
 
-export function profileRoutes({ registry, profiles, functionProfiles, prices }: ApiServices): Route[] {
+export function profileRoutes(services: ApiServices): Route[] {
+  const { registry, profiles, functionProfiles, prices } = services;
   return [
     route('GET /groups/:group/versions/:version/profile', {
       summary: 'Show what was measured about a model version',
@@ -36,13 +38,7 @@ export function profileRoutes({ registry, profiles, functionProfiles, prices }: 
         functions: z.array(functionProfileBody).describe('In functions of each memory size; none while nothing is measured.'),
       }),
       handle: async ({ params }) => {
-        const named = await registry.version(params.group, params.version);
-        const known = await profiles.list(named.group, named.version);
-        return {
-          // Those of functions are for whole groups of sizes: `functions` tells them for each.
-          items: known.filter(({ executor }) => executor.startsWith('instance:')).map(profileBodyOf),
-          functions: (await functionProfiles.of(named)).map((size) => functionProfileBodyOf(size, prices)),
-        };
+        return knownProfileOf(services, await registry.version(params.group, params.version));
       },
     }),
     route('POST /groups/:group/versions/:version/profile', {
@@ -67,6 +63,18 @@ export function profileRoutes({ registry, profiles, functionProfiles, prices }: 
       },
     }),
   ];
+}
+
+/** What is known of a version. Of those of functions, which are for whole groups of sizes, `functions` tells for each. */
+export async function knownProfileOf(
+  { profiles, functionProfiles, prices }: Pick<ApiServices, 'profiles' | 'functionProfiles' | 'prices'>,
+  version: Pick<ModelVersion, 'group' | 'version'>,
+): Promise<{ items: ProfileBody[]; functions: FunctionProfileBody[] }> {
+  const known = await profiles.list(version.group, version.version);
+  return {
+    items: known.filter(({ executor }) => executor.startsWith('instance:')).map(profileBodyOf),
+    functions: (await functionProfiles.of(version)).map((size) => functionProfileBodyOf(size, prices)),
+  };
 }
 
 function profileBodyOf(profile: Profile): ProfileBody {

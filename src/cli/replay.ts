@@ -1,8 +1,18 @@
 /** `penstock simulate --replay`: what came to an endpoint, as its server recorded it, and what serves it today. */
 import type { ArrivalsBody, EndpointBody, VariantBody } from '../api/index.ts';
-import { formatPolicy, parsePolicy, slotMsFor } from '../autoscaling/index.ts';
+import { slotMsFor } from '../autoscaling/index.ts';
 import { type Objective, parseObjective } from '../objective.ts';
-import { loadOfRecording, type RecordedCounts, type Recording, type SimulatedProfile, type SimulationOrder } from '../simulation/index.ts';
+import {
+  type DeployedPolicy,
+  type DeployedVariant,
+  deployedPolicy,
+  inSlots,
+  knownMemory,
+  loadOfRecording,
+  type RecordedCounts,
+  type Recording,
+  type SimulatedProfile,
+} from '../simulation/index.ts';
 import { type Client, part } from './client.ts';
 import { Failure } from './failure.ts';
 import { measuredProfile } from './measured-profile.ts';
@@ -32,9 +42,7 @@ export interface Replay {
   /** The memory its functions have now; null where it has none. */
   readonly memoryMiB: number | null;
   /** How it scales today. */
-  readonly current: Pick<SimulationOrder, 'policy' | 'label' | 'hasFunctions' | 'serverless' | 'instancesMin'> & {
-    readonly instancesMax?: number;
-  };
+  readonly current: DeployedPolicy;
   /** What a person has to know of it. */
   readonly remarks: readonly string[];
 }
@@ -80,7 +88,7 @@ export async function readReplay(client: Client, wish: ReplayWish): Promise<Repl
     profile,
     types: type === undefined ? [] : [type],
     memoryMiB: knownMemory(profile, variant.setting?.memory_mib),
-    current: currentOf(variant, profile),
+    current: deployedPolicy(deployedOf(variant), profile),
     remarks,
   };
 }
@@ -112,45 +120,14 @@ function countsOf({ from, slot_s: slotS, requests, rows }: ArrivalsBody): Record
   return { fromMs: Date.parse(from), slotMs: slotS * 1000, requests, rows };
 }
 
-/** Minutes spread evenly over shorter slots. */
-function inSlots({ fromMs, requests, rows }: RecordedCounts, slotMs: number): RecordedCounts {
-  const pieces = Math.max(1, Math.round(minuteMs / slotMs));
-  const spread = (counts: readonly (number | null)[]): (number | null)[] =>
-    counts.flatMap((count) =>
-      Array.from({ length: pieces }, (_, i) =>
-        count === null ? null : Math.floor(((i + 1) * count) / pieces) - Math.floor((i * count) / pieces),
-      ),
-    );
-  return { fromMs, slotMs: minuteMs / pieces, requests: spread(requests), rows: spread(rows) };
-}
-
-/** How the variant is served today, in the words of a policy. */
-export function currentOf(
-  { scaling, functions, wanted, setting }: VariantBody,
-  profile: Pick<SimulatedProfile, 'functions'>,
-): Replay['current'] {
-  const hasFunctions = functions !== null;
-  if (scaling !== null) {
-    const { instances_min: instancesMin, instances_max: instancesMax } = scaling;
-    const { overflow, text } = parsePolicy(scaling.policy);
-    const policy = hasFunctions && !overflow ? `${text}+overflow` : text;
-    // The bounds tell it from a row of the same policy without them.
-    const label = `deployed: ${formatPolicy(parsePolicy(policy))}, ${instancesMin} to ${instancesMax}`;
-    return { policy, label, hasFunctions, instancesMin, instancesMax };
-  }
-  if (!hasFunctions) return { policy: `static:${wanted}`, label: `deployed: static:${wanted}` };
-  if (wanted > 0) return { policy: `static:${wanted}+overflow`, label: `deployed: static:${wanted}+overflow` };
-  const memoryMiB = knownMemory(profile, setting?.memory_mib);
-  const chosen = setting === null || memoryMiB === null ? null : { memoryMiB, batchSizeMax: setting.batch_size_max };
+function deployedOf({ scaling, functions, wanted, setting }: VariantBody): DeployedVariant {
   return {
-    policy: 'static:0+overflow',
-    label: 'deployed: functions',
-    ...(chosen === null ? {} : { serverless: { ...chosen, waitMsMax: setting?.wait_ms_max ?? null } }),
+    scaling: scaling === null ? null : { policy: scaling.policy, instancesMin: scaling.instances_min, instancesMax: scaling.instances_max },
+    hasFunctions: functions !== null,
+    wanted,
+    setting:
+      setting === null ? null : { memoryMiB: setting.memory_mib, batchSizeMax: setting.batch_size_max, waitMsMax: setting.wait_ms_max },
   };
-}
-
-function knownMemory({ functions }: Pick<SimulatedProfile, 'functions'>, memoryMiB: number | undefined): number | null {
-  return functions.some((size) => size.memoryMiB === memoryMiB) ? (memoryMiB as number) : null;
 }
 
 function remarksOf(name: string, sinceMs: number, { span, gaps }: Recording): string[] {

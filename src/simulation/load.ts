@@ -117,6 +117,16 @@ export function parseLoad(text: string, { slotMs, from, slots, loadSeed }: LoadT
   );
 }
 
+/** About how many requests come, without drawing any. */
+export function expectedRequests({ source, durationMs }: Load): number {
+  if (source.kind === 'times') return source.timesMs.length;
+  if (source.kind === 'counts') return source.counts.reduce((sum, count) => sum + count, 0) * source.scale;
+  return source.steps.reduce((sum, { ratePerSecond, fromMs }, i) => {
+    const untilMs = Math.min(source.steps[i + 1]?.fromMs ?? durationMs, durationMs);
+    return sum + (ratePerSecond * Math.max(0, untilMs - fromMs)) / 1000;
+  }, 0);
+}
+
 /** The times of its requests from its beginning on, in milliseconds, rising, a chunk after the other. */
 export function arrivalsOf({ source, durationMs }: Load, seed: number): Iterator<Float64Array> {
   const random = new SeededRandom(seed);

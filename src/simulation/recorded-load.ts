@@ -56,6 +56,20 @@ export function loadOfRecording(name: string, counted: RecordedCounts, history: 
   return { load, span: { fromMs: fromMs + first * slotMs, toMs: fromMs + end * slotMs }, gaps, requests: sum(requests), rows: sum(rows) };
 }
 
+const minuteMs = 60_000;
+
+/** Minutes spread evenly over shorter slots. */
+export function inSlots({ fromMs, requests, rows }: RecordedCounts, slotMs: number): RecordedCounts {
+  const pieces = Math.max(1, Math.round(minuteMs / slotMs));
+  const spread = (counts: readonly (number | null)[]): (number | null)[] =>
+    counts.flatMap((count) =>
+      Array.from({ length: pieces }, (_, i) =>
+        count === null ? null : Math.floor(((i + 1) * count) / pieces) - Math.floor((i * count) / pieces),
+      ),
+    );
+  return { fromMs, slotMs: minuteMs / pieces, requests: spread(requests), rows: spread(rows) };
+}
+
 /** In rows, as a server counts them for its forecasts; from the first slot that was counted on. */
 function historyBefore(history: RecordedCounts | null, scale: number): (number | null)[] {
   if (history === null) return [];

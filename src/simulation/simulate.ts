@@ -13,7 +13,7 @@ export interface SideBySide {
   readonly threads: number;
   readonly interrupted: AbortSignal;
   /** Told of each that is done. */
-  readonly onDone?: (result: SimulationResult) => void;
+  readonly onDone?: (result: SimulationResult, index: number) => void;
 }
 
 const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './simulate-thread.ts' : './simulate-thread.js', import.meta.url);
@@ -31,7 +31,7 @@ export async function simulateAll(
     for (let i = next++; i < orders.length; i = next++) {
       const result = await simulate(orders[i] as SimulationOrder, ended);
       results[i] = result;
-      onDone?.(result);
+      onDone?.(result, i);
     }
   };
   try {

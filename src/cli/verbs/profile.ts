@@ -3,11 +3,16 @@ import type { Command } from 'commander';
 import type { FunctionProfileBody, ProfileBody } from '../../api/index.ts';
 import type { Doors } from '../doors.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
-import { type KnownProfile, profileFile } from '../profile-file.ts';
 import { Progress } from '../progress.ts';
 import { table } from '../table.ts';
 import { type CommonOptions, type Session, verb } from '../verb.ts';
 import { msText } from '../words.ts';
+
+/** What the server answers. */
+interface Known {
+  readonly items: readonly ProfileBody[];
+  readonly functions: readonly FunctionProfileBody[];
+}
 
 interface ProfileOptions extends CommonOptions {
   readonly instanceType: string;
@@ -28,19 +33,20 @@ export function addProfile(program: Command, doors: Doors): void {
       const { name, ...known } = await profile(session, source, options);
       const texts = known.items.map((measured) => profileText(name, measured));
       if (known.functions.length > 0) texts.push(functionsText(name, known.functions));
+      const { profileFile } = await import('../../simulation/index.ts');
       session.print(profileFile(name, known), texts.join('\n'));
       return 0;
     });
 }
 
-async function profile(session: Session, source: ModelSource, options: ProfileOptions): Promise<KnownProfile & { name: string }> {
+async function profile(session: Session, source: ModelSource, options: ProfileOptions): Promise<Known & { name: string }> {
   const client = await session.client();
   const progress = new Progress(session.doors);
   const { version } = await registerSource(client, progress, source, nameFor(source), { reuse: true });
   const { name } = version;
   const path = `/groups/${encodeURIComponent(version.group)}/versions/${version.version}/profile`;
   if (options.cached) {
-    const known = await client.get<KnownProfile>(path);
+    const known = await client.get<Known>(path);
     if (known.items.length === 0) session.remark(`${name} is not measured yet: run it without --cached`);
     return { name, ...known };
   }
@@ -52,7 +58,7 @@ async function profile(session: Session, source: ModelSource, options: ProfileOp
       await client.post(`${path}/functions`, { json: {} });
     }
     progress.done();
-    return { name, items: [measured], functions: (await client.get<KnownProfile>(path)).functions };
+    return { name, items: [measured], functions: (await client.get<Known>(path)).functions };
   } catch (error) {
     progress.fail();
     throw error;

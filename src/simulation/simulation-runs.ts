@@ -1,0 +1,146 @@
+/**
+ * Simulations that somebody asked a server for: one at a time, in threads beside the gateway, bounded in number and time, and kept in
+ * memory for a while.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import { asPlatformError, PlatformError } from '../errors.ts';
+import type { SimulationResult } from './result.ts';
+import { type SideBySide, simulateAll } from './simulate.ts';
+import type { SimulationOrder } from './simulation-order.ts';
+
+export type RunState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+
+export interface SimulationRun<Facts> {
+  readonly id: string;
+  readonly state: RunState;
+  /** What whoever asked for it wants to know of it later. */
+  readonly facts: Facts;
+  readonly orders: readonly SimulationOrder[];
+  /** As they come, in the order of the orders; null for one that is not done. */
+  readonly results: readonly (SimulationResult | null)[];
+  /** Why it failed or ended early. */
+  readonly reason: string | null;
+  /** Epoch milliseconds. */
+  readonly askedAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+}
+
+type Changing<T> = { -readonly [Key in keyof T]: T[Key] };
+type Run<Facts> = Changing<SimulationRun<Facts>> & { results: (SimulationResult | null)[]; readonly abort: AbortController };
+
+export interface SimulationRunsOptions {
+  readonly clock: Clock;
+  /** How many policies are simulated at once. */
+  readonly threads: number;
+  readonly simulate?: (orders: readonly SimulationOrder[], sideBySide: SideBySide) => Promise<SimulationResult[]>;
+}
+
+export const runLimits = { waitingMax: 5, keptMax: 20, timeMs: 10 * 60_000 } as const;
+
+export class SimulationRuns<Facts> {
+  readonly #options: SimulationRunsOptions;
+  /** The latest last. */
+  readonly #runs: Run<Facts>[] = [];
+  #isClosed = false;
+
+  constructor(options: SimulationRunsOptions) {
+    this.#options = options;
+  }
+
+  /** Throws `overloaded` where too many wait already. */
+  start(orders: readonly SimulationOrder[], facts: Facts): SimulationRun<Facts> {
+    const waiting = this.#runs.filter(({ state }) => state === 'waiting').length;
+    if (waiting >= runLimits.waitingMax || this.#isClosed) {
+      throw new PlatformError('overloaded', `${waiting} simulations wait already: come back when one is done, or cancel one`);
+    }
+    const ended = this.#runs.filter(({ endedAtMs }) => endedAtMs !== null);
+    if (ended.length >= runLimits.keptMax) this.#runs.splice(this.#runs.indexOf(ended[0] as Run<Facts>), 1);
+    const run: Run<Facts> = {
+      id: randomUUID(),
+      state: 'waiting',
+      facts,
+      orders,
+      results: orders.map(() => null),
+      reason: null,
+      askedAtMs: this.#options.clock.wallMs(),
+      startedAtMs: null,
+      endedAtMs: null,
+      abort: new AbortController(),
+    };
+    this.#runs.push(run);
+    this.#next();
+    return run;
+  }
+
+  /** The latest first. */
+  list(): readonly SimulationRun<Facts>[] {
+    return this.#runs.toReversed();
+  }
+
+  /** Throws `not_found`. */
+  get(id: string): SimulationRun<Facts> {
+    return this.#find(id);
+  }
+
+  /** Ends one that runs or waits; lets go of one that has ended. Throws `not_found`. */
+  remove(id: string): void {
+    const run = this.#find(id);
+    if (run.endedAtMs !== null) {
+      this.#runs.splice(this.#runs.indexOf(run), 1);
+      return;
+    }
+    this.#end(run, 'cancelled', 'it was cancelled');
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const run of this.#runs) if (run.endedAtMs === null) this.#end(run, 'cancelled', 'the server ended');
+  }
+
+  #find(id: string): Run<Facts> {
+    const run = this.#runs.find((other) => other.id === id);
+    if (run !== undefined) return run;
+    throw new PlatformError(
+      'not_found',
+      `there is no simulation ${id.slice(0, 64)}: the last ${runLimits.keptMax} are kept while the server runs`,
+    );
+  }
+
+  #next(): void {
+    if (this.#isClosed || this.#runs.some(({ state }) => state === 'running')) return;
+    const run = this.#runs.find(({ state }) => state === 'waiting');
+    if (run === undefined) return;
+    run.state = 'running';
+    run.startedAtMs = this.#options.clock.wallMs();
+    void this.#run(run);
+  }
+
+  async #run(run: Run<Facts>): Promise<void> {
+    const { clock, threads, simulate = simulateAll } = this.#options;
+    const cancelTimer = clock.after(runLimits.timeMs, () => {
+      this.#end(run, 'failed', `it was not done after ${runLimits.timeMs / 60_000} minutes: ask for fewer requests or fewer policies`);
+    });
+    try {
+      const onDone = (result: SimulationResult, index: number): void => void (run.results[index] = result);
+      const results = await simulate(run.orders, { threads, interrupted: run.abort.signal, onDone });
+      run.results = [...results];
+      this.#end(run, 'done', null);
+    } catch (error) {
+      this.#end(run, 'failed', asPlatformError(error).message);
+    } finally {
+      cancelTimer();
+    }
+  }
+
+  /** Once: what comes later of one that was ended is of no interest. */
+  #end(run: Run<Facts>, state: RunState, reason: string | null): void {
+    if (run.endedAtMs !== null) return;
+    run.state = state;
+    run.reason = reason;
+    run.endedAtMs = this.#options.clock.wallMs();
+    run.abort.abort();
+    this.#next();
+  }
+}
