@@ -242,6 +242,17 @@ export const refusalBody = z.strictObject({
   request_id: z.string(),
 });
 
+export const receiptBody = z.strictObject({
+  rows: z.number(),
+  queue_ms: z.number(),
+  compute_ms: z.number(),
+  batch_rows: z.number(),
+  close_reason: z.string(),
+  executor: z.string(),
+  cold_start: z.boolean(),
+  cost_usd: z.number(),
+});
+
 export const predictionsBody = z.strictObject({
   predictions: z.array(z.unknown()).describe('One a row; an object by output name where the model has several outputs.'),
   model_version: z.string(),
@@ -256,6 +267,7 @@ export const predictionsBody = z.strictObject({
       cost_usd: z.number(),
       executors: z.array(z.string()).describe('Who ran it, such as instance:local.1 or function:2048.'),
       cold_start: z.boolean().optional().describe('A part of it was billed with the start of a function.'),
+      receipts: z.array(receiptBody).describe('One a part, in the order of the rows.'),
     })
     .optional(),
 });
@@ -295,6 +307,8 @@ export type EventBody = z.infer<typeof eventBody>;
 export type AuditBody = z.infer<typeof auditBody>;
 export type AuditVerdictBody = z.infer<typeof auditVerdictBody>;
 export type StatusBody = z.infer<typeof statusBody>;
+export type ReceiptBody = z.infer<typeof receiptBody>;
+export type PredictionsBody = z.infer<typeof predictionsBody>;
 export type RefusalBody = z.infer<typeof refusalBody>;
 export interface Page<T> {
   readonly items: readonly T[];

@@ -6,7 +6,7 @@ import { asPlatformError, PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
 import { type InferenceResult, invokeParts, partsOf, type Route as ServingRoute } from '../serving/index.ts';
-import { predictionsBody } from './bodies.ts';
+import { predictionsBody, type ReceiptBody } from './bodies.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
 import { inferenceIdOf } from './inference-id.ts';
 import { invokeProcess } from './invoke-process.ts';
@@ -22,6 +22,7 @@ const query = z.strictObject({
 
 /** One request to serving, and what came of it: its predictions as `[…]`, encoded in the moment of its answer. */
 interface Part {
+  readonly rows: number;
   readonly text: string;
   readonly result: InferenceResult;
 }
@@ -104,7 +105,7 @@ function runParts(
     cancel = invokeParts(serving, target, cut, call, {
       take: (index, result, rows) => {
         seen?.part(index, cut[index]?.inputs ?? [], result.outputs, rows);
-        parts[index] = { text: predictionsJson(result.outputs, rows), result };
+        parts[index] = { rows, text: predictionsJson(result.outputs, rows), result };
       },
       end: (error) => {
         response.off('close', leave);
@@ -129,5 +130,20 @@ function timingsOf(parts: readonly Part[], totalMs: number): z.input<typeof pred
     cost_usd: results.reduce((sum, { costUsd }) => sum + costUsd, 0),
     executors: [...new Set(results.map(({ executor }) => executor))],
     ...(results.some(({ coldStart }) => coldStart) ? { cold_start: true } : {}),
+    receipts: parts.map(receiptOf),
+  };
+}
+
+function receiptOf({ rows, result }: Part): ReceiptBody {
+  const { timings, batchRows, closeReason, executor, coldStart, costUsd } = result;
+  return {
+    rows,
+    queue_ms: timings.queueMs,
+    compute_ms: timings.computeMs,
+    batch_rows: batchRows,
+    close_reason: closeReason,
+    executor,
+    cold_start: coldStart === true,
+    cost_usd: costUsd,
   };
 }

@@ -1,6 +1,151 @@
-/** x */
+/** All of the platform at a glance: promises and whether they are kept, what it costs, what happened. */
+import { Button, SegmentedControl } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
+import type { OverviewBody } from '../../../src/api/index.ts';
+import { useLive } from '../api/live.tsx';
+import { overviewQuery, recentEventsQuery } from '../api/queries.ts';
+import { useMay } from '../api/session.ts';
+import { Card } from '../kit/card.tsx';
+import { EventList } from '../kit/event-list.tsx';
+import { isNews } from '../kit/event-words.ts';
+import { plural, usd } from '../kit/format.ts';
+import { Icon } from '../kit/icon.tsx';
+import { Legend } from '../kit/legend.tsx';
+import { LiveFact } from '../kit/live-switch.tsx';
+import { Loaded } from '../kit/loaded.tsx';
+import { NumberStrip } from '../kit/number-strip.tsx';
 import { Page } from '../kit/page.tsx';
+import { useSearchValue } from '../kit/search-state.ts';
+import { TimeChart } from '../kit/time-chart.tsx';
+import { TimeRange, useTimeRange } from '../kit/time-range.tsx';
+import { byTrouble, endpointState } from './endpoint-state.ts';
+import { EndpointTable } from './endpoint-table.tsx';
+import { NoEndpoints } from './no-endpoints.tsx';
+import { overviewNumbers } from './overview-numbers.ts';
+import './deployment.css';
+
 export function OverviewPage(): ReactElement {
-  return <Page title="Overview">{null}</Page>;
+  const range = useTimeRange('1h');
+  useLive({ spanS: range.spanS });
+  const overview = useQuery(overviewQuery(range.spanS));
+  const mayDeploy = useMay('deploy');
+  const total = overview.data?.endpoints.length ?? 0;
+  return (
+    <Page
+      title="Overview"
+      facts={
+        <>
+          {overview.data === undefined ? null : <span>{plural(total, 'endpoint')}</span>}
+          <LiveFact />
+        </>
+      }
+      actions={
+        <>
+          <TimeRange range={range} names={['1h', '6h', '24h', '7d']} />
+          {mayDeploy && total > 0 ? (
+            <Button variant="filled" leftSection={<Icon name="plus" />} renderRoot={(props: object) => <Link to="/deploy" {...props} />}>
+              Deploy a model
+            </Button>
+          ) : null}
+        </>
+      }
+    >
+      <Loaded query={overview} what="The overview could not be loaded." heights={[92, 320, 300]}>
+        {(data) => (data.endpoints.length === 0 ? <NoEndpoints /> : <Numbers overview={data} title={range.title} spanS={range.spanS} />)}
+      </Loaded>
+    </Page>
+  );
+}
+
+interface NumbersProps {
+  readonly overview: OverviewBody;
+  readonly title: string;
+  readonly spanS: number;
+}
+
+function Numbers({ overview, title, spanS }: NumbersProps): ReactElement {
+  const [filter, setFilter] = useSearchValue('show', 'all');
+  const needy = overview.endpoints.filter((endpoint) => endpointState(endpoint).rank < 2);
+  const shown = (filter === 'attention' ? needy : overview.endpoints).toSorted(byTrouble);
+  return (
+    <>
+      <NumberStrip numbers={overviewNumbers(overview, title)} />
+      <Card
+        title="Endpoints"
+        beside={
+          <Legend
+            items={[
+              { label: 'the promised percentile', color: 'p95', mark: 'line' },
+              { label: 'objective', color: 'bad', mark: 'dash' },
+            ]}
+          />
+        }
+        end={
+          <SegmentedControl
+            aria-label="Filter"
+            value={filter}
+            onChange={setFilter}
+            data={[
+              { value: 'all', label: `All ${overview.endpoints.length}` },
+              { value: 'attention', label: `Attention ${needy.length}` },
+            ]}
+          />
+        }
+      >
+        <EndpointTable endpoints={shown} whenEmpty="Nothing needs attention." />
+      </Card>
+      <div className="grid">
+        <Money overview={overview} spanS={spanS} />
+        <Events />
+      </div>
+    </>
+  );
+}
+
+const money = (value: number, isAxis: boolean): string => (isAxis ? `$${value.toFixed(value >= 1 || value === 0 ? 2 : 3)}` : usd(value));
+
+function Money({ overview, spanS }: { readonly overview: OverviewBody; readonly spanS: number }): ReactElement {
+  const { at, instance_usd_per_hour: instances, function_usd_per_hour: functions } = overview.money;
+  const to = Math.floor(Date.parse(overview.at) / 1000);
+  return (
+    <TimeChart
+      title="Cost per hour, all endpoints"
+      span={7}
+      at={at}
+      isStacked
+      lines={[
+        { label: 'instances', color: 'inst', values: instances },
+        { label: 'functions', color: 'func', values: functions },
+      ]}
+      range={[to - spanS, to]}
+      unit="$ per hour"
+      height={272}
+      format={money}
+      syncKey="overview"
+    />
+  );
+}
+
+function Events(): ReactElement {
+  const events = useQuery(recentEventsQuery({ limit: 60 }));
+  return (
+    <Card
+      title="Events"
+      span={5}
+      end={
+        <Link to="/monitoring" search={{ tab: 'events' }}>
+          All events
+        </Link>
+      }
+    >
+      <Loaded query={events} what="Events could not be loaded." heights={[240]}>
+        {({ items }) => {
+          const news = items.filter(isNews).slice(0, 8);
+          return news.length === 0 ? <p className="body mut">Nothing happened yet.</p> : <EventList events={news} />;
+        }}
+      </Loaded>
+    </Card>
+  );
 }

@@ -74,11 +74,16 @@ export function plotOptions(wish: PlotWish): uPlot.Options {
         size: axisWidth,
         grid: { stroke: colorOf('line'), width: 1 },
         space: 34,
-        values: (_, ticks) => ticks.map((tick) => format(tick, true)),
+        values: (_, ticks) => ticks.map((tick) => (isNear(tick, state) ? '' : format(tick, true))),
       },
     ],
     plugins: [{ hooks: hooksOf(wish) }],
   };
+}
+
+/** The objective has its own words on the axis; a tick beside it would be written over. */
+function isNear(tick: number, { objective, top }: PlotState): boolean {
+  return objective !== null && Math.abs(tick - objective) < top * 0.07;
 }
 
 const minute = 60;

@@ -3,6 +3,7 @@
  * moves under the pointer. The first cell of a row holds its link, `<Link className="name">`; a click anywhere in the row is one on that.
  */
 import { type MouseEvent, type ReactElement, type ReactNode, useRef, useState } from 'react';
+import { compare } from './compare.ts';
 
 export interface TableColumn<Row> {
   readonly title: string;
@@ -114,12 +115,6 @@ function useOrdered<Row>({ columns, rows, keyOf }: DataTableProps<Row>, order: O
     kept.current = { order, keys: sorted.map(keyOf) };
   }
   return kept.current.keys.flatMap((key) => byKey.get(key) ?? []);
-}
-
-export function compare(a: number | string | null, b: number | string | null, isDown: boolean): number {
-  if (a === null || b === null) return Number(a === null) - Number(b === null);
-  const order = typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), 'en', { numeric: true });
-  return isDown ? -order : order;
 }
 
 function openRow(event: MouseEvent<HTMLTableRowElement>): void {

@@ -22,6 +22,8 @@ for (const { what, said, is } of [
   { what: 'nearly all', said: format.percent(0.999_99), is: '99.99' },
   { what: 'nearly none', said: format.percent(0.000_001), is: '0.01' },
   { what: 'none', said: format.percent(0), is: '0' },
+  { what: 'more than all', said: format.percent(3.02), is: '302.0' },
+  { what: 'less than none', said: format.percent(-0.5), is: '−50.0' },
   { what: 'money per hour', said: format.usd(0.2361), is: '$0.236' },
   { what: 'a dollar and more', said: format.usd(11.7), is: '$11.70' },
   { what: 'money saved', said: format.usd(-0.072), is: '−$0.072' },

@@ -64,8 +64,8 @@ export function percent(share: Maybe): string {
   const isExact = value === 0 || value === 100;
   if (isExact) return fixed(value);
   // What is not all must not be told as all.
-  if (value > 99.9) return fixed(Math.min(value, 99.99), 2);
-  if (value < 0.1) return fixed(Math.max(value, 0.01), 2);
+  if (value > 99.9 && value < 100) return fixed(Math.min(value, 99.99), 2);
+  if (value > 0 && value < 0.1) return fixed(Math.max(value, 0.01), 2);
   return fixed(value, 1);
 }
 

@@ -1,5 +1,5 @@
 /** What a page shows stands in its address: a link leads to the same view, and Back works. */
-import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useCallback } from 'react';
 
 type Search = Readonly<Record<string, string | undefined>>;
@@ -16,6 +16,12 @@ export function useSearchValues(): [Search, (changes: Search, options?: { readon
     [navigate],
   );
   return [values, change];
+}
+
+/** A name in the path of the page, such as that of an endpoint. */
+export function useParameter(name: string): string {
+  const parameters = useParams({ strict: false }) as unknown as Readonly<Record<string, string | undefined>>;
+  return parameters[name] ?? '';
 }
 
 /** One of them; the one that is meant unless something is said stays out of the address. */

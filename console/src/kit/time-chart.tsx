@@ -36,8 +36,8 @@ export interface TimeChartProps {
   readonly format: (value: number, isAxis: boolean) => string;
   readonly onZoom?: (fromMs: number, toMs: number) => void;
   readonly onMark?: (id: string) => void;
-  /** The least that the axis goes up to. */
-  readonly topMin?: number;
+  /** No higher than this: a few outliers must not press all else to the ground. The readout still tells them. */
+  readonly topMax?: number | undefined;
   readonly footer?: ReactNode;
 }
 
@@ -64,7 +64,7 @@ export function TimeChart(props: TimeChartProps): ReactElement {
       {...(span === undefined ? {} : { span })}
       beside={<Legend items={legend} unit={unit} />}
       end={
-        <button type="button" className="quiet" onClick={() => setIsTable(!isTable)}>
+        <button type="button" className="quiet as-table" onClick={() => setIsTable(!isTable)}>
           {isTable ? 'Show as chart' : 'Show as table'}
         </button>
       }

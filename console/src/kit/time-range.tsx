@@ -3,19 +3,9 @@ import { Button, SegmentedControl } from '@mantine/core';
 import { type ReactElement, useMemo } from 'react';
 import type { HistoryWish } from '../api/queries.ts';
 import { usePageKeys } from './page-keys.ts';
+import { periodFor, type RangeName, ranges } from './ranges.ts';
 import { useSearchValues } from './search-state.ts';
 import { clockTime, useUtc } from './time.ts';
-
-/** At most 720 points each. */
-export const ranges = [
-  { name: '15m', title: '15 min', spanS: 900, periodS: 2 },
-  { name: '1h', title: '1 h', spanS: 3600, periodS: 10 },
-  { name: '6h', title: '6 h', spanS: 21_600, periodS: 30 },
-  { name: '24h', title: '24 h', spanS: 86_400, periodS: 120 },
-  { name: '7d', title: '7 d', spanS: 604_800, periodS: 900 },
-] as const;
-
-export type RangeName = (typeof ranges)[number]['name'];
 
 export interface ChosenRange extends HistoryWish {
   readonly name: RangeName;
@@ -24,16 +14,6 @@ export interface ChosenRange extends HistoryWish {
   readonly set: (name: string) => void;
   readonly zoom: (fromMs: number, toMs: number) => void;
   readonly reset: () => void;
-}
-
-const pointsMax = 720;
-const periods = [1, 2, 5, 10, 30, 60, 120, 300, 900];
-
-/** By seconds that are kept: no finer than the platform remembers. */
-export function periodFor(fromMs: number, toMs: number, nowMs: number): number {
-  const finest = nowMs - fromMs > 86_400_000 ? 60 : nowMs - fromMs > 3_600_000 ? 10 : 1;
-  const wanted = (toMs - fromMs) / 1000 / pointsMax;
-  return periods.find((period) => period >= finest && period >= wanted) ?? 900;
 }
 
 export function useTimeRange(usual: RangeName = '1h'): ChosenRange {

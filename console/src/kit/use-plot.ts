@@ -22,7 +22,7 @@ interface PlotPlace {
 }
 
 export function usePlot(props: PlotProps, place: PlotPlace): void {
-  const { lines, isStacked = false, band, height = 180, syncKey = 'page', at, objective, marks, now = null, range, topMin = 0 } = props;
+  const { lines, isStacked = false, band, height = 180, syncKey = 'page', at, objective, marks, now = null, range, topMax } = props;
   const scheme = useComputedColorScheme('light');
   const [utc] = useUtc();
   const plot = useRef<uPlot | null>(null);
@@ -53,13 +53,13 @@ export function usePlot(props: PlotProps, place: PlotPlace): void {
   useEffect(() => {
     const { current: made } = plot;
     if (made === null) return;
-    const top = topFor(Math.max(maxOf(data), topMin), promised ?? 0);
+    const top = Math.min(topFor(maxOf(data), promised ?? 0), topMax ?? Number.POSITIVE_INFINITY);
     Object.assign(state.current, { top: steadyTop(state.current.top, top), objective: promised, marks: marks ?? [], now });
     made.batch(() => {
       made.setData([[...at], ...data] as uPlot.AlignedData, false);
       made.setScale('x', { min: from, max: to });
     });
-  }, [data, at, from, to, promised, marks, now, topMin, kind, isStacked, hasBand, height, syncKey, scheme, utc, isSized]);
+  }, [data, at, from, to, promised, marks, now, topMax, kind, isStacked, hasBand, height, syncKey, scheme, utc, isSized]);
 
   useEffect(() => {
     if (place.width > 0) plot.current?.setSize({ width: place.width, height });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compare } from './data-table.tsx';
-import { periodFor, ranges } from './time-range.tsx';
+import { compare } from './compare.ts';
+import { periodFor, ranges } from './ranges.ts';
 
 const hourMs = 3_600_000;
 

@@ -1,0 +1,164 @@
+/** An endpoint as it is: its numbers, its charts, its setting, its variants, what was decided. */
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { type ReactElement, useCallback, useMemo } from 'react';
+import type { EndpointBody, HistoryBody } from '../../../src/api/index.ts';
+import { historyQuery } from '../api/queries.ts';
+import { Card } from '../kit/card.tsx';
+import type { PlotMark } from '../kit/chart-plot.ts';
+import { count, fixed, ms, parseObjective, percent, rate, usd } from '../kit/format.ts';
+import { Loaded } from '../kit/loaded.tsx';
+import { Note } from '../kit/note.tsx';
+import { NumberStrip, type StripNumber } from '../kit/number-strip.tsx';
+import { useSearchValues } from '../kit/search-state.ts';
+import { clockTime } from '../kit/time.ts';
+import type { ChosenRange } from '../kit/time-range.tsx';
+import { DecisionTimeline } from './decision-timeline.tsx';
+import { decisionWords, type TimelineEntry } from './decision-words.ts';
+import { EndpointCharts } from './endpoint-charts.tsx';
+import { VariantTable } from './endpoint-variants.tsx';
+import { type HistorySums, sumsOf } from './history-sums.ts';
+import { SettingNow } from './setting-now.tsx';
+import { useTimeline } from './use-timeline.ts';
+
+interface EndpointLiveProps {
+  readonly endpoint: EndpointBody;
+  readonly range: ChosenRange;
+}
+
+export function EndpointLive({ endpoint, range }: EndpointLiveProps): ReactElement {
+  const history = useQuery(historyQuery(endpoint.name, range));
+  return (
+    <Loaded query={history} what="What was measured could not be loaded." heights={[92, 240, 220]}>
+      {(data) => <Live endpoint={endpoint} range={range} history={data} />}
+    </Loaded>
+  );
+}
+
+const shownDecisions = 6;
+
+function Live({ endpoint, range, history }: EndpointLiveProps & { readonly history: HistoryBody }): ReactElement {
+  const [, change] = useSearchValues();
+  const sums = useMemo(() => sumsOf(history), [history]);
+  const { entries } = useTimeline(endpoint.name, undefined);
+  const marks = useMemo(() => marksOf(entries), [entries]);
+  const open = useCallback((id: string) => change({ tab: 'decisions', decision: id }), [change]);
+  const [first] = endpoint.variants;
+  return (
+    <>
+      <NumberStrip numbers={numbersOf(endpoint, history, sums, range.title)} />
+      <Quiet endpoint={endpoint} sums={sums} range={range} />
+      <EndpointCharts history={history} objective={endpoint.objective} range={range} marks={marks} onMark={open} />
+      <div className="grid">
+        <div className="c5 stack">
+          {first === undefined ? null : <SettingNow endpoint={endpoint} variant={first} sums={sums} span={range.title} />}
+          <Card title="Variants" end={<TabLink tab="variants">Change traffic</TabLink>}>
+            <VariantTable endpoint={endpoint} />
+          </Card>
+        </div>
+        <Card title="Decisions" span={7} end={<TabLink tab="decisions">All decisions</TabLink>}>
+          {entries.length === 0 ? (
+            <p className="body mut">Nothing was decided yet: that begins with functions, or with scaling.</p>
+          ) : (
+            <DecisionTimeline entries={entries.slice(0, shownDecisions)} asked={undefined} onAsk={open} />
+          )}
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function TabLink({ tab, children }: { readonly tab: string; readonly children: string }): ReactElement {
+  return (
+    <Link to="." search={(before: object) => ({ ...before, tab })}>
+      {children}
+    </Link>
+  );
+}
+
+function marksOf(entries: readonly TimelineEntry[]): PlotMark[] {
+  return entries.flatMap((entry): PlotMark[] => {
+    if (entry.kind === 'person') return [{ atMs: entry.atMs, kind: 'person', title: entry.title, id: '' }];
+    if (entry.kind === 'kept') return [];
+    const { decision } = entry;
+    return [{ atMs: Date.parse(decision.at), kind: 'decision', title: decisionWords(decision).title, id: decision.id }];
+  });
+}
+
+/** Where nobody came, what that means for the rest of the page. */
+function Quiet({
+  endpoint,
+  sums,
+  range,
+}: {
+  readonly endpoint: EndpointBody;
+  readonly sums: HistorySums;
+  readonly range: ChosenRange;
+}): ReactElement | null {
+  if ((sums.peakRate ?? 0) > 0) return null;
+  const last = endpoint.variants
+    .map(({ statistics }) => statistics?.last_inference_at ?? '')
+    .toSorted()
+    .at(-1);
+  return (
+    <Note title={range.isZoomed ? 'No traffic in this time.' : `No traffic in the last ${range.title}.`}>
+      {last === undefined || last === '' ? 'Nobody has called it yet.' : `Last request ${clockTime(Date.parse(last))}.`}{' '}
+      <Link to="/endpoints/$endpoint/try" params={{ endpoint: endpoint.name }}>
+        Send one
+      </Link>
+    </Note>
+  );
+}
+
+function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySums, span: string): StripNumber[] {
+  const promise = parseObjective(endpoint.objective);
+  const share = promise === null || sums.promisedMs === null ? null : sums.promisedMs / promise.latencyMs;
+  const hasFunctions = endpoint.variants.some(({ functions }) => functions !== null);
+  const alwaysOn = history.always_on_usd_per_hour;
+  const numbers: StripNumber[] = [
+    {
+      label: 'Rate',
+      value: rate(sums.rate),
+      unit: '/s',
+      note:
+        sums.peakRate === null || sums.peakAt === null ? 'nobody came' : `peak ${rate(sums.peakRate)} at ${clockTime(sums.peakAt * 1000)}`,
+    },
+    {
+      label: `p${promise?.percentile ?? 95} now`,
+      value: ms(sums.promisedMs),
+      unit: 'ms',
+      bar: share,
+      note: share === null ? 'no objective' : `${fixed(share * 100)} % of objective`,
+      ...(share !== null && share > 1 ? { tone: 'bad' as const } : {}),
+    },
+    {
+      label: `In time, ${span}`,
+      value: percent(sums.inTime),
+      ...(sums.inTime === null ? {} : { unit: '%' }),
+      note: promise === null ? 'nothing is promised' : `promised ${promise.percentile} %`,
+      ...(promise !== null && sums.inTime !== null && sums.inTime * 100 < promise.percentile ? { tone: 'bad' as const } : {}),
+    },
+  ];
+  if (hasFunctions) {
+    numbers.push({
+      label: 'On functions',
+      value: percent(sums.functionShare),
+      ...(sums.functionShare === null ? {} : { unit: '%' }),
+      note: `${rate(sums.functionRate)} /s, mean batch ${fixed(sums.meanBatch, 1)}`,
+    });
+  } else numbers.push({ label: 'Mean batch', value: fixed(sums.meanBatch, 1), unit: 'rows', note: 'instances alone' });
+  return [
+    ...numbers,
+    {
+      label: 'Cost now',
+      value: usd(sums.usdPerHour),
+      unit: '/h',
+      note: alwaysOn === null ? 'instances and functions' : `always-on for peak ${usd(alwaysOn)}`,
+    },
+    {
+      label: 'Per million',
+      value: usd(sums.usdPerMillion),
+      note: sums.requestsPerHour === null ? 'no requests' : `${count(sums.requestsPerHour)} requests per hour`,
+    },
+  ];
+}

@@ -1,0 +1,58 @@
+/** What the columns of a history say together: sums over the time that is shown, and what is now. */
+import type { HistoryBody } from '../../../src/api/index.ts';
+
+type Columns = HistoryBody['columns'];
+
+export interface HistorySums {
+  readonly rate: number | null;
+  readonly peakRate: number | null;
+  /** Epoch seconds. */
+  readonly peakAt: number | null;
+  readonly promisedMs: number | null;
+  /** Share of the requests with an objective. */
+  readonly inTime: number | null;
+  /** What functions answered of all. */
+  readonly functionShare: number | null;
+  readonly functionRate: number | null;
+  readonly meanBatch: number | null;
+  readonly usdPerHour: number | null;
+  readonly usdPerMillion: number | null;
+  readonly requestsPerHour: number | null;
+}
+
+const freshPeriods = 6;
+
+/** The last that is known, if it is not old: who measured nothing for a while is not told as if. */
+export function now(column: Columns[keyof Columns]): number | null {
+  for (let index = column.length - 1; index >= Math.max(0, column.length - freshPeriods); index--) {
+    const value = column[index];
+    if (value !== null && value !== undefined) return value;
+  }
+  return null;
+}
+
+export function sumsOf({ at, columns, period_s: periodS }: HistoryBody): HistorySums {
+  const total = (name: keyof Columns, weight?: keyof Columns): number =>
+    columns[name].reduce<number>((sum, value, index) => sum + (value ?? 0) * (weight === undefined ? 1 : (columns[weight][index] ?? 0)), 0);
+  const weightOf = (name: keyof Columns): number =>
+    columns.rate.reduce<number>((sum, rate, index) => sum + (columns[name][index] === null ? 0 : (rate ?? 0)), 0);
+  const peakIndex = columns.rate.reduce<number>((best, value, index) => ((value ?? -1) > (columns.rate[best] ?? -1) ? index : best), 0);
+  const requests = total('rate');
+  const known = columns.rate.filter((value) => value !== null).length;
+  const usd = total('instance_usd_per_hour') + total('function_usd_per_hour');
+  const promisedWeight = weightOf('in_time');
+  const [instanceUsd, functionUsd] = [now(columns.instance_usd_per_hour), now(columns.function_usd_per_hour)];
+  return {
+    rate: now(columns.rate) ?? (known > 0 ? 0 : null),
+    peakRate: known === 0 ? null : (columns.rate[peakIndex] ?? null),
+    peakAt: known === 0 ? null : (at[peakIndex] ?? null),
+    promisedMs: now(columns.promised_ms) ?? now(columns.p95_ms),
+    inTime: promisedWeight === 0 ? null : total('in_time', 'rate') / promisedWeight,
+    functionShare: requests === 0 ? null : total('function_rate') / requests,
+    functionRate: now(columns.function_rate),
+    meanBatch: now(columns.mean_batch),
+    usdPerHour: instanceUsd === null && functionUsd === null ? null : (instanceUsd ?? 0) + (functionUsd ?? 0),
+    usdPerMillion: requests === 0 ? null : ((usd / 3600) * periodS * 1e6) / (requests * periodS),
+    requestsPerHour: known === 0 ? null : (requests / known) * 3600,
+  };
+}

@@ -1,0 +1,226 @@
+/** What is in force, in words; and what was predicted of it beside what is measured. */
+import { useQuery } from '@tanstack/react-query';
+import type { ReactElement, ReactNode } from 'react';
+import type { DecisionBody, EndpointBody, ScalingDecisionBody, VariantBody } from '../../../src/api/index.ts';
+import { decisionsQuery } from '../api/queries.ts';
+import { Ago } from '../kit/ago.tsx';
+import { Card } from '../kit/card.tsx';
+import { difference, fixed, ms, percent, plural, rate, usd } from '../kit/format.ts';
+import { Pairs } from '../kit/pairs.tsx';
+import type { HistorySums } from './history-sums.ts';
+
+interface SettingNowProps {
+  readonly endpoint: EndpointBody;
+  readonly variant: VariantBody;
+  readonly sums: HistorySums;
+  readonly span: string;
+}
+
+export function SettingNow({ endpoint, variant, sums, span }: SettingNowProps): ReactElement {
+  const batching = useLatest<DecisionBody>(endpoint.name, 'batching', variant.name);
+  const scaling = useLatest<ScalingDecisionBody>(endpoint.name, 'scaling', variant.name);
+  const latest = [batching?.at, scaling?.at]
+    .filter((at) => at !== undefined)
+    .toSorted()
+    .at(-1);
+  const rows = comparison(variant, sums, scaling);
+  return (
+    <Card
+      title={endpoint.variants.length > 1 ? `Setting of ${variant.name} now` : 'Setting now'}
+      end={
+        latest === undefined ? undefined : (
+          <>
+            last look <Ago at={latest} />
+          </>
+        )
+      }
+      footer={footerOf(rows)}
+    >
+      <div className="body">
+        <Pairs pairs={pairsOf(variant, batching, scaling)} />
+      </div>
+      {rows.length === 0 ? null : <Comparison rows={rows} span={span} />}
+    </Card>
+  );
+}
+
+function useLatest<T extends { readonly variant: string }>(endpoint: string, kind: 'batching' | 'scaling', variant: string): T | undefined {
+  const { data } = useQuery({ ...decisionsQuery(endpoint, { kind, limit: 10 }), staleTime: 5000 });
+  return data?.items.find((decision) => decision.variant === variant) as T | undefined;
+}
+
+function pairsOf(
+  variant: VariantBody,
+  batching: DecisionBody | undefined,
+  scaling: ScalingDecisionBody | undefined,
+): (readonly [string, ReactNode])[] {
+  const pairs: (readonly [string, ReactNode])[] = [];
+  if (variant.wanted > 0 || variant.scaling !== null || variant.functions === null) pairs.push(['Instances', instanceWords(variant)]);
+  const { scaling: policy } = variant;
+  if (policy !== null) pairs.push(['Their number', `${policy.policy}, ${policy.instances_min} to ${policy.instances_max}`]);
+  if (variant.functions !== null) pairs.push(['Functions', functionWords(variant)]);
+  const arrivals = batching?.inputs.arrivals;
+  if (arrivals !== undefined) pairs.push(['Arrivals', arrivalWords(arrivals)]);
+  else if (scaling?.inputs.rate_per_second !== undefined && scaling.inputs.rate_per_second !== null) {
+    pairs.push(['Arrivals', `${rate(scaling.inputs.rate_per_second)} /s at the last look`]);
+  }
+  if (variant.decision?.feasible === false)
+    pairs.push([
+      'Objective',
+      <span className="bad" key="bad">
+        {variant.decision.reason}
+      </span>,
+    ]);
+  return pairs;
+}
+
+function instanceWords({ ready, wanted, instance_type: type, batch_size: batch }: VariantBody): ReactNode {
+  if (wanted === 0) return <>none now</>;
+  const missing = ready < wanted ? `, ${wanted - ready} not ready` : '';
+  return (
+    <>
+      <b>
+        {wanted} × {type}
+      </b>
+      {missing}
+      {batch === null ? '' : `, batch up to ${batch}`}, leave when one is idle
+    </>
+  );
+}
+
+function functionWords({ setting, functions, environments }: VariantBody): ReactNode {
+  const memory = setting?.memory_mib ?? functions?.memory_mib;
+  const size = memory === 'auto' || memory === undefined ? 'size not chosen yet' : `${fixed(memory)} MB`;
+  const how =
+    setting === null
+      ? ''
+      : setting.batch_size_max === 1
+        ? ', each request alone'
+        : `, batch up to ${setting.batch_size_max}, leave when full or ${waitWords(setting.wait_ms_max)}`;
+  const now = environments === null ? '' : `; ${plural(environments.busy, 'runs', 'run')}, ${environments.idle} warm`;
+  return (
+    <>
+      <b>{size}</b>
+      {how}
+      {now}
+    </>
+  );
+}
+
+const waitWords = (waitMs: number | null): string => (waitMs === null ? 'out of slack' : `after ${ms(waitMs)} ms`);
+
+function arrivalWords({ rate_per_second: perSecond, index_of_dispersion: dispersion, scv }: DecisionBody['inputs']['arrivals']): string {
+  const spread = dispersion ?? scv;
+  if (spread === null) return `${rate(perSecond)} /s`;
+  const word = spread > 1.5 ? 'bursty' : spread < 0.7 ? 'even' : 'at random';
+  return `${word}, ${rate(perSecond)} /s, ${fixed(spread, 1)} × the variance of a Poisson stream`;
+}
+
+interface Compared {
+  readonly name: string;
+  readonly predicted: number;
+  readonly measured: number;
+  readonly format: (value: number) => string;
+  readonly unit?: string;
+}
+
+/** Only what was both predicted and measured, in the same unit. */
+function comparison({ decision }: VariantBody, sums: HistorySums, scaling: ScalingDecisionBody | undefined): Compared[] {
+  const rows: Compared[] = [];
+  const add = (
+    name: string,
+    predicted: number | null | undefined,
+    measured: number | null | undefined,
+    format: Compared['format'],
+    unit?: string,
+  ): void => {
+    if (typeof predicted !== 'number' || typeof measured !== 'number') return;
+    rows.push({ name, predicted, measured, format, ...(unit === undefined ? {} : { unit }) });
+  };
+  const { predicted, measured } = decision ?? { predicted: null, measured: null };
+  add('p50', predicted?.p50_ms, measured?.p50_ms, ms, 'ms');
+  add('p95', predicted?.p95_ms, measured?.p95_ms, ms, 'ms');
+  add('p99', predicted?.p99_ms, measured?.p99_ms, ms, 'ms');
+  add('In time', predicted?.within_slo, measured?.within_slo, percent, '%');
+  add('Mean batch', predicted?.mean_batch, measured?.mean_batch, (value) => fixed(value, 1));
+  add('Per million', predicted?.cost_usd_per_million, measured?.cost_usd_per_million, usd);
+  if (scaling === undefined) return rows;
+  const { inputs, chosen, alternatives } = scaling;
+  const mean = inputs.forecast?.mean[Math.max(0, (inputs.forecast.horizons ?? []).indexOf(inputs.horizon))];
+  add('Rate', mean === undefined ? null : mean / inputs.slot_s, sums.rate, rate, '/s');
+  const plan = alternatives.find((each) => JSON.stringify(each.plan) === JSON.stringify(chosen.plan));
+  if (plan !== undefined) {
+    if (inputs.regime === 'hybrid' && mean !== undefined && mean > 0)
+      add('Overflow', Math.min(1, plan.expected_overflow / mean), sums.functionShare, percent, '%');
+    add('Cost per hour', (plan.total_usd * 3600) / inputs.slot_s, sums.usdPerHour, usd);
+  }
+  return rows;
+}
+
+const relative = ({ predicted, measured }: Compared): number | null =>
+  predicted === 0 ? (measured === 0 ? 0 : null) : (measured - predicted) / predicted;
+
+function footerOf(rows: readonly Compared[]): string | undefined {
+  if (rows.length === 0) return 'Nothing is predicted here: the setting was given, not chosen.';
+  const [worst] = rows.map((row) => ({ name: row.name, off: relative(row) ?? 1 })).toSorted((a, b) => Math.abs(b.off) - Math.abs(a.off));
+  if (worst === undefined || Math.abs(worst.off) <= 0.15)
+    return `Within ${fixed(Math.ceil(Math.abs(worst?.off ?? 0) * 100))} % on every line.`;
+  return `Farthest off: ${worst.name}, ${difference(worst.off * 100, 0)} %.`;
+}
+
+const barFull = 0.08;
+
+function Comparison({ rows, span }: { readonly rows: readonly Compared[]; readonly span: string }): ReactElement {
+  return (
+    <table className="dense">
+      <caption className="unseen">What was predicted and what was measured, {span}</caption>
+      <thead>
+        <tr>
+          <th scope="col">Under it</th>
+          <th scope="col" className="n">
+            Predicted
+          </th>
+          <th scope="col" className="n">
+            Measured
+          </th>
+          <th scope="col" className="n">
+            Difference
+          </th>
+          <td className="wide bar-cell" />
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <ComparedRow key={row.name} row={row} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function ComparedRow({ row }: { readonly row: Compared }): ReactElement {
+  const { name, predicted, measured, format, unit } = row;
+  const off = relative(row);
+  const length = off === null ? 0 : Math.min(1, Math.abs(off) / barFull) * 40;
+  const units = unit === undefined ? null : <span className="u">{unit}</span>;
+  return (
+    <tr>
+      <th scope="row">{name}</th>
+      <td className="n mut">
+        {format(predicted)}
+        {units}
+      </td>
+      <td className="n">
+        <b>{format(measured)}</b>
+        {units}
+      </td>
+      <td className="n mut">{off === null ? '–' : `${difference(off * 100)} %`}</td>
+      <td className="wide">
+        <svg width="84" height="12" aria-hidden="true">
+          <line x1="42" x2="42" y1="0" y2="12" stroke="var(--line-2)" />
+          <rect x={off !== null && off < 0 ? 42 - length : 42} y="3" width={length} height="6" rx="1" fill="var(--accent)" />
+        </svg>
+      </td>
+    </tr>
+  );
+}

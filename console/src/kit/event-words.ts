@@ -1,0 +1,105 @@
+/** Events as people say them: a mark, a sentence after the name, where it leads. */
+import type { EventBody } from '../../../src/api/index.ts';
+import { fixed } from './format.ts';
+import type { StateKind } from './state-mark.tsx';
+
+export interface EventWords {
+  readonly kind: StateKind;
+  /** After the subject: `is in service`. */
+  readonly text: string;
+  readonly to: string;
+}
+
+/** Whether it is worth a line among a few: an alarm that begins to be quiet, or a measurement, is not. */
+export function isNews({ kind, detail }: EventBody): boolean {
+  if (kind.startsWith('profile.') || kind === 'endpoint.updating' || kind === 'endpoint.creating') return false;
+  return (
+    (detail as { oldState?: string } | null)?.oldState !== 'INSUFFICIENT_DATA' || (detail as { newState?: string }).newState === 'ALARM'
+  );
+}
+
+type Detail = Readonly<Record<string, unknown>>;
+
+const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
+  created: ['person', 'was created'],
+  changed: ['person', 'was changed'],
+  creating: ['changing', 'is being created'],
+  updating: ['changing', 'is being updated, without a failed request'],
+  'in-service': ['ok', 'is in service'],
+  failed: ['bad', 'failed'],
+  unloaded: ['zero', 'was stopped; its settings are kept'],
+  deleting: ['changing', 'is being deleted'],
+  'delete-requested': ['person', 'is to be deleted'],
+  deleted: ['zero', 'was deleted'],
+  drifted: ['warn', 'gets other data than it used to'],
+  'drift-ended': ['ok', 'gets the data that it used to'],
+  'objective-reachable': ['ok', 'can keep its objective again'],
+  'objective-unreachable': ['warn', 'cannot keep its objective with any setting'],
+};
+
+const ofVersions: Readonly<Record<string, readonly [StateKind, string]>> = {
+  registered: ['warn', 'was registered and waits for approval'],
+  approved: ['ok', 'was approved'],
+  rejected: ['bad', 'was rejected'],
+  failed: ['bad', 'could not be registered'],
+  deleted: ['zero', 'was deleted'],
+  updated: ['person', 'was described anew'],
+};
+
+const states: Readonly<Record<string, StateKind>> = { ALARM: 'bad', OK: 'ok', INSUFFICIENT_DATA: 'zero' };
+
+export function eventWords({ kind, subject, detail }: EventBody): EventWords {
+  const facts = (typeof detail === 'object' && detail !== null ? detail : {}) as Detail;
+  const [thing = '', ...rest] = kind.split('.');
+  const what = rest.join('.');
+  const reason = typeof facts['reason'] === 'string' ? facts['reason'] : null;
+  const because = (text: string): string => (reason === null ? text : `${text}: ${reason}`);
+  const plain = what.replaceAll('-', ' ');
+  if (thing === 'endpoint') {
+    const [mark, text] = ofEndpoints[what] ?? ['person', plain];
+    return { kind: mark, text: what === 'failed' || what === 'objective-unreachable' ? because(text) : text, to: `/endpoints/${subject}` };
+  }
+  if (thing === 'version' || thing === 'group') {
+    const [mark, text] = (thing === 'version' ? ofVersions[what] : undefined) ?? ['person', `was ${plain}`];
+    return { kind: mark, text: what === 'failed' ? because(text) : text, to: `/models/${subject.split('/')[0] ?? ''}` };
+  }
+  if (thing === 'decision') return decisionWords(subject, facts);
+  if (thing === 'alarm') return alarmWords(facts);
+  if (thing === 'budget') return { kind: 'warn', text: `budget ${plain}`, to: `/endpoints/${subject}` };
+  if (thing === 'profile') return { kind: 'ok', text: 'was measured', to: `/models/${subject.split('/')[0] ?? ''}` };
+  if (thing === 'async' || thing === 'transform') {
+    const isBad = what === 'failed' || what === 'Failed';
+    return {
+      kind: isBad ? 'bad' : 'ok',
+      text: because(`${thing === 'async' ? 'asynchronous request' : 'transform'} ${plain.toLowerCase()}`),
+      to: '/jobs',
+    };
+  }
+  return { kind: 'person', text: kind, to: '/monitoring' };
+}
+
+function decisionWords(subject: string, facts: Detail): EventWords {
+  const id = typeof facts['id'] === 'string' ? `?tab=decisions&decision=${facts['id']}` : '?tab=decisions';
+  const reason = typeof facts['reason'] === 'string' ? facts['reason'] : '';
+  return { kind: 'decision', text: `${chosenWords(facts['chosen'])} ${reason}`.trim(), to: `/endpoints/${subject}${id}` };
+}
+
+/** `2 × local.1:`, `batches of 8, 1,769 MB:` */
+function chosenWords(chosen: unknown): string {
+  const { plan, batchSizeMax, memoryMiB } = (chosen ?? {}) as {
+    plan?: Readonly<Record<string, number>>;
+    batchSizeMax?: number;
+    memoryMiB?: number;
+  };
+  if (plan !== undefined) {
+    const parts = Object.entries(plan).map(([type, number]) => `${number} × ${type}`);
+    return `${parts.length === 0 ? 'no instances' : parts.join(' and ')}:`;
+  }
+  return batchSizeMax === undefined ? '' : `batches of ${batchSizeMax}, ${fixed(memoryMiB)} MB:`;
+}
+
+function alarmWords(facts: Detail): EventWords {
+  const state = typeof facts['newState'] === 'string' ? facts['newState'] : '';
+  const words: Readonly<Record<string, string>> = { ALARM: 'rings', OK: 'is quiet again', INSUFFICIENT_DATA: 'knows too little' };
+  return { kind: states[state] ?? 'warn', text: words[state] ?? 'changed', to: '/monitoring?tab=alarms' };
+}

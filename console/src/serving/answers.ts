@@ -1,0 +1,174 @@
+/** What a model answered, and how good that is: classes, probabilities, accuracy with its interval, the confusion matrix. */
+import type { AnswerShape } from './signature.ts';
+
+export interface Answer {
+  readonly answer: string;
+  /** By class, in the order of the classes; null where the model gives none, or gives scores that are no probabilities. */
+  readonly probabilities: readonly number[] | null;
+  /** The probability of the answer. */
+  readonly sure: number | null;
+  readonly truth: string | null;
+  readonly isRight: boolean | null;
+}
+
+export interface Judged {
+  readonly answers: readonly Answer[];
+  /** Of the probabilities, and of the matrix. */
+  readonly classes: readonly string[];
+}
+
+/** As the API gives it: the value itself for a model of one output, by name for several. */
+export type Prediction = unknown;
+
+export function judge(
+  predictions: readonly Prediction[],
+  truths: readonly (string | null)[],
+  shape: AnswerShape,
+  labels: readonly string[] | null,
+): Judged {
+  const read = predictions.map((prediction) => readPrediction(prediction, shape));
+  const width = Math.max(0, ...read.map(({ scores }) => scores?.length ?? 0));
+  const seen = [
+    ...new Set([
+      ...read.flatMap(({ answer }) => (answer === null ? [] : [answer])),
+      ...truths.flatMap((truth) => (truth === null ? [] : [plain(truth)])),
+    ]),
+  ];
+  const classes = classNames(
+    width,
+    seen,
+    read.flatMap(({ names }) => names),
+    labels,
+  );
+  const answers = read.map(({ answer, scores }, index): Answer => {
+    const best = scores === null ? -1 : scores.indexOf(Math.max(...scores));
+    const said = answer ?? classes[best] ?? '–';
+    const probabilities = scores !== null && areProbabilities(scores) ? scores : null;
+    const place = classes.indexOf(said);
+    const truth = truths[index] ?? null;
+    return {
+      answer: said,
+      probabilities,
+      sure: probabilities === null ? null : (probabilities[place >= 0 ? place : best] ?? null),
+      truth: truth === null ? null : plain(truth),
+      isRight: truth === null ? null : plain(truth) === said,
+    };
+  });
+  return { answers, classes };
+}
+
+interface Read {
+  readonly answer: string | null;
+  readonly scores: readonly number[] | null;
+  /** Of the classes, where the scores came with them. */
+  readonly names: readonly string[];
+}
+
+function readPrediction(prediction: Prediction, { answer, scores }: AnswerShape): Read {
+  const byName = isRecord(prediction) && ((answer !== null && answer in prediction) || (scores !== null && scores in prediction));
+  const answered = byName ? (answer === null ? undefined : prediction[answer]) : answer === null ? undefined : prediction;
+  const scored = byName ? (scores === null ? undefined : prediction[scores]) : answer === null ? prediction : undefined;
+  const isMap = isRecord(scored);
+  const list = isMap ? Object.values(scored) : Array.isArray(scored) ? scored.flat(3) : null;
+  return {
+    answer: answered === undefined ? null : plain(one(answered)),
+    scores: list !== null && list.every((value) => typeof value === 'number') ? list : null,
+    names: isMap ? Object.keys(scored) : [],
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const one = (value: unknown): unknown => (Array.isArray(value) ? one(value[0]) : value);
+
+/** `2`, `2.0` and 2 are one class. */
+export function plain(value: unknown): string {
+  const text = String(value).trim();
+  return text !== '' && Number.isFinite(Number(text)) ? String(Number(text)) : text;
+}
+
+function classNames(width: number, seen: readonly string[], named: readonly string[], labels: readonly string[] | null): readonly string[] {
+  if (named.length > 0) return [...new Set(named)].slice(0, width);
+  const isLabelled = width > 0 && labels !== null && labels.length === width && seen.every((name) => labels.includes(name));
+  if (isLabelled) return labels;
+  const numbers = seen.every((name) => /^\d+$/.test(name));
+  if (width > 0 && numbers && seen.every((name) => Number(name) < width)) return Array.from({ length: width }, (_, index) => String(index));
+  const sorted = seen.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  if (width === 0 || sorted.length === width) return sorted;
+  return Array.from({ length: width }, (_, index) => labels?.[index] ?? String(index));
+}
+
+function areProbabilities(scores: readonly number[]): boolean {
+  const sum = scores.reduce((total, value) => total + value, 0);
+  return scores.every((value) => value >= -1e-6 && value <= 1 + 1e-6) && Math.abs(sum - 1) < 0.01;
+}
+
+export interface Accuracy {
+  readonly right: number;
+  readonly judged: number;
+  readonly share: number;
+  /** At 95 %, after Wilson: also where all are right it is no point. */
+  readonly low: number;
+  readonly high: number;
+}
+
+export function accuracyOf(answers: readonly Answer[]): Accuracy | null {
+  const judged = answers.filter(({ isRight }) => isRight !== null);
+  const n = judged.length;
+  if (n === 0) return null;
+  const right = judged.filter(({ isRight }) => isRight).length;
+  const share = right / n;
+  const z = 1.959964;
+  const middle = (share + (z * z) / (2 * n)) / (1 + (z * z) / n);
+  const half = (z * Math.sqrt((share * (1 - share)) / n + (z * z) / (4 * n * n))) / (1 + (z * z) / n);
+  return { right, judged: n, share, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
+}
+
+export interface Confusion {
+  readonly classes: readonly string[];
+  /** Rows are what is true, columns what was answered. */
+  readonly counts: readonly (readonly number[])[];
+}
+
+const classesShown = 24;
+
+/** null without truth, and for more classes than one can look at. */
+export function confusionOf({ answers, classes }: Judged): Confusion | null {
+  const judged = answers.filter(({ truth }) => truth !== null);
+  const names = [...new Set([...classes, ...judged.flatMap(({ truth, answer }) => [truth ?? '', answer])])];
+  if (judged.length === 0 || names.length > classesShown || names.length < 2) return null;
+  const place = new Map(names.map((name, index) => [name, index]));
+  const counts = names.map(() => names.map(() => 0));
+  for (const { truth, answer } of judged) {
+    const row = counts[place.get(truth ?? '') ?? 0];
+    const column = place.get(answer) ?? 0;
+    if (row !== undefined) row[column] = (row[column] ?? 0) + 1;
+  }
+  return { classes: names, counts };
+}
+
+/** `8, taken for 1 twice and for 5 once`: the class with the most errors. */
+export function hardest({ classes, counts }: Confusion): string | null {
+  const errors = counts.map((row, index) => row.reduce((sum, value, column) => sum + (column === index ? 0 : value), 0));
+  const most = Math.max(...errors);
+  if (most === 0) return null;
+  const index = errors.indexOf(most);
+  const times = (value: number): string => (value === 1 ? 'once' : value === 2 ? 'twice' : `${value} times`);
+  const taken = (counts[index] ?? [])
+    .map((value, column) => ({ value, name: classes[column] ?? '', isRight: column === index }))
+    .filter(({ value, isRight }) => value > 0 && !isRight)
+    .toSorted((a, b) => b.value - a.value)
+    .slice(0, 3)
+    .map(({ value, name }) => `for ${name} ${times(value)}`);
+  return `${classes[index]}, taken ${taken.join(' and ')}`;
+}
+
+/** Of numbers that are meant as numbers. */
+export function meanError(answers: readonly Answer[]): number | null {
+  const errors = answers
+    .flatMap(({ truth, answer }) => (truth === null ? [] : [Math.abs(Number(truth) - Number(answer))]))
+    .filter(Number.isFinite);
+  return errors.length === 0 ? null : errors.reduce((sum, error) => sum + error, 0) / errors.length;
+}

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { accuracyOf, confusionOf, hardest, judge, meanError } from './answers.ts';
+import { parseCsv, writeCsv } from './csv.ts';
+import { instanceOf, mappingFault, mappingFor, rowValues } from './mapping.ts';
+import { answerShape, pictureShape, type Signature } from './signature.ts';
+import { languages, snippet } from './snippets.ts';
+
+const digits: Signature = {
+  inputs: [{ name: 'pixels', datatype: 'FP32', shape: [-1, 4] }],
+  outputs: [
+    { name: 'label', datatype: 'INT64', shape: [-1] },
+    { name: 'probabilities', datatype: 'FP32', shape: [-1, 3] },
+  ],
+};
+
+describe('CSV', () => {
+  test('reads what it writes', () => {
+    const cell = fc.string({ maxLength: 12 }).filter((text) => !/^[=+\-@\t\r]|[\r\uFEFF]/.test(text) && text.trim() === text);
+    const table = fc
+      .integer({ min: 2, max: 5 })
+      .chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { minLength: 1, maxLength: 6 }));
+    fc.assert(
+      fc.property(table, (rows) => {
+        const { rows: read } = parseCsv(
+          writeCsv(rows[0]?.map((_, index) => `column${index}`) ?? [], [...rows, rows[0]?.map(() => '1') ?? []]),
+        );
+        assert.deepEqual(
+          read.slice(0, -1),
+          rows.filter((row) => row.length > 1 || row[0] !== ''),
+        );
+      }),
+    );
+  });
+
+  test('knows names from numbers, with commas, semicolons, quotes and a mark at the beginning', () => {
+    const csv = parseCsv('\uFEFFa;"b ""x""";label\r\n1;2;yes\r\n3;4;"no;really"\r\n5;6\r\n');
+    assert.deepEqual(csv, {
+      header: ['a', 'b "x"', 'label'],
+      hasHeader: true,
+      rows: [
+        ['1', '2', 'yes'],
+        ['3', '4', 'no;really'],
+      ],
+      ragged: 1,
+    });
+    assert.equal(parseCsv('1,2\n3,4\n').hasHeader, false);
+  });
+
+  test('writes no formula', () => {
+    assert.equal(writeCsv(['a'], [['=1+1'], [-2], ['-2']]), "a\n'=1+1\n-2\n-2\n");
+  });
+});
+
+describe('columns', () => {
+  const csv = parseCsv('p0,p1,p2,p3,label\n0,1,2,3,2\n4,5,6,x,1\n');
+
+  test('are mapped by number and name, the label aside', () => {
+    assert.deepEqual(mappingFor(csv, digits.inputs), { inputs: { pixels: [0, 1, 2, 3] }, truth: 4 });
+    const two: Signature['inputs'] = [
+      { name: 'age', datatype: 'FP32', shape: [-1, 1] },
+      { name: 'city', datatype: 'BYTES', shape: [-1, 1] },
+    ];
+    const mapped = mappingFor(parseCsv('city,age\nUlm,3\n'), two);
+    assert.deepEqual(mapped, { inputs: { age: [1], city: [0] }, truth: null });
+    assert.deepEqual(instanceOf(rowValues(['Ulm', '3'], two, mapped), two), { age: [3], city: ['Ulm'] });
+  });
+
+  test('that do not fit are told of, with the row and what it holds', () => {
+    assert.match(mappingFault(csv, digits.inputs, mappingFor(csv, digits.inputs)) ?? '', /Row 2 has “x” under p3/);
+    const few = parseCsv('1,2\n');
+    assert.match(mappingFault(few, digits.inputs, mappingFor(few, digits.inputs)) ?? '', /takes 4 columns, and 2 are mapped/);
+  });
+
+  test('are nested as the shape says', () => {
+    const picture: Signature['inputs'] = [{ name: 'image', datatype: 'FP32', shape: [-1, 1, 2, 2] }];
+    assert.deepEqual(instanceOf({ image: [1, 2, 3, 4] }, picture), [
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ]);
+  });
+});
+
+describe('answers', () => {
+  const shape = answerShape(digits);
+  const judged = judge(
+    [
+      { label: 2, probabilities: [0.1, 0.1, 0.8] },
+      { label: 0, probabilities: [0.5, 0.4, 0.1] },
+      { label: 1, probabilities: [0.2, 0.7, 0.1] },
+    ],
+    ['2.0', '1', '1'],
+    shape,
+    null,
+  );
+
+  test('are right where they name the same class', () => {
+    assert.deepEqual(judged.classes, ['0', '1', '2']);
+    assert.deepEqual(
+      judged.answers.map(({ isRight, sure }) => [isRight, sure]),
+      [
+        [true, 0.8],
+        [false, 0.5],
+        [true, 0.7],
+      ],
+    );
+  });
+
+  test('of scores alone are the best of them, by the names of the classes', () => {
+    const { answers } = judge([[0.1, 0.9]], [null], { answer: null, scores: 'y', isRegression: false }, ['ham', 'spam']);
+    assert.equal(answers[0]?.answer, 'spam');
+  });
+
+  test('of maps of classes keep their names', () => {
+    const { answers, classes } = judge(
+      [{ label: 'b', p: { a: 0.25, b: 0.75 } }],
+      ['b'],
+      { answer: 'label', scores: 'p', isRegression: false },
+      null,
+    );
+    assert.deepEqual([classes, answers[0]?.sure], [['a', 'b'], 0.75]);
+  });
+
+  test('have an accuracy with the interval of Wilson', () => {
+    const answers = Array.from({ length: 450 }, (_, index) => ({
+      answer: '1',
+      probabilities: null,
+      sure: null,
+      truth: '1',
+      isRight: index >= 10,
+    }));
+    const accuracy = accuracyOf(answers);
+    assert(accuracy !== null);
+    // 440 of 450: 0.960 to 0.988, as R's prop.test(correct = FALSE) has it.
+    assert.deepEqual(
+      [accuracy.share, accuracy.low, accuracy.high].map((value) => value.toFixed(3)),
+      ['0.978', '0.960', '0.988'],
+    );
+    assert.equal(accuracyOf([]), null);
+  });
+
+  test('are counted by what was true', () => {
+    const confusion = confusionOf(judged);
+    assert.deepEqual(confusion?.counts, [
+      [0, 0, 0],
+      [1, 1, 0],
+      [0, 0, 1],
+    ]);
+    assert.equal(confusion === null ? null : hardest(confusion), '1, taken for 0 once');
+  });
+
+  test('that are numbers have a mean error', () => {
+    const { answers } = judge([[1.5], [2]], ['1', '2'], { answer: 'y', scores: null, isRegression: true }, null);
+    assert.equal(meanError(answers), 0.25);
+  });
+});
+
+test('a picture is one by its shape, or by its name and as many values as a square has', () => {
+  assert.deepEqual(pictureShape({ name: 'x', datatype: 'FP32', shape: [-1, 1, 28, 28] }), {
+    width: 28,
+    height: 28,
+    channels: 1,
+    isInterleaved: false,
+  });
+  assert.equal(pictureShape({ name: 'pixels', datatype: 'FP32', shape: [-1, 64] })?.width, 8);
+  assert.equal(pictureShape({ name: 'features', datatype: 'FP32', shape: [-1, 64] }), null);
+});
+
+for (const language of languages) {
+  test(`the snippet for ${language} holds all values, and a key only where one is needed`, () => {
+    const wish = {
+      origin: 'http://127.0.0.1:8080',
+      endpoint: 'digits',
+      signature: digits,
+      values: { pixels: [0, 0.5, 7, 16] },
+      needsKey: false,
+    };
+    const text = snippet(language, wish);
+    assert.match(text.replaceAll(/'\n\s*'|\s/g, ''), /\[0,0\.5,7,16\]/);
+    assert.doesNotMatch(text, /PENSTOCK_KEY/);
+    if (language !== 'boto3') assert.match(snippet(language, { ...wish, needsKey: true }), /PENSTOCK_KEY/);
+  });
+}
