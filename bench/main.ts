@@ -15,7 +15,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- serverless [--seconds 120] [--dry]
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--dry]
-       npm run bench -- agreement [--runs 3] [--dry]
+       npm run bench -- agreement [--runs 3] [--only process] [--dry]
        npm run bench -- metrics [--hours 24] [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
@@ -36,6 +36,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     requests: { type: 'string', default: '4000000' },
     hours: { type: 'string', default: '24' },
+    only: { type: 'string', default: '' },
     dry: { type: 'boolean', default: false },
   },
 });
@@ -48,7 +49,7 @@ if (positionals.join() === 'overhead') {
 } else if (positionals.join() === 'serverless') {
   await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
 } else if (positionals.join() === 'agreement') {
-  await agreement({ runs: Number(values.runs), isDry: values.dry });
+  await agreement({ runs: Number(values.runs), only: values.only, isDry: values.dry });
 } else if (positionals.join() === 'metrics') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'scaling') {

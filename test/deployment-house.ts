@@ -94,6 +94,7 @@ class NotedServing implements ServingDoor {
   /** Drains that a test holds up, by worker. */
   readonly held = new Map<string, () => void>();
   holdsDrains = false;
+  readonly launchedIds: string[] = [];
   /** Done at once when a worker is detached, as by a pool of functions. */
   onDetach: (workerId: string) => void = () => undefined;
   /** When requests under way are answered, after which an endpoint is suspended. */
@@ -102,6 +103,10 @@ class NotedServing implements ServingDoor {
   serve(endpoint: ServedEndpoint): void {
     this.served.set(endpoint.config.name, endpoint);
     this.notes.push(`serve ${endpoint.config.name} ${endpoint.variants.map(({ version }) => version.name).join(',')}`);
+  }
+
+  launched({ id }: Parameters<ServingDoor['launched']>[0]): void {
+    this.launchedIds.push(id);
   }
 
   attach(worker: ServedWorker): void {

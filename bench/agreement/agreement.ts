@@ -2,16 +2,15 @@
 import { commit, machine } from '../machine.ts';
 import { keep } from '../results.ts';
 import { agreementTable } from './report.ts';
-import { type Agreement, compare, scenarios } from './scenario.ts';
+import { type Agreement, compare } from './scenario.ts';
+import { subjects } from './subjects.ts';
 
-export async function agreement({ runs, isDry }: { runs: number; isDry: boolean }): Promise<void> {
+/** `only` is a part of the name of what is served. */
+export async function agreement({ runs, only, isDry }: { runs: number; only: string; isDry: boolean }): Promise<void> {
   const results: Agreement[] = [];
+  const chosen = subjects.filter(({ name }) => name.includes(only));
   for (let run = 1; run <= runs; run++) {
-    for (const scenario of scenarios) {
-      const result = await compare(scenario);
-      console.error(`run ${run} of ${runs}: ${JSON.stringify(result)}`);
-      results.push(result);
-    }
+    for (const subject of chosen) results.push(...(await compare(subject, (text) => console.error(`run ${run} of ${runs}: ${text}`))));
   }
   const { cores, cpu, node } = machine();
   const at = new Date().toISOString();

@@ -1,22 +1,19 @@
 /**
- * One load, twice: on a live platform with an instance and functions beside it, and in the simulator, which gets the same
- * requests at the same times and the profile that this very platform has measured.
+ * One load, twice: on a live platform that scales its instances and has functions beside them, and in the simulator, which gets the
+ * same requests at the same times, service times as this very platform has seen them, and what had come before.
  */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Phase, poissonArrivals } from '../../src/cli/load/open-loop.ts';
 import { parseObjective } from '../../src/objective.ts';
 import { SeededRandom } from '../../src/random.ts';
-import { parseProfile, type SimulatedProfile, Simulation } from '../../src/simulation/index.ts';
+import { functionOf, parseProfile, type SimulatedProfile, Simulation } from '../../src/simulation/index.ts';
 import { type LoadReport, runLoad } from '../load/load.ts';
-import { binaryRequest } from '../overhead/requests.ts';
 import { mmppPhases } from '../serverless/mmpp.ts';
 import { Platform } from '../servers/platform.ts';
-
-export interface Scenario {
-  readonly name: string;
-  readonly phases: readonly Phase[];
-}
+import { LiveEndpoint } from './live-endpoint.ts';
+import type { Subject } from './subjects.ts';
 
 /** What either of the two says. */
 export interface Measured {
@@ -36,85 +33,107 @@ export interface Agreement {
 }
 
 const seed = 20_261_124;
-const objective = 'p95<=100ms';
+const endpoint = 'agreement';
+const instanceType = 'local.1';
 const memoryMiB = 1769;
-const lightPerSecond = 15;
-const lightMs = 10_000;
-/** Compute-bound: one of these instances does some 130 a second, and batches would gain it nothing. */
-const rowShape = [3, 224, 224];
-const modelPath = fileURLToPath(new URL('../../test/models/loadtest_cnn_224.onnx', import.meta.url));
-const rowFile = new URL('../../test/models/samples/loadtest_cnn_224.image.bin', import.meta.url);
+const instancesMax = 3;
+const maxConcurrency = 4;
+const keepAliveMs = 15_000;
+const slotMs = 10_000;
+const lengthMs = 60_000;
+const light: readonly Phase[] = [{ ratePerSecond: 5, forMs: 10_000 }];
 
-/** The rates double what one instance takes at most, and fall again: 80 seconds each. */
-export const scenarios: readonly Scenario[] = [
-  {
-    name: 'steps of 40, 130, 160, 60/s',
-    phases: [
-      { ratePerSecond: 40, forMs: 20_000 },
-      { ratePerSecond: 130, forMs: 20_000 },
-      { ratePerSecond: 160, forMs: 20_000 },
-      { ratePerSecond: 60, forMs: 20_000 },
-    ],
-  },
-  {
-    name: 'MMPP of 50 and 150/s',
-    phases: mmppPhases({ quietPerSecond: 50, burstPerSecond: 150, quietMs: 6000, burstMs: 4000 }, 80_000, seed),
-  },
-];
+/** In parts of what one instance does: from little to more than two do, and back; and now and then. */
+function loadsOf({ perInstance }: Subject): readonly { readonly name: string; readonly phases: readonly Phase[] }[] {
+  const rate = (share: number): number => Math.round(share * perInstance);
+  const steps = [0.6, 1.5, 2.2, 0.8].map((share) => ({ ratePerSecond: rate(share), forMs: lengthMs / 4 }));
+  const [quietPerSecond, burstPerSecond] = [rate(0.7), rate(2)];
+  return [
+    { name: `steps of ${steps.map(({ ratePerSecond }) => ratePerSecond).join(', ')}/s`, phases: steps },
+    {
+      name: `MMPP of ${quietPerSecond} and ${burstPerSecond}/s`,
+      phases: mmppPhases({ quietPerSecond, burstPerSecond, quietMs: 6000, burstMs: 4000 }, lengthMs, seed),
+    },
+  ];
+}
 
-/** Both, one after the other. */
-export async function compare(scenario: Scenario): Promise<Agreement> {
-  const platform = new Platform();
+/** Both loads on one platform, one after the other, and both simulated. */
+export async function compare(subject: Subject, say: (text: string) => void): Promise<Agreement[]> {
+  const platform = new Platform({ PENSTOCK_START_DELAY: '5s' }, subject.config);
   try {
     await platform.start();
-    const flags = ['--overflow', 'functions', '--memory', String(memoryMiB), '--batching', 'none', '--max-concurrency', '4'];
-    await platform.deploy({ modelPath, name: 'agreement', objective, flags });
-    const profile = parseProfile(await platform.run('profile', 'agreement/1', '--functions', '--output', 'json'), 'measured');
-    const overheadMs = await overheadOf(platform, profile);
-    const before = await countsOf(platform.server.url);
-    const report = await load(platform.server.url, scenario.phases);
-    const live = liveOf(report, before, await countsOf(platform.server.url));
-    return { scenario: scenario.name, live, simulated: await simulate(scenario, { ...profile, overheadMs }) };
+    const { url } = platform.server;
+    await deploy(platform, subject);
+    const live = new LiveEndpoint(url, endpoint);
+    const load = (phases: readonly Phase[], beginAtMs?: number): Promise<LoadReport> => send(url, subject, phases, beginAtMs);
+    // How it serves is learnt under a load like the one to come, which is another one all the same.
+    await load([{ ratePerSecond: Math.round(1.4 * subject.perInstance), forMs: 20_000 }]);
+    await live.calm();
+    const { latencyMs } = await load(light);
+    const agreements: Agreement[] = [];
+    for (const { name, phases } of loadsOf(subject)) {
+      await live.calm();
+      const profile = await profileNow(platform, live, latencyMs.p50);
+      const beginsAtMs = Math.ceil((Date.now() + 2000) / slotMs) * slotMs;
+      const report = load(phases, beginsAtMs);
+      await live.until(beginsAtMs);
+      const before = await live.counts();
+      const measured = liveOf(await report, before, await live.counts());
+      const history = await live.countsBefore(beginsAtMs, slotMs);
+      const simulated = await simulate({ name, phases, subject, profile, history, beginsAtMs });
+      const agreement = { scenario: `${subject.name}: ${name}`, live: measured, simulated };
+      say(JSON.stringify({ ...agreement, decided: await live.decisions(beginsAtMs) }));
+      agreements.push(agreement);
+    }
+    return agreements;
   } finally {
     await platform.close();
   }
 }
 
-/** What a client sees above the time of a run: the gateway, the link, and the client itself, under a load that makes nobody wait. */
-async function overheadOf(platform: Platform, profile: SimulatedProfile): Promise<number> {
-  const { latencyMs } = await load(platform.server.url, [{ ratePerSecond: lightPerSecond, forMs: lightMs }]);
-  return Math.max(0, latencyMs.p50 - (profile.types[0]?.service[0]?.p50Ms ?? 0));
+async function deploy(platform: Platform, { make, policy, objective, flags, isMeasurable }: Subject): Promise<void> {
+  const scaling = ['--scaling', policy, '--min-instances', '1', '--max-instances', String(instancesMax), '--instance-type', instanceType];
+  const functions = ['--overflow', 'functions', '--memory', String(memoryMiB), '--batching', 'none'];
+  const limits = ['--max-concurrency', String(maxConcurrency), '--keep-alive', `${keepAliveMs}ms`];
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-agreement-'));
+  try {
+    const asked = ['--approve', '--objective', objective, ...flags, ...scaling, ...functions, ...limits];
+    await platform.run('deploy', make(folder), endpoint, ...asked);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  if (isMeasurable) await platform.run('profile', `${endpoint}/1`, '--functions');
 }
 
-function load(url: URL, phases: readonly Phase[]): Promise<LoadReport> {
-  const bytes = new Uint8Array(readFileSync(rowFile)).buffer;
-  const values = new Float32Array(bytes).subarray(
-    0,
-    rowShape.reduce((size, each) => size * each, 1),
-  );
+function send(url: URL, subject: Subject, phases: readonly Phase[], beginAtMs?: number): Promise<LoadReport> {
   return runLoad({
     host: url.hostname,
     port: Number(url.port),
-    requests: [binaryRequest(url, 'agreement', 'image', [1, ...rowShape], values)],
-    shape: { kind: 'open', phases, seed, connections: 64 },
-    limitMs: parseObjective(objective).latencyMs,
+    requests: [subject.request(url, endpoint)],
+    shape: { kind: 'open', phases, seed, connections: 64, ...(beginAtMs === undefined ? {} : { beginAtMs }) },
+    limitMs: parseObjective(subject.objective).latencyMs,
   });
 }
 
-interface Counts {
-  readonly overflowed: number;
-  readonly totalUsd: number;
+/**
+ * Service times as they were while serving; with what a request takes beside its run (the gateway, the link, and the client, under a
+ * load that makes nobody wait), and with starts as long as they were seen to be.
+ */
+async function profileNow(platform: Platform, live: LiveEndpoint, lightP50Ms: number): Promise<SimulatedProfile> {
+  const profile = parseProfile(await platform.run('profile', `${endpoint}/1`, '--served', '--output', 'json'), 'served');
+  const { leadMs, coldMs } = await live.starts(instanceType);
+  const [type] = profile.types.filter(({ name }) => name === instanceType);
+  if (type === undefined) throw new Error(`nothing was served by ${instanceType}`);
+  const size = functionOf(profile, memoryMiB);
+  return {
+    ...profile,
+    overheadMs: Math.max(0, lightP50Ms - (type.service[0]?.p50Ms ?? 0)),
+    types: [{ ...type, leadMs }],
+    functions: [{ ...size, coldMs: coldMs ?? size.coldMs }],
+  };
 }
 
-async function countsOf(url: URL): Promise<Counts> {
-  const answer = await fetch(new URL('/api/v1/endpoints/agreement', url));
-  const { variants } = (await answer.json()) as {
-    readonly variants: readonly { readonly statistics: { readonly overflowed: number }; readonly usage: { readonly total_usd: number } }[];
-  };
-  const [variant] = variants;
-  if (variant === undefined) throw new Error('the endpoint has no variant');
-  return { overflowed: variant.statistics.overflowed, totalUsd: variant.usage.total_usd };
-}
+type Counts = Awaited<ReturnType<LiveEndpoint['counts']>>;
 
 function liveOf({ answers, failures, latencyMs, inTime }: LoadReport, before: Counts, after: Counts): Measured {
   const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
@@ -130,21 +149,33 @@ function liveOf({ answers, failures, latencyMs, inTime }: LoadReport, before: Co
   };
 }
 
-async function simulate({ name, phases }: Scenario, profile: SimulatedProfile): Promise<Measured> {
+interface Task {
+  readonly name: string;
+  readonly phases: readonly Phase[];
+  readonly subject: Subject;
+  readonly profile: SimulatedProfile;
+  /** Requests in the slots before. */
+  readonly history: readonly (number | null)[];
+  readonly beginsAtMs: number;
+}
+
+async function simulate({ name, phases, subject, profile, history, beginsAtMs }: Task): Promise<Measured> {
   const timesMs = Float64Array.from(poissonArrivals(phases, new SeededRandom(seed)));
-  const durationMs = phases.reduce((sum, { forMs }) => sum + forMs, 0);
   const result = await new Simulation({
-    load: { name, source: { kind: 'times', timesMs }, durationMs, history: [], historySlotMs: 60_000, isSeasonal: false },
-    policy: 'static:1+overflow',
+    load: { name, source: { kind: 'times', timesMs }, durationMs: lengthMs, history, historySlotMs: slotMs, isSeasonal: true },
+    policy: subject.policy,
     profile,
-    objective: parseObjective(objective),
+    objective: parseObjective(subject.objective),
     leadMs: null,
     memoryMiB,
-    instancesMax: 1,
+    instancesMin: 1,
+    instancesMax,
+    functions: { maxConcurrency, provisioned: 0, keepAliveMs, warmMax: 2 },
+    beginsAtMs,
     seed,
     serviceSeed: seed,
     misfortune: { launchFailureShare: 0, interruptionsPerHour: 0 },
-    isCorrecting: false,
+    isCorrecting: true,
   }).run();
   return {
     requests: result.requests,

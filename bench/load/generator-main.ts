@@ -9,6 +9,8 @@ import type { LoadOrder, LoadReport, LoadWindow } from './load.ts';
 async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFINITY, windowMs }: LoadOrder): Promise<LoadReport> {
   const buffers = requests.map((request) => Buffer.from(request));
   const requestOf = (i: number): Buffer => buffers[i % buffers.length] as Buffer;
+  const clock = new SystemClock();
+  if (shape.kind === 'open' && shape.beginAtMs !== undefined) await until(clock, shape.beginAtMs);
   const startMs = performance.now();
   const cpuBefore = process.cpuUsage();
   const arrivalsMs = shape.kind === 'open' ? poissonArrivals(shape.phases, new SeededRandom(shape.seed)) : [];
@@ -17,7 +19,7 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
     shape.kind === 'closed'
       ? await runClosedLoop({ host, port, requestOf, ...shape })
       : await runOpenLoop({
-          clock: new SystemClock(),
+          clock,
           host,
           port,
           requestOf,
@@ -36,6 +38,10 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
     generatorCpu: (user + system) / 1000 / (performance.now() - startMs),
     ...(windowMs === undefined ? {} : { windows: windowsOf(answered, latenciesMs, windowMs) }),
   };
+}
+
+function until(clock: SystemClock, wallMs: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(wallMs - clock.wallMs(), resolve));
 }
 
 function windowsOf(sentMs: readonly number[], latenciesMs: readonly number[], windowMs: number): LoadWindow[] {

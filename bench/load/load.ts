@@ -8,7 +8,14 @@ import type { LatencySummary } from './latencies.ts';
 export type LoadShape =
   | { readonly kind: 'closed'; readonly concurrency: number; readonly warmUpMs: number; readonly measureMs: number }
   /** Poisson arrivals over the phases, the same for the same seed. */
-  | { readonly kind: 'open'; readonly phases: readonly Phase[]; readonly seed: number; readonly connections: number };
+  | {
+      readonly kind: 'open';
+      readonly phases: readonly Phase[];
+      readonly seed: number;
+      readonly connections: number;
+      /** Epoch milliseconds; at once unless given. */
+      readonly beginAtMs?: number;
+    };
 
 export interface LoadOrder {
   readonly host: string;

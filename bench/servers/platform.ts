@@ -1,6 +1,6 @@
 /** Penstock as a user runs it, in a temporary data directory, everything switched on. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,9 +22,10 @@ export class Platform {
   readonly #env: Readonly<Record<string, string>>;
   #server: ServerProcess | null = null;
 
-  /** `env`: settings of the server, as PENSTOCK_* variables. */
-  constructor(env: Readonly<Record<string, string>> = {}) {
+  /** `env`: settings of the server, as PENSTOCK_* variables; `config`: its config.json. */
+  constructor(env: Readonly<Record<string, string>> = {}, config: unknown = {}) {
     this.#env = env;
+    writeFileSync(join(this.#directory, 'config.json'), JSON.stringify(config));
   }
 
   get server(): ServerProcess {

@@ -39,7 +39,7 @@ export type { AlarmBody, AlarmNoteBody, MetricBody, SeriesBody } from './metrics
 export type { PreviewBody } from './model-previews.ts';
 export { type MetricsServices, NativeApi, registerMetrics } from './native-api.ts';
 export type { HistoryBody, LiveBody, OverviewBody, OverviewEndpointBody } from './overview-bodies.ts';
-export type { FunctionProfileBody } from './profiles.ts';
+export type { FunctionProfileBody, ServedBody } from './profiles.ts';
 export type { RequestBody } from './request-bodies.ts';
 export type { ApiServices } from './services.ts';
 export type { SessionBody } from './session.ts';

@@ -172,7 +172,7 @@ async function startServer() {
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,
     prices,
-    tables: { tableOf: () => new ServiceTable(null) },
+    tables: { tableOf: () => new ServiceTable(null), served: () => [] },
     profiles,
     functionProfiles,
     authenticate,

@@ -1,7 +1,7 @@
 /** Routes of what was measured about a version: how long batches of each size take, on instances and in functions. */
 import { z } from 'zod';
 import type { PriceTable } from '../costs/index.ts';
-import { type FunctionProfile, functionCost, type Profile, type ServicePoint } from '../profiling/index.ts';
+import { type FunctionProfile, functionCost, type Profile, type ServedTimes, type ServicePoint } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import { type ProfileBody, profileBody } from './bodies.ts';
 import { timeOf, versionPath } from './parameters.ts';
@@ -25,6 +25,23 @@ const functionProfileBody = z.strictObject({
   notes: z.array(z.string()),
 });
 
+const servedBody = z.strictObject({
+  executor: profileBody.shape.executor,
+  batches: z.number().describe('That it has served since the server started, or since it was measured last.'),
+  batch_max: z.number(),
+  service: z.array(
+    z.strictObject({
+      b: z.number(),
+      p50_ms: z.number(),
+      p95_ms: z.number(),
+      p99_ms: z.number(),
+      samples: z.number(),
+      quantiles_ms: z.array(z.number()).describe('The shortest run, what each further twentieth of the runs did not exceed, the longest.'),
+    }),
+  ),
+});
+
+export type ServedBody = z.infer<typeof servedBody>;
 export type FunctionProfileBody = z.infer<typeof functionProfileBody>;
 
 export function profileRoutes(services: ApiServices): Route[] {
@@ -36,6 +53,11 @@ export function profileRoutes(services: ApiServices): Route[] {
       answer: z.strictObject({
         items: z.array(profileBody).describe('On instance types.'),
         functions: z.array(functionProfileBody).describe('In functions of each memory size; none while nothing is measured.'),
+        served: z
+          .array(servedBody)
+          .describe(
+            'As it was while serving: the last 500 batches of each size; those of a size that was served too seldom are as measured.',
+          ),
       }),
       handle: async ({ params }) => {
         return knownProfileOf(services, await registry.version(params.group, params.version));
@@ -67,13 +89,14 @@ export function profileRoutes(services: ApiServices): Route[] {
 
 /** What is known of a version. Of those of functions, which are for whole groups of sizes, `functions` tells for each. */
 export async function knownProfileOf(
-  { profiles, functionProfiles, prices }: Pick<ApiServices, 'profiles' | 'functionProfiles' | 'prices'>,
+  { profiles, functionProfiles, tables, prices }: Pick<ApiServices, 'profiles' | 'functionProfiles' | 'tables' | 'prices'>,
   version: Pick<ModelVersion, 'group' | 'version'>,
-): Promise<{ items: ProfileBody[]; functions: FunctionProfileBody[] }> {
+): Promise<{ items: ProfileBody[]; functions: FunctionProfileBody[]; served: ServedBody[] }> {
   const known = await profiles.list(version.group, version.version);
   return {
     items: known.filter(({ executor }) => executor.startsWith('instance:')).map(profileBodyOf),
     functions: (await functionProfiles.of(version)).map((size) => functionProfileBodyOf(size, prices)),
+    served: tables.served(version).map(servedBodyOf),
   };
 }
 
@@ -105,6 +128,23 @@ function functionProfileBodyOf(size: FunctionProfile, prices: PriceTable): Funct
     best_cost_usd_per_million: cost?.bestUsd ?? null,
     notes: [...profile.notes],
   };
+}
+
+function servedBodyOf({ executor, batches, batchMax, service }: ServedTimes): ServedBody {
+  const points = service.map(({ b, p50Ms, p95Ms, p99Ms, samples }) => ({
+    b,
+    p50_ms: p50Ms,
+    p95_ms: p95Ms,
+    p99_ms: p99Ms,
+    samples: samples.length,
+    quantiles_ms: quantilesOf(samples),
+  }));
+  return { executor, batches, batch_max: batchMax, service: points };
+}
+
+/** Of ascending samples, 21 of them. */
+function quantilesOf(samples: readonly number[]): number[] {
+  return Array.from({ length: 21 }, (_, i) => samples[Math.round((i / 20) * (samples.length - 1))] as number);
 }
 
 function pointBodyOf({ b, p50Ms, p95Ms, p99Ms, samples, rssMiB }: ServicePoint): ProfileBody['service'][number] {

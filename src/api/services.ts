@@ -61,7 +61,7 @@ export interface ApiServices {
   /** Every worker there is. */
   readonly workers: () => readonly WorkerView[];
   /** What is known of service times, at hand without waiting. */
-  readonly tables: Pick<ServiceTables, 'tableOf'>;
+  readonly tables: Pick<ServiceTables, 'tableOf' | 'served'>;
   readonly profiles: Pick<Profiles, 'list' | 'measure'>;
   readonly functionProfiles: Pick<FunctionProfiles, 'of' | 'measure'>;
   /** Who sends a request; throws `unauthenticated` or `forbidden`. */

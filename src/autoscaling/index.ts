@@ -7,6 +7,7 @@ export { type ChosenScaling, type ScalingDecision, type ScalingInputs, scalingRe
 export { type Decided, decideScaling } from './decide-scaling.ts';
 export { DeploymentPlanner, type DeploymentWish, deploymentChooser, type PlannedDeployment } from './deployment-plan/deployment-planner.ts';
 export type { PlannedMixture } from './deployment-plan/plan-order.ts';
+export { HourlyBudget } from './hourly-budget.ts';
 export { type BatchingPlan, type PlannedArrivals, type PlannedFunctions, Planner, type PlanWish } from './planner.ts';
 export { type ScaledVariant, type ScaledVariantSources, scaledVariants } from './scaled-variant.ts';
 export { ScalingController, type ScalingControllerOptions } from './scaling-controller.ts';
@@ -14,6 +15,7 @@ export { scalingPolicy } from './scaling-policies.ts';
 export { ScalingStates } from './scaling-states.ts';
 export { checkLimits } from './strategies/check-observation.ts';
 export { type ForecastView, forecastViewOf, horizonFor, slotMsFor } from './strategies/forecast-view.ts';
+export { leastWithin, leftForFunctionsUsd } from './strategies/limits.ts';
 export type {
   Budget,
   FunctionChoice,
@@ -26,7 +28,6 @@ export type {
   ScalingLimits,
   ScalingReason,
   ScalingTrigger,
-  ScheduledFloor,
   SloWindows,
   TypeObservation,
 } from './strategies/observation.ts';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openControlPlane } from '../../test/control-plane.ts';
 import { config, World } from '../../test/scaled-world.ts';
+import { parseFloor } from '../deployment/index.ts';
 import { ScalingStates } from './scaling-states.ts';
 
 describe('the number of instances', () => {
@@ -23,6 +24,23 @@ describe('the number of instances', () => {
     const { actions = [] } = (last?.chosen ?? {}) as { actions?: readonly { op: string }[] };
     assert(actions.length > 0 && actions.every(({ op }) => op === 'drain'));
     assert.deepEqual(world.warnings, []);
+  });
+
+  test('is no less than its schedule asks for, also where there may be none', async () => {
+    const world = new World(Date.UTC(2026, 0, 5, 7, 50)); // a Monday
+    const floors = [parseFloor('mon-fri 08:00-08:03 3')];
+    world.given = { config: { ...config, policy: 'hpa:70', instancesMin: 0, floors } };
+    await world.pass(580);
+    assert.equal(world.wanted, 0);
+    await world.pass(40);
+    assert.equal(world.wanted, 3);
+    const grown = world.made.findLast(({ changes }) => changes);
+    assert.equal(grown?.reason, 'schedule');
+    assert.match(grown?.explanation ?? '', /^grew to 3 × local\.1: 0 requests\/s need 0 of 7\/s; the schedule asks for so many/);
+    await world.pass(150);
+    assert.equal(world.wanted, 3);
+    await world.pass(900);
+    assert.equal(world.wanted, 0);
   });
 
   test('is decided once a slot, also where nothing changes', async () => {

@@ -15,7 +15,7 @@ import { SloHistory, type SloSlot } from './slo-history.ts';
 import { type CountedSlot, SlotCounter } from './slot-counter.ts';
 import { StartTrouble } from './start-trouble.ts';
 import { type ForecastView, forecastViewOf, slotMsFor } from './strategies/forecast-view.ts';
-import { leftForFunctionsUsd } from './strategies/limits.ts';
+import { floorWithin, leastWithin, leftForFunctionsUsd } from './strategies/limits.ts';
 import { type Budget, type Observation, planTotal, type ScalingTrigger } from './strategies/observation.ts';
 import type { Policy } from './strategies/policy.ts';
 import { forecasterOf, horizonsOf, periodsOf, restAfterMsOf } from './strategies/policy-facts.ts';
@@ -203,9 +203,7 @@ export class ScalingWatch {
     const launching = isStuck ? count('launching') : Math.max(count('launching'), wanted - active);
     const { min, max } = this.#bounds(wallMs);
     const budget = this.#hour.at(config.usdPerHourMax, wallMs);
-    const isSpent = budget !== null && budget.spentUsd >= budget.usdMax;
-    // Whoever is there goes on once the money is spent: the last one is not sent away.
-    const least = isSpent ? Math.max(min, Math.min(1, active)) : min;
+    const least = leastWithin(budget, min, active);
     return {
       trigger,
       types: [{ ...type, leadMs: this.#leads.medianMs, active, launching, draining: count('draining') }],
@@ -215,6 +213,7 @@ export class ScalingWatch {
         ...(min === 1 && this.#mayRest && this.#isAwake(wallMs) ? { minBecause: 'awake' as const } : {}),
         max: isStuck ? Math.max(least, active + launching) : max,
         budget,
+        ...(config.floors === undefined ? {} : { floors: config.floors }),
       },
       objective,
       slotMs: this.slotMs,
@@ -241,8 +240,8 @@ export class ScalingWatch {
   /** What the config allows, the ways that are open, and one for whoever asks where there may be none; while nobody does, none. */
   #bounds(wallMs: number): { readonly min: number; readonly max: number } {
     const { config, wanted } = this.variant;
-    const { instancesMin, instancesMax, directions = 'both' } = config;
-    const isAwake = !this.#mayRest || this.#isAwake(wallMs);
+    const { instancesMin, instancesMax, directions = 'both', floors = [] } = config;
+    const isAwake = !this.#mayRest || this.#isAwake(wallMs) || floorWithin(floors, wallMs, this.#leads.medianMs) > 0;
     let min = this.#mayRest && isAwake ? 1 : instancesMin;
     let max = isAwake || restAfterMsOf(this.#policy) === null ? instancesMax : 0;
     if (directions === 'out' || directions === 'none') min = Math.max(min, Math.min(wanted, instancesMax));
@@ -303,7 +302,7 @@ export class ScalingWatch {
         explanation: 'gave up the last instance: nobody asks, and whoever does next waits until one has been started',
       };
     }
-    if (count === 0 || this.variant.wanted > 0) return null;
+    if (count === 0 || this.variant.wanted > 0 || !this.#isAwake(wallMs)) return null; // or it is time for a floor
     return { reason: 'wake', explanation: `started ${count}: somebody asks, and there was no instance` };
   }
 

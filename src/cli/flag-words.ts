@@ -4,6 +4,7 @@ const flags: Readonly<Record<string, string>> = {
   'scaling.instances_min': '--min-instances',
   'scaling.instances_max': '--max-instances',
   'scaling.usd_per_hour_max': '--scaling-budget',
+  'scaling.floors': '--floor',
   'functions.usd_per_hour_max': '--overflow-budget',
   'functions.memory_mib': '--memory',
   'functions.max_concurrency': '--max-concurrency',

@@ -19,6 +19,12 @@ describe('what deploy asks of scaling', () => {
       before: scaled,
       asked: { scaling: { ...kept, instances_max: 8, usd_per_hour_max: null } },
     },
+    {
+      when: 'floors: those, in place of the ones before',
+      options: { floor: ['08:00-18:00 3'] },
+      before: scaled,
+      asked: { scaling: { ...kept, floors: ['08:00-18:00 3'] } },
+    },
     { when: 'none: none', options: { scaling: 'none' }, before: scaled, asked: {} },
     { when: 'it becomes serverless: none', options: { serverless: true }, before: scaled, asked: {} },
   ];
@@ -49,4 +55,9 @@ test('how many are wanted now is shown, and by what', () => {
   const now = { functions: null, setting: null, environments: null, ready: 2, instance_count: 1, instance_type: 'local.1', wanted: 3 };
   assert.equal(readyText(now), '2/3');
   assert.equal(scalingText(kept), 'hpa:70: 1 to 3 instances, for at most $0.5 per hour');
+  const floors = ['mon-fri 08:00-18:00 3', '22:00-02:00 2'];
+  assert.equal(
+    scalingText({ ...kept, usd_per_hour_max: null, floors }),
+    'hpa:70: 1 to 3 instances, at least 3 at mon-fri 08:00-18:00 UTC, at least 2 at 22:00-02:00 UTC',
+  );
 });

@@ -11,6 +11,8 @@ export interface ScalingOptions {
   readonly maxInstances?: number;
   /** US dollars per hour; null for no limit. */
   readonly scalingBudget?: number | null;
+  /** As they are shown; none of them for `none`. */
+  readonly floor?: readonly string[];
   readonly serverless?: boolean;
   /** A fixed number. */
   readonly instances?: number;
@@ -21,13 +23,19 @@ export function addScalingOptions(command: Command): void {
     .option('--scaling <policy>', 'let the number of instances follow the load: economic, hpa:70 and others, or none (default: none)')
     .option('--min-instances <number>', 'how many at least, with --scaling (default: 1, and 0 with overflow)', wholeNumber(0, 64))
     .option('--max-instances <number>', 'how many at most, with --scaling (default: 4)', wholeNumber(1, 64))
-    .option('--scaling-budget <USD>', 'what all may cost per hour, or none, with --scaling (default: none)', budget);
+    .option('--scaling-budget <USD>', 'what all may cost per hour, or none, with --scaling (default: none)', budget)
+    .option(
+      '--floor <schedule>',
+      "at least so many at times of the day (UTC), such as 'mon-fri 08:00-18:00 3', or none, with --scaling; may be repeated (default: none)",
+      floors,
+    );
 }
 
 /** Throws `Failure` for limits of a scaling that would not be there, before anything is done. */
 export function checkScalingOptions(options: ScalingOptions, before: VariantBody | undefined): void {
-  const { scaling, minInstances, maxInstances, scalingBudget } = options;
-  const flags = { '--min-instances': minInstances, '--max-instances': maxInstances, '--scaling-budget': scalingBudget };
+  const { scaling, minInstances, maxInstances, scalingBudget, floor } = options;
+  const limits = { '--min-instances': minInstances, '--max-instances': maxInstances, '--scaling-budget': scalingBudget };
+  const flags = { ...limits, '--floor': floor };
   const [stray] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
   if (options.instances !== undefined && scaling !== 'none' && options.serverless !== true && (before?.scaling ?? null) !== null) {
     const cure = `say --min-instances ${options.instances} for so many at least, or fix the number with --scaling none`;
@@ -41,11 +49,22 @@ export function checkScalingOptions(options: ScalingOptions, before: VariantBody
 
 /** What is asked of a variant, beside what it was before; nothing where its number of instances is fixed. */
 export function scalingOf(options: ScalingOptions, before: VariantBody | undefined): Record<string, unknown> {
-  const { scaling, minInstances, maxInstances, scalingBudget, serverless = false } = options;
+  const { scaling, minInstances, maxInstances, scalingBudget, floor, serverless = false } = options;
   const kept = serverless ? null : (before?.scaling ?? null);
   if (scaling === 'none' || (scaling === undefined && kept === null)) return {};
-  const asked = { policy: scaling, instances_min: minInstances, instances_max: maxInstances, usd_per_hour_max: scalingBudget };
+  const asked = {
+    policy: scaling,
+    instances_min: minInstances,
+    instances_max: maxInstances,
+    usd_per_hour_max: scalingBudget,
+    floors: floor,
+  };
   return { scaling: { ...kept, ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)) } };
+}
+
+/** `none` drops those before it, too. */
+function floors(text: string, before: readonly string[] = []): readonly string[] {
+  return text === 'none' ? [] : [...before, text];
 }
 
 function budget(text: string): number | null {

@@ -58,6 +58,11 @@ export function scalingText({
   instances_min: least,
   instances_max: most,
   usd_per_hour_max: budget,
+  floors = [],
 }: NonNullable<VariantBody['scaling']>): string {
-  return `${policy}: ${least} to ${most} instances${budget === null ? '' : `, for at most $${budget} per hour`}`;
+  const money = budget === null ? '' : `, for at most $${budget} per hour`;
+  return [
+    `${policy}: ${least} to ${most} instances${money}`,
+    ...floors.map((floor) => `at least ${floor.replace(/^(.*) (\d+)$/, '$2 at $1 UTC')}`),
+  ].join(', ');
 }

@@ -153,6 +153,7 @@ describe('the ledger', () => {
     ledger.started('w2', 'digits', 'AllTraffic', 3600);
     ledger.keptWarm('f1', 'warm', 'AllTraffic', 3600);
     clock.advance(10_000);
+    ledger.started('w2', 'digits', 'AllTraffic', 3600); // it is ready: it was charged from its launch on
     ledger.sentAway('w1');
     ledger.ended('w1');
     ledger.sentAway('f1');

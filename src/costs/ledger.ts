@@ -74,8 +74,9 @@ export class Ledger {
     this.#clock = clock;
   }
 
-  /** An instance costs from now on. */
+  /** An instance costs from now on; one that does already goes on. */
   started(instanceId: string, endpoint: string, variant: string, usdPerHour: number): void {
+    if (this.#running.get(instanceId)?.isProvisioned === false) return;
     this.#start(instanceId, endpoint, variant, { usdPerHour, isProvisioned: false });
   }
 

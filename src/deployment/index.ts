@@ -13,6 +13,7 @@ export type { InstanceView } from './instance-view.ts';
 export { type Guard, isUnderWay, type Rollout, type RolloutStep, stepOf } from './rollout.ts';
 export type { KeptOnRollback } from './rollouts.ts';
 export { instanceCountMax, type ScalingConfig, type ScalingDirections, scalingDirections } from './scaling-config.ts';
+export { formatFloor, parseFloor, type ScheduledFloor } from './scheduled-floor.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
 export type { EndpointStatus } from './status.ts';
 export { commandOf } from './worker-command.ts';

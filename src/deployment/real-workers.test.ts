@@ -58,6 +58,8 @@ class DirectServing implements ServingDoor {
 
   functionFailed(): void {}
 
+  launched(): void {}
+
   async drain(workerId: string): Promise<void> {
     this.#workers.delete(workerId);
     await Promise.allSettled(this.#open.get(workerId) ?? new Set<Promise<unknown>>());

@@ -263,7 +263,7 @@ export class EndpointReconciler {
   }
 
   async #start(wanted: WantedVariant): Promise<void> {
-    const { prices, cores, provider, artifactPath } = this.#needs;
+    const { prices, cores, provider, serving, artifactPath } = this.#needs;
     const { config, generation } = this.#endpoint;
     const type = instanceType(prices, wanted.instanceType);
     const version = this.#versions.get(wanted.model);
@@ -289,6 +289,7 @@ export class EndpointReconciler {
       kind: 'instance',
       instanceType: wanted.instanceType,
     });
+    serving.launched({ id, endpoint: config.name, variant: variant.name, usdPerHour: type.usdPerHour });
   }
 
   #serve(): void {
@@ -342,10 +343,12 @@ export class EndpointReconciler {
     const { serving, provider, clock } = this.#needs;
     // By then each of its requests is answered or given up.
     const cancelTimer = clock.after(this.#endpoint.config.timeoutMs, () => this.#draining.get(workerId)?.());
-    await Promise.race([this.#attached.has(workerId) && !isIdle ? serving.drain(workerId) : null, stopWaiting]);
+    const isFunction = this.#functions.wishOf(workerId) !== undefined;
+    // An instance that never was ready runs nothing, but its bill is to be closed.
+    const isDrained = !isIdle && (this.#attached.has(workerId) || !isFunction);
+    await Promise.race([isDrained ? serving.drain(workerId) : null, stopWaiting]);
     cancelTimer();
     if (this.#isClosed) return;
-    const isFunction = this.#functions.wishOf(workerId) !== undefined;
     // Serving waits for a function from its wish on, so it is told also of one that was never ready.
     if (this.#attached.delete(workerId) || isFunction) serving.detach(workerId);
     await (isFunction ? this.#functions.stop(workerId) : provider.stop(workerId));

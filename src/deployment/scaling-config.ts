@@ -1,5 +1,6 @@
 /** How many instances a variant may have where their number follows its load. Pure. */
 import { PlatformError } from '../errors.ts';
+import { formatFloor, type ScheduledFloor } from './scheduled-floor.ts';
 
 export interface ScalingConfig {
   /** How the number is found, in the words of `parsePolicy`: `economic`, `hpa:70`. */
@@ -10,12 +11,15 @@ export interface ScalingConfig {
   readonly usdPerHourMax: number | null;
   /** Which way the number may go by itself: `out` is more. Unless given, both. */
   readonly directions?: ScalingDirections;
+  /** At least so many at these times of the day. */
+  readonly floors?: readonly ScheduledFloor[];
 }
 
 export const scalingDirections = ['both', 'out', 'in', 'none'] as const;
 export type ScalingDirections = (typeof scalingDirections)[number];
 
 export const instanceCountMax = 64;
+export const floorsMost = 50;
 
 interface Scaled {
   readonly instanceCount: number;
@@ -26,7 +30,7 @@ interface Scaled {
  * functions is fine: requests wait until an instance has been started for them.
  */
 export function checkScaling(where: string, scaling: ScalingConfig, { instanceCount }: Scaled): void {
-  const { instancesMin: min, instancesMax: max, usdPerHourMax, directions = 'both' } = scaling;
+  const { instancesMin: min, instancesMax: max, usdPerHourMax, directions = 'both', floors = [] } = scaling;
   if (instanceCount === 0) {
     throw invalid(
       `${where}: scaling counts instances, and it is serverless: leave out the scaling, or give it instances beside its functions`,
@@ -43,6 +47,12 @@ export function checkScaling(where: string, scaling: ScalingConfig, { instanceCo
   }
   if (!scalingDirections.includes(directions)) {
     throw invalid(`${where}: the directions of scaling are one of ${scalingDirections.join(', ')}, got '${directions}'`);
+  }
+  if (floors.length > floorsMost) throw invalid(`${where}: at most ${floorsMost} scheduled floors, got ${floors.length}`);
+  for (const floor of floors) {
+    if (floor.instances <= max) continue;
+    const cure = 'lower the one or raise the other';
+    throw invalid(`${where}: the scheduled floor '${formatFloor(floor)}' is more than the maximum of ${max} instances: ${cure}`);
   }
   if (usdPerHourMax !== null && !(usdPerHourMax > 0 && Number.isFinite(usdPerHourMax))) {
     throw invalid(`${where}: the scaling budget is a number of US dollars per hour above 0, or none, got ${usdPerHourMax}`);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type House, openHouse, prod, refusal, serverless, settle, variant } from '../../test/deployment-house.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import { parseFloor } from './scheduled-floor.ts';
 
 const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 4, usdPerHourMax: null };
 const scaled: VariantConfig = { ...variant, scaling };
@@ -40,6 +41,19 @@ describe('a count that scaling decided', () => {
     assert.deepEqual(house.provider.ids(), ['prod.alltraffic.1.1']);
     const drained = house.serving.notes.filter((note) => note.startsWith('drain')).sort();
     assert.deepEqual(drained, ['drain prod.alltraffic.1.0', 'drain prod.alltraffic.1.2']);
+  });
+
+  test('is paid for from the launch of each on, also of one that is sent away before it is ready', async () => {
+    const house = await deployed(scaled);
+    const before = house.serving.launchedIds.length;
+    house.provider.isPrompt = false;
+    await house.deployments.scale('prod', 'AllTraffic', 2);
+    await settle();
+    assert.deepEqual(house.serving.launchedIds.slice(before), ['prod.alltraffic.1.1']);
+    house.serving.notes.length = 0;
+    await house.deployments.scale('prod', 'AllTraffic', 1);
+    await settle();
+    assert(house.serving.notes.includes('drain prod.alltraffic.1.1'), 'that is how its bill is closed');
   });
 
   test('stays within what the config allows, also when that changes', async () => {
@@ -181,6 +195,11 @@ describe('a scaling config', () => {
     ['a direction nobody knows', { ...scaled, scaling: { ...scaling, directions: 'up' as 'out' } }, /both, out, in, none, got 'up'/],
     ['half an instance', { ...scaled, scaling: { ...scaling, instancesMin: 0.5 } }, /whole number from 0 to 64, got 0.5/],
     ['more than there may be', { ...scaled, scaling: { ...scaling, instancesMax: 65 } }, /whole number from 1 to 64, got 65/],
+    [
+      'a floor above the maximum',
+      { ...scaled, scaling: { ...scaling, floors: [parseFloor('mon 08:00-18:00 5')] } },
+      /'mon 08:00-18:00 5' is more than the maximum of 4/,
+    ],
     ['a budget of nothing', { ...scaled, scaling: { ...scaling, usdPerHourMax: 0 } }, /above 0, or none, got 0/],
     ['functions alone', { ...serverless, scaling }, /scaling counts instances, and it is serverless/],
   ] as const) {

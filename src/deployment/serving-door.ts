@@ -30,6 +30,8 @@ export interface ServedWorker {
 export interface ServingDoor {
   /** From now on this is the endpoint's routing, at one stroke. Its workers were attached before. */
   serve(endpoint: ServedEndpoint): void;
+  /** An instance was asked for: it costs from now on, whether it becomes ready or not. Once it is sent away it is drained like others. */
+  launched(instance: Pick<ServedWorker, 'id' | 'endpoint' | 'variant' | 'usdPerHour'>): void;
   /** A worker that is ready; again, with its new link, after a restart. */
   attach(worker: ServedWorker): void;
   /** The worker died, or is about to be stopped: it gets nothing any more. Unknown ids are fine. */

@@ -18,4 +18,4 @@ export { nearestRank, type Profile, type ServicePoint } from './profile.ts';
 export { type MeasuredProfile, Profiles, type ProfilesOptions } from './profiles.ts';
 export { type AffineTimes, affineService, referenceProfile } from './reference-profile.ts';
 export { ServiceTable } from './service-table.ts';
-export { ServiceTables } from './service-tables.ts';
+export { type ServedTimes, ServiceTables } from './service-tables.ts';

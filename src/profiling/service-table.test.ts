@@ -62,6 +62,22 @@ describe('the service table', () => {
     assert.equal(table.quantileMs(0.99, 1), 1);
   });
 
+  test('tells how it was while serving, of sizes that were served often enough; of others what was measured', () => {
+    const table = new ServiceTable(profileOf({ 1: upTo(200), 2: [7] }));
+    for (let i = 0; i < 40; i++) table.observe(1, 1000);
+    assert.deepEqual(
+      table.points(50).map(({ b, p50Ms, samples }) => [b, p50Ms, samples.length]),
+      [
+        [1, 100, 200],
+        [2, 7, 1],
+      ],
+    );
+    for (let i = 0; i < 600; i++) table.observe(1, 1000 + i);
+    const [one, two] = table.points(50);
+    assert.deepEqual([one?.samples.length, one?.samples[0], one?.samples.at(-1), two?.p50Ms, table.served], [500, 1100, 1599, 7, 640]);
+    assert.deepEqual(new ServiceTable(null).points(50), [], 'nothing is known');
+  });
+
   test('stays monotone in b and in q whatever is measured and observed', () => {
     const ms = fc.double({ min: 0.001, max: 1000, noNaN: true });
     const samples = fc.array(ms, { minLength: 1, maxLength: 200 });

@@ -5,7 +5,7 @@
  * somebody asks and an eighth of a size's samples is new: a ring of 500 is sorted at most once in 62 batches.
  */
 import assert from 'node:assert/strict';
-import { nearestRank, type Profile } from './profile.ts';
+import { nearestRank, type Profile, type ServicePoint, servicePoint } from './profile.ts';
 
 /** From so many samples on, a quantile is what was seen; below, a tail is guessed. */
 const samplesForQuantile = 200;
@@ -18,6 +18,8 @@ interface Point {
   readonly ring: Float64Array;
   count: number;
   next: number;
+  /** Samples of batches that were served, not measured beforehand. */
+  seen: number;
   /** Samples since `sorted` was made. */
   unsorted: number;
   sorted: Float64Array;
@@ -80,8 +82,21 @@ export class ServiceTable {
     const { point } = target;
     point.ring[point.next] = ms * target.factor;
     point.next = point.next + 1 === ringSize ? 0 : point.next + 1;
+    point.seen++;
     if (point.count < ringSize) point.count++;
     if (++point.unsorted >= point.count >> 3) this.#stale = true;
+  }
+
+  /** Batches that were served since the table was made. */
+  get served(): number {
+    return this.#points.reduce((sum, { seen }) => sum + seen, 0);
+  }
+
+  /** What is known of each size now: of one that was served so often, the latest of these alone; of others what was measured. */
+  points(servedLeast: number): ServicePoint[] {
+    return this.#points
+      .filter(({ count }) => count > 0)
+      .map((point) => servicePoint(point.b, point.seen >= servedLeast ? servedOf(point) : [...point.sorted], 0));
   }
 
   #curve(q: number): Float64Array {
@@ -131,7 +146,7 @@ function newPoint(b: number, samples: readonly number[]): Point {
   assert(b >= 1 && samples.length <= ringSize, `a batch size of ${b} with ${samples.length} samples`);
   const ring = new Float64Array(ringSize);
   ring.set(samples);
-  const point = { b, ring, count: samples.length, next: samples.length % ringSize, unsorted: 0, sorted: new Float64Array(0) };
+  const point = { b, ring, count: samples.length, next: samples.length % ringSize, seen: 0, unsorted: 0, sorted: new Float64Array(0) };
   sortPoint(point);
   return point;
 }
@@ -139,6 +154,11 @@ function newPoint(b: number, samples: readonly number[]): Point {
 function sortPoint(point: Point): void {
   point.sorted = point.ring.slice(0, point.count).sort();
   point.unsorted = 0;
+}
+
+/** The latest samples that were served, as many as the ring holds. */
+function servedOf({ ring, seen, next }: Point): number[] {
+  return Array.from({ length: Math.min(seen, ringSize) }, (_, i) => ring[(next - 1 - i + ringSize) % ringSize] as number);
 }
 
 function medianOf({ sorted }: Point): number {

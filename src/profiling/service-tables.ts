@@ -3,7 +3,7 @@ import { messageOf } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
 import type { FunctionProfiles } from './function-profiles.ts';
-import type { Profile } from './profile.ts';
+import type { Profile, ServicePoint } from './profile.ts';
 import type { MeasuredProfile, Profiles } from './profiles.ts';
 import { ServiceTable } from './service-table.ts';
 
@@ -22,6 +22,19 @@ interface Entry {
   /** What the table was made from; one that has not changed stays, with what it has observed since. */
   origin: string;
 }
+
+/** Service times of an executor as they were while it served. */
+export interface ServedTimes {
+  readonly executor: string;
+  readonly batchMax: number;
+  /** Batches since the server started, or since it was measured last. */
+  readonly batches: number;
+  /** Of a size that was served too seldom: as measured. */
+  readonly service: readonly ServicePoint[];
+}
+
+/** Fewer batches of a size say less than its measurement. */
+const servedLeast = 50;
 
 export class ServiceTables {
   readonly #options: ServiceTablesOptions;
@@ -47,6 +60,13 @@ export class ServiceTables {
       void this.#fetch(version, executor);
     }
     return entry.table;
+  }
+
+  /** Of each executor that has served the version often enough to tell. */
+  served(version: Named): ServedTimes[] {
+    return [...this.#entriesOf(version).values()]
+      .filter(({ table }) => table.served >= servedLeast)
+      .map(({ executor, table }) => ({ executor, batchMax: table.batchMax, batches: table.served, service: table.points(servedLeast) }));
   }
 
   /** Called with the version of which more is known now; ask `tableOf` again. */

@@ -187,6 +187,10 @@ export class Serving implements ServingDoor {
     }
   }
 
+  launched({ id, endpoint, variant, usdPerHour }: Parameters<ServingDoor['launched']>[0]): void {
+    this.#options.ledger.started(id, endpoint, variant, usdPerHour);
+  }
+
   attach(worker: ServedWorker): void {
     if (worker.functionMemoryMiB !== null) return this.#attachFunction(worker);
     const routing = this.#routings.get(worker.endpoint.toLowerCase());

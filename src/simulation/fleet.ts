@@ -73,6 +73,12 @@ export class Fleet {
     return count;
   }
 
+  /** These have been there for as long as one is paid for at least: they are ready, and may go at any time. */
+  begin(plan: Plan): void {
+    for (const [type, count] of Object.entries(plan))
+      for (let i = 0; i < count; i++) this.#launch(type, true, this.#needs.loop.nowMs() - billedAtLeastMs);
+  }
+
   /** Brings the plan about. Those that are launched are ready at once where `isInstant`. */
   apply(plan: Plan, isInstant = false): void {
     const { loop } = this.#needs;
@@ -87,12 +93,19 @@ export class Fleet {
     }
   }
 
+  /** What those that are there, or on their way, cost. */
+  get usdPerHour(): number {
+    let usd = 0;
+    for (const { type } of this.#instances.values()) usd += type.usdPerHour;
+    return usd;
+  }
+
   /** Charges everybody until now. */
   bill(nowMs: number): void {
     for (const instance of this.#instances.values()) this.#bill(instance, nowMs);
   }
 
-  #launch(name: string, isInstant: boolean): void {
+  #launch(name: string, isInstant: boolean, launchedAtMs: number = this.#needs.loop.nowMs()): void {
     const { loop, types, random } = this.#needs;
     const type = types.find((other) => other.name === name);
     if (type === undefined) return;
@@ -106,7 +119,7 @@ export class Fleet {
       id: `i${this.#launched++}`,
       type,
       state: 'launching',
-      launchedAtMs: nowMs,
+      launchedAtMs,
       executor,
       billedUntilMs: nowMs,
       cancel: () => {},

@@ -21,6 +21,8 @@ export interface FunctionProviderNeeds {
   readonly gatewayMs: number;
 }
 
+type KeptEnvironment = Parameters<NonNullable<PoolNeighbours['functions']>['onKept']>[0];
+
 interface Size {
   readonly coldMs: number;
   readonly networkMs: number;
@@ -64,10 +66,19 @@ export class FunctionProvider {
       start: (size) => this.#start(size),
       stop: (id) => this.#stop(id),
       onInvoked: () => {},
-      onKept: ({ id, isKept }) => void (isKept ? this.#warm.add(id) : this.#warm.delete(id)),
+      onKept: (environment) => this.#kept(environment),
       onDeserted: () => {},
       coldStartMs: this.sizeOf(memoryMiB).coldMs,
     };
+  }
+
+  /** One that is started for being pinged is billed for its start, which is its first ping. */
+  #kept({ id, kept, memoryMiB, invocations, coldStartMs }: KeptEnvironment): void {
+    if (kept === null) return void this.#warm.delete(id);
+    const { measures, profile } = this.#needs;
+    if (kept === 'pinged' && invocations === 0 && !this.#warm.has(id))
+      measures.functionsCost(functionUsd(profile.functionPrices, memoryMiB, coldStartMs));
+    this.#warm.add(id);
   }
 
   #start(memoryMiB: number): string {

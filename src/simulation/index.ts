@@ -1,13 +1,13 @@
 export { type DeployedPolicy, type DeployedVariant, deployedPolicy, knownMemory } from './deployed-policy.ts';
 export { expectedRequests, type Load, type LoadText, loadOfTrace, type Part, parseLoad } from './load.ts';
 export type { Minute } from './measures.ts';
-export { infeasibleTypes, overflowMemoryMiB, parseProfile, referenceSimulated, type SimulatedProfile } from './profile.ts';
+export { functionOf, infeasibleTypes, overflowMemoryMiB, parseProfile, referenceSimulated, type SimulatedProfile } from './profile.ts';
 export { type KnownProfile, profileFile, profileOfKnown } from './profile-file.ts';
 export { inSlots, loadOfRecording, type RecordedCounts, type RecordedSpan, type Recording } from './recorded-load.ts';
 export { type ReportFacts, reportHtml } from './report-html.ts';
 export type { DecisionNote, SimulationResult } from './result.ts';
 export { type SideBySide, simulateAll } from './simulate.ts';
 export { Simulation } from './simulation.ts';
-export { type SimulationOrder, unfitTypes } from './simulation-order.ts';
+export { type SimulatedFunctions, type SimulationOrder, unfitTypes } from './simulation-order.ts';
 export { type SimulationRun, SimulationRuns } from './simulation-runs.ts';
 export { parseTrace, type Trace } from './trace.ts';

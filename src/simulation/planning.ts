@@ -1,10 +1,12 @@
 /** The policy at work: what it is shown, and when it is asked. What it answers is the platform's own decision. */
 import {
+  type Budget,
   decideScaling,
   type ForecastView,
   forecastViewOf,
   horizonsOf,
   initialCount,
+  leastWithin,
   type Observation,
   type OverflowObservation,
   type Plan,
@@ -24,6 +26,8 @@ export interface PlanningNeeds {
   readonly policy: Policy;
   readonly objective: Objective;
   readonly limits: ScalingLimits;
+  /** What is left of the money now; null without a limit. */
+  readonly budget: () => Budget | null;
   readonly slotMs: number;
   /** Rows in each slot before the beginning; null where nobody counted. */
   readonly history: readonly (number | null)[];
@@ -119,11 +123,14 @@ export class Planning {
 
   decide(trigger: ScalingTrigger, seen: Seen, notices?: Plan): ScalingDecision {
     const { policy, objective, limits, slotMs, types, overflow, functions } = this.#needs;
+    const budget = this.#needs.budget();
+    const counted = types.map((type) => ({ ...type, ...seen.count(type.name) }));
+    const active = counted.reduce((sum, type) => sum + type.active, 0);
     const observation: Observation = {
       trigger,
-      types: types.map((type) => ({ ...type, ...seen.count(type.name) })),
+      types: counted,
       overflow: overflow(),
-      limits,
+      limits: { ...limits, min: leastWithin(budget, limits.min, active), budget },
       objective,
       slotMs,
       forecast: this.forecast,

@@ -3,7 +3,7 @@ import { defaultPrices, type FunctionPrices, functionUsd, type PriceTable } from
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import { affineService, capacityOf, referenceProfile } from '../profiling/index.ts';
-import { pointsOf, ServiceLaw, type ServiceQuantiles } from './service-law.ts';
+import { pointsOf, quantilesSeen, ServiceLaw, type ServiceQuantiles } from './service-law.ts';
 
 /** Plain data, so that it can be sent to a thread. */
 export interface SimulatedProfile {
@@ -179,7 +179,7 @@ function serviceIn(file: string, where: string, given: unknown): ServiceQuantile
   let before: ServiceQuantiles = { b: 0, p50Ms: 0, p95Ms: 0, p99Ms: 0 };
   const points = given.map((value: unknown, i): ServiceQuantiles => {
     const place = `${where}[${i}]`;
-    const { b, p50Ms, p95Ms = p50Ms, p99Ms = p95Ms } = objectIn(file, place, value);
+    const { b, p50Ms, p95Ms = p50Ms, p99Ms = p95Ms, quantilesMs } = objectIn(file, place, value);
     const size = numberIn(file, `${place}.b`, b);
     if (!Number.isInteger(size) || size <= before.b || size > batchMost || (i === 0 && size !== 1))
       throw wrong(file, `${place}.b: expected whole numbers that rise from 1, got ${size}`);
@@ -190,11 +190,27 @@ function serviceIn(file: string, where: string, given: unknown): ServiceQuantile
       numberIn(file, `${place}.p99Ms`, p99Ms),
     ];
     if (!(p50 > 0 && p95 >= p50 && p99 >= p95)) throw wrong(file, `${place}: expected 0 < p50Ms <= p95Ms <= p99Ms`);
-    before = { b: size, p50Ms: Math.max(p50, before.p50Ms), p95Ms: Math.max(p95, before.p95Ms), p99Ms: Math.max(p99, before.p99Ms) };
+    const seen =
+      quantilesMs === undefined ? {} : { quantilesMs: quantilesIn(file, `${place}.quantilesMs`, quantilesMs, before.quantilesMs) };
+    const three = { p50Ms: Math.max(p50, before.p50Ms), p95Ms: Math.max(p95, before.p95Ms), p99Ms: Math.max(p99, before.p99Ms) };
+    before = { b: size, ...three, ...seen };
     return before;
   });
   if (points.length === 0) throw wrong(file, `${where}: nothing was measured`);
   return points;
+}
+
+/** `least` are those of a smaller batch, which a larger one is not faster than. */
+function quantilesIn(file: string, where: string, given: unknown, least: readonly number[] = []): number[] {
+  const isRight = Array.isArray(given) && given.length === quantilesSeen;
+  if (!isRight) throw wrong(file, `${where}: expected ${quantilesSeen} numbers, the shortest run, then of each twentieth, to the longest`);
+  let before = 0;
+  return given.map((value: unknown, i) => {
+    const ms = numberIn(file, `${where}[${i}]`, value);
+    if (ms <= 0 || ms < before) throw wrong(file, `${where}[${i}]: expected numbers above 0 that do not fall, got ${ms}`);
+    before = ms;
+    return Math.max(ms, least[i] ?? 0);
+  });
 }
 
 function objectIn(file: string, where: string, given: unknown): Readonly<Record<string, unknown>> {

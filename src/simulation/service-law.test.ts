@@ -18,6 +18,17 @@ describe('simulated service times', () => {
     assert.deepEqual([law.table.quantileMs(0.998, 3), law.table.medianMs(32), law.batchMax], [220, 2250, 32]);
   });
 
+  test('that were seen are drawn as they were: in twentieths, with no jitter of their own', () => {
+    const quantilesMs = [...Array.from({ length: 11 }, () => 10), ...Array.from({ length: 9 }, () => 30), 200];
+    const law = new ServiceLaw([{ b: 1, p50Ms: 10, p95Ms: 30, p99Ms: 60, quantilesMs }]);
+    const random = new SeededRandom(1);
+    const drawn = Float64Array.from({ length: 50_000 }, () => law.drawMs(random, 1)).sort();
+    assert.deepEqual([drawn[0], drawn[25_000 - 500], drawn[30_000], drawn[47_000]], [10, 10, 30, 30]);
+    near(drawn[49_500] as number, 60, 0.05);
+    assert((drawn.at(-1) as number) > 190);
+    near(drawn.reduce((sum, ms) => sum + ms, 0) / drawn.length, 0.525 * 10 + 0.425 * 30 + 0.04 * 45 + 0.01 * 130, 0.02);
+  });
+
   test('of measured quantiles have those quantiles, and lie on lines between measured sizes', () => {
     const points = [
       { b: 1, p50Ms: 10, p95Ms: 20, p99Ms: 40 },

@@ -2,13 +2,18 @@
 import { type Profile, type ServiceCurve, ServiceTable } from '../profiling/index.ts';
 import type { Random } from '../random.ts';
 
-/** The service time of batches of b rows by three of its quantiles. */
+/** The service time of batches of b rows by three of its quantiles, or by more. */
 export interface ServiceQuantiles {
   readonly b: number;
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
+  /** As it was seen: the least, then what each further twentieth of the runs did not exceed, up to the most. */
+  readonly quantilesMs?: readonly number[];
 }
+
+/** Of those twentieths there are so many, both ends included. */
+export const quantilesSeen = 21;
 
 /** s(b) (1 + 0.05 (u - 1/2)), u uniform in [0, 1): by so much runs of one batch size differ whatever the quantiles say. */
 const jitterDefault = 0.05;
@@ -19,6 +24,10 @@ class GivenTable extends ServiceTable {
   override observe(): void {}
 }
 
+/** Shares of the runs whose times are known; in between they are linear, below the first and beyond the last flat. */
+const knotsOfThree = [0.5, 0.95, 0.99] as const;
+const knotsSeen = [...Array.from({ length: quantilesSeen - 1 }, (_, i) => i / (quantilesSeen - 1)), 0.99, 1];
+
 export class ServiceLaw {
   readonly batchMax: number;
   /** As choices see it. */
@@ -26,15 +35,17 @@ export class ServiceLaw {
   /** As dispatch and planners see it. */
   readonly table: ServiceTable;
   readonly #jitter: number;
-  /** By b, from 1: the three quantiles. */
-  readonly #ms: readonly Float64Array[];
+  readonly #knots: readonly number[];
+  /** By knot, then by b, from 1. */
+  readonly #curves: readonly Float64Array[];
 
-  /** `points` rise in b, the first b is 1; between them times are linear. */
-  constructor(points: readonly ServiceQuantiles[], jitter: number = jitterDefault) {
+  /** `points` rise in b, the first b is 1; between them times are linear. What was seen varies by itself and gets no jitter. */
+  constructor(points: readonly ServiceQuantiles[], jitter?: number) {
+    const isSeen = points.some(({ quantilesMs }) => quantilesMs !== undefined);
     this.batchMax = (points.at(-1) as ServiceQuantiles).b;
-    this.#jitter = jitter;
-    const curves = (['p50Ms', 'p95Ms', 'p99Ms'] as const).map((name) => curveOf(points, name));
-    this.#ms = [0.5, 0.95, 0.99].map((_, i) => curves[i] as Float64Array);
+    this.#jitter = jitter ?? (isSeen ? 0 : jitterDefault);
+    this.#knots = isSeen ? knotsSeen : knotsOfThree;
+    this.#curves = this.#knots.map((knot) => curveOf(points, (point) => knotMs(point, knot)));
     this.profile = this.#profile();
     this.table = new GivenTable(this.profile);
   }
@@ -45,24 +56,35 @@ export class ServiceLaw {
     return this.#quantileMs(u, Math.min(rows, this.batchMax)) * (1 + this.#jitter * (u - 0.5));
   }
 
-  /** Linear between the quantiles; flat below the median and beyond p99, of which nothing is known. */
   #quantileMs(u: number, b: number): number {
-    const [p50, p95, p99] = this.#ms as [Float64Array, Float64Array, Float64Array];
-    const middle = p50[b] as number;
-    if (u <= 0.5) return middle;
-    const high = p95[b] as number;
-    if (u <= 0.95) return middle + ((high - middle) * (u - 0.5)) / 0.45;
-    return high + (((p99[b] as number) - high) * (Math.min(u, 0.99) - 0.95)) / 0.04;
+    return interpolated(this.#knots, (i) => (this.#curves[i] as Float64Array)[b] as number, u);
   }
 
   #profile(): Profile {
     const service = Array.from({ length: this.batchMax }, (_, i) => {
       const samples = Array.from({ length: tableSamples }, (_none, k) => this.#quantileMs((k + 0.5) / tableSamples, i + 1));
-      const [p50Ms, p95Ms, p99Ms] = this.#ms.map((curve) => curve[i + 1]) as [number, number, number];
+      const [p50Ms, p95Ms, p99Ms] = knotsOfThree.map((q) => this.#quantileMs(q, i + 1)) as [number, number, number];
       return { b: i + 1, p50Ms, p95Ms, p99Ms, samples, rssMiB: 0 };
     });
     return { executor: 'simulated', service, measuredAtMs: 0, loadMs: 0, batchMax: this.batchMax, notes: [] };
   }
+}
+
+function interpolated(knots: readonly number[], msAt: (knot: number) => number, u: number): number {
+  let above = 0;
+  while (above < knots.length && (knots[above] as number) < u) above++;
+  if (above === 0) return msAt(0);
+  if (above === knots.length) return msAt(above - 1);
+  const [low, high] = [msAt(above - 1), msAt(above)];
+  const [from, to] = [knots[above - 1] as number, knots[above] as number];
+  return low + ((high - low) * (u - from)) / (to - from);
+}
+
+/** What the share `knot` of the runs of this size did not exceed. */
+function knotMs({ p50Ms, p95Ms, p99Ms, quantilesMs }: ServiceQuantiles, knot: number): number {
+  const three = [p50Ms, p95Ms, p99Ms];
+  if (quantilesMs === undefined) return interpolated(knotsOfThree, (i) => three[i] as number, knot);
+  return knot === 0.99 ? p99Ms : (quantilesMs[Math.round(knot * (quantilesSeen - 1))] as number);
 }
 
 /** The points of a curve that is the same at every quantile. */
@@ -73,13 +95,13 @@ export function pointsOf(curve: ServiceCurve): ServiceQuantiles[] {
   });
 }
 
-function curveOf(points: readonly ServiceQuantiles[], name: 'p50Ms' | 'p95Ms' | 'p99Ms'): Float64Array {
+function curveOf(points: readonly ServiceQuantiles[], msOf: (point: ServiceQuantiles) => number): Float64Array {
   const curve = new Float64Array((points.at(-1) as ServiceQuantiles).b + 1);
   let before = points[0] as ServiceQuantiles;
   for (const point of points) {
     for (let b = before.b; b <= point.b; b++) {
       const share = point.b === before.b ? 1 : (b - before.b) / (point.b - before.b);
-      curve[b] = before[name] + share * (point[name] - before[name]);
+      curve[b] = msOf(before) + share * (msOf(point) - msOf(before));
     }
     before = point;
   }

@@ -1,6 +1,7 @@
 /** What is to be simulated, and what follows from it before anything happens. */
 import type { FunctionsObservation } from '../autoscaling/index.ts';
 import { functionUsd } from '../costs/index.ts';
+import type { ScheduledFloor } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
 import { capacityOf } from '../profiling/index.ts';
 import type { FunctionSetting } from '../serving/index.ts';
@@ -31,6 +32,14 @@ export interface SimulationOrder {
   readonly serverless?: Pick<FunctionSetting, 'memoryMiB' | 'batchSizeMax' | 'waitMsMax'>;
   /** Memory and batch size of functions are chosen as they go, as the platform does; else each takes one request at a time. */
   readonly choosesFunctions?: boolean;
+  /** How many functions there may be, and how long they stay, where they are deployed already; else as many as are asked for. */
+  readonly functions?: SimulatedFunctions;
+  /** What all may cost in an hour of the clock; null, or left out: no limit. */
+  readonly usdPerHourMax?: number | null;
+  /** At least so many instances at these times of the day. */
+  readonly floors?: readonly ScheduledFloor[];
+  /** When it begins, in epoch milliseconds: hours and times of the day follow from it. Midnight unless given. */
+  readonly beginsAtMs?: number;
   /** What the result is called; as its policy unless given. */
   readonly label?: string;
   /** Draws arrivals. */
@@ -45,6 +54,19 @@ export interface SimulationOrder {
   /** By how much of itself a service time varies; 0.05 unless given. */
   readonly jitter?: number;
 }
+
+export interface SimulatedFunctions {
+  /** So many environments at most. */
+  readonly maxConcurrency: number;
+  /** So many are always kept warm, and paid for by time. */
+  readonly provisioned: number;
+  readonly keepAliveMs: number;
+  /** So many beside them may be kept warm for a while by pings. */
+  readonly warmMax: number;
+}
+
+/** AWS keeps an idle environment for some ten minutes, and lets an account have a thousand. */
+export const functionsUnlimited: Omit<SimulatedFunctions, 'warmMax'> = { maxConcurrency: 1000, provisioned: 0, keepAliveMs: 600_000 };
 
 /** c_f: one request in a call of its own. */
 export function functionUsdEach(profile: SimulatedProfile, memoryMiB: number): number {

@@ -3,7 +3,10 @@
  * what decides on instances and functions are those of the platform; only executors, their providers and the clients are models.
  */
 import {
+  type Budget,
   formatPolicy,
+  HourlyBudget,
+  leftForFunctionsUsd,
   type OverflowObservation,
   type Plan,
   type Policy,
@@ -15,7 +18,7 @@ import {
   type ScalingTrigger,
   slotMsFor,
 } from '../autoscaling/index.ts';
-import { functionUsd, pingBusyMs, pingEveryMs } from '../costs/index.ts';
+import { pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
 import { capacityOf, functionCapacityOf, type ServiceTable } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
 import { type FunctionVariant, type Outcome, VariantPool } from '../serving/index.ts';
@@ -31,21 +34,21 @@ import { Planning, type Seen } from './planning.ts';
 import { functionOf, typeOf } from './profile.ts';
 import { type DecisionNote, resultOf, type SimulationResult } from './result.ts';
 import { RowsOfLoad } from './rows-of-load.ts';
-import { ServiceLaw } from './service-law.ts';
-import { functionsSeen, functionUsdEach, type SimulationOrder } from './simulation-order.ts';
+import { ServiceLaw, type ServiceQuantiles } from './service-law.ts';
+import { functionsSeen, functionsUnlimited, functionUsdEach, type SimulationOrder } from './simulation-order.ts';
 
 const leadMsDefault = 120_000;
 const timeoutMs = 10_000;
 const queueRowsMax = 10_000_000;
-const keepAliveMs = 600_000;
-const concurrencyMax = 1000;
-const epochMs = Date.UTC(2026, 0, 1);
+const beginsAtMsDefault = Date.UTC(2026, 0, 1);
+const hourMs = 3_600_000;
+const lookMs = 1000;
 const decisionsMost = 20_000;
 
 export class Simulation {
   readonly #order: SimulationOrder;
   readonly #policy: Policy;
-  readonly #loop = new EventLoop(epochMs);
+  readonly #loop: EventLoop;
   readonly #stream: ArrivalStream;
   readonly #rows: RowsOfLoad;
   readonly #measures: Measures;
@@ -55,6 +58,10 @@ export class Simulation {
   /** Chooses how functions batch; null where nobody does. */
   readonly #batching: SimulatedBatching | null;
   readonly #slotMs: number;
+  readonly #hour = new HourlyBudget(null);
+  /** So many functions are pinged to stay, as decided last. */
+  #pinged = 0;
+  #warmBilledMs = 0;
   readonly #notes: DecisionNote[] = [];
   #decided = 0;
   #countedRows = 0;
@@ -63,6 +70,7 @@ export class Simulation {
     const { load, objective, profile } = order;
     this.#order = order;
     this.#policy = parsePolicy(order.policy);
+    this.#loop = new EventLoop(order.beginsAtMs ?? beginsAtMsDefault);
     this.#stream = new ArrivalStream(arrivalsOf(load, order.seed));
     this.#rows = new RowsOfLoad(load);
     this.#measures = new Measures(objective.latencyMs);
@@ -118,7 +126,7 @@ export class Simulation {
       if (this.#fleet.draining > 0) await Promise.resolve();
     }
     this.#fleet.bill(durationMs);
-    this.#measures.functionsCost(this.#pingUsd());
+    this.#billWarm();
     this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), true);
     return resultOf(this.#order.label ?? formatPolicy(this.#policy), this.#measures, this.#notes, this.#decided);
   }
@@ -153,14 +161,14 @@ export class Simulation {
     const { serverless } = this.#order;
     if (serverless !== undefined) this.#pool.functions?.apply({ ...serverless, decisionId: null });
     const begin = this.#planning.begin(this.#seen());
-    this.#fleet.apply(begin.plan, true);
+    this.#fleet.begin(begin.plan);
     this.#warm(begin.warmFunctions);
     this.#noteForecast();
     this.#batching?.open();
     const { planMs, fastMs } = periodsOf(this.#policy, this.#slotMs);
     this.#every(60_000, () => {
       this.#fleet.bill(this.#loop.nowMs());
-      this.#measures.functionsCost(this.#pingUsd());
+      this.#billWarm();
       this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), false);
     });
     this.#every(this.#slotMs, () => {
@@ -170,6 +178,7 @@ export class Simulation {
     });
     this.#every(planMs, () => this.#plan('period'));
     if (fastMs !== null) this.#every(fastMs, () => this.#loop.nowMs() % planMs !== 0 && this.#plan('fast'));
+    if (this.#isBudgeted) this.#every(lookMs, () => this.#follow());
   }
 
   /** At each multiple of the period within the load; in the order in which they were set up where several fall together. */
@@ -195,17 +204,46 @@ export class Simulation {
 
   /** So many functions are kept warm from now on. */
   #warm(count: number): void {
-    const { settings } = this.#pool;
-    if (settings.functions === null || this.#order.serverless !== undefined || settings.functions.provisioned === count) return;
-    this.#pool.configure({ ...settings, functions: { ...settings.functions, provisioned: count } });
+    if (this.#order.serverless !== undefined) return;
+    this.#billWarm(); // until now, as many as there were
+    this.#pinged = count;
+    this.#follow();
   }
 
-  /** What keeping functions warm for a minute costs: each is pinged now and then. */
-  #pingUsd(): number {
-    const { profile } = this.#order;
-    const memoryMiB = this.#pool.functions?.setting.memoryMiB ?? this.#order.memoryMiB;
-    const warm = this.#pool.settings.functions?.provisioned ?? 0;
-    return (warm * functionUsd(profile.functionPrices, memoryMiB, pingBusyMs) * 60_000) / pingEveryMs;
+  /** What the functions beside instances are to keep to. */
+  #follow(): void {
+    const budget = this.#budget();
+    const usdPerHour = budget === null ? 0 : this.#fleet.usdPerHour;
+    const allowance =
+      budget === null ? null : { usd: leftForFunctionsUsd(budget, usdPerHour), forMs: budget.remainingMs, usdPerHourMax: budget.usdMax };
+    this.#pool.overflow?.follow({ warmFunctions: this.#pinged, allowance });
+  }
+
+  get #isBudgeted(): boolean {
+    return (this.#order.usdPerHourMax ?? null) !== null;
+  }
+
+  /** What is left of the hour's money; null without a limit. */
+  #budget(): Budget | null {
+    const { usdPerHourMax = null } = this.#order;
+    if (usdPerHourMax === null) return null;
+    const wallMs = this.#loop.wallMs();
+    this.#fleet.bill(this.#loop.nowMs());
+    this.#hour.seen(this.#measures.instanceUsd + this.#measures.overflowUsd, wallMs);
+    return this.#hour.at(usdPerHourMax, wallMs);
+  }
+
+  /** What keeping functions warm has cost since last asked: some are pinged now and then, some are paid for by time. */
+  #billWarm(): void {
+    const nowMs = this.#loop.nowMs();
+    const { profile, memoryMiB: memoryMiBGiven, functions } = this.#order;
+    const memoryMiB = this.#pool.functions?.setting.memoryMiB ?? memoryMiBGiven;
+    const provisioned = this.#hasFunctions ? (functions?.provisioned ?? 0) : 0;
+    const pinged = this.#pool.overflow === null ? 0 : Math.max(0, this.#pinged - provisioned);
+    const usdPerHour =
+      pinged * pingUsdPerHour(profile.functionPrices, memoryMiB) + provisioned * provisionedUsdPerHour(profile.functionPrices, memoryMiB);
+    this.#measures.functionsCost((usdPerHour * (nowMs - this.#warmBilledMs)) / hourMs);
+    this.#warmBilledMs = nowMs;
   }
 
   #decide(trigger: ScalingTrigger, notices?: Plan): ScalingDecision {
@@ -260,13 +298,14 @@ export class Simulation {
   }
 
   #makePool(types: readonly FleetType[], functions: FunctionProvider | null): VariantPool {
-    const { objective, memoryMiB, profile, overflow } = this.#order;
+    const { objective, memoryMiB, profile, overflow, functions: deployed = functionsUnlimited } = this.#order;
+    const { maxConcurrency, provisioned, keepAliveMs } = deployed;
     const isHybrid = functions !== null && this.#policy.kind !== 'batch' && this.#order.serverless === undefined;
     const isChosen = this.#choosesFunctions;
     const config = {
       memoryMiB: isChosen ? 'auto' : memoryMiB,
-      maxConcurrency: concurrencyMax,
-      provisioned: 0,
+      maxConcurrency,
+      provisioned,
       keepAliveMs,
       batching: { kind: isChosen ? 'slack' : 'none' },
     } as const;
@@ -317,22 +356,25 @@ export class Simulation {
 
   /** What functions cost under the setting that they have. */
   #overflowSeen(): OverflowObservation | null {
-    const { profile, memoryMiB, objective } = this.#order;
+    const { profile, memoryMiB, objective, functions } = this.#order;
     if (!this.#hasFunctions) return null;
     const setting = this.#pool.functions?.setting;
-    if (!this.#choosesFunctions || setting === undefined) return { usdPerRequest: functionUsdEach(profile, memoryMiB) };
-    const { service } = functionOf(profile, setting.memoryMiB);
-    const { table } = new ServiceLaw(service);
+    const size = functionOf(profile, setting?.memoryMiB ?? memoryMiB);
+    // As many as the forecast asks for are kept warm where it is known how many there may be; else as many as the rule says.
+    const warm = functions === undefined ? {} : { warmMax: functions.warmMax, serviceMs: (size.service[0] as ServiceQuantiles).p50Ms };
+    if (!this.#choosesFunctions || setting === undefined) return { usdPerRequest: functionUsdEach(profile, memoryMiB), ...warm };
+    const { table } = new ServiceLaw(size.service);
     const capacity = functionCapacityOf(setting.memoryMiB, table, profile.functionPrices, objective, profile.overheadMs);
-    return capacity === null ? null : { usdPerRequest: capacity.usdPerRequest, usdPerRequestAlone: capacity.usdPerRequestAtBest };
+    return capacity === null ? null : { usdPerRequest: capacity.usdPerRequest, usdPerRequestAlone: capacity.usdPerRequestAtBest, ...warm };
   }
 
   #makePlanning(types: readonly FleetType[]): Planning {
-    const { objective, load, profile, instancesMin = 0, instancesMax, seed } = this.#order;
+    const { objective, load, profile, instancesMin = 0, instancesMax, floors, seed } = this.#order;
     return new Planning({
       policy: this.#policy,
       objective,
-      limits: { min: instancesMin, max: instancesMax },
+      limits: { min: instancesMin, max: instancesMax, ...(floors === undefined ? {} : { floors }) },
+      budget: () => this.#budget(),
       slotMs: this.#slotMs,
       history: historyOf(load, this.#slotMs),
       isSeasonal: load.isSeasonal,

@@ -26,10 +26,12 @@ export function hpa({ targetPercent, windowMs }: Extract<Policy, { kind: 'hpa' }
   const rate = perMs * 1000;
   const perInstance = ratePerSecond * (targetPercent / 100);
   const isWithin = have > 0 && Math.abs(rate / (have * perInstance) - 1) <= tolerance + 1e-12;
-  const count = Math.max(leastInstances(ask), isWithin ? have : neededFor(rate, perInstance));
+  const needed = isWithin ? have : neededFor(rate, perInstance);
+  const count = Math.max(leastInstances(ask), needed);
   const recommended = [...memory.recommended.filter(({ atMs }) => nowMs - atMs < windowMs), { atMs: nowMs, count }];
   const most = recommended.reduce((max, { count: other }) => Math.max(max, other), 0);
   const wanted = count >= have ? count : Math.min(have, most);
-  const why = `${brief(rate)} requests/s need ${count} of ${brief(perInstance)}/s`;
-  return ruledCount(ask, { arrivals, recommended }, wanted, why, wanted > count ? 'hold' : 'rule');
+  const why = `${brief(rate)} requests/s need ${needed} of ${brief(perInstance)}/s`;
+  const least = count > needed && count === ask.limits.min ? ask.limits.minBecause : 'rule';
+  return ruledCount(ask, { arrivals, recommended }, wanted, why, wanted > count ? 'hold' : least);
 }

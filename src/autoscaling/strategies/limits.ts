@@ -1,5 +1,6 @@
 /** What bounds every plan: the least and the most instances, floors by the time of day, money. */
-import { type Budget, type Plan, planTotal, type ScalingLimits, type ScalingReason, type ScheduledFloor } from './observation.ts';
+import type { ScheduledFloor } from '../../deployment/index.ts';
+import { type Budget, type Plan, planTotal, type ScalingLimits, type ScalingReason } from './observation.ts';
 import type { UsableType } from './usable-types.ts';
 
 const minutesPerDay = 1440;
@@ -20,6 +21,11 @@ export function floorAt(floors: readonly ScheduledFloor[], atMs: number): number
   return floor;
 }
 
+/** The floor of now, or of when an instance that is started now would be ready. */
+export function floorWithin(floors: readonly ScheduledFloor[], nowMs: number, leadMs: number): number {
+  return Math.max(floorAt(floors, nowMs), floorAt(floors, nowMs + leadMs));
+}
+
 /** What may be spent in an hour from now on so that the budget lasts; infinite without one. */
 export function affordableUsdPerHour(budget: Budget | null | undefined): number {
   if (budget === null || budget === undefined) return Number.POSITIVE_INFINITY;
@@ -30,6 +36,12 @@ export function affordableUsdPerHour(budget: Budget | null | undefined): number 
 /** What functions may still cost until the stretch of a budget is over: what is left of it, less what instances will cost by then. */
 export function leftForFunctionsUsd({ usdMax, spentUsd, remainingMs }: Budget, instancesUsdPerHour: number): number {
   return Math.max(0, usdMax - spentUsd - (instancesUsdPerHour * remainingMs) / 3_600_000);
+}
+
+/** Whoever is there goes on once the money is spent: the last one is not sent away. */
+export function leastWithin(budget: Budget | null, min: number, active: number): number {
+  const isSpent = budget !== null && budget.spentUsd >= budget.usdMax;
+  return isSpent ? Math.max(min, Math.min(1, active)) : min;
 }
 
 /** The limits as they are at one moment. */
@@ -44,8 +56,7 @@ export interface LimitsNow {
 
 /** A floor counts as early as an instance started now would be ready for it. */
 export function limitsAt(limits: ScalingLimits, nowMs: number, leadMs: number): LimitsNow {
-  const floors = limits.floors ?? [];
-  const scheduled = Math.min(limits.max, Math.max(floorAt(floors, nowMs), floorAt(floors, nowMs + leadMs)));
+  const scheduled = Math.min(limits.max, floorWithin(limits.floors ?? [], nowMs, leadMs));
   return {
     min: Math.max(limits.min, scheduled),
     minBecause: scheduled > limits.min ? 'schedule' : (limits.minBecause ?? 'min'),

@@ -1,4 +1,5 @@
 /** What a scaling decision is made from, and what it holds. All of it is plain data: it can be kept, sent and replayed. */
+import type { ScheduledFloor } from '../../deployment/index.ts';
 import type { Objective } from '../../objective.ts';
 import type { ForecastView } from './forecast-view.ts';
 
@@ -48,15 +49,6 @@ export interface OverflowObservation {
   readonly warmMax?: number;
   /** What a function takes for one request; with it no more are kept warm than the forecast asks for. */
   readonly serviceMs?: number;
-}
-
-/** From `fromMinute` until `untilMinute` of the day (UTC, across midnight where until is earlier) at least so many instances. */
-export interface ScheduledFloor {
-  /** 0 is Sunday; empty: every day. The day on which it begins. */
-  readonly days: readonly number[];
-  readonly fromMinute: number;
-  readonly untilMinute: number;
-  readonly instances: number;
 }
 
 /** Money for a stretch of time, an hour or a month, and what is left of both. */

@@ -208,7 +208,7 @@ function checked(document: TargetDocument): TargetDocument {
 function scalingOf(document: TargetDocument, former: TargetDocument, variant: VariantConfig): ScalingConfig {
   const { scaling: before } = variant;
   const directions = directionsOf(document.suspended);
-  const { usdPerHourMax = null } = before ?? {};
+  const { usdPerHourMax = null, floors } = before ?? {};
   const text = policyText(document);
   const isOurs = before === undefined || !isAutoscaled(variant) || text !== 'hold' || before.policy === policyText(former);
   return {
@@ -217,5 +217,6 @@ function scalingOf(document: TargetDocument, former: TargetDocument, variant: Va
     instancesMax: document.max,
     usdPerHourMax,
     ...(directions === undefined ? {} : { directions }),
+    ...(floors === undefined ? {} : { floors: floors.map((floor) => ({ ...floor, instances: Math.min(floor.instances, document.max) })) }),
   };
 }

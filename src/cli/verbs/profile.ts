@@ -1,6 +1,6 @@
 /** `penstock profile`: how long batches of each size take. With `--output json` it writes a profile file. */
 import type { Command } from 'commander';
-import type { FunctionProfileBody, ProfileBody } from '../../api/index.ts';
+import type { FunctionProfileBody, ProfileBody, ServedBody } from '../../api/index.ts';
 import type { Doors } from '../doors.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
 import { Progress } from '../progress.ts';
@@ -12,12 +12,14 @@ import { msText } from '../words.ts';
 interface Known {
   readonly items: readonly ProfileBody[];
   readonly functions: readonly FunctionProfileBody[];
+  readonly served: readonly ServedBody[];
 }
 
 interface ProfileOptions extends CommonOptions {
   readonly instanceType: string;
   readonly functions: boolean;
   readonly cached: boolean;
+  readonly served: boolean;
 }
 
 export function addProfile(program: Command, doors: Doors): void {
@@ -26,15 +28,18 @@ export function addProfile(program: Command, doors: Doors): void {
       command
         .option('--instance-type <type>', 'where to measure', 'local.1')
         .option('--functions', 'measure in functions of each memory size, too, where it is not known yet', false)
-        .option('--cached', 'show what was measured before, measure nothing', false),
+        .option('--cached', 'show what was measured before, measure nothing', false)
+        .option('--served', 'show how it was while serving, measure nothing', false),
     )
     .runs(async (session, options: ProfileOptions, model: string) => {
       const source = await readSource(model, { registersOnly: false });
       const { name, ...known } = await profile(session, source, options);
-      const texts = known.items.map((measured) => profileText(name, measured));
-      if (known.functions.length > 0) texts.push(functionsText(name, known.functions));
+      const texts = options.served
+        ? known.served.map((served) => servedText(name, served))
+        : known.items.map((measured) => profileText(name, measured));
+      if (known.functions.length > 0 && !options.served) texts.push(functionsText(name, known.functions));
       const { profileFile } = await import('../../simulation/index.ts');
-      session.print(profileFile(name, known), texts.join('\n'));
+      session.print(profileFile(name, known, options.served), texts.join('\n'));
       return 0;
     });
 }
@@ -45,6 +50,11 @@ async function profile(session: Session, source: ModelSource, options: ProfileOp
   const { version } = await registerSource(client, progress, source, nameFor(source), { reuse: true });
   const { name } = version;
   const path = `/groups/${encodeURIComponent(version.group)}/versions/${version.version}/profile`;
+  if (options.served) {
+    const known = await client.get<Known>(path);
+    if (known.served.length === 0) session.remark(`${name} has not served fifty batches since the server started: it is as measured`);
+    return { name, ...known };
+  }
   if (options.cached) {
     const known = await client.get<Known>(path);
     if (known.items.length === 0) session.remark(`${name} is not measured yet: run it without --cached`);
@@ -58,7 +68,7 @@ async function profile(session: Session, source: ModelSource, options: ProfileOp
       await client.post(`${path}/functions`, { json: {} });
     }
     progress.done();
-    return { name, items: [measured], functions: (await client.get<Known>(path)).functions };
+    return { name, items: [measured], functions: (await client.get<Known>(path)).functions, served: [] };
   } catch (error) {
     progress.fail();
     throw error;
@@ -76,6 +86,17 @@ function profileText(name: string, profile: ProfileBody): string {
   ]);
   const notes = profile.notes.map((note) => `${note}\n`).join('');
   return `${name} on ${profile.executor}, loaded in ${msText(profile.load_ms)}\n${rows}${notes}`;
+}
+
+function servedText(name: string, { executor, batches, service }: ServedBody): string {
+  const rows = table(service, [
+    { title: 'ROWS', cell: ({ b }) => b, align: 'right' },
+    { title: 'P50', cell: (point) => msText(point.p50_ms), align: 'right' },
+    { title: 'P95', cell: (point) => msText(point.p95_ms), align: 'right' },
+    { title: 'P99', cell: (point) => msText(point.p99_ms), align: 'right' },
+    { title: 'OF', cell: ({ samples }) => samples, align: 'right' },
+  ]);
+  return `${name} on ${executor}, as it served ${batches} batches\n${rows}`;
 }
 
 const basisTexts: Readonly<Record<FunctionProfileBody['basis'], string>> = {

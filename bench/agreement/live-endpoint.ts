@@ -1,0 +1,87 @@
+/** What a live endpoint tells of itself. */
+import type { ArrivalsBody, EndpointBody, Page, ScalingDecisionBody, VariantBody } from '../../src/api/index.ts';
+
+interface LiveCounts {
+  readonly overflowed: number;
+  readonly totalUsd: number;
+}
+
+const calmMs = 120_000;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class LiveEndpoint {
+  readonly #url: URL;
+  readonly #name: string;
+
+  constructor(url: URL, name: string) {
+    this.#url = url;
+    this.#name = name;
+  }
+
+  /** One instance is there and wanted, functions that nobody needs are gone, and nobody has come for two slots. */
+  async calm(): Promise<void> {
+    await pause(20_000);
+    for (const untilMs = Date.now() + calmMs; ; await pause(500)) {
+      const { wanted, ready, environments, workers } = await this.#variant();
+      const { starting = 0, idle = 0, busy = 0 } = environments ?? {};
+      if (wanted === 1 && ready === 1 && starting + busy === 0 && idle <= 1 && workers.length <= 2) return;
+      if (Date.now() > untilMs) throw new Error(`${this.#name} does not come to rest: ${JSON.stringify({ wanted, ready, environments })}`);
+    }
+  }
+
+  async until(atMs: number): Promise<void> {
+    await pause(atMs - Date.now());
+  }
+
+  async counts(): Promise<LiveCounts> {
+    const { statistics, usage } = await this.#variant();
+    return { overflowed: statistics?.overflowed ?? 0, totalUsd: usage.total_usd };
+  }
+
+  /** How long instances and functions took to start. */
+  async starts(type: string): Promise<{ readonly leadMs: number; readonly coldMs: number | null }> {
+    const [latest] = await this.#decisions(1);
+    const { environments } = await this.#variant();
+    return { leadMs: (latest?.inputs.types[type]?.lead_s ?? 0) * 1000, coldMs: environments?.cold_start_ms ?? null };
+  }
+
+  /** Rows by slots, until then. */
+  async countsBefore(untilMs: number, slotMs: number): Promise<(number | null)[]> {
+    const {
+      from,
+      slot_s: slotS,
+      rows,
+    } = await this.#get<ArrivalsBody>(`/arrivals?since=1970-01-01T00:00:00Z&until=${new Date(untilMs).toISOString()}`);
+    const slots: (number | null)[] = [];
+    const firstMs = Date.parse(from);
+    for (let slotFromMs = Math.ceil(firstMs / slotMs) * slotMs; slotFromMs < untilMs; slotFromMs += slotMs) {
+      const first = (slotFromMs - firstMs) / (slotS * 1000);
+      const counts = rows.slice(first, first + slotMs / (slotS * 1000));
+      slots.push(counts.includes(null) ? null : counts.reduce<number>((sum, count) => sum + (count ?? 0), 0));
+    }
+    return slots;
+  }
+
+  /** What was decided since, in the order of time. */
+  async decisions(sinceMs: number): Promise<string[]> {
+    const all = await this.#decisions(50);
+    return all
+      .filter(({ at, changes }) => changes && Date.parse(at) >= sinceMs)
+      .map(({ at, explanation }) => `${((Date.parse(at) - sinceMs) / 1000).toFixed(1)} s: ${explanation.slice(0, 20)}`)
+      .toReversed();
+  }
+
+  async #decisions(limit: number): Promise<readonly ScalingDecisionBody[]> {
+    return (await this.#get<Page<ScalingDecisionBody>>(`/decisions?kind=scaling&limit=${limit}`)).items;
+  }
+
+  async #variant(): Promise<VariantBody> {
+    return (await this.#get<EndpointBody>('')).variants[0] as VariantBody;
+  }
+
+  async #get<Body>(path: string): Promise<Body> {
+    const answer = await fetch(new URL(`/api/v1/endpoints/${this.#name}${path}`, this.#url));
+    if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as Body;
+  }
+}

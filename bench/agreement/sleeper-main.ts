@@ -1,0 +1,11 @@
+/** A model that is a process and costs no computing: it answers after a time that it sleeps. */
+import { createServer } from 'node:http';
+
+const sleepMs = Number(process.env.SLEEP_MS);
+
+createServer((request, response) => {
+  request.resume().on('end', () => {
+    if (request.url === '/ping') return response.end();
+    setTimeout(() => response.end('{"slept":true}'), sleepMs);
+  });
+}).listen(Number(process.env.SAGEMAKER_BIND_TO_PORT), '127.0.0.1');
