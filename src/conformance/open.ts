@@ -19,7 +19,9 @@ export interface TargetOptions {
   readonly model?: string | undefined;
   /** Inputs that the model takes, where its metadata does not tell or values of our making would not do. */
   readonly inputs?: readonly Input[] | undefined;
-  readonly bodyLimitBytes: number;
+  /** Extensions that are taken for announced. */
+  readonly assumed?: readonly string[] | undefined;
+  readonly bodyLimitBytes?: number | undefined;
   readonly mayReload: boolean;
   /** For each answer. */
   readonly replyTimeoutMs: number;
@@ -31,7 +33,7 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
   const { url, grpc, token, clock, replyTimeoutMs, bodyLimitBytes, mayReload } = options;
   const wire = new Wire({ url, token, clock, replyTimeoutMs });
   try {
-    const server = facts(url, await answerOf(wire, url));
+    const server = facts(options, await answerOf(wire, url));
     const subject = await subjectOf(wire, options);
     const rpc = grpc === undefined ? null : new Rpc({ address: grpc, token, replyTimeoutMs, clock });
     await rpc?.connected().catch((error: unknown) => {
@@ -54,7 +56,7 @@ async function answerOf(wire: Wire, url: string): Promise<Reply> {
 }
 
 /** What `GET /v2` says; what is wrong with it is for C1 to tell. */
-function facts(url: string, { status, json }: Reply): TargetFacts['server'] {
+function facts({ url, assumed = [] }: TargetOptions, { status, json }: Reply): TargetFacts['server'] {
   if (status === 401 || status === 403) {
     throw new PlatformError('unauthenticated', `${url} answers ${status}: name the variable that holds its key, with --token-env`);
   }
@@ -62,7 +64,7 @@ function facts(url: string, { status, json }: Reply): TargetFacts['server'] {
   return {
     name: typeof name === 'string' ? name : 'unknown',
     version: typeof version === 'string' ? version : '',
-    extensions: Array.isArray(extensions) ? extensions.map(String) : [],
+    extensions: [...new Set([...(Array.isArray(extensions) ? extensions.map(String) : []), ...assumed])],
   };
 }
 

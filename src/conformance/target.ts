@@ -13,11 +13,14 @@ export interface TargetFacts {
   readonly rpc: Rpc | null;
   readonly subject: Subject;
   readonly server: { readonly name: string; readonly version: string; readonly extensions: readonly string[] };
-  /** The largest body that the server takes. */
-  readonly bodyLimitBytes: number;
+  /** The largest body that the server takes; undefined where nobody said. */
+  readonly bodyLimitBytes: number | undefined;
   /** Models may be loaded and unloaded. */
   readonly mayReload: boolean;
 }
+
+/** What Penstock takes unless it is told otherwise. */
+const penstockLimitBytes = 64 * 1024 * 1024;
 
 export class Target {
   readonly #facts: TargetFacts;
@@ -40,7 +43,9 @@ export class Target {
   }
 
   get bodyLimitBytes(): number {
-    return this.#facts.bodyLimitBytes;
+    const limit = this.#facts.bodyLimitBytes ?? (this.isPenstock ? penstockLimitBytes : undefined);
+    if (limit === undefined) throw new Skipped('nobody said how large bodies may be (--body-limit)');
+    return limit;
   }
 
   get hasRpc(): boolean {
@@ -62,8 +67,10 @@ export class Target {
     return this.server.extensions.includes(extension);
   }
 
-  infer(model: string, body: unknown, call: Call = {}): Promise<Reply> {
-    return this.wire.send(`/v2/models/${model}/infer`, { body: isBody(body) ? body : JSON.stringify(body), ...call });
+  /** As `application/json`, unless the headers say otherwise. */
+  infer(model: string, body: unknown, { headers = {}, ...call }: Call = {}): Promise<Reply> {
+    const content = { body: isBody(body) ? body : JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } };
+    return this.wire.send(`/v2/models/${model}/infer`, { ...content, ...call });
   }
 
   /** A request whose JSON is followed by these bytes. */

@@ -2,7 +2,7 @@
  * HTTP as bare as it gets: what is sent and what comes back, byte for byte. Whatever the other side does, every call ends:
  * it has a time limit as a whole, and so many bytes at most are read.
  */
-import { Agent, type ClientRequest, type IncomingHttpHeaders, request } from 'node:http';
+import { Agent, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { connect as secureConnect } from 'node:tls';
@@ -40,6 +40,8 @@ export interface WireOptions {
 /** No answer in time: of a case that fails so it is asked whether the server still lives. */
 export class NoAnswer extends Error {}
 
+class StaleConnection extends Error {}
+
 const replyBytesMax = 64 * 1024 * 1024;
 const rawBytesMax = 1024 * 1024;
 
@@ -58,8 +60,17 @@ export class Wire {
     this.#headers = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
   }
 
-  /** Rejects with `NoAnswer` after the time limit. */
-  send(path: string, call: Call = {}): Promise<Reply> {
+  /** Rejects with `NoAnswer` after the time limit. A kept connection that the server has closed meanwhile is no answer of its. */
+  async send(path: string, call: Call = {}): Promise<Reply> {
+    try {
+      return await this.#send(path, call);
+    } catch (error) {
+      if (!(error instanceof StaleConnection)) throw error;
+      return this.#send(path, call);
+    }
+  }
+
+  #send(path: string, call: Call): Promise<Reply> {
     const { method = call.body === undefined ? 'GET' : 'POST', body, chunked = false } = call;
     const { timeoutMs = this.#options.replyTimeoutMs } = call;
     const length = body === undefined || chunked ? {} : { 'content-length': String(Buffer.byteLength(body)) };
@@ -74,28 +85,18 @@ export class Wire {
       this.#open.add(sent);
       const fail = (error: Error): void => {
         cancel();
-        reject(error);
+        reject(sent.reusedSocket && isReset(error) ? new StaleConnection(error.message) : error);
       };
       sent.on('error', fail);
       sent.on('close', () => {
-        cancel();
         this.#open.delete(sent);
-        reject(new NoAnswer(`the connection was closed before ${method} ${path} was answered`));
+        fail(new NoAnswer(`the connection was closed before ${method} ${path} was answered`));
       });
       sent.on('response', (response) => {
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        response.on('data', (chunk: Buffer) => {
-          bytes += chunk.length;
-          if (bytes > replyBytesMax) sent.destroy(new Error(`the answer to ${method} ${path} has more than ${replyBytesMax} bytes`));
-          else chunks.push(chunk);
-        });
-        response.on('error', fail);
-        response.on('end', () => {
+        read(response, replyBytesMax).then((whole) => {
           cancel();
-          const whole = Buffer.concat(chunks);
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body: whole, json: jsonOf(whole) });
-        });
+        }, fail);
       });
       if (chunked && body !== undefined) for (let at = 0; at < body.length; at += 7) sent.write(body.slice(at, at + 7));
       sent.end(chunked ? undefined : body);
@@ -182,6 +183,22 @@ export class Wire {
   get #prefix(): string {
     return this.#url.pathname.replace(/\/+$/, '');
   }
+}
+
+/** Rejects where there is more. */
+async function read(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new Error(`the answer has more than ${bytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function isReset(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNRESET';
 }
 
 function jsonOf(body: Buffer): Json | null {

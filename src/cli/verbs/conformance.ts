@@ -17,10 +17,11 @@ interface ConformanceOptions extends CommonOptions {
   readonly model?: string;
   readonly input?: string;
   readonly only: readonly string[];
+  readonly assume: readonly string[];
   readonly tokenEnv?: string;
   readonly reload: boolean;
   readonly deploy: boolean;
-  readonly bodyLimit: number;
+  readonly bodyLimit?: number;
   /** Milliseconds, as `limit`. */
   readonly timeout: number;
   readonly limit: number;
@@ -46,6 +47,7 @@ export function addConformance(program: Command, doors: Doors): void {
         token,
         model: options.model,
         inputs,
+        assumed: options.assume,
         only: options.only,
         mayReload: options.reload || options.deploy,
         bodyLimitBytes: options.bodyLimit,
@@ -74,13 +76,18 @@ function addOptions(command: Command): void {
     .option('--grpc <address>', 'HOST:PORT of its gRPC side, https:// in front for TLS (default: the cases G are skipped)', grpcOf)
     .option('--model <name>', 'the model that is asked (default: test-affine, else the first that the server lists)')
     .option('--input <file>', 'a request in JSON that the model takes, where one of zeros and ones will not do')
-    .option('--only <cases>', 'cases and groups, comma-separated, such as C7,B,X3', (text: string) => text.split(','), [])
+    .option('--only <cases>', 'cases and groups, comma-separated, such as C7,B,X3', words, [])
+    .option('--assume <extensions>', 'extensions, comma-separated, that are asked for though the server does not announce them', words, [])
     .option('--token-env <name>', 'the environment variable with the bearer token (default: PENSTOCK_KEY, for the server of PENSTOCK_URL)')
     .option('--reload', 'models may be loaded and unloaded: C2 and C3 load one, X3 unloads one', false)
     .option('--deploy', 'first put the models that the cases want on the server, which is a Penstock; implies --reload', false)
-    .option('--body-limit <bytes>', 'the largest body that the server takes', wholeNumber(1024, 1024 * mebibyte), 64 * mebibyte)
+    .option('--body-limit <bytes>', 'the largest body that the server takes', wholeNumber(1024, 1024 * mebibyte))
     .addOption(new Option('--timeout <duration>', 'for each answer').argParser(parsedBy(parseDurationMs)).default(10_000, '10s'))
     .addOption(new Option('--limit <duration>', 'for all of it').argParser(parsedBy(parseDurationMs)).default(600_000, '600s'));
+}
+
+function words(text: string): string[] {
+  return text.split(',');
 }
 
 function addressOf(text: string): string {

@@ -1,7 +1,7 @@
 /** Cases C6 to C17: the ordinary JSON request, and all that can be wrong in it. */
 import assert from 'node:assert/strict';
 import { elementCount } from '../../tensor.ts';
-import { assertSame, firstOutput, flat, ok, outputNames, outputOf, outputsOf } from '../answers.ts';
+import { assertSame, firstOutput, flat, ok, outputNames, outputsOf } from '../answers.ts';
 import type { Case } from '../case.ts';
 import { affine } from '../fixtures.ts';
 import { Skipped } from '../outcome.ts';
@@ -50,9 +50,12 @@ export const jsonCases: readonly Case[] = [
         if (subject.outputs.length > 0) assert.equal(datatype, spec?.datatype, `output '${String(name)}' has the datatype of the metadata`);
       }
       if (!subject.isAffine) return;
-      assert.equal(answer['model_version'], '1');
-      assert.deepEqual(outputOf(answer, 'y'), { name: 'y', shape: [2, 3], datatype: 'FP32', data: affine.answer });
-      assert.deepEqual(outputOf(answer, 'sum'), { name: 'sum', shape: [], datatype: 'FP32', data: [affine.sum] });
+      const outputs = [
+        { name: 'y', shape: [2, 3], datatype: 'FP32', data: affine.answer },
+        { name: 'sum', shape: [], datatype: 'FP32', data: [affine.sum] },
+      ];
+      assertSame(answer, { outputs });
+      if (target.isPenstock) assert.deepEqual(answer, { model_name: subject.name, model_version: '1', outputs });
     },
   },
   {

@@ -126,7 +126,7 @@ export const transportCases: readonly Case[] = [
         await target.turnedAway(reply, 405, 'Method Not Allowed');
         assert((reply.headers['allow'] ?? '').split(/, ?/).includes(allow), `${method} ${place}: the header Allow has ${allow}`);
       }
-      for (const place of ['/v2/nothing', `${path}/nothing`, '/v2/models/']) {
+      for (const place of ['/v2/nothing', `${path}/nothing`, ...(target.isPenstock ? ['/v2/models/'] : [])]) {
         await target.turnedAway(await target.wire.send(place), 404, 'Not Found');
       }
     },

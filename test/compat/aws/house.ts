@@ -16,6 +16,7 @@ import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { STSClient } from '@aws-sdk/client-sts';
 import { plainEnvironment, Server, type ServerOptions } from '../../end-to-end/server.ts';
+import { checkResults } from '../check-results.ts';
 import { recordAwscli, recordClient } from './coverage/recording.ts';
 import { awscli, type Generation, pythonEnvironment } from './environments.ts';
 
@@ -138,18 +139,4 @@ export class AwsHouse {
     for (const { promise, trouble } of results) await t.test(promise, () => assert.equal(trouble, null));
     assert(ran.code === 0 && results.length > 0, `${name} ended with ${ran.code} after ${results.length} checks: ${ran.stderr}`);
   }
-}
-
-interface CheckResult {
-  readonly promise: string;
-  /** What went wrong; null where it is well. */
-  readonly trouble: string | null;
-}
-
-export function checkResults(stdout: string): CheckResult[] {
-  return stdout.split('\n').flatMap((line) => {
-    const [, not, promise, trouble] = /^(not )?ok ([^\t]+)(?:\t(.*))?$/.exec(line) ?? [];
-    if (promise === undefined) return [];
-    return [{ promise, trouble: not === undefined ? null : (JSON.parse(trouble ?? '"no reason was given"') as string) }];
-  });
 }

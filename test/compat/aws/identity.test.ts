@@ -7,8 +7,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { penstock, temporaryDirectory } from '../../end-to-end/server.ts';
+import { checkResults } from '../check-results.ts';
 import { awscli, generations, pythonEnvironment } from './environments.ts';
-import { AwsHouse, checkResults, type Ran } from './house.ts';
+import { AwsHouse, type Ran } from './house.ts';
 
 const account = '123456789012';
 const region = 'eu-west-3';

@@ -1,0 +1,14 @@
+/** What a file of Python checks prints: a line a check. */
+export interface CheckResult {
+  readonly promise: string;
+  /** What went wrong; null where it is well. */
+  readonly trouble: string | null;
+}
+
+export function checkResults(stdout: string): CheckResult[] {
+  return stdout.split('\n').flatMap((line) => {
+    const [, not, promise, trouble] = /^(not )?ok ([^\t]+)(?:\t(.*))?$/.exec(line) ?? [];
+    if (promise === undefined) return [];
+    return [{ promise, trouble: not === undefined ? null : (JSON.parse(trouble ?? '"no reason was given"') as string) }];
+  });
+}
