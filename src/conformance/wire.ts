@@ -79,20 +79,23 @@ export class Wire {
     return new Promise((resolve, reject) => {
       const send = this.#isSecure ? secureRequest : request;
       const sent = send({ host: this.#host, port: this.#port, path: this.#prefix + path, method, headers, agent: this.#agent });
-      const cancel = this.#options.clock.after(timeoutMs, () => {
-        sent.destroy(new NoAnswer(`no answer to ${method} ${path} within ${timeoutMs} ms`));
-      });
-      this.#open.add(sent);
+      let isAnswered = false;
       const fail = (error: Error): void => {
         cancel();
-        reject(sent.reusedSocket && isReset(error) ? new StaleConnection(error.message) : error);
+        reject(sent.reusedSocket && !isAnswered && isReset(error) ? new StaleConnection(error.message) : error);
       };
+      const cancel = this.#options.clock.after(timeoutMs, () => {
+        fail(new NoAnswer(`no answer to ${method} ${path} within ${timeoutMs} ms`));
+        sent.destroy();
+      });
+      this.#open.add(sent);
       sent.on('error', fail);
       sent.on('close', () => {
         this.#open.delete(sent);
-        fail(new NoAnswer(`the connection was closed before ${method} ${path} was answered`));
+        if (!isAnswered) fail(new NoAnswer(`the connection was closed before ${method} ${path} was answered`));
       });
       sent.on('response', (response) => {
+        isAnswered = true;
         read(response, replyBytesMax).then((whole) => {
           cancel();
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body: whole, json: jsonOf(whole) });

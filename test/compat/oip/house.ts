@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import type { ServerBody } from '../../../src/api/index.ts';
+import type { StatusBody } from '../../../src/api/index.ts';
 import { penstock, plainEnvironment, Server } from '../../end-to-end/server.ts';
 import { checkResults } from '../check-results.ts';
 import { type PythonEnvironment, pythonEnvironment } from '../python-environment.ts';
@@ -30,7 +30,7 @@ export class OipHouse {
     try {
       const env = { ...plainEnvironment(), PENSTOCK_URL: server.url };
       await run(penstock, ['conformance', server.url, '--deploy', '--only', 'C1'], { env });
-      const { grpc } = await server.callWell<ServerBody>('GET', '/server');
+      const { grpc } = await server.callWell<StatusBody>('GET', '/status');
       assert(grpc !== null, 'gRPC is served');
       return new OipHouse(server, grpc);
     } catch (error) {

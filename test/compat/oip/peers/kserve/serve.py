@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 import numpy as np
 from kserve import InferOutput, InferResponse, Model, ModelServer
 from kserve.errors import InvalidInput
+from kserve.utils.utils import generate_uuid
 from onnx_models import FIXTURES, OnnxModel, WrongRequest
 
 assets, http_port, grpc_port = sys.argv[1:]
@@ -46,7 +47,7 @@ class OnnxPredictor(Model):
             output.set_data_from_numpy(array, binary_data=payload.use_binary_outputs)
             outputs.append(output)
         return InferResponse(
-            response_id=payload.id,
+            response_id=payload.id or generate_uuid(),
             model_name=self.name,
             infer_outputs=outputs,
             use_binary_outputs=payload.use_binary_outputs,
