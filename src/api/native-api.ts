@@ -145,6 +145,7 @@ export interface MetricsServices {
 export function registerMetrics(scope: HttpScope, { metrics, access, authenticate }: MetricsServices): void {
   scope.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
     access.require(authenticate(request.raw), 'read');
-    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(Buffer.from(await metrics.prometheus()));
+    const { contentType, body } = await metrics.prometheus(request.headers.accept);
+    return reply.type(contentType).send(body);
   });
 }

@@ -3,8 +3,9 @@ import { describe, test } from 'node:test';
 import { Metrics } from './metrics.ts';
 
 const make = (): Metrics => new Metrics({ processMetrics: false });
+const textOf = async (metrics: Metrics): Promise<string> => (await metrics.prometheus()).body.toString();
 const linesOf = async (metrics: Metrics): Promise<string[]> =>
-  (await metrics.prometheus()).split('\n').filter((line) => line.startsWith('penstock'));
+  (await textOf(metrics)).split('\n').filter((line) => line.startsWith('penstock'));
 
 test('an answered request counts in its outcome, its latency, its stages and its rows', async () => {
   const metrics = make();
@@ -111,5 +112,5 @@ test('gauges and counters by callback show what is there when they are asked', a
 });
 
 test('the process itself is measured too', async () => {
-  assert.match(await new Metrics().prometheus(), /process_resident_memory_bytes/);
+  assert.match(await textOf(new Metrics()), /process_resident_memory_bytes/);
 });

@@ -1,6 +1,8 @@
 /** What Prometheus reads at /metrics, and what is kept of it. The serving path holds on to one `VariantMetrics` for each variant. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ErrorCode } from '../errors.ts';
+import { type HistogramChild, HistogramFamily } from './exposition/histogram-family.ts';
+import { encodeFamilies, type PlainFamily, protobufContentType, takesProtobuf } from './exposition/protobuf.ts';
 import type { MetricStore } from './series/metric-store.ts';
 import { VariantSeries as Recorded } from './series/variant-series.ts';
 
@@ -46,9 +48,16 @@ export class Metrics {
     this.#series = makeSeries(this.register);
   }
 
-  /** The text format of Prometheus. */
-  prometheus(): Promise<string> {
-    return this.register.metrics();
+  /** In the text format of Prometheus; for a scraper that takes native histograms in protocol buffers, with those. */
+  async prometheus(accept?: string): Promise<{ readonly contentType: string; readonly body: Buffer }> {
+    const { seconds, stages, batchRows } = this.#series;
+    const histograms = [seconds, stages, batchRows];
+    if (takesProtobuf(accept)) {
+      const plain = (await this.register.getMetricsAsJSON()) as unknown as PlainFamily[];
+      return { contentType: protobufContentType, body: encodeFamilies(plain, histograms) };
+    }
+    const texts = [(await this.register.metrics()).trimEnd(), ...histograms.map((each) => each.text())];
+    return { contentType: this.register.contentType, body: Buffer.from(`${texts.join('\n')}\n`) };
   }
 
   /** The same variant gives the same counters. */
@@ -106,13 +115,12 @@ function makeSeries(register: Registry) {
   const registers = [register];
   const counter = <Label extends string>(name: string, help: string, ...labels: readonly Label[]) =>
     new Counter({ name, help, labelNames: [...ofVariant, ...labels], registers });
-  const histogram = <Label extends string>(name: string, help: string, buckets: number[], ...labels: readonly Label[]) =>
-    new Histogram({ name, help, buckets, labelNames: [...ofVariant, ...labels], registers });
+  const histogram = (name: string, help: string, bounds: readonly number[]) => new HistogramFamily({ name, help, bounds });
   return {
     requests: counter('penstock_requests_total', 'Inference requests by how they ended', 'outcome'),
     rows: counter('penstock_rows_total', 'Rows that were answered'),
     seconds: histogram('penstock_request_seconds', 'From the whole request read to its answer written', secondsBuckets),
-    stages: histogram('penstock_stage_seconds', 'Where the time of answered requests went', secondsBuckets, 'stage'),
+    stages: histogram('penstock_stage_seconds', 'Where the time of answered requests went', secondsBuckets),
     batchRows: histogram('penstock_batch_rows', 'Rows of each dispatched batch', rowsBuckets),
     dispatches: counter('penstock_dispatch_total', 'Dispatched batches by why they left', 'reason'),
     missed: counter('penstock_objective_missed_total', 'Answers that came later than the objective says'),
@@ -131,11 +139,11 @@ class CountedVariant implements VariantMetrics {
   readonly #reasons = new Map<string, Counter.Internal>();
   readonly #overflows = new Set<string>();
   readonly #rows: Counter.Internal;
-  readonly #seconds: Histogram.Internal<'endpoint' | 'variant'>;
-  readonly #queue: Histogram.Internal<'endpoint' | 'variant' | 'stage'>;
-  readonly #compute: Histogram.Internal<'endpoint' | 'variant' | 'stage'>;
-  readonly #encode: Histogram.Internal<'endpoint' | 'variant' | 'stage'>;
-  readonly #batchRows: Histogram.Internal<'endpoint' | 'variant'>;
+  readonly #seconds: HistogramChild;
+  readonly #queue: HistogramChild;
+  readonly #compute: HistogramChild;
+  readonly #encode: HistogramChild;
+  readonly #batchRows: HistogramChild;
   readonly #missed: Counter.Internal;
   readonly #cost: Counter.Internal;
   readonly #recorded: Recorded | null;
@@ -146,11 +154,11 @@ class CountedVariant implements VariantMetrics {
     this.#recorded = recorded;
     this.#labels = { endpoint, variant };
     this.#rows = series.rows.labels(this.#labels);
-    this.#seconds = series.seconds.labels(this.#labels);
-    this.#queue = series.stages.labels({ ...this.#labels, stage: 'queue' });
-    this.#compute = series.stages.labels({ ...this.#labels, stage: 'compute' });
-    this.#encode = series.stages.labels({ ...this.#labels, stage: 'encode' });
-    this.#batchRows = series.batchRows.labels(this.#labels);
+    this.#seconds = series.seconds.child(this.#labels);
+    this.#queue = series.stages.child({ ...this.#labels, stage: 'queue' });
+    this.#compute = series.stages.child({ ...this.#labels, stage: 'compute' });
+    this.#encode = series.stages.child({ ...this.#labels, stage: 'encode' });
+    this.#batchRows = series.batchRows.child(this.#labels);
     this.#missed = series.missed.labels(this.#labels);
     this.#cost = series.cost.labels(this.#labels);
     // Prometheus sees an increase only from a value on that it has seen: so they begin at zero.
