@@ -9,6 +9,7 @@ import { table, write } from './overhead/report.ts';
 import { scaling } from './scaling/scaling.ts';
 import { fromZero } from './serverless/from-zero.ts';
 import { serverless } from './serverless/serverless.ts';
+import { watching } from './watching/watching.ts';
 
 const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]
        npm run bench -- batching [--requests 4000000] [--dry]
@@ -16,7 +17,8 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--dry]
-       npm run bench -- metrics [--hours 24] [--dry]`;
+       npm run bench -- metrics [--hours 24] [--dry]
+       npm run bench -- watching [--runs 3 (of three loads each)] [--seconds 3] [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
   const measured: Figures[] = [];
@@ -52,6 +54,8 @@ if (positionals.join() === 'overhead') {
   await agreement({ runs: Number(values.runs), only: values.only, isDry: values.dry });
 } else if (positionals.join() === 'metrics') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
+} else if (positionals.join() === 'watching') {
+  await watching({ rounds: Number(values.runs) * 3, seconds: Number(values.seconds ?? 3), isDry: values.dry });
 } else if (positionals.join() === 'scaling') {
   await scaling({ isDry: values.dry });
 } else {

@@ -1,0 +1,28 @@
+/**
+ * Loaded before a server (`node --import`), this makes it blind: no metric is counted, no line of a request is made or written. So what watching costs
+ * can be measured, though no user can switch it off.
+ */
+import { registerHooks } from 'node:module';
+
+registerHooks({
+  load(url, context, next) {
+    if (!url.endsWith('/src/monitoring/request-line.ts')) return next(url, context);
+    return { format: 'module', source: "export const formatRequestLine = () => '';", shortCircuit: true };
+  },
+});
+
+const [{ Metrics }, { LineFile }] = await Promise.all([
+  import('../../src/monitoring/metrics.ts'),
+  import('../../src/monitoring/line-file.ts'),
+]);
+const nothing = (): void => {};
+Metrics.prototype.variant = () => ({
+  request: nothing,
+  dispatch: nothing,
+  met: nothing,
+  cost: nothing,
+  invoked: nothing,
+  runsOn: nothing,
+  overflowed: nothing,
+});
+LineFile.prototype.write = nothing;
