@@ -3,7 +3,7 @@ import { Access } from './access/index.ts';
 import { type Config, isLoopback } from './config.ts';
 import type { Ledger } from './costs/index.ts';
 import { Listener, loadCertificate } from './http/index.ts';
-import { openAsync } from './platform/async.ts';
+import { addressOf, openAsync } from './platform/async.ts';
 import { openCapturing } from './platform/capturing.ts';
 import { mountDoors } from './platform/doors.ts';
 import { type Closer, openGround, type Product } from './platform/ground.ts';
@@ -53,7 +53,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
     log: logs.platform,
     clock,
   });
-  const rooms = buildRooms(config, product, ground);
+  const rooms = buildRooms(config, product, ground, async (bucket) => (await s3.bucket(bucket)) !== null);
   await rooms.registry.open();
   const s3 = await openBuckets(rooms, startedAtMs, ground);
   const costs = openCosts(rooms.ledger, ground);
@@ -71,8 +71,9 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const workers = () => provider.list();
   const place = { account: config.awsAccount, region: config.awsRegion };
   const { webhookSecret } = config;
+  const topicUrl = (topic: string) => addressOf(config.asyncTopics, topic);
   const watching = await openWatching(
-    { ...ground, ...rooms, ...loops, ...async, ...capturing, log: logs.platform, workers, webhookSecret, place },
+    { ...ground, ...rooms, ...loops, ...async, ...capturing, log: logs.platform, workers, webhookSecret, place, addressOf: topicUrl },
     closers,
   );
 

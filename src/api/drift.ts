@@ -14,7 +14,7 @@ import type { ApiServices } from './services.ts';
 const time = z.iso.datetime();
 const labelBytesMax = 16 * 2 ** 20;
 const labelLinesMax = 10_000;
-const captured = z.strictObject({ from: time.optional(), to: time.optional() });
+const captured = z.strictObject({ from: time.optional(), to: time.optional(), sample: z.literal('registration').optional() });
 
 export function driftRoutes(services: ApiServices): Route[] {
   const { deployments, drift, truth, audit, db } = services;
@@ -30,7 +30,7 @@ export function driftRoutes(services: ApiServices): Route[] {
     route('POST /endpoints/:endpoint/baseline', {
       summary: 'Say what usually comes',
       description:
-        'Rows in any form that `invoke` takes; or JSON {"from", "to"} for what was captured between two times; or {} for the rows of the last hour.',
+        'Rows in any form that `invoke` takes; or JSON {"from", "to"} for what was captured between two times; or {} for the rows of the last hour; or {"sample": "registration"} for what the model was registered with: rows of the catalogue, or the `SamplePayloadUrl` of its package.',
       params: endpointPath,
       query: z.strictObject({ label: z.string().optional().describe('A column of the CSV that is the answer, not an input.') }),
       raw: bodyTypes,
@@ -79,13 +79,15 @@ export function driftRoutes(services: ApiServices): Route[] {
 }
 
 async function baselineValues(
-  { serving, drift, clock, capturedValues, deployments }: ApiServices,
+  services: ApiServices,
   endpoint: string,
   contentType: string | undefined,
   body: Buffer,
   label: string | undefined,
 ): Promise<{ values: FeatureValues; source: string }> {
+  const { drift, clock, capturedValues } = services;
   const span = spanOf(contentType, body);
+  if (span?.sample !== undefined) return sampledValues(services, endpoint, span);
   if (span !== null) {
     if (span.from === undefined && span.to === undefined) {
       return { values: drift.values(endpoint), source: 'rows of the last hour' };
@@ -96,14 +98,31 @@ async function baselineValues(
     const values = await capturedValues(endpoint, fromMs, toMs);
     return { values, source: `captured calls from ${timeOf(fromMs)} to ${timeOf(toMs)}` };
   }
-  const target = serving.route(endpoint);
-  if (target.runtime !== 'onnx') {
-    throw new PlatformError('unsupported', `the model of ${endpoint} is a process: nobody knows the features of what it takes`);
-  }
   return {
-    values: postedValues(target, contentType, body, label, deployments.get(endpoint).config.capture?.redact ?? []),
+    values: postedValues(routeOf(services, endpoint), contentType, body, label, redactedOf(services, endpoint)),
     source: 'rows that were posted',
   };
+}
+
+async function sampledValues(
+  services: ApiServices,
+  endpoint: string,
+  { from, to }: z.output<typeof captured>,
+): Promise<{ values: FeatureValues; source: string }> {
+  if (from !== undefined || to !== undefined) throw invalid('expected sample, or from and to, not both');
+  const [variant] = services.deployments.get(endpoint).config.variants;
+  if (variant === undefined) throw invalid(`endpoint ${endpoint} has no variant`);
+  const version = await services.registry.version(variant.group, variant.version);
+  const sample = await services.registrationSample(version);
+  if (sample === null) {
+    throw new PlatformError(
+      'not_found',
+      `${version.name} was registered without a sample: post rows, or give its package a SamplePayloadUrl in a bucket of this server`,
+    );
+  }
+  const { contentType, body, label } = sample;
+  const values = postedValues(routeOf(services, endpoint), contentType, body, label, redactedOf(services, endpoint));
+  return { values, source: `the sample that ${version.name} was registered with` };
 }
 
 /** An empty body and `{}` are one. Null for rows. */
@@ -117,6 +136,16 @@ function spanOf(contentType: string | undefined, body: Buffer): z.output<typeof 
   } catch {
     return null;
   }
+}
+
+function routeOf({ serving }: ApiServices, endpoint: string): ServingRoute {
+  const target = serving.route(endpoint);
+  if (target.runtime === 'onnx') return target;
+  throw new PlatformError('unsupported', `the model of ${endpoint} is a process: nobody knows the features of what it takes`);
+}
+
+function redactedOf({ deployments }: ApiServices, endpoint: string): readonly string[] {
+  return deployments.get(endpoint).config.capture?.redact ?? [];
 }
 
 function postedValues(

@@ -200,7 +200,7 @@ async function startServer() {
 }
 
 const unasked = async (): Promise<never> => assert.fail('nobody asks for it here');
-const nothingSeen: Pick<ApiServices, 'calls' | 'drift' | 'truth' | 'capturedValues'> = {
+const nothingSeen: Pick<ApiServices, 'calls' | 'drift' | 'truth' | 'capturedValues' | 'registrationSample'> = {
   calls: { begin: () => null },
   drift: {
     setBaseline: () => assert.fail('no baseline is set here'),
@@ -214,6 +214,7 @@ const nothingSeen: Pick<ApiServices, 'calls' | 'drift' | 'truth' | 'capturedValu
     quality: async () => ({ calls: 0, labelledCalls: 0, labelledRows: 0, accuracy: null, meanAbsoluteError: null }),
   },
   capturedValues: async () => new Map(),
+  registrationSample: async () => null,
 };
 const nothingAsynchronous = {
   requests: { submit: unasked, find: async () => null, list: async () => [], cancel: unasked, retry: unasked },

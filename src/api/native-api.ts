@@ -11,6 +11,7 @@ import { auditRoutes } from './audit.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { costRoutes } from './costs.ts';
 import { decisionRoutes } from './decisions.ts';
+import { deedOf } from './deeds.ts';
 import { deploymentPlanRoutes } from './deployment-plans.ts';
 import { driftRoutes } from './drift.ts';
 import { endpointRoutes } from './endpoints.ts';
@@ -99,7 +100,7 @@ export class NativeApi {
   async #refused(caller: Caller, key: RouteKey, target: string, error: unknown): Promise<void> {
     const { audit, db } = this.#services;
     const { code, message } = asPlatformError(error);
-    await audit.record(db, { who: caller.keyId, action: key, target, outcome: code, detail: { message: message.slice(0, 1024) } });
+    await audit.record(db, { who: caller.keyId, action: deedOf(key), target, outcome: code, detail: { message: message.slice(0, 1024) } });
   }
 
   #routes(): Route[] {

@@ -97,7 +97,11 @@ function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, a
     onError: async (request, _reply, error) => {
       const caller = callers.get(request.raw);
       if (caller === undefined || !isAudited(key) || onRefused === undefined) return;
-      await withOrigin(originOf(request), () => onRefused(caller, key, new URL(request.url, 'http://x').pathname, error));
+      const named = Object.values((request.params ?? {}) as Readonly<Record<string, unknown>>)
+        .map(String)
+        .join('/');
+      const target = named === '' ? new URL(request.url, 'http://x').pathname : named;
+      await withOrigin(originOf(request), () => onRefused(caller, key, target, error));
     },
     handler: async (request, reply) => {
       const { params, query, body, id: requestId, raw } = request;

@@ -22,7 +22,7 @@ import type {
 } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles, ServiceTables } from '../profiling/index.ts';
 import type { WorkerView } from '../providers/index.ts';
-import type { Registry } from '../registry/index.ts';
+import type { ModelVersion, Registry } from '../registry/index.ts';
 import type { Serving } from '../serving/index.ts';
 import type { Database } from '../storage/index.ts';
 import type { AsyncApi } from './async-services.ts';
@@ -53,6 +53,10 @@ export interface ApiServices {
   readonly truth: Pick<GroundTruth, 'label' | 'quality'>;
   /** Rows of captured calls, by feature: of an endpoint, between two times. */
   readonly capturedValues: (endpoint: string, fromMs: number, toMs: number) => Promise<FeatureValues>;
+  /** What a version was registered with as a sample of what it takes; null where nothing was. */
+  readonly registrationSample: (
+    version: ModelVersion,
+  ) => Promise<{ readonly contentType: string; readonly body: Buffer; readonly label?: string } | null>;
   readonly transforms: Transforms;
   /** Is told of each inference request; null where nothing is traced. */
   readonly traces?: Pick<RequestTraces, 'begin'> | null;

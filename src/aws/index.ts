@@ -13,6 +13,7 @@ export { ModelBucket } from './s3/model-bucket.ts';
 export { S3Service } from './s3/s3-service.ts';
 export { S3Store } from './s3/store.ts';
 export { AsyncConfigs } from './sagemaker/async-config.ts';
+export { samplePayloadUrl } from './sagemaker/sample-payload.ts';
 export { sagemakerService } from './sagemaker/service.ts';
 export { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from './scaling/scaling-service.ts';
 export {

@@ -42,6 +42,8 @@ export interface DeploymentsOptions {
   readonly events: Events;
   readonly audit: Audit;
   readonly serving: ServingDoor;
+  /** Throws `invalid_request` for a place that captured calls cannot go to. */
+  readonly checkCapturePlace?: (to: string) => Promise<void>;
   /** Throws `invalid_request` for a scaling policy that nobody knows. */
   readonly checkPolicy?: (policy: string, limits: ScalingConfig) => void;
 }
@@ -104,6 +106,7 @@ export class Deployments {
   /** Throws `invalid_request`, `already_exists`, `not_found` (a version), `wrong_state` (not Approved). */
   async create(given: EndpointConfig, who: string, keepBeside?: KeptBeside): Promise<EndpointView> {
     this.#check(given);
+    await this.#checkCapture(given.capture);
     return this.#change(given.name, { who, action: 'CreateEndpoint', event: 'endpoint.created' }, async (tx, before) => {
       if (before !== undefined) throw alreadyExists(before);
       const { config, versions } = await this.#withVersions(tx, given, []);
@@ -136,6 +139,7 @@ export class Deployments {
     keepBeside?: KeptBeside,
     guard: Guard | null = null,
   ): Promise<EndpointView> {
+    await this.#checkCapture(change.capture);
     return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, async (tx, before) => {
       const stored = existing(name, before);
       const given = this.#check({ ...stored.config, ...withoutUndefined(change), name: stored.config.name });
@@ -320,6 +324,10 @@ export class Deployments {
       if (scaling !== undefined) this.#options.checkPolicy?.(scaling.policy, scaling);
     }
     return config;
+  }
+
+  async #checkCapture(capture: EndpointConfig['capture']): Promise<void> {
+    if (capture !== null && capture !== undefined && capture.percent > 0) await this.#options.checkCapturePlace?.(capture.to);
   }
 
   async #reload(reconciler: EndpointReconciler, { who, action, event }: Deed): Promise<EndpointView> {

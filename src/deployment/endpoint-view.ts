@@ -2,7 +2,7 @@
 import { instanceType, isAccelerated, type PriceTable, threadsOf } from '../costs/index.ts';
 import { formatMs, formatObjective } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
-import { keyOf } from '../registry/index.ts';
+import { keyOf, type ModelVersion } from '../registry/index.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { InstanceView } from './instance-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
@@ -66,7 +66,7 @@ export function viewOf(reconciler: EndpointReconciler, machine: Machine): Endpoi
       startTrouble: failed === undefined ? reconciler.startTrouble : (failed.reason ?? 'its process ended'),
     };
   });
-  const notes = notesOn(config, machine);
+  const notes = [...notesOn(config, machine), ...notesOnRedaction(config, reconciler.endpoint.versions)];
   return { config, ...reconciler.status, generation, servedGeneration, createdAtMs, updatedAtMs, variants, rollout, notes };
 }
 
@@ -76,6 +76,17 @@ function notesOn(config: EndpointConfig, machine: Machine): string[] {
     ...notesOnBudgets(config, machine),
     ...notesOnInstances(config, machine),
     ...notesOnFunctions(config, machine),
+  ];
+}
+
+/** Columns of a CSV and members of a document may bear any name; one that a model does not know is more often a slip. */
+function notesOnRedaction({ capture }: EndpointConfig, versions: readonly ModelVersion[]): string[] {
+  const known = new Set(versions.flatMap(({ signature }) => [...signature.inputs, ...signature.outputs].map(({ name }) => name)));
+  const unknown = (capture?.redact ?? []).filter((name) => !known.has(name.replace(/\[\d+\]$/, '')) && !/^\[\d+\]$/.test(name));
+  if (unknown.length === 0 || known.size === 0) return [];
+  const names = unknown.map((name) => `'${name}'`).join(', ');
+  return [
+    `capture: of the names to redact the model has no input or output ${names}: only a CSV column or a JSON member of that name is left out`,
   ];
 }
 

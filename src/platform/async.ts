@@ -161,7 +161,8 @@ async function watchedQueue({ config, variants }: EndpointView, configs: AsyncCo
 }
 
 /** A topic is a URL, or the table of topics says which one it stands for. */
-function addressOf(topics: Config['asyncTopics'], topic: string): string | null {
+/** The URL that stands for a topic, or is one; null where there is none. */
+export function addressOf(topics: Config['asyncTopics'], topic: string): string | null {
   if (/^https?:\/\//.test(topic)) return topic;
   const url = topics?.[topic];
   return typeof url === 'string' ? url : null;

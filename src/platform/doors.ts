@@ -24,10 +24,11 @@ import { PlatformError } from '../errors.ts';
 import { type Certificate, Listener, serveConsole } from '../http/index.ts';
 import { ArrivalHistory } from '../monitoring/index.ts';
 import { loadGrpcDoor, OipDoor, type OipServices } from '../oip/index.ts';
-import type { AsyncWorks } from './async.ts';
+import { type AsyncWorks, addressOf } from './async.ts';
 import type { Capturing } from './capturing.ts';
 import type { Ground, Product } from './ground.ts';
 import type { Loops } from './loops.ts';
+import { registrationSample } from './registration-sample.ts';
 import type { BuiltRooms } from './rooms.ts';
 import type { Watching } from './watching.ts';
 
@@ -120,7 +121,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
   const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner, deploymentPlanner } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
   const { clock, traces, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
-  const { calls, drift, truth, capturedValues } = front;
+  const { calls, drift, truth, capturedValues, s3 } = front;
   return new NativeApi({
     db,
     registry,
@@ -144,6 +145,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     drift,
     truth,
     capturedValues,
+    registrationSample: (version) => registrationSample({ db, clock, registry, s3 }, version),
     transforms: rooms.transforms,
     traces,
     clock,
@@ -171,6 +173,7 @@ function awsDoor(
   const place = { account: config.awsAccount, region: config.awsRegion };
   const watchers = [
     cloudWatchService({
+      isHeard: (topic) => addressOf(config.asyncTopics, topic) !== null,
       db,
       clock,
       log,

@@ -5,8 +5,8 @@ import { scalingPolicy } from '../autoscaling/index.ts';
 import type { Config } from '../config.ts';
 import { Ledger, priceTable } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
-import { messageOf } from '../errors.ts';
-import { Audit, Events, type Logs, Metrics, tellFailure } from '../monitoring/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import { Audit, captureBucketDefault, capturePlace, Events, type Logs, Metrics, tellFailure } from '../monitoring/index.ts';
 import { FunctionProfiles, functionSizes, Profiles, ServiceTables } from '../profiling/index.ts';
 import { SystemRandom } from '../random.ts';
 import { imageEntries, Registry } from '../registry/index.ts';
@@ -19,7 +19,7 @@ import { meter } from './meter.ts';
 const bundleTimeoutMs = 600_000;
 
 /** The rooms from monitoring to deployment. */
-export function buildRooms(config: Config, product: Product, ground: Ground) {
+export function buildRooms(config: Config, product: Product, ground: Ground, hasBucket: (bucket: string) => Promise<boolean>) {
   const { clock, logs, directory, db, series, provider } = ground;
   const log = logs.platform;
   const cores = config.cores ?? availableParallelism();
@@ -83,9 +83,20 @@ export function buildRooms(config: Config, product: Product, ground: Ground) {
     audit,
     serving,
     checkPolicy: scalingPolicy,
+    checkCapturePlace: (to) => checkPlace(to, hasBucket),
   });
   meter(metrics, serving, provider, series);
   return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
+}
+
+/** Every call would be lost, one by one, with nobody to tell but the log. */
+async function checkPlace(to: string, hasBucket: (bucket: string) => Promise<boolean>): Promise<void> {
+  const { bucket } = capturePlace(to);
+  if (bucket === captureBucketDefault || (await hasBucket(bucket))) return;
+  throw new PlatformError(
+    'invalid_request',
+    `capture: there is no bucket '${bucket}': make it first, or capture to s3://${captureBucketDefault}`,
+  );
 }
 
 /** Where the line that tells how a request went is written. */

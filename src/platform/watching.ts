@@ -41,6 +41,8 @@ export interface WatchingNeeds extends SamplingNeeds {
   /** What receivers of webhooks check signatures with; null: unsigned. */
   readonly webhookSecret: string | null;
   readonly place: AwsPlace;
+  /** The URL that stands for a topic; null where none does. */
+  readonly addressOf: (topic: string) => string | null;
 }
 
 export interface Watching {
@@ -109,20 +111,28 @@ function isScalingPolicy(action: string): boolean {
 }
 
 /** An alarm's action that is a URL gets the change, as surely as the targets of rules get their events. */
-async function act({ jobs, db, autoScaling }: WatchingNeeds, action: string, { alarm, before, datapoint }: AlarmChange): Promise<void> {
+async function act(
+  { jobs, db, autoScaling, addressOf }: WatchingNeeds,
+  action: string,
+  { alarm, before, datapoint }: AlarmChange,
+): Promise<void> {
   if (isScalingPolicy(action)) {
     const above = datapoint === null ? 0 : datapoint - alarm.rule.threshold;
     if (await autoScaling.alarmed(action, above)) return;
     throw new PlatformError('not_found', `there is no step scaling policy ${action}`);
   }
-  if (action.startsWith('arn:'))
-    throw new PlatformError('unsupported', `expected a URL or the ARN of a scaling policy as an action, got ${action}`);
-  checkWebhookUrl(action);
+  const url = addressOf(action);
+  if (url === null)
+    throw new PlatformError(
+      'unsupported',
+      `expected a URL, a topic that has one, or the ARN of a scaling policy as an action, got ${action}`,
+    );
+  checkWebhookUrl(url);
   const { name, state, stateReason, stateSinceMs } = alarm;
   const body = JSON.stringify({ alarm: name, state, before, reason: stateReason, at: new Date(stateSinceMs).toISOString() });
   const delivery: Delivery = {
     rule: `alarm ${name}`,
-    target: { id: 'action', arn: action, input: null, inputPath: null },
+    target: { id: 'action', arn: url, input: null, inputPath: null },
     body,
     eventId: '',
   };

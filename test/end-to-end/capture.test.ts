@@ -5,10 +5,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import type { AlarmBody, BaselineBody, DriftBody, LabelsBody, Page, SeriesBody } from '../../src/api/index.ts';
+import type { AlarmBody, BaselineBody, DriftBody, EndpointBody, LabelsBody, Page, SeriesBody, VersionBody } from '../../src/api/index.ts';
 import { captured } from './captured.ts';
 import { until } from './poll.ts';
-import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
+import { penstock, plainEnvironment, type Refusal, Server, temporaryDirectory } from './server.ts';
 
 const run = promisify(execFile);
 const [header = '', ...lines] = readFileSync(join(import.meta.dirname, '../../assets/catalogue/digits_test.csv'), 'utf8')
@@ -93,6 +93,31 @@ describe('an endpoint whose calls are captured', { timeout: 170_000 }, () => {
     writeFileSync(file, [header, ...lines.slice(100)].join('\n'));
     const said = await cli('baseline', 'digits', '--file', file, '--label', 'label', '--output', 'json');
     assert.equal((JSON.parse(said.stdout) as BaselineBody).rows, lines.length - 100);
+  });
+
+  test('takes the rows that a model of the catalogue came with for its baseline; others came with none', async () => {
+    await server.deploy('plain', 'diabetes_rf');
+    const refused = await server.call<Refusal>('POST', '/endpoints/plain/baseline', { sample: 'registration' });
+    assert.deepEqual([refused.status, refused.body.code], [404, 'not_found']);
+    const { version } = await server.callWell<{ version: VersionBody }>('POST', '/catalogue/iris-rf/register', {});
+    await server.approve(version);
+    await server.callWell('POST', '/endpoints', { name: 'sampled', variants: [{ model: version.name }] });
+    await server.inService('sampled');
+    const { stdout } = await cli('baseline', 'sampled', '--sample');
+    assert.match(stdout, /^sampled: the baseline is \d+ rows of 4 features \(the sample that iris-rf\/1 was registered with\)/);
+    for (const name of ['plain', 'sampled']) await server.callWell('DELETE', `/endpoints/${name}`);
+  });
+
+  test('says that a name to redact is none of the model, and refuses a bucket that is not there', async () => {
+    const { notes, capture } = await server.callWell<EndpointBody>('GET', '/endpoints/digits');
+    const redacting = { capture: { ...capture, redact: ['pixels[3]', 'agee'] } };
+    const changed = await server.callWell<EndpointBody>('PATCH', '/endpoints/digits', redacting);
+    assert.match(changed.notes.join(), /no input or output 'agee'/);
+    const back = await server.callWell<EndpointBody>('PATCH', '/endpoints/digits', { capture });
+    assert.deepEqual(back.notes, notes);
+    const nowhere = await server.call<Refusal>('PATCH', '/endpoints/digits', { capture: { to: 's3://nowhere/x' } });
+    assert.deepEqual([nowhere.status, nowhere.body.code], [400, 'invalid_request']);
+    assert.match(nowhere.body.error, /there is no bucket 'nowhere'/);
   });
 
   test('finds no drift in rows like those of the baseline', async () => {

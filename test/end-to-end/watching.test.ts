@@ -83,7 +83,7 @@ describe('a server', () => {
     const verdict = await server.callWell<AuditVerdictBody>('GET', '/audit/verification');
     assert.equal(verdict.broken, null);
     const { stdout } = await cli('audit', 'list', '--limit', '1');
-    assert.match(stdout, /anonymous +api 127\.0\.0\.1 +DELETE \/endpoints\/:endpoint +\/api\/v1\/endpoints\/nobody +not_found/);
+    assert.match(stdout, /anonymous +api 127\.0\.0\.1 +DeleteEndpoint +nobody +not_found/);
     const state = new DatabaseSync(join(dataDir, 'state.db'));
     state.exec("update audit set who = 'nobody' where number = 2");
     state.close();

@@ -13,10 +13,10 @@ const describedDefault = 50;
 const historyDefault = 100;
 
 /** Those that change something; `note` records each in the audit trail. */
-export function alarmChanges(alarms: AlarmsSeen): Record<string, AwsOperation> {
+export function alarmChanges(alarms: AlarmsSeen, isHeard: (topic: string) => boolean = () => false): Record<string, AwsOperation> {
   return {
     PutMetricAlarm: async (input) => {
-      const definition = readAlarm(input, checkAction);
+      const definition = readAlarm(input, (action) => checkAction(action, isHeard));
       refuseDefault(definition.name);
       await alarms.put(definition);
       return {};
@@ -127,11 +127,14 @@ function namesOf({ AlarmNames }: AwsInput): readonly string[] {
   return names;
 }
 
-/** URLs are called, scaling policies are run; other ARNs are noted as failed when their time comes, as AWS does with topics that are gone. */
-function checkAction(action: string): void {
-  if (/^arn:[\w-]+:[\w-]+:[^\s]*$/.test(action)) return;
-  if (!/^https?:\/\//.test(action))
-    throw wrongValue(`Invalid action '${action.slice(0, 200)}': expected the ARN of a scaling policy, or a URL that is called.`);
+/** URLs are called, topics by the URL that stands for them, scaling policies are run: nothing else would ever be heard. */
+function checkAction(action: string, isHeard: (topic: string) => boolean): void {
+  if (/^arn:aws[\w-]*:autoscaling:[^:\s]*:[^:\s]*:scalingPolicy:\S+$/.test(action) || isHeard(action)) return;
+  if (!/^https?:\/\//.test(action)) {
+    throw wrongValue(
+      `Invalid action '${action.slice(0, 200)}': expected the ARN of a scaling policy, a URL that is called, or a topic that the server's asyncTopics give a URL.`,
+    );
+  }
   checkWebhookUrl(action);
 }
 

@@ -145,6 +145,7 @@ test('alarms that cannot be are refused, saying why', async (t) => {
     [{ DatapointsToAlarm: 3 }, /^InvalidParameterCombination: DatapointsToAlarm \(3\)/],
     [{ TreatMissingData: 'never' }, /^InvalidParameterValue: The value never for parameter TreatMissingData/],
     [{ ComparisonOperator: 'GreaterThanUpperThreshold' }, /^InvalidParameterValue: Alarms on bands of anomalies/],
+    [{ AlarmActions: ['arn:aws:sns:us-east-1:000000000000:nobody'] }, /^InvalidParameterValue: Invalid action 'arn:aws:sns/],
     [{ AlarmActions: ['ring the bell'] }, /^InvalidParameterValue: Invalid action 'ring the bell'/],
     [{ AlarmActions: ['http://169.254.169.254/latest'] }, /^invalid_request: /],
     [{ AlarmName: 'penstock/digits/errors' }, /^InvalidParameterValue: .*comes with its endpoint/],

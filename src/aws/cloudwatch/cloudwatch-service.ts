@@ -18,6 +18,8 @@ export interface CloudWatchOptions {
   readonly audit: Pick<Audit, 'record'>;
   readonly store: Pick<MetricStore, 'put' | 'list' | 'series' | 'unitsOf' | 'lacksRoomFor' | 'drop'>;
   readonly alarms: AlarmsSeen;
+  /** Whether something is told what is said to a topic, by its ARN. */
+  readonly isHeard?: (topic: string) => boolean;
   /** More that are seen but not kept, and belong to others: those of scaling policies. */
   readonly otherAlarms?: (place: AwsPlace) => Promise<readonly Alarm[]>;
 }
@@ -25,7 +27,7 @@ export interface CloudWatchOptions {
 export function cloudWatchService(options: CloudWatchOptions): AwsService {
   const { db, clock, store, alarms } = options;
   const documents = new Documents({ db, clock });
-  const changes = { ...alarmChanges(alarms), ...dashboardChanges(documents) };
+  const changes = { ...alarmChanges(alarms, options.isHeard), ...dashboardChanges(documents) };
   return {
     name: 'cloudwatch',
     operations: {

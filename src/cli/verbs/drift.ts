@@ -19,6 +19,7 @@ interface BaselineOptions extends CommonOptions {
   readonly label?: string;
   readonly from?: string;
   readonly to?: string;
+  readonly sample: boolean;
   readonly remove: boolean;
 }
 
@@ -45,13 +46,14 @@ export function addBaseline(program: Command, doors: Doors): void {
         .option('--label <column>', 'a column of the CSV that is the answer, not an input')
         .option('--from <time>', 'what was captured since then, such as 2026-11-24T08:00:00Z')
         .option('--to <time>', 'and until then (default: now)')
+        .option('--sample', 'what the model was registered with: rows of the catalogue, or the sample payload of its package', false)
         .option('--remove', 'look for drift no more', false),
     )
     .runs(async (session, options: BaselineOptions, endpoint: string) => {
-      const { file, from, to, label, remove } = options;
+      const { file, from, to, label, sample, remove } = options;
       const isSpan = from !== undefined || to !== undefined;
-      if (Number(file !== undefined) + Number(isSpan) + Number(remove) > 1) {
-        throw new Failure('give one of --file, --from with --to, or --remove', 2);
+      if (Number(file !== undefined) + Number(isSpan) + Number(sample) + Number(remove) > 1) {
+        throw new Failure('give one of --file, --from with --to, --sample, or --remove', 2);
       }
       const client = await session.client();
       const path = `/endpoints/${part(endpoint)}/baseline`;
@@ -61,7 +63,9 @@ export function addBaseline(program: Command, doors: Doors): void {
         return 0;
       }
       const given =
-        file === undefined ? { json: { from, to } } : { query: { label }, ...(await readRows(file, options.type, doors.stdin)) };
+        file === undefined
+          ? { json: sample ? { sample: 'registration' } : { from, to } }
+          : { query: { label }, ...(await readRows(file, options.type, doors.stdin)) };
       const baseline = await client.post<BaselineBody>(path, given);
       const { rows, source, features } = baseline;
       const text = `${endpoint}: the baseline is ${countText(rows, 'row')} of ${countText(features.length, 'feature')} (${source})`;

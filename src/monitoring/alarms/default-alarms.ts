@@ -14,8 +14,8 @@ export interface WatchedEndpoint {
   readonly trouble: string | null;
   /** How old the oldest request is that waits to be worked on asynchronously, and how old it may be; null where there is no such thing. */
   readonly backlog: { readonly oldestMs: number; readonly mostMs: number } | null;
-  /** Of what comes to it, how many features drifted from its baseline; null, or nothing said, where it has none. */
-  readonly drift?: { readonly drifted: number; readonly reason: string } | null;
+  /** Of what comes to it, how many features drifted from its baseline, null where too little came to tell; nothing where it has none. */
+  readonly drift?: { readonly drifted: number | null; readonly reason: string } | null;
 }
 
 /** Of answers or calls: how many there were, and how many of them were bad. */
@@ -149,7 +149,8 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
     return { state: oldestMs > mostMs ? 'ALARM' : 'OK', reason };
   }
   if (kind === 'drift') {
-    const { drifted, reason } = endpoint.drift ?? { drifted: 0, reason: 'there is no baseline' };
+    const { drifted, reason } = endpoint.drift ?? { drifted: null, reason: 'there is no baseline' };
+    if (drifted === null) return { state: 'INSUFFICIENT_DATA', reason };
     return { state: drifted > 0 ? 'ALARM' : 'OK', reason };
   }
   if (kind === 'objective') {

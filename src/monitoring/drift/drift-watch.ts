@@ -152,11 +152,11 @@ export class DriftWatch {
     };
   }
 
-  /** For the alarm: of an endpoint with a baseline, what has drifted at the last look. */
-  lastLook(endpoint: string): { readonly drifted: number; readonly reason: string } | null {
+  /** For the alarm: of an endpoint with a baseline, what has drifted at the last look; null where too little came for one. */
+  lastLook(endpoint: string): { readonly drifted: number | null; readonly reason: string } | null {
     if (!this.#baselines.has(endpoint.toLowerCase())) return null;
     const report = this.#drifted.get(endpoint.toLowerCase());
-    return { drifted: report?.drifted ?? 0, reason: report === undefined ? 'too few rows came to tell' : reasonOf(report) };
+    return { drifted: report?.drifted ?? null, reason: report === undefined ? 'too few rows came to tell' : reasonOf(report) };
   }
 
   /** Judges them all now, or the one that is named. */

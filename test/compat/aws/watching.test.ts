@@ -38,6 +38,8 @@ import {
   CreateEndpointCommand,
   CreateEndpointConfigCommand,
   CreateModelCommand,
+  CreateModelPackageCommand,
+  CreateModelPackageGroupCommand,
   DescribeEndpointCommand,
   UpdateEndpointCommand,
   waitUntilEndpointInService,
@@ -165,6 +167,30 @@ describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
       const { events = [] } = await aws.logs.send(new FilterLogEventsCommand({ logGroupName: '/large' })).catch(() => ({ events: [] }));
       return events.length === 1 && (JSON.parse(events[0]?.message ?? '{}') as { detail: { total: number } }).detail.total === 700;
     });
+  });
+
+  test('the sample payload of a package is a baseline for what comes', async () => {
+    const rows = Array.from({ length: 40 }, (_, i) => Array.from({ length: 64 }, (__, pixel) => (i * pixel) % 17).join(','));
+    await aws.s3.send(new PutObjectCommand({ Bucket: 'models', Key: 'sample.csv', Body: rows.join('\n') }));
+    await aws.sagemaker.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName: 'sampled' }));
+    await aws.sagemaker.send(
+      new CreateModelPackageCommand({
+        ModelPackageGroupName: 'sampled',
+        ModelApprovalStatus: 'Approved',
+        SamplePayloadUrl: 's3://models/sample.csv',
+        Domain: 'MACHINE_LEARNING',
+        Task: 'CLASSIFICATION',
+        InferenceSpecification: {
+          Containers: [{ Image: 'penstock/onnx:1', ModelDataUrl: 's3://models/digits_mlp.onnx' }],
+          SupportedContentTypes: ['text/csv'],
+          SupportedResponseMIMETypes: ['text/csv'],
+        },
+      }),
+    );
+    await aws.server.callWell('POST', '/endpoints', { name: 'sampled', variants: [{ model: 'sampled/1' }] });
+    await aws.server.inService('sampled');
+    const baseline = await aws.server.callWell<{ rows: number }>('POST', '/endpoints/sampled/baseline', { sample: 'registration' });
+    assert.equal(baseline.rows, 40);
   });
 
   test('an update is taken back when its alarm rings, and who looks is told why', async () => {
