@@ -206,7 +206,8 @@ describe('a call that nobody waits for any more', () => {
     await client.ask('ModelInfer', slow(1));
     assert.equal(await inferences('slow'), before + 2);
     const line = 'penstock_requests_total{endpoint="slow",variant="AllTraffic",outcome="cancelled"}';
-    assert.equal(await server.metric(line), 500);
+    // A client may give up at its deadline just before the server does.
+    assert([500, 501].includes(await server.metric(line)));
   });
 });
 
