@@ -1,6 +1,7 @@
 export { jsonLength } from './oip/binary-data.ts';
 export { decodeParsed, decodeRaw, decodeRequest, type InferRequest } from './oip/decode-request.ts';
 export { encodeResponse } from './oip/encode-response.ts';
+export { decodeGenerate, encodeGenerate, type GenerateRequest } from './oip/generate.ts';
 export { ModelPlan } from './oip/model-plan.ts';
 export { type JsonObject, parseBounded, parseObject, textOf } from './oip/parse-json.ts';
 export { invalid, shown } from './oip/refusals.ts';

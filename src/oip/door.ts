@@ -8,7 +8,7 @@ import { allStatistics, modelConfig, modelMetadata, modelNames, repositoryIndex,
 import { InferDoor } from './infer.ts';
 import { findModel, modelReadiness } from './models.ts';
 import type { OipServices } from './neighbours.ts';
-import { allowedAt, type Kind, type Place, Places } from './places.ts';
+import { allowedAt, inferring, type Kind, type Place, Places } from './places.ts';
 import { sendError, sendJson } from './replies.ts';
 import { changeRepository } from './repository.ts';
 
@@ -36,7 +36,7 @@ export class OipDoor {
   readonly handle = (request: IncomingMessage, response: ServerResponse, path: string): void => {
     const place = this.#places.at(path);
     const requestId = requestIdOf(request);
-    if (place.kind === 'infer' && request.method === 'POST') {
+    if (inferring.includes(place.kind) && request.method === 'POST') {
       this.#services.traces?.begin(requestId, request.headers.traceparent);
       this.#infer.handle(request, response, requestId, place);
     } else void this.#control(request, response, requestId, place);

@@ -1,9 +1,17 @@
 /**
- * `POST /v2/models/{m}[/versions/{v}]/infer`: the hot path. Everything here happens once for every inference, so it is
+ * `POST /v2/models/{m}[/versions/{v}]/infer`, and `generate`: the hot path. Everything here happens once for every inference, so it is
  * written to allocate little and to wait for nothing but the body and the model.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { decodeRequest, encodeResponse, type InferRequest, type ModelPlan } from '../codecs/index.ts';
+import {
+  decodeGenerate,
+  decodeRequest,
+  encodeGenerate,
+  encodeResponse,
+  type GenerateRequest,
+  type InferRequest,
+  type ModelPlan,
+} from '../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
@@ -12,13 +20,15 @@ import { ModelPlans } from './model-plans.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';
-import { acceptedEncoding, replyHeaders, sendError, sendInference } from './replies.ts';
+import { acceptedEncoding, replyHeaders, sendError, sendInference, sendText } from './replies.ts';
+import { tellTensors } from './seen-calls.ts';
 import { timingParameters } from './timings.ts';
 
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
+  readonly kind: Place['kind'];
 }
 
 /** A call that is looked at, and what it came with. */
@@ -37,7 +47,7 @@ export class InferDoor {
 
   handle(request: IncomingMessage, response: ServerResponse, requestId: string, place: Place): void {
     const { listener, access, serving } = this.#services;
-    const exchange: Exchange = { request, response, requestId };
+    const exchange: Exchange = { request, response, requestId, kind: place.kind };
     let route: Route;
     try {
       access.require(listener.authenticate(request), 'invoke');
@@ -55,12 +65,12 @@ export class InferDoor {
 
   #infer(exchange: Exchange, route: Route, body: Buffer): void {
     const { serving, clock } = this.#services;
-    const { request, response, requestId } = exchange;
+    const { response, requestId } = exchange;
     const arrivedAtMs = clock.nowMs();
     const plan = this.#plans.of(route);
     let decoded: InferRequest;
     try {
-      decoded = decodeRequest(plan, route.batchSizeMax, body, request.headers['inference-header-content-length'] as string | undefined);
+      decoded = decode(exchange, plan, route, body);
     } catch (error) {
       this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
       return;
@@ -93,6 +103,11 @@ export class InferDoor {
     const { result } = outcome;
     const startMs = this.#services.clock.nowMs();
     try {
+      if (exchange.kind !== 'infer') {
+        sendGenerated(exchange, encodeGenerate(plan, decoded as GenerateRequest, result.outputs));
+        if (seen !== null) tellTensors(seen.call, plan, decoded, result);
+        return;
+      }
       const parameters = decoded.parameters.timings ? JSON.stringify(timingParameters(result)) : undefined;
       const { json, binary } = encodeResponse(plan, decoded, result.outputs, parameters);
       const headers = replyHeaders(requestId, binary === null ? 'application/json' : 'application/octet-stream');
@@ -130,6 +145,17 @@ export class InferDoor {
     }
     sendError(request, response, requestId, error);
   }
+}
+
+function decode({ request, kind }: Exchange, plan: ModelPlan, { batchSizeMax }: Route, body: Buffer): InferRequest {
+  if (kind !== 'infer') return decodeGenerate(plan, batchSizeMax, body);
+  return decodeRequest(plan, batchSizeMax, body, request.headers['inference-header-content-length'] as string | undefined);
+}
+
+/** A stream of one event: models here answer once. */
+function sendGenerated({ request, response, requestId, kind }: Exchange, json: string): void {
+  if (kind === 'generate') return sendText(request, response, requestId, 'application/json', json);
+  sendText(request, response, requestId, 'text/event-stream; charset=utf-8', `data: ${json}\n\n`);
 }
 
 /**

@@ -11,6 +11,8 @@ export type Kind =
   | 'config'
   | 'statistics'
   | 'infer'
+  | 'generate'
+  | 'generate-stream'
   | 'index'
   | 'load'
   | 'unload'
@@ -26,7 +28,10 @@ export interface Place {
   readonly path: string;
 }
 
-const posted: readonly Kind[] = ['infer', 'index', 'load', 'unload'];
+/** Those that run the model. */
+export const inferring: readonly Kind[] = ['infer', 'generate', 'generate-stream'];
+
+const posted: readonly Kind[] = [...inferring, 'index', 'load', 'unload'];
 
 /** The verbs that a place answers, as the header Allow has them. */
 export function allowedAt(kind: Kind): string {
@@ -38,8 +43,8 @@ const modelCalls: Readonly<Record<string, Kind>> = {
   config: 'config',
   stats: 'statistics',
   infer: 'infer',
-  generate: 'unserved',
-  generate_stream: 'unserved',
+  generate: 'generate',
+  generate_stream: 'generate-stream',
 };
 
 const serverCalls: Readonly<Record<string, Kind>> = {

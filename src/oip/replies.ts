@@ -17,6 +17,10 @@ export function sendJson(request: IncomingMessage, response: ServerResponse, req
   answer(request, response, status, replyHeaders(requestId, 'application/json'), JSON.stringify(body));
 }
 
+export function sendText(request: IncomingMessage, response: ServerResponse, requestId: string, contentType: string, text: string): void {
+  answer(request, response, 200, replyHeaders(requestId, contentType), text);
+}
+
 /** `status` where it is not the code's own: 405 and 415 share a code. */
 export function sendError(
   request: IncomingMessage,

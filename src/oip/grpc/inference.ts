@@ -5,7 +5,6 @@
 import {
   decodeMessage,
   encodeMessage,
-  encodeResponse,
   type InferMessage,
   type MessageRequest,
   type ModelPlan,
@@ -15,10 +14,10 @@ import {
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { SeenCall } from '../../monitoring/index.ts';
 import type { InferenceResult, Outcome, Route } from '../../serving/index.ts';
-import type { Tensor } from '../../tensor.ts';
 import { ModelPlans } from '../model-plans.ts';
 import { notServed, takesBytes } from '../models.ts';
 import type { OipServices } from '../neighbours.ts';
+import { tellTensors } from '../seen-calls.ts';
 import { timingParameters } from '../timings.ts';
 import { type CallHead, timeLeftMs } from './admission.ts';
 
@@ -81,7 +80,7 @@ export class GrpcInference {
     try {
       const { result } = outcome;
       const bytes = encodeMessage(plan, request, result.outputs, parametersOf(request, message, result));
-      if (seen !== null) tell(seen, plan, request, result);
+      if (seen !== null) tellTensors(seen, plan, request, result);
       return { ok: true, bytes };
     } catch (thrown) {
       return { ok: false, error: this.#known(head, thrown), message };
@@ -114,33 +113,4 @@ function parametersOf({ parameters }: MessageRequest, message: InferMessage, res
   const isFinalAsked = message.parameters?.['triton_enable_empty_final_response'] === true;
   if (!isFinalAsked && !parameters.timings) return null;
   return { ...(isFinalAsked ? { triton_final_response: true } : {}), ...(parameters.timings ? timingParameters(result) : {}) };
-}
-
-/** Kept in the form of the protocol's binary bodies, which everybody who reads captured calls knows. */
-function tell(call: SeenCall, plan: ModelPlan, request: MessageRequest, { outputs }: InferenceResult): void {
-  const { inputs, rows, id } = request;
-  call.part(0, inputs, outputs, rows);
-  const answer = encodeResponse(plan, { id, outputs: request.outputs.map((output) => ({ ...output, binary: true })) }, outputs);
-  call.end(
-    binaryBody(
-      requestJson(inputs, id),
-      inputs.map(({ data }) => data),
-    ),
-    binaryBody(answer.json, answer.binary ?? []),
-  );
-}
-
-function requestJson(inputs: readonly Tensor[], id: string | undefined): string {
-  const described = inputs.map(({ name, datatype, shape, data }) => ({
-    name,
-    datatype,
-    shape,
-    parameters: { binary_data_size: data.byteLength },
-  }));
-  return JSON.stringify({ id, inputs: described });
-}
-
-function binaryBody(json: string, tensors: readonly Uint8Array[]): { contentType: string; body: Buffer } {
-  const head = Buffer.from(json);
-  return { contentType: `application/octet-stream;json-header-size=${head.length}`, body: Buffer.concat([head, ...tensors]) };
 }
