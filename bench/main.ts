@@ -15,8 +15,8 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- batching [--requests 4000000] [--dry]
        npm run bench -- serverless [--seconds 120] [--dry]
        npm run bench -- from-zero [--dry]
-       npm run bench -- scaling [--dry]
-       npm run bench -- agreement [--runs 3] [--only process] [--dry]
+       npm run bench -- scaling [--only NASA (the rest as before)] [--dry]
+       npm run bench -- agreement [--runs 3] [--only process] [--add (to the runs before)] [--dry]
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- watching [--runs 3 (of three loads each)] [--seconds 3] [--dry]`;
 
@@ -39,6 +39,7 @@ const { values, positionals } = parseArgs({
     requests: { type: 'string', default: '4000000' },
     hours: { type: 'string', default: '24' },
     only: { type: 'string', default: '' },
+    add: { type: 'boolean', default: false },
     dry: { type: 'boolean', default: false },
   },
 });
@@ -51,13 +52,13 @@ if (positionals.join() === 'overhead') {
 } else if (positionals.join() === 'serverless') {
   await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
 } else if (positionals.join() === 'agreement') {
-  await agreement({ runs: Number(values.runs), only: values.only, isDry: values.dry });
+  await agreement({ runs: Number(values.runs), only: values.only, isAdded: values.add, isDry: values.dry });
 } else if (positionals.join() === 'metrics') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'watching') {
   await watching({ rounds: Number(values.runs) * 3, seconds: Number(values.seconds ?? 3), isDry: values.dry });
 } else if (positionals.join() === 'scaling') {
-  await scaling({ isDry: values.dry });
+  await scaling({ only: values.only, isDry: values.dry });
 } else {
   console.error(usage);
   process.exitCode = 2;

@@ -1,7 +1,13 @@
 /** Where measurements are kept: as JSON in results/, and as a table between its two marks in README.md. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const readmeFile = new URL('./README.md', import.meta.url);
+
+/** What was kept last, for what is measured piece by piece; null where nothing was. */
+export function keptOf<Results>(scenario: string): Results | null {
+  const file = new URL(`./results/${scenario}.json`, import.meta.url);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : null;
+}
 
 export function keep(scenario: string, results: object, table: string): void {
   const file = new URL(`./results/${scenario}.json`, import.meta.url);

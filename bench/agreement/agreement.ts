@@ -1,20 +1,29 @@
 /** `npm run bench -- agreement`: does the simulator say what the platform does? See README.md. */
 import { commit, machine } from '../machine.ts';
-import { keep } from '../results.ts';
+import { keep, keptOf } from '../results.ts';
 import { agreementTable } from './report.ts';
 import { type Agreement, compare } from './scenario.ts';
 import { subjects } from './subjects.ts';
 
-/** `only` is a part of the name of what is served. */
-export async function agreement({ runs, only, isDry }: { runs: number; only: string; isDry: boolean }): Promise<void> {
-  const results: Agreement[] = [];
+interface AgreementOptions {
+  readonly runs: number;
+  /** A part of the name of what is served. */
+  readonly only: string;
+  /** To the runs that are kept already. */
+  readonly isAdded: boolean;
+  readonly isDry: boolean;
+}
+
+export async function agreement({ runs, only, isAdded, isDry }: AgreementOptions): Promise<void> {
+  const results: Agreement[] = isAdded ? [...(keptOf<{ readonly results: readonly Agreement[] }>('agreement')?.results ?? [])] : [];
   const chosen = subjects.filter(({ name }) => name.includes(only));
   for (let run = 1; run <= runs; run++) {
     for (const subject of chosen) results.push(...(await compare(subject, (text) => console.error(`run ${run} of ${runs}: ${text}`))));
   }
   const { cores, cpu, node } = machine();
+  const seen = Object.values(Object.groupBy(results, ({ scenario }) => scenario)).map((all) => all?.length ?? 0);
   const at = new Date().toISOString();
-  const caption = `${at.slice(0, 10)}, commit ${commit()}, medians of ${runs} runs on ${cores} cores (${cpu}, Node ${node}), load generator on the same machine.`;
+  const caption = `${at.slice(0, 10)}, commit ${commit()}, medians of ${Math.min(...seen)} runs on ${cores} cores (${cpu}, Node ${node}), load generator on the same machine.`;
   const table = `${caption}\n\n${agreementTable(results)}`;
   console.log(table);
   if (!isDry) keep('agreement', { at, commit: commit(), machine: machine(), results }, table);

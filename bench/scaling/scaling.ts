@@ -3,16 +3,17 @@ import { availableParallelism } from 'node:os';
 import { cpuUsage } from 'node:process';
 import { simulateAll } from '../../src/simulation/index.ts';
 import { commit, machine } from '../machine.ts';
-import { keep } from '../results.ts';
+import { keep, keptOf } from '../results.ts';
 import { loadOf, orderOf } from './orders.ts';
 import { type ScalingResults, type ScalingRow, scalingTable } from './report.ts';
 import { loadNames, rows } from './rows.ts';
 
-export async function scaling({ isDry }: { readonly isDry: boolean }): Promise<void> {
+/** `only` names one load; those of the others stay as they were found before. */
+export async function scaling({ only, isDry }: { readonly only: string; readonly isDry: boolean }): Promise<void> {
   const missing: string[] = [];
   const seen: ScalingRow[] = [];
   const before = cpuUsage();
-  for (const name of loadNames) {
+  for (const name of loadNames.filter((load) => load.includes(only))) {
     const load = loadOf(name);
     if (typeof load === 'string') {
       missing.push(load);
@@ -43,10 +44,18 @@ export async function scaling({ isDry }: { readonly isDry: boolean }): Promise<v
     }
   }
   const { user, system } = cpuUsage(before);
+  const kept = only === '' ? [] : (keptOf<ScalingResults>('scaling')?.rows ?? []).filter(({ load }) => !load.includes(only));
   const requests = seen.reduce((sum, row) => sum + row.requests, 0);
   const requestsPerMinuteAndCore = Math.round((requests * 60e6) / (user + system));
   const at = new Date().toISOString();
-  const results: ScalingResults = { at, commit: commit(), machine: machine(), requestsPerMinuteAndCore, missing, rows: seen };
+  const results: ScalingResults = {
+    at,
+    commit: commit(),
+    machine: machine(),
+    requestsPerMinuteAndCore,
+    missing,
+    rows: [...kept, ...seen].sort((a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load)),
+  };
   console.log(scalingTable(results));
   if (!isDry) keep('scaling', results, scalingTable(results));
 }
