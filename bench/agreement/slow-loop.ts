@@ -4,7 +4,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataType, TensorProtoSchema, type TypeProto } from 'onnx-buf';
 
 const rounds = 7000n;
-const source = new URL('../../test/models/test_slow_loop.onnx', import.meta.url);
+const source = new URL('../../assets/conformance/test_slow_loop.onnx', import.meta.url);
 
 export const slowLoopInput = { name: 'x', shape: [1, 256] } as const;
 

@@ -20,6 +20,7 @@ import {
   referenceSimulated,
   type SimulatedProfile,
   type SimulationOrder,
+  withStarts,
 } from '../simulation/index.ts';
 import { timeOf } from './parameters.ts';
 import { knownProfileOf } from './profiles.ts';
@@ -72,6 +73,7 @@ export async function simulationOf(input: Input, services: ApiServices): Promise
     misfortune: { launchFailureShare: 0, interruptionsPerHour: 0 },
     isCorrecting: true,
     choosesFunctions: input.load.kind === 'recorded',
+    ...(played.from === null ? {} : { beginsAtMs: Date.parse(played.from) }),
   };
   const notes = [...played.notes, ...infeasibleTypes(profile, types, objective)];
   const orders = parsePolicies(input.policies).map((policy) => ({ ...common, policy: formatPolicy(policy) }));
@@ -127,17 +129,18 @@ async function recordedOf(wish: Recorded, input: Input, services: ApiServices): 
   const view = deployments.get(wish.endpoint);
   const { name: endpoint, objective } = view.config;
   const variant = variantOf(endpoint, view.config.variants, wish.variant);
-  const profile = await profileNamed(input.profile ?? `${variant.group}/${variant.version}`, services);
+  const served = services.serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant.name);
+  const profile = await profileFor(input.profile, { variant, coldMs: served?.functions?.coldStartMs ?? null }, services);
   const toMs = clock.wallMs();
   const load = await loadRecorded(
     { endpoint, variant: variant.name, fromMs: toMs - wish.since_s * 1000, toMs },
     { input, wish, profile },
     services,
   );
-  const setting = services.serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant.name)?.functions?.setting ?? null;
+  const setting = served?.functions?.setting ?? null;
   const wanted = view.variants.find(({ name }) => name === variant.name)?.wanted ?? variant.instanceCount;
   const { scaling = null, functions } = variant;
-  const deployed = deployedPolicy({ scaling, hasFunctions: functions !== undefined, wanted, setting }, profile);
+  const deployed = deployedPolicy({ scaling, functions: functions ?? null, wanted, setting }, { profile, cores: services.server.cores });
   const isMeasured = profile.types.some(({ name }) => name === variant.instanceType);
   const [first] = profile.types;
   const types = isMeasured ? [variant.instanceType] : first === undefined ? null : [first.name];
@@ -191,12 +194,22 @@ async function loadRecorded(
   return { load: recording.load, from: timeOf(span.fromMs), notes: goneMs === 0 ? [] : [left] };
 }
 
-/** Throws `wrong_state` where nothing was measured. */
-async function profileNamed(name: string, services: ApiServices): Promise<SimulatedProfile> {
+/** Of what is deployed: unless another is asked for as it was while serving, and its functions with starts as they were. */
+async function profileFor(
+  asked: string | undefined,
+  { variant, coldMs }: { readonly variant: VariantConfig; readonly coldMs: number | null },
+  services: ApiServices,
+): Promise<SimulatedProfile> {
+  if (asked !== undefined) return profileNamed(asked, services);
+  return withStarts(await profileNamed(`${variant.group}/${variant.version}`, services, true), { leadMs: null, coldMs });
+}
+
+/** `isServed`: as it was while serving, where that is known. Throws `wrong_state` where nothing is. */
+async function profileNamed(name: string, services: ApiServices, isServed = false): Promise<SimulatedProfile> {
   if (name === 'reference') return referenceSimulated();
   const version = await services.registry.resolve(name);
   const known = await knownProfileOf(services, version);
-  if (known.items.length > 0) return profileOfKnown(version.name, known, services.prices);
+  if (known.items.length + (isServed ? known.served.length : 0) > 0) return profileOfKnown(version.name, known, services.prices, isServed);
   throw new PlatformError(
     'wrong_state',
     `${version.name} is not measured yet: ask again in a moment, or have it measured (POST …/profile)`,

@@ -1,6 +1,7 @@
 /** `penstock simulate --replay`: what came to an endpoint, as its server recorded it, and what serves it today. */
-import type { ArrivalsBody, EndpointBody, VariantBody } from '../api/index.ts';
+import type { ArrivalsBody, EndpointBody, Page, ScalingDecisionBody, StatusBody, VariantBody } from '../api/index.ts';
 import { slotMsFor } from '../autoscaling/index.ts';
+import { parseFloor } from '../deployment/index.ts';
 import { type Objective, parseObjective } from '../objective.ts';
 import {
   type DeployedPolicy,
@@ -12,6 +13,7 @@ import {
   type RecordedCounts,
   type Recording,
   type SimulatedProfile,
+  withStarts,
 } from '../simulation/index.ts';
 import { type Client, part } from './client.ts';
 import { Failure } from './failure.ts';
@@ -57,7 +59,9 @@ export async function readReplay(client: Client, wish: ReplayWish): Promise<Repl
   const view = await client.get<EndpointBody>(`/endpoints/${part(wish.endpoint)}`);
   const variant = variantOf(view, wish.variant);
   const [group = '', version = ''] = variant.model.split('/');
-  const profile = wish.profile ?? (await measuredProfile(client, group, Number(version)));
+  // What it will be like again is how it was while serving, where nobody says otherwise.
+  const profile =
+    wish.profile ?? withStarts(await measuredProfile(client, group, Number(version), true), await startsOf(client, view, variant));
   const isMeasured = profile.types.some(({ name }) => name === variant.instance_type);
   const type = isMeasured ? variant.instance_type : profile.types[0]?.name;
   const path = `/endpoints/${part(view.name)}/arrivals`;
@@ -88,7 +92,7 @@ export async function readReplay(client: Client, wish: ReplayWish): Promise<Repl
     profile,
     types: type === undefined ? [] : [type],
     memoryMiB: knownMemory(profile, variant.setting?.memory_mib),
-    current: deployedPolicy(deployedOf(variant), profile),
+    current: deployedPolicy(deployedOf(variant), { profile, cores: (await client.get<StatusBody>('/status')).cores }),
     remarks,
   };
 }
@@ -120,10 +124,35 @@ function countsOf({ from, slot_s: slotS, requests, rows }: ArrivalsBody): Record
   return { fromMs: Date.parse(from), slotMs: slotS * 1000, requests, rows };
 }
 
+/** How long its last starts took. */
+async function startsOf(
+  client: Client,
+  { name }: EndpointBody,
+  { name: variant, instance_type: type, environments, scaling }: VariantBody,
+) {
+  const query = { kind: 'scaling', limit: '100' };
+  const decided =
+    scaling === null ? [] : (await client.get<Page<ScalingDecisionBody>>(`/endpoints/${part(name)}/decisions`, { query })).items;
+  const leadS = decided.find((decision) => decision.variant === variant)?.inputs.types[type]?.lead_s;
+  return { leadMs: leadS === undefined ? null : leadS * 1000, coldMs: environments?.cold_start_ms ?? null };
+}
+
 function deployedOf({ scaling, functions, wanted, setting }: VariantBody): DeployedVariant {
   return {
-    scaling: scaling === null ? null : { policy: scaling.policy, instancesMin: scaling.instances_min, instancesMax: scaling.instances_max },
-    hasFunctions: functions !== null,
+    scaling:
+      scaling === null
+        ? null
+        : {
+            policy: scaling.policy,
+            instancesMin: scaling.instances_min,
+            instancesMax: scaling.instances_max,
+            usdPerHourMax: scaling.usd_per_hour_max,
+            ...(scaling.floors === undefined ? {} : { floors: scaling.floors.map(parseFloor) }),
+          },
+    functions:
+      functions === null
+        ? null
+        : { maxConcurrency: functions.max_concurrency, provisioned: functions.provisioned, keepAliveMs: functions.keep_alive_ms },
     wanted,
     setting:
       setting === null ? null : { memoryMiB: setting.memory_mib, batchSizeMax: setting.batch_size_max, waitMsMax: setting.wait_ms_max },

@@ -1,11 +1,70 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { deployedPolicy } from './deployed-policy.ts';
+import { describe, test } from 'node:test';
+import { loadOf, orderOf } from '../../test/simulations.ts';
+import { parseFloor } from '../deployment/index.ts';
+import { deployedPolicy, withStarts } from './deployed-policy.ts';
+import { referenceSimulated } from './profile.ts';
+import { Simulation } from './simulation.ts';
+import type { SimulationOrder } from './simulation-order.ts';
 
-test('what is deployed is told from a row of the same policy by its bounds', () => {
-  const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 3 };
-  const variant = { scaling, hasFunctions: false, wanted: 1, setting: null };
-  const { label, instancesMin, instancesMax } = deployedPolicy(variant, { functions: [] });
-  assert.deepEqual([label, instancesMin, instancesMax], ['deployed: economic, 1 to 3', 1, 3]);
-  assert.equal(deployedPolicy({ ...variant, scaling: null, wanted: 2 }, { functions: [] }).label, 'deployed: static:2');
+const place = { profile: { functions: [] }, cores: 2 };
+const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 3, usdPerHourMax: null };
+const variant = { scaling, functions: null, wanted: 1, setting: null };
+
+describe('what is deployed', () => {
+  test('is told from a row of the same policy by its bounds', () => {
+    const { label, instancesMin, instancesMax } = deployedPolicy(variant, place);
+    assert.deepEqual([label, instancesMin, instancesMax], ['deployed: economic, 1 to 3', 1, 3]);
+    assert.equal(deployedPolicy({ ...variant, scaling: null, wanted: 2 }, place).label, 'deployed: static:2');
+  });
+
+  test('has its own limits of money, of functions and by the time of day', () => {
+    const floors = [parseFloor('08:00-18:00 2')];
+    const functions = { maxConcurrency: 4, provisioned: 1, keepAliveMs: 60_000 };
+    const deployed = deployedPolicy({ ...variant, scaling: { ...scaling, usdPerHourMax: 0.5, floors }, functions }, place);
+    assert.deepEqual([deployed.usdPerHourMax, deployed.floors], [0.5, floors]);
+    assert.deepEqual(deployed.functions, { ...functions, warmMax: 2 });
+  });
+
+  test('starts as fast as was seen, where it was', () => {
+    const profile = withStarts(referenceSimulated(), { leadMs: 5000, coldMs: null });
+    assert(profile.types.every(({ leadMs }) => leadMs === 5000) && profile.functions.every(({ coldMs }) => coldMs === 2000));
+    assert.equal(withStarts(profile, { leadMs: null, coldMs: 70 }).functions[0]?.coldMs, 70);
+  });
+});
+
+describe('simulated as deployed', () => {
+  const simulate = (policy: string, more: Partial<SimulationOrder>, load = loadOf('poisson:40', 60)) =>
+    new Simulation(orderOf(load, policy, more)).run();
+
+  test('a budget that is spent stops functions and starts no instance, and gives none away that is there', async () => {
+    const free = await simulate('economic', { instancesMin: 1 });
+    const bounded = await simulate('economic', { instancesMin: 1, usdPerHourMax: 0.2 });
+    assert(free.costUsd > 0.28 && bounded.costUsd < 0.23, `${free.costUsd}, ${bounded.costUsd}`);
+    assert(bounded.attainment < free.attainment);
+    assert(bounded.timeline.every(({ active }) => active >= 1));
+  });
+
+  test('no more functions run than there may be, and those that are provisioned are paid for by time', async () => {
+    const functions = { maxConcurrency: 2, provisioned: 0, keepAliveMs: 60_000, warmMax: 2 };
+    const few = await simulate('static:1+overflow', { functions });
+    const many = await simulate('static:1+overflow', {});
+    assert(few.overflowShare < many.overflowShare - 0.1, `${few.overflowShare} of ${many.overflowShare}`);
+    const idle = await simulate(
+      'static:1+overflow',
+      { functions: { ...functions, provisioned: 2, warmMax: 0 } },
+      loadOf('poisson:0.01', 60),
+    );
+    const hourly = 2 * (3538 / 1024) * 3600 * orderOf(loadOf('poisson:1', 1), 'ray').profile.functionPrices.usdPerProvisionedGbSecond;
+    assert(Math.abs(idle.overflowUsd / hourly - 1) < 0.01, `${idle.overflowUsd} of ${hourly}`);
+  });
+
+  test('a floor is kept at its time of the day alone', async () => {
+    const floors = [parseFloor('00:10-00:20 3')];
+    const { timeline } = await simulate('hpa:70', { floors, instancesMin: 1, leadMs: 0 }, loadOf('poisson:0.1', 40));
+    assert.deepEqual(
+      [5, 15, 30].map((minute) => timeline[minute]?.active),
+      [1, 3, 1],
+    );
+  });
 });

@@ -1,4 +1,4 @@
-export { type DeployedPolicy, type DeployedVariant, deployedPolicy, knownMemory } from './deployed-policy.ts';
+export { type DeployedPolicy, type DeployedVariant, deployedPolicy, knownMemory, withStarts } from './deployed-policy.ts';
 export { expectedRequests, type Load, type LoadText, loadOfTrace, type Part, parseLoad } from './load.ts';
 export type { Minute } from './measures.ts';
 export { functionOf, infeasibleTypes, overflowMemoryMiB, parseProfile, referenceSimulated, type SimulatedProfile } from './profile.ts';

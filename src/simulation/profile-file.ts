@@ -44,6 +44,7 @@ const overheadMs = 0.2;
  */
 export function profileFile(name: string, { items, functions, served }: KnownProfile, isServed = false): unknown {
   const seen = new Map((isServed ? served : []).map(({ executor, service }) => [executor, service]));
+  const called = seen.size === 0 ? name : `${name} as it served`;
   const take = (executor: string, measured: readonly KnownPoint[]) => {
     const service = seen.get(executor) ?? measured;
     seen.delete(executor);
@@ -64,14 +65,14 @@ export function profileFile(name: string, { items, functions, served }: KnownPro
       costUsdPerMillion: { alone: size.cost_usd_per_million, best: size.best_cost_usd_per_million, bestBatch: size.best_batch },
     }));
   const others = [...seen].map(([executor, service]) => {
-    const [kind, called = ''] = executor.split(':');
-    return { kind, called, service: service.map(pointOf) };
+    const [kind, size = ''] = executor.split(':');
+    return { kind, size, service: service.map(pointOf) };
   });
-  const otherTypes = others.filter(({ kind }) => kind === 'instance').map(({ called, service }) => [called, { service }] as const);
+  const otherTypes = others.filter(({ kind }) => kind === 'instance').map(({ size, service }) => [size, { service }] as const);
   const otherSizes = others
     .filter(({ kind }) => kind === 'function')
-    .map(({ called, service }) => ({ memoryMiB: Number(called), basis: 'served', networkMs: 0, service }));
-  return { name, overheadMs, types: Object.fromEntries([...types, ...otherTypes]), functions: [...sizes, ...otherSizes] };
+    .map(({ size, service }) => ({ memoryMiB: Number(size), basis: 'served', networkMs: 0, service }));
+  return { name: called, overheadMs, types: Object.fromEntries([...types, ...otherTypes]), functions: [...sizes, ...otherSizes] };
 }
 
 /** The same as simulations take it, with the prices of the server that measured it. */

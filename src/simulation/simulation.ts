@@ -126,7 +126,7 @@ export class Simulation {
       if (this.#fleet.draining > 0) await Promise.resolve();
     }
     this.#fleet.bill(durationMs);
-    this.#billWarm();
+    this.#billWarm(durationMs);
     this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), true);
     return resultOf(this.#order.label ?? formatPolicy(this.#policy), this.#measures, this.#notes, this.#decided);
   }
@@ -234,16 +234,16 @@ export class Simulation {
   }
 
   /** What keeping functions warm has cost since last asked: some are pinged now and then, some are paid for by time. */
-  #billWarm(): void {
-    const nowMs = this.#loop.nowMs();
+  #billWarm(untilMs: number = this.#loop.nowMs()): void {
+    if (untilMs <= this.#warmBilledMs) return;
     const { profile, memoryMiB: memoryMiBGiven, functions } = this.#order;
     const memoryMiB = this.#pool.functions?.setting.memoryMiB ?? memoryMiBGiven;
     const provisioned = this.#hasFunctions ? (functions?.provisioned ?? 0) : 0;
     const pinged = this.#pool.overflow === null ? 0 : Math.max(0, this.#pinged - provisioned);
     const usdPerHour =
       pinged * pingUsdPerHour(profile.functionPrices, memoryMiB) + provisioned * provisionedUsdPerHour(profile.functionPrices, memoryMiB);
-    this.#measures.functionsCost((usdPerHour * (nowMs - this.#warmBilledMs)) / hourMs);
-    this.#warmBilledMs = nowMs;
+    this.#measures.functionsCost((usdPerHour * (untilMs - this.#warmBilledMs)) / hourMs);
+    this.#warmBilledMs = untilMs;
   }
 
   #decide(trigger: ScalingTrigger, notices?: Plan): ScalingDecision {

@@ -133,6 +133,7 @@ async function replayTask(session: Session, options: SimulateOptions, endpoint: 
   const common = orderOf(
     { ...options, functions, types: options.types ?? replay.types },
     { load, profile: replay.profile, objective, memoryMiB },
+    span.fromMs,
   );
   const isOwnChoice = options.policy !== policiesDefault;
   const others = (await policyTexts(options.policy)).map((policy) => ({ ...common, policy }));
@@ -237,10 +238,12 @@ function addPolicies(command: Command): Command {
 function orderOf(
   options: SimulateOptions,
   given: Pick<SimulationOrder, 'load' | 'profile' | 'objective' | 'memoryMiB'>,
+  beginsAtMs?: number,
 ): Omit<SimulationOrder, 'policy'> {
   const [first] = given.profile.types;
   return {
     ...given,
+    ...(beginsAtMs === undefined ? {} : { beginsAtMs }),
     types: options.types ?? (first === undefined ? [] : [first.name]),
     leadMs: options.lead ?? null,
     instancesMax: options.maxInstances,
