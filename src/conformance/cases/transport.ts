@@ -7,7 +7,7 @@ import { Skipped } from '../outcome.ts';
 import type { Target } from '../target.ts';
 import type { Json } from '../wire.ts';
 
-const json = { 'content-type': 'application/json' };
+const asJson = { 'content-type': 'application/json' };
 
 /** The path of the subject, and the plain request to it. */
 function plain({ subject }: Target): { readonly path: string; readonly infer: string; readonly body: string } {
@@ -61,7 +61,7 @@ export const transportCases: readonly Case[] = [
     promise: 'a chunked body is a body',
     async run(target) {
       const { infer, body } = plain(target);
-      await target.assertUsual(await target.wire.send(infer, { body, headers: json, chunked: true }));
+      await target.assertUsual(await target.wire.send(infer, { body, headers: asJson, chunked: true }));
     },
   },
   {
@@ -142,12 +142,12 @@ export const transportCases: readonly Case[] = [
       const { json } = await target.wire.send(path);
       const [version] = (json?.['versions'] ?? []) as string[];
       if (version === undefined) throw new Skipped('the metadata names no versions');
-      await target.assertUsual(await target.wire.send(`${path}/versions/${version}/infer`, { body, headers: json }));
+      await target.assertUsual(await target.wire.send(`${path}/versions/${version}/infer`, { body, headers: asJson }));
       const text = `model '${target.subject.name}' has no version '99'; versions: ${version}`;
       for (const place of target.isPenstock ? ['', '/ready', '/config', '/stats'] : ['', '/ready']) {
         await target.refused(await target.wire.send(`${path}/versions/99${place}`), 404, text);
       }
-      await target.refused(await target.wire.send(`${path}/versions/99/infer`, { body, headers: json }), 404, text);
+      await target.refused(await target.wire.send(`${path}/versions/99/infer`, { body, headers: asJson }), 404, text);
     },
   },
   {
@@ -158,7 +158,7 @@ export const transportCases: readonly Case[] = [
       const { body } = plain(target);
       const { name } = target.subject;
       const encoded = Array.from(Buffer.from(name), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
-      await target.assertUsual(await target.wire.send(`/v2/models/${encoded}/infer`, { body, headers: json }));
+      await target.assertUsual(await target.wire.send(`/v2/models/${encoded}/infer`, { body, headers: asJson }));
       for (const other of [
         'a%2Fb',
         '..%2F..%2Fetc',
