@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { until } from '../end-to-end/poll.ts';
 import { Server, type ServerOptions } from '../end-to-end/server.ts';
 
 const checkout = join(import.meta.dirname, '../..');
@@ -131,10 +132,14 @@ export class Look {
 
   /** Nothing but tabs and tables within their cards scrolls sideways. */
   async assertNoSidewaysScroll(): Promise<void> {
-    const [content, window] = await this.page.evaluate<[number, number]>(
-      '[document.documentElement.scrollWidth, document.documentElement.clientWidth]',
+    const widths = () =>
+      this.page.evaluate<[number, number]>('[document.documentElement.scrollWidth, document.documentElement.clientWidth]');
+    // A chart takes its new width a moment after the window has.
+    await until(
+      `${this.page.url()} fits its window`,
+      async () => (await widths()).every((width, _, [, window]) => width <= (window ?? 0)),
+      5000,
     );
-    assert(content <= window, `${this.page.url()} is ${content} px wide in a window of ${window}`);
   }
 
   async close(): Promise<void> {

@@ -70,7 +70,7 @@ function Bars({ batches, width }: { readonly batches: Batches; readonly width: n
   const step = (width - left) / Math.max(1, sizes.length);
   return (
     <svg width={width} height={height} aria-hidden="true">
-      {[0, top / 3, (2 * top) / 3, top].map((value) => (
+      {[0, top / 2, top].map((value) => (
         <g key={value}>
           <line className="gl" x1={left} x2={width} y1={y(value)} y2={y(value)} />
           <text x={left - 6} y={y(value) + 4} textAnchor="end">

@@ -64,7 +64,6 @@ function Kept({
   readonly onAsk: (id: string) => void;
 }): ReactElement {
   const { latest, reviews, sinceMs } = entry;
-  const what = latest.kind === 'scaling' ? 'Kept the instances' : 'Kept the batches';
   return (
     <li>
       <When at={latest.at} />
@@ -73,7 +72,7 @@ function Kept({
       </span>
       <h3 className="mut">
         <button type="button" onClick={() => onAsk(latest.id)}>
-          {what}, {reviews === 1 ? 'one review' : `${reviews} reviews since ${clockTime(sinceMs)}`}
+          Kept everything, {reviews === 1 ? 'one review' : `${reviews} reviews since ${clockTime(sinceMs)}`}
         </button>
       </h3>
       <p className="why">{sentence(latest.explanation)}</p>

@@ -1,6 +1,7 @@
 /** A decision as people tell it: what changed, why, what else there was, what it brought. */
 import type { AnyDecisionBody, DecisionBody, ScalingDecisionBody } from '../../../src/api/index.ts';
 import { difference, fixed, ms, percent, usd } from '../kit/format.ts';
+import { reasonWords } from '../kit/reason-words.ts';
 
 export interface AlternativeRow {
   readonly key: string;
@@ -51,7 +52,12 @@ function scalingWords({ inputs, chosen, alternatives, explanation, effect, effec
           `${usd(alternative.overflow_usd * perHour)}`,
           `${usd((alternative.total_usd + alternative.launch_usd) * perHour)}`,
         ],
-        note: alternative.excluded_by ?? (name === chosenKey ? 'chosen' : costNote(alternative.total_usd, cheapest)),
+        note:
+          alternative.excluded_by !== null
+            ? reasonWords(alternative.excluded_by)
+            : name === chosenKey
+              ? 'chosen'
+              : costNote(alternative.total_usd, cheapest),
       };
     }),
     brought: effect === null ? (unknown === null ? [] : [['not known', unknown]]) : scalingBrought(effect),
@@ -163,8 +169,7 @@ export function timelineOf(
     }
     const last = entries.at(-1);
     if (decision.changes || decision.id === asked) entries.push({ kind: 'decision', decision });
-    else if (last?.kind === 'kept' && last.latest.kind === decision.kind)
-      entries[entries.length - 1] = { ...last, reviews: last.reviews + 1, sinceMs: atMs };
+    else if (last?.kind === 'kept') entries[entries.length - 1] = { ...last, reviews: last.reviews + 1, sinceMs: atMs };
     else entries.push({ kind: 'kept', latest: decision, reviews: 1, sinceMs: atMs });
   }
   return [...entries, ...waiting];

@@ -17,7 +17,7 @@ export interface EndpointChartsProps {
 
 const perSecond = (value: number, isAxis: boolean): string => (isAxis ? axisNumber(value) : rate(value));
 const axisNumber = (value: number): string =>
-  value >= 10_000 ? `${fixed(value / 1000)} k` : fixed(value, value > 0 && value < 2 ? 2 : value < 10 ? 1 : 0);
+  value >= 10_000 ? `${fixed(value / 1000)} k` : fixed(value, value === 0 || value >= 10 ? 0 : value < 2 ? 2 : 1);
 const millis = (value: number, isAxis: boolean): string => (isAxis ? fixed(value, value > 0 && value < 5 ? 1 : 0) : ms(value));
 const money = (value: number, isAxis: boolean): string =>
   isAxis && value > 0 && value < 0.01 ? `$${value.toFixed(4)}` : isAxis ? `$${fixed(value, value < 1 ? 3 : 1)}` : usd(value);

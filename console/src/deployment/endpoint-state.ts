@@ -22,6 +22,7 @@ export function endpointState(endpoint: Stands): EndpointState {
   if (alarms > 0) return { kind: 'warn', word: alarms === 1 ? 'Alarm rings' : `${alarms} alarms ring`, rank: 1 };
   if (status === 'Creating') return { kind: 'changing', word: wanted > 0 ? `Starting, ${ready} of ${wanted}` : 'Starting', rank: 2 };
   if (status === 'Updating') return { kind: 'changing', word: 'Updating', rank: 2 };
+  if (status === 'RollingBack') return { kind: 'warn', word: 'Rolling back', rank: 1 };
   if (status === 'Deleting') return { kind: 'changing', word: 'Deleting', rank: 2 };
   if (status === 'Unloaded') return { kind: 'zero', word: 'Stopped', rank: 4 };
   if (ready === 0 && endpoint.rate === 0) return { kind: 'zero', word: 'At zero', rank: 4 };

@@ -151,7 +151,13 @@ function comparison({ decision }: VariantBody, sums: HistorySums, scaling: Scali
   const plan = alternatives.find((each) => JSON.stringify(each.plan) === JSON.stringify(chosen.plan));
   if (plan !== undefined) {
     if (inputs.regime === 'hybrid' && mean !== undefined && mean > 0)
-      add('Overflow', Math.min(1, plan.expected_overflow / mean), sums.functionShare, percent, '%');
+      add(
+        'Overflow',
+        Math.min(1, plan.expected_overflow / mean),
+        sums.rate === null || sums.rate === 0 ? null : (sums.functionRate ?? 0) / sums.rate,
+        percent,
+        '%',
+      );
     add('Cost per hour', (plan.total_usd * 3600) / inputs.slot_s, sums.usdPerHour, usd);
   }
   return rows;
@@ -162,7 +168,12 @@ const relative = ({ predicted, measured }: Compared): number | null =>
 
 function footerOf(rows: readonly Compared[]): string | undefined {
   if (rows.length === 0) return 'Nothing is predicted here: the setting was given, not chosen.';
-  const [worst] = rows.map((row) => ({ name: row.name, off: relative(row) ?? 1 })).toSorted((a, b) => Math.abs(b.off) - Math.abs(a.off));
+  const [worst] = rows
+    .flatMap((row) => {
+      const off = relative(row);
+      return off === null ? [] : [{ name: row.name, off }];
+    })
+    .toSorted((a, b) => Math.abs(b.off) - Math.abs(a.off));
   if (worst === undefined || Math.abs(worst.off) <= 0.15)
     return `Within ${fixed(Math.ceil(Math.abs(worst?.off ?? 0) * 100))} % on every line.`;
   return `Farthest off: ${worst.name}, ${difference(worst.off * 100, 0)} %.`;

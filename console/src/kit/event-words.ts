@@ -1,6 +1,7 @@
 /** Events as people say them: a mark, a sentence after the name, where it leads. */
 import type { EventBody } from '../../../src/api/index.ts';
 import { fixed } from './format.ts';
+import { reasonWords } from './reason-words.ts';
 import type { StateKind } from './state-mark.tsx';
 
 export interface EventWords {
@@ -80,7 +81,7 @@ export function eventWords({ kind, subject, detail }: EventBody): EventWords {
 
 function decisionWords(subject: string, facts: Detail): EventWords {
   const id = typeof facts['id'] === 'string' ? `?tab=decisions&decision=${facts['id']}` : '?tab=decisions';
-  const reason = typeof facts['reason'] === 'string' ? facts['reason'] : '';
+  const reason = typeof facts['reason'] === 'string' ? reasonWords(facts['reason']) : '';
   return { kind: 'decision', text: `${chosenWords(facts['chosen'])} ${reason}`.trim(), to: `/endpoints/${subject}${id}` };
 }
 

@@ -42,6 +42,7 @@ export function rate(value: Maybe): string {
 /** Milliseconds, without the unit: one decimal below 100. */
 export function ms(value: Maybe): string {
   if (isUnknown(value)) return unknown;
+  if (value === 0) return '0';
   if (value > 0 && value < 1) return fixed(value, 2);
   return fixed(value, value < 99.95 ? 1 : 0);
 }

@@ -15,7 +15,7 @@ export interface SnippetWish {
   readonly needsKey: boolean;
 }
 
-const lineMax = 76;
+const lineMax = 58;
 
 /** A list over as many lines as it needs. */
 function wrapped(values: readonly (number | string)[], indent: string): string {

@@ -37,7 +37,7 @@ interface KeysProps {
 export function Keys({ onSearch }: KeysProps): ReactElement {
   const [isOpen, setIsOpen] = useState(false);
   const navigate = useNavigate();
-  const chordAt = useRef(0);
+  const chordAt = useRef(Number.NEGATIVE_INFINITY);
   useEffect(() => {
     const press = (event: KeyboardEvent): void => {
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
@@ -49,7 +49,7 @@ export function Keys({ onSearch }: KeysProps): ReactElement {
       if (event.key === '?') setIsOpen(true);
       if (!areOn()) return;
       if (event.timeStamp - chordAt.current < chordMs) {
-        chordAt.current = 0;
+        chordAt.current = Number.NEGATIVE_INFINITY;
         const page = pages.find(({ key }) => key === event.key);
         if (page !== undefined) void navigate({ to: page.to });
         return;

@@ -19,7 +19,9 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { variant: 'default' } },
     ActionIcon: { defaultProps: { variant: 'default', size: 32 } },
-    Modal: { defaultProps: { centered: true, transitionProps: { duration: 0 }, radius: 'md' } },
+    Modal: {
+      defaultProps: { centered: true, transitionProps: { duration: 0 }, radius: 'md', closeButtonProps: { 'aria-label': 'Close' } },
+    },
     Drawer: { defaultProps: { transitionProps: { duration: 0 } } },
     Menu: { defaultProps: { transitionProps: { duration: 0 }, position: 'bottom-end', shadow: 'none' } },
     Tooltip: { defaultProps: { transitionProps: { duration: 0 }, withArrow: false } },

@@ -1,0 +1,160 @@
+/** The answers in rows: all, those that are wrong, those that the model was not sure of. */
+import { SegmentedControl } from '@mantine/core';
+import { type ReactElement, type ReactNode, useState } from 'react';
+import { Card } from '../kit/card.tsx';
+import { percent } from '../kit/format.ts';
+import type { Answer, Judged } from './answers.ts';
+import type { Cell } from './confusion-matrix.tsx';
+import { ProbabilityBars } from './probability-bars.tsx';
+
+export const filters = ['all', 'wrong', 'unsure'] as const;
+export type Filter = (typeof filters)[number];
+
+interface AnswersProps {
+  readonly judged: Judged;
+  readonly filter: Filter;
+  readonly onFilter: (filter: Filter) => void;
+  readonly cell: Cell | null;
+  readonly chosen: number;
+  readonly onChoose: (row: number) => void;
+  /** A picture of a row, or the beginning of its values. */
+  readonly show: (row: number) => ReactNode;
+  readonly shown: string;
+  /** A button that saves them all. */
+  readonly save: ReactNode;
+}
+
+const unsureBelow = 0.8;
+const rowsAtOnce = 25;
+
+function matches(answer: Answer, filter: Filter, cell: Cell | null): boolean {
+  if (cell !== null) return answer.truth === cell.truth && answer.answer === cell.answer;
+  if (filter === 'wrong') return answer.isRight === false;
+  if (filter === 'unsure') return answer.sure !== null && answer.sure < unsureBelow;
+  return true;
+}
+
+export function AnswersCard(props: AnswersProps): ReactElement {
+  const { judged, filter, onFilter, cell, show, shown, save } = props;
+  const [limit, setLimit] = useState(rowsAtOnce);
+  const { answers, classes } = judged;
+  const count = (of: Filter): number => answers.filter((answer) => matches(answer, of, null)).length;
+  const rows = answers.flatMap((answer, row) => (matches(answer, filter, cell) ? [{ answer, row }] : []));
+  const hasTruth = answers.some(({ truth }) => truth !== null);
+  const hasBars = answers.some(({ probabilities }) => probabilities !== null);
+  const names: Record<Filter, string> = {
+    all: `All ${answers.length}`,
+    wrong: `Wrong ${count('wrong')}`,
+    unsure: `Unsure ${count('unsure')}`,
+  };
+  const offered = filters.filter((each) => each === 'all' || (each === 'wrong' ? hasTruth : hasBars));
+  return (
+    <Card
+      title={cell === null ? 'Answers' : `${cell.truth} taken for ${cell.answer}`}
+      end={
+        <SegmentedControl
+          aria-label="Filter"
+          value={cell === null ? filter : ''}
+          onChange={(value) => onFilter(value as Filter)}
+          data={offered.map((value) => ({ value, label: names[value] }))}
+        />
+      }
+      footer={
+        <span className="row">
+          {save}
+          {rows.length > limit ? (
+            <button type="button" className="quiet" onClick={() => setLimit(limit * 4)}>
+              Show more of {rows.length}
+            </button>
+          ) : null}
+        </span>
+      }
+    >
+      <div className="tw">
+        <table className="dense answers">
+          <caption className="unseen">Answers of the model, {filter}</caption>
+          <Head shown={shown} hasTruth={hasTruth} hasBars={hasBars} isMany={classes.length > 12} />
+          <tbody>
+            {rows.slice(0, limit).map(({ answer, row }) => (
+              <AnswerRow key={row} {...props} answer={answer} row={row} hasTruth={hasTruth} hasBars={hasBars} picture={show(row)} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {rows.length === 0 ? <p className="body mut">{filter === 'wrong' ? 'None is wrong.' : 'There are none.'}</p> : null}
+    </Card>
+  );
+}
+
+interface HeadProps {
+  readonly shown: string;
+  readonly hasTruth: boolean;
+  readonly hasBars: boolean;
+  readonly isMany: boolean;
+}
+
+function Head({ shown, hasTruth, hasBars, isMany }: HeadProps): ReactElement {
+  return (
+    <thead>
+      <tr>
+        <th scope="col" className="n">
+          Row
+        </th>
+        <th scope="col" className="wide">
+          {shown}
+        </th>
+        {hasTruth ? (
+          <th scope="col" className="n">
+            Truth
+          </th>
+        ) : null}
+        <th scope="col" className="n">
+          Answer
+        </th>
+        {hasBars ? <th scope="col">{isMany ? 'Likeliest classes' : 'Probability by class'}</th> : null}
+        {hasBars ? (
+          <th scope="col" className="n wide">
+            Sure
+          </th>
+        ) : null}
+      </tr>
+    </thead>
+  );
+}
+
+interface RowProps extends AnswersProps {
+  readonly answer: Answer;
+  readonly row: number;
+  readonly hasTruth: boolean;
+  readonly hasBars: boolean;
+  readonly picture: ReactNode;
+}
+
+function AnswerRow({ answer, row, judged, chosen, onChoose, hasTruth, hasBars, picture }: RowProps): ReactElement {
+  const isWrong = answer.isRight === false;
+  return (
+    <tr className={`go ${row === chosen ? 'sel' : ''}`} onClick={() => onChoose(row)}>
+      <th scope="row" className="n">
+        <button type="button" className="quiet name" aria-pressed={row === chosen} aria-label={`Row ${row + 1}: show its receipt`}>
+          {row + 1}
+        </button>
+      </th>
+      <td className="wide">{picture}</td>
+      {hasTruth ? (
+        <td className="n">
+          <b>{answer.truth ?? '–'}</b>
+        </td>
+      ) : null}
+      <td className="n">
+        <b className={isWrong ? 'bad' : undefined}>{answer.answer}</b>
+        {isWrong ? <span className="bad"> ✕</span> : null}
+      </td>
+      {hasBars ? (
+        <td>
+          <ProbabilityBars answer={answer} classes={judged.classes} />
+        </td>
+      ) : null}
+      {hasBars ? <td className="n wide">{answer.sure === null ? '–' : `${percent(answer.sure)} %`}</td> : null}
+    </tr>
+  );
+}

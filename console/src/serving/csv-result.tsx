@@ -1,0 +1,179 @@
+/** What came back for a file. */
+import { Button } from '@mantine/core';
+import { type ReactElement, useMemo, useState } from 'react';
+import type { EndpointBody } from '../../../src/api/index.ts';
+import { duration, fixed, plural, usd, usdSmall } from '../kit/format.ts';
+import { Icon } from '../kit/icon.tsx';
+import { NumberStrip, type StripNumber } from '../kit/number-strip.tsx';
+import { useSearchValue } from '../kit/search-state.ts';
+import { accuracyOf, confusionOf, type Judged, judge, meanError } from './answers.ts';
+import { AnswersCard, type Filter, filters } from './answers-card.tsx';
+import { type Cell, ConfusionMatrix } from './confusion-matrix.tsx';
+import { type Csv, writeCsv } from './csv.ts';
+import { type Mapping, rowValues } from './mapping.ts';
+import { Pixels } from './pixels.tsx';
+import { ReceiptCard } from './receipt-card.tsx';
+import { answerShape, pictureShape, type Signature } from './signature.ts';
+import { SnippetsCard } from './snippets-card.tsx';
+import type { Invoked } from './use-invoke.ts';
+import type { Samples } from './use-samples.ts';
+
+interface ResultProps {
+  readonly endpoint: EndpointBody;
+  readonly signature: Signature;
+  readonly samples: Samples | null;
+  readonly csv: Csv;
+  readonly mapping: Mapping;
+  readonly invoked: Invoked;
+  readonly tookMs: number;
+  readonly name: string;
+}
+
+export function CsvResult(props: ResultProps): ReactElement {
+  const { endpoint, signature, samples, csv, mapping, invoked } = props;
+  const shape = useMemo(() => answerShape(signature), [signature]);
+  const judged = useMemo(() => {
+    const truths = csv.rows
+      .slice(0, invoked.predictions.length)
+      .map((row) => (mapping.truth === null ? null : (row[mapping.truth] ?? null)));
+    return judge(invoked.predictions, truths, shape, samples?.labels ?? null);
+  }, [csv, invoked, mapping, shape, samples]);
+  const hasWrong = judged.answers.some(({ isRight }) => isRight === false) && !shape.isRegression;
+  const [asked, setFilter] = useSearchValue('show', hasWrong ? 'wrong' : 'all');
+  const filter = filters.find((each) => each === asked) ?? 'all';
+  const [cell, setCell] = useState<Cell | null>(null);
+  const first = judged.answers.findIndex(({ isRight }) => isRight === false);
+  const [chosen, choose] = useState(hasWrong && first >= 0 ? first : 0);
+  const values = rowValues(csv.rows[chosen] ?? [], signature.inputs, mapping);
+  const confusion = useMemo(() => (shape.isRegression ? null : confusionOf(judged)), [judged, shape]);
+  const receipt = invoked.receipts[chosen] ?? null;
+  return (
+    <div className="gap">
+      <NumberStrip numbers={shape.isRegression ? regressionNumbers(judged, props) : classNumbers(judged, props)} />
+      <div className="grid">
+        <div className="c7 stack">
+          <AnswersCard
+            judged={judged}
+            filter={filter}
+            onFilter={(value: Filter) => {
+              setCell(null);
+              setFilter(value);
+            }}
+            cell={cell}
+            chosen={chosen}
+            onChoose={choose}
+            show={(row) => <RowShown row={csv.rows[row] ?? []} signature={signature} mapping={mapping} />}
+            save={<Download judged={judged} {...props} />}
+            shown={pictureOf(signature) === null ? 'Values' : 'Picture'}
+          />
+          {receipt === null ? null : (
+            <ReceiptCard title={`Receipt of row ${chosen + 1}`} receipt={receipt} objective={endpoint.objective} />
+          )}
+        </div>
+        <div className="c5 stack">
+          {confusion === null ? null : <ConfusionMatrix confusion={confusion} chosen={cell} onChoose={setCell} />}
+          <SnippetsCard endpoint={endpoint.name} signature={signature} values={values} of={`row ${chosen + 1}`} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function pictureOf({ inputs }: Signature) {
+  const [input] = inputs;
+  return inputs.length === 1 && input !== undefined ? pictureShape(input) : null;
+}
+
+function RowShown({
+  row,
+  signature,
+  mapping,
+}: {
+  readonly row: readonly string[];
+  readonly signature: Signature;
+  readonly mapping: Mapping;
+}): ReactElement {
+  const picture = pictureOf(signature);
+  const values = Object.values(rowValues(row, signature.inputs, mapping)).flat();
+  if (picture !== null) return <Pixels values={values} picture={picture} />;
+  const text = values.slice(0, 4).join(', ');
+  return (
+    <span className="values" title={values.slice(0, 40).join(', ')}>
+      {values.length > 4 ? `${text}, …` : text}
+    </span>
+  );
+}
+
+function timeAndCost({ invoked, tookMs }: ResultProps, rows: number): StripNumber[] {
+  return [
+    {
+      label: 'Took',
+      value: duration(tookMs).split(' ')[0] ?? '',
+      unit: duration(tookMs).split(' ')[1] ?? '',
+      note: `${plural(invoked.parts, 'part')} in batches of up to ${invoked.batchRowsMax}`,
+    },
+    {
+      label: `Cost, from ${rows} receipts`,
+      value: usdSmall(invoked.costUsd),
+      note: rows === 0 ? '' : `${usd((invoked.costUsd / rows) * 1e6)} per million`,
+    },
+  ];
+}
+
+function classNumbers(judged: Judged, props: ResultProps): StripNumber[] {
+  const { answers } = judged;
+  const accuracy = accuracyOf(answers);
+  const rest = timeAndCost(props, answers.length);
+  if (accuracy === null)
+    return [{ label: 'Answers', value: String(answers.length), note: `${judged.classes.length} classes; no truth to judge by` }, ...rest];
+  const wrong = answers.filter(({ isRight }) => isRight === false);
+  const taken = wrong.reduce((counts, { answer }) => counts.set(answer, (counts.get(answer) ?? 0) + 1), new Map<string, number>());
+  const [worst] = [...taken].toSorted(([, a], [, b]) => b - a);
+  return [
+    {
+      label: 'Accuracy',
+      value: accuracy.share.toFixed(3),
+      note: `${accuracy.right} of ${accuracy.judged} right, ${accuracy.low.toFixed(3)}–${accuracy.high.toFixed(3)} at 95 %`,
+    },
+    { label: 'Wrong', value: String(wrong.length), note: worst === undefined ? 'none' : `${worst[1]} of them taken for ${worst[0]}` },
+    ...rest,
+  ];
+}
+
+function regressionNumbers({ answers }: Judged, props: ResultProps): StripNumber[] {
+  const error = meanError(answers);
+  return [
+    error === null
+      ? { label: 'Answers', value: String(answers.length), note: 'no truth to judge by' }
+      : { label: 'Mean absolute error', value: fixed(error, 3), note: `over ${answers.length} rows` },
+    ...timeAndCost(props, answers.length),
+  ];
+}
+
+function Download({ judged, csv, name, endpoint, invoked }: ResultProps & { readonly judged: Judged }): ReactElement {
+  const save = (): void => {
+    const { answers, classes } = judged;
+    const withScores = answers.some(({ probabilities }) => probabilities !== null);
+    const header = [...csv.header, 'answer', ...(withScores ? classes.map((each) => `p(${each})`) : []), 'cost_usd'];
+    const rows = answers.map(({ answer, probabilities }, index) => {
+      const receipt = invoked.receipts[index];
+      return [
+        ...(csv.rows[index] ?? []),
+        answer,
+        ...(withScores ? classes.map((_, place) => probabilities?.[place] ?? '') : []),
+        receipt === null || receipt === undefined ? '' : receipt.cost_usd / receipt.rows,
+      ];
+    });
+    const url = URL.createObjectURL(new Blob([writeCsv(header, rows)], { type: 'text/csv' }));
+    const link = document.createElement('a');
+    link.href = url;
+    link.download = `${endpoint.name}-${name.replace(/\.\w+$/, '')}-answers.csv`;
+    link.click();
+    URL.revokeObjectURL(url);
+  };
+  return (
+    <Button size="sm" leftSection={<Icon name="download" />} onClick={save}>
+      Download answers
+    </Button>
+  );
+}

@@ -1,0 +1,69 @@
+/** The answer to one row: what, how sure, what it cost, why it took as long, and the same as code. */
+import { useQuery } from '@tanstack/react-query';
+import type { ReactElement } from 'react';
+import type { EndpointBody } from '../../../src/api/index.ts';
+import { requestQuery } from '../api/queries.ts';
+import { Card } from '../kit/card.tsx';
+import { percent } from '../kit/format.ts';
+import { sentence } from '../kit/loaded.tsx';
+import { judge } from './answers.ts';
+import type { RowValues } from './mapping.ts';
+import { ProbabilityBars } from './probability-bars.tsx';
+import { ReceiptCard } from './receipt-card.tsx';
+import { answerShape, type Signature } from './signature.ts';
+import { SnippetsCard } from './snippets-card.tsx';
+import type { Invoked } from './use-invoke.ts';
+
+interface SingleProps {
+  readonly endpoint: EndpointBody;
+  readonly signature: Signature;
+  readonly values: RowValues;
+  readonly labels: readonly string[] | null;
+  readonly invoked: Invoked | null;
+}
+
+export function SingleResult({ endpoint, signature, values, labels, invoked }: SingleProps): ReactElement {
+  const receipt = invoked?.receipts[0] ?? null;
+  return (
+    <div className="stack" aria-live="polite">
+      {invoked === null ? null : <Said signature={signature} labels={labels} invoked={invoked} />}
+      {receipt === null ? null : <ReceiptCard title="Receipt" receipt={receipt} objective={endpoint.objective} />}
+      {invoked?.requestId === null || invoked === null ? null : <Story request={invoked.requestId} />}
+      <SnippetsCard endpoint={endpoint.name} signature={signature} values={values} of="this row" />
+    </div>
+  );
+}
+
+function Said({
+  signature,
+  labels,
+  invoked,
+}: Pick<SingleProps, 'signature' | 'labels'> & { readonly invoked: Invoked }): ReactElement | null {
+  const judged = judge(invoked.predictions.slice(0, 1), [null], answerShape(signature), labels);
+  const [answer] = judged.answers;
+  if (answer === undefined) return null;
+  return (
+    <Card title="Answer" end={<span className="mono">version {invoked.modelVersion}</span>} padded>
+      <p className="said">
+        {answer.answer}
+        {answer.sure === null ? null : <span className="u">{percent(answer.sure)} % sure</span>}
+      </p>
+      <ProbabilityBars answer={answer} classes={judged.classes} />
+      {answer.probabilities === null ? <pre>{JSON.stringify(invoked.predictions[0], null, 1).slice(0, 2000)}</pre> : null}
+    </Card>
+  );
+}
+
+function Story({ request }: { readonly request: string }): ReactElement | null {
+  const { data } = useQuery(requestQuery(request));
+  if (data === undefined) return null;
+  return (
+    <Card title="Why it took so long" end={<span className="mono">{request}</span>} padded>
+      <ul className="story">
+        {data.explanation.map((line) => (
+          <li key={line}>{sentence(line)}</li>
+        ))}
+      </ul>
+    </Card>
+  );
+}

@@ -1,0 +1,60 @@
+/** Rows to an endpoint and their answers, with the receipt of each: in pieces, so that many rows are no single huge request. */
+import type { PredictionsBody, ReceiptBody } from '../../../src/api/index.ts';
+import { callForText, path } from '../api/client.ts';
+import type { Prediction } from './answers.ts';
+
+export interface Invoked {
+  readonly predictions: readonly Prediction[];
+  /** One a row: that of the part it rode in. */
+  readonly receipts: readonly (ReceiptBody | null)[];
+  readonly modelVersion: string;
+  /** Of the platform, all pieces together. */
+  readonly totalMs: number;
+  readonly costUsd: number;
+  /** Requests to the model: many rows are several. */
+  readonly parts: number;
+  /** The largest batch that one of them rode in. */
+  readonly batchRowsMax: number;
+  /** Of the last piece; its story is told under it. */
+  readonly requestId: string | null;
+}
+
+const rowsAtOnce = 500;
+
+export async function invokeRows(endpoint: string, instances: readonly unknown[], onProgress?: (done: number) => void): Promise<Invoked> {
+  const pieces: Invoked[] = [];
+  for (let start = 0; start < instances.length; start += rowsAtOnce) {
+    pieces.push(await invokePiece(endpoint, instances.slice(start, start + rowsAtOnce)));
+    onProgress?.(Math.min(instances.length, start + rowsAtOnce));
+  }
+  const last = pieces.at(-1);
+  return {
+    predictions: pieces.flatMap(({ predictions }) => predictions),
+    receipts: pieces.flatMap(({ receipts }) => receipts),
+    modelVersion: last?.modelVersion ?? '',
+    totalMs: pieces.reduce((sum, { totalMs }) => sum + totalMs, 0),
+    costUsd: pieces.reduce((sum, { costUsd }) => sum + costUsd, 0),
+    parts: pieces.reduce((sum, { parts }) => sum + parts, 0),
+    batchRowsMax: Math.max(0, ...pieces.map(({ batchRowsMax }) => batchRowsMax)),
+    requestId: last?.requestId ?? null,
+  };
+}
+
+async function invokePiece(endpoint: string, instances: readonly unknown[]): Promise<Invoked> {
+  const { text, headers } = await callForText('POST', path('/endpoints/:endpoint/invoke', { endpoint }), {
+    query: { timings: true },
+    body: { instances },
+  });
+  const { predictions, model_version: modelVersion, timings } = JSON.parse(text) as PredictionsBody;
+  const receipts = (timings?.receipts ?? []).flatMap((receipt) => Array.from({ length: receipt.rows }, () => receipt));
+  return {
+    predictions,
+    receipts: predictions.map((_, index) => receipts[index] ?? null),
+    modelVersion,
+    totalMs: timings?.total_ms ?? 0,
+    costUsd: timings?.cost_usd ?? 0,
+    parts: timings?.parts ?? 1,
+    batchRowsMax: Math.max(0, ...(timings?.receipts ?? []).map(({ batch_rows: rows }) => rows)),
+    requestId: headers.get('x-request-id'),
+  };
+}
