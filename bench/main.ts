@@ -1,6 +1,7 @@
 /** `npm run bench -- SCENARIO`: measures, prints, and writes results/ and README.md. */
 import { parseArgs } from 'node:util';
 import { agreement } from './agreement/agreement.ts';
+import { asyncInference } from './async/async.ts';
 import { batching } from './batching/batching.ts';
 import { commit, machine } from './machine.ts';
 import { metrics } from './metrics/metrics.ts';
@@ -17,6 +18,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--only NASA (the rest as before)] [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to the runs before)] [--dry]
+       npm run bench -- async [--dry]
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- watching [--runs 3 (of three loads each)] [--seconds 3] [--dry]`;
 
@@ -51,6 +53,8 @@ if (positionals.join() === 'overhead') {
   await fromZero({ isDry: values.dry });
 } else if (positionals.join() === 'serverless') {
   await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
+} else if (positionals.join() === 'async') {
+  await asyncInference({ isDry: values.dry });
 } else if (positionals.join() === 'agreement') {
   await agreement({ runs: Number(values.runs), only: values.only, isAdded: values.add, isDry: values.dry });
 } else if (positionals.join() === 'metrics') {

@@ -14,6 +14,11 @@ function digitRows(): number[][] {
   return lines.map((line) => line.split(',').slice(0, -1).map(Number));
 }
 
+/** As bodies of instances, a row each. */
+export function digitBodies(): string[] {
+  return digitRows().map((row) => JSON.stringify({ instances: [row] }));
+}
+
 export function jsonRequests(url: URL, endpoint: string): Buffer[] {
   return digitRows().map((data) => {
     const body = JSON.stringify({ inputs: [{ name: 'pixels', datatype: 'FP32', shape: [1, data.length], data }] });

@@ -40,7 +40,7 @@ const leaseMsDefault = 15_000;
 const keptMsDefault = 7 * 86_400_000;
 const lookForQueuesEveryMs = 5000;
 /** A request that is submitted waits behind no more than so many that are read or written at the same time. */
-const turnsAtOnce = 4;
+const turnsAtOnce = 16;
 
 export class AsyncInference {
   readonly measures: AsyncMeasures;

@@ -47,6 +47,12 @@ export interface Failed {
   readonly reason: string;
 }
 
+/** What is told once the outcome is kept. */
+interface Tidings {
+  readonly event: PlatformEvent;
+  readonly hasDelivery: boolean;
+}
+
 /** Somebody else has the job by now, or it was cancelled: what was to be written must not be. */
 export class LeaseLost extends Error {}
 
@@ -63,31 +69,31 @@ export class Outcomes {
     const { contentType, body } = answer;
     const isTold = request.notified?.withAnswer.success === true && body instanceof Uint8Array && body.length <= toldBytesMax;
     const told = { contentType, body: isTold ? body : null };
-    let event: PlatformEvent | undefined;
+    let tidings: Tidings | undefined;
     await objects.put(request.output.bucket, request.output.key, body, {
       headers: { contentType },
       beside: async (tx, { bytes }) => {
         if (!(await jobs.done(tx, job))) throw new LeaseLost();
         await requests.finish(tx, request.id, 'succeeded', null);
-        event = await this.#tell(tx, request, { reason: null, answer: told }, { bytes, variant: answer.variant });
+        tidings = await this.#tell(tx, request, { reason: null, answer: told }, { bytes, variant: answer.variant });
       },
     });
-    this.#told(event);
+    this.#told(tidings);
   }
 
   /** Throws `LeaseLost`. Where the failure's object cannot be written, the outcome is written without it, and says so. */
   async failed(job: TakenJob, request: AsyncRequest, failed: Failed): Promise<void> {
     const { db, objects, log, clock } = this.#options;
     const { id, inferenceId, endpoint, failure } = request;
-    let event: PlatformEvent | undefined;
+    let tidings: Tidings | undefined;
     const finish = async (tx: Transaction, reason = failed.reason): Promise<void> => {
       if (!(await this.#options.jobs.bury(tx, job, reason))) throw new LeaseLost();
       await this.#options.requests.finish(tx, id, failed.state, reason);
-      event = await this.#tell(tx, request, { reason, answer: null }, { state: failed.state, code: failed.code });
+      tidings = await this.#tell(tx, request, { reason, answer: null }, { state: failed.state, code: failed.code });
     };
     if (failure === null) {
       await inTransaction(db, finish);
-      return this.#told(event);
+      return this.#told(tidings);
     }
     const { state, code, reason } = failed;
     const text = JSON.stringify({ inferenceId, endpointName: endpoint, state, code, failureReason: reason, at: new Date(clock.wallMs()) });
@@ -102,7 +108,7 @@ export class Outcomes {
       const also = `${reason} (and ${uriOf(failure)} could not be written: ${messageOf(error)})`;
       await inTransaction(db, (tx) => finish(tx, also));
     }
-    this.#told(event);
+    this.#told(tidings);
   }
 
   async #tell(
@@ -110,11 +116,12 @@ export class Outcomes {
     request: AsyncRequest,
     outcome: Pick<Told, 'reason' | 'answer'>,
     detail: Record<string, unknown>,
-  ): Promise<PlatformEvent> {
+  ): Promise<Tidings> {
     const { jobs, events, clock, addressOf, awsRegion, onUntold } = this.#options;
     const { id, inferenceId, endpoint, notified } = request;
     const { reason } = outcome;
     const topic = (reason === null ? notified?.success : notified?.error) ?? null;
+    let hasDelivery = false;
     if (topic !== null) {
       const url = addressOf(topic);
       if (url === null) onUntold(request, topic);
@@ -123,16 +130,18 @@ export class Outcomes {
         const target = { id, arn: url, input: null, inputPath: null };
         const delivery: Delivery = { rule: `async ${endpoint}`, target, body, eventId: id };
         await jobs.add(tx, { queue: deliveriesQueue, payload: delivery });
+        hasDelivery = true;
       }
     }
     const kind = reason === null ? 'async.succeeded' : 'async.failed';
     const said = reason === null ? { output: uriOf(request.output) } : { reason };
-    return events.record(tx, { kind, subject: endpoint, detail: { id, inferenceId, ...detail, ...said } });
+    const event = await events.record(tx, { kind, subject: endpoint, detail: { id, inferenceId, ...detail, ...said } });
+    return { event, hasDelivery };
   }
 
-  #told(event: PlatformEvent | undefined): void {
-    if (event === undefined) return;
-    this.#options.jobs.announce(deliveriesQueue);
-    this.#options.events.publish(event);
+  #told(tidings: Tidings | undefined): void {
+    if (tidings === undefined) return;
+    if (tidings.hasDelivery) this.#options.jobs.announce(deliveriesQueue);
+    this.#options.events.publish(tidings.event);
   }
 }

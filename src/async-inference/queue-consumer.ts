@@ -13,7 +13,7 @@ import type { Capacity, InferenceAnswer, RunInference } from './inference.ts';
 import type { AsyncMeasures } from './measures.ts';
 import type { Objects, OpenedObject } from './objects.ts';
 import { LeaseLost, type Outcomes } from './outcomes.ts';
-import type { AsyncRequests } from './requests.ts';
+import type { AsyncRequests, RequestWithBody } from './requests.ts';
 import { afterFailure, lossesMax } from './tries.ts';
 
 export interface ConsumerOptions {
@@ -25,7 +25,7 @@ export interface ConsumerOptions {
   readonly objects: Objects;
   /** For bodies that are objects, in bytes. */
   readonly memory: Allowance;
-  /** For reading and writing what is kept. */
+  /** For writing what is kept. */
   readonly turns: Allowance;
   readonly measures: AsyncMeasures;
   /** null where there is no such endpoint any more. */
@@ -51,6 +51,13 @@ interface Body {
   readonly bytes: Buffer;
   readonly contentType: string | null;
   readonly files?: { readonly paths: readonly string[]; readonly bytes: number };
+}
+
+interface Serving {
+  readonly signal: AbortSignal;
+  /** What came with the request. */
+  readonly body: Buffer | null;
+  readonly takesFiles: boolean;
 }
 
 interface Run {
@@ -123,13 +130,14 @@ export class QueueConsumer {
   }
 
   async #take(): Promise<void> {
-    const { jobs, leaseMs, capacityOf } = this.#options;
+    const { jobs, requests, leaseMs, capacityOf } = this.#options;
     const capacity = await capacityOf(this.endpoint);
     const most = capacity === null ? goneAtOnce : atOnce(capacity);
     const free = Math.min(most - this.#runs.size, takenAtOnce);
     if (free <= 0) return;
     const taken = await jobs.take(this.#queue, free, leaseMs);
-    for (const job of taken) this.#start(job, capacity);
+    const found = await requests.withBodies(taken.map(({ id }) => id));
+    for (const job of taken) this.#start(job, found.get(job.id), capacity);
     if (taken.length === free) this.#again = true;
   }
 
@@ -155,9 +163,9 @@ export class QueueConsumer {
     }
   }
 
-  #start(job: TakenJob, capacity: Capacity | null): void {
+  #start(job: TakenJob, found: RequestWithBody | undefined, capacity: Capacity | null): void {
     const abort = new AbortController();
-    const ended = this.#run(job, capacity, abort.signal)
+    const ended = this.#run(job, found, capacity, abort.signal)
       .catch((error: unknown) => {
         this.#options.log.error({ id: job.id, endpoint: this.endpoint, error: messageOf(error) }, 'an outcome could not be written yet');
       })
@@ -168,16 +176,16 @@ export class QueueConsumer {
     this.#runs.set(job.id, { job, abort, ended });
   }
 
-  async #run(job: TakenJob, capacity: Capacity | null, signal: AbortSignal): Promise<void> {
+  async #run(job: TakenJob, found: RequestWithBody | undefined, capacity: Capacity | null, signal: AbortSignal): Promise<void> {
     const { jobs, requests, measures, clock } = this.#options;
-    const request = await this.#inTurn(() => requests.find(job.id));
-    if (request === null || request.state !== 'queued') return requests.dropJob(job.id);
+    if (found?.request.state !== 'queued') return requests.dropJob(job.id);
+    const { request, body } = found;
     const startedAtMs = clock.wallMs();
     try {
       if (capacity === null) throw new PlatformError('not_found', `endpoint ${request.endpoint} was deleted before it was worked on`);
       const losses = job.attempts - 1 - request.failures - request.troubles;
       if (losses > lossesMax) throw new PlatformError('invalid_request', `the server ended ${losses} times while it was worked on`);
-      await this.#serve(job, request, { signal, takesFiles: capacity.takesFiles });
+      await this.#serve(job, request, { signal, body, takesFiles: capacity.takesFiles });
     } catch (error) {
       if (error instanceof LeaseLost) return;
       if (signal.aborted) return void (await jobs.retry(job, 0));
@@ -187,10 +195,10 @@ export class QueueConsumer {
     }
   }
 
-  async #serve(job: TakenJob, request: AsyncRequest, { signal, takesFiles }: { signal: AbortSignal; takesFiles: boolean }): Promise<void> {
+  async #serve(job: TakenJob, request: AsyncRequest, { signal, body: inline, takesFiles }: Serving): Promise<void> {
     const { run, outcomes, measures, clock } = this.#options;
     const { endpoint, id, contentType, accept, customAttributes, inferenceId, timeoutMs } = request;
-    const { body, release } = await this.#bodyOf(request, takesFiles);
+    const { body, release } = await this.#bodyOf(request, inline, takesFiles);
     let answer: InferenceAnswer;
     let writtenFromMs: number;
     try {
@@ -216,11 +224,10 @@ export class QueueConsumer {
   }
 
   /** Held, in memory or in files, until it is released. */
-  async #bodyOf(request: AsyncRequest, takesFiles: boolean): Promise<{ body: Body; release: () => void }> {
-    const { requests, objects, measures, clock } = this.#options;
+  async #bodyOf(request: AsyncRequest, bytes: Buffer | null, takesFiles: boolean): Promise<{ body: Body; release: () => void }> {
+    const { objects, measures, clock } = this.#options;
     const { input } = request;
     if (input === null) {
-      const bytes = await this.#inTurn(() => requests.body(request.id));
       if (bytes === null) throw new PlatformError('internal', 'the body that came with the request is not there any more');
       return { body: { bytes, contentType: null }, release: () => undefined };
     }
@@ -229,9 +236,9 @@ export class QueueConsumer {
       const object = await objects.open(input.bucket, input.key);
       if (object === null)
         throw new PlatformError('not_found', `the input ${uriOf(input)} is not there: it never was, or was deleted meanwhile`);
-      const { contentType, files: paths, bytes } = object;
-      if (takesFiles && paths !== undefined && bytes > streamedFromBytes) {
-        return { body: { bytes: Buffer.alloc(0), contentType, files: { paths, bytes } }, release: () => object.close() };
+      const { contentType, files: paths, bytes: length } = object;
+      if (takesFiles && paths !== undefined && length > streamedFromBytes) {
+        return { body: { bytes: Buffer.alloc(0), contentType, files: { paths, bytes: length } }, release: () => object.close() };
       }
       const held = await this.#inMemory(object);
       measures.downloaded(request, clock.nowMs() - fromMs);
@@ -295,15 +302,17 @@ export class QueueConsumer {
 
   async #keepLeases(): Promise<void> {
     const { jobs, leaseMs, log } = this.#options;
-    await Promise.all(
-      [...this.#runs.values()].map(async ({ job, abort }) => {
-        const isKept = await jobs.extend(job, leaseMs).catch((error: unknown) => {
-          log.warn({ id: job.id, error: messageOf(error) }, 'a lease could not be extended');
-          return true; // the outcome will tell
-        });
-        if (!isKept) abort.abort();
-      }),
-    );
+    if (this.#runs.size === 0) return;
+    const runs = new Map(this.#runs);
+    try {
+      const lost = await jobs.extend(
+        [...runs.values()].map(({ job }) => job),
+        leaseMs,
+      );
+      for (const { id } of lost) runs.get(id)?.abort.abort();
+    } catch (error) {
+      log.warn({ endpoint: this.endpoint, error: messageOf(error) }, 'leases could not be extended'); // the outcomes will tell
+    }
   }
 
   #every(ms: number, run: () => void): void {

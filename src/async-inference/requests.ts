@@ -1,7 +1,7 @@
 /** The rows of the requests that were accepted. */
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { type Database, inTransaction, type Jobs, type Transaction } from '../storage/index.ts';
+import { type Database, inSharedTransaction, inTransaction, type Jobs, type Transaction } from '../storage/index.ts';
 import { type AsyncOrder, type AsyncRequest, type AsyncState, queueOf } from './async-request.ts';
 
 export interface AsyncPage {
@@ -9,6 +9,12 @@ export interface AsyncPage {
   readonly state?: AsyncState | undefined;
   readonly limit: number;
   readonly offset: number;
+}
+
+export interface RequestWithBody {
+  readonly request: AsyncRequest;
+  /** null where it lies elsewhere. */
+  readonly body: Buffer | null;
 }
 
 export interface AsyncRequestsOptions {
@@ -49,7 +55,7 @@ export class AsyncRequests {
     const createdAtMs = this.#clock.wallMs();
     const expiresAtMs = createdAtMs + order.ttlMs;
     const queue = queueOf(order.endpoint);
-    await inTransaction(this.#db, async (tx) => {
+    await inSharedTransaction(this.#db, async (tx) => {
       await tx
         .insertInto('async_requests')
         .values({
@@ -78,11 +84,15 @@ export class AsyncRequests {
     return row === undefined ? null : requestOf(row);
   }
 
-  /** The body that came with it; null where it lies elsewhere. */
-  async body(id: string): Promise<Buffer | null> {
-    const row = await this.#db.selectFrom('async_requests').select('body').where('id', '=', id).executeTakeFirst();
-    const body = row?.body ?? null;
-    return body === null ? null : Buffer.from(body);
+  /** By id, with the bodies that came with them; such as are no more are left out. */
+  async withBodies(ids: readonly string[]): Promise<ReadonlyMap<string, RequestWithBody>> {
+    if (ids.length === 0) return new Map();
+    const rows = await this.#db
+      .selectFrom('async_requests')
+      .select(['id', 'body', ...columns])
+      .where('id', 'in', ids)
+      .execute();
+    return new Map(rows.map((row) => [row.id, { request: requestOf(row), body: row.body === null ? null : Buffer.from(row.body) }]));
   }
 
   /** The latest first. */

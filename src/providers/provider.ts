@@ -54,6 +54,7 @@ export interface WorkerView {
   readonly state: WorkerState;
   /** null while none runs, between two tries. */
   readonly pid: number | null;
+  /** Looked up when asked, as views are made all the time. */
   readonly rssBytes: number | null;
   /** Time on processors that its process has had; looked up when asked. null or absent while none runs, or the system does not tell. */
   readonly cpuMs?: (() => number | null) | undefined;

@@ -78,11 +78,14 @@ export class SupervisedWorker {
   }
 
   view(): WorkerView {
+    const rssBytes = (): number | null => this.#process?.rssBytes() ?? null;
     return {
       spec: this.spec,
       state: this.#state,
       pid: this.#process?.pid ?? null,
-      rssBytes: this.#process?.rssBytes() ?? null,
+      get rssBytes() {
+        return rssBytes();
+      },
       cpuMs: () => this.#process?.cpuMs() ?? null,
       restarts: this.#restarts,
       reason: this.#reason,

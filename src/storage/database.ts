@@ -7,6 +7,7 @@ import { messageOf, PlatformError } from '../errors.ts';
 import { migrationsFor, type Purpose } from './migrations.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite, type Synchronous } from './sqlite.ts';
+import type { SqliteLog } from './sqlite-log.ts';
 import type { Database, Dialect, Tables, Transaction } from './tables.ts';
 
 export type DatabaseLocation = { readonly file: string; readonly synchronous: Synchronous } | { readonly url: string };
@@ -30,7 +31,11 @@ export async function openDatabase(where: DatabaseLocation, purposes: readonly P
     return openDialect(pool.dialect, 'postgres', (run) => run(), pool.close, purposes);
   }
   const file = openSqlite(where.file, where.synchronous);
-  return openDialect(file.dialect, 'sqlite', file.exclusively, async () => file.close(), purposes);
+  const { log } = file;
+  const opened = await openDialect(file.dialect, 'sqlite', file.exclusively, async () => file.close(), purposes);
+  if (log === null) return opened;
+  logs.set(opened.db, log);
+  return { ...opened, close: () => log.close().then(opened.close) };
 }
 
 /**
@@ -89,14 +94,50 @@ async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promis
  * `db` inside would wait for ever (SQLite) or work outside the transaction (PostgreSQL): both are asserted against.
  */
 export function inTransaction<T>(db: Database, run: (tx: Transaction) => Promise<T>): Promise<T> {
-  const guard = guards.get(db);
-  assert(guard !== undefined, 'expected the database as openDatabase returned it');
+  const guard = guardOf(db);
   guard.check();
   // Without the plugin, so that the transaction's own queries pass.
   return db
     .withoutPlugins()
     .transaction()
     .execute((tx) => guard.inside(() => run(tx)));
+}
+
+/**
+ * As `inTransaction`, but it may resolve before what was written is on the disk: that is when `lasting` resolves, which throws
+ * `unavailable` where the disk fails.
+ */
+export async function inHastyTransaction<T>(
+  db: Database,
+  run: (tx: Transaction) => Promise<T>,
+): Promise<{ readonly result: T; readonly lasting: Promise<void> }> {
+  const guard = guardOf(db);
+  guard.check();
+  const log = logs.get(db);
+  if (log === undefined) return { result: await inTransaction(db, run), lasting: Promise.resolve() };
+  const result = await db
+    .withoutPlugins()
+    .connection()
+    .execute(async (connection) => {
+      log.defer();
+      try {
+        return await connection.transaction().execute((tx) => guard.inside(() => run(tx)));
+      } finally {
+        log.resume();
+      }
+    });
+  return { result, lasting: log.sync() };
+}
+
+/** Asserts that whoever begins a transaction is not inside another one. */
+export function checkOutside(db: Database): void {
+  guardOf(db).check();
+}
+
+function guardOf(db: Database): TransactionGuard {
+  const guard = guards.get(db);
+  assert(guard !== undefined, 'expected the database as openDatabase returned it');
+  return guard;
 }
 
 /** Knows whether the running code is inside a transaction, and stops what would wait for itself. */
@@ -125,6 +166,7 @@ class TransactionGuard implements KyselyPlugin {
 }
 
 const guards = new WeakMap<Database, TransactionGuard>();
+const logs = new WeakMap<Database, SqliteLog>();
 
 /** Whether a unique or primary key refused a row: somebody else was first. */
 export function isUniqueViolation(error: unknown): boolean {

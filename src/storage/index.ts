@@ -11,6 +11,7 @@ export { FileObjectStore, type StoredObject } from './file-object-store.ts';
 export { type DeadJob, type Job, Jobs, type NewJob, type QueueState, type TakenJob } from './jobs.ts';
 export { KeptObjects } from './kept-objects.ts';
 export { OrderedIds } from './ordered-ids.ts';
+export { inSharedTransaction } from './shared-transactions.ts';
 export type {
   AuditTable,
   Database,

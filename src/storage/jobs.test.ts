@@ -1,154 +1,29 @@
 import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { openPglite } from '../../test/pglite.ts';
+import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { VirtualClock } from '../clock.ts';
-import { inTransaction, type OpenDatabase, openDatabase } from './database.ts';
+import { openDatabase } from './database.ts';
 import { Jobs, type TakenJob } from './jobs.ts';
+import { jobsContract } from './jobs-contract.test.ts';
 
-for (const [name, open] of [
-  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
-  ['PGlite', openPglite],
-] as const) {
-  describe(`jobs on ${name}`, () => {
-    let opened: OpenDatabase;
-    let clock: VirtualClock;
-    let jobs: Jobs;
-    let queues = 0;
-    before(async () => {
-      opened = await open();
-      clock = new VirtualClock(Date.UTC(2026, 10, 24));
-      jobs = new Jobs({ db: opened.db, dialect: opened.dialect, clock });
-    });
-    after(async () => opened.close());
-    const queue = (): string => `q${queues++}`;
-    const take = async (from: string, most = 10) => jobs.take(from, most, 1000);
+jobsContract('SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
 
-    test('are taken by one taker each, the more urgent first, then the older', async () => {
-      const q = queue();
-      for (const [payload, priority] of [
-        ['a', 0],
-        ['b', 5],
-        ['c', 0],
-      ] as const) {
-        await jobs.add(opened.db, { queue: q, payload, priority });
-        clock.advance(1);
-      }
-      const [first, rest] = [await take(q, 1), await take(q)];
-      assert.deepEqual(
-        [...first, ...rest].map(({ payload, attempts }) => [payload, attempts]),
-        [
-          ['b', 1],
-          ['a', 1],
-          ['c', 1],
-        ],
-      );
-      assert.deepEqual(await take(q), []);
-    });
+jobsContract('PGlite', openPglite);
 
-    test('come back when their lease ends; what the first taker says then does not count', async () => {
-      const q = queue();
-      await jobs.add(opened.db, { queue: q, payload: null });
-      const [lost] = (await take(q)) as [TakenJob];
-      clock.advance(999);
-      assert.equal(await jobs.extend(lost, 1000), true);
-      clock.advance(999);
-      assert.deepEqual(await take(q), []);
-      clock.advance(1);
-      const [again] = (await take(q)) as [TakenJob];
-      assert.deepEqual([again.id, again.attempts], [lost.id, 2]);
-      const late = [
-        await jobs.done(opened.db, lost),
-        await jobs.extend(lost, 1),
-        await jobs.retry(lost, 0),
-        await jobs.bury(opened.db, lost, 'x'),
-      ];
-      assert.deepEqual(late, [false, false, false, false]);
-      assert.equal(await jobs.done(opened.db, again), true);
-      assert.equal(await jobs.find(again.id), null);
-    });
-
-    test('are done together with their outcome, or not at all', async () => {
-      const q = queue();
-      const id = await jobs.add(opened.db, { queue: q, payload: null });
-      const [taken] = (await take(q)) as [TakenJob];
-      const failing = inTransaction(opened.db, async (tx) => {
-        await jobs.done(tx, taken);
-        throw new Error('the outcome could not be kept');
-      });
-      await assert.rejects(failing, /could not be kept/);
-      assert.equal((await jobs.find(id))?.state, 'open');
-    });
-
-    test('wait for their time, and after a failure for as long as is said', async () => {
-      const q = queue();
-      await jobs.add(opened.db, { queue: q, payload: null, notBeforeMs: clock.wallMs() + 500 });
-      assert.deepEqual(await take(q), []);
-      clock.advance(500);
-      const [taken] = (await take(q)) as [TakenJob];
-      await jobs.retry(taken, 300);
-      assert.deepEqual(await take(q), []);
-      clock.advance(300);
-      assert.equal((await take(q))[0]?.attempts, 2);
-    });
-
-    test('that can never be done are put aside with the reason, and may be tried anew', async () => {
-      const q = queue();
-      await jobs.add(opened.db, { queue: q, payload: 'poison' });
-      await jobs.bury(opened.db, ((await take(q)) as [TakenJob])[0], 'it kills every worker');
-      clock.advance(10_000);
-      assert.deepEqual(await take(q), []);
-      const [dead] = await jobs.dead(q, { limit: 10, offset: 0 });
-      assert.deepEqual([dead?.payload, dead?.reason], ['poison', 'it kills every worker']);
-      assert.equal(await jobs.revive(dead?.id ?? ''), true);
-      assert.equal((await take(q))[0]?.attempts, 1);
-      assert.equal(await jobs.revive(dead?.id ?? ''), false);
-    });
-
-    test('that expired are not taken, but told of', async () => {
-      const q = queue();
-      const expiresAtMs = clock.wallMs() + 100;
-      await jobs.add(opened.db, { queue: q, payload: 'works', expiresAtMs });
-      const [working] = (await take(q)) as [TakenJob];
-      await jobs.add(opened.db, { queue: q, payload: 'waits', expiresAtMs });
-      clock.advance(100);
-      assert.deepEqual(await take(q), []);
-      const expired = await jobs.expired(q, 10, 1000);
-      assert.deepEqual(
-        expired.map(({ payload }) => payload),
-        ['waits'],
-      );
-      assert.equal(await jobs.done(opened.db, expired[0] as TakenJob), true);
-      assert.equal(await jobs.done(opened.db, working), true);
-    });
-
-    test('are counted, and known by the oldest', async () => {
-      const q = queue();
-      assert.deepEqual(await jobs.state(q), { backlog: 0, taken: 0, dead: 0, oldestAtMs: null });
-      const oldestAtMs = clock.wallMs();
-      for (let i = 0; i < 3; i++) {
-        await jobs.add(opened.db, { queue: q, payload: i });
-        clock.advance(10);
-      }
-      await take(q, 1);
-      assert.deepEqual(await jobs.state(q), { backlog: 3, taken: 1, dead: 0, oldestAtMs });
-    });
-
-    test('are announced to whoever waits, and cancelled from under whoever works on them', async () => {
-      const q = queue();
-      let told = 0;
-      const end = jobs.onAnnounced(q, () => told++);
-      const id = await jobs.add(opened.db, { queue: q, payload: null });
-      jobs.announce(q);
-      end();
-      jobs.announce(q);
-      assert.equal(told, 1);
-      const [taken] = (await take(q)) as [TakenJob];
-      assert.equal(await jobs.cancel(opened.db, id), true);
-      assert.equal(await jobs.done(opened.db, taken), false);
-    });
+describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
+  let server: Awaited<ReturnType<typeof startPostgres>>;
+  before(async () => {
+    server = await startPostgres(await mkdtemp(join(tmpdir(), 'penstock-jobs-')));
   });
-}
+  after(async () => server?.stop());
+
+  jobsContract('PostgreSQL', () => openDatabase({ url: server.url }));
+});
 
 test('whatever takers do and however they die, each job is done once', async () => {
   const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
@@ -174,7 +49,7 @@ test('whatever takers do and however they die, each job is done once', async () 
           if (job === undefined) continue;
           if (each.kind === 'done' && (await jobs.done(db, job))) done.push(job.payload);
           if (each.kind === 'retry') await jobs.retry(job, 10);
-          if (each.kind === 'extend') await jobs.extend(job, 500);
+          if (each.kind === 'extend') await jobs.extend([job], 500);
         }
       }
       for (let i = 0; i < 50; i++) {

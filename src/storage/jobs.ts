@@ -7,6 +7,7 @@ import type { Selectable } from 'kysely';
 import type { Clock } from '../clock.ts';
 import { inTransaction } from './database.ts';
 import { OrderedIds } from './ordered-ids.ts';
+import { inSharedTransaction } from './shared-transactions.ts';
 import type { Database, Dialect, JobsTable, Transaction } from './tables.ts';
 
 export interface NewJob {
@@ -110,7 +111,7 @@ export class Jobs {
     const { db, dialect, clock } = this.#options;
     const nowMs = clock.wallMs();
     const lease = randomUUID();
-    return inTransaction(db, async (tx) => {
+    return inSharedTransaction(db, async (tx) => {
       let query = tx
         .selectFrom('jobs')
         .select('id')
@@ -136,16 +137,19 @@ export class Jobs {
     });
   }
 
-  /** The work goes on: the lease ends so much later. False where it was lost already. */
-  async extend({ id, lease }: TakenJob, leaseMs: number): Promise<boolean> {
+  /** The work goes on: the leases end so much later. Answers with those that were lost already. */
+  async extend(jobs: readonly TakenJob[], leaseMs: number): Promise<TakenJob[]> {
     const visible_at = this.#options.clock.wallMs() + leaseMs;
-    const { numUpdatedRows } = await this.#options.db
-      .updateTable('jobs')
-      .set({ visible_at })
-      .where('id', '=', id)
-      .where('lease', '=', lease)
-      .executeTakeFirstOrThrow();
-    return numUpdatedRows > 0n;
+    return inTransaction(this.#options.db, async (tx) => {
+      const lost: TakenJob[] = [];
+      for (const [lease, under] of Map.groupBy(jobs, (job) => job.lease)) {
+        const these = under.map(({ id }) => id);
+        const update = tx.updateTable('jobs').set({ visible_at }).where('lease', '=', lease).where('id', 'in', these);
+        const held = new Set((await update.returning('id').execute()).map(({ id }) => id));
+        lost.push(...under.filter(({ id }) => !held.has(id)));
+      }
+      return lost;
+    });
   }
 
   /** It is done: in the transaction that keeps its outcome, so that there is one. False where the lease was lost: then keep nothing. */

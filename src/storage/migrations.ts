@@ -42,6 +42,8 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0018-async': { up: (db) => createAsyncRequests(db, dialect) },
     '0019-transforms': { up: createTransforms },
     '0024-rollouts': { up: addRollouts },
+    '0025-jobs-in-order': { up: orderJobs },
+    '0026-small-objects': { up: (db) => addContent(db, dialect) },
   };
 }
 
@@ -368,6 +370,19 @@ async function createJobs(db: AnyDatabase): Promise<void> {
     .addColumn('reason', 'text')
     .execute();
   await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority', 'created_at']).execute();
+}
+
+/** In the order in which they are taken, so that the first of a long queue is found without sorting all of it. */
+async function orderJobs(db: AnyDatabase): Promise<void> {
+  await db.schema.dropIndex('jobs_to_take').execute();
+  await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority desc', 'created_at', 'id']).execute();
+}
+
+async function addContent(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await db.schema
+    .alterTable('s3_pieces')
+    .addColumn('content', dialect === 'sqlite' ? 'blob' : 'bytea')
+    .execute();
 }
 
 /** What becomes of a request is written in the transaction that takes its job away. */

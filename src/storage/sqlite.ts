@@ -1,7 +1,8 @@
 /** SQLite by Node's own driver: one file, one connection, every acknowledged write on the disk. */
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { SqliteDialect } from 'kysely';
 import { asDiskError } from './disk-errors.ts';
+import { SqliteLog } from './sqlite-log.ts';
 
 /** FULL survives a power loss; NORMAL may lose the last moments, but never breaks the file. */
 export type Synchronous = 'FULL' | 'NORMAL';
@@ -10,16 +11,20 @@ export interface SqliteFile {
   readonly dialect: SqliteDialect;
   /** Runs with the file locked against other processes, in one transaction. */
   readonly exclusively: <T>(run: () => Promise<T>) => Promise<T>;
+  /** Null where commits do not wait for the disk anyway. */
+  readonly log: SqliteLog | null;
   readonly close: () => void;
 }
 
 /** Opens or makes the file. Throws `unavailable` where it cannot be opened, written or is no database. */
 export function openSqlite(file: string, synchronous: Synchronous): SqliteFile {
   const sqlite = onDisk(file, () => configure(new DatabaseSync(file), synchronous));
+  const statements = new Statements(sqlite);
   return {
     dialect: new SqliteDialect({
-      database: { prepare: (text) => prepare(sqlite, file, text), close: () => sqlite.close() },
+      database: { prepare: (text) => prepare(statements, file, text), close: () => sqlite.close() },
     }),
+    log: synchronous === 'FULL' && file !== ':memory:' ? new SqliteLog(sqlite, file) : null,
     async exclusively(run) {
       onDisk(file, () => sqlite.exec('begin immediate'));
       try {
@@ -49,18 +54,56 @@ function configure(sqlite: DatabaseSync, synchronous: Synchronous): DatabaseSync
   }
 }
 
+interface Prepared {
+  readonly statement: StatementSync;
+  /** Whether it answers with rows. */
+  readonly reads: boolean;
+}
+
+const statementsMax = 256;
+
+/**
+ * Statements are parsed once and kept: the same few come again and again, and to parse one takes longer than to run it. The one
+ * that was not used for the longest time goes first.
+ */
+class Statements {
+  readonly sqlite: DatabaseSync;
+  readonly #kept = new Map<string, Prepared>();
+
+  constructor(sqlite: DatabaseSync) {
+    this.sqlite = sqlite;
+  }
+
+  prepare(text: string): Prepared {
+    const known = this.#kept.get(text);
+    if (known !== undefined) {
+      this.#kept.delete(text);
+      this.#kept.set(text, known);
+      return known;
+    }
+    const statement = this.sqlite.prepare(text);
+    const prepared = { statement, reads: statement.columns().length > 0 };
+    // What changes tables is run once, and changes what others answer with.
+    if (/^\s*(?:create|alter|drop)\b/i.test(text)) this.#kept.clear();
+    else this.#kept.set(text, prepared);
+    if (this.#kept.size > statementsMax) this.#kept.delete(this.#kept.keys().next().value as string);
+    return prepared;
+  }
+}
+
 /** Node's statement in the form that Kysely's dialect expects. */
-function prepare(sqlite: DatabaseSync, file: string, text: string) {
+function prepare(statements: Statements, file: string, text: string) {
   // SQLite itself rolls back where the disk is full; Kysely's rollback would then fail and hide the reason.
-  if (text === 'rollback' && !sqlite.isTransaction) {
+  if (text === 'rollback' && !statements.sqlite.isTransaction) {
     return { reader: false, all: () => [], run: () => ({ changes: 0, lastInsertRowid: 0 }), iterate: () => [].values() };
   }
-  const statement = onDisk(file, () => sqlite.prepare(text));
+  const { statement, reads } = onDisk(file, () => statements.prepare(text));
   return {
-    reader: statement.columns().length > 0,
+    reader: reads,
     all: (parameters: readonly unknown[]) => onDisk(file, () => statement.all(...values(parameters))),
     run: (parameters: readonly unknown[]) => onDisk(file, () => statement.run(...values(parameters))),
-    iterate: (parameters: readonly unknown[]) => statement.iterate(...values(parameters)),
+    // One of its own: a kept one would begin anew under whoever still reads.
+    iterate: (parameters: readonly unknown[]) => statements.sqlite.prepare(text).iterate(...values(parameters)),
   };
 }
 

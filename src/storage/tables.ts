@@ -215,6 +215,8 @@ export interface S3PiecesTable {
   md5: string;
   checksums: string;
   stored_at: number;
+  /** The bytes themselves, where they are few; else they are in the file of that name. */
+  content: Uint8Array | null;
 }
 
 /** When a server counted arrivals. */

@@ -25,7 +25,13 @@ after(async () => rm(directory, { recursive: true, force: true }));
 
 async function openStore(): Promise<{ store: S3Store; close: () => Promise<void>; db: Awaited<ReturnType<typeof openDatabase>>['db'] }> {
   const { db, close } = await openDatabase({ file: join(directory, 'state.db'), synchronous: 'FULL' });
-  const store = new S3Store({ db, files: new FileObjectStore(join(directory, 'buckets')), clock: new SystemClock(), log });
+  const store = new S3Store({
+    db,
+    files: new FileObjectStore(join(directory, 'buckets')),
+    clock: new SystemClock(),
+    log,
+    contentBytesMax: 0,
+  });
   await store.sweep();
   return { store, close, db };
 }
@@ -42,7 +48,7 @@ const writer = (round: number): string => `
   const { createHash } = await import('node:crypto');
   const { db } = await openDatabase({ file: ${JSON.stringify(join(directory, 'state.db'))}, synchronous: 'FULL' });
   const log = { warn: console.error };
-  const store = new S3Store({ db, files: new FileObjectStore(${JSON.stringify(join(directory, 'buckets'))}), clock: new SystemClock(), log });
+  const store = new S3Store({ db, files: new FileObjectStore(${JSON.stringify(join(directory, 'buckets'))}), clock: new SystemClock(), log, contentBytesMax: 0 });
   await store.sweep();
   const say = (key, what) => require('node:fs').writeSync(1, key + ' ' + what + '\\n');
   async function* slowly(bytes) {

@@ -37,7 +37,7 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** A file that is, alone or with others in order, an object. */
+/** Bytes that are, alone or with others in order, an object: a file or, where they are few, a part of their row. */
 export interface Piece {
   readonly position: number;
   readonly sha256: string;
@@ -45,6 +45,8 @@ export interface Piece {
   /** Hexadecimal. */
   readonly md5: string;
   readonly checksums: Checksums;
+  /** Not given where they are in the file of that hash. */
+  readonly content?: Buffer | undefined;
 }
 
 /** What must be under the key for a write to happen: nothing, anything, or an object of one of these ETags (without quotes). */

@@ -33,8 +33,9 @@ export function objectOf(row: S3ObjectsTable): S3Object {
 }
 
 export function pieceOf(row: S3PiecesTable): Piece {
-  const { position, sha256, bytes, md5 } = row;
-  return { position, sha256, bytes, md5, checksums: JSON.parse(row.checksums) as Checksums };
+  const { position, sha256, bytes, md5, content } = row;
+  const checksums = JSON.parse(row.checksums) as Checksums;
+  return { position, sha256, bytes, md5, checksums, content: content === null ? undefined : Buffer.from(content) };
 }
 
 /** The pieces of an object or upload, in order. */
@@ -82,15 +83,19 @@ export async function takeObject(tx: Transaction, bucket: string, key: string): 
 
 /** Takes the pieces of an object or upload away and answers their files. */
 export async function takePieces(tx: Transaction, owner: string): Promise<string[]> {
-  const rows = await tx.deleteFrom('s3_pieces').where('owner', '=', owner).returning('sha256').execute();
-  return rows.map(({ sha256 }) => sha256);
+  const rows = await tx
+    .deleteFrom('s3_pieces')
+    .where('owner', '=', owner)
+    .returning((row) => ['sha256', row('content', 'is', null).as('is_file')])
+    .execute();
+  return rows.flatMap(({ sha256, is_file: isFile }) => (isFile ? [sha256] : []));
 }
 
 /** In portions: a statement takes only so many parameters. */
 export async function insertPieces(tx: Transaction, owner: string, pieces: readonly Piece[], atMs: number): Promise<void> {
   const atOnce = 500;
   for (let i = 0; i < pieces.length; i += atOnce) {
-    const rows = pieces.slice(i, i + atOnce).map(({ position, sha256, bytes, md5, checksums }) => ({
+    const rows = pieces.slice(i, i + atOnce).map(({ position, sha256, bytes, md5, checksums, content = null }) => ({
       owner,
       position,
       sha256,
@@ -98,6 +103,7 @@ export async function insertPieces(tx: Transaction, owner: string, pieces: reado
       md5,
       checksums: JSON.stringify(checksums),
       stored_at: atMs,
+      content,
     }));
     await tx.insertInto('s3_pieces').values(rows).execute();
   }

@@ -47,7 +47,14 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
     before(async () => {
       opened = await open();
       root = join(directory, name);
-      store = new S3Store({ db: opened.db, files: new FileObjectStore(root), clock, log, objectBytesMax: 40 * 2 ** 20 });
+      store = new S3Store({
+        db: opened.db,
+        files: new FileObjectStore(root),
+        clock,
+        log,
+        objectBytesMax: 40 * 2 ** 20,
+        contentBytesMax: 0,
+      });
     });
     after(async () => opened?.close());
 
@@ -283,10 +290,37 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
   });
 }
 
+test('few bytes lie with their row, and nobody sees a difference', async () => {
+  const root = join(directory, 'few');
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const store = new S3Store({ db, files: new FileObjectStore(root), clock: new VirtualClock(), log, contentBytesMax: 10 });
+  await store.createBucket('bucket');
+  const read = async (key: string, range?: { start: number; end: number }) =>
+    String(await buffer((await store.open('bucket', key))?.stream(range) ?? Readable.from(['nothing'])));
+  const chunks = async function* (...texts: string[]): AsyncGenerator<Buffer> {
+    for (const text of texts) yield Buffer.from(text);
+  };
+  const few = await store.put('bucket', 'few', chunks('01234', '56789'));
+  const many = await store.put('bucket', 'many', chunks('01234', '567890', 'a'));
+  assert.deepEqual(
+    [few.etag, few.bytes, many.etag, many.bytes],
+    [md5(Buffer.from('0123456789')), 10, md5(Buffer.from('01234567890a')), 12],
+  );
+  assert.equal(await filesBelow(root), 1);
+  assert.deepEqual([await read('few'), await read('many'), await read('few', { start: 2, end: 5 })], ['0123456789', '01234567890a', '234']);
+  await store.copy({ bucket: 'bucket', key: 'few' }, { bucket: 'bucket', key: 'copied' });
+  await store.put('bucket', 'few', Buffer.alloc(0));
+  assert.deepEqual([await read('copied'), await read('few')], ['0123456789', '']);
+  await store.put('bucket', 'many', Buffer.from('now few'));
+  assert.equal(await read('many'), 'now few');
+  assert.equal(await filesBelow(root), 0);
+  await close();
+});
+
 test('where the database is full nothing is written by halves, and what is there stays', async () => {
   const root = join(directory, 'full');
   const { db, close } = await openDatabase({ file: join(directory, 'full.db'), synchronous: 'NORMAL' });
-  const store = new S3Store({ db, files: new FileObjectStore(root), clock: new VirtualClock(), log });
+  const store = new S3Store({ db, files: new FileObjectStore(root), clock: new VirtualClock(), log, contentBytesMax: 0 });
   await store.createBucket('bucket');
   await store.put('bucket', 'kept', Buffer.from('before'));
   const pages = await sql<{ page_count: number }>`pragma page_count`.execute(db);

@@ -1,6 +1,6 @@
 /**
- * Buckets and their objects. The rows are in the database, the bytes in files by their content, which keys of the same
- * bytes share. What is acknowledged survives a kill; what is not was never there. The last writer of a key wins.
+ * Buckets and their objects. The rows are in the database, and so are few bytes; more are in files by their content, which keys of the
+ * same bytes share. What is acknowledged survives a kill; what is not was never there. The last writer of a key wins.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -29,7 +29,7 @@ import {
   type WriteCondition,
 } from './object.ts';
 import type { OpenObject } from './open-object.ts';
-import { storeFile, streamPieces } from './pieces.ts';
+import { contentBytesMax, storeContent, streamPieces } from './pieces.ts';
 import { insertPieces, type NewObject, objectOf, piecesOf, replaceObject, takeObject, takePieces } from './rows.ts';
 import { refusal } from './s3-errors.ts';
 import { S3Uploads } from './uploads.ts';
@@ -49,6 +49,8 @@ export interface S3StoreOptions {
   readonly given?: readonly GivenBucket[];
   /** 5 GiB unless given. */
   readonly objectBytesMax?: number;
+  /** No more lie in the database itself. */
+  readonly contentBytesMax?: number;
 }
 
 export interface Bucket {
@@ -68,13 +70,16 @@ export class S3Store {
   /** The largest object. */
   readonly objectBytesMax: number;
   readonly #db: Database;
+  readonly #fewMax: number;
   readonly #files: KeptObjects;
   readonly #clock: Clock;
   readonly #audit: Pick<Audit, 'record'> | undefined;
   readonly #given: ReadonlyMap<string, GivenBucket>;
 
-  constructor({ db, files, clock, log, audit, given = [], objectBytesMax = 5 * gibibyte }: S3StoreOptions) {
+  constructor(options: S3StoreOptions) {
+    const { db, files, clock, log, audit, given = [], objectBytesMax = 5 * gibibyte } = options;
     this.#db = db;
+    this.#fewMax = options.contentBytesMax ?? contentBytesMax;
     this.#clock = clock;
     this.#audit = audit;
     this.#given = new Map(given.map((bucket) => [bucket.name, bucket]));
@@ -82,7 +87,13 @@ export class S3Store {
     this.#files = new KeptObjects({
       objects: files,
       neededOf: async (sha256s) => {
-        const rows = await db.selectFrom('s3_pieces').select('sha256').distinct().where('sha256', 'in', sha256s).execute();
+        const rows = await db
+          .selectFrom('s3_pieces')
+          .select('sha256')
+          .distinct()
+          .where('sha256', 'in', sha256s)
+          .where('content', 'is', null)
+          .execute();
         return new Set(rows.map(({ sha256 }) => sha256));
       },
       onFailure: (sha256, error) => log.warn({ sha256, error: messageOf(error) }, 'a file that no object needs could not be removed'),
@@ -181,21 +192,21 @@ export class S3Store {
     checkKey(key);
     this.checkWritable(bucket);
     if ((await this.bucket(bucket)) === null) throw refusal('NoSuchBucket'); // before bytes come for nothing
-    const file = await storeFile(this.#files, source, this.objectBytesMax);
+    const stored = await storeContent(this.#files, source, { bytesMax: this.objectBytesMax, fewMax: this.#fewMax });
     let unneeded: string[] = [];
     try {
       const checksums = options.checksums?.() ?? {};
       const object = this.#newObject(bucket, key, {
-        bytes: file.bytes,
-        etag: file.md5,
+        bytes: stored.bytes,
+        etag: stored.md5,
         parts: null,
         headers: options.headers ?? {},
         checksums,
       });
-      unneeded = await this.#publish(object, [{ position: 1, ...file, checksums }], options.condition, options.beside);
+      unneeded = await this.#publish(object, [{ position: 1, ...stored, checksums }], options.condition, options.beside);
       return { ...object, contentType: object.headers.contentType ?? contentTypeDefault };
     } finally {
-      await this.#files.release(file.sha256);
+      if (stored.content === undefined) await this.#files.release(stored.sha256);
       await this.#discard(unneeded);
     }
   }
@@ -285,12 +296,13 @@ export class S3Store {
       assert(isOpen, 'an object is read while it is open, and once');
       return streamPieces(this.#files, pieces, range, close);
     };
-    const paths = pieces.map(({ sha256 }) => this.#files.localPath(sha256));
-    return { ...object, pieces, files: paths, stream, close };
+    const isFiles = pieces.every(({ content }) => content === undefined);
+    const paths = isFiles ? { files: pieces.map(({ sha256 }) => this.#files.localPath(sha256)) } : {};
+    return { ...object, pieces, ...paths, stream, close };
   }
 
   async #hold(pieces: readonly Piece[]): Promise<string[]> {
-    const files = [...new Set(pieces.map(({ sha256 }) => sha256))];
+    const files = [...new Set(pieces.flatMap(({ sha256, content }) => (content === undefined ? [sha256] : [])))];
     for (const sha256 of files) await this.#files.hold(sha256);
     return files;
   }

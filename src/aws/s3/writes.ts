@@ -1,5 +1,5 @@
 /** Writing under a key, where others may write under it at the same time. */
-import { type Database, inTransaction, isForeignKeyViolation, isUniqueViolation, type Transaction } from '../../storage/index.ts';
+import { type Database, inSharedTransaction, isForeignKeyViolation, isUniqueViolation, type Transaction } from '../../storage/index.ts';
 import { refusal } from './s3-errors.ts';
 
 /** How often a write begins anew because another one of the same key came between. */
@@ -12,7 +12,7 @@ const attemptsMax = 20;
 export async function write<T>(db: Database, run: (tx: Transaction) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await inTransaction(db, run);
+      return await inSharedTransaction(db, run);
     } catch (error) {
       if (isForeignKeyViolation(error)) throw refusal('NoSuchBucket');
       if (!isUniqueViolation(error)) throw error;

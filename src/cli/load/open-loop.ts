@@ -31,7 +31,7 @@ export function poissonArrivals(phases: readonly Phase[], random: Random): numbe
 }
 
 export interface LoadResult {
-  /** From the intended time of sending to the answer, in milliseconds; only of answers with status 200. */
+  /** From the intended time of sending to the answer, in milliseconds; only of answers that tell of success (2xx). */
   readonly latenciesMs: readonly number[];
   /** By status, or `broken` where the connection ended. */
   readonly failures: ReadonlyMap<string, number>;
@@ -46,7 +46,7 @@ export interface OpenLoopOptions {
   readonly arrivalsMs: readonly number[];
   /** The request of the i-th arrival. */
   readonly requestOf: (i: number) => Buffer;
-  /** Told of each answer with status 200. */
+  /** Told of each answer that tells of success. */
   readonly onAnswer?: (i: number, body: Buffer) => void;
   /** Opened before the load starts; when all are busy, who is due waits, and the wait counts. */
   readonly connections: number;
@@ -121,7 +121,7 @@ class OpenLoop {
     try {
       const { status, body } = await connection.send(requestOf(i));
       this.#idle.push(connection);
-      if (status !== 200) return this.#failed(String(status));
+      if (status < 200 || status > 299) return this.#failed(String(status));
       this.#latenciesMs.push(clock.nowMs() - this.#startMs - (arrivalsMs[i] as number));
       onAnswer?.(i, body);
       this.#answered();

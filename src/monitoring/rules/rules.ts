@@ -86,6 +86,11 @@ export class Rules {
   #isBusy = false;
   #again = false;
   #isClosed = false;
+  /** There may be something to deliver. */
+  #isDeliveryDue = true;
+  /** The last event that was looked at, and the last of which a restart will know. */
+  #seen = 0;
+  #kept = 0;
 
   constructor(options: RulesOptions) {
     this.#options = options;
@@ -101,8 +106,13 @@ export class Rules {
       .values({ name: cursor, seq })
       .onConflict((conflict) => conflict.column('name').doNothing())
       .execute();
-    const wake = (): void => this.#wake();
-    const ends = [events.subscribe(wake), jobs.onAnnounced(deliveriesQueue, wake)];
+    const { seq: kept } = await db.selectFrom('cursors').select('seq').where('name', '=', cursor).executeTakeFirstOrThrow();
+    this.#seen = this.#kept = Number(kept);
+    const onDelivery = (): void => {
+      this.#isDeliveryDue = true;
+      this.#wake();
+    };
+    const ends = [events.subscribe(() => this.#wake()), jobs.onAnnounced(deliveriesQueue, onDelivery)];
     this.#endListening = () => ends.forEach((end) => end());
     this.#later();
     this.#wake();
@@ -113,6 +123,7 @@ export class Rules {
     this.#endListening();
     this.#cancelTimer();
     await this.#running;
+    await this.#keepCursor(this.#options.db).catch((error: unknown) => this.#options.onFailure('rules', error));
   }
 
   list(): Rule[] {
@@ -134,11 +145,14 @@ export class Rules {
     if (rule.targets.length > targetsMax)
       throw new PlatformError('too_large', `a rule has at most ${targetsMax} targets, got ${rule.targets.length}`);
     const document = JSON.stringify(rule);
-    await this.#options.db
-      .insertInto('event_rules')
-      .values({ name: rule.name, document })
-      .onConflict((conflict) => conflict.column('name').doUpdateSet({ document }))
-      .execute();
+    await inTransaction(this.#options.db, async (tx) => {
+      await tx
+        .insertInto('event_rules')
+        .values({ name: rule.name, document })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ document }))
+        .execute();
+      await this.#keepCursor(tx); // what was there before it is none of its business, whatever is killed now
+    });
     this.#keep(rule);
   }
 
@@ -157,6 +171,11 @@ export class Rules {
     this.#rules.set(rule.name, { rule, matches: compilePattern(rule.pattern) });
   }
 
+  /** Whether anybody is to be told. */
+  #concerns(envelope: Envelope): boolean {
+    return this.#rules.values().some(({ rule, matches }) => rule.isEnabled && rule.targets.length > 0 && matches(envelope));
+  }
+
   async #addJobs(tx: Transaction, envelope: Envelope): Promise<void> {
     for (const { rule, matches } of this.#rules.values()) {
       if (!rule.isEnabled || !matches(envelope)) continue;
@@ -169,6 +188,7 @@ export class Rules {
 
   #later(): void {
     this.#cancelTimer = this.#options.clock.after(lookEveryMs, () => {
+      this.#isDeliveryDue = true;
       this.#wake();
       this.#later();
     });
@@ -188,7 +208,10 @@ export class Rules {
       this.#again = false;
       try {
         await this.#readEvents();
+        if (!this.#isDeliveryDue) continue;
+        this.#isDeliveryDue = false;
         await this.#deliverAll();
+        await this.#keepCursor(this.#options.db);
       } catch (error) {
         this.#options.onFailure('rules', error);
         return;
@@ -196,19 +219,35 @@ export class Rules {
     }
   }
 
+  /** Events come in crowds and most concern nobody: those are looked at again after a kill, rather than written down one by one. */
   async #readEvents(): Promise<void> {
     const { db, events, envelopeOf } = this.#options;
     for (;;) {
-      const { seq } = await db.selectFrom('cursors').select('seq').where('name', '=', cursor).executeTakeFirstOrThrow();
-      const batch = await events.since(Number(seq), eventsAtOnce);
+      const batch = await events.since(this.#seen, eventsAtOnce);
       const last = batch.at(-1);
       if (last === undefined) return;
-      const envelopes = batch.flatMap((event) => envelopeOf(event) ?? []);
-      await inTransaction(db, async (tx) => {
-        for (const envelope of envelopes) await this.#addJobs(tx, envelope);
-        await tx.updateTable('cursors').set({ seq: last.seq }).where('name', '=', cursor).execute();
-      });
+      const told = batch.flatMap((event) => envelopeOf(event) ?? []).filter((envelope) => this.#concerns(envelope));
+      if (told.length > 0) {
+        await inTransaction(db, async (tx) => {
+          for (const envelope of told) await this.#addJobs(tx, envelope);
+          await this.#writeCursor(tx, last.seq);
+        });
+        this.#kept = last.seq;
+        this.#isDeliveryDue = true;
+      }
+      this.#seen = last.seq;
     }
+  }
+
+  async #keepCursor(tx: Transaction | Database): Promise<void> {
+    const seen = this.#seen;
+    if (this.#kept === seen) return;
+    await this.#writeCursor(tx, seen);
+    this.#kept = seen;
+  }
+
+  async #writeCursor(tx: Transaction | Database, seq: number): Promise<void> {
+    await tx.updateTable('cursors').set({ seq }).where('name', '=', cursor).execute();
   }
 
   async #deliverAll(): Promise<void> {
