@@ -1,0 +1,211 @@
+/** One simulation: the result in a sentence, policies beside each other, load, instances and p95 on one axis, money against promise. */
+import { Button, Progress } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import type { ReactElement } from 'react';
+import type { PolicyResultBody, SimulationResultBody } from '../../../src/api/index.ts';
+import { path, remove } from '../api/client.ts';
+import { useMay } from '../api/session.ts';
+import { Card } from '../kit/card.tsx';
+import { count, duration, fixed, mib, objective, parseObjective, rate, usd, usdSmall } from '../kit/format.ts';
+import { Icon } from '../kit/icon.tsx';
+import { Loaded } from '../kit/loaded.tsx';
+import { Note } from '../kit/note.tsx';
+import { Page } from '../kit/page.tsx';
+import { Pairs } from '../kit/pairs.tsx';
+import { StateMark } from '../kit/state-mark.tsx';
+import { type ChartLine, TimeChart } from '../kit/time-chart.tsx';
+import { CostScatter } from './cost-scatter.tsx';
+import { PolicyTable } from './policy-table.tsx';
+import { bestOf, policyName, promisedShare, simulationQuery, stateWords, verdictOf } from './simulations.ts';
+
+export function Results({ run: id }: { readonly run: string }): ReactElement {
+  const query = useQuery(simulationQuery(id));
+  const run = query.data;
+  const facts =
+    run === undefined ? undefined : (
+      <>
+        <span>
+          {count(run.load.requests)} requests in {duration(run.load.duration_s * 1000)}
+          {run.load.requests === null ? '' : `, mean ${rate(run.load.requests / run.load.duration_s)} /s, busiest ${rate(busiest(run))} /s`}
+        </span>
+        <span>{objective(run.objective)}</span>
+        <span>prices of {run.assumed.prices_as_of}</span>
+        <span>seed {run.assumed.seed}</span>
+        {run.started_at === null || run.ended_at === null ? null : (
+          <span>ran in {duration(Date.parse(run.ended_at) - Date.parse(run.started_at))}</span>
+        )}
+      </>
+    );
+  return (
+    <Page
+      title={run === undefined ? 'Simulation' : `${run.load.name}, ${run.of} ${run.of === 1 ? 'policy' : 'policies'}`}
+      beside={run === undefined ? null : <StateMark kind={stateWords[run.state][0]}>{stateWords[run.state][1]}</StateMark>}
+      facts={facts}
+      actions={run === undefined ? undefined : <Actions run={run} />}
+    >
+      <Loaded query={query} what="The simulation could not be loaded.">
+        {(data) => <Brought run={data} />}
+      </Loaded>
+    </Page>
+  );
+}
+
+function busiest({ requests }: SimulationResultBody): number {
+  return Math.max(0, ...requests.flatMap((each) => each ?? []));
+}
+
+function Actions({ run }: { readonly run: SimulationResultBody }): ReactElement {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const mayStart = useMay('deploy');
+  const cancel = async (): Promise<void> => {
+    await remove(path('/simulations/:id', { id: run.id }));
+    await client.invalidateQueries({ queryKey: ['simulation', run.id] });
+  };
+  return (
+    <>
+      {mayStart && run.ended_at === null ? <Button onClick={() => void cancel()}>Cancel simulation</Button> : null}
+      <Button leftSection={<Icon name="edit" />} onClick={() => void navigate({ to: '/what-if', search: {} as never })}>
+        {mayStart ? 'Simulate another' : 'All simulations'}
+      </Button>
+      {run.results.length === 0 ? null : (
+        <Button leftSection={<Icon name="download" />} onClick={() => download(run)}>
+          Report
+        </Button>
+      )}
+    </>
+  );
+}
+
+/** All that is shown, for programs. */
+function download(run: SimulationResultBody): void {
+  const url = URL.createObjectURL(new Blob([JSON.stringify(run, null, 2)], { type: 'application/json' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `simulation-${run.id}.json`;
+  link.click();
+  URL.revokeObjectURL(url);
+}
+
+function Brought({ run }: { readonly run: SimulationResultBody }): ReactElement {
+  const { results } = run;
+  const verdict = run.state === 'done' ? verdictOf(run, results) : null;
+  return (
+    <>
+      {run.ended_at === null ? (
+        <div className="section">
+          <Progress value={(100 * (run.done + 0.3)) / run.of} aria-label="Policies that are done" />
+          <p className="sm dim" role="status">
+            {run.state === 'waiting' ? 'Waits for the simulation before it.' : `${run.done} of ${run.of} policies are done.`}
+          </p>
+        </div>
+      ) : null}
+      {run.reason === null ? null : (
+        <div className="section">
+          <Note
+            tone={run.state === 'failed' ? 'bad' : 'plain'}
+            title={run.state === 'failed' ? 'The simulation failed.' : 'The simulation ended early.'}
+          >
+            {run.reason}
+          </Note>
+        </div>
+      )}
+      {verdict === null ? null : (
+        <div className="section">
+          <Note tone="accent" title={verdict.title}>
+            {verdict.more}
+          </Note>
+        </div>
+      )}
+      {results.length === 0 ? null : (
+        <>
+          <PolicyTable run={run} />
+          <div className="grid">
+            <div className="c8 stack">
+              <Charts run={run} />
+            </div>
+            <div className="c4 stack">
+              <CostScatter run={run} best={bestOf(run, results)} />
+              <Assumed run={run} />
+            </div>
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+const othersColors = ['ink-3', 'line-2', 'flush', 'ink-2'] as const;
+
+/** The best in colour, the rest grey. */
+function linesOf(run: SimulationResultBody, values: (result: PolicyResultBody) => readonly (number | null)[]): ChartLine[] {
+  const best = bestOf(run, run.results);
+  const others = run.results.filter((result) => result !== best).slice(0, 3);
+  const grey = others.map(
+    (result, i): ChartLine => ({
+      label: policyName(result.policy),
+      color: othersColors[i] ?? 'ink-3',
+      width: 1.25,
+      isDashed: i % 2 === 1,
+      values: values(result),
+    }),
+  );
+  return best === null ? grey : [...grey, { label: policyName(best.policy), color: 'accent', width: 2, values: values(best) }];
+}
+
+function Charts({ run }: { readonly run: SimulationResultBody }): ReactElement {
+  const from = run.load.from === null ? 0 : Date.parse(run.load.from) / 1000;
+  const at = run.at_s.map((second) => from + second);
+  const promise = parseObjective(run.objective);
+  const common = { at, syncKey: 'what-if' };
+  return (
+    <>
+      <TimeChart
+        {...common}
+        title="Load"
+        unit={`/s, mean of ${duration(run.period_s * 1000)}`}
+        lines={[{ label: 'requests', color: 'rate', width: 1.5, values: run.requests }]}
+        format={(value) => rate(value)}
+      />
+      <TimeChart
+        {...common}
+        title="Instances"
+        lines={linesOf(run, ({ series }) => series.instances)}
+        format={(value, isAxis) => fixed(value, isAxis ? 0 : 1)}
+      />
+      <TimeChart
+        {...common}
+        title="p95"
+        unit="ms, worst minute"
+        lines={linesOf(run, ({ series }) => series.p95_ms)}
+        objective={promise === null ? null : { value: promise.latencyMs, label: objective(run.objective) }}
+        format={(value) => fixed(value, value < 100 ? 1 : 0)}
+      />
+    </>
+  );
+}
+
+function Assumed({ run }: { readonly run: SimulationResultBody }): ReactElement {
+  const { load, assumed, profile, notes } = run;
+  const types = assumed.types.map(
+    ({ name, usd_per_hour: price, lead_s: lead }) =>
+      `${name}, ${usd(price)} per hour${lead === null ? '' : `, ready in ${duration(lead * 1000)}`}`,
+  );
+  const kinds = { recorded: 'recorded', trace: 'uploaded', made: 'made up' } as const;
+  return (
+    <Card title="Assumed" padded>
+      <Pairs
+        pairs={[
+          ['Load', `${kinds[load.kind]}, ${load.name}`],
+          ['Service time', profile === 'reference' ? 'the made-up profile reference' : `profile of ${profile}`],
+          ['Instance', types.length === 0 ? '–' : types.join('; ')],
+          ['Function', `${mib(assumed.memory_mib)}, ${usdSmall(assumed.usd_per_gb_second)} per GB-s`],
+          ['Code', 'the same scheduler that serves, on a virtual clock'],
+          ...notes.map((note, i) => [i === 0 ? 'Mind' : ' ', note] as const),
+          ['Promise', `${objective(run.objective)}: at least ${fixed(promisedShare(run) * 100, 1)} % in time`],
+        ]}
+      />
+    </Card>
+  );
+}
