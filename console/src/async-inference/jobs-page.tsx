@@ -1,7 +1,77 @@
-/** Jobs: to be built here. */
+/** Jobs: what is worked on later. Asynchronous requests, one by one, and transforms of whole data sets. */
+import { Tabs } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
+import { count, duration, percent } from '../kit/format.ts';
+import { NumberStrip } from '../kit/number-strip.tsx';
 import { Page } from '../kit/page.tsx';
+import { useSearchValue } from '../kit/search-state.ts';
+import { AsyncRequests } from './async-requests.tsx';
+import { asyncQuery, transformsQuery } from './job-queries.ts';
+import { Transforms } from './transforms.tsx';
+import './jobs-page.css';
 
 export function JobsPage(): ReactElement {
-  return <Page title="Jobs">{null}</Page>;
+  const [tab, setTab] = useSearchValue('tab', 'requests');
+  return (
+    <Page title="Jobs" facts={<span>What is accepted now and worked on later: single requests, and whole data sets.</span>}>
+      <Numbers />
+      <Tabs value={tab} onChange={(value) => setTab(value ?? 'requests')} keepMounted={false}>
+        <Tabs.List>
+          <Tabs.Tab value="requests">Asynchronous requests</Tabs.Tab>
+          <Tabs.Tab value="transforms">Transforms</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="requests">
+          <AsyncRequests />
+        </Tabs.Panel>
+        <Tabs.Panel value="transforms">
+          <Transforms />
+        </Tabs.Panel>
+      </Tabs>
+    </Page>
+  );
+}
+
+function Numbers(): ReactElement | null {
+  const queued = useQuery(asyncQuery({ state: 'queued', limit: 500 })).data;
+  const failed = useQuery(asyncQuery({ state: 'failed', limit: 500 })).data;
+  const transforms = useQuery(transformsQuery()).data?.items;
+  if (queued === undefined || failed === undefined || transforms === undefined) return null;
+  const oldest = queued.items.at(-1);
+  const running = transforms.filter(({ state }) => state === 'InProgress' || state === 'Stopping');
+  const [done, all] = [sum(running.map(({ bytes_done: each }) => each)), sum(running.map(({ bytes }) => bytes))];
+  const more = (page: typeof queued): string => (page.next === null ? '' : '+');
+  return (
+    <div className="section">
+      <NumberStrip
+        numbers={[
+          {
+            label: 'Requests that wait',
+            value: `${count(queued.items.length)}${more(queued)}`,
+            note: oldest === undefined ? 'nobody waits' : `the oldest for ${duration(Date.now() - Date.parse(oldest.created_at))}`,
+          },
+          {
+            label: 'Requests that failed',
+            value: `${count(failed.items.length)}${more(failed)}`,
+            note: failed.items.length === 0 ? 'none' : 'they may be tried again',
+          },
+          {
+            label: 'Transforms that run',
+            value: count(running.length),
+            note: running.length === 0 ? 'none' : `${percent(all === 0 ? 0 : done / all)} % of the bytes are done`,
+            bar: all === 0 ? null : done / all,
+          },
+          {
+            label: 'Records per second',
+            value: running.length === 0 ? '–' : count(sum(running.map(({ records_per_second: each }) => each ?? 0))),
+            note: 'of all transforms',
+          },
+        ]}
+      />
+    </div>
+  );
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

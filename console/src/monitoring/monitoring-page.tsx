@@ -1,7 +1,62 @@
-/** Monitoring: to be built here. */
+/** Monitoring: what rings, what was measured, what was said, what happened, who did what. */
+import { Tabs } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
+import { alarmsQuery } from '../api/queries.ts';
+import { useMay } from '../api/session.ts';
+import { plural } from '../kit/format.ts';
 import { Page } from '../kit/page.tsx';
+import { useSearchValue } from '../kit/search-state.ts';
+import { StateMark } from '../kit/state-mark.tsx';
+import { Alarms } from './alarms.tsx';
+import { Audit } from './audit.tsx';
+import { Events } from './events.tsx';
+import { Logs } from './logs.tsx';
+import { Metrics } from './metrics.tsx';
+import './monitoring-page.css';
 
 export function MonitoringPage(): ReactElement {
-  return <Page title="Monitoring">{null}</Page>;
+  const [tab, setTab] = useSearchValue('tab', 'alarms');
+  const mayAdminister = useMay('administer');
+  const { data } = useQuery(alarmsQuery());
+  const ringing = data?.items.filter(({ state }) => state === 'ALARM').length;
+  return (
+    <Page
+      title="Monitoring"
+      facts={
+        ringing === undefined ? undefined : (
+          <StateMark kind={ringing === 0 ? 'ok' : 'warn'}>
+            {ringing === 0 ? 'No alarm rings' : `${plural(ringing, 'alarm')} ring${ringing === 1 ? 's' : ''}`}
+          </StateMark>
+        )
+      }
+    >
+      <Tabs value={tab} onChange={(value) => setTab(value ?? 'alarms')} keepMounted={false}>
+        <Tabs.List>
+          <Tabs.Tab value="alarms">Alarms</Tabs.Tab>
+          <Tabs.Tab value="metrics">Metrics</Tabs.Tab>
+          <Tabs.Tab value="logs">Logs</Tabs.Tab>
+          <Tabs.Tab value="events">Events</Tabs.Tab>
+          {mayAdminister ? <Tabs.Tab value="audit">Audit</Tabs.Tab> : null}
+        </Tabs.List>
+        <Tabs.Panel value="alarms">
+          <Alarms />
+        </Tabs.Panel>
+        <Tabs.Panel value="metrics">
+          <Metrics />
+        </Tabs.Panel>
+        <Tabs.Panel value="logs">
+          <Logs />
+        </Tabs.Panel>
+        <Tabs.Panel value="events">
+          <Events />
+        </Tabs.Panel>
+        {mayAdminister ? (
+          <Tabs.Panel value="audit">
+            <Audit />
+          </Tabs.Panel>
+        ) : null}
+      </Tabs>
+    </Page>
+  );
 }

@@ -2,20 +2,25 @@
 import type { ReactElement } from 'react';
 import type { PolicyResultBody, SimulationResultBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
-import { percent, usd } from '../kit/format.ts';
+import { fixed, percent, usd } from '../kit/format.ts';
 import { policyName, promisedShare } from './simulations.ts';
 
+const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
 const [width, height, left, bottom, top] = [360, 250, 44, 34, 14];
 
 export function CostScatter({ run, best }: { readonly run: SimulationResultBody; readonly best: PolicyResultBody | null }): ReactElement {
   const { results } = run;
   const promised = promisedShare(run);
   const least = Math.min(promised, ...results.map(({ in_time: share }) => share));
-  const floor = Math.max(0, 1 - (1 - least) * 1.25 - 0.002);
+  const step = steps.find((each) => (1 - least) * 1.1 <= 5 * each) ?? 0.25;
+  const floor = Math.max(0, 1 - step * Math.max(2, Math.ceil(((1 - least) * 1.1) / step)));
   const dearest = Math.max(...results.map(({ cost_usd: cost }) => cost)) * 1.15 || 1;
   const x = (cost: number): number => left + (cost / dearest) * (width - left - 10);
   const y = (share: number): number => top + ((1 - share) / (1 - floor)) * (height - top - bottom);
-  const ticks = [0, 1, 2, 3].map((i) => 1 - ((1 - floor) * i) / 4);
+  const ticks = Array.from({ length: Math.round((1 - floor) / step) + 1 }, (_, i) => 1 - step * i);
+  const places = labelPlaces(
+    results.map((result) => ({ x: x(result.cost_usd), y: y(result.in_time), length: policyName(result.policy).length })),
+  );
   return (
     <Card title="Cost against promise" end="left and up is better" padded>
       <svg viewBox={`0 0 ${width} ${height}`} width="100%" role="img" aria-label={sentenceOf(results)}>
@@ -24,7 +29,7 @@ export function CostScatter({ run, best }: { readonly run: SimulationResultBody;
           <g key={share}>
             <line className="gl" x1={left} x2={width - 10} y1={y(share)} y2={y(share)} />
             <text x={left - 6} y={y(share) + 4} textAnchor="end">
-              {percent(share)} %
+              {fixed(share * 100, step < 0.01 ? 1 : 0)} %
             </text>
           </g>
         ))}
@@ -39,7 +44,7 @@ export function CostScatter({ run, best }: { readonly run: SimulationResultBody;
         </text>
         {results.map((result, i) => {
           const [cx, cy, isBest] = [x(result.cost_usd), y(result.in_time), result === best];
-          const isRight = cx > width * 0.6;
+          const place = places[i] ?? { x: cx, y: cy, isLeft: false };
           return (
             <g key={result.policy}>
               <title>{`${policyName(result.policy)}: ${usd(result.cost_usd)}, ${percent(result.in_time)} % in time`}</title>
@@ -48,12 +53,7 @@ export function CostScatter({ run, best }: { readonly run: SimulationResultBody;
               ) : (
                 <circle cx={cx} cy={cy} r="4.5" fill="var(--surface)" stroke="var(--ink-2)" strokeWidth="1.5" />
               )}
-              <text
-                className="scatter-name"
-                x={isRight ? cx - 9 : cx + 9}
-                y={cy + (i % 2 === 0 ? -5 : 13)}
-                textAnchor={isRight ? 'end' : 'start'}
-              >
+              <text className="scatter-name" x={place.x} y={place.y} textAnchor={place.isLeft ? 'end' : 'start'}>
                 {policyName(result.policy)}
               </text>
             </g>
@@ -62,6 +62,32 @@ export function CostScatter({ run, best }: { readonly run: SimulationResultBody;
       </svg>
     </Card>
   );
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+  /** Letters of its name. */
+  readonly length: number;
+}
+
+const letterWidth = 6.2;
+const lineHeight = 13;
+
+/** Beside the point, towards the middle, and up or down until no other name is in the way. */
+function labelPlaces(points: readonly Point[]): { x: number; y: number; isLeft: boolean }[] {
+  const taken: { from: number; to: number; y: number }[] = [];
+  return points.map(({ x, y, length }) => {
+    const isLeft = x > width * 0.55;
+    const start = isLeft ? x - 9 : x + 9;
+    const [from, to] = isLeft ? [start - length * letterWidth, start] : [start, start + length * letterWidth];
+    const isFree = (at: number): boolean =>
+      taken.every((other) => other.to < from || other.from > to || Math.abs(other.y - at) >= lineHeight);
+    const tries = [4, 17, -9, 30, -22, 43, 56].map((offset) => y + offset).filter((at) => at >= 10);
+    const at = tries.find(isFree) ?? y + 4;
+    taken.push({ from, to, y: at });
+    return { x: start, y: at, isLeft };
+  });
 }
 
 function sentenceOf(results: readonly PolicyResultBody[]): string {

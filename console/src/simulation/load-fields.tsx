@@ -29,7 +29,7 @@ export function LoadFields({ onChange }: { readonly onChange: (load: ChosenLoad)
       <SegmentedControl
         aria-label="Kind of load"
         value={kind}
-        onChange={(value) => setKind(value as Kind)}
+        onChange={(value) => setKind(value)}
         data={[
           { value: 'recorded', label: 'Recorded' },
           { value: 'trace', label: 'Upload' },

@@ -66,7 +66,7 @@ function Actions({ run }: { readonly run: SimulationResultBody }): ReactElement 
   return (
     <>
       {mayStart && run.ended_at === null ? <Button onClick={() => void cancel()}>Cancel simulation</Button> : null}
-      <Button leftSection={<Icon name="edit" />} onClick={() => void navigate({ to: '/what-if', search: {} as never })}>
+      <Button leftSection={<Icon name="edit" />} onClick={() => void navigate({ to: '/what-if', search: {} })}>
         {mayStart ? 'Simulate another' : 'All simulations'}
       </Button>
       {run.results.length === 0 ? null : (
@@ -180,6 +180,7 @@ function Charts({ run }: { readonly run: SimulationResultBody }): ReactElement {
         unit="ms, worst minute"
         lines={linesOf(run, ({ series }) => series.p95_ms)}
         objective={promise === null ? null : { value: promise.latencyMs, label: objective(run.objective) }}
+        {...(promise === null ? {} : { topMax: 3 * promise.latencyMs })}
         format={(value) => fixed(value, value < 100 ? 1 : 0)}
       />
     </>

@@ -132,7 +132,7 @@ function useStart() {
     post<SimulationBody>('/simulations', input)
       .then(async ({ id }) => {
         await client.invalidateQueries({ queryKey: ['simulations'] });
-        await navigate({ to: '/what-if', search: { run: id } as never });
+        await navigate({ to: '/what-if', search: { run: id } });
       })
       .catch((thrown: unknown) => setError(thrown as Error))
       .finally(() => setIsBusy(false));

@@ -64,7 +64,7 @@ function Runs({ items, mayRemove }: { readonly items: readonly SimulationBody[];
         {
           title: 'Load',
           cell: ({ id, load }) => (
-            <Link className="name" to="/what-if" search={{ run: id } as never}>
+            <Link className="name" to="/what-if" search={{ run: id }}>
               {load.name}
             </Link>
           ),

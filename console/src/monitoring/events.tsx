@@ -1,0 +1,90 @@
+/** What happened: state changes, decisions, alarms, as they were told. */
+import { Button, TextInput } from '@mantine/core';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import type { ReactElement } from 'react';
+import type { EventBody, Page } from '../../../src/api/index.ts';
+import { get } from '../api/client.ts';
+import { Ago } from '../kit/ago.tsx';
+import { Card } from '../kit/card.tsx';
+import { DataTable } from '../kit/data-table.tsx';
+import { Failure, Skeletons } from '../kit/loaded.tsx';
+import { useSearchValue } from '../kit/search-state.ts';
+
+const pageSize = 50;
+
+export function Events(): ReactElement {
+  const [subject, setSubject] = useSearchValue('subject', '');
+  const { data, error, fetchNextPage, hasNextPage, isFetchingNextPage, refetch } = useInfiniteQuery({
+    queryKey: ['events', 'pages', subject],
+    queryFn: ({ pageParam, signal }) =>
+      get<Page<EventBody>>('/events/recent', { limit: pageSize, before: pageParam, subject: subject === '' ? undefined : subject }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next }) => next ?? undefined,
+    refetchInterval: ({ state }) => (state.data?.pages.length === 1 ? 5000 : false),
+  });
+  return (
+    <Card
+      title="Events"
+      end={
+        <TextInput
+          size="xs"
+          aria-label="Only what happened to"
+          placeholder="digits, digits/3"
+          value={subject}
+          onChange={(event) => setSubject(event.currentTarget.value)}
+        />
+      }
+      footer={
+        hasNextPage ? (
+          <Button size="sm" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+            Show earlier ones
+          </Button>
+        ) : undefined
+      }
+    >
+      {error === null ? null : <Failure error={error} what="The events could not be loaded." onRetry={() => void refetch()} />}
+      {data === undefined ? (
+        <Skeletons heights={[280]} />
+      ) : (
+        <EventTable items={data.pages.flatMap(({ items }) => items)} subject={subject} />
+      )}
+    </Card>
+  );
+}
+
+function EventTable({ items, subject }: { readonly items: readonly EventBody[]; readonly subject: string }): ReactElement {
+  return (
+    <DataTable
+      caption="Events, the latest first"
+      rows={items}
+      keyOf={({ id }) => id}
+      isDense
+      whenEmpty={
+        subject === '' ? 'Nothing happened yet.' : `Nothing is known of ${subject}: names are written whole, as digits or digits/3.`
+      }
+      columns={[
+        { title: 'What', cell: ({ kind }) => <b>{kind}</b> },
+        { title: 'To', cell: (event) => <span className="mono">{event.subject}</span> },
+        { title: 'Detail', isWide: true, cell: ({ detail }) => <Detail detail={detail} /> },
+        { title: 'When', cell: ({ at }) => <Ago at={at} /> },
+      ]}
+    />
+  );
+}
+
+/** A reason or a message if there is one; else what there is, as JSON. */
+export function Detail({ detail }: { readonly detail: unknown }): ReactElement {
+  if (detail === null || detail === undefined) return <span className="dim">–</span>;
+  const { reason, explanation, message } = typeof detail === 'object' ? (detail as Readonly<Record<string, unknown>>) : {};
+  const told = [reason, explanation, message].find((each): each is string => typeof each === 'string' && each !== '');
+  const json = JSON.stringify(detail);
+  return (
+    <span className={told === undefined ? 'mono said' : 'said'} title={json}>
+      {told === undefined ? shorten(json) : told}
+    </span>
+  );
+}
+
+function shorten(text: string): string {
+  return text.length > 240 ? `${text.slice(0, 240)}…` : text;
+}

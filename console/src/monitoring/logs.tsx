@@ -1,0 +1,171 @@
+/** Logs: searched, or followed as they come. */
+import { Button, Select, TextInput } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { type ReactElement, useEffect, useRef, useState } from 'react';
+import { ApiError, get, urlOf } from '../api/client.ts';
+import { endpointsQuery } from '../api/queries.ts';
+import { Card } from '../kit/card.tsx';
+import { plural } from '../kit/format.ts';
+import { Failure } from '../kit/loaded.tsx';
+import { useSearchValue } from '../kit/search-state.ts';
+import { exactTime, fullTime, useUtc } from '../kit/time.ts';
+import { type LogLine, logLine } from './log-lines.ts';
+
+interface Wish {
+  readonly log: string;
+  readonly endpoint: string | undefined;
+  readonly filter: string;
+}
+
+/** A ring: what is older is let go. */
+const linesMax = 1000;
+const pastLines = 200;
+
+export function Logs(): ReactElement {
+  const [log, setLog] = useSearchValue('log', 'platform');
+  const [endpoint, setEndpoint] = useSearchValue('endpoint', '');
+  const [filter, setFilter] = useSearchValue('filter', '');
+  const [typed, setTyped] = useState(filter);
+  const [isLive, setIsLive] = useState(true);
+  const endpoints = useQuery(endpointsQuery());
+  const groups = useQuery({
+    queryKey: ['log-groups'],
+    queryFn: ({ signal }) => get<{ readonly items: readonly { readonly name: string }[] }>('/logs/groups', {}, signal),
+  });
+  const names = (endpoints.data?.items ?? []).map(({ name }) => name);
+  const isOfWorkers = log === 'workers';
+  const isReady = !isOfWorkers || endpoint !== '';
+  const { lines, error } = useLines({ log, endpoint: endpoint === '' ? undefined : endpoint, filter }, isLive, isReady);
+  const others = (groups.data?.items ?? []).map(({ name }) => name).filter((name) => !/^\/penstock\/(platform|requests)$/.test(name));
+  return (
+    <Card
+      title="Logs"
+      beside={<span className="sm dim">{plural(lines.length, 'line')}</span>}
+      end={
+        <Button size="sm" aria-pressed={isLive} onClick={() => setIsLive(!isLive)}>
+          <span className={`live-dot ${isLive ? '' : 'off'}`}>
+            <i />
+            {isLive ? 'Live' : 'Paused'}
+          </span>
+        </Button>
+      }
+      footer="A filter is words that stand in the line, or a pattern of CloudWatch Logs, such as { $.status = &quot;overloaded&quot; }."
+    >
+      <form
+        className="body row wrap log-fields"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setFilter(typed);
+        }}
+      >
+        <Select
+          label="Log"
+          value={log}
+          onChange={(value) => setLog(value ?? 'platform')}
+          allowDeselect={false}
+          data={[
+            { value: 'platform', label: 'the server' },
+            { value: 'requests', label: 'requests' },
+            { value: 'workers', label: 'workers of an endpoint' },
+            ...others.map((name) => ({ value: name, label: name })),
+          ]}
+        />
+        <Select
+          label="Endpoint"
+          value={endpoint === '' ? null : endpoint}
+          onChange={(value) => setEndpoint(value ?? '')}
+          data={names}
+          clearable
+          placeholder="all"
+        />
+        <TextInput
+          label="Filter"
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          placeholder="error"
+          className="grow"
+          autoComplete="off"
+        />
+        <Button type="submit">Search</Button>
+      </form>
+      {error === null ? null : (
+        <div className="body">
+          <Failure error={error} what="The log could not be read." />
+        </div>
+      )}
+      {isReady ? <Lines lines={lines} /> : <p className="body mut">Choose an endpoint: each has a log of what its workers say.</p>}
+    </Card>
+  );
+}
+
+/** The last lines, then those that come; read again where something else is asked for. */
+function useLines({ log, endpoint, filter }: Wish, isLive: boolean, isReady: boolean): { lines: readonly LogLine[]; error: Error | null } {
+  const [lines, setLines] = useState<readonly LogLine[]>([]);
+  const [error, setError] = useState<Error | null>(null);
+  const number = useRef(0);
+  useEffect(() => {
+    setLines([]);
+    setError(null);
+    if (!isReady) return undefined;
+    const query = { log, endpoint, filter: filter === '' ? undefined : filter, limit: pastLines };
+    const lineOf = (raw: string): LogLine => logLine(raw, number.current++);
+    const ended = new AbortController();
+    get<{ readonly items: readonly { readonly line: string }[] }>('/logs', query, ended.signal)
+      .then(({ items }) => setLines(items.map(({ line }) => lineOf(line))))
+      .catch((thrown: unknown) => {
+        if (!ended.signal.aborted) setError(thrown instanceof ApiError ? thrown : new Error(String(thrown)));
+      });
+    if (!isLive) return () => ended.abort();
+    const source = new EventSource(urlOf('/logs', { ...query, limit: 0, follow: true }));
+    // Many lines come at once: the page is told of them together.
+    let fresh: LogLine[] = [];
+    source.addEventListener('message', ({ data }: MessageEvent<string>) => fresh.push(lineOf(data)));
+    const timer = setInterval(() => {
+      if (fresh.length === 0 || document.hidden) return;
+      const added = fresh;
+      fresh = [];
+      setLines((before) => [...before, ...added].slice(-linesMax));
+    }, 500);
+    return () => {
+      ended.abort();
+      source.close();
+      clearInterval(timer);
+    };
+  }, [log, endpoint, filter, isLive, isReady]);
+  return { lines, error };
+}
+
+/** At its end unless somebody scrolls back. */
+function Lines({ lines }: { readonly lines: readonly LogLine[] }): ReactElement {
+  useUtc();
+  const box = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  useEffect(() => {
+    const { current } = box;
+    if (current !== null && isAtEnd.current) current.scrollTop = current.scrollHeight;
+  }, [lines]);
+  return (
+    <div
+      ref={box}
+      className="log"
+      role="log"
+      aria-label="Lines of the log"
+      aria-live="off"
+      // Keys scroll it.
+      tabIndex={0}
+      onScroll={({ currentTarget }) => {
+        isAtEnd.current = currentTarget.scrollHeight - currentTarget.scrollTop - currentTarget.clientHeight < 40;
+      }}
+    >
+      {lines.length === 0 ? <p className="mut">No line matches; those that come are shown as they do.</p> : null}
+      {lines.map(({ key, atMs, level, text, rest, raw }) => (
+        <p key={key} className={`log-line ${level ?? ''}`} title={raw.slice(0, 2000)}>
+          <time title={atMs === null ? undefined : fullTime(atMs)}>{atMs === null ? '' : exactTime(atMs)}</time>
+          <span className="log-text">
+            {text} <span className="dim">{rest}</span>
+          </span>
+        </p>
+      ))}
+    </div>
+  );
+}
