@@ -102,7 +102,7 @@ describe('operations', { skip: noBrowser }, () => {
     const { page } = look;
     await look.go('/monitoring?tab=metrics');
     await page.getByRole('img', { name: /^Latency of digits: p50 / }).waitFor({ timeout: 60_000 });
-    await page.getByLabel('Metric', { exact: true }).click();
+    await page.getByRole('combobox', { name: 'Metric' }).click();
     await page.getByRole('option', { name: 'BatchRows', exact: true }).click();
     await page.getByRole('img', { name: /^BatchRows of digits: Average / }).waitFor();
     await look.assertAccessible();

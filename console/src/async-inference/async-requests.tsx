@@ -111,7 +111,7 @@ function Requests({ items }: { readonly items: readonly AsyncBody[] }): ReactEle
             isWide: true,
             cell: ({ created_at: from, finished_at: to }) => (to === null ? '' : duration(Date.parse(to) - Date.parse(from))),
           },
-          { title: 'Asked for', sort: ({ created_at: at }) => at, cell: ({ created_at: at }) => <Ago at={at} /> },
+          { title: 'Asked for', className: 'nw', sort: ({ created_at: at }) => at, cell: ({ created_at: at }) => <Ago at={at} /> },
           ...(mayInvoke ? [{ title: 'Actions', cell: (each: AsyncBody) => <Actions request={each} onChange={change} /> }] : []),
         ]}
       />

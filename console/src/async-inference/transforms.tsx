@@ -119,7 +119,7 @@ function TransformTable({ items, chosen }: { readonly items: readonly TransformB
           },
           { title: 'Left', isNumber: true, isWide: true, cell: ({ remaining_ms: left }) => (left === null ? '' : duration(left)) },
           { title: 'From, to', isWide: true, cell: ({ input, output }) => <Places input={input} output={output} /> },
-          { title: 'Begun', cell: ({ created_at: at }) => <Ago at={at} /> },
+          { title: 'Begun', className: 'nw', cell: ({ created_at: at }) => <Ago at={at} /> },
           ...(mayDeploy
             ? [
                 {

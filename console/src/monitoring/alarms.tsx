@@ -50,7 +50,7 @@ export function Alarms(): ReactElement {
               columns={[
                 { title: 'Alarm', cell: ({ alarm }) => <span className="mono">{alarm}</span> },
                 { title: 'What', cell: ({ summary }) => summary },
-                { title: 'When', cell: ({ at }) => <Ago at={at} /> },
+                { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
               ]}
             />
           )}
@@ -93,7 +93,7 @@ function AlarmTable({ items }: { readonly items: readonly AlarmBody[] }): ReactE
           cell: ({ state }) => <StateMark kind={words[state][0]}>{words[state][1]}</StateMark>,
         },
         { title: 'What the last look found', isWide: true, cell: ({ reason }) => <span className="said">{reason}</span> },
-        { title: 'Since', sort: ({ since }) => since, cell: ({ since }) => <Ago at={since} /> },
+        { title: 'Since', className: 'nw', sort: ({ since }) => since, cell: ({ since }) => <Ago at={since} /> },
       ]}
     />
   );

@@ -86,7 +86,7 @@ function AuditTable({ items }: { readonly items: readonly AuditBody[] }): ReactE
           cell: ({ origin }) => (origin === null ? <span className="dim">by itself</span> : `${origin.remote_address}, ${origin.door}`),
         },
         { title: 'Detail', isWide: true, cell: ({ detail }) => <Detail detail={detail} /> },
-        { title: 'When', cell: ({ at }) => <Ago at={at} /> },
+        { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
       ]}
     />
   );

@@ -66,7 +66,7 @@ function EventTable({ items, subject }: { readonly items: readonly EventBody[]; 
         { title: 'What', cell: ({ kind }) => <b>{kind}</b> },
         { title: 'To', cell: (event) => <span className="mono">{event.subject}</span> },
         { title: 'Detail', isWide: true, cell: ({ detail }) => <Detail detail={detail} /> },
-        { title: 'When', cell: ({ at }) => <Ago at={at} /> },
+        { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
       ]}
     />
   );

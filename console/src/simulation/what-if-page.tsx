@@ -74,7 +74,7 @@ function Runs({ items, mayRemove }: { readonly items: readonly SimulationBody[];
         { title: 'Requests', isNumber: true, isWide: true, cell: ({ load }) => count(load.requests) },
         { title: 'Length', isNumber: true, isWide: true, cell: ({ load }) => duration(load.duration_s * 1000) },
         { title: 'State', cell: ({ state }) => <StateMark kind={stateWords[state][0]}>{stateWords[state][1]}</StateMark> },
-        { title: 'Asked for', cell: ({ asked_at: at }) => <Ago at={at} /> },
+        { title: 'Asked for', className: 'nw', cell: ({ asked_at: at }) => <Ago at={at} /> },
         ...(mayRemove
           ? [
               {
