@@ -61,38 +61,42 @@ export function Keys(): ReactElement {
         footer="A key is ID:SECRET: PENSTOCK_KEY for programs, the AWS key id and secret for AWS's clients, and what one signs in with here."
       >
         <Loaded query={query} what="The keys could not be loaded.">
-          {({ items }) => (
-            <DataTable
-              caption="Keys"
-              rows={items}
-              keyOf={({ id }) => id}
-              columns={[
-                {
-                  title: 'Key',
-                  cell: ({ id, description }) => (
-                    <>
-                      <span className="mono">{id}</span>
-                      <span className="two">{description}</span>
-                    </>
-                  ),
-                },
-                { title: 'Role', sort: ({ role }) => role, cell: ({ role }) => role },
-                { title: 'May', isWide: true, cell: ({ role }) => <span className="mut">{rights[role] ?? ''}</span> },
-                { title: 'Created', sort: ({ created_at: at }) => at, cell: ({ created_at: at }) => <Ago at={at} /> },
-                {
-                  title: 'Actions',
-                  cell: (key) => (
-                    <Button size="sm" onClick={() => setRevoking(key)} aria-label={`Revoke ${key.id}`}>
-                      Revoke
-                    </Button>
-                  ),
-                },
-              ]}
-            />
-          )}
+          {({ items }) => <KeyTable keys={items} onRevoke={setRevoking} />}
         </Loaded>
       </Card>
     </>
+  );
+}
+
+function KeyTable({ keys, onRevoke }: { readonly keys: readonly KeyBody[]; readonly onRevoke: (key: KeyBody) => void }): ReactElement {
+  return (
+    <DataTable
+      caption="Keys"
+      rows={keys}
+      keyOf={({ id }) => id}
+      columns={[
+        {
+          title: 'Key',
+          cell: ({ id, description }) => (
+            <>
+              <span className="mono">{id}</span>
+              <span className="two">{description}</span>
+            </>
+          ),
+        },
+        { title: 'Role', sort: ({ role }) => role, cell: ({ role }) => role },
+        { title: 'May', isWide: true, cell: ({ role }) => <span className="mut">{rights[role] ?? ''}</span> },
+        { title: 'Created', sort: ({ created_at: at }) => at, cell: ({ created_at: at }) => <Ago at={at} /> },
+        {
+          title: 'Actions',
+          cell: (key) => (
+            <Button size="sm" onClick={() => onRevoke(key)} aria-label={`Revoke ${key.id}`}>
+              Revoke
+            </Button>
+          ),
+        },
+      ]}
+    />
   );
 }
 

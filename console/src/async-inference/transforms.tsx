@@ -8,7 +8,7 @@ import { useMay } from '../api/session.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { Confirm } from '../kit/confirm.tsx';
-import { DataTable } from '../kit/data-table.tsx';
+import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { Empty } from '../kit/empty.tsx';
 import { bytes, count, duration, percent } from '../kit/format.ts';
 import { Loaded } from '../kit/loaded.tsx';
@@ -62,6 +62,10 @@ function TransformTable({ items, chosen }: { readonly items: readonly TransformB
     await post(path(`/transforms/:name/${verb}`, { name }));
     await client.invalidateQueries({ queryKey: ['transforms'] });
   };
+  const actions: TableColumn<TransformBody> = {
+    title: 'Actions',
+    cell: (each) => <Actions transform={each} onStop={() => setStopping(each)} onResume={() => void change(each.name, 'resume')} />,
+  };
   return (
     <>
       {stopping === null ? null : (
@@ -81,59 +85,48 @@ function TransformTable({ items, chosen }: { readonly items: readonly TransformB
         rows={items}
         keyOf={({ name }) => name}
         isSelected={({ name }) => name === chosen}
-        columns={[
-          {
-            title: 'Transform',
-            cell: ({ name, model }) => (
-              <>
-                <button
-                  type="button"
-                  className="name link"
-                  aria-expanded={name === chosen}
-                  onClick={() => choose(name === chosen ? '' : name)}
-                >
-                  {name}
-                </button>
-                <span className="two mono">{model}</span>
-              </>
-            ),
-          },
-          { title: 'State', cell: ({ state }) => <StateMark kind={states[state][0]}>{states[state][1]}</StateMark> },
-          { title: 'Progress', cell: (each) => <Far transform={each} /> },
-          {
-            title: 'Records',
-            isNumber: true,
-            isWide: true,
-            cell: ({ records, records_skipped: skipped }) => (
-              <>
-                {count(records)}
-                {skipped === 0 ? null : <span className="two warn">{count(skipped)} left out</span>}
-              </>
-            ),
-          },
-          {
-            title: 'Per second',
-            isNumber: true,
-            isWide: true,
-            cell: ({ records_per_second: rate }) => count(rate === null ? null : Math.round(rate)),
-          },
-          { title: 'Left', isNumber: true, isWide: true, cell: ({ remaining_ms: left }) => (left === null ? '' : duration(left)) },
-          { title: 'From, to', isWide: true, cell: ({ input, output }) => <Places input={input} output={output} /> },
-          { title: 'Begun', className: 'nw', cell: ({ created_at: at }) => <Ago at={at} /> },
-          ...(mayDeploy
-            ? [
-                {
-                  title: 'Actions',
-                  cell: (each: TransformBody) => (
-                    <Actions transform={each} onStop={() => setStopping(each)} onResume={() => void change(each.name, 'resume')} />
-                  ),
-                },
-              ]
-            : []),
-        ]}
+        columns={[...columnsFor(chosen, choose), ...(mayDeploy ? [actions] : [])]}
       />
     </>
   );
+}
+
+function columnsFor(chosen: string, choose: (name: string) => void): TableColumn<TransformBody>[] {
+  return [
+    {
+      title: 'Transform',
+      cell: ({ name, model }) => (
+        <>
+          <button type="button" className="name link" aria-expanded={name === chosen} onClick={() => choose(name === chosen ? '' : name)}>
+            {name}
+          </button>
+          <span className="two mono">{model}</span>
+        </>
+      ),
+    },
+    { title: 'State', cell: ({ state }) => <StateMark kind={states[state][0]}>{states[state][1]}</StateMark> },
+    { title: 'Progress', cell: (each) => <Far transform={each} /> },
+    {
+      title: 'Records',
+      isNumber: true,
+      isWide: true,
+      cell: ({ records, records_skipped: skipped }) => (
+        <>
+          {count(records)}
+          {skipped === 0 ? null : <span className="two warn">{count(skipped)} left out</span>}
+        </>
+      ),
+    },
+    {
+      title: 'Per second',
+      isNumber: true,
+      isWide: true,
+      cell: ({ records_per_second: rate }) => count(rate === null ? null : Math.round(rate)),
+    },
+    { title: 'Left', isNumber: true, isWide: true, cell: ({ remaining_ms: left }) => (left === null ? '' : duration(left)) },
+    { title: 'From, to', isWide: true, cell: ({ input, output }) => <Places input={input} output={output} /> },
+    { title: 'Begun', className: 'nw', cell: ({ created_at: at }) => <Ago at={at} /> },
+  ];
 }
 
 function Far({

@@ -25,18 +25,9 @@ export function Logs(): ReactElement {
   const [log, setLog] = useSearchValue('log', 'platform');
   const [endpoint, setEndpoint] = useSearchValue('endpoint', '');
   const [filter, setFilter] = useSearchValue('filter', '');
-  const [typed, setTyped] = useState(filter);
   const [isLive, setIsLive] = useState(true);
-  const endpoints = useQuery(endpointsQuery());
-  const groups = useQuery({
-    queryKey: ['log-groups'],
-    queryFn: ({ signal }) => get<{ readonly items: readonly { readonly name: string }[] }>('/logs/groups', {}, signal),
-  });
-  const names = (endpoints.data?.items ?? []).map(({ name }) => name);
-  const isOfWorkers = log === 'workers';
-  const isReady = !isOfWorkers || endpoint !== '';
+  const isReady = log !== 'workers' || endpoint !== '';
   const { lines, error } = useLines({ log, endpoint: endpoint === '' ? undefined : endpoint, filter }, isLive, isReady);
-  const others = (groups.data?.items ?? []).map(({ name }) => name).filter((name) => !/^\/penstock\/(platform|requests)$/.test(name));
   return (
     <Card
       title="Logs"
@@ -51,43 +42,7 @@ export function Logs(): ReactElement {
       }
       footer="A filter is words that stand in the line, or a pattern of CloudWatch Logs, such as { $.status = &quot;overloaded&quot; }."
     >
-      <form
-        className="body row wrap log-fields"
-        onSubmit={(event) => {
-          event.preventDefault();
-          setFilter(typed);
-        }}
-      >
-        <Select
-          label="Log"
-          value={log}
-          onChange={(value) => setLog(value ?? 'platform')}
-          allowDeselect={false}
-          data={[
-            { value: 'platform', label: 'the server' },
-            { value: 'requests', label: 'requests' },
-            { value: 'workers', label: 'workers of an endpoint' },
-            ...others.map((name) => ({ value: name, label: name })),
-          ]}
-        />
-        <Select
-          label="Endpoint"
-          value={endpoint === '' ? null : endpoint}
-          onChange={(value) => setEndpoint(value ?? '')}
-          data={names}
-          clearable
-          placeholder="all"
-        />
-        <TextInput
-          label="Filter"
-          value={typed}
-          onChange={(event) => setTyped(event.currentTarget.value)}
-          placeholder="error"
-          className="grow"
-          autoComplete="off"
-        />
-        <Button type="submit">Search</Button>
-      </form>
+      <Fields log={log} endpoint={endpoint} filter={filter} setLog={setLog} setEndpoint={setEndpoint} setFilter={setFilter} />
       {error === null ? null : (
         <div className="body">
           <Failure error={error} what="The log could not be read." />
@@ -95,6 +50,65 @@ export function Logs(): ReactElement {
       )}
       {isReady ? <Lines lines={lines} /> : <p className="body mut">Choose an endpoint: each has a log of what its workers say.</p>}
     </Card>
+  );
+}
+
+interface FieldsProps {
+  readonly log: string;
+  readonly endpoint: string;
+  readonly filter: string;
+  readonly setLog: (log: string) => void;
+  readonly setEndpoint: (endpoint: string) => void;
+  readonly setFilter: (filter: string) => void;
+}
+
+function Fields({ log, endpoint, filter, setLog, setEndpoint, setFilter }: FieldsProps): ReactElement {
+  const [typed, setTyped] = useState(filter);
+  const endpoints = useQuery(endpointsQuery());
+  const groups = useQuery({
+    queryKey: ['log-groups'],
+    queryFn: ({ signal }) => get<{ readonly items: readonly { readonly name: string }[] }>('/logs/groups', {}, signal),
+  });
+  const names = (endpoints.data?.items ?? []).map(({ name }) => name);
+  const others = (groups.data?.items ?? []).map(({ name }) => name).filter((name) => !/^\/penstock\/(platform|requests)$/.test(name));
+  return (
+    <form
+      className="body row wrap log-fields"
+      onSubmit={(event) => {
+        event.preventDefault();
+        setFilter(typed);
+      }}
+    >
+      <Select
+        label="Log"
+        value={log}
+        onChange={(value) => setLog(value ?? 'platform')}
+        allowDeselect={false}
+        data={[
+          { value: 'platform', label: 'the server' },
+          { value: 'requests', label: 'requests' },
+          { value: 'workers', label: 'workers of an endpoint' },
+          ...others.map((name) => ({ value: name, label: name })),
+        ]}
+      />
+      <Select
+        label="Endpoint"
+        value={endpoint === '' ? null : endpoint}
+        onChange={(value) => setEndpoint(value ?? '')}
+        data={names}
+        clearable
+        placeholder="all"
+      />
+      <TextInput
+        label="Filter"
+        value={typed}
+        onChange={(event) => setTyped(event.currentTarget.value)}
+        placeholder="error"
+        className="grow"
+        autoComplete="off"
+      />
+      <Button type="submit">Search</Button>
+    </form>
   );
 }
 

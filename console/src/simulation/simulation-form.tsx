@@ -33,14 +33,11 @@ export function SimulationForm(): ReactElement {
   const [percentile, setPercentile] = useState('p95');
   const [latencyMs, setLatencyMs] = useState<number | string>('');
   const [profile, setProfile] = useState<string | null>(null);
-  const groups = useQuery(groupsQuery());
+  const models = useModels();
   const isRecorded = load.load?.kind === 'recorded';
   const wished = [...policies, ...own.split(';').flatMap((text) => (text.trim() === '' ? [] : [text.trim()]))];
   const { start, error, isBusy } = useStart();
   const needs = load.needs ?? (wished.length === 0 ? 'Choose a policy.' : wished.length > 8 ? 'At most eight policies.' : null);
-  const models = (groups.data?.items ?? []).flatMap(({ name, latest_version: version }) =>
-    version === null ? [] : [`${name}/${version}`],
-  );
   const submit = (): void => {
     if (load.load === null) return;
     start({
@@ -61,28 +58,7 @@ export function SimulationForm(): ReactElement {
       <Card title="What comes" span={4} padded className="what-if-form">
         <LoadFields onChange={setLoad} />
       </Card>
-      <Card title="Who scales" span={4} padded className="what-if-form">
-        {presets.map(({ policy, name, what }) => (
-          <Checkbox
-            key={policy}
-            label={name}
-            description={what}
-            checked={policies.includes(policy)}
-            onChange={(event) => {
-              const isOn = event.currentTarget.checked;
-              setPolicies((before) => (isOn ? [...before, policy] : before.filter((other) => other !== policy)));
-            }}
-          />
-        ))}
-        <TextInput
-          label="Others"
-          description="As penstock simulate --policy takes them, separated by ;"
-          placeholder="hpa:50,window=300s+overflow; kpa"
-          value={own}
-          onChange={(event) => setOwn(event.currentTarget.value)}
-          autoComplete="off"
-        />
-      </Card>
+      <PolicyFields policies={policies} setPolicies={setPolicies} own={own} setOwn={setOwn} />
       <Card title="What is promised, and on what it runs" span={4} padded className="what-if-form">
         <div className="row wrap end-aligned">
           <SegmentedControl aria-label="Percentile" value={percentile} onChange={setPercentile} data={['p50', 'p95', 'p99']} />
@@ -119,6 +95,46 @@ export function SimulationForm(): ReactElement {
       </Card>
     </form>
   );
+}
+
+interface PolicyFieldsProps {
+  readonly policies: readonly string[];
+  readonly setPolicies: (policies: readonly string[]) => void;
+  readonly own: string;
+  readonly setOwn: (own: string) => void;
+}
+
+function PolicyFields({ policies, setPolicies, own, setOwn }: PolicyFieldsProps): ReactElement {
+  return (
+    <Card title="Who scales" span={4} padded className="what-if-form">
+      {presets.map(({ policy, name, what }) => (
+        <Checkbox
+          key={policy}
+          label={name}
+          description={what}
+          checked={policies.includes(policy)}
+          onChange={(event) => {
+            const isOn = event.currentTarget.checked;
+            setPolicies(isOn ? [...policies, policy] : policies.filter((other) => other !== policy));
+          }}
+        />
+      ))}
+      <TextInput
+        label="Others"
+        description="As penstock simulate --policy takes them, separated by ;"
+        placeholder="hpa:50,window=300s+overflow; kpa"
+        value={own}
+        onChange={(event) => setOwn(event.currentTarget.value)}
+        autoComplete="off"
+      />
+    </Card>
+  );
+}
+
+/** The latest version of each group. */
+function useModels(): string[] {
+  const { data } = useQuery(groupsQuery());
+  return (data?.items ?? []).flatMap(({ name, latest_version: version }) => (version === null ? [] : [`${name}/${version}`]));
 }
 
 function useStart() {
