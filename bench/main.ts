@@ -8,6 +8,7 @@ import { metrics } from './metrics/metrics.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
 import { scaling } from './scaling/scaling.ts';
+import { scalingSpeed } from './scaling/speed.ts';
 import { fromZero } from './serverless/from-zero.ts';
 import { serverless } from './serverless/serverless.ts';
 import { watching } from './watching/watching.ts';
@@ -17,6 +18,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- serverless [--seconds 120] [--dry]
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--only NASA (the rest as before)] [--dry]
+       npm run bench -- scaling-speed [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to the runs before)] [--dry]
        npm run bench -- async [--dry]
        npm run bench -- metrics [--hours 24] [--dry]
@@ -61,6 +63,8 @@ if (positionals.join() === 'overhead') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'watching') {
   await watching({ rounds: Number(values.runs) * 3, seconds: Number(values.seconds ?? 3), isDry: values.dry });
+} else if (positionals.join() === 'scaling-speed') {
+  await scalingSpeed({ isDry: values.dry });
 } else if (positionals.join() === 'scaling') {
   await scaling({ only: values.only, isDry: values.dry });
 } else {

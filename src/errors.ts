@@ -24,6 +24,9 @@ export interface PlatformErrorOptions {
   readonly retryAfterMs?: number;
 }
 
+/** Overload makes thousands of these a second: where they were made tells nobody anything, and costs more than all else about them. */
+const withoutStack: ReadonlySet<ErrorCode> = new Set(['overloaded', 'deadline_exceeded']);
+
 /**
  * What the caller did wrong, or the world did to us. The message says what was expected, what came and what to do.
  * Our own mistakes are asserts.
@@ -34,7 +37,10 @@ export class PlatformError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: PlatformErrorOptions = {}) {
+    const { stackTraceLimit } = Error;
+    if (withoutStack.has(code)) Error.stackTraceLimit = 0;
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'PlatformError';
     this.code = code;
     this.hint = options.hint;

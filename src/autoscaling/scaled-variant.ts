@@ -86,7 +86,7 @@ function scaledVariant(
     objective,
     isSettled: generation === servedGeneration,
     type: capacityOf({ name: variant.instanceType, usdPerHour, service }, objective, overheadMs),
-    overflow: overflowOf(served, { prices, tableOf, objective, cores }),
+    overflow: overflowOf(served, { prices, tableOf, objective, cores, service }),
     hasFunctions: variant.functions !== undefined,
     shutReason: served.overflow?.shutReason ?? null,
     wanted: observed?.wanted ?? variant.instanceCount,
@@ -98,15 +98,21 @@ function scaledVariant(
   };
 }
 
-type OverflowSources = Pick<ScaledVariantSources, 'prices' | 'tableOf' | 'cores'> & { readonly objective: Objective | null };
+type OverflowSources = Pick<ScaledVariantSources, 'prices' | 'tableOf' | 'cores'> & {
+  readonly objective: Objective | null;
+  /** Of its instances. */
+  readonly service: ServiceTable;
+};
 
 function overflowOf(
   { version, functions, overflow }: ServedVariant,
-  { prices, tableOf, objective, cores }: OverflowSources,
+  { prices, tableOf, objective, cores, service }: OverflowSources,
 ): OverflowObservation | null {
   if (functions === null || overflow === null || overflow.shutReason !== null) return null;
   const { setting, config } = functions;
-  const table = tableOf(version, functionExecutor(setting.memoryMiB));
+  const known = tableOf(version, functionExecutor(setting.memoryMiB));
+  // A process is not measured: until a function has run it, it is taken to be as fast there as in an instance.
+  const table = known.isKnown ? known : service;
   const capacity = functionCapacityOf(setting.memoryMiB, table, prices.functions, objective, overheadMs);
   if (capacity === null) return null;
   const { usdPerRequest, usdPerRequestAtBest, durationMs } = capacity;
