@@ -1,6 +1,7 @@
 /** An endpoint changes under load: its version, its instances, its settings. Nobody who calls it notices a failure. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { EndpointBody } from '../../src/api/index.ts';
 import { assertSameTensors, sample } from '../models/index.ts';
 import { Load } from './load.ts';
 import { infer } from './oip-client.ts';
@@ -67,6 +68,26 @@ describe('an update under load', () => {
       await update({ variants: [{ model: 'digits/1', instance_count: 3 }], objective: null });
     });
     assert.deepEqual(answered, ['1']);
+  });
+
+  test('that is watched takes over step by step, and may be taken back: no request fails', async () => {
+    const steps = [
+      { percent: 50, watch_s: 1 },
+      { percent: 100, watch_s: 600 },
+    ];
+    await underLoad(async () => {
+      await server.callWell('PATCH', '/endpoints/digits', { variants: [{ model: 'digits/2' }], rollout: { steps, alarms: [] } });
+      await until('half of the requests go to the new one', () => answered.includes('1') && answered.includes('2'));
+      await until('all do', async () => {
+        const { rollout } = await server.callWell<EndpointBody>('GET', '/endpoints/digits');
+        return rollout?.share_percent === 100 && rollout.watched_since !== null;
+      });
+      answered = [];
+      await until('the new one alone answers', () => answered.join() === '2');
+      // What was before still runs: going back takes no start.
+      await update({ variants: [{ model: 'digits/1', instance_count: 3 }] });
+    });
+    assert.equal(answered.at(-1), '1');
   });
 
   test('ends the workers of the old version', async () => {

@@ -128,6 +128,20 @@ describe('an alarm', () => {
     await assert.rejects(alarms.setState('nobody', 'OK', ''), /there is no alarm nobody/);
   });
 
+  test('on what nobody measures has too little data, harms no other, and says so', async (t) => {
+    const alarms = await (await house(t)).openAlarms();
+    const nothing = { ...place, dimensions: { EndpointName: 'nobody' } };
+    const [watched] = definition.queries;
+    assert(watched?.metric !== null && watched !== undefined);
+    await alarms.put({ ...definition, queries: [{ ...watched, metric: { ...watched.metric, place: nothing } }] });
+    await alarms.put({ ...definition, name: 'math', queries: [{ id: 'e1', metric: null, expression: '1 / 0', isWatched: true }] });
+    await alarms.look();
+    assert.deepEqual(
+      alarms.list().map(({ state }) => state),
+      ['INSUFFICIENT_DATA', 'INSUFFICIENT_DATA'],
+    );
+  });
+
   test('may watch an expression over several metrics', async (t) => {
     const { minute, openAlarms } = await house(t);
     const alarms = await openAlarms();

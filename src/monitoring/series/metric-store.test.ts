@@ -169,6 +169,35 @@ describe('trouble', () => {
     );
   });
 
+  for (const [what, stepMs] of [
+    ['back by an hour', -3_600_000],
+    ['on by a day', 86_400_000],
+  ] as const) {
+    test(`a clock that is set ${what} loses no value, counts none twice, and the store goes on`, async (t) => {
+      const { db, clock } = await house(t);
+      let offsetMs = 0;
+      const stepping = { nowMs: () => clock.nowMs(), wallMs: () => clock.wallMs() + offsetMs, after: clock.after.bind(clock) };
+      const failures: unknown[] = [];
+      const store = new MetricStore({ db, clock: stepping, onFailure: (error) => failures.push(error) });
+      await store.open();
+      const feed = store.feed(digits, latency);
+      for (let second = 0; second < 60; second++) {
+        if (second === 30) offsetMs = stepMs;
+        feed.add(1);
+        clock.advance(1000);
+        if (second % 10 === 9) await store.flush();
+      }
+      const [fromMs, toMs] = [epochMs - 2 * 3_600_000, epochMs + 2 * 86_400_000];
+      const series = await store.series({ place: digits, ...latency, fromMs, toMs, periodMs: 60_000 });
+      assert.equal(
+        series.reduce((sum, { count }) => sum + count, 0),
+        60,
+      );
+      assert.deepEqual(failures, []);
+      await store.close();
+    });
+  }
+
   test('more periods than anybody looks at are refused', async (t) => {
     const { store } = await house(t);
     await assert.rejects(
