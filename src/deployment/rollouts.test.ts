@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type House, openHouse, prod, refusal, settle, until, variant } from '../../test/deployment-house.ts';
+import { type House, openHouse, prod, refusal, serverless, settle, until, variant } from '../../test/deployment-house.ts';
 import type { AlarmState } from '../monitoring/index.ts';
 import type { Guard } from './rollout.ts';
 
@@ -126,6 +126,22 @@ describe('an update that is watched', () => {
     first.alarm.state = 'ALARM';
     await wait(house, 2000);
     assert.deepEqual([weights(house), house.provider.ids().length], [[['digits/1', 1]], 1]);
+  });
+
+  test('of functions goes over at one stroke, keeps those of before, and is taken back as well', async () => {
+    const { house, alarm, deployments, serving: served } = await serving();
+    await deployments.update('prod', { variants: [serverless] }, 'me');
+    await deployments.waitFor('prod', 1000);
+    const toFunctions = { variants: [{ ...serverless, version: 2 }] };
+    await assert.rejects(deployments.update('prod', toFunctions, 'me', undefined, canary), refusal('invalid_request', /has functions/));
+    await deployments.update('prod', toFunctions, 'me', undefined, watched);
+    const version = (await house.registry.version('digits', 1)) as Parameters<typeof deployments.startFunction>[0]['version'];
+    const id = deployments.startFunction({ endpoint: 'prod', variant: 'AllTraffic', version, memoryMiB: 2048 });
+    await wait(house, 5000);
+    assert(served.attached.has(id), 'one of before is not sent away while the new is watched');
+    alarm.state = 'ALARM';
+    await wait(house, 2000);
+    assert.deepEqual([weights(house), served.attached.has(id)], [[['digits/1', 1]], true]);
   });
 
   test('is over with the next one, and with an unload', async () => {

@@ -25,6 +25,12 @@ test('an answered request counts in its outcome, its latency, its stages and its
   }
 });
 
+test('samples of a gauge that bear the same labels are added up', async () => {
+  const metrics = make();
+  metrics.gauge('penstock_executors', 'x', ['endpoint'], () => [2, 3].map((value) => ({ labels: { endpoint: 'e' }, value })));
+  for (let i = 0; i < 2; i++) assert((await linesOf(metrics)).includes('penstock_executors{endpoint="e"} 5'));
+});
+
 test('a failed request counts its latency but no stages, a cancelled one neither', async () => {
   const metrics = make();
   const variant = metrics.variant('digits', 'AllTraffic');

@@ -80,7 +80,7 @@ export class Metrics {
     this.#variants.delete(endpoint);
   }
 
-  /** A number that is looked up whenever Prometheus asks. */
+  /** A number that is looked up whenever Prometheus asks; samples of the same labels are added up. */
   gauge(name: string, help: string, labels: readonly string[], collect: () => readonly Sample[]): void {
     new Gauge({
       name,
@@ -89,7 +89,7 @@ export class Metrics {
       registers: [this.register],
       collect() {
         this.reset();
-        for (const sample of collect()) this.set(sample.labels, sample.value);
+        for (const sample of collect()) this.inc(sample.labels, sample.value);
       },
     });
   }

@@ -54,7 +54,7 @@ test('is one line, and gives back what was written, times to the microsecond', (
       const { requestId, atMs, costUsd, queueMs, computeMs, encodeMs, totalMs, batchWaitMs, ...plain } = given;
       const read = JSON.parse(text) as Record<string, unknown>;
       for (const [name, value] of Object.entries({ queueMs, computeMs, encodeMs, totalMs }))
-        assert.equal((read[name] ?? 0) as number, rounded(value) ?? 0, name);
+        assert.equal(read[name] ?? 0, rounded(value) ?? 0, name);
       assert(Math.abs((read.costUsd as number) - costUsd) <= costUsd * 5.1e-4);
       assert.deepEqual([read.request, read.at], [requestId, atMs]);
       for (const [name, value] of Object.entries(plain)) assert.deepEqual(read[name], value, name);

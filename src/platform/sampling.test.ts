@@ -13,12 +13,13 @@ type Variant = ReturnType<SamplingNeeds['serving']['endpoints']>[number]['varian
 function house() {
   const clock = new VirtualClock();
   const variant = { name: 'v', executors: [] as { isFunction: boolean }[], rowsWaiting: 0, overflow: null, functions: null as unknown };
+  const variants = [variant];
   const workers: WorkerView[] = [];
   const usage = { totalUsd: 0 };
   const series = { dropped: 0 };
   const look = sampling({
     clock,
-    serving: { endpoints: () => [{ name: 'e', isReady: true, reason: null, objective: null, variants: [variant as unknown as Variant] }] },
+    serving: { endpoints: () => [{ name: 'e', isReady: true, reason: null, objective: null, variants: variants as unknown as Variant[] }] },
     workers: () => workers,
     ledger: { variants: () => [{ endpoint: 'e', variant: 'v', usage: usage as never }] },
     series,
@@ -27,7 +28,7 @@ function house() {
     const spec = { id, endpoint: 'e', variant: 'v', kind, memoryMiB: 1024 } as WorkerView['spec'];
     return { spec, state: 'ready', pid: 7, rssBytes: 256 * 2 ** 20, cpuMs, restarts: 0, reason: null, startedAtMs: 0, readyAtMs: 0 };
   };
-  return { clock, variant, workers, usage, series, look, worker };
+  return { clock, variant, variants, workers, usage, series, look, worker };
 }
 
 describe('what is looked at', () => {
@@ -39,6 +40,13 @@ describe('what is looked at', () => {
     variant.executors.pop();
     assert.deepEqual(shown(look()), ['Penstock e/v Instances 0', 'Penstock e/v Functions 0', 'Penstock e/v QueueRows 0']);
     assert.deepEqual(look(), []);
+  });
+
+  test('is both fleets together while an update takes over step by step', () => {
+    const { variant, variants, look } = house();
+    variants.push({ ...variant, executors: [{ isFunction: false }, { isFunction: false }], rowsWaiting: 3 });
+    variant.executors.push({ isFunction: false });
+    assert.deepEqual(shown(look()), ['Penstock e/v Instances 3', 'Penstock e/v Functions 0', 'Penstock e/v QueueRows 3']);
   });
 
   test('is how much of a processor and of its memory each worker used meanwhile, those of functions without a series each', () => {

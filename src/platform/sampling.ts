@@ -33,7 +33,7 @@ export function sampling({ clock, serving, workers, ledger, series }: SamplingNe
     running = new Set();
     const told = serving
       .endpoints()
-      .flatMap(({ name, variants }) => variants.map((variant) => ({ name, variant, key: `${name}/${variant.name}` })));
+      .flatMap(({ name, variants }) => together(variants).map((variant) => ({ name, variant, key: `${name}/${variant.name}` })));
     for (const { key, variant } of told) if (variant.executors.length + variant.rowsWaiting > 0) running.add(key);
     return [
       ...told.filter(({ key }) => running.has(key) || ran.has(key)).flatMap(({ name, variant }) => ofVariant(name, variant)),
@@ -47,6 +47,17 @@ export function sampling({ clock, serving, workers, ledger, series }: SamplingNe
 const platformPlace = { namespace: penstockNamespace, dimensions: {} };
 
 type ServedVariant = ReturnType<Serving['endpoints']>[number]['variants'][number];
+
+/** While an update takes over step by step, two serve under one name. */
+function together(variants: readonly ServedVariant[]): ServedVariant[] {
+  const byName = new Map<string, ServedVariant>();
+  for (const variant of variants) {
+    const other = byName.get(variant.name);
+    const merged = other && { executors: [...other.executors, ...variant.executors], rowsWaiting: other.rowsWaiting + variant.rowsWaiting };
+    byName.set(variant.name, { ...(other ?? variant), ...merged });
+  }
+  return [...byName.values()];
+}
 
 function ofVariant(endpoint: string, { name, executors, rowsWaiting, overflow, functions }: ServedVariant): Looked[] {
   const place = placeOfVariant(penstockNamespace, endpoint, name);
