@@ -135,7 +135,7 @@ describe('an update that is watched', () => {
     const toFunctions = { variants: [{ ...serverless, version: 2 }] };
     await assert.rejects(deployments.update('prod', toFunctions, 'me', undefined, canary), refusal('invalid_request', /has functions/));
     await deployments.update('prod', toFunctions, 'me', undefined, watched);
-    const version = (await house.registry.version('digits', 1)) as Parameters<typeof deployments.startFunction>[0]['version'];
+    const version = await house.registry.version('digits', 1);
     const id = deployments.startFunction({ endpoint: 'prod', variant: 'AllTraffic', version, memoryMiB: 2048 });
     await wait(house, 5000);
     assert(served.attached.has(id), 'one of before is not sent away while the new is watched');
