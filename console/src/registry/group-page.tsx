@@ -1,7 +1,221 @@
-/** Model: to be built here. */
-import type { ReactElement } from 'react';
+/** A model group: its versions, the one that waits for a decision, two of them side by side. */
+import './registry.css';
+import { Button, Tabs } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, useNavigate, useParams } from '@tanstack/react-router';
+import { type ReactElement, useState } from 'react';
+import type { EndpointBody, GroupBody, VersionBody } from '../../../src/api/index.ts';
+import { path, remove } from '../api/client.ts';
+import { groupQuery, profileQuery } from '../api/model-queries.ts';
+import { endpointsQuery, versionsQuery } from '../api/queries.ts';
+import { useMay } from '../api/session.ts';
+import { Chip } from '../kit/chip.tsx';
+import { Confirm } from '../kit/confirm.tsx';
+import { Empty } from '../kit/empty.tsx';
+import { plural } from '../kit/format.ts';
+import { Icon } from '../kit/icon.tsx';
+import { Loaded } from '../kit/loaded.tsx';
 import { Page } from '../kit/page.tsx';
+import { useSearchValue, useSearchValues } from '../kit/search-state.ts';
+import { ApprovalCard } from './approval-card.tsx';
+import { CompareCard } from './compare-card.tsx';
+import type { Compared } from './compare-versions.ts';
+import { formerOf, tickedOf, tickText } from './compared-pair.ts';
+import { HistoryTab } from './history-tab.tsx';
+import { ProfileChart } from './profile-chart.tsx';
+import { QualityCostChart } from './quality-cost-chart.tsx';
+import { endpointsOf } from './serving-where.ts';
+import { Upload } from './upload.tsx';
+import { usePlans } from './use-costs.ts';
+import { VersionCard } from './version-card.tsx';
+import { VersionsTable } from './versions-table.tsx';
+
+/** So many versions are shown; the latest are what people look for. */
+const versionsMost = 200;
+/** So many are planned for: each plan takes the server some milliseconds. */
+const plannedMost = 8;
 
 export function GroupPage(): ReactElement {
-  return <Page title="Model">{null}</Page>;
+  const { group = '' } = useParams({ strict: false }) as unknown as Readonly<Record<string, string | undefined>>;
+  const described = useQuery(groupQuery(group));
+  const versions = useQuery(versionsQuery(group, versionsMost));
+  const endpoints = useQuery(endpointsQuery());
+  const [tab, setTab] = useSearchValue('tab', 'versions');
+  const [{ upload }, change] = useSearchValues();
+  const mayRegister = useMay('register');
+  const isUploading = mayRegister && upload !== undefined;
+  const serving = endpointsOf(endpoints.data?.items ?? [], group);
+  return (
+    <Page
+      title={group}
+      beside={
+        described.data === undefined ? null : (
+          <>
+            <Chip>{plural(described.data.versions, 'version')}</Chip>
+            {serving.length > 0 ? <Chip>{plural(serving.length, 'endpoint')}</Chip> : null}
+          </>
+        )
+      }
+      facts={described.data === undefined || described.data.description === '' ? undefined : <span>{described.data.description}</span>}
+      actions={described.data === undefined ? undefined : <Actions group={described.data} isUploading={isUploading} />}
+    >
+      {isUploading ? (
+        <Upload group={group} onRegistered={() => change({ upload: undefined })} onCancel={() => change({ upload: undefined })} />
+      ) : null}
+      <Loaded query={versions} what={`The versions of ${group} could not be loaded.`} heights={[40, 280, 320]}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Empty title={`${group} has no version`} command={`penstock register model.onnx --group ${group}`}>
+              Upload one, or delete the group.
+            </Empty>
+          ) : (
+            <Tabs value={tab} onChange={(value) => setTab(value ?? 'versions')} keepMounted={false}>
+              <Tabs.List mb="lg">
+                <Tabs.Tab value="versions">
+                  Versions <span className="dim">{described.data?.versions ?? items.length}</span>
+                </Tabs.Tab>
+                <Tabs.Tab value="history">History</Tabs.Tab>
+              </Tabs.List>
+              <Tabs.Panel value="versions">
+                <Versions versions={items} endpoints={endpoints.data?.items ?? []} />
+              </Tabs.Panel>
+              <Tabs.Panel value="history">
+                <HistoryTab versions={items} />
+              </Tabs.Panel>
+            </Tabs>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
+
+function Actions({ group, isUploading }: { readonly group: GroupBody; readonly isUploading: boolean }): ReactElement {
+  const [, change] = useSearchValues();
+  const [isDeleting, setIsDeleting] = useState(false);
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const [mayRegister, mayDeploy] = [useMay('register'), useMay('deploy')];
+  const model = group.latest_approved === null ? null : `${group.name}/${group.latest_approved}`;
+  const removed = async (): Promise<void> => {
+    await remove(path('/groups/:group', { group: group.name }));
+    await client.invalidateQueries({ queryKey: ['groups'] });
+    await navigate({ to: '/models' });
+  };
+  return (
+    <>
+      {mayRegister && group.versions === 0 ? (
+        <Button variant="danger" onClick={() => setIsDeleting(true)}>
+          Delete group…
+        </Button>
+      ) : null}
+      {mayRegister && !isUploading ? (
+        <Button leftSection={<Icon name="upload" />} onClick={() => change({ upload: '1' })}>
+          Upload version
+        </Button>
+      ) : null}
+      {mayDeploy && model !== null && !isUploading ? (
+        <Button
+          variant="filled"
+          leftSection={<Icon name="plus" />}
+          renderRoot={(props: object) => <Link to="/deploy" search={{ model }} {...props} />}
+        >
+          Deploy {model}
+        </Button>
+      ) : null}
+      {isDeleting ? (
+        <Confirm
+          title={`Delete group ${group.name}?`}
+          consequences={['It has no version. Its name is free afterwards.']}
+          action="Delete group"
+          onConfirm={removed}
+          onClose={() => setIsDeleting(false)}
+        />
+      ) : null}
+    </>
+  );
+}
+
+const usualObjectives = ['p95<=10ms', 'p95<=25ms', 'p95<=50ms', 'p95<=100ms', 'p95<=250ms', 'p95<=1s'];
+
+/** At what is promised where the group is served, unless somebody asks for something else. */
+function useObjective(endpoints: readonly EndpointBody[], group: string) {
+  const promised = endpointsOf(endpoints, group).flatMap(({ objective }) => objective ?? []);
+  const [objective, setObjective] = useSearchValue('at', promised[0] ?? 'p95<=50ms');
+  return { objective, setObjective, objectives: [...new Set([...usualObjectives, ...promised, objective])] };
+}
+
+function Versions({
+  versions,
+  endpoints,
+}: {
+  readonly versions: readonly VersionBody[];
+  readonly endpoints: readonly EndpointBody[];
+}): ReactElement {
+  const [{ compare, version: shownText }, change] = useSearchValues();
+  const group = versions[0]?.group ?? '';
+  const { objective, setObjective, objectives } = useObjective(endpoints, group);
+  const ticked = tickedOf(compare, versions);
+  const pair = ticked.flatMap((number) => versions.find(({ version }) => version === number) ?? []);
+  const planned = [...new Set([...pair, ...versions.slice(0, plannedMost)])].map(({ name }) => name);
+  const plans = usePlans(planned, objective);
+  const mayApprove = useMay('approve');
+  const pending = versions.find(
+    ({ approval, version }) => approval === 'PendingManualApproval' && (shownText === undefined || version === Number(shownText)),
+  );
+  const shown = versions.find(({ version }) => version === Number(shownText)) ?? pending ?? versions[0];
+  const compared = useCompared(pair, plans);
+  const [before, after] = compared;
+  return (
+    <>
+      <div className="grid">
+        <VersionsTable
+          versions={versions}
+          endpoints={endpoints}
+          plans={plans}
+          objective={objective}
+          ticked={ticked}
+          shown={shown?.version ?? null}
+          onTick={(version, isTicked) => change({ compare: tickText(ticked, version, isTicked) }, { replace: true })}
+        />
+        {shown === undefined ? null : mayApprove && shown === pending ? (
+          <ApprovalCard key={shown.name} version={shown} former={formerOf(versions, shown)} endpoints={endpoints} />
+        ) : (
+          <VersionCard version={shown} />
+        )}
+      </div>
+      {compared.length === 0 ? null : (
+        <div className="grid">
+          {before === undefined || after === undefined ? null : (
+            <CompareCard
+              before={before}
+              after={after}
+              objective={objective}
+              objectives={objectives}
+              onObjective={setObjective}
+              hasCosts={plans.size > 0}
+            />
+          )}
+          <div className={after === undefined ? 'c12 stack' : 'c5 stack'}>
+            <ProfileChart compared={compared} />
+            {plans.size === 0 ? null : (
+              <QualityCostChart versions={versions} plans={plans} objective={objective} compared={pair.map(({ name }) => name)} />
+            )}
+          </div>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** The ticked versions with what was measured and planned of them, the older one first. */
+function useCompared(pair: readonly VersionBody[], plans: ReturnType<typeof usePlans>): readonly Compared[] {
+  const [old, next] = pair.toSorted((a, b) => a.version - b.version);
+  const first = useQuery({ ...profileQuery(old?.name ?? ''), enabled: old !== undefined });
+  const second = useQuery({ ...profileQuery(next?.name ?? ''), enabled: next !== undefined });
+  const profileOf = (query: typeof first): Compared['profile'] => query.data?.items.find(({ executor }) => executor === 'instance:local.1');
+  return [
+    ...(old === undefined ? [] : [{ version: old, profile: profileOf(first), plan: plans.get(old.name) }]),
+    ...(next === undefined ? [] : [{ version: next, profile: profileOf(second), plan: plans.get(next.name) }]),
+  ];
 }

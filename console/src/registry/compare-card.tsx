@@ -1,0 +1,110 @@
+/** Two versions side by side: changes of the signature first, on ground that warns. */
+import { Checkbox, Select } from '@mantine/core';
+import { type ReactElement, useState } from 'react';
+import { Card } from '../kit/card.tsx';
+import { Chip } from '../kit/chip.tsx';
+import { objective as objectiveText } from '../kit/format.ts';
+import { type Compared, type ComparedRow, compareVersions } from './compare-versions.ts';
+import { comparedRatePerSecond } from './use-costs.ts';
+
+interface CompareCardProps {
+  readonly before: Compared;
+  readonly after: Compared;
+  readonly objective: string;
+  readonly objectives: readonly string[];
+  readonly onObjective: (objective: string) => void;
+  readonly hasCosts: boolean;
+}
+
+export function CompareCard({ before, after, objective, objectives, onObjective, hasCosts }: CompareCardProps): ReactElement {
+  const [isShort, setIsShort] = useState(false);
+  const rows = compareVersions(before, after).filter(({ isSame }) => !isShort || !isSame);
+  const [old, next] = [before.version.name, after.version.name];
+  const beside = (
+    <span className="row wrap">
+      <Chip>
+        <i className="sw" style={{ background: 'var(--rate)' }} />
+        {old}
+      </Chip>
+      <Chip>
+        <i className="sw" style={{ background: 'var(--accent)' }} />
+        {next}
+      </Chip>
+    </span>
+  );
+  return (
+    <Card
+      title="Compare"
+      span={7}
+      beside={beside}
+      end={<Checkbox size="xs" label="Differences only" checked={isShort} onChange={(event) => setIsShort(event.currentTarget.checked)} />}
+      footer={
+        hasCosts ? (
+          <span className="row wrap at-promise">
+            <label htmlFor="compare-objective">Cost and latency predicted at</label>
+            <Select
+              id="compare-objective"
+              size="xs"
+              data={objectives.map((value) => ({ value, label: objectiveText(value) }))}
+              value={objective}
+              allowDeselect={false}
+              onChange={(value) => value !== null && onObjective(value)}
+            />
+            and {comparedRatePerSecond} requests per second.
+          </span>
+        ) : undefined
+      }
+    >
+      <div className="tw">
+        <table className="dense diff">
+          <caption className="unseen">
+            {old} and {next} side by side
+          </caption>
+          <thead>
+            <tr>
+              <td />
+              <th scope="col">{old}</th>
+              <th scope="col">{next}</th>
+              <th scope="col" className="n">
+                Change
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <Line key={row.label} row={row} />
+            ))}
+            {rows.length === 0 ? (
+              <tr>
+                <td colSpan={4} className="mut">
+                  They do not differ in anything that is known.
+                </td>
+              </tr>
+            ) : null}
+          </tbody>
+        </table>
+      </div>
+    </Card>
+  );
+}
+
+function Line({ row }: { readonly row: ComparedRow }): ReactElement {
+  const side = (texts: readonly string[]): ReactElement[] =>
+    texts.map((text) =>
+      row.isCode ? (
+        <code key={text} className="line">
+          {text}
+        </code>
+      ) : (
+        <span key={text}>{text}</span>
+      ),
+    );
+  return (
+    <tr className={row.isBreaking ? 'ch' : ''}>
+      <th scope="row">{row.label}</th>
+      <td className="t">{side(row.before)}</td>
+      <td className="t">{side(row.after)}</td>
+      <td className={`n ${row.tone}`}>{row.change}</td>
+    </tr>
+  );
+}

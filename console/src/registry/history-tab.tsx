@@ -1,0 +1,32 @@
+/** What happened to the versions of a group, the latest first: who brought them, who decided, and why. */
+import type { ReactElement } from 'react';
+import type { VersionBody } from '../../../src/api/index.ts';
+import { useNow } from '../kit/ago.tsx';
+import { Card } from '../kit/card.tsx';
+import { StateShape } from '../kit/state-mark.tsx';
+import { fullTime, relative, shortTime, useUtc } from '../kit/time.ts';
+import { happened } from './version-history.ts';
+
+export function HistoryTab({ versions }: { readonly versions: readonly VersionBody[] }): ReactElement {
+  useUtc();
+  const now = useNow();
+  return (
+    <Card title="History">
+      <ol className="tl">
+        {happened(versions).map(({ key, atMs, title, why, kind }) => (
+          <li key={key}>
+            <time className="when" dateTime={new Date(atMs).toISOString()} title={fullTime(atMs)}>
+              {shortTime(atMs, now)}
+              <span>{relative(atMs, now)}</span>
+            </time>
+            <span className="pin">
+              <StateShape kind={kind} />
+            </span>
+            <h3>{title}</h3>
+            {why === '' ? null : <p className="why">{why}</p>}
+          </li>
+        ))}
+      </ol>
+    </Card>
+  );
+}

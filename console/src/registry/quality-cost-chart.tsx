@@ -1,0 +1,100 @@
+/** How good each version is against what it costs: up and to the left is better. */
+import type { ReactElement } from 'react';
+import type { DeploymentPlanBody, VersionBody } from '../../../src/api/index.ts';
+import { Card } from '../kit/card.tsx';
+import { fixed, objective as objectiveText } from '../kit/format.ts';
+import { usdFine } from '../kit/money.ts';
+import { useWidth } from '../kit/use-width.ts';
+import { linearAxis } from './log-scale.ts';
+import { qualityName, qualityOf } from './version-words.tsx';
+
+interface Point {
+  readonly version: VersionBody;
+  readonly quality: number;
+  readonly usdPerMillion: number;
+  readonly color: 'rate' | 'accent' | 'flush';
+}
+
+interface QualityCostProps {
+  readonly versions: readonly VersionBody[];
+  readonly plans: ReadonlyMap<string, DeploymentPlanBody>;
+  readonly objective: string;
+  /** Names of the two that are compared, the old one first. */
+  readonly compared: readonly string[];
+}
+
+const height = 148;
+
+export function QualityCostChart({ versions, plans, objective, compared }: QualityCostProps): ReactElement | null {
+  const [box, width] = useWidth<HTMLDivElement>();
+  const points = versions.flatMap((version): Point[] => {
+    const [quality, usdPerMillion] = [qualityOf(version), plans.get(version.name)?.chosen?.usd_per_million];
+    if (quality === undefined || usdPerMillion === undefined) return [];
+    const place = compared.indexOf(version.name);
+    return [{ version, quality, usdPerMillion, color: place < 0 ? 'flush' : place === compared.length - 1 ? 'accent' : 'rate' }];
+  });
+  return (
+    <Card title={`${qualityName(versions)} and cost`} padded end={`at ${objectiveText(objective)}`}>
+      <div ref={box} className="small-chart">
+        {points.length > 0 && width > 0 ? (
+          <Drawing points={points} width={width} />
+        ) : (
+          <p className="mut">Versions appear here once their quality was given at registration and a plan keeps the promise.</p>
+        )}
+      </div>
+    </Card>
+  );
+}
+
+function Drawing({ points, width }: { readonly points: readonly Point[]; readonly width: number }): ReactElement {
+  const left = 44;
+  const base = height - 24;
+  const x = linearAxis(
+    points.map(({ usdPerMillion }) => usdPerMillion),
+    left + 12,
+    width - 96,
+  );
+  const y = linearAxis(
+    points.map(({ quality }) => quality),
+    base - 4,
+    8,
+  );
+  const sorted = points.toSorted((a, b) => Number(a.color !== 'flush') - Number(b.color !== 'flush'));
+  return (
+    <svg width={width} height={height} role="img" aria-label={spoken(points)}>
+      {y.ticks.map((tick) => (
+        <g key={tick}>
+          <line className="gl" x1={left} x2={width} y1={y.at(tick)} y2={y.at(tick)} />
+          <text x={left - 8} y={y.at(tick) + 4} textAnchor="end">
+            {fixed(tick, 3).replace(/0$/, '')}
+          </text>
+        </g>
+      ))}
+      {x.ticks.map((tick) => (
+        <text key={tick} x={x.at(tick)} y={height - 6} textAnchor="middle">
+          {usdFine(tick)}
+        </text>
+      ))}
+      <text x={width - 2} y={height - 6} textAnchor="end">
+        per million
+      </text>
+      {sorted.map(({ version, quality, usdPerMillion, color }) => (
+        <g key={version.name}>
+          <circle cx={x.at(usdPerMillion)} cy={y.at(quality)} r="5" fill={`var(--${color})`}>
+            <title>{`${version.name}: ${fixed(quality, 3)} at ${usdFine(usdPerMillion)} per million`}</title>
+          </circle>
+          <text className="point-name" x={x.at(usdPerMillion) + 10} y={y.at(quality) + 4}>
+            {points.length > 6 && color === 'flush' ? `/${version.version}` : version.name}
+            {version.approval === 'Rejected' ? ', rejected' : ''}
+          </text>
+        </g>
+      ))}
+    </svg>
+  );
+}
+
+function spoken(points: readonly Point[]): string {
+  return `Quality against cost per million requests. ${points
+    .map(({ version, quality, usdPerMillion }) => `${version.name}: ${fixed(quality, 3)}, ${usdFine(usdPerMillion)}`)
+    .join('; ')}.`;
+}

@@ -1,0 +1,53 @@
+/** A version by itself: what it is, where it came from, who decided about it and why. */
+import type { ReactElement } from 'react';
+import type { VersionBody } from '../../../src/api/index.ts';
+import { Ago } from '../kit/ago.tsx';
+import { Card } from '../kit/card.tsx';
+import { bytes } from '../kit/format.ts';
+import { Pairs } from '../kit/pairs.tsx';
+import { tensorText } from './compare-signatures.ts';
+import { approvalMark, batchText } from './version-words.tsx';
+
+export function VersionCard({ version }: { readonly version: VersionBody }): ReactElement {
+  const { name, signature, approval_changed_by: by, approval_changed_at: at, approval_note: note } = version;
+  const tensors = (list: VersionBody['signature']['inputs']): ReactElement => (
+    <>
+      {list.map((tensor) => (
+        <code key={tensor.name} className="line">
+          {tensorText(tensor)}
+        </code>
+      ))}
+    </>
+  );
+  return (
+    <Card title={name} span={4} padded end={approvalMark(version)}>
+      <Pairs
+        pairs={[
+          ['Input', tensors(signature.inputs)],
+          ['Output', tensors(signature.outputs)],
+          ['Batches', batchText(version)],
+          ['File', `${version.source_name}, ${bytes(version.artifact.bytes)}`],
+          ['Producer', version.producer === '' ? '–' : version.producer],
+          [
+            'Registered',
+            <span key="at">
+              <Ago at={version.created_at} />, by {version.created_by}
+            </span>,
+          ],
+          ...(at === null
+            ? []
+            : ([
+                [
+                  'Decided',
+                  <span key="at">
+                    <Ago at={at} />, by {by}
+                  </span>,
+                ],
+              ] as const)),
+          ...(note === null ? [] : ([['Comment', note]] as const)),
+          ...Object.entries(version.metadata).map(([key, value]) => [key, value] as const),
+        ]}
+      />
+    </Card>
+  );
+}
