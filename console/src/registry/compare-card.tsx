@@ -38,22 +38,7 @@ export function CompareCard({ before, after, objective, objectives, onObjective,
       span={7}
       beside={beside}
       end={<Checkbox size="xs" label="Differences only" checked={isShort} onChange={(event) => setIsShort(event.currentTarget.checked)} />}
-      footer={
-        hasCosts ? (
-          <span className="row wrap at-promise">
-            <label htmlFor="compare-objective">Cost and latency predicted at</label>
-            <Select
-              id="compare-objective"
-              size="xs"
-              data={objectives.map((value) => ({ value, label: objectiveText(value) }))}
-              value={objective}
-              allowDeselect={false}
-              onChange={(value) => value !== null && onObjective(value)}
-            />
-            and {comparedRatePerSecond} requests per second.
-          </span>
-        ) : undefined
-      }
+      footer={hasCosts ? <AtObjective objective={objective} objectives={objectives} onObjective={onObjective} /> : undefined}
     >
       <div className="tw">
         <table className="dense diff">
@@ -85,6 +70,25 @@ export function CompareCard({ before, after, objective, objectives, onObjective,
         </table>
       </div>
     </Card>
+  );
+}
+
+type AtObjectiveProps = Pick<CompareCardProps, 'objective' | 'objectives' | 'onObjective'>;
+
+function AtObjective({ objective, objectives, onObjective }: AtObjectiveProps): ReactElement {
+  return (
+    <span className="row wrap at-promise">
+      <label htmlFor="compare-objective">Cost and latency predicted at</label>
+      <Select
+        id="compare-objective"
+        size="xs"
+        data={objectives.map((value) => ({ value, label: objectiveText(value) }))}
+        value={objective}
+        allowDeselect={false}
+        onChange={(value) => value !== null && onObjective(value)}
+      />
+      and {comparedRatePerSecond} requests per second.
+    </span>
   );
 }
 

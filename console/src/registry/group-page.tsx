@@ -2,7 +2,7 @@
 import './registry.css';
 import { Button, Tabs } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link, useNavigate, useParams } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import type { EndpointBody, GroupBody, VersionBody } from '../../../src/api/index.ts';
 import { path, remove } from '../api/client.ts';
@@ -16,7 +16,7 @@ import { plural } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
 import { Loaded } from '../kit/loaded.tsx';
 import { Page } from '../kit/page.tsx';
-import { useSearchValue, useSearchValues } from '../kit/search-state.ts';
+import { useParameter, useSearchValue, useSearchValues } from '../kit/search-state.ts';
 import { ApprovalCard } from './approval-card.tsx';
 import { CompareCard } from './compare-card.tsx';
 import type { Compared } from './compare-versions.ts';
@@ -36,7 +36,7 @@ const versionsMost = 200;
 const plannedMost = 8;
 
 export function GroupPage(): ReactElement {
-  const { group = '' } = useParams({ strict: false }) as unknown as Readonly<Record<string, string | undefined>>;
+  const group = useParameter('group');
   const described = useQuery(groupQuery(group));
   const versions = useQuery(versionsQuery(group, versionsMost));
   const endpoints = useQuery(endpointsQuery());

@@ -15,7 +15,6 @@ type Asked = 'approve' | 'reject' | 'delete';
 
 export function VersionMenu({ version }: { readonly version: VersionBody }): ReactElement | null {
   const [asked, setAsked] = useState<Asked | null>(null);
-  const client = useQueryClient();
   const navigate = useNavigate();
   const [mayApprove, mayRegister, mayDeploy] = [useMay('approve'), useMay('register'), useMay('deploy')];
   const isApproved = version.approval === 'Approved';
@@ -23,15 +22,6 @@ export function VersionMenu({ version }: { readonly version: VersionBody }): Rea
   const canDeploy = mayDeploy && isApproved;
   const canDecide = mayApprove && !isPending; // one that waits has a card of its own
   if (!canDeploy && !canDecide && !mayRegister) return null;
-  const decided = async (approval: Decision): Promise<void> => {
-    await decide(version.name, approval, '');
-    await client.invalidateQueries();
-  };
-  const removed = async (): Promise<void> => {
-    const { group, version: number } = version;
-    await remove(path('/groups/:group/versions/:version', { group, version: number }));
-    await client.invalidateQueries();
-  };
   return (
     <>
       <Menu>
@@ -54,37 +44,62 @@ export function VersionMenu({ version }: { readonly version: VersionBody }): Rea
           ) : null}
         </Menu.Dropdown>
       </Menu>
-      {asked === 'approve' ? (
-        <Confirm
-          title={`Approve ${version.name}?`}
-          consequences={['It was rejected before. From now on it may be deployed.']}
-          action={`Approve ${version.name}`}
-          onConfirm={() => decided('Approved')}
-          onClose={() => setAsked(null)}
-        />
-      ) : null}
-      {asked === 'reject' ? (
-        <Confirm
-          title={`Reject ${version.name}?`}
-          consequences={['It was approved before. From now on nobody can deploy it.', 'Endpoints that serve it go on serving it.']}
-          action={`Reject ${version.name}`}
-          onConfirm={() => decided('Rejected')}
-          onClose={() => setAsked(null)}
-        />
-      ) : null}
-      {asked === 'delete' ? (
-        <Confirm
-          title={`Delete ${version.name}?`}
-          consequences={[
-            `Its file of ${bytes(version.artifact.bytes)} goes, unless another version has the same bytes.`,
-            `The number ${version.version} is never given again. While an endpoint uses it, it cannot be deleted.`,
-          ]}
-          typed={{ label: "Type the version's name", name: version.name }}
-          action="Delete version"
-          onConfirm={removed}
-          onClose={() => setAsked(null)}
-        />
-      ) : null}
+      {asked === null ? null : <Asking version={version} asked={asked} onClose={() => setAsked(null)} />}
     </>
+  );
+}
+
+interface AskingProps {
+  readonly version: VersionBody;
+  readonly asked: Asked;
+  readonly onClose: () => void;
+}
+
+/** What follows from it, before it is done. */
+function Asking({ version, asked, onClose }: AskingProps): ReactElement {
+  const client = useQueryClient();
+  const { name, group, version: number, artifact } = version;
+  const decided = async (approval: Decision): Promise<void> => {
+    await decide(name, approval, '');
+    await client.invalidateQueries();
+  };
+  const removed = async (): Promise<void> => {
+    await remove(path('/groups/:group/versions/:version', { group, version: number }));
+    await client.invalidateQueries();
+  };
+  if (asked === 'approve') {
+    return (
+      <Confirm
+        title={`Approve ${name}?`}
+        consequences={['It was rejected before. From now on it may be deployed.']}
+        action={`Approve ${name}`}
+        onConfirm={() => decided('Approved')}
+        onClose={onClose}
+      />
+    );
+  }
+  if (asked === 'reject') {
+    return (
+      <Confirm
+        title={`Reject ${name}?`}
+        consequences={['It was approved before. From now on nobody can deploy it.', 'Endpoints that serve it go on serving it.']}
+        action={`Reject ${name}`}
+        onConfirm={() => decided('Rejected')}
+        onClose={onClose}
+      />
+    );
+  }
+  return (
+    <Confirm
+      title={`Delete ${name}?`}
+      consequences={[
+        `Its file of ${bytes(artifact.bytes)} goes, unless another version has the same bytes.`,
+        `The number ${number} is never given again. While an endpoint uses it, it cannot be deleted.`,
+      ]}
+      typed={{ label: "Type the version's name", name }}
+      action="Delete version"
+      onConfirm={removed}
+      onClose={onClose}
+    />
   );
 }

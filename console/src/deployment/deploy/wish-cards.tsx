@@ -180,67 +180,11 @@ function UseRecorded({ endpoint, change }: { readonly endpoint: string; readonly
 }
 
 export function LimitsCard({ wish, change }: WishProps): ReactElement {
-  const { data: prices } = useQuery(pricesQuery());
-  const { instanceType, hasFunctions } = wish;
-  const types = Object.entries(prices?.instances ?? {}).map(([name, { usdPerHour }]) => ({
-    value: name,
-    label: `${name}, ${usdFine(usdPerHour)} per hour`,
-  }));
   return (
     <Card title="Limits" padded>
       <div className="limits">
-        <div className="row wrap">
-          <Checkbox
-            size="xs"
-            label="Instances"
-            checked={instanceType !== null}
-            onChange={(event) =>
-              change(event.currentTarget.checked ? { instanceType: 'local.1' } : { instanceType: null, hasFunctions: true })
-            }
-          />
-          <Checkbox
-            size="xs"
-            label="Functions"
-            checked={hasFunctions}
-            onChange={(event) =>
-              change(
-                event.currentTarget.checked ? { hasFunctions: true } : { hasFunctions: false, instanceType: instanceType ?? 'local.1' },
-              )
-            }
-          />
-          <span className="row end nw">
-            <label htmlFor="at-most">At most</label>
-            <NumberInput
-              id="at-most"
-              className="money"
-              value={wish.usdPerHourMax ?? ''}
-              placeholder="no limit"
-              prefix="$"
-              min={0}
-              step={0.1}
-              decimalScale={4}
-              hideControls
-              onChange={(value) => change({ usdPerHourMax: typeof value === 'number' && value > 0 ? value : null })}
-            />
-            per hour
-          </span>
-        </div>
-        {instanceType === null || types.length === 0 ? null : (
-          <div className="row">
-            <label htmlFor="instance-type" className="mut nw">
-              Instance type
-            </label>
-            <Select
-              id="instance-type"
-              className="grow"
-              data={types}
-              value={instanceType}
-              searchable
-              allowDeselect={false}
-              onChange={(value) => value !== null && change({ instanceType: value })}
-            />
-          </div>
-        )}
+        <Allowed wish={wish} change={change} />
+        {wish.instanceType === null ? null : <InstanceType instanceType={wish.instanceType} change={change} />}
         <div className="row wrap choices">
           <span className="row">
             <span className="mut">Late requests</span>
@@ -269,5 +213,71 @@ export function LimitsCard({ wish, change }: WishProps): ReactElement {
         </div>
       </div>
     </Card>
+  );
+}
+
+/** One of the two stays allowed: with neither there is nothing to plan. */
+function Allowed({ wish, change }: WishProps): ReactElement {
+  const { instanceType, hasFunctions, usdPerHourMax } = wish;
+  const allowInstances = (isAllowed: boolean): void =>
+    change(isAllowed ? { instanceType: 'local.1' } : { instanceType: null, hasFunctions: true });
+  const allowFunctions = (isAllowed: boolean): void =>
+    change(isAllowed ? { hasFunctions: true } : { hasFunctions: false, instanceType: instanceType ?? 'local.1' });
+  return (
+    <div className="row wrap">
+      <Checkbox
+        size="xs"
+        label="Instances"
+        checked={instanceType !== null}
+        onChange={(event) => allowInstances(event.currentTarget.checked)}
+      />
+      <Checkbox size="xs" label="Functions" checked={hasFunctions} onChange={(event) => allowFunctions(event.currentTarget.checked)} />
+      <span className="row end nw">
+        <label htmlFor="at-most">At most</label>
+        <NumberInput
+          id="at-most"
+          className="money"
+          value={usdPerHourMax ?? ''}
+          placeholder="no limit"
+          prefix="$"
+          min={0}
+          step={0.1}
+          decimalScale={6}
+          hideControls
+          onChange={(value) => change({ usdPerHourMax: typeof value === 'number' && value > 0 ? value : null })}
+        />
+        per hour
+      </span>
+    </div>
+  );
+}
+
+function InstanceType({
+  instanceType,
+  change,
+}: {
+  readonly instanceType: string;
+  readonly change: WishProps['change'];
+}): ReactElement | null {
+  const { data: prices } = useQuery(pricesQuery());
+  if (prices === undefined) return null;
+  const types = Object.entries(prices.instances).map(([name, { usdPerHour }]) => {
+    return { value: name, label: `${name}, ${usdFine(usdPerHour)} per hour` };
+  });
+  return (
+    <div className="row">
+      <label htmlFor="instance-type" className="mut nw">
+        Instance type
+      </label>
+      <Select
+        id="instance-type"
+        className="grow"
+        data={types}
+        value={instanceType}
+        searchable
+        allowDeselect={false}
+        onChange={(value) => value !== null && change({ instanceType: value })}
+      />
+    </div>
   );
 }
