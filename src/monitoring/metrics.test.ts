@@ -25,6 +25,15 @@ test('an answered request counts in its outcome, its latency, its stages and its
   }
 });
 
+test('what the batch of a function was kept for company is a stage, and goes with its endpoint', async () => {
+  const metrics = make();
+  metrics.variant('digits', 'AllTraffic').kept(25);
+  const line = 'penstock_stage_seconds_sum{endpoint="digits",variant="AllTraffic",stage="batch_wait"} 0.025';
+  assert((await linesOf(metrics)).includes(line));
+  metrics.remove('digits');
+  assert.doesNotMatch(await textOf(metrics), /batch_wait/);
+});
+
 test('samples of a gauge that bear the same labels are added up', async () => {
   const metrics = make();
   metrics.gauge('penstock_executors', 'x', ['endpoint'], () => [2, 3].map((value) => ({ labels: { endpoint: 'e' }, value })));

@@ -12,6 +12,8 @@ export type RequestOutcome = 'ok' | 'cancelled' | ErrorCode;
 export interface VariantMetrics {
   /** A request has ended. The stages count only where it was answered; a cancelled one has no latency. */
   request(outcome: RequestOutcome, totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void;
+  /** A function answered a request; of its wait, what its batch was kept for company. */
+  kept(batchWaitMs: number): void;
   /** A batch has left, and why. */
   dispatch(reason: string, batchRows: number): void;
   /** A request was answered where there is an objective: later than that says, or not. */
@@ -144,6 +146,7 @@ class CountedVariant implements VariantMetrics {
   readonly #compute: HistogramChild;
   readonly #encode: HistogramChild;
   readonly #batchRows: HistogramChild;
+  #batchWait: HistogramChild | null = null;
   readonly #missed: Counter.Internal;
   readonly #cost: Counter.Internal;
   readonly #recorded: Recorded | null;
@@ -177,6 +180,13 @@ class CountedVariant implements VariantMetrics {
     this.#queue.observe(queueMs / 1000);
     this.#compute.observe(computeMs / 1000);
     this.#encode.observe(encodeMs / 1000);
+  }
+
+  kept(batchWaitMs: number): void {
+    if (this.#removed) return;
+    this.#batchWait ??= this.#series.stages.child({ ...this.#labels, stage: 'batch_wait' });
+    this.#batchWait.observe(batchWaitMs / 1000);
+    this.#recorded?.kept(batchWaitMs);
   }
 
   dispatch(reason: string, batchRows: number): void {
@@ -228,7 +238,7 @@ class CountedVariant implements VariantMetrics {
     for (const outcome of this.#outcomes.keys()) requests.remove({ ...this.#labels, outcome });
     for (const reason of this.#reasons.keys()) dispatches.remove({ ...this.#labels, reason });
     for (const reason of this.#overflows) this.#series.overflow.remove({ ...this.#labels, reason });
-    for (const stage of ['queue', 'compute', 'encode']) stages.remove({ ...this.#labels, stage });
+    for (const stage of ['queue', 'batch_wait', 'compute', 'encode']) stages.remove({ ...this.#labels, stage });
     for (const metric of [rows, seconds, batchRows, missed, cost, coldStarts, billedMs]) metric.remove(this.#labels);
   }
 

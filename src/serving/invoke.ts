@@ -114,6 +114,8 @@ export class Invocations {
     const wallMs = clock.wallMs();
     metrics.request('ok', totalMs, timings.queueMs, timings.serviceMs, encodeMs, call.rows);
     metrics.cost(costUsd);
+    const road = roadOf(came);
+    if (executor.startsWith('function:')) metrics.kept(road.batchWaitMs ?? 0);
     const isLate = pool.objectiveMs !== null && totalMs > pool.objectiveMs;
     if (pool.objectiveMs !== null) metrics.met(isLate);
     this.#meterOf(pool).answered(!isLate, overflow !== null);
@@ -139,7 +141,7 @@ export class Invocations {
       encodeMs,
       totalMs,
       costUsd,
-      ...roadOf(came),
+      ...road,
       overflow,
       coldStart,
     });

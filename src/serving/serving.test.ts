@@ -161,6 +161,7 @@ describe('a serverless variant', () => {
     assert.deepEqual([usage.invocations, usage.coldStarts, usage.instanceUsd], [2, 1, 0]);
     assert(Math.abs(usage.receiptsUsd / usage.functionUsd - 1) < 1e-12);
     const text = (await metrics.prometheus()).body.toString();
+    assert.match(text, /penstock_stage_seconds_count\{endpoint="e",variant="AllTraffic",stage="batch_wait"\} [1-9]/);
     assert.match(text, /penstock_cold_starts_total\{endpoint="e",variant="AllTraffic"\} 1\n/);
     assert.match(text, /penstock_function_billed_ms_total\{endpoint="e",variant="AllTraffic"\} 70\n/);
   });

@@ -89,6 +89,11 @@ export class VariantSeries {
     this.#rareOf(`Errors/${code}`).add(1);
   }
 
+  /** Of a request that a function answered: how long its batch was kept for company. */
+  kept(batchWaitMs: number): void {
+    this.#rareOf('BatchWait', penstockNamespace, 'Milliseconds').add(batchWaitMs);
+  }
+
   /** 0 or 1 for each answer where there is an objective, so that the mean is the share. */
   met(isMissed: boolean): void {
     this.#missed.add(isMissed ? 1 : 0);
