@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { agreement } from './agreement/agreement.ts';
 import { asyncInference } from './async/async.ts';
 import { batching } from './batching/batching.ts';
+import { consoleBench } from './console/console.ts';
 import { commit, machine } from './machine.ts';
 import { metrics } from './metrics/metrics.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
@@ -22,6 +23,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- agreement [--runs 3] [--only process] [--add (to the runs before)] [--dry]
        npm run bench -- async [--dry]
        npm run bench -- metrics [--hours 24] [--dry]
+       npm run bench -- console [--dry]
        npm run bench -- watching [--runs 3 (of three loads each)] [--seconds 3] [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
@@ -65,6 +67,8 @@ if (positionals.join() === 'overhead') {
   await watching({ rounds: Number(values.runs) * 3, seconds: Number(values.seconds ?? 3), isDry: values.dry });
 } else if (positionals.join() === 'scaling-speed') {
   await scalingSpeed({ isDry: values.dry });
+} else if (positionals.join() === 'console') {
+  await consoleBench({ isDry: values.dry });
 } else if (positionals.join() === 'scaling') {
   await scaling({ only: values.only, isDry: values.dry });
 } else {

@@ -2,17 +2,17 @@
  * The one table of addresses. Each page is a file of its own that is loaded when it is first opened; addresses are made of the names of
  * what a page shows, and what it shows of that stands in the query.
  */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Navigate } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import { Broken, Missing } from './shell/missing.tsx';
 import { Shell } from './shell/shell.tsx';
+import { SignedIn } from './shell/signed-out.tsx';
 
 const root = createRootRoute({ component: Shell, notFoundComponent: Missing });
 const under = { getParentRoute: () => root } as const;
 
 const routeTree = root.addChildren([
   createRoute({ ...under, path: '/', component: lazyRouteComponent(() => import('./deployment/overview-page.tsx'), 'OverviewPage') }),
-  // Whoever is signed in already only passes through.
-  createRoute({ ...under, path: '/sign-in', component: () => <Navigate to="/" replace /> }),
+  createRoute({ ...under, path: '/sign-in', component: SignedIn }),
   createRoute({
     ...under,
     path: '/endpoints',

@@ -55,7 +55,7 @@ describe('an endpoint in the console', { skip: noBrowser }, () => {
       variants: [{ model: 'digits-mlp/1', functions: {}, scaling: { instances_min: 1, instances_max: 2 } }],
     });
     // Nobody reloads the page: it is told.
-    await look.page.getByRole('link', { name: 'digits', exact: true }).click();
+    await look.page.getByRole('link', { name: 'digits', exact: true }).first().click();
     await look.page.getByText('In service', { exact: true }).waitFor();
     look.assertQuiet();
   });
@@ -100,7 +100,7 @@ describe('an endpoint in the console', { skip: noBrowser }, () => {
     await page.getByRole('button', { name: 'Fill in sample 1' }).click();
     await page.getByRole('button', { name: 'Send row' }).click();
     await page.getByText('% sure').waitFor();
-    await page.getByText('Why it took so long').waitFor();
+    await page.getByText('Where its time went').waitFor();
     await look.assertAccessible();
     await page.getByText('Picture', { exact: true }).click();
     await page.getByRole('button', { name: 'Sample 1' }).click();
@@ -167,7 +167,7 @@ describe('an endpoint in the console', { skip: noBrowser }, () => {
       await look.screenshot(`endpoint-${tab}-390`);
     }
     await look.go('/');
-    await page.getByRole('link', { name: 'digits', exact: true }).waitFor();
+    await page.getByRole('link', { name: 'digits', exact: true }).first().waitFor();
     await look.assertNoSidewaysScroll();
     await look.screenshot('overview-390');
     await page.setViewportSize({ width: 1440, height: 1000 });

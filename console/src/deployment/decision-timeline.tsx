@@ -21,7 +21,7 @@ export function DecisionTimeline({ entries, asked, onAsk, isFull = false }: Deci
   return (
     <ol className="tl">
       {entries.map((entry) => {
-        if (entry.kind === 'person') return <Person key={`person-${entry.seq}`} entry={entry} />;
+        if (entry.kind === 'person') return <Person key={entry.id} entry={entry} />;
         if (entry.kind === 'kept') return <Kept key={entry.latest.id} entry={entry} onAsk={onAsk} />;
         const { decision } = entry;
         const isAsked = decision.id === asked;
@@ -52,6 +52,7 @@ function Person({ entry }: { readonly entry: Extract<TimelineEntry, { kind: 'per
         <StateShape kind="person" />
       </span>
       <h3>{entry.title}</h3>
+      <p className="why">By {entry.who}.</p>
     </li>
   );
 }

@@ -151,7 +151,7 @@ function batchingBrought(
 export type TimelineEntry =
   | { readonly kind: 'decision'; readonly decision: AnyDecisionBody }
   | { readonly kind: 'kept'; readonly latest: AnyDecisionBody; readonly reviews: number; readonly sinceMs: number }
-  | { readonly kind: 'person'; readonly seq: number; readonly atMs: number; readonly title: string };
+  | { readonly kind: 'person'; readonly id: string; readonly atMs: number; readonly title: string; readonly who: string };
 
 /** Newest first, as they came. Reviews that changed nothing fold into one line; the one that is asked for stands by itself. */
 export function timelineOf(

@@ -74,7 +74,13 @@ function Features({ endpoint, drift }: { readonly endpoint: string; readonly dri
     >
       {reason === null ? null : (
         <div className="body">
-          <Note title={baseline === null ? 'Nothing to compare with yet.' : 'No verdict yet.'}>{sentence(reason)}</Note>
+          {baseline === null ? (
+            <Note title="Nothing to compare with yet.">
+              Take the rows of the last hour as what usually comes: from then on each feature is held against it.
+            </Note>
+          ) : (
+            <Note title="No verdict yet.">{sentence(reason)}</Note>
+          )}
         </div>
       )}
       {unknown.length === 0 ? null : (

@@ -1,11 +1,11 @@
 /** Decisions and what people changed, of one endpoint, in one line of time. */
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import type { AnyDecisionBody, EventBody, Page } from '../../../src/api/index.ts';
+import type { AnyDecisionBody, AuditBody, Page } from '../../../src/api/index.ts';
 import { get, path } from '../api/client.ts';
-import { recentEventsQuery } from '../api/queries.ts';
 import { type TimelineEntry, timelineOf } from './decision-words.ts';
 
+type Change = Omit<AuditBody, 'origin'>;
 type Person = Extract<TimelineEntry, { kind: 'person' }>;
 
 const pageSize = 60;
@@ -19,30 +19,32 @@ export function useTimeline(endpoint: string, asked: string | undefined) {
     getNextPageParam: ({ next }) => next,
     refetchInterval: 20_000,
   });
-  const events = useQuery(recentEventsQuery({ subject: endpoint, limit: 50 }));
+  const changes = useQuery({
+    queryKey: ['changes', endpoint],
+    queryFn: ({ signal }) => get<Page<Change>>(path('/endpoints/:endpoint/changes', { endpoint }), { limit: 100 }, signal),
+    refetchInterval: 20_000,
+  });
   const entries = useMemo(() => {
     const made = decisions.data?.pages.flatMap(({ items }) => items) ?? [];
-    return timelineOf(made, (events.data?.items ?? []).flatMap(changeBy), asked);
-  }, [decisions.data, events.data, asked]);
+    return timelineOf(made, (changes.data?.items ?? []).flatMap(changeBy), asked);
+  }, [decisions.data, changes.data, asked]);
   return { decisions, entries };
 }
 
 const titles: Readonly<Record<string, string>> = {
-  'endpoint.created': 'Created',
-  'endpoint.changed': 'Settings changed',
-  'endpoint.delete-requested': 'Deletion asked for',
+  CreateEndpoint: 'Created',
+  UpdateEndpoint: 'Settings changed',
+  UpdateScaling: 'Scaling changed',
+  LoadEndpoint: 'Served again',
+  UnloadEndpoint: 'Stopped',
+  DeleteEndpoint: 'Deletion asked for',
+  SetBaseline: 'Baseline set',
+  DeleteBaseline: 'Baseline removed',
 };
 
-function changeBy({ kind, seq, at, detail }: EventBody): Person[] {
-  const title = titles[kind];
-  if (title === undefined) return [];
-  const generation = (detail as { generation?: number } | null)?.generation;
-  return [
-    {
-      kind: 'person',
-      seq,
-      atMs: Date.parse(at),
-      title: generation === undefined || generation === 1 ? title : `${title}, ${generation}. time`,
-    },
-  ];
+/** What was refused changed nothing. */
+function changeBy({ id, at, who, action, outcome }: Change): Person[] {
+  const title = titles[action];
+  if (title === undefined || outcome !== 'ok') return [];
+  return [{ kind: 'person', id, atMs: Date.parse(at), title, who: who === 'anonymous' ? 'somebody on this machine' : who }];
 }

@@ -254,10 +254,13 @@ function drawNow(plot: uPlot, { now }: PlotState): void {
   ctx.moveTo(x, bbox.top);
   ctx.lineTo(x, bbox.top + bbox.height);
   ctx.stroke();
-  ctx.fillStyle = colorOf('ink-3');
-  ctx.font = fontOf(500, pixels);
-  ctx.textAlign = 'left';
-  ctx.fillText('forecast', x + 6 * pixels, bbox.top + 12 * pixels);
+  // Where there is no room for the word, the dashes and the legend say it.
+  if (bbox.left + bbox.width - x > 56 * pixels) {
+    ctx.fillStyle = colorOf('ink-3');
+    ctx.font = fontOf(500, pixels);
+    ctx.textAlign = 'left';
+    ctx.fillText('forecast', x + 6 * pixels, bbox.top + 12 * pixels);
+  }
   ctx.restore();
 }
 

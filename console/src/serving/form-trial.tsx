@@ -33,7 +33,7 @@ export function FormTrial({ endpoint, signature, samples }: TrialProps): ReactEl
   const [sample, setSample] = useState(0);
   const { invoked, error, isBusy, send } = useSingle(endpoint.name, signature);
   return (
-    <div className="grid">
+    <div className="grid top">
       <Card title="One row" span={5} padded>
         <form
           className="confirm"

@@ -29,7 +29,7 @@ export function PictureTrial({ endpoint, signature, samples, picture }: TrialPro
     }, setProblem);
   };
   return (
-    <div className="grid">
+    <div className="grid top">
       <Card title={`Picture, ${picture.width} by ${picture.height}`} span={5} padded>
         <div className="confirm">
           <DrawBoard pixels={pixels} picture={picture} white={white} onChange={setPixels} />

@@ -58,7 +58,7 @@ function Story({ request }: { readonly request: string }): ReactElement | null {
   const { data } = useQuery(requestQuery(request));
   if (data === undefined) return null;
   return (
-    <Card title="Why it took so long" end={<span className="mono">{request}</span>} padded>
+    <Card title="Where its time went" end={<span className="mono">{request}</span>} padded>
       <ul className="story">
         {data.explanation.map((line) => (
           <li key={line}>{sentence(line)}</li>

@@ -1,9 +1,9 @@
 /** Where the server does not know who looks: the link that it printed, which works by itself, or a key. */
 import { Button, PasswordInput } from '@mantine/core';
-import { useQueryClient } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Navigate, useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
-import { signIn } from '../api/session.ts';
+import { sessionQuery, signIn } from '../api/session.ts';
 import { Logo } from '../kit/icon.tsx';
 import { Failure } from '../kit/loaded.tsx';
 
@@ -43,6 +43,12 @@ export function SignedOut(): ReactElement {
       </form>
     </main>
   );
+}
+
+/** At the address of a link: whoever is signed in already only passes through; of others the frame shows the way in instead. */
+export function SignedIn(): ReactElement | null {
+  const { data } = useQuery(sessionQuery());
+  return data === undefined ? null : <Navigate to="/" replace />;
 }
 
 /** A link is used as soon as it is opened; what it holds does not stay in the address. */
