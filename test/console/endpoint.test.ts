@@ -125,6 +125,16 @@ describe('an endpoint in the console', { skip: noBrowser }, () => {
     await page.getByRole('region', { name: 'The chart as a table' }).waitFor();
     await page.getByRole('button', { name: 'Show as chart' }).click();
     await page.keyboard.press('Escape');
+    // A closer look by dragging, in the address; Escape comes back.
+    const box = await page.getByRole('img', { name: /^Latency/ }).boundingBox();
+    assert(box !== null);
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 60);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.9, box.y + 60, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL((url) => url.searchParams.has('from') && url.searchParams.has('to'));
+    await page.keyboard.press('Escape');
+    await page.waitForURL((url) => !url.searchParams.has('from'));
     await page.locator('main').focus();
     await page.keyboard.press('Space');
     await page.getByText(/^Paused at/).waitFor();

@@ -21,6 +21,8 @@ export interface PlotMark {
 /** What may change without a new plot; the hooks read it whenever they draw. */
 export interface PlotState {
   top: number;
+  /** Seconds that are shown: with another range the top begins anew. */
+  span: number;
   objective: number | null;
   marks: readonly PlotMark[];
   /** Epoch seconds: what is right of it is foreseen. */

@@ -26,7 +26,7 @@ export function usePlot(props: PlotProps, place: PlotPlace): void {
   const scheme = useComputedColorScheme('light');
   const [utc] = useUtc();
   const plot = useRef<uPlot | null>(null);
-  const state = useRef<PlotState>({ top: 0, objective: null, marks: [], now: null });
+  const state = useRef<PlotState>({ top: 0, span: 0, objective: null, marks: [], now: null });
   const latest = useRef({ props, place });
   latest.current = { props, place };
   const kind = lines.map(({ label, color, width = '', isDashed = '' }) => [label, color, width, isDashed].join()).join(';');
@@ -54,7 +54,9 @@ export function usePlot(props: PlotProps, place: PlotPlace): void {
     const { current: made } = plot;
     if (made === null) return;
     const top = Math.min(topFor(maxOf(data), promised ?? 0), topMax ?? Number.POSITIVE_INFINITY);
-    Object.assign(state.current, { top: steadyTop(state.current.top, top), objective: promised, marks: marks ?? [], now });
+    const span = Math.round((to - from) / 60);
+    const before = span === state.current.span ? state.current.top : null;
+    Object.assign(state.current, { top: steadyTop(before, top), span, objective: promised, marks: marks ?? [], now });
     made.batch(() => {
       made.setData([[...at], ...data] as uPlot.AlignedData, false);
       made.setScale('x', { min: from, max: to });
