@@ -56,7 +56,8 @@ describe('an endpoint in the console', { skip: noBrowser }, () => {
     });
     // Nobody reloads the page: it is told.
     await look.page.getByRole('link', { name: 'digits', exact: true }).first().click();
-    await look.page.getByText('In service', { exact: true }).waitFor();
+    await look.page.waitForURL('**/endpoints/digits');
+    await look.page.locator('.head').getByText('In service', { exact: true }).waitFor();
     look.assertQuiet();
   });
 

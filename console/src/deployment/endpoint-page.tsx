@@ -33,7 +33,7 @@ import './deployment.css';
 export function EndpointPage(): ReactElement {
   const name = useParameter('endpoint');
   const range = useTimeRange('1h');
-  useLive({ endpoint: name, periodS: range.periodS, spanS: range.spanS });
+  useLive({ endpoint: name, ...range.live });
   const endpoint = useQuery(endpointQuery(name));
   if (endpoint.error instanceof ApiError && endpoint.error.status === 404) return <Gone name={name} />;
   return (

@@ -28,8 +28,8 @@ import './deployment.css';
 
 export function OverviewPage(): ReactElement {
   const range = useTimeRange('1h');
-  useLive({ spanS: range.spanS });
-  const overview = useQuery(overviewQuery(range.spanS));
+  useLive({ spanS: range.live.spanS });
+  const overview = useQuery(overviewQuery(range.live.spanS));
   const mayDeploy = useMay('deploy');
   const total = overview.data?.endpoints.length ?? 0;
   return (
@@ -53,7 +53,9 @@ export function OverviewPage(): ReactElement {
       }
     >
       <Loaded query={overview} what="The overview could not be loaded." heights={[92, 320, 300]}>
-        {(data) => (data.endpoints.length === 0 ? <NoEndpoints /> : <Numbers overview={data} title={range.title} spanS={range.spanS} />)}
+        {(data) =>
+          data.endpoints.length === 0 ? <NoEndpoints /> : <Numbers overview={data} title={range.title} spanS={range.live.spanS} />
+        }
       </Loaded>
     </Page>
   );

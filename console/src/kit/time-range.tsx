@@ -11,6 +11,8 @@ export interface ChosenRange extends HistoryWish {
   readonly name: RangeName;
   readonly title: string;
   readonly isZoomed: boolean;
+  /** What goes on being listened to, also while a closer look is taken at what was. */
+  readonly live: { readonly periodS: number; readonly spanS: number };
   readonly set: (name: string) => void;
   readonly zoom: (fromMs: number, toMs: number) => void;
   readonly reset: () => void;
@@ -24,12 +26,21 @@ export function useTimeRange(usual: RangeName = '1h'): ChosenRange {
     const [fromMs, toMs] = [Number(from), Number(to)];
     const isZoomed = Number.isFinite(fromMs) && Number.isFinite(toMs) && fromMs > 0 && toMs > fromMs;
     const controls = {
+      live: { periodS: chosen.periodS, spanS: chosen.spanS },
       set: (name: string) => change({ range: name === usual ? undefined : name, from: undefined, to: undefined }),
       zoom: (start: number, end: number) => change({ from: String(Math.round(start)), to: String(Math.round(end)) }),
       reset: () => change({ from: undefined, to: undefined }),
     };
     if (!isZoomed) return { ...chosen, fromMs: null, toMs: null, isZoomed, ...controls };
-    return { ...chosen, fromMs, toMs, spanS: (toMs - fromMs) / 1000, periodS: periodFor(fromMs, toMs, Date.now()), isZoomed, ...controls };
+    return {
+      ...chosen,
+      fromMs,
+      toMs,
+      spanS: Math.round((toMs - fromMs) / 1000),
+      periodS: periodFor(fromMs, toMs, Date.now()),
+      isZoomed,
+      ...controls,
+    };
   }, [asked, from, to, usual, change]);
 }
 
