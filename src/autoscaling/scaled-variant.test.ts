@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { defaultPrices } from '../costs/index.ts';
+import { parseObjective } from '../objective.ts';
+import { ServiceTable } from '../profiling/index.ts';
+import { noTraffic } from '../serving/index.ts';
+import { type ScaledVariantSources, scaledVariants } from './scaled-variant.ts';
+
+const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 3, usdPerHourMax: null };
+const variant = { name: 'AllTraffic', instanceCount: 1, instanceType: 'local.1', functions: {}, scaling };
+const objective = parseObjective('p95<=500ms');
+
+/** One variant with functions beside its instances; what is known of service times, by executor. */
+function seenWith(tables: Readonly<Record<string, ServiceTable>>) {
+  const functions = { setting: { memoryMiB: 1769 }, config: { maxConcurrency: 4 } };
+  const served = { name: 'AllTraffic', version: {}, executors: [], functions, overflow: { shutReason: null }, rowsWaiting: 0 };
+  const config = { name: 'prod', objective, variants: [variant] };
+  const sources = {
+    clock: new VirtualClock(),
+    deployments: { list: () => [{ config, generation: 1, servedGeneration: 1, variants: [] }] },
+    serving: { endpoint: () => ({ variants: [served] }), traffic: () => noTraffic },
+    ledger: { usage: () => ({ totalUsd: 0 }) },
+    prices: defaultPrices,
+    tableOf: (_version: unknown, executor: string) => tables[executor] ?? new ServiceTable(null),
+    cores: 2,
+  };
+  const [seen] = scaledVariants(sources as unknown as ScaledVariantSources);
+  assert(seen !== undefined);
+  return seen;
+}
+
+function tableOf(ms: number): ServiceTable {
+  const table = new ServiceTable(null);
+  for (let i = 0; i < 200; i++) table.observe(1, ms);
+  return table;
+}
+
+test('functions that have run nothing yet are planned with as if they were as fast as instances', () => {
+  assert.equal(seenWith({}).overflow, null, 'nothing is known of either');
+  assert.equal(seenWith({ 'instance:local.1': tableOf(100) }).overflow?.serviceMs, 100);
+  assert.equal(seenWith({ 'instance:local.1': tableOf(100), 'function:1769': tableOf(60) }).overflow?.serviceMs, 60);
+});
