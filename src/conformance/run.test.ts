@@ -90,7 +90,7 @@ test('what is wrong is told with its reason, what was not promised is not asked'
   assert.match(outcomeOf(result, 'C8'), /^failed: expected 400, got 200: \{"model_name":"double"/);
   assert.match(outcomeOf(result, 'C9'), /^failed: expected 400, got 200/);
   assert.match(outcomeOf(result, 'C12'), /^failed: expected 400, got 200/);
-  assert.equal(outcomeOf(result, 'C18'), 'skipped: needs the model test-dtypes, which the server has not');
+  assert.equal(outcomeOf(result, 'C18'), 'skipped: needs the model test-typed, which the server has not');
   assert.equal(outcomeOf(result, 'B1'), 'skipped: not advertised: binary_tensor_data');
   assert.match(outcomeOf(result, 'G6'), /^skipped: no address of the gRPC side was given/);
   assert.equal(outcomeOf(result, 'X3'), 'skipped: not advertised: model_repository');

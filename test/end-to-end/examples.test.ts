@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import type { StatusBody } from '../../src/api/index.ts';
 import { penstock, plainEnvironment, Server } from './server.ts';
 
 const run = promisify(execFile);
@@ -16,6 +17,7 @@ const examples = [
   { file: 'python-urllib/predict.py', command: 'python3', needs: ['python3'] },
   { file: 'python-triton-payload/binary.py', command: 'python3', needs: ['python3'] },
   { file: 'node-fetch/predict.mjs', command: process.execPath, needs: [] },
+  { file: 'grpc-client/predict.mjs', command: process.execPath, needs: [] },
   { file: 'serverless/scale-to-zero.mjs', command: process.execPath, needs: [] },
   { file: 'what-if/nasa-morning.sh', command: 'sh', needs: [] },
 ] as const;
@@ -36,7 +38,8 @@ describe('the examples', () => {
 
   before(async () => {
     server = await Server.start();
-    env = { ...plainEnvironment(), PENSTOCK_URL: server.url };
+    const { grpc } = await server.callWell<StatusBody>('GET', '/status');
+    env = { ...plainEnvironment(), PENSTOCK_URL: server.url, PENSTOCK_GRPC: grpc ?? '' };
     for (const [model, name] of [
       ['catalogue:digits-mlp', 'digits'],
       ['catalogue:spam-text', 'spam'],

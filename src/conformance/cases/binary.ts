@@ -60,7 +60,7 @@ const cases: readonly Omit<Case, 'level' | 'extension'>[] = [
       const outputs = [{ name: 'y', parameters: binary }, { name: 'sum' }];
       const vector = binaryAnswer(await target.askBinary({ id: '42', inputs, outputs }, affine.bytes));
       const { model_version: version, ...json } = vector.json;
-      assert.equal(typeof version, 'string');
+      if (target.isPenstock) assert.equal(typeof version, 'string');
       assert.deepEqual(json, {
         model_name: subject.name,
         id: '42',

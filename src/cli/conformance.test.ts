@@ -1,0 +1,139 @@
+/** `penstock conformance` from its arguments to what it prints. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { SystemClock } from '../clock.ts';
+import { bearerToken } from './bearer-token.ts';
+import { runCli } from './run-cli.ts';
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  let stdout = '';
+  let stderr = '';
+  const code = await runCli(['conformance', ...argv], {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+    stdin: (async function* () {})(),
+    env,
+    clock: new SystemClock(),
+    version: '1.2.3',
+    interrupted: new AbortController().signal,
+    up: () => Promise.resolve(0),
+    quickstart: () => Promise.resolve(0),
+  });
+  return { code, stdout, stderr };
+}
+
+describe('penstock conformance', () => {
+  const keys: (string | undefined)[] = [];
+  const metadata = { name: 'm', platform: '', inputs: [{ name: 'x', datatype: 'FP32', shape: [2] }], outputs: [] };
+  const server = createServer((request, response) => {
+    keys.push(request.headers.authorization);
+    const known = { '/v2': { name: 'other', version: '7', extensions: [] }, '/v2/models/m': metadata, '/v2/models': { models: ['m'] } }[
+      request.url ?? ''
+    ];
+    response
+      .writeHead(known === undefined ? 404 : 200, { 'content-type': 'application/json' })
+      .end(JSON.stringify(known ?? { error: '?' }));
+  });
+  let url = '';
+
+  before(async () => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+
+  test('prints a table, each failure with its reason, and counts', async () => {
+    const { code, stdout, stderr } = await run([url, '--only', 'C1,C6,B1,B2,G1']);
+    assert.equal(code, 1, stderr);
+    assert.equal(
+      stdout,
+      [
+        `server       other 7 at ${url}`,
+        'extensions   none',
+        'model asked  m',
+        '',
+        'CASE  RESULT   LEVEL      PROMISE',
+        'C1    ok       must       GET /v2 has name, version and a list of extensions',
+        'C6    failed   must       flat data is answered with flat data',
+        'B1    skipped  extension  all binary: the same tensors; with the model of the specification, byte for byte',
+        'B2    skipped  extension  binary and JSON inputs in one request, in any order',
+        'G1    skipped  must       ServerLive says that the server is live',
+        '',
+        'failed, and why',
+        'C6: expected 200, got 404: {"error":"?"}',
+        '',
+        'skipped, and why',
+        'B1 B2: not advertised: binary_tensor_data',
+        'G1: no address of the gRPC side was given (--grpc HOST:PORT)',
+        '',
+        'CASES      PASSED  FAILED  SKIPPED',
+        'C               1       1        0',
+        'B               0       0        2',
+        'G               0       0        1',
+        'must            1       1        1',
+        'extension       0       0        2',
+        'all             1       1        3',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('ends with 0 where all is well, and has the same for programs', async () => {
+    const { code, stdout } = await run([`${url}/v2/`, '--only', 'C1', '--output', 'json']);
+    assert.equal(code, 0);
+    const { cases, total, server: facts } = JSON.parse(stdout) as Record<string, unknown>;
+    assert.deepEqual(total, { passed: 1, failed: 0, skipped: 0 });
+    assert.deepEqual(facts, { name: 'other', version: '7', extensions: [] });
+    assert.equal((cases as unknown[]).length, 1);
+  });
+
+  test('ends with 2 where it was called wrongly', async () => {
+    for (const [argv, complaint] of [
+      [[], /missing required argument 'url'/],
+      [['localhost'], /expected an address such as http/],
+      [[url, '--grpc', 'nowhere'], /expected HOST:PORT/],
+      [[url, '--only', 'Z9'], /there is no case 'Z9'/],
+      [[url, '--token-env', 'NOBODY'], /NOBODY holds no token/],
+    ] as const) {
+      const { code, stdout, stderr } = await run(argv);
+      assert.deepEqual([code, stdout], [2, ''], stderr);
+      assert.match(stderr, complaint);
+    }
+  });
+
+  test('takes the inputs of a request from a file', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'penstock-conformance-'));
+    const file = join(directory, 'request.json');
+    writeFileSync(file, '{"inputs":[{"name":"x","datatype":"FP32","shape":[3],"data":[1]}]}');
+    const { code, stderr } = await run([url, '--input', file]);
+    rmSync(directory, { recursive: true });
+    assert.deepEqual([code, stderr], [2, `penstock: input 'x' has 1 elements, its shape [3] needs 3\n`]);
+  });
+
+  test('a key is told to nobody but its own server', async () => {
+    keys.length = 0;
+    await run([url, '--only', 'C1'], { PENSTOCK_KEY: 'ID:SECRET', PENSTOCK_URL: 'http://127.0.0.1:1' });
+    assert.deepEqual(new Set(keys), new Set([undefined]));
+    await run([url, '--only', 'C1', '--token-env', 'THEIRS'], { THEIRS: 'abc' });
+    assert.equal(keys.at(-1), 'Bearer abc');
+    assert.equal(bearerToken({ PENSTOCK_KEY: 'ID:SECRET', PENSTOCK_URL: `${url}/` }, url, undefined), 'ID:SECRET');
+    assert.equal(bearerToken({ PENSTOCK_KEY: 'ID:SECRET' }, url, undefined), undefined);
+  });
+});
