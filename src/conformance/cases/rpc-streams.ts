@@ -9,6 +9,7 @@ import type { Target } from '../target.ts';
 import type { Json } from '../wire.ts';
 import { statisticsOf } from './extensions.ts';
 import { failsWith, plainRequest } from './rpc-server.ts';
+import { nobody } from './server.ts';
 import { loop, occupy } from './slow-loop.ts';
 
 /** As `loop`, in a message. */
@@ -92,7 +93,7 @@ export const rpcStreamCases: readonly Case[] = [
         const form: Form = index % 2 === 0 ? 'raw' : 'typed';
         return inferRequest(subject.name, subject.inputs, form, { id, ...(id === 'd' ? { parameters: final } : {}) });
       });
-      const wrong = plainRequest(target, { id: 'wrong', model_version: '99' });
+      const wrong = plainRequest(target, { id: 'wrong', model_name: nobody });
       const { messages, end } = await rpc.stream([...requests.slice(0, 2), wrong, ...requests.slice(2)]);
       if (end.code === 'UNIMPLEMENTED') throw new Skipped('not served: ModelStreamInfer');
       if (messages[0]?.['error_message'] === subject.name || /deserializ|parsing error/i.test(end.details)) {
@@ -107,7 +108,7 @@ export const rpcStreamCases: readonly Case[] = [
       );
       for (const [index, { error_message: error }] of messages.entries())
         assert.equal(error !== '', index === 2, `error_message of answer ${index}`);
-      if (target.isPenstock) assert.match(String(messages[2]?.['error_message']), /has no version '99'/);
+      if (target.isPenstock) assert.match(String(messages[2]?.['error_message']), /is not known/);
       const reference = await target.reference();
       for (const [index, response] of responses.entries()) if (index !== 2) assertSame(inferAnswer(response as Json).answer, reference);
       const marks = responses.at(-1)?.['parameters'] as Record<string, Json> | undefined;
