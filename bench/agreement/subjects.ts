@@ -48,15 +48,15 @@ const sleeper: Subject = {
     postRequest(new URL(`/api/v1/endpoints/${endpoint}/invoke`, url), '{}', { 'Content-Type': 'application/json' }),
 };
 
-/** Computes for some 30 ms. An instance counts as full with two fifths of what it could do, and the objective lets one request wait for another. */
+/** Computes for some 30 ms. An instance counts as full with a third of what it could do, and the objective allows for few who wait. */
 const slowLoop: Subject = {
   name: 'onnxruntime, computing for 30 ms',
   config: {},
-  policy: 'economic,rho=0.4',
-  objective: 'p95<=75ms',
+  policy: 'economic,rho=0.3',
+  objective: 'p95<=100ms',
   flags: [],
   isMeasurable: true,
-  perInstance: 12,
+  perInstance: 10,
   make: (folder) => {
     const model = join(folder, 'slow-loop.onnx');
     writeSlowLoop(model);
