@@ -4,6 +4,7 @@ import { agreement } from './agreement/agreement.ts';
 import { asyncInference } from './async/async.ts';
 import { batching } from './batching/batching.ts';
 import { consoleBench } from './console/console.ts';
+import { grpc } from './grpc/grpc.ts';
 import { commit, machine } from './machine.ts';
 import { metrics } from './metrics/metrics.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
@@ -15,6 +16,7 @@ import { serverless } from './serverless/serverless.ts';
 import { watching } from './watching/watching.ts';
 
 const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]
+       npm run bench -- grpc [--seconds 5] [--dry]
        npm run bench -- batching [--requests 4000000] [--dry]
        npm run bench -- serverless [--seconds 120] [--dry]
        npm run bench -- from-zero [--dry]
@@ -51,6 +53,8 @@ const { values, positionals } = parseArgs({
 });
 if (positionals.join() === 'overhead') {
   await overhead(Number(values.runs), Number(values.seconds ?? 4), values.dry);
+} else if (positionals.join() === 'grpc') {
+  await grpc({ seconds: Number(values.seconds ?? 5), isDry: values.dry });
 } else if (positionals.join() === 'batching') {
   await batching({ requests: Number(values.requests), isDry: values.dry });
 } else if (positionals.join() === 'from-zero') {
