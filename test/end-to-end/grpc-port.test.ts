@@ -83,7 +83,7 @@ describe('a server of small limits', () => {
   });
 });
 
-test('a server that goes tells those who watch, lets streams finish, and does not wait for idle ones', async () => {
+test('a server that goes tells those who watch, lets streams finish, and does not wait for ever for those who read nothing', async () => {
   const server = await Server.start();
   try {
     await server.deploy('affine', 'test_affine');
@@ -102,6 +102,15 @@ test('a server that goes tells those who watch, lets streams finish, and does no
     stream.write(affine(1));
     await once(stream, 'data');
     await until('both are told', () => watched?.told.length === 1 && unknown?.told.length === 1);
+    const session = rawConnection(await grpcAddress(server), 0);
+    const unread = session.request({
+      ':method': 'POST',
+      ':path': definitionOf('Watch', 'health').path,
+      'content-type': 'application/grpc',
+    });
+    for (const each of [session, unread]) each.on('error', () => {});
+    unread.end(framed(Buffer.alloc(0)));
+    await once(unread, 'response');
     server.signal('SIGTERM');
     const [error] = await failed;
     assert.equal(error.code, status.UNAVAILABLE);

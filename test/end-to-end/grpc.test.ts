@@ -1,6 +1,7 @@
 /** The gRPC side of a server as users have it: calls, streams, health, and what hostile or careless clients do to it. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { compressionAlgorithms, status } from '@grpc/grpc-js';
@@ -148,6 +149,17 @@ describe('what is wrong is refused with the reason, and the next request is serv
   test('calls that are not served', async () => {
     for (const path of ['/inference.GRPCInferenceService/SystemSharedMemoryStatus', '/nobody.Service/Call', '/%00']) {
       assert.equal((await client.askBytes(path, Buffer.alloc(0))).refused?.code, status.UNIMPLEMENTED, path);
+    }
+    await works();
+  });
+
+  test('bytes that are not even HTTP/2', async () => {
+    const { hostname, port } = new URL(`http://${address}`);
+    for (const bytes of ['GET / HTTP/1.1\r\n\r\n', Buffer.alloc(5000, 7), `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'x'.repeat(3000)}`]) {
+      const socket = connect(Number(port), hostname, () => socket.write(bytes));
+      socket.on('error', () => {});
+      socket.resume();
+      await once(socket, 'close');
     }
     await works();
   });

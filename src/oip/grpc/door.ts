@@ -3,7 +3,7 @@
  * speaks HTTP/2; the port is ours, so that its connections are bounded and a port that is taken is told of.
  */
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server as NetServer } from 'node:net';
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
 import {
   type ConnectionInjector,
   Server,
@@ -59,6 +59,7 @@ export class GrpcDoor {
   readonly #server: Server;
   readonly #injector: ConnectionInjector;
   readonly #port: NetServer;
+  readonly #sockets = new Set<Socket>();
   readonly #streams = new Set<InferStream>();
 
   /** Throws `invalid_request` for an address beyond loopback without TLS. */
@@ -87,7 +88,11 @@ export class GrpcDoor {
     });
     this.#register();
     this.#injector = this.#server.createConnectionInjector(credentialsOf(options.tls));
-    this.#port = createServer({ noDelay: true }, (socket) => this.#injector.injectConnection(socket));
+    this.#port = createServer({ noDelay: true }, (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      this.#injector.injectConnection(socket);
+    });
     this.#port.maxConnections = connectionsMax;
   }
 
@@ -115,9 +120,14 @@ export class GrpcDoor {
     this.#health.close();
     for (const stream of this.#streams) stream.finish();
     const over = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    const cancel = clock.after(listener.limits.closeMs, () => this.#server.forceShutdown());
+    const cutOff = (): void => {
+      for (const socket of this.#sockets) socket.destroy();
+    };
+    // Not `forceShutdown`: without channelz it knows no connections.
+    const cancel = clock.after(listener.limits.closeMs, cutOff);
     await over;
     cancel();
+    cutOff();
     await closed;
   }
 
