@@ -20,6 +20,7 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { answer } from './answer.ts';
 import { errorBody, errorHeaders, httpStatus } from './errors.ts';
+import { problemWords } from './problem-words.ts';
 import { requestIdOf } from './request-id.ts';
 import { Verbs } from './verbs.ts';
 
@@ -102,9 +103,12 @@ function toPlatformError(thrown: unknown, request: FastifyRequest, log: Log): Re
     return { error: thrown, status: httpStatus[thrown.code] };
   }
   if (hasZodFastifySchemaValidationErrors(thrown)) {
-    const problems = thrown.validation.map(
-      ({ instancePath, message }) => `${instancePath.slice(1).replaceAll('/', '.') || thrown.validationContext}: ${message}`,
-    );
+    const { validationContext } = thrown;
+    const given = validationContext === 'querystring' ? request.query : validationContext === 'params' ? request.params : request.body;
+    const problems = thrown.validation.map((problem) => {
+      const place = problem.instancePath.slice(1).replaceAll('/', '.');
+      return `${place === '' ? validationContext : place}: ${problemWords(problem, given)}`;
+    });
     return { error: new PlatformError('invalid_request', problems.join('; ')), status: 400 };
   }
   const { statusCode = 500, message } = thrown as Partial<FastifyError>;

@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { problemWords } from './problem-words.ts';
+
+for (const [keyword, params, given, words] of [
+  ['too_small', { origin: 'number', minimum: 1, inclusive: true }, { a: '0' }, 'expected at least 1, got 0'],
+  ['too_big', { origin: 'number', maximum: 9, inclusive: true }, { a: 10 }, 'expected at most 9, got 10'],
+  ['too_small', { origin: 'number', minimum: 0, inclusive: false }, { a: 0 }, 'expected more than 0, got 0'],
+  ['too_big', { origin: 'string', maximum: 3, inclusive: true }, { a: 'abcd' }, 'expected at most 3 characters, got 4'],
+  ['too_small', { origin: 'array', minimum: 1, inclusive: true }, { a: [] }, 'expected at least 1 items, got 0'],
+  ['too_small', { origin: 'number', minimum: 1, inclusive: true }, null, 'expected at least 1'],
+  ['invalid_type', {}, { a: 'x' }, 'as zod says'],
+] as const) {
+  test(`${keyword} of ${JSON.stringify(given)}: ${words}`, () => {
+    assert.equal(problemWords({ keyword, instancePath: '/a', message: 'as zod says', params }, given), words);
+  });
+}
