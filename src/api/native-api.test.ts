@@ -464,7 +464,7 @@ describe('the native API', () => {
     const registered = await send('POST', '/catalogue/iris-rf/register', {});
     assert.deepEqual([registered.status, registered.body.reused], [201, false]);
     const profile = '/groups/iris-rf/versions/1/profile';
-    assert.deepEqual((await call('GET', profile)).body, { items: [], functions: [] });
+    assert.deepEqual((await call('GET', profile)).body, { items: [], functions: [], served: [] });
     const { body: measured } = await send('POST', `${profile}/functions`, {});
     const [smallest, ...others] = measured.functions as { memory_mib: number; basis: string; fits: boolean; best_batch: number }[];
     assert.deepEqual([smallest?.memory_mib, smallest?.basis, others.length], [128, 'unlimited', 14]);
