@@ -1,4 +1,7 @@
-/** `npm run bench -- watching`: what throughput it costs to measure and log everything, against a server that does neither. */
+/**
+ * `npm run bench -- watching`: what it costs to measure and log everything, against a server that does neither: in throughput, and in processor time of the
+ * server, which is what throughput is made of and is the same while others use the machine.
+ */
 import { fileURLToPath } from 'node:url';
 import { median } from '../load/latencies.ts';
 import { runLoad } from '../load/load.ts';
@@ -7,6 +10,7 @@ import { commit, machine } from '../machine.ts';
 import { jsonRequests } from '../overhead/requests.ts';
 import { keep } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
+import { cpuMsOf } from '../servers/process-tree.ts';
 
 const modelPath = fileURLToPath(new URL('../../assets/catalogue/digits_mlp.onnx', import.meta.url));
 const unwatched = new URL('./unwatched.ts', import.meta.url).href;
@@ -22,6 +26,7 @@ export interface WatchingOptions {
 export async function watching({ rounds, seconds, isDry }: WatchingOptions): Promise<void> {
   const servers = { watched: new Platform(), unwatched: new Platform({ NODE_OPTIONS: `--import ${unwatched}` }) };
   const rates = { watched: [] as number[], unwatched: [] as number[] };
+  const cpuUs = { watched: [] as number[], unwatched: [] as number[] };
   try {
     for (const platform of Object.values(servers)) {
       await platform.start();
@@ -30,8 +35,10 @@ export async function watching({ rounds, seconds, isDry }: WatchingOptions): Pro
     await checkBlind(servers.unwatched);
     for (let round = -1; round < rounds; round++) {
       for (const name of round % 2 === 0 ? (['watched', 'unwatched'] as const) : (['unwatched', 'watched'] as const)) {
-        const ratePerSecond = await rateOf(servers[name], seconds);
-        if (round >= 0) rates[name].push(ratePerSecond); // the first warms up
+        const load = await loadOn(servers[name], seconds);
+        if (round < 0) continue; // the first warms up
+        rates[name].push(load.ratePerSecond);
+        cpuUs[name].push(load.cpuUs);
       }
     }
   } finally {
@@ -39,18 +46,21 @@ export async function watching({ rounds, seconds, isDry }: WatchingOptions): Pro
   }
   const [watched, blind] = [median(rates.watched), median(rates.unwatched)];
   const ratio = median(rates.watched.map((rate, round) => rate / (rates.unwatched[round] ?? Number.NaN)));
+  const cpuRatio = median(cpuUs.watched.map((used, round) => used / (cpuUs.unwatched[round] ?? Number.NaN)));
   const { cores, cpu, node } = machine();
   const at = new Date().toISOString();
   const text =
     `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): \`digits-mlp\`, JSON, ${concurrency} clients, ${rounds} loads of ` +
     `${seconds} s each in turn: ${watched.toFixed(0)} requests/s with everything measured and logged, ${blind.toFixed(0)} with nothing, ` +
-    `${(100 * (1 - ratio)).toFixed(1)} % less (median of the pairs; wanted: at most 5 %).`;
+    `${(100 * (1 - ratio)).toFixed(1)} % less (wanted: at most 5 %). Processor time of the server and its worker: ${median(cpuUs.watched).toFixed(1)} and ` +
+    `${median(cpuUs.unwatched).toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. Ratios are medians of the pairs.`;
   console.log(text);
-  if (!isDry) keep('watching', { at, commit: commit(), machine: machine(), concurrency, seconds, rates, ratio }, text);
+  if (!isDry) keep('watching', { at, commit: commit(), machine: machine(), concurrency, seconds, rates, cpuUs, ratio, cpuRatio }, text);
 }
 
-async function rateOf(platform: Platform, seconds: number): Promise<number> {
-  const { url } = platform.server;
+async function loadOn(platform: Platform, seconds: number): Promise<{ readonly ratePerSecond: number; readonly cpuUs: number }> {
+  const { url, pid } = platform.server;
+  const cpuBeforeMs = cpuMsOf(pid);
   const { hostname: host, port } = new URL(url);
   const order = { host, port: Number(port), requests: jsonRequests(url, 'digits') };
   const measureMs = seconds * 1000;
@@ -58,7 +68,7 @@ async function rateOf(platform: Platform, seconds: number): Promise<number> {
     ? await runWrk({ ...order, concurrency, measureMs })
     : await runLoad({ ...order, shape: { kind: 'closed', concurrency, warmUpMs: 500, measureMs } });
   if (Object.keys(report.failures).length > 0) throw new Error(`requests failed: ${JSON.stringify(report.failures)}`);
-  return report.ratePerSecond;
+  return { ratePerSecond: report.ratePerSecond, cpuUs: ((cpuMsOf(pid) - cpuBeforeMs) * 1000) / report.answers };
 }
 
 /** Else the comparison would be one of a server with itself. */
