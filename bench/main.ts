@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { agreement } from './agreement/agreement.ts';
 import { asyncInference } from './async/async.ts';
 import { batching } from './batching/batching.ts';
+import { consoleCalls } from './console/calls.ts';
 import { consoleBench } from './console/console.ts';
 import { grpc } from './grpc/grpc.ts';
 import { commit, machine } from './machine.ts';
@@ -26,6 +27,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- async [--dry]
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- console [--dry]
+       npm run bench -- console-calls [--dry]
        npm run bench -- watching [--runs 3 (of three loads each)] [--seconds 3] [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
@@ -73,6 +75,8 @@ if (positionals.join() === 'overhead') {
   await scalingSpeed({ isDry: values.dry });
 } else if (positionals.join() === 'console') {
   await consoleBench({ isDry: values.dry });
+} else if (positionals.join() === 'console-calls') {
+  await consoleCalls({ isDry: values.dry });
 } else if (positionals.join() === 'scaling') {
   await scaling({ only: values.only, isDry: values.dry });
 } else {
