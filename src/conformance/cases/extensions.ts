@@ -6,7 +6,7 @@ import { rowsOf } from '../rows.ts';
 import { Subject } from '../subject.ts';
 import type { Target } from '../target.ts';
 import type { Json, Reply } from '../wire.ts';
-import { nobody } from './server.ts';
+import { loadMsMax, nobody } from './server.ts';
 import { loop, occupy } from './slow-loop.ts';
 
 const durations = ['success', 'fail', 'queue', 'compute_input', 'compute_infer', 'compute_output', 'cache_hit', 'cache_miss'];
@@ -201,7 +201,7 @@ function assertTensors(side: unknown, tensors: unknown, isBatched: boolean): voi
 }
 
 function post(target: Target, path: string, body: unknown = ''): Promise<Reply> {
-  return target.wire.send(path, { body: body === '' ? '' : JSON.stringify(body), method: 'POST' });
+  return target.wire.send(path, { body: body === '' ? '' : JSON.stringify(body), method: 'POST', timeoutMs: loadMsMax });
 }
 
 async function index(target: Target, body?: unknown): Promise<Json[]> {

@@ -10,6 +10,9 @@ import type { Json } from '../wire.ts';
 export const nobody = 'no-such-model-of-the-conformance-suite';
 export const unknownModel = `model '${nobody}' is not known; GET /v2/models lists those that are`;
 
+/** A large model may take so long to come up. */
+export const loadMsMax = 60_000;
+
 /** The protocol asks for the status alone; but who says more must not contradict it. Clients of KServe read the body. */
 async function assertWell(target: Target, path: string, word: 'live' | 'ready'): Promise<void> {
   const reply = await target.wire.send(path);
@@ -22,7 +25,8 @@ async function assertWell(target: Target, path: string, word: 'live' | 'ready'):
 async function whileLoading(target: Target, ask: () => Promise<void>): Promise<void> {
   target.needsReload();
   let loading = true;
-  const loaded = target.wire.send(`/v2/repository/models/${target.subject.name}/load`, { method: 'POST', body: '' }).finally(() => {
+  const call = { method: 'POST', body: '', timeoutMs: loadMsMax };
+  const loaded = target.wire.send(`/v2/repository/models/${target.subject.name}/load`, call).finally(() => {
     loading = false;
   });
   try {
