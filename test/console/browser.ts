@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { until } from '../end-to-end/poll.ts';
 import { Server, type ServerOptions } from '../end-to-end/server.ts';
@@ -116,7 +116,7 @@ export class Look {
 
   /** No finding of axe that is serious or worse. */
   async assertAccessible(): Promise<void> {
-    await this.page.evaluate(axeSource());
+    await this.page.evaluate(axe.source);
     const findings = await this.page.evaluate<Finding[]>(
       `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations
         .filter(({ impact }) => impact === 'serious' || impact === 'critical')
@@ -151,12 +151,6 @@ interface Finding {
   readonly id: string;
   readonly help: string;
   readonly where: readonly string[];
-}
-
-let axe: string | undefined;
-function axeSource(): string {
-  axe ??= readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  return axe;
 }
 
 /** What is looked at is what stands in the checkout, also where somebody has just changed it. Takes a second. */

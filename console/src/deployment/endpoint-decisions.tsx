@@ -54,7 +54,10 @@ export function EndpointDecisions({ endpoint }: { readonly endpoint: EndpointBod
 function NoDecisions({ isDecided, endpoint }: { readonly isDecided: boolean; readonly endpoint: EndpointBody }): ReactElement {
   if (isDecided) return <Note title="Nothing was decided yet.">The first decision comes with the first requests.</Note>;
   return (
-    <Empty title="Nothing is decided here" command={`penstock deploy ${endpoint.variants[0]?.model ?? 'MODEL'} --functions --scale`}>
+    <Empty
+      title="Nothing is decided here"
+      command={`penstock deploy ${endpoint.variants[0]?.model ?? 'MODEL'} ${endpoint.name} --scaling economic --overflow functions`}
+    >
       This endpoint has a fixed number of instances. With functions, or with a number of instances that follows the load, Penstock decides,
       and says here why.
     </Empty>

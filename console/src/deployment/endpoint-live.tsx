@@ -46,7 +46,7 @@ function Live({ endpoint, range, history }: EndpointLiveProps & { readonly histo
   const [first] = endpoint.variants;
   return (
     <>
-      <NumberStrip numbers={numbersOf(endpoint, history, sums, range.title)} />
+      <NumberStrip numbers={numbersOf(endpoint, history, sums, range)} />
       <Quiet endpoint={endpoint} sums={sums} range={range} />
       <EndpointCharts history={history} objective={endpoint.objective} range={range} marks={marks} onMark={open} />
       <div className="grid">
@@ -110,7 +110,7 @@ function Quiet({
   );
 }
 
-function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySums, span: string): StripNumber[] {
+function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySums, { isZoomed, title }: ChosenRange): StripNumber[] {
   const promise = parseObjective(endpoint.objective);
   const share = promise === null || sums.promisedMs === null ? null : sums.promisedMs / promise.latencyMs;
   const hasFunctions = endpoint.variants.some(({ functions }) => functions !== null);
@@ -124,7 +124,7 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
         sums.peakRate === null || sums.peakAt === null ? 'nobody came' : `peak ${rate(sums.peakRate)} at ${clockTime(sums.peakAt * 1000)}`,
     },
     {
-      label: `p${promise?.percentile ?? 95} now`,
+      label: `p${promise?.percentile ?? 95} ${isZoomed ? 'at its end' : 'now'}`,
       value: ms(sums.promisedMs),
       unit: 'ms',
       bar: share,
@@ -132,7 +132,7 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       ...(share !== null && share > 1 ? { tone: 'bad' as const } : {}),
     },
     {
-      label: `In time, ${span}`,
+      label: isZoomed ? 'In time' : `In time, ${title}`,
       value: percent(sums.inTime),
       ...(sums.inTime === null ? {} : { unit: '%' }),
       note: promise === null ? 'nothing is promised' : `promised ${promise.percentile} %`,

@@ -39,7 +39,11 @@ export function SettingNow({ endpoint, variant, sums, span }: SettingNowProps): 
       <div className="body">
         <Pairs pairs={pairsOf(variant, batching, scaling)} />
       </div>
-      {rows.length === 0 ? null : <Comparison rows={rows} span={span} />}
+      {rows.length === 0 ? null : (
+        <div className="tw">
+          <Comparison rows={rows} span={span} />
+        </div>
+      )}
     </Card>
   );
 }
@@ -226,7 +230,7 @@ function ComparedRow({ row }: { readonly row: Compared }): ReactElement {
         {units}
       </td>
       <td className="n mut">{off === null ? '–' : `${difference(off * 100)} %`}</td>
-      <td className="wide">
+      <td className="wide bar-cell">
         <svg width="84" height="12" aria-hidden="true">
           <line x1="42" x2="42" y1="0" y2="12" stroke="var(--line-2)" />
           <rect x={off !== null && off < 0 ? 42 - length : 42} y="3" width={length} height="6" rx="1" fill="var(--accent)" />

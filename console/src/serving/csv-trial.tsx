@@ -91,7 +91,7 @@ function NoFile({ endpoint, samples, onFile, onSamples }: NoFileProps): ReactEle
   return (
     <Empty
       title="Drop a CSV file here"
-      command={`penstock predict ${endpoint} --csv rows.csv`}
+      command={`penstock invoke ${endpoint} --file rows.csv --label label`}
       actions={
         <>
           <FileButton accept=".csv,.tsv,.txt,text/csv" onChange={onFile}>
