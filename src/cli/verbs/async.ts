@@ -146,6 +146,6 @@ function listText(items: readonly AsyncBody[]): string {
     { title: 'ENDPOINT', cell: ({ endpoint }) => endpoint },
     { title: 'STATE', cell: ({ state }) => state },
     { title: 'ACCEPTED (UTC)', cell: (item) => timeText(item.created_at) },
-    { title: 'REASON', cell: ({ reason }) => reason?.slice(0, 60) ?? '' },
+    { title: 'REASON', cell: ({ reason }) => reason?.replaceAll(/\s+/g, ' ') ?? '' },
   ]);
 }

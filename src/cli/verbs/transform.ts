@@ -167,6 +167,7 @@ async function tell(session: Session, client: Client, now: TransformBody): Promi
   const text = fields([
     ['transform', now.name],
     ['state', now.state],
+    ['reason', now.reason],
     ['objects', `${now.objects_done} of ${now.objects}`],
     ['records', now.records_skipped > 0 ? `${now.records}, ${now.records_skipped} left out` : now.records],
     ['took', tookMs === null ? null : msText(tookMs)],
