@@ -201,15 +201,15 @@ describe('a call that nobody waits for any more', () => {
   test('is never run: not after its deadline, nor once it was cancelled, however many there are', async () => {
     await client.ask('ModelInfer', slow(1));
     const before = await inferences('slow');
-    const long = client.ask('ModelInfer', slow(500_000));
+    const long = client.ask('ModelInfer', slow(800_000));
     await server.busy('slow');
     const late = client.ask('ModelInfer', slow(1), { deadlineMs: 100 });
     const timed = client.ask('ModelInfer', { ...slow(1), parameters: { timeout: { int64_param: 100_000 } } });
-    const storm = Array.from({ length: 500 }, () => {
+    const storm = Array.from({ length: 300 }, () => {
       const leaving = new AbortController();
       return { leaving, answer: client.ask('ModelInfer', slow(1), { signal: leaving.signal }) };
     });
-    await until('the storm is in the queue', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) > 400);
+    await until('the storm is in the queue', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) >= 300);
     for (const { leaving } of storm) leaving.abort();
     for (const { answer } of storm) assert.equal((await answer).refused?.code, status.CANCELLED);
     for (const answer of [late, timed]) assert.equal((await answer).refused?.code, status.DEADLINE_EXCEEDED);
@@ -218,8 +218,9 @@ describe('a call that nobody waits for any more', () => {
     await client.ask('ModelInfer', slow(1));
     assert.equal(await inferences('slow'), before + 2);
     const line = 'penstock_requests_total{endpoint="slow",variant="AllTraffic",outcome="cancelled"}';
-    // A client may give up at its deadline just before the server does.
-    assert([500, 501].includes(await server.metric(line)));
+    // A client may give up at its deadline just before the server does: there were three with one.
+    const cancelled = await server.metric(line);
+    assert(cancelled >= 300 && cancelled <= 303, `${cancelled} of 300 were counted as cancelled`);
   });
 });
 

@@ -119,16 +119,13 @@ export class GrpcDoor {
     const closed = new Promise<void>((resolve) => this.#port.close(() => resolve()));
     this.#health.close();
     for (const stream of this.#streams) stream.finish();
-    const over = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    const cutOff = (): void => {
+    // It tells too early that it is over, and `forceShutdown` knows no connections without channelz: the sockets tell, and are ours.
+    this.#server.tryShutdown(() => {});
+    const cancel = clock.after(listener.limits.closeMs, () => {
       for (const socket of this.#sockets) socket.destroy();
-    };
-    // Not `forceShutdown`: without channelz it knows no connections.
-    const cancel = clock.after(listener.limits.closeMs, cutOff);
-    await over;
-    cancel();
-    cutOff();
+    });
     await closed;
+    cancel();
   }
 
   #register(): void {
