@@ -2,13 +2,14 @@
 import { Button, NumberInput } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { type ReactElement, useState } from 'react';
+import { type ReactElement, type ReactNode, useState } from 'react';
 import type { EndpointBody, VariantBody } from '../../../src/api/index.ts';
 import { patch, path } from '../api/client.ts';
 import { endpointQuery } from '../api/queries.ts';
 import { useMay } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
-import { bytes, count, duration, fixed, ms, percent, usd } from '../kit/format.ts';
+import { DataTable, type TableColumn } from '../kit/data-table.tsx';
+import { bytes, count, duration, ms, percent, usd } from '../kit/format.ts';
 import { Failure } from '../kit/loaded.tsx';
 import { type StateKind, StateMark } from '../kit/state-mark.tsx';
 import { variantInputOf } from './variant-input.ts';
@@ -18,59 +19,58 @@ export function shareOf(variant: VariantBody, endpoint: EndpointBody): number {
   return total === 0 ? 0 : variant.weight / total;
 }
 
+const requestsOf = ({ statistics }: VariantBody): number => statistics?.requests ?? 0;
+
 /** Since the server started, as their statistics are. */
 export function VariantTable({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
+  const columns: readonly TableColumn<VariantBody>[] = [
+    { title: 'Variant', cell: (variant) => <Name variant={variant} /> },
+    { title: 'Traffic', isNumber: true, cell: (variant) => `${percent(shareOf(variant, endpoint))} %` },
+    { title: 'Mean', isNumber: true, cell: (variant) => <Mean variant={variant} /> },
+    { title: 'Errors', isNumber: true, cell: errorsOf },
+    {
+      title: 'Per million',
+      isNumber: true,
+      cell: (variant) => (requestsOf(variant) === 0 ? '–' : usd((variant.usage.total_usd / requestsOf(variant)) * 1e6)),
+    },
+  ];
   return (
-    <div className="tw">
-      <table className="dense">
-        <caption className="unseen">Variants of {endpoint.name}, since the server started</caption>
-        <thead>
-          <tr>
-            <th scope="col">Variant</th>
-            <th scope="col" className="n">
-              Traffic
-            </th>
-            <th scope="col" className="n">
-              Mean
-            </th>
-            <th scope="col" className="n">
-              Errors
-            </th>
-            <th scope="col" className="n">
-              Per million
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {endpoint.variants.map((variant) => (
-            <VariantRow key={variant.name} variant={variant} share={shareOf(variant, endpoint)} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <DataTable
+      caption={`Variants of ${endpoint.name}, since the server started`}
+      isDense
+      columns={columns}
+      rows={endpoint.variants}
+      keyOf={({ name }) => name}
+    />
   );
 }
 
-function VariantRow({ variant, share }: { readonly variant: VariantBody; readonly share: number }): ReactElement {
-  const { requests = 0, failures = 0, total_ms: totalMs = 0 } = variant.statistics ?? {};
-  const all = requests + failures;
+function Name({ variant }: { readonly variant: VariantBody }): ReactElement {
   return (
-    <tr>
-      <th scope="row">
-        <b>{variant.name}</b>
-        <span className="two">
-          <ModelLink model={variant.model} />
-        </span>
-      </th>
-      <td className="n">{percent(share)} %</td>
-      <td className="n">
-        {requests === 0 ? '–' : ms(totalMs / requests)}
-        {requests === 0 ? null : <span className="u">ms</span>}
-      </td>
-      <td className="n">{all === 0 ? '–' : `${percent(failures / all)} %`}</td>
-      <td className="n">{requests === 0 ? '–' : usd((variant.usage.total_usd / requests) * 1e6)}</td>
-    </tr>
+    <>
+      <b>{variant.name}</b>
+      <span className="two">
+        <ModelLink model={variant.model} />
+      </span>
+    </>
   );
+}
+
+function Mean({ variant }: { readonly variant: VariantBody }): ReactNode {
+  const requests = requestsOf(variant);
+  if (requests === 0) return '–';
+  return (
+    <>
+      {ms((variant.statistics?.total_ms ?? 0) / requests)}
+      <span className="u">ms</span>
+    </>
+  );
+}
+
+function errorsOf(variant: VariantBody): string {
+  const failures = variant.statistics?.failures ?? 0;
+  const all = requestsOf(variant) + failures;
+  return all === 0 ? '–' : `${percent(failures / all)} %`;
 }
 
 function ModelLink({ model }: { readonly model: string }): ReactElement {
@@ -160,56 +160,38 @@ const workerStates: Readonly<Record<string, StateKind>> = {
   stopping: 'changing',
 };
 
+type Worker = VariantBody['workers'][number];
+
+const workerColumns: readonly TableColumn<Worker>[] = [
+  { title: 'Worker', cell: ({ id }) => <span className="mono">{id}</span>, sort: ({ id }) => id },
+  {
+    title: 'State',
+    cell: ({ state }) => <StateMark kind={workerStates[state] ?? 'zero'}>{state}</StateMark>,
+    sort: ({ state }) => state,
+  },
+  { title: 'Memory', isNumber: true, cell: ({ rss_bytes: memory }) => bytes(memory), sort: ({ rss_bytes: memory }) => memory },
+  { title: 'Process', isNumber: true, isWide: true, cell: ({ pid }) => pid ?? '–' },
+  { title: 'Restarts', isNumber: true, cell: ({ restarts }) => count(restarts), sort: ({ restarts }) => restarts },
+  { title: 'Reason', isWide: true, cell: ({ reason }) => <span className="mut">{reason ?? ''}</span> },
+];
+
 function Workers({ variant }: { readonly variant: VariantBody }): ReactElement {
-  const { environments } = variant;
-  const end =
-    environments === null
-      ? undefined
-      : `functions: ${environments.busy} run, ${environments.idle} warm, ${environments.starting} starting${environments.cold_start_ms === null ? '' : `; a cold start takes ${duration(environments.cold_start_ms)}`}`;
   return (
-    <Card title={`Workers of ${variant.name}`} end={end}>
-      {variant.workers.length === 0 ? (
-        <p className="body mut">None runs now.</p>
-      ) : (
-        <div className="tw">
-          <table className="dense">
-            <thead>
-              <tr>
-                <th scope="col">Worker</th>
-                <th scope="col">State</th>
-                <th scope="col" className="n">
-                  Memory
-                </th>
-                <th scope="col" className="n wide">
-                  Process
-                </th>
-                <th scope="col" className="n">
-                  Restarts
-                </th>
-                <th scope="col" className="wide">
-                  Reason
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {variant.workers.map((worker) => (
-                <tr key={worker.id}>
-                  <th scope="row" className="mono">
-                    {worker.id}
-                  </th>
-                  <td>
-                    <StateMark kind={workerStates[worker.state] ?? 'zero'}>{worker.state}</StateMark>
-                  </td>
-                  <td className="n">{bytes(worker.rss_bytes)}</td>
-                  <td className="n wide">{worker.pid === null ? '–' : fixed(worker.pid).replaceAll(',', '')}</td>
-                  <td className="n">{count(worker.restarts)}</td>
-                  <td className="wide mut">{worker.reason ?? ''}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
+    <Card title={`Workers of ${variant.name}`} end={environmentWords(variant.environments)}>
+      <DataTable
+        caption={`Workers of ${variant.name}`}
+        isDense
+        columns={workerColumns}
+        rows={variant.workers}
+        keyOf={({ id }) => id}
+        whenEmpty="None runs now."
+      />
     </Card>
   );
+}
+
+function environmentWords(environments: VariantBody['environments']): string | undefined {
+  if (environments === null) return undefined;
+  const { busy, idle, starting, cold_start_ms: coldMs } = environments;
+  return `functions: ${busy} run, ${idle} warm, ${starting} starting${coldMs === null ? '' : `; a cold start takes ${duration(coldMs)}`}`;
 }
