@@ -12,6 +12,7 @@ import { Failure, Skeletons } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
+import { Earlier } from './earlier.tsx';
 import { Detail } from './events.tsx';
 
 const pageSize = 50;
@@ -49,13 +50,7 @@ export function Audit(): ReactElement {
             />
           </span>
         }
-        footer={
-          hasNextPage ? (
-            <Button size="sm" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-              Show earlier ones
-            </Button>
-          ) : undefined
-        }
+        footer={hasNextPage ? <Earlier isBusy={isFetchingNextPage} onMore={() => void fetchNextPage()} /> : undefined}
       >
         {error === null ? null : <Failure error={error} what="The audit could not be loaded." onRetry={() => void refetch()} />}
         {data === undefined ? <Skeletons heights={[280]} /> : <AuditTable items={data.pages.flatMap(({ items }) => items)} />}

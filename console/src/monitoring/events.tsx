@@ -1,5 +1,5 @@
 /** What happened: state changes, decisions, alarms, as they were told. */
-import { Button, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { EventBody, Page } from '../../../src/api/index.ts';
@@ -9,6 +9,7 @@ import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { Failure, Skeletons } from '../kit/loaded.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
+import { Earlier } from './earlier.tsx';
 
 const pageSize = 50;
 
@@ -34,13 +35,7 @@ export function Events(): ReactElement {
           onChange={(event) => setSubject(event.currentTarget.value)}
         />
       }
-      footer={
-        hasNextPage ? (
-          <Button size="sm" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            Show earlier ones
-          </Button>
-        ) : undefined
-      }
+      footer={hasNextPage ? <Earlier isBusy={isFetchingNextPage} onMore={() => void fetchNextPage()} /> : undefined}
     >
       {error === null ? null : <Failure error={error} what="The events could not be loaded." onRetry={() => void refetch()} />}
       {data === undefined ? (
