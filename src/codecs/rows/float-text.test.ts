@@ -19,6 +19,40 @@ test('whoever reads it has the same 32-bit number, and never more digits than of
   );
 });
 
+test('no fewer digits would do, by what JavaScript itself rounds to', () => {
+  fc.assert(
+    fc.property(fc.float({ noNaN: true, noDefaultInfinity: true, min: Math.fround(2 ** -126), max: Math.fround(2 ** 127) }), (value) => {
+      fc.pre(!Number.isInteger(value) || value >= 1e9); // written in full
+      const digits = floatText(value).replace(/e.*$/, '').replace('.', '').replace(/^0+/, '').replace(/0+$/, '').length;
+      for (let fewer = 1; fewer < Math.min(digits, 9); fewer++) {
+        assert.notEqual(
+          Math.fround(Number(value.toPrecision(fewer))),
+          value,
+          `${value}: ${floatText(value)}, ${value.toPrecision(fewer)} would do`,
+        );
+      }
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test('around each power of two and of ten, either side is told apart and read back', () => {
+  const float = new Float32Array(1);
+  const bits = new Int32Array(float.buffer);
+  const powers = [
+    ...Array.from({ length: 252 }, (_, at) => 2 ** (at - 125)),
+    ...Array.from({ length: 75 }, (_, at) => Number(`1e${at - 37}`)),
+  ];
+  for (const power of powers) {
+    for (let step = -3; step <= 3; step++) {
+      float[0] = power;
+      bits[0] = (bits[0] as number) + step;
+      const [value] = float as unknown as [number];
+      assert.equal(Math.fround(Number(floatText(value))), value, floatText(value));
+    }
+  }
+});
+
 test('decimals of up to 6 digits are written as they were meant', () => {
   fc.assert(
     fc.property(fc.integer({ min: -999_999, max: 999_999 }), fc.integer({ min: -20, max: 0 }), (digits, power) => {

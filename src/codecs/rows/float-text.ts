@@ -14,10 +14,15 @@ const tenTo = Float64Array.from({ length: 2 * offset + 1 }, (_, at) => Number(`1
 const normalMin = 2 ** -126;
 const normalMax = 2 ** 127;
 /** Any number is told apart from its neighbours by 9 digits (IEEE 754: 1 + ceil(24 log10 2) = 9). */
-const digitsTried = [6, 8, 9] as const;
-/** What our own products and quotients may be off by, each side. */
-const above = 1 + 2 ** -51;
-const below = 1 - 2 ** -51;
+const digitsMax = 9;
+/** What our own products may be off by, in units of the ninth digit, and a hundred times that. */
+const margin = 1e-5;
+
+/** A 32-bit float and its bits. */
+const float = new Float32Array(1);
+const bits = new Int32Array(float.buffer);
+/** By the eight bits of its exponent: half the distance of a number to its neighbours. */
+const halfStep = Float64Array.from({ length: 256 }, (_, biased) => 2 ** (biased - 127 - 24));
 
 const zero = 0x30;
 const minus = 0x2d;
@@ -30,15 +35,39 @@ export function writeFloat(into: Uint8Array, at: number, value: number): number 
   const size = Math.abs(value);
   if (size < 1e9 && Math.trunc(size) === size) return writeWhole(into, value < 0 ? writeByte(into, at, minus) : at, size);
   if (!(size >= normalMin && size <= normalMax)) return writeText(into, at, String(value));
-  const exponent = Math.floor(Math.log10(size));
-  for (const digits of digitsTried) {
-    const shift = digits - 1 - exponent;
-    const whole = Math.round(size * (tenTo[shift + offset] as number));
-    const read = whole * (tenTo[offset - shift] as number);
-    if (Math.fround(read * above) !== size || Math.fround(read * below) !== size || whole > 1e9) continue;
-    return writeDecimal(into, value < 0 ? writeByte(into, at, minus) : at, whole, shift);
+  float[0] = size;
+  const biased = (bits[0] as number) >> 23;
+  // 2^e lies in [10^k, 10^(k+1)) with k = floor(e log10 2); the number itself may lie one decade higher.
+  let exponent = Math.floor((biased - 127) * Math.LOG10E * Math.LN2);
+  if (size >= (tenTo[exponent + 1 + offset] as number)) exponent++;
+  const shift = digitsMax - 1 - exponent;
+  const scale = tenTo[shift + offset] as number;
+  const start = value < 0 ? writeByte(into, at, minus) : at;
+  const above = (halfStep[biased] as number) * scale - margin;
+  const isPower = ((bits[0] as number) & 0x7f_ffff) === 0;
+  return writeShortest(into, start, size * scale, { shift, above, below: isPower ? above / 2 : above });
+}
+
+interface Decade {
+  readonly shift: number;
+  /** How far from it another number is taken for it; below a power of two the neighbour is half as far. */
+  readonly above: number;
+  readonly below: number;
+}
+
+/** `scaled` / 10^`shift` with the fewest digits that still tell it; `scaled` has nine before its point. */
+function writeShortest(into: Uint8Array, start: number, scaled: number, { shift, above, below }: Decade): number {
+  let whole = (scaled + 0.5) | 0;
+  let places = shift;
+  // What six digits tell exactly may have fewer: their zeros are left out.
+  for (let unit = 10; unit <= 1000; unit *= 10) {
+    const rounded = (scaled / unit + 0.5) | 0;
+    const off = rounded * unit - scaled;
+    if (off > above || -off > below) break;
+    whole = rounded;
+    places--;
   }
-  return writeText(into, at, String(value));
+  return writeDecimal(into, start, whole, places);
 }
 
 /** A whole number of at most 10 digits. */
@@ -50,10 +79,10 @@ function writeWhole(into: Uint8Array, at: number, whole: number): number {
 
 /** `whole` / 10^`shift`, as JavaScript would write it. */
 function writeDecimal(into: Uint8Array, start: number, whole: number, shift: number): number {
-  let left = whole;
+  let left = whole | 0;
   let places = shift;
-  while (left % 10 === 0) {
-    left /= 10;
+  for (let rest = (left / 10) | 0; rest * 10 === left; rest = (left / 10) | 0) {
+    left = rest;
     places--;
   }
   const count = digitsOf(left);
@@ -93,21 +122,21 @@ function writeScientific(into: Uint8Array, start: number, left: number, count: n
   return writeWhole(into, at, Math.abs(exponent));
 }
 
-/** The last `count` digits, up to `end`; the answer is what stands before them. */
+/** The last `count` digits, up to `end`; the answer is what stands before them. Whole numbers of 32 bits are divided quickly. */
 function writeDigits(into: Uint8Array, end: number, whole: number, count: number): number {
-  let left = whole;
+  let left = whole | 0;
   for (let at = end - 1; at >= end - count; at--) {
-    const rest = Math.floor(left / 10);
-    into[at] = zero + (left - 10 * rest);
+    const rest = (left / 10) | 0;
+    into[at] = zero + left - 10 * rest;
     left = rest;
   }
   return left;
 }
 
 function digitsOf(whole: number): number {
-  let digits = 1;
-  for (let limit = 10; whole >= limit; limit *= 10) digits++;
-  return digits;
+  if (whole >= 100_000) return whole >= 10_000_000 ? (whole >= 1e9 ? 10 : whole >= 1e8 ? 9 : 8) : whole >= 1_000_000 ? 7 : 6;
+  if (whole >= 100) return whole >= 10_000 ? 5 : whole >= 1000 ? 4 : 3;
+  return whole >= 10 ? 2 : 1;
 }
 
 function writeByte(into: Uint8Array, at: number, byte: number): number {

@@ -52,6 +52,10 @@ export function predictionsCsv(outputs: readonly Tensor[], rows: number): string
   return text;
 }
 
+/** Of lines that are being written; kept, because a fresh one of this size costs as much as filling it. */
+let scratch = Buffer.alloc(0);
+const scratchBytesMax = 8 * 2 ** 20;
+
 /**
  * The same lines as bytes, for whole files of them: 32-bit floats have no more digits than it takes to read the same 32-bit
  * number again.
@@ -65,7 +69,7 @@ export function predictionsCsvBytes(outputs: readonly Tensor[], rows: number): B
     isFloat: datatype === 'FP32',
   }));
   const cells = columns.reduce((sum, { elements }) => sum + elements.length, 0);
-  const bytes = Buffer.allocUnsafe(cells * (numberBytesMax + 1) + lineCount);
+  const bytes = roomFor(cells * (numberBytesMax + 1) + lineCount);
   let at = 0;
   for (let row = 0; row < lineCount; row++) {
     const start = at;
@@ -79,6 +83,12 @@ export function predictionsCsvBytes(outputs: readonly Tensor[], rows: number): B
     bytes[at++] = 0x0a;
   }
   return Buffer.from(bytes.subarray(0, at));
+}
+
+function roomFor(bytes: number): Buffer {
+  if (bytes > scratchBytesMax) return Buffer.allocUnsafe(bytes);
+  if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(bytes);
+  return scratch;
 }
 
 function cellOf(element: Element): string {
