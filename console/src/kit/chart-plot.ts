@@ -51,6 +51,16 @@ export function colorOf(name: TokenName): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
+function isolated(plot: uPlot, series: number): number[] | null {
+  const values = plot.data[series] ?? [];
+  const found: number[] = [];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] !== null && values[i] !== undefined && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null)
+      found.push(i);
+  }
+  return found.length === 0 ? null : found;
+}
+
 export function plotOptions(wish: PlotWish): uPlot.Options {
   const { height, width, syncKey, state, format } = wish;
   const { series, bands } = seriesOf(wish);
@@ -122,7 +132,8 @@ function seriesOf({ lines, isStacked, hasBand }: PlotWish): { series: uPlot.Seri
     label,
     stroke: colorOf(color),
     width: isStacked ? 0 : width,
-    points: { show: false },
+    // A value between two gaps makes no line: it is a dot.
+    points: { show: false, size: 4, filter: isolated },
     spanGaps: false,
     ...(isDashed ? { dash: [5, 4] } : {}),
     ...(isStacked && index === 0 ? { fill: `${colorOf(color)}d0` } : {}),
