@@ -8,6 +8,11 @@ function floatText(value: number): string {
   return bytes.toString('latin1', 0, writeFloat(bytes, 0, value));
 }
 
+/** Whether a decimal is read as this number, and is no tie between it and a neighbour. */
+function isTold(decimal: number, value: number): boolean {
+  return Math.fround(decimal * (1 + 2 ** -50)) === value && Math.fround(decimal * (1 - 2 ** -50)) === value;
+}
+
 test('whoever reads it has the same 32-bit number, and never more digits than of the double', () => {
   fc.assert(
     fc.property(fc.float(), (value) => {
@@ -25,11 +30,8 @@ test('no fewer digits would do, by what JavaScript itself rounds to', () => {
       fc.pre(!Number.isInteger(value) || value >= 1e9); // written in full
       const digits = floatText(value).replace(/e.*$/, '').replace('.', '').replace(/^0+/, '').replace(/0+$/, '').length;
       for (let fewer = 1; fewer < Math.min(digits, 9); fewer++) {
-        assert.notEqual(
-          Math.fround(Number(value.toPrecision(fewer))),
-          value,
-          `${value}: ${floatText(value)}, ${value.toPrecision(fewer)} would do`,
-        );
+        const other = Number(value.toPrecision(fewer));
+        assert(!isTold(other, value), `${value}: ${floatText(value)}, ${other} would do`);
       }
     }),
     { numRuns: 20_000 },
