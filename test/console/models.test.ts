@@ -70,11 +70,7 @@ describe('models in the console', { skip: noBrowser }, () => {
     assert(await reject.isDisabled(), 'not without a reason');
     await page.getByRole('textbox', { name: 'Why it is rejected' }).fill('clients cannot follow yet');
     await reject.click();
-    await page
-      .getByRole('row', { name: /digits\/2/ })
-      .getByText('Rejected')
-      .first()
-      .waitFor();
+    await page.getByRole('cell', { name: 'Rejected', exact: true }).waitFor();
     look.assertQuiet();
   });
 

@@ -27,7 +27,7 @@ export function planSentence(plan: DeploymentPlanBody, chosen: MixtureBody, keep
         : `batch up to ${functions.batch_size_max}, leave when full or out of slack`;
     parts.push(`functions of ${mib(functions.memory_mib)}, ${held}`);
   }
-  return `${parts.join('; ')}. ${shareSentence(instances, functions !== null, overflow, chosen.cold_start_share, keepOne)}`;
+  return `${capital(parts.join('; '))}. ${shareSentence(instances, functions !== null, overflow, chosen.cold_start_share, keepOne)}`;
 }
 
 function shareSentence(instances: number, hasFunctions: boolean, overflow: number, coldShare: number, keepOne: boolean): string {

@@ -76,7 +76,7 @@ function StageLine({
         {title}
         <span className="unseen">{state === 'done' ? ', done' : state === 'failed' ? ', failed' : ''}</span>
       </span>
-      {tookMs === undefined ? null : <span className="end t mut">{duration(Math.max(0, tookMs - beforeMs))}</span>}
+      {tookMs === undefined || tookMs - beforeMs < 1 ? null : <span className="end t mut">{duration(Math.max(0, tookMs - beforeMs))}</span>}
     </li>
   );
 }
