@@ -46,6 +46,15 @@ describe('recursive least squares', () => {
     }
   });
 
+  test('knows what it has not seen: the leverage is 10 |x|² at first, small at what came often, and large far from it', () => {
+    const regression = new RecursiveLeastSquares(2);
+    assert.equal(regression.leverage(Float64Array.of(1, 3)), 100);
+    const random = new SeededRandom(7);
+    for (let n = 0; n < 100; n++) regression.learn(Float64Array.of(1, 3 + 0.1 * random.next()), 2);
+    assert(regression.leverage(Float64Array.of(1, 3.05)) < 0.03);
+    assert(regression.leverage(Float64Array.of(1, 30)) > 10);
+  });
+
   test('follows a load that has changed', () => {
     const random = new SeededRandom(5);
     const regression = new RecursiveLeastSquares(2);

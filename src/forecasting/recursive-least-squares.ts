@@ -36,6 +36,21 @@ export class RecursiveLeastSquares {
     return sum;
   }
 
+  /**
+   * xᵀPx: how far x lies from all that was learnt from. The error of an answer has the variance σ²(1 + xᵀPx), where σ is the spread of z
+   * itself: 1 says that what is not known of w adds as much again.
+   */
+  leverage(x: Float64Array): number {
+    const size = this.#size;
+    let sum = 0;
+    for (let i = 0; i < size; i++) {
+      let spreadX = 0;
+      for (let j = 0; j < size; j++) spreadX += (this.#spread[i * size + j] as number) * (x[j] as number);
+      sum += spreadX * (x[i] as number);
+    }
+    return sum;
+  }
+
   learn(x: Float64Array, z: number): void {
     const size = this.#size;
     const [spread, spreadX, weights] = [this.#spread, this.#spreadX, this.#weights];

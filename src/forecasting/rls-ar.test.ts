@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { poissonCount } from '../../test/load-generators.ts';
+import { SeededRandom } from '../random.ts';
 import { createForecaster } from './create-forecaster.ts';
 import type { Forecaster } from './forecaster.ts';
 import { forecasterContract } from './forecaster-contract.test.ts';
@@ -80,6 +82,32 @@ describe('the autoregression', () => {
     }
     assert.deepEqual(changes, [641, 642, 643, 644]);
   });
+
+  for (const { what, rateAt } of [
+    { what: 'jumps tenfold after an even hour and a half', rateAt: (slot: number) => (slot < 92 ? 57 : 580) },
+    { what: 'jumps up and down each three quarters of an hour', rateAt: (slot: number) => (Math.floor(slot / 45) % 2 === 0 ? 57 : 580) },
+    {
+      what: 'jumps from a wave',
+      rateAt: (slot: number) => (slot < 92 ? 57 - 20 * Math.cos((2 * Math.PI * slot) / 60) : 580),
+    },
+  ]) {
+    test(`a load that ${what} is never thought to become twice what there ever was`, () => {
+      for (let seed = 1; seed <= 20; seed++) {
+        const random = new SeededRandom(seed);
+        const forecaster = createForecaster('rls-ar', { horizons: [1, 3, 10] });
+        let countMost = 0;
+        for (let slot = 0; slot < 200; slot++) {
+          const count = poissonCount(random, rateAt(slot));
+          countMost = Math.max(countMost, count);
+          forecaster.observe(slot, count);
+          for (const h of forecaster.horizons) {
+            const { mean } = forecaster.predict(h);
+            assert(mean < 2 * countMost, `seed ${seed}, slot ${slot}: ${mean} in ${h}, where no more than ${countMost} ever came`);
+          }
+        }
+      }
+    });
+  }
 
   test('knows the next day by the last: a peak at the same time each day is foreseen', () => {
     const forecaster = createForecaster('rls-ar', { horizons: [5], slotsPerDay: 96 });

@@ -8,6 +8,10 @@
  * y[t+h-S] - y[t-S] (how it went on yesterday), y[t-S] - y_t, y[t+h-7S] - y[t-7S] (how it went on a week ago); these are 0 while
  * there is nothing to remember. A count that is missing is stood in for by the last of the five before it; where there is none, nothing is
  * learnt from that slot, and a forecast takes the change for 0.
+ *
+ * A load that was even for an hour and then jumps gives an x that lies far from all that was learnt from. What wᵀx makes of it is the noise
+ * of that hour, many times as large: of a jump from 57 to 580 it made 48,000. So where x lies that far (xᵀPx above 1), the forecast goes
+ * no further than the counts that it looks at, and what chance alone adds to them. Nothing of what is learnt changes.
  */
 import type { History } from './history.ts';
 import { unpackList } from './packing.ts';
@@ -19,6 +23,10 @@ const featuresOfSeasons = 3;
 /** Slots before the first that is learnt from, and the first forecast of its own. */
 const warmUpSlots = 60;
 const daysOfWeek = 7;
+/** From here on it is rather what is not known of w than the noise of the load that makes an answer wrong. */
+const leverageTrusted = 1;
+/** Twice the standard deviation of the root of a count, which is 1/2 whatever the rate (of Poisson). */
+const chanceOfRoot = 1;
 
 export class RlsArModel implements PointModel {
   readonly #shape: ForecasterShape;
@@ -50,7 +58,10 @@ export class RlsArModel implements PointModel {
     const now = history.recentRootAt(slot);
     if (history.age(slot) < warmUpSlots || history.isStale || Number.isNaN(now)) return Number.NaN;
     this.#describe(history, slot, now, i);
-    return Math.max(0, now + (this.#regressions[i] as RecursiveLeastSquares).answer(this.#x));
+    const regression = this.#regressions[i] as RecursiveLeastSquares;
+    const change = regression.answer(this.#x);
+    const isKnown = regression.leverage(this.#x) <= leverageTrusted;
+    return Math.max(0, now + (isKnown ? change : this.#withinLags(change)));
   }
 
   snapshot(): unknown {
@@ -60,6 +71,17 @@ export class RlsArModel implements PointModel {
   restore(given: unknown): void {
     const states = unpackList(given, this.#regressions.length);
     for (const [i, regression] of this.#regressions.entries()) regression.restore(states[i]);
+  }
+
+  /** The change that leads no further than the counts that the features at hand tell of. */
+  #withinLags(change: number): number {
+    let [least, most] = [0, 0];
+    for (let k = 0; k < lags.length; k++) {
+      const back = -(this.#x[2 + k] as number);
+      least = Math.min(least, back);
+      most = Math.max(most, back);
+    }
+    return Math.min(most + chanceOfRoot, Math.max(least - chanceOfRoot, change));
   }
 
   /** Writes the features of a slot with √count `now` for the i-th horizon; false where one of the lags is missing. */
