@@ -68,14 +68,15 @@ test('decisions are told with everything in them, in the words of the API, and p
           asked.push(wanted);
           return [made, { ...made, id: 'd0', effect: null }];
         },
+        count: async () => 2,
       },
     },
   );
-  assert.deepEqual(asked, [{ endpoint: 'digits', kind: undefined, limit: 2, before: 'd9' }]);
-  const { items, next } = page as { items: unknown[]; next: string };
+  assert.deepEqual(asked, [{ endpoint: 'digits', kind: undefined, changes: undefined, limit: 2, before: 'd9' }]);
+  const { items, next, total } = page as { items: unknown[]; next: string; total: number };
   const [told] = items.map((item) => decisionBody.parse(item));
   assert(told !== undefined);
-  assert.deepEqual([items.length, next, told.at, told.id], [1, 'd1', '2026-01-01T00:00:00.000Z', 'd1']);
+  assert.deepEqual([items.length, next, total, told.at, told.id], [1, 'd1', 2, '2026-01-01T00:00:00.000Z', 'd1']);
   assert.deepEqual(told.inputs.policy, { kind: 'fixed', batch_size_max: 8, wait_ms_max: 20 });
   assert.deepEqual([told.inputs.objective, told.inputs.arrivals.sample_count], ['p95<=100ms', 900]);
   assert.deepEqual([told.effect?.p95_error_percent, told.alternatives[0]?.predicted.p95_ms], [-10, 96]);

@@ -48,7 +48,7 @@ test('a decision on the number of instances is told with all that it was made fr
   const lost: Decision = { ...made, id: 'd0', effect: { unknown: 'the server was restarted' } };
   const services = {
     deployments: { get: () => ({ config: { name: 'digits' } }) },
-    decisions: { list: async () => JSON.parse(JSON.stringify([made, lost])) as Decision[] },
+    decisions: { list: async () => JSON.parse(JSON.stringify([made, lost])) as Decision[], count: async () => 2 },
   };
   const routes = decisionRoutes(services as unknown as ApiServices);
   const route = routes.find(({ key }) => key === 'GET /endpoints/:endpoint/decisions');

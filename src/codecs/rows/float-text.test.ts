@@ -8,9 +8,9 @@ function floatText(value: number): string {
   return bytes.toString('latin1', 0, writeFloat(bytes, 0, value));
 }
 
-/** Whether a decimal is read as this number, and is no tie between it and a neighbour. */
+/** Whether a decimal is read as this number, and is farther from a tie with a neighbour than the writer's own margin. */
 function isTold(decimal: number, value: number): boolean {
-  return Math.fround(decimal * (1 + 2 ** -50)) === value && Math.fround(decimal * (1 - 2 ** -50)) === value;
+  return Math.fround(decimal * (1 + 2 ** -43)) === value && Math.fround(decimal * (1 - 2 ** -43)) === value;
 }
 
 test('whoever reads it has the same 32-bit number, and never more digits than of the double', () => {
