@@ -7,11 +7,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import type { VersionBody } from '../../src/api/index.ts';
+import type { AsyncBody, VersionBody } from '../../src/api/index.ts';
 import { whyNoMount } from '../../src/storage/mounting.test.ts';
 import { assertSameTensors, sample } from '../models/index.ts';
 import { infer } from './oip-client.ts';
-import { penstock, plainEnvironment, type Refusal, Server, temporaryDirectory } from './server.ts';
+import { until } from './poll.ts';
+import { penstock, plainEnvironment, type Refusal, type Reply, Server, temporaryDirectory } from './server.ts';
 
 const noMount = whyNoMount();
 const noLimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit is not installed here';
@@ -165,6 +166,45 @@ describe('a server whose disk', () => {
       rmSync(filler);
       await server.register('large', 'loadtest_wide_mlp');
       await assertServes(server);
+    } finally {
+      await server.end();
+    }
+  });
+
+  test('is full while a crowd of asynchronous requests shares its commits refuses some, keeps what it accepted, and goes on', {
+    skip: noMount,
+  }, async () => {
+    const dataDir = join(directory, 'crowded');
+    mkdirSync(dataDir);
+    const server = await Server.start({ dataDir, wrap: mounted(`mount -t tmpfs -o size=24m tmpfs ${dataDir}`) });
+    try {
+      await server.deploy('digits', 'digits_mlp');
+      const instances = Array.from({ length: 60 }, () => Array.from({ length: 64 }, () => 0.5));
+      const submit = () => server.call<AsyncBody & Refusal>('POST', '/endpoints/digits/async', { instances });
+      const replies: Reply<AsyncBody & Refusal>[] = [];
+      const crowd = async () => replies.push(...(await Promise.all(Array.from({ length: 48 }, submit))));
+      await crowd();
+      assert(replies.every(({ status }) => status === 202));
+      const filler = join(dataOf(server), 'filler');
+      assert.throws(() => writeFileSync(filler, new Uint8Array(24 * 2 ** 20)), { code: 'ENOSPC' });
+      for (let i = 0; i < 40 && replies.every(({ status }) => status === 202); i++) await crowd();
+      const refusals = replies.filter(({ status }) => status !== 202);
+      assert(refusals.length > 0, `${replies.length} were accepted by a full disk`);
+      for (const { status, body } of refusals) {
+        assert.deepEqual([status, body.code], [503, 'unavailable'], body.error);
+        assert.match(body.error, /disk/);
+      }
+      await assertServes(server);
+      rmSync(filler);
+      replies.push(await submit());
+      assert.equal(replies.at(-1)?.status, 202, JSON.stringify(replies.at(-1)?.body));
+      for (const { body } of replies.filter(({ status }) => status === 202)) {
+        await until(
+          `request ${body.id} has its outcome`,
+          async () => (await server.callWell<AsyncBody>('GET', `/async/${body.id}`)).state === 'succeeded',
+          60_000,
+        );
+      }
     } finally {
       await server.end();
     }

@@ -1,5 +1,6 @@
 /** Whole data sets through a model: what comes out, what a kill leaves, and what becomes of lines that are none. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -8,7 +9,7 @@ import type { TransformBody, TransformObjectBody } from '../../src/api/index.ts'
 import { npyFile } from '../../src/codecs/index.ts';
 import { bytesOf } from '../../src/tensor.ts';
 import { until } from './poll.ts';
-import { Server, temporaryDirectory } from './server.ts';
+import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
 
 const linesOf = (path: string): string[] => readFileSync(path, 'utf8').trimEnd().split('\n');
 /** 64 pixels, another line each. */
@@ -49,6 +50,16 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     await server.callWell('POST', '/transforms', body);
     return over(server, name);
   };
+
+  test('the command line says why a transform failed as a whole', async () => {
+    put('nowhere/rows.csv', rows(2));
+    const verb = ['transform', 'digits', '--input', place('nowhere'), '--to', '/proc/nowhere', '--name', 'nowhere'];
+    const [code, stdout] = await new Promise<[unknown, string]>((resolve) => {
+      execFile(penstock, verb, { env: { ...plainEnvironment(), PENSTOCK_URL: server.url } }, (error, out) => resolve([error?.code, out]));
+    });
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /^state +Failed\nreason +results cannot be written to \/proc\/nowhere: /m);
+  });
 
   test('every form of a row gives the same predictions', async () => {
     const values = Array.from({ length: 500 }, (_, row) => rowOf(row).split(',').map(Number));

@@ -3,7 +3,6 @@
  * comes out into rows again. The quick way is for numbers in CSV; whatever is not that plain takes the way of invocations.
  */
 import {
-  csvFloats,
   csvHeader,
   cutRows,
   decodeCsv,
@@ -19,6 +18,7 @@ import {
 } from '../../codecs/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { bytesOf, elementCount, rowCount, type Signature, type Tensor } from '../../tensor.ts';
+import type { CsvBeside } from './csv-beside.ts';
 import { type Block, blocksOf, type LineRecord, recordsOf } from './line-blocks.ts';
 import type { RecordFilters } from './record-filters.ts';
 import { type BlockResult, isTheirs, ObjectSpoilt, oneByOne } from './run-records.ts';
@@ -32,6 +32,7 @@ export interface TensorRecordsOptions {
   readonly filters: RecordFilters;
   readonly policy: 'fail' | 'skip';
   readonly run: RunTensors;
+  readonly csv: CsvBeside;
   /** Of a run. */
   readonly rowsMax: number;
 }
@@ -139,13 +140,14 @@ export class TensorRecords {
   /** Null where it is not that plain, or something is wrong: then the long way tells. */
   async #quickly(block: Block): Promise<Buffer | string | null> {
     if (this.#plainWidth === 0) return null;
-    const [spec] = this.#options.signature.inputs as [Signature['inputs'][number]];
-    const values = csvFloats(block.bytes, this.#plainWidth, block.records);
+    const { signature, csv, run, form } = this.#options;
+    const [spec] = signature.inputs as [Signature['inputs'][number]];
+    const values = await csv.read(block.bytes, this.#plainWidth, block.records);
     if (values === null) return null;
     const input = { name: spec.name, datatype: spec.datatype, shape: [block.records, ...spec.shape.slice(1)], data: bytesOf(values) };
     try {
-      const outputs = await this.#options.run({ inputs: [input], rows: block.records });
-      if (this.#options.form.result === 'csv') return predictionsCsvBytes(outputs, block.records);
+      const outputs = await run({ inputs: [input], rows: block.records });
+      if (form.result === 'csv') return await csv.write(outputs, block.records);
       return `${predictionTexts(outputs, block.records).join('\n')}\n`;
     } catch (error) {
       if (!isTheirs(error)) throw error;

@@ -130,7 +130,7 @@ async function* arraysOf(bytes: AsyncIterable<Buffer>, rowsMax: number): AsyncGe
   if (held.length > 0) throw new ObjectSpoilt(`the npy file goes on for ${held.length} bytes behind its last row`);
 }
 
-/** As many under way as `width` says, told in their order. */
+/** As many under way as `width` says, and one that is read or written meanwhile; told in their order. */
 async function* inOrder<Item, Result>(
   items: AsyncIterable<Item>,
   width: number,
@@ -141,7 +141,7 @@ async function* inOrder<Item, Result>(
     const result = run(item);
     result.catch(() => undefined); // told in its turn
     under.push(result);
-    if (under.length >= width) yield await (under.shift() as Promise<Result>);
+    if (under.length > width) yield await (under.shift() as Promise<Result>);
   }
   for (const result of under) yield await result;
 }

@@ -12,6 +12,7 @@ import type { ModelVersion } from '../../registry/index.ts';
 import type { RunResult, WorkerLink } from '../../runtime/index.ts';
 import type { Tensor } from '../../tensor.ts';
 import { chooseRows } from './choose-rows.ts';
+import { CsvBeside } from './csv-beside.ts';
 import { ProcessRecords } from './process-records.ts';
 import { RecordFilters } from './record-filters.ts';
 import type { BadRecord } from './run-records.ts';
@@ -64,6 +65,7 @@ const linesTold = 50;
 export class TransformRun {
   readonly #needs: TransformRunNeeds;
   readonly #of: TransformRunOf;
+  readonly #csv = new CsvBeside();
 
   constructor(needs: TransformRunNeeds, of: TransformRunOf) {
     this.#needs = needs;
@@ -94,7 +96,7 @@ export class TransformRun {
         );
       }
     } finally {
-      await workers.close();
+      await Promise.all([workers.close(), this.#csv.close()]);
     }
   }
 
@@ -259,7 +261,7 @@ export class TransformRun {
       });
     }
     const run = async ({ inputs }: { readonly inputs: readonly Tensor[] }) => (await workers.use((link) => runOn(link, inputs))).outputs;
-    return new TensorRecords({ signature: version.signature, form, filters, policy: order.badRecords, run, rowsMax });
+    return new TensorRecords({ signature: version.signature, form, filters, policy: order.badRecords, run, csv: this.#csv, rowsMax });
   }
 
   #invoke(workers: TransformWorkers, body: Buffer, headers: Readonly<Record<string, string>>): Promise<Buffer> {

@@ -140,7 +140,8 @@ function printed(session: Session, request: AsyncBody): number {
   return 0;
 }
 
-function listText(items: readonly AsyncBody[]): string {
+/** Reasons are whole: what helps often stands at their end. */
+export function listText(items: readonly AsyncBody[]): string {
   return table(items, [
     { title: 'ID', cell: ({ id }) => id },
     { title: 'ENDPOINT', cell: ({ endpoint }) => endpoint },
