@@ -15,8 +15,7 @@ import {
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
-import type { InferenceResult, Outcome, Route } from '../serving/index.ts';
-import { ModelPlans } from './model-plans.ts';
+import { type InferenceResult, ModelPlans, type Outcome, type Route } from '../serving/index.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';

@@ -5,11 +5,19 @@
 
 import { PassThrough } from 'node:stream';
 import type { InferenceAnswer, InferenceOrder } from '../../async-inference/index.ts';
-import { ModelPlan } from '../../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import type { CallWatch, SeenCall } from '../../monitoring/index.ts';
 import type { Payload } from '../../runtime/index.ts';
-import { type InferenceResult, invokeParts, type Part, partsOf, type Route, rawCall, type Serving } from '../../serving/index.ts';
+import {
+  type InferenceResult,
+  invokeParts,
+  ModelPlans,
+  type Part,
+  partsOf,
+  type Route,
+  rawCall,
+  type Serving,
+} from '../../serving/index.ts';
 import { Answer } from './answer.ts';
 import { type DecodedBody, decodeBody } from './decode-body.ts';
 
@@ -24,7 +32,7 @@ const unnamedType = 'application/octet-stream';
 
 export class BodyInvocations {
   readonly #options: BodyInvocationsOptions;
-  readonly #plans = new WeakMap<Route, ModelPlan>();
+  readonly #plans = new ModelPlans();
 
   constructor(options: BodyInvocationsOptions) {
     this.#options = options;
@@ -41,7 +49,7 @@ export class BodyInvocations {
     const { serving, nowMs } = this.#options;
     const { requestId, timeoutMs, contentType, accept, signal } = order;
     if (order.files !== undefined) throw new PlatformError('unavailable', 'the model is no process any more: it takes no files');
-    const plan = this.#planFor(route);
+    const plan = this.#plans.of(route);
     const arrivedAtMs = nowMs();
     let decoded: DecodedBody;
     let parts: readonly Part[];
@@ -127,15 +135,6 @@ export class BodyInvocations {
         else reject(outcome.error);
       });
     });
-  }
-
-  #planFor(route: Route): ModelPlan {
-    let plan = this.#plans.get(route);
-    if (plan === undefined || plan.signature !== route.signature) {
-      plan = new ModelPlan(route.endpoint, route.version, route.signature, route.batchable);
-      this.#plans.set(route, plan);
-    }
-    return plan;
   }
 }
 

@@ -2,10 +2,9 @@
  * An invocation of a model that the built-in worker runs. The body is decoded once, into tensors; the answer is encoded
  * in the moment it comes, as on the protocol's own route.
  */
-import { ModelPlan } from '../../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../monitoring/index.ts';
-import { invokeParts, type Part, partsOf, type Route } from '../../serving/index.ts';
+import { invokeParts, ModelPlans, type Part, partsOf } from '../../serving/index.ts';
 import { Answer } from './answer.ts';
 import { type DecodedBody, decodeBody } from './decode-body.ts';
 import type { Exchange, InvocationTerms } from './exchange.ts';
@@ -14,7 +13,7 @@ import { sendAnswer } from './send.ts';
 
 export class ModelInvocations {
   readonly #log: Log;
-  readonly #plans = new WeakMap<Route, ModelPlan>();
+  readonly #plans = new ModelPlans();
 
   constructor(log: Log) {
     this.#log = log;
@@ -24,7 +23,7 @@ export class ModelInvocations {
   invoke(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs, seen }: InvocationTerms): Promise<void> {
     const { request, response, members, route } = exchange;
     const { requestId } = request;
-    const plan = this.#planFor(route);
+    const plan = this.#plans.of(route);
     let decoded: DecodedBody;
     let parts: readonly Part[];
     try {
@@ -73,14 +72,5 @@ export class ModelInvocations {
     if (thrown instanceof PlatformError) return refusalOf(request, route.endpoint, thrown);
     this.#log.error({ requestId: request.requestId, endpoint: route.endpoint }, `an invocation failed: ${messageOf(thrown)}`);
     return asPlatformError(thrown);
-  }
-
-  #planFor(route: Route): ModelPlan {
-    let plan = this.#plans.get(route);
-    if (plan === undefined || plan.signature !== route.signature) {
-      plan = new ModelPlan(route.endpoint, route.version, route.signature, route.batchable);
-      this.#plans.set(route, plan);
-    }
-    return plan;
   }
 }

@@ -13,8 +13,7 @@ import {
 } from '../../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { SeenCall } from '../../monitoring/index.ts';
-import type { InferenceResult, Outcome, Route } from '../../serving/index.ts';
-import { ModelPlans } from '../model-plans.ts';
+import { type InferenceResult, ModelPlans, type Outcome, type Route } from '../../serving/index.ts';
 import { notServed, takesBytes } from '../models.ts';
 import type { OipServices } from '../neighbours.ts';
 import { tellTensors } from '../seen-calls.ts';

@@ -1,6 +1,6 @@
 /** What is known of each model before a request comes, made when its first one does. */
 import { ModelPlan } from '../codecs/index.ts';
-import type { Route } from '../serving/index.ts';
+import type { Route } from './request.ts';
 
 export class ModelPlans {
   readonly #plans = new WeakMap<Route, ModelPlan>();
