@@ -20,6 +20,9 @@ export const requestBody = z.strictObject({
   executor: z.string().nullable().describe('Who ran it: `instance:local.1`, `function:2048`; null where nobody did.'),
   overflow: z.string().nullable().describe('Why a function ran it, where instances are there too.'),
   rows: z.number(),
+  parts: z
+    .number()
+    .describe('As how many batches it ran, where it had more rows than one holds; else 1. What is told of its batch is told of the first.'),
   rows_ahead: z.number().nullable().describe('How many rows waited already when it came.'),
   batch_rows: z.number().describe('Rows of the batch it rode in; 0 where it rode in none.'),
   batch_requests: z.number().nullable(),

@@ -15,6 +15,7 @@ const request: Omit<RequestBody, 'explanation'> = {
   executor: 'function:2048',
   overflow: null,
   rows: 2,
+  parts: 1,
   rows_ahead: 14,
   batch_rows: 8,
   batch_requests: 5,
@@ -66,6 +67,14 @@ test('one that never ran says so, and why', () => {
     'All of it: it waited 0.2 ms and never ran.',
     '900 rows waited when it came.',
   ]);
+});
+
+test('one of more rows than a batch says so', () => {
+  const story = storyOf({ ...request, rows: 450, parts: 15, batch_rows: 32, batch_requests: 1, close_reason: 'full' }, []);
+  assert.equal(
+    story[2],
+    '14 rows waited when it came. Its 450 rows are more than a batch holds: they ran as 15. The first left with 32 rows, because it was full.',
+  );
 });
 
 test('a cold start and an overflow are told of', () => {

@@ -44,10 +44,14 @@ function timesInWords({ timings, executor }: Omit<RequestBody, 'explanation'>): 
 }
 
 function company(request: Omit<RequestBody, 'explanation'>): string {
-  const { rows, rows_ahead: ahead, batch_rows: batchRows, batch_requests: together, close_reason: reason } = request;
+  const { rows, parts, rows_ahead: ahead, batch_rows: batchRows, batch_requests: together, close_reason: reason } = request;
   const waiting = ahead === null ? '' : ahead === 0 ? 'Nobody waited when it came. ' : `${count(ahead, 'row')} waited when it came. `;
   if (reason === null) return waiting.trimEnd();
   const others = together === null ? '' : together === 1 ? ', it alone' : `, of ${together} requests`;
+  if (parts > 1) {
+    const first = `The first left with ${count(batchRows, 'row')}, because ${closeReasons[reason] ?? `of ${reason}`}.`;
+    return `${waiting}Its ${count(rows, 'row')} are more than a batch holds: they ran as ${parts}. ${first}`;
+  }
   const left = `Its batch left with ${count(batchRows, 'row')} (${rows} its own${others})`;
   return `${waiting}${left}, because ${closeReasons[reason] ?? `of ${reason}`}.`;
 }

@@ -27,6 +27,7 @@ interface LoggedRequest {
   readonly encodeMs: number | null;
   readonly totalMs: number | null;
   readonly costUsd: number | null;
+  readonly parts?: number;
   readonly rowsAhead?: number;
   readonly batchRequests?: number;
   readonly batchWaitMs?: number;
@@ -106,6 +107,7 @@ function bodyOf(line: LoggedRequest, decisions: readonly Decision[]): Omit<Reque
     executor: line.executor ?? null,
     overflow: line.overflow ?? null,
     rows: line.rows,
+    parts: line.parts ?? 1,
     rows_ahead: line.rowsAhead ?? null,
     batch_rows: line.batchRows,
     batch_requests: line.batchRequests ?? null,

@@ -13,6 +13,8 @@ export interface RequestLine {
   readonly batchRows: number;
   /** How many rode in its batch, itself included; written only where it rode. */
   readonly batchRequests?: number;
+  /** It had more rows than a batch holds and ran as so many; written only then. What is told of its batch is told of the first. */
+  readonly parts?: number;
   /** How many rows waited already when it came. */
   readonly rowsAhead?: number;
   /** Of its wait: how long it was kept for company. The rest it waited for somebody to be free. */
@@ -46,6 +48,8 @@ export function formatRequestLine(line: RequestLine): string {
   )},"costUsd":${dollars(line.costUsd)}${line.rowsAhead === undefined ? '' : `,"rowsAhead":${line.rowsAhead}`}${
     line.batchRequests === undefined ? '' : `,"batchRequests":${line.batchRequests}`
   }${line.batchWaitMs === undefined ? '' : `,"batchWaitMs":${milliseconds(line.batchWaitMs)}`}${
+    line.parts === undefined ? '' : `,"parts":${line.parts}`
+  }${
     typeof line.overflow === 'string' ? `,"overflow":${quoted(line.overflow)}` : ''
   }${line.coldStart === true ? ',"coldStart":true' : ''}${line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`}}\n`;
 }

@@ -3,6 +3,7 @@ import { cutRows, type Invocation } from '../codecs/index.ts';
 import { asPlatformError, type PlatformError } from '../errors.ts';
 import type { InferenceCall, InferenceResult, Route } from './request.ts';
 import type { Serving } from './serving.ts';
+import { WholeCall } from './whole-call.ts';
 
 /** What runs as one request. */
 export interface Part extends Invocation {
@@ -34,25 +35,31 @@ export function invokeParts(
   taker: PartsTaker,
 ): () => void {
   const cancels = new Set<() => void>();
+  const rowsOf = ({ rows }: Part): number => (route.batchable ? rows : 1);
+  const whole = parts.length <= 1 ? null : new WholeCall(sum(parts.map(rowsOf)), parts.length);
+  const shared = whole === null ? call : { ...call, whole };
   let next = 0;
   let isOver = false;
-  const close = (): void => {
+  const close = (how: WholeCall['end']): void => {
     isOver = true;
+    if (whole !== null) whole.end ??= how;
     for (const cancel of cancels) cancel();
     cancels.clear();
   };
   const fail = (error: unknown): void => {
     if (isOver) return;
-    close();
-    taker.end(asPlatformError(error));
+    const failure = asPlatformError(error);
+    close(failure);
+    taker.end(failure);
   };
   const start = (): void => {
     const part = next++;
-    const { inputs, rows } = parts[part] as Part;
+    const cut = parts[part] as Part;
+    const { inputs, rows } = cut;
     let isSettled = false;
     let cancel: (() => void) | null = null;
     try {
-      cancel = serving.invoke(route, { ...call, inputs, rows: route.batchable ? rows : 1 }, (outcome) => {
+      cancel = serving.invoke(route, { ...shared, inputs, rows: rowsOf(cut) }, (outcome) => {
         isSettled = true;
         if (cancel !== null) cancels.delete(cancel);
         if (isOver) return;
@@ -64,7 +71,7 @@ export function invokeParts(
         }
         if (next < parts.length) start();
         else if (cancels.size === 0) {
-          isOver = true;
+          close('ok');
           taker.end(null);
         }
       });
@@ -74,7 +81,11 @@ export function invokeParts(
     }
   };
   for (let lanes = lanesFor(serving, route, parts.length); lanes > 0 && !isOver; lanes--) start();
-  return close;
+  return () => close('cancelled');
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }
 
 /** A few at a time, so that a long file does not fill the buffer alone. */

@@ -3,9 +3,10 @@ import type { Clock } from '../clock.ts';
 import type { Invocation, Ledger } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
-import type { InferenceCall, Outcome, PendingRequest } from './request.ts';
+import type { InferenceCall, InferenceResult, Outcome, PendingRequest } from './request.ts';
 import { type Arrived, noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
+import type { Road, WholeCall } from './whole-call.ts';
 
 export interface Books {
   readonly clock: Clock;
@@ -61,7 +62,8 @@ export class Invocations {
     return () => {
       if (!pool.cancel(pending)) return;
       meter.left(rows, this.#books.clock.nowMs());
-      this.#refused(pool, call, 'cancelled', 'the client went away', came);
+      if (call.whole === undefined) this.#refused(pool, call, 'cancelled', 'the client went away', came);
+      else if (call.whole.end === 'cancelled') this.#recordWhole(pool, call, call.whole, came);
     };
   }
 
@@ -99,26 +101,49 @@ export class Invocations {
   }
 
   #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number, came: Came): void {
-    const { clock, ledger, writeLine } = this.#books;
-    const nowMs = clock.nowMs();
+    const nowMs = this.#books.clock.nowMs();
     const totalMs = nowMs - call.arrivedAtMs;
-    if (!outcome.ok) {
-      pool.statistics.failed(totalMs);
-      this.#meterOf(pool).refused(outcome.error.code);
-      this.#refused(pool, call, outcome.error.code, outcome.error.message, came);
-      return;
+    const { whole } = call;
+    const meter = this.#meterOf(pool);
+    if (outcome.ok) {
+      meter.answered(!isLate(pool, totalMs), outcome.result.overflow !== null);
+      if (whole === undefined) this.#answered(pool, call, outcome.result, nowMs - encodeFromMs, roadOf(came));
+      else whole.take(outcome.result, call.arrivedAtMs, nowMs - encodeFromMs, roadOf(came));
+    } else {
+      meter.refused(outcome.error.code);
+      if (whole === undefined) this.#failed(pool, call, outcome.error, came);
     }
-    const { timings, batchRows, closeReason, costUsd, coldStart, executor, overflow } = outcome.result;
-    const encodeMs = nowMs - encodeFromMs;
+    if (whole !== undefined) this.#recordWhole(pool, call, whole, came);
+  }
+
+  /** Once, when the last of its parts that anybody waits for has ended. */
+  #recordWhole(pool: VariantPool, call: InferenceCall, whole: WholeCall, came: Came): void {
+    const { end } = whole;
+    if (end === null || whole.isRecorded) return;
+    whole.isRecorded = true;
+    const all = { ...call, rows: whole.rows };
+    if (end === 'ok') {
+      const { result, encodeMs, road } = whole.answered(this.#books.clock.nowMs() - call.arrivedAtMs);
+      this.#answered(pool, all, result, encodeMs, road);
+    } else if (end === 'cancelled') this.#refused(pool, all, 'cancelled', 'the client went away', came);
+    else this.#failed(pool, all, end, came);
+  }
+
+  #failed(pool: VariantPool, call: InferenceCall, error: PlatformError, came: Came): void {
+    pool.statistics.failed(this.#books.clock.nowMs() - call.arrivedAtMs);
+    this.#refused(pool, call, error.code, error.message, came);
+  }
+
+  #answered(pool: VariantPool, call: InferenceCall, result: Omit<InferenceResult, 'outputs'>, encodeMs: number, road: Road): void {
+    const { clock, ledger, writeLine } = this.#books;
+    const totalMs = clock.nowMs() - call.arrivedAtMs;
+    const { timings, batchRows, closeReason, costUsd, coldStart, executor, overflow } = result;
     const metrics = this.#metricsOf(pool);
     const wallMs = clock.wallMs();
     metrics.request('ok', totalMs, timings.queueMs, timings.serviceMs, encodeMs, call.rows);
     metrics.cost(costUsd);
-    const road = roadOf(came);
     if (executor.startsWith('function:')) metrics.kept(road.batchWaitMs ?? 0);
-    const isLate = pool.objectiveMs !== null && totalMs > pool.objectiveMs;
-    if (pool.objectiveMs !== null) metrics.met(isLate);
-    this.#meterOf(pool).answered(!isLate, overflow !== null);
+    if (pool.objectiveMs !== null) metrics.met(isLate(pool, totalMs));
     ledger.request(pool.endpoint, pool.variant, costUsd);
     pool.statistics.answered(totalMs, timings, wallMs);
     if (overflow !== null) {
@@ -142,6 +167,7 @@ export class Invocations {
       totalMs,
       costUsd,
       ...road,
+      ...partsOf(call),
       overflow,
       coldStart,
     });
@@ -149,7 +175,7 @@ export class Invocations {
 
   #refused(
     pool: VariantPool,
-    call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>,
+    call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs' | 'whole'>,
     status: ErrorCode | 'cancelled',
     error: string,
     came: Came | null = null,
@@ -177,6 +203,7 @@ export class Invocations {
       totalMs,
       costUsd: 0,
       ...(came === null ? {} : roadOf(came)),
+      ...partsOf(call),
       error,
     });
   }
@@ -212,8 +239,16 @@ function instancesOf({ executors }: VariantPool): number {
   return new Set(executors.flatMap(({ isFunction, worker }) => (isFunction ? [] : [worker.id]))).size;
 }
 
+function isLate({ objectiveMs }: VariantPool, totalMs: number): boolean {
+  return objectiveMs !== null && totalMs > objectiveMs;
+}
+
+function partsOf({ whole }: Pick<InferenceCall, 'whole'>): Pick<RequestLine, 'parts'> {
+  return whole === undefined ? {} : { parts: whole.parts };
+}
+
 /** Instances are never kept from a batch; a function's batch is kept for company until it is due, and then for somebody to be free. */
-function roadOf({ rowsAhead, request }: Came): Pick<RequestLine, 'rowsAhead' | 'batchRequests' | 'batchWaitMs'> {
+function roadOf({ rowsAhead, request }: Came): Road {
   if (request === null || request.ride === null) return { rowsAhead };
   const { call, dueAtMs, overflow, ride } = request;
   const wasKept = ride.executor.startsWith('function:') && (overflow === null || overflow === 'predicted');

@@ -5,6 +5,7 @@ import type { CloseReason } from '../queueing/index.ts';
 import type { ModelRuntime } from '../registry/index.ts';
 import type { Payload, Reply, ReplySink } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
+import type { WholeCall } from './whole-call.ts';
 
 /** What an adapter (OIP, AWS, native) hands over once it has checked and decoded a request. */
 export interface InferenceCall {
@@ -21,6 +22,8 @@ export interface InferenceCall {
   readonly arrivedAtMs: number;
   /** For a model that is a process (`Route.runtime`), in place of inputs; it counts as one row and runs alone. */
   readonly raw?: RawCall;
+  /** It is a part of this one, which is what is counted and logged. */
+  readonly whole?: WholeCall;
 }
 
 /** Bytes for a process. Build the call with `rawCall`. */
