@@ -1,9 +1,8 @@
 /** A call of many rows as the requests it is cut into: no more than a batch each, a few at a time. */
 import { cutRows, type Invocation } from '../codecs/index.ts';
 import { asPlatformError, type PlatformError } from '../errors.ts';
-import type { InferenceCall, InferenceResult, Route } from './request.ts';
+import { type InferenceCall, type InferenceResult, type Route, WholeCall } from './request.ts';
 import type { Serving } from './serving.ts';
-import { WholeCall } from './whole-call.ts';
 
 /** What runs as one request. */
 export interface Part extends Invocation {

@@ -3,10 +3,9 @@ import type { Clock } from '../clock.ts';
 import type { Invocation, Ledger } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
-import type { InferenceCall, InferenceResult, Outcome, PendingRequest } from './request.ts';
+import type { InferenceCall, InferenceResult, Outcome, PendingRequest, Road, WholeCall } from './request.ts';
 import { type Arrived, noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
-import type { Road, WholeCall } from './whole-call.ts';
 
 export interface Books {
   readonly clock: Clock;

@@ -1,11 +1,10 @@
 /** One inference request on its road through serving. */
 import type { PlatformError } from '../errors.ts';
-import type { CaptureConfig } from '../monitoring/index.ts';
+import type { CaptureConfig, RequestLine } from '../monitoring/index.ts';
 import type { CloseReason } from '../queueing/index.ts';
 import type { ModelRuntime } from '../registry/index.ts';
 import type { Payload, Reply, ReplySink } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
-import type { WholeCall } from './whole-call.ts';
 
 /** What an adapter (OIP, AWS, native) hands over once it has checked and decoded a request. */
 export interface InferenceCall {
@@ -184,5 +183,70 @@ export class PendingRequest {
 
   fail(error: PlatformError): void {
     this.settle({ ok: false, error });
+  }
+}
+
+export type Road = Pick<RequestLine, 'rowsAhead' | 'batchRequests' | 'batchWaitMs'>;
+
+/** What is told of a part, without its tensors: they are overwritten. */
+type Told = Omit<InferenceResult, 'outputs' | 'reply'>;
+
+/**
+ * A call of more rows than a batch holds. Its parts wait and ride on their own, but who sent it made one call: so it is answered, counted, priced
+ * and logged once.
+ */
+export class WholeCall {
+  readonly rows: number;
+  readonly parts: number;
+  /** How it ended, as whoever cut it says; null before. */
+  end: 'ok' | 'cancelled' | PlatformError | null = null;
+  isRecorded = false;
+  #first: { readonly told: Told; readonly road: Road } | null = null;
+  #overflow: InferenceResult['overflow'] = null;
+  #coldStart = false;
+  #costUsd = 0;
+  #encodeMs = 0;
+  #inMs = 0;
+  #runMs = 0;
+  #outMs = 0;
+  /** While at least one part was with a worker. */
+  #servedMs = 0;
+  #servedUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(rows: number, parts: number) {
+    this.rows = rows;
+    this.parts = parts;
+  }
+
+  /** A part was answered; they come in the order in which their runs ended. */
+  take(told: Told, arrivedAtMs: number, encodeMs: number, road: Road): void {
+    const { timings, overflow, coldStart, costUsd } = told;
+    this.#first ??= { told, road };
+    this.#overflow ??= overflow;
+    this.#coldStart ||= coldStart;
+    this.#costUsd += costUsd;
+    this.#encodeMs += encodeMs;
+    this.#inMs += timings.computeInMs;
+    this.#runMs += timings.computeMs;
+    this.#outMs += timings.computeOutMs;
+    const fromMs = arrivedAtMs + timings.queueMs;
+    const untilMs = fromMs + timings.serviceMs;
+    this.#servedMs += Math.max(untilMs - Math.max(fromMs, this.#servedUntilMs), 0);
+    this.#servedUntilMs = Math.max(untilMs, this.#servedUntilMs);
+  }
+
+  /** As one request: its batch is the first of its batches, and it waited while nothing of it ran. */
+  answered(totalMs: number): { readonly result: Told; readonly encodeMs: number; readonly road: Road } {
+    if (this.#first === null) throw new Error('a call was answered of which no part was');
+    const { told, road } = this.#first;
+    const timings: Timings = {
+      queueMs: Math.max(totalMs - this.#servedMs - this.#encodeMs, 0),
+      computeInMs: this.#inMs,
+      computeMs: this.#runMs,
+      computeOutMs: this.#outMs,
+      serviceMs: this.#servedMs,
+    };
+    const result = { ...told, timings, overflow: this.#overflow, coldStart: this.#coldStart, costUsd: this.#costUsd };
+    return { result, encodeMs: this.#encodeMs, road };
   }
 }
