@@ -124,6 +124,35 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     assert.match(refused.reason ?? '', /2 outputs, an npy file holds one: accept text\/csv or application\/jsonlines/);
   });
 
+  test('an npy file of many runs is one npy file of results, the same as in CSV', async () => {
+    await server.approve(await server.register('diabetes', 'diabetes_rf'));
+    const values = Float32Array.from({ length: 50_000 }, (_, at) => ((at % 97) - 48) / 500);
+    put('whole/rows.npy', npyFile({ datatype: 'FP32', shape: [5000, 10], data: bytesOf(values) }));
+    for (const [output, accept] of [
+      ['whole-npy', 'application/x-npy'],
+      ['whole-csv', 'text/csv'],
+    ] as const) {
+      const body = { name: output, model: 'diabetes', input: place('whole'), output: place(output), accept };
+      await server.callWell('POST', '/transforms', body);
+      const done = await over(server, output);
+      assert.equal(done.state, 'Completed', done.reason ?? '');
+    }
+    const lines = linesOf(place('whole-csv/rows.npy.out'));
+    assert.equal(lines.length, 5000);
+    const data = bytesOf(Float32Array.from(lines.map(Number)));
+    assert.deepEqual(readFileSync(place('whole-npy/rows.npy.out')), npyFile({ datatype: 'FP32', shape: [5000, 1], data }));
+  });
+
+  test('an object that is deleted before its turn fails with that reason', async () => {
+    put('deleted/a.csv', '1,2,x\n');
+    put('deleted/b.csv', rows(1));
+    await transform('deleted');
+    rmSync(place('deleted/a.csv'));
+    await server.callWell('POST', '/transforms/deleted/resume', {});
+    const done = await over(server, 'deleted');
+    assert.deepEqual([done.state, done.reason], ['Failed', '1 of 2 objects failed: a.csv: it is not there any more']);
+  });
+
   for (const { what, name, content, says } of [
     { what: 'an unknown kind of file', name: 'a.parquet', content: 'PAR1', says: /the end of its name does not say what it is/ },
     { what: 'what is no gzip', name: 'a.csv.gz', content: 'no gzip', says: /no whole gzip file/ },
