@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { until } from '../end-to-end/poll.ts';
@@ -151,6 +151,18 @@ interface Finding {
   readonly id: string;
   readonly help: string;
   readonly where: readonly string[];
+}
+
+/** A model file dropped onto the page, as a person drops it. */
+export async function drop({ page }: Look, file: string): Promise<void> {
+  const bytes = readFileSync(file).toString('base64');
+  const data = await page.evaluateHandle(
+    `(() => { const data = new DataTransfer(); const bytes = Uint8Array.from(atob('${bytes}'), (c) => c.charCodeAt(0));
+      data.items.add(new File([bytes], '${basename(file)}')); return data; })()`,
+  );
+  const zone = page.getByTestId('drop');
+  await zone.dispatchEvent('dragover', { dataTransfer: data });
+  await zone.dispatchEvent('drop', { dataTransfer: data });
 }
 
 /** What is looked at is what stands in the checkout, also where somebody has just changed it. Takes a second. */

@@ -1,9 +1,8 @@
 /** Models in a browser: from an empty platform to approved versions, side by side; what a viewer does not see. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { modelPath } from '../models/index.ts';
-import { Console, type Look, noBrowser } from './browser.ts';
+import { Console, drop, noBrowser } from './browser.ts';
 
 describe('models in the console', { skip: noBrowser }, () => {
   let made: Console;
@@ -17,7 +16,7 @@ describe('models in the console', { skip: noBrowser }, () => {
     const { page } = look;
     await page.getByText('Drop an ONNX file here').waitFor();
     await look.screenshot('models-empty');
-    await drop(look, 'digits_mlp');
+    await drop(look, modelPath('digits_mlp'));
     await page.getByRole('cell', { name: 'f32[N,64]' }).waitFor();
     await page.getByText(/Opens in a worker, opset/).waitFor();
     await page.getByText(/^May be batched/).waitFor();
@@ -162,15 +161,3 @@ describe('models in the console', { skip: noBrowser }, () => {
     look.assertQuiet(/409/);
   });
 });
-
-/** As a person drops it. */
-async function drop({ page }: Look, name: string): Promise<void> {
-  const bytes = readFileSync(modelPath(name)).toString('base64');
-  const data = await page.evaluateHandle(
-    `(() => { const data = new DataTransfer(); const bytes = Uint8Array.from(atob('${bytes}'), (c) => c.charCodeAt(0));
-      data.items.add(new File([bytes], '${name}.onnx')); return data; })()`,
-  );
-  const zone = page.getByTestId('drop');
-  await zone.dispatchEvent('dragover', { dataTransfer: data });
-  await zone.dispatchEvent('drop', { dataTransfer: data });
-}

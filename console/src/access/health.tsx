@@ -3,7 +3,6 @@ import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { StatusBody } from '../../../src/api/index.ts';
 import { statusQuery } from '../api/queries.ts';
-import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { bytes, count, duration, plural } from '../kit/format.ts';
 import { Loaded } from '../kit/loaded.tsx';
@@ -11,6 +10,7 @@ import { Note } from '../kit/note.tsx';
 import { NumberStrip } from '../kit/number-strip.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 import { StateMark } from '../kit/state-mark.tsx';
+import { shortTime, useUtc } from '../kit/time.ts';
 
 export function Health(): ReactElement {
   const query = useQuery(statusQuery());
@@ -22,6 +22,7 @@ export function Health(): ReactElement {
 }
 
 function Told({ status }: { readonly status: StatusBody }): ReactElement {
+  useUtc();
   const { executors, endpoints, notes } = status;
   const all = Object.values(endpoints).reduce((sum, each) => sum + each, 0);
   const failed = endpoints['Failed'] ?? 0;
@@ -54,7 +55,11 @@ function Told({ status }: { readonly status: StatusBody }): ReactElement {
             ...(executors.failed > 0 ? { tone: 'bad' as const } : {}),
           },
           { label: 'Memory of the server', value: bytes(status.rss_bytes), note: `${bytes(status.workers_rss_bytes)} of its workers` },
-          { label: 'Runs for', value: duration(status.uptime_s * 1000), note: <Ago at={status.started_at} /> },
+          {
+            label: 'Runs for',
+            value: duration(status.uptime_s * 1000),
+            note: `since ${shortTime(Date.parse(status.started_at), Date.now())}`,
+          },
         ]}
       />
       <Card title="Server" padded className="above">
@@ -71,7 +76,7 @@ function Told({ status }: { readonly status: StatusBody }): ReactElement {
             [
               'Endpoints',
               Object.entries(endpoints)
-                .map(([state, number]) => `${number} ${state}`)
+                .map(([state, number]) => `${number} ${stateWords(state)}`)
                 .join(', ') || 'none',
             ],
             [
@@ -85,4 +90,9 @@ function Told({ status }: { readonly status: StatusBody }): ReactElement {
       </Card>
     </>
   );
+}
+
+/** `InService` as people write it. */
+function stateWords(state: string): string {
+  return state.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).toLowerCase();
 }

@@ -128,7 +128,12 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       value: ms(sums.promisedMs),
       unit: 'ms',
       bar: share,
-      note: share === null ? 'no objective' : `${fixed(share * 100)} % of objective`,
+      note:
+        promise === null
+          ? 'no objective'
+          : share === null
+            ? `promised ${ms(promise.latencyMs)} ms`
+            : `${fixed(share * 100)} % of objective`,
       ...(share !== null && share > 1 ? { tone: 'bad' as const } : {}),
     },
     {

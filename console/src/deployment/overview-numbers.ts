@@ -1,6 +1,7 @@
 /** The strip of the overview. */
 import type { OverviewBody } from '../../../src/api/index.ts';
 import { count, fixed, ms, parseObjective, percent, rate, usd } from '../kit/format.ts';
+import { usdFine } from '../kit/money.ts';
 import type { StripNumber } from '../kit/number-strip.tsx';
 import { clockTime } from '../kit/time.ts';
 import { isOverObjective } from './endpoint-state.ts';
@@ -12,14 +13,11 @@ export function overviewNumbers({ totals, endpoints }: OverviewBody, span: strin
       label: 'Requests',
       value: rate(totals.rate),
       unit: '/s',
-      note:
-        totals.peak_rate === null || totals.peak_at === null
-          ? 'none yet'
-          : `peak ${rate(totals.peak_rate)} at ${clockTime(Date.parse(totals.peak_at))}`,
+      note: peakWords(totals),
     },
     objectivesKept(endpoints),
     {
-      label: `In time, last ${span}`,
+      label: `In time, ${span}`,
       value: promised === 0 ? '–' : percent(inTime / promised),
       ...(promised === 0 ? {} : { unit: '%' }),
       note: promised === 0 ? 'no request with an objective' : `${count(inTime)} of ${count(promised)} requests`,
@@ -32,6 +30,12 @@ export function overviewNumbers({ totals, endpoints }: OverviewBody, span: strin
     },
     saved(totals, span),
   ];
+}
+
+/** The peak is that of whole minutes: what comes now may be more. */
+function peakWords({ rate: now, peak_rate: peak, peak_at: at }: OverviewBody['totals']): string {
+  if (peak === null || at === null) return now > 0 ? 'the first minute' : 'none yet';
+  return now > peak ? `more than any minute before` : `peak ${rate(peak)} at ${clockTime(Date.parse(at))}`;
 }
 
 function objectivesKept(endpoints: OverviewBody['endpoints']): StripNumber {
@@ -54,6 +58,7 @@ function objectivesKept(endpoints: OverviewBody['endpoints']): StripNumber {
 function saved({ always_on_usd: alwaysOn, spent_usd: spent }: OverviewBody['totals'], span: string): StripNumber {
   const label = 'Saved against always-on for peak';
   if (alwaysOn === null || alwaysOn <= 0) return { label, value: '–', note: 'not known yet' };
-  const share = 1 - spent / alwaysOn;
-  return { label, value: fixed(share * 100), unit: '%', note: `${usd(alwaysOn - spent)} in the last ${span}` };
+  // While the first minute lasts, or with nearly no traffic, always-on would have been cheaper: nothing is saved then, and a share would mislead.
+  if (spent >= alwaysOn) return { label, value: 'nothing', note: `${usdFine(spent)} spent, always-on ${usdFine(alwaysOn)}, ${span}` };
+  return { label, value: fixed((1 - spent / alwaysOn) * 100), unit: '%', note: `${usdFine(alwaysOn - spent)} in ${span}` };
 }

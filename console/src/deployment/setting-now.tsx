@@ -34,7 +34,7 @@ export function SettingNow({ endpoint, variant, sums, span }: SettingNowProps): 
           </>
         )
       }
-      footer={footerOf(rows)}
+      footer={footerOf(rows, variant)}
     >
       <div className="body">
         <Pairs pairs={pairsOf(variant, batching, scaling)} />
@@ -64,7 +64,8 @@ function pairsOf(
   if (policy !== null) pairs.push(['Their number', `${policy.policy}, ${policy.instances_min} to ${policy.instances_max}`]);
   if (variant.functions !== null) pairs.push(['Functions', functionWords(variant)]);
   const arrivals = batching?.inputs.arrivals;
-  if (arrivals !== undefined) pairs.push(['Arrivals', arrivalWords(arrivals)]);
+  // Beside instances, functions see only what these leave over.
+  if (arrivals !== undefined) pairs.push([variant.wanted > 0 ? 'Overflow' : 'Arrivals', arrivalWords(arrivals)]);
   else if (scaling?.inputs.rate_per_second !== undefined && scaling.inputs.rate_per_second !== null) {
     pairs.push(['Arrivals', `${rate(scaling.inputs.rate_per_second)} /s at the last look`]);
   }
@@ -101,7 +102,7 @@ function functionWords({ setting, functions, environments }: VariantBody): React
       : setting.batch_size_max === 1
         ? ', each request alone'
         : `, batch up to ${setting.batch_size_max}, leave when full or ${waitWords(setting.wait_ms_max)}`;
-  const now = environments === null ? '' : `; ${plural(environments.busy, 'runs', 'run')}, ${environments.idle} warm`;
+  const now = environments === null ? '' : `; ${environments.busy} busy, ${environments.idle} warm`;
   return (
     <>
       <b>{size}</b>
@@ -128,6 +129,13 @@ interface Compared {
   readonly unit?: string;
 }
 
+/** A percentile of a handful of requests says nothing about a prediction. */
+const requestsEnough = 20;
+
+function hasEnough(decision: VariantBody['decision']): decision is NonNullable<VariantBody['decision']> {
+  return (decision?.measured?.requests ?? 0) >= requestsEnough;
+}
+
 /** Only what was both predicted and measured, in the same unit. */
 function comparison({ decision }: VariantBody, sums: HistorySums, scaling: ScalingDecisionBody | undefined): Compared[] {
   const rows: Compared[] = [];
@@ -141,7 +149,7 @@ function comparison({ decision }: VariantBody, sums: HistorySums, scaling: Scali
     if (typeof predicted !== 'number' || typeof measured !== 'number') return;
     rows.push({ name, predicted, measured, format, ...(unit === undefined ? {} : { unit }) });
   };
-  const { predicted, measured } = decision ?? { predicted: null, measured: null };
+  const { predicted, measured } = hasEnough(decision) ? decision : { predicted: null, measured: null };
   add('p50', predicted?.p50_ms, measured?.p50_ms, ms, 'ms');
   add('p95', predicted?.p95_ms, measured?.p95_ms, ms, 'ms');
   add('p99', predicted?.p99_ms, measured?.p99_ms, ms, 'ms');
@@ -170,7 +178,10 @@ function comparison({ decision }: VariantBody, sums: HistorySums, scaling: Scali
 const relative = ({ predicted, measured }: Compared): number | null =>
   predicted === 0 ? (measured === 0 ? 0 : null) : (measured - predicted) / predicted;
 
-function footerOf(rows: readonly Compared[]): string | undefined {
+function footerOf(rows: readonly Compared[], { decision }: VariantBody): string {
+  const missing = requestsEnough - (decision?.measured?.requests ?? 0);
+  const waits = decision !== null && missing > 0 ? `Functions are compared after ${plural(missing, 'more request')} on them.` : null;
+  if (waits !== null) return waits;
   if (rows.length === 0) return 'Nothing is predicted here: the setting was given, not chosen.';
   const [worst] = rows
     .flatMap((row) => {

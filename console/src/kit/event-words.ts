@@ -100,7 +100,12 @@ function chosenWords(chosen: unknown): string {
 }
 
 function alarmWords(facts: Detail): EventWords {
+  const isFirst = facts['oldState'] === 'INSUFFICIENT_DATA';
   const state = typeof facts['newState'] === 'string' ? facts['newState'] : '';
-  const words: Readonly<Record<string, string>> = { ALARM: 'rings', OK: 'is quiet again', INSUFFICIENT_DATA: 'knows too little' };
+  const words: Readonly<Record<string, string>> = {
+    ALARM: 'rings',
+    OK: isFirst ? 'watches, and is quiet' : 'is quiet again',
+    INSUFFICIENT_DATA: 'knows too little',
+  };
   return { kind: states[state] ?? 'warn', text: words[state] ?? 'changed', to: '/monitoring?tab=alarms' };
 }

@@ -3,13 +3,18 @@
  * button that tries again. Data that is older than the error stays, with a note above it.
  */
 import { Button, Skeleton } from '@mantine/core';
-import type { UseQueryResult } from '@tanstack/react-query';
 import { type ReactElement, type ReactNode, useEffect, useState } from 'react';
 import { ApiError } from '../api/client.ts';
 import { Note } from './note.tsx';
 
 export interface LoadedProps<T> {
-  readonly query: UseQueryResult<T>;
+  /** A query of TanStack's, of one answer or of pages. */
+  readonly query: {
+    readonly data: T | undefined;
+    readonly error: Error | null;
+    readonly isFetching: boolean;
+    readonly refetch: () => Promise<unknown>;
+  };
   /** What is loaded, as in `The endpoints could not be loaded.` */
   readonly what: string;
   /** The heights of what comes, in pixels. */

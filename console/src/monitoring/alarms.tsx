@@ -19,6 +19,11 @@ const words: Readonly<Record<AlarmBody['state'], readonly ['ok' | 'warn' | 'zero
   INSUFFICIENT_DATA: ['zero', 'No data yet'],
 };
 
+/** That an alarm was made and is quiet from its first look on is what one expects. */
+function isNews({ summary }: Note): boolean {
+  return !/ created$|from INSUFFICIENT_DATA to OK$/.test(summary);
+}
+
 /** Those that every endpoint has are called penstock/ENDPOINT/KIND. */
 function endpointOf(name: string): string | null {
   return /^penstock\/([^/]+)\/[^/]+$/.exec(name)?.[1] ?? null;
@@ -43,10 +48,10 @@ export function Alarms(): ReactElement {
           {({ items }) => (
             <DataTable
               caption="What became of alarms, the latest first"
-              rows={items}
+              rows={items.filter(isNews)}
               keyOf={({ alarm, at, summary }) => `${alarm} ${at} ${summary}`}
               isDense
-              whenEmpty="Nothing yet."
+              whenEmpty="None has rung yet."
               columns={[
                 { title: 'Alarm', cell: ({ alarm }) => <span className="mono">{alarm}</span> },
                 { title: 'What', cell: ({ summary }) => summary },

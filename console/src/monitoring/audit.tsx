@@ -7,12 +7,12 @@ import { get } from '../api/client.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
+import { Earlier } from '../kit/earlier.tsx';
 import { plural } from '../kit/format.ts';
 import { Failure, Skeletons } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
-import { Earlier } from './earlier.tsx';
 import { Detail } from './events.tsx';
 
 const pageSize = 50;

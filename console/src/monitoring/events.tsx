@@ -1,15 +1,19 @@
 /** What happened: state changes, decisions, alarms, as they were told. */
 import { TextInput } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { EventBody, Page } from '../../../src/api/index.ts';
 import { get } from '../api/client.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
+import { Earlier } from '../kit/earlier.tsx';
+import { eventWords } from '../kit/event-words.ts';
 import { Failure, Skeletons } from '../kit/loaded.tsx';
+import { reasonWords } from '../kit/reason-words.ts';
 import { useSearchValue } from '../kit/search-state.ts';
-import { Earlier } from './earlier.tsx';
+import { StateShape } from '../kit/state-mark.tsx';
 
 const pageSize = 50;
 
@@ -59,11 +63,23 @@ function EventTable({ items, subject }: { readonly items: readonly EventBody[]; 
       }
       columns={[
         { title: 'What', cell: ({ kind }) => <b>{kind}</b> },
-        { title: 'To', cell: (event) => <span className="mono">{event.subject}</span> },
-        { title: 'Detail', isWide: true, cell: ({ detail }) => <Detail detail={detail} /> },
+        { title: 'To', cell: (event) => <Link to={eventWords(event).to}>{event.subject}</Link> },
+        { title: 'Detail', isWide: true, cell: (event) => <Told event={event} /> },
         { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
       ]}
     />
+  );
+}
+
+/** A sentence after the name; what else is known is under the pointer. */
+function Told({ event }: { readonly event: EventBody }): ReactElement {
+  const { kind, text } = eventWords(event);
+  const { reason } = (event.detail ?? {}) as { readonly reason?: unknown };
+  const isTold = typeof reason !== 'string' || reason === '' || text.includes(reasonWords(reason));
+  return (
+    <span className="said" title={JSON.stringify(event.detail)}>
+      <StateShape kind={kind} /> {isTold ? text : `${text}: ${reasonWords(reason)}`}
+    </span>
   );
 }
 

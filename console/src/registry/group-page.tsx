@@ -3,14 +3,15 @@ import './registry.css';
 import { Button, Tabs } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { type ReactElement, useState } from 'react';
+import { type ReactElement, type ReactNode, useState } from 'react';
 import type { EndpointBody, GroupBody, VersionBody } from '../../../src/api/index.ts';
 import { path, remove } from '../api/client.ts';
 import { groupQuery, profileQuery } from '../api/model-queries.ts';
-import { endpointsQuery, versionsQuery } from '../api/queries.ts';
+import { endpointsQuery } from '../api/queries.ts';
 import { useMay } from '../api/session.ts';
 import { Chip } from '../kit/chip.tsx';
 import { Confirm } from '../kit/confirm.tsx';
+import { Earlier } from '../kit/earlier.tsx';
 import { Empty } from '../kit/empty.tsx';
 import { plural } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
@@ -27,24 +28,26 @@ import { QualityCostChart } from './quality-cost-chart.tsx';
 import { endpointsOf } from './serving-where.ts';
 import { Upload } from './upload.tsx';
 import { usePlans } from './use-costs.ts';
+import { useKnownVersions, useVersions } from './use-versions.ts';
 import { VersionCard } from './version-card.tsx';
 import { VersionsTable } from './versions-table.tsx';
 
-/** So many versions are shown; the latest are what people look for. */
-const versionsMost = 200;
 /** So many are planned for: each plan takes the server some milliseconds. */
 const plannedMost = 8;
 
 export function GroupPage(): ReactElement {
   const group = useParameter('group');
   const described = useQuery(groupQuery(group));
-  const versions = useQuery(versionsQuery(group, versionsMost));
+  const versions = useVersions(group);
   const endpoints = useQuery(endpointsQuery());
   const [tab, setTab] = useSearchValue('tab', 'versions');
   const [{ upload }, change] = useSearchValues();
   const mayRegister = useMay('register');
   const isUploading = mayRegister && upload !== undefined;
   const serving = endpointsOf(endpoints.data?.items ?? [], group);
+  const earlier = versions.hasNextPage ? (
+    <Earlier isBusy={versions.isFetchingNextPage} onMore={() => void versions.fetchNextPage()} />
+  ) : undefined;
   return (
     <Page
       title={group}
@@ -63,7 +66,7 @@ export function GroupPage(): ReactElement {
         <Upload group={group} onRegistered={() => change({ upload: undefined })} onCancel={() => change({ upload: undefined })} />
       ) : null}
       <Loaded query={versions} what={`The versions of ${group} could not be loaded.`} heights={[40, 280, 320]}>
-        {({ items }) =>
+        {(items) =>
           items.length === 0 ? (
             <Empty title={`${group} has no version`} command={`penstock register model.onnx --group ${group}`}>
               Upload one, or delete the group.
@@ -77,10 +80,15 @@ export function GroupPage(): ReactElement {
                 <Tabs.Tab value="history">History</Tabs.Tab>
               </Tabs.List>
               <Tabs.Panel value="versions">
-                <Versions versions={items} endpoints={endpoints.data?.items ?? []} />
+                <Versions
+                  versions={items}
+                  latestApproved={described.data?.latest_approved ?? null}
+                  endpoints={endpoints.data?.items ?? []}
+                  earlier={earlier}
+                />
               </Tabs.Panel>
               <Tabs.Panel value="history">
-                <HistoryTab versions={items} />
+                <HistoryTab versions={items} earlier={earlier} />
               </Tabs.Panel>
             </Tabs>
           )
@@ -145,25 +153,31 @@ function useObjective(endpoints: readonly EndpointBody[], group: string) {
   return { objective, setObjective, objectives: [...new Set([...usualObjectives, ...promised, objective])] };
 }
 
-function Versions({
-  versions,
-  endpoints,
-}: {
+interface VersionsProps {
   readonly versions: readonly VersionBody[];
+  readonly latestApproved: number | null;
   readonly endpoints: readonly EndpointBody[];
-}): ReactElement {
+  readonly earlier: ReactNode;
+}
+
+function Versions({ versions, latestApproved, endpoints, earlier }: VersionsProps): ReactElement {
   const [{ compare, version: shownText }, change] = useSearchValues();
   const group = versions[0]?.group ?? '';
   const { objective, setObjective, objectives } = useObjective(endpoints, group);
-  const ticked = tickedOf(compare, versions);
-  const pair = ticked.flatMap((number) => versions.find(({ version }) => version === number) ?? []);
+  const known = useKnownVersions(versions, group, [
+    Number(shownText),
+    ...(compare?.split(',').slice(0, 2).map(Number) ?? []),
+    ...(latestApproved === null ? [] : [latestApproved]),
+  ]);
+  const ticked = tickedOf(compare, known);
+  const pair = ticked.flatMap((number) => known.find(({ version }) => version === number) ?? []);
   const planned = [...new Set([...pair, ...versions.slice(0, plannedMost)])].map(({ name }) => name);
   const plans = usePlans(planned, objective);
   const mayApprove = useMay('approve');
-  const pending = versions.find(
+  const pending = known.find(
     ({ approval, version }) => approval === 'PendingManualApproval' && (shownText === undefined || version === Number(shownText)),
   );
-  const shown = versions.find(({ version }) => version === Number(shownText)) ?? pending ?? versions[0];
+  const shown = known.find(({ version }) => version === Number(shownText)) ?? pending ?? versions[0];
   const compared = useCompared(pair, plans);
   const [before, after] = compared;
   return (
@@ -176,10 +190,11 @@ function Versions({
           objective={objective}
           ticked={ticked}
           shown={shown?.version ?? null}
+          earlier={earlier}
           onTick={(version, isTicked) => change({ compare: tickText(ticked, version, isTicked) }, { replace: true })}
         />
         {shown === undefined ? null : mayApprove && shown === pending ? (
-          <ApprovalCard key={shown.name} version={shown} former={formerOf(versions, shown)} endpoints={endpoints} />
+          <ApprovalCard key={shown.name} version={shown} former={formerOf(known, shown)} endpoints={endpoints} />
         ) : (
           <VersionCard version={shown} />
         )}
@@ -199,7 +214,7 @@ function Versions({
           <div className={after === undefined ? 'c12 stack' : 'c5 stack'}>
             <ProfileChart compared={compared} />
             {plans.size === 0 ? null : (
-              <QualityCostChart versions={versions} plans={plans} objective={objective} compared={pair.map(({ name }) => name)} />
+              <QualityCostChart versions={known} plans={plans} objective={objective} compared={pair.map(({ name }) => name)} />
             )}
           </div>
         </div>

@@ -1,5 +1,5 @@
 /** What happened to the versions of a group, the latest first: who brought them, who decided, and why. */
-import type { ReactElement } from 'react';
+import type { ReactElement, ReactNode } from 'react';
 import type { VersionBody } from '../../../src/api/index.ts';
 import { useNow } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
@@ -7,11 +7,16 @@ import { StateShape } from '../kit/state-mark.tsx';
 import { fullTime, relative, shortTime, useUtc } from '../kit/time.ts';
 import { happened } from './version-history.ts';
 
-export function HistoryTab({ versions }: { readonly versions: readonly VersionBody[] }): ReactElement {
+interface HistoryProps {
+  readonly versions: readonly VersionBody[];
+  readonly earlier: ReactNode;
+}
+
+export function HistoryTab({ versions, earlier }: HistoryProps): ReactElement {
   useUtc();
   const now = useNow();
   return (
-    <Card title="History">
+    <Card title="History" footer={earlier}>
       <ol className="tl">
         {happened(versions).map(({ key, atMs, title, why, kind }) => (
           <li key={key}>

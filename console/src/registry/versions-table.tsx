@@ -1,7 +1,7 @@
 /** The versions of a group: tick two, and they are compared below. */
 import { Checkbox } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import type { ReactElement } from 'react';
+import type { ReactElement, ReactNode } from 'react';
 import type { DeploymentPlanBody, EndpointBody, VersionBody } from '../../../src/api/index.ts';
 import { useNow } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
@@ -22,13 +22,15 @@ interface VersionsTableProps {
   readonly ticked: readonly number[];
   readonly shown: number | null;
   readonly onTick: (version: number, isTicked: boolean) => void;
+  /** The way to those that were not read yet. */
+  readonly earlier: ReactNode;
 }
 
-export function VersionsTable({ versions, endpoints, plans, objective, ticked, shown, onTick }: VersionsTableProps): ReactElement {
+export function VersionsTable({ versions, endpoints, plans, objective, ticked, shown, onTick, earlier }: VersionsTableProps): ReactElement {
   const hasCosts = plans.size > 0;
   const end = versions.length < 2 ? undefined : ticked.length === 2 ? '2 ticked, compared below' : 'tick two to compare them';
   return (
-    <Card title="Versions" span={8} end={end}>
+    <Card title="Versions" span={8} end={end} footer={earlier}>
       <div className="tw">
         <table className="versions">
           <caption className="unseen">Versions, the latest first</caption>

@@ -27,7 +27,8 @@ export const theme = createTheme({
     Tooltip: { defaultProps: { transitionProps: { duration: 0 }, withArrow: false } },
     Select: { defaultProps: { size: 'md', comboboxProps: { transitionProps: { duration: 0 } } } },
     TextInput: { defaultProps: { size: 'md' } },
-    NumberInput: { defaultProps: { size: 'md' } },
+    // Arrow keys step; steppers as high as a field of 32 px would be too small to hit.
+    NumberInput: { defaultProps: { size: 'md', hideControls: true } },
     Textarea: { defaultProps: { size: 'md' } },
     PasswordInput: { defaultProps: { size: 'md' } },
     Checkbox: { defaultProps: { size: 'sm' } },

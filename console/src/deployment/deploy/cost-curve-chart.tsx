@@ -28,6 +28,8 @@ function Drawing({ points, percentile, latencyMs, usdPerHour, width }: CostCurve
   const { x, y, line, area, possibleFrom, baseline, ticks } = drawCurve(points, { width, height });
   const here = x(latencyMs);
   const isLate = here > width - 120;
+  // A looser promise costs no more, so that the curve lies above to the left: words to the right stand above it, words to the left below.
+  const labelY = usdPerHour === null ? 0 : isLate ? Math.min(baseline - 4, y(usdPerHour) + 18) : Math.max(11, y(usdPerHour) - 8);
   return (
     <svg width={width} height={height} role="img" aria-label={spokenCurve(points, percentile)}>
       <rect x="8" y="8" width={Math.max(0, possibleFrom - 8)} height={baseline - 8} fill="var(--over)" />
@@ -50,7 +52,7 @@ function Drawing({ points, percentile, latencyMs, usdPerHour, width }: CostCurve
         <>
           <line x1={here} x2={here} y1={y(usdPerHour)} y2={baseline} stroke="var(--accent)" strokeDasharray="3 3" />
           <circle cx={here} cy={y(usdPerHour)} r="4.5" fill="var(--accent)" stroke="var(--surface)" strokeWidth="2" />
-          <text className="at" x={here + (isLate ? -8 : 8)} y={Math.max(11, y(usdPerHour) - 8)} textAnchor={isLate ? 'end' : 'start'}>
+          <text className="at" x={here + (isLate ? -8 : 8)} y={labelY} textAnchor={isLate ? 'end' : 'start'}>
             {usdFine(usdPerHour)} per hour
           </text>
         </>

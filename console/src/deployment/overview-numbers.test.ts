@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { OverviewBody } from '../../../src/api/index.ts';
+import { overviewNumbers } from './overview-numbers.ts';
+
+const totals: OverviewBody['totals'] = {
+  rate: 20,
+  peak_rate: 40,
+  peak_at: '2026-11-26T14:52:00.000Z',
+  promised_requests: 1000,
+  in_time_requests: 990,
+  usd_per_hour: 0.1,
+  usd_per_million: 1,
+  always_on_usd: 0.4,
+  spent_usd: 0.1,
+};
+
+function noteOf(label: RegExp, change: Partial<OverviewBody['totals']>): readonly [string, unknown] {
+  const numbers = overviewNumbers({ totals: { ...totals, ...change }, endpoints: [] } as unknown as OverviewBody, '1 h');
+  const found = numbers.find((number) => label.test(number.label));
+  assert(found !== undefined);
+  return [found.value, found.note];
+}
+
+for (const { when, change, value, note } of [
+  { when: 'a quarter was spent', change: {}, value: '75', note: '$0.300 in 1 h' },
+  { when: 'very little was spent', change: { always_on_usd: 0.0004, spent_usd: 0.0001 }, value: '75', note: '$0.000 30 in 1 h' },
+  {
+    when: 'always-on would have been cheaper',
+    change: { always_on_usd: 0.1, spent_usd: 0.2 },
+    value: 'nothing',
+    note: '$0.200 spent, always-on $0.100, 1 h',
+  },
+  { when: 'nobody came', change: { always_on_usd: null }, value: '–', note: 'not known yet' },
+]) {
+  test(`savings: ${value} when ${when}`, () => assert.deepEqual(noteOf(/^Saved/, change), [value, note]));
+}
+
+test('more than the peak of whole minutes is said to be more than that', () => {
+  assert.match(String(noteOf(/^Requests/, {})[1]), /^peak 40\.0 at/);
+  assert.equal(noteOf(/^Requests/, { rate: 41 })[1], 'more than any minute before');
+});

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EventBody } from '../../../src/api/index.ts';
+import { eventWords, isNews } from './event-words.ts';
+
+const event = (kind: string, detail: unknown): EventBody => ({
+  seq: 1,
+  id: '1',
+  kind,
+  subject: 'digits',
+  at: '2026-11-26T14:52:00.000Z',
+  detail: detail as EventBody['detail'],
+});
+const alarm = (oldState: string, newState: string): EventBody => event('alarm.state-changed', { oldState, newState });
+
+test('an alarm that begins to watch is no news, and not quiet again', () => {
+  const first = alarm('INSUFFICIENT_DATA', 'OK');
+  assert.deepEqual([isNews(first), eventWords(first).text], [false, 'watches, and is quiet']);
+  const after = alarm('ALARM', 'OK');
+  assert.deepEqual([isNews(after), eventWords(after).text], [true, 'is quiet again']);
+  assert.deepEqual([isNews(alarm('INSUFFICIENT_DATA', 'ALARM')), eventWords(alarm('OK', 'ALARM')).text], [true, 'rings']);
+});
+
+test('a decision names its promise as the console writes it', () => {
+  const { text } = eventWords(
+    event('decision.made', { chosen: { batchSizeMax: 2, memoryMiB: 128 }, reason: 'the cheapest that keeps p95<=50ms' }),
+  );
+  assert.equal(text, 'batches of 2, 128 MB: the cheapest that keeps p95 ≤ 50 ms');
+});
