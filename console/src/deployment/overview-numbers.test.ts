@@ -7,6 +7,7 @@ const totals: OverviewBody['totals'] = {
   rate: 20,
   peak_rate: 40,
   peak_at: '2026-11-26T14:52:00.000Z',
+  requests: 1000,
   promised_requests: 1000,
   in_time_requests: 990,
   usd_per_hour: 0.1,

@@ -9,7 +9,7 @@ const event = (kind: string, detail: unknown): EventBody => ({
   kind,
   subject: 'digits',
   at: '2026-11-26T14:52:00.000Z',
-  detail: detail as EventBody['detail'],
+  detail,
 });
 const alarm = (oldState: string, newState: string): EventBody => event('alarm.state-changed', { oldState, newState });
 
