@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { SystemClock } from '../../src/clock.ts';
 import { Measure, MetricStore, placeOfVariant } from '../../src/monitoring/index.ts';
 import { openDatabase } from '../../src/storage/index.ts';
+import { multiplyVersions } from '../../test/console/versions.ts';
 import { Server, temporaryDirectory } from '../../test/end-to-end/server.ts';
 import { summarize } from '../load/latencies.ts';
 import { commit, machine } from '../machine.ts';
@@ -51,17 +51,7 @@ async function fill(dataDir: string): Promise<void> {
   } finally {
     await server.end();
   }
-  const state = new DatabaseSync(join(dataDir, 'state.db'));
-  const [row] = state.prepare('select * from model_versions').all();
-  assert(row !== undefined);
-  const columns = Object.keys(row);
-  const insert = state.prepare(`insert into model_versions (${columns.join(',')}) values (${columns.map(() => '?').join(',')})`);
-  state.exec('begin');
-  for (let version = 2; version <= versionCount; version++)
-    insert.run(...columns.map((name) => (name === 'version' ? version : (row[name] ?? null))));
-  state.exec(`update model_groups set next_version = ${versionCount + 1}`);
-  state.exec('commit');
-  state.close();
+  multiplyVersions(dataDir, versionCount);
   await fillMetrics(dataDir);
 }
 
