@@ -73,7 +73,7 @@ export class Console {
       ignoreHTTPSErrors: true,
       permissions: ['clipboard-read', 'clipboard-write'],
     });
-    context.setDefaultTimeout(30_000);
+    context.setDefaultTimeout(60_000);
     const look = new Look(context, await context.newPage());
     this.#looks.push(look);
     await look.go(path);

@@ -50,9 +50,7 @@ describe('deploying in the console', { skip: noBrowser }, () => {
     const before = await price();
     await page.getByRole('slider', { name: 'Average rate' }).press('End');
     await page.waitForURL(/rate=10000/);
-    await page.waitForFunction(
-      `![...document.querySelectorAll('.bar-go button')].some((button) => button.textContent === ${JSON.stringify(before)})`,
-    );
+    await until('the price follows the traffic', async () => (await price()) !== before);
     await page.getByRole('button', { name: /^Deploy for \$/, disabled: false }).waitFor();
     await page.reload();
     await page.getByText('10,000').first().waitFor();
