@@ -18,7 +18,8 @@ async function metrics(argv: readonly string[], variants: readonly string[] | nu
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
     const name = searchParams.get('name');
-    const unit = known.find((metric) => metric.name === name && searchParams.get('variant') === 'blue')?.unit ?? null;
+    const ofVariant = known.find((metric) => metric.name === name && searchParams.get('variant') === 'blue')?.unit ?? null;
+    const unit = name === 'Backlog' && searchParams.get('dimensions') === '{"EndpointName":"digits"}' ? 'Count' : ofVariant;
     const series = {
       name,
       unit,
@@ -63,6 +64,11 @@ test('the only variant is meant, whatever its name, and units are told', async (
   assert.match(stdout, /^AT \(UTC\) +SAMPLECOUNT +P50 \(ms\)\n/, stderr);
   assert.match((await metrics(['--metric', 'Cost'], ['blue'])).stdout, /SAMPLECOUNT +P50 \(\$\)\n/);
   assert.match((await metrics([], null)).stdout, /P50 \(ms\)/, 'also of an endpoint that was deleted');
+});
+
+test('what the endpoint measures as a whole is shown where no variant is named', async () => {
+  assert.match((await metrics(['--metric', 'Backlog'], ['blue'])).stdout, /SAMPLECOUNT +P50\n/);
+  assert.equal((await metrics(['--metric', 'Backlog', '--variant', 'blue'], ['blue'])).code, 1);
 });
 
 test('of several variants one has to be named, and it has to be one of them', async () => {

@@ -53,7 +53,7 @@ export async function oneByOne(
   return { results, bad };
 }
 
-const labelHint = /leave out a column of answers with .*$/;
+const strayHint = /leave out columns that are no input$/;
 const filterHint = "choose the model's columns with an input filter, such as $[:-1]";
 
 /** Without the number that the line has within its block, and with what helps here. */
@@ -63,5 +63,5 @@ export function plainly(error: unknown): string {
     .replace(/^CSV line \d+[,:]? ?/, '')
     .replace(/^instances\[0\] /, 'it ')
     .replace(/^has/, 'it has');
-  return (hint === undefined ? text : `${text}; ${hint}`).replace(labelHint, filterHint);
+  return (hint === undefined ? text : `${text}; ${hint}`).replace(strayHint, filterHint);
 }

@@ -45,16 +45,21 @@ export function addMetrics(program: Command, doors: Doors): void {
       const client = await session.client();
       const variant = await variantMeant(client, endpoint, options.variant);
       const from = new Date(doors.clock.wallMs() - since).toISOString();
-      const query = {
-        endpoint,
-        variant,
+      const asked = {
         name,
         namespace,
         statistics: statistics.replaceAll(' ', ''),
         from,
         period_s: Math.round((period ?? periodFor(since)) / 1000),
       };
-      const series = await client.get<SeriesBody>('/metrics/series', { query });
+      const seriesOf = (place: Readonly<Record<string, string>>) =>
+        client.get<SeriesBody>('/metrics/series', { query: { ...place, ...asked } });
+      let series = await seriesOf({ endpoint, variant });
+      // A backlog, say, is the endpoint's and no variant's.
+      if (series.unit === null && options.variant === undefined) {
+        const whole = await seriesOf({ dimensions: JSON.stringify({ EndpointName: endpoint }) });
+        if (whole.unit !== null) series = whole;
+      }
       if (series.unit === null) await measuredNames(client, { endpoint, variant, name, namespace });
       session.print(series, seriesText(series, endpoint));
       return 0;
