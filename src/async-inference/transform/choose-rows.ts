@@ -8,8 +8,8 @@ import type { Tensor } from '../../tensor.ts';
 
 /** Larger runs take memory for little. */
 const rowsLimit = 4096;
-/** The shortest run of each size counts, and a few tell it: longer would be felt by whoever transforms a small file. */
-const budgetMs = 500;
+/** With 500 ms a stall of a busy machine left time for the first size alone: 32 rows a run, and a fifth of the throughput. */
+const budgetMs = 1500;
 /** Of two sizes about as good the smaller one is chosen. */
 const goodEnough = 0.95;
 /** What each run costs besides its S(b): cutting, waiting in turn, writing, whatever its size. */
