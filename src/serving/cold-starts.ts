@@ -1,5 +1,5 @@
 /** How long starts of a variant's functions take, and so when a function would be done with a request that came now. */
-import { predictCompletionMs, type Server } from '../queueing/index.ts';
+import { predictCompletionMs, residualMs, type Server } from '../queueing/index.ts';
 import type { Environments } from './environments.ts';
 
 /** So many are remembered. */
@@ -33,15 +33,15 @@ export class ColdStarts {
 
   /**
    * How long from now until a batch is done that has so many batches before it and takes so long itself: each
-   * environment takes one at a time, those that start once they are ready, and as many more may be started as there is room for.
+   * environment takes one at a time, those that start once they are ready (a start that is overdue may take a while yet), and as many more may be started as there is room for.
    */
   doneInMs(environments: Environments, batchesBefore: number, serviceMs: number, nowMs: number): number {
     if (environments.idle > batchesBefore) return serviceMs;
     const coldMs = this.expectedMs;
     const servers: Server[] = [];
     for (const { executor, askedAtMs } of environments) {
-      const residualMs = executor === null ? Math.max(0, askedAtMs + coldMs - nowMs) : executor.residualMs(nowMs);
-      servers.push({ residualMs, batchSizeMax: 1, fullBatchMs: serviceMs });
+      const startMs = executor === null ? residualMs(nowMs - askedAtMs, coldMs) : executor.residualMs(nowMs);
+      servers.push({ residualMs: startMs, batchSizeMax: 1, fullBatchMs: serviceMs });
     }
     for (let more = Math.min(environments.room, batchesBefore + 1); more > 0; more--)
       servers.push({ residualMs: coldMs, batchSizeMax: 1, fullBatchMs: serviceMs });
