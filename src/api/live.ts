@@ -44,18 +44,22 @@ export function liveRoutes(services: ApiServices, streams: Streams, reader: Over
   ];
 }
 
-/** One after the other: a client that is slow gets fewer, and the next only once the last is away. */
+/** One after the other: a client that is slow gets fewer, each with all since the last one, and the next only once that is away. */
 async function send({ clock }: ApiServices, stream: EventStream, next: () => Promise<LiveBody | null>): Promise<void> {
+  let wake = (): void => {};
+  stream.onEnd(() => wake());
   while (stream.isOpen) {
-    const body = await next();
-    if (body === null) return stream.end();
-    if (!stream.isBehind) stream.send({ kind: 'numbers', data: JSON.stringify(body) });
+    if (!stream.isBehind) {
+      const body = await next();
+      if (body === null) return stream.end();
+      stream.send({ kind: 'numbers', data: JSON.stringify(body) });
+    }
     await new Promise<void>((resolve) => {
       const cancel = clock.after(everyMs, resolve);
-      stream.onEnd(() => {
+      wake = () => {
         cancel();
         resolve();
-      });
+      };
     });
   }
 }

@@ -325,7 +325,7 @@ test('where the database is full nothing is written by halves, and what is there
   await store.put('bucket', 'kept', Buffer.from('before'));
   const pages = await sql<{ page_count: number }>`pragma page_count`.execute(db);
   await sql.raw(`pragma max_page_count = ${(pages.rows[0]?.page_count ?? 0) + 2}`).execute(db);
-  const headers = { metadata: { long: 'x'.repeat(20_000) } };
+  const headers = { metadata: { long: 'x'.repeat(200_000) } };
   await assert.rejects(store.put('bucket', 'kept', Buffer.from('after'), { headers }), { code: 'unavailable', message: /disk is full/ });
   await assert.rejects(store.uploads.create('bucket', 'kept', headers), { code: 'unavailable' });
   assert.equal(String(await buffer((await store.open('bucket', 'kept'))?.stream() ?? Readable.from([]))), 'before');
