@@ -140,12 +140,12 @@ async function hour(made: Console): Promise<ConsoleResults['heapMiB']> {
 }
 
 function tableOf({ at, machine: { cpu, cores }, openMs, heapMiB }: ConsoleResults): string {
-  const rows = Object.entries(openMs).map(([name, ms]) => `| ${name} | ${ms} ms |`);
+  const rows = Object.entries(openMs).map(([name, ms]) => `| ${name} | ${ms} ms | < 300 ms |`);
   return `${at.slice(0, 10)}, ${cores} cores, ${cpu}, browser and server on the same machine.
 
-| opens, with ${endpoints} endpoints and ${groups * versionsPerGroup} versions | median of ${openings} |
-|---|---|
+| opens, with ${endpoints} endpoints and ${groups * versionsPerGroup} versions | median of ${openings} | wanted |
+|---|---|---|
 ${rows.join('\n')}
 
-An hour of live charts: ${heapMiB.atFirst} MiB of the page's heap after the first minute, ${heapMiB.afterHour} MiB after the hour.`;
+An hour of live charts: ${heapMiB.atFirst} MiB of the page's heap after the first minute, ${heapMiB.afterHour} MiB after the hour; 20 MB more are allowed.`;
 }

@@ -318,6 +318,11 @@ describe('the native API', () => {
     const { body: audit } = await call('GET', '/audit?limit=2');
     assert.equal((audit.items as unknown[]).length, 2);
     assert.equal(typeof audit.next, 'string');
+    // A body that is refused by its schema is the caller's fault there as well.
+    await send('POST', '/groups/digits/versions/1/approval', { approval: 'Approved', comment: 'by another name' });
+    const { body: latest } = await call('GET', '/audit?limit=1');
+    const [refused] = latest.items as { action: string; outcome: string }[];
+    assert.deepEqual([refused?.action, refused?.outcome], ['SetApproval', 'invalid_request']);
     const { body: logs } = await call('GET', '/endpoints/digits/logs?limit=2');
     const lines = (logs.items as { line: string }[]).map(({ line }) => JSON.parse(line) as { endpoint: string; rows: number });
     // The file of 450 rows was one call, whatever batches it ran in.

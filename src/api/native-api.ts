@@ -100,7 +100,10 @@ export class NativeApi {
   async #refused(caller: Caller, key: RouteKey, target: string, error: unknown): Promise<void> {
     const { audit, db } = this.#services;
     const { code, message } = asPlatformError(error);
-    await audit.record(db, { who: caller.keyId, action: deedOf(key), target, outcome: code, detail: { message: message.slice(0, 1024) } });
+    // A body that is not what its schema says is Fastify's to refuse, by a status: that is no fault of ours.
+    const { statusCode = 500 } = error as { readonly statusCode?: number };
+    const outcome = code === 'internal' && statusCode < 500 ? 'invalid_request' : code;
+    await audit.record(db, { who: caller.keyId, action: deedOf(key), target, outcome, detail: { message: message.slice(0, 1024) } });
   }
 
   #routes(): Route[] {

@@ -201,28 +201,32 @@ describe('operations', { skip: noBrowser }, () => {
   });
 
   for (const path of [
+    '/endpoints',
     '/jobs',
     '/jobs?tab=transforms',
     '/monitoring',
     '/monitoring?tab=metrics',
     '/monitoring?tab=logs&log=requests',
+    '/monitoring?tab=events',
+    '/monitoring?tab=audit',
     '/settings',
     '/settings?tab=prices',
+    '/settings?tab=keys',
+    '/settings?tab=you',
   ]) {
-    test(`${path} is there in the dark and on a narrow screen`, async () => {
+    test(`${path} is there in both themes and on a narrow screen`, async () => {
       const name = path.replace(/^\//, '').replaceAll(/[^a-z]+/g, '-');
-      const dark = await made.open(path, { scheme: 'dark' });
-      await dark.page.locator('table, [role=log], [role=img], dl').first().waitFor();
-      await dark.assertAccessible();
-      await dark.screenshot(`${name}-dark`);
-      dark.assertQuiet();
-      await dark.close();
-      const narrow = await made.open(path, { width: 390, height: 844 });
-      await narrow.page.locator('table, [role=log], [role=img], dl').first().waitFor();
-      await narrow.assertNoSidewaysScroll();
-      await narrow.screenshot(`${name}-390`);
-      narrow.assertQuiet();
-      await narrow.close();
+      const seen = await made.open(path, { scheme: 'dark' });
+      await seen.page.locator('main :is(.card, .strip, table)').first().waitFor();
+      await seen.assertAccessible();
+      await seen.screenshot(`${name}-dark`);
+      await seen.page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+      await seen.screenshot(`${name}-light`);
+      await seen.page.setViewportSize({ width: 390, height: 844 });
+      await seen.assertNoSidewaysScroll();
+      await seen.screenshot(`${name}-390`);
+      seen.assertQuiet();
+      await seen.close();
     });
   }
 });

@@ -30,8 +30,9 @@ for (const { when, change, value, note } of [
     when: 'always-on would have been cheaper',
     change: { always_on_usd: 0.1, spent_usd: 0.2 },
     value: 'nothing',
-    note: '$0.200 spent, always-on $0.100, 1 h',
+    note: 'it cost $0.100 more in 1 h',
   },
+  { when: 'both cost the same', change: { always_on_usd: 0.1, spent_usd: 0.1001 }, value: 'nothing', note: 'it cost as much' },
   { when: 'nobody came', change: { always_on_usd: null }, value: '–', note: 'not known yet' },
 ]) {
   test(`savings: ${value} when ${when}`, () => assert.deepEqual(noteOf(/^Saved/, change), [value, note]));

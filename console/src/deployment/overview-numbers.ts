@@ -59,6 +59,11 @@ function saved({ always_on_usd: alwaysOn, spent_usd: spent }: OverviewBody['tota
   const label = 'Saved against always-on for peak';
   if (alwaysOn === null || alwaysOn <= 0) return { label, value: '–', note: 'not known yet' };
   // While the first minute lasts, or with nearly no traffic, always-on would have been cheaper: nothing is saved then, and a share would mislead.
-  if (spent >= alwaysOn) return { label, value: 'nothing', note: `${usdFine(spent)} spent, always-on ${usdFine(alwaysOn)}, ${span}` };
+  if (spent > alwaysOn * 0.99)
+    return {
+      label,
+      value: 'nothing',
+      note: spent < alwaysOn * 1.01 ? 'it cost as much' : `it cost ${usdFine(spent - alwaysOn)} more in ${span}`,
+    };
   return { label, value: fixed((1 - spent / alwaysOn) * 100), unit: '%', note: `${usdFine(alwaysOn - spent)} in ${span}` };
 }

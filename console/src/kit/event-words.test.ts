@@ -25,5 +25,11 @@ test('a decision names its promise as the console writes it', () => {
   const { text } = eventWords(
     event('decision.made', { chosen: { batchSizeMax: 2, memoryMiB: 128 }, reason: 'the cheapest that keeps p95<=50ms' }),
   );
-  assert.equal(text, 'batches of 2, 128 MB: the cheapest that keeps p95 ≤ 50 ms');
+  assert.equal(text, 'batches of 2, 128 MB: the cheapest that keeps p95\u00a0≤\u00a050\u00a0ms');
+});
+
+test('a measurement names where, and how long', () => {
+  const measured = (executor: string): string => eventWords(event('profile.measured', { executor, batchMax: 32, p50Ms: 0.104 })).text;
+  assert.equal(measured('function:1769'), 'was measured on a function of 1,769 MB: 0.10 ms for one row');
+  assert.match(measured('instance:local.1'), /^was measured on an instance local\.1: /);
 });

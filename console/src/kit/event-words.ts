@@ -1,6 +1,6 @@
 /** Events as people say them: a mark, a sentence after the name, where it leads. */
 import type { EventBody } from '../../../src/api/index.ts';
-import { fixed } from './format.ts';
+import { fixed, ms } from './format.ts';
 import { reasonWords } from './reason-words.ts';
 import type { StateKind } from './state-mark.tsx';
 
@@ -67,7 +67,7 @@ export function eventWords({ kind, subject, detail }: EventBody): EventWords {
   if (thing === 'decision') return decisionWords(subject, facts);
   if (thing === 'alarm') return alarmWords(facts);
   if (thing === 'budget') return { kind: 'warn', text: `budget ${plain}`, to: `/endpoints/${subject}` };
-  if (thing === 'profile') return { kind: 'ok', text: 'was measured', to: `/models/${subject.split('/')[0] ?? ''}` };
+  if (thing === 'profile') return { kind: 'ok', text: measuredWords(facts), to: `/models/${subject.split('/')[0] ?? ''}` };
   if (thing === 'async' || thing === 'transform') {
     const isBad = what === 'failed' || what === 'Failed';
     return {
@@ -83,6 +83,14 @@ function decisionWords(subject: string, facts: Detail): EventWords {
   const id = typeof facts['id'] === 'string' ? `?tab=decisions&decision=${facts['id']}` : '?tab=decisions';
   const reason = typeof facts['reason'] === 'string' ? reasonWords(facts['reason']) : '';
   return { kind: 'decision', text: `${chosenWords(facts['chosen'])} ${reason}`.trim(), to: `/endpoints/${subject}${id}` };
+}
+
+/** How long one row took where, of a model that was measured. */
+function measuredWords({ executor, p50Ms }: Detail): string {
+  if (typeof executor !== 'string' || typeof p50Ms !== 'number') return 'was measured';
+  const [kind = '', size = ''] = executor.split(':');
+  const where = kind === 'function' ? `a function of ${fixed(Number(size))} MB` : `an instance ${size}`;
+  return `was measured on ${where}: ${ms(p50Ms)} ms for one row`;
 }
 
 /** `2 × local.1:`, `batches of 8, 1,769 MB:` */

@@ -17,7 +17,7 @@ const words: Readonly<Record<string, string>> = {
   infeasible: 'cannot keep the objective',
 };
 
-/** What is no such word is told as it is, a promise as it is written elsewhere. */
+/** What is no such word is told as it is, a promise as it is written elsewhere, and on one line. */
 export function reasonWords(reason: string): string {
-  return words[reason] ?? reason.replaceAll(/\b(p\d+)\s*<=\s*([\d.]+)\s*(ms|s)\b/g, '$1 ≤ $2 $3');
+  return words[reason] ?? reason.replaceAll(/\b(p\d+)\s*<=\s*([\d.]+)\s*(ms|s)\b/g, '$1\u00a0≤\u00a0$2\u00a0$3');
 }
