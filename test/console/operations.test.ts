@@ -212,7 +212,8 @@ describe('operations', { skip: noBrowser }, () => {
     '/settings',
     '/settings?tab=prices',
     '/settings?tab=keys',
-    '/settings?tab=you',
+    '/settings?tab=session',
+    '/settings?tab=no-such-tab',
   ]) {
     test(`${path} is there in both themes and on a narrow screen`, async () => {
       const name = path.replace(/^\//, '').replaceAll(/[^a-z]+/g, '-');

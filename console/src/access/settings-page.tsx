@@ -3,7 +3,7 @@ import { Tabs } from '@mantine/core';
 import type { ReactElement } from 'react';
 import { useMay } from '../api/session.ts';
 import { Page } from '../kit/page.tsx';
-import { useSearchValue } from '../kit/search-state.ts';
+import { useTab } from '../kit/search-state.ts';
 import { Health } from './health.tsx';
 import { Keys } from './keys.tsx';
 import { Prices } from './prices.tsx';
@@ -12,7 +12,7 @@ import './settings-page.css';
 
 export function SettingsPage(): ReactElement {
   const mayAdminister = useMay('administer');
-  const [tab, setTab] = useSearchValue('tab', 'server');
+  const [tab, setTab] = useTab(['server', 'prices', ...(mayAdminister ? ['keys'] : []), 'session']);
   return (
     <Page title="Settings">
       <Tabs value={tab} onChange={(value) => setTab(value ?? 'server')} keepMounted={false}>

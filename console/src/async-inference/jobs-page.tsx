@@ -5,14 +5,14 @@ import type { ReactElement } from 'react';
 import { count, duration, percent } from '../kit/format.ts';
 import { NumberStrip } from '../kit/number-strip.tsx';
 import { Page } from '../kit/page.tsx';
-import { useSearchValue } from '../kit/search-state.ts';
+import { useTab } from '../kit/search-state.ts';
 import { AsyncRequests } from './async-requests.tsx';
 import { asyncQuery, transformsQuery } from './job-queries.ts';
 import { Transforms } from './transforms.tsx';
 import './jobs-page.css';
 
 export function JobsPage(): ReactElement {
-  const [tab, setTab] = useSearchValue('tab', 'requests');
+  const [tab, setTab] = useTab(['requests', 'transforms']);
   return (
     <Page title="Jobs" facts={<span>What is accepted now and worked on later: single requests, and whole data sets.</span>}>
       <Numbers />

@@ -16,7 +16,7 @@ import { LiveSwitch } from '../kit/live-switch.tsx';
 import { Loaded, sentence } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { Page } from '../kit/page.tsx';
-import { useParameter, useSearchValue } from '../kit/search-state.ts';
+import { useParameter, useSearchValue, useTab } from '../kit/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
 import { dayOf } from '../kit/time.ts';
 import { type ChosenRange, TimeRange, useTimeRange } from '../kit/time-range.tsx';
@@ -121,7 +121,7 @@ const tabs = [
 ] as const;
 
 function Content({ endpoint, range }: WithRange): ReactElement {
-  const [tab, setTab] = useSearchValue('tab', 'live');
+  const [tab, setTab] = useTab(tabs.map(([value]) => value));
   return (
     <>
       <Troubles endpoint={endpoint} />

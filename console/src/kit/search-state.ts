@@ -30,3 +30,10 @@ export function useSearchValue(name: string, usual: string): [string, (value: st
   const set = useCallback((value: string) => change({ [name]: value === usual ? undefined : value }), [change, name, usual]);
   return [values[name] ?? usual, set];
 }
+
+/** The tab that the address names; the first one where there is no such tab, or none for whoever looks. */
+export function useTab(tabs: readonly string[]): [string, (tab: string) => void] {
+  const [first = ''] = tabs;
+  const [tab, set] = useSearchValue('tab', first);
+  return [tabs.includes(tab) ? tab : first, set];
+}

@@ -6,7 +6,7 @@ import { alarmsQuery } from '../api/queries.ts';
 import { useMay } from '../api/session.ts';
 import { plural } from '../kit/format.ts';
 import { Page } from '../kit/page.tsx';
-import { useSearchValue } from '../kit/search-state.ts';
+import { useTab } from '../kit/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
 import { Alarms } from './alarms.tsx';
 import { Audit } from './audit.tsx';
@@ -16,8 +16,8 @@ import { Metrics } from './metrics.tsx';
 import './monitoring-page.css';
 
 export function MonitoringPage(): ReactElement {
-  const [tab, setTab] = useSearchValue('tab', 'alarms');
   const mayAdminister = useMay('administer');
+  const [tab, setTab] = useTab(['alarms', 'metrics', 'logs', 'events', ...(mayAdminister ? ['audit'] : [])]);
   const { data } = useQuery(alarmsQuery());
   const ringing = data?.items.filter(({ state }) => state === 'ALARM').length;
   return (

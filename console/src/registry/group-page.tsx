@@ -17,7 +17,7 @@ import { plural } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
 import { Loaded } from '../kit/loaded.tsx';
 import { Page } from '../kit/page.tsx';
-import { useParameter, useSearchValue, useSearchValues } from '../kit/search-state.ts';
+import { useParameter, useSearchValue, useSearchValues, useTab } from '../kit/search-state.ts';
 import { ApprovalCard } from './approval-card.tsx';
 import { CompareCard } from './compare-card.tsx';
 import type { Compared } from './compare-versions.ts';
@@ -40,7 +40,7 @@ export function GroupPage(): ReactElement {
   const described = useQuery(groupQuery(group));
   const versions = useVersions(group);
   const endpoints = useQuery(endpointsQuery());
-  const [tab, setTab] = useSearchValue('tab', 'versions');
+  const [tab, setTab] = useTab(['versions', 'history']);
   const [{ upload }, change] = useSearchValues();
   const mayRegister = useMay('register');
   const isUploading = mayRegister && upload !== undefined;
