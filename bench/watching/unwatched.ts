@@ -18,6 +18,7 @@ const [{ Metrics }, { LineFile }] = await Promise.all([
 const nothing = (): void => {};
 Metrics.prototype.variant = () => ({
   request: nothing,
+  served: nothing,
   kept: nothing,
   dispatch: nothing,
   met: nothing,

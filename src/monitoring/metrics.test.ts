@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { openDatabase } from '../storage/index.ts';
+import { statisticOf } from './alarms/evaluate.ts';
 import { Metrics } from './metrics.ts';
+import { MetricStore } from './series/metric-store.ts';
+import { penstockNamespace, placeOfExecutors } from './series/variant-series.ts';
 
 const make = (): Metrics => new Metrics({ processMetrics: false });
 const textOf = async (metrics: Metrics): Promise<string> => (await metrics.prometheus()).body.toString();
@@ -23,6 +28,41 @@ test('an answered request counts in its outcome, its latency, its stages and its
   ]) {
     assert(lines.includes(line), `${line}\nin\n${lines.join('\n')}`);
   }
+});
+
+test('who answered, an instance or a function, is told apart in /metrics and in what is kept, and goes with its endpoint', async () => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const clock = new VirtualClock(Date.UTC(2026, 10, 26));
+  const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
+  await store.open();
+  const metrics = new Metrics({ processMetrics: false, store });
+  const variant = metrics.variant('digits', 'AllTraffic');
+  variant.served('instance', 12, 7);
+  variant.served('function', 30, 20);
+  variant.served('function', 50, 40);
+  const lines = await linesOf(metrics);
+  for (const [kind, count] of [
+    ['instance', 1],
+    ['function', 2],
+  ]) {
+    const line = `penstock_answers_total{endpoint="digits",variant="AllTraffic",executor_kind="${kind}"} ${count}`;
+    assert(lines.includes(line), `${line}\nin\n${lines.join('\n')}`);
+  }
+  clock.advance(2000);
+  const place = placeOfExecutors(penstockNamespace, 'digits', 'AllTraffic', 'function');
+  const [point] = await store.series({
+    place,
+    name: 'ComputeTime',
+    fromMs: clock.wallMs() - 60_000,
+    toMs: clock.wallMs(),
+    periodMs: 60_000,
+  });
+  assert(point !== undefined);
+  assert.deepEqual([statisticOf(point, 'SampleCount'), statisticOf(point, 'Average')], [2, 30]);
+  metrics.remove('digits');
+  assert.doesNotMatch(await textOf(metrics), /penstock_answers_total\{/);
+  await store.close();
+  await close();
 });
 
 test('what the batch of a function was kept for company is a stage, and goes with its endpoint', async () => {

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 import { type HistogramChild, HistogramFamily } from './exposition/histogram-family.ts';
 import { encodeFamilies, type PlainFamily, protobufContentType, takesProtobuf } from './exposition/protobuf.ts';
 import type { MetricStore } from './series/metric-store.ts';
-import { VariantSeries as Recorded } from './series/variant-series.ts';
+import { type ExecutorKind, VariantSeries as Recorded } from './series/variant-series.ts';
 
 export type RequestOutcome = 'ok' | 'cancelled' | ErrorCode;
 
@@ -12,6 +12,8 @@ export type RequestOutcome = 'ok' | 'cancelled' | ErrorCode;
 export interface VariantMetrics {
   /** A request has ended. The stages count only where it was answered; a cancelled one has no latency. */
   request(outcome: RequestOutcome, totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void;
+  /** Which kind of executor ran the request that was just answered. */
+  served(kind: ExecutorKind, totalMs: number, computeMs: number): void;
   /** A function answered a request; of its wait, what its batch was kept for company. */
   kept(batchWaitMs: number): void;
   /** A batch has left, and why. */
@@ -120,6 +122,7 @@ function makeSeries(register: Registry) {
   const histogram = (name: string, help: string, bounds: readonly number[]) => new HistogramFamily({ name, help, bounds });
   return {
     requests: counter('penstock_requests_total', 'Inference requests by how they ended', 'outcome'),
+    answers: counter('penstock_answers_total', 'Answered requests by the kind of executor that ran them', 'executor_kind'),
     rows: counter('penstock_rows_total', 'Rows that were answered'),
     seconds: histogram('penstock_request_seconds', 'From the whole request read to its answer written', secondsBuckets),
     stages: histogram('penstock_stage_seconds', 'Where the time of answered requests went', secondsBuckets),
@@ -140,6 +143,7 @@ class CountedVariant implements VariantMetrics {
   readonly #outcomes = new Map<string, Counter.Internal>();
   readonly #reasons = new Map<string, Counter.Internal>();
   readonly #overflows = new Set<string>();
+  readonly #answers = new Map<ExecutorKind, Counter.Internal>();
   readonly #rows: Counter.Internal;
   readonly #seconds: HistogramChild;
   readonly #queue: HistogramChild;
@@ -180,6 +184,17 @@ class CountedVariant implements VariantMetrics {
     this.#queue.observe(queueMs / 1000);
     this.#compute.observe(computeMs / 1000);
     this.#encode.observe(encodeMs / 1000);
+  }
+
+  served(kind: ExecutorKind, totalMs: number, computeMs: number): void {
+    if (this.#removed) return;
+    let counter = this.#answers.get(kind);
+    if (counter === undefined) {
+      counter = this.#series.answers.labels({ ...this.#labels, executor_kind: kind });
+      this.#answers.set(kind, counter);
+    }
+    counter.inc();
+    this.#recorded?.served(kind, totalMs, computeMs);
   }
 
   kept(batchWaitMs: number): void {
@@ -234,8 +249,9 @@ class CountedVariant implements VariantMetrics {
 
   remove(): void {
     this.#removed = true;
-    const { requests, rows, seconds, stages, batchRows, dispatches, missed, cost, coldStarts, billedMs } = this.#series;
+    const { requests, answers, rows, seconds, stages, batchRows, dispatches, missed, cost, coldStarts, billedMs } = this.#series;
     for (const outcome of this.#outcomes.keys()) requests.remove({ ...this.#labels, outcome });
+    for (const kind of this.#answers.keys()) answers.remove({ ...this.#labels, executor_kind: kind });
     for (const reason of this.#reasons.keys()) dispatches.remove({ ...this.#labels, reason });
     for (const reason of this.#overflows) this.#series.overflow.remove({ ...this.#labels, reason });
     for (const stage of ['queue', 'batch_wait', 'compute', 'encode']) stages.remove({ ...this.#labels, stage });

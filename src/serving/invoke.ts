@@ -141,7 +141,9 @@ export class Invocations {
     const wallMs = clock.wallMs();
     metrics.request('ok', totalMs, timings.queueMs, timings.serviceMs, encodeMs, call.rows);
     metrics.cost(costUsd);
-    if (executor.startsWith('function:')) metrics.kept(road.batchWaitMs ?? 0);
+    const kind = executor.startsWith('function:') ? 'function' : 'instance';
+    metrics.served(kind, totalMs, timings.serviceMs);
+    if (kind === 'function') metrics.kept(road.batchWaitMs ?? 0);
     if (pool.objectiveMs !== null) metrics.met(isLate(pool, totalMs));
     ledger.request(pool.endpoint, pool.variant, costUsd);
     pool.statistics.answered(totalMs, timings, wallMs);

@@ -32,6 +32,19 @@ export function placeOfVariant(namespace: string, endpoint: string, variant: str
   return { namespace, dimensions: { EndpointName: endpoint, VariantName: variant } };
 }
 
+/** Who runs requests: always on, or on demand. */
+export type ExecutorKind = 'instance' | 'function';
+
+/** What the requests that one kind of executor answered measure: a variant may have both. */
+export function placeOfExecutors(namespace: string, endpoint: string, variant: string, kind: ExecutorKind): MetricPlace {
+  return { namespace, dimensions: { EndpointName: endpoint, VariantName: variant, ExecutorKind: kind } };
+}
+
+interface KindFeeds {
+  readonly latency: MetricFeed;
+  readonly compute: MetricFeed;
+}
+
 export class VariantSeries {
   readonly #feedOf: (namespace: string, name: string, unit: string) => MetricFeed;
   readonly #invocations: MetricFeed;
@@ -52,11 +65,19 @@ export class VariantSeries {
   #perInstance: { readonly feed: MetricFeed; readonly share: number } | null = null;
   /** Those that few variants have. */
   readonly #rare = new Map<string, MetricFeed>();
+  readonly #feedsOfKind: (kind: ExecutorKind) => KindFeeds;
+  #instances: KindFeeds | null = null;
+  #functions: KindFeeds | null = null;
 
   constructor(store: MetricStore, endpoint: string, variant: string) {
     this.#feedOf = (namespace, name, unit) => store.feed(placeOfVariant(namespace, endpoint, variant), { name, unit });
     const aws = (name: string, unit = 'None'): MetricFeed => this.#feedOf(sagemakerNamespace, name, unit);
     const own = (name: string, unit: string): MetricFeed => this.#feedOf(penstockNamespace, name, unit);
+    this.#feedsOfKind = (kind) => {
+      const place = placeOfExecutors(penstockNamespace, endpoint, variant, kind);
+      const feed = (name: string): MetricFeed => store.feed(place, { name, unit: 'Milliseconds' });
+      return { latency: feed('Latency'), compute: feed('ComputeTime') };
+    };
     this.#invocations = aws('Invocations');
     this.#errors4XX = aws('Invocation4XXErrors');
     this.#errors5XX = aws('Invocation5XXErrors');
@@ -82,6 +103,13 @@ export class VariantSeries {
     this.#compute.add(computeMs);
     this.#encode.add(encodeMs);
     this.#rows.add(rows);
+  }
+
+  /** The request that was just answered, by who ran it; how many there are is the count of either. */
+  served(kind: ExecutorKind, totalMs: number, computeMs: number): void {
+    const feeds = kind === 'instance' ? (this.#instances ??= this.#feedsOfKind(kind)) : (this.#functions ??= this.#feedsOfKind(kind));
+    feeds.latency.add(totalMs);
+    feeds.compute.add(computeMs);
   }
 
   refused(code: ErrorCode | 'cancelled'): void {
