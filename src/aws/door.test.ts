@@ -194,9 +194,11 @@ test('whatever a client names, signs and sends is let in and arrives', async () 
   const client = new S3Client({ ...door.client, forcePathStyle: true });
   const invoking = new SageMakerRuntimeClient(door.client);
   const name = fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' });
+  // No endpoint can be called `.` or `..`: clients sign such a path without it, and send it as it is.
+  const endpoint = name.filter((text) => !/^\.{1,2}$/.test(text));
   const header = fc.string({ minLength: 1, maxLength: 20 });
   await fc.assert(
-    fc.asyncProperty(name, name, header, fc.uint8Array({ maxLength: 60 }), async (key, prefix, value, bytes) => {
+    fc.asyncProperty(name, endpoint, header, fc.uint8Array({ maxLength: 60 }), async (key, prefix, value, bytes) => {
       await client.send(new PutObjectCommand({ Bucket: 'models', Key: key, Body: bytes, Metadata: { value } }));
       assert.deepEqual([stored?.body, decodeURIComponent(stored?.path ?? '')], [Buffer.from(bytes).toString(), `/models/${key}`]);
       assert.equal(stored?.headers['x-amz-meta-value'], value.trim());
