@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
@@ -165,8 +165,16 @@ export async function drop({ page }: Look, file: string): Promise<void> {
   await zone.dispatchEvent('drop', { dataTransfer: data });
 }
 
-/** What is looked at is what stands in the checkout, also where somebody has just changed it. Takes a second. */
+/**
+ * What is looked at is what stands in the checkout, also where somebody has just changed it. Where nobody has since the last build there is none:
+ * it would take the files away under a page that another test, at the same time, is about to load.
+ */
 function build(): void {
+  const root = join(checkout, 'console');
+  const built = join(root, 'dist/index.html');
+  const sources = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) => !/^(dist|node_modules)\b/.test(path));
+  const changedMs = Math.max(...sources.map((path) => statSync(join(root, path)).mtimeMs));
+  if (existsSync(built) && statSync(built).mtimeMs >= changedMs) return;
   const vite = join(checkout, 'node_modules/vite/bin/vite.js');
-  execFileSync(process.execPath, [vite, 'build', join(checkout, 'console'), '--logLevel', 'error'], { stdio: 'inherit' });
+  execFileSync(process.execPath, [vite, 'build', root, '--logLevel', 'error'], { stdio: 'inherit' });
 }
