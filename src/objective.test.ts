@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatMs, formatObjective, parseObjective } from './objective.ts';
+import { formatMs, formatObjective, parseObjective, spokenMs } from './objective.ts';
 
 describe('an objective', () => {
   for (const [text, formatted] of [
@@ -31,5 +31,10 @@ describe('an objective', () => {
 
   test('is written exactly, however short', () => {
     assert.deepEqual([0.005, 0.0355, 0.1, 90, 2000, 2500].map(formatMs), ['5us', '35.5us', '0.1ms', '90ms', '2s', '2500ms']);
+  });
+
+  test('is said in the unit that people would take', () => {
+    const said = { 50: '50 ms', 999: '999 ms', 1500: '1.5 s', 90_000: '90 s', 120_000: '2 min', 150_000: '2.5 min', 7_200_000: '2 h' };
+    assert.deepEqual(Object.keys(said).map(Number).map(spokenMs), Object.values(said));
   });
 });

@@ -54,6 +54,12 @@ export function formatMs(ms: number): string {
   return ms >= 1000 && ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }
 
+/** `50 ms`, `1.5 s`, `2 min`, `3 h`: about how long, within a sentence. */
+export function spokenMs(ms: number): string {
+  const unit = ms < 1000 ? 'ms' : ms < 120_000 ? 's' : ms < 7_200_000 ? 'min' : 'h';
+  return `${Math.round((10 * ms) / { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[unit]) / 10} ${unit}`;
+}
+
 /** Reads `120s`, `500ms`, `5m`; a bare number is seconds. Throws `invalid_request`. */
 export function parseDurationMs(text: string): number {
   const [, amount, unit] = durationPattern.exec(text) ?? [];

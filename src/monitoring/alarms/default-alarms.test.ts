@@ -92,6 +92,17 @@ describe('every endpoint', () => {
     scene.endpoints = [{ ...digits, trouble: 'its worker died 5 times', backlog: { oldestMs: 700_000, mostMs: 600_000 } }];
     assert.deepEqual(await states(), ['backlog-age ALARM', 'crash-loop ALARM', 'errors OK', 'objective OK']);
   });
+
+  test('tells how long something waits, and how long it may, in the units that people would take', async (t) => {
+    const { scene, alarms, states } = await house(t);
+    const said = async (oldestMs: number, mostMs: number): Promise<string | null | undefined> => {
+      scene.endpoints = [{ ...digits, backlog: { oldestMs, mostMs } }];
+      await states();
+      return alarms.foundLast('penstock/digits/backlog-age') ?? alarms.get('penstock/digits/backlog-age')?.stateReason;
+    };
+    assert.equal(await said(0, 50), 'nothing waits; more than 50 ms would be too long');
+    assert.equal(await said(250_000, 120_000), 'the oldest has waited for 4.2 min; more than 2 min would be too long');
+  });
 });
 
 test('a burn that is over does not ring, nor one that few have seen', () => {
@@ -99,6 +110,7 @@ test('a burn that is over does not ring, nor one that few have seen', () => {
     (long: number, short: number, all = 100) =>
     (ms: number) => ({ all, bad: all * (ms >= 3_600_000 ? long : short) });
   assert.equal(burnRuling(objective, within(0.9, 0.9)).state, 'ALARM');
+  assert.match(burnRuling({ percentile: 95, latencyMs: 120_000 }, within(0, 0)).reason, /took longer than 2 min, where/);
   assert.equal(burnRuling(objective, within(0.9, 0.1)).state, 'OK');
   assert.equal(burnRuling(objective, within(0.1, 0.9)).state, 'OK');
   assert.equal(burnRuling(objective, within(0.9, 0.9, 10)).state, 'OK');

@@ -1,5 +1,5 @@
 /** The alarms that every endpoint has without anybody's asking: what they look at, and when they ring. */
-import type { Objective } from '../../objective.ts';
+import { type Objective, spokenMs } from '../../objective.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import { penstockNamespace, placeOfVariant, sagemakerNamespace } from '../series/variant-series.ts';
 import type { AlarmDefinition } from './alarm.ts';
@@ -51,7 +51,7 @@ export function burnRuling({ percentile, latencyMs }: Objective, within: (ms: nu
     const { all, bad } = within(ms);
     return `${((100 * bad) / Math.max(all, 1)).toFixed(1)} % of the last ${ms / minuteMs} min (${bad} of ${all})`;
   };
-  const may = `took longer than ${latencyMs} ms, where ${(budget * 100).toFixed(1)} % may`;
+  const may = `took longer than ${spokenMs(latencyMs)}, where ${(budget * 100).toFixed(1)} % may`;
   for (const { longMs, shortMs, rate: usual, most } of burns) {
     // Of a loose promise so many times as many would be more than all.
     const rate = Math.min(usual, most / budget);
@@ -145,7 +145,8 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
   }
   if (kind === 'backlog-age') {
     const { oldestMs, mostMs } = endpoint.backlog ?? { oldestMs: 0, mostMs: 0 };
-    const reason = `the oldest waits for ${(oldestMs / 1000).toFixed(0)} s, ${(mostMs / 1000).toFixed(0)} s are allowed`;
+    const waits = oldestMs === 0 ? 'nothing waits' : `the oldest has waited for ${spokenMs(oldestMs)}`;
+    const reason = `${waits}; more than ${spokenMs(mostMs)} would be too long`;
     return { state: oldestMs > mostMs ? 'ALARM' : 'OK', reason };
   }
   if (kind === 'drift') {
