@@ -94,6 +94,12 @@ describe('a command line that is wrong ends with 2 and one line', () => {
     { argv: ['keys'], says: /^penstock: a verb is missing: create, list or revoke; see penstock keys --help\n$/ },
     { argv: ['invoke', 'digits'], says: /either --data JSON or --file FILE/ },
     { argv: ['invoke', 'digits', '--file', 'rows.txt'], says: /--type text\/csv/ },
+    { argv: ['async', 'submit', 'digits'], says: /^penstock: the body is missing: give one of --data JSON, --file FILE, --input s3:/ },
+    {
+      argv: ['async', 'submit', 'digits', '--data', '[[1]]', '--file', 'rows.csv'],
+      says: /^penstock: --data and --file are 2 bodies, and a request has one: give one of --data JSON, --file FILE, --input s3:/,
+    },
+    { argv: ['transform', 'digits', '--input', 'rows.csv'], says: /expected a model, --input PLACE and --to PLACE, or --resume NAME/ },
     { argv: ['approve', 'digits'], says: /expected GROUP\/VERSION, such as digits\/3/ },
   ]) {
     test(argv.join(' '), async () => {

@@ -106,8 +106,11 @@ function addList(all: Command, doors: Doors): void {
 }
 
 async function bodyOf({ data, file, input, type }: SubmitOptions) {
-  if ([data, file, input].filter((given) => given !== undefined).length !== 1) {
-    throw new Failure('give the body with one of --data JSON, --file FILE, --input s3://BUCKET/KEY', 2);
+  const given = Object.entries({ '--data': data, '--file': file, '--input': input }).filter(([, value]) => value !== undefined);
+  if (given.length !== 1) {
+    const names = given.map(([name]) => name).join(' and ');
+    const what = given.length === 0 ? 'the body is missing' : `${names} are ${given.length} bodies, and a request has one`;
+    throw new Failure(`${what}: give one of --data JSON, --file FILE, --input s3://BUCKET/KEY`, 2);
   }
   if (data !== undefined) {
     const text = data.trimStart().startsWith('[') ? `{"instances": ${data}}` : data;
