@@ -13,5 +13,12 @@ export { csvFloats } from './rows/csv-floats.ts';
 export type { Invocation } from './rows/invocation.ts';
 export { bareInstances, decodeInstances, decodeJson } from './rows/json-body.ts';
 export { decodeNpy, npyFile, npyHead } from './rows/npy.ts';
-export { predictionsCsv, predictionsCsvBytes, predictionsJson, predictionTexts } from './rows/predictions.ts';
+export {
+  predictionsCsv,
+  predictionsCsvBytes,
+  predictionsCsvBytesMax,
+  predictionsJson,
+  predictionTexts,
+  writePredictionsCsv,
+} from './rows/predictions.ts';
 export { cutRows } from './rows/row-chunks.ts';

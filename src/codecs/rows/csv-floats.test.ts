@@ -11,7 +11,11 @@ test('numbers are those of the long way', () => {
     fc.float({ noNaN: true, noDefaultInfinity: true }).map(String),
     fc.tuple(fc.constantFrom('', '-', '+'), digits(9), digits(6)).map(([sign, whole, part]) => `${sign}${whole}.${part}`),
     fc.integer().map(String),
-    fc.constantFrom('.5', '5.', '-0', '1e3', 'NaN', '', ' 1', '-', '.', '1.2.3', '123456789012345678'),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+    fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 }).map((value) => value.toExponential(18)),
+    fc.tuple(digits(25), digits(25), fc.integer({ min: -30, max: 30 })).map(([whole, part, power]) => `${whole}.${part}e${power}`),
+    fc.constantFrom('.5', '5.', '-0', '+0.', '1e3', '1E+3', '1e', 'e1', '-e', 'NaN', '', ' 1', '-', '.', '1.2.3', '1e3.5', '--1'),
+    fc.constantFrom('123456789012345678', '0.00000000000000000000000000', '2147483648', '4294967297.5', '9999999999'),
   );
   fc.assert(
     fc.property(
@@ -27,9 +31,22 @@ test('numbers are those of the long way', () => {
             rows.flat().map((cell) => Math.fround(Number(cell))),
           );
         else assert(rows.flat().some((cell) => !/^[+-]?(\d+\.?\d*|\.\d+)$/.test(cell) || cell.length > 15));
+        const room = new Float32Array(3 * rows.length + 5);
+        assert.deepEqual(csvFloats(Buffer.from(text), 3, rows.length, room), values);
       },
     ),
   );
+});
+
+test('the doubles and exponents that other programs write are numbers, too, as long as it is plain which 32 bits they mean', () => {
+  const cells = ['0.30285635590553284', '-1.000000000000000000e+00', '1e-05', '1.7976931348623157e-10', '16777217', '3.4e-38', '0.1'];
+  assert.deepEqual(
+    [...(csvFloats(Buffer.from(cells.join()), cells.length, 1) ?? [])],
+    cells.map((cell) => Math.fround(Number(cell))),
+  );
+  // Half way between two of 32 bits up to its fifteenth digit, and above it behind that.
+  assert.equal(csvFloats(Buffer.from('1.00000017881393432617187500001'), 1, 1), null);
+  for (const far of ['1e45', '1e-60', '1e400', '1e99999999999999999999']) assert.equal(csvFloats(Buffer.from(far), 1, 1), null);
 });
 
 for (const text of [
@@ -42,6 +59,10 @@ for (const text of [
   '1,2,3\r4,5,6\n',
   ',,\n',
   '1 ,2,3\n',
+  '\r1,2,3\n4,5,6\n',
+  '1,2,3\r\r\n4,5,6\n',
+  '1,2,3\n4,5,6,\n',
+  '1,2,3\n4,5,inf\n',
 ]) {
   test(`leaves ${JSON.stringify(text)} to the long way`, () => assert.equal(csvFloats(Buffer.from(text), 3, 2), null));
 }

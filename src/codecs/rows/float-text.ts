@@ -29,6 +29,9 @@ const minus = 0x2d;
 const plus = 0x2b;
 const point = 0x2e;
 const letterE = 0x65;
+/** The digits of 0 to 99. */
+const tensOf = Uint8Array.from({ length: 100 }, (_, pair) => zero + Math.floor(pair / 10));
+const onesOf = Uint8Array.from({ length: 100 }, (_, pair) => zero + (pair % 10));
 
 /** Writes a 32-bit float at `at`, where there is room for `numberBytesMax`, and answers where it ends. NaN and infinities are as in JavaScript. */
 export function writeFloat(into: Uint8Array, at: number, value: number): number {
@@ -122,15 +125,22 @@ function writeScientific(into: Uint8Array, start: number, left: number, count: n
   return writeWhole(into, at, Math.abs(exponent));
 }
 
-/** The last `count` digits, up to `end`; the answer is what stands before them. Whole numbers of 32 bits are divided quickly. */
+/** The last `count` digits, up to `end`, two at a time; the answer is what stands before them. Whole numbers of 32 bits are divided quickly. */
 function writeDigits(into: Uint8Array, end: number, whole: number, count: number): number {
   let left = whole | 0;
-  for (let at = end - 1; at >= end - count; at--) {
-    const rest = (left / 10) | 0;
-    into[at] = zero + left - 10 * rest;
+  let at = end - 1;
+  const start = end - count;
+  for (; at > start; at -= 2) {
+    const rest = (left / 100) | 0;
+    const pair = left - 100 * rest;
+    into[at] = onesOf[pair] as number;
+    into[at - 1] = tensOf[pair] as number;
     left = rest;
   }
-  return left;
+  if (at < start) return left;
+  const rest = (left / 10) | 0;
+  into[at] = zero + left - 10 * rest;
+  return rest;
 }
 
 function digitsOf(whole: number): number {

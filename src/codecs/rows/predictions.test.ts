@@ -43,6 +43,14 @@ test('as CSV: outputs that do not count rows make one line', () => {
 test('as CSV in bytes: the same cells, 32-bit floats with few digits', () => {
   const outputs = [tensor('label', 'INT64', [2], [7n, 9007199254740993n]), tensor('p', 'FP32', [2, 2], [0.1, 1, 0.25, 1e-9])];
   assert.equal(predictionsCsvBytes(outputs, 2).toString(), '7,0.1,1\n9007199254740993,0.25,1e-9\n');
+  const many = [
+    tensor('wide', 'INT64', [3], [-(2n ** 63n), -1n, 2n ** 40n]),
+    tensor('unsigned', 'UINT32', [3], [0, 999_999_999, 4_294_967_295]),
+    tensor('double', 'FP64', [3], [1 / 3, -1e9, -0]),
+    tensor('flag', 'BOOL', [3], [true, false, true]),
+    tensor('half', 'FP16', [3], [0.5, -2, Number.NaN]),
+  ];
+  assert.equal(predictionsCsvBytes(many, 3).toString(), predictionsCsv(many, 3));
   const texts = [tensor('t', 'BYTES', [1], ['a,b']), tensor('y', 'FP64', [1], [0.5])];
   assert.equal(predictionsCsvBytes(texts, 1).toString(), predictionsCsv(texts, 1));
 });

@@ -61,28 +61,45 @@ const scratchBytesMax = 8 * 2 ** 20;
  * number again.
  */
 export function predictionsCsvBytes(outputs: readonly Tensor[], rows: number): Buffer {
-  if (outputs.some(({ datatype }) => datatype === 'BYTES')) return Buffer.from(predictionsCsv(outputs, rows));
+  const bytesMax = predictionsCsvBytesMax(outputs, rows);
+  if (bytesMax === null) return Buffer.from(predictionsCsv(outputs, rows));
+  const bytes = roomFor(bytesMax);
+  return Buffer.from(bytes.subarray(0, writePredictionsCsv(outputs, rows, bytes)));
+}
+
+/** The most bytes that these lines can have; null where text is among them, of which nobody knows before it is quoted. */
+export function predictionsCsvBytesMax(outputs: readonly Tensor[], rows: number): number | null {
+  if (outputs.some(({ datatype }) => datatype === 'BYTES')) return null;
+  return outputs.reduce((sum, { shape }) => sum + elementCount(shape) * (numberBytesMax + 1), rows + 1);
+}
+
+/** Writes the lines of numbers at the start of `into`, where there is room for them, and answers where they end. */
+export function writePredictionsCsv(outputs: readonly Tensor[], rows: number, into: Uint8Array): number {
   const lineCount = outputs.every((output) => output.shape.length > 0 && rowCount(output.shape) === rows) ? rows : 1;
   const columns = outputs.map(({ datatype, shape, data }) => ({
     elements: unpackElements(datatype, data),
     width: elementCount(shape) / Math.max(lineCount, 1),
-    isFloat: datatype === 'FP32',
+    write: datatype === 'FP32' ? writeFloat : writeNumber,
   }));
-  const cells = columns.reduce((sum, { elements }) => sum + elements.length, 0);
-  const bytes = roomFor(cells * (numberBytesMax + 1) + lineCount);
   let at = 0;
   for (let row = 0; row < lineCount; row++) {
     const start = at;
-    for (const { elements, width, isFloat } of columns) {
+    for (const { elements, width, write } of columns) {
       for (let index = row * width; index < (row + 1) * width; index++) {
-        if (at > start) bytes[at++] = 0x2c;
-        const element = elements[index] as Element;
-        at = isFloat ? writeFloat(bytes, at, element as number) : writeText(bytes, at, String(element));
+        if (at > start) into[at++] = 0x2c;
+        at = write(into, at, elements[index] as number);
       }
     }
-    bytes[at++] = 0x0a;
+    into[at++] = 0x0a;
   }
-  return Buffer.from(bytes.subarray(0, at));
+  return at;
+}
+
+/** A number of another datatype, with all its digits; the whole ones are most often small. */
+function writeNumber(into: Uint8Array, at: number, element: Element): number {
+  const small = typeof element === 'bigint' ? Number(element) : element;
+  if (typeof small === 'number' && Math.abs(small) < 1e9 && Math.trunc(small) === small) return writeFloat(into, at, small);
+  return writeText(into, at, String(element));
 }
 
 function roomFor(bytes: number): Buffer {
