@@ -52,6 +52,15 @@ describe('measuring', () => {
     assert.ok(tookMs < 3000);
   });
 
+  test('whoever does not ask for the tail is content with a few runs of each size', async () => {
+    const { profile, tookMs } = await measured((b) => b, { samplesEnough: 5 });
+    assert.deepEqual(
+      profile.service.map(({ samples }) => samples.length),
+      batchSizesMeasured.map(() => 5),
+    );
+    assert.equal(tookMs, 6 * (1 + 2 + 4 + 8 + 16 + 32)); // one to warm up
+  });
+
   test('stops where a larger size would take more than the time there is, and says so', async () => {
     const { profile, tookMs } = await measured((b) => 20 * b);
     assert.equal(profile.batchMax, 16);

@@ -26,6 +26,8 @@ export interface MeasureOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly budgetMs: number;
+  /** Runs of a size that are enough, where the whole time is not to be used up. */
+  readonly samplesEnough?: number;
   /** Ascending, from 1. */
   readonly batchSizes: readonly number[];
   /** The worker's memory now, in MiB. */
@@ -73,13 +75,13 @@ export async function measure(run: Run, options: MeasureOptions): Promise<Profil
 
 /** Runs batches of b until there are enough samples or the share of the budget is used up; the first one only warms up. */
 async function timeRuns(run: Run, b: number, shareMs: number, options: MeasureOptions, isWarm: () => void): Promise<number[]> {
-  const { clock, signal } = options;
+  const { clock, signal, samplesEnough = samplesMax } = options;
   const inputs = sampleInputs(options.signature, b, options.random);
   const untilMs = clock.nowMs() + shareMs;
   await run(inputs);
   isWarm();
   const times: number[] = [];
-  while (times.length < samplesMax && (times.length < samplesMin || clock.nowMs() < untilMs)) {
+  while (times.length < samplesEnough && (times.length < samplesMin || clock.nowMs() < untilMs)) {
     signal?.throwIfAborted();
     const startMs = clock.nowMs();
     await run(inputs);

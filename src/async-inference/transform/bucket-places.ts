@@ -188,8 +188,7 @@ export class BucketOutput implements TransformOutput {
   }
 }
 
+/** Bytes of their own: whoever stores them may hold some back while it asks for more. */
 async function* bytesOf(pieces: AsyncIterable<ResultPiece>): AsyncGenerator<Buffer> {
-  for await (const { output } of pieces) {
-    if (output.length > 0) yield typeof output === 'string' ? Buffer.from(output) : output;
-  }
+  for await (const { output } of pieces) if (output.length > 0) yield Buffer.from(output as Buffer);
 }

@@ -10,6 +10,8 @@ import type { Tensor } from '../../tensor.ts';
 const rowsLimit = 4096;
 /** With 500 ms a stall of a busy machine left time for the first size alone: 32 rows a run, and a fifth of the throughput. */
 const budgetMs = 1500;
+/** The shortest of these runs counts. More would take a small model's job longer than the better size saves. */
+const samplesEnough = 5;
 /** Of two sizes about as good the smaller one is chosen. */
 const goodEnough = 0.95;
 /** What each run costs besides its S(b): cutting, waiting in turn, writing, whatever its size. */
@@ -40,14 +42,14 @@ export function sizesBeyond(profile: Profile | null): readonly number[] {
 export async function chooseRows(
   run: (inputs: readonly Tensor[]) => Promise<RunResult>,
   profile: Profile | null,
-  options: Omit<MeasureOptions, 'batchSizes' | 'budgetMs' | 'loadMs' | 'startedMs'>,
+  options: Omit<MeasureOptions, 'batchSizes' | 'budgetMs' | 'samplesEnough' | 'loadMs' | 'startedMs'>,
 ): Promise<number> {
   if (!options.batchable) return 1;
   const sizes = sizesBeyond(profile);
   const service = [...(profile?.service ?? [])];
   if (sizes.length > 0) {
     const startedMs = options.clock.nowMs();
-    const more = await measure(run, { ...options, batchSizes: sizes, budgetMs, loadMs: 0, startedMs });
+    const more = await measure(run, { ...options, batchSizes: sizes, budgetMs, samplesEnough, loadMs: 0, startedMs });
     service.push(...more.service);
   }
   return rowsForThroughput(service.toSorted((a, b) => a.b - b.b));

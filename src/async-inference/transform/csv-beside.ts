@@ -1,89 +1,103 @@
 /**
- * Numbers from CSV and to CSV in a thread beside the server's: of a small model's transform this is most of the work, and whoever
- * calls an endpoint meanwhile should not wait for it. One thread for a transform, from its first large block to its end.
+ * Numbers from CSV and to CSV in threads beside the server's: of a small model's transform this is most of the work, and whoever
+ * calls an endpoint meanwhile should not wait for it. A transform has its own threads, as many as it keeps busy, until its end.
  */
 import { Worker } from 'node:worker_threads';
-import { csvFloats, predictionsCsvBytes } from '../../codecs/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
-import type { Tensor } from '../../tensor.ts';
+import { CsvDesk, type CsvDone, type CsvOrder } from './csv-desk.ts';
 
-export type CsvOrder =
-  | { readonly id: number; readonly kind: 'read'; readonly bytes: Uint8Array; readonly width: number; readonly rows: number }
-  | { readonly id: number; readonly kind: 'write'; readonly outputs: readonly Tensor[]; readonly rows: number };
-
-export type CsvAnswer =
-  | { readonly id: number; readonly result: Float32Array | Uint8Array | null }
-  | { readonly id: number; readonly error: string };
+export type CsvQuestion = CsvOrder & { readonly id: number };
+export type CsvAnswer = { readonly id: number; readonly done: CsvDone } | { readonly id: number; readonly error: string };
 
 interface Waiting {
-  readonly resolve: (result: never) => void;
+  readonly resolve: (done: CsvDone) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Less is done at once: it takes a tenth of a millisecond, and handing it over takes as long. */
-const handedOverBytesMin = 64 * 1024;
 const ownThreadUrl = new URL(import.meta.url.endsWith('.ts') ? './csv-thread.ts' : './csv-thread.js', import.meta.url);
 
 export class CsvBeside {
   readonly #threadUrl: URL;
-  readonly #waiting = new Map<number, Waiting>();
-  #thread: Worker | null = null;
-  #calls = 0;
+  readonly #threadsMax: number;
+  readonly #threads: CsvThread[] = [];
+  readonly #desks: CsvDesk[] = [];
   #ended: PlatformError | null = null;
 
-  constructor({ threadUrl = ownThreadUrl }: { readonly threadUrl?: URL } = {}) {
+  constructor({ threadsMax, threadUrl = ownThreadUrl }: { readonly threadsMax: number; readonly threadUrl?: URL }) {
+    this.#threadsMax = threadsMax;
     this.#threadUrl = threadUrl;
   }
 
-  /** As `csvFloats`. Rejects with `unavailable` where the thread has ended. */
-  async read(bytes: Uint8Array, width: number, rows: number): Promise<Float32Array | null> {
-    if (bytes.length < handedOverBytesMin) return csvFloats(bytes, width, rows);
-    const own = new Uint8Array(bytes);
-    return this.#ask((id) => ({ id, kind: 'read', bytes: own, width, rows }), [own.buffer]);
-  }
-
-  /** As `predictionsCsvBytes`. Rejects with `unavailable` where the thread has ended. */
-  async write(outputs: readonly Tensor[], rows: number): Promise<Buffer> {
-    if (outputs.reduce((sum, { data }) => sum + data.length, 0) < handedOverBytesMin) return predictionsCsvBytes(outputs, rows);
-    const own = outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, data: new Uint8Array(data) }));
-    const text = await this.#ask<Uint8Array>(
-      (id) => ({ id, kind: 'write', outputs: own, rows }),
-      own.map(({ data }) => data.buffer),
+  /** For one block; whoever takes it clears it. One that is never cleared is lost, nothing more. */
+  desk(): CsvDesk {
+    return (
+      this.#desks.pop() ??
+      new CsvDesk(
+        (order) => this.#ask(order),
+        (desk) => this.#desks.push(desk),
+      )
     );
-    return Buffer.from(text.buffer, text.byteOffset, text.byteLength);
   }
 
   async close(): Promise<void> {
     this.#end('the transform is over');
-    await this.#thread?.terminate();
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 
-  #ask<Result>(order: (id: number) => CsvOrder, handedOver: ArrayBuffer[]): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      if (this.#ended !== null) return reject(this.#ended);
-      const id = this.#calls++;
-      this.#waiting.set(id, { resolve, reject });
-      this.#thread ??= this.#start();
-      this.#thread.postMessage(order(id), handedOver);
-    });
-  }
-
-  #start(): Worker {
-    const thread = new Worker(this.#threadUrl, { name: 'csv' });
-    thread.on('message', (answer: CsvAnswer) => {
-      const waiting = this.#waiting.get(answer.id);
-      this.#waiting.delete(answer.id);
-      if ('error' in answer) waiting?.reject(new PlatformError('internal', `CSV could not be read or written: ${answer.error}`));
-      else waiting?.resolve(answer.result as never);
-    });
-    thread.on('error', (error) => this.#end(`the thread that reads and writes CSV ended: ${messageOf(error)}`));
-    thread.on('exit', (code) => this.#end(`the thread that reads and writes CSV ended: exit code ${code}`));
-    return thread;
+  async #ask(order: CsvOrder): Promise<CsvDone> {
+    if (this.#ended !== null) throw this.#ended;
+    const [first, ...others] = this.#threads;
+    let thread = first;
+    for (const other of others) if (other.waiting < (thread as CsvThread).waiting) thread = other;
+    if (thread === undefined || (thread.waiting > 0 && this.#threads.length < this.#threadsMax)) {
+      thread = new CsvThread(this.#threadUrl, (why) => this.#end(`a thread that reads and writes CSV ended: ${why}`));
+      this.#threads.push(thread);
+    }
+    return thread.ask(order);
   }
 
   #end(why: string): void {
     this.#ended ??= new PlatformError('unavailable', why);
-    for (const { reject } of this.#waiting.values()) reject(this.#ended);
+    for (const thread of this.#threads) thread.refuseAll(this.#ended);
+  }
+}
+
+class CsvThread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #asked = 0;
+
+  constructor(url: URL, onEnd: (why: string) => void) {
+    this.#worker = new Worker(url, { name: 'csv' });
+    this.#worker.on('message', (answer: CsvAnswer) => {
+      const waiting = this.#waiting.get(answer.id);
+      this.#waiting.delete(answer.id);
+      if ('error' in answer) waiting?.reject(new PlatformError('internal', `CSV could not be read or written: ${answer.error}`));
+      else waiting?.resolve(answer.done);
+    });
+    this.#worker.on('error', (error) => onEnd(messageOf(error)));
+    this.#worker.on('exit', (code) => onEnd(`exit code ${code}`));
+  }
+
+  /** How many wait for it. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  ask(order: CsvOrder): Promise<CsvDone> {
+    return new Promise((resolve, reject) => {
+      const id = this.#asked++;
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage({ ...order, id } satisfies CsvQuestion);
+    });
+  }
+
+  refuseAll(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
   }
 }

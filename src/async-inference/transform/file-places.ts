@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { Clock } from '../../clock.ts';
-import { messageOf, PlatformError } from '../../errors.ts';
+import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import {
   type Checkpoint,
   Halted,
@@ -109,21 +109,26 @@ export class FileOutput implements TransformOutput {
   async #writePieces(file: FileHandle, pieces: AsyncIterable<ResultPiece>, { from, identity, keep }: WriteOptions): Promise<void> {
     let { outputBytes, records, skipped } = from ?? { outputBytes: 0, records: 0, skipped: 0 };
     await file.truncate(outputBytes);
-    let keptBytes = outputBytes;
-    let keptAtMs = this.#clock.nowMs();
-    for await (const piece of pieces) {
-      const bytes = typeof piece.output === 'string' ? Buffer.from(piece.output) : piece.output;
-      await writeAll(file, bytes, outputBytes);
-      outputBytes += bytes.length;
-      records += piece.records;
-      skipped += piece.skipped;
-      const isDue = outputBytes - keptBytes >= checkpointEveryBytes || this.#clock.nowMs() - keptAtMs >= checkpointEveryMs;
-      if (piece.position === null || !isDue) continue;
+    const checkpoints = new Checkpoints(this.#clock, outputBytes, async (checkpoint) => {
       await file.datasync();
-      await keep({ identity, position: piece.position, outputBytes, records, skipped });
-      keptBytes = outputBytes;
-      keptAtMs = this.#clock.nowMs();
+      await keep(checkpoint);
+    });
+    try {
+      for await (const piece of pieces) {
+        const bytes = typeof piece.output === 'string' ? Buffer.from(piece.output) : piece.output;
+        await writeAll(file, bytes, outputBytes);
+        outputBytes += bytes.length;
+        records += piece.records;
+        skipped += piece.skipped;
+        if (piece.position !== null) checkpoints.offer({ identity, position: piece.position, outputBytes, records, skipped });
+      }
+    } catch (error) {
+      await checkpoints.settled();
+      if (error instanceof Halted) await checkpoints.keepLatest();
+      throw error;
     }
+    await checkpoints.settled();
+    checkpoints.throwIfFailed();
   }
 
   /** Throws `invalid_request` for a name that leads elsewhere: keys of buckets may be anything. */
@@ -134,6 +139,57 @@ export class FileOutput implements TransformOutput {
       throw new PlatformError('invalid_request', 'its name leads out of the directory of the results');
     }
     return { partial: join(dirname(whole), `.${basename(whole)}.partial`), whole };
+  }
+}
+
+/** Kept from time to time, one after the other, while what comes next is written: to wait for the disk each time took a tenth of a job. */
+class Checkpoints {
+  readonly #clock: Clock;
+  readonly #keep: (checkpoint: Checkpoint) => Promise<void>;
+  #keptBytes: number;
+  #keptAtMs: number;
+  #latest: Checkpoint | null = null;
+  #underWay: Promise<void> | null = null;
+  #failure: Error | null = null;
+
+  constructor(clock: Clock, outputBytes: number, keep: (checkpoint: Checkpoint) => Promise<void>) {
+    this.#clock = clock;
+    this.#keep = keep;
+    this.#keptBytes = outputBytes;
+    this.#keptAtMs = clock.nowMs();
+  }
+
+  /** What lies before it is written. Throws what the one before has failed with. */
+  offer(checkpoint: Checkpoint): void {
+    this.throwIfFailed();
+    this.#latest = checkpoint;
+    const nowMs = this.#clock.nowMs();
+    const isDue = checkpoint.outputBytes - this.#keptBytes >= checkpointEveryBytes || nowMs - this.#keptAtMs >= checkpointEveryMs;
+    if (!isDue || this.#underWay !== null) return;
+    this.#keptBytes = checkpoint.outputBytes;
+    this.#keptAtMs = nowMs;
+    this.#underWay = this.#keep(checkpoint)
+      .catch((error: unknown) => {
+        this.#failure = asPlatformError(error);
+      })
+      .finally(() => {
+        this.#underWay = null;
+      });
+  }
+
+  /** Resolves when none is under way. */
+  async settled(): Promise<void> {
+    await this.#underWay;
+  }
+
+  /** Where the writing ends for now: nothing of it is done again. What cannot be kept is done again from the one before. */
+  async keepLatest(): Promise<void> {
+    if (this.#latest === null || this.#failure !== null) return;
+    await this.#keep(this.#latest).catch(() => undefined);
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure !== null) throw this.#failure;
   }
 }
 

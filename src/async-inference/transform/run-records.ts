@@ -10,6 +10,8 @@ export interface BadRecord {
 
 export interface BlockResult {
   readonly output: Buffer | string;
+  /** The output is valid until this is called, where it is given: its memory is used again. */
+  readonly taken?: () => void;
   readonly records: number;
   /** Left out. */
   readonly bad: readonly BadRecord[];

@@ -21,7 +21,7 @@ import { bytesOf, elementCount, rowCount, type Signature, type Tensor } from '..
 import type { CsvBeside } from './csv-beside.ts';
 import { type Block, blocksOf, type LineRecord, recordsOf } from './line-blocks.ts';
 import type { RecordFilters } from './record-filters.ts';
-import { type BlockResult, isTheirs, ObjectSpoilt, oneByOne } from './run-records.ts';
+import { type BadRecord, type BlockResult, isTheirs, ObjectSpoilt, oneByOne } from './run-records.ts';
 import type { ObjectForm } from './transform-job.ts';
 
 export type RunTensors = (invocation: Invocation) => Promise<readonly Tensor[]>;
@@ -65,8 +65,8 @@ export class TensorRecords {
   async lines(block: Block): Promise<BlockResult> {
     const { filters, policy } = this.#options;
     if (filters.areIdle) {
-      const output = await this.#quickly(block);
-      if (output !== null) return { output, records: block.records, bad: [] };
+      const result = await this.#quickly(block);
+      if (result !== null) return result;
     }
     const records = recordsOf(block, this.#isCsv);
     let results: readonly string[];
@@ -86,10 +86,17 @@ export class TensorRecords {
     if (form.format === 'npy') return this.rows(bytes);
     if (form.format !== 'json') {
       // The object is one payload; what is in it are lines all the same.
-      const outputs: BlockResult[] = [];
-      for await (const block of this.#blocksIn(bytes)) outputs.push(await this.lines(block));
-      const bad = outputs.flatMap((each) => each.bad);
-      return { output: outputs.map(({ output }) => output).join(''), records: outputs.reduce((sum, { records }) => sum + records, 0), bad };
+      const pieces: string[] = [];
+      const bad: BadRecord[] = [];
+      let count = 0;
+      for await (const block of this.#blocksIn(bytes)) {
+        const result = await this.lines(block);
+        pieces.push(result.output.toString());
+        result.taken?.();
+        bad.push(...result.bad);
+        count += result.records;
+      }
+      return { output: pieces.join(''), records: count, bad };
     }
     const text = textOf(bytes);
     const invocations = decodeJson(signature, filters.inputOf(text, false));
@@ -138,19 +145,26 @@ export class TensorRecords {
   }
 
   /** Null where it is not that plain, or something is wrong: then the long way tells. */
-  async #quickly(block: Block): Promise<Buffer | string | null> {
+  async #quickly(block: Block): Promise<BlockResult | null> {
     if (this.#plainWidth === 0) return null;
     const { signature, csv, run, form } = this.#options;
     const [spec] = signature.inputs as [Signature['inputs'][number]];
-    const values = await csv.read(block.bytes, this.#plainWidth, block.records);
-    if (values === null) return null;
+    const desk = csv.desk();
+    const taken = (): void => desk.clear();
+    const values = await desk.read(block.bytes, this.#plainWidth, block.records);
+    if (values === null) {
+      taken();
+      return null;
+    }
     const input = { name: spec.name, datatype: spec.datatype, shape: [block.records, ...spec.shape.slice(1)], data: bytesOf(values) };
     try {
       const outputs = await run({ inputs: [input], rows: block.records });
-      if (form.result === 'csv') return await csv.write(outputs, block.records);
-      return `${predictionTexts(outputs, block.records).join('\n')}\n`;
+      const isCsv = form.result === 'csv';
+      const output = isCsv ? await desk.write(outputs, block.records) : `${predictionTexts(outputs, block.records).join('\n')}\n`;
+      return { output, taken, records: block.records, bad: [] };
     } catch (error) {
       if (!isTheirs(error)) throw error;
+      taken();
       return null;
     }
   }

@@ -11,6 +11,9 @@ import { TensorRecords, withoutHeader } from './tensor-records.ts';
 import type { ObjectForm } from './transform-job.ts';
 import type { Checkpoint, OpenedSource, ResultPiece, TransformInput } from './transform-places.ts';
 
+/** So many more than invocations: one is being read, one written, one waits for its turn. */
+const besides = 3;
+
 export interface ObjectPlan {
   readonly form: ObjectForm;
   readonly records: TensorRecords | ProcessRecords;
@@ -62,12 +65,16 @@ async function* lineResults(
   }
   let isFirst = from === null && hasHeader;
   const blocks = spoiling(blocksOf(bytes, limits, from?.position ?? startOfObject));
-  yield* inOrder(blocks, width, async (whole): Promise<ResultPiece> => {
+  const results = inOrder(blocks, width, async (whole) => {
     const block = isFirst ? withoutHeader(records as TensorRecords, whole) : whole;
     isFirst = false;
-    const result = block === null ? { output: '', records: 0, bad: [] } : await records.lines(block);
-    return pieceOf(plan, result, canGoOn ? { offset: whole.endOffset, lines: whole.endLine } : null);
+    const result: BlockResult = block === null ? { output: '', records: 0, bad: [] } : await records.lines(block);
+    return { result, position: canGoOn ? { offset: whole.endOffset, lines: whole.endLine } : null };
   });
+  for await (const { result, position } of results) {
+    yield pieceOf(plan, result, position);
+    result.taken?.();
+  }
 }
 
 async function* wholeResults(plan: ObjectPlan, bytes: AsyncIterable<Buffer>): AsyncGenerator<ResultPiece> {
@@ -130,7 +137,7 @@ async function* arraysOf(bytes: AsyncIterable<Buffer>, rowsMax: number): AsyncGe
   if (held.length > 0) throw new ObjectSpoilt(`the npy file goes on for ${held.length} bytes behind its last row`);
 }
 
-/** As many under way as `width` says, and one that is read or written meanwhile; told in their order. */
+/** As many under way as `width` says, and some that are read or written meanwhile; told in their order. */
 async function* inOrder<Item, Result>(
   items: AsyncIterable<Item>,
   width: number,
@@ -141,7 +148,7 @@ async function* inOrder<Item, Result>(
     const result = run(item);
     result.catch(() => undefined); // told in its turn
     under.push(result);
-    if (under.length > width) yield await (under.shift() as Promise<Result>);
+    if (under.length >= width + besides) yield await (under.shift() as Promise<Result>);
   }
   for (const result of under) yield await result;
 }

@@ -29,6 +29,7 @@ export interface TransformInput {
 
 /** A piece of a result, and how far it brings it. */
 export interface ResultPiece {
+  /** Valid until the next piece is asked for: its memory may be used again. */
   readonly output: Buffer | string;
   readonly records: number;
   readonly skipped: number;

@@ -1,12 +1,24 @@
 /** How far a transform is, and when it will be over. */
 import type { Clock } from '../../clock.ts';
 import type { TransformProgress } from './transform-job.ts';
+import type { Checkpoint } from './transform-places.ts';
 import type { Totals } from './transform-rows.ts';
 
 interface Live {
   records: number;
   skipped: number;
   bytes: number;
+}
+
+/** How far it is while nobody works on it: what objects had come to when it was stopped counts, for it is gone on with there. */
+export function progressAtRest(totals: Totals, begun: readonly Checkpoint[]): TransformProgress {
+  let { records, skipped, bytesDone } = totals;
+  for (const checkpoint of begun) {
+    records += checkpoint.records;
+    skipped += checkpoint.skipped;
+    bytesDone += checkpoint.position.offset;
+  }
+  return { ...totals, records, skipped, bytesDone: Math.min(bytesDone, totals.bytes), recordsPerSecond: null, remainingMs: null };
 }
 
 /** A rate over less tells nothing. */

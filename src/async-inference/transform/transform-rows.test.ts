@@ -4,6 +4,8 @@ import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { openDatabase } from '../../storage/index.ts';
 import { type TransformOrder, transformDefaults } from './transform-job.ts';
+import type { Checkpoint } from './transform-places.ts';
+import { progressAtRest } from './transform-progress.ts';
 import { TransformRows } from './transform-rows.ts';
 
 const orderOf = (name: string): TransformOrder => ({
@@ -52,6 +54,23 @@ for (const { name, open } of [
       const kept = await rows.find('job');
       assert.deepEqual([kept?.state, kept?.reason, kept?.endedAtMs], ['Stopped', 'why', clock.wallMs()]);
       assert.deepEqual(await rows.inStates(['InProgress', 'Stopping']), []);
+    });
+
+    test('who was begun and is not over tells how far it came', async (t) => {
+      const { rows } = await house(t);
+      await rows.add(orderOf('job'), nothing);
+      const names = ['begun', 'done', 'waiting'];
+      await rows.addObjects(
+        'job',
+        names.map((name) => ({ name, bytes: 10 })),
+      );
+      const checkpoint = { identity: 'a', position: { offset: 5, lines: 4 }, outputBytes: 9, records: 3, skipped: 1 };
+      for (const position of [0, 1]) await rows.checkpoint('job', position, JSON.stringify(checkpoint));
+      await rows.settle('job', 1, { state: 'done', records: 7, skipped: 0, note: null });
+      const begun = (await rows.begun('JOB')).map((each) => JSON.parse(each) as Checkpoint);
+      assert.deepEqual(begun, [checkpoint]);
+      const { records, skipped, bytes, bytesDone, remainingMs } = progressAtRest(await rows.totals('job'), begun);
+      assert.deepEqual([records, skipped, bytes, bytesDone, remainingMs], [10, 1, 30, 15, null]);
     });
 
     test('objects add up, and those that failed are tried again', async (t) => {

@@ -233,6 +233,18 @@ export class TransformRows {
     };
   }
 
+  /** Checkpoints of objects that were begun and are not over. */
+  async begun(name: string): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom('transform_objects')
+      .select('checkpoint')
+      .where('transform_key', '=', keyOf(name))
+      .where('state', '=', 'waiting')
+      .where('checkpoint', 'is not', null)
+      .execute();
+    return rows.map(({ checkpoint }) => checkpoint as string);
+  }
+
   /** The first objects that failed, with why. */
   async failures(name: string, limit: number): Promise<KeptObject[]> {
     const rows = await this.#db

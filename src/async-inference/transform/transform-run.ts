@@ -65,11 +65,12 @@ const linesTold = 50;
 export class TransformRun {
   readonly #needs: TransformRunNeeds;
   readonly #of: TransformRunOf;
-  readonly #csv = new CsvBeside();
+  readonly #csv: CsvBeside;
 
   constructor(needs: TransformRunNeeds, of: TransformRunOf) {
     this.#needs = needs;
     this.#of = of;
+    this.#csv = new CsvBeside({ threadsMax: needs.cores });
   }
 
   /** Every object is done or has failed after it. Throws `Halted`, and what ends all objects at once. */

@@ -7,8 +7,8 @@ import type { Database, Transaction } from '../../storage/index.ts';
 import { BucketInput, BucketOutput, ManifestInput, type TransformBuckets } from './bucket-places.ts';
 import { FileInput, FileOutput } from './file-places.ts';
 import { checkOrder, type TransformOrder, type TransformPlace, type TransformState, type TransformView } from './transform-job.ts';
-import { Halted, type TransformInput, type TransformOutput } from './transform-places.ts';
-import { ProgressMeter } from './transform-progress.ts';
+import { type Checkpoint, Halted, type TransformInput, type TransformOutput } from './transform-places.ts';
+import { ProgressMeter, progressAtRest } from './transform-progress.ts';
 import { type KeptObject, type KeptTransform, type TransformFilter, TransformRows } from './transform-rows.ts';
 import { TransformRun, type TransformRunNeeds } from './transform-run.ts';
 
@@ -211,9 +211,11 @@ export class Transforms {
 
   async #viewOf({ order, batchRows, ...kept }: KeptTransform): Promise<TransformView> {
     const totals = await this.#rows.totals(order.name);
-    const meter = this.#running.get(keyOf(order.name))?.meter;
-    const progress = meter === undefined ? { ...totals, recordsPerSecond: null, remainingMs: null } : meter.progress(totals);
-    return { order, ...kept, batchRows, progress };
+    const running = this.#running.get(keyOf(order.name));
+    if (running !== undefined) return { order, ...kept, batchRows, progress: running.meter.progress(totals) };
+    const begun = kept.state === 'Completed' ? [] : await this.#rows.begun(order.name);
+    const checkpoints = begun.map((each) => JSON.parse(each) as Checkpoint);
+    return { order, ...kept, batchRows, progress: progressAtRest(totals, checkpoints) };
   }
 
   #inputOf(place: TransformPlace): TransformInput {
