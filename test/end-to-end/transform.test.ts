@@ -1,6 +1,6 @@
 /** Whole data sets through a model: what comes out, what a kill leaves, and what becomes of lines that are none. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -219,9 +219,10 @@ test('a server that is killed in the middle goes on in the middle, and nothing i
   const dataDir = temporaryDirectory();
   let server = await Server.start({ dataDir });
   try {
-    await server.approve(await server.register('digits', 'digits_mlp'));
+    await server.approve(await server.register('digits', 'digits_cnn'));
     mkdirSync(join(folder, 'in'));
-    const count = 400_000;
+    // Of a model that is slow enough to be met under way.
+    const count = 300_000;
     writeFileSync(join(folder, 'in/a.csv'), rows(1000));
     writeFileSync(join(folder, 'in/big.csv'), rows(1000).repeat(count / 1000));
     await server.callWell('POST', '/transforms', {
@@ -257,4 +258,74 @@ test('a server that is killed in the middle goes on in the middle, and nothing i
     await server.end();
     for (const path of [folder, dataDir]) rmSync(path, { recursive: true, force: true });
   }
+});
+
+describe('penstock transform', { timeout: 160_000 }, () => {
+  const count = 300_000;
+  let folder: string;
+  let dataDir: string;
+  let server: Server;
+  before(async () => {
+    folder = temporaryDirectory();
+    dataDir = temporaryDirectory();
+    server = await Server.start({ dataDir });
+    await server.approve(await server.register('digits', 'digits_cnn'));
+    writeFileSync(join(folder, 'rows.csv'), rows(1000).repeat(count / 1000));
+  });
+  after(async () => {
+    await server?.end();
+    for (const path of [folder, dataDir]) rmSync(path, { recursive: true, force: true });
+  });
+
+  /** The verb as a process of its own, and what it has said when it is over. */
+  const verb = (...args: string[]) => {
+    const child = spawn(penstock, ['transform', ...args], { env: { ...plainEnvironment(), PENSTOCK_URL: server.url } });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const ended = new Promise<readonly [number | null, string]>((resolve) => child.on('close', (code) => resolve([code, text])));
+    return { child, ended };
+  };
+  const begin = (name: string) => verb('digits/1', '--input', join(folder, 'rows.csv'), '--to', join(folder, name), '--name', name);
+  const isPartDone = (name: string): Promise<TransformBody> =>
+    until(`a part of ${name} is done`, async () => {
+      const { status, body } = await server.call<TransformBody>('GET', `/transforms/${name}`);
+      return status === 200 && body.records > count / 10 && body;
+    });
+  const isWhole = (name: string): void => {
+    const lines = linesOf(join(folder, name, 'rows.csv.out'));
+    assert.equal(lines.length, count);
+    for (let at = 0; at < count; at += 997) assert.equal(lines[at], lines[at % 1000]);
+    assert.deepEqual(readdirSync(join(folder, name)), ['rows.csv.out']);
+  };
+
+  test('Ctrl-C stops it, the list tells how far it came, and --resume does the rest', async () => {
+    const { child, ended } = begin('interrupted');
+    await isPartDone('interrupted');
+    child.kill('SIGINT');
+    const [code, said] = await ended;
+    assert.equal(code, 1, said);
+    assert.match(said, /stopped; what is done is kept: penstock transform --resume interrupted goes on/);
+    await over(server, 'interrupted');
+    const [, list] = await verb('--list').ended;
+    const [, records] = /^interrupted +digits\/1 +Stopped +0\/1 +(\d+)/m.exec(list) ?? [];
+    assert(Number(records) > count / 10 && Number(records) < count, list);
+    const [resumed, text] = await verb('--resume', 'interrupted').ended;
+    assert.equal(resumed, 0, text);
+    assert.match(text, new RegExp(`^records +${count}$`, 'm'));
+    isWhole('interrupted');
+  });
+
+  test('after a kill of the server --resume follows it to its end', async () => {
+    const { ended } = begin('killed');
+    await isPartDone('killed');
+    server.signal('SIGKILL');
+    await server.ended;
+    const [code, said] = await ended;
+    assert.equal(code, 1, said);
+    server = await Server.start({ dataDir });
+    const [resumed, text] = await verb('--resume', 'killed').ended;
+    assert.equal(resumed, 0, text);
+    assert.match(text, new RegExp(`^state +Completed$[^]*^records +${count}$`, 'm'));
+    isWhole('killed');
+  });
 });

@@ -148,12 +148,12 @@ async function stop(session: Session, { url }: Client, path: string, progress: P
   return 1;
 }
 
-/** `━━━━━━━━╺─────── 52 %  1.2 M records  310 k/s  4 s left` */
-function progressText({ bytes, bytes_done: done, records, records_per_second: rate, remaining_ms: left }: TransformBody): string {
+/** `━━━━━━━━━━━━──────────── 52 %  1,200,000 records  310,000/s  4 s left` */
+export function progressText({ bytes, bytes_done: done, records, records_per_second: rate, remaining_ms: left }: TransformBody): string {
   const share = bytes === 0 ? 0 : done / bytes;
   const full = Math.round(share * barWidth);
   const bar = '━'.repeat(full) + '─'.repeat(barWidth - full);
-  const speed = rate === null ? '' : `  ${rate.toLocaleString('en-US')}/s`;
+  const speed = rate === null ? '' : `  ${Math.round(rate).toLocaleString('en-US')}/s`;
   const rest = left === null ? '' : `  ${durationText(left / 1000)} left`;
   return `${bar} ${Math.floor(share * 100)} %  ${records.toLocaleString('en-US')} records${speed}${rest}`;
 }
