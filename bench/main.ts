@@ -26,7 +26,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- scaling-speed [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to the runs before)] [--dry]
        npm run bench -- async [--dry]
-       npm run bench -- transform [--only digits-mlp] [--dry]
+       npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- console [--dry]
        npm run bench -- console-calls [--dry]
@@ -68,7 +68,7 @@ if (positionals.join() === 'overhead') {
 } else if (positionals.join() === 'async') {
   await asyncInference({ isDry: values.dry });
 } else if (positionals.join() === 'transform') {
-  await transform({ only: values.only, isDry: values.dry });
+  await transform({ runs: Number(values.runs), only: values.only, isDry: values.dry });
 } else if (positionals.join() === 'agreement') {
   await agreement({ runs: Number(values.runs), only: values.only, isAdded: values.add, isDry: values.dry });
 } else if (positionals.join() === 'metrics') {

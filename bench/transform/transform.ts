@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- transform`: a large CSV through `penstock transform`, and the same file through a plain script that does the whole
- * job with onnxruntime and all cores. One after the other, on one machine.
+ * `npm run bench -- transform`: a large CSV through `penstock transform`, and the same file through two scripts that do the whole
+ * job with onnxruntime and all cores, and the same rows through onnxruntime alone. One after the other, on one machine.
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,38 +13,52 @@ import { promisify } from 'node:util';
 import { commit, machine } from '../machine.ts';
 import { keep } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
-import type { PlainReport } from './plain-script.ts';
-import { type TransformFigures, transformTable } from './report.ts';
+import { type PythonEnvironment, pythonEnvironment } from '../servers/python-environment.ts';
+import { median, shareOfScript, type TransformFigures, transformTable } from './report.ts';
+import type { AloneReport } from './scripts/alone-main.ts';
+import type { ScriptReport } from './scripts/node-script.ts';
 
-/** Compute-bound models get a shorter file, that all of it takes a few minutes. */
 const scenarios = [
-  { model: 'digits-mlp', file: 'digits_mlp.onnx', megabytes: 200 },
-  { model: 'digits-rf', file: 'digits_rf.onnx', megabytes: 200 },
-  { model: 'digits-cnn', file: 'digits_cnn.onnx', megabytes: 20 },
+  { model: 'digits-mlp', file: 'digits_mlp.onnx' },
+  { model: 'digits-rf', file: 'digits_rf.onnx' },
+  { model: 'digits-cnn', file: 'digits_cnn.onnx' },
 ] as const;
+const megabytes = 200;
 
 const asset = (name: string): string => fileURLToPath(new URL(`../../assets/catalogue/${name}`, import.meta.url));
+const script = (name: string): string => fileURLToPath(new URL(`./scripts/${name}`, import.meta.url));
 
-export async function transform({ isDry, only }: { readonly isDry: boolean; readonly only?: string | undefined }): Promise<void> {
+interface TransformAnswer {
+  readonly records: number;
+  readonly started_at: string;
+  readonly ended_at: string;
+  readonly batch_rows: number;
+}
+
+export interface TransformBenchOptions {
+  readonly runs: number;
+  readonly isDry: boolean;
+  /** A model; empty for all. */
+  readonly only: string;
+}
+
+export async function transform({ runs, isDry, only }: TransformBenchOptions): Promise<void> {
+  const python = await pythonEnvironment('transform', new URL('./scripts/requirements.txt', import.meta.url));
+  if (python.missing !== null) console.error(`the script with Arrow is left out: ${python.missing}`);
   const platform = new Platform();
   const directory = mkdtempSync(join(tmpdir(), 'penstock-bench-transform-'));
   try {
     await platform.start();
+    const input = join(directory, 'rows.csv');
+    await writeRows(input, megabytes * 1e6);
     const figures: TransformFigures[] = [];
-    for (const { model, file, megabytes } of scenarios.filter((each) => only === undefined || each.model === only)) {
-      const input = join(directory, `${megabytes}.csv`);
-      await writeRows(input, megabytes * 1e6);
-      await platform.run('register', `catalogue:${model}`);
-      await platform.run('approve', `${model}/1`);
-      const out = join(directory, model);
-      const answer = JSON.parse(
-        await platform.run('transform', model, '--input', input, '--to', out, '--name', model, '--output', 'json'),
-      ) as { records: number; started_at: string; ended_at: string; batch_rows: number };
-      const seconds = (Date.parse(answer.ended_at) - Date.parse(answer.started_at)) / 1000;
-      const plain = await plainly(asset(file), input, join(directory, `${model}.plain`));
-      if (plain.rows !== answer.records) throw new Error(`${answer.records} records, the plain script has ${plain.rows}`);
-      figures.push({ model, megabytes, rows: answer.records, batchRows: answer.batch_rows, seconds, plain });
-      console.error(`${model}: ${seconds.toFixed(1)} s, plain script ${plain.seconds.toFixed(1)} s`);
+    for (const scenario of scenarios.filter(({ model }) => only === '' || model === only)) {
+      await platform.run('register', `catalogue:${scenario.model}`);
+      await platform.run('approve', `${scenario.model}/1`);
+      const figure = await measured(platform, python, { ...scenario, input, directory, runs });
+      figures.push(figure);
+      const { model, seconds } = figure;
+      console.error(`${model}: ${median(seconds).toFixed(1)} s, ${Math.round(100 * shareOfScript(figure))} % of the better script`);
     }
     const results = { at: new Date().toISOString(), commit: commit(), machine: machine(), figures };
     const text = transformTable(results);
@@ -56,10 +70,45 @@ export async function transform({ isDry, only }: { readonly isDry: boolean; read
   }
 }
 
-async function plainly(modelPath: string, input: string, output: string): Promise<PlainReport> {
-  const main = fileURLToPath(new URL('./plain-script.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [main, modelPath, input, output]);
-  return JSON.parse(stdout) as PlainReport;
+interface Scenario {
+  readonly model: string;
+  readonly file: string;
+  readonly input: string;
+  readonly directory: string;
+  readonly runs: number;
+}
+
+async function measured(
+  platform: Platform,
+  python: PythonEnvironment,
+  { model, file, input, directory, runs }: Scenario,
+): Promise<TransformFigures> {
+  const figures = { seconds: [] as number[], arrow: [] as number[], node: [] as number[], alone: [] as number[] };
+  const cores = String(machine().cores);
+  const out = join(directory, 'out');
+  let rows = 0;
+  let batchRows = 0;
+  const told = async <Report extends ScriptReport | AloneReport>(command: string, ...args: string[]): Promise<number> => {
+    const report = JSON.parse((await promisify(execFile)(command, args)).stdout) as Report;
+    if (report.rows !== rows) throw new Error(`${rows} records, ${args[0]} has ${report.rows}`);
+    return report.seconds;
+  };
+  for (let run = 1; run <= runs; run++) {
+    const name = `${model}-${run}`;
+    const order = ['transform', `${model}/1`, '--input', input, '--to', out, '--name', name, '--instance-type', `local.${cores}`];
+    const answer = JSON.parse(await platform.run(...order, '--output', 'json')) as TransformAnswer;
+    rows = answer.records;
+    batchRows = answer.batch_rows;
+    figures.seconds.push((Date.parse(answer.ended_at) - Date.parse(answer.started_at)) / 1000);
+    rmSync(out, { recursive: true });
+    const files = [asset(file), input, join(directory, 'script.csv')];
+    if (python.missing === null) figures.arrow.push(await told(`${python.directory}/bin/python`, script('arrow_script.py'), ...files));
+    figures.node.push(await told(process.execPath, script('node-script.ts'), ...files));
+    figures.alone.push(await told(process.execPath, script('alone-main.ts'), asset(file), input, String(rows), cores));
+  }
+  const { seconds, arrow, node, alone } = figures;
+  const arrowSeconds = arrow.length === 0 ? null : arrow;
+  return { model, megabytes, rows, batchRows, seconds, arrowSeconds, nodeSeconds: node, aloneSeconds: alone };
 }
 
 /** Held-out digits again and again, without their labels and header. */
