@@ -62,12 +62,12 @@ export class LiveEndpoint {
     return slots;
   }
 
-  /** What was decided since, in the order of time. */
+  /** What was decided since, in the order of time; also that nothing is to change, for why not is what one asks where the two differ. */
   async decisions(sinceMs: number): Promise<string[]> {
     const all = await this.#decisions(50);
     return all
-      .filter(({ at, changes }) => changes && Date.parse(at) >= sinceMs)
-      .map(({ at, explanation }) => `${((Date.parse(at) - sinceMs) / 1000).toFixed(1)} s: ${explanation.slice(0, 20)}`)
+      .filter(({ at }) => Date.parse(at) >= sinceMs)
+      .map(({ at, explanation }) => `${((Date.parse(at) - sinceMs) / 1000).toFixed(1)} s: ${explanation}`)
       .toReversed();
   }
 

@@ -30,6 +30,8 @@ export interface Agreement {
   readonly scenario: string;
   readonly live: Measured;
   readonly simulated: Measured;
+  /** What the live platform decided meanwhile, and why. */
+  readonly decided?: readonly string[];
 }
 
 const seed = 20_261_124;
@@ -81,8 +83,8 @@ export async function compare(subject: Subject, say: (text: string) => void): Pr
       const measured = liveOf(await report, before, await live.counts());
       const history = await live.countsBefore(beginsAtMs, slotMs);
       const simulated = await simulate({ name, phases, subject, profile, history, beginsAtMs });
-      const agreement = { scenario: `${subject.name}: ${name}`, live: measured, simulated };
-      say(JSON.stringify({ ...agreement, decided: await live.decisions(beginsAtMs) }));
+      const agreement = { scenario: `${subject.name}: ${name}`, live: measured, simulated, decided: await live.decisions(beginsAtMs) };
+      say(JSON.stringify(agreement, null, 1));
       agreements.push(agreement);
     }
     return agreements;
