@@ -126,11 +126,34 @@ describe('no type that keeps the objective', () => {
     assert.match(explanation, /type c5\.large cannot meet 50 ms: 2\*s\(1\)\+d = 165 ms; functions serve alone/);
   });
 
-  test('and where there are none, nothing changes, and it says what to do', () => {
-    const { feasible, chosen, explanation } = decide('economic', { types: [slow], overflow: null, forecast: flat(900) });
-    assert.deepEqual([feasible, chosen.plan, chosen.reason], [false, { 'c5.large': 2 }, 'infeasible']);
-    assert.match(explanation, /there are no functions: relax the objective or take a faster type/);
-    assert.match(decide('hpa', { types: [], overflow: null }).explanation, /no instance type is configured/);
+  test('and where they cannot, there are instances enough for what comes, and it says what to do', () => {
+    for (const { others, because } of [
+      { others: null, because: 'there are no functions' },
+      { others: { ...overflow, infeasibleBecause: 'a function cannot either' }, because: 'a function cannot either' },
+      { others: { ...overflow, ratePerSecondMax: 40 }, because: 'functions take 40/s at most, and 50/s may come' },
+    ]) {
+      const { feasible, chosen, explanation } = decide('economic', { types: [slow], overflow: others, forecast: flat(3000) });
+      assert.deepEqual([feasible, chosen.reason], [false, 'infeasible']);
+      const count = chosen.plan['c5.large'] ?? 0;
+      assert(count >= 4 && count <= 5, `${count} of ${slow.ratePerSecond}/s for 50/s`);
+      const advice = 'planned as though it were kept; relax the objective or take a faster type';
+      assert(explanation.includes(`2*s(1)+d = 165 ms; ${because}; ${advice}; expected $`), explanation);
+    }
+  });
+
+  test('holds no limit less', () => {
+    const { feasible, chosen, explanation } = decide('economic', {
+      types: [slow],
+      overflow: null,
+      forecast: flat(3000),
+      limits: { min: 1, max: 3 },
+    });
+    assert.deepEqual([feasible, chosen.plan, chosen.reason], [false, { 'c5.large': 3 }, 'max']);
+    assert.match(explanation, /relax the objective or take a faster type; the maximum allows no more/);
+  });
+
+  test('and none that is configured is as it was', () => {
+    assert.match(decide('hpa', { types: [], overflow: null }).explanation, /no instance type is configured; there are no functions/);
   });
 });
 

@@ -11,6 +11,7 @@ import { forecastFault } from './strategies/forecast-view.ts';
 import { hold, holdBegin } from './strategies/hold.ts';
 import { hpa, hpaBegin } from './strategies/hpa.ts';
 import { kpa, kpaBegin } from './strategies/kpa.ts';
+import { asLeastHarm, leastHarm } from './strategies/least-harm.ts';
 import { clampPlan, limitsAt } from './strategies/limits.ts';
 import { markGreedy, markGreedyBegin } from './strategies/mark-greedy.ts';
 import { type Observation, planTotal } from './strategies/observation.ts';
@@ -67,16 +68,16 @@ function judged(policy: Policy, memories: StrategyMemories, given: Pick<Ask, 'ob
     return { ...largest, verdict: { ...largest.verdict, memory: { largest: all.map(({ verdict }) => verdict.memory) } } };
   }
   const { observation, nowMs } = given;
-  const usable = needsNoRate(policy) ? everyType(observation) : usableTypes(observation, priceFactorOf(policy));
-  const leadMs = Math.max(0, ...usable.types.map((type) => type.leadMs));
-  const ask: Ask = {
-    ...given,
-    types: usable.types,
-    overflow: policy.overflow ? observation.overflow : null,
-    limits: limitsAt(observation.limits, nowMs, leadMs),
-  };
-  const verdict = judge(policy, memories, ask, usable.excluded);
-  return { ask, verdict: needsNoRate(policy) ? verdict : withUnmeasured(verdict, observation), excluded: usable.excluded };
+  const priceFactor = priceFactorOf(policy);
+  const overflow = policy.overflow ? observation.overflow : null;
+  const { types: usable, excluded } = needsNoRate(policy) ? everyType(observation) : usableTypes(observation, priceFactor);
+  const least = usable.length > 0 || policy.kind === 'batch' ? null : leastHarm(observation, overflow, priceFactor);
+  const types = least?.types ?? usable;
+  const leadMs = Math.max(0, ...types.map((type) => type.leadMs));
+  const ask: Ask = { ...given, types, overflow, limits: limitsAt(observation.limits, nowMs, leadMs) };
+  const verdict = judge(policy, memories, ask, excluded);
+  if (least !== null) return { ask, verdict: asLeastHarm(verdict, excluded, least), excluded };
+  return { ask, verdict: needsNoRate(policy) ? verdict : withUnmeasured(verdict, observation), excluded };
 }
 
 function judge(policy: SinglePolicy, memories: StrategyMemories, ask: Ask, excluded: readonly string[]): Verdict<StrategyMemories> {
@@ -131,13 +132,13 @@ function remembering<Kind extends keyof StrategyMemories>(
   return { ...verdict, memory: { [kind]: verdict.memory } };
 }
 
-/** No type can be planned with: functions serve, alone but for the minimum, or nobody keeps the objective and things stay as they are. */
+/** No type can be planned with: functions serve, alone but for the minimum; without them things stay as they are. */
 function withoutTypes(memory: StrategyMemories, ask: Ask, excluded: readonly string[]): Verdict<StrategyMemories> {
   const { types } = ask.observation;
   const because = excluded.length === 0 ? 'no instance type is configured' : excluded.join('; ');
   if (types.some(({ isFeasible, ratePerSecond }) => isFeasible && ratePerSecond === 0)) return stay(ask, memory, 'no-measurement', because);
   if (ask.overflow === null) {
-    const why = `${because}; there are no functions: relax the objective or take a faster type`;
+    const why = `${because}; there are no functions`;
     return { memory, plan: currentPlan(types), reason: 'infeasible', why, regime: 'instances-only', feasible: false };
   }
   const { plan, by } = clampPlan(Object.fromEntries(types.map(({ name }) => [name, 0])), everyType(ask.observation).types, ask.limits);

@@ -115,8 +115,15 @@ function overflowOf(
   const table = known.isKnown ? known : service;
   const capacity = functionCapacityOf(setting.memoryMiB, table, prices.functions, objective, overheadMs);
   if (capacity === null) return null;
-  const { usdPerRequest, usdPerRequestAtBest, durationMs } = capacity;
+  const { usdPerRequest, usdPerRequestAtBest, ratePerSecondAtBest, durationMs, infeasibleBecause } = capacity;
   // All run on this machine: more at once than it has processors would only make each slower.
   const warmMax = Math.min(config.maxConcurrency, cores);
-  return { usdPerRequest, usdPerRequestAlone: usdPerRequestAtBest, warmMax, serviceMs: durationMs };
+  return {
+    usdPerRequest,
+    usdPerRequestAlone: usdPerRequestAtBest,
+    ...(infeasibleBecause === undefined ? {} : { infeasibleBecause }),
+    ratePerSecondMax: config.maxConcurrency * ratePerSecondAtBest,
+    warmMax,
+    serviceMs: durationMs,
+  };
 }

@@ -175,14 +175,20 @@ test('what was counted is no number: the slot is as if nobody had counted, and n
 describe('where no instance keeps the objective', () => {
   const slow = { ...type, isFeasible: false, infeasibleBecause: 'type local.1 cannot meet 5 ms: 2*s(1)+d = 21 ms' };
 
-  test('those that are there stay, and it says what to do', async () => {
-    const world = new World();
-    world.given = { type: slow };
-    world.ratePerSecond = 30;
-    await world.pass(30);
-    assert.equal(world.wanted, 1);
+  test('as many are started as carry what comes, so that nobody waits without end, and it says what to do', async () => {
+    const [world, other] = [new World(), new World()];
+    for (const [each, given] of [[world, slow] as const, [other, type] as const]) {
+      each.given = { type: given, config: { ...config, instancesMax: 20 } };
+      each.ratePerSecond = 30;
+      await each.pass(60);
+    }
+    assert(world.wanted >= 4, `${world.wanted} of 10/s for 30/s`);
+    assert.equal(world.wanted, other.wanted, 'as many as of a type that keeps it');
     assert.equal(world.made.at(-1)?.reason, 'infeasible');
-    assert.match(world.told.at(-1) ?? '', /cannot meet 5 ms: 2\*s\(1\)\+d = 21 ms; there are no functions: relax the objective/);
+    assert.match(
+      world.told.at(-1) ?? '',
+      /cannot meet 5 ms: 2\*s\(1\)\+d = 21 ms; there are no functions; planned as .*; relax the objective/,
+    );
   });
 
   test('functions serve alone', async () => {
@@ -226,6 +232,17 @@ describe('where no instance keeps the objective', () => {
     assert.match(world.told.at(-1) ?? '', /keeps the objective again, for less than 2 minutes/);
     await world.pass(60);
     assert(world.wanted > 1);
+  });
+
+  test('what the first few service times say stands no longer than they do', async () => {
+    const world = new World();
+    world.given = { type: slow, overflow };
+    world.ratePerSecond = 30;
+    await world.pass(15);
+    assert.equal(world.wanted, 1);
+    world.given = { overflow };
+    await world.pass(15);
+    assert(world.wanted > 1, 'it was slow for less than a minute');
   });
 
   test('another objective is judged at once', async () => {

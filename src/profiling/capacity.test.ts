@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { batchSizeFor } from './capacity.ts';
+import { batchSizeFor, capacityOf } from './capacity.ts';
 import { type Profile, servicePoint } from './profile.ts';
 import { ServiceTable } from './service-table.ts';
 
@@ -49,5 +49,19 @@ describe('the batch size of an instance', () => {
 
   test('is 1 while nothing is measured', () => {
     assert.deepEqual(batchSizeFor(new ServiceTable(null), objective, 5).batchSize, 1);
+  });
+});
+
+describe('what an instance can carry, for plans', () => {
+  test('a first run that was slow gives up no type; many slow ones do', () => {
+    const service = new ServiceTable(null);
+    const capacity = () => capacityOf({ name: 'local.1', usdPerHour: 0.04, service }, { percentile: 95, latencyMs: 200 }, 0.5);
+    for (let i = 0; i < 60; i++) service.observe(1, i === 0 ? 130 : 40);
+    assert.partialDeepStrictEqual(capacity(), { isFeasible: true, ratePerSecond: 1000 / 48 });
+    for (let i = 0; i < 200; i++) service.observe(1, i % 5 === 0 ? 130 : 40);
+    assert.partialDeepStrictEqual(capacity(), {
+      isFeasible: false,
+      infeasibleBecause: 'type local.1 cannot meet 200 ms: 2*s(1)+d = 260.5 ms',
+    });
   });
 });

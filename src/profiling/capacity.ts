@@ -4,7 +4,7 @@ import { formatMs, type Objective } from '../objective.ts';
 import type { ServiceTable } from './service-table.ts';
 
 /** s(b) of an executor by quantile, whether measured or made up. */
-export type ServiceCurve = Pick<ServiceTable, 'batchMax' | 'isKnown' | 'quantileMs' | 'medianMs'>;
+export type ServiceCurve = Pick<ServiceTable, 'batchMax' | 'isKnown' | 'quantileMs' | 'plannedMs' | 'medianMs'>;
 
 /** Encoding and sending an answer, and the way to the worker and back: what the service time does not hold. */
 export const overheadMs = 0.5;
@@ -33,8 +33,11 @@ const gainMin = 1.05;
  * queue short, and the reason says what is missing.
  */
 export function batchSizeFor(table: ServiceCurve, objective: Objective | null, overheadMs: number): BatchChoice {
+  return choiceFor(table, serviceUnder(table, objective, 'quantileMs'), objective, overheadMs);
+}
+
+function choiceFor(table: ServiceCurve, serviceMs: (b: number) => number, objective: Objective | null, overheadMs: number): BatchChoice {
   if (!table.isKnown) return { batchSize: 1, ratePerSecond: 0, feasible: true, reason: 'the service time is not measured yet' };
-  const serviceMs = serviceUnder(table, objective);
   const latencyMs = objective === null ? Number.POSITIVE_INFINITY : objective.latencyMs;
   const isFeasible = 2 * serviceMs(1) + overheadMs <= latencyMs;
   let best = { b: 1, rowsPerMs: 1 / serviceMs(1) };
@@ -79,18 +82,19 @@ export interface TypeCapacity {
 }
 
 /**
- * B_i as `batchSizeFor` gives it, and
+ * B_i as `batchSizeFor` gives it, but by the quantiles for plans, and
  *
  *   mu_i = B_i / s_i(B_i) rows/s;   c_v,i = price_i / (3600 mu_i) USD a row at full use,   price_i per hour
  *
  * objective, overheadMs as there.
  */
 export function capacityOf({ name, usdPerHour, service }: CapacityType, objective: Objective | null, overheadMs: number): TypeCapacity {
-  const { batchSize, ratePerSecond, feasible } = batchSizeFor(service, objective, overheadMs);
+  const serviceMs = serviceUnder(service, objective, 'plannedMs');
+  const { batchSize, ratePerSecond, feasible } = choiceFor(service, serviceMs, objective, overheadMs);
   const usdPerRequest = ratePerSecond === 0 ? null : executorUsd(usdPerHour, 1000) / ratePerSecond;
   const capacity = { name, usdPerHour, batchSize, ratePerSecond, usdPerRequest, isFeasible: feasible };
   if (feasible || objective === null) return capacity;
-  const worstMs = 2 * serviceUnder(service, objective)(1) + overheadMs;
+  const worstMs = 2 * serviceMs(1) + overheadMs;
   return { ...capacity, infeasibleBecause: `type ${name} cannot meet ${objective.latencyMs} ms: 2*s(1)+d = ${round(worstMs)} ms` };
 }
 
@@ -115,6 +119,8 @@ export interface FunctionCapacity {
   /** The size of call in which a row is cheapest, and what it costs there. */
   readonly bestBatchSize: number;
   readonly usdPerRequestAtBest: number;
+  /** Rows a second of one environment that always has such a call. */
+  readonly ratePerSecondAtBest: number;
   /** Whether a call of one row is over in time, were it made at once and warm. */
   readonly isFeasible: boolean;
   readonly infeasibleBecause?: string;
@@ -136,22 +142,23 @@ export function functionCapacityOf(
 ): FunctionCapacity | null {
   if (!service.isKnown) return null;
   const usdAt = (b: number): number => functionUsd(prices, memoryMiB, service.medianMs(b)) / b;
-  const serviceMs = serviceUnder(service, objective);
+  const serviceMs = serviceUnder(service, objective, 'plannedMs');
   const latencyMs = objective?.latencyMs ?? Number.POSITIVE_INFINITY;
   let bestBatchSize = 1;
   for (let b = 2; b <= service.batchMax && serviceMs(b) + overheadMs <= latencyMs; b++)
     if (usdAt(b) < usdAt(bestBatchSize)) bestBatchSize = b;
   const isFeasible = serviceMs(1) + overheadMs <= latencyMs;
   const [durationMs, usdPerRequest, usdPerRequestAtBest] = [service.medianMs(1), usdAt(1), usdAt(bestBatchSize)];
-  const capacity = { memoryMiB, durationMs, usdPerRequest, bestBatchSize, usdPerRequestAtBest, isFeasible };
+  const ratePerSecondAtBest = (bestBatchSize * 1000) / service.medianMs(bestBatchSize);
+  const capacity = { memoryMiB, durationMs, usdPerRequest, bestBatchSize, usdPerRequestAtBest, ratePerSecondAtBest, isFeasible };
   if (isFeasible) return capacity;
   const aloneMs = round(serviceMs(1) + overheadMs);
   return { ...capacity, infeasibleBecause: `a function of ${memoryMiB} MiB cannot meet ${latencyMs} ms: s(1)+d = ${aloneMs} ms` };
 }
 
 /** s(b) by the quantile that the objective asks for; the median without one. */
-function serviceUnder(service: ServiceCurve, objective: Objective | null): (b: number) => number {
-  return objective === null ? (b) => service.medianMs(b) : (b) => service.quantileMs(objective.percentile / 100, b);
+function serviceUnder(service: ServiceCurve, objective: Objective | null, quantileMs: 'quantileMs' | 'plannedMs'): (b: number) => number {
+  return objective === null ? (b) => service.medianMs(b) : (b) => service[quantileMs](objective.percentile / 100, b);
 }
 
 function round(value: number): number {

@@ -16,7 +16,7 @@ export interface AffineTimes {
 /** s(b) = a + b·each, at every quantile; a b beyond the largest counts as the largest, as with what is measured. */
 export function affineService({ aMs, eachMs, batchMax }: AffineTimes): ServiceCurve {
   const ms = (b: number): number => aMs + eachMs * Math.min(b, batchMax);
-  return { batchMax, isKnown: true, medianMs: ms, quantileMs: (_q, b) => ms(b) };
+  return { batchMax, isKnown: true, medianMs: ms, quantileMs: (_q, b) => ms(b), plannedMs: (_q, b) => ms(b) };
 }
 
 const workMs = 140;

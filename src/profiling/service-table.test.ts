@@ -27,6 +27,14 @@ describe('the service table', () => {
     assert.equal(new ServiceTable(profileOf({ 1: [10, 10, 10.5] })).quantileMs(0.5, 1), 12);
   });
 
+  test('for plans it leaves out what a single run of few has taken, and knows the tail once it has 200 samples', () => {
+    const table = new ServiceTable(null);
+    for (let i = 0; i < 100; i++) table.observe(1, i === 7 ? 130 : 40);
+    assert.deepEqual([table.plannedMs(0.95, 1), table.quantileMs(0.95, 1)], [48, 130]);
+    for (let i = 0; i < 100; i++) table.observe(1, 90);
+    assert.deepEqual([table.plannedMs(0.95, 1), table.plannedMs(0.95, 7)], [90, 90]);
+  });
+
   test('is linear between measured sizes and never falls with b', () => {
     const table = new ServiceTable(profileOf({ 1: upTo(200), 2: upTo(200, 0.5), 4: upTo(200, 3) }));
     assert.equal(table.quantileMs(0.5, 2), 100);

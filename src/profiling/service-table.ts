@@ -9,6 +9,8 @@ import { nearestRank, type Profile, type ServicePoint, servicePoint } from './pr
 
 /** From so many samples on, a quantile is what was seen; below, a tail is guessed. */
 const samplesForQuantile = 200;
+/** In parts of the median. */
+const tailGuess = 1.2;
 const ringSize = 500;
 
 /** One measured batch size. */
@@ -39,8 +41,10 @@ export class ServiceTable {
   readonly #points: readonly Point[];
   /** By b, from 1; index 0 is not used. */
   readonly #targets: readonly (Target | undefined)[];
-  /** By quantile, then by b: S_q(b). */
+  /** By quantile, then by b: S_q(b); q = 0 stands for the plain median. */
   readonly #curves = new Map<number, Float64Array>();
+  /** The same for plans. */
+  readonly #plannedCurves = new Map<number, Float64Array>();
   /** The curve asked for last, which most often is the one asked for next. */
   #lastQ = Number.NaN;
   #lastCurve: Float64Array = new Float64Array(0);
@@ -69,6 +73,22 @@ export class ServiceTable {
     // Asked several times for each request: the text is made only where it is needed.
     if (!(q > 0 && q < 1 && b >= 1)) assert.fail(`a quantile between 0 and 1 of a batch of 1 or more, got ${q} of ${b}`);
     return this.#curve(q)[Math.min(b, this.batchMax)] as number;
+  }
+
+  /**
+   * S_q(b) for plans: where too few were seen to know the tail, it is guessed from the middle. The largest of few is the first run,
+   * or one busy moment, and a plan that goes by it gives up a type that is well. Dispatch may be so cautious: it decides anew for
+   * each request.
+   */
+  plannedMs(q: number, b: number): number {
+    if (!(q > 0 && q < 1 && b >= 1)) assert.fail(`a quantile between 0 and 1 of a batch of 1 or more, got ${q} of ${b}`);
+    if (this.#stale) this.#refresh();
+    let curve = this.#plannedCurves.get(q);
+    if (curve === undefined) {
+      curve = this.#drawCurve((point) => plannedOf(point, q));
+      this.#plannedCurves.set(q, curve);
+    }
+    return curve[Math.min(b, this.batchMax)] as number;
   }
 
   /** The middle of what was seen: what throughput is made of, without a margin for what was not. */
@@ -104,7 +124,7 @@ export class ServiceTable {
     if (q === this.#lastQ) return this.#lastCurve;
     let curve = this.#curves.get(q);
     if (curve === undefined) {
-      curve = this.#drawCurve(q);
+      curve = this.#drawCurve((point) => (q === 0 ? medianOf(point) : quantileOf(point, q)));
       this.#curves.set(q, curve);
     }
     this.#lastQ = q;
@@ -118,15 +138,16 @@ export class ServiceTable {
       if (point.unsorted > 0 && point.unsorted >= point.count >> 3) sortPoint(point);
     }
     this.#curves.clear();
+    this.#plannedCurves.clear();
     this.#lastQ = Number.NaN;
   }
 
-  /** S_q at each b up to the largest; q = 0 stands for the plain median. */
-  #drawCurve(q: number): Float64Array {
+  /** At each b up to the largest, from what the measured sizes take. */
+  #drawCurve(msOf: (point: Point) => number): Float64Array {
     const curve = new Float64Array(this.batchMax + 1);
     let before = { b: 0, ms: 0 };
     for (const point of this.#points) {
-      const ms = Math.max(before.ms, q === 0 ? medianOf(point) : quantileOf(point, q));
+      const ms = Math.max(before.ms, msOf(point));
       for (let b = before.b + 1; b <= point.b; b++) curve[b] = before.b === 0 ? ms : between(before, { b: point.b, ms }, b);
       before = { b: point.b, ms };
     }
@@ -170,7 +191,12 @@ function quantileOf(point: Point, q: number): number {
   const { sorted } = point;
   if (sorted.length === 0) return 0;
   if (sorted.length >= samplesForQuantile) return nearestRank(sorted, q);
-  return Math.max(sorted[sorted.length - 1] as number, 1.2 * medianOf(point));
+  return Math.max(sorted[sorted.length - 1] as number, tailGuess * medianOf(point));
+}
+
+/** The same without the largest. */
+function plannedOf(point: Point, q: number): number {
+  return point.sorted.length >= samplesForQuantile ? quantileOf(point, q) : tailGuess * medianOf(point);
 }
 
 function between(left: { b: number; ms: number }, right: { b: number; ms: number }, b: number): number {

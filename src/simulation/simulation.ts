@@ -19,7 +19,7 @@ import {
   slotMsFor,
 } from '../autoscaling/index.ts';
 import { pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
-import { capacityOf, functionCapacityOf, type ServiceTable } from '../profiling/index.ts';
+import { capacityOf, type FunctionCapacity, functionCapacityOf, type ServiceTable } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
 import { type FunctionVariant, type Outcome, VariantPool } from '../serving/index.ts';
 import { ArrivalStream } from './arrival-stream.ts';
@@ -58,6 +58,8 @@ export class Simulation {
   /** Chooses how functions batch; null where nobody does. */
   readonly #batching: SimulatedBatching | null;
   readonly #slotMs: number;
+  /** By memory size. */
+  readonly #capacities = new Map<number, FunctionCapacity | null>();
   readonly #hour = new HourlyBudget(null);
   /** So many functions are pinged to stay, as decided last. */
   #pinged = 0;
@@ -356,16 +358,40 @@ export class Simulation {
 
   /** What functions cost under the setting that they have. */
   #overflowSeen(): OverflowObservation | null {
-    const { profile, memoryMiB, objective, functions } = this.#order;
+    const { profile, memoryMiB: memoryMiBGiven, functions } = this.#order;
     if (!this.#hasFunctions) return null;
     const setting = this.#pool.functions?.setting;
-    const size = functionOf(profile, setting?.memoryMiB ?? memoryMiB);
+    const memoryMiB = setting?.memoryMiB ?? memoryMiBGiven;
+    const capacity = this.#functionCapacity(memoryMiB);
+    if (capacity === null) return null;
+    const { usdPerRequest, usdPerRequestAtBest, infeasibleBecause } = capacity;
     // As many as the forecast asks for are kept warm where it is known how many there may be; else as many as the rule says.
-    const warm = functions === undefined ? {} : { warmMax: functions.warmMax, serviceMs: (size.service[0] as ServiceQuantiles).p50Ms };
-    if (!this.#choosesFunctions || setting === undefined) return { usdPerRequest: functionUsdEach(profile, memoryMiB), ...warm };
-    const { table } = new ServiceLaw(size.service);
-    const capacity = functionCapacityOf(setting.memoryMiB, table, profile.functionPrices, objective, profile.overheadMs);
-    return capacity === null ? null : { usdPerRequest: capacity.usdPerRequest, usdPerRequestAlone: capacity.usdPerRequestAtBest, ...warm };
+    const limits =
+      functions === undefined
+        ? {}
+        : {
+            warmMax: functions.warmMax,
+            serviceMs: capacity.durationMs,
+            ratePerSecondMax: functions.maxConcurrency * capacity.ratePerSecondAtBest,
+          };
+    return {
+      ...(this.#choosesFunctions
+        ? { usdPerRequest, usdPerRequestAlone: usdPerRequestAtBest }
+        : { usdPerRequest: functionUsdEach(profile, memoryMiBGiven) }),
+      ...(infeasibleBecause === undefined ? {} : { infeasibleBecause }),
+      ...limits,
+    };
+  }
+
+  #functionCapacity(memoryMiB: number): FunctionCapacity | null {
+    const { profile, objective } = this.#order;
+    let capacity = this.#capacities.get(memoryMiB);
+    if (capacity === undefined) {
+      const { table } = new ServiceLaw(functionOf(profile, memoryMiB).service);
+      capacity = functionCapacityOf(memoryMiB, table, profile.functionPrices, objective, profile.overheadMs);
+      this.#capacities.set(memoryMiB, capacity);
+    }
+    return capacity;
   }
 
   #makePlanning(types: readonly FleetType[]): Planning {

@@ -47,6 +47,10 @@ export interface OverflowObservation {
   readonly usdPerRequestAlone?: number;
   /** So many environments may be kept warm; as many as the rule says unless given. */
   readonly warmMax?: number;
+  /** Why functions cannot keep the objective, where that is so. */
+  readonly infeasibleBecause?: string;
+  /** What all of them together finish, where their number is limited. */
+  readonly ratePerSecondMax?: number;
   /** What a function takes for one request; with it no more are kept warm than the forecast asks for. */
   readonly serviceMs?: number;
 }

@@ -1,7 +1,7 @@
 /**
- * Whether a type keeps the objective, told so that a few noisy service times do not turn it over: what was so stays so until the
- * contrary has been seen for two minutes. Service times rise in a surge, which is the worst time to send instances away, and those
- * that went would be started again a slot later.
+ * Whether a type keeps the objective, told so that a few noisy service times do not turn it over: what was so for a minute stays so
+ * until the contrary has been seen for two. Service times rise in a surge, which is the worst time to send instances away, and those
+ * that went would be started again a slot later. What was seen first, of the first few requests, stands only while it is seen.
  */
 import { formatObjective, type Objective } from '../../objective.ts';
 import type { TypeObservation } from './observation.ts';
@@ -12,6 +12,8 @@ export interface TypeStanding {
   /** Another objective begins anew. */
   readonly objective: string | null;
   readonly isFeasible: boolean;
+  /** Since when it has been so; of states that were kept before this was: long enough. */
+  readonly heldSinceMs?: number;
   /** Since when the contrary has been measured; null: it is not. */
   readonly contrarySinceMs: number | null;
   /** As measured last while it kept the objective: afterwards they are those of batches that do not. */
@@ -19,6 +21,7 @@ export interface TypeStanding {
   readonly ratePerSecond: number;
 }
 
+const standsAfterMs = 60_000;
 const turnsAfterMs = 120_000;
 
 export interface Standings {
@@ -48,12 +51,15 @@ function standingOf(
   nowMs: number,
 ): { standing: TypeStanding; type: TypeObservation } {
   const { name, isFeasible, batchSize, ratePerSecond } = type;
-  const seen: TypeStanding = { name, objective, isFeasible, contrarySinceMs: null, batchSize, ratePerSecond };
+  const seen: TypeStanding = { name, objective, isFeasible, heldSinceMs: nowMs, contrarySinceMs: null, batchSize, ratePerSecond };
   // What was never measured has no standing yet.
-  if (before === undefined || before.ratePerSecond === 0 || before.isFeasible === isFeasible) return { standing: seen, type };
-  const sinceMs = before.contrarySinceMs ?? nowMs;
-  if (nowMs - sinceMs >= turnsAfterMs) return { standing: seen, type };
-  const standing = { ...before, contrarySinceMs: sinceMs };
+  if (before === undefined || before.ratePerSecond === 0) return { standing: seen, type };
+  const { heldSinceMs = Number.NEGATIVE_INFINITY } = before;
+  if (before.isFeasible === isFeasible) return { standing: { ...seen, heldSinceMs }, type };
+  const contrarySinceMs = before.contrarySinceMs ?? nowMs;
+  if (nowMs - contrarySinceMs >= turnsAfterMs) return { standing: { ...seen, heldSinceMs: contrarySinceMs }, type };
+  if (contrarySinceMs - heldSinceMs < standsAfterMs) return { standing: seen, type };
+  const standing = { ...before, contrarySinceMs };
   if (!before.isFeasible) {
     const infeasibleBecause = `type ${name} keeps the objective again, for less than ${turnsAfterMs / 60_000} minutes`;
     return { standing, type: { ...type, isFeasible: false, infeasibleBecause } };
