@@ -1,5 +1,7 @@
 /** What a live endpoint tells of itself. */
+
 import type { ArrivalsBody, EndpointBody, Page, ScalingDecisionBody, VariantBody } from '../../src/api/index.ts';
+import { percentileOf } from '../load/latencies.ts';
 
 interface LiveCounts {
   readonly overflowed: number;
@@ -36,6 +38,18 @@ export class LiveEndpoint {
   async counts(): Promise<LiveCounts> {
     const { statistics, usage } = await this.#variant();
     return { overflowed: statistics?.overflowed ?? 0, totalUsd: usage.total_usd };
+  }
+
+  /** How long half of the requests since ran at most, without waiting and what is around it. */
+  async runP50Ms(sinceMs: number): Promise<number> {
+    const { items } = await this.#get<Page<{ readonly line: string }>>('/logs?limit=1000');
+    const lines = items.map(({ line }) => JSON.parse(line) as { readonly at: number; readonly computeMs: number });
+    const runs = lines.filter(({ at }) => at >= sinceMs).map(({ computeMs }) => computeMs);
+    if (runs.length === 0) throw new Error(`${this.#name} has served nobody since ${new Date(sinceMs).toISOString()}`);
+    return percentileOf(
+      runs.sort((a, b) => a - b),
+      50,
+    );
   }
 
   /** How long instances and functions took to start. */

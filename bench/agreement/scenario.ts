@@ -68,14 +68,17 @@ export async function compare(subject: Subject, say: (text: string) => void): Pr
     await deploy(platform, subject);
     const live = new LiveEndpoint(url, endpoint);
     const load = (phases: readonly Phase[], beginAtMs?: number): Promise<LoadReport> => send(url, subject, phases, beginAtMs);
-    // How it serves is learnt under a load like the one to come, which is another one all the same.
-    await load([{ ratePerSecond: Math.round(1.4 * subject.perInstance), forMs: 20_000 }]);
+    // How it serves is learnt under a load like the one to come, which is another one all the same: as much at most, so that the
+    // processors are as full.
+    await load([1.4, 2.2].map((share) => ({ ratePerSecond: Math.round(share * subject.perInstance), forMs: 15_000 })));
     await live.calm();
+    const lightAtMs = Date.now();
     const { latencyMs } = await load(light);
+    const overheadMs = Math.max(0, latencyMs.p50 - (await live.runP50Ms(lightAtMs)));
     const agreements: Agreement[] = [];
     for (const { name, phases } of loadsOf(subject)) {
       await live.calm();
-      const profile = await profileNow(platform, live, latencyMs.p50);
+      const profile = await profileNow(platform, live, overheadMs);
       const beginsAtMs = Math.ceil((Date.now() + 2000) / slotMs) * slotMs;
       const report = load(phases, beginsAtMs);
       await live.until(beginsAtMs);
@@ -121,7 +124,7 @@ function send(url: URL, subject: Subject, phases: readonly Phase[], beginAtMs?: 
  * Service times as they were while serving; with what a request takes beside its run (the gateway, the link, and the client, under a
  * load that makes nobody wait), and with starts as long as they were seen to be.
  */
-async function profileNow(platform: Platform, live: LiveEndpoint, lightP50Ms: number): Promise<SimulatedProfile> {
+async function profileNow(platform: Platform, live: LiveEndpoint, overheadMs: number): Promise<SimulatedProfile> {
   const profile = parseProfile(await platform.run('profile', `${endpoint}/1`, '--served', '--output', 'json'), 'served');
   const { leadMs, coldMs } = await live.starts(instanceType);
   const [type] = profile.types.filter(({ name }) => name === instanceType);
@@ -129,7 +132,7 @@ async function profileNow(platform: Platform, live: LiveEndpoint, lightP50Ms: nu
   const size = functionOf(profile, memoryMiB);
   return {
     ...profile,
-    overheadMs: Math.max(0, lightP50Ms - (type.service[0]?.p50Ms ?? 0)),
+    overheadMs,
     types: [{ ...type, leadMs }],
     functions: [{ ...size, coldMs: coldMs ?? size.coldMs }],
   };
