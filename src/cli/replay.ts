@@ -152,11 +152,23 @@ function deployedOf({ scaling, functions, wanted, setting }: VariantBody): Deplo
     functions:
       functions === null
         ? null
-        : { maxConcurrency: functions.max_concurrency, provisioned: functions.provisioned, keepAliveMs: functions.keep_alive_ms },
+        : {
+            maxConcurrency: functions.max_concurrency,
+            provisioned: functions.provisioned,
+            keepAliveMs: functions.keep_alive_ms,
+            memoryMiB: functions.memory_mib,
+            batching: batchingOf(functions),
+          },
     wanted,
     setting:
       setting === null ? null : { memoryMiB: setting.memory_mib, batchSizeMax: setting.batch_size_max, waitMsMax: setting.wait_ms_max },
   };
+}
+
+type FunctionsBody = NonNullable<VariantBody['functions']>;
+
+function batchingOf({ batching: kind, batch_size_max: rows, wait_ms_max: waitMsMax }: FunctionsBody) {
+  return kind === 'fixed' ? { kind, batchSizeMax: rows ?? 1, waitMsMax: waitMsMax ?? 0 } : { kind };
 }
 
 function remarksOf(name: string, sinceMs: number, { span, gaps }: Recording): string[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadOf, orderOf } from '../../test/simulations.ts';
-import { parseFloor } from '../deployment/index.ts';
+import { type FunctionsConfig, parseFloor } from '../deployment/index.ts';
 import { deployedPolicy, withStarts } from './deployed-policy.ts';
 import { referenceSimulated } from './profile.ts';
 import { Simulation } from './simulation.ts';
@@ -20,10 +20,35 @@ describe('what is deployed', () => {
 
   test('has its own limits of money, of functions and by the time of day', () => {
     const floors = [parseFloor('08:00-18:00 2')];
-    const functions = { maxConcurrency: 4, provisioned: 1, keepAliveMs: 60_000 };
+    const functions = {
+      maxConcurrency: 4,
+      provisioned: 1,
+      keepAliveMs: 60_000,
+      memoryMiB: 'auto',
+      batching: { kind: 'none' },
+    } as const;
     const deployed = deployedPolicy({ ...variant, scaling: { ...scaling, usdPerHourMax: 0.5, floors }, functions }, place);
     assert.deepEqual([deployed.usdPerHourMax, deployed.floors], [0.5, floors]);
     assert.deepEqual(deployed.functions, { ...functions, warmMax: 2 });
+  });
+
+  test('makes batches as it is told to: none where none are wanted, of its one size where that is given', async () => {
+    const load = loadOf('poisson:60', 4);
+    const profile = referenceSimulated();
+    const replayed = (functions: Pick<FunctionsConfig, 'memoryMiB' | 'batching'>) => {
+      const limits = { maxConcurrency: 100, provisioned: 0, keepAliveMs: 60_000 };
+      const deployed = deployedPolicy({ ...variant, functions: { ...limits, ...functions } }, { profile, cores: 8 });
+      return new Simulation({ ...orderOf(load, 'economic', { choosesFunctions: true, profile }), ...deployed }).run();
+    };
+    const [none, slack, fixed] = await Promise.all([
+      replayed({ memoryMiB: 'auto', batching: { kind: 'none' } }),
+      replayed({ memoryMiB: 'auto', batching: { kind: 'slack' } }),
+      replayed({ memoryMiB: 1769, batching: { kind: 'slack' } }),
+    ]);
+    const choices = ({ decisions }: typeof none) => decisions.filter(({ trigger }) => trigger === 'batching').map((one) => one.explanation);
+    assert.deepEqual(choices(none), []);
+    assert(choices(slack).some((text) => !text.startsWith('1769 MiB')));
+    assert(choices(fixed).length > 0 && choices(fixed).every((text) => text.includes('1769 MiB')), choices(fixed).join('; '));
   });
 
   test('starts as fast as was seen, where it was', () => {

@@ -7,14 +7,23 @@ import type { SimulationOrder } from './simulation-order.ts';
 export interface DeployedVariant {
   readonly scaling: ScalingConfig | null;
   /** null: it has none. */
-  readonly functions: Pick<FunctionsConfig, 'maxConcurrency' | 'provisioned' | 'keepAliveMs'> | null;
+  readonly functions: Pick<FunctionsConfig, 'maxConcurrency' | 'provisioned' | 'keepAliveMs' | 'memoryMiB' | 'batching'> | null;
   /** Instances. */
   readonly wanted: number;
   /** What its functions go by now. */
   readonly setting: { readonly memoryMiB: number; readonly batchSizeMax: number; readonly waitMsMax: number | null } | null;
 }
 
-type Told = 'policy' | 'label' | 'hasFunctions' | 'serverless' | 'functions' | 'instancesMin' | 'usdPerHourMax' | 'floors';
+type Told =
+  | 'policy'
+  | 'label'
+  | 'hasFunctions'
+  | 'serverless'
+  | 'functions'
+  | 'choosesFunctions'
+  | 'instancesMin'
+  | 'usdPerHourMax'
+  | 'floors';
 
 export type DeployedPolicy = Pick<SimulationOrder, Told> & { readonly instancesMax?: number };
 
@@ -26,8 +35,14 @@ export function deployedPolicy(
   const { functions } = variant;
   const policy = policyOf(variant, profile);
   if (functions === null) return policy;
-  const { maxConcurrency, provisioned, keepAliveMs } = functions;
-  return { ...policy, functions: { maxConcurrency, provisioned, keepAliveMs, warmMax: Math.min(maxConcurrency, cores) } };
+  const { maxConcurrency, provisioned, keepAliveMs, batching } = functions;
+  const memoryMiB = functions.memoryMiB === 'auto' ? 'auto' : (knownMemory(profile, functions.memoryMiB) ?? 'auto');
+  const warmMax = Math.min(maxConcurrency, cores);
+  return {
+    ...policy,
+    functions: { maxConcurrency, provisioned, keepAliveMs, warmMax, memoryMiB, batching },
+    choosesFunctions: batching.kind !== 'none' && batching.kind !== 'fixed',
+  };
 }
 
 function policyOf({ scaling, functions, wanted, setting }: DeployedVariant, profile: Pick<SimulatedProfile, 'functions'>): DeployedPolicy {

@@ -1,7 +1,7 @@
 /** What is to be simulated, and what follows from it before anything happens. */
 import type { FunctionsObservation } from '../autoscaling/index.ts';
 import { functionUsd } from '../costs/index.ts';
-import type { ScheduledFloor } from '../deployment/index.ts';
+import type { FunctionsConfig, ScheduledFloor } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
 import { capacityOf } from '../profiling/index.ts';
 import type { FunctionSetting } from '../serving/index.ts';
@@ -63,6 +63,10 @@ export interface SimulatedFunctions {
   readonly keepAliveMs: number;
   /** So many beside them may be kept warm for a while by pings. */
   readonly warmMax: number;
+  /** The one size that may be chosen; any unless given. */
+  readonly memoryMiB?: FunctionsConfig['memoryMiB'];
+  /** How their batches are made; left out, as `choosesFunctions` says. */
+  readonly batching?: FunctionsConfig['batching'];
 }
 
 /** AWS keeps an idle environment for some ten minutes, and lets an account have a thousand. */

@@ -35,7 +35,7 @@ import { functionOf, typeOf } from './profile.ts';
 import { type DecisionNote, resultOf, type SimulationResult } from './result.ts';
 import { RowsOfLoad } from './rows-of-load.ts';
 import { ServiceLaw, type ServiceQuantiles } from './service-law.ts';
-import { functionsSeen, functionsUnlimited, functionUsdEach, type SimulationOrder } from './simulation-order.ts';
+import { functionsSeen, functionsUnlimited, functionUsdEach, type SimulatedFunctions, type SimulationOrder } from './simulation-order.ts';
 
 const leadMsDefault = 120_000;
 const timeoutMs = 10_000;
@@ -300,16 +300,22 @@ export class Simulation {
   }
 
   #makePool(types: readonly FleetType[], functions: FunctionProvider | null): VariantPool {
-    const { objective, memoryMiB, profile, overflow, functions: deployed = functionsUnlimited } = this.#order;
-    const { maxConcurrency, provisioned, keepAliveMs } = deployed;
-    const isHybrid = functions !== null && this.#policy.kind !== 'batch' && this.#order.serverless === undefined;
-    const isChosen = this.#choosesFunctions;
-    const config = {
-      memoryMiB: isChosen ? 'auto' : memoryMiB,
+    const { objective, memoryMiB, profile, overflow, serverless, functions: deployed = functionsUnlimited } = this.#order;
+    const {
       maxConcurrency,
       provisioned,
       keepAliveMs,
-      batching: { kind: isChosen ? 'slack' : 'none' },
+      memoryMiB: wishedMiB = 'auto',
+      batching,
+    }: Omit<SimulatedFunctions, 'warmMax'> = deployed;
+    const isHybrid = functions !== null && this.#policy.kind !== 'batch' && serverless === undefined;
+    const isChosen = this.#choosesFunctions;
+    const config = {
+      memoryMiB: isChosen ? wishedMiB : memoryMiB,
+      maxConcurrency,
+      provisioned,
+      keepAliveMs,
+      batching: (isHybrid ? batching : undefined) ?? { kind: isChosen ? 'slack' : 'none' },
     } as const;
     const settings = {
       objective,
