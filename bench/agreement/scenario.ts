@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type Phase, poissonArrivals } from '../../src/cli/load/open-loop.ts';
 import { parseObjective } from '../../src/objective.ts';
 import { SeededRandom } from '../../src/random.ts';
@@ -30,6 +31,8 @@ export interface Agreement {
   readonly scenario: string;
   readonly live: Measured;
   readonly simulated: Measured;
+  /** For how long at most this process, which had next to nothing to do meanwhile, did not come to run. */
+  readonly stalledMs?: number;
   /** What the live platform decided meanwhile, and why. */
   readonly decided?: readonly string[];
 }
@@ -83,10 +86,15 @@ export async function compare(subject: Subject, say: (text: string) => void): Pr
       const report = load(phases, beginsAtMs);
       await live.until(beginsAtMs);
       const before = await live.counts();
-      const measured = liveOf(await report, before, await live.counts());
+      const stalls = monitorEventLoopDelay({ resolution: 10 });
+      stalls.enable();
+      const reported = await report;
+      stalls.disable();
+      const measured = liveOf(reported, before, await live.counts());
       const history = await live.countsBefore(beginsAtMs, slotMs);
       const simulated = await simulate({ name, phases, subject, profile, history, beginsAtMs });
-      const agreement = { scenario: `${subject.name}: ${name}`, live: measured, simulated, decided: await live.decisions(beginsAtMs) };
+      const decided = await live.decisions(beginsAtMs);
+      const agreement = { scenario: `${subject.name}: ${name}`, live: measured, simulated, stalledMs: stalls.max / 1e6, decided };
       say(JSON.stringify(agreement, null, 1));
       agreements.push(agreement);
     }
