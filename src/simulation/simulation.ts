@@ -34,7 +34,7 @@ import { Planning, type Seen } from './planning.ts';
 import { functionOf, typeOf } from './profile.ts';
 import { type DecisionNote, resultOf, type SimulationResult } from './result.ts';
 import { RowsOfLoad } from './rows-of-load.ts';
-import { ServiceLaw, type ServiceQuantiles } from './service-law.ts';
+import { ServiceLaw } from './service-law.ts';
 import { functionsSeen, functionsUnlimited, functionUsdEach, type SimulatedFunctions, type SimulationOrder } from './simulation-order.ts';
 
 const leadMsDefault = 120_000;
