@@ -18,7 +18,9 @@ import {
   type WriteOptions,
 } from './transform-places.ts';
 
-const readAtOnce = 512 * 1024;
+/** A block of many rows most often lies within such a chunk, and is cut without a copy; small files need no such room. */
+const readAtOnceMax = 4 * 2 ** 20;
+const readAtOnceMin = 64 * 1024;
 /** How much is done again at most after a kill. */
 const checkpointEveryBytes = 8 * 2 ** 20;
 const checkpointEveryMs = 2000;
@@ -50,7 +52,10 @@ export class FileInput implements TransformInput {
     return {
       bytes: size,
       identity: `${size} ${mtimeMs} ${ino}`,
-      stream: (offset) => createReadStream(path, { fd: file, start: offset, highWaterMark: readAtOnce }),
+      stream: (offset) => {
+        const highWaterMark = Math.min(Math.max(size - offset, readAtOnceMin), readAtOnceMax);
+        return createReadStream(path, { fd: file, start: offset, highWaterMark });
+      },
       close: () => void file.close().catch(() => undefined), // closed with its stream
     };
   }
