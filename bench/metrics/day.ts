@@ -4,6 +4,7 @@
  */
 import { VirtualClock } from '../../src/clock.ts';
 import { type Looked, MetricStore, penstockNamespace, placeOfVariant } from '../../src/monitoring/index.ts';
+import { AnswerColumns } from '../../src/monitoring/series/answer-columns.ts';
 import { VariantSeries } from '../../src/monitoring/series/variant-series.ts';
 import { type Random, SeededRandom } from '../../src/random.ts';
 import type { Database } from '../../src/storage/index.ts';
@@ -42,6 +43,7 @@ export async function liveThroughADay(db: Database, { endpoints, busy, meanRateP
   const all = Array.from({ length: endpoints }, (_, index) => new VariantSeries(store, `endpoint-${index}`, variant));
   const random = new SeededRandom(7);
   const latencies = Float64Array.from({ length: 4096 }, () => 2 * Math.exp(0.5 * normal(random)));
+  const answers = new AnswerColumns();
   const watched = new Map<number, number[]>();
   let [requests, next] = [0, 0];
   const endS = hours * hourS;
@@ -51,26 +53,31 @@ export async function liveThroughADay(db: Database, { endpoints, busy, meanRateP
     const share = 1 + 0.6 * Math.sin((2 * Math.PI * second) / (24 * hourS));
     for (let index = 0; index < busy; index++) {
       const series = all[index] as VariantSeries;
-      const count = poisson(random, meanRatePerSecond * share * step);
-      requests += count;
-      for (let i = 0; i < count; i++) {
+      const arrived = poisson(random, meanRatePerSecond * share * step);
+      requests += arrived;
+      for (let i = 0; i < arrived; i++) {
         // How slow it is follows the hour too.
         const computeMs = (latencies[next++ & 4095] as number) * (0.7 + share / 2);
         const queueMs = (latencies[(next * 7) & 4095] as number) * share;
         const totalMs = computeMs + queueMs + 0.2;
-        series.answered(totalMs, queueMs, computeMs, 0.05 + 0.01 * queueMs, 1);
-        series.met(totalMs > 10);
-        series.cost(computeMs * 1e-8);
+        const answer = { totalMs, queueMs, computeMs, encodeMs: 0.05 + 0.01 * queueMs, rows: 1, costUsd: computeMs * 1e-8 };
+        if (answers.add(answer, totalMs > 10)) count(answers, series);
         if (i % 4 === 0) series.dispatched(i % 16 === 0 ? 'full' : 'idle', 1 + (i % 8));
         if (index === 0) listed(watched, tenMs).push(totalMs);
       }
-      if ((second + step) % 10 === 0) for (const { place, metric, value } of looked(index, count)) store.feed(place, metric).add(value);
+      count(answers, series);
+      if ((second + step) % 10 === 0) for (const { place, metric, value } of looked(index, arrived)) store.feed(place, metric).add(value);
     }
     second += step;
     clock.advance(step * 1000);
     if (second % 10 === 0) await store.flush();
   }
   return { store, endMs: clock.wallMs(), requests, watched };
+}
+
+function count(answers: AnswerColumns, series: VariantSeries): void {
+  series.answered(answers, 'instance');
+  answers.clear();
 }
 
 /** What is looked at every ten seconds of who has instances. */

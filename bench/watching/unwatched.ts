@@ -17,14 +17,10 @@ const [{ Metrics }, { LineFile }] = await Promise.all([
 ]);
 const nothing = (): void => {};
 Metrics.prototype.variant = () => ({
-  request: nothing,
-  served: nothing,
-  kept: nothing,
+  answered: nothing,
+  refused: nothing,
   dispatch: nothing,
-  met: nothing,
-  cost: nothing,
   invoked: nothing,
   runsOn: nothing,
-  overflowed: nothing,
 });
 LineFile.prototype.write = nothing;

@@ -55,7 +55,7 @@ export {
 export { type Log, type LogLevel, type LogOptions, type Logs, logFileCount, logLevels, openLogs } from './logs.ts';
 export { parseMath, type Series } from './metric-math.ts';
 export { type ExpressionQuery, withExpressions } from './metric-queries.ts';
-export { Metrics, type RequestOutcome, type Sample, type VariantMetrics } from './metrics.ts';
+export { Metrics, type Sample } from './metrics.ts';
 export { type Origin, originNow, withOrigin } from './origin.ts';
 export type { RequestLine } from './request-line.ts';
 export { type Delivery, deliveriesQueue, type Envelope, type Rule, Rules, type RulesOptions, type RuleTarget } from './rules/rules.ts';
@@ -67,3 +67,4 @@ export { type Looked, startSampler } from './series/sampler.ts';
 export { endpointsNamespace, penstockNamespace, placeOfVariant, sagemakerNamespace } from './series/variant-series.ts';
 export { RequestTraces } from './traces/request-traces.ts';
 export { TraceExporter } from './traces/trace-exporter.ts';
+export type { Answer, RequestOutcome, VariantMetrics } from './variant-metrics.ts';

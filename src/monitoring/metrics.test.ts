@@ -7,6 +7,7 @@ import { Metrics } from './metrics.ts';
 import { MetricStore } from './series/metric-store.ts';
 import { penstockNamespace, placeOfExecutors } from './series/variant-series.ts';
 
+const answer = { totalMs: 12, queueMs: 4, computeMs: 7, encodeMs: 1, rows: 3, costUsd: 0.25 };
 const make = (): Metrics => new Metrics({ processMetrics: false });
 const textOf = async (metrics: Metrics): Promise<string> => (await metrics.prometheus()).body.toString();
 const linesOf = async (metrics: Metrics): Promise<string[]> =>
@@ -14,7 +15,7 @@ const linesOf = async (metrics: Metrics): Promise<string[]> =>
 
 test('an answered request counts in its outcome, its latency, its stages and its rows', async () => {
   const metrics = make();
-  metrics.variant('digits', 'AllTraffic').request('ok', 12, 4, 7, 1, 3);
+  metrics.variant('digits', 'AllTraffic').answered(answer, 'instance', null);
   const lines = await linesOf(metrics);
   for (const line of [
     'penstock_requests_total{endpoint="digits",variant="AllTraffic",outcome="ok"} 1',
@@ -37,9 +38,8 @@ test('who answered, an instance or a function, is told apart in /metrics and in 
   await store.open();
   const metrics = new Metrics({ processMetrics: false, store });
   const variant = metrics.variant('digits', 'AllTraffic');
-  variant.served('instance', 12, 7);
-  variant.served('function', 30, 20);
-  variant.served('function', 50, 40);
+  variant.answered(answer, 'instance', null);
+  for (const computeMs of [20, 40]) variant.answered({ ...answer, computeMs }, 'function', null);
   const lines = await linesOf(metrics);
   for (const [kind, count] of [
     ['instance', 1],
@@ -67,7 +67,7 @@ test('who answered, an instance or a function, is told apart in /metrics and in 
 
 test('what the batch of a function was kept for company is a stage, and goes with its endpoint', async () => {
   const metrics = make();
-  metrics.variant('digits', 'AllTraffic').kept(25);
+  metrics.variant('digits', 'AllTraffic').answered({ ...answer, batchWaitMs: 25 }, 'function', null);
   const line = 'penstock_stage_seconds_sum{endpoint="digits",variant="AllTraffic",stage="batch_wait"} 0.025';
   assert((await linesOf(metrics)).includes(line));
   metrics.remove('digits');
@@ -83,8 +83,8 @@ test('samples of a gauge that bear the same labels are added up', async () => {
 test('a failed request counts its latency but no stages, a cancelled one neither', async () => {
   const metrics = make();
   const variant = metrics.variant('digits', 'AllTraffic');
-  variant.request('overloaded', 1, 0, 0, 0, 1);
-  variant.request('cancelled', 1, 0, 0, 0, 1);
+  variant.refused('overloaded', 1);
+  variant.refused('cancelled', 1);
   const lines = await linesOf(metrics);
   for (const line of [
     'penstock_requests_total{endpoint="digits",variant="AllTraffic",outcome="overloaded"} 1',
@@ -101,9 +101,8 @@ test('dispatches, misses and cost add up, and the same variant is the same count
   const metrics = make();
   metrics.variant('e', 'v').dispatch('idle', 5);
   metrics.variant('e', 'v').dispatch('idle', 7);
-  metrics.variant('e', 'v').met(true);
-  metrics.variant('e', 'v').cost(0.25);
-  metrics.variant('e', 'v').cost(0.5);
+  metrics.variant('e', 'v').answered(answer, 'instance', true);
+  metrics.variant('e', 'v').answered({ ...answer, costUsd: 0.5 }, 'instance', false);
   const lines = await linesOf(metrics);
   for (const line of [
     'penstock_dispatch_total{endpoint="e",variant="v",reason="idle"} 2',
@@ -120,10 +119,8 @@ describe('removing an endpoint', () => {
     const metrics = make();
     for (const endpoint of ['gone', 'stays']) {
       const variant = metrics.variant(endpoint, 'v');
-      variant.request('ok', 1, 1, 1, 1, 1);
+      variant.answered(answer, 'instance', true);
       variant.dispatch('idle', 1);
-      variant.met(true);
-      variant.cost(1);
     }
     metrics.remove('gone');
     metrics.remove('never-there');
@@ -138,17 +135,15 @@ describe('removing an endpoint', () => {
   test('is not undone by a late request, and its name may come back from zero', async () => {
     const metrics = make();
     const late = metrics.variant('e', 'v');
-    late.request('ok', 1, 1, 1, 1, 1);
+    late.answered(answer, 'instance', true);
     metrics.remove('e');
-    late.request('ok', 1, 1, 1, 1, 1);
+    late.answered(answer, 'instance', true);
     late.dispatch('idle', 1);
-    late.met(true);
-    late.cost(1);
     assert.deepEqual(
       (await linesOf(metrics)).filter((line) => line.includes('"e"')),
       [],
     );
-    metrics.variant('e', 'v').request('ok', 1, 1, 1, 1, 1);
+    metrics.variant('e', 'v').answered(answer, 'instance', true);
     assert((await linesOf(metrics)).includes('penstock_requests_total{endpoint="e",variant="v",outcome="ok"} 1'));
   });
 });

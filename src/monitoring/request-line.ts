@@ -12,25 +12,25 @@ export interface RequestLine {
   readonly rows: number;
   readonly batchRows: number;
   /** How many rode in its batch, itself included; written only where it rode. */
-  readonly batchRequests?: number;
+  readonly batchRequests?: number | undefined;
   /** It had more rows than a batch holds and ran as so many; written only then. What is told of its batch is told of the first. */
-  readonly parts?: number;
+  readonly parts?: number | undefined;
   /** How many rows waited already when it came. */
-  readonly rowsAhead?: number;
+  readonly rowsAhead?: number | undefined;
   /** Of its wait: how long it was kept for company. The rest it waited for somebody to be free. */
-  readonly batchWaitMs?: number;
+  readonly batchWaitMs?: number | undefined;
   /** Why a function ran it, where instances are there too: `predicted`, `rescue`, `capacity`. */
   readonly overflow?: string | null;
   readonly closeReason: string;
   /** Who ran it: `instance:local.1`, `function:2048`; written only where somebody did. */
-  readonly executor?: string;
+  readonly executor?: string | undefined;
   readonly queueMs: number;
   readonly computeMs: number;
   readonly encodeMs: number;
   readonly totalMs: number;
   readonly costUsd: number;
   /** Its batch was billed with the start of a function's environment; written only where that is so. */
-  readonly coldStart?: boolean;
+  readonly coldStart?: boolean | undefined;
   readonly error?: string | undefined;
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Invocation, Ledger } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
+import { isFunctionType } from './executor.ts';
 import type { InferenceCall, InferenceResult, Outcome, PendingRequest, Road, WholeCall } from './request.ts';
 import { type Arrived, noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
@@ -27,12 +28,20 @@ interface Came {
   request: PendingRequest | null;
 }
 
+/** What is looked up once for each pool: where its requests are counted. */
+interface PoolAccount {
+  readonly meter: TrafficMeter;
+  readonly metrics: VariantMetrics;
+  readonly receipt: (usd: number) => void;
+  /** When its instances were. */
+  countedAtMs: number;
+}
+
 export class Invocations {
   readonly #books: Books;
-  readonly #metrics = new WeakMap<VariantPool, { readonly metrics: VariantMetrics; countedAtMs: number }>();
+  readonly #accounts = new WeakMap<VariantPool, PoolAccount>();
   /** By endpoint and variant: they outlive the pools, of which each version has its own. */
   readonly #meters = new Map<string, TrafficMeter>();
-  readonly #meterOfPool = new WeakMap<VariantPool, TrafficMeter>();
 
   constructor(books: Books) {
     this.#books = books;
@@ -40,7 +49,7 @@ export class Invocations {
 
   /** Hands the request to the pool. The answer cancels it; see `Serving.invoke`. */
   start(pool: VariantPool, call: InferenceCall, settle: (outcome: Outcome) => void): () => void {
-    const meter = this.#meterOf(pool);
+    const { meter } = this.#accountOf(pool);
     const rows = Math.max(1, call.rows);
     meter.arrived(rows, this.#books.clock.nowMs());
     const came: Came = { rowsAhead: pool.rowsWaiting, request: null };
@@ -103,7 +112,7 @@ export class Invocations {
     const nowMs = this.#books.clock.nowMs();
     const totalMs = nowMs - call.arrivedAtMs;
     const { whole } = call;
-    const meter = this.#meterOf(pool);
+    const { meter } = this.#accountOf(pool);
     if (outcome.ok) {
       meter.answered(!isLate(pool, totalMs), outcome.result.overflow !== null);
       if (whole === undefined) this.#answered(pool, call, outcome.result, nowMs - encodeFromMs, roadOf(came));
@@ -134,44 +143,39 @@ export class Invocations {
   }
 
   #answered(pool: VariantPool, call: InferenceCall, result: Omit<InferenceResult, 'outputs'>, encodeMs: number, road: Road): void {
-    const { clock, ledger, writeLine } = this.#books;
-    const totalMs = clock.nowMs() - call.arrivedAtMs;
-    const { timings, batchRows, closeReason, costUsd, coldStart, executor, overflow } = result;
+    const { clock, writeLine } = this.#books;
     const metrics = this.#metricsOf(pool);
-    const wallMs = clock.wallMs();
-    metrics.request('ok', totalMs, timings.queueMs, timings.serviceMs, encodeMs, call.rows);
-    metrics.cost(costUsd);
-    const kind = executor.startsWith('function:') ? 'function' : 'instance';
-    metrics.served(kind, totalMs, timings.serviceMs);
-    if (kind === 'function') metrics.kept(road.batchWaitMs ?? 0);
-    if (pool.objectiveMs !== null) metrics.met(isLate(pool, totalMs));
-    ledger.request(pool.endpoint, pool.variant, costUsd);
-    pool.statistics.answered(totalMs, timings, wallMs);
-    if (overflow !== null) {
-      pool.statistics.overflowed++;
-      metrics.overflowed(overflow);
-    }
-    writeLine({
-      atMs: wallMs,
+    const { receipt } = this.#accountOf(pool);
+    const totalMs = clock.nowMs() - call.arrivedAtMs;
+    const { timings, costUsd, executor, overflow } = result;
+    const line: RequestLine = {
+      atMs: clock.wallMs(),
       requestId: call.requestId,
       endpoint: pool.endpoint,
       variant: pool.variant,
       version: pool.version,
       status: 'ok',
       rows: call.rows,
-      batchRows,
-      closeReason,
+      batchRows: result.batchRows,
+      batchRequests: road.batchRequests,
+      parts: call.whole?.parts,
+      rowsAhead: road.rowsAhead,
+      batchWaitMs: road.batchWaitMs,
+      overflow,
+      closeReason: result.closeReason,
       executor,
       queueMs: timings.queueMs,
       computeMs: timings.serviceMs,
       encodeMs,
       totalMs,
       costUsd,
-      ...road,
-      ...partsOf(call),
-      overflow,
-      coldStart,
-    });
+      coldStart: result.coldStart,
+    };
+    metrics.answered(line, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : isLate(pool, totalMs));
+    receipt(costUsd);
+    pool.statistics.answered(totalMs, timings, line.atMs);
+    if (overflow !== null) pool.statistics.overflowed++;
+    writeLine(line);
   }
 
   #refused(
@@ -186,7 +190,7 @@ export class Invocations {
     const totalMs = clock.nowMs() - call.arrivedAtMs;
     const queueMs = ride === null ? totalMs : ride.leftAtMs - call.arrivedAtMs;
     const computeMs = totalMs - queueMs;
-    this.#metricsOf(pool).request(status, totalMs, queueMs, computeMs, 0, call.rows);
+    this.#metricsOf(pool).refused(status, totalMs);
     writeLine({
       atMs: clock.wallMs(),
       requestId: call.requestId,
@@ -209,29 +213,28 @@ export class Invocations {
     });
   }
 
-  #meterOf(pool: VariantPool): TrafficMeter {
-    let meter = this.#meterOfPool.get(pool);
-    if (meter === undefined) {
-      const key = meterKey(pool.endpoint, pool.variant);
-      meter = this.#meters.get(key) ?? new TrafficMeter(pool.endpoint, pool.variant);
+  #accountOf(pool: VariantPool): PoolAccount {
+    let account = this.#accounts.get(pool);
+    if (account === undefined) {
+      const { endpoint, variant } = pool;
+      const key = meterKey(endpoint, variant);
+      const meter = this.#meters.get(key) ?? new TrafficMeter(endpoint, variant);
       this.#meters.set(key, meter);
-      this.#meterOfPool.set(pool, meter);
+      const { metrics, ledger } = this.#books;
+      account = { meter, metrics: metrics.variant(endpoint, variant), receipt: ledger.receipts(endpoint, variant), countedAtMs: -Infinity };
+      this.#accounts.set(pool, account);
     }
-    return meter;
+    return account;
   }
 
   #metricsOf(pool: VariantPool): VariantMetrics {
-    let known = this.#metrics.get(pool);
-    if (known === undefined) {
-      known = { metrics: this.#books.metrics.variant(pool.endpoint, pool.variant), countedAtMs: Number.NEGATIVE_INFINITY };
-      this.#metrics.set(pool, known);
-    }
+    const account = this.#accountOf(pool);
     const nowMs = this.#books.clock.nowMs();
-    if (nowMs - known.countedAtMs >= instancesAgeMsMax) {
-      known.countedAtMs = nowMs;
-      known.metrics.runsOn(instancesOf(pool));
+    if (nowMs - account.countedAtMs >= instancesAgeMsMax) {
+      account.countedAtMs = nowMs;
+      account.metrics.runsOn(instancesOf(pool));
     }
-    return known.metrics;
+    return account.metrics;
   }
 }
 

@@ -4,6 +4,7 @@ import { VirtualClock } from '../../clock.ts';
 import { openDatabase } from '../../storage/index.ts';
 import { Events } from '../events.ts';
 import { MetricStore } from '../series/metric-store.ts';
+import { AnswerColumns } from '../series/answer-columns.ts';
 import { VariantSeries } from '../series/variant-series.ts';
 import { Alarms } from './alarms.ts';
 import { burnRuling, lookAtDefaults, type WatchedEndpoint } from './default-alarms.ts';
@@ -30,9 +31,13 @@ async function house(t: TestContext) {
   const series = new VariantSeries(store, 'digits', 'AllTraffic');
   /** A minute of so many answers, of which so many are late, and so many calls that fail. */
   const minute = (answers: number, late: number, failures = 0): void => {
+    const columns = new AnswerColumns();
     for (let i = 0; i < answers; i++) {
-      series.answered(10, 1, 8, 1, 1);
-      series.met(i < late);
+      const answer = { totalMs: 10, queueMs: 1, computeMs: 8, encodeMs: 1, rows: 1, costUsd: 0 };
+      if (columns.add(answer, i < late) || i === answers - 1) {
+        series.answered(columns, 'instance');
+        columns.clear();
+      }
     }
     for (let i = 0; i < failures; i++) series.refused('model_failed');
     clock.advance(minuteMs);

@@ -47,7 +47,9 @@ describe('protocol buffers', () => {
 
   test('are whole: as many families as the text has, whose lengths add up', async () => {
     const metrics = new Metrics();
-    metrics.variant('digits', 'AllTraffic').request('ok', 12, 0, 7, 1, 3);
+    metrics
+      .variant('digits', 'AllTraffic')
+      .answered({ totalMs: 12, queueMs: 0, computeMs: 7, encodeMs: 1, rows: 3, costUsd: 0 }, 'instance', null);
     const { body: text } = await metrics.prometheus();
     const { body, contentType } = await metrics.prometheus('application/vnd.google.protobuf;encoding=delimited');
     assert.match(contentType, /^application\/vnd\.google\.protobuf/);

@@ -72,6 +72,7 @@ export class MetricStore {
   readonly #options: MetricStoreOptions;
   readonly #groups = new Map<string, MetricGroup>();
   readonly #spans = new Map<string, OpenSpan>();
+  readonly #gatherers = new Set<() => void>();
   #lastId = 0;
   #dropped = 0;
   #openedAtSecond = 0;
@@ -110,6 +111,12 @@ export class MetricStore {
     if (found !== null) return found.group.feed(found.metric);
     this.#dropped++;
     return nowhere;
+  }
+
+  /** Called before anything is taken or read, of whoever gathers values before it feeds them; what is returned ends that. */
+  beforeTaking(work: () => void): () => void {
+    this.#gatherers.add(work);
+    return () => void this.#gatherers.delete(work);
   }
 
   /** What was measured at some time, now or before. */
@@ -246,6 +253,7 @@ export class MetricStore {
     { from, to }: { from: number; to: number },
   ): Promise<Map<number, Map<number, Measure>>> {
     const done = this.#turn.then(async () => {
+      for (const gather of this.#gatherers) gather();
       const taken = group.take();
       if (taken !== null) this.#keep(group, this.#second(), taken, true);
       const spans = [...this.#spans.values()].filter(
@@ -285,6 +293,7 @@ export class MetricStore {
   }
 
   #move(second: number): void {
+    for (const gather of this.#gatherers) gather();
     for (const group of this.#groups.values()) {
       const taken = group.take();
       if (taken !== null) this.#keep(group, second, taken, true);

@@ -3,6 +3,7 @@
  * not tell: where the time went, why batches left, what it cost.
  */
 import type { ErrorCode } from '../../errors.ts';
+import type { AnswerColumns } from './answer-columns.ts';
 import type { MetricFeed, MetricPlace } from './metric-group.ts';
 import type { MetricStore } from './metric-store.ts';
 
@@ -94,22 +95,26 @@ export class VariantSeries {
     this.#cost = own('Cost', 'None');
   }
 
-  answered(totalMs: number, queueMs: number, computeMs: number, encodeMs: number, rows: number): void {
-    this.#ended(null);
-    this.#modelLatency.add(computeMs * 1000);
-    this.#overhead.add(Math.max(totalMs - computeMs, 0) * 1000);
-    this.#latency.add(totalMs);
-    this.#queue.add(queueMs);
-    this.#compute.add(computeMs);
-    this.#encode.add(encodeMs);
-    this.#rows.add(rows);
-  }
-
-  /** The request that was just answered, by who ran it; how many there are is the count of either. */
-  served(kind: ExecutorKind, totalMs: number, computeMs: number): void {
+  /** Answers of one kind of executor; each counts for the variant, and for those executors. */
+  answered({ length, totalMs, queueMs, computeMs, encodeMs, rows, costUsd, judged, missed }: AnswerColumns, kind: ExecutorKind): void {
+    this.#ended(null, length);
     const feeds = kind === 'instance' ? (this.#instances ??= this.#feedsOfKind(kind)) : (this.#functions ??= this.#feedsOfKind(kind));
-    feeds.latency.add(totalMs);
-    feeds.compute.add(computeMs);
+    for (let i = 0; i < length; i++) {
+      const [total, compute] = [totalMs[i] as number, computeMs[i] as number];
+      this.#modelLatency.add(compute * 1000);
+      this.#overhead.add(Math.max(total - compute, 0) * 1000);
+      this.#latency.add(total);
+      this.#queue.add(queueMs[i] as number);
+      this.#compute.add(compute);
+      this.#encode.add(encodeMs[i] as number);
+      this.#rows.add(rows[i] as number);
+      this.#cost.add(costUsd[i] as number);
+      feeds.latency.add(total);
+      feeds.compute.add(compute);
+    }
+    // 0 or 1 for each answer where there is an objective, so that the mean is the share.
+    if (missed > 0) this.#missed.add(1, missed);
+    if (judged > missed) this.#missed.add(0, judged - missed);
   }
 
   refused(code: ErrorCode | 'cancelled'): void {
@@ -122,19 +127,10 @@ export class VariantSeries {
     this.#rareOf('BatchWait', penstockNamespace, 'Milliseconds').add(batchWaitMs);
   }
 
-  /** 0 or 1 for each answer where there is an objective, so that the mean is the share. */
-  met(isMissed: boolean): void {
-    this.#missed.add(isMissed ? 1 : 0);
-  }
-
   dispatched(reason: string, rows: number): void {
     this.#batchRows.add(rows);
     this.#rareOf(`Dispatch/${reason}`).add(1);
     this.#rareOf(`BatchRows/${reason}`).add(rows);
-  }
-
-  cost(usd: number): void {
-    this.#cost.add(usd);
   }
 
   /** A function ran a batch. */
@@ -154,12 +150,12 @@ export class VariantSeries {
   }
 
   /** A rejected call counts with those that ran: SageMaker's metrics are 0 or 1 for each. */
-  #ended(fault: '4XX' | '5XX' | 'model' | null): void {
-    this.#invocations.add(1);
-    this.#perInstance?.feed.add(this.#perInstance.share);
-    this.#errors4XX.add(fault === '4XX' ? 1 : 0);
-    this.#errors5XX.add(fault === '5XX' ? 1 : 0);
-    this.#modelErrors.add(fault === 'model' ? 1 : 0);
+  #ended(fault: '4XX' | '5XX' | 'model' | null, times = 1): void {
+    this.#invocations.add(1, times);
+    this.#perInstance?.feed.add(this.#perInstance.share, times);
+    this.#errors4XX.add(fault === '4XX' ? 1 : 0, times);
+    this.#errors5XX.add(fault === '5XX' ? 1 : 0, times);
+    this.#modelErrors.add(fault === 'model' ? 1 : 0, times);
   }
 
   #rareOf(name: string, namespace = penstockNamespace, unit = 'Count'): MetricFeed {
