@@ -67,6 +67,8 @@ test('one that never ran says so, and why', () => {
     'All of it: it waited 0.2 ms and never ran.',
     '900 rows waited when it came.',
   ]);
+  const wrong = { ...refused, status: 'invalid_request', error: 'no such input', rows_ahead: null };
+  assert.deepEqual(storyOf(wrong, []).slice(1), ['It never waited for anybody: it was refused as it stood.']);
 });
 
 test('one of more rows than a batch says so', () => {

@@ -24,7 +24,9 @@ function outcome({ id, endpoint, variant, version, status, at, timings, error }:
   return `${to} failed after ${took}: ${status}${error === null ? '' : `, ${error.replace(/\.$/, '')}`}.`;
 }
 
-function timesInWords({ timings, executor }: Omit<RequestBody, 'explanation'>): string {
+function timesInWords({ timings, executor, rows_ahead: ahead }: Omit<RequestBody, 'explanation'>): string {
+  // Nobody was ahead of it, and not none either: it was never placed.
+  if (executor === null && ahead === null) return 'It never waited for anybody: it was refused as it stood.';
   const { batch_wait_ms: kept, executor_wait_ms: waited, compute_ms: computed, encode_ms: encoded, other_ms: other } = timings;
   const parts = [
     { timeMs: kept, name: 'the wait for company', told: `its batch was kept for company for ${ms(kept)}` },

@@ -4,7 +4,8 @@ import { pino } from 'pino';
 import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { LineFile } from './line-file.ts';
-import { formatRequestLine, type RequestLine } from './request-line.ts';
+import { RequestForms } from './request-form.ts';
+import type { RequestLine } from './request-line.ts';
 
 type WriteLine = (fields: Readonly<Record<string, unknown>>, message: string) => void;
 
@@ -54,6 +55,7 @@ export function openLogs(directory: string | null, level: string, options: LogOp
   };
   const platformFile = file('platform.log');
   const requestFile = file('requests.log');
+  const forms = new RequestForms();
   const write = (line: string): void => {
     platformFile?.write(line);
     const entry = JSON.parse(line) as PlatformLine;
@@ -62,7 +64,7 @@ export function openLogs(directory: string | null, level: string, options: LogOp
   const platform = pino({ level: shownFrom <= levelNumbers.debug ? 'debug' : 'info', base: null, messageKey: 'message' }, { write });
   return {
     platform,
-    request: requestFile === null ? () => undefined : (line) => requestFile.write(formatRequestLine(line)),
+    request: requestFile === null ? () => undefined : (line) => requestFile.put((to) => forms.put(to, line)),
     async flush() {
       await Promise.all([platformFile?.flush(), requestFile?.flush()]);
     },

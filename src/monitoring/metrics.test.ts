@@ -65,6 +65,33 @@ test('who answered, an instance or a function, is told apart in /metrics and in 
   await close();
 });
 
+test('every answer is counted whoever reads and whenever, though they are counted in rows', async () => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const clock = new VirtualClock(Date.UTC(2026, 10, 26));
+  const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
+  await store.open();
+  const metrics = new Metrics({ processMetrics: false, store });
+  const variant = metrics.variant('digits', 'AllTraffic');
+  const place = { namespace: penstockNamespace, dimensions: { EndpointName: 'digits', VariantName: 'AllTraffic' } };
+  const spanMs = { fromMs: clock.wallMs() - 60_000, toMs: clock.wallMs() + 60_000, periodMs: 60_000 };
+  let sent = 0;
+  for (const more of [1, 255, 256, 257, 1000]) {
+    for (let i = 0; i < more; i++) variant.answered({ ...answer, totalMs: 1 + i }, 'instance', i % 2 === 0);
+    sent += more;
+    if (sent % 2 === 0) clock.advance(1000);
+    const latencies = await store.series({ place, name: 'Latency', ...spanMs });
+    assert.equal(
+      latencies.reduce((count, point) => count + (statisticOf(point, 'SampleCount') ?? 0), 0),
+      sent,
+    );
+    const line = `penstock_requests_total{endpoint="digits",variant="AllTraffic",outcome="ok"} ${sent}`;
+    assert((await linesOf(metrics)).includes(line), line);
+    assert((await linesOf(metrics)).includes(`penstock_request_seconds_count{endpoint="digits",variant="AllTraffic"} ${sent}`));
+  }
+  await store.close();
+  await close();
+});
+
 test('what the batch of a function was kept for company is a stage, and goes with its endpoint', async () => {
   const metrics = make();
   metrics.variant('digits', 'AllTraffic').answered({ ...answer, batchWaitMs: 25 }, 'function', null);
