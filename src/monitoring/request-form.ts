@@ -63,9 +63,9 @@ class RequestForm {
   readonly #usdEnd: number;
   #atMs = Number.NaN;
   #usd = Number.NaN;
-  /** What the form says, in thousandths where it is a time. */
-  readonly #said = { rows: -1, batchRows: -1, rowsAhead: -1, batchRequests: -1 };
-  readonly #saidTimes = { queueMs: -1, computeMs: -1, encodeMs: -1, totalMs: -1, batchWaitMs: -1 };
+  /** What the form says, in thousandths where it is a time; at first nothing that is equal to any number. */
+  readonly #said = { rows: Number.NaN, batchRows: Number.NaN, rowsAhead: Number.NaN, batchRequests: Number.NaN };
+  readonly #saidTimes = { queueMs: Number.NaN, computeMs: Number.NaN, encodeMs: Number.NaN, totalMs: Number.NaN, batchWaitMs: Number.NaN };
 
   /** `line` gives the texts. What a line is like is known to `formatRequestLine` alone: the form is one of its lines with room for the numbers. */
   constructor(line: RequestLine) {
