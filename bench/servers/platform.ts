@@ -33,6 +33,10 @@ export class Platform {
     return this.#server;
   }
 
+  get logsDirectory(): string {
+    return join(this.#directory, 'logs');
+  }
+
   /** Milliseconds from the start to the ready line. */
   async start(): Promise<number> {
     this.#server = await ServerProcess.start({

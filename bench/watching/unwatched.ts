@@ -2,15 +2,6 @@
  * Loaded before a server (`node --import`), this makes it blind: no metric is counted, no line of a request is made or written. So what watching costs
  * can be measured, though no user can switch it off.
  */
-import { registerHooks } from 'node:module';
-
-registerHooks({
-  load(url, context, next) {
-    if (!url.endsWith('/src/monitoring/request-line.ts')) return next(url, context);
-    return { format: 'module', source: "export const formatRequestLine = () => '';", shortCircuit: true };
-  },
-});
-
 const [{ Metrics }, { LineFile }] = await Promise.all([
   import('../../src/monitoring/metrics.ts'),
   import('../../src/monitoring/line-file.ts'),
@@ -23,4 +14,4 @@ Metrics.prototype.variant = () => ({
   invoked: nothing,
   runsOn: nothing,
 });
-LineFile.prototype.write = nothing;
+LineFile.prototype.put = nothing;
