@@ -30,7 +30,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- console [--dry]
        npm run bench -- console-calls [--dry]
-       npm run bench -- watching [--runs 3 (of three loads each)] [--seconds 3] [--dry]`;
+       npm run bench -- watching [--runs 3 (of two starts each)] [--seconds 1] [--dry]`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
   const measured: Figures[] = [];
@@ -74,7 +74,7 @@ if (positionals.join() === 'overhead') {
 } else if (positionals.join() === 'metrics') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'watching') {
-  await watching({ rounds: Number(values.runs) * 3, seconds: Number(values.seconds ?? 3), isDry: values.dry });
+  await watching({ starts: Number(values.runs) * 2, rounds: 6, seconds: Number(values.seconds ?? 1), isDry: values.dry });
 } else if (positionals.join() === 'scaling-speed') {
   await scalingSpeed({ isDry: values.dry });
 } else if (positionals.join() === 'console') {

@@ -19,45 +19,60 @@ const unwatched = new URL('./unwatched.ts', import.meta.url).href;
 const concurrency = 64;
 
 export interface WatchingOptions {
+  /** How often both servers are started anew: how fast one is, differs from start to start by some percent. */
+  readonly starts: number;
+  /** Loads of each server between two starts. */
   readonly rounds: number;
   readonly seconds: number;
   readonly isDry: boolean;
 }
 
+const names = ['watched', 'unwatched'] as const;
+type Name = (typeof names)[number];
+type Loads = Record<Name, { readonly ratePerSecond: number; readonly cpuUs: number }[]>;
+
+export async function watching({ starts, rounds, seconds, isDry }: WatchingOptions): Promise<void> {
+  const all: Loads[] = [];
+  for (let start = 0; start < starts; start++) all.push(await bothLoaded(rounds, seconds));
+  const of = (name: Name, what: 'ratePerSecond' | 'cpuUs'): number => median(all.flatMap((loads) => loads[name].map((load) => load[what])));
+  const ratios = all.map((loads) => ratioOf(loads, 'ratePerSecond'));
+  const ratio = median(ratios);
+  const cpuRatio = median(all.map((loads) => ratioOf(loads, 'cpuUs')));
+  const less = (share: number): string => `${(100 * (1 - share)).toFixed(1)} %`;
+  const { cores, cpu, node } = machine();
+  const at = new Date().toISOString();
+  const text =
+    `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): \`digits-mlp\`, JSON, ${concurrency} clients; both servers started ` +
+    `${starts} times, each time ${rounds} loads of ${seconds} s on each in turn: ${of('watched', 'ratePerSecond').toFixed(0)} requests/s with everything measured ` +
+    `and logged, ${of('unwatched', 'ratePerSecond').toFixed(0)} with nothing, ${less(ratio)} less (wanted: at most 5 %), ${less(Math.max(...ratios))} to ` +
+    `${less(Math.min(...ratios))} from start to start. Processor time of the server and its worker: ${of('watched', 'cpuUs').toFixed(1)} and ` +
+    `${of('unwatched', 'cpuUs').toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. Medians of the starts, of the medians of pairs.`;
+  console.log(text);
+  if (!isDry) keep('watching', { at, commit: commit(), machine: machine(), concurrency, seconds, starts: all, ratio, cpuRatio }, text);
+}
+
 /** Both servers are there all the time; loads come to one and the other in turn, so that both see the same machine. */
-export async function watching({ rounds, seconds, isDry }: WatchingOptions): Promise<void> {
+async function bothLoaded(rounds: number, seconds: number): Promise<Loads> {
   const servers = { watched: new Platform(), unwatched: new Platform({ NODE_OPTIONS: `--import ${unwatched}` }) };
-  const rates = { watched: [] as number[], unwatched: [] as number[] };
-  const cpuUs = { watched: [] as number[], unwatched: [] as number[] };
+  const loads: Loads = { watched: [], unwatched: [] };
   try {
     for (const platform of Object.values(servers)) {
       await platform.start();
       await platform.deploy({ modelPath, name: 'digits', objective: 'p95<=50ms' });
     }
     await checkBlind(servers.unwatched);
-    for (let round = -1; round < rounds; round++) {
-      for (const name of round % 2 === 0 ? (['watched', 'unwatched'] as const) : (['unwatched', 'watched'] as const)) {
-        const load = await loadOn(servers[name], seconds);
-        if (round < 0) continue; // the first warms up
-        rates[name].push(load.ratePerSecond);
-        cpuUs[name].push(load.cpuUs);
-      }
+    for (const name of names) await loadOn(servers[name], 2 * seconds); // warms up
+    for (let round = 0; round < rounds; round++) {
+      for (const name of round % 2 === 0 ? names : names.toReversed()) loads[name].push(await loadOn(servers[name], seconds));
     }
   } finally {
     for (const platform of Object.values(servers)) await platform.close();
   }
-  const [watched, blind] = [median(rates.watched), median(rates.unwatched)];
-  const ratio = median(rates.watched.map((rate, round) => rate / (rates.unwatched[round] ?? Number.NaN)));
-  const cpuRatio = median(cpuUs.watched.map((used, round) => used / (cpuUs.unwatched[round] ?? Number.NaN)));
-  const { cores, cpu, node } = machine();
-  const at = new Date().toISOString();
-  const text =
-    `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): \`digits-mlp\`, JSON, ${concurrency} clients, ${rounds} loads of ` +
-    `${seconds} s each in turn: ${watched.toFixed(0)} requests/s with everything measured and logged, ${blind.toFixed(0)} with nothing, ` +
-    `${(100 * (1 - ratio)).toFixed(1)} % less (wanted: at most 5 %). Processor time of the server and its worker: ${median(cpuUs.watched).toFixed(1)} and ` +
-    `${median(cpuUs.unwatched).toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. Ratios are medians of the pairs.`;
-  console.log(text);
-  if (!isDry) keep('watching', { at, commit: commit(), machine: machine(), concurrency, seconds, rates, cpuUs, ratio, cpuRatio }, text);
+  return loads;
+}
+
+function ratioOf({ watched, unwatched: blind }: Loads, what: 'ratePerSecond' | 'cpuUs'): number {
+  return median(watched.map((load, round) => load[what] / (blind[round]?.[what] ?? Number.NaN)));
 }
 
 async function loadOn(platform: Platform, seconds: number): Promise<{ readonly ratePerSecond: number; readonly cpuUs: number }> {
