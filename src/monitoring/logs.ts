@@ -21,7 +21,7 @@ export interface Log {
 
 export interface Logs {
   readonly platform: Log;
-  /** Cheap enough for every request (under 2 us), and never throws. */
+  /** Cheap enough for every request (under 1 us), and never throws. */
   request(line: RequestLine): void;
   flush(): Promise<void>;
   close(): Promise<void>;
