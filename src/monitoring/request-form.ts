@@ -18,8 +18,10 @@ const [zero, blank, point] = [48, 32, 46];
 
 const wholes = ['rows', 'batchRows', 'rowsAhead', 'batchRequests'] as const;
 const times = ['queueMs', 'computeMs', 'encodeMs', 'totalMs', 'batchWaitMs'] as const;
-type Whole = (typeof wholes)[number];
-type Time = (typeof times)[number];
+const numbers = [...times, ...wholes];
+/** A number's place in a form's lists: by it a number is found several times as fast as by its name. */
+const places = Object.fromEntries(numbers.map((name, place) => [name, place])) as Readonly<Record<(typeof numbers)[number], number>>;
+const { queueMs, computeMs, encodeMs, totalMs, batchWaitMs, rows, batchRows, rowsAhead, batchRequests } = places;
 
 /** Forms of one endpoint at a time; more than a server has variants, versions and reasons at once. */
 const formsMax = 64;
@@ -58,30 +60,19 @@ class RequestForm {
   /** Up to the id's first character, and from its last one on. */
   readonly #head: Uint8Array;
   readonly #tail: Uint8Array;
-  readonly #wholeEnds: Readonly<Record<Whole, number>>;
-  readonly #timeEnds: Readonly<Record<Time, number>>;
+  /** Of each number: where it ends in the tail. */
+  readonly #ends: Int32Array;
   readonly #usdEnd: number;
   #atMs = Number.NaN;
   #usd = Number.NaN;
   /** What the form says, in thousandths where it is a time; at first nothing that is equal to any number. */
-  readonly #said = { rows: Number.NaN, batchRows: Number.NaN, rowsAhead: Number.NaN, batchRequests: Number.NaN };
-  readonly #saidTimes = { queueMs: Number.NaN, computeMs: Number.NaN, encodeMs: Number.NaN, totalMs: Number.NaN, batchWaitMs: Number.NaN };
+  readonly #said = new Float64Array(numbers.length).fill(Number.NaN);
 
   /** `line` gives the texts. What a line is like is known to `formatRequestLine` alone: the form is one of its lines with room for the numbers. */
   constructor(line: RequestLine) {
     this.#line = line;
     const mark = 'id';
-    const zeros = {
-      rows: 0,
-      batchRows: 0,
-      rowsAhead: 0,
-      batchRequests: 0,
-      queueMs: 0,
-      computeMs: 0,
-      encodeMs: 0,
-      totalMs: 0,
-      batchWaitMs: 0,
-    };
+    const zeros = Object.fromEntries(numbers.map((name) => [name, 0]));
     let text = formatRequestLine({ ...line, ...zeros, atMs: 0, costUsd: 0, requestId: mark });
     // No text can look like one of these: a quote within a text has a backslash before it.
     const widen = (name: string, width: number): void => {
@@ -98,19 +89,8 @@ class RequestForm {
     this.#tail = bytes.slice(idStart + mark.length);
     const tail = Buffer.from(this.#tail).toString('latin1');
     const endOf = (name: string, width: number): number => tail.indexOf(`,"${name}":`) + `,"${name}":`.length + width;
-    this.#wholeEnds = {
-      rows: endOf('rows', wholeWidth),
-      batchRows: endOf('batchRows', wholeWidth),
-      rowsAhead: endOf('rowsAhead', wholeWidth),
-      batchRequests: endOf('batchRequests', wholeWidth),
-    };
-    this.#timeEnds = {
-      queueMs: endOf('queueMs', thousandthsWidth),
-      computeMs: endOf('computeMs', thousandthsWidth),
-      encodeMs: endOf('encodeMs', thousandthsWidth),
-      totalMs: endOf('totalMs', thousandthsWidth),
-      batchWaitMs: endOf('batchWaitMs', thousandthsWidth),
-    };
+    const widthOf = (name: string): number => (wholes.some((whole) => whole === name) ? wholeWidth : thousandthsWidth);
+    this.#ends = Int32Array.from(numbers, (name) => endOf(name, widthOf(name)));
     this.#usdEnd = endOf('costUsd', usdWidth);
   }
 
@@ -122,34 +102,34 @@ class RequestForm {
   /** False, and nothing is added, where a number has no room or the id is none of plain ASCII. */
   put(to: LineBytes, line: RequestLine): boolean {
     const hasRoom =
-      this.#time('queueMs', line.queueMs) &&
-      this.#time('computeMs', line.computeMs) &&
-      this.#time('encodeMs', line.encodeMs) &&
-      this.#time('totalMs', line.totalMs) &&
-      this.#time('batchWaitMs', line.batchWaitMs as number) &&
-      this.#whole('rows', line.rows) &&
-      this.#whole('batchRows', line.batchRows) &&
-      this.#whole('rowsAhead', line.rowsAhead as number) &&
-      this.#whole('batchRequests', line.batchRequests as number) &&
+      this.#time(queueMs, line.queueMs) &&
+      this.#time(computeMs, line.computeMs) &&
+      this.#time(encodeMs, line.encodeMs) &&
+      this.#time(totalMs, line.totalMs) &&
+      this.#time(batchWaitMs, line.batchWaitMs as number) &&
+      this.#whole(rows, line.rows) &&
+      this.#whole(batchRows, line.batchRows) &&
+      this.#whole(rowsAhead, line.rowsAhead as number) &&
+      this.#whole(batchRequests, line.batchRequests as number) &&
       this.#cost(line.costUsd) &&
       this.#at(line.atMs);
     return hasRoom && to.addAround(this.#head, line.requestId, this.#tail);
   }
 
-  #time(name: Time, ms: number): boolean {
+  #time(place: number, ms: number): boolean {
     const thousandths = Math.round(ms * 1000);
-    if (thousandths === this.#saidTimes[name]) return true;
+    if (thousandths === this.#said[place]) return true;
     if (!(thousandths >= 0 && thousandths <= thousandthsMax)) return false;
-    this.#saidTimes[name] = thousandths;
-    putThousandths(this.#tail, this.#timeEnds[name], thousandths);
+    this.#said[place] = thousandths;
+    putThousandths(this.#tail, this.#ends[place] as number, thousandths);
     return true;
   }
 
-  #whole(name: Whole, value: number): boolean {
-    if (value === this.#said[name]) return true;
+  #whole(place: number, value: number): boolean {
+    if (value === this.#said[place]) return true;
     if (!(value >= 0 && value <= wholeMax && Number.isInteger(value))) return false;
-    this.#said[name] = value;
-    putDigits(this.#tail, this.#wholeEnds[name], value, wholeWidth, blank);
+    this.#said[place] = value;
+    putDigits(this.#tail, this.#ends[place] as number, value, wholeWidth, blank);
     return true;
   }
 

@@ -13,7 +13,7 @@ describe('native buckets', () => {
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 100 }), (values) => {
         const buckets = new NativeBuckets();
-        for (const each of values) buckets.observe(each);
+        buckets.observeAll(Float64Array.from(values), values.length, 1);
         const sorted = values.toSorted((one, other) => one - other);
         const filled = buckets.filled().flatMap(({ bucket, count }) => Array.from({ length: count }, () => bucket));
         assert.equal(filled.length, values.length);
@@ -27,7 +27,7 @@ describe('native buckets', () => {
 
   test('count what is nothing apart', () => {
     const buckets = new NativeBuckets();
-    for (const value of [0, 1e-12, -1, Number.NaN]) buckets.observe(value);
+    buckets.observeAll(Float64Array.of(0, 1e-12, -1, Number.NaN), 4, 1);
     assert.deepEqual([buckets.zeros, buckets.filled()], [4, []]);
   });
 });

@@ -29,20 +29,23 @@ export class HistogramChild {
   }
 
   observe(value: number): void {
-    this.count++;
-    this.sum += value;
-    this.native.observe(value);
-    const bounds = this.#bounds;
-    for (let i = 0; i < bounds.length; i++) {
-      if (value > (bounds[i] as number)) continue;
-      this.#counts[i] = (this.#counts[i] as number) + 1;
-      return;
-    }
+    this.observeAll(Float64Array.of(value), 1, 1);
   }
 
   /** The first of these, each times a factor. */
   observeAll(values: Float64Array, length: number, factor: number): void {
-    for (let i = 0; i < length; i++) this.observe((values[i] as number) * factor);
+    const [bounds, counts] = [this.#bounds, this.#counts];
+    let { sum } = this;
+    for (let i = 0; i < length; i++) {
+      const value = (values[i] as number) * factor;
+      sum += value;
+      let place = 0;
+      while (place < counts.length && value > (bounds[place] as number)) place++;
+      if (place < counts.length) counts[place] = (counts[place] as number) + 1;
+    }
+    this.sum = sum;
+    this.count += length;
+    this.native.observeAll(values, length, factor);
   }
 
   /** By bound, how much came up to it. */

@@ -15,17 +15,20 @@ export class NativeBuckets {
   #first = 0;
   #counts = new Float64Array();
 
-  observe(value: number): void {
-    if (!(value > zeroThreshold)) {
-      this.zeros++;
-      return;
+  /** The first of these, each times a factor. */
+  observeAll(values: Float64Array, length: number, factor: number): void {
+    let [lastValue, bucket] = [Number.NaN, 0];
+    for (let i = 0; i < length; i++) {
+      const value = (values[i] as number) * factor;
+      if (!(value > zeroThreshold)) {
+        this.zeros++;
+        continue;
+      }
+      if (value !== lastValue) [lastValue, bucket] = [value, Math.ceil(Math.log2(value) * perOctave)];
+      if (!(bucket >= this.#first && bucket < this.#first + this.#counts.length)) this.#widen(bucket);
+      const place = bucket - this.#first;
+      this.#counts[place] = (this.#counts[place] as number) + 1;
     }
-    let place = Math.ceil(Math.log2(value) * perOctave) - this.#first;
-    if (!(place >= 0 && place < this.#counts.length)) {
-      this.#widen(place + this.#first);
-      place = Math.ceil(Math.log2(value) * perOctave) - this.#first;
-    }
-    this.#counts[place] = (this.#counts[place] as number) + 1;
   }
 
   /** Those that anything came to, rising. */

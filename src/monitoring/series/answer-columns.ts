@@ -20,6 +20,8 @@ export class AnswerColumns {
   queueMs = none;
   computeMs = none;
   encodeMs = none;
+  /** All but the run. */
+  overheadMs = none;
   rows = none;
   costUsd = none;
   /** How many were judged by an objective, and how many of those were late. */
@@ -34,6 +36,7 @@ export class AnswerColumns {
     this.queueMs[at] = answer.queueMs;
     this.computeMs[at] = answer.computeMs;
     this.encodeMs[at] = answer.encodeMs;
+    this.overheadMs[at] = Math.max(answer.totalMs - answer.computeMs, 0);
     this.rows[at] = answer.rows;
     this.costUsd[at] = answer.costUsd;
     if (isMissed !== null) {
@@ -49,7 +52,7 @@ export class AnswerColumns {
 
   /** Gives its memory back: a thousand endpoints that nobody calls need none. */
   release(): void {
-    this.totalMs = this.queueMs = this.computeMs = this.encodeMs = this.rows = this.costUsd = none;
+    this.totalMs = this.queueMs = this.computeMs = this.encodeMs = this.overheadMs = this.rows = this.costUsd = none;
   }
 
   #allocate(): void {
@@ -58,6 +61,7 @@ export class AnswerColumns {
     this.queueMs = column();
     this.computeMs = column();
     this.encodeMs = column();
+    this.overheadMs = column();
     this.rows = column();
     this.costUsd = column();
   }

@@ -9,12 +9,12 @@ const value = fc.oneof(fc.constant(0), fc.constant(1), fc.double({ noNaN: true, 
 test('what is taken is what a measure of the same values holds, and then it is empty', () => {
   const hot = new HotMeasure();
   fc.assert(
-    fc.property(fc.array(value, { maxLength: 100 }), (values) => {
+    fc.property(fc.array(value, { maxLength: 100 }), fc.boolean(), fc.constantFrom(1, 1000, 0.001), (given, isAtOnce, factor) => {
+      const values = given.map((each) => each * factor);
       const plain = new Measure();
-      for (const each of values) {
-        hot.add(each);
-        plain.add(each);
-      }
+      for (const each of values) plain.add(each);
+      if (isAtOnce) hot.addAll(Float64Array.from([...given, 7]), given.length, factor);
+      else for (const each of values) hot.add(each);
       const taken = hot.take();
       assert.equal(taken === null, values.length === 0);
       if (taken === null) return;
@@ -31,5 +31,6 @@ test('what is no number is not counted', () => {
   const hot = new HotMeasure();
   hot.add(Number.NaN);
   hot.add(Number.POSITIVE_INFINITY);
+  hot.addAll(Float64Array.of(Number.NaN, Number.NEGATIVE_INFINITY), 2, 1);
   assert.equal(hot.take(), null);
 });

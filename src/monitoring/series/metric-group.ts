@@ -19,10 +19,12 @@ export interface MetricName {
 /** Takes the values of one metric. */
 export interface MetricFeed {
   add(value: number, times?: number): void;
+  /** The first of these, each times a factor. */
+  addAll(values: Float64Array, length: number, factor: number): void;
 }
 
 /** Takes values of which nobody wants to know: those beyond what is kept. */
-export const nowhere: MetricFeed = { add: () => {} };
+export const nowhere: MetricFeed = { add: () => {}, addAll: () => {} };
 
 export class MetricGroup {
   readonly id: number;

@@ -96,22 +96,18 @@ export class VariantSeries {
   }
 
   /** Answers of one kind of executor; each counts for the variant, and for those executors. */
-  answered({ length, totalMs, queueMs, computeMs, encodeMs, rows, costUsd, judged, missed }: AnswerColumns, kind: ExecutorKind): void {
+  answered(answers: AnswerColumns, kind: ExecutorKind): void {
+    const { length, totalMs, queueMs, computeMs, encodeMs, overheadMs, rows, costUsd, judged, missed } = answers;
     this.#ended(null, length);
     const feeds = kind === 'instance' ? (this.#instances ??= this.#feedsOfKind(kind)) : (this.#functions ??= this.#feedsOfKind(kind));
-    for (let i = 0; i < length; i++) {
-      const [total, compute] = [totalMs[i] as number, computeMs[i] as number];
-      this.#modelLatency.add(compute * 1000);
-      this.#overhead.add(Math.max(total - compute, 0) * 1000);
-      this.#latency.add(total);
-      this.#queue.add(queueMs[i] as number);
-      this.#compute.add(compute);
-      this.#encode.add(encodeMs[i] as number);
-      this.#rows.add(rows[i] as number);
-      this.#cost.add(costUsd[i] as number);
-      feeds.latency.add(total);
-      feeds.compute.add(compute);
-    }
+    this.#modelLatency.addAll(computeMs, length, 1000);
+    this.#overhead.addAll(overheadMs, length, 1000);
+    this.#queue.addAll(queueMs, length, 1);
+    this.#encode.addAll(encodeMs, length, 1);
+    this.#rows.addAll(rows, length, 1);
+    this.#cost.addAll(costUsd, length, 1);
+    for (const feed of [this.#latency, feeds.latency]) feed.addAll(totalMs, length, 1);
+    for (const feed of [this.#compute, feeds.compute]) feed.addAll(computeMs, length, 1);
     // 0 or 1 for each answer where there is an objective, so that the mean is the share.
     if (missed > 0) this.#missed.add(1, missed);
     if (judged > missed) this.#missed.add(0, judged - missed);
