@@ -188,8 +188,9 @@ export class Invocations {
     const ride = came?.request?.ride ?? null;
     const { clock, writeLine } = this.#books;
     const totalMs = clock.nowMs() - call.arrivedAtMs;
-    const queueMs = ride === null ? totalMs : ride.leftAtMs - call.arrivedAtMs;
-    const computeMs = totalMs - queueMs;
+    const waitedMs = ride === null ? totalMs : ride.leftAtMs - call.arrivedAtMs;
+    const queueMs = came === null ? 0 : waitedMs; // who was never placed waited for nobody
+    const computeMs = ride === null ? 0 : totalMs - waitedMs;
     this.#metricsOf(pool).refused(status, totalMs);
     writeLine({
       atMs: clock.wallMs(),

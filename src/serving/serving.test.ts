@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
 import { defaultPrices, executorUsd, Ledger } from '../costs/index.ts';
 import { type EndpointConfig, functionsDefault, type VariantConfig } from '../deployment/index.ts';
+import { PlatformError } from '../errors.ts';
 import { Metrics, openLogs, type RequestLine } from '../monitoring/index.ts';
 import { type Profile, ServiceTable } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
@@ -112,6 +113,18 @@ function house() {
   };
   return { clock, serving, lines, metrics, ledger, started, stopped, kills, ready, serve, send, pass, codeOf };
 }
+
+test('what was refused as it stood waited for nobody, and never ran', () => {
+  const { clock, serving, serve, lines } = house();
+  serve(1, { instanceCount: 1 });
+  const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
+  clock.advance(2);
+  serving.reject(serving.route('e'), call, new PlatformError('invalid_request', 'expected an input'));
+  assert.deepEqual(
+    lines.map(({ status, queueMs, computeMs, totalMs, executor }) => ({ status, queueMs, computeMs, totalMs, executor })),
+    [{ status: 'invalid_request', queueMs: 0, computeMs: 0, totalMs: 2, executor: undefined }],
+  );
+});
 
 test('receipts add up to what the instances worked, to one percent', async () => {
   const { serving, serve, send, ready, pass, ledger, clock } = house();
