@@ -49,7 +49,11 @@ export function auditRoutes({ audit, deployments }: ApiServices): Route[] {
       summary: 'Check that no record was changed, taken out or slipped in',
       description: 'Goes through all of them. `head` is the hash of the last one: kept elsewhere, it tells whether all were written anew.',
       query: z.strictObject({
-        head: z.string().max(64).optional().describe('The hash of a record, as it was told before: it must still be in the chain.'),
+        head: z
+          .string()
+          .regex(/^[\da-f]{64}$/, 'expected a hash: 64 hexadecimal digits')
+          .optional()
+          .describe('The hash of a record, as it was told before: it must still be in the chain.'),
       }),
       answer: auditVerdictBody,
       handle: async ({ query: { head } }) => audit.verify(head),

@@ -90,7 +90,10 @@ describe('a command line that is wrong ends with 2 and one line', () => {
     { argv: ['deploy', 'x.onnx', '--objective', 'fast'], says: /objective 'fast' is not understood: expected .* p95<=50ms/ },
     { argv: ['deploy', 'x.onnx', '--instances', '0'], says: /whole number from 1/ },
     { argv: ['deploy', 'x.onnx', '--name', 'a_b'], says: /endpoint name 'a_b' is not allowed/ },
-    { argv: ['keys', 'create'], says: /required option '--role <role>' not specified; see penstock keys --help/ },
+    { argv: ['keys', 'create'], says: /required option '--role <role>' not specified; see penstock keys create --help/ },
+    { argv: ['async', 'list', '--state', 'odd'], says: /; see penstock async list --help\n$/ },
+    { argv: ['async', '--state', 'odd'], says: /; see penstock async --help\n$/ },
+    { argv: ['audit', 'verify', '--head', 'abc'], says: /argument 'abc' is invalid\. expected a hash: 64 hexadecimal digits/ },
     { argv: ['keys'], says: /^penstock: a verb is missing: create, list or revoke; see penstock keys --help\n$/ },
     { argv: ['invoke', 'digits'], says: /either --data JSON or --file FILE/ },
     { argv: ['invoke', 'digits', '--file', 'rows.txt'], says: /--type text\/csv/ },
@@ -261,6 +264,33 @@ test('logs of an endpoint that nobody knows say so; of one without requests they
         assert.deepEqual([code, stderr], [1, 'penstock: /api/v1/endpoints/digit is not known; look again\n']);
       }
       assert.deepEqual(await run(['logs', 'gone'], { env }), { code: 0, stdout: 'endpoint=gone\n', stderr: '' });
+    },
+  ));
+
+test('logs say that no line matches a filter, with an endpoint and without', () =>
+  withServer(
+    {
+      'GET /api/v1/logs?log=platform&filter=warn&limit=100': { items: [] },
+      'GET /api/v1/logs?log=requests&endpoint=digits&filter=warn&limit=100': { items: [] },
+      'GET /api/v1/endpoints/digits': { name: 'digits' },
+    },
+    async (env) => {
+      const said = async (...argv: string[]) => (await run(['logs', ...argv, '--filter', 'warn'], { env })).stderr;
+      assert.match(await said(), /^no line matches: filters look at lines as they are stored/);
+      assert.match(await said('digits'), /^no line of digits matches: filters look at lines as they are stored/);
+    },
+  ));
+
+test('logs of a deleted endpoint tell where what its workers printed is left', () =>
+  withServer(
+    {
+      'GET /api/v1/logs?log=requests&endpoint=gone&limit=100': { items: [] },
+      'GET /api/v1/logs?log=%2Faws%2Fsagemaker%2FEndpoints%2Fgone&limit=1': { items: [{ line: '{"message":"ready"}' }] },
+    },
+    async (env) => {
+      const { code, stderr } = await run(['logs', 'gone'], { env });
+      assert.equal(code, 1);
+      assert.match(stderr, /gone is not known; look again; what is left of it: penstock logs --log \/aws\/sagemaker\/Endpoints\/gone\n$/);
     },
   ));
 

@@ -1,5 +1,5 @@
 /** Runs one command line and answers with its exit code: 0 well, 1 refused or failed, 2 not understood. */
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Doors } from './doors.ts';
 import { Failure } from './failure.ts';
@@ -18,17 +18,22 @@ export async function runCli(argv: readonly string[], doors: Doors): Promise<num
     return exitCodes.get(program) ?? 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    doors.stderr.write(`penstock: ${complaint(error, argv).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+    doors.stderr.write(`penstock: ${complaint(error, program, argv).replaceAll(/\s*\n\s*/g, ' ')}\n`);
     return exitCodeOf(error);
   }
 }
 
-function complaint(error: unknown, argv: readonly string[]): string {
+function complaint(error: unknown, program: Command, argv: readonly string[]): string {
   if (!(error instanceof CommanderError)) return messageOf(error);
-  const [verb = ''] = argv;
-  const where = /^[a-z]+$/.test(verb) && error.code !== 'commander.unknownCommand' ? ` ${verb}` : '';
   const message = error.code === 'commander.help' ? 'a verb is missing' : error.message.replace(/^error: /, '');
-  return `${message.trim().replace(/\.$/, '')}; see penstock${where} --help`;
+  return `${message.trim().replace(/\.$/, '')}; see ${verbMeant(program, argv)} --help`;
+}
+
+/** `penstock async list`: as far as there are such verbs. */
+function verbMeant(program: Command, argv: readonly string[]): string {
+  const [word, ...rest] = argv;
+  const next = program.commands.find((command) => command.name() === word);
+  return next === undefined ? program.name() : `${program.name()} ${verbMeant(next, rest)}`;
 }
 
 function exitCodeOf(error: unknown): number {

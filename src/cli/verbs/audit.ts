@@ -1,5 +1,5 @@
 /** `penstock audit list | verify`. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { AuditBody, AuditVerdictBody, Page } from '../../api/index.ts';
 import type { Doors } from '../doors.ts';
 import { Failure } from '../failure.ts';
@@ -40,13 +40,21 @@ export function addAudit(program: Command, doors: Doors): void {
       return 0;
     });
   verb(audit, doors, 'verify', 'check that no record was changed, taken out or slipped in')
-    .with((command) => command.option('--head <hash>', 'that of the last record, as it was told before: it must still be in the chain'))
+    .with((command) =>
+      command.option('--head <hash>', 'that of the last record, as it was told before: it must still be in the chain', hash),
+    )
     .runs(async (session, { head }: VerifyOptions) => {
       const client = await session.client();
       const verdict = await client.get<AuditVerdictBody>('/audit/verification', { query: { head } });
       session.print(verdict, verdictText(verdict));
       return verdict.broken === null ? 0 : 1;
     });
+}
+
+function hash(text: string): string {
+  if (!/^[\da-f]{64}$/.test(text))
+    throw new InvalidArgumentError('expected a hash: 64 hexadecimal digits, as penstock audit verify tells it');
+  return text;
 }
 
 function listText(items: readonly AuditBody[]): string {

@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
-import { Failure } from '../failure.ts';
+import { Failure, Refusal } from '../failure.ts';
 import { logText } from '../log-text.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
+import { shellQuoted } from '../words.ts';
 
 interface LogsOptions extends CommonOptions {
   readonly follow: boolean;
@@ -23,7 +24,10 @@ export function addLogs(program: Command, doors: Doors): void {
           '--log <log>',
           'platform, requests, workers (of an endpoint), or the name of a log group: requests with an endpoint, else platform',
         )
-        .option('--filter <pattern>', 'only lines with these words, or such as \'{ $.status != "ok" }\''),
+        .option(
+          '--filter <pattern>',
+          "only lines that have these words as stored, or such as '{ $.level >= 40 }', '{ $.status != \"ok\" }'",
+        ),
     )
     .runs(async (session, options: LogsOptions, endpoint: string | undefined) => {
       const client = await session.client();
@@ -38,8 +42,8 @@ export function addLogs(program: Command, doors: Doors): void {
       if (!options.follow) {
         const { items } = await client.get<{ items: readonly { line: string }[] }>('/logs', { query });
         // One that is gone has left its lines; one that never was has none.
-        if (items.length === 0 && options.lines > 0 && endpoint !== undefined) {
-          await known(client, endpoint);
+        if (items.length === 0 && options.lines > 0) {
+          if (endpoint !== undefined) await known(client, endpoint);
           session.remark(remarkOf(endpoint, log, options.filter));
         }
         for (const { line } of items) write(line);
@@ -50,12 +54,32 @@ export function addLogs(program: Command, doors: Doors): void {
     });
 }
 
-function remarkOf(endpoint: string, log: string, filter: string | undefined): string {
-  if (filter !== undefined) return `no line of ${endpoint} matches`;
+function remarkOf(endpoint: string | undefined, log: string, filter: string | undefined): string {
+  if (filter !== undefined) {
+    const what = endpoint === undefined ? 'no line matches' : `no line of ${endpoint} matches`;
+    return `${what}: filters look at lines as they are stored, which --output json shows`;
+  }
+  if (endpoint === undefined) return 'this log has no lines yet';
   return log === 'requests' ? `${endpoint} has had no requests yet` : `nothing was said of ${endpoint} yet`;
 }
 
-/** Throws as the server refuses an endpoint that it does not know. */
+/** Throws as the server refuses an endpoint that it does not know, and tells where the workers' lines of one that was deleted are. */
 async function known(client: Client, endpoint: string): Promise<void> {
-  await client.get(`/endpoints/${part(endpoint)}`);
+  try {
+    await client.get(`/endpoints/${part(endpoint)}`);
+  } catch (error) {
+    if (!(error instanceof Refusal && error.code === 'not_found')) throw error;
+    const group = `/aws/sagemaker/Endpoints/${endpoint}`;
+    if (!(await hasLines(client, group))) throw error;
+    throw new Failure(`${error.message}; what is left of it: penstock logs --log ${shellQuoted(group)}`, 1, { cause: error });
+  }
+}
+
+async function hasLines(client: Client, log: string): Promise<boolean> {
+  try {
+    return (await client.get<{ items: readonly unknown[] }>('/logs', { query: { log, limit: 1 } })).items.length > 0;
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'not_found') return false;
+    throw error;
+  }
 }
