@@ -20,7 +20,10 @@ export interface ScalingOptions {
 
 export function addScalingOptions(command: Command): void {
   command
-    .option('--scaling <policy>', 'let the number of instances follow the load: economic, hpa:70 and others, or none (default: none)')
+    .option(
+      '--scaling <policy>',
+      'let the number of instances follow the load: economic, backlog (asynchronous requests), hpa:70 and others, or none (default: none)',
+    )
     .option('--min-instances <number>', 'how many at least, with --scaling (default: 1, and 0 with overflow)', wholeNumber(0, 64))
     .option('--max-instances <number>', 'how many at most, with --scaling (default: 4)', wholeNumber(1, 64))
     .option('--scaling-budget <USD>', 'what all may cost per hour, or none, with --scaling (default: none)', budget)

@@ -71,7 +71,7 @@ async function list(session: Session): Promise<number> {
     { title: 'STATE', cell: ({ state }) => state },
     { title: 'OBJECTS', cell: ({ objects, objects_done: done }) => `${done}/${objects}`, align: 'right' },
     { title: 'RECORDS', cell: ({ records }) => records, align: 'right' },
-    { title: 'CREATED', cell: ({ created_at: at }) => timeText(at) },
+    { title: 'CREATED (UTC)', cell: ({ created_at: at }) => timeText(at) },
   ]);
   session.print({ items }, items.length === 0 ? 'no transforms yet\n' : rows);
   return 0;
