@@ -89,7 +89,7 @@ for (const [name, openDb, numRuns] of databases) {
         await turns(50);
         const told = await house.told();
         for (const { id, state, output, failure } of all) {
-          assert.equal(told.get(id) ?? 0, state === 'cancelled' ? 0 : 1, `${id} is ${state}`);
+          assert.equal(told.get(id) ?? 0, 1, `${id} is ${state}`);
           assert.equal(await house.read(output.bucket, output.key), state === 'succeeded' ? `<${id}>` : null);
           const failed = await house.read(failure?.bucket ?? '', failure?.key ?? '');
           assert.equal(failed !== null, state === 'failed' || state === 'expired');
@@ -260,6 +260,27 @@ for (const [name, openDb, numRuns] of databases) {
       await house.finished(server, [refused.id]);
       const [failed] = await house.deliveries();
       assert.deepEqual([failed?.['invocationStatus'], failed?.['failureReason']], ['Failed', 'no such columns']);
+      await server.async.close();
+    });
+
+    test('tells of those that expired or were cancelled as of those that failed', async (t) => {
+      const house = await open(t);
+      house.capacity = { executors: 0, instances: 0, batchRows: 1, takesFiles: false, concurrency: null };
+      const server = await house.start();
+      const notified = { success: null, error: 'arn:aws:sns:us-east-1:000000000000:done', withAnswer: { success: false, error: false } };
+      const [late, unwanted] = [house.order({ notified, ttlMs: 60_000 }), house.order({ notified })];
+      for (const order of [late, unwanted]) await server.async.submit(order, Buffer.from('x'));
+      await server.async.cancel(unwanted.id);
+      await assert.rejects(server.async.cancel(unwanted.id), /is cancelled: only queued ones/);
+      const [cancelled, ...others] = await house.deliveries();
+      const { url, invocationStatus, failureReason, inferenceId, responseParameters } = cancelled ?? {};
+      assert.deepEqual([url, invocationStatus, failureReason], ['https://example.org/done', 'Failed', 'it was cancelled']);
+      assert.deepEqual([inferenceId, responseParameters, others], [unwanted.id, undefined, []], 'told once, and of no object');
+      await house.finished(server, [late.id]);
+      const [expired] = await house.deliveries();
+      assert.equal(expired?.['inferenceId'], late.id);
+      assert.match(String(expired?.['failureReason']), /^it expired: after 6\d s/);
+      assert.deepEqual(await house.told(), new Map([late, unwanted].map(({ id }) => [id, 1])));
       await server.async.close();
     });
   });

@@ -121,7 +121,7 @@ export class AsyncInference {
 
   /** Throws `not_found`, `wrong_state` where it has its outcome. */
   async cancel(id: string): Promise<AsyncRequest> {
-    const cancelled = await this.#requests.cancel(id);
+    const cancelled = await this.#consumerOptions.outcomes.cancelled(id);
     await dropInput(this.#options, cancelled);
     return cancelled;
   }

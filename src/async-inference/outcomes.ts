@@ -111,6 +111,19 @@ export class Outcomes {
     this.#told(tidings);
   }
 
+  /**
+   * Told of as a failure is, but without its object: nobody waits for an answer any more. Whoever works on it meanwhile finds no job, and
+   * its answer is undone. Throws `not_found`, `wrong_state` where there is an outcome already.
+   */
+  async cancelled(id: string): Promise<AsyncRequest> {
+    let tidings: Tidings | undefined;
+    const now = await this.#options.requests.cancel(id, async (tx, request) => {
+      tidings = await this.#tell(tx, { ...request, failure: null }, { reason: 'it was cancelled', answer: null }, { state: 'cancelled' });
+    });
+    this.#told(tidings);
+    return now;
+  }
+
   async #tell(
     tx: Transaction,
     request: AsyncRequest,

@@ -139,9 +139,9 @@ export class AsyncRequests {
     await this.#jobs.cancel(this.#db, id);
   }
 
-  /** Nobody works on it from now on. Throws `not_found`, `wrong_state` where there is an outcome already. */
-  async cancel(id: string): Promise<AsyncRequest> {
-    await this.#existing(id);
+  /** Nobody works on it from now on. `beside` is done as one with it. Throws `not_found`, `wrong_state` where there is an outcome already. */
+  async cancel(id: string, beside: (tx: Transaction, request: AsyncRequest) => Promise<void>): Promise<AsyncRequest> {
+    const request = await this.#existing(id);
     const isCancelled = await inTransaction(this.#db, async (tx) => {
       const { numUpdatedRows } = await tx
         .updateTable('async_requests')
@@ -149,7 +149,9 @@ export class AsyncRequests {
         .where('id', '=', id)
         .where('state', '=', 'queued')
         .executeTakeFirstOrThrow();
-      return numUpdatedRows > 0n && (await this.#jobs.cancel(tx, id));
+      if (numUpdatedRows === 0n || !(await this.#jobs.cancel(tx, id))) return false;
+      await beside(tx, request);
+      return true;
     });
     const now = await this.#existing(id);
     if (!isCancelled) throw new PlatformError('wrong_state', `request ${id} is ${now.state}: only queued ones can be cancelled`);
