@@ -75,7 +75,7 @@ async function find({ logGroups }: Needs, id: string): Promise<LoggedRequest> {
   const since = log === undefined || log.firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(log.firstAtMs)}`;
   throw new PlatformError(
     'not_found',
-    `request ${id.slice(0, 128)} is not in the log, ${since}: it is older, never reached an endpoint, or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId)`,
+    `request ${id.slice(0, 128)} is not in the log, ${since}: it is older, never reached an endpoint, or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
   );
 }
 

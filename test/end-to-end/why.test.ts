@@ -72,7 +72,8 @@ describe('a server that is asked', () => {
     assert.match((await cli('why', failed)).stdout, /^Request .* failed after .*: invalid_request, /);
     await assert.rejects(
       cli('why', 'nobody'),
-      ({ code, stderr }) => code === 1 && /request nobody is not in the log, which goes back to \d{4}-/.test(String(stderr)),
+      ({ code, stderr }) =>
+        code === 1 && /request nobody is not in the log, which goes back to \d{4}-.* penstock async status ID$/m.test(String(stderr)),
     );
   });
 
