@@ -1,6 +1,6 @@
 /** What a simulation is to be, from what was asked for and what the server knows: loads, profiles, prices, how an endpoint is served. */
 import type { z } from 'zod';
-import { formatPolicy, parsePolicies, slotMsFor } from '../autoscaling/index.ts';
+import { formatPolicy, parsePolicies, type ScalingInputs, slotMsFor } from '../autoscaling/index.ts';
 import type { VariantConfig } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { formatObjective, parseObjective } from '../objective.ts';
@@ -130,7 +130,7 @@ async function recordedOf(wish: Recorded, input: Input, services: ApiServices): 
   const { name: endpoint, objective } = view.config;
   const variant = variantOf(endpoint, view.config.variants, wish.variant);
   const served = services.serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant.name);
-  const profile = await profileFor(input.profile, { variant, coldMs: served?.functions?.coldStartMs ?? null }, services);
+  const profile = await profileFor(input.profile, { endpoint, variant, coldMs: served?.functions?.coldStartMs ?? null }, services);
   const toMs = clock.wallMs();
   const load = await loadRecorded(
     { endpoint, variant: variant.name, fromMs: toMs - wish.since_s * 1000, toMs },
@@ -197,11 +197,19 @@ async function loadRecorded(
 /** Of what is deployed: unless another is asked for as it was while serving, and its functions with starts as they were. */
 async function profileFor(
   asked: string | undefined,
-  { variant, coldMs }: { readonly variant: VariantConfig; readonly coldMs: number | null },
+  { endpoint, variant, coldMs }: { readonly endpoint: string; readonly variant: VariantConfig; readonly coldMs: number | null },
   services: ApiServices,
 ): Promise<SimulatedProfile> {
   if (asked !== undefined) return profileNamed(asked, services);
-  return withStarts(await profileNamed(`${variant.group}/${variant.version}`, services, true), { leadMs: null, coldMs });
+  const leadMs = await leadSeen(services, endpoint, variant);
+  return withStarts(await profileNamed(`${variant.group}/${variant.version}`, services, true), { leadMs, coldMs });
+}
+
+/** How long its instances took to start, as its last scaling decision had it; null where nothing decides. */
+async function leadSeen({ decisions }: ApiServices, endpoint: string, { name, instanceType }: VariantConfig): Promise<number | null> {
+  const decided = await decisions.list({ endpoint, kind: 'scaling', limit: 100 });
+  const last = decided.find(({ variant }) => variant === name);
+  return (last?.inputs as ScalingInputs | undefined)?.types[instanceType]?.leadMs ?? null;
 }
 
 /** `isServed`: as it was while serving, where that is known. Throws `wrong_state` where nothing is. */

@@ -61,3 +61,11 @@ test('how many are wanted now is shown, and by what', () => {
     'hpa:70: 1 to 3 instances, at least 3 at mon-fri 08:00-18:00 UTC, at least 2 at 22:00-02:00 UTC',
   );
 });
+
+test('what follows the load is no serverless endpoint', () => {
+  const message = /no instances whose number could follow the load: leave out --scaling, or .*--overflow functions/;
+  for (const before of [undefined, fixed, scaled]) {
+    assert.throws(() => checkScalingOptions({ scaling: 'economic', serverless: true }, before), { message });
+    checkScalingOptions({ scaling: 'none', serverless: true }, before);
+  }
+});

@@ -44,6 +44,10 @@ export function checkScalingOptions(options: ScalingOptions, before: VariantBody
     const cure = `say --min-instances ${options.instances} for so many at least, or fix the number with --scaling none`;
     throw new Failure(`--instances is for a fixed number of instances, and here it follows the load: ${cure}`, 2);
   }
+  if (options.serverless === true && scaling !== undefined && scaling !== 'none') {
+    const cure = 'leave out --scaling, or have functions beside instances with --overflow functions in place of --serverless';
+    throw new Failure(`a serverless endpoint has no instances whose number could follow the load: ${cure}`, 2);
+  }
   const isThere = scaling === undefined ? (before?.scaling ?? null) !== null && options.serverless !== true : scaling !== 'none';
   if (stray !== undefined && !isThere) {
     throw new Failure(`${stray} is for a number of instances that follows the load: add --scaling economic, or leave out ${stray}`, 2);

@@ -1,7 +1,7 @@
 /** Simulations that a server is asked for: of an uploaded trace, of a made-up load, and of what came to an endpoint. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { SimulationBody, SimulationInput, SimulationResultBody } from '../../src/api/index.ts';
+import type { ScalingDecisionBody, SimulationBody, SimulationInput, SimulationResultBody } from '../../src/api/index.ts';
 import { until } from './poll.ts';
 import { type Refusal, Server } from './server.ts';
 
@@ -88,6 +88,22 @@ test('what came to an endpoint is simulated with its own profile and objective, 
     ],
   );
   assert.equal(done.results[0]?.in_time, 1);
+});
+
+test('instances of a recorded load start as fast as those of the endpoint were seen to', async () => {
+  const scaling = { policy: 'economic', instances_min: 1, instances_max: 2 };
+  await server.callWell('PATCH', '/endpoints/digits', { objective: 'p95<=1s', variants: [{ model: 'digits/1', scaling }] });
+  const decided = await until(
+    'something was decided',
+    async () => (await server.callWell<{ items: ScalingDecisionBody[] }>('GET', '/endpoints/digits/decisions?kind=scaling')).items[0],
+    40_000,
+  );
+  const seen = decided.inputs.types['local.1']?.lead_s;
+  assert(seen !== undefined && seen > 0);
+  const done = await finished({ load: { kind: 'recorded', endpoint: 'digits', since_s: 600 }, policies: ['static:1'] });
+  const later = (await server.callWell<{ items: ScalingDecisionBody[] }>('GET', '/endpoints/digits/decisions?kind=scaling')).items;
+  const known = later.map(({ inputs }) => inputs.types['local.1']?.lead_s);
+  assert(known.includes(done.assumed.types[0]?.lead_s ?? Number.NaN), `${done.assumed.types[0]?.lead_s} of ${known.join()}`);
 });
 
 test('one that runs is cancelled, and what makes no sense is refused before anything runs', async () => {
