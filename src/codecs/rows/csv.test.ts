@@ -85,7 +85,8 @@ test('text is a row a line, under a header that names the input', () => {
 for (const { what, text, label, says } of [
   { what: 'no line', text: '\n', says: /empty/ },
   { what: 'only a header', text: 'a,b\n', says: /a header and no rows/ },
-  { what: 'lines of different length', text: '1,2\n3\n', says: /line 2 has 1 columns, the first line has 2/ },
+  { what: 'lines of different length', text: '1,2\n3\n', says: /line 2 has 1 column, the first line has 2/ },
+  { what: 'one column for two', text: '1\n', says: /has 1 value, the model takes FP32 \[-1,2\]: 2 values in each row/ },
   { what: 'too many columns', text: 'a,b,c\n1,2,3\n', says: /has 3 values, the model takes FP32 \[-1,2\]/ },
   {
     what: 'text for a number',

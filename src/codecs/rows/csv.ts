@@ -101,7 +101,10 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
   for (const [index, cells] of rows.entries()) {
     if (cells.length === width) continue;
     const line = index + (hasHeader ? 2 : 1);
-    throw new PlatformError('invalid_request', `CSV line ${line} has ${cells.length} columns, the first line has ${width}`);
+    throw new PlatformError(
+      'invalid_request',
+      `CSV line ${line} has ${cells.length === 1 ? '1 column' : `${cells.length} columns`}, the first line has ${width}`,
+    );
   }
   const columns = Array.from({ length: width }, (_, column) => column).filter((column) => column !== left);
   const table = { rows, header, firstLine: hasHeader ? 2 : 1, columns, hint: strayHint(options.labelling) };

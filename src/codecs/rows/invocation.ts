@@ -67,7 +67,7 @@ export function tensorOfRows(spec: TensorSpec, rows: number, given: readonly num
   const count = rows === 0 ? elementCount(wanted.map((size) => Math.max(size, 0))) : values.length / rows;
   const shape = rows === 0 ? wanted.map((size) => Math.max(size, 0)) : fitShape(wanted, given, count);
   if (shape === null) {
-    const form = given.length <= 1 ? `${count} values` : `the shape [${given.join(',')}]`;
+    const form = given.length <= 1 ? valuesText(count) : `the shape [${given.join(',')}]`;
     throw new PlatformError(
       'invalid_request',
       `a row of input '${spec.name}' has ${form}, the model takes ${describeTensor(spec)}: ${wantedText(wanted)} in each row`,
@@ -88,7 +88,11 @@ export function wholeTensor(spec: TensorSpec, given: readonly number[], values: 
 
 function wantedText(wanted: readonly number[]): string {
   if (wanted.length === 0) return 'one value';
-  return wanted.includes(-1) ? `values of the shape [${wanted.join(',')}]` : `${elementCount(wanted)} values`;
+  return wanted.includes(-1) ? `values of the shape [${wanted.join(',')}]` : valuesText(elementCount(wanted));
+}
+
+function valuesText(count: number): string {
+  return count === 1 ? '1 value' : `${count} values`;
 }
 
 /** Appends the elements of nested lists to `into` and answers their shape; throws where lists side by side differ. */

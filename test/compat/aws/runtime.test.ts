@@ -97,7 +97,7 @@ describe('sagemaker-runtime', { timeout: 500_000 }, () => {
         assert(error instanceof ModelError);
         const { OriginalStatusCode, OriginalMessage, LogStreamArn, $metadata } = error;
         assert.deepEqual([$metadata.httpStatusCode, OriginalStatusCode], [424, 400]);
-        assert.match(OriginalMessage ?? '', /has 1 values, the model takes FP32 \[-1,64\]/);
+        assert.match(OriginalMessage ?? '', /has 1 value, the model takes FP32 \[-1,64\]/);
         assert.equal(LogStreamArn, 'arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker/Endpoints/digits');
         return true;
       });
