@@ -175,7 +175,10 @@ async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Pro
   const { baseline, rowsSeen, report, unknown } = drift.view(endpoint);
   const quality = await truth.quality(endpoint);
   const features = (report?.features ?? []).toSorted((a, b) => Number(b.hasDrifted) - Number(a.hasDrifted) || b.stability - a.stability);
-  const silence = baseline === null ? 'there is no baseline: post one' : `fewer than 50 rows came in the last hour: ${rowsSeen}`;
+  const silence =
+    baseline === null
+      ? `there is no baseline: post one, or \`penstock baseline ${endpoint}\``
+      : `fewer than 50 rows came in the last hour: ${rowsSeen}`;
   return {
     endpoint,
     baseline: baseline === null ? null : baselineBodyOf(baseline),

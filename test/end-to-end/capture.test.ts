@@ -78,6 +78,7 @@ describe('an endpoint whose calls are captured', { timeout: 170_000 }, () => {
   });
 
   test('takes a baseline, of posted rows or of what was captured', async () => {
+    assert.match((await cli('drift', 'digits')).stdout, /there is no baseline: post one, or `penstock baseline digits`\n/);
     const labelled = await fetch(`${server.url}/api/v1/endpoints/digits/invoke?label=label`, {
       method: 'POST',
       headers: { 'content-type': 'text/csv' },

@@ -57,13 +57,10 @@ export function burnRuling({ percentile, latencyMs }: Objective, within: (ms: nu
     const rate = Math.min(usual, most / budget);
     const [long, short] = [within(longMs), within(shortMs)];
     if (short.all < answersMin || rateOf(long) < rate || rateOf(short) < rate) continue;
-    return { state: 'ALARM', reason: `${said(longMs)} and ${said(shortMs)} ${may}: from ${brief(rate)} times as many on that is too fast` };
+    const rings = `it rings while both are ${(100 * rate * budget).toFixed(1)} % or more`;
+    return { state: 'ALARM', reason: `${said(longMs)} and ${said(shortMs)} ${may}; ${rings}` };
   }
   return { state: 'OK', reason: `${said(burns[0].longMs)} ${may}` };
-}
-
-function brief(rate: number): string {
-  return String(Math.round(rate * 10) / 10);
 }
 
 export function errorsRuling(within: (ms: number) => Share): Ruling {
