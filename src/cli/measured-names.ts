@@ -47,13 +47,19 @@ const withRequests: Readonly<Record<string, readonly string[]>> = {
 interface Wish {
   readonly endpoint: string;
   readonly variant: string;
+  readonly worker: string | undefined;
   readonly name: string;
   readonly namespace: string | undefined;
 }
 
 /** Throws `Failure` that names what is measured of the variant, unless that is only for want of requests. */
-export async function measuredNames(client: Client, { endpoint, variant, name, namespace = 'Penstock' }: Wish): Promise<void> {
+export async function measuredNames(client: Client, { endpoint, variant, worker, name, namespace = 'Penstock' }: Wish): Promise<void> {
   const all = await listed(client, { endpoint, namespace });
+  const workers = all.filter((metric) => metric.name === name && metric.dimensions.VariantName === variant);
+  const numbers = workers.flatMap(({ dimensions }) => dimensions.Worker ?? []).toSorted((a, b) => Number(a) - Number(b));
+  if (numbers.length > 0 && (worker === undefined || !numbers.includes(worker))) {
+    throw new Failure(`'${name}' is measured of each worker: say which with --worker, one of ${numbers.join(', ')}`, 2);
+  }
   const own = all.filter(({ dimensions }) => dimensions.VariantName === variant && Object.keys(dimensions).length === 2);
   const common = Object.hasOwn(withRequests, namespace) ? (withRequests[namespace] ?? []) : [];
   const known = [...new Set([...own.map((metric) => metric.name), ...common])].toSorted();

@@ -11,15 +11,20 @@ const at = '2026-01-01T00:00:00.000Z';
 const measured = (name: string, unit: string, variant = 'blue') => {
   return { namespace: 'Penstock', name, unit, dimensions: { EndpointName: 'digits', VariantName: variant } };
 };
-const known = [measured('Latency', 'Milliseconds'), measured('Cost', 'None')];
+const ofWorker = (number: string) => {
+  const { dimensions, ...metric } = measured('WorkerMemory', 'Bytes');
+  return { ...metric, dimensions: { ...dimensions, Worker: number } };
+};
+const known = [measured('Latency', 'Milliseconds'), measured('Cost', 'None'), ofWorker('0'), ofWorker('1')];
 
 /** Against a server whose endpoint has these variants. */
 async function metrics(argv: readonly string[], variants: readonly string[] | null) {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
     const name = searchParams.get('name');
-    const ofVariant = known.find((metric) => metric.name === name && searchParams.get('variant') === 'blue')?.unit ?? null;
-    const unit = name === 'Backlog' && searchParams.get('dimensions') === '{"EndpointName":"digits"}' ? 'Count' : ofVariant;
+    const place = searchParams.get('dimensions') ?? JSON.stringify({ EndpointName: 'digits', VariantName: searchParams.get('variant') });
+    const ofPlace = known.find((metric) => metric.name === name && JSON.stringify(metric.dimensions) === place)?.unit ?? null;
+    const unit = name === 'Backlog' && place === '{"EndpointName":"digits"}' ? 'Count' : ofPlace;
     const series = {
       name,
       unit,
@@ -76,6 +81,17 @@ test('of several variants one has to be named, and it has to be one of them', as
   assert.deepEqual([code, stderr.includes('say which with --variant, one of blue, green')], [2, true]);
   assert.match((await metrics(['--variant', 'red'], ['blue', 'green'])).stderr, /no variant 'red': it has blue, green/);
   assert.match((await metrics(['--variant', 'Blue'], ['blue', 'green'])).stdout, /P50 \(ms\)/);
+});
+
+test('what each worker measures is shown of the one that is named', async () => {
+  const memory = (...more: string[]) => metrics(['--metric', 'WorkerMemory', ...more], ['blue']);
+  assert.match((await memory('--worker', '1')).stdout, /P50 \(bytes\)\n/);
+  const unsaid = await memory();
+  assert.deepEqual(
+    [unsaid.code, unsaid.stderr],
+    [2, "penstock: 'WorkerMemory' is measured of each worker: say which with --worker, one of 0, 1\n"],
+  );
+  assert.match((await memory('--worker', '7')).stderr, /say which with --worker, one of 0, 1\n$/);
 });
 
 test('a name that is not measured is answered with those that are, unless only requests are missing', async () => {

@@ -294,6 +294,20 @@ test('logs of a deleted endpoint tell where what its workers printed is left', (
     },
   ));
 
+test('what became of an asynchronous request is told with times in UTC', () => {
+  const request = {
+    id: 'a1',
+    endpoint: 'digits',
+    state: 'failed',
+    created_at: '2026-11-26T12:00:00.000Z',
+    finished_at: '2026-11-26T12:00:01.000Z',
+  };
+  return withServer({ 'GET /api/v1/async/a1': request }, async (env) => {
+    const { stdout } = await run(['async', 'status', 'a1'], { env });
+    assert.match(stdout, /\naccepted +2026-11-26 12:00:00 UTC\nfinished +2026-11-26 12:00:01 UTC\n$/);
+  });
+});
+
 test('an endpoint is unloaded and loaded, which is waited for', () => {
   const view = (status: string) => ({
     name: 'digits',

@@ -75,7 +75,7 @@ function addSubmit(all: Command, doors: Doors): void {
         .option('--inference-id <id>', 'a name of your own')
         .option('--timeout <duration>', 'the longest that it may run (default: 15m)', parsedBy(parseDurationMs))
         .option('--ttl <duration>', 'the longest that it may wait (default: 6h)', parsedBy(parseDurationMs))
-        .option('--notify <url>', 'told of the outcome, signed'),
+        .option('--notify <url>', 'told of the outcome; signed if the server has a PENSTOCK_WEBHOOK_SECRET'),
     )
     .runs(async (session, options: SubmitOptions, endpoint: string) => {
       const { input, result, inferenceId, timeout, ttl, notify, accept } = options;
@@ -136,8 +136,8 @@ function printed(session: Session, request: AsyncBody): number {
       ['reason', reason],
       ['input', input],
       ['output', state === 'queued' || state === 'succeeded' ? output : null],
-      ['accepted', timeText(created)],
-      ['finished', finished === null ? null : timeText(finished)],
+      ['accepted', `${timeText(created)} UTC`],
+      ['finished', finished === null ? null : `${timeText(finished)} UTC`],
     ]),
   );
   return 0;

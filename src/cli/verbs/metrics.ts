@@ -5,7 +5,7 @@ import { parseDurationMs } from '../../objective.ts';
 import type { Doors } from '../doors.ts';
 import { measuredNames, variantMeant } from '../measured-names.ts';
 import { table } from '../table.ts';
-import { type CommonOptions, parsedBy, verb } from '../verb.ts';
+import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
 import { timeText } from '../words.ts';
 
 const minuteMs = 60_000;
@@ -13,6 +13,7 @@ const linesMost = 500;
 
 interface MetricsOptions extends CommonOptions {
   readonly variant?: string;
+  readonly worker?: number;
   readonly metric: string;
   readonly namespace?: string;
   readonly statistics: string;
@@ -30,6 +31,7 @@ export function addMetrics(program: Command, doors: Doors): void {
     .with((command) =>
       command
         .option('--variant <name>', 'of which variant, where there are several')
+        .option('--worker <number>', 'of which worker, from 0: for WorkerMemory and WorkerProcessor', wholeNumber(0, 9999))
         .option('--metric <name>', 'such as Latency, QueueTime, BatchRows, ObjectiveMissed, Cost', 'Latency')
         .option('--namespace <name>', "Penstock, or AWS/SageMaker for SageMaker's names")
         .option('--statistics <list>', 'SampleCount, Sum, Average, Minimum, Maximum, percentiles', 'SampleCount,p50,p95,p99')
@@ -54,13 +56,15 @@ export function addMetrics(program: Command, doors: Doors): void {
       };
       const seriesOf = (place: Readonly<Record<string, string>>) =>
         client.get<SeriesBody>('/metrics/series', { query: { ...place, ...asked } });
-      let series = await seriesOf({ endpoint, variant });
+      const worker = options.worker === undefined ? undefined : String(options.worker);
+      const ofWorker = JSON.stringify({ EndpointName: endpoint, VariantName: variant, Worker: worker });
+      let series = await seriesOf(worker === undefined ? { endpoint, variant } : { dimensions: ofWorker });
       // A backlog, say, is the endpoint's and no variant's.
-      if (series.unit === null && options.variant === undefined) {
+      if (series.unit === null && options.variant === undefined && worker === undefined) {
         const whole = await seriesOf({ dimensions: JSON.stringify({ EndpointName: endpoint }) });
         if (whole.unit !== null) series = whole;
       }
-      if (series.unit === null) await measuredNames(client, { endpoint, variant, name, namespace });
+      if (series.unit === null) await measuredNames(client, { endpoint, variant, worker, name, namespace });
       session.print(series, seriesText(series, endpoint));
       return 0;
     });
