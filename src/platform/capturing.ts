@@ -50,7 +50,7 @@ export async function openCapturing(needs: CapturingNeeds, closers: Closer[]): P
     clock,
     store: series,
     endpoints,
-    onDropped: (predictions) => log.warn({ predictions }, 'more was predicted than can be kept: labels of it will find nothing'),
+    onDropped: (dropped) => log.warn({ ...dropped }, 'more was predicted than can be kept: labels of these calls will find nothing'),
     onFailure: (error) => log.error({ error: messageOf(error) }, 'predictions could not be written yet'),
   });
   closers.push(() => truth.close());

@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
-import { GroundTruth, type Predicted, readLabels } from './ground-truth.ts';
+import { GroundTruth, type Predicted, type PredictionsDropped, readLabels } from './ground-truth.ts';
 import { scoreOf } from './score.ts';
 
 async function house(t: TestContext, open: () => Promise<OpenDatabase>, failures?: unknown[]) {
@@ -21,9 +21,9 @@ async function house(t: TestContext, open: () => Promise<OpenDatabase>, failures
       addAll: () => assert.fail('it comes one by one'),
     }),
   };
-  const dropped: number[] = [];
+  const dropped: PredictionsDropped[] = [];
   const onFailure = (error: unknown): void => (failures === undefined ? assert.fail(String(error)) : void failures.push(error));
-  const onDropped = (calls: number): void => void dropped.push(calls);
+  const onDropped = (calls: PredictionsDropped): void => void dropped.push(calls);
   const truth = new GroundTruth({ db, clock, store, endpoints: () => ['E'], onDropped, onFailure });
   /** Writing gives way to others now and then: so time goes on while it is waited for. */
   const await_ = async <T>(promise: Promise<T>): Promise<T> => {
@@ -114,12 +114,20 @@ for (const [dialect, open] of [
   });
 }
 
-test('predictions are written by themselves after ten seconds; more than can be written are dropped and counted', async (t) => {
+test('predictions are written by themselves after ten seconds; more than can be written are dropped, counted, and told of with their limit', async (t) => {
   const { truth, clock, dropped, await_, predicted } = await house(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+  predicted({ inferenceId: 'many', values: Array.from({ length: 1001 }, () => 1) });
+  predicted({ inferenceId: 'none', values: [] });
   for (let i = 0; i < 5010; i++) predicted({ inferenceId: `i${i}` });
   clock.advance(10_000);
   await await_(truth.flush());
-  assert.deepEqual([(await truth.quality('e')).calls, dropped], [5000, [10]]);
+  assert.equal((await truth.quality('e')).calls, 5000);
+  assert.deepEqual(dropped, [
+    { endpoint: 'E', calls: 1, limit: '1000 rows of a call' },
+    { endpoint: 'E', calls: 10, limit: '5000 calls of all endpoints in 10 s' },
+  ]);
+  await await_(truth.flush());
+  assert.equal(dropped.length, 2, 'each is told once');
 });
 
 test('predictions that cannot be written are written later', async (t) => {

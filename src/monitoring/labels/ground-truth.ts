@@ -45,13 +45,20 @@ export interface LiveQuality {
   readonly meanAbsoluteError: number | null;
 }
 
+/** Calls of an endpoint whose predictions were not kept: labels for them will find nothing. */
+export interface PredictionsDropped {
+  readonly endpoint: string;
+  readonly calls: number;
+  /** Which limit they met, such as `1000 rows of a call`. */
+  readonly limit: string;
+}
+
 export interface GroundTruthOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly store: Pick<MetricStore, 'feed'>;
   readonly endpoints: () => readonly string[];
-  /** So many predictions were not kept: more came than can be written. */
-  readonly onDropped: (predictions: number) => void;
+  readonly onDropped: (dropped: PredictionsDropped) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -70,7 +77,8 @@ const namedMax = 20;
 export class GroundTruth {
   readonly #options: GroundTruthOptions;
   #waiting = new Map<string, Predicted>();
-  #dropped = 0;
+  /** By endpoint and limit. */
+  readonly #dropped = new Map<string, PredictionsDropped>();
   #clearedAtMs = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #cancelTimer: (() => void) | null = null;
@@ -85,11 +93,15 @@ export class GroundTruth {
       this.#cancelTimer = null;
       this.flush().catch(this.#options.onFailure);
     });
-    if (this.#waiting.size >= waitingMax || predicted.values.length > rowsMax || predicted.values.length === 0) {
-      this.#dropped++;
-      return;
-    }
+    if (predicted.values.length === 0) return; // nothing to label
+    if (predicted.values.length > rowsMax) return this.#drop(predicted, `${rowsMax} rows of a call`);
+    if (this.#waiting.size >= waitingMax) return this.#drop(predicted, `${waitingMax} calls of all endpoints in ${everyMs / 1000} s`);
     this.#waiting.set(`${predicted.endpoint.toLowerCase()}/${predicted.inferenceId}`, predicted);
+  }
+
+  #drop({ endpoint }: Predicted, limit: string): void {
+    const key = `${endpoint.toLowerCase()}/${limit}`;
+    this.#dropped.set(key, { endpoint, limit, calls: (this.#dropped.get(key)?.calls ?? 0) + 1 });
   }
 
   flush(): Promise<void> {
@@ -202,8 +214,8 @@ export class GroundTruth {
   async #write(): Promise<void> {
     const all = [...this.#waiting.values()];
     this.#waiting = new Map();
-    if (this.#dropped > 0) this.#options.onDropped(this.#dropped);
-    this.#dropped = 0;
+    for (const dropped of this.#dropped.values()) this.#options.onDropped(dropped);
+    this.#dropped.clear();
     const there = new Set(this.#options.endpoints().map((name) => name.toLowerCase()));
     const kept = all.filter(({ endpoint }) => there.has(endpoint.toLowerCase()));
     for (let from = 0; from < kept.length; from += insertedAtOnce) {
