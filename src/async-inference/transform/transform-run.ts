@@ -301,10 +301,13 @@ async function* counted(pieces: AsyncIterable<ResultPiece>, count: (piece: Resul
   }
 }
 
-function leftOut(skipped: number, bad: readonly BadRecord[]): string | null {
+/** `left out lines 2, 7, and 3 more (line 2: why)`; of a single one the number is said once. */
+export function leftOut(skipped: number, bad: readonly BadRecord[]): string | null {
   if (skipped === 0) return null;
   const lines = bad.map(({ line }) => line);
   const more = skipped > lines.length ? `, and ${skipped - lines.length} more` : '';
-  const why = bad[0] === undefined ? '' : ` (line ${bad[0].line}: ${bad[0].why})`;
-  return `left out ${skipped === 1 ? 'line' : 'lines'} ${lines.join(', ')}${more}${why}`;
+  const [first] = bad;
+  if (skipped === 1 && first !== undefined) return `left out line ${first.line}: ${first.why}`;
+  const why = first === undefined ? '' : ` (line ${first.line}: ${first.why})`;
+  return `left out lines ${lines.join(', ')}${more}${why}`;
 }
