@@ -103,6 +103,10 @@ describe('a command line that is wrong ends with 2 and one line', () => {
       says: /^penstock: --data and --file are 2 bodies, and a request has one: give one of --data JSON, --file FILE, --input s3:/,
     },
     { argv: ['transform', 'digits', '--input', 'rows.csv'], says: /expected a model, --input PLACE and --to PLACE, or --resume NAME/ },
+    {
+      argv: ['transform', 'digits', '--resume', 'week', '--input-filter', '$[:-1]', '--instances', '1'],
+      says: /^penstock: the model digits, --input-filter, --instances beside --resume: week goes on with the settings it has; begin a new transform/,
+    },
     { argv: ['approve', 'digits'], says: /expected GROUP\/VERSION, such as digits\/3/ },
   ]) {
     test(argv.join(' '), async () => {

@@ -34,7 +34,8 @@ const lookEveryMs = 250;
 const barWidth = 24;
 
 export function addTransform(program: Command, doors: Doors): void {
-  verb(program, doors, 'transform [model]', 'put a whole data set through a model, on workers of its own')
+  const builder = verb(program, doors, 'transform [model]', 'put a whole data set through a model, on workers of its own');
+  builder
     .with((command) =>
       command
         .option('--input <place>', 'a file, a directory or s3://bucket/prefix: CSV, JSON lines, JSON or npy, also .gz')
@@ -57,9 +58,11 @@ export function addTransform(program: Command, doors: Doors): void {
     )
     .runs(async (session, options: TransformOptions, model?: string) => {
       if (options.list) return list(session);
+      const { resume: name } = options;
+      if (name !== undefined) refuseBesideResume(builder.command, name, model);
       const client = await session.client();
-      const begun = options.resume === undefined ? await begin(session, client, options, model) : await resume(client, options.resume);
-      return await follow(session, client, begun);
+      const begun = name === undefined ? await begin(session, client, options, model) : await resume(client, name);
+      return await follow(session, client, begun, name !== undefined);
     });
 }
 
@@ -102,6 +105,19 @@ async function begin(session: Session, client: Client, options: TransformOptions
   });
 }
 
+/** What is said beside `--resume` would change nothing. */
+function refuseBesideResume(command: Command, name: string, model: string | undefined): void {
+  const own = new Set(['resume', 'dataDir', 'output']);
+  const given = command.options.filter((option) => {
+    const key = option.attributeName();
+    return !own.has(key) && command.getOptionValueSource(key) === 'cli';
+  });
+  const told = [...(model === undefined ? [] : [`the model ${model}`]), ...given.map(({ long }) => long)];
+  if (told.length === 0) return;
+  const message = `${told.join(', ')} beside --resume: ${shellQuoted(name)} goes on with the settings it has; begin a new transform for others`;
+  throw new Failure(message, 2);
+}
+
 function resume(client: Client, name: string): Promise<TransformBody> {
   return client.post<TransformBody>(`/transforms/${part(name)}/resume`, { json: {} });
 }
@@ -115,7 +131,7 @@ async function placeOf(text: string, mustExist: boolean): Promise<string> {
 }
 
 /** Until it is over. Ctrl-C stops it. */
-async function follow(session: Session, client: Client, begun: TransformBody): Promise<number> {
+async function follow(session: Session, client: Client, begun: TransformBody, isResumed: boolean): Promise<number> {
   const { doors } = session;
   const progress = new Progress(doors);
   const path = `/transforms/${part(begun.name)}`;
@@ -135,7 +151,7 @@ async function follow(session: Session, client: Client, begun: TransformBody): P
   }
   if (now.state === 'Completed') progress.done(`${now.name}: ${countText(now.records, 'record')}`);
   else progress.fail();
-  await tell(session, client, now);
+  await tell(session, client, now, isResumed);
   return now.state === 'Completed' ? 0 : 1;
 }
 
@@ -158,22 +174,41 @@ export function progressText({ bytes, bytes_done: done, records, records_per_sec
   return `${bar} ${Math.floor(share * 100)} %  ${records.toLocaleString('en-US')} records${speed}${rest}`;
 }
 
-async function tell(session: Session, client: Client, now: TransformBody): Promise<void> {
-  const told = await client.get<{ items: readonly TransformObjectBody[] }>(`/transforms/${part(now.name)}/objects`, {
+async function tell(session: Session, client: Client, now: TransformBody, isResumed: boolean): Promise<void> {
+  const { items } = await client.get<{ items: readonly TransformObjectBody[] }>(`/transforms/${part(now.name)}/objects`, {
     query: { limit: 500 },
   });
-  const tookMs = now.started_at === null || now.ended_at === null ? null : Date.parse(now.ended_at) - Date.parse(now.started_at);
-  const notes = told.items.filter(({ note }) => note !== null).map(({ name, note }) => `${name}: ${note}\n`);
+  session.print({ ...now, items }, outcomeText(now, items, isResumed));
+}
+
+/** What became of a transform that is over, why, and what to do then. Each error is told once: below, where its object is listed. */
+export function outcomeText(now: TransformBody, items: readonly TransformObjectBody[], isResumed: boolean): string {
+  const { started_at: started, ended_at: ended } = now;
+  const took = started === null || ended === null ? null : msText(Date.parse(ended) - Date.parse(started));
+  const failed = items.filter(({ state, note }) => state === 'failed' && note !== null);
+  const [first] = failed;
+  // A long reason is cut, within the note of its first object at the earliest.
+  const isToldBelow = failed.length === now.objects_failed && first !== undefined && (now.reason ?? '').includes(`: ${first.name}: `);
+  const objects = `${now.objects_done} of ${now.objects}`;
   const text = fields([
     ['transform', now.name],
     ['state', now.state],
-    ['reason', now.reason],
-    ['objects', `${now.objects_done} of ${now.objects}`],
+    ['reason', isToldBelow ? null : now.reason],
+    ['objects', now.objects_failed > 0 ? `${objects}, ${now.objects_failed} failed` : objects],
     ['records', now.records_skipped > 0 ? `${now.records}, ${now.records_skipped} left out` : now.records],
-    ['took', tookMs === null ? null : msText(tookMs)],
+    // From the first start on, also while it stood still: how long it was gone on with the line above tells.
+    isResumed ? ['in all', took === null ? null : `${took}, pauses included`] : ['took', took],
     ['rows a run', now.batch_rows],
     ['results', now.output],
   ]);
-  const again = now.state === 'Completed' ? '' : `when that is mended: penstock transform --resume ${shellQuoted(now.name)}\n`;
-  session.print({ ...now, items: told.items }, `${text}${notes.join('')}${again}`);
+  const notes = items.filter(({ note }) => note !== null).map(({ name, note }) => `${name}: ${note}\n`);
+  return `${text}${notes.join('')}${adviceText(now)}`;
+}
+
+/** Nobody knows whether the data or the settings are wrong, so both ways are told; what was stopped has neither. */
+function adviceText({ name, state }: TransformBody): string {
+  if (state === 'Completed') return '';
+  const again = `penstock transform --resume ${shellQuoted(name)}`;
+  if (state !== 'Failed') return `${again} goes on\n`;
+  return `where its settings are wrong, begin a new transform; where its data or places are mended: ${again}\n`;
 }
