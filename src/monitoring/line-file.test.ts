@@ -13,6 +13,9 @@ before(async () => {
 after(async () => rm(directory, { recursive: true, force: true }));
 
 const clock = new VirtualClock();
+const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+  while (!(await isSo())) await new Promise(setImmediate);
+};
 const neverInTrouble = (error: unknown): never => {
   throw error;
 };
@@ -37,6 +40,26 @@ test('writes a lonely line after a moment by itself', async () => {
   own.advance(200);
   await file.flush(); // nothing pending any more: waits for what the timer began
   assert.equal(await readFile(path, 'utf8'), 'alone\n');
+  await file.close();
+});
+
+test('few lines that come while others are written wait for more', async () => {
+  const path = join(directory, 'few.log');
+  const own = new VirtualClock();
+  const file = new LineFile(path, { clock: own, fileBytesMax: 2 ** 20, files: 3, onTrouble: neverInTrouble });
+  file.write('first\n');
+  own.advance(200); // is being written
+  file.write('second\n');
+  await until(async () => (await readFile(path, 'utf8').catch(() => '')) === 'first\n');
+  for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+  assert.equal(await readFile(path, 'utf8'), 'first\n');
+  own.advance(200);
+  await until(async () => (await readFile(path, 'utf8')) === 'first\nsecond\n');
+  file.write('third\n');
+  own.advance(200);
+  file.write('fourth\n');
+  await file.flush();
+  assert.equal(await readFile(path, 'utf8'), 'first\nsecond\nthird\nfourth\n');
   await file.close();
 });
 

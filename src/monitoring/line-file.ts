@@ -64,13 +64,14 @@ export class LineFile {
     }
     put(this.#pending);
     if (this.#pending.length >= flushBytes) this.#start();
-    else this.#cancelTimer ??= this.#options.clock.after(flushAfterMs, () => this.#start());
+    else this.#startLater();
   }
 
   /** Resolves when everything written so far is in the file, or lost. */
   async flush(): Promise<void> {
+    await this.#writing;
     this.#start();
-    while (this.#writing !== null) await this.#writing;
+    await this.#writing;
   }
 
   async close(): Promise<void> {
@@ -83,14 +84,20 @@ export class LineFile {
   #start(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
-    if (this.#writing !== null) return; // it goes on with what has come meanwhile
+    if (this.#writing !== null || this.#pending.length === 0) return;
     this.#writing = this.#drain().finally(() => {
       this.#writing = null;
+      if (this.#pending.length > 0) this.#startLater();
     });
   }
 
+  #startLater(): void {
+    this.#cancelTimer ??= this.#options.clock.after(flushAfterMs, () => this.#start());
+  }
+
+  /** Goes on only with what is worth a write by itself: else a few lines each would be written one after the other, as long as any come. */
   async #drain(): Promise<void> {
-    while (this.#pending.length > 0) {
+    do {
       const lines = this.#pending;
       this.#pending = this.#spare ?? new LineBytes();
       this.#spare = null;
@@ -110,7 +117,7 @@ export class LineFile {
       }
       lines.clear();
       if (lines.capacity <= keptBytesMax) this.#spare = lines;
-    }
+    } while (this.#pending.length >= flushBytes);
   }
 
   #lose(lines: number): void {

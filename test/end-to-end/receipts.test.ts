@@ -59,11 +59,19 @@ describe('the receipts of all requests', () => {
   }
 
   test('of functions, which are paid for by the call, are the whole bill, cold starts and shared batches included', async () => {
-    await deploy('alone', { functions: { memory_mib: 1769, max_concurrency: 2, keep_alive_ms: 500 } });
+    const company = { batching: 'fixed', batch_size_max: 8, wait_ms_max: 30 };
+    await deploy('alone', { functions: { memory_mib: 1769, max_concurrency: 2, keep_alive_ms: 500, ...company } });
     const receipts = await receiptsOf('alone', 12, 300);
     await until('its functions are gone', async () => (await server.endpoint('alone')).variants[0]?.workers.length === 0);
     receipts.push(...(await receiptsOf('alone', 2, 20)));
-    assert(receipts.some(({ cold_start: isCold }) => isCold) && receipts.some(({ rows, batch_rows: all }) => all > rows));
+    assert(
+      receipts.some(({ cold_start: isCold }) => isCold),
+      'one waited for a cold start',
+    );
+    assert(
+      receipts.some(({ rows, batch_rows: all }) => all > rows),
+      'some shared a batch',
+    );
     const bill = await billOf('alone');
     assert.equal(bill.requests, receipts.length);
     assert(bill.cold_starts >= 2, `${bill.cold_starts} cold starts`);

@@ -66,6 +66,8 @@ export class VariantSeries {
   #perInstance: { readonly feed: MetricFeed; readonly share: number } | null = null;
   /** Those that few variants have. */
   readonly #rare = new Map<string, MetricFeed>();
+  /** Of why batches left. */
+  readonly #byReason = new Map<string, { readonly batches: MetricFeed; readonly rows: MetricFeed }>();
   readonly #feedsOfKind: (kind: ExecutorKind) => KindFeeds;
   #instances: KindFeeds | null = null;
   #functions: KindFeeds | null = null;
@@ -125,8 +127,13 @@ export class VariantSeries {
 
   dispatched(reason: string, rows: number): void {
     this.#batchRows.add(rows);
-    this.#rareOf(`Dispatch/${reason}`).add(1);
-    this.#rareOf(`BatchRows/${reason}`).add(rows);
+    let feeds = this.#byReason.get(reason);
+    if (feeds === undefined) {
+      feeds = { batches: this.#rareOf(`Dispatch/${reason}`), rows: this.#rareOf(`BatchRows/${reason}`) };
+      this.#byReason.set(reason, feeds);
+    }
+    feeds.batches.add(1);
+    feeds.rows.add(rows);
   }
 
   /** A function ran a batch. */
