@@ -15,6 +15,7 @@ import { scalingSpeed } from './scaling/speed.ts';
 import { fromZero } from './serverless/from-zero.ts';
 import { serverless } from './serverless/serverless.ts';
 import { transform } from './transform/transform.ts';
+import { watchingAlone } from './watching/alone.ts';
 import { watching } from './watching/watching.ts';
 
 const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]
@@ -30,7 +31,8 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- console [--dry]
        npm run bench -- console-calls [--dry]
-       npm run bench -- watching [--runs 3 (of two starts each)] [--seconds 1] [--dry]`;
+       npm run bench -- watching [--runs 3 (of two starts each)] [--seconds 1] [--dry]
+       npm run bench -- watching-alone`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
   const measured: Figures[] = [];
@@ -75,6 +77,8 @@ if (positionals.join() === 'overhead') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'watching') {
   await watching({ starts: Number(values.runs) * 2, rounds: 6, seconds: Number(values.seconds ?? 1), isDry: values.dry });
+} else if (positionals.join() === 'watching-alone') {
+  await watchingAlone();
 } else if (positionals.join() === 'scaling-speed') {
   await scalingSpeed({ isDry: values.dry });
 } else if (positionals.join() === 'console') {

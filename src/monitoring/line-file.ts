@@ -95,7 +95,7 @@ export class LineFile {
     this.#cancelTimer ??= this.#options.clock.after(flushAfterMs, () => this.#start());
   }
 
-  /** Goes on only with what is worth a write by itself: else a few lines each would be written one after the other, as long as any come. */
+  /** What comes meanwhile waits, unless it is worth a write: else each write would be followed by one of a few lines, as long as any come. */
   async #drain(): Promise<void> {
     do {
       const lines = this.#pending;
