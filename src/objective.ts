@@ -48,9 +48,10 @@ export function formatObjective(objective: Objective): string {
   return `p${objective.percentile}<=${formatMs(objective.latencyMs)}`;
 }
 
-/** `50ms`, `2s`, `5us`: the shortest exact form. */
+/** `50ms`, `2s`, `2m`, `5us`: the exact form, in the unit that `spokenMs` would take where that is exact too. */
 export function formatMs(ms: number): string {
   if (ms > 0 && ms < 0.1) return `${Number((1000 * ms).toPrecision(15))}us`;
+  if (ms >= 120_000 && ms % 60_000 === 0) return `${ms / 60_000}m`;
   return ms >= 1000 && ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }
 

@@ -42,5 +42,6 @@ for (const { what, said, is } of [
 
 test('reads what an objective promises', () => {
   assert.deepEqual(format.parseObjective('p99.9<=1.5s'), { percentile: 99.9, latencyMs: 1500 });
+  assert.deepEqual(format.parseObjective('p95<=2m'), { percentile: 95, latencyMs: 120_000 });
   assert.equal(format.parseObjective(null), null);
 });

@@ -125,9 +125,9 @@ export interface Promise95 {
 
 /** What an objective promises; null for none. */
 export function parseObjective(text: string | null): Promise95 | null {
-  const [, percentile, value, unit] = /^p(\d+(?:\.\d+)?)\s*<?=\s*(\d+(?:\.\d+)?)\s*(us|ms|s)$/.exec(text ?? '') ?? [];
+  const [, percentile, value, unit] = /^p(\d+(?:\.\d+)?)\s*<?=\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m)$/.exec(text ?? '') ?? [];
   if (percentile === undefined || value === undefined) return null;
-  const factor = unit === 's' ? 1000 : unit === 'us' ? 0.001 : 1;
+  const factor = { us: 0.001, ms: 1, s: 1000, m: 60_000 }[unit as 'us' | 'ms' | 's' | 'm'];
   return { percentile: Number(percentile), latencyMs: Number(value) * factor };
 }
 
