@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openControlPlane } from '../../test/control-plane.ts';
-import { config, World } from '../../test/scaled-world.ts';
+import { config, overflow, World } from '../../test/scaled-world.ts';
 import { parseFloor } from '../deployment/index.ts';
 import { ScalingStates } from './scaling-states.ts';
 
@@ -186,6 +186,20 @@ describe('the number of instances', () => {
     await world.pass(30);
     assert.equal(world.wanted, 1);
     assert.match(world.told.at(-1) ?? '', /the budget of \$0\.021 for this hour is spent: those that are there serve/);
+  });
+
+  test('is decided anew as soon as the money is another, and functions are told', async () => {
+    const world = new World();
+    world.given = { config: { ...config, usdPerHourMax: 0.021 }, spentUsd: 0.01, overflow };
+    await world.pass(1);
+    world.given = { ...world.given, spentUsd: 0.05 };
+    await world.pass(30);
+    assert.match(world.told.at(-1) ?? '', /is spent/);
+    world.given = { ...world.given, config };
+    world.controller.configured();
+    assert.equal(world.plans.get('prod/AllTraffic')?.allowance, null);
+    await new Promise(setImmediate);
+    assert.doesNotMatch(world.told.at(-1) ?? '', /budget/);
   });
 
   test('follows a policy that only reacts, by its own clock', async () => {

@@ -80,6 +80,11 @@ export class ScalingController {
     await Promise.all(all.map(({ writing }) => writing));
   }
 
+  /** Something was configured anew: what functions may spend follows at once, and what is said of it. */
+  configured(): void {
+    this.#look();
+  }
+
   /** Has every variant of an endpoint decided anew at once; false where none of it scales. */
   ask(endpoint: string): boolean {
     this.#look();

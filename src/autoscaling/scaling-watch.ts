@@ -111,6 +111,8 @@ export class ScalingWatch {
   }
 
   look(variant: ScaledVariant, wallMs: number): Look {
+    // What was last said of a budget that is another now must not stand until the next plan.
+    if (variant.config.usdPerHourMax !== this.variant.config.usdPerHourMax) this.#isAsked = true;
     this.variant = variant;
     this.#followConfig();
     this.#leads.seen(variant.instances);
