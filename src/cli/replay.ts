@@ -18,7 +18,7 @@ import {
 import { type Client, part } from './client.ts';
 import { Failure } from './failure.ts';
 import { measuredProfile } from './measured-profile.ts';
-import { countText, durationText, shellQuoted, timeText } from './words.ts';
+import { countText, durationText, shellQuoted, timeText, utcText } from './words.ts';
 
 export interface ReplayWish {
   readonly endpoint: string;
@@ -72,12 +72,12 @@ export async function readReplay(client: Client, wish: ReplayWish): Promise<Repl
   const recording = loadOfRecording(view.name, countsOf(body), before, wish.scale);
   if (recording === null)
     throw new Failure(
-      `nothing is recorded of ${view.name} since ${timeText(since)} UTC: its arrivals are recorded while its server runs; ` +
+      `nothing is recorded of ${view.name} since ${utcText(since)}: its arrivals are recorded while its server runs; ` +
         'send requests, and ask again in a few seconds',
     );
   if (recording.requests === 0)
     throw new Failure(
-      `nobody came to ${view.name} since ${timeText(new Date(recording.span.fromMs).toISOString())} UTC: there is nothing to replay`,
+      `nobody came to ${view.name} since ${utcText(new Date(recording.span.fromMs).toISOString())}: there is nothing to replay`,
     );
   const [from, to] = [recording.span.fromMs, recording.span.toMs].map((ms) => timeText(new Date(ms).toISOString()));
   const load = { ...recording.load, name: `${recording.load.name} from ${from} to ${to} UTC` };
@@ -175,7 +175,7 @@ function remarksOf(name: string, sinceMs: number, { span, gaps }: Recording): st
   const remarks: string[] = [];
   if (span.fromMs - sinceMs > minuteMs)
     remarks.push(
-      `${name} is recorded since ${timeText(new Date(span.fromMs).toISOString())} UTC, ` +
+      `${name} is recorded since ${utcText(new Date(span.fromMs).toISOString())}, ` +
         `${durationText((span.toMs - span.fromMs) / 1000)} and not ${durationText((span.toMs - sinceMs) / 1000)}`,
     );
   if (gaps.length === 0) return remarks;

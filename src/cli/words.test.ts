@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { parseExact } from './exact-json.ts';
 import { logText } from './log-text.ts';
 import { Style } from './style.ts';
-import { bytesText, countText, durationText, msText, shareText, shellQuoted, shortened, timeText, usdText } from './words.ts';
+import { bytesText, countText, durationText, msText, shareText, shellQuoted, shortened, timeText, usdText, utcText } from './words.ts';
 
 test('numbers are as short as people want them', () => {
   assert.deepEqual([0, 1023, 1536, 26_214, 1.5 * 2 ** 30].map(bytesText), ['0 B', '1023 B', '1.5 KiB', '26 KiB', '1.5 GiB']);
@@ -24,6 +24,7 @@ test('numbers are as short as people want them', () => {
   assert.deepEqual([shortened('as it is', 8), shortened('a little long', 9)], ['as it is', 'a little…']);
   assert.deepEqual([0.9999, 1, 0.95].map(shareText), ['99.9 %', '100 %', '95 %']);
   assert.equal(timeText('2026-11-24T16:29:36.123Z'), '2026-11-24 16:29:36');
+  assert.deepEqual(['2026-11-24T16:29:36.123Z', null].map(utcText), ['2026-11-24 16:29:36 UTC', '']);
 });
 
 test('the shell reads a quoted word as that word', () => {

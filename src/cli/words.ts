@@ -52,7 +52,12 @@ export function durationText(seconds: number): string {
   return `${Math.round(seconds / 86_400)} days`;
 }
 
-/** `2026-11-24 16:29:36`, in UTC, as everything that is stored. */
+/** `2026-11-24 16:29:36 UTC`, where no title says so. */
+export function utcText(iso: string | null): string {
+  return iso === null ? '' : `${timeText(iso)} UTC`;
+}
+
+/** `2026-11-24 16:29:36`, below a title that says UTC. */
 export function timeText(iso: string | null): string {
   return iso === null ? '' : iso.slice(0, 19).replace('T', ' ');
 }

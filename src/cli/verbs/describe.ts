@@ -10,7 +10,7 @@ import { rolloutText } from '../rollout-options.ts';
 import { fields, table } from '../table.ts';
 import { batchingText, rangeText, readyText, scalingText, settingText, typeText } from '../variant-words.ts';
 import { type Session, verb } from '../verb.ts';
-import { bytesText, countText, msText, pairsText, shareText, tensorsText, timeText, usdText } from '../words.ts';
+import { bytesText, countText, msText, pairsText, shareText, tensorsText, timeText, usdText, utcText } from '../words.ts';
 
 export function addDescribe(program: Command, doors: Doors): void {
   verb(program, doors, 'describe <endpoint|group/version|group>', 'tell everything about an endpoint, a version or a group').runs(
@@ -51,7 +51,7 @@ async function describeGroup(session: Session, client: Client, name: string): Pr
       ['latest', group.latest_version],
       ['approved', group.latest_approved],
       ['tags', pairsText(group.tags)],
-      ['created', timeText(group.created_at)],
+      ['created', utcText(group.created_at)],
     ]),
   );
 }
@@ -66,8 +66,7 @@ async function ifFound<T>(answer: Promise<T>): Promise<T | null> {
 }
 
 function versionText(session: Session, version: VersionBody): string {
-  const decided =
-    version.approval_changed_by === null ? '' : ` by ${version.approval_changed_by}, ${timeText(version.approval_changed_at)}`;
+  const decided = version.approval_changed_by === null ? '' : ` by ${version.approval_changed_by}, ${utcText(version.approval_changed_at)}`;
   const note = version.approval_note === null ? '' : `: ${version.approval_note}`;
   return fields([
     ['version', version.name],
@@ -89,7 +88,7 @@ function versionText(session: Session, version: VersionBody): string {
     ],
     ['producer', version.producer],
     ['properties', pairsText(version.properties)],
-    ['created', `${timeText(version.created_at)} by ${version.created_by}`],
+    ['created', `${utcText(version.created_at)} by ${version.created_by}`],
   ]);
 }
 
@@ -109,8 +108,8 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
     ['capture', captureText(view)],
     ['rollout', rolloutText(view)],
     ['notes', view.notes.join('\n')],
-    ['created', timeText(view.created_at)],
-    ['updated', timeText(view.updated_at)],
+    ['created', utcText(view.created_at)],
+    ['updated', utcText(view.updated_at)],
   ]);
   const variants = table(view.variants, [
     { title: 'VARIANT', cell: (variant) => variant.name },

@@ -7,7 +7,7 @@ import { Failure } from '../failure.ts';
 import { readRows } from '../rows-file.ts';
 import { fields, table } from '../table.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
-import { countText, timeText } from '../words.ts';
+import { countText, utcText } from '../words.ts';
 
 interface DriftOptions extends CommonOptions {
   readonly limit: number;
@@ -96,7 +96,7 @@ function driftText(view: DriftBody, limit: number): string {
   const judged = [share, error].filter((each) => each !== null).join(', ');
   const head = fields([
     ['endpoint', view.endpoint],
-    ['baseline', baseline === null ? 'none' : `${baseline.rows} rows (${baseline.source}), ${timeText(baseline.made_at)}`],
+    ['baseline', baseline === null ? 'none' : `${baseline.rows} rows (${baseline.source}), ${utcText(baseline.made_at)}`],
     ['window', `${view.window_minutes} min: ${countText(view.rows_seen, 'row')}, a sample of ${view.rows_sampled}`],
     ['drifted', view.reason ?? `${view.drifted} of ${countText(view.features.length, 'feature')}`],
     ['labels', judged === '' ? null : `${judged}, by ${countText(quality.labelled_rows, 'row')}`],
