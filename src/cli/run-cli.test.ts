@@ -95,6 +95,17 @@ describe('a command line that is wrong ends with 2 and one line', () => {
     { argv: ['async', '--state', 'odd'], says: /; see penstock async --help\n$/ },
     { argv: ['audit', 'verify', '--head', 'abc'], says: /argument 'abc' is invalid\. expected a hash: 64 hexadecimal digits/ },
     { argv: ['keys'], says: /^penstock: a verb is missing: create, list or revoke; see penstock keys --help\n$/ },
+    {
+      argv: ['async', 'fly'],
+      says: /^penstock: there is no verb 'fly' in async: submit, status, list, output, retry or cancel; see penstock async --help\n$/,
+    },
+    {
+      argv: ['keys', 'fly', '--fast'],
+      says: /^penstock: there is no verb 'fly' in keys: create, list or revoke; see penstock keys --help\n$/,
+    },
+    { argv: ['audit', '--fast'], says: /^penstock: unknown option '--fast': list or verify; see penstock audit --help\n$/ },
+    { argv: ['help', 'fly'], says: /^penstock: unknown command 'fly'; see penstock --help\n$/ },
+    { argv: ['help', 'async', 'fly'], says: /^penstock: there is no verb 'fly' in async: submit, status, list/ },
     { argv: ['invoke', 'digits'], says: /either --data JSON or --file FILE/ },
     { argv: ['invoke', 'digits', '--file', 'rows.txt'], says: /--type text\/csv/ },
     { argv: ['async', 'submit', 'digits'], says: /^penstock: the body is missing: give one of --data JSON, --file FILE, --input s3:/ },
@@ -129,6 +140,8 @@ test('--version and --help end with 0', async () => {
   const help = await run(['deploy', '--help']);
   assert.equal(help.code, 0);
   assert.match(help.stdout, /--instance-type/);
+  assert.deepEqual(await run(['help', 'async', 'list']), await run(['async', 'list', '--help']));
+  assert.deepEqual(await run(['help']), await run(['--help']));
 });
 
 test('up and quickstart hand on their flags as they were written', async () => {

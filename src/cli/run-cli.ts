@@ -14,13 +14,22 @@ export async function runCli(argv: readonly string[], doors: Doors): Promise<num
     return 2;
   }
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(inPlaceOfHelp(argv, program), { from: 'user' });
     return exitCodes.get(program) ?? 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     doors.stderr.write(`penstock: ${complaint(error, program, argv).replaceAll(/\s*\n\s*/g, ' ')}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** `help async list` is `async list --help`, where there are such verbs; else it is told what there is not. */
+function inPlaceOfHelp(argv: readonly string[], program: Command): readonly string[] {
+  const [help, ...words] = argv;
+  if (help !== 'help') return argv;
+  let known: Command | undefined = program;
+  for (const word of words) known = known?.commands.find((command) => command.name() === word);
+  return known === undefined ? words : [...words, '--help'];
 }
 
 function complaint(error: unknown, program: Command, argv: readonly string[]): string {

@@ -4,6 +4,7 @@ import { messageOf } from '../errors.ts';
 import { defaultDataDirectory, keyOf, serverUrl } from './address.ts';
 import { Client } from './client.ts';
 import type { Doors, OutputForm } from './doors.ts';
+import { Failure } from './failure.ts';
 import { Style } from './style.ts';
 
 export interface CommonOptions {
@@ -51,6 +52,27 @@ export type Run<Options extends CommonOptions, Arguments extends readonly unknow
   options: Options,
   ...args: Arguments
 ) => Promise<number | undefined>;
+
+/** Adds a verb that has verbs of its own, such as `async`; the answer takes them. */
+export function verbGroup(program: Command, name: string, summary: string): Command {
+  const group = program
+    .command(name)
+    .summary(summary)
+    .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
+  group.allowExcessArguments().allowUnknownOption(); // reported below, in words that fit
+  group.action(() => {
+    const [word] = group.args;
+    const [last = '', ...others] = group.commands.map((command) => command.name()).toReversed();
+    const problem =
+      word === undefined
+        ? 'a verb is missing'
+        : word.startsWith('-')
+          ? `unknown option '${word}'`
+          : `there is no verb '${word}' in ${name}`;
+    throw new Failure(`${problem}: ${others.toReversed().join(', ')} or ${last}; see penstock ${name} --help`, 2);
+  });
+  return group;
+}
 
 /** Adds a verb that talks to a server. Its `run` answers with an exit code, 0 where it says nothing. */
 export function verb(parent: Command, doors: Doors, usage: string, summary: string): VerbBuilder {

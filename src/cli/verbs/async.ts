@@ -8,8 +8,8 @@ import { part, type Query } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure } from '../failure.ts';
 import { fields, table } from '../table.ts';
-import { type CommonOptions, parsedBy, type Session, verb } from '../verb.ts';
-import { timeText } from '../words.ts';
+import { type CommonOptions, parsedBy, type Session, verb, verbGroup } from '../verb.ts';
+import { timeText, utcText } from '../words.ts';
 
 interface SubmitOptions extends CommonOptions {
   readonly data?: string;
@@ -35,13 +35,7 @@ const states = ['queued', 'succeeded', 'failed', 'expired', 'cancelled'];
 const typeOfExtension: Readonly<Record<string, string>> = { '.json': 'application/json', '.csv': 'text/csv', '.npy': 'application/x-npy' };
 
 export function addAsync(program: Command, doors: Doors): void {
-  const all = program
-    .command('async')
-    .summary('have endpoints work on requests later')
-    .description('Have endpoints work on requests later.');
-  all.action(() => {
-    throw new Failure('a verb is missing: submit, status, list, output, retry or cancel; see penstock async --help', 2);
-  });
+  const all = verbGroup(program, 'async', 'have endpoints work on requests later');
   addSubmit(all, doors);
   verb(all, doors, 'status <id>', 'tell what became of a request').runs(async (session, _options, id: string) => {
     return printed(session, await (await session.client()).get<AsyncBody>(`/async/${part(id)}`));
@@ -136,8 +130,8 @@ function printed(session: Session, request: AsyncBody): number {
       ['reason', reason],
       ['input', input],
       ['output', state === 'queued' || state === 'succeeded' ? output : null],
-      ['accepted', `${timeText(created)} UTC`],
-      ['finished', finished === null ? null : `${timeText(finished)} UTC`],
+      ['accepted', utcText(created)],
+      ['finished', utcText(finished)],
     ]),
   );
   return 0;

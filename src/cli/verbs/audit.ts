@@ -2,9 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { AuditBody, AuditVerdictBody, Page } from '../../api/index.ts';
 import type { Doors } from '../doors.ts';
-import { Failure } from '../failure.ts';
 import { table } from '../table.ts';
-import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
+import { type CommonOptions, verb, verbGroup, wholeNumber } from '../verb.ts';
 import { timeText } from '../words.ts';
 
 interface ListOptions extends CommonOptions {
@@ -19,13 +18,7 @@ interface VerifyOptions extends CommonOptions {
 }
 
 export function addAudit(program: Command, doors: Doors): void {
-  const audit = program
-    .command('audit')
-    .summary('who did what, and whether the record of it is whole')
-    .description('Who did what, and whether the record of it is whole.');
-  audit.action(() => {
-    throw new Failure('a verb is missing: list or verify; see penstock audit --help', 2);
-  });
+  const audit = verbGroup(program, 'audit', 'who did what, and whether the record of it is whole');
   verb(audit, doors, 'list', 'show who did what, the latest first')
     .with((command) =>
       command

@@ -3,9 +3,8 @@ import { type Command, Option } from 'commander';
 import type { CreatedKeyBody, KeyBody } from '../../api/index.ts';
 import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
-import { Failure } from '../failure.ts';
 import { table } from '../table.ts';
-import { type CommonOptions, verb } from '../verb.ts';
+import { type CommonOptions, verb, verbGroup } from '../verb.ts';
 import { shellQuoted, timeText } from '../words.ts';
 
 interface CreateOptions extends CommonOptions {
@@ -16,10 +15,7 @@ interface CreateOptions extends CommonOptions {
 const roles = ['viewer', 'invoker', 'deployer', 'approver', 'admin'];
 
 export function addKeys(program: Command, doors: Doors): void {
-  const keys = program.command('keys').summary('create, list and revoke keys').description('Create, list and revoke keys.');
-  keys.action(() => {
-    throw new Failure('a verb is missing: create, list or revoke; see penstock keys --help', 2);
-  });
+  const keys = verbGroup(program, 'keys', 'create, list and revoke keys');
   verb(keys, doors, 'create', 'make a key; its secret is shown this once')
     .with((command) =>
       command
