@@ -22,7 +22,7 @@ import { quantileBegin, quantilePlan } from './strategies/quantile-plan.ts';
 import { ray, rayBegin } from './strategies/ray.ts';
 import { runningMax, runningMaxBegin } from './strategies/running-max.ts';
 import { afterClockChange, type ScalingState, type StrategyMemories } from './strategies/scaling-state.ts';
-import { burnOf, correctSlo } from './strategies/slo-correction.ts';
+import { burnOf, correctSlo, isWhole } from './strategies/slo-correction.ts';
 import { replaceSpot } from './strategies/spot.ts';
 import { staticCount } from './strategies/static.ts';
 import { type Ask, ruled, stay, type Verdict } from './strategies/strategy.ts';
@@ -48,7 +48,7 @@ export function decideScaling(policy: Policy, former: ScalingState, given: Obser
   const { standings, types } = standingsOf(state.standings ?? [], seen.types, seen.objective, nowMs);
   const observation = { ...seen, types };
   const burn = burnOf(observation.slo, observation.objective);
-  const slo = correctSlo(state.slo, burn, nowMs);
+  const slo = correctSlo(state.slo, burn, isWhole(observation.types), nowMs);
   const { ask, verdict, excluded } = judged(policy, state.memories, { observation, level: slo.level, nowMs });
   const decision = decisionFrom(policy, ask, verdict, { burn, fault, excluded });
   return { state: { format: 1, atMs: nowMs, slo, memories: verdict.memory, standings }, decision };

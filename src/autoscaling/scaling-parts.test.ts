@@ -114,7 +114,7 @@ test('the time to start is the median of those seen, each once, and no less than
   assert.equal(new LeadTimes(60_000, leads.snapshot()).medianMs, 60_000);
 });
 
-test('what became of requests is known for five minutes and an hour', () => {
+test('what became of requests is known for a minute, five and an hour, and of how much of it', () => {
   const history = new SloHistory([[1000, 10, 1]]);
   const traffic = { requests: 0, violations: 0 };
   const over = (requests: number, violations: number, wallMs: number) =>
@@ -122,11 +122,20 @@ test('what became of requests is known for five minutes and an hour', () => {
   over(100, 0, 60_000); // since when is not known
   over(150, 5, 120_000);
   assert.deepEqual(history.windows(120_000), {
+    minute: { requests: 50, violations: 5 },
     fiveMinutes: { requests: 60, violations: 6 },
     hour: { requests: 60, violations: 6 },
+    watchedMs: 119_000,
   });
   over(150, 5, 3_601_000);
-  assert.deepEqual(history.windows(3_601_000), { fiveMinutes: { requests: 0, violations: 0 }, hour: { requests: 50, violations: 5 } });
+  const nothing = { requests: 0, violations: 0 };
+  assert.deepEqual(history.windows(3_601_000), {
+    minute: nothing,
+    fiveMinutes: nothing,
+    hour: { requests: 50, violations: 5 },
+    watchedMs: 3_541_000,
+  });
+  assert.equal(new SloHistory([]).windows(60_000).watchedMs, 0);
 });
 
 test('policies that only a simulation can follow are refused with what to take', () => {

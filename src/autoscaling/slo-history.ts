@@ -2,6 +2,7 @@
 import type { TrafficCounts } from '../serving/index.ts';
 import type { RequestCounts, SloWindows } from './strategies/observation.ts';
 
+const minuteMs = 60_000;
 const fiveMinutesMs = 300_000;
 const hourMs = 3_600_000;
 
@@ -24,7 +25,13 @@ export class SloHistory {
   }
 
   windows(wallMs: number): SloWindows {
-    return { fiveMinutes: this.#since(wallMs - fiveMinutesMs), hour: this.#since(wallMs - hourMs) };
+    const [beginsAtMs = wallMs] = this.#slots[0] ?? [];
+    return {
+      minute: this.#since(wallMs - minuteMs),
+      fiveMinutes: this.#since(wallMs - fiveMinutesMs),
+      hour: this.#since(wallMs - hourMs),
+      watchedMs: Math.max(0, wallMs - beginsAtMs),
+    };
   }
 
   snapshot(): readonly SloSlot[] {

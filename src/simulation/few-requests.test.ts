@@ -49,4 +49,14 @@ describe('economic', () => {
     assert((timeline[30]?.active as number) >= 2);
     assert(attainment > 0.99);
   });
+
+  test('buys no instances for cold starts that are over', async () => {
+    for (const steps of ['steps:10@0,80@600', 'steps:80@0']) {
+      const load = loadOf(steps, 60);
+      const corrected = await simulate(load, 'economic');
+      const plain = await simulate(load, 'economic', { isCorrecting: false });
+      assert(corrected.late > 0, 'nobody met a cold start');
+      assert.deepEqual([corrected.costUsd, corrected.late], [plain.costUsd, plain.late], steps);
+    }
+  });
 });

@@ -1,4 +1,5 @@
 /** What came of a simulation: counted as it happens, in a room that does not grow with the requests. */
+import type { SloWindows } from '../autoscaling/index.ts';
 import { Latencies } from './latencies.ts';
 
 /** One minute of the simulation. */
@@ -132,8 +133,13 @@ export class Measures {
     this.timeline.push(this.#current);
   }
 
-  /** Requests and violations of the last so many minutes. */
-  last(minutes: number): { requests: number; violations: number } {
+  /** What came of the requests of late. */
+  windows(nowMs: number): SloWindows {
+    return { minute: this.#last(1), fiveMinutes: this.#last(5), hour: this.#last(60), watchedMs: Math.min(nowMs, 3_600_000) };
+  }
+
+  /** Of the last so many minutes, and of the one that runs. */
+  #last(minutes: number): SloWindows['hour'] {
     let [requests, violations] = [0, 0];
     for (let i = Math.max(0, this.timeline.length - 1 - minutes); i < this.timeline.length; i++) {
       requests += (this.timeline[i] as Minute).arrivals;

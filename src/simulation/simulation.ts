@@ -277,7 +277,7 @@ export class Simulation {
         const [active, launching, draining] = (['active', 'launching', 'draining'] as const).map((state) => this.#fleet.count(state, type));
         return { active: active as number, launching: launching as number, draining: draining as number };
       },
-      slo: this.#order.isCorrecting ? { fiveMinutes: this.#measures.last(5), hour: this.#measures.last(60) } : null,
+      slo: this.#order.isCorrecting ? this.#measures.windows(nowMs) : null,
       future: () => this.#stream.countsPerSecond(nowMs, 60).map((count) => count * this.#rows.mean),
     };
   }

@@ -209,7 +209,12 @@ describe('several types', () => {
 });
 
 describe('the objective missed', () => {
-  const burning = { fiveMinutes: { requests: 1000, violations: 100 }, hour: { requests: 10_000, violations: 500 } };
+  const burning = {
+    minute: { requests: 200, violations: 20 },
+    fiveMinutes: { requests: 1000, violations: 100 },
+    hour: { requests: 10_000, violations: 500 },
+    watchedMs: 3_600_000,
+  };
 
   test('keeps more than is worth it, one level after the other', () => {
     const minutes = new Minutes();

@@ -71,7 +71,12 @@ describe('a first instance beside functions', () => {
   });
 
   test('is not what cures cold starts: where none is worth it, a missed objective keeps functions warm instead', () => {
-    const slo = { fiveMinutes: { requests: 1000, violations: 100 }, hour: { requests: 10_000, violations: 500 } };
+    const slo = {
+      minute: { requests: 200, violations: 20 },
+      fiveMinutes: { requests: 1000, violations: 100 },
+      hour: { requests: 10_000, violations: 500 },
+      watchedMs: 3_600_000,
+    };
     const seldom = forecast([5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5]);
     let state: ScalingState = scalingBegin;
     for (let minute = 0; minute < 30; minute++) {

@@ -80,10 +80,13 @@ export interface RequestCounts {
   readonly violations: number;
 }
 
-/** What came of the requests of the last five minutes and the last hour. */
+/** What came of the requests of the last minute, the last five and the last hour. */
 export interface SloWindows {
+  readonly minute: RequestCounts;
   readonly fiveMinutes: RequestCounts;
   readonly hour: RequestCounts;
+  /** How much of that hour was watched: less than all of it soon after the beginning. */
+  readonly watchedMs: number;
 }
 
 /** One memory size of a function, for the policy that serves by functions alone. */

@@ -10,7 +10,7 @@ import { affordableUsdPerHour, clampPlan, floorAt, leftForFunctionsUsd, limitsAt
 import { type Plan, planTotal } from './observation.ts';
 import { held } from './recent.ts';
 import { actionsFor, drainLimitMs, planInWords, type ScalingInstance, scaleInOrder } from './scale-in.ts';
-import { burnRate, correctSlo, noSloTrouble, type SloState } from './slo-correction.ts';
+import { burnOf, burnRate, correctSlo, isWhole, noSloTrouble, type SloState } from './slo-correction.ts';
 import { replaceSpot, spotRate } from './spot.ts';
 import { usableTypes } from './usable-types.ts';
 import { functionsNeeded, warmFunctions, warmUsdPerDay } from './warm-functions.ts';
@@ -98,11 +98,33 @@ describe('the correction by the objective', () => {
     assert.equal(burnRate({ requests: Number.NaN, violations: 0 }, objective), null);
   });
 
-  /** The level at each of these minutes, under what burns from then on. */
-  function levels(steps: readonly (readonly [atMinute: number, fiveMinutes: number | null, hour: number | null])[]): number[] {
+  test('judges an hour that has only begun by what a whole one may miss, and the last minute however few came', () => {
+    const start = { requests: 600, violations: 60 };
+    const windows = { minute: { requests: 10, violations: 1 }, fiveMinutes: start, hour: start, watchedMs: minute };
+    const { goesOn, fiveMinutes, hour } = burnOf(windows, objective);
+    assert.deepEqual([goesOn, fiveMinutes?.toFixed(3), hour?.toFixed(3)], [true, '2.000', '0.033']);
+    assert.equal(burnOf({ ...windows, watchedMs: 30 * minute }, objective).hour?.toFixed(3), '1.000');
+    assert.equal(burnOf({ ...windows, minute: { requests: 0, violations: 0 } }, objective).goesOn, false);
+  });
+
+  test('takes a fleet for whole while no more than a fifth of it is on its way', () => {
+    for (const [active, launching, whole] of [
+      [0, 0, true],
+      [0, 1, false],
+      [3, 1, false],
+      [4, 1, true],
+    ] as const) {
+      assert.equal(isWhole([{ active, launching }]), whole);
+    }
+  });
+
+  type Step = readonly [atMinute: number, fiveMinutes: number | null, hour: number | null, now?: 'over' | 'short'];
+
+  /** The level at each of these minutes, under what burns from then on: still, with all instances, unless told otherwise. */
+  function levels(steps: readonly Step[]): number[] {
     let state: SloState = noSloTrouble;
-    return steps.map(([at, fiveMinutes, hour]) => {
-      state = correctSlo(state, { fiveMinutes, hour }, at * minute);
+    return steps.map(([at, fiveMinutes, hour, now]) => {
+      state = correctSlo(state, { goesOn: now !== 'over', fiveMinutes, hour }, now !== 'short', at * minute);
       return state.level;
     });
   }
@@ -128,6 +150,25 @@ describe('the correction by the objective', () => {
       expected: [0, 0],
     },
     { when: 'only the long one burns', steps: [[0, 1.9, 9]], expected: [0] },
+    {
+      when: 'nothing was missed in the last minute',
+      steps: [
+        [0, 9, 9, 'over'],
+        [4, 9, 9, 'over'],
+        [5, 9, 9],
+      ],
+      expected: [0, 0, 1],
+    },
+    {
+      when: 'instances are on their way, and until what waited for them is over',
+      steps: [
+        [0, 9, 9, 'short'],
+        [1, 9, 9, 'short'],
+        [2, 9, 9],
+        [3, 9, 9],
+      ],
+      expected: [0, 0, 0, 1],
+    },
     {
       when: 'it is calm again',
       steps: [
