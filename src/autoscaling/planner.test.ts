@@ -66,6 +66,16 @@ describe('the functions that a plan would take', () => {
     assert.match(reason, /^it needs about \d+ functions at once, and may have 10: too many requests would wait for one$/);
     assert.match(explanation, /if a function were always free\.$/);
     assert.equal((await at(200, { policy: { kind: 'none' }, maxConcurrency: 2 })).feasible, false);
+  });
+
+  test('are too many for an alternative as well, which says so rather than what it would cost', async () => {
+    const { feasible, alternatives } = await at(300, { maxConcurrency: 2 });
+    const alone = alternatives.find(({ label }) => label === 'no-batching');
+    assert.equal(feasible, true);
+    assert.equal(alone?.feasible, false);
+    assert.match(alone?.rejectedBecause ?? '', /^needs about \d+ functions at once, of at most 2$/);
+    const all = (await at(1e9)).alternatives;
+    assert(all.length > 1 && all.every((one) => !one.feasible), JSON.stringify(all));
     assert.equal((await at(200, { policy: { kind: 'none' }, maxConcurrency: 20 })).feasible, true);
   });
 

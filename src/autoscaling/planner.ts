@@ -7,7 +7,7 @@ import { checkObjective, type Objective } from '../objective.ts';
 import type { FunctionProfile } from '../profiling/index.ts';
 import { mmpp2, type ProfilePoint, poisson, type SwitchingRates } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
-import type { BatchingInputs } from './batching-decision.ts';
+import type { BatchingAlternative, BatchingInputs, BatchingSetting } from './batching-decision.ts';
 import type { ArrivalsGiven, ChoiceOrder } from './choose-batching.ts';
 import type { Chooser, ComputedChoice } from './chooser.ts';
 import { basesOf, coldStartOf, orderFor } from './decide.ts';
@@ -105,14 +105,15 @@ export class Planner {
     const known = { model: version.name, objective, profiles: basesOf(profiles.filter((size) => used.has(size.memoryMiB))) };
     if (choice.alternatives.length === 0) return { ...choice, ...known, functions: null };
     const { probability: coldStartShare, ms: coldStartMs } = order.coldStart;
-    const load = plannedLoad(playedMs, choice.setting, pointsOf(order, choice), {
-      latencyMs: order.objective?.latencyMs ?? Number.POSITIVE_INFINITY,
-      ratePerSecond: choice.arrivals.ratePerSecond,
-      maxConcurrency,
-    });
-    const { busyMean, needed } = load;
+    const loadOf = (setting: BatchingSetting): PlannedLoad =>
+      plannedLoad(playedMs, setting, pointsOf(order, setting), {
+        latencyMs: order.objective?.latencyMs ?? Number.POSITIVE_INFINITY,
+        ratePerSecond: choice.arrivals.ratePerSecond,
+        maxConcurrency,
+      });
+    const { busyMean, needed } = loadOf(choice.setting);
     const planned = { needed, busyMean, maxConcurrency, keepAliveMs, coldStartShare, coldStartMs };
-    return { ...withLoad(choice, load, maxConcurrency, objective), ...known, functions: planned };
+    return { ...withLoad(choice, loadOf, maxConcurrency, objective), ...known, functions: planned };
   }
 
   async #profilesOf(version: ModelVersion): Promise<readonly FunctionProfile[]> {
@@ -153,7 +154,7 @@ function checkTimes(timesMs: readonly number[]): Float64Array {
   throw new PlatformError('invalid_request', `no rate follows from fewer than two different arrival times: ${came}`);
 }
 
-function pointsOf({ profiles }: ChoiceOrder, { setting }: ComputedChoice): readonly ProfilePoint[] {
+function pointsOf({ profiles }: ChoiceOrder, setting: BatchingSetting): readonly ProfilePoint[] {
   return profiles.find(({ memoryMiB }) => memoryMiB === setting.memoryMiB)?.points ?? [];
 }
 
@@ -167,14 +168,25 @@ function withBatchable({ batchable, batchableReason }: ModelVersion, choice: Com
 /** Predictions hold while a function is free for every batch: where too many find none, the promise is not kept. */
 function withLoad(
   choice: ComputedChoice,
-  { needed, busyMean, waitingShare }: PlannedLoad,
+  loadOf: (setting: BatchingSetting) => PlannedLoad,
   maxConcurrency: number,
   objective: Objective | null,
 ): ComputedChoice {
-  const isTooMuch = busyMean >= maxConcurrency || (objective !== null && waitingShare > 1 - objective.percentile / 100);
-  if (!isTooMuch) return choice;
+  const tooMany = (setting: BatchingSetting): number | null => {
+    const { needed, busyMean, waitingShare } = loadOf(setting);
+    return busyMean >= maxConcurrency || (objective !== null && waitingShare > 1 - objective.percentile / 100) ? needed : null;
+  };
+  const alternatives = choice.alternatives.map((alternative): BatchingAlternative => {
+    const needed = tooMany(alternative);
+    if (needed === null) return alternative;
+    if (alternative.label === 'chosen') return { ...alternative, feasible: false };
+    const because = `needs about ${needed} functions at once, of at most ${maxConcurrency}`;
+    const before = alternative.feasible || alternative.rejectedBecause === null ? '' : `${alternative.rejectedBecause}; `;
+    return { ...alternative, feasible: false, rejectedBecause: `${before}${because}` };
+  });
+  const needed = tooMany(choice.setting);
+  if (needed === null) return { ...choice, alternatives };
   const reason = `it needs about ${needed} functions at once, and may have ${maxConcurrency}: too many requests would wait for one`;
-  const alternatives = choice.alternatives.map((other) => (other.label === 'chosen' ? { ...other, feasible: false } : other));
   const explanation = `${choice.explanation.replace(/\.$/, '')}, if a function were always free.`;
   return { ...choice, feasible: false, alternatives, reason: choice.feasible ? reason : `${choice.reason}; ${reason}`, explanation };
 }
