@@ -11,7 +11,7 @@ export interface Weighing {
   /** Quantiles of the demand in the slot that is decided for. */
   readonly demand: readonly number[];
   readonly overflowUsdEach: number;
-  /** Requests per slot that a plan has to carry without functions. */
+  /** Requests per slot that a plan has to carry itself, for functions cannot take them. */
   readonly mustCarry: number;
   readonly floor: number;
   readonly limits: LimitsNow;

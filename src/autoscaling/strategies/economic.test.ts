@@ -180,6 +180,29 @@ describe('functions alone', () => {
   });
 });
 
+describe('functions of which there may be only so many', () => {
+  const upTo = (ratePerSecondMax: number) => ({ overflow: { ...overflow, ratePerSecondMax } });
+
+  for (const { when, quantiles, most, count } of [
+    { when: 'take all that two leave them', quantiles: demand, most: 60, count: 2 },
+    { when: 'take less than the highest quantile leaves them', quantiles: demand, most: 20, count: 3 },
+    { when: 'cannot serve alone, though no instance is worth it', quantiles: new Array<number>(12).fill(60), most: 0.5, count: 1 },
+  ]) {
+    test(`${when}: ${count}`, () => {
+      const { chosen, explanation } = decide({ forecast: forecast(quantiles), ...upTo(most) });
+      assert.deepEqual(chosen.plan, { 'c5.large': count });
+      assert.equal(explanation.includes(`functions take ${most}/s at most`), most !== 60, explanation);
+    });
+  }
+
+  test('bring an instance back at once where they served alone, and young forecasts bring it too', () => {
+    const minutes = new Minutes();
+    minutes.plans(11, { forecast: flat(60) });
+    assert.deepEqual(minutes.plans(1, { forecast: flat(60), ...upTo(0.5) }), [1]);
+    assert.equal(countOf(decide({ forecast: { ...flat(60), residualsSeen: 1 }, ...upTo(0.5) })), 1);
+  });
+});
+
 describe('several types', () => {
   const both = [large, gpu];
 

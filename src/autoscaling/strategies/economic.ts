@@ -11,9 +11,9 @@ import { fastPlan, isFastWorth, triggerWithOverflow } from './fast-path.ts';
 import { isYoung, savedAfter, startInVainUsd } from './first-instance.ts';
 import { atHorizon, type HorizonForecast, horizonFor, quantileOf } from './forecast-view.ts';
 import { clampPlan } from './limits.ts';
-import { isSamePlan, type Plan, planTotal, type Regime, type ScalingReason } from './observation.ts';
-import { expectedOverflow, type PricedType, planFrom } from './plan-cost.ts';
-import { type PlanSearch, searchPlans } from './plan-search.ts';
+import { isSamePlan, type OverflowObservation, type Plan, planTotal, type Regime, type ScalingReason } from './observation.ts';
+import { capacityOf, expectedOverflow, type PricedType, planFrom } from './plan-cost.ts';
+import { type Found, type PlanSearch, searchPlans } from './plan-search.ts';
 import type { Policy } from './policy.ts';
 import { held, mostOf, type RecentPlan, withPlan } from './recent.ts';
 import { correctedRho, floorTau } from './slo-correction.ts';
@@ -77,7 +77,8 @@ function planned(policy: EconomicPolicy, memory: EconomicMemory, asked: Ask): Ve
   if (!isServerlessOnly) return hybrid({ ...saved, isServerlessOnly }, ask, setting, search);
   const isWorth = isWorthIt(setting, search) && !isTooEarly(saved, ask, setting);
   const again = worthItAgain(saved, isWorth, observation.slotMs, nowMs);
-  const isForced = planTotal(planFrom(setting.weighing.priced, search.up.counts)) > 0 && ask.limits.min + setting.weighing.floor > 0;
+  const { priced, floor, mustCarry } = setting.weighing;
+  const isForced = planTotal(planFrom(priced, search.up.counts)) > 0 && ask.limits.min + floor + mustCarry > 0;
   if (again.isTwice || isForced) {
     const back = settingFor(policy, ask, false) as Setting;
     return hybrid(
@@ -125,11 +126,17 @@ function settingFor(
       priced,
       demand: rising(far.quantiles),
       overflowUsdEach: usdEach,
-      mustCarry: overflow === null ? Math.max(quantileOf(near, 0.99), quantileOf(far, 0.99)) : 0,
+      mustCarry: notByFunctions(Math.max(quantileOf(near, 0.99), quantileOf(far, 0.99)), overflow, slotMs),
       floor: tau === null ? 0 : quantileOf(far, tau),
       limits,
     },
   };
+}
+
+/** Of so many requests a slot, those that functions cannot take, however many there may be of them. */
+function notByFunctions(requests: number, overflow: OverflowObservation | null, slotMs: number): number {
+  if (overflow === null) return requests;
+  return Math.max(0, requests - ((overflow.ratePerSecondMax ?? Number.POSITIVE_INFINITY) * slotMs) / 1000);
 }
 
 function searchFor({ near, far, weighing }: Setting, slotMs: number): PlanSearch {
@@ -179,11 +186,19 @@ function hybrid(
     memory: { ...memory, isServerlessOnly: false, zeroSinceMs, keeps },
     plan: clamped.plan,
     reason: reasonFor({ up, kept, replacing, plan: clamped.plan, unbounded, by: clamped.by }, weighing),
-    why: isEarly ? 'a first instance has not been worth it long enough for so young a forecast' : '',
+    why: isEarly ? 'a first instance has not been worth it long enough for so young a forecast' : limitOf(ask, setting, search.up),
     regime: ask.overflow === null ? 'instances-only' : 'hybrid',
     rho,
     alternatives: alternativesTo(clamped.plan, currentPlan(observation.types), unbounded, weighing),
   };
+}
+
+/** Where functions could not take what one instance fewer would leave them: why it is not fewer, whatever it costs. */
+function limitOf({ overflow }: Ask, { weighing: { priced, mustCarry } }: Setting, { counts }: Found): string {
+  const ratePerSecondMax = overflow?.ratePerSecondMax;
+  if (ratePerSecondMax === undefined || mustCarry === 0) return '';
+  const least = Math.min(...priced.filter((_, i) => (counts[i] as number) > 0).map(({ capacity }) => capacity));
+  return capacityOf(priced, counts) - least < mustCarry ? `functions take ${brief(ratePerSecondMax)}/s at most` : '';
 }
 
 /** Functions alone: no instance, no pings. */
@@ -229,7 +244,7 @@ function withSaved(memory: EconomicMemory, { observation, overflow, types }: Ask
 
 /** Whether functions serve alone so far, and the forecast alone is not enough to start an instance beside them. */
 function isTooEarly({ savedUsd = 0 }: EconomicMemory, { observation, overflow, types, limits }: Ask, { weighing, hold }: Setting): boolean {
-  if (overflow === null || limits.min > 0 || types.some(({ have }) => have > 0)) return false;
+  if (overflow === null || limits.min > 0 || weighing.mustCarry > 0 || types.some(({ have }) => have > 0)) return false;
   return isYoung(observation.forecast?.residualsSeen ?? 0) && savedUsd < startInVainUsd(weighing.priced, hold, observation.slotMs);
 }
 

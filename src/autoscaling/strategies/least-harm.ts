@@ -44,6 +44,7 @@ function withoutFunctions({ forecast, types, slotMs }: Observation, overflow: Ov
 export function asLeastHarm<Memory>(verdict: Verdict<Memory>, excluded: readonly string[], { because }: LeastHarm): Verdict<Memory> {
   const isFree = ['argmin', 'rule', 'hold', 'replace', 'fast'].includes(verdict.reason);
   const advice = 'planned as though it were kept; relax the objective or take a faster type';
-  const why = [...excluded, because, advice, verdict.why].filter((clause) => clause !== '').join('; ');
+  const more = because.startsWith(verdict.why) ? '' : verdict.why; // the limit of functions is told once
+  const why = [...excluded, because, advice, more].filter((clause) => clause !== '').join('; ');
   return { ...verdict, why, feasible: false, reason: isFree ? 'infeasible' : verdict.reason };
 }

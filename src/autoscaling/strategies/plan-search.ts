@@ -8,9 +8,9 @@ export interface PlanProblem {
   readonly near: readonly number[];
   /** The same in the slot that an instance started now would serve (H). */
   readonly far: readonly number[];
-  /** c_f; 0 where `mustCarry` leaves nothing to functions. */
+  /** c_f; 0 without functions. */
   readonly overflowUsdEach: number;
-  /** Requests per slot that instances have to carry themselves, whatever it costs: without functions. */
+  /** Requests per slot that instances have to carry themselves, whatever it costs: functions cannot take them. */
   readonly mustCarry: number;
   /** Requests per slot that they should carry, where the limits allow it: after the objective was missed. */
   readonly floor: number;
