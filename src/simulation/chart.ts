@@ -37,7 +37,9 @@ export function chartSvg({ title, series, limit, most = Number.POSITIVE_INFINITY
     const at = y(share * ceiling);
     return `<line x1="${left}" x2="${right}" y1="${at}" y2="${at}" stroke="#8884"/><text x="${left - 6}" y="${Number(at) + 4}" text-anchor="end">${brief(share * ceiling)}</text>`;
   });
-  const times = hoursShown(minutes).map((hour) => `<text x="${x(hour * 60)}" y="${height - 6}" text-anchor="middle">${hour} h</text>`);
+  const times = timesShown(minutes).map(
+    ({ minute, text }) => `<text x="${x(minute)}" y="${height - 6}" text-anchor="middle">${text}</text>`,
+  );
   const lines = series.map(({ name, colour, values }) => {
     const path = pathOf(values, x, y, isStepped);
     return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="1.3"><title>${escapeHtml(name)}</title></path>`;
@@ -81,11 +83,12 @@ function pathOf(
   return isStepped && isOpen ? `${path}H${x(values.length)}` : path;
 }
 
-/** Whole hours to write below: at most a dozen. */
-function hoursShown(minutes: number): number[] {
-  const hours = Math.floor(minutes / 60);
-  const step = [1, 2, 3, 6, 12, 24, 48, 168].find((size) => hours / size <= 12) ?? 720;
-  return Array.from({ length: Math.floor(hours / step) + 1 }, (_, i) => i * step);
+/** What to write below: minutes of less than two hours, else whole hours; at most a dozen steps. */
+function timesShown(minutes: number): { readonly minute: number; readonly text: string }[] {
+  const [unit, each] = minutes < 120 ? ['min', 1] : ['h', 60];
+  const count = Math.floor(minutes / each);
+  const step = [1, 2, 3, 5, 6, 10, 12, 24, 48, 168].find((size) => count / size <= 12) ?? 720;
+  return Array.from({ length: Math.floor(count / step) + 1 }, (_, i) => ({ minute: i * step * each, text: `${i * step} ${unit}` }));
 }
 
 function niceAbove(value: number): number {

@@ -10,6 +10,8 @@ export interface ReportFacts {
   /** `p99.8<=500ms`. */
   readonly objective: string;
   readonly latencyMs: number;
+  /** Of the load: its last minute may be shorter than one. */
+  readonly durationMs: number;
 }
 
 const colours = ['#2563eb', '#dc2626', '#059669', '#d97706', '#7c3aed', '#0891b2', '#be185d', '#4d7c0f'];
@@ -34,19 +36,21 @@ ${charts.join('\n')}
 `;
 }
 
-function chartsOf({ latencyMs }: ReportFacts, results: readonly SimulationResult[]): Chart[] {
+function chartsOf({ latencyMs, durationMs }: ReportFacts, results: readonly SimulationResult[]): Chart[] {
   const each = (value: (minute: Minute) => number | null): Chart['series'] =>
     results.map(({ policy, timeline }, i) => ({ name: policy, colour: colourOf(i), values: timeline.map(value) }));
-  const perSecond = (count: number | null): number | null => (count === null ? null : count / 60);
-  const arrivals = results[0]?.timeline.map((minute) => perSecond(minute.arrivals)) ?? [];
-  const foreseen = each((minute) => perSecond(minute.forecastMean)).filter(({ values }) => values.some((value) => value !== null));
+  const secondsOf = ({ minute }: Minute): number => Math.min(60, Math.max(1, durationMs / 1000 - minute * 60));
+  const arrivals = results[0]?.timeline.map((minute) => minute.arrivals / secondsOf(minute)) ?? [];
+  const foreseen = each(({ forecastMean }) => (forecastMean === null ? null : forecastMean / 60)).filter(({ values }) =>
+    values.some((value) => value !== null),
+  );
   return [
     {
       title: 'Requests per second, and the forecasts a minute ahead',
       series: [{ name: 'requests', colour: '#888888', values: arrivals }, ...foreseen],
     },
     { title: 'Instances that serve', series: each(({ active }) => active), isStepped: true },
-    { title: 'Requests per second that functions served', series: each((minute) => perSecond(minute.overflow)) },
+    { title: 'Requests per second that functions served', series: each((minute) => minute.overflow / secondsOf(minute)) },
     { title: 'p95 of each minute against the objective, ms', series: each(({ p95Ms }) => p95Ms), limit: latencyMs, most: 3 * latencyMs },
     { title: 'US dollars so far', series: each(() => 0).map((series, i) => ({ ...series, values: sumsOf(results[i]?.timeline ?? []) })) },
   ];
@@ -58,8 +62,8 @@ function tableOf(results: readonly SimulationResult[]): string {
   const rows = results.map((result, i) => {
     const cells = [
       `<span class="mark" style="background:${colourOf(i)}"></span>${escapeHtml(result.policy)}`,
-      result.costUsdPerMillion?.toFixed(2) ?? '',
-      result.costUsd.toFixed(2),
+      usd(result.costUsdPerMillion),
+      usd(result.costUsd),
       `${(result.attainment * 100).toFixed(3)} %`,
       `${(result.overflowShare * 100).toFixed(1)} %`,
       ms(result.p50Ms),
@@ -71,6 +75,12 @@ function tableOf(results: readonly SimulationResult[]): string {
     return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
   });
   return `<table><thead><tr>${heads.map((head) => `<th>${head}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
+}
+
+/** Cents of what is dollars; of less, what matters. */
+function usd(value: number | null): string {
+  if (value === null) return '';
+  return value >= 1 || value === 0 ? value.toFixed(2) : String(Number(value.toPrecision(3)));
 }
 
 function sumsOf(timeline: readonly Minute[]): number[] {

@@ -92,7 +92,9 @@ export function addSimulate(program: Command, doors: Doors): void {
       progress.done();
       session.print({ results, ...(replay === null ? {} : { replay }) }, resultsText(results));
       if (options.html !== undefined) {
-        const facts = { load: load.name, profile: profile.name, objective: formatObjective(objective), latencyMs: objective.latencyMs };
+        const { name, durationMs } = load;
+        const { latencyMs } = objective;
+        const facts = { load: name, profile: profile.name, objective: formatObjective(objective), latencyMs, durationMs };
         await written(options.html, reportHtml(facts, results));
       }
       return 0;
