@@ -68,11 +68,11 @@ export const chosenScalingBody = z.strictObject({
 });
 
 export const scalingEffectBody = z.strictObject({
-  window_s: z.number(),
+  window_s: z.number().describe('From the decision until its effect was known: some slots, those of the next decisions among them.'),
   arrivals: z.array(z.number().nullable()).describe('Rows of each slot since.'),
   attainment: z.number().nullable().describe('Share of the requests that were served in time.'),
   overflow_share: z.number().nullable(),
-  spent_usd: price,
+  spent_usd: price.describe('Within the window, instances and functions together.'),
   forecast_error: z.number().nullable().describe('Forecast less truth, in rows of the slot that was decided for.'),
   regret_usd: price.nullable().describe('What the choice cost more than the best would have, had one known what came.'),
 });

@@ -122,6 +122,29 @@ const decision: DecisionBody = {
   },
 };
 
+test('what was spent after a decision on instances is told by the hour, for its slots are those of the next ones too', async () => {
+  const type = { active: 1, launching: 0 };
+  const scaling = {
+    kind: 'scaling',
+    at: '2026-11-24T10:00:00.000Z',
+    trigger: 'period',
+    inputs: { last_count: 90, types: { 'local.1': type } },
+    chosen: { plan: { 'local.1': 2 } },
+    explanation: 'grew to 2 × local.1',
+    effect: { window_s: 40, attainment: 1, spent_usd: 0.001 },
+    effect_unknown: null,
+  };
+  const lasting = { ...scaling, effect: { ...scaling.effect, window_s: 80, spent_usd: 0.002 } };
+  const open = { ...scaling, effect: null };
+  const { stdout } = await run(['decisions', 'digits', '--limit', '3'], {
+    'GET /api/v1/endpoints/digits/decisions?limit=3': { items: [open, lasting, scaling], next: null },
+  });
+  const lines = stdout.trimEnd().split('\n');
+  assert.match(lines[0] ?? '', /^WHEN \(UTC\) +ASKED BY +CAME +HAD +INSTANCES +IN TIME +SPENT\/H +WHY$/);
+  for (const line of lines.slice(1, 3)) assert.match(line, /period +90 +1 +2 +100 % +\$0\.09 +grew to 2/);
+  assert.match(lines[3] ?? '', /period +90 +1 +2 +grew to 2/);
+});
+
 test('decisions come one a line, the latest last, prediction beside measurement', async () => {
   const later = { ...decision, at: '2026-11-24T10:00:30.000Z', trigger: 'change-point', effect: null };
   const { code, stdout } = await run(['decisions', 'digits', '--limit', '2'], {

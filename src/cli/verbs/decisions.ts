@@ -67,9 +67,14 @@ function scalingText(decisions: readonly ScalingDecisionBody[]): string {
     { title: 'HAD', cell: had, align: 'right' },
     { title: 'INSTANCES', cell: planned, align: 'right' },
     { title: 'IN TIME', cell: inTime, align: 'right' },
-    { title: 'SPENT', cell: ({ effect }) => (effect === null ? null : usdText(effect.spent_usd)), align: 'right' },
+    { title: 'SPENT/H', cell: spentPerHour, align: 'right' },
     { title: 'WHY', cell: ({ explanation }) => explanation },
   ]);
+}
+
+/** Some slots go by until an effect is known, more or fewer as instances start, and those of the next decisions among them: no sum is made of these. */
+function spentPerHour({ effect }: ScalingDecisionBody): string | null {
+  return effect === null || effect.window_s === 0 ? null : usdText((effect.spent_usd * 3600) / effect.window_s);
 }
 
 function decisionsText(decisions: readonly DecisionBody[]): string {
