@@ -1,6 +1,6 @@
 /** What was used and what it cost, hour by hour or added up. */
 import { z } from 'zod';
-import { costPeriods, sumOf, type Usage, usdPerMillion } from '../costs/index.ts';
+import { costPeriods, sumOf, type Usage, usdPerMillion, wholeHours } from '../costs/index.ts';
 import { timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
@@ -18,8 +18,8 @@ const usedBody = z.strictObject({
   function_usd: usd.describe('What the invocations cost.'),
   total_usd: usd.describe('instance_usd + function_usd.'),
   receipts_usd: usd.describe('What the requests were told that they cost: the part in which something worked.'),
-  requests: z.number().describe('Those that were answered.'),
-  cost_usd_per_million: usd.nullable().describe('total_usd for a million requests; null where there was none.'),
+  requests: z.number().describe('Those that were answered, a call of many rows once. What failed ones took is in the sums all the same.'),
+  cost_usd_per_million: usd.nullable().describe('total_usd for a million answered requests; null where there was none.'),
 });
 
 const costLineBody = usedBody.extend({
@@ -29,8 +29,8 @@ const costLineBody = usedBody.extend({
 });
 
 const costsBody = z.strictObject({
-  from: z.iso.datetime(),
-  to: z.iso.datetime(),
+  from: z.iso.datetime().describe('Where the first hour begins that is counted.'),
+  to: z.iso.datetime().describe('Where the last one ends, or now while it runs.'),
   by: z.enum(costPeriods),
   prices_as_of: z.string().describe('The day the prices were read.'),
   items: z.array(costLineBody),
@@ -51,15 +51,16 @@ export function costRoutes({ costs, clock, prices }: ApiServices): Route[] {
       query: z.strictObject({
         endpoint: z.string().max(100).optional(),
         from: time.optional().describe('The hour it falls into counts in full; 24 hours before `to` unless given.'),
-        to: time.optional().describe('Now unless given.'),
+        to: time.optional().describe('The hour it falls into counts in full; now unless given.'),
         by: z.enum(costPeriods).default('total'),
       }),
       answer: costsBody,
       handle: async ({ query: { endpoint, by, to: toMs = clock.wallMs(), from: fromMs = toMs - sinceMs } }) => {
         const lines = await costs.list({ endpoint, fromMs, toMs, by });
+        const counted = wholeHours({ fromMs, toMs }, clock.wallMs());
         return {
-          from: timeOf(fromMs),
-          to: timeOf(toMs),
+          from: timeOf(counted.fromMs),
+          to: timeOf(counted.toMs),
           by,
           prices_as_of: prices.asOf,
           items: lines.map((line) => ({ at: timeOf(line.atMs), endpoint: line.endpoint, variant: line.variant, ...usedBodyOf(line) })),

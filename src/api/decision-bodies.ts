@@ -16,7 +16,7 @@ export const predictionBody = z.strictObject({
   p99_ms: z.number(),
   within_slo: z.number().describe('Share of the requests within the objective; 1 without one.'),
   mean_batch: z.number().describe('Rows.'),
-  cost_usd_per_million: price,
+  cost_usd_per_million: price.describe('US dollars for a million rows, as functions are billed.'),
 });
 
 export const alternativeBody = settingBody.extend({

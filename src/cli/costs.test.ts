@@ -63,7 +63,7 @@ const idle: UsedBody = {
 };
 const line = (at: string, endpoint: string, what: UsedBody) => ({ at, endpoint, variant: 'AllTraffic', ...what });
 const costs = (by: CostsBody['by'], changes: Partial<CostsBody> = {}): CostsBody => ({
-  from: '2026-11-23T12:30:00.000Z',
+  from: '2026-11-23T12:00:00.000Z',
   to: '2026-11-24T12:30:00.000Z',
   by,
   prices_as_of: '2026-10-01',
@@ -72,16 +72,16 @@ const costs = (by: CostsBody['by'], changes: Partial<CostsBody> = {}): CostsBody
   ...changes,
 });
 
-test('costs are a line for each variant, one for all, and the day of the prices', async () => {
+test('costs are a line for each variant and one for all, with the hours that are counted and the day of the prices', async () => {
   const { code, stdout, asked } = await run([], () => costs('total'));
   assert.equal(code, 0);
   assert.deepEqual(asked, ['/api/v1/costs?from=2026-11-23T12:30:00.000Z&by=total']);
   assert.deepEqual(stdout.split('\n'), [
-    'ENDPOINT  VARIANT     INSTANCES  FUNCTIONS   TOTAL  REQUESTS  PER MILLION  COLD STARTS',
-    'digits    AllTraffic     $0.095    $0.0315  $0.127      1000      $126.50            3',
-    'idle      AllTraffic         $0      $0.03   $0.03         0            -            0',
-    'total                    $0.095    $0.0315  $0.157      1000      $156.50            3',
-    'since 2026-11-23 12:30:00 UTC, prices of 2026-10-01',
+    'ENDPOINT  VARIANT     INSTANCES  FUNCTIONS   TOTAL  ANSWERED  COST/M ANSWERED  COLD STARTS',
+    'digits    AllTraffic     $0.095    $0.0315  $0.127      1000          $126.50            3',
+    'idle      AllTraffic         $0      $0.03   $0.03         0                -            0',
+    'total                    $0.095    $0.0315  $0.157      1000          $156.50            3',
+    'from 2026-11-23 12:00 to 2026-11-24 12:30 UTC, by whole hours; prices of 2026-10-01; what failed requests took is in the sums',
     '',
   ]);
 });
@@ -103,7 +103,7 @@ test('programs get all of it', async () => {
 test('one that used nothing is told so, one that never was is not found', async () => {
   const nothing = costs('total', { items: [] });
   const none = await run(['digits'], (url) => (url.startsWith('/api/v1/costs') ? nothing : { name: 'digits' }));
-  assert.deepEqual([none.code, none.stdout], [0, 'nothing was used since 2026-11-23 12:30:00 UTC\n']);
+  assert.deepEqual([none.code, none.stdout], [0, 'nothing was used from 2026-11-23 12:00 to 2026-11-24 12:30 UTC\n']);
   const nobody = await run(['nobody'], (url) => (url.startsWith('/api/v1/costs') ? nothing : null));
   assert.deepEqual([nobody.code, nobody.stdout], [1, '']);
   assert.match(nobody.stderr, /no endpoint 'nobody'/);

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
 import { type OpenDatabase, openDatabase } from '../storage/index.ts';
-import { CostHistory, type CostLine } from './history.ts';
+import { CostHistory, type CostLine, wholeHours } from './history.ts';
 import { Ledger, sumOf, usdPerMillion } from './ledger.ts';
 
 const secondMs = 1000;
@@ -236,6 +236,20 @@ test('whatever is used when, and however often servers come and go, every way of
     { numRuns: 30 },
   );
   await opened.close();
+});
+
+test('a span is counted by whole hours, the one that runs as far as it has come', () => {
+  const [hour, minute] = [hourMs, 60 * secondMs];
+  const nowMs = epochMs + 10 * hour + 20 * minute;
+  for (const [from, to, counted] of [
+    [10 * hour + 19 * minute, 10 * hour + 20 * minute, [10 * hour, 10 * hour + 20 * minute]],
+    [9 * hour, 10 * hour, [9 * hour, 10 * hour]],
+    [8 * hour + minute, 9 * hour + minute, [8 * hour, 10 * hour]],
+    [11 * hour + minute, 12 * hour + minute, [11 * hour, 12 * hour + minute]],
+  ] as const) {
+    const { fromMs, toMs } = wholeHours({ fromMs: epochMs + from, toMs: epochMs + to }, nowMs);
+    assert.deepEqual([fromMs - epochMs, toMs - epochMs], counted);
+  }
 });
 
 test('a million requests cost what one did, a million times; of none nobody knows', () => {

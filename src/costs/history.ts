@@ -23,7 +23,7 @@ export interface CostLine extends Usage {
 export interface CostsWish {
   /** All endpoints where there is none. */
   readonly endpoint?: string | undefined;
-  /** Epoch milliseconds; the hour it falls into counts in full. */
+  /** Epoch milliseconds; the hours that these fall into count in full. */
   readonly fromMs: number;
   readonly toMs: number;
   /** Hours, days of UTC, or all of it in one. */
@@ -48,6 +48,11 @@ interface HourRow {
   written: Account;
   /** What was there before; null until the database was asked. */
   before: Account | null;
+}
+
+/** What is kept by the hour is counted by whole hours: from where the first begins to where the last ends, or to now where that still runs. */
+export function wholeHours({ fromMs, toMs }: Pick<CostsWish, 'fromMs' | 'toMs'>, nowMs: number): Pick<CostsWish, 'fromMs' | 'toMs'> {
+  return { fromMs: startOf(fromMs, hourMs), toMs: Math.max(toMs, Math.min(startOf(toMs - 1, hourMs) + hourMs, nowMs)) };
 }
 
 const hourMs = 3_600_000;

@@ -11,7 +11,7 @@ export function explain(choice: Choice, input: ChoiceInput): string {
     return `No memory size holds the model: it needs ${Math.ceil(choice.neededMiB)} MiB with a single row, and the largest size is ${choice.largestMiB} MiB.`;
   }
   const { chosen, nextCheaper, reason } = choice;
-  const cost = `${usdText(chosen.predicted.costUsdPerMillion)} per million requests${savingText(choice)}`;
+  const cost = `${usdText(chosen.predicted.costUsdPerMillion)} per million rows${savingText(choice)}`;
   // Where nothing keeps the promise, cheaper ones were not refused for it.
   const refused =
     nextCheaper === null || reason === 'slo-unreachable'

@@ -55,7 +55,7 @@ test('costs outlast kill -9 and a proper end, and nothing of them is counted twi
     const { stdout } = await run(penstock, ['costs', '--since', '2h'], { env });
     assert.match(
       stdout,
-      /^ENDPOINT .*\ndigits +AllTraffic +\$\S+ +\$0 +\$\S+ +50 .*\ntotal .* 50 .*\nsince .*, prices of \d{4}-\d\d-\d\d\n$/,
+      /^ENDPOINT .*\ndigits +AllTraffic +\$\S+ +\$0 +\$\S+ +50 .*\ntotal .* 50 .*\nfrom .* UTC, by whole hours; prices of \d{4}-\d\d-\d\d; .*\n$/,
     );
   } finally {
     await server.end();

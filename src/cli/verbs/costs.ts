@@ -21,7 +21,7 @@ export function addCosts(program: Command, doors: Doors): void {
     .with((command) =>
       command
         .addOption(
-          new Option('--since <duration>', 'how far back, such as 24h or 7d; whole hours')
+          new Option('--since <duration>', 'how far back, such as 24h or 7d; the hour in which that was counts in full')
             .argParser(parsedBy(sinceMs))
             .default(dayMs, '24h'),
         )
@@ -50,9 +50,9 @@ interface Line extends UsedBody {
   readonly variant: string | null;
 }
 
-function costsText({ from, by, prices_as_of: asOf, items, total }: CostsBody): string {
-  const since = `since ${timeText(from)} UTC`;
-  if (items.length === 0) return `nothing was used ${since}\n`;
+function costsText({ from, to, by, prices_as_of: asOf, items, total }: CostsBody): string {
+  const span = `from ${timeText(from).slice(0, 16)} to ${timeText(to).slice(0, 16)} UTC`;
+  if (items.length === 0) return `nothing was used ${span}\n`;
   const lines: Line[] = items.map((item) => ({ ...item, at: by === 'total' ? null : item.at }));
   const text = table<Line>(
     [...lines, { ...total, at: null, endpoint: 'total', variant: null }],
@@ -63,10 +63,10 @@ function costsText({ from, by, prices_as_of: asOf, items, total }: CostsBody): s
       { title: 'INSTANCES', cell: (line) => usdText(Math.max(0, line.instance_usd - line.provisioned_usd)), align: 'right' },
       { title: 'FUNCTIONS', cell: (line) => usdText(line.function_usd + line.provisioned_usd), align: 'right' },
       { title: 'TOTAL', cell: (line) => usdText(line.total_usd), align: 'right' },
-      { title: 'REQUESTS', cell: ({ requests }) => requests, align: 'right' },
-      { title: 'PER MILLION', cell: ({ cost_usd_per_million: usd }) => (usd === null ? '-' : usdText(usd)), align: 'right' },
+      { title: 'ANSWERED', cell: ({ requests }) => requests, align: 'right' },
+      { title: 'COST/M ANSWERED', cell: ({ cost_usd_per_million: usd }) => (usd === null ? '-' : usdText(usd)), align: 'right' },
       { title: 'COLD STARTS', cell: (line) => line.cold_starts, align: 'right' },
     ],
   );
-  return `${text}${since}, prices of ${asOf}\n`;
+  return `${text}${span}, by whole hours; prices of ${asOf}; what failed requests took is in the sums\n`;
 }

@@ -89,8 +89,8 @@ function decisionsText(decisions: readonly DecisionBody[]): string {
     { title: 'B', cell: ({ chosen }) => chosen.batch_size_max, align: 'right' },
     { title: 'WAIT', cell: ({ chosen }) => waitText(chosen), align: 'right' },
     ...percentilesOf(decisions).flatMap((percentile) => percentileColumns(percentile, predicted)),
-    { title: 'COST/M', cell: (decision) => usd(predicted(decision)?.cost_usd_per_million), align: 'right' },
-    { title: 'COST/M MEASURED', cell: ({ effect }) => usd(effect?.cost_usd_per_million), align: 'right' },
+    { title: 'COST/M ROWS', cell: (decision) => usd(predicted(decision)?.cost_usd_per_million), align: 'right' },
+    { title: 'COST/M ROWS MEASURED', cell: ({ effect }) => usd(effect?.cost_usd_per_million), align: 'right' },
     { title: 'WHY', cell: ({ explanation }) => explanation },
   ]);
 }

@@ -184,7 +184,7 @@ function decidedText(view: EndpointBody): string {
       { title: 'P99', cell: ({ p99_ms: ms }) => msText(ms), align: 'right' },
       { title: 'IN TIME', cell: ({ within_slo: share }) => shareText(share), align: 'right' },
       { title: 'MEAN BATCH', cell: ({ mean_batch: rows }) => Math.round(100 * rows) / 100, align: 'right' },
-      { title: 'COST/M', cell: ({ cost_usd_per_million: usd }) => usdText(usd), align: 'right' },
+      { title: 'COST/M ROWS', cell: ({ cost_usd_per_million: usd }) => usdText(usd), align: 'right' },
       { title: 'WHY', cell: ({ reason }) => reason },
     ],
   );

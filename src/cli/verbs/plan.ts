@@ -146,7 +146,7 @@ function planText(session: Session, plan: PlanBody): string {
     { title: 'P99', cell: ({ predicted }) => msText(predicted.p99_ms), align: 'right' },
     { title: 'IN TIME', cell: ({ predicted }) => (plan.objective === null ? null : shareText(predicted.within_slo)), align: 'right' },
     { title: 'MEAN BATCH', cell: ({ predicted }) => round(predicted.mean_batch), align: 'right' },
-    { title: 'COST/M', cell: ({ predicted }) => usdText(predicted.cost_usd_per_million), align: 'right' },
+    { title: 'COST/M ROWS', cell: ({ predicted }) => usdText(predicted.cost_usd_per_million), align: 'right' },
     { title: 'WHY NOT', cell: whyNot },
   ]);
   const isToldTwice = plan.feasible || plan.alternatives.length === 0;
