@@ -90,6 +90,7 @@ const workerBody = z.strictObject({
 });
 
 export const statisticsBody = z.strictObject({
+  since: time.describe('When this version of the model was loaded, or the server started.'),
   requests: z.number().describe('Requests answered.'),
   failures: z.number().describe('Requests that ended in an error.'),
   overflowed: z.number().describe('Of the requests answered, those that functions answered though the variant has instances.'),

@@ -221,6 +221,7 @@ const nsPerMs = 1e6;
 
 function statisticsOf(statistics: ServedVariant['statistics']): StatisticsBody {
   return {
+    since: timeOf(statistics.sinceMs),
     requests: statistics.success.count,
     failures: statistics.fail.count,
     overflowed: statistics.overflowed,

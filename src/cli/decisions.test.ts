@@ -152,7 +152,10 @@ test('decisions come one a line, the latest last, prediction beside measurement'
   });
   assert.equal(code, 0);
   const lines = stdout.trimEnd().split('\n');
-  assert.match(lines[0] ?? '', /^WHEN \(UTC\) +ASKED BY +ROWS\/S +MEMORY +B +WAIT +P95 +P95 MEASURED +COST\/M ROWS +COST\/M ROWS MEASURED +WHY$/);
+  assert.match(
+    lines[0] ?? '',
+    /^WHEN \(UTC\) +ASKED BY +ROWS\/S +MEMORY +B +WAIT +P95 +P95 MEASURED +COST\/M ROWS +COST\/M ROWS MEASURED +WHY$/,
+  );
   assert.match(lines[1] ?? '', /10:00:00 +period +50 +1536 MiB +8 +slack +96 ms +95 ms +\$0\.216 +\$0\.221 +B = 8 keeps p95<=100ms\.$/);
   assert.match(lines[2] ?? '', /10:00:30 +change-point +50 +1536 MiB +8 +slack +96 ms +\$0\.216 +B = 8/);
 });

@@ -5,6 +5,7 @@ import { Style } from './style.ts';
 import { type Sample, topRows, topText } from './top-table.ts';
 
 const counters = (requests: number, more: Partial<StatisticsBody> = {}): StatisticsBody => ({
+  since: '2026-11-24T12:00:00.000Z',
   requests,
   failures: 0,
   overflowed: 0,

@@ -64,7 +64,7 @@ export function topRows(before: Sample, now: Sample): TopRow[] {
   );
 }
 
-type Counter = Exclude<keyof StatisticsBody, 'last_inference_at'>;
+type Counter = Exclude<keyof StatisticsBody, 'since' | 'last_inference_at'>;
 
 /** Counters start anew when a variant is loaded anew; then what they show is the gain. */
 function gain(before: StatisticsBody | null, now: StatisticsBody | null): (counter: Counter) => number {

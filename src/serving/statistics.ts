@@ -27,6 +27,8 @@ export interface BatchStatistics {
 }
 
 export class VariantStatistics {
+  /** Epoch milliseconds, since when it counts. */
+  readonly sinceMs: number;
   /** Model runs that ended well. */
   executionCount = 0;
   /** Their rows, also those whose clients had left by then. */
@@ -42,6 +44,10 @@ export class VariantStatistics {
   readonly computeInfer: Counter = new Counter();
   readonly computeOutput: Counter = new Counter();
   readonly #batches = new Map<number, { computeInput: Counter; computeInfer: Counter; computeOutput: Counter }>();
+
+  constructor(sinceMs: number) {
+    this.sinceMs = sinceMs;
+  }
 
   /** By batch size, smallest first. */
   get batches(): readonly BatchStatistics[] {

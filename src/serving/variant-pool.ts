@@ -56,7 +56,7 @@ export class VariantPool implements Route, Door {
   readonly signature: Signature;
   readonly batchable: boolean;
   readonly clock: Clock;
-  readonly statistics: VariantStatistics = new VariantStatistics();
+  readonly statistics: VariantStatistics;
   isWatched = false;
   readonly #neighbours: PoolNeighbours;
   #side: Side;
@@ -78,6 +78,7 @@ export class VariantPool implements Route, Door {
     this.signature = names.model.signature;
     this.batchable = names.model.batchable;
     this.clock = neighbours.clock;
+    this.statistics = new VariantStatistics(this.clock.wallMs());
     this.#bucketOf = bucketOf(this.signature);
     this.#settings = settings;
     this.#onDispatch = neighbours.onDispatch;

@@ -154,10 +154,19 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
       { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
-  const counted = variants.includes('REQUESTS') ? 'Requests and times are those of this version, since it serves.\n' : '';
-  return [head, `${variants}${counted}`, used, scaledText(view), functions, decidedText(view), workers]
+  return [head, `${variants}${countedText(view.variants)}`, used, scaledText(view), functions, decidedText(view), workers]
     .filter((text) => text !== '')
     .join('\n');
+}
+
+/** Since when requests are counted: since the version was loaded, which a start of the server does too. */
+export function countedText(variants: readonly Pick<VariantBody, 'name' | 'statistics'>[]): string {
+  const since = variants.flatMap(({ name, statistics }) => (statistics === null ? [] : [{ name, text: utcText(statistics.since) }]));
+  const [first] = since;
+  if (first === undefined) return '';
+  const isOne = since.every(({ text }) => text === first.text);
+  const told = isOne ? first.text : since.map(({ name, text }) => `${text} (${name})`).join(', ');
+  return `Requests, failed ones and times: of this version, since ${told}\n`;
 }
 
 /** What lets the number of instances follow the load. */
