@@ -27,11 +27,12 @@ const functionProfileBody = z.strictObject({
 
 const servedBody = z.strictObject({
   executor: profileBody.shape.executor,
-  batches: z.number().describe('That it has served since the server started, or since it was measured last.'),
+  batches: z.number().describe('That it has served since the server started.'),
   batch_max: z.number(),
   service: z.array(
     z.strictObject({
       b: z.number(),
+      basis: z.enum(['served', 'measured']).describe('Measured beforehand where that size was served too seldom.'),
       p50_ms: z.number(),
       p95_ms: z.number(),
       p99_ms: z.number(),
@@ -131,8 +132,9 @@ function functionProfileBodyOf(size: FunctionProfile, prices: PriceTable): Funct
 }
 
 function servedBodyOf({ executor, batches, batchMax, service }: ServedTimes): ServedBody {
-  const points = service.map(({ b, p50Ms, p95Ms, p99Ms, samples }) => ({
+  const points = service.map(({ b, p50Ms, p95Ms, p99Ms, samples, isServed }) => ({
     b,
+    basis: isServed ? ('served' as const) : ('measured' as const),
     p50_ms: p50Ms,
     p95_ms: p95Ms,
     p99_ms: p99Ms,

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { VariantBody } from '../api/index.ts';
-import { capacityOf, checkFunctionsWanted, checkServerlessOptions, type ServerlessOptions } from './serverless-options.ts';
+import {
+  capacityOf,
+  checkFunctionsWanted,
+  checkServerlessOptions,
+  lostWithFunctions,
+  type ServerlessOptions,
+} from './serverless-options.ts';
 import { batchingText, rangeText, readyText, settingText, typeText } from './variant-words.ts';
 
 const functions = { memory_mib: 2048, max_concurrency: 10, provisioned: 1, keep_alive_ms: 60_000, batching: 'fixed' } as const;
@@ -136,6 +142,25 @@ describe('the options of a serverless endpoint', () => {
       checkFunctionsWanted(options, before);
       assert.deepEqual(capacityOf(options, before), asked);
     });
+  }
+});
+
+test('settings that go with functions are said, as they are asked for again', () => {
+  const budgeted = { ...hybrid, functions: { ...fixed, usd_per_hour_max: 1 } };
+  const again = '--memory 2048 --provisioned 1 --batching fixed --batch-size 8 --max-wait 20ms --overflow-budget 1';
+  assert.equal(
+    lostWithFunctions({ overflow: 'none' }, budgeted),
+    `the settings of its functions go with them; to have them back, say them again: ${again}`,
+  );
+  assert.match(lostWithFunctions({ instances: 2 }, serverless) ?? '', /--memory 2048/);
+  const plain = { memory_mib: 'auto', max_concurrency: 10, provisioned: 0, keep_alive_ms: 60_000, batching: 'slack' } as const;
+  for (const [options, before] of [
+    [{ overflow: 'none' }, { ...hybrid, functions: plain }],
+    [{ memory: 1024 }, hybrid],
+    [{ instances: 2 }, instances],
+    [{}, undefined],
+  ] as const) {
+    assert.equal(lostWithFunctions(options, before), null);
   }
 });
 

@@ -1,7 +1,7 @@
 /** The options of `deploy` that give an endpoint functions, alone or beside instances, and what they ask of the server. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { VariantBody } from '../api/index.ts';
-import { parseDurationMs } from '../objective.ts';
+import { formatMs, parseDurationMs } from '../objective.ts';
 import { Failure } from './failure.ts';
 import { parsedBy, wholeNumber } from './verb.ts';
 
@@ -136,6 +136,24 @@ export function capacityOf(options: ServerlessOptions, before: VariantBody | und
   if (kept !== null && had === null) return Object.keys(instances).length === 0 ? { functions: functionsAsked(options, kept) } : instances;
   if (had === null) return instances;
   return { ...counted, ...instances, ...(kept === null ? {} : { functions: functionsAsked(options, kept) }) };
+}
+
+/** What is to be said where functions go and settings of theirs with them, for a variant that has none keeps none; null where nothing is lost. */
+export function lostWithFunctions(options: ServerlessOptions, before: VariantBody | undefined): string | null {
+  const functions = before?.functions ?? null;
+  if (functions === null || capacityOf(options, before)['functions'] !== undefined) return null;
+  const { memory_mib: memoryMiB, keep_alive_ms: keepAliveMs, batching, batch_size_max: rows, wait_ms_max: waitMs } = functions;
+  const flags = [
+    memoryMiB === 'auto' ? [] : ['--memory', memoryMiB],
+    functions.max_concurrency === 10 ? [] : ['--max-concurrency', functions.max_concurrency],
+    functions.provisioned === 0 ? [] : ['--provisioned', functions.provisioned],
+    keepAliveMs === 60_000 ? [] : ['--keep-alive', formatMs(keepAliveMs)],
+    batching === 'slack' ? [] : ['--batching', batching],
+    rows === undefined ? [] : ['--batch-size', rows],
+    waitMs === undefined ? [] : ['--max-wait', formatMs(waitMs)],
+    (functions.usd_per_hour_max ?? null) === null ? [] : ['--overflow-budget', functions.usd_per_hour_max],
+  ].flat();
+  return flags.length === 0 ? null : `the settings of its functions go with them; to have them back, say them again: ${flags.join(' ')}`;
 }
 
 /** Once nobody else serves, a budget must not end it. */

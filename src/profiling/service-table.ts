@@ -27,6 +27,11 @@ interface Point {
   sorted: Float64Array;
 }
 
+export interface KnownPoint extends ServicePoint {
+  /** Of batches that were served; else measured beforehand. */
+  readonly isServed: boolean;
+}
+
 /** Where a batch of b rows is written down: as a sample of the next measured size, scaled by what lies between. */
 interface Target {
   readonly point: Point;
@@ -107,16 +112,32 @@ export class ServiceTable {
     if (++point.unsorted >= point.count >> 3) this.#stale = true;
   }
 
-  /** Batches that were served since the table was made. */
+  /** Batches that were served, those that were taken over included. */
   get served(): number {
     return this.#points.reduce((sum, { seen }) => sum + seen, 0);
   }
 
   /** What is known of each size now: of one that was served so often, the latest of these alone; of others what was measured. */
-  points(servedLeast: number): ServicePoint[] {
+  points(servedLeast: number): KnownPoint[] {
     return this.#points
       .filter(({ count }) => count > 0)
-      .map((point) => servicePoint(point.b, point.seen >= servedLeast ? servedOf(point) : [...point.sorted], 0));
+      .map((point) => {
+        const isServed = point.seen >= servedLeast;
+        return { ...servicePoint(point.b, isServed ? servedOf(point) : [...point.sorted], 0), isServed };
+      });
+  }
+
+  /**
+   * Takes over what another table of the same executor saw while it served, of sizes that it served so often: how long batches take
+   * beside all else that runs is not known better by measuring them alone once more.
+   */
+  takeServed(before: ServiceTable, servedLeast: number): void {
+    for (const point of this.#points) {
+      const earlier = before.#points.find(({ b }) => b === point.b);
+      if (earlier === undefined || earlier.seen < servedLeast) continue;
+      for (const ms of servedOf(earlier).toReversed()) this.observe(point.b, ms);
+      point.seen = earlier.seen;
+    }
   }
 
   #curve(q: number): Float64Array {

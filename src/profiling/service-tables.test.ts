@@ -50,6 +50,27 @@ describe('the service tables', () => {
     assert.equal(tables.tableOf(version, executor).medianMs(1), 5);
   });
 
+  test('keep what was seen while serving where it is measured again, and say which sizes that is', async () => {
+    const { tables, measure } = tablesOver(async () => null);
+    for (let i = 0; i < 200; i++) tables.tableOf(version, executor).observe(1, 1000); // before it was measured: dropped
+    measure(profileOf(5));
+    assert.equal(tables.tableOf(version, executor).medianMs(1), 5);
+    for (let i = 1; i <= 600; i++) tables.tableOf(version, executor).observe(1, i);
+    for (let i = 0; i < 10; i++) tables.tableOf(version, executor).observe(2, 99);
+    measure(profileOf(7));
+    const [served] = tables.served(version);
+    assert.deepEqual(
+      served?.service.map(({ b, p50Ms, samples, isServed }) => [b, p50Ms, samples.length, isServed]),
+      [
+        [1, 350, 500, true],
+        [2, 14, 1, false],
+      ],
+    );
+    assert.equal(served?.batches, 600);
+    tables.tableOf(version, executor).observe(1, 601);
+    assert.equal(tables.served(version)[0]?.service[0]?.samples[0], 102, 'the latest 500, the oldest leaves first');
+  });
+
   test('of functions follow what is measured of another executor, and keep what they observed where nothing is new', async () => {
     const derived = { basis: 'derived' as const, profile: { ...profileOf(20), executor: 'function:1024' } };
     const measured = { basis: 'measured' as const, profile: { ...profileOf(30), executor: 'function:1024', measuredAtMs: 7 } };

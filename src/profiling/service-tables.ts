@@ -3,9 +3,9 @@ import { messageOf } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
 import type { FunctionProfiles } from './function-profiles.ts';
-import type { Profile, ServicePoint } from './profile.ts';
+import type { Profile } from './profile.ts';
 import type { MeasuredProfile, Profiles } from './profiles.ts';
-import { ServiceTable } from './service-table.ts';
+import { type KnownPoint, ServiceTable } from './service-table.ts';
 
 type Named = Pick<ModelVersion, 'group' | 'version'>;
 
@@ -27,10 +27,10 @@ interface Entry {
 export interface ServedTimes {
   readonly executor: string;
   readonly batchMax: number;
-  /** Batches since the server started, or since it was measured last. */
+  /** Batches since the server started. */
   readonly batches: number;
   /** Of a size that was served too seldom: as measured. */
-  readonly service: readonly ServicePoint[];
+  readonly service: readonly KnownPoint[];
 }
 
 /** Fewer batches of a size say less than its measurement. */
@@ -105,8 +105,12 @@ export class ServiceTables {
   #learn({ group, version }: Named, profile: Profile, basis: string): void {
     const entries = this.#entriesOf({ group, version });
     const origin = `${basis} ${profile.measuredAtMs}`;
-    if (isFunction(profile.executor) && entries.get(profile.executor)?.origin === origin) return;
-    entries.set(profile.executor, { executor: profile.executor, table: new ServiceTable(profile), origin });
+    const before = entries.get(profile.executor);
+    if (isFunction(profile.executor) && before?.origin === origin) return;
+    const table = new ServiceTable(profile);
+    // What was seen before anything was measured began with runs that are always slow.
+    if (before !== undefined && before.origin !== '') table.takeServed(before.table, servedLeast);
+    entries.set(profile.executor, { executor: profile.executor, table, origin });
     for (const listener of this.#listeners) listener({ group, version });
   }
 

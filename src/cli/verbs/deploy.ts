@@ -19,6 +19,7 @@ import {
   capacityOf,
   checkFunctionsWanted,
   checkServerlessOptions,
+  lostWithFunctions,
   type ServerlessOptions,
 } from '../serverless-options.ts';
 import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
@@ -115,6 +116,8 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
     const view =
       before === null ? await create(client, endpoint, version, options) : await update(client, before, version, { options, rollout });
     progress.done(`${endpoint}: ${before === null ? 'created' : 'updated'} for ${version.name}`);
+    const lost = lostWithFunctions(options, before?.variants[0]);
+    if (lost !== null) session.remark(lost);
     if (!options.wait) return view;
     const served = await inService(session, client, progress, view, options.timeout + watchedMs(view));
     if (version.runtime.kind === 'process') return served; // nobody can measure it beforehand

@@ -52,7 +52,8 @@ async function profile(session: Session, source: ModelSource, options: ProfileOp
   const path = `/groups/${encodeURIComponent(version.group)}/versions/${version.version}/profile`;
   if (options.served) {
     const known = await client.get<Known>(path);
-    if (known.served.length === 0) session.remark(`${name} has not served fifty batches since the server started: it is as measured`);
+    if (known.served.length === 0)
+      session.remark(`${name} has not served fifty batches since the server started: --cached shows it as measured`);
     return { name, ...known };
   }
   if (options.cached) {
@@ -88,15 +89,18 @@ function profileText(name: string, profile: ProfileBody): string {
   return `${name} on ${profile.executor}, loaded in ${msText(profile.load_ms)}\n${rows}${notes}`;
 }
 
-function servedText(name: string, { executor, batches, service }: ServedBody): string {
+export function servedText(name: string, { executor, batches, service }: ServedBody): string {
   const rows = table(service, [
     { title: 'ROWS', cell: ({ b }) => b, align: 'right' },
     { title: 'P50', cell: (point) => msText(point.p50_ms), align: 'right' },
     { title: 'P95', cell: (point) => msText(point.p95_ms), align: 'right' },
     { title: 'P99', cell: (point) => msText(point.p99_ms), align: 'right' },
     { title: 'OF', cell: ({ samples }) => samples, align: 'right' },
+    { title: 'BASIS', cell: ({ basis }) => basis },
   ]);
-  return `${name} on ${executor}, as it served ${batches} batches\n${rows}`;
+  const isMixed = service.some(({ basis }) => basis === 'measured');
+  const note = isMixed ? 'measured: before it served, with a processor to itself; it served fewer than fifty batches of that size\n' : '';
+  return `${name} on ${executor}, as it served ${batches} batches\n${rows}${note}`;
 }
 
 const basisTexts: Readonly<Record<FunctionProfileBody['basis'], string>> = {
