@@ -1,5 +1,5 @@
 /** The whole command line: every verb, in the order in which `penstock --help` shows them. */
-import { Command } from 'commander';
+import { Command, Help, type Option } from 'commander';
 import type { Doors } from './doors.ts';
 import { addApprove, addReject } from './verbs/approve.ts';
 import { addAsync } from './verbs/async.ts';
@@ -34,6 +34,7 @@ export function makeProgram(doors: Doors): Command {
   const program = new Command('penstock')
     .description('Self-hosted machine-learning inference: bring a model and a promise (p95 <= 50 ms).')
     .version(doors.version, '--version', 'print the version')
+    .configureHelp({ optionDescription: withoutNothing })
     .helpCommand('help [verb]', 'tell how a verb is used')
     .exitOverride()
     .configureOutput({
@@ -54,4 +55,9 @@ export function makeProgram(doors: Doors): Command {
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;
+}
+
+/** A switch that is off unless given, and a list that is empty, need no words. */
+function withoutNothing(this: Help, option: Option): string {
+  return Help.prototype.optionDescription.call(this, option).replace(/ \(default: (?:false|\[\])\)$/, '');
 }

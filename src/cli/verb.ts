@@ -53,12 +53,13 @@ export type Run<Options extends CommonOptions, Arguments extends readonly unknow
   ...args: Arguments
 ) => Promise<number | undefined>;
 
+function sentence(summary: string): string {
+  return `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`;
+}
+
 /** Adds a verb that has verbs of its own, such as `async`; the answer takes them. */
 export function verbGroup(program: Command, name: string, summary: string): Command {
-  const group = program
-    .command(name)
-    .summary(summary)
-    .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
+  const group = program.command(name).summary(summary).description(sentence(summary));
   group.allowExcessArguments().allowUnknownOption(); // reported below, in words that fit
   group.action(() => {
     const [word] = group.args;
@@ -76,7 +77,7 @@ export function verbGroup(program: Command, name: string, summary: string): Comm
 
 /** Adds a verb that talks to a server. Its `run` answers with an exit code, 0 where it says nothing. */
 export function verb(parent: Command, doors: Doors, usage: string, summary: string): VerbBuilder {
-  const command = parent.command(usage).summary(summary).description(`${summary}.`);
+  const command = parent.command(usage).summary(summary).description(sentence(summary));
   addDataDirectory(command, doors);
   command.addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'));
   return new VerbBuilder(command, doors);
