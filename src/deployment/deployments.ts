@@ -72,6 +72,7 @@ export class Deployments {
   readonly #reconcilers = new Map<string, EndpointReconciler>();
   readonly #listeners = new Set<(view: EndpointView) => void>();
   readonly #goneListeners = new Set<(name: string) => void>();
+  readonly #servedListeners = new Set<() => void>();
   /** Events of status changes, one after the other. */
   #recording: Promise<unknown> = Promise.resolve();
   #stopLooking: () => void = () => undefined;
@@ -279,6 +280,12 @@ export class Deployments {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Told when an endpoint is served anew, also where its status stays. The answer ends it. */
+  onServed(listener: () => void): () => void {
+    this.#servedListeners.add(listener);
+    return () => this.#servedListeners.delete(listener);
+  }
+
   /** Told the name of each endpoint of which nothing is left. The answer ends it. */
   onGone(listener: (name: string) => void): () => void {
     this.#goneListeners.add(listener);
@@ -417,7 +424,7 @@ export class Deployments {
       ...this.#options,
       artifactPath: (version: ModelVersion) => this.#options.registry.artifactPath(version),
       erase: () => this.#erase(name),
-      onServed: (served: DesiredEndpoint) => this.#measure(served),
+      onServed: (served: DesiredEndpoint) => this.#isServed(served),
       onStatus: (status: StatusAndReason, before: StatusAndReason | null) => this.#tell(reconciler, status, before),
     };
     const reconciler: EndpointReconciler = new EndpointReconciler(endpoint, needs, counts);
@@ -437,14 +444,15 @@ export class Deployments {
     for (const listener of this.#goneListeners) listener(name);
   }
 
-  /** Only once it serves: measuring takes time that a start should have. */
-  #measure({ config, versions }: DesiredEndpoint): void {
+  /** Measured only now that it serves: that takes time that a start should have. */
+  #isServed({ config, versions }: DesiredEndpoint): void {
     const { profiles, functionProfiles } = this.#options;
     for (const [index, { functions, instanceCount, instanceType: type }] of config.variants.entries()) {
       const version = versions[index] as ModelVersion;
       if (instanceCount > 0) profiles.measureInBackground(version, `instance:${type}`);
       if (functions !== undefined) functionProfiles.measureInBackground(version);
     }
+    for (const listener of this.#servedListeners) listener();
   }
 
   #tell(reconciler: EndpointReconciler, { status, reason }: StatusAndReason, before: StatusAndReason | null): void {

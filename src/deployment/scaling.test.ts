@@ -117,6 +117,15 @@ describe('another way of scaling', () => {
     assert.equal(next.deployments.get('prod').config.variants[0]?.scaling?.instancesMin, 2);
   });
 
+  test('in an update is told as soon as it is served, though the status stays', async () => {
+    const house = await deployed(scaled);
+    const told: unknown[] = [];
+    house.deployments.onChange(({ status }) => told.push(status));
+    house.deployments.onServed(() => told.push(house.deployments.get('prod').config.variants[0]?.scaling?.usdPerHourMax));
+    await house.deployments.update('prod', { variants: [{ ...scaled, scaling: { ...scaling, usdPerHourMax: 0.5 } }] }, 'me');
+    assert.deepEqual(told, [0.5]);
+  });
+
   test('or none keeps the instances there are, and one at least', async () => {
     const house = await deployed({ ...scaled, scaling: { ...scaling, instancesMin: 0 } });
     await house.deployments.scale('prod', 'AllTraffic', 3);

@@ -85,7 +85,7 @@ export function openLoops(config: Config, rooms: BuiltRooms, ground: Ground, clo
   loops.batching.open();
   closers.push(() => loops.batching.close());
   loops.scaling.open();
-  closers.push(rooms.deployments.onChange(() => loops.scaling.configured()));
+  closers.push(rooms.deployments.onServed(() => loops.scaling.configured()));
   closers.push(() => loops.scaling.close());
   loops.autoScaling.open();
   closers.push(() => loops.autoScaling.close());
