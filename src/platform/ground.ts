@@ -20,7 +20,15 @@ import {
 } from '../monitoring/index.ts';
 import { LocalProvider, type LocalProviderOptions } from '../providers/index.ts';
 import { SystemRandom } from '../random.ts';
-import { type Database, type DataDirectory, Jobs, openDatabase, openDataDirectory } from '../storage/index.ts';
+import {
+  Checkpointer,
+  type CheckpointOptions,
+  type Database,
+  type DataDirectory,
+  Jobs,
+  openDatabase,
+  openDataDirectory,
+} from '../storage/index.ts';
 
 /** What the program knows of itself. */
 export interface Product {
@@ -59,13 +67,17 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
   const logs = openLogs(directory.logs, config.logLevel, { clock });
   closers.push(() => logs.close());
   const log = logs.platform;
+  const checkpointer = new Checkpointer();
+  closers.push(() => checkpointer.close());
+  const onUncopied = (error: unknown): void => log.warn({ error: messageOf(error) }, 'the log of the database could not be copied yet');
+  const checkpoints = { checkpointer, clock, onFailure: onUncopied };
   const state = await openDatabase(
-    config.databaseUrl === null ? { file: directory.stateDb, synchronous: 'FULL' } : { url: config.databaseUrl },
+    config.databaseUrl === null ? { file: directory.stateDb, synchronous: 'FULL', checkpoints } : { url: config.databaseUrl },
     config.databaseUrl === null ? ['state'] : ['state', 'metrics'],
   );
   closers.push(state.close);
   const { db, dialect } = state;
-  const metricsDb = await openMetricsDatabase(config, directory, db, closers);
+  const metricsDb = await openMetricsDatabase(config, directory, { db, checkpoints }, closers);
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'metrics could not be written yet');
   const series = new MetricStore({ db: metricsDb, clock, onFailure });
   await series.open();
@@ -115,9 +127,14 @@ function openTraces(
 }
 
 /** Metrics are kept in a file of their own, which costs less to write, or in the one database there is. */
-async function openMetricsDatabase(config: Config, directory: DataDirectory, db: Database, closers: Closer[]): Promise<Database> {
+async function openMetricsDatabase(
+  config: Config,
+  directory: DataDirectory,
+  { db, checkpoints }: { readonly db: Database; readonly checkpoints: CheckpointOptions },
+  closers: Closer[],
+): Promise<Database> {
   if (config.databaseUrl !== null) return db;
-  const metrics = await openDatabase({ file: directory.metricsDb, synchronous: 'NORMAL' }, ['metrics']);
+  const metrics = await openDatabase({ file: directory.metricsDb, synchronous: 'NORMAL', checkpoints }, ['metrics']);
   closers.push(metrics.close);
   return metrics.db;
 }

@@ -7,10 +7,18 @@ import { messageOf, PlatformError } from '../errors.ts';
 import { migrationsFor, type Purpose } from './migrations.ts';
 import { openPostgres } from './postgres.ts';
 import { openSqlite, type Synchronous } from './sqlite.ts';
+import type { CheckpointOptions } from './sqlite-checkpoints.ts';
 import type { SqliteLog } from './sqlite-log.ts';
 import type { Database, Dialect, Tables, Transaction } from './tables.ts';
 
-export type DatabaseLocation = { readonly file: string; readonly synchronous: Synchronous } | { readonly url: string };
+export type DatabaseLocation =
+  | {
+      readonly file: string;
+      readonly synchronous: Synchronous;
+      /** How the log is copied beside the thread; without it SQLite copies it within some commits. */
+      readonly checkpoints?: CheckpointOptions;
+    }
+  | { readonly url: string };
 
 export interface OpenDatabase {
   readonly db: Database;
@@ -31,11 +39,18 @@ export async function openDatabase(where: DatabaseLocation, purposes: readonly P
     return openDialect(pool.dialect, 'postgres', (run) => run(), pool.close, purposes);
   }
   const file = openSqlite(where.file, where.synchronous);
-  const { log } = file;
   const opened = await openDialect(file.dialect, 'sqlite', file.exclusively, async () => file.close(), purposes);
-  if (log === null) return opened;
-  logs.set(opened.db, log);
-  return { ...opened, close: () => log.close().then(opened.close) };
+  const { log } = file;
+  if (log !== null) logs.set(opened.db, log);
+  const alone = (run: () => Promise<boolean>): Promise<boolean> => opened.db.withoutPlugins().connection().execute(run);
+  const checkpoints = where.checkpoints === undefined ? null : file.checkpointBeside(alone, where.checkpoints);
+  const close = async (): Promise<void> => {
+    await log?.close();
+    await checkpoints?.stop();
+    await opened.close();
+    await checkpoints?.closeFile();
+  };
+  return { ...opened, close };
 }
 
 /**

@@ -1,3 +1,4 @@
+export { Checkpointer } from './checkpointer.ts';
 export { DataDirectory, type LockHolder, openDataDirectory, readLock } from './data-directory.ts';
 export {
   type DatabaseLocation,
@@ -12,6 +13,7 @@ export { type DeadJob, type Job, Jobs, type NewJob, type QueueState, type TakenJ
 export { KeptObjects } from './kept-objects.ts';
 export { OrderedIds } from './ordered-ids.ts';
 export { inSharedTransaction } from './shared-transactions.ts';
+export type { CheckpointOptions } from './sqlite-checkpoints.ts';
 export type {
   AuditTable,
   Database,

@@ -2,6 +2,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { SqliteDialect } from 'kysely';
 import { asDiskError } from './disk-errors.ts';
+import { type CheckpointOptions, knowsLogLength, SqliteCheckpoints } from './sqlite-checkpoints.ts';
 import { SqliteLog } from './sqlite-log.ts';
 
 /** FULL survives a power loss; NORMAL may lose the last moments, but never breaks the file. */
@@ -13,6 +14,11 @@ export interface SqliteFile {
   readonly exclusively: <T>(run: () => Promise<T>) => Promise<T>;
   /** Null where commits do not wait for the disk anyway. */
   readonly log: SqliteLog | null;
+  /** From now on the log is copied beside this thread. `alone` runs something while no transaction runs. Null where SQLite does it as ever. */
+  readonly checkpointBeside: (
+    alone: (run: () => Promise<boolean>) => Promise<boolean>,
+    options: CheckpointOptions,
+  ) => SqliteCheckpoints | null;
   readonly close: () => void;
 }
 
@@ -20,10 +26,18 @@ export interface SqliteFile {
 export function openSqlite(file: string, synchronous: Synchronous): SqliteFile {
   const sqlite = onDisk(file, () => configure(new DatabaseSync(file), synchronous));
   const statements = new Statements(sqlite);
+  let checkpoints: SqliteCheckpoints | null = null;
+  const written = (): void => {
+    if (!sqlite.isTransaction) checkpoints?.look();
+  };
   return {
     dialect: new SqliteDialect({
-      database: { prepare: (text) => prepare(statements, file, text), close: () => sqlite.close() },
+      database: { prepare: (text) => prepare(statements, file, text, written), close: () => sqlite.close() },
     }),
+    checkpointBeside(alone, options) {
+      if (file === ':memory:' || !knowsLogLength(process.versions.sqlite ?? '0')) return null;
+      return (checkpoints = new SqliteCheckpoints(sqlite, file, alone, options));
+    },
     log: synchronous === 'FULL' && file !== ':memory:' ? new SqliteLog(sqlite, file) : null,
     async exclusively(run) {
       onDisk(file, () => sqlite.exec('begin immediate'));
@@ -92,7 +106,7 @@ class Statements {
 }
 
 /** Node's statement in the form that Kysely's dialect expects. */
-function prepare(statements: Statements, file: string, text: string) {
+function prepare(statements: Statements, file: string, text: string, written: () => void) {
   // SQLite itself rolls back where the disk is full; Kysely's rollback would then fail and hide the reason.
   if (text === 'rollback' && !statements.sqlite.isTransaction) {
     return { reader: false, all: () => [], run: () => ({ changes: 0, lastInsertRowid: 0 }), iterate: () => [].values() };
@@ -101,7 +115,11 @@ function prepare(statements: Statements, file: string, text: string) {
   return {
     reader: reads,
     all: (parameters: readonly unknown[]) => onDisk(file, () => statement.all(...values(parameters))),
-    run: (parameters: readonly unknown[]) => onDisk(file, () => statement.run(...values(parameters))),
+    run: (parameters: readonly unknown[]) => {
+      const changes = onDisk(file, () => statement.run(...values(parameters)));
+      written();
+      return changes;
+    },
     // One of its own: a kept one would begin anew under whoever still reads.
     iterate: (parameters: readonly unknown[]) => statements.sqlite.prepare(text).iterate(...values(parameters)),
   };
