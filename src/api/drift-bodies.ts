@@ -34,7 +34,11 @@ export const baselineBody = z.strictObject({
   made_at: time,
 });
 
-const spread = z.tuple([z.number(), z.number(), z.number()]).describe('5th, 50th and 95th percentile.');
+const spread = z
+  .tuple([z.number(), z.number(), z.number()])
+  .nullable()
+  .describe('5th, 50th and 95th percentile; null where all is missing.');
+const share = z.number().describe('Of the values, so many are no finite number, 0 to 1.');
 
 export const driftBody = z.strictObject({
   endpoint: z.string(),
@@ -54,6 +58,7 @@ export const driftBody = z.strictObject({
         drifted: z.boolean(),
         baseline: spread,
         now: spread,
+        missing: z.strictObject({ baseline: share.nullable(), now: share }),
       }),
     )
     .describe('Those that drifted first.'),

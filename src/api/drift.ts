@@ -187,14 +187,15 @@ async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Pro
     rows_sampled: report?.rows ?? 0,
     reason: report === null ? silence : null,
     drifted: report?.drifted ?? 0,
-    features: features.map(({ name, stability, distance, chance, hasDrifted, baseline: before, now }) => ({
+    features: features.map(({ name, stability, distance, chance, hasDrifted, baseline: before, now, missing }) => ({
       name,
       psi: stability,
       ks: distance,
       p_value: chance,
       drifted: hasDrifted,
-      baseline: [...before],
-      now: [...now],
+      baseline: before === null ? null : [...before],
+      now: now === null ? null : [...now],
+      missing,
     })),
     unknown_features: [...unknown],
     quality: {

@@ -97,7 +97,7 @@ function Features({ endpoint, drift }: { readonly endpoint: string; readonly dri
 
 type Feature = DriftBody['features'][number];
 
-const spreadOf = ([low, middle, high]: Feature['now']): string => `${fixed(low, 2)} … ${fixed(middle, 2)} … ${fixed(high, 2)}`;
+const spreadOf = (values: Feature['now']): string => values?.map((value) => fixed(value, 2)).join(' … ') ?? '–';
 
 function FeatureTable({ features }: { readonly features: readonly Feature[] }): ReactElement {
   return (
@@ -117,6 +117,7 @@ function FeatureTable({ features }: { readonly features: readonly Feature[] }): 
         { title: 'KS distance', isNumber: true, isWide: true, cell: ({ ks }) => fixed(ks, 3), sort: ({ ks }) => ks },
         { title: 'Baseline, 5 … 50 … 95 %', isNumber: true, isWide: true, cell: ({ baseline }) => spreadOf(baseline) },
         { title: 'Now', isNumber: true, isWide: true, cell: ({ now }) => spreadOf(now) },
+        { title: 'Missing', isNumber: true, isWide: true, cell: ({ missing }) => percent(missing.now), sort: ({ missing }) => missing.now },
       ]}
     />
   );

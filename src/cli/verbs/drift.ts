@@ -103,7 +103,8 @@ function driftText(view: DriftBody, limit: number): string {
     ['unknown', view.unknown_features.slice(0, 5).join(', ')],
   ]);
   if (view.features.length === 0) return head;
-  const spread = ([low, middle, high]: readonly [number, number, number]) => [low, middle, high].map(numberText).join(' … ');
+  const spread = (values: readonly number[] | null) => values?.map(numberText).join(' … ') ?? 'nothing';
+  const isComplete = view.features.every(({ missing }) => missing.now === 0 && (missing.baseline ?? 0) === 0);
   return `${head}\n${table(view.features.slice(0, limit), [
     { title: 'FEATURE', cell: ({ name }) => name },
     { title: 'DRIFTED', cell: ({ drifted }) => (drifted ? 'yes' : 'no') },
@@ -111,7 +112,16 @@ function driftText(view: DriftBody, limit: number): string {
     { title: 'P-VALUE', cell: ({ p_value }) => (p_value < 1e-4 ? '<0.0001' : p_value.toFixed(4)), align: 'right' },
     { title: 'BASELINE P5 P50 P95', cell: (feature) => spread(feature.baseline) },
     { title: 'NOW', cell: (feature) => spread(feature.now) },
+    ...(isComplete
+      ? []
+      : [{ title: 'MISSING', cell: ({ missing }: Feature) => `${percentText(missing.baseline)} … ${percentText(missing.now)}` }]),
   ])}`;
+}
+
+type Feature = DriftBody['features'][number];
+
+function percentText(share: number | null): string {
+  return share === null ? '?' : `${(100 * share).toFixed(share === 0 || share === 1 ? 0 : 1)} %`;
 }
 
 function numberText(value: number): string {

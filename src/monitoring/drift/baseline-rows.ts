@@ -1,6 +1,6 @@
 /** Baselines in the database: one an endpoint, gone when it goes. */
 import type { Database } from '../../storage/index.ts';
-import type { FeatureBaseline } from './baseline.ts';
+import { asStoredNow, type FeatureBaseline, type StoredFeature } from './baseline.ts';
 
 export interface Baseline {
   readonly features: readonly FeatureBaseline[];
@@ -14,7 +14,12 @@ export interface Baseline {
 /** By lower-case endpoint. */
 export async function readBaselines(db: Database): Promise<Map<string, Baseline>> {
   const rows = await db.selectFrom('drift_baselines').selectAll().execute();
-  return new Map(rows.map(({ endpoint_key, document }) => [endpoint_key, JSON.parse(document) as Baseline]));
+  return new Map(
+    rows.map(({ endpoint_key, document }) => {
+      const stored = JSON.parse(document) as Baseline & { readonly features: readonly StoredFeature[] };
+      return [endpoint_key, { ...stored, features: stored.features.map((feature) => asStoredNow(feature, stored.rows)) }];
+    }),
+  );
 }
 
 /** Takes the place of the one before; throws where there is no such endpoint. */

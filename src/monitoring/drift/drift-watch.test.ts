@@ -179,6 +179,17 @@ for (const [dialect, open] of [
   });
 }
 
+test('a baseline that an earlier version stored is watched as one of today', async (t) => {
+  const { db, openWatch, rows, columns } = await house(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+  const made = await (await openWatch()).setBaseline('digits', columns(rows(100, 0)), 'rows that were posted');
+  const features = made.features.map(({ missing: _missing, ...feature }) => ({ ...feature, bounds: [], shares: [1] }));
+  await db
+    .updateTable('drift_baselines')
+    .set({ document: JSON.stringify({ ...made, features }) })
+    .execute();
+  assert.deepEqual((await openWatch()).view('digits').baseline, made);
+});
+
 test('a baseline of few rows, or of no endpoint, is refused', async (t) => {
   const { openWatch, rows, columns } = await house(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
   const watch = await openWatch();

@@ -1,29 +1,43 @@
 /** Whether two samples come from one distribution: by how much they differ, and how likely that is by chance. Pure. */
 
-/** No part counts as empty: half a value in so many. */
-const leastShare = 1e-4;
-
 /**
  * Population stability index, sum of (a - b) ln(a / b) over the parts. Below 0.1 nothing to speak of, from 0.25 on a shift (Siddiqi, Credit Risk
- * Scorecards, 2006, chapter 9).
+ * Scorecards, 2006, chapter 9). No part counts as empty: it has half a value of the `counts` that the shares were made of.
  */
-export function stabilityIndex(expected: readonly number[], actual: readonly number[]): number {
+export function stabilityIndex(
+  expected: readonly number[],
+  actual: readonly number[],
+  counts: { expected: number; actual: number },
+): number {
+  const least = { expected: 0.5 / counts.expected, actual: 0.5 / counts.actual };
   let index = 0;
   for (const [i, share] of expected.entries()) {
-    const [a, b] = [Math.max(actual[i] ?? 0, leastShare), Math.max(share, leastShare)];
+    if (share === 0 && (actual[i] ?? 0) === 0) continue;
+    const [a, b] = [Math.max(actual[i] ?? 0, least.actual), Math.max(share, least.expected)];
     index += (a - b) * Math.log(a / b);
   }
   return index;
 }
 
-/** The largest distance between the two distribution functions (Kolmogorov, Smirnov). Both samples rising. */
-export function largestDistance(first: readonly number[], second: readonly number[]): number {
-  let [i, k, distance] = [0, 0, 0];
-  while (i < first.length && k < second.length) {
-    const value = Math.min(first[i] as number, second[k] as number);
-    while (i < first.length && (first[i] as number) <= value) i++;
-    while (k < second.length && (second[k] as number) <= value) k++;
-    distance = Math.max(distance, Math.abs(i / first.length - k / second.length));
+/** Values that came, rising, and the share of those that should have come and did not. */
+export interface Sample {
+  readonly sorted: readonly number[];
+  readonly missing: number;
+}
+
+/**
+ * The largest distance between the two distribution functions (Kolmogorov, Smirnov). A missing value is one that is less than all others, so
+ * that one test looks at both what came and how often nothing did.
+ */
+export function largestDistance(first: Sample, second: Sample): number {
+  const upTo = ({ sorted, missing }: Sample, count: number): number => missing + (1 - missing) * (count / Math.max(sorted.length, 1));
+  let distance = Math.abs(first.missing - second.missing);
+  let [i, k] = [0, 0];
+  while (i < first.sorted.length && k < second.sorted.length) {
+    const value = Math.min(first.sorted[i] as number, second.sorted[k] as number);
+    while (i < first.sorted.length && (first.sorted[i] as number) <= value) i++;
+    while (k < second.sorted.length && (second.sorted[k] as number) <= value) k++;
+    distance = Math.max(distance, Math.abs(upTo(first, i) - upTo(second, k)));
   }
   return distance;
 }
