@@ -31,7 +31,7 @@ export { type DriftView, DriftWatch, type FeatureValues, outputFeatures } from '
 export { windowMs as driftWindowMs } from './drift/drift-window.ts';
 export { featureRows } from './drift/features.ts';
 export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from './drift/report.ts';
-export { compilePattern, type EventPattern } from './event-pattern.ts';
+export { compilePattern, type EventPattern } from './rules/event-pattern.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { GroundTruth, type LabelsTaken, type LiveQuality, readLabels, someOf } from './labels/ground-truth.ts';
 export { FileGroup } from './log-groups/file-group.ts';

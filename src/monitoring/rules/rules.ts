@@ -5,8 +5,8 @@
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, type Jobs, type TakenJob, type Transaction } from '../../storage/index.ts';
-import { compilePattern, type EventPattern } from '../event-pattern.ts';
 import type { Events, PlatformEvent } from '../events.ts';
+import { compilePattern, type EventPattern } from './event-pattern.ts';
 
 /** As EventBridge has it. */
 export interface Envelope {

@@ -1,0 +1,153 @@
+/**
+ * The operators of EventBridge's patterns, as its guide lists them ("Comparison operators for use in event patterns"): one a function, each
+ * from what is wished to a test of a value.
+ */
+import { BlockList, isIP } from 'node:net';
+import { PlatformError } from '../../errors.ts';
+import { compileWildcard } from './wildcard.ts';
+
+export type ValueTest = (value: unknown) => boolean;
+type TextTest = (text: string) => boolean;
+
+/** An object with one operator. Throws `invalid_request` that names the place. */
+export function compileOperator(wished: Readonly<Record<string, unknown>>, place: string): ValueTest {
+  const [operator, operand] = onlyOf(wished, Object.keys(operators), place);
+  return (operators[operator] as (typeof operators)[string])(operand, `${place}.${operator}`);
+}
+
+const operators: Readonly<Record<string, (operand: unknown, place: string) => ValueTest>> = {
+  prefix: (operand, place) => ofText(prefix(operand, place)),
+  suffix: (operand, place) => ofText(suffix(operand, place)),
+  'equals-ignore-case': (operand, place) => ofText(equalsIgnoreCase(operand, place)),
+  wildcard: (operand, place) => ofText(wildcard(operand, place)),
+  'anything-but': anythingBut,
+  numeric,
+  exists,
+  cidr,
+};
+
+function prefix(operand: unknown, place: string): TextTest {
+  if (!isObject(operand)) return startsWith(textOf(operand, place));
+  const start = startsWith(ignoredCaseOf(operand, place));
+  return (text) => start(text.toLowerCase());
+}
+
+function suffix(operand: unknown, place: string): TextTest {
+  if (!isObject(operand)) return endsWith(textOf(operand, place));
+  const end = endsWith(ignoredCaseOf(operand, place));
+  return (text) => end(text.toLowerCase());
+}
+
+function equalsIgnoreCase(operand: unknown, place: string): TextTest {
+  const wished = textOf(operand, place).toLowerCase();
+  return (text) => text.toLowerCase() === wished;
+}
+
+function wildcard(operand: unknown, place: string): TextTest {
+  const matches = compileWildcard(textOf(operand, place));
+  if (matches === null) throw wrong(place, 'expected single asterisks, and a backslash only as \\* or \\\\');
+  return matches;
+}
+
+const butTexts: Readonly<Record<string, (operand: unknown, place: string) => TextTest>> = {
+  prefix,
+  suffix,
+  'equals-ignore-case': equalsIgnoreCase,
+  wildcard,
+};
+
+/** Texts, numbers, or one operator of texts; of each one or a list. */
+function anythingBut(operand: unknown, place: string): ValueTest {
+  if (isObject(operand)) {
+    const [operator, inner] = onlyOf(operand, Object.keys(butTexts), place);
+    const make = butTexts[operator] as (operand: unknown, place: string) => TextTest;
+    const tests = listOf(inner, place).map((each) => make(each, `${place}.${operator}`));
+    return (value) => !(typeof value === 'string' && tests.some((test) => test(value)));
+  }
+  const all = listOf(operand, place);
+  const isPlain = all.every((each) => each === null || ['string', 'number', 'boolean'].includes(typeof each));
+  if (!isPlain) throw wrong(place, 'expected a list of texts or numbers, or an object with one operator');
+  const refused = new Set(all);
+  return (value) => !refused.has(value);
+}
+
+const relations: Readonly<Record<string, (value: number, bound: number) => boolean>> = {
+  '<': (value, bound) => value < bound,
+  '<=': (value, bound) => value <= bound,
+  '=': (value, bound) => value === bound,
+  '>=': (value, bound) => value >= bound,
+  '>': (value, bound) => value > bound,
+};
+
+function numeric(operand: unknown, place: string): ValueTest {
+  const isList = Array.isArray(operand) && (operand.length === 2 || operand.length === 4);
+  if (!isList) throw wrong(place, 'expected ["<", 5] or [">", 0, "<=", 5]');
+  const bounds = Array.from({ length: operand.length / 2 }, (_, i) => {
+    const [relation, bound] = [operand[2 * i] as unknown, operand[2 * i + 1] as unknown];
+    const holds = typeof relation === 'string' && Object.hasOwn(relations, relation) ? relations[relation] : undefined;
+    if (holds === undefined || typeof bound !== 'number')
+      throw wrong(place, `expected a relation (${Object.keys(relations).join(' ')}) and a number`);
+    return (value: number) => holds(value, bound);
+  });
+  return (value) => typeof value === 'number' && bounds.every((holds) => holds(value));
+}
+
+/** That there is a value. That there is none is not a matter of a value: see `compileField`. */
+function exists(operand: unknown, place: string): ValueTest {
+  if (operand !== true) throw wrong(place, 'expected true or false');
+  return () => true;
+}
+
+/** Addresses of both versions; the block is of one. */
+function cidr(operand: unknown, place: string): ValueTest {
+  const [, network = '', digits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(textOf(operand, place)) ?? [];
+  const [version, bits] = [isIP(network), Number(digits)];
+  if (version === 0 || bits > (version === 4 ? 32 : 128)) throw wrong(place, 'expected a block of addresses such as 10.0.0.0/24');
+  const block = new BlockList();
+  block.addSubnet(network, bits, version === 4 ? 'ipv4' : 'ipv6');
+  return (value) => typeof value === 'string' && isIP(value) === version && block.check(value, version === 4 ? 'ipv4' : 'ipv6');
+}
+
+function ofText(test: TextTest): ValueTest {
+  return (value) => typeof value === 'string' && test(value);
+}
+
+const startsWith =
+  (start: string): TextTest =>
+  (text) =>
+    text.startsWith(start);
+const endsWith =
+  (end: string): TextTest =>
+  (text) =>
+    text.endsWith(end);
+
+function textOf(operand: unknown, place: string): string {
+  if (typeof operand !== 'string' || operand === '') throw wrong(place, 'expected a text');
+  return operand;
+}
+
+/** `{"equals-ignore-case": "x"}`, in lower case. */
+function ignoredCaseOf(operand: Readonly<Record<string, unknown>>, place: string): string {
+  const [operator, inner] = onlyOf(operand, ['equals-ignore-case'], place);
+  return textOf(inner, `${place}.${operator}`).toLowerCase();
+}
+
+function listOf(operand: unknown, place: string): readonly unknown[] {
+  const all: readonly unknown[] = Array.isArray(operand) ? operand : [operand];
+  if (all.length === 0) throw wrong(place, 'expected at least one value');
+  return all;
+}
+
+function onlyOf(wished: Readonly<Record<string, unknown>>, names: readonly string[], place: string): [string, unknown] {
+  const [first, ...more] = Object.entries(wished);
+  if (first !== undefined && more.length === 0 && names.includes(first[0])) return first;
+  throw wrong(place, `expected one operator of ${names.join(', ')}, got ${JSON.stringify(wished).slice(0, 60)}`);
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function wrong(place: string, what: string): PlatformError {
+  return new PlatformError('invalid_request', `Event pattern is not valid. Reason: ${place === '' ? '' : `${place}: `}${what}`);
+}
