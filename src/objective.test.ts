@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatMs, formatObjective, parseObjective, spokenMs } from './objective.ts';
+import { budgetOf, formatMs, formatObjective, parseObjective, spokenMs } from './objective.ts';
 
 describe('an objective', () => {
   for (const [text, formatted] of [
@@ -32,6 +32,11 @@ describe('an objective', () => {
   test('is written exactly, however short', () => {
     assert.deepEqual([0.005, 0.0355, 0.1, 90, 2000, 2500].map(formatMs), ['5us', '35.5us', '0.1ms', '90ms', '2s', '2500ms']);
     assert.deepEqual([60_000, 90_000, 120_000, 121_000, 3_600_000].map(formatMs), ['60s', '90s', '2m', '121s', '60m']);
+  });
+
+  test('leaves a budget of answers that may be late, exactly', () => {
+    const budgets = [95, 99, 99.9, 99.999, 50].map((percentile) => budgetOf({ percentile, latencyMs: 50 }));
+    assert.deepEqual(budgets, [0.05, 0.01, 0.001, 0.00001, 0.5]);
   });
 
   test('is said in the unit that people would take', () => {

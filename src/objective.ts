@@ -29,6 +29,11 @@ export function parseObjective(text: string): Objective {
   return checkObjective({ percentile: Number(percentileText), latencyMs: Number(amount) * (unitMs[unit.toLowerCase()] as number) });
 }
 
+/** The share of the answers that may be late: 0.05 of p95. */
+export function budgetOf({ percentile }: Objective): number {
+  return Math.round((100 - percentile) * 1000) / 100_000;
+}
+
 /** The objective itself where it makes sense; throws `invalid_request` where it does not. */
 export function checkObjective(objective: Objective): Objective {
   const { percentile, latencyMs } = objective;

@@ -1,5 +1,6 @@
 /** What Prometheus sees besides the requests themselves. */
 import type { MetricStore, Metrics } from '../monitoring/index.ts';
+import { budgetOf } from '../objective.ts';
 import type { LocalProvider } from '../providers/index.ts';
 import type { Serving } from '../serving/index.ts';
 
@@ -14,6 +15,12 @@ export function meter(
     serving.endpoints().flatMap(({ name, variants: all }) => all.map((each) => ({ labels: { endpoint: name, variant: each.name }, each })));
   metrics.gauge('penstock_queue_rows', 'Rows that wait for an executor.', ofVariant, () =>
     variants().map(({ labels, each }) => ({ labels, value: each.rowsWaiting })),
+  );
+  metrics.gauge('penstock_objective_budget', 'The share of answers that may be late by the objective: 0.05 of p95.', ofVariant, () =>
+    serving.endpoints().flatMap(({ name, objective, variants: all }) => {
+      if (objective === null) return [];
+      return all.map((each) => ({ labels: { endpoint: name, variant: each.name }, value: budgetOf(objective) }));
+    }),
   );
   metrics.gauge('penstock_executors', 'Executors by what they do.', [...ofVariant, 'state'], () =>
     variants().flatMap(({ labels, each }) =>

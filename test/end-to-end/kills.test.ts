@@ -101,6 +101,7 @@ describe('a server that is killed under load', () => {
     assert.deepEqual(await versionsOf(second, 'digits'), versions);
     assert.equal(second.adminKey, key);
     assert.equal((await second.inService('digits')).objective, 'p95<=50ms');
+    assert.equal(await second.metric('penstock_objective_budget{endpoint="digits"'), 0.05);
     await callDigits(second);
     await second.inService('slow');
     assert.equal((await infer(second.url, 'slow', slowRun(1))).status, 200);

@@ -1,5 +1,5 @@
 /** The alarms that every endpoint has without anybody's asking: what they look at, and when they ring. */
-import { type Objective, spokenMs } from '../../objective.ts';
+import { budgetOf, type Objective, spokenMs } from '../../objective.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import { penstockNamespace, placeOfVariant, sagemakerNamespace } from '../series/variant-series.ts';
 import type { AlarmDefinition } from './alarm.ts';
@@ -44,14 +44,14 @@ const errorsMost = 0.05;
 const errorWindows = { longMs: 5 * minuteMs, shortMs: minuteMs } as const;
 
 /** Whether the share that may be late is used up too fast: `within` says what came within the last so many milliseconds. */
-export function burnRuling({ percentile, latencyMs }: Objective, within: (ms: number) => Share): Ruling {
-  const budget = 1 - percentile / 100;
+export function burnRuling(objective: Objective, within: (ms: number) => Share): Ruling {
+  const budget = budgetOf(objective);
   const rateOf = ({ all, bad }: Share): number => (all === 0 ? 0 : bad / all / budget);
   const said = (ms: number): string => {
     const { all, bad } = within(ms);
     return `${((100 * bad) / Math.max(all, 1)).toFixed(1)} % of the last ${ms / minuteMs} min (${bad} of ${all})`;
   };
-  const may = `took longer than ${spokenMs(latencyMs)}, where ${(budget * 100).toFixed(1)} % may`;
+  const may = `took longer than ${spokenMs(objective.latencyMs)}, where ${(budget * 100).toFixed(1)} % may`;
   for (const { longMs, shortMs, rate: usual, most } of burns) {
     // Of a loose promise so many times as many would be more than all.
     const rate = Math.min(usual, most / budget);
