@@ -31,7 +31,6 @@ export { type DriftView, DriftWatch, type FeatureValues, outputFeatures } from '
 export { windowMs as driftWindowMs } from './drift/drift-window.ts';
 export { featureRows } from './drift/features.ts';
 export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from './drift/report.ts';
-export { compilePattern, type EventPattern } from './rules/event-pattern.ts';
 export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { GroundTruth, type LabelsTaken, type LiveQuality, readLabels, someOf } from './labels/ground-truth.ts';
 export { FileGroup } from './log-groups/file-group.ts';
@@ -53,11 +52,13 @@ export {
   tellOfWorker,
 } from './log-groups/own-lines.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logFileCount, logLevels, openLogs } from './logs.ts';
-export { parseMath, type Series } from './metric-math.ts';
-export { type ExpressionQuery, withExpressions } from './metric-queries.ts';
+export { parseMath } from './math/metric-math.ts';
+export { type ExpressionQuery, withExpressions } from './math/metric-queries.ts';
+export type { Series } from './math/value.ts';
 export { Metrics, type Sample } from './metrics.ts';
 export { type Origin, originNow, withOrigin } from './origin.ts';
 export type { RequestLine } from './request-line.ts';
+export { compilePattern, type EventPattern } from './rules/event-pattern.ts';
 export { type Delivery, deliveriesQueue, type Envelope, type Rule, Rules, type RulesOptions, type RuleTarget } from './rules/rules.ts';
 export { checkWebhookUrl, sendWebhook, signatureOf } from './rules/webhook.ts';
 export { Measure, type Measured, percentileOf, Together } from './series/measured.ts';

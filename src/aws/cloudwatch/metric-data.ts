@@ -31,7 +31,15 @@ export async function getMetricData(store: Pick<MetricStore, 'series'>, input: A
 async function seriesOf(store: Pick<MetricStore, 'series'>, queries: readonly AskedQuery[], input: AwsInput): Promise<Map<string, Series>> {
   const metrics = queries.flatMap(({ id, metric }) => (metric === null ? [] : [{ id, metric }]));
   const spans = metrics.map(({ metric: { periodS } }) => ({ periodS, ...spanOf(input, periodS) }));
-  const periods = spans.reduce((sum, { periodS, fromMs, toMs }) => sum + Math.ceil((toMs - fromMs) / (1000 * periodS)), 0);
+  const shortest = Math.min(...metrics.map(({ metric }) => metric.periodS), 86_400);
+  const expressions = queries.flatMap(({ id, expression, periodS: own }) => {
+    if (expression === null) return [];
+    const periodS = own ?? (metrics.length === 0 ? 60 : shortest);
+    return [{ id, expression, periodS, span: spanOf(input, periodS) }];
+  });
+  // An expression may fill each of its periods.
+  const filled = expressions.map(({ periodS, span }) => ({ periodS, ...span }));
+  const periods = [...spans, ...filled].reduce((sum, { periodS, fromMs, toMs }) => sum + Math.ceil((toMs - fromMs) / (1000 * periodS)), 0);
   if (periods > periodsMax) {
     throw wrongCombination(
       `You have requested up to ${periods} datapoints, which exceeds what is reckoned at once (${periodsMax}): increase Period, or decrease the time range.`,
@@ -39,10 +47,6 @@ async function seriesOf(store: Pick<MetricStore, 'series'>, queries: readonly As
   }
   const measured = new Map<string, Series>();
   for (const { id, metric } of metrics) measured.set(id, await measuredSeries(store, metric, spanOf(input, metric.periodS)));
-  const shortest = Math.min(...metrics.map(({ metric }) => metric.periodS), 86_400);
-  const expressions = queries.flatMap(({ id, expression, periodS }) =>
-    expression === null ? [] : [{ id, expression, periodS: periodS ?? (metrics.length === 0 ? 60 : shortest) }],
-  );
   return withExpressions(measured, expressions);
 }
 

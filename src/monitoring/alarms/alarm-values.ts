@@ -1,12 +1,15 @@
 /** What an alarm looks at: the latest periods of its series, or of its expression. */
-import type { Series } from '../metric-math.ts';
-import { withExpressions } from '../metric-queries.ts';
+import { withExpressions } from '../math/metric-queries.ts';
+import type { Series } from '../math/value.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import type { AlarmDefinition, AlarmMetric } from './alarm.ts';
 import { evaluate, statisticOf, type Verdict } from './evaluate.ts';
 
-/** Where some of the latest are missing, older ones count: so many more are looked at. */
-const olderMax = 5;
+/**
+ * Where some of the latest are missing, older ones count: so many more are looked at. CloudWatch says of its range only that it is 5 for 3
+ * periods ("Configuring how CloudWatch alarms treat missing data").
+ */
+const olderMax = 2;
 
 /** How an alarm is that nobody keeps: what it says of what was measured. */
 export async function judgeAlarm(store: Pick<MetricStore, 'series'>, definition: AlarmDefinition, wallMs: number): Promise<Verdict> {
@@ -25,7 +28,9 @@ export async function valuesOf(
   const fromMs = toMs - count * periodMs;
   const measured = new Map<string, Series>();
   for (const { id, metric } of queries) if (metric !== null) measured.set(id, await seriesOf(store, metric, { fromMs, toMs, periodMs }));
-  const expressions = queries.flatMap(({ id, expression }) => (expression === null ? [] : [{ id, expression, periodS }]));
+  const expressions = queries.flatMap(({ id, expression }) =>
+    expression === null ? [] : [{ id, expression, periodS, span: { fromMs, toMs } }],
+  );
   const watched = withExpressions(measured, expressions).get(queries.find(({ isWatched }) => isWatched)?.id ?? '');
   return Array.from({ length: count }, (_, i) => watched?.get(fromMs + i * periodMs) ?? null);
 }

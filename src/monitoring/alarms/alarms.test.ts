@@ -102,6 +102,26 @@ for (const [name, open] of [
 }
 
 describe('an alarm', () => {
+  test('on a metric that nobody feeds says at its first look that there is no data, without having changed', async (t) => {
+    const { events, openAlarms } = await house(t);
+    const alarms = await openAlarms();
+    await alarms.put(definition);
+    assert.equal(alarms.get(definition.name)?.stateReason, 'Unchecked: Initial alarm creation');
+    await alarms.look();
+    const reason = 'Insufficient Data: no datapoints were received for 2 periods.';
+    const { state, stateReason } = alarms.get(definition.name) ?? {};
+    assert.deepEqual([state, stateReason], ['INSUFFICIENT_DATA', reason]);
+    await alarms.close();
+    const again = await openAlarms();
+    assert.equal(again.get(definition.name)?.stateReason, reason);
+    assert.deepEqual(
+      (await again.history({ limit: 9 })).map(({ kind }) => kind),
+      ['ConfigurationUpdate'],
+    );
+    assert.deepEqual(await events.since(0, 9), []);
+    await again.close();
+  });
+
   test('is looked at every ten seconds by itself', async (t) => {
     const { clock, minute, openAlarms } = await house(t);
     const alarms = await openAlarms();

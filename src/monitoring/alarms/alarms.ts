@@ -26,8 +26,10 @@ export interface AlarmsOptions {
   readonly onFailure: (alarm: string, error: unknown) => void;
 }
 
+const unchecked = 'Unchecked: Initial alarm creation';
 const everyMs = 10_000;
 const alarmsMax = 5000;
+const reasonMax = 1023;
 const repeatEveryMs = 60_000;
 const historyKeptMs = 30 * 86_400_000;
 
@@ -87,7 +89,7 @@ export class Alarms {
     if (before === undefined && this.#alarms.size >= alarmsMax)
       throw new PlatformError('too_large', `there are ${alarmsMax} alarms already: delete some first`);
     const nowMs = this.#options.clock.wallMs();
-    const { state = 'INSUFFICIENT_DATA', stateReason = 'Unchecked: Initial alarm creation', stateSinceMs = nowMs } = before ?? {};
+    const { state = 'INSUFFICIENT_DATA', stateReason = unchecked, stateSinceMs = nowMs } = before ?? {};
     const alarm: Alarm = { ...definition, state, stateReason, stateSinceMs, updatedAtMs: nowMs };
     const what = before === undefined ? 'created' : 'updated';
     await inTransaction(this.#options.db, async (tx) => {
@@ -186,7 +188,10 @@ export class Alarms {
         // It may have been deleted, or made another, while its values were read.
         if (this.#alarms.get(alarm.name) !== alarm) continue;
         if (state !== alarm.state) await this.#enter(alarm, state, reason, datapoints);
-        else await this.#repeat(alarm, datapoints[0] ?? null);
+        else {
+          if (alarm.stateReason === unchecked) await this.#keep({ ...alarm, stateReason: reason.slice(0, reasonMax) });
+          await this.#repeat(alarm, datapoints[0] ?? null);
+        }
       } catch (error) {
         onFailure(alarm.name, error);
       }
@@ -207,7 +212,7 @@ export class Alarms {
   async #enter(before: Alarm, state: AlarmState, reason: string, datapoints: readonly number[] | null): Promise<void> {
     const { db, clock, events } = this.#options;
     const nowMs = clock.wallMs();
-    const alarm: Alarm = { ...before, state, stateReason: reason.slice(0, 1023), stateSinceMs: nowMs };
+    const alarm: Alarm = { ...before, state, stateReason: reason.slice(0, reasonMax), stateSinceMs: nowMs };
     const data = { oldState: before.state, newState: state, reason: alarm.stateReason, datapoints };
     let event: PlatformEvent | null = null;
     await inTransaction(db, async (tx) => {
@@ -221,6 +226,12 @@ export class Alarms {
     for (const listener of this.#listeners) listener(change);
     this.#repeated.set(alarm.name, nowMs);
     if (alarm.actionsEnabled) for (const action of alarm.actions[state]) await this.#act(action, change);
+  }
+
+  /** It was looked at for the first time, and its state is the one that it began with: no change, but there is a reason now. */
+  async #keep(alarm: Alarm): Promise<void> {
+    await inTransaction(this.#options.db, (tx) => this.#write(tx, alarm));
+    this.#alarms.set(alarm.name, alarm);
   }
 
   /** What an alarm does again while its state stays; only what goes wrong is noted. */

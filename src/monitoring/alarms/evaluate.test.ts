@@ -18,17 +18,43 @@ function stateOf(pattern: string, missingData: MissingData, more: Partial<AlarmR
 }
 
 describe('an alarm', () => {
-  test('treats missing data as CloudWatch documents it, three of three', () => {
-    const [kept, wanted] = ['INSUFFICIENT_DATA', {} as Record<string, AlarmState[]>] as const;
-    // In the order missing, ignore, breaching, notBreaching.
-    wanted['0-X-X'] = ['OK', 'OK', 'OK', 'OK'];
-    wanted['0----'] = ['OK', 'OK', 'OK', 'OK'];
-    wanted['-----'] = ['INSUFFICIENT_DATA', kept, 'ALARM', 'OK'];
-    wanted['0XX-X'] = ['ALARM', 'ALARM', 'ALARM', 'ALARM'];
-    wanted['--X--'] = ['ALARM', kept, 'ALARM', 'OK'];
-    for (const [pattern, states] of Object.entries(wanted)) {
-      const got = (['missing', 'ignore', 'breaching', 'notBreaching'] as const).map((how) => stateOf(pattern, how, {}, kept));
-      assert.deepEqual(got, states, pattern);
+  const ways = ['missing', 'ignore', 'breaching', 'notBreaching'] as const;
+  /** What CloudWatch's guide says of its two alarms, in the order of `ways`; `kept` is "retain current state". */
+  const tables: Readonly<Record<string, Readonly<Record<string, readonly (AlarmState | 'kept')[]>>>> = {
+    3: {
+      '0-X-X': ['OK', 'OK', 'OK', 'OK'],
+      '0----': ['OK', 'OK', 'OK', 'OK'],
+      '-----': ['INSUFFICIENT_DATA', 'kept', 'ALARM', 'OK'],
+      '0XX-X': ['ALARM', 'ALARM', 'ALARM', 'ALARM'],
+      '--X--': ['ALARM', 'kept', 'ALARM', 'OK'],
+    },
+    2: {
+      '0-X-X': ['ALARM', 'ALARM', 'ALARM', 'ALARM'],
+      '00X0X': ['ALARM', 'ALARM', 'ALARM', 'ALARM'],
+      '0-X--': ['OK', 'OK', 'ALARM', 'OK'],
+      '----0': ['OK', 'OK', 'ALARM', 'OK'],
+      '---X-': ['ALARM', 'kept', 'ALARM', 'OK'],
+    },
+  };
+  for (const [datapointsToAlarm, table] of Object.entries(tables)) {
+    for (const [pattern, states] of Object.entries(table)) {
+      test(`of ${datapointsToAlarm} of 3 periods treats ${pattern} as CloudWatch documents it`, () => {
+        for (const before of ['OK', 'ALARM', 'INSUFFICIENT_DATA'] as const) {
+          const got = ways.map((how) => stateOf(pattern, how, { datapointsToAlarm: Number(datapointsToAlarm) }, before));
+          assert.deepEqual(
+            got,
+            states.map((state) => (state === 'kept' ? before : state)),
+            `while ${before}`,
+          );
+        }
+      });
+    }
+  }
+
+  test('does not ring too early: what breached a moment ago may be over in the next period', () => {
+    for (const pattern of ['----X', '---X-']) {
+      assert.equal(stateOf(pattern, 'missing'), 'OK');
+      assert.equal(stateOf(pattern, 'missing', {}, 'ALARM'), 'ALARM');
     }
   });
 
@@ -44,7 +70,7 @@ describe('an alarm', () => {
     fc.assert(
       fc.property(letters, fc.integer({ min: 1, max: 3 }), (pattern, m) => {
         const rings = pattern.slice(-3).filter((letter) => letter === 'X').length >= m;
-        for (const how of ['missing', 'ignore', 'breaching', 'notBreaching'] as const) {
+        for (const how of ways) {
           assert.equal(stateOf(pattern.join(''), how, { datapointsToAlarm: m }), rings ? 'ALARM' : 'OK');
         }
       }),

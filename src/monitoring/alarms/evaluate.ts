@@ -34,31 +34,36 @@ export interface Verdict {
 
 /**
  * `values` by period, the latest last; null where nothing was measured. More than N may be given: where some of the latest N are missing,
- * older ones take their places, as CloudWatch does.
+ * older ones take their places, and only what is missing still is what `missingData` says ("Configuring how CloudWatch alarms treat missing
+ * data", Amazon CloudWatch User Guide, with its two tables).
  */
 export function evaluate(rule: AlarmRule, values: readonly (number | null)[], before: AlarmState): Verdict {
   const { comparison, threshold, evaluationPeriods: n, datapointsToAlarm: m, missingData } = rule;
   const latest = values.toReversed();
   const datapoints = latest.filter((value) => value !== null).slice(0, n);
+  if (datapoints.length === 0) return withoutData(rule, before);
   const breaching = datapoints.filter((value) => comparisons[comparison](value, threshold)).length;
-  const fine = datapoints.length - breaching;
   const missing = n - datapoints.length;
   const told = (state: AlarmState, why: string): Verdict => ({ state, reason: why, datapoints });
   const shown = `${datapoints.length} datapoint${datapoints.length === 1 ? '' : 's'} [${datapoints.map(String).join(', ')}]`;
   const crossed = `Threshold Crossed: ${breaching} out of ${shown} ${breaching === 1 ? 'was' : 'were'} ${words[comparison]} the threshold (${threshold})`;
   const ringing = (): Verdict => told('ALARM', `${crossed} (minimum ${m} datapoint${m === 1 ? '' : 's'} for OK -> ALARM transition).`);
   const calm = (): Verdict => told('OK', `${crossed} (minimum ${n - m + 1} not breaching for ALARM -> OK transition).`);
-  if (datapoints.length === 0) {
-    const nothing = `no datapoints were received for ${n} period${n === 1 ? '' : 's'}`;
-    if (missingData === 'breaching') return told('ALARM', `Threshold Crossed: ${nothing} and missing ones count as breaching.`);
-    if (missingData === 'notBreaching') return told('OK', `Threshold Crossed: ${nothing} and missing ones count as not breaching.`);
-    if (missingData === 'ignore') return told(before, `Unchecked: ${nothing} and the state is kept.`);
-    return told('INSUFFICIENT_DATA', `Insufficient Data: ${nothing}.`);
-  }
   if (breaching >= m || (missingData === 'breaching' && breaching + missing >= m)) return ringing();
-  if (fine > n - m || missingData === 'breaching' || missingData === 'notBreaching') return calm();
-  if (missingData === 'ignore') return told(before, `${crossed}, ${missing} missing: the state is kept.`);
-  return fine === 0 ? ringing() : calm();
+  if (missingData === 'breaching' || missingData === 'notBreaching' || datapoints.length > breaching) return calm();
+  // All that came breaches. Nothing says that it is better since then, but the next period may, where it came only now.
+  const oldest = 1 + latest.findLastIndex((value) => value !== null);
+  if (missingData === 'missing' && oldest >= m) return ringing();
+  return told(before, `${crossed}, ${missing} missing: the state is kept.`);
+}
+
+function withoutData({ evaluationPeriods: n, missingData }: AlarmRule, before: AlarmState): Verdict {
+  const nothing = `no datapoints were received for ${n} period${n === 1 ? '' : 's'}`;
+  const told = (state: AlarmState, reason: string): Verdict => ({ state, reason, datapoints: [] });
+  if (missingData === 'breaching') return told('ALARM', `Threshold Crossed: ${nothing} and missing ones count as breaching.`);
+  if (missingData === 'notBreaching') return told('OK', `Threshold Crossed: ${nothing} and missing ones count as not breaching.`);
+  if (missingData === 'ignore') return told(before, `Unchecked: ${nothing} and the state is kept.`);
+  return told('INSUFFICIENT_DATA', `Insufficient Data: ${nothing}.`);
 }
 
 const words: Readonly<Record<Comparison, string>> = {

@@ -1,22 +1,10 @@
 /**
  * Expressions over series of numbers, as CloudWatch's metric math has them: `+ - * /`, comparisons, parentheses, and SUM, AVG, MIN, MAX, RATE,
- * PERIOD, FILL, IF, METRICS. Parsed once, bounded, and nothing but arithmetic.
+ * PERIOD, FILL, IF, METRICS, and lists of ids. Parsed once, bounded, and nothing but arithmetic.
  */
-import { PlatformError } from '../errors.ts';
-
-/** Epoch milliseconds to value, rising. */
-export type Series = ReadonlyMap<number, number>;
-/** A number that is the same at all times; one series; or several, which only a function that joins them makes one of. */
-type Value = number | Series | readonly Series[];
-
-export interface MathContext {
-  /** By id; undefined where there is none. */
-  readonly series: ReadonlyMap<string, Series>;
-  /** Ids of those that were measured, not reckoned: what METRICS means. All of them where it is not said. */
-  readonly measured?: ReadonlySet<string>;
-  /** Seconds. */
-  readonly periodS: number;
-}
+import type { PlatformError } from '../../errors.ts';
+import { functions } from './functions.ts';
+import { joined, listed, type MathContext, type Series, seriesOf, type Value, wrong } from './value.ts';
 
 export type Expression = (context: MathContext) => Series;
 
@@ -41,7 +29,7 @@ interface Token {
 
 function tokensOf(text: string): Token[] {
   const tokens: Token[] = [];
-  const pattern = /\s*(?:(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)|"([^"]*)"|(>=|<=|==|!=|[-+*/(),<>]))/y;
+  const pattern = /\s*(?:(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)|"([^"]*)"|(>=|<=|==|!=|[-+*/(),<>[\]]))/y;
   while (pattern.lastIndex < text.trimEnd().length) {
     const at = pattern.lastIndex;
     const match = pattern.exec(text);
@@ -119,10 +107,25 @@ class Parser {
       this.#next++;
       return this.#accept('(') ? this.#called(token) : this.#named(token.text);
     }
+    if (this.#accept('[')) return this.#list();
     if (!this.#accept('(')) throw this.#unexpected('a number, an id, a function or a parenthesis');
     const inner = this.#level(0);
     this.#expect(')');
     return inner;
+  }
+
+  /** `[m1, m2]`: several series, for a function that joins them. */
+  #list(): Node {
+    const nodes = [this.#level(0)];
+    while (!this.#accept(']')) {
+      this.#expect(',');
+      nodes.push(this.#level(0));
+    }
+    return (context) =>
+      listed(
+        nodes.map((node) => node(context)),
+        context,
+      );
   }
 
   #named(id: string): Node {
@@ -192,114 +195,4 @@ class Parser {
     const { text, at } = this.#peek();
     return wrong(`expected ${wished} at character ${at + 1}, got '${text}'`);
   }
-}
-
-interface MathFunction {
-  /** Least and most arguments. */
-  readonly takes: readonly [number, number];
-  readonly run: (values: readonly Value[], context: MathContext, mode: string | null) => Value;
-}
-
-const functions: Readonly<Record<string, MathFunction>> = {
-  SUM: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => all.reduce((sum, each) => sum + each, 0)) },
-  AVG: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => all.reduce((sum, each) => sum + each, 0) / all.length) },
-  MIN: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => Math.min(...all)) },
-  MAX: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => Math.max(...all)) },
-  RATE: { takes: [1, 1], run: ([value], context) => rate(seriesOf(value as Value, context)) },
-  PERIOD: { takes: [1, 1], run: (_values, { periodS }) => periodS },
-  FILL: {
-    takes: [2, 2],
-    run: ([value, filler], context, mode) => filled(seriesOf(value as Value, context), filler ?? null, context, mode),
-  },
-  IF: { takes: [2, 3], run: ([condition, then, otherwise], context) => chosen(condition as Value, then as Value, otherwise, context) },
-};
-
-/** Of several series, one: at each time of any. Of one series, its one number, as CloudWatch has it. */
-function folded(value: Value, fold: (all: readonly number[]) => number): Value {
-  if (typeof value === 'number') return value;
-  if (value instanceof Map) return value.size === 0 ? new Map() : fold([...value.values()]);
-  const many = value as readonly Series[];
-  const times = timesOf(many);
-  return new Map(times.map((at) => [at, fold(many.flatMap((each) => each.get(at) ?? []))]));
-}
-
-/** By second, from the value before. */
-function rate(series: Series): Series {
-  const result = new Map<number, number>();
-  let before: [number, number] | null = null;
-  for (const [at, value] of series) {
-    if (before !== null) result.set(at, ((value - before[1]) * 1000) / (at - before[0]));
-    before = [at, value];
-  }
-  return result;
-}
-
-/** Fills times that another series of the query has and this one has not. */
-function filled(series: Series, filler: Value | null, { series: all }: MathContext, mode: string | null): Series {
-  const times = timesOf([series, ...all.values()]);
-  const known = [...series.keys()];
-  return new Map(
-    times.flatMap((at): [number, number][] => {
-      const own = series.get(at);
-      if (own !== undefined) return [[at, own]];
-      if (mode === null) return typeof filler === 'number' ? [[at, filler]] : [];
-      const before = known.findLast((each) => each < at);
-      const after = known.find((each) => each > at);
-      if (before === undefined || (mode === 'LINEAR' && after === undefined)) return [];
-      const from = series.get(before) as number;
-      if (mode === 'REPEAT' || after === undefined) return [[at, from]];
-      return [[at, from + (((series.get(after) as number) - from) * (at - before)) / (after - before)]];
-    }),
-  );
-}
-
-function chosen(condition: Value, then: Value, otherwise: Value | undefined, context: MathContext): Value {
-  if (typeof condition === 'number') return condition !== 0 ? then : (otherwise ?? new Map<number, number>());
-  const at = (value: Value | undefined, time: number): number | undefined => {
-    if (value === undefined || typeof value === 'number') return value;
-    return seriesOf(value, context).get(time);
-  };
-  return new Map(
-    [...seriesOf(condition, context)].flatMap(([time, holds]): [number, number][] => {
-      const value = at(holds !== 0 ? then : otherwise, time);
-      return value === undefined ? [] : [[time, value]];
-    }),
-  );
-}
-
-/** Where both have a value; what is no number any more (a division by nothing) is left out. */
-function joined(left: Value, right: Value, operate: (a: number, b: number) => number): Value {
-  if (typeof left === 'number' && typeof right === 'number') return operate(left, right);
-  const [first, second] = [left, right].map((value) => (Array.isArray(value) ? single(value as readonly Series[]) : value)) as [
-    number | Series,
-    number | Series,
-  ];
-  const times = typeof first === 'number' ? [...(second as Series).keys()] : [...first.keys()];
-  const result = new Map<number, number>();
-  for (const at of times) {
-    const [a, b] = [first, second].map((value) => (typeof value === 'number' ? value : value.get(at)));
-    if (a === undefined || b === undefined) continue;
-    const value = operate(a, b);
-    if (Number.isFinite(value)) result.set(at, value);
-  }
-  return result;
-}
-
-function single(many: readonly Series[]): Series {
-  if (many.length === 1) return many[0] as Series;
-  throw wrong('several series cannot be reckoned with as one: join them with SUM, AVG, MIN or MAX');
-}
-
-/** A number is that number at all times of the query. */
-function seriesOf(value: Value, { series }: MathContext): Series {
-  if (typeof value === 'number') return new Map(timesOf([...series.values()]).map((at) => [at, value]));
-  return Array.isArray(value) ? single(value as readonly Series[]) : (value as Series);
-}
-
-function timesOf(all: readonly Series[]): number[] {
-  return [...new Set(all.flatMap((each) => [...each.keys()]))].sort((a, b) => a - b);
-}
-
-function wrong(what: string): PlatformError {
-  return new PlatformError('invalid_request', `the expression is not valid: ${what}`);
 }

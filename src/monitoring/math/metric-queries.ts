@@ -1,12 +1,14 @@
 /** Queries together: series that were measured, and expressions over them and over each other. */
-import { PlatformError } from '../errors.ts';
-import { parseMath, type Series } from './metric-math.ts';
+import { PlatformError } from '../../errors.ts';
+import { parseMath } from './metric-math.ts';
+import type { Series, Span } from './value.ts';
 
 export interface ExpressionQuery {
   readonly id: string;
   readonly expression: string;
   /** Seconds; what PERIOD answers with. */
   readonly periodS: number;
+  readonly span: Span;
 }
 
 /**
@@ -27,10 +29,10 @@ export function withExpressions(measured: ReadonlyMap<string, Series>, expressio
     const [first] = waiting;
     if (ready.length === 0 && first !== undefined) throw wrong(first.query.id, 'it stands on itself');
     for (const { query, math } of ready) {
-      const { id, periodS } = query;
+      const { id, periodS, span } = query;
       known.set(
         id,
-        told(id, () => math.evaluate({ series: known, measured: names, periodS })),
+        told(id, () => math.evaluate({ series: known, measured: names, periodS, span })),
       );
     }
     waiting = waiting.filter((each) => !ready.includes(each));

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseMath, type Series } from './metric-math.ts';
+import { parseMath } from './metric-math.ts';
+import type { Series } from './value.ts';
 
 const minute = 60_000;
 const of = (...values: readonly (number | null)[]): Series =>
@@ -10,9 +11,10 @@ const series = new Map([
   ['m1', of(1, 2, 3, 4)],
   ['m2', of(10, 0, 30, 40)],
   ['errors', of(null, 2, null, 8)],
+  ['none', of()],
 ]);
 const run = (text: string): (number | null)[] => {
-  const result = parseMath(text).evaluate({ series, periodS: 60 });
+  const result = parseMath(text).evaluate({ series, periodS: 60, span: { fromMs: 0, toMs: 4 * minute } });
   return [0, 1, 2, 3].map((i) => result.get(i * minute) ?? null);
 };
 
@@ -28,6 +30,15 @@ describe('metric math', () => {
     ['FILL(errors, 0)', [0, 2, 0, 8]],
     ['FILL(errors, REPEAT)', [null, 2, 2, 8]],
     ['FILL(errors, LINEAR)', [null, 2, 5, 8]],
+    ['FILL(none, 7)', [7, 7, 7, 7]],
+    ['FILL(none, m1)', [1, 2, 3, 4]],
+    ['FILL(none, REPEAT)', [null, null, null, null]],
+    ['SUM(FILL(METRICS("o"), 1))', [2, 3, 2, 9]],
+    ['SUM([m1, m2])', [11, 2, 33, 44]],
+    ['AVG([m1, m2, errors])', [5.5, 4 / 3, 16.5, 52 / 3]],
+    ['MIN([m1,m2])', [1, 0, 3, 4]],
+    ['MAX([m1 * 20, METRICS("m")])', [20, 40, 60, 80]],
+    ['SUM([errors])', [null, 2, null, 8]],
     ['SUM(METRICS())', [11, 4, 33, 52]],
     ['MAX(METRICS("m"))', [10, 2, 30, 40]],
     ['AVG(METRICS("m1"))', [1, 2, 3, 4]],
@@ -51,6 +62,9 @@ describe('metric math', () => {
     'm1)',
     '$',
     'METRICS() + 1',
+    '[m1, m2]',
+    '[m1',
+    'SUM([])',
     `${'('.repeat(500)}1`,
     'm1 '.repeat(2000),
   ]) {
@@ -76,6 +90,8 @@ describe('metric math', () => {
       '>',
       'RATE(',
       '"m"',
+      '[',
+      ']',
     );
     fc.assert(
       fc.property(fc.array(word, { maxLength: 30 }), (words) => {

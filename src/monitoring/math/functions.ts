@@ -1,0 +1,88 @@
+/** The functions of metric math. */
+import { isMany, type MathContext, type Series, seriesOf, timesOf, type Value } from './value.ts';
+
+export interface MathFunction {
+  /** Least and most arguments. */
+  readonly takes: readonly [number, number];
+  readonly run: (values: readonly Value[], context: MathContext, mode: string | null) => Value;
+}
+
+export const functions: Readonly<Record<string, MathFunction>> = {
+  SUM: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => all.reduce((sum, each) => sum + each, 0)) },
+  AVG: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => all.reduce((sum, each) => sum + each, 0) / all.length) },
+  MIN: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => Math.min(...all)) },
+  MAX: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => Math.max(...all)) },
+  RATE: { takes: [1, 1], run: ([value], context) => rate(seriesOf(value as Value, context)) },
+  PERIOD: { takes: [1, 1], run: (_values, { periodS }) => periodS },
+  FILL: {
+    takes: [2, 2],
+    run: ([value, filler], context, mode) => filled(value as Value, filler ?? null, context, mode),
+  },
+  IF: { takes: [2, 3], run: ([condition, then, otherwise], context) => chosen(condition as Value, then as Value, otherwise, context) },
+};
+
+/** Of several series, one: at each time of any. Of one series, its one number, as CloudWatch has it. */
+function folded(value: Value, fold: (all: readonly number[]) => number): Value {
+  if (typeof value === 'number') return value;
+  if (!isMany(value)) return value.size === 0 ? new Map() : fold([...value.values()]);
+  return new Map(timesOf(value).map((at) => [at, fold(value.flatMap((each) => each.get(at) ?? []))]));
+}
+
+/** By second, from the value before. */
+function rate(series: Series): Series {
+  const result = new Map<number, number>();
+  let before: [number, number] | null = null;
+  for (const [at, value] of series) {
+    if (before !== null) result.set(at, ((value - before[1]) * 1000) / (at - before[0]));
+    before = [at, value];
+  }
+  return result;
+}
+
+/** Each period of the span that was asked for has a value then, as far as the mode gives one; several series are filled each by itself. */
+function filled(value: Value, filler: Value | null, context: MathContext, mode: string | null): Value {
+  if (isMany(value)) return value.map((each) => filledOne(each, filler, context, mode));
+  return filledOne(seriesOf(value, context), filler, context, mode);
+}
+
+function filledOne(series: Series, filler: Value | null, context: MathContext, mode: string | null): Series {
+  const fillers = filler === null ? null : seriesOf(filler, context);
+  const times = [...new Set([...periodsOf(context), ...series.keys()])].sort((a, b) => a - b);
+  const known = [...series];
+  const result = new Map<number, number>();
+  let next = 0;
+  for (const at of times) {
+    while (next < known.length && (known[next] as [number, number])[0] <= at) next++;
+    const [before, after] = [known[next - 1], known[next]];
+    const value =
+      mode === null ? (series.get(at) ?? (typeof filler === 'number' ? filler : fillers?.get(at))) : between(at, before, after, mode);
+    if (value !== undefined) result.set(at, value);
+  }
+  return result;
+}
+
+type Point = readonly [number, number];
+
+/** Of the last point until `at` and the first one after. */
+function between(at: number, before: Point | undefined, after: Point | undefined, mode: string): number | undefined {
+  if (before === undefined || before[0] === at || mode === 'REPEAT') return before?.[1];
+  return after === undefined ? undefined : before[1] + ((after[1] - before[1]) * (at - before[0])) / (after[0] - before[0]);
+}
+
+function periodsOf({ span: { fromMs, toMs }, periodS }: MathContext): number[] {
+  return Array.from({ length: Math.max(0, Math.ceil((toMs - fromMs) / (1000 * periodS))) }, (_, i) => fromMs + i * 1000 * periodS);
+}
+
+function chosen(condition: Value, then: Value, otherwise: Value | undefined, context: MathContext): Value {
+  if (typeof condition === 'number') return condition !== 0 ? then : (otherwise ?? new Map<number, number>());
+  const at = (value: Value | undefined, time: number): number | undefined => {
+    if (value === undefined || typeof value === 'number') return value;
+    return seriesOf(value, context).get(time);
+  };
+  return new Map(
+    [...seriesOf(condition, context)].flatMap(([time, holds]): [number, number][] => {
+      const value = at(holds !== 0 ? then : otherwise, time);
+      return value === undefined ? [] : [[time, value]];
+    }),
+  );
+}
