@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -96,4 +96,44 @@ test('a time is found in a large file exactly', async (t) => {
     }),
     { numRuns: 40 },
   );
+});
+
+test('finds all lines of a time wherever they stand, since a clock may be set back', async (t) => {
+  const { path, rotate, group } = house(t);
+  const lines: { atMs: number; text: string }[] = [];
+  for (let i = 0; i < 9000; i++) {
+    // Twice set back by far; and some lines are told late, as of requests that took long.
+    const atMs = 100_000 + 10 * i - (i > 2000 ? 15_000 : 0) - (i > 7000 ? 60_000 : 0) - (i % 7 === 0 ? 500 : 0);
+    lines.push({ atMs, text: line(atMs, `${'p'.repeat(i % 200)}${i}`) });
+  }
+  for (let part = 0; part < 3; part++) {
+    if (part > 0) rotate();
+    const own = lines.slice(3000 * part, 3000 * part + 3000);
+    writeFileSync(path, `${own.map(({ text }) => text).join('\n')}\n`);
+  }
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 90_000, max: 200_000 }),
+      fc.constantFrom(200, 3000, 90_000),
+      fc.constantFrom('head' as const, 'tail' as const),
+      async (fromMs, forMs, from) => {
+        const toMs = fromMs + forMs;
+        const expected = lines.filter(({ atMs }) => atMs >= fromMs && atMs < toMs).map(({ text }) => text);
+        assert.deepEqual(await all(group, { fromMs, toMs, from, limit: 1000 }), expected);
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('knows what was added since it last looked, and begins anew where a file was cut short', async (t) => {
+  const { path, group } = house(t);
+  writeFileSync(path, `${line(5, 'a')}\n${line(9, 'half')}`);
+  assert.deepEqual(await all(group, { fromMs: 1, toMs: 10 }), [line(5, 'a')]);
+  appendFileSync(path, `\n${line(2, 'b')}\n`);
+  assert.deepEqual(await all(group, { fromMs: 1, toMs: 3 }), [line(2, 'b')]);
+  assert.deepEqual(await all(group, { fromMs: 9, toMs: 10, from: 'tail' }), [line(9, 'half')]);
+  truncateSync(path, 0);
+  appendFileSync(path, `${line(7, 'c')}\n`);
+  assert.deepEqual(await all(group, {}), [line(7, 'c')]);
 });

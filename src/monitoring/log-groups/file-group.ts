@@ -1,8 +1,9 @@
 /**
- * A log file and those before it (`x.log`, `x.log.1`, `x.log.2`) as a log group with one stream. Its lines are JSON that begins with their
- * time; they are found by time without an index, for they stand in its order. Files may be rotated at any time: they are told apart by inode.
+ * A log file and those before it (`x.log`, `x.log.1`, `x.log.2`) as a log group with one stream, in the order in which its lines were
+ * written. They are JSON that begins with their time, which need not rise. Files may be rotated at any time: they are told apart by inode.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { FileTimes } from './file-times.ts';
 import { eachLine, eachLineBack, type Line, timeOf } from './lines-of-file.ts';
 import {
   invalidCursor,
@@ -27,11 +28,13 @@ export interface FileGroupOptions {
 const scannedBytesMax = 8 * 1024 * 1024;
 
 interface Segment {
+  readonly key: string;
   readonly file: FileHandle;
   readonly inode: number;
   readonly size: number;
   readonly createdAtMs: number;
   readonly changedAtMs: number;
+  readonly times: FileTimes;
 }
 
 interface Position {
@@ -42,6 +45,8 @@ interface Position {
 export class FileGroup {
   readonly name: string;
   readonly #options: FileGroupOptions;
+  /** By inode and time of birth, since inodes are used again. */
+  #times = new Map<string, FileTimes>();
 
   constructor(options: FileGroupOptions) {
     this.name = options.name;
@@ -69,7 +74,8 @@ export class FileGroup {
 
   async read(wish: LogWish): Promise<LogPage> {
     await this.#options.flush();
-    return this.#open((segments) => {
+    return this.#open(async (segments) => {
+      for (const { times, file, size } of segments) await times.read(file, size);
       const isEmpty = segments.length === 0 || wish.streams?.has(streamName) === false;
       const start = wish.cursor ?? '0-0';
       if (isEmpty) return { events: [], before: start, after: start, isEnd: true };
@@ -85,9 +91,14 @@ export class FileGroup {
         const file = await open(number === 0 ? this.#options.path : `${this.#options.path}.${number}`).catch(() => null);
         if (file === null) continue; // not there yet, or between two names
         const { ino: inode, size, birthtimeMs, mtimeMs: changedAtMs } = await file.stat();
+        const key = `${inode} ${birthtimeMs}`;
+        const known = this.#times.get(key);
+        // Of a file that was cut short, all is learned anew.
+        const times = known !== undefined && known.end <= size ? known : new FileTimes();
         if (segments.some((segment) => segment.inode === inode)) await file.close();
-        else segments.unshift({ file, inode, size, createdAtMs: Math.floor(birthtimeMs), changedAtMs });
+        else segments.unshift({ key, file, inode, size, createdAtMs: Math.floor(birthtimeMs), changedAtMs, times });
       }
+      this.#times = new Map(segments.map(({ key, times }) => [key, times]));
       return await use(segments);
     } finally {
       for (const { file } of segments) await file.close();
@@ -98,44 +109,50 @@ export class FileGroup {
 const streamName = 'log';
 
 async function readOn(segments: readonly Segment[], wish: LogWish): Promise<LogPage> {
-  const start = wish.cursor === null ? await seek(segments, wish.fromMs) : positionOf(segments, wish.cursor, 'head');
+  const start = wish.cursor === null ? { segment: 0, offset: 0 } : positionOf(segments, wish.cursor, 'head');
   const page = new Page(segments, wish);
   let after = start;
   let scanned = 0;
   for (let segment = start.segment; segment < segments.length; segment++) {
-    const { file, size, inode } = segments[segment] as Segment;
+    const { file, inode, times } = segments[segment] as Segment;
     after = { segment, offset: segment === start.segment ? start.offset : 0 };
-    for await (const line of eachLine(file, after.offset, size, wish.containing)) {
-      if (scanned > scannedBytesMax) return page.end(start, after, false);
-      const isFull = line.text !== null && !page.add(inode, line);
-      if (isFull || page.isOver) return page.end(start, after, page.isOver);
-      scanned += line.end - after.offset;
-      after = { segment, offset: line.end };
+    for (const part of times.partsOf(wish)) {
+      if (part.end <= after.offset) continue;
+      after = { segment, offset: Math.max(after.offset, part.start) };
+      for await (const line of eachLine(file, after.offset, part.end, wish.containing)) {
+        const isFull = scanned > scannedBytesMax || (line.text !== null && !page.add(inode, line));
+        if (isFull) return page.end(start, after, false);
+        scanned += line.end - after.offset;
+        after = { segment, offset: line.end };
+      }
     }
+    after = { segment, offset: Math.max(after.offset, times.end) };
   }
   return page.end(start, after, true);
 }
 
 async function readBack(segments: readonly Segment[], wish: LogWish): Promise<LogPage> {
-  const last = { segment: segments.length - 1, offset: segments.at(-1)?.size ?? 0 };
+  const last = { segment: segments.length - 1, offset: segments.at(-1)?.times.end ?? 0 };
   const start = wish.cursor === null ? last : positionOf(segments, wish.cursor, 'tail');
   const page = new Page(segments, wish);
   let before = start;
-  let end = wish.cursor === null ? null : start;
   let scanned = 0;
   for (let segment = start.segment; segment >= 0; segment--) {
-    const { file, size, inode } = segments[segment] as Segment;
-    before = { segment, offset: segment === start.segment ? start.offset : size };
-    for await (const line of eachLineBack(file, before.offset, wish.containing)) {
-      end ??= { segment, offset: line.end };
-      if (scanned > scannedBytesMax) return page.end(before, end, false);
-      const isFull = line.text !== null && !page.add(inode, line);
-      if (isFull || page.isOver) return page.end(before, end, page.isOver);
-      scanned += before.offset - line.start;
-      before = { segment, offset: line.start };
+    const { file, inode, times } = segments[segment] as Segment;
+    before = { segment, offset: segment === start.segment ? start.offset : times.end };
+    for (const part of times.partsOf(wish).reverse()) {
+      if (part.start >= before.offset) continue;
+      before = { segment, offset: Math.min(before.offset, part.end) };
+      for await (const line of eachLineBack(file, part.start, before.offset, wish.containing)) {
+        const isFull = scanned > scannedBytesMax || (line.text !== null && !page.add(inode, line));
+        if (isFull) return page.end(before, start, false);
+        scanned += before.offset - line.start;
+        before = { segment, offset: line.start };
+      }
     }
+    before = { segment, offset: 0 };
   }
-  return page.end(before, end ?? before, true);
+  return page.end(before, start, true);
 }
 
 /** What is gathered of a page. */
@@ -145,8 +162,6 @@ class Page {
   readonly #events: LogEvent[] = [];
   #bytes = 0;
   #lastAtMs = 0;
-  /** A line was met that is beyond the times asked for. */
-  isOver = false;
 
   constructor(segments: readonly Segment[], wish: LogWish) {
     this.#segments = segments;
@@ -155,11 +170,10 @@ class Page {
 
   /** False where there is no room for it. */
   add(inode: number, { text, start }: Line): boolean {
-    const { fromMs, toMs, limit, matches, from } = this.#wish;
+    const { fromMs, toMs, limit, matches } = this.#wish;
     const message = text ?? '';
     const atMs = timeOf(message) ?? this.#lastAtMs;
     this.#lastAtMs = atMs;
-    if (from === 'head' ? atMs >= toMs : atMs < fromMs) this.isOver = true;
     if (atMs < fromMs || atMs >= toMs || !matches(message)) return true;
     if (this.#events.length >= limit || (this.#bytes > 0 && this.#bytes + message.length > pageBytesMax)) return false;
     this.#bytes += message.length;
@@ -185,31 +199,6 @@ function positionOf(segments: readonly Segment[], cursor: string, from: LogWish[
   if (segment < 0) return { segment: 0, offset: 0 };
   const { size } = segments[segment] as Segment;
   return Number(offset) <= size ? { segment, offset: Number(offset) } : { segment, offset: from === 'head' ? 0 : size };
-}
-
-/** The first line from a time on: the file by its last change, and in it by halving. */
-async function seek(segments: readonly Segment[], fromMs: number): Promise<Position> {
-  const found = segments.findIndex(({ changedAtMs }) => changedAtMs >= fromMs);
-  const segment = found < 0 ? segments.length - 1 : found;
-  const { file, size } = segments[segment] as Segment;
-  let [low, high] = [0, size];
-  while (high - low > 64 * 1024) {
-    const middle = Math.floor((low + high) / 2);
-    let isBefore = false;
-    let isFirst = true; // which begins in the middle of a line
-    for await (const { text } of eachLine(file, middle, high)) {
-      const atMs = isFirst ? null : timeOf(text ?? '');
-      isFirst = false;
-      if (atMs === null) continue;
-      isBefore = atMs < fromMs;
-      break;
-    }
-    if (isBefore) low = middle;
-    else high = middle;
-  }
-  if (low === 0) return { segment, offset: 0 };
-  for await (const { end } of eachLine(file, low, size)) return { segment, offset: end };
-  return { segment, offset: size };
 }
 
 async function firstTime({ file, size }: Segment): Promise<number | null> {

@@ -11,8 +11,8 @@ export interface Line {
 
 const pieceBytes = 256 * 1024;
 /** A longer line is left out. */
-const lineBytesMax = 4 * 1024 * 1024;
-const lineEnd = 0x0a;
+export const lineBytesMax = 4 * 1024 * 1024;
+export const lineEnd = 0x0a;
 
 /** Epoch milliseconds, where a line of one of our logs begins with them. */
 export function timeOf(line: string): number | null {
@@ -44,16 +44,16 @@ export async function* eachLine(file: FileHandle, from: number, to: number, cont
   }
 }
 
-/** The lines that end before an offset, the last one first. */
-export async function* eachLineBack(file: FileHandle, to: number, containing?: string): AsyncGenerator<Line> {
+/** The lines that begin from an offset on and end before another, the last one first. */
+export async function* eachLineBack(file: FileHandle, from: number, to: number, containing?: string): AsyncGenerator<Line> {
   let bytesWanted = pieceBytes;
-  for (let end = to; end > 0; ) {
-    const start = Math.max(0, end - bytesWanted);
+  for (let end = to; end > from; ) {
+    const start = Math.max(from, end - bytesWanted);
     const piece = await readPiece(file, start, end);
     const last = piece.lastIndexOf(lineEnd) + 1;
-    const first = start === 0 ? 0 : piece.indexOf(lineEnd) + 1;
-    if ((start > 0 && (first === 0 || first === last)) || last === 0) {
-      if (start === 0) {
+    const first = start === from ? 0 : piece.indexOf(lineEnd) + 1;
+    if ((start > from && (first === 0 || first === last)) || last === 0) {
+      if (start === from) {
         if (last === 0) return; // a line that has no end yet
       } else if (bytesWanted < lineBytesMax) {
         bytesWanted *= 4;
@@ -82,7 +82,7 @@ function* linesOf(piece: Buffer, at: number, containing: string | undefined): Ge
 }
 
 /** Shorter where the file is. */
-async function readPiece(file: FileHandle, from: number, to: number): Promise<Buffer> {
+export async function readPiece(file: FileHandle, from: number, to: number): Promise<Buffer> {
   const piece = Buffer.allocUnsafe(to - from);
   let length = 0;
   while (length < piece.length) {
