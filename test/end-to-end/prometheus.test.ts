@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,15 +12,20 @@ import { until } from './poll.ts';
 import { Server } from './server.ts';
 
 const alerts = join(import.meta.dirname, '../../docs/operate/alerts.yml');
+const dashboard = join(import.meta.dirname, '../../docs/operate/grafana-dashboard.json');
 const calls = 150;
 const labels = '{endpoint="digits",variant="AllTraffic"}';
 
-function missing(): string | false {
+function partsOf(name: string, type: string): string[] {
+  return type === 'histogram' ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name];
+}
+
+function missing(program = 'prometheus'): string | false {
   try {
-    execFileSync('prometheus', ['--version'], { stdio: 'ignore' });
+    execFileSync(program, ['--version'], { stdio: 'ignore' });
     return false;
   } catch {
-    return 'there is no prometheus here (Debian: apt-get install prometheus)';
+    return `there is no ${program} here (Debian: apt-get install prometheus)`;
   }
 }
 
@@ -64,6 +69,8 @@ describe('a real Prometheus', { skip: missing(), timeout: 120_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
+  const scrape = async (): Promise<string> => (await fetch(new URL('/metrics', server.url))).text();
+
   /** The one value that an expression has, or null. */
   const ask = async (query: string): Promise<number | null> => {
     const reply = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`).catch(() => null);
@@ -93,6 +100,26 @@ describe('a real Prometheus', { skip: missing(), timeout: 120_000 }, () => {
     }
   });
 
+  test('understands every query of the dashboard that ships, and each asks for a metric that there is', async () => {
+    const body = await scrape();
+    // A histogram is asked for by the names of its parts.
+    const named = new Set([...body.matchAll(/^# TYPE (\w+) (\w+)$/gm)].flatMap(([, name, type]) => partsOf(String(name), String(type))));
+    const queries = queriesOf(JSON.parse(readFileSync(dashboard, 'utf8')) as Dashboard);
+    assert(queries.length >= 13);
+    for (const { title, query } of queries) {
+      const reply = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`);
+      assert.equal(reply.status, 200, `${title}: ${query}: ${await reply.text()}`);
+      const names = metricsOf(query);
+      assert(names.length > 0, `${title} asks for nothing of ours: ${query}`);
+      for (const name of names) assert(named.has(name), `${title} asks for ${name}, which /metrics does not have`);
+    }
+  });
+
+  test('finds nothing to object to in the names and words of /metrics', { skip: missing('promtool') }, async () => {
+    const body = await scrape();
+    execFileSync('promtool', ['check', 'metrics'], { input: body });
+  });
+
   test('evaluates every alert rule that ships, without an error', async () => {
     const rules = await until('all rules have been evaluated', async () => {
       const reply = await fetch(`${url}/api/v1/rules`);
@@ -107,6 +134,22 @@ describe('a real Prometheus', { skip: missing(), timeout: 120_000 }, () => {
     assert.equal(await ask('up{job="penstock"}'), 1);
   });
 });
+
+interface Dashboard {
+  readonly panels: readonly { readonly title: string; readonly targets: readonly { readonly expr: string }[] }[];
+}
+
+/** Each query of a panel, with what stands for Grafana's variables. */
+function queriesOf({ panels }: Dashboard): { title: string; query: string }[] {
+  return panels.flatMap(({ title, targets }) =>
+    targets.map(({ expr }) => ({ title, query: expr.replaceAll(/\$__(?:rate_)?interval|\$__range/g, '5m').replaceAll(/\$\w+/g, '.*') })),
+  );
+}
+
+/** The names that a query asks for. */
+function metricsOf(query: string): string[] {
+  return [...new Set(query.match(/\b(?:penstock|nodejs|process)_\w+/g) ?? [])];
+}
 
 async function freePort(): Promise<number> {
   const probe = createServer();
