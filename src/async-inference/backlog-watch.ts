@@ -22,6 +22,14 @@ export interface WatchedQueue {
   readonly variants: readonly FollowingVariant[];
 }
 
+/** What waits to be worked on. */
+export interface WatchedBacklog {
+  readonly requests: number;
+  /** How old the oldest is, and how old it may be. */
+  readonly oldestMs: number;
+  readonly mostMs: number;
+}
+
 export interface BacklogWatchOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -47,7 +55,7 @@ export class BacklogWatch {
   readonly #options: BacklogWatchOptions;
   /** By endpoint and variant: what was needed, and when. */
   readonly #needed = new Map<string, { readonly atMs: number; readonly needed: number }[]>();
-  readonly #backlogs = new Map<string, { readonly oldestMs: number; readonly mostMs: number }>();
+  readonly #backlogs = new Map<string, WatchedBacklog>();
   #cancel: () => void = () => undefined;
   #looking: Promise<void> = Promise.resolve();
   #toldAtMs = Number.NEGATIVE_INFINITY;
@@ -68,8 +76,8 @@ export class BacklogWatch {
     this.#cancel();
   }
 
-  /** How old the oldest request of an endpoint is, and how old it may be; null where none ever came. */
-  backlogOf(endpoint: string): { readonly oldestMs: number; readonly mostMs: number } | null {
+  /** Of an endpoint, as it was last seen; null where none ever came. */
+  backlogOf(endpoint: string): WatchedBacklog | null {
     return this.#backlogs.get(endpoint.toLowerCase()) ?? null;
   }
 
@@ -95,7 +103,7 @@ export class BacklogWatch {
     const state = await backlog(endpoint);
     const oldestMs = state.oldestAtMs === null ? 0 : Math.max(clock.wallMs() - state.oldestAtMs, 0);
     const objectiveMs = queue.objectiveMs ?? objectiveMsDefault;
-    this.#backlogs.set(endpoint.toLowerCase(), { oldestMs, mostMs: objectiveMs });
+    this.#backlogs.set(endpoint.toLowerCase(), { requests: state.backlog, oldestMs, mostMs: objectiveMs });
     if (isTelling) this.#tell(capacity, state, oldestMs);
     for (const variant of queue.variants) await this.#scale(capacity, variant, { backlog: state.backlog, oldestMs, objectiveMs });
   }

@@ -12,7 +12,7 @@ export {
   ttlMsDefault,
   uriOf,
 } from './async-request.ts';
-export { BacklogWatch, type WatchedQueue } from './backlog-watch.ts';
+export { BacklogWatch, type WatchedBacklog, type WatchedQueue } from './backlog-watch.ts';
 export type { Capacity, InferenceAnswer, InferenceOrder } from './inference.ts';
 export type { Objects } from './objects.ts';
 export type { TransformBuckets } from './transform/bucket-places.ts';

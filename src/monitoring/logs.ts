@@ -23,6 +23,8 @@ export interface Logs {
   readonly platform: Log;
   /** Cheap enough for every request (under 1 us), and never throws. */
   request(line: RequestLine): void;
+  /** Lines of each that were lost because the disk did not follow. */
+  dropped(): Readonly<Record<'platform' | 'requests', number>>;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -65,6 +67,7 @@ export function openLogs(directory: string | null, level: string, options: LogOp
   return {
     platform,
     request: requestFile === null ? () => undefined : (line) => requestFile.put((to) => forms.put(to, line)),
+    dropped: () => ({ platform: platformFile?.dropped ?? 0, requests: requestFile?.dropped ?? 0 }),
     async flush() {
       await Promise.all([platformFile?.flush(), requestFile?.flush()]);
     },

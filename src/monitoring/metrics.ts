@@ -27,7 +27,7 @@ export class Metrics {
 
   constructor(options: { readonly processMetrics?: boolean; readonly store?: MetricStore } = {}) {
     this.#store = options.store ?? null;
-    if (options.processMetrics ?? true) collectDefaultMetrics({ register: this.register });
+    if (options.processMetrics ?? true) this.#countProcess();
     this.#count('penstock_requests_total', 'Inference requests by how they ended', ({ outcomes }) => outcomes, 'outcome');
     this.#count('penstock_answers_total', 'Answered requests by the kind of executor that ran them', ({ kinds }) => kinds, 'executor_kind');
     this.#count('penstock_rows_total', 'Rows that were answered', ({ rows }) => rows);
@@ -40,6 +40,12 @@ export class Metrics {
     const billed = 'Milliseconds that functions are billed for';
     this.#count('penstock_function_billed_ms_total', billed, ({ functions }) => functions?.billedMs ?? null);
     this.#count('penstock_cost_usd_total', 'Cost of the executor time that served requests, in US dollars', ({ costUsd }) => costUsd);
+  }
+
+  /** Without three gauges that are named as counters are, and are sums of others. */
+  #countProcess(): void {
+    collectDefaultMetrics({ register: this.register });
+    for (const what of ['handles', 'requests', 'resources']) this.register.removeSingleMetric(`nodejs_active_${what}_total`);
   }
 
   /** In the text format of Prometheus; for a scraper that takes native histograms in protocol buffers, with those. */

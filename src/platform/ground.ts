@@ -55,9 +55,13 @@ export interface Ground {
   readonly provider: LocalProvider;
   /** Null: nothing is traced. */
   readonly traces: RequestTraces | null;
+  /** What was watched and could not be kept, since the start: by what it is. */
+  readonly dropped: Dropped;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
 }
+
+export type Dropped = () => Readonly<Record<'metric_values' | 'log_lines' | 'platform_log_lines' | 'request_log_lines' | 'traces', number>>;
 
 export async function openGround(config: Config, closers: Closer[]): Promise<Ground> {
   const clock = new SystemClock();
@@ -89,9 +93,15 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
   const provider = new LocalProvider({ clock, log, stateDirectory: directory.path, warmWorkers, startDelayMs, heard });
   await provider.open();
   closers.push(() => provider.close());
-  const traces = openTraces(config, clock, log, closers);
+  const exporter = openTraceExporter(config, clock, log, closers);
+  const traces = exporter === null ? null : new RequestTraces(exporter, new SystemRandom(), config.traceShare);
+  const dropped: Dropped = () => {
+    const { platform, requests } = logs.dropped();
+    const lines = { log_lines: logGroups.dropped, platform_log_lines: platform, request_log_lines: requests };
+    return { metric_values: series.dropped, ...lines, traces: exporter?.dropped ?? 0 };
+  };
   const jobs = new Jobs({ db, dialect, clock });
-  return { clock, logs, directory, db, jobs, metricsDb, series, logGroups, provider, traces, startedAtMs };
+  return { clock, logs, directory, db, jobs, metricsDb, series, logGroups, provider, traces, dropped, startedAtMs };
 }
 
 /** What is logged in groups is kept with the metrics; the server's own two logs are files, and read as groups. */
@@ -111,19 +121,14 @@ async function openLogGroups(
 }
 
 /** Traces go to a collector, where one is named. */
-function openTraces(
-  { otlpEndpoint, traceShare }: Config,
-  clock: SystemClock,
-  log: Logs['platform'],
-  closers: Closer[],
-): RequestTraces | null {
+function openTraceExporter({ otlpEndpoint }: Config, clock: SystemClock, log: Logs['platform'], closers: Closer[]): TraceExporter | null {
   if (otlpEndpoint === null) return null;
   const onFailure = (error: unknown): void =>
     log.warn({ error: messageOf(error) }, 'the collector of traces does not take them: some are lost');
   const newSpanId = (): string => randomBytes(8).toString('hex');
   const exporter = new TraceExporter({ endpoint: otlpEndpoint, clock, version: '', newSpanId, onFailure });
   closers.push(() => exporter.close());
-  return new RequestTraces(exporter, new SystemRandom(), traceShare);
+  return exporter;
 }
 
 /** Metrics are kept in a file of their own, which costs less to write, or in the one database there is. */

@@ -1,15 +1,12 @@
 /** What Prometheus sees besides the requests themselves. */
-import type { MetricStore, Metrics } from '../monitoring/index.ts';
+import type { WatchedBacklog } from '../async-inference/index.ts';
+import type { AlarmState, Alarms, DriftWatch, Metrics } from '../monitoring/index.ts';
 import { budgetOf } from '../objective.ts';
 import type { LocalProvider } from '../providers/index.ts';
 import type { Serving } from '../serving/index.ts';
+import type { Dropped } from './ground.ts';
 
-export function meter(
-  metrics: Metrics,
-  serving: Serving,
-  provider: Pick<LocalProvider, 'list'>,
-  series: Pick<MetricStore, 'dropped'>,
-): void {
+export function meter(metrics: Metrics, serving: Serving, provider: Pick<LocalProvider, 'list'>, dropped: Dropped): void {
   const ofVariant = ['endpoint', 'variant'];
   const variants = () =>
     serving.endpoints().flatMap(({ name, variants: all }) => all.map((each) => ({ labels: { endpoint: name, variant: each.name }, each })));
@@ -47,10 +44,52 @@ export function meter(
   metrics.gauge('penstock_overflow_share', 'Of the requests answered, the share that functions answered beside instances.', ofVariant, () =>
     variants().flatMap(({ labels, each: { overflow } }) => (overflow === null ? [] : [{ labels, value: overflow.share }])),
   );
-  metrics.counter('penstock_metric_values_dropped_total', 'Values that were not kept: too many names, or no disk to write to.', [], () => [
-    { labels: {}, value: series.dropped },
-  ]);
+  const lost = 'Values, lines and traces that were not kept: too many names, too many at once, or no disk or collector to take them.';
+  metrics.counter('penstock_dropped_total', lost, ['what'], () =>
+    Object.entries(dropped()).map(([what, value]) => ({ labels: { what }, value })),
+  );
   metrics.counter('penstock_worker_restarts_total', 'How often a worker was started anew.', ['worker'], () =>
     provider.list().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),
+  );
+}
+
+export interface WatchedNeeds {
+  readonly metrics: Metrics;
+  readonly alarms: Pick<Alarms, 'list'>;
+  /** Names of the endpoints there are. */
+  readonly endpoints: () => readonly string[];
+  readonly drift: Pick<DriftWatch, 'lastLook'>;
+  readonly backlogOf: (endpoint: string) => WatchedBacklog | null;
+}
+
+const alarmStates: readonly AlarmState[] = ['OK', 'ALARM', 'INSUFFICIENT_DATA'];
+
+/** And what was found by those who watch. */
+export function meterWatching({ metrics, alarms, endpoints, drift, backlogOf }: WatchedNeeds): void {
+  const backlogs = (valueOf: (backlog: WatchedBacklog) => number) =>
+    endpoints().flatMap((endpoint) => {
+      const backlog = backlogOf(endpoint);
+      return backlog === null ? [] : [{ labels: { endpoint }, value: valueOf(backlog) }];
+    });
+  metrics.gauge('penstock_async_backlog_requests', 'Requests that wait to be worked on asynchronously, or are.', ['endpoint'], () =>
+    backlogs(({ requests }) => requests),
+  );
+  metrics.gauge('penstock_async_oldest_seconds', 'How long the oldest of them has waited.', ['endpoint'], () =>
+    backlogs(({ oldestMs }) => oldestMs / 1000),
+  );
+  metrics.gauge(
+    'penstock_drifted_features',
+    'Features that no longer look like the baseline, where enough came to tell.',
+    ['endpoint'],
+    () =>
+      endpoints().flatMap((endpoint) => {
+        const drifted = drift.lastLook(endpoint)?.drifted ?? null;
+        return drifted === null ? [] : [{ labels: { endpoint }, value: drifted }];
+      }),
+  );
+  metrics.gauge('penstock_alarm_state', '1 for the state that an alarm is in, 0 for the others.', ['alarm', 'state'], () =>
+    alarms
+      .list()
+      .flatMap(({ name, state }) => alarmStates.map((each) => ({ labels: { alarm: name, state: each }, value: each === state ? 1 : 0 }))),
   );
 }

@@ -15,6 +15,7 @@ import {
   type LogGroups,
   lookAtDefaults,
   type MetricStore,
+  type Metrics,
   Rules,
   sendWebhook,
   startSampler,
@@ -22,6 +23,7 @@ import {
   type WatchedEndpoint,
 } from '../monitoring/index.ts';
 import type { Database, Jobs } from '../storage/index.ts';
+import { meterWatching, type WatchedNeeds } from './meter.ts';
 import { type SamplingNeeds, sampling } from './sampling.ts';
 
 export interface WatchingNeeds extends SamplingNeeds {
@@ -35,7 +37,8 @@ export interface WatchingNeeds extends SamplingNeeds {
   readonly deployments: Pick<Deployments, 'list' | 'rollouts'>;
   readonly drift: Pick<DriftWatch, 'lastLook'>;
   /** Of an endpoint that works asynchronously; null of any other. */
-  readonly backlogOf: (endpoint: string) => WatchedEndpoint['backlog'];
+  readonly backlogOf: WatchedNeeds['backlogOf'];
+  readonly metrics: Metrics;
   /** Takes the step of a scaling policy that an alarm names. */
   readonly autoScaling: Pick<ApplicationAutoScaling, 'alarmed'>;
   /** What receivers of webhooks check signatures with; null: unsigned. */
@@ -88,6 +91,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   closers.push(() => alarms.close());
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'what runs could not be looked at');
   closers.push(startSampler({ store: series, clock, look: sampling(needs), onFailure }));
+  meterWatching({ ...needs, alarms, endpoints: () => needs.deployments.list().map(({ config }) => config.name) });
   return { alarms, rules };
 }
 

@@ -1,7 +1,7 @@
 /** PutMetricData: what callers measure by themselves. */
 import type { Clock } from '../../clock.ts';
 import type { Log, MetricStore } from '../../monitoring/index.ts';
-import { Measure, type MetricName, type MetricPlace } from '../../monitoring/index.ts';
+import { isOwnNamespace, Measure, type MetricName, type MetricPlace } from '../../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsOutput } from '../service.ts';
 import { dimensionsOf } from './metric-place.ts';
 import { missing, wrongCombination, wrongValue } from './refusals.ts';
@@ -55,7 +55,7 @@ export function putMetricData({ store, clock, log }: PutMetricDataOptions, input
 
 function readData({ Namespace, MetricData = [], EntityMetricData = [] }: AwsInput, nowMs: number): Datum[] {
   const namespace = String(Namespace);
-  if (/^(?:AWS\/|\/aws\/|Penstock$)/.test(namespace)) {
+  if (isOwnNamespace(namespace)) {
     throw wrongValue(
       `The value ${namespace} for parameter Namespace is invalid: what begins with AWS/ or /aws/, and Penstock, is measured here.`,
     );

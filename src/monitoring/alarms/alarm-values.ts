@@ -16,6 +16,22 @@ export async function judgeAlarm(store: Pick<MetricStore, 'series'>, definition:
   return evaluate(definition.rule, await valuesOf(store, definition, wallMs), 'INSUFFICIENT_DATA');
 }
 
+/** Where nothing can be kept of what an alarm looks at, that nothing came does not make it well. */
+export function withoutRoom(store: Pick<MetricStore, 'lacksRoomFor'>, { queries }: AlarmDefinition, verdict: Verdict): Verdict {
+  if (verdict.state !== 'OK' || verdict.datapoints.length > 0) return verdict;
+  const refused = queries.flatMap(({ metric }) =>
+    metric !== null && store.lacksRoomFor([{ place: metric.place, metric: { name: metric.name, unit: metric.unit ?? 'None' } }]) > 0
+      ? [metric.name]
+      : [],
+  );
+  if (refused.length === 0) return verdict;
+  return {
+    ...verdict,
+    state: 'INSUFFICIENT_DATA',
+    reason: `nothing is kept of ${refused.join(', ')}: there are too many different metrics`,
+  };
+}
+
 /** By period, rising, the last one the latest that is over; null where nothing was measured. */
 export async function valuesOf(
   store: Pick<MetricStore, 'series'>,

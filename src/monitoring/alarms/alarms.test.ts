@@ -53,7 +53,7 @@ async function house(
     for (let i = 0; i < calls; i++) feed.add(i < failing ? 1 : 0);
     clock.advance(60_000);
   };
-  return { db, clock, events, acted, openAlarms, minute };
+  return { db, clock, events, store, acted, openAlarms, minute };
 }
 
 for (const [name, open] of [
@@ -160,6 +160,18 @@ describe('an alarm', () => {
       alarms.list().map(({ state }) => state),
       ['INSUFFICIENT_DATA', 'INSUFFICIENT_DATA'],
     );
+  });
+
+  test('on what there is no room for has too little data, also where missing data would make it well', async (t) => {
+    const { store, openAlarms } = await house(t);
+    const alarms = await openAlarms();
+    await alarms.put({ ...definition, rule: { ...definition.rule, missingData: 'notBreaching' } });
+    await alarms.look();
+    assert.equal(alarms.get(definition.name)?.state, 'OK');
+    for (let i = 0; i < 20_000; i++) store.feed({ namespace: 'Penstock', dimensions: { EndpointName: `e${i}` } }, errors);
+    await alarms.look();
+    assert.equal(alarms.get(definition.name)?.state, 'INSUFFICIENT_DATA');
+    assert.match(alarms.get(definition.name)?.stateReason ?? '', /^nothing is kept of Invocation5XXErrors: there are too many/);
   });
 
   test('may watch an expression over several metrics', async (t) => {

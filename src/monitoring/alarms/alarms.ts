@@ -8,14 +8,14 @@ import { type Database, inTransaction, type Transaction } from '../../storage/in
 import type { Events, PlatformEvent } from '../events.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmNote } from './alarm.ts';
-import { valuesOf } from './alarm-values.ts';
+import { valuesOf, withoutRoom } from './alarm-values.ts';
 import { type AlarmState, evaluate } from './evaluate.ts';
 
 export interface AlarmsOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly events: Pick<Events, 'record' | 'publish'>;
-  readonly store: Pick<MetricStore, 'series'>;
+  readonly store: Pick<MetricStore, 'series' | 'lacksRoomFor'>;
   /** Does what an action says; throws where it cannot. Called for each action of the state that was entered. */
   readonly act: (action: string, change: AlarmChange) => Promise<void>;
   /** Whether an action is done again, once a minute, for as long as its alarm stays in the state. */
@@ -183,7 +183,7 @@ export class Alarms {
       if (alarm.queries.length === 0) continue; // others judge it, by `rule`
       try {
         const values = await valuesOf(store, alarm, clock.wallMs());
-        const { state, reason, datapoints } = evaluate(alarm.rule, values, alarm.state);
+        const { state, reason, datapoints } = withoutRoom(store, alarm, evaluate(alarm.rule, values, alarm.state));
         this.#found.set(alarm.name, reason);
         // It may have been deleted, or made another, while its values were read.
         if (this.#alarms.get(alarm.name) !== alarm) continue;

@@ -5,7 +5,7 @@ import { openDatabase } from '../../storage/index.ts';
 import { Events } from '../events.ts';
 import { AnswerColumns } from '../series/answer-columns.ts';
 import { MetricStore } from '../series/metric-store.ts';
-import { VariantSeries } from '../series/variant-series.ts';
+import { penstockNamespace, placeOfVariant, VariantSeries } from '../series/variant-series.ts';
 import { Alarms } from './alarms.ts';
 import { burnRuling, lookAtDefaults, type WatchedEndpoint } from './default-alarms.ts';
 
@@ -46,7 +46,7 @@ async function house(t: TestContext) {
     await alarms.look();
     return alarms.list().map(({ name, state }) => `${name.split('/')[2]} ${state}`);
   };
-  return { scene, alarms, minute, states };
+  return { scene, alarms, store, minute, states };
 }
 
 const minuteMs = 60_000;
@@ -96,6 +96,15 @@ describe('every endpoint', () => {
     minute(1, 0);
     scene.endpoints = [{ ...digits, trouble: 'its worker died 5 times', backlog: { oldestMs: 700_000, mostMs: 600_000 } }];
     assert.deepEqual(await states(), ['backlog-age ALARM', 'crash-loop ALARM', 'errors OK', 'objective OK']);
+  });
+
+  test('says that it does not know where nothing is kept of what it looks at, since there are too many names', async (t) => {
+    const { scene, alarms, store, states } = await house(t);
+    for (let i = 0; i < 20_000; i++)
+      store.feed(placeOfVariant(penstockNamespace, `e${i}`, 'AllTraffic'), { name: 'Latency', unit: 'Milliseconds' });
+    scene.endpoints = [{ ...digits, name: 'late' }];
+    assert.deepEqual(await states(), ['crash-loop OK', 'errors INSUFFICIENT_DATA', 'objective INSUFFICIENT_DATA']);
+    assert.match(alarms.foundLast('penstock/late/errors') ?? '', /^nothing is kept of what late\/AllTraffic measures: there are too many/);
   });
 
   test('tells how long something waits, and how long it may, in the units that people would take', async (t) => {

@@ -103,7 +103,7 @@ export function defaultAlarmName(endpoint: string, kind: DefaultKind): string {
 
 export interface DefaultAlarmsOptions {
   readonly alarms: Pick<Alarms, 'get' | 'list' | 'put' | 'delete' | 'rule'>;
-  readonly store: Pick<MetricStore, 'series'>;
+  readonly store: Pick<MetricStore, 'series' | 'lacksRoomFor'>;
   readonly endpoints: () => readonly WatchedEndpoint[];
   readonly wallMs: () => number;
 }
@@ -151,6 +151,11 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
     if (drifted === null) return { state: 'INSUFFICIENT_DATA', reason };
     return { state: drifted > 0 ? 'ALARM' : 'OK', reason };
   }
+  const blind =
+    kind === 'objective'
+      ? blindRuling(options.store, endpoint, penstockNamespace, 'ObjectiveMissed')
+      : blindRuling(options.store, endpoint, sagemakerNamespace, 'Invocations');
+  if (blind !== null) return blind;
   if (kind === 'objective') {
     const minutes = await minutesOf(options, endpoint, burns[1].longMs, penstockNamespace, ['ObjectiveMissed'], 'ObjectiveMissed');
     return burnRuling(endpoint.objective as Objective, withinOf(minutes, options.wallMs()));
@@ -159,6 +164,21 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
   return errorsRuling(
     withinOf(await minutesOf(options, endpoint, errorWindows.longMs, sagemakerNamespace, bad, 'Invocations'), options.wallMs()),
   );
+}
+
+/** Where there was no room for what a variant measures, that nothing is known of it does not make it well. */
+function blindRuling(
+  store: Pick<MetricStore, 'lacksRoomFor'>,
+  { name, variants }: WatchedEndpoint,
+  namespace: string,
+  metric: string,
+): Ruling | null {
+  const blind = variants.filter(
+    (variant) => store.lacksRoomFor([{ place: placeOfVariant(namespace, name, variant), metric: { name: metric, unit: 'None' } }]) > 0,
+  );
+  if (blind.length === 0) return null;
+  const whose = blind.map((variant) => `${name}/${variant}`).join(', ');
+  return { state: 'INSUFFICIENT_DATA', reason: `nothing is kept of what ${whose} measures: there are too many different metrics` };
 }
 
 interface Minute extends Share {

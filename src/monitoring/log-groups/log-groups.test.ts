@@ -147,6 +147,19 @@ for (const [name, open] of databases) {
 }
 
 describe('own lines', () => {
+  test('find room where callers have made as many groups and streams as they may', async (t) => {
+    const { logs } = await house(t);
+    for (let i = 0; i < 20_000; i++) logs.write(`flood/${i}`, 's', 'x');
+    await assert.rejects(logs.createGroup('one more'), { code: 'overloaded' });
+    assert.throws(() => logs.make('one more', 's'), { code: 'overloaded' });
+    logs.write('/aws/sagemaker/Endpoints/e', 'AllTraffic/w', 'ready');
+    assert.deepEqual(messages(await logs.read('/aws/sagemaker/Endpoints/e', everything)), ['ready']);
+    for (let i = 1; i < 5000; i++) logs.make('/aws/sagemaker/Endpoints/e', `flood-${i}`);
+    assert.throws(() => logs.make('/aws/sagemaker/Endpoints/e', 'one more'), { code: 'overloaded' });
+    logs.write('/aws/sagemaker/Endpoints/e', 'AllTraffic/w2', 'ready too');
+    assert.equal(logs.dropped, 0);
+  });
+
   test('are cut where they are endless, and escaped where they are binary', async (t) => {
     const { logs } = await house(t);
     logs.write('g', 's', `${'y'.repeat(10_000_000)}`);

@@ -38,8 +38,10 @@ const sweepEveryMs = 60_000;
 const eventsPerBatch = 2000;
 /** What may wait for a disk. */
 const waitingBytesMax = 8 * 1024 * 1024;
+/** What callers may make. The server's own lines make more, up to twice as many: a flood of callers' names takes no room from them. */
 const groupsMax = 20_000;
 const streamsPerGroupMax = 5000;
+const ownFactor = 2;
 /** Of groups that nobody made. */
 const ownRetentionDays = 30;
 
@@ -154,8 +156,8 @@ export class LogGroups {
   /** Throws `already_exists`, `overloaded`. */
   async createGroup(name: string): Promise<void> {
     if (this.has(name)) throw new PlatformError('already_exists', 'The specified log group already exists');
+    if (this.#groups.size >= groupsMax) throw tooMany('log groups', groupsMax);
     const group = this.#makeGroup(name, null);
-    if (group === null) throw tooMany('log groups', groupsMax);
     await this.#inTurn(() => this.#writeBatch({ groups: [group.row()] }));
     group.isDirty = false;
   }
@@ -163,7 +165,11 @@ export class LogGroups {
   /** A group and a stream that somebody is going to put to, where they are missing. Throws `overloaded`, `wrong_state`. */
   make(groupName: string, streamName: string): void {
     if (this.#files.has(groupName)) this.#groupToChange(groupName);
-    if (this.#streamFor(groupName, streamName) === null) throw tooMany('log groups or streams', groupsMax);
+    const group = this.#groups.get(groupName);
+    if (group === undefined && this.#groups.size >= groupsMax) throw tooMany('log groups', groupsMax);
+    const isNew = group?.streams.has(streamName) !== true;
+    if (isNew && (group?.streams.size ?? 0) >= streamsPerGroupMax) throw tooMany('log streams in a group', streamsPerGroupMax);
+    this.#streamFor(groupName, streamName);
   }
 
   async deleteGroup(name: string): Promise<void> {
@@ -182,8 +188,8 @@ export class LogGroups {
   async createStream(groupName: string, name: string): Promise<void> {
     const group = this.#groupToChange(groupName);
     if (group.streams.has(name)) throw new PlatformError('already_exists', 'The specified log stream already exists');
+    if (group.streams.size >= streamsPerGroupMax) throw tooMany('log streams in a group', streamsPerGroupMax);
     const stream = this.#makeStream(group, name);
-    if (stream === null) throw tooMany('log streams in a group', streamsPerGroupMax);
     await this.#inTurn(() => this.#writeBatch({ groups: [group.row()], streams: [stream.row()] }));
   }
 
@@ -264,12 +270,14 @@ export class LogGroups {
   }
 
   #streamFor(groupName: string, streamName: string): LogStream | null {
-    const group = this.#groups.get(groupName) ?? (this.#files.has(groupName) ? null : this.#makeGroup(groupName, ownRetentionDays));
-    return group === null ? null : (group.streams.get(streamName) ?? this.#makeStream(group, streamName));
+    const isFull = this.#files.has(groupName) || this.#groups.size >= groupsMax * ownFactor;
+    const group = this.#groups.get(groupName) ?? (isFull ? null : this.#makeGroup(groupName, ownRetentionDays));
+    const stream = group?.streams.get(streamName);
+    if (group === null || stream !== undefined) return stream ?? null;
+    return group.streams.size >= streamsPerGroupMax * ownFactor ? null : this.#makeStream(group, streamName);
   }
 
-  #makeGroup(name: string, retentionDays: number | null): LogGroup | null {
-    if (this.#groups.size >= groupsMax) return null;
+  #makeGroup(name: string, retentionDays: number | null): LogGroup {
     const { clock } = this.#options;
     const group = new LogGroup({ id: ++this.#lastId, name, createdAtMs: clock.wallMs(), retentionDays }, clock.nowMs());
     group.isDirty = true;
@@ -277,8 +285,7 @@ export class LogGroups {
     return group;
   }
 
-  #makeStream(group: LogGroup, name: string): LogStream | null {
-    if (group.streams.size >= streamsPerGroupMax) return null;
+  #makeStream(group: LogGroup, name: string): LogStream {
     const times = { createdAtMs: this.#options.clock.wallMs(), firstAtMs: null, lastAtMs: null, ingestedAtMs: null };
     const stream = new LogStream(group, { id: ++this.#lastId, name, bytes: 0, ...times });
     group.streams.set(name, stream);

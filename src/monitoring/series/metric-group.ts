@@ -23,12 +23,11 @@ export interface MetricFeed {
   addAll(values: Float64Array, length: number, factor: number): void;
 }
 
-/** Takes values of which nobody wants to know: those beyond what is kept. */
-export const nowhere: MetricFeed = { add: () => {}, addAll: () => {} };
-
 export class MetricGroup {
   readonly id: number;
   readonly place: MetricPlace;
+  /** What is measured here, not put by a caller. */
+  readonly isOwn: boolean;
   readonly metrics: MetricName[];
   /** Epoch milliseconds of the last value that was kept. */
   lastAtMs: number;
@@ -42,6 +41,7 @@ export class MetricGroup {
   constructor(id: number, place: MetricPlace, metrics: readonly MetricName[] = [], lastAtMs = 0) {
     this.id = id;
     this.place = place;
+    this.isOwn = isOwnNamespace(place.namespace);
     this.metrics = [...metrics];
     this.lastAtMs = lastAtMs;
     this.isChanged = metrics.length === 0;
@@ -85,4 +85,9 @@ export class MetricGroup {
 /** The same for the same place, whatever the order of its dimensions. */
 export function keyOfPlace({ namespace, dimensions }: MetricPlace): string {
   return JSON.stringify([namespace, ...Object.entries(dimensions).sort(([a], [b]) => (a < b ? -1 : 1))]);
+}
+
+/** Whether what is measured under it is measured here, never put by a caller. */
+export function isOwnNamespace(namespace: string): boolean {
+  return /^(?:AWS\/|\/aws\/|Penstock$)/.test(namespace);
 }

@@ -152,6 +152,53 @@ describe('trouble', () => {
     assert.equal(store.dropped, 201);
   });
 
+  test('a flood of names that callers put takes no room from what is measured here, nor does it after a restart', async (t) => {
+    const { db, clock, store } = await house(t);
+    for (let i = 0; i < 20_100; i++) store.put({ namespace: 'flood', dimensions: { i: String(i) } }, latency, epochMs, one(1));
+    assert.equal(store.dropped, 100);
+    await store.close();
+    const next = await openStore(db, clock);
+    assert.deepEqual([next.lacksRoomFor([{ place: digits, metric: latency }]), next.dropped], [0, 0]);
+    next.feed(digits, latency).add(5);
+    assert.deepEqual(next.list({ namespace: digits.namespace }), [{ place: digits, metric: latency }]);
+    assert.equal(next.lacksRoomFor([{ place: { namespace: 'flood', dimensions: {} }, metric: latency }]), 1);
+  });
+
+  test('what callers put of long past times takes no room from what waits to be written here', async (t) => {
+    const { clock, store } = await house(t);
+    store.feed(digits, latency).add(5);
+    clock.advance(1000);
+    const place = { namespace: 'flood', dimensions: {} };
+    for (let minute = 1; minute <= 105_000; minute++) store.put(place, latency, epochMs - minute * 60_000, one(1));
+    assert(store.dropped > 0);
+    const series = await store.series({ place: digits, ...latency, fromMs: epochMs, toMs: epochMs + 60_000, periodMs: 1000 });
+    assert.deepEqual(
+      series.map(({ sum }) => sum),
+      [5],
+    );
+  });
+
+  test('our own names are bounded too; who finds no room loses values one by one, until there is some', async (t) => {
+    const { db, clock } = await house(t);
+    let offsetMs = 0;
+    const later = { nowMs: () => clock.nowMs(), wallMs: () => clock.wallMs() + offsetMs, after: clock.after.bind(clock) };
+    const store = new MetricStore({ db, clock: later, onFailure: (error) => assert.fail(String(error)) });
+    await store.open();
+    const other = (i: number) => ({ namespace: 'Penstock', dimensions: { EndpointName: `e${i}` } });
+    for (let i = 0; i < 20_000; i++) store.put(other(i), latency, epochMs, one(1));
+    const feed = store.feed(digits, latency);
+    assert.equal(store.lacksRoomFor([{ place: digits, metric: latency }]), 1);
+    feed.add(5);
+    feed.addAll(Float64Array.of(1, 2), 2, 1);
+    assert.equal(store.dropped, 3);
+    await store.flush();
+    offsetMs = 91 * 86_400_000;
+    await store.flush();
+    feed.add(7);
+    assert.equal(store.dropped, 3);
+    assert.deepEqual(store.list(), [{ place: digits, metric: latency }]);
+  });
+
   test('what could not be written is written when that is possible again', async (t) => {
     const { db, clock, store, failures } = await house(t);
     const feed = store.feed(digits, latency);

@@ -6,9 +6,12 @@
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Database } from '../../storage/index.ts';
-import { Measure, type Measured, Together } from './measured.ts';
-import { keyOfPlace, type MetricFeed, MetricGroup, type MetricName, type MetricPlace, nowhere } from './metric-group.ts';
+import { type Measure, type Measured, Together } from './measured.ts';
+import { type CatalogueWish, MetricCatalogue, type NamedMetric } from './metric-catalogue.ts';
+import type { MetricFeed, MetricGroup, MetricName, MetricPlace } from './metric-group.ts';
 import { clearGroups, clearSpans, type Resolution, readGroups, readMetrics, readSpan, resolutions, writeSpans } from './metric-rows.ts';
+import { addTo, type OpenSpan, OpenSpans, recordOf } from './open-spans.ts';
+import { RefusedFeed } from './refused-feed.ts';
 
 export interface MetricStoreOptions {
   readonly db: Database;
@@ -49,31 +52,16 @@ class Point extends Together implements MetricPoint {
   }
 }
 
-interface OpenSpan {
-  readonly group: number;
-  readonly resolution: Resolution;
-  readonly at: number;
-  readonly record: Map<number, Measure>;
-  isDirty: boolean;
-  /** The database may hold a part of it. */
-  isPart: boolean;
-}
-
 export const keptMs: Readonly<Record<Resolution, number>> = { 1: 3_600_000, 10: 86_400_000, 60: 90 * 86_400_000 };
 const writeEvery = 10;
 const pointsMax = 100_800;
-/** Beyond, a name is a flood: what comes under new ones is counted as dropped. */
-const groupsMax = 20_000;
-const metricsPerGroupMax = 200;
-/** Where nothing can be written, no more than this is kept. */
-const spansMax = 100_000;
 
 export class MetricStore {
   readonly #options: MetricStoreOptions;
-  readonly #groups = new Map<string, MetricGroup>();
-  readonly #spans = new Map<string, OpenSpan>();
+  readonly #catalogue = new MetricCatalogue();
+  /** Callers may put what is long past, in as many spans as they like: they take no room from ours. */
+  readonly #spans = { own: new OpenSpans(), others: new OpenSpans() };
   readonly #gatherers = new Set<() => void>();
-  #lastId = 0;
   #dropped = 0;
   #openedAtSecond = 0;
   #ticks = 0;
@@ -86,10 +74,7 @@ export class MetricStore {
   }
 
   async open(): Promise<void> {
-    for (const group of await readGroups(this.#options.db)) {
-      this.#groups.set(keyOfPlace(group.place), group);
-      this.#lastId = Math.max(this.#lastId, group.id);
-    }
+    this.#catalogue.load(await readGroups(this.#options.db));
     this.#openedAtSecond = this.#second();
     this.#tickLater();
   }
@@ -102,15 +87,18 @@ export class MetricStore {
 
   /** Values, or whole series, that were not kept because there were too many names, or no disk to write to. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#dropped + this.#spans.own.dropped + this.#spans.others.dropped;
   }
 
   /** Who measures often holds on to it. */
   feed(place: MetricPlace, metric: MetricName): MetricFeed {
-    const found = this.#place(place, metric);
+    const found = this.#catalogue.take({ place, metric });
     if (found !== null) return found.group.feed(found.metric);
-    this.#dropped++;
-    return nowhere;
+    return new RefusedFeed({
+      room: () => this.#catalogue.removals,
+      retry: () => this.#catalogue.take({ place, metric }),
+      lose: (values) => this.drop(values),
+    });
   }
 
   /** Called before anything is taken or read, of whoever gathers values before it feeds them; what is returned ends that. */
@@ -121,7 +109,7 @@ export class MetricStore {
 
   /** What was measured at some time, now or before. */
   put(place: MetricPlace, metric: MetricName, atMs: number, measured: Measured): void {
-    const found = this.#place(place, metric);
+    const found = this.#catalogue.take({ place, metric });
     if (found === null) {
       this.#dropped++;
       return;
@@ -130,48 +118,19 @@ export class MetricStore {
   }
 
   /** Of whom anything is known that was measured within so many milliseconds; the places whose dimensions include the given ones. */
-  list(wish: { namespace?: string; name?: string; dimensions?: Readonly<Record<string, string | null>>; withinMs?: number } = {}): {
-    place: MetricPlace;
-    metric: MetricName;
-  }[] {
-    const sinceMs = wish.withinMs === undefined ? 0 : this.#options.clock.wallMs() - wish.withinMs;
-    const asked = Object.entries(wish.dimensions ?? {});
-    return [...this.#groups.values()]
-      .filter(({ place, lastAtMs }) => {
-        const has = ([name, value]: [string, string | null]) =>
-          name in place.dimensions && (value === null || place.dimensions[name] === value);
-        return (wish.namespace === undefined || place.namespace === wish.namespace) && lastAtMs >= sinceMs && asked.every(has);
-      })
-      .flatMap(({ place, metrics }) => metrics.map((metric) => ({ place, metric })))
-      .filter(({ metric }) => wish.name === undefined || metric.name === wish.name);
+  list({ withinMs, ...wish }: Omit<CatalogueWish, 'sinceMs'> & { withinMs?: number } = {}): NamedMetric[] {
+    return this.#catalogue.list(withinMs === undefined ? wish : { ...wish, sinceMs: this.#options.clock.wallMs() - withinMs });
   }
 
   /** In which units a metric was measured. */
   unitsOf(place: MetricPlace, name: string): string[] {
-    const { metrics = [] } = this.#groups.get(keyOfPlace(place)) ?? {};
+    const { metrics = [] } = this.#catalogue.find(place) ?? {};
     return metrics.flatMap((metric) => (metric.name === name ? [metric.unit] : []));
   }
 
-  /** How many of these there is no room for, each counted with those before it; they count as dropped where they are given up. */
-  lacksRoomFor(wished: readonly { readonly place: MetricPlace; readonly metric: MetricName }[]): number {
-    let [groupsLeft, lacking] = [groupsMax - this.#groups.size, 0];
-    const added = new Map<string, Set<string>>();
-    for (const { place, metric } of wished) {
-      const key = keyOfPlace(place);
-      const group = this.#groups.get(key);
-      if (group !== undefined && group.numberOf(metric.name, metric.unit) !== null) continue;
-      let names = added.get(key);
-      if (names === undefined) {
-        if (group === undefined && --groupsLeft < 0) {
-          lacking++;
-          continue;
-        }
-        added.set(key, (names = new Set()));
-      }
-      names.add(`${metric.unit} ${metric.name}`);
-      if ((group?.metrics.length ?? 0) + names.size > metricsPerGroupMax) lacking++;
-    }
-    return lacking;
+  /** How many of these there is no room for, each counted with those before it: nothing that is measured of them is kept. */
+  lacksRoomFor(wished: readonly NamedMetric[]): number {
+    return this.#catalogue.lacksRoomFor(wished);
   }
 
   /** So many values came that will not be kept. */
@@ -181,14 +140,14 @@ export class MetricStore {
 
   /** What was measured, by periods; those in which nothing was are left out. Throws `invalid_request` for more than 100,800 periods. */
   async series({ name, unit, ...wish }: MetricWish): Promise<MetricPoint[]> {
-    const metrics = this.#groups.get(keyOfPlace(wish.place))?.numbersOf(name, unit) ?? [];
+    const metrics = this.#catalogue.find(wish.place)?.numbersOf(name, unit) ?? [];
     const [points = []] = await this.#read(wish, [metrics]);
     return points;
   }
 
   /** The same of several metrics of a place, which are read at once. */
   async columns<Name extends string>(wish: MetricSpan, names: readonly Name[]): Promise<Record<Name, MetricPoint[]>> {
-    const group = this.#groups.get(keyOfPlace(wish.place));
+    const group = this.#catalogue.find(wish.place);
     const read = await this.#read(
       wish,
       names.map((name) => group?.numbersOf(name, undefined) ?? []),
@@ -198,7 +157,7 @@ export class MetricStore {
 
   /** The names of what a place measures that begin so. */
   namesOf(place: MetricPlace, begin: string): string[] {
-    const { metrics = [] } = this.#groups.get(keyOfPlace(place)) ?? {};
+    const { metrics = [] } = this.#catalogue.find(place) ?? {};
     return metrics.flatMap(({ name }) => (name.startsWith(begin) ? [name] : []));
   }
 
@@ -218,9 +177,9 @@ export class MetricStore {
         `expected at most ${pointsMax} periods, got ${Math.ceil((to - from) / period)}: ask for longer ones`,
       );
     }
-    const group = this.#groups.get(keyOfPlace(place));
+    const group = this.#catalogue.find(place);
     const metrics = wished.flat();
-    if (group === undefined || metrics.length === 0) return wished.map(() => []);
+    if (group === null || metrics.length === 0) return wished.map(() => []);
     const resolution = this.#resolutionFor(period, from);
     const fresh = await this.#inMemory(group, resolution, { from, to });
     const rows = await readMetrics(this.#options.db, { group: group.id, metrics, resolution }, { from, to });
@@ -256,26 +215,16 @@ export class MetricStore {
       for (const gather of this.#gatherers) gather();
       const taken = group.take();
       if (taken !== null) this.#keep(group, this.#second(), taken, true);
-      const spans = [...this.#spans.values()].filter(
-        (each) => each.group === group.id && each.resolution === resolution && each.at >= from && each.at < to,
-      );
+      const spans = this.#spansOf(group).of(group.id, resolution, { from, to });
       for (const span of spans) if (span.isPart) await this.#complete(span);
-      return new Map(spans.map(({ at, record }) => [at, new Map([...record].map(([metric, each]) => [metric, copied(each)]))]));
+      return new Map(spans.map((span) => [span.at, recordOf(span)]));
     });
     this.#turn = done.catch(() => undefined);
     return done;
   }
 
-  #place(place: MetricPlace, metric: MetricName): { group: MetricGroup; metric: number } | null {
-    const key = keyOfPlace(place);
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      if (this.#groups.size >= groupsMax) return null;
-      this.#groups.set(key, (group = new MetricGroup(++this.#lastId, place)));
-    }
-    const known = group.numberOf(metric.name, metric.unit);
-    if (known !== null) return { group, metric: known };
-    return group.metrics.length >= metricsPerGroupMax ? null : { group, metric: group.addMetric(metric) };
+  #spansOf({ isOwn }: MetricGroup): OpenSpans {
+    return isOwn ? this.#spans.own : this.#spans.others;
   }
 
   #second(): number {
@@ -294,63 +243,40 @@ export class MetricStore {
 
   #move(second: number): void {
     for (const gather of this.#gatherers) gather();
-    for (const group of this.#groups.values()) {
+    for (const group of this.#catalogue.groups()) {
       const taken = group.take();
       if (taken !== null) this.#keep(group, second, taken, true);
     }
   }
 
-  /** `isOwn`: nobody else holds on to what was measured, which need not be copied then. */
-  #keep(group: MetricGroup, second: number, measured: ReadonlyMap<number, Measured>, isOwn = false): void {
+  /** `isGiven`: nobody else holds on to what was measured. */
+  #keep(group: MetricGroup, second: number, measured: ReadonlyMap<number, Measured>, isGiven = false): void {
     group.lastAtMs = Math.max(group.lastAtMs, second * 1000);
-    const ageMs = (this.#second() - second) * 1000;
+    const now = this.#second();
     for (const resolution of resolutions) {
-      if (ageMs > keptMs[resolution]) continue;
-      const span = this.#span(group.id, resolution, second - (((second % resolution) + resolution) % resolution));
+      if ((now - second) * 1000 > keptMs[resolution]) continue;
+      const at = second - (((second % resolution) + resolution) % resolution);
+      // A span that began before this program, or has been written and let go of, is read before it is written.
+      const isPart = (): boolean => at < Math.max(this.#openedAtSecond + 1, now - resolution);
+      const span = this.#spansOf(group).open({ group: group.id, resolution, at }, isPart);
       span.isDirty = true;
-      for (const [metric, each] of measured) {
-        let measure = span.record.get(metric);
-        if (measure === undefined && resolution === 1 && isOwn && each instanceof Measure) {
-          span.record.set(metric, each);
-          continue;
-        }
-        if (measure === undefined) span.record.set(metric, (measure = new Measure()));
-        measure.merge(each);
-      }
+      addTo(span, measured, isGiven && resolution === 1);
     }
-  }
-
-  #span(group: number, resolution: Resolution, at: number): OpenSpan {
-    const key = `${resolution}/${at}/${group}`;
-    let span = this.#spans.get(key);
-    if (span !== undefined) return span;
-    // A span that began before this program, or has been written and let go of, is read before it is written.
-    const isPart = at < Math.max(this.#openedAtSecond + 1, this.#second() - resolution);
-    span = { group, resolution, at, record: new Map(), isDirty: false, isPart };
-    this.#spans.set(key, span);
-    if (this.#spans.size > spansMax) this.#forgetOldest();
-    return span;
-  }
-
-  #forgetOldest(): void {
-    const [oldest] = this.#spans.keys();
-    if (oldest !== undefined) this.#spans.delete(oldest);
-    this.#dropped++;
   }
 
   async #write(): Promise<void> {
     const { db, onFailure } = this.#options;
     const second = this.#second();
     this.#move(second);
-    const dirty = [...this.#spans.values()].filter(({ isDirty }) => isDirty);
+    const dirty = [...this.#spans.own.dirty(), ...this.#spans.others.dirty()];
     for (const span of dirty) span.isDirty = false;
     try {
       for (const span of dirty) if (span.isPart) await this.#complete(span);
       const written = new Set(dirty.map(({ group }) => group));
-      const groups = [...this.#groups.values()].filter(({ id, isChanged }) => isChanged || written.has(id));
+      const groups = [...this.#catalogue.groups()].filter(({ id, isChanged }) => isChanged || written.has(id));
       if (dirty.length > 0) await writeSpans(db, groups, dirty);
       for (const group of groups) group.isChanged = false;
-      for (const [key, { at, resolution, isDirty }] of this.#spans) if (!isDirty && at + resolution < second) this.#spans.delete(key);
+      for (const spans of Object.values(this.#spans)) spans.forget(second);
       await this.#clear(second);
     } catch (error) {
       for (const span of dirty) span.isDirty = true;
@@ -362,11 +288,7 @@ export class MetricStore {
   async #complete(span: OpenSpan): Promise<void> {
     const before = await readSpan(this.#options.db, span);
     span.isPart = false;
-    for (const [metric, each] of before ?? []) {
-      let measure = span.record.get(metric);
-      if (measure === undefined) span.record.set(metric, (measure = new Measure()));
-      measure.merge(each);
-    }
+    addTo(span, before ?? new Map<number, Measured>(), false);
   }
 
   /** Once an hour: what is too old, and groups of which nothing is left. */
@@ -376,12 +298,14 @@ export class MetricStore {
     this.#clearedHour = hour;
     const before = { 1: second - keptMs[1] / 1000, 10: second - keptMs[10] / 1000, 60: second - keptMs[60] / 1000 };
     await clearSpans(this.#options.db, before);
-    const gone = [...this.#groups].filter(([, { lastAtMs, isChanged, isHeld }]) => !isChanged && !isHeld && lastAtMs < before[60] * 1000);
+    const gone = [...this.#catalogue.groups()].filter(
+      ({ lastAtMs, isChanged, isHeld }) => !isChanged && !isHeld && lastAtMs < before[60] * 1000,
+    );
     await clearGroups(
       this.#options.db,
-      gone.map(([, { id }]) => id),
+      gone.map(({ id }) => id),
     );
-    for (const [key] of gone) this.#groups.delete(key);
+    this.#catalogue.remove(gone);
   }
 
   /** The coarsest that makes up whole periods, and is kept that long. */
@@ -390,10 +314,4 @@ export class MetricStore {
     if (period % 60 === 0 || age > keptMs[10]) return 60;
     return period % 10 === 0 || age > keptMs[1] ? 10 : 1;
   }
-}
-
-function copied(measured: Measured): Measure {
-  const copy = new Measure();
-  copy.merge(measured);
-  return copy;
 }
