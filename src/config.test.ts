@@ -34,6 +34,7 @@ test('nothing given gives the defaults', () => {
     logLevel: 'info',
     bodyLimitBytes: 67_108_864,
     artifactLimitBytes: 4_294_967_296,
+    metricsLimitBytes: 4_294_967_296,
     queueRowsMax: 10_000,
     scalingLeadMs: null,
     startDelayMs: null,

@@ -21,6 +21,8 @@ export interface Config {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly bodyLimitBytes: number;
   readonly artifactLimitBytes: number;
+  /** Of `metrics.db`. */
+  readonly metricsLimitBytes: number;
   readonly queueRowsMax: number;
   readonly timeoutMs: number;
   readonly invocationLimitBytes: number;
@@ -106,6 +108,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   },
   bodyLimitBytes: { name: 'bodyLimit', default: 64 * 2 ** 20, help: 'largest request body, also once unpacked', ...bytes() },
   artifactLimitBytes: { name: 'artifactLimit', default: 4 * 2 ** 30, help: 'largest model file', ...bytes() },
+  metricsLimitBytes: {
+    name: 'metricsLimit',
+    default: 4 * 2 ** 30,
+    help: 'largest file of what was measured and of log groups: beyond, the oldest of the finest is dropped',
+    ...bytes(),
+  },
   queueRowsMax: { name: 'queueRowsMax', default: 10_000, help: 'rows that may wait for one variant', ...integer(1, 10_000_000) },
   timeoutMs: { name: 'timeout', default: 60_000, help: 'longest time a request may take', ...duration() },
   invocationLimitBytes: {
@@ -210,6 +218,7 @@ export function loadConfig(sources: ConfigSources): Config {
     logLevel: valueOf('logLevel', given),
     bodyLimitBytes: valueOf('bodyLimitBytes', given),
     artifactLimitBytes: valueOf('artifactLimitBytes', given),
+    metricsLimitBytes: valueOf('metricsLimitBytes', given),
     queueRowsMax: valueOf('queueRowsMax', given),
     timeoutMs: valueOf('timeoutMs', given),
     invocationLimitBytes: valueOf('invocationLimitBytes', given),

@@ -20,6 +20,12 @@ export interface PlatformEvent extends NewEvent {
   readonly atMs: number;
 }
 
+/** As long as what was measured. */
+const keptMs = 90 * 86_400_000;
+const eventsMax = 200_000;
+const sweptAtOnce = 1000;
+const sweepEveryMs = 3_600_000;
+
 export class Events {
   readonly #db: Database;
   readonly #clock: Clock;
@@ -81,6 +87,41 @@ export class Events {
   async lastSeq(): Promise<number> {
     const row = await this.#db.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst();
     return row === undefined ? 0 : Number(row.seq);
+  }
+
+  /** Forgets what is too old, and the oldest of what is too much. */
+  async sweep(): Promise<void> {
+    const oldMs = this.#clock.wallMs() - keptMs;
+    const tooMany = (await this.lastSeq()) - eventsMax;
+    for (;;) {
+      const oldest = await this.#db.selectFrom('events').select(['seq', 'at']).orderBy('seq').limit(sweptAtOnce).execute();
+      const kept = oldest.findIndex(({ seq, at }) => Number(at) >= oldMs && Number(seq) > tooMany);
+      const last = kept === -1 ? oldest.at(-1) : oldest[kept - 1];
+      if (last === undefined) return;
+      await this.#db.deleteFrom('events').where('seq', '<=', last.seq).execute();
+      if (kept !== -1) return;
+    }
+  }
+
+  /** Sweeps once an hour. The answer ends it. */
+  keepSwept(onFailure: (error: unknown) => void): () => Promise<void> {
+    let [isOver, running] = [false, Promise.resolve()];
+    let cancel = (): void => {};
+    const later = (): void => {
+      cancel = this.#clock.after(sweepEveryMs, () => {
+        running = this.sweep()
+          .catch(onFailure)
+          .finally(() => {
+            if (!isOver) later();
+          });
+      });
+    };
+    later();
+    return () => {
+      isOver = true;
+      cancel();
+      return running;
+    };
   }
 
   /** The listener must not throw. The answer ends it. */

@@ -62,6 +62,7 @@ export { compilePattern, type EventPattern } from './rules/event-pattern.ts';
 export { type Delivery, deliveriesQueue, type Envelope, type Rule, Rules, type RulesOptions, type RuleTarget } from './rules/rules.ts';
 export { checkWebhookUrl, sendWebhook, signatureOf } from './rules/webhook.ts';
 export { Measure, type Measured, percentileOf, Together } from './series/measured.ts';
+export { MetricBudget } from './series/metric-budget.ts';
 export { isOwnNamespace, keyOfPlace, type MetricFeed, type MetricName, type MetricPlace } from './series/metric-group.ts';
 export { keptMs as metricsKeptMs, type MetricPoint, type MetricSpan, MetricStore, type MetricWish } from './series/metric-store.ts';
 export { type Looked, startSampler } from './series/sampler.ts';

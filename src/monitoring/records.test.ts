@@ -28,6 +28,34 @@ test('events come back in order, from any point on', async () => {
   assert.equal(recorded[0]?.atMs, clock.wallMs() - 40);
 });
 
+test('events older than 90 days are forgotten, and the oldest of more than 200,000; by itself each hour', async () => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const own = new VirtualClock(1e12);
+  const events = new Events(db, own);
+  const kinds = async (): Promise<string[]> => (await events.recent({ limit: 5000 })).map(({ kind }) => kind);
+  for (let i = 0; i < 2500; i++) await events.record(db, { kind: 'old', subject: 's', detail: null });
+  own.advance(1000);
+  await events.record(db, { kind: 'new', subject: 's', detail: null });
+  own.advance(90 * 86_400_000 - 1000);
+  await events.sweep();
+  assert.equal((await kinds()).length, 2501);
+  const end = events.keepSwept((error) => assert.fail(String(error)));
+  own.advance(1);
+  own.advance(3_600_000);
+  await end();
+  assert.deepEqual(await kinds(), []);
+  const last = await events.record(db, { kind: 'kept', subject: 's', detail: null });
+  const { id: _id, ...row } = await db.selectFrom('events').selectAll().executeTakeFirstOrThrow();
+  await db
+    .insertInto('events')
+    .values({ ...row, id: 'far', seq: last.seq + 200_000 })
+    .execute();
+  await events.sweep();
+  assert.equal(await events.lastSeq(), last.seq + 200_000);
+  assert.equal((await kinds()).length, 1);
+  await close();
+});
+
 test('listeners hear what is published, until they have enough', async () => {
   const events = new Events(opened.db, clock);
   const heard: string[] = [];

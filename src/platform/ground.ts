@@ -10,6 +10,7 @@ import {
   LogGroups,
   type Logs,
   logFileCount,
+  MetricBudget,
   MetricStore,
   openLogs,
   platformLogGroup,
@@ -51,6 +52,8 @@ export interface Ground {
   readonly jobs: Jobs;
   readonly metricsDb: Database;
   readonly series: MetricStore;
+  /** Null where all is in a database that others look after. */
+  readonly metricBudget: MetricBudget | null;
   readonly logGroups: LogGroups;
   readonly provider: LocalProvider;
   /** Null: nothing is traced. */
@@ -86,6 +89,7 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
   const series = new MetricStore({ db: metricsDb, clock, onFailure });
   await series.open();
   closers.push(() => series.close());
+  const metricBudget = await openMetricBudget(config, { clock, log, metricsDb, series }, closers);
   const logGroups = await openLogGroups({ clock, logs, directory, metricsDb }, closers);
   const heard: LocalProviderOptions['heard'] = (spec, line) => tellOfWorker(logGroups, spec, line);
   const startDelayMs = config.startDelayMs ?? 0;
@@ -101,7 +105,31 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
     return { metric_values: series.dropped, ...lines, traces: exporter?.dropped ?? 0 };
   };
   const jobs = new Jobs({ db, dialect, clock });
-  return { clock, logs, directory, db, jobs, metricsDb, series, logGroups, provider, traces, dropped, startedAtMs };
+  return { clock, logs, directory, db, jobs, metricsDb, series, metricBudget, logGroups, provider, traces, dropped, startedAtMs };
+}
+
+/** A file is held to its size; the size of a database that is shared is its administrators' affair. */
+async function openMetricBudget(
+  { databaseUrl, metricsLimitBytes: bytesMax }: Config,
+  { clock, log, metricsDb: db, series }: Pick<Ground, 'clock' | 'metricsDb' | 'series'> & { readonly log: Logs['platform'] },
+  closers: Closer[],
+): Promise<MetricBudget | null> {
+  if (databaseUrl !== null) return null;
+  const budget = new MetricBudget({
+    db,
+    clock,
+    bytesMax,
+    onDropped: (resolution, before) => series.lost(resolution, before),
+    onFull: ({ usedBytes }) =>
+      log.warn(
+        { usedBytes, bytesMax },
+        'metrics.db is as large as metricsLimit lets it: the oldest of the finest measurements are dropped',
+      ),
+    onFailure: (error) => log.error({ error: messageOf(error) }, 'what is too much of metrics.db could not be dropped'),
+  });
+  await budget.open();
+  closers.push(() => budget.close());
+  return budget;
 }
 
 /** What is logged in groups is kept with the metrics; the server's own two logs are files, and read as groups. */

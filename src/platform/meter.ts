@@ -4,9 +4,14 @@ import type { AlarmState, Alarms, DriftWatch, Metrics } from '../monitoring/inde
 import { budgetOf } from '../objective.ts';
 import type { LocalProvider } from '../providers/index.ts';
 import type { Serving } from '../serving/index.ts';
-import type { Dropped } from './ground.ts';
+import type { Ground } from './ground.ts';
 
-export function meter(metrics: Metrics, serving: Serving, provider: Pick<LocalProvider, 'list'>, dropped: Dropped): void {
+export function meter(
+  metrics: Metrics,
+  serving: Serving,
+  provider: Pick<LocalProvider, 'list'>,
+  { dropped, metricBudget }: Pick<Ground, 'dropped' | 'metricBudget'>,
+): void {
   const ofVariant = ['endpoint', 'variant'];
   const variants = () =>
     serving.endpoints().flatMap(({ name, variants: all }) => all.map((each) => ({ labels: { endpoint: name, variant: each.name }, each })));
@@ -47,6 +52,16 @@ export function meter(metrics: Metrics, serving: Serving, provider: Pick<LocalPr
   const lost = 'Values, lines and traces that were not kept: too many names, too many at once, or no disk or collector to take them.';
   metrics.counter('penstock_dropped_total', lost, ['what'], () =>
     Object.entries(dropped()).map(([what, value]) => ({ labels: { what }, value })),
+  );
+  metrics.gauge(
+    'penstock_metrics_file_bytes',
+    'Size of metrics.db: what is used, and what is free in it to be written to.',
+    ['state'],
+    () => {
+      if (metricBudget === null) return [];
+      const { usedBytes, freeBytes } = metricBudget.size;
+      return Object.entries({ used: usedBytes, free: freeBytes }).map(([state, value]) => ({ labels: { state }, value }));
+    },
   );
   metrics.counter('penstock_worker_restarts_total', 'How often a worker was started anew.', ['worker'], () =>
     provider.list().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),

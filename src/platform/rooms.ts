@@ -85,7 +85,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
     checkPolicy: scalingPolicy,
     checkCapturePlace: (to) => checkPlace(to, hasBucket),
   });
-  meter(metrics, serving, provider, ground.dropped);
+  meter(metrics, serving, provider, ground);
   return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
 }
 

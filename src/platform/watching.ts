@@ -67,6 +67,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   });
   await rules.open();
   closers.push(() => rules.close());
+  closers.push(events.keepSwept((error) => log.error({ error: messageOf(error) }, 'old events could not be forgotten yet')));
   const variantOf = (endpoint: string): string =>
     needs.deployments.list().find(({ config }) => config.name === endpoint)?.config.variants[0]?.name ?? 'AllTraffic';
   closers.push(events.subscribe((event) => tellOfEvent(logGroups, event, variantOf)));

@@ -8,6 +8,7 @@ export {
   type OpenDatabase,
   openDatabase,
 } from './database.ts';
+export { type FileSize, sizeOfFile } from './database-size.ts';
 export { FileObjectStore, type StoredObject } from './file-object-store.ts';
 export { type DeadJob, type Job, Jobs, type NewJob, type QueueState, type TakenJob } from './jobs.ts';
 export { KeptObjects } from './kept-objects.ts';

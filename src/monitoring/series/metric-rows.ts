@@ -90,6 +90,23 @@ export async function clearSpans(db: Database, before: Readonly<Record<Resolutio
   for (const resolution of resolutions) await db.deleteFrom(tableOf(resolution)).where('at', '<', before[resolution]).execute();
 }
 
+/**
+ * Some of the oldest that begin before `before` (epoch seconds): so many rows, or a few more. From which second on there is something left;
+ * null where none was that old.
+ */
+export async function clearOldest(db: Database, resolution: Resolution, before: number, rowsMax: number): Promise<number | null> {
+  const table = tableOf(resolution);
+  const old = db.selectFrom(table).select('at').where('at', '<', before).orderBy('at');
+  if ((await old.limit(1).executeTakeFirst()) === undefined) return null;
+  const last = await old
+    .offset(rowsMax - 1)
+    .limit(1)
+    .executeTakeFirst();
+  const until = last === undefined ? before : Number(last.at) + 1;
+  await db.deleteFrom(table).where('at', '<', until).execute();
+  return until;
+}
+
 export async function clearGroups(db: Database, ids: readonly number[]): Promise<void> {
   for (let at = 0; at < ids.length; at += rowsPerInsert) {
     await db

@@ -62,6 +62,7 @@ export class MetricStore {
   /** Callers may put what is long past, in as many spans as they like: they take no room from ours. */
   readonly #spans = { own: new OpenSpans(), others: new OpenSpans() };
   readonly #gatherers = new Set<() => void>();
+  readonly #lostBefore = new Map<Resolution, number>();
   #dropped = 0;
   #openedAtSecond = 0;
   #ticks = 0;
@@ -131,6 +132,11 @@ export class MetricStore {
   /** How many of these there is no room for, each counted with those before it: nothing that is measured of them is kept. */
   lacksRoomFor(wished: readonly NamedMetric[]): number {
     return this.#catalogue.lacksRoomFor(wished);
+  }
+
+  /** What was measured before (epoch seconds) is gone from the database, though it is not too old: the next coarser tells. */
+  lost(resolution: Resolution, before: number): void {
+    this.#lostBefore.set(resolution, before);
   }
 
   /** So many values came that will not be kept. */
@@ -310,8 +316,9 @@ export class MetricStore {
 
   /** The coarsest that makes up whole periods, and is kept that long. */
   #resolutionFor(period: number, from: number): Resolution {
-    const age = (this.#second() - from) * 1000;
-    if (period % 60 === 0 || age > keptMs[10]) return 60;
-    return period % 10 === 0 || age > keptMs[1] ? 10 : 1;
+    const isGone = (resolution: Resolution): boolean =>
+      (this.#second() - from) * 1000 > keptMs[resolution] || from < (this.#lostBefore.get(resolution) ?? 0);
+    if (period % 60 === 0 || isGone(10)) return 60;
+    return period % 10 === 0 || isGone(1) ? 10 : 1;
   }
 }

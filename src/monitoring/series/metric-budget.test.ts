@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { VirtualClock } from '../../clock.ts';
+import { openDatabase, sizeOfFile } from '../../storage/index.ts';
+import { MetricBudget } from './metric-budget.ts';
+import type { Resolution } from './metric-rows.ts';
+import { MetricStore } from './metric-store.ts';
+
+const epochMs = Date.UTC(2026, 10, 24, 12);
+const place = { namespace: 'Penstock', dimensions: { EndpointName: 'digits' } };
+const metric = { name: 'Latency', unit: 'Milliseconds' };
+const nobody = (error: unknown): void => assert.fail(String(error));
+
+/** Rows of 2 kB: seconds of half an hour, tens of half a day, minutes of four days. */
+async function house(t: TestContext) {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const clock = new VirtualClock(epochMs);
+  const now = epochMs / 1000;
+  const rows = async (resolution: Resolution, count: number): Promise<void> => {
+    for (let i = 0; i < count; i += 200) {
+      const ats = Array.from({ length: 200 }, (_, k) => now - (i + k + 1) * resolution);
+      const values = ats.map((at) => ({ group_id: 1, at, data: Buffer.alloc(2000) }));
+      await db.insertInto(`metric_rows_${resolution}`).values(values).execute();
+    }
+  };
+  await rows(1, 1800);
+  await rows(10, 4000);
+  await rows(60, 5800);
+  const oldest = async (resolution: Resolution): Promise<number | null> => {
+    const row = await db.selectFrom(`metric_rows_${resolution}`).select('at').orderBy('at').limit(1).executeTakeFirst();
+    return row === undefined ? null : now - Number(row.at);
+  };
+  const full: number[] = [];
+  const dropped = new Map<Resolution, number>();
+  const budgetOf = (bytesMax: number): MetricBudget =>
+    new MetricBudget({
+      db,
+      clock,
+      bytesMax,
+      onDropped: (resolution, before) => dropped.set(resolution, now - before),
+      onFull: ({ usedBytes }) => full.push(usedBytes),
+      onFailure: nobody,
+    });
+  const { usedBytes } = await sizeOfFile(db);
+  return { db, clock, oldest, full, dropped, budgetOf, usedBytes };
+}
+
+test('what fits in is kept', async (t) => {
+  const { oldest, full, budgetOf, usedBytes } = await house(t);
+  await budgetOf(usedBytes).keep();
+  assert.deepEqual([await oldest(1), await oldest(10), await oldest(60), full.length], [1800, 40_000, 348_000, 0]);
+});
+
+test('of what does not, the oldest of the finest goes first, and the latest of each stays', async (t) => {
+  const { oldest, full, dropped, budgetOf, usedBytes } = await house(t);
+  await budgetOf(usedBytes - 1_000_000).keep();
+  const [seconds, tens] = [await oldest(1), await oldest(10)];
+  assert(seconds !== null && seconds >= 300 && seconds < 1800, `${seconds}`);
+  assert.equal(dropped.get(1), seconds);
+  assert.equal(tens, 40_000);
+  await budgetOf(usedBytes - 8_000_000).keep();
+  assert.deepEqual([await oldest(1), await oldest(60)], [300, 348_000]);
+  await budgetOf(1).keep();
+  assert.deepEqual([await oldest(1), await oldest(10), await oldest(60)], [300, 3600, 86_400]);
+  assert.equal(full.length, 3);
+});
+
+test('is told once that it is full, and what is free is written to again', async (t) => {
+  const { db, clock, full, budgetOf, usedBytes } = await house(t);
+  const budget = budgetOf(usedBytes - 2_000_000);
+  await budget.keep();
+  await budget.keep();
+  assert.equal(full.length, 1);
+  const { usedBytes: used, freeBytes } = budget.size;
+  assert(used <= usedBytes - 2_000_000 && freeBytes > 1_000_000);
+  const values = Array.from({ length: 200 }, (_, i) => ({ group_id: 2, at: clock.wallMs() / 1000 - i, data: Buffer.alloc(2000) }));
+  await db.insertInto('metric_rows_60').values(values).execute();
+  const after = await sizeOfFile(db);
+  assert.equal(after.usedBytes + after.freeBytes, used + freeBytes);
+});
+
+test('looks once a minute by itself', async (t) => {
+  const { clock, full, budgetOf } = await house(t);
+  const budget = budgetOf(1);
+  await budget.open();
+  assert(budget.size.usedBytes > 10_000_000);
+  clock.advance(60_000);
+  await budget.close();
+  assert.equal(full.length, 1);
+});
+
+test('where seconds were dropped, the next coarser tells', async (t) => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const clock = new VirtualClock(epochMs);
+  const store = new MetricStore({ db, clock, onFailure: nobody });
+  await store.open();
+  store.feed(place, metric).add(5);
+  clock.advance(600_000);
+  await store.flush();
+  const budget = new MetricBudget({
+    db,
+    clock,
+    bytesMax: 1,
+    onDropped: (...gone) => store.lost(...gone),
+    onFull: () => {},
+    onFailure: nobody,
+  });
+  await budget.keep();
+  const points = await store.series({ place, ...metric, fromMs: epochMs - 1000, toMs: clock.wallMs(), periodMs: 1000 });
+  assert.deepEqual(
+    points.map(({ sum }) => sum),
+    [5],
+  );
+});

@@ -1,0 +1,18 @@
+/** How large a SQLite file is. */
+import { sql } from 'kysely';
+import type { Database } from './tables.ts';
+
+export interface FileSize {
+  readonly usedBytes: number;
+  /** Of what was deleted: what is written next goes there. */
+  readonly freeBytes: number;
+}
+
+/** Of the database itself; its log comes on top. */
+export async function sizeOfFile(db: Database): Promise<FileSize> {
+  const { rows } = await sql<{ pages: number; free: number; bytes: number }>`
+    select page_count as pages, freelist_count as free, page_size as bytes
+    from pragma_page_count(), pragma_freelist_count(), pragma_page_size()`.execute(db);
+  const { pages, free, bytes } = rows[0] ?? { pages: 0, free: 0, bytes: 0 };
+  return { usedBytes: (pages - free) * bytes, freeBytes: free * bytes };
+}
