@@ -8,10 +8,14 @@ const endpointStates: Readonly<Record<string, string>> = {
   'endpoint.updating': 'UPDATING',
   'endpoint.in-service': 'IN_SERVICE',
   'endpoint.failed': 'FAILED',
+  'endpoint.rolling-back': 'ROLLING_BACK',
   'endpoint.unloaded': 'OUT_OF_SERVICE',
   'endpoint.deleting': 'DELETING',
   'endpoint.deleted': 'DELETED',
 };
+
+/** Any other reason tells what an endpoint is about. */
+const endpointFailures = new Set(['endpoint.failed', 'endpoint.rolling-back']);
 
 const approvals: Readonly<Record<string, string>> = {
   'version.registered': 'PendingManualApproval',
@@ -37,7 +41,7 @@ function endpointTold({ kind, subject, detail, atMs }: PlatformEvent, place: Aws
   const state = endpointStates[kind];
   if (state === undefined) return null;
   const EndpointArn = arnOf(place, 'endpoint', subject);
-  const reason = memberOf(detail, 'reason');
+  const reason = endpointFailures.has(kind) ? memberOf(detail, 'reason') : null;
   return {
     source: 'aws.sagemaker',
     'detail-type': 'SageMaker Endpoint State Change',
@@ -79,7 +83,7 @@ function packageTold({ kind, subject, atMs, detail }: PlatformEvent, place: AwsP
 function transformTold({ kind, subject, detail, atMs }: PlatformEvent, place: AwsPlace): Told | null {
   if (!kind.startsWith('transform.')) return null;
   const TransformJobArn = arnOf(place, 'transform-job', subject);
-  const reason = memberOf(detail, 'reason');
+  const reason = memberOf(detail, 'state') === 'Failed' ? memberOf(detail, 'reason') : null;
   return {
     source: 'aws.sagemaker',
     'detail-type': 'SageMaker Transform Job State Change',

@@ -57,6 +57,8 @@ test('addresses where clouds keep their credentials, and those of no single mach
     'http://0.0.0.0/',
     'http://224.0.0.1/',
     'http://[::ffff:169.254.1.1]/',
+    'http://[64:ff9b::a9fe:a9fe]/',
+    'http://100.100.100.200/',
   ]) {
     assert.throws(() => checkWebhookUrl(url), /it is not called/, url);
     await assert.rejects(sendWebhook({ ...order, url }), /it is not called/, url);

@@ -1,13 +1,14 @@
 /**
- * Sends a signed document to an address that a user named. The address is hostile ground: no redirect is followed, no link-local address is called
- * (that is where clouds keep credentials), and whoever answers slowly or at length is cut off.
+ * Sends a signed document to an address that a user named. The address is hostile ground: no redirect is followed, no address is called where
+ * clouds keep credentials, and whoever answers slowly or at length is cut off.
  */
 import { createHmac } from 'node:crypto';
 import { type LookupAddress, lookup } from 'node:dns';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { PlatformError } from '../../errors.ts';
+import { isCallable } from './addresses.ts';
 
 export interface WebhookOrder {
   readonly url: string;
@@ -21,16 +22,6 @@ export interface WebhookOrder {
 }
 
 const timeoutMs = 10_000;
-
-const forbidden = new BlockList();
-forbidden.addSubnet('169.254.0.0', 16);
-forbidden.addSubnet('0.0.0.0', 8);
-forbidden.addSubnet('224.0.0.0', 4);
-forbidden.addAddress('255.255.255.255');
-forbidden.addSubnet('fe80::', 10, 'ipv6');
-forbidden.addSubnet('ff00::', 8, 'ipv6');
-forbidden.addAddress('::', 'ipv6');
-forbidden.addAddress('fd00:ec2::254', 'ipv6');
 
 /** Throws `invalid_request` for what is no address that may be called. */
 export function checkWebhookUrl(text: string): URL {
@@ -105,8 +96,9 @@ const safeLookup: LookupFunction = (host, options, done) => {
 };
 
 function refuseForbidden(address: string, host: string): void {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
-  if (forbidden.check(mapped, isIP(mapped) === 6 ? 'ipv6' : 'ipv4')) {
-    throw new PlatformError('invalid_request', `${host} stands for ${address}, which is link-local or no single machine: it is not called`);
-  }
+  if (isCallable(address)) return;
+  throw new PlatformError(
+    'invalid_request',
+    `${host} stands for ${address}, where clouds keep their credentials, or which is no single machine: it is not called`,
+  );
 }
