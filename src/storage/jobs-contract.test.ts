@@ -126,6 +126,36 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       assert.deepEqual(await jobs.state(q), { backlog: 3, taken: 1, dead: 0, oldestAtMs });
     });
 
+    test('of many lanes are taken in turn, as many of each as there is room for', async () => {
+      const q = queue();
+      for (const [lane, payload] of [
+        ['slow', 's1'],
+        ['slow', 's2'],
+        ['slow', 's3'],
+        ['quick', 'q1'],
+        ['quick', 'q2'],
+        ['other', 'o1'],
+      ] as const) {
+        await jobs.add(opened.db, { queue: q, payload, lane });
+        clock.advance(1);
+      }
+      await jobs.add(opened.db, { queue: q, payload: 'of no lane' });
+      const takeTurns = async (most: number, room: readonly (readonly [string, number])[] = []) =>
+        (await jobs.takeByLane(q, most, 1000, { perLane: 2, room: new Map(room) })).map(({ payload }) => payload);
+      assert.deepEqual(
+        await takeTurns(2, [
+          ['slow', 0],
+          ['quick', 1],
+        ]),
+        ['q1', 'o1'],
+      );
+      assert.deepEqual(await takeTurns(2), ['s1', 'q2']);
+      assert.deepEqual(await takeTurns(9, [['slow', 1]]), ['s2']);
+      assert.deepEqual(await takeTurns(9, [['slow', 0]]), []);
+      clock.advance(1000);
+      assert.deepEqual(await takeTurns(9), ['s1', 'q1', 'o1', 's2', 'q2']);
+    });
+
     test('are announced to whoever waits, and cancelled from under whoever works on them', async () => {
       const q = queue();
       let told = 0;

@@ -23,6 +23,15 @@ export interface NewJob {
   readonly expiresAtMs?: number;
   /** The higher goes first; 0 unless given. Among equals the older. */
   readonly priority?: number;
+  /** Whom it has to do with, where those are to have their turns (`takeByLane`). */
+  readonly lane?: string;
+}
+
+/** How many jobs of a lane may be taken. */
+export interface LaneRoom {
+  readonly perLane: number;
+  /** Of a lane of which it is another number. */
+  readonly room: ReadonlyMap<string, number>;
 }
 
 export interface Job {
@@ -80,6 +89,7 @@ export class Jobs {
       .values({
         id,
         queue: job.queue,
+        lane: job.lane ?? null,
         payload: JSON.stringify(job.payload),
         priority: job.priority ?? 0,
         created_at: nowMs,
@@ -110,7 +120,6 @@ export class Jobs {
   async take(queue: string, most: number, leaseMs: number): Promise<TakenJob[]> {
     const { db, dialect, clock } = this.#options;
     const nowMs = clock.wallMs();
-    const lease = randomUUID();
     return inSharedTransaction(db, async (tx) => {
       let query = tx
         .selectFrom('jobs')
@@ -125,15 +134,52 @@ export class Jobs {
         .limit(most);
       if (dialect === 'postgres') query = query.forUpdate().skipLocked();
       const ids = (await query.execute()).map(({ id }) => id);
-      if (ids.length === 0) return [];
-      const rows = await tx
-        .updateTable('jobs')
-        .set((row) => ({ lease, visible_at: nowMs + leaseMs, attempts: row('attempts', '+', 1) }))
-        .where('id', 'in', ids)
-        .returningAll()
-        .execute();
-      const place = new Map(ids.map((id, i) => [id, i]));
-      return rows.sort((a, b) => (place.get(a.id) as number) - (place.get(b.id) as number)).map((row) => ({ ...jobOf(row), lease }));
+      return lease(tx, ids, nowMs, leaseMs);
+    });
+  }
+
+  /**
+   * As `take`, of the jobs that have a lane, the lanes in turn: the first of each, then the second of each. What waits in a lane without room
+   * holds up no other.
+   */
+  async takeByLane(queue: string, most: number, leaseMs: number, { perLane, room }: LaneRoom): Promise<TakenJob[]> {
+    const nowMs = this.#options.clock.wallMs();
+    const lanes = (isMeant: (of: number) => boolean): string[] => [...room].filter(([, of]) => isMeant(of)).map(([lane]) => lane);
+    const full = lanes((of) => of <= 0);
+    const narrow = lanes((of) => of > 0 && of < perLane);
+    return inSharedTransaction(this.#options.db, async (tx) => {
+      let waiting = tx
+        .selectFrom('jobs')
+        .select(['id', 'lane', 'priority', 'created_at'])
+        .select((row) =>
+          row.fn
+            .agg<number>('row_number')
+            .over((over) => over.partitionBy('lane').orderBy('priority', 'desc').orderBy('created_at').orderBy('id'))
+            .as('place'),
+        )
+        .where('queue', '=', queue)
+        .where('state', '=', 'open')
+        .where('lane', 'is not', null)
+        .where('visible_at', '<=', nowMs)
+        .where((row) => row.or([row('expires_at', 'is', null), row('expires_at', '>', nowMs)]));
+      if (full.length > 0) waiting = waiting.where('lane', 'not in', full);
+      let query = tx
+        .selectFrom(waiting.as('waiting'))
+        .select('id')
+        .where('place', '<=', perLane)
+        .orderBy('place')
+        .orderBy('priority', 'desc')
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(most);
+      for (const lane of narrow)
+        query = query.where((row) => row.or([row('lane', '!=', lane), row('place', '<=', room.get(lane) as number)]));
+      return lease(
+        tx,
+        (await query.execute()).map(({ id }) => id),
+        nowMs,
+        leaseMs,
+      );
     });
   }
 
@@ -283,6 +329,21 @@ export class Jobs {
       oldestAtMs: open === undefined ? null : Number(open.oldest),
     };
   }
+}
+
+/** In the order of the ids; without those that somebody else took meanwhile. */
+async function lease(tx: Transaction, ids: readonly string[], nowMs: number, leaseMs: number): Promise<TakenJob[]> {
+  if (ids.length === 0) return [];
+  const lease = randomUUID();
+  const rows = await tx
+    .updateTable('jobs')
+    .set((row) => ({ lease, visible_at: nowMs + leaseMs, attempts: row('attempts', '+', 1) }))
+    .where('id', 'in', ids)
+    .where('visible_at', '<=', nowMs)
+    .returningAll()
+    .execute();
+  const place = new Map(ids.map((id, i) => [id, i]));
+  return rows.sort((a, b) => (place.get(a.id) as number) - (place.get(b.id) as number)).map((row) => ({ ...jobOf(row), lease }));
 }
 
 function jobOf(row: JobRow): Job {

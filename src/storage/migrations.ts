@@ -44,6 +44,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0024-rollouts': { up: addRollouts },
     '0025-jobs-in-order': { up: orderJobs },
     '0026-small-objects': { up: (db) => addContent(db, dialect) },
+    '0027-job-lanes': { up: addLanes },
   };
 }
 
@@ -376,6 +377,13 @@ async function createJobs(db: AnyDatabase): Promise<void> {
 async function orderJobs(db: AnyDatabase): Promise<void> {
   await db.schema.dropIndex('jobs_to_take').execute();
   await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority desc', 'created_at', 'id']).execute();
+}
+
+/** Most queues have no lanes, and pay nothing for them. */
+async function addLanes(db: AnyDatabase): Promise<void> {
+  await db.schema.alterTable('jobs').addColumn('lane', 'text').execute();
+  await sql`update jobs set lane = 'of before' where queue = 'deliveries'`.execute(db);
+  await sql`create index jobs_by_lane on jobs (queue, state, lane, priority desc, created_at, id) where lane is not null`.execute(db);
 }
 
 async function addContent(db: AnyDatabase, dialect: Dialect): Promise<void> {

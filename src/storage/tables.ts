@@ -267,6 +267,8 @@ export interface AwsDocumentsTable {
 export interface JobsTable {
   id: string;
   queue: string;
+  /** Whom it has to do with; null where its queue has no lanes. */
+  lane: string | null;
   /** JSON. */
   payload: string;
   priority: number;
