@@ -18,7 +18,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import { type Delivery, deliveriesQueue, type Events, type Log, type PlatformEvent } from '../monitoring/index.ts';
+import { addDelivery, announceDeliveries, type Events, type Log, type PlatformEvent } from '../monitoring/index.ts';
 import { type Database, inTransaction, type Jobs, type TakenJob, type Transaction } from '../storage/index.ts';
 import { type AsyncRequest, uriOf } from './async-request.ts';
 import type { InferenceAnswer } from './inference.ts';
@@ -140,9 +140,7 @@ export class Outcomes {
       if (url === null) onUntold(request, topic);
       else {
         const body = JSON.stringify(notificationOf({ request, awsRegion, atMs: clock.wallMs(), ...outcome }));
-        const target = { id, arn: url, input: null, inputPath: null };
-        const delivery: Delivery = { rule: `async ${endpoint}`, target, body, eventId: id };
-        await jobs.add(tx, { queue: deliveriesQueue, payload: delivery });
+        await addDelivery(jobs, tx, { rule: `async ${endpoint}`, target: { id, arn: url }, body, eventId: id });
         hasDelivery = true;
       }
     }
@@ -154,7 +152,7 @@ export class Outcomes {
 
   #told(tidings: Tidings | undefined): void {
     if (tidings === undefined) return;
-    if (tidings.hasDelivery) this.#options.jobs.announce(deliveriesQueue);
+    if (tidings.hasDelivery) announceDeliveries(this.#options.jobs);
     this.#options.events.publish(tidings.event);
   }
 }

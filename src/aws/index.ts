@@ -2,7 +2,7 @@ export { cloudtrailService } from './cloudtrail/cloudtrail-service.ts';
 export { type CloudWatchOptions, cloudWatchService } from './cloudwatch/cloudwatch-service.ts';
 export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
 export { envelopeOf } from './events/envelope.ts';
-export { eventsService } from './events/events-service.ts';
+export { eventsService, ruleArn } from './events/events-service.ts';
 export { logGroupOfArn } from './logs/log-arn.ts';
 export { logsService } from './logs/logs-service.ts';
 export type { AsyncDoor } from './runtime/async-invocation.ts';

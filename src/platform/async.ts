@@ -5,7 +5,7 @@ import { AsyncConfigs, type AsyncDoor, AwsError, BodyInvocations, type S3Store }
 import type { Config } from '../config.ts';
 import type { EndpointView } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import { type Delivery, deliveriesQueue } from '../monitoring/index.ts';
+import { addDelivery, announceDeliveries } from '../monitoring/index.ts';
 import type { ServedVariant } from '../serving/index.ts';
 import type { Capturing } from './capturing.ts';
 import type { Closer, Ground } from './ground.ts';
@@ -99,10 +99,9 @@ function tellTopics(config: Config, configs: AsyncConfigs, events: BuiltRooms['e
     for (const topic of new Set([SuccessTopic, ErrorTopic])) {
       const url = topic === undefined ? null : addressOf(config.asyncTopics, topic);
       if (url === null) continue;
-      const target = { id: endpoint, arn: url, input: null, inputPath: null };
-      const delivery: Delivery = { rule: `async ${endpoint}`, target, body: JSON.stringify(testNotification), eventId: endpoint };
-      await jobs.add(db, { queue: deliveriesQueue, payload: delivery });
-      jobs.announce(deliveriesQueue);
+      const target = { id: endpoint, arn: url };
+      await addDelivery(jobs, db, { rule: `async ${endpoint}`, target, body: JSON.stringify(testNotification), eventId: endpoint });
+      announceDeliveries(jobs);
     }
   };
   return events.subscribe(({ kind, subject }) => {

@@ -1,15 +1,17 @@
 /** What watches over everything else: numbers that are looked at, alarms, and rules that tell others of events. */
-import { type ApplicationAutoScaling, type AwsPlace, envelopeOf, logGroupOfArn } from '../aws/index.ts';
+import { type ApplicationAutoScaling, type AwsPlace, envelopeOf, logGroupOfArn, ruleArn } from '../aws/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Deployments, EndpointView } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import {
   type AlarmChange,
   Alarms,
+  addDelivery,
+  announceDeliveries,
   checkWebhookUrl,
+  Deliveries,
   type Delivery,
   type DriftWatch,
-  deliveriesQueue,
   type Events,
   type Log,
   type LogGroups,
@@ -56,14 +58,24 @@ export interface Watching {
 /** Begins to watch. What ends it is added to the closers, as each begins. */
 export async function openWatching(needs: WatchingNeeds, closers: (() => Promise<void> | void)[]): Promise<Watching> {
   const { db, clock, log, jobs, series, logGroups, events } = needs;
+  const tellFailure = (what: string, error: unknown): void => log.error({ error: messageOf(error) }, what);
+  const deliveries = new Deliveries({
+    db,
+    clock,
+    jobs,
+    deliver: (delivery, id, atMs) => deliver(needs, delivery, id, atMs),
+    onFailure: tellFailure,
+  });
+  deliveries.open();
+  closers.push(() => deliveries.close());
   const rules = new Rules({
     db,
     clock,
     jobs,
     events,
     envelopeOf: (event) => envelopeOf(event, needs.place),
-    deliver: (delivery, id, atMs) => deliver(needs, delivery, id, atMs),
-    onFailure: (what, error) => log.error({ error: messageOf(error) }, what),
+    ruleArn: (name) => ruleArn(needs.place, name),
+    onFailure: tellFailure,
   });
   await rules.open();
   closers.push(() => rules.close());
@@ -96,7 +108,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   return { alarms, rules };
 }
 
-async function deliver(needs: WatchingNeeds, { rule, target, body }: Delivery, id: string, atMs: number): Promise<void> {
+async function deliver(needs: WatchingNeeds, { rule, target, body, http }: Delivery, id: string, atMs: number): Promise<void> {
   const { webhookSecret, logGroups, place } = needs;
   const group = logGroupOfArn(target.arn, place);
   if (group !== null) {
@@ -107,7 +119,7 @@ async function deliver(needs: WatchingNeeds, { rule, target, body }: Delivery, i
   }
   if (!/^https?:/.test(target.arn))
     throw new PlatformError('invalid_request', `nothing is known of the target ${target.arn}: expected a URL or the ARN of a log group`);
-  await sendWebhook({ url: target.arn, body, id, atMs, secret: webhookSecret });
+  await sendWebhook({ url: target.arn, body, id, atMs, secret: webhookSecret, http });
 }
 
 /** A policy takes its step for as long as the alarm rings, a minute apart. */
@@ -135,14 +147,8 @@ async function act(
   checkWebhookUrl(url);
   const { name, state, stateReason, stateSinceMs } = alarm;
   const body = JSON.stringify({ alarm: name, state, before, reason: stateReason, at: new Date(stateSinceMs).toISOString() });
-  const delivery: Delivery = {
-    rule: `alarm ${name}`,
-    target: { id: 'action', arn: url, input: null, inputPath: null },
-    body,
-    eventId: '',
-  };
-  await jobs.add(db, { queue: deliveriesQueue, payload: delivery });
-  jobs.announce(deliveriesQueue);
+  await addDelivery(jobs, db, { rule: `alarm ${name}`, target: { id: 'action', arn: url }, body, eventId: '' });
+  announceDeliveries(jobs);
 }
 
 function watched(

@@ -1,9 +1,10 @@
 /** EventBridge: rules over what happens here and what others put, on the one bus there is. */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
-import { checkWebhookUrl, compilePattern, type Envelope, type Rule, type Rules, type RuleTarget } from '../../monitoring/index.ts';
+import { compilePattern, type Envelope, type Rule, type Rules } from '../../monitoring/index.ts';
 import { type Recording, recorded } from '../recorded.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
+import { complaint, targetOf, targetShown } from './targets.ts';
 
 export interface EventsServiceOptions extends Recording {
   readonly rules: Pick<Rules, 'list' | 'get' | 'put' | 'delete' | 'offer'>;
@@ -87,7 +88,7 @@ function targetOperations({ rules, canDeliver }: EventsServiceOptions): Record<s
       const targets = new Map(rule.targets.map((target) => [target.id, target]));
       for (const given of input.Targets as readonly AwsInput[]) {
         const target = targetOf(given);
-        const why = complaint(target, canDeliver);
+        const why = complaint(given, target, canDeliver);
         if (why === null) targets.set(target.id, target);
         else failed.push({ TargetId: target.id, ErrorCode: 'ValidationException', ErrorMessage: why });
       }
@@ -213,47 +214,6 @@ function summary({ name, description, pattern, isEnabled }: Rule, place: AwsPlac
     ...(description === '' ? {} : { Description: description }),
     EventBusName: bus,
   };
-}
-
-const targetMembers = ['Id', 'Arn', 'Input', 'InputPath'];
-
-function targetOf(given: AwsInput): RuleTarget {
-  return {
-    id: String(given.Id),
-    arn: String(given.Arn),
-    input: typeof given.Input === 'string' ? given.Input : null,
-    inputPath: typeof given.InputPath === 'string' ? given.InputPath : null,
-    echo: Object.fromEntries(Object.entries(given).filter(([name]) => !targetMembers.includes(name))),
-  };
-}
-
-function targetShown({ id, arn, input, inputPath, echo }: RuleTarget): AwsOutput {
-  return {
-    Id: id,
-    Arn: arn,
-    ...(input === null ? {} : { Input: input }),
-    ...(inputPath === null ? {} : { InputPath: inputPath }),
-    ...echo,
-  };
-}
-
-function complaint({ arn, input }: RuleTarget, canDeliver: (arn: string) => boolean): string | null {
-  if (input !== null) {
-    try {
-      JSON.parse(input);
-    } catch {
-      return 'Input is not valid JSON.';
-    }
-  }
-  if (canDeliver(arn)) return null;
-  try {
-    checkWebhookUrl(arn);
-    return null;
-  } catch (error) {
-    return arn.startsWith('arn:')
-      ? `Nothing can be delivered to ${arn}: expected the ARN of a log group of this account, or a URL.`
-      : (error as Error).message;
-  }
 }
 
 function page<Item>(all: readonly Item[], { NextToken, Limit }: AwsInput): { items: readonly Item[]; next: { NextToken?: string } } {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
-import { PlatformError } from '../../errors.ts';
 import { Jobs, openDatabase } from '../../storage/index.ts';
 import { Events } from '../events.ts';
-import { type Delivery, deliveriesQueue, type Rule, Rules } from './rules.ts';
+import { Deliveries, type Delivery } from './deliveries.ts';
+import type { Rule } from './rule.ts';
+import { Rules } from './rules.ts';
 
 const target = { id: 't1', arn: 'https://example.org/hook', input: null, inputPath: null };
 const rule: Rule = {
@@ -24,8 +25,9 @@ async function house(t: TestContext) {
   const events = new Events(db, clock);
   const jobs = new Jobs({ db, dialect, clock });
   const delivered: Delivery[] = [];
-  const failures: string[] = [];
-  const scene = { refusal: null as Error | null };
+  const onFailure = (what: string, error: unknown): never => assert.fail(`${what}: ${String(error)}`);
+  const deliveries = new Deliveries({ db, clock, jobs, deliver: async (delivery) => void delivered.push(delivery), onFailure });
+  deliveries.open();
   const openRules = async () => {
     const rules = new Rules({
       db,
@@ -43,11 +45,8 @@ async function house(t: TestContext) {
         resources: [subject],
         detail,
       }),
-      deliver: async (delivery) => {
-        if (scene.refusal !== null) throw scene.refusal;
-        delivered.push(delivery);
-      },
-      onFailure: (what, error) => failures.push(`${what}: ${String(error)}`),
+      ruleArn: (name) => `arn:${name}`,
+      onFailure,
     });
     await rules.open();
     return rules;
@@ -57,7 +56,7 @@ async function house(t: TestContext) {
     for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
   };
   const happen = (kind: string, subject: string) => events.recordAndPublish({ kind, subject, detail: { subject } });
-  return { clock, jobs, delivered, failures, scene, openRules, settle, happen };
+  return { delivered, openRules, settle, happen };
 }
 
 const subjects = (delivered: readonly Delivery[]) =>
@@ -91,26 +90,6 @@ test('what happens while nothing runs is told afterwards, in order', async (t) =
   await again.close();
 });
 
-test('a target that fails is tried again, later and later; what can never work is put aside at once', async (t) => {
-  const { clock, jobs, delivered, failures, scene, openRules, settle, happen } = await house(t);
-  const rules = await openRules();
-  await rules.put(rule);
-  scene.refusal = new PlatformError('unavailable', 'it answered 503');
-  await happen('endpoint.in-service', 'digits');
-  await settle();
-  assert.equal((await jobs.state(deliveriesQueue)).backlog, 1);
-  scene.refusal = null;
-  clock.advance(5000);
-  await settle();
-  assert.deepEqual(subjects(delivered), ['digits']);
-  scene.refusal = new PlatformError('invalid_request', 'it is not called');
-  await happen('endpoint.in-service', 'digits');
-  await settle();
-  assert.deepEqual(await jobs.state(deliveriesQueue), { backlog: 0, taken: 0, dead: 1, oldestAtMs: null });
-  assert.match(failures[0] ?? '', /given up.*it is not called/);
-  await rules.close();
-});
-
 test('a target may want a part of the event, or something else', async (t) => {
   const { delivered, openRules, settle, happen } = await house(t);
   const rules = await openRules();
@@ -119,11 +98,24 @@ test('a target may want a part of the event, or something else', async (t) => {
     targets: [
       { ...target, inputPath: '$.detail.subject' },
       { ...target, id: 't2', input: '{"fixed":true}' },
+      { ...target, id: 't3', transformer: { paths: { who: '$.detail.subject' }, template: '<who> by <aws.events.rule-arn>' } },
     ],
   });
   await happen('endpoint.in-service', 'digits');
   await settle();
-  assert.deepEqual(delivered.map(({ body }) => body).sort(), ['"digits"', '{"fixed":true}']);
+  assert.deepEqual(delivered.map(({ body }) => body).sort(), ['"digits by arn:ready"', '"digits"', '{"fixed":true}']);
+  await rules.close();
+});
+
+test('a target is called with what it wants to hear besides, and tried as often as it wants', async (t) => {
+  const { delivered, openRules, settle, happen } = await house(t);
+  const rules = await openRules();
+  const retry = { retriesMax: 3, ageSMax: 60 };
+  await rules.put({ ...rule, targets: [{ ...target, http: { headers: { 'X-Who': '$.detail.subject' }, query: { a: 'b' } }, retry }] });
+  await happen('endpoint.in-service', 'digits');
+  await settle();
+  assert.deepEqual(delivered[0]?.http, { headers: { 'X-Who': 'digits' }, query: { a: 'b' } });
+  assert.deepEqual(delivered[0]?.target.retry, retry);
   await rules.close();
 });
 

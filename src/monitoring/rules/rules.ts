@@ -3,56 +3,16 @@
  * becomes jobs in the transaction that moves the mark on: nothing is left out, whatever is killed; a target may hear a thing twice.
  */
 import type { Clock } from '../../clock.ts';
-import { messageOf, PlatformError } from '../../errors.ts';
-import { type Database, inTransaction, type Jobs, type TakenJob, type Transaction } from '../../storage/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { type Database, inTransaction, type Jobs, type Transaction } from '../../storage/index.ts';
 import type { Events, PlatformEvent } from '../events.ts';
+import { addDelivery, announceDeliveries } from './deliveries.ts';
+import type { Envelope } from './envelope.ts';
+import { compilePath } from './event-path.ts';
 import { compilePattern, type EventPattern } from './event-pattern.ts';
-
-/** As EventBridge has it. */
-export interface Envelope {
-  readonly version: '0';
-  readonly id: string;
-  readonly 'detail-type': string;
-  readonly source: string;
-  readonly account: string;
-  /** ISO 8601. */
-  readonly time: string;
-  readonly region: string;
-  readonly resources: readonly string[];
-  readonly detail: unknown;
-}
-
-export interface RuleTarget {
-  readonly id: string;
-  /** A URL, or an ARN. */
-  readonly arn: string;
-  /** Sent in place of the event. */
-  readonly input: string | null;
-  /** The part of the event that is sent: `$.detail`. */
-  readonly inputPath: string | null;
-  /** Members that only their maker understands. */
-  readonly echo?: Readonly<Record<string, unknown>> | undefined;
-}
-
-export interface Rule {
-  readonly name: string;
-  readonly description: string;
-  /** JSON. */
-  readonly pattern: string;
-  readonly isEnabled: boolean;
-  readonly targets: readonly RuleTarget[];
-  readonly createdBy: string;
-  /** Epoch milliseconds. */
-  readonly createdAtMs: number;
-}
-
-export interface Delivery {
-  readonly rule: string;
-  readonly target: RuleTarget;
-  /** What is sent. */
-  readonly body: string;
-  readonly eventId: string;
-}
+import { resolveParameters } from './http-parameters.ts';
+import { type TransformedFor, transform } from './input-transformer.ts';
+import type { Rule, RuleTarget } from './rule.ts';
 
 export interface RulesOptions {
   readonly db: Database;
@@ -61,21 +21,15 @@ export interface RulesOptions {
   readonly events: Pick<Events, 'since' | 'lastSeq' | 'subscribe'>;
   /** The envelope of an event of ours; null for one that nobody outside is told of. */
   readonly envelopeOf: (event: PlatformEvent) => Envelope | null;
-  /** Delivers; throws where that failed: it is tried again then. */
-  readonly deliver: (delivery: Delivery, id: string, atMs: number) => Promise<void>;
+  readonly ruleArn: (name: string) => string;
   readonly onFailure: (what: string, error: unknown) => void;
 }
 
-export const deliveriesQueue = 'deliveries';
 const cursor = 'rules';
 const rulesMax = 300;
 const targetsMax = 5;
 const eventsAtOnce = 200;
-const deliveriesAtOnce = 8;
-const leaseMs = 60_000;
 const lookEveryMs = 5000;
-/** Some sixteen hours in all; then it is put aside, with the reason. */
-const retryAfterMs = [1000, 5000, 30_000, 120_000, 600_000, 3_600_000, 10_800_000, 21_600_000, 21_600_000];
 
 export class Rules {
   readonly #options: RulesOptions;
@@ -86,8 +40,8 @@ export class Rules {
   #isBusy = false;
   #again = false;
   #isClosed = false;
-  /** There may be something to deliver. */
-  #isDeliveryDue = true;
+  /** What was seen is to be kept, now and then. */
+  #isKeepingDue = false;
   /** The last event that was looked at, and the last of which a restart will know. */
   #seen = 0;
   #kept = 0;
@@ -97,7 +51,7 @@ export class Rules {
   }
 
   async open(): Promise<void> {
-    const { db, events, jobs } = this.#options;
+    const { db, events } = this.#options;
     for (const { document } of await db.selectFrom('event_rules').selectAll().execute()) this.#keep(JSON.parse(document) as Rule);
     // What happened before there were any rules is nobody's business.
     const seq = await events.lastSeq();
@@ -108,12 +62,7 @@ export class Rules {
       .execute();
     const { seq: kept } = await db.selectFrom('cursors').select('seq').where('name', '=', cursor).executeTakeFirstOrThrow();
     this.#seen = this.#kept = Number(kept);
-    const onDelivery = (): void => {
-      this.#isDeliveryDue = true;
-      this.#wake();
-    };
-    const ends = [events.subscribe(() => this.#wake()), jobs.onAnnounced(deliveriesQueue, onDelivery)];
-    this.#endListening = () => ends.forEach((end) => end());
+    this.#endListening = events.subscribe(() => this.#wake());
     this.#later();
     this.#wake();
   }
@@ -164,7 +113,7 @@ export class Rules {
   /** An event of somebody else's. */
   async offer(envelope: Envelope): Promise<void> {
     await inTransaction(this.#options.db, (tx) => this.#addJobs(tx, envelope));
-    this.#options.jobs.announce(deliveriesQueue);
+    announceDeliveries(this.#options.jobs);
   }
 
   #keep(rule: Rule): void {
@@ -177,18 +126,22 @@ export class Rules {
   }
 
   async #addJobs(tx: Transaction, envelope: Envelope): Promise<void> {
+    const { jobs, clock, ruleArn } = this.#options;
+    const ingestedAt = new Date(clock.wallMs()).toISOString();
     for (const { rule, matches } of this.#rules.values()) {
       if (!rule.isEnabled || !matches(envelope)) continue;
       for (const target of rule.targets) {
-        const delivery: Delivery = { rule: rule.name, target, body: bodyOf(target, envelope), eventId: envelope.id };
-        await this.#options.jobs.add(tx, { queue: deliveriesQueue, payload: delivery });
+        const { id, arn, retry } = target;
+        const body = bodyOf(target, envelope, { ruleName: rule.name, ruleArn: ruleArn(rule.name), ingestedAt });
+        const http = target.http === undefined ? undefined : resolveParameters(target.http, envelope);
+        await addDelivery(jobs, tx, { rule: rule.name, target: { id, arn, retry }, body, http, eventId: envelope.id });
       }
     }
   }
 
   #later(): void {
     this.#cancelTimer = this.#options.clock.after(lookEveryMs, () => {
-      this.#isDeliveryDue = true;
+      this.#isKeepingDue = true;
       this.#wake();
       this.#later();
     });
@@ -208,9 +161,8 @@ export class Rules {
       this.#again = false;
       try {
         await this.#readEvents();
-        if (!this.#isDeliveryDue) continue;
-        this.#isDeliveryDue = false;
-        await this.#deliverAll();
+        if (!this.#isKeepingDue) continue;
+        this.#isKeepingDue = false;
         await this.#keepCursor(this.#options.db);
       } catch (error) {
         this.#options.onFailure('rules', error);
@@ -221,7 +173,7 @@ export class Rules {
 
   /** Events come in crowds and most concern nobody: those are looked at again after a kill, rather than written down one by one. */
   async #readEvents(): Promise<void> {
-    const { db, events, envelopeOf } = this.#options;
+    const { db, jobs, events, envelopeOf } = this.#options;
     for (;;) {
       const batch = await events.since(this.#seen, eventsAtOnce);
       const last = batch.at(-1);
@@ -233,7 +185,7 @@ export class Rules {
           await this.#writeCursor(tx, last.seq);
         });
         this.#kept = last.seq;
-        this.#isDeliveryDue = true;
+        announceDeliveries(jobs);
       }
       this.#seen = last.seq;
     }
@@ -249,39 +201,10 @@ export class Rules {
   async #writeCursor(tx: Transaction | Database, seq: number): Promise<void> {
     await tx.updateTable('cursors').set({ seq }).where('name', '=', cursor).execute();
   }
-
-  async #deliverAll(): Promise<void> {
-    const { jobs } = this.#options;
-    while (!this.#isClosed) {
-      const taken = await jobs.take(deliveriesQueue, deliveriesAtOnce, leaseMs);
-      if (taken.length === 0) return;
-      await Promise.all(taken.map((job) => this.#deliver(job)));
-    }
-  }
-
-  async #deliver(job: TakenJob): Promise<void> {
-    const { db, jobs, clock, deliver, onFailure } = this.#options;
-    const delivery = job.payload as Delivery;
-    try {
-      await deliver(delivery, job.id, clock.wallMs());
-      await jobs.done(db, job);
-    } catch (error) {
-      const afterMs = retryAfterMs[job.attempts - 1];
-      const isHopeless = error instanceof PlatformError && error.code === 'invalid_request';
-      if (afterMs === undefined || isHopeless) await jobs.bury(db, job, messageOf(error));
-      else await jobs.retry(job, afterMs);
-      if (afterMs === undefined || isHopeless)
-        onFailure(`the delivery to ${delivery.target.arn} of rule ${delivery.rule} was given up`, error);
-    }
-  }
 }
 
-function bodyOf({ input, inputPath }: RuleTarget, envelope: Envelope): string {
+function bodyOf({ input, inputPath, transformer }: RuleTarget, envelope: Envelope, about: TransformedFor): string {
+  if (transformer !== undefined) return transform(transformer, envelope, about);
   if (input !== null) return input;
-  if (inputPath === null || inputPath === '$') return JSON.stringify(envelope);
-  let part: unknown = envelope;
-  for (const name of inputPath.replace(/^\$\.?/, '').split('.')) {
-    part = typeof part === 'object' && part !== null && Object.hasOwn(part, name) ? (part as Record<string, unknown>)[name] : undefined;
-  }
-  return JSON.stringify(part ?? null);
+  return JSON.stringify(compilePath(inputPath ?? '$')?.(envelope) ?? null);
 }

@@ -31,6 +31,17 @@ test('a webhook is signed, and the receiver can check that', async (t) => {
   assert.match(String(got[3]), /^t=1700000000,v1=[0-9a-f]{64}$/);
 });
 
+test('a webhook may want headers and parameters of its own', async (t) => {
+  let got: unknown[] = [];
+  const url = await receiver(t, ({ url: path, headers }, _body, response) => {
+    got = [path, headers['content-type'], headers['authorization']];
+    response.end('ok');
+  });
+  const http = { headers: { Authorization: 'Bearer a', 'Content-Type': 'application/cloudevents+json' }, query: { b: 'c d' } };
+  await sendWebhook({ ...order, url: `${url}?a=1`, http });
+  assert.deepEqual(got, ['/hook?a=1&b=c+d', 'application/cloudevents+json', 'Bearer a']);
+});
+
 test('who does not take it is told of: a refusal, a redirect, a receiver that is gone', async (t) => {
   const refusing = await receiver(t, (_request, _body, response) => response.writeHead(503).end());
   await assert.rejects(sendWebhook({ ...order, url: refusing }), /answered 503/);

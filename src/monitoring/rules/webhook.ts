@@ -9,6 +9,7 @@ import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { PlatformError } from '../../errors.ts';
 import { isCallable } from './addresses.ts';
+import type { HttpParameters } from './http-parameters.ts';
 
 export interface WebhookOrder {
   readonly url: string;
@@ -19,6 +20,7 @@ export interface WebhookOrder {
   readonly atMs: number;
   /** What receivers know the sender by; null: unsigned. */
   readonly secret: string | null;
+  readonly http?: HttpParameters | undefined;
 }
 
 const timeoutMs = 10_000;
@@ -47,10 +49,13 @@ export function signatureOf(secret: string, atMs: number, body: string): string 
 }
 
 /** Resolves where the receiver took it (2xx). Throws `unavailable` where it did not, with the reason. */
-export async function sendWebhook({ url: text, body, id, atMs, secret }: WebhookOrder): Promise<void> {
+export async function sendWebhook({ url: text, body, id, atMs, secret, http }: WebhookOrder): Promise<void> {
   const url = checkWebhookUrl(text);
+  for (const [name, value] of Object.entries(http?.query ?? {})) url.searchParams.set(name, value);
+  const given = Object.entries(http?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const);
   const headers = {
-    'Content-Type': 'application/json',
+    'content-type': 'application/json',
+    ...Object.fromEntries(given),
     'Content-Length': Buffer.byteLength(body),
     'User-Agent': 'penstock',
     'Penstock-Delivery': id,

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { VirtualClock } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
+import { Jobs, openDatabase } from '../../storage/index.ts';
+import { addDelivery, announceDeliveries, Deliveries, type Delivery, deliveriesQueue, originOf } from './deliveries.ts';
+
+async function house(t: TestContext) {
+  const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const clock = new VirtualClock(Date.UTC(2026, 10, 24));
+  const jobs = new Jobs({ db, dialect, clock });
+  const begun: string[] = [];
+  const delivered: string[] = [];
+  const failures: string[] = [];
+  /** Each that hangs, until it is let go of. */
+  const hanging: (() => void)[] = [];
+  const scene = { hangs: (_arn: string): boolean => false, refusal: (_arn: string): Error | null => null };
+  const openDeliveries = () => {
+    const deliveries = new Deliveries({
+      db,
+      clock,
+      jobs,
+      deliver: async ({ target: { arn }, body }) => {
+        begun.push(`${arn} ${body}`);
+        if (scene.hangs(arn)) {
+          await new Promise<void>((resolve) => hanging.push(resolve));
+          throw new PlatformError('unavailable', 'no answer within 10 s');
+        }
+        const refusal = scene.refusal(arn);
+        if (refusal !== null) throw refusal;
+        delivered.push(`${arn} ${body}`);
+      },
+      onFailure: (what, error) => failures.push(`${what}: ${String(error)}`),
+    });
+    deliveries.open();
+    return deliveries;
+  };
+  /** Lets everything that is under way happen. */
+  const settle = async (): Promise<void> => {
+    for (let i = 0; i < 400; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const add = async (arn: string, body: string, retry?: Delivery['target']['retry']): Promise<void> =>
+    addDelivery(jobs, db, { rule: 'r', target: { id: 't', arn, retry }, body, eventId: body });
+  const tell = async (): Promise<void> => {
+    announceDeliveries(jobs);
+    await settle();
+  };
+  const end = async (deliveries: Deliveries): Promise<void> => {
+    scene.hangs = () => false;
+    const closed = deliveries.close();
+    for (const letGo of hanging.splice(0)) letGo();
+    await closed;
+  };
+  return { clock, jobs, begun, delivered, failures, scene, hanging, openDeliveries, settle, add, tell, end };
+}
+
+const hook = (name: string): string => `http://${name}.example/hook`;
+
+test('a target that hangs has two places and holds up no other, however much waits for it', async (t) => {
+  const { begun, delivered, scene, openDeliveries, add, tell, end } = await house(t);
+  scene.hangs = (arn) => arn === hook('slow');
+  for (let i = 0; i < 40; i++) await add(hook('slow'), String(i));
+  const deliveries = openDeliveries();
+  await tell();
+  const wanted: string[] = [];
+  for (let i = 0; i < 20; i++) {
+    await add(hook('well'), String(i));
+    wanted.push(`${hook('well')} ${i}`);
+    await tell();
+  }
+  assert.deepEqual(delivered, wanted);
+  assert.deepEqual(
+    begun.filter((each) => each.startsWith(hook('slow'))),
+    [`${hook('slow')} 0`, `${hook('slow')} 1`],
+  );
+  await end(deliveries);
+});
+
+test('a place that gets free is filled again at once, while others still hang', async (t) => {
+  const { begun, scene, hanging, openDeliveries, settle, add, tell, end } = await house(t);
+  scene.hangs = () => true;
+  for (let i = 0; i < 4; i++) await add(hook('slow'), String(i));
+  const deliveries = openDeliveries();
+  await tell();
+  hanging.shift()?.();
+  await settle();
+  assert.deepEqual(
+    begun.map((each) => each.split(' ')[1]),
+    ['0', '1', '2'],
+  );
+  await end(deliveries);
+});
+
+test('whole crowds that hang leave room for those who answer', async (t) => {
+  const { delivered, scene, hanging, openDeliveries, settle, add, tell, end } = await house(t);
+  scene.hangs = (arn) => arn !== hook('well');
+  for (let host = 0; host < 30; host++) for (let i = 0; i < 5; i++) await add(hook(`slow${host}`), String(i));
+  const deliveries = openDeliveries();
+  await tell();
+  assert.equal(hanging.length, 16);
+  for (let round = 0; round < 6; round++) {
+    for (const letGo of hanging.splice(0)) letGo();
+    await settle();
+  }
+  // All of them are known by now.
+  assert.equal(hanging.length, 8);
+  await add(hook('well'), 'a');
+  await tell();
+  assert.deepEqual(delivered, [`${hook('well')} a`]);
+  await end(deliveries);
+});
+
+test('one origin hears of things in the order in which they happened', async (t) => {
+  const { begun, openDeliveries, add, tell, end } = await house(t);
+  for (let i = 0; i < 25; i++) await add(hook('well'), String(i));
+  const deliveries = openDeliveries();
+  await tell();
+  assert.deepEqual(
+    begun.map((each) => Number(each.split(' ')[1])),
+    Array.from({ length: 25 }, (_, i) => i),
+  );
+  await end(deliveries);
+});
+
+test('what was under way when everything was killed is delivered again once its lease ends', async (t) => {
+  const { clock, jobs, delivered, openDeliveries, settle, add, end } = await house(t);
+  await add(hook('well'), 'a');
+  await jobs.takeByLane(deliveriesQueue, 1, 60_000, { perLane: 2, room: new Map() });
+  const deliveries = openDeliveries();
+  await settle();
+  assert.deepEqual(delivered, []);
+  clock.advance(60_000);
+  await settle();
+  assert.deepEqual(delivered, [`${hook('well')} a`]);
+  await end(deliveries);
+});
+
+test('a failure is tried again, later and later; what can never work is put aside at once', async (t) => {
+  const { clock, jobs, delivered, failures, scene, openDeliveries, settle, add, tell, end } = await house(t);
+  const deliveries = openDeliveries();
+  scene.refusal = () => new PlatformError('unavailable', 'it answered 503');
+  await add(hook('ill'), 'a');
+  await tell();
+  assert.equal((await jobs.state(deliveriesQueue)).backlog, 1);
+  scene.refusal = () => null;
+  clock.advance(5000);
+  await settle();
+  assert.deepEqual(delivered, [`${hook('ill')} a`]);
+  scene.refusal = () => new PlatformError('invalid_request', 'it is not called');
+  await add(hook('ill'), 'b');
+  await tell();
+  assert.deepEqual(await jobs.state(deliveriesQueue), { backlog: 0, taken: 0, dead: 1, oldestAtMs: null });
+  assert.match(failures[0] ?? '', /given up.*it is not called/);
+  await end(deliveries);
+});
+
+test('a target may want fewer tries', async (t) => {
+  const { clock, jobs, begun, failures, scene, openDeliveries, settle, add, tell, end } = await house(t);
+  const deliveries = openDeliveries();
+  scene.refusal = () => new PlatformError('unavailable', 'it answered 503');
+  await add(hook('ill'), 'a', { retriesMax: 1, ageSMax: 86_400 });
+  await tell();
+  clock.advance(5000);
+  await settle();
+  assert.equal(begun.length, 2);
+  assert.equal((await jobs.state(deliveriesQueue)).dead, 1);
+  assert.match(failures[0] ?? '', /given up.*503/);
+  await end(deliveries);
+});
+
+test('addresses of one server are one origin, an ARN is one by itself', () => {
+  assert.equal(originOf('https://Example.org:443/a?b'), originOf('https://example.org/c'));
+  assert.notEqual(originOf('http://127.0.0.1:9000/'), originOf('http://127.0.0.1:9001/'));
+  assert.equal(originOf('arn:aws:logs:us-east-1:0:log-group:/a'), 'arn:aws:logs:us-east-1:0:log-group:/a');
+});

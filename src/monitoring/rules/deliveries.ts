@@ -1,0 +1,154 @@
+/**
+ * What is to be delivered, and by whom: jobs that are taken as places get free. Each origin has few places and each gets its turn, so that one
+ * that hangs holds up nobody but itself. In order of their making per origin, at least once, whatever is killed.
+ */
+import type { Clock } from '../../clock.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
+import type { Database, Jobs, TakenJob, Transaction } from '../../storage/index.ts';
+import type { HttpParameters } from './http-parameters.ts';
+import { type RetryPolicy, retryOf } from './retries.ts';
+import type { RuleTarget } from './rule.ts';
+
+export interface Delivery {
+  readonly rule: string;
+  readonly target: Pick<RuleTarget, 'id' | 'arn'> & { readonly retry?: RetryPolicy | undefined };
+  /** What is sent. */
+  readonly body: string;
+  /** Sent with it. */
+  readonly http?: HttpParameters | undefined;
+  readonly eventId: string;
+}
+
+export interface DeliveriesOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly jobs: Jobs;
+  /** Delivers; throws where that failed: it is tried again then. */
+  readonly deliver: (delivery: Delivery, id: string, atMs: number) => Promise<void>;
+  readonly onFailure: (what: string, error: unknown) => void;
+}
+
+export const deliveriesQueue = 'deliveries';
+const atOnceMax = 16;
+const perOriginMax = 2;
+/** Of all places, so many are for those whose last delivery failed, however many there are. */
+const troubledMax = 8;
+const leaseMs = 60_000;
+const lookEveryMs = 5000;
+
+/** In the transaction of what makes it necessary; `announceDeliveries` once that is committed. */
+export async function addDelivery(jobs: Jobs, tx: Transaction | Database, delivery: Delivery): Promise<void> {
+  await jobs.add(tx, { queue: deliveriesQueue, payload: delivery, lane: originOf(delivery.target.arn) });
+}
+
+export function announceDeliveries(jobs: Jobs): void {
+  jobs.announce(deliveriesQueue);
+}
+
+export class Deliveries {
+  readonly #options: DeliveriesOptions;
+  /** By origin, how many are under way. */
+  readonly #underWay = new Map<string, Set<Promise<void>>>();
+  /** Origins whose last delivery failed. */
+  readonly #troubled = new Set<string>();
+  #end: () => void = () => {};
+  #cancelTimer: () => void = () => {};
+  #filling: Promise<void> | null = null;
+  #again = false;
+  #isClosed = false;
+
+  constructor(options: DeliveriesOptions) {
+    this.#options = options;
+  }
+
+  open(): void {
+    this.#end = this.#options.jobs.onAnnounced(deliveriesQueue, () => this.#fill());
+    this.#later();
+    this.#fill();
+  }
+
+  /** Resolves when what is under way has ended. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#end();
+    this.#cancelTimer();
+    await this.#filling;
+    await Promise.all(this.#underWay.values().flatMap((each) => each.values()));
+  }
+
+  #later(): void {
+    this.#cancelTimer = this.#options.clock.after(lookEveryMs, () => {
+      this.#fill();
+      this.#later();
+    });
+  }
+
+  #fill(): void {
+    this.#again = true;
+    this.#filling ??= this.#fillAll()
+      .catch((error: unknown) => this.#options.onFailure('deliveries could not be looked for', error))
+      .finally(() => {
+        this.#filling = null;
+      });
+  }
+
+  async #fillAll(): Promise<void> {
+    while (this.#again && !this.#isClosed) {
+      this.#again = false;
+      await this.#take(this.#free(), this.#troubled);
+      // Who failed before waits behind those who answer.
+      if (this.#troubled.size > 0) await this.#take(Math.min(this.#free(), troubledMax - this.#troubledUnderWay()), new Set());
+    }
+  }
+
+  async #take(most: number, except: ReadonlySet<string>): Promise<void> {
+    if (most <= 0) return;
+    const room = new Map([...except].map((origin) => [origin, 0]));
+    for (const [origin, { size }] of this.#underWay) if (!except.has(origin)) room.set(origin, perOriginMax - size);
+    const taken = await this.#options.jobs.takeByLane(deliveriesQueue, most, leaseMs, { perLane: perOriginMax, room });
+    for (const job of taken) this.#begin(job);
+  }
+
+  #begin(job: TakenJob): void {
+    const origin = originOf((job.payload as Delivery).target.arn);
+    const these = this.#underWay.get(origin) ?? new Set();
+    const done = this.#deliver(job, origin)
+      .catch((error: unknown) => this.#options.onFailure('what became of a delivery could not be kept', error)) // its lease ends
+      .finally(() => {
+        these.delete(done);
+        if (these.size === 0) this.#underWay.delete(origin);
+        this.#fill();
+      });
+    this.#underWay.set(origin, these.add(done));
+  }
+
+  #free(): number {
+    return atOnceMax - this.#underWay.values().reduce((sum, { size }) => sum + size, 0);
+  }
+
+  #troubledUnderWay(): number {
+    return this.#troubled.values().reduce((sum, origin) => sum + (this.#underWay.get(origin)?.size ?? 0), 0);
+  }
+
+  async #deliver(job: TakenJob, origin: string): Promise<void> {
+    const { db, jobs, clock, deliver, onFailure } = this.#options;
+    const delivery = job.payload as Delivery;
+    try {
+      await deliver(delivery, job.id, clock.wallMs());
+      this.#troubled.delete(origin);
+    } catch (error) {
+      this.#troubled.add(origin);
+      const isHopeless = error instanceof PlatformError && error.code === 'invalid_request';
+      const afterMs = isHopeless ? null : retryOf(job, clock.wallMs(), delivery.target.retry);
+      if (afterMs !== null) return void (await jobs.retry(job, afterMs));
+      await jobs.bury(db, job, messageOf(error));
+      return onFailure(`the delivery to ${delivery.target.arn} of rule ${delivery.rule} was given up`, error);
+    }
+    await jobs.done(db, job);
+  }
+}
+
+/** Who hangs when one of its addresses does: the server of a URL; an ARN is one by itself. */
+export function originOf(arn: string): string {
+  return /^https?:/.test(arn) && URL.canParse(arn) ? new URL(arn).origin : arn;
+}
