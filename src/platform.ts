@@ -10,6 +10,7 @@ import { type Closer, openGround, type Product } from './platform/ground.ts';
 import { openArrivals, openBuckets, openCosts } from './platform/histories.ts';
 import { openLoops } from './platform/loops.ts';
 import { buildRooms } from './platform/rooms.ts';
+import { buildSageMaker } from './platform/sagemaker.ts';
 import { openTransforms } from './platform/transforms.ts';
 import { openWatching } from './platform/watching.ts';
 
@@ -68,20 +69,19 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const capturing = await openCapturing({ ...ground, ...rooms, s3, log: logs.platform }, closers);
   const async = await openAsync(config, rooms, { ...ground, ...capturing, s3 }, closers);
   const transforms = await openTransforms(config, rooms, { ...ground, s3 }, closers);
+  const sagemaker = buildSageMaker(config, { ...rooms, transforms }, { ...ground, s3 });
   const workers = () => provider.list();
   const place = { account: config.awsAccount, region: config.awsRegion };
   const { webhookSecret } = config;
   const topicUrl = (topic: string) => addressOf(config.asyncTopics, topic);
-  const watching = await openWatching(
-    { ...ground, ...rooms, ...loops, ...async, ...capturing, log: logs.platform, workers, webhookSecret, place, addressOf: topicUrl },
-    closers,
-  );
+  const around = { log: logs.platform, workers, webhookSecret, place, addressOf: topicUrl, sagemaker };
+  const watching = await openWatching({ ...ground, ...rooms, ...loops, ...async, ...capturing, ...around }, closers);
 
   const { api, openGrpc } = mountDoors(
     config,
     product,
     { ...rooms, ...loops, transforms },
-    { ...ground, ...watching, ...async, ...capturing, costs, arrivals, s3, listener, access },
+    { ...ground, ...watching, ...async, ...capturing, costs, arrivals, s3, listener, access, sagemaker },
   );
   const url = await listener.listen();
   closers.push(() => listener.close());

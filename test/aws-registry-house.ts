@@ -78,12 +78,12 @@ export async function openRegistryHouse(options: ControlPlaneOptions = {}): Prom
     { match: 'python-server', runtime: { kind: 'process', command: ['python3', 'serve.py'], env: {}, concurrency: 1 } },
   ] as const;
   const plane = { ...(await openControlPlane({ clock, inspect, images, ...options })), clock };
-  const { db, log, registry, audit, directory } = plane;
+  const { db, log, registry, audit, events, directory } = plane;
   const store = new S3Store({ db, files: new FileObjectStore(join(directory, 's3')), clock, log });
   await store.createBucket('models');
   const endpoints = new Set<string>();
   const hasEndpoint = (name: string) => endpoints.has(name);
-  const side = registrySide({ db, clock, audit, registry, objects: store, unpackedBytesMax: 1_000_000, hasEndpoint });
+  const side = registrySide({ db, clock, audit, events, registry, objects: store, unpackedBytesMax: 1_000_000, hasEndpoint });
   const ask: RegistryHouse['ask'] = async (operation, input = {}) => {
     const answer = await (side.operations[operation] as AwsOperation)(input, callOf(operation));
     return answer as unknown as Answer;

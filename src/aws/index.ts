@@ -1,8 +1,9 @@
 export { cloudtrailService } from './cloudtrail/cloudtrail-service.ts';
 export { type CloudWatchOptions, cloudWatchService } from './cloudwatch/cloudwatch-service.ts';
 export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
-export { envelopeOf } from './events/envelope.ts';
+export { envelopesOf } from './events/envelope.ts';
 export { eventsService, ruleArn } from './events/events-service.ts';
+export { thingsOf } from './events/things.ts';
 export { logGroupOfArn } from './logs/log-arn.ts';
 export { logsService } from './logs/logs-service.ts';
 export type { AsyncDoor } from './runtime/async-invocation.ts';

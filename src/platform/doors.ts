@@ -14,7 +14,6 @@ import {
   type RuntimeOptions,
   S3Service,
   S3Store,
-  sagemakerService,
   stsService,
 } from '../aws/index.ts';
 import type { Config } from '../config.ts';
@@ -40,6 +39,7 @@ interface Front extends Ground, Watching, AsyncWorks, Capturing {
   readonly s3: S3Store;
   readonly listener: Listener;
   readonly access: Access;
+  readonly sagemaker: AwsService;
 }
 
 export interface Doors {
@@ -165,7 +165,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
 function awsDoor(
   config: Config,
   rooms: Rooms,
-  { db, clock, logs, traces, s3, calls, asyncDoor, logGroups, rules, series, alarms, listener, access }: Front,
+  { db, clock, logs, traces, s3, calls, asyncDoor, logGroups, rules, series, alarms, listener, access, sagemaker }: Front,
 ): AwsDoor {
   const { serving, autoScaling, audit, deployments } = rooms;
   const inService: RuntimeOptions['inService'] = (name, waitMs) => deployments.waitFor(name, waitMs);
@@ -188,7 +188,7 @@ function awsDoor(
   ];
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
-    services: [stsService(), sageMaker(config, rooms, { db, clock, s3 }), autoScaling, ...watchers],
+    services: [stsService(), sagemaker, autoScaling, ...watchers],
     streams: [new S3Service(s3), new Runtime({ serving, traces, calls, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor, inService })],
     access,
     clock,
@@ -201,25 +201,6 @@ function awsDoor(
 }
 
 /** Groups, packages, Models, endpoint configs and endpoints, as AWS's clients know them. */
-function sageMaker(config: Config, rooms: Rooms, ground: Pick<Front, 'db' | 'clock' | 's3'>): AwsService {
-  const { registry, deployments, serving, audit, prices, transforms } = rooms;
-  const { db, clock, s3 } = ground;
-  return sagemakerService({
-    db,
-    clock,
-    audit,
-    registry,
-    deployments,
-    prices,
-    transforms,
-    timeoutMs: config.invocationTimeoutMs,
-    objects: s3,
-    unpackedBytesMax: config.artifactLimitBytes,
-    memoryOf: (endpoint, variant) =>
-      serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant)?.functions?.setting.memoryMiB ?? null,
-  });
-}
-
 /**
  * Ready once each endpoint that was in service when the server last ended is so again, or has failed; from then on it
  * stays ready, whatever becomes of single endpoints.

@@ -1,5 +1,13 @@
 /** What watches over everything else: numbers that are looked at, alarms, and rules that tell others of events. */
-import { type ApplicationAutoScaling, type AwsPlace, envelopeOf, logGroupOfArn, ruleArn } from '../aws/index.ts';
+import {
+  type ApplicationAutoScaling,
+  type AwsPlace,
+  type AwsService,
+  envelopesOf,
+  logGroupOfArn,
+  ruleArn,
+  thingsOf,
+} from '../aws/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Deployments, EndpointView } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -46,6 +54,8 @@ export interface WatchingNeeds extends SamplingNeeds {
   /** What receivers of webhooks check signatures with; null: unsigned. */
   readonly webhookSecret: string | null;
   readonly place: AwsPlace;
+  /** Who tells what the things look like that events are about. */
+  readonly sagemaker: AwsService;
   /** The URL that stands for a topic; null where none does. */
   readonly addressOf: (topic: string) => string | null;
 }
@@ -68,12 +78,13 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   });
   deliveries.open();
   closers.push(() => deliveries.close());
+  const things = thingsOf(needs.sagemaker, needs.place);
   const rules = new Rules({
     db,
     clock,
     jobs,
     events,
-    envelopeOf: (event) => envelopeOf(event, needs.place),
+    envelopesOf: (event) => envelopesOf(event, needs.place, things),
     ruleArn: (name) => ruleArn(needs.place, name),
     onFailure: tellFailure,
   });

@@ -1,21 +1,45 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { envelopeOf } from './envelope.ts';
+import { envelopesOf, type Things } from './envelope.ts';
 
 const place = { account: '000000000000', region: 'us-east-1' };
 const atMs = Date.UTC(2026, 10, 24);
+const summary = { VariantName: 'AllTraffic', CurrentWeight: 1, DesiredWeight: 1, CurrentInstanceCount: 1, DesiredInstanceCount: 2 };
+const things: Things = {
+  describe: async (operation, name) => {
+    if (name === 'gone') return null;
+    if (operation === 'DescribeModel')
+      return { ModelName: name, PrimaryContainer: { Image: 'penstock/onnx:1', Environment: { KEY: 'secret' } }, CreationTime: new Date(1) };
+    if (operation === 'DescribeTransformJob') return { ModelName: 'digits-mlp', CreationTime: new Date(1) };
+    return {
+      EndpointName: name,
+      EndpointConfigName: 'digits-2',
+      EndpointStatus: 'RollingBack',
+      FailureReason: 'alarm slow rang',
+      ProductionVariants: [summary],
+      CreationTime: new Date(atMs - 1000),
+      PendingDeploymentSummary: { EndpointConfigName: 'digits-3', StartTime: new Date(atMs - 10) },
+    };
+  },
+  tagsOf: async (arn) => (arn.includes('gone') ? {} : { team: 'vision' }),
+};
 
-function told(kind: string, detail: unknown): Record<string, unknown> {
-  return envelopeOf({ seq: 1, id: 'e1', kind, subject: 'digits', detail, atMs }, place).detail as Record<string, unknown>;
+async function told(kind: string, detail: unknown = {}, subject = 'digits') {
+  return envelopesOf({ seq: 1, id: 'e1', kind, subject, detail, atMs }, place, things);
+}
+
+async function firstDetail(kind: string, detail: unknown): Promise<Record<string, unknown>> {
+  return (await told(kind, detail))[0]?.detail as Record<string, unknown>;
 }
 
 for (const { kind, detail, status, failure } of [
   { kind: 'endpoint.updating', detail: { reason: 'requests under way are being finished' }, status: 'UPDATING', failure: undefined },
   { kind: 'endpoint.failed', detail: { reason: 'its workers crash' }, status: 'FAILED', failure: 'its workers crash' },
   { kind: 'endpoint.rolling-back', detail: { reason: 'alarm slow rings' }, status: 'ROLLING_BACK', failure: 'alarm slow rings' },
+  { kind: 'endpoint.in-service', detail: { reason: null }, status: 'IN_SERVICE', failure: 'alarm slow rang' },
 ]) {
-  test(`${kind} tells ${failure === undefined ? 'of no failure, for it is none' : 'why'}`, () => {
-    const { EndpointStatus, FailureReason } = told(kind, detail);
+  test(`${kind} tells ${failure === undefined ? 'of no failure, for it is none' : 'why'}`, async () => {
+    const { EndpointStatus, FailureReason } = await firstDetail(kind, detail);
     assert.deepEqual([EndpointStatus, FailureReason], [status, failure]);
   });
 }
@@ -24,8 +48,62 @@ for (const { state, failure } of [
   { state: 'Stopped', failure: undefined },
   { state: 'Failed', failure: 'line 3 is no number' },
 ]) {
-  test(`a transform job that is ${state} tells ${failure === undefined ? 'of no failure' : 'why'}`, () => {
-    const { TransformJobStatus, FailureReason } = told('transform.ended', { state, reason: 'line 3 is no number' });
-    assert.deepEqual([TransformJobStatus, FailureReason], [state, failure]);
+  test(`a transform job that is ${state} tells ${failure === undefined ? 'of no failure' : 'why'}`, async () => {
+    const { TransformJobStatus, FailureReason, ModelName } = await firstDetail('transform.ended', { state, reason: 'line 3 is no number' });
+    assert.deepEqual([TransformJobStatus, FailureReason, ModelName], [state, failure, 'digits-mlp']);
   });
 }
+
+test('an endpoint is told of as it is described, with its tags, and its deployment with what is pending', async () => {
+  const [state, deployment] = await told('endpoint.updating');
+  const common = {
+    EndpointName: 'digits',
+    EndpointArn: 'arn:aws:sagemaker:us-east-1:000000000000:endpoint/digits',
+    EndpointConfigName: 'digits-2',
+    ProductionVariants: [summary],
+    EndpointStatus: 'UPDATING',
+    CreationTime: atMs - 1000,
+    LastModifiedTime: atMs,
+    Tags: { team: 'vision' },
+  };
+  assert.deepEqual([state?.['detail-type'], state?.detail], ['SageMaker Endpoint State Change', common]);
+  assert.deepEqual(
+    [deployment?.['detail-type'], deployment?.detail],
+    [
+      'SageMaker Endpoint Deployment State Change',
+      { ...common, PendingDeploymentSummary: { EndpointConfigName: 'digits-3', StartTime: atMs - 10 } },
+    ],
+  );
+  assert.equal(state?.id, 'e1');
+  assert.match(deployment?.id ?? '', /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/);
+  assert.deepEqual(await told('endpoint.updating'), [state, deployment]);
+});
+
+test('a step of a deployment is a change of it at the status that the endpoint has', async () => {
+  const [own, deployment] = await told('endpoint.traffic-shifted', { share: 0.2 });
+  assert.deepEqual([own?.source, own?.['detail-type']], ['penstock', 'endpoint.traffic-shifted']);
+  const { EndpointStatus } = (deployment?.detail ?? {}) as { EndpointStatus?: string };
+  assert.equal(EndpointStatus, 'ROLLING_BACK');
+});
+
+test('an endpoint that is gone is told of by its name', async () => {
+  const [state, ...others] = await told('endpoint.deleted', {}, 'gone');
+  const EndpointArn = 'arn:aws:sagemaker:us-east-1:000000000000:endpoint/gone';
+  assert.deepEqual(state?.detail, { EndpointName: 'gone', EndpointArn, EndpointStatus: 'DELETED', LastModifiedTime: atMs, Tags: {} });
+  assert.deepEqual(others, []);
+});
+
+test('a Model is told of when it is made and when it is deleted, without its environment', async () => {
+  const [made] = await told('model.created');
+  const ModelArn = 'arn:aws:sagemaker:us-east-1:000000000000:model/digits';
+  assert.deepEqual([made?.['detail-type'], made?.resources], ['SageMaker Model State Change', [ModelArn]]);
+  assert.deepEqual(made?.detail, {
+    ModelName: 'digits',
+    ModelArn,
+    PrimaryContainer: { Image: 'penstock/onnx:1' },
+    CreationTime: 1,
+    Tags: { team: 'vision' },
+  });
+  const [deleted] = await told('model.deleted', {}, 'gone');
+  assert.deepEqual(deleted?.detail, { ModelName: 'gone', ModelArn: ModelArn.replace('digits', 'gone'), Tags: {} });
+});

@@ -46,6 +46,20 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
     });
     after(() => house.close());
 
+    test('is told of when it is made and when it is deleted', async () => {
+      const before = (await house.events.since(0, 100_000)).at(-1)?.seq ?? 0;
+      await create('told');
+      await remove('Told');
+      const since = await house.events.since(before, 1000);
+      assert.deepEqual(
+        since.filter(({ kind }) => kind.startsWith('model.')).map(({ kind, subject }) => [kind, subject]),
+        [
+          ['model.created', 'told'],
+          ['model.deleted', 'told'],
+        ],
+      );
+    });
+
     test('is made of a container, shown as it was given, and found without case', async () => {
       const given = {
         ExecutionRoleArn: 'arn:aws:iam::000000000000:role/any',

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
-import type { Audit } from '../../monitoring/index.ts';
+import type { Audit, Events, PlatformEvent } from '../../monitoring/index.ts';
 import { type ModelVersion, parseReference, type Registry } from '../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace } from '../service.ts';
@@ -23,6 +23,7 @@ export interface ModelsOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly audit: Audit;
+  readonly events: Pick<Events, 'record' | 'publish'>;
   readonly registry: Registry;
   readonly documents: Documents;
   readonly packages: ModelPackages;
@@ -88,15 +89,19 @@ export class Models {
     const tags = readTags(Tags);
     const taken = new AwsError('ValidationException', `Cannot create already existing model "${arn}".`);
     if ((await this.#find(name)) !== null) throw taken;
+    const { documents, audit, events } = this.#options;
+    let news: PlatformEvent | null = null;
     const add = async (tx: Transaction, content: Omit<ModelDocument, 'members'>, goesWith: GoesWith): Promise<void> => {
       const document = { kind: 'model', name, content: { members, ...content } satisfies ModelDocument, goesWith } as const;
-      if (!(await this.#options.documents.add(document, tx))) throw taken;
+      if (!(await documents.add(document, tx))) throw taken;
       await this.#options.tags.begin({ type: 'model', name, version: null }, tags, goesWith, tx);
       const detail = { image: content.image, model: `${content.model.group}/${content.model.version}` };
-      await this.#options.audit.record(tx, { who: call.caller.keyId, action: 'CreateModel', target: name, outcome: 'ok', detail });
+      await audit.record(tx, { who: call.caller.keyId, action: 'CreateModel', target: name, outcome: 'ok', detail });
+      news = await events.record(tx, { kind: 'model.created', subject: name, detail });
     };
     if (container.ModelPackageName === undefined) await this.#import(name, container, call.caller.keyId, add);
     else await this.#refer(container, container.ModelPackageName, call, add);
+    if (news !== null) events.publish(news);
     return { ModelArn: arn };
   }
 
@@ -168,7 +173,7 @@ export class Models {
 
   /** Also while an endpoint serves it: then the version made for it stays as long as that is served. */
   async #delete(name: string, call: AwsCall): Promise<AwsOutput> {
-    const { db, documents, tags, imports, audit } = this.#options;
+    const { db, documents, tags, imports, audit, events } = this.#options;
     const who = call.caller.keyId;
     const stored = await this.#find(name);
     if (stored === null) {
@@ -177,11 +182,13 @@ export class Models {
       const arn = packageArn(call, { name: version.group, version: version.version });
       throw new AwsError('ValidationException', `Model ${name} is shown for model package ${arn} and goes when that is deleted.`);
     }
-    await inTransaction(db, async (tx) => {
+    const news = await inTransaction(db, async (tx) => {
       await documents.remove('model', name, tx);
       await tags.forget({ type: 'model', name, version: null }, tx);
       await audit.record(tx, { who, action: 'DeleteModel', target: stored.name, outcome: 'ok', detail: {} });
+      return events.record(tx, { kind: 'model.deleted', subject: stored.name, detail: {} });
     });
+    events.publish(news);
     if (stored.content.isImported) await imports.removeAside(stored.content.model, who);
     return {};
   }

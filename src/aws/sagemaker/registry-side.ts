@@ -1,6 +1,6 @@
 /** The operations on what is deployed: groups, packages, Models, and the tags of everything. */
 import type { Clock } from '../../clock.ts';
-import type { Audit } from '../../monitoring/index.ts';
+import type { Audit, Events } from '../../monitoring/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { Database } from '../../storage/index.ts';
 import type { S3Store } from '../s3/store.ts';
@@ -17,6 +17,7 @@ export interface RegistrySideOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly audit: Audit;
+  readonly events: Pick<Events, 'record' | 'publish'>;
   readonly registry: Registry;
   readonly objects: Pick<S3Store, 'open' | 'list'>;
   /** Of all that an archive with a model holds. */

@@ -19,8 +19,8 @@ export interface RulesOptions {
   readonly clock: Clock;
   readonly jobs: Jobs;
   readonly events: Pick<Events, 'since' | 'lastSeq' | 'subscribe'>;
-  /** The envelope of an event of ours; null for one that nobody outside is told of. */
-  readonly envelopeOf: (event: PlatformEvent) => Envelope | null;
+  /** The envelopes of an event of ours; none for one that nobody outside is told of. */
+  readonly envelopesOf: (event: PlatformEvent) => Promise<readonly Envelope[]>;
   readonly ruleArn: (name: string) => string;
   readonly onFailure: (what: string, error: unknown) => void;
 }
@@ -120,9 +120,16 @@ export class Rules {
     this.#rules.set(rule.name, { rule, matches: compilePattern(rule.pattern) });
   }
 
-  /** Whether anybody is to be told. */
-  #concerns(envelope: Envelope): boolean {
-    return this.#rules.values().some(({ rule, matches }) => rule.isEnabled && rule.targets.length > 0 && matches(envelope));
+  /** Those of which somebody is to be told. */
+  async #told(batch: readonly PlatformEvent[]): Promise<Envelope[]> {
+    const heard = [...this.#rules.values()].filter(({ rule }) => rule.isEnabled && rule.targets.length > 0);
+    if (heard.length === 0) return [];
+    const told: Envelope[] = [];
+    for (const event of batch) {
+      const envelopes = await this.#options.envelopesOf(event);
+      told.push(...envelopes.filter((envelope) => heard.some(({ matches }) => matches(envelope))));
+    }
+    return told;
   }
 
   async #addJobs(tx: Transaction, envelope: Envelope): Promise<void> {
@@ -173,12 +180,12 @@ export class Rules {
 
   /** Events come in crowds and most concern nobody: those are looked at again after a kill, rather than written down one by one. */
   async #readEvents(): Promise<void> {
-    const { db, jobs, events, envelopeOf } = this.#options;
+    const { db, jobs, events } = this.#options;
     for (;;) {
       const batch = await events.since(this.#seen, eventsAtOnce);
       const last = batch.at(-1);
       if (last === undefined) return;
-      const told = batch.flatMap((event) => envelopeOf(event) ?? []).filter((envelope) => this.#concerns(envelope));
+      const told = await this.#told(batch);
       if (told.length > 0) {
         await inTransaction(db, async (tx) => {
           for (const envelope of told) await this.#addJobs(tx, envelope);

@@ -12,11 +12,13 @@ describe('events and the audit', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
       const heard: string[] = [];
+      const shaped: unknown[] = [];
       const receiver = createServer((request, response) => {
         let body = '';
         request.on('data', (chunk: Buffer) => (body += chunk.toString()));
         request.on('end', () => {
-          heard.push(body);
+          if (request.headers['x-text'] === undefined) heard.push(body);
+          else shaped.push([request.url, request.headers['x-text'], request.headers.authorization, JSON.parse(body)]);
           response.end();
         });
       });
@@ -26,7 +28,14 @@ describe('events and the audit', { timeout: 500_000 }, () => {
       try {
         const hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
         await aws.python(t, generation, 'events_checks.py', { hook });
-        await until('the receiver has heard what was put', () => heard.includes('{"text":"grüezi"}'));
+        await until('the receiver has heard what was put', () => heard.includes('{"text":"grüezi","length":6}'));
+        await until('and as its rule wants it', () => shaped.length > 0);
+        const [url, length, authorization, body] = shaped[0] as [string, string, string, { event: { detail: unknown } }];
+        assert.deepEqual([url, length, authorization], ['/?from=my.app', '6', 'Bearer t']);
+        assert.deepEqual(
+          { ...body, event: body.event.detail },
+          { said: 'grüezi', about: 'mine said grüezi', event: { text: 'grüezi', length: 6 } },
+        );
         await aws.server.register('told', 'diabetes_rf');
         await until('and of the package', () => heard.some((body) => body.includes('SageMaker Model Package State Change')));
         const told = JSON.parse(heard.find((body) => body.includes('State Change')) ?? '') as {

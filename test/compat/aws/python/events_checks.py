@@ -44,10 +44,49 @@ def _():
     same([target["Id"] for target in events.list_targets_by_rule(Rule="packages")["Targets"]], ["hook"])
 
 
+@check("a target is sent what it wants, how it wants it, as often as it wants")
+def _():
+    wanted = {
+        "Id": "shaped",
+        "Arn": given["hook"],
+        "InputTransformer": {
+            "InputPathsMap": {"text": "$.detail.text"},
+            "InputTemplate": '{"said": <text>, "about": "<aws.events.rule-name> said <text>", "event": <aws.events.event.json>}',
+        },
+        "HttpParameters": {"HeaderParameters": {"X-Text": "$.detail.length", "Authorization": "Bearer t"}, "QueryStringParameters": {"from": "$.source"}},
+        "RetryPolicy": {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 60},
+    }
+    same(events.put_targets(Rule="mine", Targets=[wanted])["FailedEntryCount"], 0)
+    same([target for target in events.list_targets_by_rule(Rule="mine")["Targets"] if target["Id"] == "shaped"], [wanted])
+
+
+@check("what a target could never be sent is refused with a sentence")
+def _():
+    hook = given["hook"]
+    template = {"InputPathsMap": {"a": "$.a"}, "InputTemplate": "<b>"}
+    group = "arn:aws:logs:us-east-1:000000000000:log-group:/g"
+    for number, (target, why) in enumerate(
+        [
+            ({"Arn": hook, "DeadLetterConfig": {"Arn": "arn:aws:sqs:us-east-1:000000000000:q"}}, "DeadLetterConfig is not served"),
+            ({"Arn": hook, "SqsParameters": {"MessageGroupId": "a"}}, "SqsParameters is not served"),
+            ({"Arn": hook, "Input": "1", "InputPath": "$"}, "Only one of Input, InputPath, or InputTransformer"),
+            ({"Arn": hook, "InputTransformer": template}, "invalid placeholder <b>"),
+            ({"Arn": hook, "InputPath": "detail"}, "InputPath is no path"),
+            ({"Arn": hook, "HttpParameters": {"HeaderParameters": {"Host": "a"}}}, "the server's own"),
+            ({"Arn": group, "HttpParameters": {"HeaderParameters": {"A": "a"}}}, "targets that are URLs"),
+            ({"Arn": "http://[64:ff9b::a9fe:a9fe]/"}, "it is not called"),
+            ({"Arn": "arn:aws:lambda:us-east-1:000000000000:function:f"}, "Nothing can be delivered to"),
+        ]
+    ):
+        put = events.put_targets(Rule="mine", Targets=[{"Id": f"t{number}", **target}])
+        same(put["FailedEntryCount"], 1)
+        same(why in put["FailedEntries"][0]["ErrorMessage"] or put["FailedEntries"][0]["ErrorMessage"], True)
+
+
 @check("events are put; each that is wrong is refused alone")
 def _():
     entries = [
-        {"Source": "my.app", "DetailType": "Greeting", "Detail": json.dumps({"text": "grüezi"})},
+        {"Source": "my.app", "DetailType": "Greeting", "Detail": json.dumps({"text": "grüezi", "length": 6})},
         {"Source": "my.app", "DetailType": "Greeting", "Detail": "{"},
         {"Source": "aws.sagemaker", "DetailType": "Forged", "Detail": "{}"},
     ]
@@ -78,6 +117,6 @@ def _():
 @check("a rule with targets is not deleted, without them it is")
 def _():
     same(refused(events.delete_rule, Name="mine").code, "ValidationException")
-    events.remove_targets(Rule="mine", Ids=["hook"])
+    events.remove_targets(Rule="mine", Ids=["hook", "shaped"])
     events.delete_rule(Name="mine")
     same([rule["Name"] for rule in events.list_rules()["Rules"]], ["packages"])
