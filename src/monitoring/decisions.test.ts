@@ -4,7 +4,7 @@ import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
 import { type OpenDatabase, openDatabase } from '../storage/index.ts';
 import { type Decision, Decisions, type NewDecision } from './decisions.ts';
-import { Events, type PlatformEvent } from './events.ts';
+import { Events, type PlatformEvent } from './records/events.ts';
 
 function decision(changes: Partial<NewDecision> = {}): NewDecision {
   return {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { type Database, type DecisionsTable, inTransaction, isForeignKeyViolation, type Transaction } from '../storage/index.ts';
-import type { Events } from './events.ts';
+import type { Events } from './records/events.ts';
 
 export type DecisionKind = DecisionsTable['kind'];
 

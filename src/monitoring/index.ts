@@ -11,7 +11,6 @@ export {
   statisticOf,
 } from './alarms/evaluate.ts';
 export { ArrivalHistory, type Arrivals, minutesKeptMs, secondsKeptMs } from './arrival-history.ts';
-export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './audit.ts';
 export { CallWatch, type CallWatchOptions, type SeenCall, type WatchedRoute } from './capture/call-watch.ts';
 export { type CaptureConfig, captureBucketDefault, captureDefault, capturePlace, checkCapture } from './capture/capture-config.ts';
 export { CaptureFiles } from './capture/capture-files.ts';
@@ -31,7 +30,6 @@ export { type DriftView, DriftWatch, type FeatureValues, outputFeatures } from '
 export { windowMs as driftWindowMs } from './drift/drift-window.ts';
 export { featureRows } from './drift/features.ts';
 export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from './drift/report.ts';
-export { Events, type NewEvent, type PlatformEvent } from './events.ts';
 export { GroundTruth, type LabelsTaken, type LiveQuality, readLabels, someOf } from './labels/ground-truth.ts';
 export { FileGroup } from './log-groups/file-group.ts';
 export { compileFilter } from './log-groups/filter-pattern.ts';
@@ -56,7 +54,9 @@ export { parseMath } from './math/metric-math.ts';
 export { type ExpressionQuery, withExpressions } from './math/metric-queries.ts';
 export type { Series } from './math/value.ts';
 export { Metrics, type Sample } from './metrics.ts';
-export { type Origin, originNow, withOrigin } from './origin.ts';
+export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './records/audit.ts';
+export { Events, type NewEvent, type PlatformEvent } from './records/events.ts';
+export { type Origin, originNow, withOrigin } from './records/origin.ts';
 export type { RequestLine } from './request-line.ts';
 export { addDelivery, announceDeliveries, Deliveries, type Delivery, deliveriesQueue } from './rules/deliveries.ts';
 export type { Envelope } from './rules/envelope.ts';

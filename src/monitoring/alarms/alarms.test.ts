@@ -3,7 +3,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { type Database, openDatabase } from '../../storage/index.ts';
-import { Events } from '../events.ts';
+import { Events } from '../records/events.ts';
 import { MetricStore } from '../series/metric-store.ts';
 import type { AlarmDefinition } from './alarm.ts';
 import { Alarms } from './alarms.ts';

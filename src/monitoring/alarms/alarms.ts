@@ -5,7 +5,7 @@
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
-import type { Events, PlatformEvent } from '../events.ts';
+import type { Events, PlatformEvent } from '../records/events.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmNote } from './alarm.ts';
 import { valuesOf, withoutRoom } from './alarm-values.ts';

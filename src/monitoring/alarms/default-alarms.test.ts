@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
 import { openDatabase } from '../../storage/index.ts';
-import { Events } from '../events.ts';
+import { Events } from '../records/events.ts';
 import { AnswerColumns } from '../series/answer-columns.ts';
 import { MetricStore } from '../series/metric-store.ts';
 import { penstockNamespace, placeOfVariant, VariantSeries } from '../series/variant-series.ts';

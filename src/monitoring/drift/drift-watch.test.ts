@@ -5,7 +5,7 @@ import { VirtualClock } from '../../clock.ts';
 import { SeededRandom } from '../../random.ts';
 import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
 import { bytesOf, type Datatype, encodeStrings, newArray, type Tensor } from '../../tensor.ts';
-import { Events } from '../events.ts';
+import { Events } from '../records/events.ts';
 import { MetricStore } from '../series/metric-store.ts';
 import { DriftWatch } from './drift-watch.ts';
 import { DriftWindow, spanMs, windowMs } from './drift-window.ts';

@@ -6,7 +6,7 @@ import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Random } from '../../random.ts';
 import type { Database } from '../../storage/index.ts';
-import type { Events } from '../events.ts';
+import type { Events } from '../records/events.ts';
 import type { MetricPlace } from '../series/metric-group.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import { penstockNamespace } from '../series/variant-series.ts';

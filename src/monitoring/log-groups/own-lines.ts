@@ -1,5 +1,5 @@
 /** Where our own lines go, by AWS's names. */
-import type { PlatformEvent } from '../events.ts';
+import type { PlatformEvent } from '../records/events.ts';
 import { formatRequestLine, type RequestLine } from '../request-line.ts';
 import type { LogGroups } from './log-groups.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
 import { Jobs, openDatabase } from '../../storage/index.ts';
-import { Events } from '../events.ts';
+import { Events } from '../records/events.ts';
 import { Deliveries, type Delivery } from './deliveries.ts';
 import type { Rule } from './rule.ts';
 import { Rules } from './rules.ts';

@@ -5,7 +5,7 @@
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, type Jobs, type Transaction } from '../../storage/index.ts';
-import type { Events, PlatformEvent } from '../events.ts';
+import type { Events, PlatformEvent } from '../records/events.ts';
 import { addDelivery, announceDeliveries } from './deliveries.ts';
 import type { Envelope } from './envelope.ts';
 import { compilePath } from './event-path.ts';

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { openPglite } from '../../test/pglite.ts';
-import { VirtualClock } from '../clock.ts';
-import { inTransaction, type OpenDatabase, openDatabase } from '../storage/index.ts';
+import { openPglite } from '../../../test/pglite.ts';
+import { VirtualClock } from '../../clock.ts';
+import { inTransaction, type OpenDatabase, openDatabase } from '../../storage/index.ts';
 import { Audit } from './audit.ts';
-import { Events, type PlatformEvent } from './events.ts';
 import { withOrigin } from './origin.ts';
 
 const clock = new VirtualClock();
@@ -14,71 +13,13 @@ before(async () => {
 });
 after(async () => opened.close());
 
-test('events come back in order, from any point on', async () => {
-  const events = new Events(opened.db, clock);
-  assert.equal(await events.lastSeq(), 0);
-  const recorded: PlatformEvent[] = [];
-  for (let index = 0; index < 5; index++) {
-    clock.advance(10);
-    recorded.push(await events.record(opened.db, { kind: 'endpoint.changed', subject: 'digits', detail: { index } }));
-  }
-  assert.deepEqual(await events.since(0, 100), recorded);
-  assert.deepEqual(await events.since(recorded[1]?.seq ?? 0, 2), recorded.slice(2, 4));
-  assert.equal(await events.lastSeq(), recorded[4]?.seq);
-  assert.equal(recorded[0]?.atMs, clock.wallMs() - 40);
-});
-
-test('events older than 90 days are forgotten, and the oldest of more than 200,000; by itself each hour', async () => {
-  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
-  const own = new VirtualClock(1e12);
-  const events = new Events(db, own);
-  const kinds = async (): Promise<string[]> => (await events.recent({ limit: 5000 })).map(({ kind }) => kind);
-  for (let i = 0; i < 2500; i++) await events.record(db, { kind: 'old', subject: 's', detail: null });
-  own.advance(1000);
-  await events.record(db, { kind: 'new', subject: 's', detail: null });
-  own.advance(90 * 86_400_000 - 1000);
-  await events.sweep();
-  assert.equal((await kinds()).length, 2501);
-  const end = events.keepSwept((error) => assert.fail(String(error)));
-  own.advance(1);
-  own.advance(3_600_000);
-  await end();
-  assert.deepEqual(await kinds(), []);
-  const last = await events.record(db, { kind: 'kept', subject: 's', detail: null });
-  const { id: _id, ...row } = await db.selectFrom('events').selectAll().executeTakeFirstOrThrow();
-  await db
-    .insertInto('events')
-    .values({ ...row, id: 'far', seq: last.seq + 200_000 })
-    .execute();
-  await events.sweep();
-  assert.equal(await events.lastSeq(), last.seq + 200_000);
-  assert.equal((await kinds()).length, 1);
-  await close();
-});
-
-test('listeners hear what is published, until they have enough', async () => {
-  const events = new Events(opened.db, clock);
-  const heard: string[] = [];
-  const listener = (event: PlatformEvent): void => void heard.push(event.kind);
-  const [endFirst, endSecond] = [events.subscribe(listener), events.subscribe(listener)];
-  await events.recordAndPublish({ kind: 'one', subject: 's', detail: null });
-  endFirst();
-  await events.recordAndPublish({ kind: 'two', subject: 's', detail: undefined });
-  endSecond();
-  await events.recordAndPublish({ kind: 'three', subject: 's', detail: [] });
-  assert.deepEqual(heard, ['one', 'one', 'two']);
-});
-
-test('an event and an audit entry of a transaction that fails have never been', async () => {
-  const [events, audit] = [new Events(opened.db, clock), new Audit(opened.db, clock)];
-  const [before] = [await events.lastSeq()];
+test('an entry of a transaction that fails has never been', async () => {
+  const audit = new Audit(opened.db, clock);
   const failing = inTransaction(opened.db, async (tx) => {
-    await events.record(tx, { kind: 'undone', subject: 's', detail: {} });
     await audit.record(tx, { who: 'w', action: 'Undone', target: 't', outcome: 'ok', detail: {} });
     throw new Error('no');
   });
   await assert.rejects(failing);
-  assert.deepEqual(await events.since(before, 10), []);
   assert.deepEqual(await audit.list({ limit: 10 }), []);
 });
 

@@ -3,8 +3,8 @@
  * was changed, taken out or slipped in is found.
  */
 import { createHash } from 'node:crypto';
-import type { Clock } from '../clock.ts';
-import { type AuditTable, type Database, inTransaction, OrderedIds, type Transaction } from '../storage/index.ts';
+import type { Clock } from '../../clock.ts';
+import { type AuditTable, type Database, inTransaction, OrderedIds, type Transaction } from '../../storage/index.ts';
 import { type Origin, originNow } from './origin.ts';
 
 export interface AuditEntry {

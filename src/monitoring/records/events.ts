@@ -1,7 +1,7 @@
 /** What happened to groups, versions and endpoints: kept in order, and told to whoever listens. */
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../clock.ts';
-import type { Database, EventsTable, Transaction } from '../storage/index.ts';
+import type { Clock } from '../../clock.ts';
+import type { Database, EventsTable, Transaction } from '../../storage/index.ts';
 
 export interface NewEvent {
   /** `endpoint.in-service`, `version.approved`: thing and what became of it. */
