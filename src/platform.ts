@@ -61,6 +61,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => costs.close());
   const arrivals = openArrivals(rooms.serving, ground);
   closers.push(() => arrivals.close());
+  closers.push(() => rooms.refusals.close());
   closers.push(() => rooms.profiles.close());
   await rooms.deployments.open();
   closers.push(() => rooms.deployments.close());

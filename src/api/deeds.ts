@@ -1,7 +1,15 @@
 /** What calls that change something do, in the words of the audit: whoever is refused is told of by the same name as whoever is not. */
-import type { RouteKey } from './permissions.ts';
+import type { Deed } from '../monitoring/index.ts';
+import type { permissions, RouteKey } from './permissions.ts';
 
-const deeds: Partial<Readonly<Record<RouteKey, string>>> = {
+/** Reading and invoking are no deeds, signing out is none either. */
+type DeedKey = {
+  [Key in RouteKey]: (typeof permissions)[Key] extends 'read' | 'invoke' | null ? never : Key;
+}[RouteKey];
+
+/** A route that changes something, and has no name here, does not compile. */
+const deeds = {
+  'POST /session': 'SignIn',
   'POST /groups': 'CreateModelGroup',
   'DELETE /groups/:group': 'DeleteModelGroup',
   'POST /groups/:group/versions': 'RegisterModelVersion',
@@ -20,6 +28,10 @@ const deeds: Partial<Readonly<Record<RouteKey, string>>> = {
   'DELETE /endpoints/:endpoint/baseline': 'DeleteBaseline',
   'POST /endpoints/:endpoint/decisions': 'DecideBatching',
   'POST /plan': 'Plan',
+  'POST /plan/deployment': 'PlanDeployment',
+  'POST /models/preview': 'PreviewModel',
+  'POST /simulations': 'Simulate',
+  'DELETE /simulations/:simulation': 'DeleteSimulation',
   'POST /transforms': 'CreateTransformJob',
   'POST /transforms/:transform/stop': 'StopTransformJob',
   'POST /transforms/:transform/resume': 'ResumeTransformJob',
@@ -28,9 +40,9 @@ const deeds: Partial<Readonly<Record<RouteKey, string>>> = {
   'GET /keys': 'ListKeys',
   'GET /audit': 'ListAudit',
   'GET /audit/verification': 'VerifyAudit',
-};
+} as const satisfies Record<DeedKey | 'POST /session', Deed>;
 
-/** Of a route that nobody named, the route. */
-export function deedOf(key: RouteKey): string {
-  return deeds[key] ?? key;
+/** Null where the route only reads or invokes. */
+export function deedOf(key: RouteKey): Deed | null {
+  return key in deeds ? deeds[key as keyof typeof deeds] : null;
 }

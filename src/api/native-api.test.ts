@@ -23,6 +23,7 @@ import {
   Metrics,
   openLogs,
   platformLogGroup,
+  Refusals,
   requestsLogGroup,
 } from '../monitoring/index.ts';
 import { FunctionProfiles, Profiles, ServiceTable } from '../profiling/index.ts';
@@ -137,6 +138,7 @@ async function startServer() {
     access,
     events,
     audit,
+    refusals: new Refusals({ audit, clock, onFailure: (error) => assert.fail(String(error)) }),
     decisions: new Decisions(db, clock, events),
     batching: { ask: () => false, reasonOf: () => null, standing: () => null },
     scaling: { ask: () => false },
@@ -310,6 +312,27 @@ describe('the native API', () => {
     assert.equal(predictions.length, 450);
     assert(timings.parts > 1);
     assert.equal(predictions.filter(({ label }, index) => label === truth[index]).length, 440);
+  });
+
+  test('tells of whoever was refused by what he wanted to do, and of a wrong key whatever it was for', async () => {
+    const wrong = { headers: { authorization: 'Bearer PKNOBODY:a-secret' } };
+    for (const [method, path, init, told] of [
+      [
+        'POST',
+        '/plan/deployment',
+        { headers: { 'content-type': 'application/json' }, body: '{' },
+        ['anonymous', 'PlanDeployment', '/api/v1/plan/deployment', 'invalid_request'],
+      ],
+      ['DELETE', '/endpoints/digits', wrong, ['unknown', 'DeleteEndpoint', 'digits', 'unauthenticated']],
+      ['GET', '/status', wrong, ['unknown', 'Authenticate', '/api/v1/status', 'unauthenticated']],
+    ] as const) {
+      await call(method, path, init);
+      const { body } = await call('GET', '/audit?limit=1');
+      const [record] = body.items as { who: string; action: string; target: string; outcome: string; detail: { claimed?: string } }[];
+      assert.deepEqual([record?.who, record?.action, record?.target, record?.outcome], told);
+      assert.equal(record?.detail.claimed, init === wrong ? 'PKNOBODY' : undefined);
+      assert(!JSON.stringify(body).includes('a-secret'));
+    }
   });
 
   test('says who, what and when in status, audit and logs', async () => {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Access, Caller } from '../access/index.ts';
 import { asPlatformError } from '../errors.ts';
 import { describeApi, type HttpScope } from '../http/index.ts';
-import type { Metrics } from '../monitoring/index.ts';
+import { claimedKey, type Metrics, unknownCaller } from '../monitoring/index.ts';
 import { SimulationRuns } from '../simulation/index.ts';
 import { arrivalRoutes } from './arrivals.ts';
 import { asyncRoutes } from './async.ts';
@@ -25,10 +25,9 @@ import { metricRoutes } from './metrics.ts';
 import { modelPreviewRoutes } from './model-previews.ts';
 import { overviewRoutes } from './overview.ts';
 import { OverviewReader } from './overview-reader.ts';
-import type { RouteKey } from './permissions.ts';
 import { profileRoutes } from './profiles.ts';
 import { requestRoutes } from './requests.ts';
-import { mount, type Route } from './route.ts';
+import { mount, type RefusedRoute, type Route } from './route.ts';
 import { serverRoutes } from './server.ts';
 import type { ApiServices } from './services.ts';
 import { sessionRoutes } from './session.ts';
@@ -96,14 +95,17 @@ export class NativeApi {
     this.#streams.close();
   }
 
-  /** A call that was to change something and was refused: it did nothing, and is told of all the same. */
-  async #refused(caller: Caller, key: RouteKey, target: string, error: unknown): Promise<void> {
-    const { audit, db } = this.#services;
+  /** A call that was to change something and was refused: it did nothing, and is told of all the same. So is who shows a key that is none. */
+  async #refused({ caller, key, target, headers }: RefusedRoute, error: unknown): Promise<void> {
     const { code, message } = asPlatformError(error);
+    const deed = deedOf(key);
+    if (deed === null && (caller !== null || headers.authorization === undefined)) return;
     // A body that is not what its schema says is Fastify's to refuse, by a status: that is no fault of ours.
     const { statusCode = 500 } = error as { readonly statusCode?: number };
     const outcome = code === 'internal' && statusCode < 500 ? 'invalid_request' : code;
-    await audit.record(db, { who: caller.keyId, action: deedOf(key), target, outcome, detail: { message: message.slice(0, 1024) } });
+    const who = caller === null || key === 'POST /session' ? unknownCaller : caller.keyId;
+    const detail = { message: message.slice(0, 1024), ...(caller === null ? claimedKey(headers.authorization) : {}) };
+    await this.#services.refusals.record({ who, action: deed ?? 'Authenticate', target, outcome, detail });
   }
 
   #routes(): Route[] {

@@ -66,8 +66,16 @@ export function route<
 export interface Door {
   readonly access: Pick<Access, 'require'>;
   readonly authenticate: (request: IncomingMessage) => Caller;
-  /** Told of each call that was to change something and was refused. */
-  readonly onRefused?: (caller: Caller, key: RouteKey, target: string, error: unknown) => Promise<void>;
+  /** Told of each call that was refused; `caller` is null where it is not known who called. */
+  readonly onRefused?: (refused: RefusedRoute, error: unknown) => Promise<void>;
+}
+
+export interface RefusedRoute {
+  readonly caller: Caller | null;
+  readonly key: RouteKey;
+  /** What the path names, `digits/3`; the path where it names nothing. */
+  readonly target: string;
+  readonly headers: IncomingMessage['headers'];
 }
 
 /** Puts routes on a scope of the server. Those that read their own body get a scope in which nothing else reads it. */
@@ -95,13 +103,13 @@ function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, a
       next();
     },
     onError: async (request, _reply, error) => {
-      const caller = callers.get(request.raw);
-      if (caller === undefined || !isAudited(key) || onRefused === undefined) return;
+      if (onRefused === undefined) return;
+      const caller = callers.get(request.raw) ?? null;
       const named = Object.values((request.params ?? {}) as Readonly<Record<string, unknown>>)
         .map(String)
         .join('/');
       const target = named === '' ? new URL(request.url, 'http://x').pathname : named;
-      await withOrigin(originOf(request), () => onRefused(caller, key, target, error));
+      await withOrigin(originOf(request), () => onRefused({ caller, key, target, headers: request.raw.headers }, error));
     },
     handler: async (request, reply) => {
       const { params, query, body, id: requestId, raw } = request;
@@ -113,11 +121,6 @@ function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, a
       return options.answer === undefined ? reply.code(204).send() : reply.code(options.status ?? 200).send(answer);
     },
   });
-}
-
-/** Reading and invoking change nothing; of whom nothing is known, nothing is told. */
-function isAudited(key: RouteKey): boolean {
-  return !['read', 'invoke', null].includes(permissions[key]);
 }
 
 /** The caller of a route that is open to everybody. */

@@ -18,6 +18,7 @@ import type {
   GroundTruth,
   LogGroups,
   MetricStore,
+  Refusals,
   RequestTraces,
 } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles, ServiceTables } from '../profiling/index.ts';
@@ -36,6 +37,7 @@ export interface ApiServices {
   readonly access: Access;
   readonly events: Events;
   readonly audit: Audit;
+  readonly refusals: Pick<Refusals, 'record'>;
   readonly decisions: Pick<Decisions, 'list' | 'count' | 'get'>;
   readonly batching: Pick<BatchController, 'ask' | 'reasonOf' | 'standing'>;
   readonly scaling: Pick<ScalingController, 'ask'>;

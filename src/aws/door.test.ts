@@ -97,7 +97,7 @@ let door: OpenAwsDoor;
 const refused: unknown[] = [];
 before(async () => {
   door = await openAwsDoor({
-    onRefused: async ({ keyId }, { action, target, outcome }) => void refused.push([keyId, action, target, outcome, originNow()?.door]),
+    onRefused: async (keyId, { action, target, outcome }) => void refused.push([keyId, action, target, outcome, originNow()?.door]),
     services: [sagemaker, cloudwatch],
     streams: [s3, runtime],
     limits: { documentBytesMax: 100_000, unpackedBytesMax: 50_000 },
@@ -400,6 +400,16 @@ describe('a key opens what its role may:', () => {
       assert(messageOf(reply.body).startsWith(who), reply.body);
     });
   }
+
+  test('a wrong signature is told of, by what was asked and the key that was named', async () => {
+    const key = { id: door.key.id, secret: 'wrong' };
+    await call('sagemaker', { key, ...json('SageMaker.CreateEndpoint', {}) });
+    assert.deepEqual(refused.pop(), ['unknown', 'CreateEndpoint', '', 'unauthenticated', 'aws']);
+    await call('s3', { key, method: 'PUT', path: '/bucket', headers: { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' } });
+    assert.deepEqual(refused.pop(), ['unknown', 'CreateBucket', 'bucket', 'unauthenticated', 'aws']);
+    await call('sagemaker', { key, path: '/endpoints/e/invocations', body: '1' });
+    assert.deepEqual(refused.pop(), ['unknown', 'InvokeEndpoint', 'endpoints/e/invocations', 'unauthenticated', 'aws']);
+  });
 
   test('a viewer invokes nothing', async () => {
     const reply = await call('sagemaker', { key: door.access.create('viewer'), path: '/endpoints/e/invocations', body: '1' });

@@ -17,7 +17,7 @@ import type { Access, Caller, Permission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { answer, type Listener } from '../http/index.ts';
-import { type Log, type Origin, withOrigin } from '../monitoring/index.ts';
+import { type Log, type Origin, unknownCaller, withOrigin } from '../monitoring/index.ts';
 import type { AwsCall, AwsPlace, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
 import type { OperationShapes } from './shapes/shapes.ts';
 import { type Admission, Admissions } from './wire/admission.ts';
@@ -25,7 +25,7 @@ import { isHash, payloadMismatch } from './wire/body-check.ts';
 import { checkedInput, type DocumentService, decodeCall, documentService, encodeAnswer, unpacked } from './wire/document-call.ts';
 import { errorReply, wireErrorOf } from './wire/error-replies.ts';
 import { actionPrefixes, permissionOf } from './wire/permissions.ts';
-import { type RefusedCall, refusedCall } from './wire/refused-call.ts';
+import { bucketOperation, type RefusedCall, refusedCall, unsignedCall } from './wire/refused-call.ts';
 import { dropRest, isWaiting, readWhole } from './wire/request-body.ts';
 import { hostBucketOf, isAwsRequest, type Route, routeOf, withoutMount } from './wire/route.ts';
 import type { SignedRequest } from './wire/signature.ts';
@@ -61,8 +61,8 @@ export interface AwsDoorOptions {
   /** Names this server goes by, besides `localhost`: what stands before one in `Host` is a bucket. */
   readonly hostNames?: readonly string[];
   readonly limits?: Partial<AwsDoorLimits>;
-  /** Told of each call that was to change something and was refused. */
-  readonly onRefused?: (caller: Caller, refused: RefusedCall) => Promise<void>;
+  /** Told of each call that was to change something and was refused, and of each whose signature is missing or wrong. */
+  readonly onRefused?: (who: string, refused: RefusedCall) => Promise<void>;
 }
 
 const unaudited: readonly Permission[] = ['read', 'invoke'];
@@ -143,7 +143,20 @@ export class AwsDoor {
     const verified = new Verified(request, response, { ...admission, account, region, requestId, path, hostBucket });
     // An invocation is no control call, and there are many.
     if (service.name === 'sagemaker-runtime') return service.handle(verified, response);
-    await withOrigin(this.#originOf(visit), () => service.handle(verified, response));
+    await withOrigin(this.#originOf(visit), async () => {
+      try {
+        await service.handle(verified, response);
+      } catch (error) {
+        const action = bucketOperation(verified.method, path);
+        if (action !== null && hostBucket === null)
+          await this.#tellRefused(verified.caller.keyId, refusedCall('s3', action, { Name: path.slice(1) }, error));
+        throw error;
+      }
+    });
+  }
+
+  async #tellRefused(who: string, refused: RefusedCall): Promise<void> {
+    await this.#options.onRefused?.(who, refused);
   }
 
   async #call(service: DocumentService, visit: Visit, admission: Admission): Promise<void> {
@@ -162,7 +175,7 @@ export class AwsDoor {
         return await call.run(checkedInput(call), this.#awsCall(visit, caller, call.operation));
       } catch (error) {
         // What looks, and what tells of its own use, is no deed.
-        if (!unaudited.includes(permission)) await this.#options.onRefused?.(caller, refusedCall(call.operation, call.document, error));
+        if (!unaudited.includes(permission)) await this.#tellRefused(caller.keyId, refusedCall(name, call.operation, call.document, error));
         throw error;
       }
     });
@@ -221,6 +234,9 @@ export class AwsDoor {
     const { request, response, requestId, route, path, operation } = visit;
     const service = route.service ?? (route.form === 'query' ? 'sts' : 'sagemaker');
     const error = wireErrorOf(thrown, service, route.form, requestId);
+    if (thrown instanceof SignatureRefusal) {
+      await withOrigin(this.#originOf(visit), () => this.#tellRefused(unknownCaller, unsignedCall(route, visit.signed, path, thrown)));
+    }
     if (error.isOurs) this.#log(visit, thrown, 'a request failed');
     if (response.headersSent || response.destroyed) {
       response.destroy();

@@ -1,5 +1,5 @@
 /** Operations whose rooms keep no audit of their own: what they changed is recorded once it is done. */
-import type { Audit } from '../monitoring/index.ts';
+import type { Audit, Deed } from '../monitoring/index.ts';
 import type { Database } from '../storage/index.ts';
 import type { AwsOperation } from './service.ts';
 
@@ -12,9 +12,9 @@ export interface Recording {
 export function recorded(
   { audit, db }: Recording,
   operations: Readonly<Record<string, AwsOperation>>,
-  changes: Readonly<Record<string, string>>,
+  changes: Readonly<Partial<Record<Deed, string>>>,
 ): Record<string, AwsOperation> {
-  const wrapped = Object.entries(changes).flatMap(([action, member]): [string, AwsOperation][] => {
+  const wrapped = (Object.entries(changes) as [Deed, string][]).flatMap(([action, member]): [string, AwsOperation][] => {
     const operation = operations[action];
     if (operation === undefined) return [];
     const run: AwsOperation = async (input, call) => {

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { instanceType, type PriceTable } from '../costs/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Audit, Events, Log } from '../monitoring/index.ts';
+import type { Audit, Deed, Events, Log } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { Provider } from '../providers/index.ts';
 import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
@@ -167,7 +167,7 @@ export class Deployments {
     who: string,
     keepBeside?: KeptBeside,
   ): Promise<EndpointView> {
-    const deed = { who, action: 'UpdateScaling', event: 'endpoint.changed' };
+    const deed: Doing = { who, action: 'UpdateScaling', event: 'endpoint.changed' };
     let count: number | null = null;
     const view = await this.#change(name, deed, async (tx, before) => {
       const stored = existing(name, before);
@@ -224,7 +224,7 @@ export class Deployments {
    */
   async load(name: string, who: string): Promise<EndpointView> {
     const reconciler = this.#reconcilers.get(keyOf(name));
-    const deed = { who, action: 'LoadEndpoint', event: 'endpoint.load-requested' };
+    const deed: Doing = { who, action: 'LoadEndpoint', event: 'endpoint.load-requested' };
     return reconciler?.endpoint.state === 'InService' ? this.#reload(reconciler, deed) : this.#wish(name, 'InService', deed);
   }
 
@@ -337,7 +337,7 @@ export class Deployments {
     if (capture !== null && capture !== undefined && capture.percent > 0) await this.#options.checkCapturePlace?.(capture.to);
   }
 
-  async #reload(reconciler: EndpointReconciler, { who, action, event }: Deed): Promise<EndpointView> {
+  async #reload(reconciler: EndpointReconciler, { who, action, event }: Doing): Promise<EndpointView> {
     const { db, audit, events } = this.#options;
     const { generation, config } = reconciler.endpoint;
     const recorded = await inTransaction(db, async (tx) => {
@@ -349,7 +349,7 @@ export class Deployments {
     return this.get(config.name);
   }
 
-  async #wish(name: string, state: Desired['state'], record: Deed): Promise<EndpointView> {
+  async #wish(name: string, state: Desired['state'], record: Doing): Promise<EndpointView> {
     return this.#change(name, record, async (tx, before) => {
       if (before?.state === state) return null;
       const stored = existing(name, before);
@@ -363,7 +363,7 @@ export class Deployments {
    */
   async #change(
     name: string,
-    deed: Deed,
+    deed: Doing,
     decide: (tx: Transaction, before: StoredEndpoint | undefined) => Promise<DesiredEndpoint | null>,
   ): Promise<EndpointView> {
     const { db, audit, events } = this.#options;
@@ -481,9 +481,9 @@ export class Deployments {
 }
 
 /** Who does what, as audit and events call it. */
-interface Deed {
+interface Doing {
   readonly who: string;
-  readonly action: string;
+  readonly action: Deed;
   readonly event: string;
 }
 

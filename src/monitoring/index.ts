@@ -55,8 +55,10 @@ export { type ExpressionQuery, withExpressions } from './math/metric-queries.ts'
 export type { Series } from './math/value.ts';
 export { Metrics, type Sample } from './metrics.ts';
 export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './records/audit.ts';
+export { type Deed, type Thing, thingOf } from './records/deeds.ts';
 export { Events, type NewEvent, type PlatformEvent } from './records/events.ts';
 export { type Origin, originNow, withOrigin } from './records/origin.ts';
+export { claimedKey, Refusals, unknownCaller } from './records/refusals.ts';
 export type { RequestLine } from './request-line.ts';
 export { addDelivery, announceDeliveries, Deliveries, type Delivery, deliveriesQueue } from './rules/deliveries.ts';
 export type { Envelope } from './rules/envelope.ts';

@@ -118,7 +118,7 @@ function oipServices(config: Config, { version }: Product, { serving, deployment
 }
 
 function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front, grpc: () => string | null): NativeApi {
-  const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner, deploymentPlanner } = rooms;
+  const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner, deploymentPlanner, refusals } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
   const { clock, traces, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
   const { calls, drift, truth, capturedValues, s3 } = front;
@@ -130,6 +130,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     access,
     events,
     audit,
+    refusals,
     decisions,
     batching,
     scaling,
@@ -167,7 +168,7 @@ function awsDoor(
   rooms: Rooms,
   { db, clock, logs, traces, s3, calls, asyncDoor, logGroups, rules, series, alarms, listener, access, sagemaker }: Front,
 ): AwsDoor {
-  const { serving, autoScaling, audit, deployments } = rooms;
+  const { serving, autoScaling, audit, refusals, deployments } = rooms;
   const inService: RuntimeOptions['inService'] = (name, waitMs) => deployments.waitFor(name, waitMs);
   const log = logs.platform;
   const place = { account: config.awsAccount, region: config.awsRegion };
@@ -196,7 +197,7 @@ function awsDoor(
     place,
     hostNames: listener.names,
     limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: bodyBytesMax },
-    onRefused: ({ keyId: who }, refused) => audit.record(db, { who, ...refused }),
+    onRefused: (who, refused) => refusals.record({ who, ...refused }),
   });
 }
 

@@ -6,7 +6,7 @@ import type { Config } from '../config.ts';
 import { Ledger, priceTable } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import { Audit, captureBucketDefault, capturePlace, Events, type Logs, Metrics, tellFailure } from '../monitoring/index.ts';
+import { Audit, captureBucketDefault, capturePlace, Events, type Logs, Metrics, Refusals, tellFailure } from '../monitoring/index.ts';
 import { FunctionProfiles, functionSizes, Profiles, ServiceTables } from '../profiling/index.ts';
 import { SystemRandom } from '../random.ts';
 import { imageEntries, Registry } from '../registry/index.ts';
@@ -28,6 +28,9 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
   const metrics = new Metrics({ store: series });
   const events = new Events(db, clock);
   const audit = new Audit(db, clock);
+  const onUnrecorded = (error: unknown): void =>
+    log.error({ error: messageOf(error) }, 'a refused call could not be recorded in the audit');
+  const refusals = new Refusals({ audit, clock, onFailure: onUnrecorded });
   const ledger = new Ledger(clock);
   const registry: Registry = new Registry({
     db,
@@ -86,7 +89,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
     checkCapturePlace: (to) => checkPlace(to, hasBucket),
   });
   meter(metrics, serving, provider, ground);
-  return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, metrics, ledger, prices, cores };
+  return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, refusals, metrics, ledger, prices, cores };
 }
 
 /** Every call would be lost, one by one, with nobody to tell but the log. */

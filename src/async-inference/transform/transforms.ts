@@ -1,7 +1,7 @@
 /** Batch transforms: ordered, kept, run one after the other, stopped, and gone on with after whatever ended the server. */
 import type { Clock } from '../../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
-import type { Audit, Events, Log } from '../../monitoring/index.ts';
+import type { Audit, Deed, Events, Log } from '../../monitoring/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import type { Database, Transaction } from '../../storage/index.ts';
 import { BucketInput, BucketOutput, ManifestInput, type TransformBuckets } from './bucket-places.ts';
@@ -199,7 +199,7 @@ export class Transforms {
     await this.#options.events.recordAndPublish({ kind: `transform.${word}`, subject: name, detail: { state, reason } });
   }
 
-  async #audit(who: string, action: string, target: string): Promise<void> {
+  async #audit(who: string, action: Deed, target: string): Promise<void> {
     await this.#options.audit.record(this.#options.db, { who, action, target, outcome: 'ok', detail: {} });
   }
 

@@ -1,12 +1,14 @@
-/** CloudTrail: the audit, as AWS's clients look it up. */
+/**
+ * CloudTrail: the audit, as AWS's clients look it up. Deeds and refusals only: what was read and answered is recorded nowhere but in the access log, for consoles and pollers read every few seconds.
+ */
 import type { Audit, AuditRecord, AuditWish } from '../../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
+import { eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
 
 const limitMax = 50;
 const pagesMost = 40;
 const attributes = ['EventId', 'EventName', 'ReadOnly', 'Username', 'ResourceType', 'ResourceName', 'EventSource', 'AccessKeyId'] as const;
 type Attribute = (typeof attributes)[number];
-const source = 'sagemaker.amazonaws.com';
 
 export function cloudtrailService({ audit }: { readonly audit: Pick<Audit, 'list'> }): AwsService {
   return { name: 'cloudtrail', operations: { LookupEvents: (input, call) => lookupEvents(audit, input, call) } };
@@ -57,12 +59,12 @@ function wishedOf({ LookupAttributes }: AwsInput): {
   const matches: Readonly<Record<Attribute, (record: AuditRecord) => boolean>> = {
     EventId: ({ id }) => eventId(id) === value,
     EventName: () => true,
-    ReadOnly: () => value === 'false',
+    ReadOnly: ({ action }) => String(isReadOnly(action)) === value,
     Username: () => true,
     AccessKeyId: () => true,
-    ResourceType: ({ action }) => resourceType(action) === value,
+    ResourceType: ({ action }) => resourceTypeOf(action) === value,
     ResourceName: () => true,
-    EventSource: () => value === source,
+    EventSource: (record) => eventSourceOf(record) === value,
   };
   const attribute = attributes.find((name) => name === first.AttributeKey);
   if (attribute === undefined)
@@ -80,7 +82,8 @@ function wishedOf({ LookupAttributes }: AwsInput): {
 
 function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
   const { id, atMs, who, action, target, outcome, detail, origin } = record;
-  const type = resourceType(action);
+  const type = resourceTypeOf(action);
+  const [source, readOnly] = [eventSourceOf(record), isReadOnly(action)];
   const isOk = outcome === 'ok';
   const event = {
     eventVersion: '1.09',
@@ -103,19 +106,19 @@ function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
     requestID: origin?.requestId ?? '',
     eventID: eventId(id),
     eventType: 'AwsApiCall',
-    readOnly: false,
+    readOnly,
     recipientAccountId: place.account,
     ...(isOk ? {} : { errorCode: codeIn(detail) ?? outcome, errorMessage: messageIn(detail) }),
   };
   return {
     EventId: eventId(id),
     EventName: action,
-    ReadOnly: 'false',
+    ReadOnly: String(readOnly),
     AccessKeyId: who,
     EventTime: new Date(atMs),
     EventSource: source,
     Username: who,
-    Resources: target === '' ? [] : [{ ResourceType: type, ResourceName: target }],
+    Resources: target === '' ? [] : [{ ...(type === null ? {} : { ResourceType: type }), ResourceName: target }],
     CloudTrailEvent: JSON.stringify(event),
   };
 }
@@ -124,16 +127,6 @@ function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
 function eventId(id: string): string {
   const hex = Buffer.from(id).toString('hex').padEnd(32, '0').slice(-32);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}
-
-function resourceType(action: string): string {
-  if (/Bucket/.test(action)) return 'AWS::S3::Bucket';
-  if (/Group/.test(action)) return 'AWS::SageMaker::ModelPackageGroup';
-  if (/EndpointConfig/.test(action)) return 'AWS::SageMaker::EndpointConfig';
-  if (/Endpoint/i.test(action)) return 'AWS::SageMaker::Endpoint';
-  if (/Version|Package|Approval/.test(action)) return 'AWS::SageMaker::ModelPackage';
-  if (/Model/.test(action)) return 'AWS::SageMaker::Model';
-  return 'AWS::IAM::AccessKey';
 }
 
 /** What processes get as their environment may hold secrets. */

@@ -1,6 +1,6 @@
 /** CloudWatch: what is measured, what rings, and the dashboards of those who look. */
 import type { Clock } from '../../clock.ts';
-import type { Alarm, Audit, Log, MetricStore } from '../../monitoring/index.ts';
+import type { Alarm, Audit, Deed, Log, MetricStore } from '../../monitoring/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { Documents } from '../sagemaker/documents.ts';
 import type { AwsInput, AwsOperation, AwsPlace, AwsService } from '../service.ts';
@@ -37,13 +37,15 @@ export function cloudWatchService(options: CloudWatchOptions): AwsService {
       GetMetricData: (input) => getMetricData(store, input),
       ...alarmLooks(alarms, options.otherAlarms),
       ...dashboardLooks(documents),
-      ...Object.fromEntries(Object.entries(changes).map(([name, operation]) => [name, recorded(options, name, operation)])),
+      ...Object.fromEntries(
+        (Object.entries(changes) as [Deed, AwsOperation][]).map(([name, operation]) => [name, recorded(options, name, operation)]),
+      ),
     },
   };
 }
 
 /** Who changed what is kept. */
-function recorded({ audit, db }: CloudWatchOptions, action: string, operation: AwsOperation): AwsOperation {
+function recorded({ audit, db }: CloudWatchOptions, action: Deed, operation: AwsOperation): AwsOperation {
   return async (input, call) => {
     const output = await operation(input, call);
     const { DashboardBody: _body, ...detail } = input;

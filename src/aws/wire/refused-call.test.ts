@@ -25,7 +25,7 @@ describe('a refused call is told of', () => {
     [{ EndpointName: 'x'.repeat(5000) }, 'x'.repeat(512)],
   ] as const) {
     test(`with what it was about: ${JSON.stringify(input).slice(0, 80)}`, () => {
-      assert.equal(refusedCall('Do', input, error).target, target);
+      assert.equal(refusedCall('sagemaker', 'Do', input, error).target, target);
     });
   }
 
@@ -41,7 +41,7 @@ describe('a refused call is told of', () => {
     [new AwsError('ServiceUnavailable', 'no', { httpStatus: 503 }), 'unavailable', 'ServiceUnavailable'],
   ] as const) {
     test(`in the platform's words: ${thrown.message} is ${outcome}`, () => {
-      const told = refusedCall('Do', {}, thrown);
+      const told = refusedCall('sagemaker', 'Do', {}, thrown);
       assert.deepEqual([told.action, told.outcome, told.detail.message, told.detail.code], ['Do', outcome, thrown.message, code]);
     });
   }

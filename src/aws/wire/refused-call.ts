@@ -1,6 +1,9 @@
 /** A refused call as the audit tells of it. Pure. */
 import { asPlatformError, type ErrorCode, messageOf } from '../../errors.ts';
-import { AwsError, type AwsInput } from '../service.ts';
+import { AwsError, type AwsInput, type AwsServiceName } from '../service.ts';
+import type { Route } from './route.ts';
+import { readSignature, type SignedRequest } from './signature.ts';
+import { SignatureRefusal } from './signature-refusal.ts';
 
 export interface RefusedCall {
   /** `CreateEndpoint` */
@@ -9,7 +12,13 @@ export interface RefusedCall {
   readonly target: string;
   readonly outcome: ErrorCode;
   /** `code` is AWS's, where the refusal had one. */
-  readonly detail: { readonly message: string; readonly code?: string };
+  readonly detail: {
+    readonly service: AwsServiceName;
+    readonly message: string;
+    readonly code?: string;
+    /** The key that whoever could not show its secret named. */
+    readonly claimed?: string;
+  };
 }
 
 const messageLengthMax = 1024;
@@ -41,9 +50,54 @@ const naming = [
 ] as const;
 
 /** `input` is as it came, checked or not. */
-export function refusedCall(action: string, input: AwsInput, error: unknown): RefusedCall {
-  const detail = { message: messageOf(error).slice(0, messageLengthMax), ...(error instanceof AwsError ? { code: error.code } : {}) };
+export function refusedCall(service: AwsServiceName, action: string, input: AwsInput, error: unknown): RefusedCall {
+  const detail = {
+    service,
+    message: messageOf(error).slice(0, messageLengthMax),
+    ...(error instanceof AwsError ? { code: error.code } : {}),
+  };
   return { action, target: targetOf(input), outcome: outcomeOf(error), detail };
+}
+
+/** One of whom nothing is known but what he says: his signature is missing or wrong. */
+export function unsignedCall(
+  { service, form }: Pick<Route, 'service' | 'form'>,
+  signed: SignedRequest,
+  path: string,
+  error: SignatureRefusal,
+): RefusedCall {
+  const called = service ?? (form === 'query' ? 'sts' : 'sagemaker');
+  const isS3 = called === 's3';
+  const detail = { service: called, message: error.message.slice(0, messageLengthMax), code: error.reason, ...claimed(signed) };
+  const target = isS3 || called === 'sagemaker-runtime' ? path.slice(1, targetLengthMax) : '';
+  return { action: operationNamed(called, signed, path), target, outcome: 'unauthenticated', detail };
+}
+
+function claimed(signed: SignedRequest): { readonly claimed?: string } {
+  try {
+    return { claimed: readSignature(signed).keyId.slice(0, 64) };
+  } catch {
+    return {};
+  }
+}
+
+/** Without a look at the body, which anybody may have written. */
+function operationNamed(service: AwsServiceName, { method, headers, query }: SignedRequest, path: string): string {
+  const target = headers['x-amz-target'];
+  if (typeof target === 'string') return nameIn(target.slice(target.lastIndexOf('.') + 1));
+  if (service === 'sagemaker-runtime') return /async-invocations$/.test(path) ? 'InvokeEndpointAsync' : 'InvokeEndpoint';
+  if (service === 's3') return bucketOperation(method, path) ?? `${nameIn(method.charAt(0) + method.slice(1).toLowerCase())}Object`;
+  return nameIn(/(?:^|&)Action=(\w+)/.exec(query)?.[1] ?? '');
+}
+
+/** Making and deleting buckets is what the audit has of S3; null of anything else. */
+export function bucketOperation(method: string, path: string): 'CreateBucket' | 'DeleteBucket' | null {
+  if (!/^\/[^/]+\/?$/.test(path)) return null;
+  return method === 'PUT' ? 'CreateBucket' : method === 'DELETE' ? 'DeleteBucket' : null;
+}
+
+function nameIn(text: string): string {
+  return /^[A-Za-z]{1,64}$/.test(text) ? text : 'UnknownOperation';
 }
 
 function targetOf(input: AwsInput): string {

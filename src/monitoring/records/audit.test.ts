@@ -3,7 +3,7 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { inTransaction, type OpenDatabase, openDatabase } from '../../storage/index.ts';
-import { Audit } from './audit.ts';
+import { Audit, type DeedEntry } from './audit.ts';
 import { withOrigin } from './origin.ts';
 
 const clock = new VirtualClock();
@@ -16,7 +16,7 @@ after(async () => opened.close());
 test('an entry of a transaction that fails has never been', async () => {
   const audit = new Audit(opened.db, clock);
   const failing = inTransaction(opened.db, async (tx) => {
-    await audit.record(tx, { who: 'w', action: 'Undone', target: 't', outcome: 'ok', detail: {} });
+    await audit.record(tx, { who: 'w', action: 'DeleteEndpoint', target: 't', outcome: 'ok', detail: {} });
     throw new Error('no');
   });
   await assert.rejects(failing);
@@ -65,7 +65,8 @@ for (const [name, open] of [
       const audit = new Audit(db, clock);
       const origin = { door: 'api', remoteAddress: '127.0.0.1', userAgent: 'x'.repeat(1000), requestId: 'r1' };
       await withOrigin(origin, async () => {
-        for (let i = 1; i <= 5; i++) await audit.record(db, { who: 'AKIA', action: 'Do', target: `t${i}`, outcome: 'ok', detail: { i } });
+        for (let i = 1; i <= 5; i++)
+          await audit.record(db, { who: 'AKIA', action: 'CreateEndpoint', target: `t${i}`, outcome: 'ok', detail: { i } });
       });
       return { db, audit };
     };
@@ -108,13 +109,13 @@ for (const [name, open] of [
       const { db, audit } = await filled(t);
       await db.deleteFrom('audit_head').execute();
       assert.match((await audit.verify()).broken?.why ?? '', /the mark of the last record was taken out/);
-      await audit.record(db, { who: 'AKIA', action: 'Do', target: 't', outcome: 'ok', detail: null });
+      await audit.record(db, { who: 'AKIA', action: 'CreateEndpoint', target: 't', outcome: 'ok', detail: null });
       assert.match((await audit.verify()).broken?.why ?? '', /record 6 is missing/);
     });
 
     test('is one chain when many write at once', async (t) => {
       const { db, audit } = await filled(t);
-      const entry = { who: 'w', action: 'Do', target: 't', outcome: 'ok', detail: null };
+      const entry: DeedEntry = { who: 'w', action: 'CreateEndpoint', target: 't', outcome: 'ok', detail: null };
       await Promise.all(Array.from({ length: 20 }, () => inTransaction(db, (tx) => audit.record(tx, entry))));
       assert.deepEqual([(await audit.verify()).records, (await audit.verify()).broken], [25, null]);
     });

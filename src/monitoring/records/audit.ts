@@ -5,18 +5,24 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { type AuditTable, type Database, inTransaction, OrderedIds, type Transaction } from '../../storage/index.ts';
+import type { Deed } from './deeds.ts';
 import { type Origin, originNow } from './origin.ts';
 
 export interface AuditEntry {
   /** The key's id, or `anonymous`. */
   readonly who: string;
-  /** `CreateEndpoint`, `ApproveVersion`. */
+  /** A deed; where it was refused, also what is none here. */
   readonly action: string;
   readonly target: string;
   /** `ok` or an error code. */
   readonly outcome: string;
   /** Anything that JSON can hold; never a secret. */
   readonly detail: unknown;
+}
+
+/** What was done, or was to be done, by a name that is known here. */
+export interface DeedEntry extends AuditEntry {
+  readonly action: Deed;
 }
 
 export interface AuditRecord extends AuditEntry {
@@ -61,8 +67,16 @@ export class Audit {
   }
 
   /** In the caller's transaction: the deed and its record stand or fall together. */
-  async record(tx: Transaction | Database, entry: AuditEntry): Promise<void> {
-    if (!tx.isTransaction) return inTransaction(tx, (own) => this.record(own, entry));
+  async record(tx: Transaction | Database, entry: DeedEntry): Promise<void> {
+    return tx.isTransaction ? this.#append(tx, entry) : inTransaction(tx, (own) => this.#append(own, entry));
+  }
+
+  /** What was asked for and refused: it stands alone. See `Refusals`, which bounds how many there are. */
+  async recordRefused(entry: AuditEntry): Promise<void> {
+    return inTransaction(this.#db, (own) => this.#append(own, entry));
+  }
+
+  async #append(tx: Transaction | Database, entry: AuditEntry): Promise<void> {
     const at = this.#clock.wallMs();
     const { who, action, target, outcome } = entry;
     // Whoever changes this row first goes first: there is one chain, also between two servers.

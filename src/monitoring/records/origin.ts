@@ -17,6 +17,11 @@ export function withOrigin<Result>(origin: Origin, run: () => Result): Result {
   return current.run({ ...origin, userAgent: origin.userAgent.slice(0, textMax) }, run);
 }
 
+/** Runs it as the platform's own doing, though a call has led to it. */
+export function withoutOrigin<Result>(run: () => Result): Result {
+  return current.exit(run);
+}
+
 /** Null where nobody called: the platform does it by itself. */
 export function originNow(): Origin | null {
   return current.getStore() ?? null;
