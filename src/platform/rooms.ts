@@ -28,9 +28,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
   const metrics = new Metrics({ store: series });
   const events = new Events(db, clock);
   const audit = new Audit(db, clock);
-  const onUnrecorded = (error: unknown): void =>
-    log.error({ error: messageOf(error) }, 'a refused call could not be recorded in the audit');
-  const refusals = new Refusals({ audit, clock, onFailure: onUnrecorded });
+  const refusals = refusalsIn(audit, ground);
   const ledger = new Ledger(clock);
   const registry: Registry = new Registry({
     db,
@@ -100,6 +98,12 @@ async function checkPlace(to: string, hasBucket: (bucket: string) => Promise<boo
     'invalid_request',
     `capture: there is no bucket '${bucket}': make it first, or capture to s3://${captureBucketDefault}`,
   );
+}
+
+/** Who is refused, is told of in the audit, within bounds. */
+function refusalsIn(audit: Audit, { clock, logs }: Ground): Refusals {
+  const onFailure = (error: unknown): void => logs.platform.error({ error: messageOf(error) }, 'a refused call is not in the audit');
+  return new Refusals({ audit, clock, onFailure });
 }
 
 /** Where the line that tells how a request went is written. */
