@@ -52,6 +52,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
     limits: { bodyLimitBytes: config.bodyLimitBytes, connectionsMax: config.connectionsMax },
     access,
     log: logs.platform,
+    writeAccess: (line) => logs.access(line),
     clock,
   });
   const rooms = buildRooms(config, product, ground, async (bucket) => (await s3.bucket(bucket)) !== null);

@@ -17,6 +17,7 @@ export interface OpenDoorOptions {
   readonly role?: Role;
   readonly limits?: AwsDoorOptions['limits'];
   readonly onRefused?: AwsDoorOptions['onRefused'];
+  readonly writeAccess?: AwsDoorOptions['writeAccess'];
   readonly listenerLimits?: Partial<ListenerLimits>;
 }
 
@@ -42,6 +43,7 @@ export async function openAwsDoor(options: OpenDoorOptions = {}) {
     clock,
     log,
     place,
+    ...(options.writeAccess === undefined ? {} : { writeAccess: options.writeAccess }),
     ...(options.onRefused === undefined ? {} : { onRefused: options.onRefused }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });

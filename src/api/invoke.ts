@@ -41,11 +41,16 @@ export function invokeRoutes(services: ApiServices): Route[] {
       answer: predictionsBody,
       streams: true,
       handle: async ({ params, query: asked, request, requestId, response }) => {
-        services.traces?.begin(requestId, request.headers.traceparent);
-        const target = services.serving.route(params.endpoint, asked.version);
-        if (target.runtime === 'onnx') return invoke(services, target, { ...asked, request, requestId, response });
-        await invokeProcess(services, target, { request, requestId, response, timings: asked.timings });
-        return undefined;
+        const trace = services.traces?.begin(requestId, request.headers) ?? null;
+        try {
+          const target = services.serving.route(params.endpoint, asked.version);
+          if (target.runtime === 'onnx') return await invoke(services, target, { ...asked, request, requestId, response });
+          await invokeProcess(services, target, { request, requestId, response, trace, timings: asked.timings });
+          return undefined;
+        } catch (error) {
+          services.traces?.refuse(requestId, asPlatformError(error));
+          throw error;
+        }
       },
     }),
   ];

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { compileFilter, endpointLogGroup, type LogEvent, platformLogGroup, requestsLogGroup } from '../monitoring/index.ts';
+import { accessLogGroup, compileFilter, endpointLogGroup, type LogEvent, platformLogGroup, requestsLogGroup } from '../monitoring/index.ts';
 import { logBody, logGroupsBody } from './bodies.ts';
 import { endpointPath, switchParameter, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -15,7 +15,11 @@ const linesQuery = z.strictObject({
   follow: switchParameter.describe('Go on with the lines that come, as Server-Sent Events: each `data` is a line.'),
 });
 const logQuery = linesQuery.extend({
-  log: z.string().max(512).default('platform').describe('`platform`, `requests`, `workers` (of an endpoint), or the name of a log group.'),
+  log: z
+    .string()
+    .max(512)
+    .default('platform')
+    .describe('`platform`, `requests`, `access`, `workers` (of an endpoint), or the name of a log group.'),
   endpoint: z.string().optional().describe('Only lines about this endpoint.'),
 });
 
@@ -91,6 +95,7 @@ export function logRoutes({ deployments, logGroups, clock }: ApiServices, stream
 function groupOf({ log, endpoint }: Asked): string {
   if (log === 'platform') return platformLogGroup;
   if (log === 'requests') return requestsLogGroup;
+  if (log === 'access') return accessLogGroup;
   if (log !== 'workers') return log;
   if (endpoint === undefined)
     throw new PlatformError('invalid_request', 'the log workers is that of an endpoint: say which, as endpoint=NAME');
@@ -99,7 +104,7 @@ function groupOf({ log, endpoint }: Asked): string {
 
 /** The server's own logs; what others write may be any text. */
 function isJsonLines(group: string): boolean {
-  return group === platformLogGroup || group === requestsLogGroup;
+  return group === platformLogGroup || group === requestsLogGroup || group === accessLogGroup;
 }
 
 /** As JSON, with its time and its stream. */

@@ -1,7 +1,7 @@
 /** Route of a single request: where its time went, and why. */
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
-import { type Decision, type LogPage, requestsLogGroup } from '../monitoring/index.ts';
+import { accessLogGroup, type Decision, type LogPage, requestsLogGroup } from '../monitoring/index.ts';
 import { timeOf } from './parameters.ts';
 import { type RequestBody, requestBody } from './request-bodies.ts';
 import { storyOf } from './request-story.ts';
@@ -57,26 +57,54 @@ export function requestRoutes(services: Needs): Route[] {
 
 /** The last one of that id. Throws `not_found`, and says how far back the log goes. */
 async function find({ logGroups }: Needs, id: string): Promise<LoggedRequest> {
+  const found = await lineOf(logGroups, requestsLogGroup, id);
+  if (found !== null) return found as LoggedRequest;
+  const shown = id.slice(0, 128);
+  const access = (await lineOf(logGroups, accessLogGroup, id)) as LoggedAccess | null;
+  if (access !== null) throw new PlatformError('not_found', `request ${shown} never reached a model: ${storyOfAccess(access)}`);
+  const [log] = await logGroups.streams(requestsLogGroup);
+  const since = log === undefined || log.firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(log.firstAtMs)}`;
+  throw new PlatformError(
+    'not_found',
+    `request ${shown} is not in the log, ${since}: it is older, never reached an endpoint, or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
+  );
+}
+
+/** A line as `formatAccessLine` writes it. */
+interface LoggedAccess {
+  readonly at: number;
+  readonly method: string;
+  readonly path: string;
+  readonly operation?: string;
+  readonly status: number;
+  readonly totalMs: number;
+  readonly who: string | null;
+  readonly from?: string;
+}
+
+function storyOfAccess({ at, method, path, operation, status, totalMs, who, from = 'nowhere' }: LoggedAccess): string {
+  const what = operation === undefined ? `${method} ${path}` : `${operation} (${method} ${path})`;
+  const after = totalMs > 0 ? ` after ${totalMs} ms` : '';
+  return `it was the call ${what}, by ${who ?? 'somebody unknown'} from ${from}, answered ${status}${after} at ${timeOf(at)}`;
+}
+
+/** The last line of that id in a log; null where there is none. */
+async function lineOf(logGroups: Needs['logGroups'], group: string, id: string): Promise<unknown> {
+  if (!logGroups.has(group)) return null;
   const containing = `"request":${JSON.stringify(id)},`;
   const wish = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY, from: 'tail', limit: 1 } as const;
   for (let cursor: string | null = null; ; ) {
-    const page: LogPage = await logGroups.read(requestsLogGroup, {
+    const page: LogPage = await logGroups.read(group, {
       ...wish,
       cursor,
       containing,
       matches: (line) => line.includes(containing),
     });
     const [found] = page.events;
-    if (found !== undefined) return JSON.parse(found.message) as LoggedRequest;
-    if (page.isEnd) break;
+    if (found !== undefined) return JSON.parse(found.message);
+    if (page.isEnd) return null;
     cursor = page.before;
   }
-  const [log] = await logGroups.streams(requestsLogGroup);
-  const since = log === undefined || log.firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(log.firstAtMs)}`;
-  throw new PlatformError(
-    'not_found',
-    `request ${id.slice(0, 128)} is not in the log, ${since}: it is older, never reached an endpoint, or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
-  );
 }
 
 /** The last decision of each kind that was in force when the request came. */

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Access, Caller } from '../access/index.ts';
-import type { HttpScope } from '../http/index.ts';
+import { type HttpScope, tellCaller } from '../http/index.ts';
 import { type Origin, withOrigin } from '../monitoring/index.ts';
 import { refusalBody } from './bodies.ts';
 import { permissions, type RouteKey } from './permissions.ts';
@@ -91,14 +91,17 @@ export async function mount(scope: HttpScope, routes: readonly Route[], door: Do
 function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, authenticate, onRefused }: Door): void {
   const [method, url] = key.split(' ') as [string, string];
   const callers = new WeakMap<IncomingMessage, Caller>();
+  const isInference = inferring.includes(key);
   scope.route({
     method,
     url,
     schema: schemaOf(key, options),
+    config: { isInference },
     onRequest: (request, _reply, next) => {
       const permission = permissions[key];
       const caller = permission === null ? nobody : authenticate(request.raw);
       callers.set(request.raw, caller);
+      if (caller !== nobody && !isInference) tellCaller(request.raw, caller.keyId);
       if (permission !== null) access.require(caller, permission);
       next();
     },
@@ -122,6 +125,9 @@ function mountOne(scope: HttpScope, { key, options, handle }: Route, { access, a
     },
   });
 }
+
+/** What these did is told by the log of requests, or by what became of them. */
+const inferring: readonly RouteKey[] = ['POST /endpoints/:endpoint/invoke', 'POST /endpoints/:endpoint/async'];
 
 /** The caller of a route that is open to everybody. */
 const nobody: Caller = { keyId: 'nobody', role: 'viewer' };

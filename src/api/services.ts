@@ -61,7 +61,7 @@ export interface ApiServices {
   ) => Promise<{ readonly contentType: string; readonly body: Buffer; readonly label?: string } | null>;
   readonly transforms: Transforms;
   /** Is told of each inference request; null where nothing is traced. */
-  readonly traces?: Pick<RequestTraces, 'begin'> | null;
+  readonly traces?: Pick<RequestTraces, 'begin' | 'refuse'> | null;
   readonly clock: Clock;
   readonly prices: PriceTable;
   /** Every worker there is. */

@@ -11,7 +11,7 @@ import fc from 'fast-check';
 import { type SignOptions, send, sendSigned } from '../../test/aws/signed-request.ts';
 import { type OpenAwsDoor, openAwsDoor, place } from '../../test/aws-door.ts';
 import { PlatformError } from '../errors.ts';
-import { type Origin, originNow } from '../monitoring/index.ts';
+import { type AccessLine, type Origin, originNow } from '../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsService, type AwsStreamService } from './index.ts';
 
 const createdAt = new Date(1_767_323_045_678);
@@ -95,8 +95,10 @@ const runtime: AwsStreamService = {
 
 let door: OpenAwsDoor;
 const refused: unknown[] = [];
+const accessed: AccessLine[] = [];
 before(async () => {
   door = await openAwsDoor({
+    writeAccess: (line) => void accessed.push(line),
     onRefused: async (keyId, { action, target, outcome }) => void refused.push([keyId, action, target, outcome, originNow()?.door]),
     services: [sagemaker, cloudwatch],
     streams: [s3, runtime],
@@ -409,6 +411,18 @@ describe('a key opens what its role may:', () => {
     assert.deepEqual(refused.pop(), ['unknown', 'CreateBucket', 'bucket', 'unauthenticated', 'aws']);
     await call('sagemaker', { key, path: '/endpoints/e/invocations', body: '1' });
     assert.deepEqual(refused.pop(), ['unknown', 'InvokeEndpoint', 'endpoints/e/invocations', 'unauthenticated', 'aws']);
+  });
+
+  test('is told of in the access log with what it called, and an invocation only where it was turned away', async () => {
+    accessed.splice(0);
+    await call('sts', form({ Action: 'GetCallerIdentity' }));
+    await call('sagemaker', { path: '/endpoints/e/invocations', body: '1' });
+    await call('sagemaker', { key: { ...door.key, secret: 'wrong' }, path: '/endpoints/e/invocations', body: '1' });
+    const told = accessed.map(({ door: by, operation, method, url, status, who, from }) => [by, operation, method, url, status, who, from]);
+    assert.deepEqual(told, [
+      ['aws', 'GetCallerIdentity', 'POST', '/', 200, door.key.id, '127.0.0.1'],
+      ['aws', undefined, 'POST', '/endpoints/e/invocations', 403, null, '127.0.0.1'],
+    ]);
   });
 
   test('a viewer invokes nothing', async () => {

@@ -16,8 +16,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access, Caller, Permission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { answer, type Listener } from '../http/index.ts';
+import { accessFields, answer, type Listener, type WriteAccess } from '../http/index.ts';
 import { type Log, type Origin, unknownCaller, withOrigin } from '../monitoring/index.ts';
+import { EndpointNotFound } from './runtime/endpoint-not-found.ts';
 import type { AwsCall, AwsPlace, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
 import type { OperationShapes } from './shapes/shapes.ts';
 import { type Admission, Admissions } from './wire/admission.ts';
@@ -62,7 +63,15 @@ export interface AwsDoorOptions {
   readonly hostNames?: readonly string[];
   readonly limits?: Partial<AwsDoorLimits>;
   /** Told of each call that was to change something and was refused, and of each whose signature is missing or wrong. */
+  /** Is told of each control call at its end, and of each invocation that got no further than the door. */
+  readonly writeAccess?: WriteAccess;
   readonly onRefused?: (who: string, refused: RefusedCall) => Promise<void>;
+}
+
+/** No line of the log of requests tells of it. */
+function isAtTheDoor(error: unknown): boolean {
+  if (error instanceof SignatureRefusal || error instanceof EndpointNotFound) return true;
+  return error instanceof PlatformError && error.code === 'forbidden';
 }
 
 const unaudited: readonly Permission[] = ['read', 'invoke'];
@@ -78,6 +87,12 @@ interface Visit {
   readonly route: Route;
   /** Once it is known. */
   operation: OperationShapes | null;
+  /** `CreateEndpoint`; of what is no document its path tells. */
+  operationName: string | undefined;
+  /** Its key's id, once its signature is verified. */
+  who: string | null;
+  /** Epoch milliseconds; 0 of an invocation, which has a log of its own. */
+  readonly cameAtMs: number;
 }
 
 export class AwsDoor {
@@ -109,15 +124,35 @@ export class AwsDoor {
     const signed: SignedRequest = { method: request.method ?? '', path, query, headers: request.headers };
     const inner = withoutMount(path);
     const route = routeOf(signed, inner);
-    const visit: Visit = { request, response, requestId: randomUUID(), signed, path: inner, route, operation: null };
+    const cameAtMs = route.service === 'sagemaker-runtime' ? 0 : this.#options.clock.wallMs();
+    const visit: Visit = {
+      request,
+      response,
+      requestId: randomUUID(),
+      signed,
+      path: inner,
+      route,
+      operation: null,
+      operationName: undefined,
+      who: null,
+      cameAtMs,
+    };
     try {
       await this.#serve(visit);
+      if (cameAtMs > 0) this.#tellAccess(visit);
     } catch (error) {
       await this.#refuse(visit, error).catch((failure: unknown) => {
         this.#log(visit, failure, 'a refusal could not be told');
         response.destroy();
       });
+      if (cameAtMs > 0 || isAtTheDoor(error)) this.#tellAccess(visit);
     }
+  }
+
+  #tellAccess({ request, response, requestId, operationName: operation, who, cameAtMs }: Visit): void {
+    const atMs = this.#options.clock.wallMs();
+    const [status, ms] = [response.statusCode, cameAtMs === 0 ? 0 : atMs - cameAtMs];
+    this.#options.writeAccess?.({ ...accessFields(request), atMs, requestId, door: 'aws', operation, status, ms, who });
   }
 
   async #serve(visit: Visit): Promise<void> {
@@ -126,6 +161,7 @@ export class AwsDoor {
     const bytesMax = route.service === 'sagemaker-runtime' ? this.#limits.invocationBytesMax : this.#limits.documentBytesMax;
     const context = { path, hostBucket, isS3: route.service === 's3', bytesMax };
     const admission = await this.#admissions.admit(request, response, signed, context);
+    visit.who = admission.caller.keyId;
     const stream = route.service === null ? undefined : this.#streams.get(route.service);
     if (stream !== undefined) return this.#stream(stream, visit, admission, hostBucket);
     const service = route.service === null ? undefined : this.#documents.get(route.service);
@@ -166,6 +202,7 @@ export class AwsDoor {
     const isInQuery = route.form === 'query' && signed.method === 'GET';
     const call = decodeCall(service, route.form, signed.headers, isInQuery ? Buffer.from(signed.query, 'latin1') : plain);
     visit.operation = call.shapes;
+    visit.operationName = call.operation;
     const { name } = service.service;
     const permission = name === 'sts' ? 'read' : permissionOf(name, call.operation, call.document);
     const { caller } = admission;

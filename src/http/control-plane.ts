@@ -16,13 +16,24 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
-import { messageOf, PlatformError } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
+import { type ErrorCode, messageOf, PlatformError } from '../errors.ts';
+import type { AccessLine, Log } from '../monitoring/index.ts';
 import { answer } from './answer.ts';
 import { errorBody, errorHeaders, httpStatus } from './errors.ts';
 import { problemWords } from './problem-words.ts';
 import { requestIdOf } from './request-id.ts';
+import { accessFields, callerTold } from './told-access.ts';
 import { Verbs } from './verbs.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Its requests have a log of their own. */
+    readonly isInference?: boolean;
+  }
+}
+
+/** Of an inference request that got no further than the door: no line tells of it but one of the access log. */
+const atTheDoor: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'not_found'];
 
 /** A scope in which routes are registered; schemas are zod's. */
 export type HttpScope = FastifyInstance<
@@ -39,6 +50,7 @@ export type RequestHandler = (request: RawRequestDefaultExpression<Server>, resp
 export function createControlPlane(options: {
   readonly bodyLimitBytes: number;
   readonly log: Log;
+  readonly writeAccess: (line: Omit<AccessLine, 'atMs'>) => void;
   readonly attach: (handler: RequestHandler) => Server;
   readonly onClientError: (error: Error, socket: import('node:net').Socket) => void;
 }): HttpScope {
@@ -61,20 +73,36 @@ export function createControlPlane(options: {
     });
     done();
   });
+  const tell = (request: FastifyRequest, status: number, ms: number): void =>
+    options.writeAccess({ ...accessFields(request.raw), requestId: request.id, door: 'api', status, ms, who: callerTold(request.raw) });
+  const tellAnswered = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    tell(request, reply.statusCode, reply.elapsedTime);
+    done();
+  };
   const verbs = new Verbs();
   // A page for any address says nothing about which verbs an address takes.
-  app.addHook('onRoute', ({ method, url }) => {
+  app.addHook('onRoute', (route) => {
+    const { method, url, config } = route;
     if (url !== '/*') verbs.learn(url, method);
+    // Told of by a hook of each route, so that inference requests have none.
+    if (config?.isInference !== true) route.onResponse = [tellAnswered, ...[route.onResponse ?? []].flat()];
   });
-  app.setErrorHandler((error, request, reply) => sendError(toPlatformError(error, request, options.log), request, reply));
+  app.setErrorHandler((thrown, request, reply) => {
+    const refusal = toPlatformError(thrown, request, options.log);
+    const { isInference = false } = request.routeOptions.config;
+    if (isInference && atTheDoor.includes(refusal.error.code)) tell(request, refusal.status, 0);
+    return sendError(refusal, request, reply);
+  });
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.slice(0, 200);
     const allowed = verbs.at(request.url);
     if (allowed.length > 0 && !allowed.includes(request.method)) {
       reply.header('allow', allowed.join(', '));
+      tell(request, 405, 0);
       const error = new PlatformError('unsupported', `${request.method} is not for ${path}: it takes ${allowed.join(', ')}`);
       return sendError({ error, status: 405 }, request, reply);
     }
+    tell(request, 404, 0);
     return sendError({ error: new PlatformError('not_found', `${request.method} ${path} is not known here`), status: 404 }, request, reply);
   });
   return app.withTypeProvider<ZodTypeProvider>();

@@ -8,3 +8,4 @@ export { type BodyRead, readBody, readBodyInto, readRawBodyInto } from './read-b
 export { requestIdOf } from './request-id.ts';
 export { type Certificate, selfSignedCertificate } from './self-signed.ts';
 export { loadCertificate } from './tls.ts';
+export { accessFields, tellCaller, type WriteAccess } from './told-access.ts';

@@ -26,6 +26,7 @@ import { errorBody } from './errors.ts';
 import { requestIdOf } from './request-id.ts';
 import type { Certificate } from './self-signed.ts';
 import { namesOf } from './tls.ts';
+import type { WriteAccess } from './told-access.ts';
 
 export interface ListenerLimits {
   readonly bodyLimitBytes: number;
@@ -63,6 +64,8 @@ export interface ListenerOptions {
   readonly limits?: Partial<ListenerLimits>;
   readonly access: Pick<Access, 'authenticate'>;
   readonly log: Log;
+  /** Is told of each control call at its end; nobody is unless given. */
+  readonly writeAccess?: WriteAccess;
   readonly clock: Clock;
 }
 
@@ -111,6 +114,7 @@ export class Listener {
     this.#app = createControlPlane({
       bodyLimitBytes: this.#limits.bodyLimitBytes,
       log: options.log,
+      writeAccess: (line) => options.writeAccess?.({ ...line, atMs: options.clock.wallMs() }),
       attach: (handler) => {
         this.#server = this.#createServer(handler);
         return this.#server;

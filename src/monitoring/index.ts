@@ -1,3 +1,4 @@
+export type { AccessLine } from './access-line.ts';
 export type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmMetric, AlarmNote, AlarmQuery } from './alarms/alarm.ts';
 export { judgeAlarm } from './alarms/alarm-values.ts';
 export { Alarms, type AlarmsOptions } from './alarms/alarms.ts';
@@ -42,6 +43,7 @@ export {
 } from './log-groups/log-event.ts';
 export { type GivenEvent, LogGroups } from './log-groups/log-groups.ts';
 export {
+  accessLogGroup,
   endpointLogGroup,
   platformLogGroup,
   requestsLogGroup,
@@ -76,5 +78,6 @@ export { keptMs as metricsKeptMs, type MetricPoint, type MetricSpan, MetricStore
 export { type Looked, startSampler } from './series/sampler.ts';
 export { endpointsNamespace, penstockNamespace, placeOfVariant, sagemakerNamespace } from './series/variant-series.ts';
 export { RequestTraces } from './traces/request-traces.ts';
+export { passedTrace, type TraceContext } from './traces/trace-context.ts';
 export { TraceExporter } from './traces/trace-exporter.ts';
 export type { Answer, RequestOutcome, VariantMetrics } from './variant-metrics.ts';

@@ -1,8 +1,9 @@
-/** The two logs: the platform's own (what happened and why) and the requests' (one line each). */
+/** The three logs: the platform's own (what happened and why), the requests' and the control calls' (one line each). */
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
+import { type AccessLine, formatAccessLine } from './access-line.ts';
 import { LineFile } from './line-file.ts';
 import { RequestForms } from './request-form.ts';
 import type { RequestLine } from './request-line.ts';
@@ -24,7 +25,9 @@ export interface Logs {
   /** Cheap enough for every request (under 1 us), and never throws. */
   request(line: RequestLine): void;
   /** Lines of each that were lost because the disk did not follow. */
-  dropped(): Readonly<Record<'platform' | 'requests', number>>;
+  dropped(): Readonly<Record<'platform' | 'requests' | 'access', number>>;
+  /** A control call, at its end. Never throws. */
+  access(line: AccessLine): void;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -44,7 +47,7 @@ export interface LogOptions {
 }
 
 /**
- * Logs into `directory` (`platform.log`, `requests.log`, each at most 3 files of 64 MiB), and shows people the platform's
+ * Logs into `directory` (`platform.log`, `requests.log`, `access.log`, each at most 3 files of 64 MiB), and shows people the platform's
  * lines from `level` on; the file has them from `info` on, or from `debug` where that is the level. Without a directory nothing is kept.
  */
 export function openLogs(directory: string | null, level: string, options: LogOptions = {}): Logs {
@@ -57,6 +60,7 @@ export function openLogs(directory: string | null, level: string, options: LogOp
   };
   const platformFile = file('platform.log');
   const requestFile = file('requests.log');
+  const accessFile = file('access.log');
   const forms = new RequestForms();
   const write = (line: string): void => {
     platformFile?.write(line);
@@ -67,12 +71,13 @@ export function openLogs(directory: string | null, level: string, options: LogOp
   return {
     platform,
     request: requestFile === null ? () => undefined : (line) => requestFile.put((to) => forms.put(to, line)),
-    dropped: () => ({ platform: platformFile?.dropped ?? 0, requests: requestFile?.dropped ?? 0 }),
+    dropped: () => ({ platform: platformFile?.dropped ?? 0, requests: requestFile?.dropped ?? 0, access: accessFile?.dropped ?? 0 }),
+    access: accessFile === null ? () => undefined : (line) => accessFile.write(formatAccessLine(line)),
     async flush() {
-      await Promise.all([platformFile?.flush(), requestFile?.flush()]);
+      await Promise.all([platformFile?.flush(), requestFile?.flush(), accessFile?.flush()]);
     },
     async close() {
-      await Promise.all([platformFile?.close(), requestFile?.close()]);
+      await Promise.all([platformFile?.close(), requestFile?.close(), accessFile?.close()]);
     },
   };
 }

@@ -11,6 +11,7 @@ import type { OipServices } from './neighbours.ts';
 import { allowedAt, inferring, type Kind, type Place, Places } from './places.ts';
 import { sendError, sendJson } from './replies.ts';
 import { changeRepository } from './repository.ts';
+import { tellAccess, tellRefused } from './told.ts';
 
 const controlBodyBytes = 1024 * 1024;
 
@@ -37,7 +38,7 @@ export class OipDoor {
     const place = this.#places.at(path);
     const requestId = requestIdOf(request);
     if (inferring.includes(place.kind) && request.method === 'POST') {
-      this.#services.traces?.begin(requestId, request.headers.traceparent);
+      this.#services.traces?.begin(requestId, request.headers);
       this.#infer.handle(request, response, requestId, place);
     } else void this.#control(request, response, requestId, place);
   };
@@ -46,12 +47,15 @@ export class OipDoor {
     const { kind } = place;
     const allow = allowedAt(kind);
     const method = request.method ?? '';
+    const { clock } = this.#services;
+    const cameAtMs = clock.nowMs();
+    let caller: Caller | null = null;
     try {
       if (method === 'OPTIONS' && kind !== 'unknown') {
         response.writeHead(204, { allow, 'x-request-id': requestId }).end();
         return;
       }
-      const caller = this.#admit(request, kind);
+      caller = this.#admit(request, kind);
       if (kind === 'unknown') throw new PlatformError('not_found', 'Not Found');
       if (kind === 'unserved') throw new PlatformError('unsupported', `${place.path} is not supported by this server`);
       if (!allow.split(', ').includes(method)) {
@@ -70,7 +74,12 @@ export class OipDoor {
         const stack = thrown instanceof Error ? thrown.stack : undefined;
         this.#services.log.error({ requestId, url: request.url, stack }, `a request failed: ${messageOf(thrown)}`);
       }
+      await tellRefused(this.#services, { request, requestId, place, caller }, error);
       sendError(request, response, requestId, error);
+    } finally {
+      // Probes come every few seconds: only those that find it ill are told of.
+      const isProbe = permissions[kind] === null && response.statusCode < 400;
+      if (!isProbe) tellAccess(this.#services, { request, response, requestId, who: caller?.keyId ?? null }, clock.nowMs() - cameAtMs);
     }
   }
 

@@ -22,6 +22,7 @@ import type { Place } from './places.ts';
 import { acceptedEncoding, replyHeaders, sendError, sendInference, sendText } from './replies.ts';
 import { tellTensors } from './seen-calls.ts';
 import { timingParameters } from './timings.ts';
+import { tellAccess, tellRefused } from './told.ts';
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -53,7 +54,7 @@ export class InferDoor {
       route = serving.route(place.model, place.version);
       if (route.runtime !== 'onnx') throw takesBytes(route);
     } catch (error) {
-      this.#fail(exchange, notServed(error, this.#services, place));
+      this.#refuseAtDoor(exchange, place, notServed(error, this.#services, place));
       return;
     }
     readBodyInto(request, listener.limits.bodyLimitBytes, (error, body) => {
@@ -123,6 +124,16 @@ export class InferDoor {
     const header = request.headers['x-amzn-sagemaker-inference-id'];
     const call = this.#services.calls.begin(route, requestId, id ?? (typeof header === 'string' ? header : null));
     return call === null ? null : { call, body };
+  }
+
+  /** No line of the log of requests tells of it. */
+  #refuseAtDoor(exchange: Exchange, place: Place, thrown: unknown): void {
+    const { request, response, requestId } = exchange;
+    const error = asPlatformError(thrown);
+    this.#services.traces?.refuse(requestId, error);
+    if (error.code === 'unauthenticated') void tellRefused(this.#services, { request, requestId, place, caller: null }, error);
+    this.#fail(exchange, thrown);
+    tellAccess(this.#services, { request, response, requestId, who: null }, 0);
   }
 
   /** A request that got as far as a model, but not into its queue: it counts among those that failed. */

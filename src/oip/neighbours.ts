@@ -2,8 +2,8 @@
 import type { Caller, Permission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import type { EndpointView } from '../deployment/index.ts';
-import type { Listener } from '../http/index.ts';
-import type { CallWatch, Log, RequestTraces } from '../monitoring/index.ts';
+import type { Listener, WriteAccess } from '../http/index.ts';
+import type { CallWatch, Log, Refusals, RequestTraces } from '../monitoring/index.ts';
 import type { ServedView, Serving } from '../serving/index.ts';
 
 export interface Deployed {
@@ -35,8 +35,12 @@ export interface OipServices {
   /** Is told of calls whose route is watched. */
   readonly calls: Pick<CallWatch, 'begin'>;
   /** Is told of each inference request, with the trace that its caller is in; null where nothing is traced. */
-  readonly traces?: Pick<RequestTraces, 'begin'> | null;
+  readonly traces?: Pick<RequestTraces, 'begin' | 'refuse'> | null;
   readonly clock: Clock;
+  /** Is told of control calls, and of inferences that were refused at the door. */
+  readonly writeAccess: WriteAccess;
+  /** Is told of whoever was refused what would have changed something, or showed a key that is none. */
+  readonly refusals: Pick<Refusals, 'record'>;
   readonly log: Log;
   /** The product's version. */
   readonly version: string;

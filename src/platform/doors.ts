@@ -90,7 +90,7 @@ async function openGrpc({ host, port, grpcPort }: Config, services: OipServices,
   }
 }
 
-function oipServices(config: Config, { version }: Product, { serving, deployments }: Rooms, front: Front): OipServices {
+function oipServices(config: Config, { version }: Product, { serving, deployments, refusals }: Rooms, front: Front): OipServices {
   const { clock, logs, traces, calls, listener, access } = front;
   const readiness = new Readiness(deployments);
   return {
@@ -111,6 +111,8 @@ function oipServices(config: Config, { version }: Product, { serving, deployment
     listener,
     access,
     traces,
+    writeAccess: (line) => logs.access(line),
+    refusals,
     clock,
     log: logs.platform,
     version,
@@ -194,6 +196,7 @@ function awsDoor(
     access,
     clock,
     log,
+    writeAccess: (line) => logs.access(line),
     place,
     hostNames: listener.names,
     limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: bodyBytesMax },

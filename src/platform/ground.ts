@@ -6,6 +6,7 @@ import { SystemClock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import {
+  accessLogGroup,
   FileGroup,
   LogGroups,
   type Logs,
@@ -98,10 +99,10 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
   await provider.open();
   closers.push(() => provider.close());
   const exporter = openTraceExporter(config, clock, log, closers);
-  const traces = exporter === null ? null : new RequestTraces(exporter, new SystemRandom(), config.traceShare);
+  const traces = exporter === null ? null : new RequestTraces(exporter, clock, new SystemRandom(), config.traceShare);
   const dropped: Dropped = () => {
-    const { platform, requests } = logs.dropped();
-    const lines = { log_lines: logGroups.dropped, platform_log_lines: platform, request_log_lines: requests };
+    const { platform, requests, access } = logs.dropped();
+    const lines = { log_lines: logGroups.dropped, platform_log_lines: platform, request_log_lines: requests, access_log_lines: access };
     return { metric_values: series.dropped, ...lines, traces: exporter?.dropped ?? 0 };
   };
   const jobs = new Jobs({ db, dialect, clock });
@@ -132,7 +133,7 @@ async function openMetricBudget(
   return budget;
 }
 
-/** What is logged in groups is kept with the metrics; the server's own two logs are files, and read as groups. */
+/** What is logged in groups is kept with the metrics; the server's own logs are files, and read as groups. */
 async function openLogGroups(
   { clock, logs, directory, metricsDb }: Pick<Ground, 'clock' | 'logs' | 'directory' | 'metricsDb'>,
   closers: Closer[],
@@ -140,6 +141,7 @@ async function openLogGroups(
   const files = [
     { name: platformLogGroup, path: join(directory.logs, 'platform.log') },
     { name: requestsLogGroup, path: join(directory.logs, 'requests.log') },
+    { name: accessLogGroup, path: join(directory.logs, 'access.log') },
   ].map((file) => new FileGroup({ ...file, files: logFileCount, flush: () => logs.flush() }));
   const onFailure = (error: unknown): void => logs.platform.error({ error: messageOf(error) }, 'log groups could not be written yet');
   const logGroups = new LogGroups({ db: metricsDb, clock, files, onFailure });

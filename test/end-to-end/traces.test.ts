@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { sample } from '../models/index.ts';
+import { GrpcClient, grpcAddress } from './grpc-client.ts';
 import { infer } from './oip-client.ts';
 import { until } from './poll.ts';
 import { Server } from './server.ts';
@@ -16,12 +17,13 @@ interface Told {
   readonly parentSpanId?: string;
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
+  readonly status: { readonly code: number };
 }
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
 
-test('a request is seen in the trace of its caller, by the doors of the Open Inference Protocol and the native API', async () => {
+test('a request is seen in the trace of its caller, by the doors of the Open Inference Protocol, also over gRPC, and the native API', async () => {
   const spans: Told[] = [];
   const collector = createServer((request, response) => {
     let body = '';
@@ -46,7 +48,23 @@ test('a request is seen in the trace of its caller, by the doors of the Open Inf
     const json = { ...headers, 'content-type': 'application/json' };
     const answer = await fetch(new URL('/api/v1/endpoints/digits/invoke', server.url), { method: 'POST', body: row, headers: json });
     assert.equal(answer.status, 200, await answer.text());
-    await until('both were told of', () => spans.filter(({ name }) => name === 'infer digits').length === 2);
+    const grpc = new GrpcClient(await grpcAddress(server));
+    const tensors = inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: [...shape] }));
+    const asked = { model_name: 'digits', inputs: tensors, raw_input_contents: inputs.map(({ data }) => data) };
+    const { refused } = await grpc.ask('ModelInfer', asked, { metadata: headers });
+    assert.equal(refused, null);
+    await grpc.ask('ModelInfer', { model_name: 'nobody' }, { metadata: headers });
+    grpc.close();
+    assert.equal((await infer(server.url, 'nobody', inputs, { headers })).status, 404);
+    await until('all were told of', () => spans.filter(({ name }) => name.startsWith('infer')).length === 5);
+    const refusals = spans.filter(({ name }) => name === 'infer');
+    assert.deepEqual(
+      refusals.map(({ traceId: trace, parentSpanId, status }) => [trace, parentSpanId, status.code]),
+      [
+        [traceId, parentId, 2],
+        [traceId, parentId, 2],
+      ],
+    );
     const requests = spans.filter(({ name }) => name === 'infer digits');
     for (const request of requests) {
       assert.deepEqual([request.traceId, request.parentSpanId], [traceId, parentId]);

@@ -68,10 +68,16 @@ describe('a process that is deployed', { skip }, () => {
     assert.deepEqual([answer.status, answer.text], [200, '[2.0, 4.0]']);
     assert.equal(answer.headers.get('content-type'), 'application/json');
     assert.equal(answer.headers.get('x-amzn-sagemaker-custom-attributes'), 'seen');
-    const seen = await server.invoke('scorer', 'who', { 'x-amzn-sagemaker-custom-attributes': 'a=1', cookie: 'id=1' });
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const seen = await server.invoke('scorer', 'who', { 'x-amzn-sagemaker-custom-attributes': 'a=1', cookie: 'id=1', traceparent });
     assert.deepEqual(
-      [seen.at('headers.x-amzn-sagemaker-custom-attributes'), seen.at('headers.cookie'), seen.at('env.LEVEL')],
-      ['a=1', undefined, 'model'],
+      [
+        seen.at('headers.x-amzn-sagemaker-custom-attributes'),
+        seen.at('headers.cookie'),
+        seen.at('headers.traceparent'),
+        seen.at('env.LEVEL'),
+      ],
+      ['a=1', undefined, traceparent, 'model'],
     );
     const endpoint = await server.call('GET', '/endpoints/scorer');
     for (const [what, least] of [

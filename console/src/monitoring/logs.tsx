@@ -70,7 +70,9 @@ function Fields({ log, endpoint, filter, setLog, setEndpoint, setFilter }: Field
     queryFn: ({ signal }) => get<{ readonly items: readonly { readonly name: string }[] }>('/logs/groups', {}, signal),
   });
   const names = (endpoints.data?.items ?? []).map(({ name }) => name);
-  const others = (groups.data?.items ?? []).map(({ name }) => name).filter((name) => !/^\/penstock\/(platform|requests)$/.test(name));
+  const others = (groups.data?.items ?? [])
+    .map(({ name }) => name)
+    .filter((name) => !/^\/penstock\/(access|platform|requests)$/.test(name));
   return (
     <form
       className="body row wrap log-fields"
@@ -87,6 +89,7 @@ function Fields({ log, endpoint, filter, setLog, setEndpoint, setFilter }: Field
         data={[
           { value: 'platform', label: 'the server' },
           { value: 'requests', label: 'requests' },
+          { value: 'access', label: 'control calls' },
           { value: 'workers', label: 'workers of an endpoint' },
           ...others.map((name) => ({ value: name, label: name })),
         ]}

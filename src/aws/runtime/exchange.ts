@@ -1,6 +1,6 @@
 /** One invocation on its way, and what serves it. */
 import type { ServerResponse } from 'node:http';
-import type { SeenCall } from '../../monitoring/index.ts';
+import type { SeenCall, TraceContext } from '../../monitoring/index.ts';
 import type { Route, Serving } from '../../serving/index.ts';
 import type { VerifiedRequest } from '../service.ts';
 import type { RuntimePlace } from './place.ts';
@@ -12,6 +12,8 @@ export interface Exchange {
   readonly place: RuntimePlace;
   readonly members: InvocationMembers;
   readonly route: Route;
+  /** Null where it is not traced. */
+  readonly trace: TraceContext | null;
 }
 
 export interface InvocationTerms {

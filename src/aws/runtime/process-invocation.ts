@@ -1,12 +1,13 @@
 /** An invocation of a model that is a process: bytes and headers go to it as they came, and come back as it gave them. */
 import { PlatformError } from '../../errors.ts';
+import { passedTrace } from '../../monitoring/index.ts';
 import { type InferenceResult, type Outcome, rawCall } from '../../serving/index.ts';
 import { payloadPart, streamException } from '../wire/event-stream.ts';
 import type { Exchange, InvocationTerms } from './exchange.ts';
 import { refusalOf } from './model-error.ts';
 import { eventStreamType, isStreamed, sendAnswer } from './send.ts';
 
-/** Handed to the process where the client sent them; all others are stripped. */
+/** Handed to the process where the client sent them, as is the trace; all others are stripped. */
 const passedHeaders = [
   'content-type',
   'accept',
@@ -56,8 +57,8 @@ export function invokeProcess(exchange: Exchange, body: Buffer, { serving, timeo
   });
 }
 
-function headersFor({ request: { headers }, members }: Exchange): Record<string, string> {
-  const passed: Record<string, string> = {};
+function headersFor({ request: { headers }, members, trace }: Exchange): Record<string, string> {
+  const passed = passedTrace(headers, trace);
   for (const name of passedHeaders) {
     const value = headers[name];
     if (typeof value === 'string') passed[name] = value;

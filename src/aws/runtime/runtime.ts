@@ -5,22 +5,25 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../clock.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
-import type { CallWatch, Log, RequestTraces } from '../../monitoring/index.ts';
+import type { CallWatch, Log, RequestTraces, TraceContext } from '../../monitoring/index.ts';
 import type { Route, Serving } from '../../serving/index.ts';
 import { AwsError, type AwsPlace, type AwsStreamService, type VerifiedRequest } from '../service.ts';
 import { type AsyncDoor, asyncBodyBytesMax, asyncHeaders, asyncMembersOf, asyncOrder } from './async-invocation.ts';
+import { EndpointNotFound } from './endpoint-not-found.ts';
 import type { Exchange } from './exchange.ts';
 import { ModelInvocations } from './model-invocation.ts';
 import { placeOf } from './place.ts';
 import { invokeProcess } from './process-invocation.ts';
 import { type InvocationMembers, membersOf } from './request-members.ts';
 
+type Traces = Pick<RequestTraces, 'begin' | 'refuse'>;
+
 export interface RuntimeOptions {
   readonly serving: Pick<Serving, 'route' | 'routeToVariant' | 'invoke' | 'reject' | 'endpoint'>;
   /** Is told of calls whose route is watched. */
   readonly calls: Pick<CallWatch, 'begin'>;
   /** Is told of each invocation; null where nothing is traced. */
-  readonly traces?: Pick<RequestTraces, 'begin'> | null;
+  readonly traces?: Traces | null;
   readonly clock: Clock;
   readonly log: Log;
   readonly bodyBytesMax: number;
@@ -44,7 +47,22 @@ export class Runtime implements AwsStreamService {
     this.#models = new ModelInvocations(options.log);
   }
 
-  async handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
+  handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
+    const { traces = null } = this.#options;
+    return traces === null ? this.#handle(request, response, null) : this.#traced(traces, request, response);
+  }
+
+  async #traced(traces: Traces, request: VerifiedRequest, response: ServerResponse): Promise<void> {
+    const trace = traces.begin(request.requestId, request.headers);
+    try {
+      await this.#handle(request, response, trace);
+    } catch (error) {
+      traces.refuse(request.requestId, asPlatformError(error));
+      throw error;
+    }
+  }
+
+  async #handle(request: VerifiedRequest, response: ServerResponse, trace: TraceContext | null): Promise<void> {
     const { serving, calls, clock, timeoutMs } = this.#options;
     const place = placeOf(request.method, request.path);
     if (place.operation === 'InvokeEndpointAsync') return this.#invokeAsync(request, response, place.endpoint);
@@ -54,9 +72,8 @@ export class Runtime implements AwsStreamService {
     const heldMs = clock.nowMs() - cameAtMs;
     checkTargets(route, members);
     if (route.timeoutMs >= asyncTimeoutMs) await this.#checkRealTime(route);
-    const exchange: Exchange = { request, response, place, members, route };
+    const exchange: Exchange = { request, response, place, members, route, trace };
     const body = await this.#readBody(exchange);
-    this.#options.traces?.begin(request.requestId, request.headers.traceparent);
     const seen = route.isWatched ? calls.begin(route, request.requestId, members.InferenceId ?? null) : null;
     const leftMs = Math.max(1, Math.min(timeoutMs, route.timeoutMs) - heldMs);
     const terms = { serving, timeoutMs: leftMs, arrivedAtMs: clock.nowMs(), seen };
@@ -148,7 +165,7 @@ function checkTargets({ endpoint }: Route, members: InvocationMembers): void {
 }
 
 function endpointNotFound({ account }: AwsPlace, endpoint: string): AwsError {
-  return validationError(`Endpoint ${endpoint} of account ${account} not found.`);
+  return new EndpointNotFound(account, endpoint);
 }
 
 function validationError(message: string): AwsError {

@@ -22,7 +22,7 @@ export function addLogs(program: Command, doors: Doors): void {
         .option('-n, --lines <number>', 'how many lines of the past', wholeNumber(0, 10_000), 100)
         .option(
           '--log <log>',
-          'platform, requests, workers (of an endpoint), or the name of a log group: requests with an endpoint, else platform',
+          'platform, requests, access (control calls), workers (of an endpoint), or the name of a log group: requests with an endpoint, else platform',
         )
         .option(
           '--filter <pattern>',

@@ -46,8 +46,9 @@ function streamName(text: string): string {
   return text.replaceAll(/[:*]/g, '-');
 }
 
-/** Of every request, a line each; and of what the server itself does, its control loops among it. */
+/** Of every request and of every control call, a line each; and of what the server itself does, its control loops among it. */
 export const requestsLogGroup = '/penstock/requests';
+export const accessLogGroup = '/penstock/access';
 export const platformLogGroup = '/penstock/platform';
 
 /** A request that failed is told of where its endpoint's lines are, with its id. */

@@ -1,4 +1,5 @@
-/** W3C Trace Context, level 1: who asked, as the header `traceparent` tells it. */
+/** W3C Trace Context, level 1: who asked, as the headers `traceparent` and `tracestate` tell it, and as a model is told. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Random } from '../../random.ts';
 
 export interface TraceContext {
@@ -9,7 +10,12 @@ export interface TraceContext {
   /** Of ours. */
   readonly spanId: string;
   readonly isSampled: boolean;
+  /** What tracing systems before us keep there; handed on as it came, null where nothing did. */
+  readonly state: string | null;
 }
+
+/** A longer state may be cut anywhere, and is of use to nobody then. */
+const stateLengthMax = 512;
 
 const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
@@ -17,8 +23,8 @@ const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
  * What the header says, and a span of our own below it. A header that is none counts as none: then the request begins a trace, which is
  * sampled by chance.
  */
-export function traceOf(header: string | undefined, random: Random, share: number): TraceContext {
-  const [, version, traceId = '', parentId = '', flags = '', rest] = header === undefined ? [] : (form.exec(header.trim()) ?? []);
+export function traceOf({ traceparent: header, tracestate }: IncomingHttpHeaders, random: Random, share: number): TraceContext {
+  const [, version, traceId = '', parentId = '', flags = '', rest] = typeof header !== 'string' ? [] : (form.exec(header.trim()) ?? []);
   const isKnown =
     version !== undefined &&
     version !== 'ff' &&
@@ -26,8 +32,24 @@ export function traceOf(header: string | undefined, random: Random, share: numbe
     !/^0+$/.test(parentId) &&
     (version !== '00' || rest === undefined);
   const spanId = hex(random, 16);
-  if (isKnown) return { traceId, parentId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };
-  return { traceId: hex(random, 32), parentId: null, spanId, isSampled: random.next() < share };
+  if (isKnown) return { traceId, parentId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1, state: stateOf(tracestate) };
+  return { traceId: hex(random, 32), parentId: null, spanId, isSampled: random.next() < share, state: null };
+}
+
+function stateOf(header: string | string[] | undefined): string | null {
+  const state = typeof header === 'string' ? header.trim() : (header ?? []).join(',');
+  return state === '' || state.length > stateLengthMax ? null : state;
+}
+
+/**
+ * What a model that speaks HTTP is told: where the request is traced here, our span is the parent of its own; where it is not, it gets
+ * what the caller said, so that the trace goes on without us.
+ */
+export function passedTrace(headers: IncomingHttpHeaders, trace: TraceContext | null): Record<string, string> {
+  const parent = trace === null ? headers.traceparent : `00-${trace.traceId}-${trace.spanId}-01`;
+  if (typeof parent !== 'string') return {};
+  const state = trace === null ? stateOf(headers.tracestate) : trace.state;
+  return { traceparent: parent, ...(state === null ? {} : { tracestate: state }) };
 }
 
 /** Never all zeros: that means none. */

@@ -105,18 +105,27 @@ export class TraceExporter {
 const [server, internal] = [2, 1];
 
 function spansOf(trace: RequestTrace, newSpanId: () => string): object[] {
-  const { traceId, spanId, parentId } = trace.context;
+  const { traceId, spanId, parentId, state } = trace.context;
+  const traceState = state === null ? {} : { traceState: state };
   const own = {
     ...spanBody(trace),
     traceId,
     spanId,
     ...(parentId === null ? {} : { parentSpanId: parentId }),
+    ...traceState,
     kind: server,
     status: trace.error === null ? { code: 1 } : { code: 2, message: trace.error },
   };
   return [
     own,
-    ...trace.stages.map((stage) => ({ ...spanBody(stage), traceId, spanId: newSpanId(), parentSpanId: spanId, kind: internal })),
+    ...trace.stages.map((stage) => ({
+      ...spanBody(stage),
+      traceId,
+      spanId: newSpanId(),
+      parentSpanId: spanId,
+      ...traceState,
+      kind: internal,
+    })),
   ];
 }
 

@@ -8,7 +8,7 @@ import { VirtualClock } from '../../clock.ts';
 import { SeededRandom } from '../../random.ts';
 import type { RequestLine } from '../request-line.ts';
 import { RequestTraces } from './request-traces.ts';
-import { traceOf } from './trace-context.ts';
+import { passedTrace, traceOf } from './trace-context.ts';
 import { type RequestTrace, TraceExporter } from './trace-exporter.ts';
 
 const random = new SeededRandom(3);
@@ -16,11 +16,27 @@ const sampled = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
 describe('the trace of a request', () => {
   test('is that of whoever called, with a span of its own', () => {
-    const trace = traceOf(sampled, random, 0);
+    const trace = traceOf({ traceparent: sampled }, random, 0);
     assert.deepEqual([trace.traceId, trace.parentId, trace.isSampled], ['4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7', true]);
     assert.match(trace.spanId, /^[0-9a-f]{16}$/);
-    assert.equal(traceOf(sampled.replace(/01$/, '00'), random, 1).isSampled, false);
-    assert.equal(traceOf(`cc${sampled.slice(2)}-what.comes.later`, random, 0).isSampled, true);
+    assert.equal(traceOf({ traceparent: sampled.replace(/01$/, '00') }, random, 1).isSampled, false);
+    assert.equal(traceOf({ traceparent: `cc${sampled.slice(2)}-what.comes.later` }, random, 0).isSampled, true);
+  });
+
+  test('keeps what tracing systems before us put there, whole or not at all', () => {
+    const withState = (tracestate: string | string[]) => traceOf({ traceparent: sampled, tracestate }, random, 0).state;
+    assert.deepEqual(['vendor=1,other=2', '', `a=${'x'.repeat(600)}`].map(withState), ['vendor=1,other=2', null, null]);
+    assert.equal(traceOf({ tracestate: 'vendor=1' }, random, 1).state, null);
+  });
+
+  test('goes on to a model that speaks HTTP: below our span, or as it came where nothing is traced here', () => {
+    const headers = { traceparent: sampled, tracestate: 'vendor=1' };
+    const trace = traceOf(headers, random, 0);
+    const ours = `00-4bf92f3577b34da6a3ce929d0e0e4736-${trace.spanId}-01`;
+    assert.deepEqual(passedTrace(headers, trace), { traceparent: ours, tracestate: 'vendor=1' });
+    assert.deepEqual(passedTrace(headers, null), headers);
+    assert.deepEqual(passedTrace({}, null), {});
+    assert.match(passedTrace({}, traceOf({}, random, 1)).traceparent ?? '', /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   });
 
   test('is a new one where the header is none', () => {
@@ -33,15 +49,17 @@ describe('the trace of a request', () => {
       sampled.toUpperCase(),
       '00-00000000000000000000000000000000-00f067aa0ba902b7-01',
     ]) {
-      const trace = traceOf(header, random, 1);
+      const trace = traceOf(header === undefined ? {} : { traceparent: header }, random, 1);
       assert.deepEqual([trace.parentId, trace.isSampled], [null, true], String(header));
       assert.match(trace.traceId, /^[0-9a-f]{32}$/);
     }
-    fc.assert(fc.property(fc.string({ maxLength: 80 }), (header) => /^[0-9a-f]{32}$/.test(traceOf(header, random, 0).traceId)));
+    fc.assert(
+      fc.property(fc.string({ maxLength: 80 }), (header) => /^[0-9a-f]{32}$/.test(traceOf({ traceparent: header }, random, 0).traceId)),
+    );
   });
 
   test('is sampled as often as is said', () => {
-    const count = Array.from({ length: 2000 }, () => traceOf(undefined, random, 0.1)).filter(({ isSampled }) => isSampled).length;
+    const count = Array.from({ length: 2000 }, () => traceOf({}, random, 0.1)).filter(({ isSampled }) => isSampled).length;
     assert(count > 140 && count < 260, String(count));
   });
 });
@@ -68,7 +86,7 @@ const trace: RequestTrace = {
   startMs: 1_764_000_000_000.25,
   endMs: 1_764_000_000_003.5,
   attributes: { endpoint: 'digits', rows: 2, late: false, usd: 0.5 },
-  context: traceOf(sampled, random, 0),
+  context: traceOf({ traceparent: sampled, tracestate: 'vendor=1' }, random, 0),
   stages: [{ name: 'queue', startMs: 1_764_000_000_000.25, endMs: 1_764_000_000_001, attributes: {} }],
   error: null,
 };
@@ -100,6 +118,7 @@ describe('a collector', () => {
     assert.deepEqual([spans.length, own?.kind, own?.parentSpanId, own?.status], [4, 2, '00f067aa0ba902b7', { code: 1 }]);
     assert.deepEqual([own?.startTimeUnixNano, own?.endTimeUnixNano], ['1764000000000250000', '1764000000003500000']);
     assert.deepEqual([queue?.name, queue?.parentSpanId, queue?.spanId], ['queue', own?.spanId, 'a'.repeat(16)]);
+    assert.deepEqual([own?.traceState, queue?.traceState], ['vendor=1', 'vendor=1']);
     assert.deepEqual(own?.attributes, [
       { key: 'endpoint', value: { stringValue: 'digits' } },
       { key: 'rows', value: { intValue: '2' } },
@@ -121,6 +140,7 @@ describe('a collector', () => {
 });
 
 describe('a request', () => {
+  const clock = new VirtualClock(500);
   const line: RequestLine = {
     atMs: 1000,
     requestId: 'r1',
@@ -141,9 +161,9 @@ describe('a request', () => {
 
   test('becomes a span with its stages one behind the other, if it is sampled', () => {
     const kept: RequestTrace[] = [];
-    const traces = new RequestTraces({ add: (each) => kept.push(each) }, random, 0);
-    traces.begin('r1', sampled);
-    traces.begin('r2', undefined);
+    const traces = new RequestTraces({ add: (each) => kept.push(each) }, clock, random, 0);
+    assert.equal(traces.begin('r1', { traceparent: sampled })?.parentId, '00f067aa0ba902b7');
+    assert.equal(traces.begin('r2', {}), null);
     for (const requestId of ['r1', 'r2', 'r1']) traces.end({ ...line, requestId });
     assert.equal(kept.length, 1);
     const [{ stages, startMs, endMs, context } = trace] = kept;
@@ -158,10 +178,36 @@ describe('a request', () => {
     );
   });
 
+  test('that was kept for company, and waited for a function to start, says so', () => {
+    const kept: RequestTrace[] = [];
+    const traces = new RequestTraces({ add: (each) => kept.push(each) }, clock, random, 0);
+    traces.begin('r1', { traceparent: sampled });
+    traces.end({ ...line, batchWaitMs: 2, coldStart: true });
+    const [{ stages, attributes } = trace] = kept;
+    assert.equal(attributes['penstock.cold_start'], true);
+    assert.deepEqual(
+      stages.slice(0, 2).map(({ name, startMs, endMs, attributes: said }) => [name, startMs, endMs, said]),
+      [
+        ['batch_wait', 990, 992, {}],
+        ['queue', 992, 996, { 'penstock.cold_start': true }],
+      ],
+    );
+  });
+
+  test('that was refused before it got to a model is told of, once, and kept no longer', () => {
+    const kept: RequestTrace[] = [];
+    const traces = new RequestTraces({ add: (each) => kept.push(each) }, clock, random, 0);
+    traces.begin('r1', { traceparent: sampled });
+    for (let i = 0; i < 2; i++) traces.refuse('r1', { code: 'not_found', message: 'no endpoint nobody' });
+    traces.end(line);
+    const told = kept.map(({ name, startMs, endMs, error, attributes }) => [name, startMs, endMs, error, attributes['penstock.status']]);
+    assert.deepEqual(told, [['infer', 500, 500, 'no endpoint nobody', 'not_found']]);
+  });
+
   test('that never ends is not kept for ever, and one that failed says why', () => {
     const kept: RequestTrace[] = [];
-    const traces = new RequestTraces({ add: (each) => kept.push(each) }, random, 0);
-    for (let i = 0; i < 20_001; i++) traces.begin(`r${i}`, sampled);
+    const traces = new RequestTraces({ add: (each) => kept.push(each) }, clock, random, 0);
+    for (let i = 0; i < 20_001; i++) traces.begin(`r${i}`, { traceparent: sampled });
     traces.end({ ...line, requestId: 'r0' });
     traces.end({ ...line, requestId: 'r1', status: 'model_failed', error: 'index out of range' });
     assert.deepEqual(

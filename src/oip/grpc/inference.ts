@@ -40,7 +40,7 @@ export class GrpcInference {
     const { serving, clock, traces } = this.#services;
     const { requestId } = head;
     const arrivedAtMs = clock.nowMs();
-    traces?.begin(requestId, head.headers['traceparent']);
+    traces?.begin(requestId, head.headers);
     let message: InferMessage | null = null;
     let route: Route | null = null;
     try {
@@ -58,6 +58,7 @@ export class GrpcInference {
       const error = this.#known(head, thrown);
       // It got as far as a model, but not into its queue: it counts among those that failed.
       if (route !== null) serving.reject(route, { requestId, rows: 0, arrivedAtMs }, error);
+      traces?.refuse(requestId, error);
       settle({ ok: false, error, message });
       return nothingToCancel;
     }

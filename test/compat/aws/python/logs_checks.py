@@ -104,7 +104,7 @@ def _():
 @check("the server's own logs are groups, too, which nobody else writes")
 def _():
     names = [group["logGroupName"] for group in logs.describe_log_groups(logGroupNamePrefix="/penstock/")["logGroups"]]
-    same(names, ["/penstock/platform", "/penstock/requests"])
+    same(names, ["/penstock/access", "/penstock/platform", "/penstock/requests"])
     same(len(all_filtered(logGroupName="/penstock/requests", filterPattern='{ $.status = "ok" }')) > 0, True)
     same(refused(logs.delete_log_group, logGroupName="/penstock/requests").code, "OperationAbortedException")
 

@@ -1,0 +1,79 @@
+/** Each call leaves one line: an inference in the log of requests, anything else in that of access, by every door. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { sample } from '../models/index.ts';
+import { infer } from './oip-client.ts';
+import { Server } from './server.ts';
+
+let server: Server;
+let sent = 0;
+before(async () => {
+  server = await Server.start({ flags: [] });
+  await server.deploy('digits', 'digits_mlp');
+});
+after(() => server.end());
+
+/** Sends a request with an id of its own, and answers its line of the access log, if there is one. */
+async function lineOf(
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: string,
+): Promise<Record<string, unknown> | null> {
+  const id = `call-${++sent}`;
+  const response = await fetch(new URL(path, server.url), {
+    method,
+    headers: { 'x-request-id': id, ...headers },
+    ...(body === undefined ? {} : { body }),
+  });
+  await response.arrayBuffer();
+  const request = response.headers.get('x-request-id') ?? response.headers.get('x-amzn-requestid');
+  const { items } = await server.callWell<{ items: { line: string }[] }>(
+    'GET',
+    `/logs?log=access&filter=${encodeURIComponent(`"${request}"`)}`,
+  );
+  const lines = items.map(({ line }) => JSON.parse(line) as Record<string, unknown>).filter((line) => line.request === request);
+  assert(lines.length <= 1, JSON.stringify(lines));
+  return lines[0] ?? null;
+}
+
+const wrongKey = { authorization: 'Bearer PKNOBODY:hush' };
+
+for (const [method, path, headers, told] of [
+  ['GET', '/api/v1/status', {}, ['api', 200, 'anonymous']],
+  ['GET', '/api/v1/endpoints/nobody', {}, ['api', 404, 'anonymous']],
+  ['GET', '/nowhere', {}, ['api', 404, null]],
+  ['GET', '/api/v1/status', wrongKey, ['api', 401, null]],
+  ['POST', '/api/v1/endpoints/nobody/invoke', {}, ['api', 404, null]],
+  ['POST', '/api/v1/endpoints/digits/invoke', wrongKey, ['api', 401, null]],
+  ['GET', '/v2/models/digits', {}, ['oip', 200, 'anonymous']],
+  ['POST', '/v2/models/nobody/infer', {}, ['oip', 404, null]],
+  ['POST', '/v2/repository/models/digits/load', wrongKey, ['oip', 401, null]],
+  ['POST', '/aws', { 'x-amz-target': 'SageMaker.ListEndpoints' }, ['aws', 403, null]],
+] as const) {
+  test(`${method} ${path} ${'authorization' in headers ? 'with a wrong key ' : ''}is a line of the access log`, async () => {
+    const line = await lineOf(method, path, headers, method === 'POST' ? '[]' : undefined);
+    assert.deepEqual([line?.door, line?.status, line?.who, line?.method, line?.path, line?.from], [...told, method, path, '127.0.0.1']);
+  });
+}
+
+test('an inference that a model answered, or refused, and probes of health are none', async () => {
+  const { inputs } = sample('digits_mlp');
+  assert.equal((await infer(server.url, 'digits', inputs, { headers: { 'x-request-id': 'inferred' } })).status, 200);
+  const row = JSON.stringify({ instances: [Array.from({ length: 64 }, () => 0)] });
+  assert.equal(await lineOf('POST', '/api/v1/endpoints/digits/invoke', { 'content-type': 'application/json' }, row), null);
+  assert.equal(await lineOf('POST', '/v2/models/digits/infer', {}, '{}'), null);
+  assert.equal(await lineOf('GET', '/v2/health/live'), null);
+  assert(!readFileSync(`${server.dataDir}/logs/access.log`, 'utf8').includes('inferred'));
+});
+
+test('no secret is in it, and a request that never reached a model is found there by its id', async () => {
+  await lineOf('GET', '/api/v1/status?api_key=hush', { 'x-request-id': 'asked-why', ...wrongKey });
+  assert(!readFileSync(`${server.dataDir}/logs/access.log`, 'utf8').includes('hush'));
+  const { body } = await server.call('GET', '/requests/asked-why');
+  assert.match(
+    JSON.stringify(body),
+    /never reached a model: it was the call GET \/api\/v1\/status\?api_key=\*\*\*, by somebody unknown from 127\.0\.0\.1, answered 401/,
+  );
+});
