@@ -1,9 +1,9 @@
 /** What the access log and the audit are told of calls that are no inference, and of those that were refused. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../access/index.ts';
 import type { PlatformError } from '../errors.ts';
 import { accessFields } from '../http/index.ts';
-import { claimedKey, unknownCaller, withOrigin } from '../monitoring/index.ts';
+import { claimedKey, type Deed, unknownCaller, withOrigin } from '../monitoring/index.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';
 
@@ -28,14 +28,39 @@ interface RefusedCall {
 }
 
 /** Loading and unloading are deeds; a wrong key is told of whatever it was shown for. */
-export async function tellRefused({ refusals }: OipServices, refused: RefusedCall, { code, message }: PlatformError): Promise<void> {
+export async function tellRefused(services: OipServices, refused: RefusedCall, error: PlatformError): Promise<void> {
   const { request, requestId, place, caller } = refused;
   const { headers, socket } = request;
-  const deed = place.kind === 'load' ? 'LoadEndpoint' : place.kind === 'unload' ? 'UnloadEndpoint' : null;
-  if (deed === null && (code !== 'unauthenticated' || headers.authorization === undefined)) return;
-  const origin = { door: 'oip', remoteAddress: socket.remoteAddress ?? '', userAgent: headers['user-agent'] ?? '', requestId };
-  const detail = { message: message.slice(0, 1024), ...(caller === null ? claimedKey(headers.authorization) : {}) };
-  const action = deed ?? 'Authenticate';
-  const who = caller?.keyId ?? unknownCaller;
-  await withOrigin(origin, () => refusals.record({ who, action, target: place.model, outcome: code, detail }));
+  const shown = { headers, requestId, door: 'oip', remoteAddress: socket.remoteAddress ?? '', target: place.model };
+  if (place.kind !== 'load' && place.kind !== 'unload') return tellWrongKey(services, shown, error);
+  await tell(
+    services,
+    { ...shown, who: caller?.keyId ?? unknownCaller, action: place.kind === 'load' ? 'LoadEndpoint' : 'UnloadEndpoint' },
+    error,
+  );
+}
+
+interface Shown {
+  readonly headers: IncomingHttpHeaders;
+  readonly requestId: string;
+  readonly door: string;
+  readonly remoteAddress: string;
+  readonly target: string;
+}
+
+/** Of nothing but a key that is none: whoever shows none at all has only forgotten it. */
+export async function tellWrongKey(services: OipServices, shown: Shown, error: PlatformError): Promise<void> {
+  if (error.code !== 'unauthenticated' || shown.headers.authorization === undefined) return;
+  await tell(services, { ...shown, who: unknownCaller, action: 'Authenticate' }, error);
+}
+
+async function tell(
+  { refusals }: OipServices,
+  call: Shown & { who: string; action: Deed },
+  { code, message }: PlatformError,
+): Promise<void> {
+  const { headers, requestId, door, remoteAddress, who, action, target } = call;
+  const origin = { door, remoteAddress, userAgent: headers['user-agent'] ?? '', requestId };
+  const detail = { message: message.slice(0, 1024), ...(who === unknownCaller ? claimedKey(headers.authorization) : {}) };
+  await withOrigin(origin, () => refusals.record({ who, action, target, outcome: code, detail }));
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { sample } from '../models/index.ts';
+import { GrpcClient, grpcAddress } from './grpc-client.ts';
 import { infer } from './oip-client.ts';
 import { Server } from './server.ts';
 
@@ -66,6 +67,21 @@ test('an inference that a model answered, or refused, and probes of health are n
   assert.equal(await lineOf('POST', '/v2/models/digits/infer', {}, '{}'), null);
   assert.equal(await lineOf('GET', '/v2/health/live'), null);
   assert(!readFileSync(`${server.dataDir}/logs/access.log`, 'utf8').includes('inferred'));
+});
+
+test('a wrong key is in the audit, by every door', async () => {
+  await lineOf('POST', '/v2/models/digits/infer', wrongKey, '{}');
+  const grpc = new GrpcClient(await grpcAddress(server));
+  await grpc.ask('ServerMetadata', {}, { metadata: wrongKey });
+  grpc.close();
+  const { items } = await server.callWell<{
+    items: { action: string; outcome: string; detail: { claimed: string }; origin: { door: string } }[];
+  }>('GET', '/audit?who=unknown&limit=2');
+  const told = items.map(({ action, outcome, detail, origin }) => [action, outcome, detail.claimed, origin.door]);
+  assert.deepEqual(told, [
+    ['Authenticate', 'unauthenticated', 'PKNOBODY', 'grpc'],
+    ['Authenticate', 'unauthenticated', 'PKNOBODY', 'oip'],
+  ]);
 });
 
 test('no secret is in it, and a request that never reached a model is found there by its id', async () => {

@@ -85,7 +85,7 @@ function claimed(signed: SignedRequest): { readonly claimed?: string } {
 function operationNamed(service: AwsServiceName, { method, headers, query }: SignedRequest, path: string): string {
   const target = headers['x-amz-target'];
   if (typeof target === 'string') return nameIn(target.slice(target.lastIndexOf('.') + 1));
-  if (service === 'sagemaker-runtime') return /async-invocations$/.test(path) ? 'InvokeEndpointAsync' : 'InvokeEndpoint';
+  if (service === 'sagemaker-runtime') return path.endsWith('/async-invocations') ? 'InvokeEndpointAsync' : 'InvokeEndpoint';
   if (service === 's3') return bucketOperation(method, path) ?? `${nameIn(method.charAt(0) + method.slice(1).toLowerCase())}Object`;
   return nameIn(/(?:^|&)Action=(\w+)/.exec(query)?.[1] ?? '');
 }

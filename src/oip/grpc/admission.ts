@@ -2,9 +2,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Metadata } from '@grpc/grpc-js';
 import type { Caller, Permission } from '../../access/index.ts';
-import { PlatformError } from '../../errors.ts';
+import { asPlatformError, PlatformError } from '../../errors.ts';
 import { requestIdOf } from '../../http/index.ts';
 import type { OipServices } from '../neighbours.ts';
+import { tellWrongKey } from '../told.ts';
 
 /** The part of grpc-js's calls that all kinds have. */
 export interface GrpcCall {
@@ -30,12 +31,18 @@ export function headOf(call: GrpcCall): CallHead {
 }
 
 /** The caller, once it is clear that it may do this. Throws `unauthenticated` or `forbidden`. */
-export function admit({ listener, access }: OipServices, call: GrpcCall, { headers }: CallHead, permission: Permission): Caller {
+export function admit(services: OipServices, call: GrpcCall, head: CallHead, permission: Permission): Caller {
+  const { headers, requestId } = head;
   const peer = call.getPeer();
   const remoteAddress = peer.slice(0, Math.max(peer.lastIndexOf(':'), 0));
-  const caller = listener.authenticate({ headers, socket: { remoteAddress }, method: 'POST' });
-  access.require(caller, permission);
-  return caller;
+  try {
+    const caller = services.listener.authenticate({ headers, socket: { remoteAddress }, method: 'POST' });
+    services.access.require(caller, permission);
+    return caller;
+  } catch (error) {
+    void tellWrongKey(services, { headers, requestId, door: 'grpc', remoteAddress, target: '' }, asPlatformError(error));
+    throw error;
+  }
 }
 
 /** How long it may still take; undefined where the client sets no limit. Throws `deadline_exceeded` where that has passed. */
