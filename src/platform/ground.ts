@@ -65,7 +65,9 @@ export interface Ground {
   readonly startedAtMs: number;
 }
 
-export type Dropped = () => Readonly<Record<'metric_values' | 'log_lines' | 'platform_log_lines' | 'request_log_lines' | 'traces', number>>;
+export type Dropped = () => Readonly<
+  Record<'metric_values' | 'log_lines' | 'platform_log_lines' | 'request_log_lines' | 'access_log_lines' | 'traces', number>
+>;
 
 export async function openGround(config: Config, closers: Closer[]): Promise<Ground> {
   const clock = new SystemClock();
