@@ -1,6 +1,6 @@
 /** The documents of the protocol about models: metadata, configuration, statistics, the repository's index. */
 import { formatObjective } from '../objective.ts';
-import type { Duration, ServedVariant, ServedView } from '../serving/index.ts';
+import { type Duration, requestRowsMax, type ServedVariant, type ServedView } from '../serving/index.ts';
 import { datatypes, type TensorSpec } from '../tensor.ts';
 import { type Asked, deployedAs, findModel, type Known, type ServedModel } from './models.ts';
 import type { Deployed } from './neighbours.ts';
@@ -65,7 +65,7 @@ export function modelConfig({ view, variants }: ServedModel): object {
     platform: platforms[version.runtime.kind],
     backend: backends[version.runtime.kind],
     version_policy: { specific: { versions: versionsOf(variants).map(Number) } },
-    max_batch_size: batchSizeMax,
+    max_batch_size: requestRowsMax(batchSizeMax),
     input: version.signature.inputs.map(dims),
     output: version.signature.outputs.map(dims),
     instance_group: [{ name: `${view.name}_0`, kind: 'KIND_CPU', count: most }],

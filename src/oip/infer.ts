@@ -15,7 +15,7 @@ import {
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
-import { type InferenceResult, ModelPlans, type Outcome, type Route } from '../serving/index.ts';
+import { type InferenceResult, invokeWhole, ModelPlans, type Outcome, type Route, requestRowsMax } from '../serving/index.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';
@@ -80,7 +80,7 @@ export class InferDoor {
     const call = { requestId, inputs, rows, timeoutMs: parameters.timeoutMs, priority: parameters.priority, arrivedAtMs };
     let cancel: () => void;
     try {
-      cancel = serving.invoke(route, call, (outcome) => this.#settle(exchange, plan, decoded, outcome, seen));
+      cancel = invokeWhole(serving, route, call, (outcome) => this.#settle(exchange, plan, decoded, outcome, seen));
     } catch (error) {
       this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
       return;
@@ -158,8 +158,9 @@ export class InferDoor {
 }
 
 function decode({ request, kind }: Exchange, plan: ModelPlan, { batchSizeMax }: Route, body: Buffer): InferRequest {
-  if (kind !== 'infer') return decodeGenerate(plan, batchSizeMax, body);
-  return decodeRequest(plan, batchSizeMax, body, request.headers['inference-header-content-length'] as string | undefined);
+  const rowsMax = requestRowsMax(batchSizeMax);
+  if (kind !== 'infer') return decodeGenerate(plan, rowsMax, body);
+  return decodeRequest(plan, rowsMax, body, request.headers['inference-header-content-length'] as string | undefined);
 }
 
 /** A stream of one event: models here answer once. */

@@ -1,6 +1,7 @@
 export type { FunctionSetting } from './function-setting.ts';
 export type { FunctionsView, FunctionVariant } from './function-variant.ts';
 export { invokeParts, type Part, type PartsTaker, partsOf } from './invoke-parts.ts';
+export { invokeWhole, requestRowsMax } from './invoke-whole.ts';
 export { ModelError } from './model-error.ts';
 export { ModelPlans } from './model-plans.ts';
 export type { OverflowPlan } from './overflow.ts';

@@ -23,7 +23,7 @@ export interface PartsTaker {
   end(error: PlatformError | null): void;
 }
 
-type Door = Pick<Serving, 'invoke'> & { endpoint(name: string): ReturnType<Serving['endpoint']> };
+export type Door = Pick<Serving, 'invoke'> & { endpoint(name: string): ReturnType<Serving['endpoint']> };
 
 /** Serves the parts as one call. The answer cancels it: the client is gone, and nobody is told anything more. */
 export function invokeParts(

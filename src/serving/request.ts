@@ -60,7 +60,7 @@ export interface Route {
   readonly runtime: ModelRuntime['kind'];
   readonly signature: Signature;
   readonly batchable: boolean;
-  /** The most rows a request may have: the largest b of the profile (32 while unknown); 0 where the model is not batched. */
+  /** The most rows of a batch: the largest b of the profile (32 while unknown); 0 where the model is not batched. */
   readonly batchSizeMax: number;
   /** How long a request may take that has no timeout of its own. */
   readonly timeoutMs: number;

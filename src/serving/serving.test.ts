@@ -11,6 +11,7 @@ import { SeededRandom } from '../random.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
 import { invokeParts } from './invoke-parts.ts';
+import { invokeWhole, requestRowsMax } from './invoke-whole.ts';
 import type { Outcome } from './request.ts';
 import { Serving } from './serving.ts';
 
@@ -23,7 +24,7 @@ const timings = { inMs: 0, runMs: 0, outMs: 0 };
 const versionOf = (number: number): ModelVersion =>
   ({ name: `m/${number}`, group: 'm', version: number, signature, batchable: true, runtime: { kind: 'onnx' } }) as unknown as ModelVersion;
 
-function house() {
+function house(service: Profile['service'] = []) {
   const clock = new VirtualClock();
   const lines: RequestLine[] = [];
   const metrics = new Metrics({ processMetrics: false });
@@ -32,7 +33,14 @@ function house() {
   const stopped: string[] = [];
   /** Ends the link of a worker under its run. */
   const kills = new Map<string, () => void>();
-  const profile: Profile = { executor: 'x', service: [], measuredAtMs: 0, loadMs: 0, batchMax: 1, notes: [] };
+  const profile: Profile = {
+    executor: 'x',
+    service,
+    measuredAtMs: 0,
+    loadMs: 0,
+    batchMax: Math.max(1, ...service.map(({ b }) => b)),
+    notes: [],
+  };
   const serving = new Serving({
     clock,
     random: new SeededRandom(1),
@@ -58,10 +66,12 @@ function house() {
   const ready = (id: string, functionMemoryMiB: number | null = 2048, version = versionOf(1)): void => {
     const link = {
       status: () => Promise.resolve({ rssBytes: 0 }),
-      run: (tensors: readonly { readonly data: Uint8Array }[]) =>
+      run: (tensors: readonly { readonly parts: readonly Uint8Array[] }[]) =>
         new Promise((resolve, reject) => {
           kills.set(id, () => reject(new WorkerGone('SIGKILL')));
-          clock.after(10, () => resolve({ outputs: tensors.map((tensor) => ({ ...tensor, name: 'y' })), timings }));
+          clock.after(10, () =>
+            resolve({ outputs: tensors.map(({ parts, ...tensor }) => ({ ...tensor, name: 'y', data: Buffer.concat(parts) })), timings }),
+          );
         }),
     } as unknown as WorkerLink;
     serving.attach({
@@ -193,6 +203,55 @@ describe('a call of more rows than a batch holds', () => {
         ['deadline_exceeded', 3, 3],
       ],
     );
+  });
+});
+
+describe('a request of more rows than a measured batch', () => {
+  const served = (service: Profile['service']): ReturnType<typeof house> => {
+    const all = house(service);
+    all.serve(1, { instanceCount: 1 });
+    all.ready('i0', null);
+    return all;
+  };
+  const upToTwo = [1, 2].map((b) => ({ b, p50Ms: 10, p95Ms: 10, p99Ms: 10, samples: [10], rssMiB: 1 }));
+  const ask = async ({ serving, clock, pass }: ReturnType<typeof house>, rows: number): Promise<Outcome> => {
+    const outcomes: Outcome[] = [];
+    const data = new Uint8Array(new Float32Array(Array.from({ length: rows }, (_, row) => row)).buffer);
+    const inputs = [{ name: 'x', datatype: 'FP32' as const, shape: [rows, 1], data }];
+    invokeWhole(serving, serving.route('e'), { requestId: 'r', inputs, rows, arrivedAtMs: clock.nowMs() }, (outcome) =>
+      outcomes.push(outcome),
+    );
+    while (outcomes.length === 0) await pass(5);
+    assert.equal(outcomes.length, 1);
+    return outcomes[0] as Outcome;
+  };
+
+  test('is answered as one, its rows in their order', async () => {
+    const all = served(upToTwo);
+    const outcome = await ask(all, 5);
+    assert(outcome.ok, JSON.stringify(outcome));
+    const [y] = outcome.result.outputs;
+    assert.deepEqual(y?.shape, [5, 1]);
+    assert.deepEqual([...new Float32Array(new Uint8Array(y.data).buffer)], [0, 1, 2, 3, 4]);
+    assert.deepEqual(
+      all.lines.map(({ status, rows, parts }) => [status, rows, parts]),
+      [['ok', 5, 3]],
+    );
+    assert(Math.abs(outcome.result.costUsd - (all.lines[0]?.costUsd ?? 0)) < 1e-12);
+  });
+
+  test('that is no larger runs as it is', async () => {
+    const all = served(upToTwo);
+    assert.equal((await ask(all, 2)).ok, true);
+    assert.deepEqual(
+      all.lines.map(({ rows, parts }) => [rows, parts]),
+      [[2, undefined]],
+    );
+  });
+
+  test('may come whatever was measured: how many rows it may have is the same for slow models and quick ones', () => {
+    assert.deepEqual([8, 16, 32].map(requestRowsMax), [32, 32, 32]);
+    assert.equal(requestRowsMax(0), 0);
   });
 });
 

@@ -13,7 +13,7 @@ import {
 } from '../../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { SeenCall } from '../../monitoring/index.ts';
-import { type InferenceResult, ModelPlans, type Outcome, type Route } from '../../serving/index.ts';
+import { type InferenceResult, invokeWhole, ModelPlans, type Outcome, type Route, requestRowsMax } from '../../serving/index.ts';
 import { notServed, takesBytes } from '../models.ts';
 import type { OipServices } from '../neighbours.ts';
 import { tellTensors } from '../seen-calls.ts';
@@ -47,13 +47,13 @@ export class GrpcInference {
       message = readInferMessage(bytes);
       route = this.#routeOf(message);
       const plan = this.#plans.of(route);
-      const request = decodeMessage(plan, route.batchSizeMax, message);
+      const request = decodeMessage(plan, requestRowsMax(route.batchSizeMax), message);
       const { inputs, rows, parameters } = request;
       const timeoutMs = earlier(parameters.timeoutMs, timeLeftMs(head, clock.wallMs()));
       const call = { requestId, inputs, rows, timeoutMs, priority: parameters.priority, arrivedAtMs };
       const seen = route.isWatched ? this.#services.calls.begin(route, requestId, request.id ?? null) : null;
       const asked = { plan, request, message, seen };
-      return serving.invoke(route, call, (outcome) => settle(this.#answer(head, asked, outcome)));
+      return invokeWhole(serving, route, call, (outcome) => settle(this.#answer(head, asked, outcome)));
     } catch (thrown) {
       const error = this.#known(head, thrown);
       // It got as far as a model, but not into its queue: it counts among those that failed.
