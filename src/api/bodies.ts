@@ -142,6 +142,7 @@ export const endpointStatuses = ['Creating', 'Updating', 'InService', 'Failed', 
 const rolloutBody = z.strictObject({
   state: z.enum(['shifting', 'taken-back']),
   reason: z.string().nullable().describe('Why it was taken back.'),
+  taken_back_models: z.array(z.string()).describe('The versions that were taken back, such as digits/4.'),
   share_percent: z.number().describe('Of the requests, what goes to the new workers in its present step, or went in its last.'),
   watched_since: time.nullable().describe('Since when the step is served; null until it is.'),
   steps: z.array(z.strictObject({ percent: z.number(), watch_s: z.number() })),

@@ -38,6 +38,7 @@ export function rolloutBodyOf({ rollout }: EndpointView): EndpointBody['rollout'
   return {
     state: takenBack === null ? 'shifting' : 'taken-back',
     reason: takenBack,
+    taken_back_models: [...(rollout.tried ?? [])],
     share_percent: 100 * stepOf(rollout).share,
     watched_since: stepSinceMs === null ? null : timeOf(stepSinceMs),
     steps: guard.steps.map(({ share, bakeMs }) => ({ percent: 100 * share, watch_s: bakeMs / 1000 })),

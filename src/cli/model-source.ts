@@ -6,6 +6,7 @@ import type { CatalogueBody, RegisteredBody, VersionBody } from '../api/index.ts
 import { checkName } from '../objective.ts';
 import { type Client, part } from './client.ts';
 import { Failure } from './failure.ts';
+import { findVersion } from './find-version.ts';
 import { packDirectory, readDirectory } from './model-directory.ts';
 import type { Progress } from './progress.ts';
 import { bytesText, tensorsText } from './words.ts';
@@ -21,7 +22,7 @@ const versionPattern = /^([a-zA-Z0-9][a-zA-Z0-9-]*)\/([1-9]\d*)$/;
 
 /**
  * Reads `catalogue:NAME`, `GROUP/VERSION`, the path of a file, or of a folder where there is an image for it, else the
- * name of a group (its latest approved version).
+ * name of a group (see `findVersion`).
  */
 export async function readSource(
   text: string,
@@ -85,7 +86,7 @@ export async function registerSource(
   details: RegistrationDetails,
 ): Promise<RegisteredBody> {
   try {
-    if (source.kind === 'version') return { version: await findVersion(client, source), reused: true };
+    if (source.kind === 'version') return { version: await findVersion(client, progress, source), reused: true };
     const registered =
       source.kind === 'catalogue'
         ? await take(client, progress, source.name, group)
@@ -104,18 +105,6 @@ export async function registerSource(
 
 function takesText({ runtime, signature }: VersionBody): string {
   return runtime.kind === 'process' ? `what ${runtime.image} takes` : tensorsText(signature.inputs).replaceAll('\n', ', ');
-}
-
-async function findVersion(client: Client, source: { readonly group: string; readonly version: number | null }): Promise<VersionBody> {
-  const path = `/groups/${part(source.group)}`;
-  if (source.version !== null) return client.get<VersionBody>(`${path}/versions/${source.version}`);
-  const { latest_approved: approved, latest_version: latest } = await client.get<{
-    latest_approved: number | null;
-    latest_version: number | null;
-  }>(path);
-  if (latest === null)
-    throw new Failure(`${source.group} has no versions: register one with \`penstock register FILE --group ${source.group}\``);
-  return client.get<VersionBody>(`${path}/versions/${approved ?? latest}`);
 }
 
 async function upload(

@@ -107,10 +107,17 @@ function after(
       return { ...stored, rollout: null, updatedAtMs: nowMs };
     case 'take-back': {
       const generation = stored.generation + 1;
-      const back = { ...rollout, stepSinceMs: null, takenBack: verdict.reason };
+      const back = { ...rollout, stepSinceMs: null, takenBack: verdict.reason, tried: newVersions(stored.config, rollout.before) };
       return { ...stored, config: rollout.before, generation, rollout: back, updatedAtMs: nowMs };
     }
   }
+}
+
+/** An update of its settings alone brings none. */
+function newVersions({ variants }: EndpointConfig, before: EndpointConfig): string[] {
+  const nameOf = ({ group, version }: EndpointConfig['variants'][number]): string => `${group}/${version}`;
+  const old = new Set(before.variants.map(nameOf));
+  return [...new Set(variants.map(nameOf))].filter((name) => !old.has(name));
 }
 
 function told({ config, generation }: StoredEndpoint, rollout: Rollout, verdict: RolloutVerdict): NewEvent {
