@@ -3,6 +3,7 @@ import { afterEach } from 'node:test';
 import { VirtualClock } from '../src/clock.ts';
 import { defaultPrices } from '../src/costs/index.ts';
 import {
+  type CountedVersion,
   Deployments,
   type EndpointConfig,
   type EndpointView,
@@ -94,6 +95,8 @@ class NotedServing implements ServingDoor {
   /** Drains that a test holds up, by worker. */
   readonly held = new Map<string, () => void>();
   holdsDrains = false;
+  /** What each version did, as the test says. */
+  counts: readonly CountedVersion[] = [];
   readonly launchedIds: string[] = [];
   /** Done at once when a worker is detached, as by a pool of functions. */
   onDetach: (workerId: string) => void = () => undefined;
@@ -132,6 +135,10 @@ class NotedServing implements ServingDoor {
   async suspend(endpoint: string): Promise<void> {
     this.notes.push(`suspend ${endpoint}`);
     await this.answered;
+  }
+
+  counted(): readonly CountedVersion[] {
+    return this.counts;
   }
 
   async forget(endpoint: string): Promise<void> {

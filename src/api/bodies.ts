@@ -82,6 +82,7 @@ export const profileBody = z.strictObject({
 
 const workerBody = z.strictObject({
   id: z.string(),
+  model: z.string().describe('group/version'),
   state: z.string(),
   pid: z.number().nullable(),
   rss_bytes: z.number().nullable(),
@@ -145,9 +146,24 @@ const rolloutBody = z.strictObject({
   taken_back_models: z.array(z.string()).describe('The versions that were taken back, such as digits/4.'),
   share_percent: z.number().describe('Of the requests, what goes to the new workers in its present step, or went in its last.'),
   watched_since: time.nullable().describe('Since when the step is served; null until it is.'),
+  watched_until: time.nullable().describe('When the last step will have been watched, if all goes well; null until this one is served.'),
   steps: z.array(z.strictObject({ percent: z.number(), watch_s: z.number() })),
   alarms: z.array(z.string()),
   previous_generation: z.number().describe('What is gone back to.'),
+  versions: z
+    .array(
+      z.strictObject({
+        model: z.string().describe('group/version'),
+        is_new: z.boolean(),
+        share_percent: z.number().describe('Of the requests, in the present step.'),
+        ready: z.number().describe('Workers that take requests.'),
+        requests: z.number().describe('That came to it since the update began to be watched; by them it is judged.'),
+        late: z.number().describe('Of these, answered later than the objective says.'),
+        failed: z.number().describe('Of these, by the fault of the model or of the platform: HTTP 5xx and 429.'),
+        refused: z.number().describe('Of these, as wrong: HTTP 400 and the like.'),
+      }),
+    )
+    .describe('While an update is under way: its versions, and those that it replaces.'),
 });
 
 export const endpointBody = z.strictObject({

@@ -24,6 +24,7 @@ const deeds = {
   'DELETE /endpoints/:endpoint': 'DeleteEndpoint',
   'POST /endpoints/:endpoint/load': 'LoadEndpoint',
   'POST /endpoints/:endpoint/unload': 'UnloadEndpoint',
+  'POST /endpoints/:endpoint/rollback': 'RollBackEndpoint',
   'POST /endpoints/:endpoint/baseline': 'SetBaseline',
   'DELETE /endpoints/:endpoint/baseline': 'DeleteBaseline',
   'POST /endpoints/:endpoint/decisions': 'DecideBatching',

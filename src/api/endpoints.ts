@@ -1,7 +1,14 @@
 /** Routes of endpoints. */
 import { z } from 'zod';
 import type { Usage } from '../costs/index.ts';
-import { type EndpointConfig, type EndpointView, instanceTypeDefault, type VariantConfig } from '../deployment/index.ts';
+import {
+  type EndpointConfig,
+  type EndpointView,
+  instanceTypeDefault,
+  keepsSignature,
+  rollBack,
+  type VariantConfig,
+} from '../deployment/index.ts';
 import { formatObjective, parseObjective } from '../objective.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -57,6 +64,10 @@ const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variant
 const endpointChange = z.strictObject({
   variants: z.array(variantInput).optional(),
   ...changeable,
+  allow_signature_change: z
+    .boolean()
+    .default(false)
+    .describe('Unless true, a version is refused that does not take and give what the one before does: its callers would break.'),
   rollout: rolloutInput
     .optional()
     .describe('Watch the update and take it back where an alarm rings or its workers fail; {} watches it for five minutes.'),
@@ -104,9 +115,11 @@ export function endpointRoutes(services: ApiServices): Route[] {
         const change = { ...settingsOf(body), ...(variants === undefined ? {} : { variants }) };
         const guard =
           body.rollout === undefined ? null : guardOf(body.rollout, deployments.get(params.endpoint).config.name, services.alarms);
-        return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, undefined, guard));
+        const keeps = body.allow_signature_change ? undefined : keepsSignature(registry);
+        return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, keeps, guard));
       },
     }),
+    rollbackRoute(services),
     route('DELETE /endpoints/:endpoint', {
       summary: 'Delete an endpoint',
       description: 'New requests are refused at once, those under way are answered.',
@@ -125,6 +138,17 @@ export function endpointRoutes(services: ApiServices): Route[] {
       }),
     ),
   ];
+}
+
+function rollbackRoute(services: ApiServices): Route {
+  return route('POST /endpoints/:endpoint/rollback', {
+    summary: 'Take back the update under way, or go back to the version before',
+    params: endpointPath,
+    answer: endpointBody,
+    status: 202,
+    handle: async ({ params, caller }) =>
+      endpointBodyOf(await rollBack(services.deployments, services.audit, params.endpoint, caller.keyId), services),
+  });
 }
 
 export function endpointBodyOf(
@@ -178,7 +202,9 @@ async function variantOf(registry: Registry, input: z.output<typeof variantInput
   return { ...variant, instanceCount: count ?? begin, functions: functionsOf(functions) };
 }
 
-function settingsOf(body: Omit<z.output<typeof endpointChange>, 'variants' | 'rollout'>): Partial<EndpointConfig> {
+function settingsOf(
+  body: Omit<z.output<typeof endpointChange>, 'variants' | 'rollout' | 'allow_signature_change'>,
+): Partial<EndpointConfig> {
   const objective = typeof body.objective === 'string' ? parseObjective(body.objective) : body.objective;
   return given({ objective, late: body.late, timeoutMs: body.timeout_ms, description: body.description, capture: body.capture });
 }
@@ -248,5 +274,5 @@ function usageOf(usage: Usage): UsageBody {
 
 function workerBodyOf(worker: WorkerView): WorkerBody {
   const { spec, state, pid, rssBytes, restarts, reason } = worker;
-  return { id: spec.id, state, pid, rss_bytes: rssBytes, restarts, reason };
+  return { id: spec.id, model: spec.modelName, state, pid, rss_bytes: rssBytes, restarts, reason };
 }

@@ -29,6 +29,7 @@ export const permissions = {
   'DELETE /endpoints/:endpoint': 'deploy',
   'POST /endpoints/:endpoint/load': 'deploy',
   'POST /endpoints/:endpoint/unload': 'deploy',
+  'POST /endpoints/:endpoint/rollback': 'deploy',
   'POST /endpoints/:endpoint/invoke': 'invoke',
   'POST /endpoints/:endpoint/async': 'invoke',
   'GET /async': 'read',

@@ -1,7 +1,7 @@
 /** How an update is watched: as callers ask for it, and as it is told. */
 import { z } from 'zod';
 import type { EndpointView, Guard } from '../deployment/index.ts';
-import { stepOf } from '../deployment/index.ts';
+import { sharesOf, stepOf, watchedUntilMs } from '../deployment/index.ts';
 import type { Alarms } from '../monitoring/index.ts';
 import type { EndpointBody } from './bodies.ts';
 import { timeOf } from './parameters.ts';
@@ -32,8 +32,13 @@ export function guardOf(input: z.output<typeof rolloutInput>, endpoint: string, 
   };
 }
 
-export function rolloutBodyOf({ rollout }: EndpointView): EndpointBody['rollout'] {
+export function rolloutBodyOf(view: EndpointView): EndpointBody['rollout'] {
+  const { rollout, config } = view;
   if (rollout === null) return null;
+  const untilMs = watchedUntilMs(rollout);
+  const own = new Set(config.variants.map(({ group, version }) => `${group}/${version}`));
+  const workers = view.variants.flatMap((variant) => variant.workers);
+  const shares = sharesOf(config, rollout);
   const { guard, stepSinceMs, takenBack, beforeGeneration } = rollout;
   return {
     state: takenBack === null ? 'shifting' : 'taken-back',
@@ -41,8 +46,19 @@ export function rolloutBodyOf({ rollout }: EndpointView): EndpointBody['rollout'
     taken_back_models: [...(rollout.tried ?? [])],
     share_percent: 100 * stepOf(rollout).share,
     watched_since: stepSinceMs === null ? null : timeOf(stepSinceMs),
+    watched_until: untilMs === null ? null : timeOf(untilMs),
     steps: guard.steps.map(({ share, bakeMs }) => ({ percent: 100 * share, watch_s: bakeMs / 1000 })),
     alarms: [...guard.alarms],
     previous_generation: beforeGeneration,
+    versions: view.rolloutVersions.map(({ model, counts: { answered, late, failed, refused } }) => ({
+      model,
+      is_new: own.has(model),
+      share_percent: Math.round(1e4 * (shares.get(model) ?? 0)) / 100,
+      ready: workers.filter(({ spec, state }) => spec.modelName === model && state === 'ready').length,
+      requests: answered + failed + refused,
+      late,
+      failed,
+      refused,
+    })),
   };
 }

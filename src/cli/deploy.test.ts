@@ -152,3 +152,23 @@ test('the last lines of a process that did not start are told once, as they were
     assert.match(stderr, /penstock: digits did not come into service: .*exit code 1; see `penstock logs`\n$/);
   }
 });
+
+test('says by what it was superseded, and fails', async () => {
+  const other = { ...served, generation: 3, served_generation: 3, variants: [{ ...variant, model: 'digits/7' }] };
+  const { code, stderr } = await deployed([], [{ ...served, status: 'Updating' }, { ...served, status: 'Updating' }, other]);
+  assert.equal(code, 1);
+  assert.match(stderr, /superseded by generation 3 \(digits\/7\)/);
+});
+
+test('says why it was taken back, and fails', async () => {
+  const back = {
+    ...served,
+    generation: 3,
+    served_generation: 3,
+    rollout: { state: 'taken-back' },
+    reason: 'the update was taken back: so',
+  };
+  const { code, stderr } = await deployed([], [{ ...served, status: 'Updating' }, { ...served, status: 'Updating' }, back]);
+  assert.equal(code, 1);
+  assert.match(stderr, /the update was taken back: so/);
+});

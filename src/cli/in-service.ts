@@ -18,20 +18,38 @@ export function inService(
   first: EndpointBody,
   timeoutMs: number,
 ): Promise<EndpointBody> {
+  let watched: EndpointBody['rollout'] = null;
   return settled(session, client, { progress, first, timeoutMs }, (view) => {
+    if (view.rollout?.state === 'shifting') watched = view.rollout;
     const isCurrent = (view.served_generation ?? 0) >= first.generation;
+    // What takes an update back is the next generation; any other was wanted by somebody else.
+    const isTakenBack = view.generation === first.generation + 1 && view.rollout?.state === 'taken-back';
+    if (view.generation > first.generation && !isTakenBack) {
+      const models = view.variants.map(({ model }) => model).join(', ');
+      throw new Failure(`${view.name}: superseded by generation ${view.generation} (${models}): see \`penstock describe ${view.name}\``);
+    }
     if (view.status === 'Failed' || (view.status === 'InService' && !isCurrent && view.reason !== null)) {
       const [, lines = ''] = view.reason?.split(/\n(.*)/s) ?? [];
       if (!workersText(view).includes(lines)) progress.say(`${workersText(view)}; ${view.reason}`);
       throw new Failure(`${view.name} did not come into service: ${headOf(view.reason ?? 'no reason is known')}; see \`penstock logs\``);
     }
-    if (view.status === 'InService' && view.generation > first.generation && view.rollout?.state === 'taken-back') {
+    if (view.status === 'InService' && isTakenBack) {
       throw new Failure(`${view.name} serves what it served before: ${view.reason}`);
     }
     if (view.status === 'Unloaded') throw new Failure(`${view.name} is unloaded: \`penstock load ${view.name}\` serves it again`);
     if (view.status === 'Deleting') throw new Failure(`${view.name} is being deleted: deploy it again when it is gone`);
-    return view.status === 'InService' && isCurrent;
+    const isServed = view.status === 'InService' && isCurrent;
+    if (isServed) remarkOnWatch(session, watched);
+    return isServed;
   });
+}
+
+/** An update that nobody called has shown nothing: that it was kept says only that nothing spoke against it. */
+function remarkOnWatch(session: Session, watched: EndpointBody['rollout']): void {
+  const own = (watched?.versions ?? []).filter(({ is_new: isNew }) => isNew);
+  if (own.length === 0 || own.some(({ requests }) => requests > 0)) return;
+  const models = own.map(({ model }) => model).join(' and ');
+  session.remark(`no request came to ${models} while it was watched: it is kept, but nothing shows how it does`);
 }
 
 /** The last lines of a process stand in the stage that failed, as they were: they are not told twice. */

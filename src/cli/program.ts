@@ -23,6 +23,7 @@ import { addAlarms, addMetrics } from './verbs/metrics.ts';
 import { addPlan } from './verbs/plan.ts';
 import { addProfile } from './verbs/profile.ts';
 import { addRegister } from './verbs/register.ts';
+import { addRollback } from './verbs/rollback.ts';
 import { addSimulate } from './verbs/simulate.ts';
 import { addStatus } from './verbs/status.ts';
 import { addTop } from './verbs/top.ts';
@@ -50,7 +51,7 @@ export function makeProgram(doors: Doors): Command {
   const add = [
     [addUp, addQuickstart, addEnv, addDoctor, addStatus, addConformance],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
-    [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addTransform, addUnload, addLoad, addDelete],
+    [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addTransform, addRollback, addUnload, addLoad, addDelete],
     [addTop, addDecisions, addCosts, addMetrics, addAlarms, addDrift, addBaseline, addLabels, addLogs, addWhy, addAudit, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);

@@ -5,6 +5,7 @@ import { parseDurationMs } from '../objective.ts';
 import { Failure } from './failure.ts';
 import { parsedShare } from './parsed-share.ts';
 import { parsedBy } from './verb.ts';
+import { utcText } from './words.ts';
 
 export interface RolloutOptions {
   /** Of the requests, in the first step. */
@@ -21,7 +22,7 @@ export function addRolloutOptions(command: Command): void {
     .option('--canary <share>', 'an update takes so many of the requests first, such as 10%, is watched, then takes the rest', parsedShare)
     .option(
       '--watch <duration>',
-      'watch an update for so long, and take it back where its alarms ring (default with --canary: 5m)',
+      'watch each step of an update for so long (with --canary two: the share, then all), and take it back where its requests go worse than before, or an alarm rings (default with --canary: 5m)',
       parsedBy(parseDurationMs),
     )
     .option(
@@ -50,7 +51,8 @@ export function rolloutText({ rollout }: EndpointBody): string | null {
   if (rollout === null) return null;
   if (rollout.state === 'taken-back') return `the last update was taken back: ${rollout.reason}`;
   const step = rollout.steps.find(({ percent }) => percent === rollout.share_percent);
-  const alarms = rollout.alarms.length === 0 ? 'no alarm' : rollout.alarms.join(', ');
-  const since = rollout.watched_since === null ? 'when its workers are ready' : `since ${rollout.watched_since}`;
-  return `${rollout.share_percent} % of the requests to the new workers, ${since}, for ${step?.watch_s ?? 0} s; taken back by ${alarms}`;
+  const alarms = rollout.alarms.length === 0 ? '' : `, or by ${rollout.alarms.join(', ')}`;
+  const until = rollout.watched_until === null ? '' : `, over at ${utcText(rollout.watched_until)} if all goes well`;
+  const since = rollout.watched_since === null ? 'when its workers are ready' : `since ${utcText(rollout.watched_since)}`;
+  return `${rollout.share_percent} % of the requests to the new workers, ${since}, for ${step?.watch_s ?? 0} s${until}; taken back where its requests go worse${alarms}`;
 }

@@ -19,7 +19,7 @@ const counters = (requests: number, more: Partial<StatisticsBody> = {}): Statist
 });
 
 function sample(atMs: number, statistics: StatisticsBody | null): Sample {
-  const worker = { id: 'w', state: 'ready', pid: 1, rss_bytes: 2 ** 20, restarts: 0, reason: null };
+  const worker = { id: 'w', model: 'digits/1', state: 'ready', pid: 1, rss_bytes: 2 ** 20, restarts: 0, reason: null };
   const variant = { name: 'AllTraffic', model: 'digits/1', weight: 1, instance_count: 1, instance_type: 'local.1', ready: 1 };
   const instances = {
     wanted: 1,

@@ -18,6 +18,7 @@ import { checkConfig, type EndpointChange, type EndpointConfig, type VariantConf
 import { deleteRow, insertRow, readRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
+import type { KeptBeside } from './kept-beside.ts';
 import type { Desired } from './plan.ts';
 import { EndpointReconciler } from './reconcile.ts';
 import { alreadyExists, existing, noEndpoint, notApproved, notBatchable } from './refusals.ts';
@@ -26,7 +27,7 @@ import { newRollout, Rollouts } from './rollouts.ts';
 import { keepCounts, readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
 import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
-import type { EndpointStatus, StatusAndReason } from './status.ts';
+import { eventKinds, type StatusAndReason } from './status.ts';
 
 export interface DeploymentsOptions {
   readonly db: Database;
@@ -48,21 +49,8 @@ export interface DeploymentsOptions {
   readonly checkPolicy?: (policy: string, limits: ScalingConfig) => void;
 }
 
-/** What somebody else keeps of an endpoint, within the transaction that writes it. */
-export type KeptBeside = (tx: Transaction, endpoint: Pick<StoredEndpoint, 'config' | 'generation'>) => Promise<void>;
-
 /** A look need not wait for a change: what was missed is made up for within this time. */
 const lookEveryMs = 1000;
-
-const eventKinds: Record<EndpointStatus, string> = {
-  Creating: 'endpoint.creating',
-  Updating: 'endpoint.updating',
-  InService: 'endpoint.in-service',
-  Failed: 'endpoint.failed',
-  Deleting: 'endpoint.deleting',
-  Unloaded: 'endpoint.unloaded',
-  RollingBack: 'endpoint.rolling-back',
-};
 
 export class Deployments {
   readonly #options: DeploymentsOptions;
@@ -147,7 +135,7 @@ export class Deployments {
       if (guard !== null) checkGuard(guard, given, (alarm) => this.rollouts.alarmState(alarm));
       const { config, versions } = await this.#withVersions(tx, given, stored.config.variants);
       const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
-      await keepBeside?.(tx, { config, generation });
+      await keepBeside?.(tx, { config, generation }, stored.config);
       if (generation === stored.generation) return null;
       const scaled = config.variants.filter(({ scaling }) => scaling !== undefined).map((variant) => variant.name);
       await keepCounts(tx, name, scaled);
@@ -237,13 +225,13 @@ export class Deployments {
   get(name: string): EndpointView {
     const reconciler = this.#reconcilers.get(keyOf(name));
     if (reconciler === undefined) throw noEndpoint(name);
-    return viewOf(reconciler, this.#options);
+    return this.#viewOf(reconciler);
   }
 
   /** By name. */
   list(): readonly EndpointView[] {
     const keys = [...this.#reconcilers.keys()].sort();
-    return keys.map((key) => viewOf(this.#reconcilers.get(key) as EndpointReconciler, this.#options));
+    return keys.map((key) => this.#viewOf(this.#reconcilers.get(key) as EndpointReconciler));
   }
 
   /**
@@ -392,6 +380,10 @@ export class Deployments {
     return { ...stored, versions: known ?? (await versionsOf(stored.config)), versionsBefore: await versionsOf(stored.rollout?.before) };
   }
 
+  #viewOf(reconciler: EndpointReconciler): EndpointView {
+    return viewOf(reconciler, this.#options, this.rollouts.versionsOf(reconciler));
+  }
+
   #want(endpoint: DesiredEndpoint): void {
     const reconciler = this.#reconcilers.get(keyOf(endpoint.config.name));
     if (reconciler === undefined) this.#newReconciler(endpoint).kick();
@@ -458,7 +450,7 @@ export class Deployments {
   #tell(reconciler: EndpointReconciler, { status, reason }: StatusAndReason, before: StatusAndReason | null): void {
     const { events, log } = this.#options;
     const { config, generation } = reconciler.endpoint;
-    const view = viewOf(reconciler, this.#options);
+    const view = this.#viewOf(reconciler);
     if (before?.status !== status) {
       log.info({ endpoint: config.name, status, generation, reason }, 'the status of an endpoint changed');
       const event = { kind: eventKinds[status], subject: config.name, detail: { status, reason, generation } };

@@ -8,10 +8,11 @@ import type { InstanceView } from './instance-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
 import type { EndpointStatus } from './status.ts';
+import type { CountedVersion } from './version-counts.ts';
 
 export interface VariantView {
   readonly name: string;
-  /** Workers that are ready, whatever version they run; where there are instances, those alone. */
+  /** Workers that are ready, whatever version they run unless an update is watched; where there are instances, those alone. */
   readonly ready: number;
   readonly workers: readonly WorkerView[];
   /** How many instances there are to be now: what the config says, or what its scaling decided. */
@@ -35,6 +36,8 @@ export interface EndpointView {
   readonly variants: readonly VariantView[];
   /** How an update comes about that is watched, or why the last one was taken back. */
   readonly rollout: Rollout | null;
+  /** While one is under way: what each version did since it began to be watched, the new ones first. */
+  readonly rolloutVersions: readonly CountedVersion[];
   /** What the user should know, though nothing is wrong. */
   readonly notes: readonly string[];
 }
@@ -45,7 +48,7 @@ interface Machine {
   readonly provider: Pick<Provider, 'limits'>;
 }
 
-export function viewOf(reconciler: EndpointReconciler, machine: Machine): EndpointView {
+export function viewOf(reconciler: EndpointReconciler, machine: Machine, rolloutVersions: readonly CountedVersion[] = []): EndpointView {
   const { config, generation, createdAtMs, updatedAtMs, rollout } = reconciler.endpoint;
   const { workers } = reconciler;
   // Until it has been watched to its end, what was before is what is gone back to.
@@ -54,7 +57,10 @@ export function viewOf(reconciler: EndpointReconciler, machine: Machine): Endpoi
   const variants = config.variants.map((variant) => {
     const { name, instanceCount } = variant;
     const own = workers.filter(({ spec }) => keyOf(spec.variant) === keyOf(name));
-    const counted = instanceCount === 0 ? own : own.filter(({ spec }) => spec.kind === 'instance');
+    const ofKind = instanceCount === 0 ? own : own.filter(({ spec }) => spec.kind === 'instance');
+    // While an update is watched both fleets are whole: those of before are no part of what is wanted.
+    const model = `${variant.group}/${variant.version}`;
+    const counted = isUnderWay(rollout) ? ofKind.filter(({ spec }) => spec.modelName === model) : ofKind;
     const instances = reconciler.instancesOf(name);
     const failed = instances.find(({ state }) => state === 'failed');
     return {
@@ -67,7 +73,18 @@ export function viewOf(reconciler: EndpointReconciler, machine: Machine): Endpoi
     };
   });
   const notes = [...notesOn(config, machine), ...notesOnRedaction(config, reconciler.endpoint.versions)];
-  return { config, ...reconciler.status, generation, servedGeneration, createdAtMs, updatedAtMs, variants, rollout, notes };
+  return {
+    config,
+    ...reconciler.status,
+    generation,
+    servedGeneration,
+    createdAtMs,
+    updatedAtMs,
+    variants,
+    rollout,
+    rolloutVersions,
+    notes,
+  };
 }
 
 function notesOn(config: EndpointConfig, machine: Machine): string[] {

@@ -1,4 +1,4 @@
-export { Deployments, type DeploymentsOptions, type KeptBeside } from './deployments.ts';
+export { Deployments, type DeploymentsOptions } from './deployments.ts';
 export {
   type EndpointChange,
   type EndpointConfig,
@@ -10,10 +10,14 @@ export {
 export type { EndpointView, VariantView } from './endpoint-view.ts';
 export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, promiseWithin } from './functions-config.ts';
 export type { InstanceView } from './instance-view.ts';
-export { type Guard, isUnderWay, type Rollout, type RolloutStep, stepOf } from './rollout.ts';
+export { keepsSignature } from './keeps-signature.ts';
+export type { KeptBeside } from './kept-beside.ts';
+export { rollBack } from './roll-back.ts';
+export { type Guard, isUnderWay, type Rollout, type RolloutStep, sharesOf, stepOf, watchedUntilMs } from './rollout.ts';
 export type { KeptOnRollback } from './rollouts.ts';
 export { instanceCountMax, type ScalingConfig, type ScalingDirections, scalingDirections } from './scaling-config.ts';
 export { formatFloor, parseFloor, type ScheduledFloor } from './scheduled-floor.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
 export type { EndpointStatus } from './status.ts';
+export type { CountedVersion, VersionCounts } from './version-counts.ts';
 export { commandOf } from './worker-command.ts';

@@ -58,6 +58,10 @@ class DirectServing implements ServingDoor {
 
   functionFailed(): void {}
 
+  counted(): [] {
+    return [];
+  }
+
   launched(): void {}
 
   async drain(workerId: string): Promise<void> {

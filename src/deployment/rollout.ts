@@ -1,6 +1,6 @@
 /**
- * A watched update: it takes the traffic over in steps, each is watched for a while, and it is taken back where an alarm rings, its workers
- * fail, or it takes too long. What was before is kept running until then. Pure; `rollouts.ts` does it.
+ * A watched update: it takes the traffic over in steps, each is watched for a while, and it is taken back where its own requests speak
+ * against it, an alarm rings, its workers fail, or it takes too long. What was before is kept running until then. Pure; `rollouts.ts` does it.
  */
 import { PlatformError } from '../errors.ts';
 import type { AlarmState } from '../monitoring/index.ts';
@@ -47,6 +47,8 @@ export interface RolloutSight {
   /** Why the new workers do not work. */
   readonly failure: string | null;
   readonly alarmState: (name: string) => AlarmState | null;
+  /** What speaks plainly against the new version, by the requests of the step so far, or of all of it. */
+  readonly faultOf: (isOver: boolean) => string | null;
 }
 
 export type RolloutVerdict =
@@ -57,7 +59,7 @@ export type RolloutVerdict =
   | { readonly kind: 'done' }
   | { readonly kind: 'take-back'; readonly reason: string };
 
-export function judgeRollout(rollout: Rollout, { nowMs, isStepServed, failure, alarmState }: RolloutSight): RolloutVerdict {
+export function judgeRollout(rollout: Rollout, { nowMs, isStepServed, failure, alarmState, faultOf }: RolloutSight): RolloutVerdict {
   const { guard, startedAtMs, stepSinceMs, step } = rollout;
   if (failure !== null) return { kind: 'take-back', reason: failure };
   const { bakeMs } = stepOf(rollout);
@@ -65,6 +67,8 @@ export function judgeRollout(rollout: Rollout, { nowMs, isStepServed, failure, a
   if (stepSinceMs !== null) {
     const ringing = guard.alarms.find((name) => alarmState(name) === 'ALARM');
     if (ringing !== undefined) return { kind: 'take-back', reason: `alarm ${ringing} is in ALARM` };
+    const fault = faultOf(isOver);
+    if (fault !== null) return { kind: 'take-back', reason: fault };
   }
   if (guard.timeoutMs !== null && nowMs - startedAtMs >= guard.timeoutMs && !(isOver && isLast(rollout)))
     return { kind: 'take-back', reason: `it was not over within ${guard.timeoutMs / 1000} s` };
@@ -133,6 +137,24 @@ export function sharedVariants(now: EndpointConfig, before: EndpointConfig, shar
     }
   }
   return shared;
+}
+
+/** By `digits/3`: of the requests, what each version gets in the present step; all variants of a version together. */
+export function sharesOf(now: EndpointConfig, rollout: Rollout): ReadonlyMap<string, number> {
+  const variants = sharedVariants(now, rollout.before, stepOf(rollout).share);
+  const total = variants.reduce((sum, { weight }) => sum + weight, 0);
+  const shares = new Map<string, number>();
+  for (const { group, version, weight } of variants) {
+    const model = `${group}/${version}`;
+    shares.set(model, (shares.get(model) ?? 0) + (total === 0 ? 0 : weight / total));
+  }
+  return shares;
+}
+
+/** Epoch milliseconds at which the last step will have been watched, if all goes well; null until the present one is served. */
+export function watchedUntilMs(rollout: Rollout): number | null {
+  if (rollout.stepSinceMs === null || rollout.takenBack !== null) return null;
+  return rollout.guard.steps.slice(rollout.step).reduce((sum, { bakeMs }) => sum + bakeMs, rollout.stepSinceMs);
 }
 
 /** Serving tells workers apart by that. */

@@ -162,6 +162,65 @@ describe('an update that is watched', () => {
     assert.deepEqual([provider.ids(), deployments.get('prod').rollout], [[], null]);
   });
 
+  test('is taken back by its own requests alone, at once and with the figures, which its event has too', async () => {
+    const { house, deployments, serving: served, events } = await serving();
+    const one = { answered: 1000, late: 2, failed: 0, refused: 0 };
+    const two = { answered: 0, late: 0, failed: 0, refused: 0 };
+    const counts = (now: object, before: object) => {
+      served.counts = [
+        { model: 'digits/1', counts: { ...one, ...before } },
+        { model: 'digits/2', counts: { ...two, ...now } },
+      ];
+    };
+    counts({}, {});
+    await deployments.update('prod', toTwo, 'me', undefined, { ...canary, alarms: [] });
+    await wait(house, 10_000);
+    counts({ answered: 100, late: 4 }, { answered: 1900, late: 9 });
+    await wait(house, 5000);
+    assert.equal(deployments.get('prod').status, 'Updating');
+    assert.deepEqual(
+      deployments.get('prod').rolloutVersions.map(({ model, counts: { answered, late } }) => [model, answered, late]),
+      [
+        ['digits/2', 100, 4],
+        ['digits/1', 900, 7],
+      ],
+    );
+    counts({ answered: 200, late: 80 }, { answered: 2200, late: 11 });
+    await wait(house, 2000);
+    const { status, reason, config } = deployments.get('prod');
+    assert.deepEqual([status, config.variants[0]?.version], ['InService', 1]);
+    const said = '40 % of the 200 requests of digits/2 were later than 50 ms (5 % may be); digits/1: 0.8 %';
+    assert.equal(reason, `the update was taken back: ${said}`);
+    const event = (await events.since(0, 100)).find(({ kind }) => kind === 'endpoint.update-taken-back');
+    const { from, to, reason: told } = (event?.detail ?? {}) as Record<string, unknown>;
+    assert.deepEqual([from, to, told], [['digits/2'], ['digits/1'], said]);
+  });
+
+  test('is judged by each step anew, and then against what the old version did before', async () => {
+    const { house, deployments, serving: served } = await serving();
+    await deployments.update('prod', toTwo, 'me', undefined, { ...canary, alarms: [] });
+    await wait(house, 10_000);
+    const good = { answered: 5000, late: 0, failed: 0, refused: 0 };
+    served.counts = ['digits/1', 'digits/2'].map((model) => ({ model, counts: good }));
+    await wait(house, 55_000);
+    assert.deepEqual(weights(house), [['digits/2', 1]]);
+    await wait(house, 3000);
+    served.counts = [
+      { model: 'digits/1', counts: good },
+      { model: 'digits/2', counts: { ...good, refused: 50 } },
+    ];
+    await wait(house, 2000);
+    assert.match(deployments.get('prod').reason ?? '', /100 % of the 50 requests of digits\/2 were refused as wrong .* digits\/1: 0 %/);
+  });
+
+  test('that nobody called is kept, and its event says so', async () => {
+    const { house, deployments, events } = await serving();
+    await deployments.update('prod', toTwo, 'me', undefined, watched);
+    await wait(house, 65_000);
+    const event = (await events.since(0, 100)).find(({ kind }) => kind === 'endpoint.update-kept');
+    assert.equal(((event?.detail ?? {}) as { sawRequests?: boolean }).sawRequests, false);
+  });
+
   test('keeps the version that it may go back to from being deleted', async () => {
     const { house, deployments, registry } = await serving();
     await deployments.update('prod', toTwo, 'me', undefined, watched);

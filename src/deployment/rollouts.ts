@@ -3,13 +3,17 @@
  * where it was: with the step that was served, and as long as that was watched already.
  */
 import type { Clock } from '../clock.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, PlatformError } from '../errors.ts';
 import type { Alarms, Audit, Events, Log, NewEvent, PlatformEvent } from '../monitoring/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { readRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
+import type { EndpointView } from './endpoint-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
 import { type Guard, isUnderWay, judgeRollout, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
+import { modelsOf, RolloutWindows } from './rollout-windows.ts';
+import type { ServingDoor } from './serving-door.ts';
+import { type CountedVersion, requestsOf } from './version-counts.ts';
 
 /** What somebody else keeps beside a generation that is as an earlier one was, within the transaction that writes it. */
 export type KeptOnRollback = (
@@ -24,6 +28,7 @@ export interface RolloutsNeeds {
   readonly log: Log;
   readonly events: Events;
   readonly audit: Audit;
+  readonly serving: Pick<ServingDoor, 'counted'>;
   /** The same endpoint, wanted otherwise. */
   readonly want: (stored: StoredEndpoint) => Promise<void>;
 }
@@ -31,6 +36,7 @@ export interface RolloutsNeeds {
 export class Rollouts {
   readonly #needs: RolloutsNeeds;
   readonly #busy = new Map<EndpointReconciler, Promise<void>>();
+  readonly #windows = new RolloutWindows();
   #alarms: Pick<Alarms, 'get'> | null = null;
   #kept: KeptOnRollback = () => Promise.resolve();
 
@@ -55,14 +61,33 @@ export class Rollouts {
   look(reconciler: EndpointReconciler): void {
     const { rollout, state } = reconciler.endpoint;
     if (this.#alarms === null || state !== 'InService' || !isUnderWay(rollout) || this.#busy.has(reconciler)) return;
-    const nowMs = this.#needs.clock.wallMs();
-    const verdict = judgeRollout(rollout, { nowMs, ...reconciler.rolloutSight, alarmState: (name) => this.alarmState(name) });
+    const { endpoint } = reconciler;
+    const { name } = endpoint.config;
+    const verdict = judgeRollout(rollout, {
+      nowMs: this.#needs.clock.wallMs(),
+      ...reconciler.rolloutSight,
+      alarmState: (alarm) => this.alarmState(alarm),
+      faultOf: (isOver) => this.#windows.faultOf(endpoint, this.#needs.serving.counted(name), isOver),
+    });
     if (verdict.kind === 'wait') return;
-    const { name } = reconciler.endpoint.config;
-    const done = this.#act(name, reconciler.endpoint.generation, rollout, verdict)
+    const done = this.#act({ name, generation: endpoint.generation, rollout, versions: this.versionsOf(reconciler) }, verdict)
+      .then(() => undefined)
       .catch((error: unknown) => this.#needs.log.warn({ endpoint: name, error: messageOf(error) }, 'a rollout could not go on yet'))
       .finally(() => this.#busy.delete(reconciler));
     this.#busy.set(reconciler, done);
+  }
+
+  /** What each version did since the update began to be watched, the new ones first; none where no update is under way. */
+  versionsOf({ endpoint }: EndpointReconciler): readonly CountedVersion[] {
+    return this.#windows.during(endpoint, this.#needs.serving.counted(endpoint.config.name));
+  }
+
+  /** Takes an update under way back, because somebody wants it. Throws `wrong_state` where it has just ended. */
+  async takeBack({ config, generation, rollout, rolloutVersions: versions }: EndpointView, who: string): Promise<void> {
+    const judged = isUnderWay(rollout) ? { name: config.name, generation, rollout, versions } : null;
+    const isDone = judged !== null && (await this.#act(judged, { kind: 'take-back', reason: 'asked for by hand' }, who));
+    if (!isDone)
+      throw new PlatformError('wrong_state', `the update of ${config.name} has just ended: look with \`penstock describe ${config.name}\``);
   }
 
   async close(): Promise<void> {
@@ -70,7 +95,12 @@ export class Rollouts {
     await Promise.all(this.#busy.values());
   }
 
-  async #act(name: string, generation: number, rollout: Rollout, verdict: Exclude<RolloutVerdict, { kind: 'wait' }>): Promise<void> {
+  /** Whether it was still to be done. */
+  async #act(
+    { name, generation, rollout, versions }: Judged,
+    verdict: Exclude<RolloutVerdict, { kind: 'wait' }>,
+    who = 'penstock',
+  ): Promise<boolean> {
     const { db, events, audit, clock, want } = this.#needs;
     let event: PlatformEvent | null = null;
     const wanted = await inTransaction(db, async (tx) => {
@@ -82,14 +112,24 @@ export class Rollouts {
       if (verdict.kind === 'take-back') {
         await this.#kept(tx, next, rollout.beforeGeneration);
         const detail = { generation: next.generation, reason: verdict.reason, config: next.config };
-        await audit.record(tx, { who: 'penstock', action: 'RollBackEndpoint', target: name, outcome: 'ok', detail });
+        await audit.record(tx, { who, action: 'RollBackEndpoint', target: name, outcome: 'ok', detail });
       }
-      event = await events.record(tx, told(next, rollout, verdict));
+      event = await events.record(tx, told(next, { rollout, config: stored.config, versions }, verdict));
       return next;
     });
     if (event !== null) events.publish(event);
+    if (verdict.kind === 'take-back' || verdict.kind === 'done') this.#windows.forget(name);
     if (wanted !== null) await want(wanted);
+    return wanted !== null;
   }
+}
+
+/** What a verdict is about. */
+interface Judged {
+  readonly name: string;
+  readonly generation: number;
+  readonly rollout: Rollout;
+  readonly versions: readonly CountedVersion[];
 }
 
 function after(
@@ -120,14 +160,26 @@ function newVersions({ variants }: EndpointConfig, before: EndpointConfig): stri
   return [...new Set(variants.map(nameOf))].filter((name) => !old.has(name));
 }
 
-function told({ config, generation }: StoredEndpoint, rollout: Rollout, verdict: RolloutVerdict): NewEvent {
+function told(
+  { config, generation }: StoredEndpoint,
+  { rollout, config: updated, versions }: Pick<Judged, 'rollout' | 'versions'> & Pick<StoredEndpoint, 'config'>,
+  verdict: RolloutVerdict,
+): NewEvent {
   const { share, bakeMs } = stepOf(rollout);
   const common = { subject: config.name };
   switch (verdict.kind) {
     case 'take-back':
-      return { ...common, kind: 'endpoint.update-taken-back', detail: { generation, reason: verdict.reason, share } };
+      return {
+        ...common,
+        kind: 'endpoint.update-taken-back',
+        detail: { generation, reason: verdict.reason, share, from: modelsOf(updated), to: modelsOf(rollout.before), versions },
+      };
     case 'done':
-      return { ...common, kind: 'endpoint.update-kept', detail: { generation } };
+      return {
+        ...common,
+        kind: 'endpoint.update-kept',
+        detail: { generation, from: modelsOf(rollout.before), to: modelsOf(config), versions, sawRequests: sawRequests(config, versions) },
+      };
     default:
       return {
         ...common,
@@ -135,6 +187,12 @@ function told({ config, generation }: StoredEndpoint, rollout: Rollout, verdict:
         detail: { generation, share, bakeMs },
       };
   }
+}
+
+/** Whether any request came by which the new versions could be judged. */
+function sawRequests(config: EndpointConfig, versions: readonly CountedVersion[]): boolean {
+  const own = modelsOf(config);
+  return versions.some(({ model, counts }) => own.includes(model) && requestsOf(counts) > 0);
 }
 
 /** What an update begins with; null where nobody wants to watch it. */

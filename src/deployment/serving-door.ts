@@ -3,6 +3,7 @@
 import type { ModelVersion } from '../registry/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import type { CountedVersion } from './version-counts.ts';
 
 export interface ServedEndpoint {
   readonly config: EndpointConfig;
@@ -44,4 +45,6 @@ export interface ServingDoor {
   suspend(endpoint: string): Promise<void>;
   /** As `suspend`, and the endpoint is unknown from now on. */
   forget(endpoint: string): Promise<void>;
+  /** What each version did that has workers there, whether requests go to it or not; all variants of a version together. */
+  counted(endpoint: string): readonly CountedVersion[];
 }

@@ -3,6 +3,17 @@ import { type Desired, isSameKind, type ObservedWorker, readyOf, type Served, ty
 
 export type EndpointStatus = 'Creating' | 'Updating' | 'InService' | 'Failed' | 'Deleting' | 'Unloaded' | 'RollingBack';
 
+/** What its beginning is told as. */
+export const eventKinds: Record<EndpointStatus, string> = {
+  Creating: 'endpoint.creating',
+  Updating: 'endpoint.updating',
+  InService: 'endpoint.in-service',
+  Failed: 'endpoint.failed',
+  Deleting: 'endpoint.deleting',
+  Unloaded: 'endpoint.unloaded',
+  RollingBack: 'endpoint.rolling-back',
+};
+
 export interface StatusAndReason {
   readonly status: EndpointStatus;
   /** null where there is nothing to say. */

@@ -93,7 +93,7 @@ export class Invocations {
 
   /** A request that an adapter refused before it came here: counted and logged all the same. */
   reject(pool: VariantPool, call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>, error: PlatformError): void {
-    pool.statistics.failed(this.#books.clock.nowMs() - call.arrivedAtMs);
+    pool.statistics.failed(this.#books.clock.nowMs() - call.arrivedAtMs, error.code);
     this.#refused(pool, call, error.code, error.message);
   }
 
@@ -138,7 +138,7 @@ export class Invocations {
   }
 
   #failed(pool: VariantPool, call: InferenceCall, error: PlatformError, came: Came): void {
-    pool.statistics.failed(this.#books.clock.nowMs() - call.arrivedAtMs);
+    pool.statistics.failed(this.#books.clock.nowMs() - call.arrivedAtMs, error.code);
     this.#refused(pool, call, error.code, error.message, came);
   }
 
@@ -174,6 +174,7 @@ export class Invocations {
     metrics.answered(line, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : isLate(pool, totalMs));
     receipt(costUsd);
     pool.statistics.answered(totalMs, timings, line.atMs);
+    if (isLate(pool, totalMs)) pool.statistics.late++;
     if (overflow !== null) pool.statistics.overflowed++;
     writeLine(line);
   }

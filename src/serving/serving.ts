@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
 import { executorUsd, type FunctionPrices, pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
-import type { ServedEndpoint, ServedWorker, ServingDoor } from '../deployment/index.ts';
+import type { CountedVersion, ServedEndpoint, ServedWorker, ServingDoor } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import type { ServiceTable } from '../profiling/index.ts';
@@ -262,6 +262,14 @@ export class Serving implements ServingDoor {
     for (const { pool } of routing.variants) this.#retire(pool);
     this.#invocations.forget(routing.name);
     this.#options.metrics.remove(routing.name);
+  }
+
+  counted(endpoint: string): readonly CountedVersion[] {
+    const own = [...this.#pools.values()].filter((pool) => pool.endpoint.toLowerCase() === endpoint.toLowerCase());
+    return own.map(({ model, statistics: { success, fail, late, refused } }) => ({
+      model: model.name,
+      counts: { answered: success.count, late, failed: fail.count - refused, refused },
+    }));
   }
 
   /** Service times of a version were measured: its executors take larger batches from now on. */

@@ -2,7 +2,9 @@
  * What a variant has done since it was loaded, in the counters of the Open Inference Protocol's statistics extension.
  * They live in the gateway, so they never go back when a worker is started anew.
  */
+import type { ErrorCode } from '../errors.ts';
 import type { Timings } from './request.ts';
+import { isOurs } from './traffic-meter.ts';
 
 export interface Duration {
   readonly count: number;
@@ -37,6 +39,10 @@ export class VariantStatistics {
   lastInferenceMs = 0;
   /** Requests that a function answered though the variant has instances. */
   overflowed = 0;
+  /** Of those answered, how many later than the objective said then. */
+  late = 0;
+  /** Of those that failed, how many by a fault of their own. */
+  refused = 0;
   readonly success: Counter = new Counter();
   readonly fail: Counter = new Counter();
   readonly queue: Counter = new Counter();
@@ -63,8 +69,9 @@ export class VariantStatistics {
     this.computeOutput.add(timings.computeOutMs);
   }
 
-  failed(totalMs: number): void {
+  failed(totalMs: number, code: ErrorCode): void {
     this.fail.add(totalMs);
+    if (!isOurs[code]) this.refused++;
   }
 
   executed(batchRows: number, timings: { readonly inMs: number; readonly runMs: number; readonly outMs: number }): void {

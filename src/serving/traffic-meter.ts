@@ -26,7 +26,7 @@ export interface Arrived {
 export const noTraffic: TrafficCounts = { requestsArrived: 0, rowsArrived: 0, rowMs: 0, requests: 0, violations: 0, overflowed: 0 };
 
 /** Whose fault a refusal is: the request's own, or ours. */
-const isOurs: Readonly<Record<ErrorCode, boolean>> = {
+export const isOurs: Readonly<Record<ErrorCode, boolean>> = {
   invalid_request: false,
   unauthenticated: false,
   forbidden: false,

@@ -90,6 +90,50 @@ describe('an update under load', () => {
     assert.equal(answered.at(-1), '1');
   });
 
+  test('to one that refuses what the old one takes is taken back by its own requests, without an alarm', async () => {
+    const version = await server.register('digits', 'iris_rf');
+    await server.approve(version);
+    const load = Load.start(6, async () => void (await infer(server.url, 'digits', inputs)));
+    try {
+      const steps = [
+        { percent: 20, watch_s: 600 },
+        { percent: 100, watch_s: 600 },
+      ];
+      await server.callWell('PATCH', '/endpoints/digits', {
+        variants: [{ model: version.name }],
+        rollout: { steps, alarms: [] },
+        allow_signature_change: true,
+      });
+      await until('it is taken back', async () => {
+        const { rollout, status } = await server.callWell<EndpointBody>('GET', '/endpoints/digits');
+        return status === 'InService' && rollout?.state === 'taken-back';
+      });
+    } finally {
+      await load.stop();
+    }
+    const { reason, variants } = await server.callWell<EndpointBody>('GET', '/endpoints/digits');
+    assert.match(
+      reason ?? '',
+      /^the update was taken back: 100 % of the \d+ requests of digits\/3 were refused as wrong .* digits\/1: 0 %$/,
+    );
+    assert.equal(variants[0]?.model, 'digits/1');
+  });
+
+  test('to one of another signature is refused unless that is wanted, and one under way is taken back by hand', async () => {
+    const refused = await server.call('PATCH', '/endpoints/digits', { variants: [{ model: 'digits/3' }] });
+    assert.equal(refused.status, 409);
+    const steps = [{ percent: 100, watch_s: 600 }];
+    await server.callWell('PATCH', '/endpoints/digits', { variants: [{ model: 'digits/2', instance_count: 3 }], rollout: { steps } });
+    const { rollout, variants } = await server.callWell<EndpointBody>('POST', '/endpoints/digits/rollback');
+    assert.deepEqual([rollout?.state, rollout?.reason, variants[0]?.model], ['taken-back', 'asked for by hand', 'digits/1']);
+    await server.inService('digits');
+    await server.callWell('POST', '/endpoints/digits/rollback');
+    await server.inService('digits');
+    const before = await server.callWell<EndpointBody>('GET', '/endpoints/digits');
+    assert.equal(before.variants[0]?.model, 'digits/2', 'the last that was not taken back');
+    await update({ variants: [{ model: 'digits/1', instance_count: 3 }] });
+  });
+
   test('ends the workers of the old version', async () => {
     await until('only the workers of the new version and warm ones run', async () => {
       const { executors } = await server.callWell<{ executors: { ready: number } }>('GET', '/status');
@@ -100,7 +144,7 @@ describe('an update under load', () => {
   test('to a model that cannot be deployed leaves the old one serving', async () => {
     await server.register('digits', 'digits_rf');
     await underLoad(async () => {
-      const refused = await server.call('PATCH', '/endpoints/digits', { variants: [{ model: 'digits/3' }] });
+      const refused = await server.call('PATCH', '/endpoints/digits', { variants: [{ model: 'digits/4' }] });
       assert.equal(refused.status, 409);
     });
     assert.deepEqual(answered, ['1']);

@@ -52,7 +52,10 @@ function Person({ entry }: { readonly entry: Extract<TimelineEntry, { kind: 'per
         <StateShape kind="person" />
       </span>
       <h3>{entry.title}</h3>
-      <p className="why">By {entry.who}.</p>
+      <p className="why">
+        By {entry.who === 'penstock' ? 'Penstock itself' : entry.who}
+        {entry.why === null ? '' : `: ${entry.why}`}.
+      </p>
     </li>
   );
 }

@@ -1,7 +1,9 @@
 /** A decision as people tell it: what changed, why, what else there was, what it brought. */
+
 import type { AnyDecisionBody, DecisionBody, ScalingDecisionBody } from '../../../src/api/index.ts';
 import { difference, fixed, ms, percent, usd } from '../kit/format.ts';
 import { reasonWords } from '../kit/reason-words.ts';
+import type { ChangeEntry } from './change-words.ts';
 
 export interface AlternativeRow {
   readonly key: string;
@@ -151,12 +153,12 @@ function batchingBrought(
 export type TimelineEntry =
   | { readonly kind: 'decision'; readonly decision: AnyDecisionBody }
   | { readonly kind: 'kept'; readonly latest: AnyDecisionBody; readonly reviews: number; readonly sinceMs: number }
-  | { readonly kind: 'person'; readonly id: string; readonly atMs: number; readonly title: string; readonly who: string };
+  | ChangeEntry;
 
 /** Newest first, as they came. Reviews that changed nothing fold into one line; the one that is asked for stands by itself. */
 export function timelineOf(
   decisions: readonly AnyDecisionBody[],
-  people: readonly Extract<TimelineEntry, { kind: 'person' }>[],
+  people: readonly ChangeEntry[],
   asked: string | undefined,
 ): TimelineEntry[] {
   const entries: TimelineEntry[] = [];

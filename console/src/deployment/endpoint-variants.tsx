@@ -12,11 +12,15 @@ import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { bytes, count, duration, ms, percent, usd } from '../kit/format.ts';
 import { Failure } from '../kit/loaded.tsx';
 import { type StateKind, StateMark } from '../kit/state-mark.tsx';
+import { RolloutCard } from './rollout-card.tsx';
 import { variantInputOf } from './variant-input.ts';
 
 export function shareOf(variant: VariantBody, endpoint: EndpointBody): number {
   const total = endpoint.variants.reduce((sum, { weight }) => sum + weight, 0);
-  return total === 0 ? 0 : variant.weight / total;
+  const { rollout } = endpoint;
+  // While an update takes over in steps, its variants share what the step gives them.
+  const part = rollout?.state === 'shifting' ? (rollout.watched_since === null ? 0 : rollout.share_percent / 100) : 1;
+  return total === 0 ? 0 : (part * variant.weight) / total;
 }
 
 const requestsOf = ({ statistics }: VariantBody): number => statistics?.requests ?? 0;
@@ -86,6 +90,7 @@ export function EndpointVariants({ endpoint }: { readonly endpoint: EndpointBody
   const mayDeploy = useMay('deploy');
   return (
     <>
+      <RolloutCard endpoint={endpoint} />
       <Card title="Variants">
         <VariantTable endpoint={endpoint} />
       </Card>
@@ -164,6 +169,7 @@ type Worker = VariantBody['workers'][number];
 
 const workerColumns: readonly TableColumn<Worker>[] = [
   { title: 'Worker', cell: ({ id }) => <span className="mono">{id}</span>, sort: ({ id }) => id },
+  { title: 'Version', cell: ({ model }) => model, sort: ({ model }) => model },
   {
     title: 'State',
     cell: ({ state }) => <StateMark kind={workerStates[state] ?? 'zero'}>{state}</StateMark>,

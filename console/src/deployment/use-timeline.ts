@@ -1,13 +1,11 @@
 /** Decisions and what people changed, of one endpoint, in one line of time. */
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import type { AnyDecisionBody, AuditBody, Page } from '../../../src/api/index.ts';
+import type { AnyDecisionBody, Page } from '../../../src/api/index.ts';
 import { get, path } from '../api/client.ts';
 import { decisionsQuery } from '../api/queries.ts';
-import { type TimelineEntry, timelineOf } from './decision-words.ts';
-
-type Change = Omit<AuditBody, 'origin'>;
-type Person = Extract<TimelineEntry, { kind: 'person' }>;
+import { type Change, changeEntries } from './change-words.ts';
+import { timelineOf } from './decision-words.ts';
 
 const pageSize = 60;
 const reviewsShown = 30;
@@ -36,25 +34,7 @@ export function useTimeline(endpoint: string, asked: string | undefined) {
     const changed = decisions.data?.pages.flatMap(({ items }) => items) ?? [];
     const made = new Map([...(latest.data?.items ?? []), ...changed].map((decision) => [decision.id, decision]));
     const sorted = [...made.values()].toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at));
-    return timelineOf(sorted, (changes.data?.items ?? []).flatMap(changeBy), asked);
+    return timelineOf(sorted, changeEntries(changes.data?.items ?? []), asked);
   }, [decisions.data, latest.data, changes.data, asked]);
   return { decisions, entries };
-}
-
-const titles: Readonly<Record<string, string>> = {
-  CreateEndpoint: 'Created',
-  UpdateEndpoint: 'Settings changed',
-  UpdateScaling: 'Scaling changed',
-  LoadEndpoint: 'Served again',
-  UnloadEndpoint: 'Stopped',
-  DeleteEndpoint: 'Deletion asked for',
-  SetBaseline: 'Baseline set',
-  DeleteBaseline: 'Baseline removed',
-};
-
-/** What was refused changed nothing. */
-function changeBy({ id, at, who, action, outcome }: Change): Person[] {
-  const title = titles[action];
-  if (title === undefined || outcome !== 'ok') return [];
-  return [{ kind: 'person', id, atMs: Date.parse(at), title, who: who === 'anonymous' ? 'somebody on this machine' : who }];
 }

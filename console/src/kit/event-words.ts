@@ -28,6 +28,11 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
   updating: ['changing', 'is being updated, without a failed request'],
   'in-service': ['ok', 'is in service'],
   failed: ['bad', 'failed'],
+  'update-taken-back': ['bad', 'had its update taken back'],
+  'update-kept': ['ok', 'keeps its update, which was watched to its end'],
+  'traffic-shifted': ['changing', 'gives its update a share of the requests'],
+  'step-watched': ['ok', 'goes on with its update: the step did well'],
+  'rolling-back': ['changing', 'goes back to what it served before'],
   unloaded: ['zero', 'was stopped; its settings are kept'],
   deleting: ['changing', 'is being deleted'],
   'delete-requested': ['person', 'is to be deleted'],
@@ -37,6 +42,8 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
   'objective-reachable': ['ok', 'can keep its objective again'],
   'objective-unreachable': ['warn', 'cannot keep its objective with any setting'],
 };
+
+const withReason: ReadonlySet<string> = new Set(['failed', 'objective-unreachable', 'update-taken-back']);
 
 const ofVersions: Readonly<Record<string, readonly [StateKind, string]>> = {
   registered: ['warn', 'was registered and waits for approval'],
@@ -58,7 +65,7 @@ export function eventWords({ kind, subject, detail }: EventBody): EventWords {
   const plain = what.replaceAll('-', ' ');
   if (thing === 'endpoint') {
     const [mark, text] = ofEndpoints[what] ?? ['person', plain];
-    return { kind: mark, text: what === 'failed' || what === 'objective-unreachable' ? because(text) : text, to: `/endpoints/${subject}` };
+    return { kind: mark, text: withReason.has(what) ? because(text) : text, to: `/endpoints/${subject}` };
   }
   if (thing === 'version' || thing === 'group') {
     const [mark, text] = (thing === 'version' ? ofVersions[what] : undefined) ?? ['person', `was ${plain}`];

@@ -38,6 +38,7 @@ export interface DeployOptions extends CommonOptions, ServerlessOptions, Scaling
   /** Milliseconds. */
   readonly timeout: number;
   readonly wait: boolean;
+  readonly allowSignatureChange?: boolean;
 }
 
 export function addDeploy(program: Command, doors: Doors): void {
@@ -58,6 +59,7 @@ export function addDeploy(program: Command, doors: Doors): void {
           new Option('--late <what>', 'a request that cannot keep the objective: serve it late, or shed it').choices(['serve', 'shed']),
         )
         .option('--request-timeout <duration>', 'the longest a request may take, such as 2s', parsedBy(parseDurationMs))
+        .option('--allow-signature-change', 'update also where the new version takes or gives other tensors', false)
         .option('--approve', 'approve the version, if it waits for that', false)
         .addOption(
           new Option('--timeout <duration>', 'how long to wait until it is in service')
@@ -197,6 +199,7 @@ function update(
       ...settings(options),
       ...captureSettings(options, before.capture),
       ...rollout,
+      ...(options.allowSignatureChange === true ? { allow_signature_change: true } : {}),
       variants: [
         { ...kept, model: version.name, ...startOf(options, variant), ...capacityOf(options, variant), ...scalingOf(options, variant) },
       ],

@@ -147,6 +147,7 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
     view.variants.flatMap((variant) => variant.workers),
     [
       { title: 'WORKER', cell: (worker) => worker.id },
+      { title: 'MODEL', cell: (worker) => worker.model },
       { title: 'STATE', cell: (worker) => session.style.state(worker.state) },
       { title: 'PID', cell: (worker) => worker.pid, align: 'right' },
       { title: 'MEMORY', cell: (worker) => (worker.rss_bytes === null ? null : bytesText(worker.rss_bytes)), align: 'right' },
@@ -154,7 +155,7 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
       { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
-  return [head, `${variants}${countedText(view.variants)}`, used, scaledText(view), functions, decidedText(view), workers]
+  return [head, updateText(view), `${variants}${countedText(view.variants)}`, used, scaledText(view), functions, decidedText(view), workers]
     .filter((text) => text !== '')
     .join('\n');
 }
@@ -202,6 +203,24 @@ function decidedText(view: EndpointBody): string {
 /** Of the requests answered since the server started. */
 function percentText(share: number): string {
   return `${Math.round(1000 * share) / 10} %`;
+}
+
+/** The versions of an update under way, beside each other. */
+function updateText({ rollout }: EndpointBody): string {
+  return table(rollout?.versions ?? [], [
+    { title: 'UPDATE', cell: ({ is_new: isNew }) => (isNew ? 'new' : 'before') },
+    { title: 'MODEL', cell: ({ model }) => model },
+    { title: 'TRAFFIC', cell: ({ share_percent: share }) => `${share} %`, align: 'right' },
+    { title: 'READY', cell: ({ ready }) => ready, align: 'right' },
+    { title: 'REQUESTS', cell: ({ requests }) => requests, align: 'right' },
+    { title: 'LATE', cell: ({ late, requests }) => partText(late, requests), align: 'right' },
+    { title: 'FAILED', cell: ({ failed, requests }) => partText(failed, requests), align: 'right' },
+    { title: 'REFUSED', cell: ({ refused, requests }) => partText(refused, requests), align: 'right' },
+  ]);
+}
+
+function partText(some: number, all: number): string | null {
+  return all === 0 ? null : percentText(some / all);
 }
 
 function coldStartText(environments: VariantBody['environments']): string | null {

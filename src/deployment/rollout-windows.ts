@@ -1,0 +1,95 @@
+/**
+ * By which requests an update is judged: those of the present step, the new version's beside the old one's. What was counted when the update and its
+ * step began is remembered here alone: a server that starts anew counts anew, and so both begin then.
+ */
+import type { EndpointConfig } from './endpoint-config.ts';
+import { isUnderWay, type Rollout } from './rollout.ts';
+import { type CountedVersion, countsSince, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from './version-counts.ts';
+import { faultOf, type JudgedVersion } from './version-verdict.ts';
+
+interface Judged {
+  readonly config: EndpointConfig;
+  readonly generation: number;
+  readonly rollout: Rollout | null;
+}
+
+type Counted = ReadonlyMap<string, VersionCounts>;
+
+interface Marks {
+  readonly generation: number;
+  readonly step: number;
+  readonly atUpdate: Counted;
+  readonly atStep: Counted;
+}
+
+/** Fewer requests of the old version say nothing of how it does: then what it did before counts. */
+const comparedMin = 30;
+
+export class RolloutWindows {
+  /** By lower-case name of the endpoint. */
+  readonly #marks = new Map<string, Marks>();
+
+  /** What speaks against the new version now. The first look at a step begins it. */
+  faultOf({ config, generation, rollout }: Judged, counted: readonly CountedVersion[], isOver: boolean): string | null {
+    if (!isUnderWay(rollout)) return null;
+    const now = byModel(counted);
+    const marks = this.#marksOf(config.name, generation, rollout.step, now);
+    const { fresh, old } = versionsIn(config, rollout);
+    const since = (models: readonly string[], then: Counted): VersionCounts => sumOfCounts(models.map((model) => delta(model, now, then)));
+    const windows = [marks.atStep, marks.atUpdate, new Map()].map((then) => since(old, then));
+    const compared = windows.find((counts) => requestsOf(counts) >= comparedMin) ?? null;
+    const judged = (models: readonly string[], counts: VersionCounts): JudgedVersion => ({ models: models.join(' and '), counts });
+    return faultOf({
+      now: judged(fresh, since(fresh, marks.atStep)),
+      before: compared === null ? null : judged(old, compared),
+      objective: config.objective,
+      isOver,
+    });
+  }
+
+  /** What each version did since the update began to be watched: the new ones first. */
+  during({ config, generation, rollout }: Judged, counted: readonly CountedVersion[]): readonly CountedVersion[] {
+    if (!isUnderWay(rollout)) return [];
+    const now = byModel(counted);
+    const marks = this.#marks.get(config.name.toLowerCase());
+    const then = marks?.generation === generation ? marks.atUpdate : now;
+    const { fresh, old } = versionsIn(config, rollout);
+    return [...fresh, ...old].map((model) => ({ model, counts: delta(model, now, then) }));
+  }
+
+  /** Nothing is watched there any more. */
+  forget(endpoint: string): void {
+    this.#marks.delete(endpoint.toLowerCase());
+  }
+
+  #marksOf(endpoint: string, generation: number, step: number, now: Counted): Marks {
+    const key = endpoint.toLowerCase();
+    const known = this.#marks.get(key);
+    if (known?.generation === generation && known.step === step) return known;
+    const marks = { generation, step, atUpdate: known?.generation === generation ? known.atUpdate : now, atStep: now };
+    this.#marks.set(key, marks);
+    return marks;
+  }
+}
+
+/** The versions that an update brings, and those that it replaces; where it brings none, all of its own, and nothing to compare them with. */
+export function versionsIn(config: EndpointConfig, rollout: Rollout): { readonly fresh: string[]; readonly old: string[] } {
+  const [now, before] = [modelsOf(config), modelsOf(rollout.before)];
+  const fresh = now.filter((model) => !before.includes(model));
+  if (fresh.length === 0) return { fresh: now, old: [] };
+  return { fresh, old: before.filter((model) => !now.includes(model)) };
+}
+
+export function modelsOf({ variants }: EndpointConfig): string[] {
+  return [...new Set(variants.map(({ group, version }) => `${group}/${version}`))];
+}
+
+function byModel(counted: readonly CountedVersion[]): Counted {
+  const models = new Map<string, VersionCounts>();
+  for (const { model, counts } of counted) models.set(model, sumOfCounts([models.get(model) ?? nothingCounted, counts]));
+  return models;
+}
+
+function delta(model: string, now: Counted, then: Counted): VersionCounts {
+  return countsSince(now.get(model) ?? nothingCounted, then.get(model) ?? nothingCounted);
+}

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { SeededRandom } from '../random.ts';
+import { nothingCounted, type VersionCounts } from './version-counts.ts';
+import { evidence, faultOf } from './version-verdict.ts';
+
+const objective = { percentile: 95, latencyMs: 50 };
+const counts = (some: Partial<VersionCounts>): VersionCounts => ({ ...nothingCounted, ...some });
+const judge = (now: Partial<VersionCounts>, before: Partial<VersionCounts> | null, isOver = false): string | null =>
+  faultOf({
+    now: { models: 'm/2', counts: counts(now) },
+    before: before === null ? null : { models: 'm/1', counts: counts(before) },
+    objective,
+    isOver,
+  });
+
+const good = { answered: 1646, late: 3 };
+for (const { when, now, before, isOver = false, says } of [
+  {
+    when: 'more are late than may be',
+    now: { answered: 412, late: 157 },
+    before: good,
+    says: '38 % of the 412 requests of m/2 were later than 50 ms (5 % may be); m/1: 0.2 %',
+  },
+  { when: 'both are late alike', now: { answered: 412, late: 157 }, before: { answered: 1646, late: 610 }, says: null },
+  { when: 'as many are late as may be', now: { answered: 412, late: 20 }, before: good, says: null },
+  {
+    when: 'it refuses what the old one takes',
+    now: { refused: 40, answered: 10 },
+    before: good,
+    says: '80 % of the 50 requests of m/2 were refused as wrong (HTTP 400) (1 % may be); m/1: 0 %',
+  },
+  { when: 'callers send nonsense to both', now: { refused: 40, answered: 10 }, before: { refused: 160, answered: 40 }, says: null },
+  { when: 'it refuses, and how the old one did is unknown', now: { refused: 40, answered: 10 }, before: null, says: null },
+  {
+    when: 'it fails, and how the old one did is unknown',
+    now: { failed: 40 },
+    before: null,
+    says: '100 % of the 40 requests of m/2 failed (1 % may be)',
+  },
+  { when: 'it fails, but few came', now: { failed: 9 }, before: good, says: null },
+  {
+    when: 'few came, all failed, and the step is over',
+    now: { failed: 9 },
+    before: good,
+    isOver: true,
+    says: '100 % of the 9 requests of m/2 failed (1 % may be); m/1: 0 %',
+  },
+  { when: 'one failed of few, and the step is over', now: { failed: 1, answered: 8 }, before: good, isOver: true, says: null },
+  { when: 'nobody came', now: {}, before: good, isOver: true, says: null },
+]) {
+  test(`where ${when}, says ${says === null ? 'nothing against it' : 'so'}`, () => assert.equal(judge(now, before, isOver), says));
+}
+
+describe('the evidence', () => {
+  test('is against at most one of a thousand that are as bad as may be, though it is asked after each request', () => {
+    const random = new SeededRandom(7);
+    let mistaken = 0;
+    for (let run = 0; run < 4000; run++) {
+      let bad = 0;
+      for (let all = 1; all <= 300; all++) {
+        if (random.next() < 0.05) bad++;
+        if (evidence(bad, all, 0.05) >= 1000) {
+          mistaken++;
+          break;
+        }
+      }
+    }
+    assert(mistaken <= 8, `${mistaken} of 4000, where 4 are expected at most`);
+  });
+
+  test('only grows with one more that is bad', () => {
+    fc.assert(
+      fc.property(fc.nat(2000), fc.nat(2000), fc.double({ min: 0.001, max: 0.9, noNaN: true }), (one, other, mayBe) => {
+        const bad = Math.min(one, other);
+        assert(evidence(bad + 1, Math.max(one, other) + 1, mayBe) >= evidence(bad, Math.max(one, other) + 1, mayBe));
+      }),
+    );
+  });
+});

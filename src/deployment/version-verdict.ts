@@ -1,0 +1,110 @@
+/**
+ * Whether the new version of an update does plainly worse than it may, and than the old one: by its own requests, which are few in a canary, looked
+ * at each second. Pure.
+ */
+import { type Objective, spokenMs } from '../objective.ts';
+import { requestsOf, type VersionCounts } from './version-counts.ts';
+
+/** The requests of a version within the window that is judged. */
+export interface JudgedVersion {
+  /** Such as `digits/3`; more than one where the update has several variants. */
+  readonly models: string;
+  readonly counts: VersionCounts;
+}
+
+export interface Comparison {
+  readonly now: JudgedVersion;
+  /** Null where it is not known how the old one did. */
+  readonly before: JudgedVersion | null;
+  readonly objective: Objective | null;
+  /** The step has been watched to its end: what came by then is all there is to judge by. */
+  readonly isOver: boolean;
+}
+
+interface Fault {
+  readonly said: string;
+  readonly mayBe: number;
+  readonly bad: (counts: VersionCounts) => number;
+  readonly of: (counts: VersionCounts) => number;
+  /** Callers that ask for what cannot be are no fault of a version, unless another serves them. */
+  readonly needsComparison: boolean;
+}
+
+/** While the step goes on, fewer requests than these say nothing: the first ones of a process are its slowest. */
+const requestsMin = 30;
+/** How often, of good updates, one is taken back by mistake: at most one in a thousand for each kind of fault, however long it is watched. */
+const mistakesMost = 0.001;
+const failuresMost = 0.01;
+
+/** Why the new version is to be taken back; null where nothing speaks plainly against it. */
+export function faultOf({ now, before, objective, isOver }: Comparison): string | null {
+  if (!isOver && requestsOf(now.counts) < requestsMin) return null;
+  for (const fault of faultsBy(objective)) {
+    const [bad, all] = [fault.bad(now.counts), fault.of(now.counts)];
+    if (evidence(bad, all, fault.mayBe) < 1 / mistakesMost) continue;
+    const known = before === null || fault.of(before.counts) === 0 ? null : before;
+    if (known === null && fault.needsComparison) continue;
+    if (known !== null && !isWorse({ bad, all }, { bad: fault.bad(known.counts), all: fault.of(known.counts) })) continue;
+    const other = known === null ? '' : `; ${known.models}: ${percent(fault.bad(known.counts) / fault.of(known.counts))}`;
+    return `${percent(bad / all)} of the ${all} requests of ${now.models} ${fault.said} (${percent(fault.mayBe)} may be)${other}`;
+  }
+  return null;
+}
+
+function faultsBy(objective: Objective | null): readonly Fault[] {
+  const failed = { said: 'failed', mayBe: failuresMost, of: requestsOf, needsComparison: false };
+  const refused = { said: 'were refused as wrong (HTTP 400)', mayBe: failuresMost, of: requestsOf, needsComparison: true };
+  const late = (by: Objective): Fault => ({
+    said: `were later than ${spokenMs(by.latencyMs)}`,
+    mayBe: 1 - by.percentile / 100,
+    bad: (counts) => counts.late,
+    of: (counts) => counts.answered,
+    needsComparison: false,
+  });
+  return [
+    { ...failed, bad: (counts) => counts.failed },
+    { ...refused, bad: (counts) => counts.refused },
+    ...(objective === null ? [] : [late(objective)]),
+  ];
+}
+
+interface Share {
+  readonly bad: number;
+  readonly all: number;
+}
+
+/**
+ * Were both equally good, each bad request would be the new one's with the probability of its share of all requests, whatever makes them bad at
+ * times (conditional test of two rates: Przyborowski and Wilenski, Biometrika 31, 1940). So no traffic that is bad for both speaks against one.
+ */
+function isWorse(now: Share, before: Share): boolean {
+  return evidence(now.bad, now.bad + before.bad, now.all / (now.all + before.all)) >= 1 / mistakesMost;
+}
+
+/**
+ * How many times likelier k bad ones of n are where more than p0 are bad, than where p0 are: Wald's sequential probability ratio (The Annals of
+ * Mathematical Statistics 16, 1945), as the mean over several p1 > p0:
+ *
+ *   mean over p1 of (p1/p0)^k ((1-p1)/(1-p0))^(n-k)
+ *
+ * Where p0 or less are bad it exceeds 1/a with a probability of at most a, however often one looks (Ville, 1939): so it may be asked each second,
+ * where a fixed test or a confidence bound would be wrong sooner or later.
+ *
+ * k = bad, n = all, p0 = mayBe.
+ */
+export function evidence(bad: number, all: number, mayBe: number): number {
+  if (all === 0 || mayBe >= 1) return 0;
+  const ratios = alternatives.map((part) => {
+    const worse = mayBe + part * (1 - mayBe);
+    return Math.exp(bad * Math.log(worse / mayBe) + (all - bad) * Math.log((1 - worse) / (1 - mayBe)));
+  });
+  return ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
+}
+
+/** How far p1 is from p0 on the way to 1. */
+const alternatives = [1 / 32, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 15 / 16];
+
+function percent(share: number): string {
+  const value = 100 * share;
+  return `${value >= 10 ? Math.round(value) : Number(value.toFixed(1))} %`;
+}
