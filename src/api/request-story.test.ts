@@ -50,6 +50,12 @@ test('tells what became of it, where the time went, who rode along and what had 
   ]);
 });
 
+test('tells what ran when it came', () => {
+  const before = { request: 'r-0', rows: 32, executor: 'instance:local.1', sinceMs: 12.34, restMs: 398 };
+  const told = 'When it came, a batch of 32 rows (r-0) had been running on instance:local.1 for 12.3 ms, and ran for another 398 ms.';
+  assert(storyOf(request, [], before).includes(told));
+});
+
 test('one that never ran says so, and why', () => {
   const refused = {
     ...request,

@@ -1,12 +1,18 @@
 /** Where the time of a request went and why, in sentences, from its line in the log and what had been decided before it came. */
 import type { Decision } from '../monitoring/index.ts';
+import type { RanBefore } from './ran-before.ts';
 import type { RequestBody } from './request-bodies.ts';
 
 /** In the order in which one would ask. */
-export function storyOf(request: Omit<RequestBody, 'explanation'>, decisions: readonly Decision[]): string[] {
+export function storyOf(
+  request: Omit<RequestBody, 'explanation'>,
+  decisions: readonly Decision[],
+  before: RanBefore | null = null,
+): string[] {
   return [
     outcome(request),
     timesInWords(request),
+    ...(before === null ? [] : [behind(before)]),
     company(request),
     ...(request.cold_start
       ? ['Its batch was the first of a new function environment, whose start is billed with it: that is a part of its wait.']
@@ -43,6 +49,10 @@ function timesInWords({ timings, executor, rows_ahead: ahead }: Omit<RequestBody
   if (parts.length === 1) return `All of it: ${told}.`;
   const share = Math.round((100 * largest.timeMs) / Math.max(timings.total_ms, largest.timeMs));
   return `Of that, ${told}. The largest part was ${largest.name}, ${share} %.`;
+}
+
+function behind({ request, rows, executor, sinceMs, restMs }: RanBefore): string {
+  return `When it came, a batch of ${count(rows, 'row')} (${request}) had been running on ${executor} for ${ms(sinceMs)}, and ran for another ${ms(restMs)}.`;
 }
 
 function company(request: Omit<RequestBody, 'explanation'>): string {

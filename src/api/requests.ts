@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
 import { accessLogGroup, type Decision, type LogPage, requestsLogGroup } from '../monitoring/index.ts';
 import { timeOf } from './parameters.ts';
+import { type RanBefore, type RanLine, ranBefore, waitOf } from './ran-before.ts';
 import { type RequestBody, requestBody } from './request-bodies.ts';
 import { storyOf } from './request-story.ts';
 import { type Route, route } from './route.ts';
@@ -49,7 +50,8 @@ export function requestRoutes(services: Needs): Route[] {
         const line = await find(services, request);
         const decisions = await decidedBefore(services, line);
         const told = bodyOf(line, decisions);
-        return { ...told, explanation: storyOf(told, decisions) };
+        const before = await ranBeforeIt(services, line, told.timings.executor_wait_ms);
+        return { ...told, explanation: storyOf(told, decisions, before) };
       },
     }),
   ];
@@ -105,6 +107,32 @@ async function lineOf(logGroups: Needs['logGroups'], group: string, id: string):
     if (page.isEnd) return null;
     cursor = page.before;
   }
+}
+
+/** So many requests that ended while it waited are looked through. */
+const endedMost = 1000;
+/** From the end of a run to its line. */
+const encodeMsMost = 100;
+
+async function ranBeforeIt({ logGroups }: Needs, line: LoggedRequest, waitedMs: number): Promise<RanBefore | null> {
+  const wait = waitOf(line, waitedMs);
+  if (wait === null || line.executor === undefined) return null;
+  const containing = `"endpoint":${JSON.stringify(line.endpoint)},`;
+  // A batch's end is stamped once its answer is encoded.
+  const wish = {
+    streams: null,
+    fromMs: wait.fromMs,
+    toMs: wait.toMs + encodeMsMost,
+    from: 'tail',
+    limit: endedMost,
+    cursor: null,
+  } as const;
+  const page = await logGroups.read(requestsLogGroup, { ...wish, containing, matches: (text) => text.includes(containing) });
+  return ranBefore(
+    line,
+    waitedMs,
+    page.events.map(({ message }) => JSON.parse(message) as RanLine),
+  );
 }
 
 /** The last decision of each kind that was in force when the request came. */
