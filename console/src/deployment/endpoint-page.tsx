@@ -170,14 +170,15 @@ function Content({ endpoint, range }: WithRange): ReactElement {
 /** What is wrong, before anything else. */
 function Troubles({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement | null {
   const { status, reason, notes, name } = endpoint;
+  const isWatched = status === 'Updating' && endpoint.rollout?.state === 'shifting';
   const [, setTab] = useSearchValue('tab', 'live');
   if (reason === null && notes.length === 0) return null;
   return (
     <div className="section stack">
       {reason === null ? null : (
         <Note
-          tone={status === 'Failed' ? 'bad' : 'warn'}
-          title={status === 'Failed' ? `${name} failed.` : `${name} needs a look.`}
+          tone={status === 'Failed' ? 'bad' : isWatched ? 'accent' : 'warn'}
+          title={status === 'Failed' ? `${name} failed.` : isWatched ? `${name} is being updated.` : `${name} needs a look.`}
           end={
             <Button size="sm" onClick={() => setTab('logs')}>
               Last log lines
