@@ -89,7 +89,7 @@ function house(service: Profile['service'] = []) {
     });
   };
   /** With instances it has no functions. */
-  const serve = (number: number, changes: Partial<VariantConfig> = {}): void => {
+  const serve = (number: number, changes: Partial<VariantConfig> = {}, objective: EndpointConfig['objective'] = null): void => {
     const variant: VariantConfig = {
       name: 'AllTraffic',
       group: 'm',
@@ -100,7 +100,7 @@ function house(service: Profile['service'] = []) {
       ...(changes.instanceCount === undefined ? { functions: functionsDefault } : {}),
       ...changes,
     };
-    const config: EndpointConfig = { name: 'e', variants: [variant], objective: null, late: 'serve', timeoutMs: 60_000 };
+    const config: EndpointConfig = { name: 'e', variants: [variant], objective, late: 'serve', timeoutMs: 60_000 };
     serving.serve({ config, generation: number, variants: [{ config: variant, version: versionOf(number) }] });
   };
   const outcomes = new Map<string, Outcome>();
@@ -134,6 +134,22 @@ test('what was refused as it stood waited for nobody, and never ran', () => {
     lines.map(({ status, queueMs, computeMs, totalMs, executor }) => ({ status, queueMs, computeMs, totalMs, executor })),
     [{ status: 'invalid_request', queueMs: 0, computeMs: 0, totalMs: 2, executor: undefined }],
   );
+});
+
+test('of each version it is counted what was late, refused and failed, also of one that gets no requests yet', async () => {
+  const { clock, serving, serve, send, ready, pass } = house();
+  serve(1, { instanceCount: 1 }, { percentile: 95, latencyMs: 5 });
+  ready('i1', null);
+  ready('i2', null, versionOf(2));
+  send('late');
+  await pass(10);
+  const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
+  serving.reject(serving.route('e'), call, new PlatformError('invalid_request', 'expected an input'));
+  serving.reject(serving.route('e'), call, new PlatformError('model_failed', 'it broke'));
+  assert.deepEqual(serving.counted('E'), [
+    { model: 'm/1', counts: { answered: 1, late: 1, failed: 1, refused: 1 } },
+    { model: 'm/2', counts: { answered: 0, late: 0, failed: 0, refused: 0 } },
+  ]);
 });
 
 test('receipts add up to what the instances worked, to one percent', async () => {
