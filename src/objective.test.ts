@@ -17,6 +17,7 @@ describe('an objective', () => {
   for (const [text, message] of [
     ['fast', /'fast' is not understood: expected a percentile from p50 to p99\.999 and a latency in us, ms, s, m or h, such as/],
     ['p95<=1d', /'p95<=1d' is not understood: .* in us, ms, s, m or h/],
+    ['p95 < 50ms', /'p95 < 50ms' is not understood: .*, write 'p95 <= 50ms'$/],
     ['p0<=1s', /at least 50 and below 100, such as 95 or 99\.9, got 0$/],
     ['p101<=1s', /at least 50 and below 100, .*, got 101$/],
     ['p0.95<=1s', /at least 50 and below 100, .*, got 0\.95$/],

@@ -17,6 +17,13 @@ const namePattern = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/;
 export function parseObjective(text: string): Objective {
   const [, percentileText, amount, unit] = objectivePattern.exec(text) ?? [];
   if (percentileText === undefined || amount === undefined || unit === undefined) {
+    const inclusive = text.replace(/<(?!=)/, '<=');
+    if (inclusive !== text && objectivePattern.test(inclusive)) {
+      throw new PlatformError(
+        'invalid_request',
+        `objective '${text}' is not understood: an objective includes its limit, write '${inclusive}'`,
+      );
+    }
     throw new PlatformError(
       'invalid_request',
       `objective '${text}' is not understood: expected a percentile from p50 to p99.999 and a latency in us, ms, s, m or h, ` +

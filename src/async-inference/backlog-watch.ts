@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { type Log, Measure, type MetricStore, sagemakerNamespace } from '../monitoring/index.ts';
 import type { QueueState } from '../storage/index.ts';
-import { decideInstances } from './decide-instances.ts';
+import { ageMsMax, decideInstances, objectiveMsDefault } from './decide-instances.ts';
 import type { Capacity } from './inference.ts';
 import { atOnce } from './queue-consumer.ts';
 
@@ -46,8 +46,6 @@ export interface BacklogWatchOptions {
 
 const lookEveryMs = 1000;
 const tellEveryMs = 10_000;
-/** Within which requests are to be done where nothing is promised. */
-const objectiveMsDefault = 60_000;
 /** So long after instances were needed they stay. */
 const idleMsDefault = 60_000;
 
@@ -103,7 +101,7 @@ export class BacklogWatch {
     const state = await backlog(endpoint);
     const oldestMs = state.oldestAtMs === null ? 0 : Math.max(clock.wallMs() - state.oldestAtMs, 0);
     const objectiveMs = queue.objectiveMs ?? objectiveMsDefault;
-    this.#backlogs.set(endpoint.toLowerCase(), { requests: state.backlog, oldestMs, mostMs: objectiveMs });
+    this.#backlogs.set(endpoint.toLowerCase(), { requests: state.backlog, oldestMs, mostMs: ageMsMax(queue.objectiveMs) });
     if (isTelling) this.#tell(capacity, state, oldestMs);
     for (const variant of queue.variants) await this.#scale(capacity, variant, { backlog: state.backlog, oldestMs, objectiveMs });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type BacklogSeen, decideInstances } from './decide-instances.ts';
+import { ageMsMax, type BacklogSeen, decideInstances } from './decide-instances.ts';
 
 const seen: BacklogSeen = {
   backlog: 0,
@@ -78,4 +78,8 @@ test('keeps within its limits, never sleeps while something waits, and wants no 
       assert(decideInstances({ ...each, oldestMs: each.oldestMs + more }).instances >= instances);
     }),
   );
+});
+
+test('a promise to those who wait for their answers is no limit of those who do not', () => {
+  assert.deepEqual([null, 50, 60_000, 120_000].map(ageMsMax), [60_000, 60_000, 60_000, 120_000]);
 });

@@ -31,6 +31,17 @@ const allowedShareMin = 0.1;
 /** Requests for each that can be worked on at once, where nobody knows how long one takes. */
 const roundsUnknown = 4;
 
+/** Within which requests are to be done where nothing is promised. */
+export const objectiveMsDefault = 60_000;
+
+/**
+ * How old a request may grow in its queue before that is an alarm, ms. Those who submit do not wait for the answer: a promise of 50 ms to
+ * those who do says nothing of them, and one of two minutes does.
+ */
+export function ageMsMax(objectiveMs: number | null): number {
+  return Math.max(objectiveMs ?? 0, objectiveMsDefault);
+}
+
 /**
  * As soon as one waits there is one instance. More are worth it where one alone would not be through in time: a backlog of q requests,
  * c at once, each w long, takes n instances  q w / (n c),  and is to be done within what is left of the objective to the oldest. Fewer

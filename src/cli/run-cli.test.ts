@@ -233,6 +233,24 @@ test('a version that is not approved: says exactly what to run', () =>
     },
   ));
 
+test('a version that is rejected while it is in service: says who goes on serving it', () =>
+  withServer(
+    {
+      'POST /api/v1/groups/digits/versions/2/approval': { name: 'digits/2', group: 'digits', approval: 'Rejected' },
+      'GET /api/v1/endpoints?limit=500': {
+        items: [
+          { name: 'numbers', variants: [{ model: 'digits/2' }] },
+          { name: 'other', variants: [{ model: 'digits/1' }] },
+        ],
+        next: null,
+      },
+    },
+    async (env) => {
+      const { stdout } = await run(['reject', 'digits/2'], { env });
+      assert.equal(stdout, 'digits/2 is Rejected; numbers serves it, and will go on: deploy another version there to end that\n');
+    },
+  ));
+
 test('rows are sent as what they are, and predictions come one a line', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-cli-'));
   const file = join(directory, 'rows.csv');

@@ -80,9 +80,16 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     'backlog-age': 'what waits to be worked on grows old',
     drift: 'what comes no longer looks like its baseline',
   } as const;
+  const holders = {
+    objective: 'Every endpoint with an objective',
+    errors: 'Every endpoint',
+    'crash-loop': 'Every endpoint',
+    'backlog-age': 'Every endpoint that takes asynchronous requests',
+    drift: 'Every endpoint with a baseline',
+  } as const;
   return {
     name: defaultAlarmName(endpoint, kind),
-    description: `Endpoint ${endpoint}: ${watched[kind]}. Every endpoint has this alarm.`,
+    description: `Endpoint ${endpoint}: ${watched[kind]}. ${holders[kind]} has this alarm.`,
     rule: {
       comparison: 'GreaterThanOrEqualToThreshold',
       threshold: 1,

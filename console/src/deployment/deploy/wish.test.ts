@@ -48,6 +48,12 @@ describe('a wish', () => {
     assert.deepEqual(known(searchOf(wish)), { model: 'digits/3' });
   });
 
+  test('is of instances alone until somebody asks for functions, as by the command line', () => {
+    assert.equal(wishOf({ model: 'digits/3' }).hasFunctions, false);
+    assert.equal(wishOf({ functions: 'yes' }).hasFunctions, true);
+    assert.equal(wishOf({ instances: 'no' }).hasFunctions, true);
+  });
+
   test('takes what is written wrongly for what is usual', () => {
     assert.deepEqual(wishOf({ model: 'digits/3', p: '101', ms: 'fast', rate: '-1', peak: '0', max: 'x', late: 'maybe' }), wish);
   });
