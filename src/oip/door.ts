@@ -9,6 +9,7 @@ import { InferDoor } from './infer.ts';
 import { findModel, modelReadiness } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import { allowedAt, inferring, type Kind, type Place, Places } from './places.ts';
+import { PredictDoor } from './predict.ts';
 import { sendError, sendJson } from './replies.ts';
 import { changeRepository } from './repository.ts';
 import { tellAccess, tellRefused } from './told.ts';
@@ -23,15 +24,17 @@ interface Answer {
   readonly body: unknown;
 }
 
-/** Serves the Open Inference Protocol's REST side; to be mounted with `listener.direct('/v2', door.handle)`. */
+/** Serves the Open Inference Protocol's REST side; to be mounted with `listener.direct('/v2', door.handle)`, and the first protocol's at `/v1`. */
 export class OipDoor {
   readonly #services: OipServices;
   readonly #places = new Places();
   readonly #infer: InferDoor;
+  readonly #predict: PredictDoor;
 
   constructor(services: OipServices) {
     this.#services = services;
     this.#infer = new InferDoor(services);
+    this.#predict = new PredictDoor(services);
   }
 
   readonly handle = (request: IncomingMessage, response: ServerResponse, path: string): void => {
@@ -40,6 +43,9 @@ export class OipDoor {
     if (inferring.includes(place.kind) && request.method === 'POST') {
       this.#services.traces?.begin(requestId, request.headers);
       this.#infer.handle(request, response, requestId, place);
+    } else if (place.kind === 'predict' && request.method === 'POST') {
+      this.#services.traces?.begin(requestId, request.headers);
+      this.#predict.handle({ request, response, requestId }, place);
     } else void this.#control(request, response, requestId, place);
   };
 

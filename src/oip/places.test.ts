@@ -27,6 +27,13 @@ for (const [path, kind, model, version] of [
   ['/v2/repository/models/m/toString', 'unknown'],
   ['/v2/models/m/constructor', 'unknown'],
   ['/v2/models/m/infer/x', 'unknown'],
+  ['/v1/models', 'models'],
+  ['/v1/models/m', 'model-ready', 'm'],
+  ['/v1/models/digits%2Dmlp:predict', 'predict', 'digits-mlp'],
+  ['/v1/models/m:explain', 'unserved', 'm'],
+  ['/v1/models/m:other', 'unknown'],
+  ['/v1/models/m/infer', 'unknown'],
+  ['/v1', 'unknown'],
   ['/v2/models//infer', 'unknown'],
   ['/v2/nothing', 'unknown'],
 ] as const) {

@@ -1,4 +1,4 @@
-/** What a path under /v2 stands for. Read by hand and remembered, because every inference request passes here. */
+/** What a path under /v2, or under /v1 of KServe's first protocol, stands for. Read by hand and remembered, because every inference request passes here. */
 
 export type Kind =
   | 'server'
@@ -13,6 +13,7 @@ export type Kind =
   | 'infer'
   | 'generate'
   | 'generate-stream'
+  | 'predict'
   | 'index'
   | 'load'
   | 'unload'
@@ -31,7 +32,7 @@ export interface Place {
 /** Those that run the model. */
 export const inferring: readonly Kind[] = ['infer', 'generate', 'generate-stream'];
 
-const posted: readonly Kind[] = [...inferring, 'index', 'load', 'unload'];
+const posted: readonly Kind[] = [...inferring, 'predict', 'index', 'load', 'unload'];
 
 /** The verbs that a place answers, as the header Allow has them. */
 export function allowedAt(kind: Kind): string {
@@ -61,7 +62,7 @@ const rememberedMax = 2048;
 export class Places {
   readonly #remembered = new Map<string, Place>();
 
-  /** `path` begins with /v2 and has no query. */
+  /** `path` begins with /v2 or /v1 and has no query. */
   at(path: string): Place {
     const remembered = this.#remembered.get(path);
     if (remembered !== undefined) return remembered;
@@ -75,6 +76,7 @@ export class Places {
 
 export function readPlace(path: string): Place {
   const place = (kind: Kind, model = '', version?: string): Place => ({ kind, model, version, path });
+  if (path.startsWith('/v1')) return firstPlace(path, place);
   const rest = path.slice('/v2/'.length);
   if (Object.hasOwn(serverCalls, rest)) return place(serverCalls[rest] as Kind);
   const parts = rest.split('/');
@@ -82,6 +84,15 @@ export function readPlace(path: string): Place {
   if (parts[0] === 'repository') return place(repositoryKind(parts), decode(parts[2] ?? ''));
   const isShared = parts[0] === 'systemsharedmemory' || parts[0] === 'cudasharedmemory';
   return place(isShared || rest === 'trace/setting' || rest === 'logging' ? 'unserved' : 'unknown');
+}
+
+/** `/v1/models`, `/v1/models/{m}` and `/v1/models/{m}:predict`. */
+function firstPlace(path: string, place: (kind: Kind, model?: string) => Place): Place {
+  if (path === '/v1/models') return place('models');
+  const [, model = '', call] = /^\/v1\/models\/([^/:]+)(?::(predict|explain))?$/.exec(path) ?? [];
+  if (model === '') return place('unknown');
+  if (call === undefined) return place('model-ready', decode(model));
+  return place(call === 'predict' ? 'predict' : 'unserved', decode(model));
 }
 
 function modelPlace(parts: readonly string[], place: (kind: Kind, model?: string, version?: string) => Place): Place {

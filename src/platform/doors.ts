@@ -63,6 +63,7 @@ export function mountDoors(config: Config, product: Product, rooms: Rooms, front
   const api = nativeApi(config, product, rooms, front, () => grpc?.address ?? null);
   awsDoor(config, rooms, front).mount(listener);
   listener.direct('/v2', oip.handle);
+  listener.direct('/v1', oip.handle);
   listener.scope('/api', (scope) => api.register(scope));
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate: listener.authenticate.bind(listener) }));
   listener.scope('', (scope) => serveConsole(scope, product.consoleDirectory));

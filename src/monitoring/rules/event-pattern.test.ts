@@ -33,6 +33,8 @@ describe('a pattern', () => {
     [{ source: ['aws.sagemaker'], detail: { EndpointStatus: ['FAILED'] } }, false],
     [{ resources: [{ suffix: '/digits' }] }, true],
     [{ detail: { EndpointName: [{ prefix: 'Dig' }] } }, true],
+    [{ detail: { EndpointName: [{ prefix: '' }] } }, true],
+    [{ detail: { absent: [{ prefix: '' }] } }, false],
     [{ detail: { EndpointName: [{ prefix: { 'equals-ignore-case': 'dIG' } }] } }, true],
     [{ detail: { EndpointName: [{ prefix: 'dig' }] } }, false],
     [{ detail: { EndpointName: [{ 'equals-ignore-case': 'digits-2' }] } }, true],

@@ -27,7 +27,8 @@ const operators: Readonly<Record<string, (operand: unknown, place: string) => Va
 };
 
 function prefix(operand: unknown, place: string): TextTest {
-  if (!isObject(operand)) return startsWith(textOf(operand, place));
+  // What begins with nothing is every text: EventBridge's usual way to match all.
+  if (!isObject(operand)) return startsWith(operand === '' ? operand : textOf(operand, place));
   const start = startsWith(ignoredCaseOf(operand, place));
   return (text) => start(text.toLowerCase());
 }
