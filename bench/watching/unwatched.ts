@@ -2,9 +2,10 @@
  * Loaded before a server (`node --import`), this makes it blind: no metric is counted, no line of a request is made or written. So what watching costs
  * can be measured, though no user can switch it off.
  */
-const [{ Metrics }, { LineFile }] = await Promise.all([
+const [{ Metrics }, { LineFile }, { RequestLog }] = await Promise.all([
   import('../../src/monitoring/metrics.ts'),
   import('../../src/monitoring/line-file.ts'),
+  import('../../src/monitoring/request-log/request-log.ts'),
 ]);
 const nothing = (): void => {};
 Metrics.prototype.variant = () => ({
@@ -14,4 +15,5 @@ Metrics.prototype.variant = () => ({
   invoked: nothing,
   runsOn: nothing,
 });
-LineFile.prototype.put = nothing;
+LineFile.prototype.write = nothing;
+RequestLog.prototype.add = nothing;

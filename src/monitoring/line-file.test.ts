@@ -111,7 +111,7 @@ test('drops and counts what the disk does not take, says so once, and writes aga
   file.write('kept\n');
   await file.close();
   const text = await readFile(path, 'utf8');
-  assert.match(text, /^\n\{"at":\d+,"level":40,"message":"2 lines are missing here: the disk did not take them"\}\nkept\n$/);
+  assert.match(text, /^\n\{"at":\d+,"level":40,"message":"2 lines are missing here: they could not be written"\}\nkept\n$/);
 });
 
 test('drops lines rather than memory where they come faster than they are written', async () => {

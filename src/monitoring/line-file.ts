@@ -6,15 +6,12 @@ import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../clock.ts';
-import { LineBytes } from './line-bytes.ts';
 
-/** Handing bytes to the disk takes some 30 us, whatever their number. */
-const flushBytes = 256 * 1024;
-const flushAfterMs = 200;
+/** Characters; handing bytes to the disk takes some 30 us, whatever their number. */
+const flushLength = 256 * 1024;
+const flushAfterMs = 100;
 /** What may wait for a slow disk; beyond it lines are dropped. */
-const pendingBytesMax = 8 * 1024 * 1024;
-/** What a moment's lines took is kept for the next ones, but not what a flood did. */
-const keptBytesMax = 2 * flushBytes;
+const pendingLengthMax = 8 * 1024 * 1024;
 
 export interface LineFileOptions {
   readonly clock: Clock;
@@ -29,9 +26,8 @@ export interface LineFileOptions {
 export class LineFile {
   readonly #path: string;
   readonly #options: LineFileOptions;
-  #pending = new LineBytes();
-  /** Gone to the disk last time, and free again. */
-  #spare: LineBytes | null = null;
+  #pending = '';
+  #pendingLines = 0;
   #cancelTimer: (() => void) | null = null;
   #writing: Promise<void> | null = null;
   #file: FileHandle | null = null;
@@ -51,20 +47,18 @@ export class LineFile {
     return this.#dropped;
   }
 
-  /** A line with its line end. */
-  write(line: string): void {
-    this.put((to) => to.add(line));
+  /** A line, or so many, each with its line end. */
+  write(text: string, lines = 1): void {
+    if (this.#pending.length > pendingLengthMax) return this.#lose(lines);
+    this.#pending += text;
+    this.#pendingLines += lines;
+    if (this.#pending.length >= flushLength) this.#start();
+    else this.#startLater();
   }
 
-  /** A line that `put` adds to the bytes. */
-  put(put: (to: LineBytes) => void): void {
-    if (this.#pending.length > pendingBytesMax) {
-      this.#lose(1);
-      return;
-    }
-    put(this.#pending);
-    if (this.#pending.length >= flushBytes) this.#start();
-    else this.#startLater();
+  /** So many lines were lost before they came here: the file is to tell of them, too. */
+  gap(lines: number): void {
+    this.#untold += lines;
   }
 
   /** Resolves when everything written so far is in the file, or lost. */
@@ -98,26 +92,24 @@ export class LineFile {
   /** What comes meanwhile waits, unless it is worth a write: else each write would be followed by one of a few lines, as long as any come. */
   async #drain(): Promise<void> {
     do {
-      const lines = this.#pending;
-      this.#pending = this.#spare ?? new LineBytes();
-      this.#spare = null;
+      const [text, lines] = [this.#pending, this.#pendingLines];
+      this.#pending = '';
+      this.#pendingLines = 0;
       try {
         const told = this.#untold;
         if (told > 0) await this.#append(Buffer.from(this.#gapLine()));
-        await this.#append(lines.view());
+        await this.#append(Buffer.from(text));
         this.#untold -= told;
         this.#failing = false;
       } catch (error) {
-        this.#lose(lines.lines);
+        this.#lose(lines);
         const broken = this.#file;
         this.#file = null;
         await broken?.close().catch(() => undefined);
         if (!this.#failing) this.#options.onTrouble(error);
         this.#failing = true;
       }
-      lines.clear();
-      if (lines.capacity <= keptBytesMax) this.#spare = lines;
-    } while (this.#pending.length >= flushBytes);
+    } while (this.#pending.length >= flushLength);
   }
 
   #lose(lines: number): void {
@@ -127,7 +119,7 @@ export class LineFile {
 
   /** Whoever reads the file sees that there is something missing, and where. */
   #gapLine(): string {
-    const message = `${this.#untold} lines are missing here: the disk did not take them`;
+    const message = `${this.#untold} lines are missing here: they could not be written`;
     // A full disk may have taken half a line: this one begins a new one.
     return `\n${JSON.stringify({ at: this.#options.clock.wallMs(), level: 40, message })}\n`;
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { openLogs } from './logs.ts';
-import { formatRequestLine, type RequestLine } from './request-line.ts';
+import { formatRequestLine, type RequestLine } from './request-log/request-line.ts';
 
 let directory = '';
 before(async () => {

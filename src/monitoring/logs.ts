@@ -4,9 +4,9 @@ import { pino } from 'pino';
 import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { type AccessLine, formatAccessLine } from './access-line.ts';
-import { LineFile } from './line-file.ts';
-import { RequestForms } from './request-form.ts';
-import type { RequestLine } from './request-line.ts';
+import { LineFile, type LineFileOptions } from './line-file.ts';
+import type { RequestLine } from './request-log/request-line.ts';
+import { RequestLog } from './request-log/request-log.ts';
 
 type WriteLine = (fields: Readonly<Record<string, unknown>>, message: string) => void;
 
@@ -22,7 +22,7 @@ export interface Log {
 
 export interface Logs {
   readonly platform: Log;
-  /** Cheap enough for every request (under 1 us), and never throws. */
+  /** Cheap enough for every request (under 1 us), and never throws; it keeps nothing of `line`, which may be overwritten afterwards. */
   request(line: RequestLine): void;
   /** Lines of each that were lost because the disk did not follow. */
   dropped(): Readonly<Record<'platform' | 'requests' | 'access', number>>;
@@ -53,15 +53,15 @@ export interface LogOptions {
 export function openLogs(directory: string | null, level: string, options: LogOptions = {}): Logs {
   const shownFrom = levelNumbers[isLogLevel(level) ? level : 'info'];
   const show = options.show ?? ((text: string) => void process.stderr.write(text));
-  const file = (name: string): LineFile | null => {
+  const clock = options.clock ?? new SystemClock();
+  const kept = <T>(name: string, open: (to: LineFileOptions & { readonly path: string }) => T): T | null => {
     if (directory === null) return null;
     const onTrouble = (error: unknown): void => show(`warn  ${name} is not written: ${messageOf(error)}; lines are dropped until it is\n`);
-    return new LineFile(join(directory, name), { clock: options.clock ?? new SystemClock(), fileBytesMax, files: logFileCount, onTrouble });
+    return open({ path: join(directory, name), clock, fileBytesMax, files: logFileCount, onTrouble });
   };
-  const platformFile = file('platform.log');
-  const requestFile = file('requests.log');
-  const accessFile = file('access.log');
-  const forms = new RequestForms();
+  const platformFile = kept('platform.log', (to) => new LineFile(to.path, to));
+  const accessFile = kept('access.log', (to) => new LineFile(to.path, to));
+  const requests = kept('requests.log', (to) => new RequestLog(to));
   const write = (line: string): void => {
     platformFile?.write(line);
     const entry = JSON.parse(line) as PlatformLine;
@@ -70,14 +70,14 @@ export function openLogs(directory: string | null, level: string, options: LogOp
   const platform = pino({ level: shownFrom <= levelNumbers.debug ? 'debug' : 'info', base: null, messageKey: 'message' }, { write });
   return {
     platform,
-    request: requestFile === null ? () => undefined : (line) => requestFile.put((to) => forms.put(to, line)),
-    dropped: () => ({ platform: platformFile?.dropped ?? 0, requests: requestFile?.dropped ?? 0, access: accessFile?.dropped ?? 0 }),
+    request: requests === null ? () => undefined : (line) => requests.add(line),
+    dropped: () => ({ platform: platformFile?.dropped ?? 0, requests: requests?.dropped ?? 0, access: accessFile?.dropped ?? 0 }),
     access: accessFile === null ? () => undefined : (line) => accessFile.write(formatAccessLine(line)),
     async flush() {
-      await Promise.all([platformFile?.flush(), requestFile?.flush(), accessFile?.flush()]);
+      await Promise.all([platformFile?.flush(), requests?.flush(), accessFile?.flush()]);
     },
     async close() {
-      await Promise.all([platformFile?.close(), requestFile?.close(), accessFile?.close()]);
+      await Promise.all([platformFile?.close(), requests?.close(), accessFile?.close()]);
     },
   };
 }

@@ -49,29 +49,32 @@ export class Invocations {
 
   /** Hands the request to the pool. The answer cancels it; see `Serving.invoke`. */
   start(pool: VariantPool, call: InferenceCall, settle: (outcome: Outcome) => void): () => void {
-    const { meter } = this.#accountOf(pool);
+    const { clock, log } = this.#books;
+    const account = this.#accountOf(pool);
+    const { meter } = account;
     const rows = Math.max(1, call.rows);
-    meter.arrived(rows, this.#books.clock.nowMs());
+    meter.arrived(rows, clock.nowMs());
     const came: Came = { rowsAhead: pool.rowsWaiting, request: null };
     const pending = pool.submit(call, (outcome) => {
-      meter.left(rows, this.#books.clock.nowMs());
-      const startMs = this.#books.clock.nowMs();
+      const startMs = clock.nowMs();
+      meter.left(rows, startMs);
       try {
         settle(outcome);
       } catch (error) {
-        this.#books.log.error(
+        log.error(
           { requestId: call.requestId, endpoint: pool.endpoint, error: messageOf(error) },
           'an answer could not be encoded or sent',
         );
       }
-      this.#record(pool, call, outcome, startMs, came);
+      this.#record(pool, account, call, outcome, startMs, came);
     });
     came.request = pending;
     return () => {
       if (!pool.cancel(pending)) return;
-      meter.left(rows, this.#books.clock.nowMs());
-      if (call.whole === undefined) this.#refused(pool, call, 'cancelled', 'the client went away', came);
-      else if (call.whole.end === 'cancelled') this.#recordWhole(pool, call, call.whole, came);
+      const nowMs = clock.nowMs();
+      meter.left(rows, nowMs);
+      if (call.whole === undefined) this.#refused(pool, account, call, nowMs, 'cancelled', 'the client went away', came);
+      else if (call.whole.end === 'cancelled') this.#recordWhole(pool, account, call, nowMs, call.whole, came);
     };
   }
 
@@ -93,60 +96,68 @@ export class Invocations {
 
   /** A request that an adapter refused before it came here: counted and logged all the same. */
   reject(pool: VariantPool, call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>, error: PlatformError): void {
-    pool.statistics.failed(this.#books.clock.nowMs() - call.arrivedAtMs, error.code);
-    this.#refused(pool, call, error.code, error.message);
+    const nowMs = this.#books.clock.nowMs();
+    pool.statistics.failed(nowMs - call.arrivedAtMs, error.code);
+    this.#refused(pool, this.#accountOf(pool), call, nowMs, error.code, error.message);
   }
 
   /** A batch left. */
   dispatched(pool: VariantPool, reason: string, rows: number): void {
-    this.#metricsOf(pool).dispatch(reason, rows);
+    const account = this.#accountOf(pool);
+    countInstances(account, pool, this.#books.clock.nowMs());
+    account.metrics.dispatch(reason, rows);
   }
 
   /** A function ran a batch. */
   invoked(pool: VariantPool, invocation: Invocation): void {
     this.#books.ledger.invoked(pool.endpoint, pool.variant, invocation);
-    this.#metricsOf(pool).invoked(invocation.billedMs, invocation.isColdStart, invocation.setupMs);
+    this.#accountOf(pool).metrics.invoked(invocation.billedMs, invocation.isColdStart, invocation.setupMs);
   }
 
-  #record(pool: VariantPool, call: InferenceCall, outcome: Outcome, encodeFromMs: number, came: Came): void {
+  #record(pool: VariantPool, account: PoolAccount, call: InferenceCall, outcome: Outcome, encodeFromMs: number, came: Came): void {
     const nowMs = this.#books.clock.nowMs();
-    const totalMs = nowMs - call.arrivedAtMs;
     const { whole } = call;
-    const { meter } = this.#accountOf(pool);
+    const { meter } = account;
     if (outcome.ok) {
-      meter.answered(!isLate(pool, totalMs), outcome.result.overflow !== null);
-      if (whole === undefined) this.#answered(pool, call, outcome.result, nowMs - encodeFromMs, roadOf(came));
+      meter.answered(!isLate(pool, nowMs - call.arrivedAtMs), outcome.result.overflow !== null);
+      if (whole === undefined) this.#answered(pool, account, call, nowMs, outcome.result, nowMs - encodeFromMs, roadOf(came));
       else whole.take(outcome.result, call.arrivedAtMs, nowMs - encodeFromMs, roadOf(came));
     } else {
       meter.refused(outcome.error.code);
-      if (whole === undefined) this.#failed(pool, call, outcome.error, came);
+      if (whole === undefined) this.#failed(pool, account, call, nowMs, outcome.error, came);
     }
-    if (whole !== undefined) this.#recordWhole(pool, call, whole, came);
+    if (whole !== undefined) this.#recordWhole(pool, account, call, nowMs, whole, came);
   }
 
   /** Once, when the last of its parts that anybody waits for has ended. */
-  #recordWhole(pool: VariantPool, call: InferenceCall, whole: WholeCall, came: Came): void {
+  #recordWhole(pool: VariantPool, account: PoolAccount, call: InferenceCall, nowMs: number, whole: WholeCall, came: Came): void {
     const { end } = whole;
     if (end === null || whole.isRecorded) return;
     whole.isRecorded = true;
     const all = { ...call, rows: whole.rows };
     if (end === 'ok') {
-      const { result, encodeMs, road } = whole.answered(this.#books.clock.nowMs() - call.arrivedAtMs);
-      this.#answered(pool, all, result, encodeMs, road);
-    } else if (end === 'cancelled') this.#refused(pool, all, 'cancelled', 'the client went away', came);
-    else this.#failed(pool, all, end, came);
+      const { result, encodeMs, road } = whole.answered(nowMs - call.arrivedAtMs);
+      this.#answered(pool, account, all, nowMs, result, encodeMs, road);
+    } else if (end === 'cancelled') this.#refused(pool, account, all, nowMs, 'cancelled', 'the client went away', came);
+    else this.#failed(pool, account, all, nowMs, end, came);
   }
 
-  #failed(pool: VariantPool, call: InferenceCall, error: PlatformError, came: Came): void {
-    pool.statistics.failed(this.#books.clock.nowMs() - call.arrivedAtMs, error.code);
-    this.#refused(pool, call, error.code, error.message, came);
+  #failed(pool: VariantPool, account: PoolAccount, call: InferenceCall, nowMs: number, error: PlatformError, came: Came): void {
+    pool.statistics.failed(nowMs - call.arrivedAtMs, error.code);
+    this.#refused(pool, account, call, nowMs, error.code, error.message, came);
   }
 
-  #answered(pool: VariantPool, call: InferenceCall, result: Omit<InferenceResult, 'outputs'>, encodeMs: number, road: Road): void {
+  #answered(
+    pool: VariantPool,
+    { metrics, receipt }: PoolAccount,
+    call: InferenceCall,
+    nowMs: number,
+    result: Omit<InferenceResult, 'outputs'>,
+    encodeMs: number,
+    road: Road,
+  ): void {
     const { clock, writeLine } = this.#books;
-    const metrics = this.#metricsOf(pool);
-    const { receipt } = this.#accountOf(pool);
-    const totalMs = clock.nowMs() - call.arrivedAtMs;
+    const totalMs = nowMs - call.arrivedAtMs;
     const { timings, costUsd, executor, overflow } = result;
     const line: RequestLine = {
       atMs: clock.wallMs(),
@@ -181,18 +192,21 @@ export class Invocations {
 
   #refused(
     pool: VariantPool,
+    account: PoolAccount,
     call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs' | 'whole'>,
+    nowMs: number,
     status: ErrorCode | 'cancelled',
     error: string,
     came: Came | null = null,
   ): void {
     const ride = came?.request?.ride ?? null;
     const { clock, writeLine } = this.#books;
-    const totalMs = clock.nowMs() - call.arrivedAtMs;
+    const totalMs = nowMs - call.arrivedAtMs;
     const waitedMs = ride === null ? totalMs : ride.leftAtMs - call.arrivedAtMs;
     const queueMs = came === null ? 0 : waitedMs; // who was never placed waited for nobody
     const computeMs = ride === null ? 0 : totalMs - waitedMs;
-    this.#metricsOf(pool).refused(status, totalMs);
+    countInstances(account, pool, nowMs);
+    account.metrics.refused(status, totalMs);
     writeLine({
       atMs: clock.wallMs(),
       requestId: call.requestId,
@@ -228,16 +242,13 @@ export class Invocations {
     }
     return account;
   }
+}
 
-  #metricsOf(pool: VariantPool): VariantMetrics {
-    const account = this.#accountOf(pool);
-    const nowMs = this.#books.clock.nowMs();
-    if (nowMs - account.countedAtMs >= instancesAgeMsMax) {
-      account.countedAtMs = nowMs;
-      account.metrics.runsOn(instancesOf(pool));
-    }
-    return account.metrics;
-  }
+/** Each call counts as a part of the instances there were when it came: found out now and then, for each batch or refusal. */
+function countInstances(account: PoolAccount, pool: VariantPool, nowMs: number): void {
+  if (nowMs - account.countedAtMs < instancesAgeMsMax) return;
+  account.countedAtMs = nowMs;
+  account.metrics.runsOn(instancesOf(pool));
 }
 
 /** A worker that takes several requests at once is one instance. */

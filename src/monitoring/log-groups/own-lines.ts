@@ -1,6 +1,6 @@
 /** Where our own lines go, by AWS's names. */
 import type { PlatformEvent } from '../records/events.ts';
-import { formatRequestLine, type RequestLine } from '../request-line.ts';
+import { formatRequestLine, type RequestLine } from '../request-log/request-line.ts';
 import type { LogGroups } from './log-groups.ts';
 
 /** Of what the workers and containers of an endpoint print, and of its failed requests. */

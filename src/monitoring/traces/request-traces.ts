@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '../../clock.ts';
 import type { PlatformError } from '../../errors.ts';
 import type { Random } from '../../random.ts';
-import type { RequestLine } from '../request-line.ts';
+import type { RequestLine } from '../request-log/request-line.ts';
 import { type TraceContext, traceOf } from './trace-context.ts';
 import type { RequestTrace, Span, TraceExporter } from './trace-exporter.ts';
 

@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { VirtualClock } from '../../clock.ts';
 import { SeededRandom } from '../../random.ts';
-import type { RequestLine } from '../request-line.ts';
+import type { RequestLine } from '../request-log/request-line.ts';
 import { RequestTraces } from './request-traces.ts';
 import { passedTrace, traceOf } from './trace-context.ts';
 import { type RequestTrace, TraceExporter } from './trace-exporter.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { LineBytes } from './line-bytes.ts';
-import { RequestForms } from './request-form.ts';
 import { formatRequestLine, type RequestLine } from './request-line.ts';
+import { RequestLines } from './request-lines.ts';
+import { RequestRows } from './request-rows.ts';
 
 const usual: RequestLine = {
   atMs: 1_795_700_000_000,
@@ -62,11 +62,18 @@ const line: fc.Arbitrary<RequestLine> = fc
   )
   .map((changes) => ({ ...usual, ...changes }) as RequestLine);
 
-const put = (lines: readonly RequestLine[]): string[] => {
-  const [forms, bytes] = [new RequestForms(), new LineBytes(64)];
-  for (const each of lines) forms.put(bytes, each);
-  assert.equal(bytes.lines, lines.length);
-  return bytes.view().toString().split('\n').slice(0, -1);
+/** Handed over as to a thread. */
+const put = (given: readonly RequestLine[]): string[] => {
+  const [rows, lines] = [new RequestRows(), new RequestLines()];
+  let text = '';
+  const hand = (): void =>
+    rows.take((taken) => {
+      text += lines.textOf(structuredClone(taken));
+      return true;
+    });
+  for (const each of given) if (rows.add(each)) hand();
+  hand();
+  return text.split('\n').slice(0, -1);
 };
 
 test('lines by the form are those that are put together anew, whatever came before them', () => {
