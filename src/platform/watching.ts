@@ -86,6 +86,11 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
     events,
     envelopesOf: (event) => envelopesOf(event, needs.place, things),
     ruleArn: (name) => ruleArn(needs.place, name),
+    onSetAside: (rule, fault) =>
+      log.warn(
+        { rule, fault },
+        'the rule is set aside and matches nothing, since its pattern is refused by now: put it again with another',
+      ),
     onFailure: tellFailure,
   });
   await rules.open();

@@ -25,6 +25,7 @@ async function house(t: TestContext) {
   const events = new Events(db, clock);
   const jobs = new Jobs({ db, dialect, clock });
   const delivered: Delivery[] = [];
+  const setAside: string[] = [];
   const onFailure = (what: string, error: unknown): never => assert.fail(`${what}: ${String(error)}`);
   const deliveries = new Deliveries({ db, clock, jobs, deliver: async (delivery) => void delivered.push(delivery), onFailure });
   deliveries.open();
@@ -48,6 +49,7 @@ async function house(t: TestContext) {
         },
       ],
       ruleArn: (name) => `arn:${name}`,
+      onSetAside: (name, fault) => setAside.push(`${name}: ${fault}`),
       onFailure,
     });
     await rules.open();
@@ -58,7 +60,7 @@ async function house(t: TestContext) {
     for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
   };
   const happen = (kind: string, subject: string) => events.recordAndPublish({ kind, subject, detail: { subject } });
-  return { delivered, openRules, settle, happen };
+  return { db, delivered, setAside, openRules, settle, happen };
 }
 
 const subjects = (delivered: readonly Delivery[]) =>
@@ -127,5 +129,49 @@ test('a rule has a pattern that is one, and a bounded number of targets', async 
   await assert.rejects(rules.put({ ...rule, pattern: '{' }), /Event pattern is not valid/);
   await assert.rejects(rules.put({ ...rule, targets: Array.from({ length: 6 }, () => target) }), /at most 5 targets/);
   assert.throws(() => rules.get('nobody'), /Rule nobody does not exist/);
+  await rules.close();
+});
+
+test('a stored rule whose pattern is refused by now is set aside and told of, and holds up no other; it can be put again', async (t) => {
+  const { db, delivered, setAside, openRules, settle, happen } = await house(t);
+  const old: Rule = { ...rule, name: 'old', pattern: '{"detail-type": [{"anything-but": [{"prefix": "a"}]}]}' };
+  for (const each of [old, rule]) {
+    await db
+      .insertInto('event_rules')
+      .values({ name: each.name, document: JSON.stringify(each) })
+      .execute();
+  }
+  const rules = await openRules();
+  assert.equal(setAside.length, 1);
+  assert.match(setAside[0] ?? '', /^old: Event pattern is not valid.*detail-type\.anything-but/);
+  assert.deepEqual(rules.list(), [old, rule]);
+  await happen('endpoint.in-service', 'digits');
+  await settle();
+  assert.deepEqual(subjects(delivered), ['digits']);
+  // Its targets can be taken away, without which it could not be deleted.
+  await rules.put({ ...old, targets: [] });
+  assert.deepEqual(rules.get('old').targets, []);
+  await rules.put({ ...old, pattern: rule.pattern });
+  await happen('endpoint.in-service', 'iris');
+  await settle();
+  assert.deepEqual(subjects(delivered), ['digits', 'iris', 'iris']);
+  await rules.close();
+});
+
+test('stored targets whose members are refused by now are no reason not to open', async (t) => {
+  const { db, delivered, openRules, settle, happen } = await house(t);
+  const targets = [
+    { ...target, inputPath: 'no path' },
+    { ...target, id: 't2', transformer: { paths: { 'no name': 'no path' }, template: '{"who": <nobody>, broken' } },
+    { ...target, id: 't3', http: { headers: { Host: 'no path', 'no name': '$..' }, query: {} }, retry: { retriesMax: 1e9, ageSMax: 0 } },
+  ];
+  await db
+    .insertInto('event_rules')
+    .values({ name: rule.name, document: JSON.stringify({ ...rule, targets }) })
+    .execute();
+  const rules = await openRules();
+  await happen('endpoint.in-service', 'digits');
+  await settle();
+  assert.equal(delivered.length, 3);
   await rules.close();
 });

@@ -3,7 +3,7 @@
  * becomes jobs in the transaction that moves the mark on: nothing is left out, whatever is killed; a target may hear a thing twice.
  */
 import type { Clock } from '../../clock.ts';
-import { PlatformError } from '../../errors.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, type Jobs, type Transaction } from '../../storage/index.ts';
 import type { Events, PlatformEvent } from '../records/events.ts';
 import { addDelivery, announceDeliveries } from './deliveries.ts';
@@ -22,6 +22,8 @@ export interface RulesOptions {
   /** The envelopes of an event of ours; none for one that nobody outside is told of. */
   readonly envelopesOf: (event: PlatformEvent) => Promise<readonly Envelope[]>;
   readonly ruleArn: (name: string) => string;
+  /** A stored rule has a pattern that is refused by now: it matches nothing until it is put again. */
+  readonly onSetAside: (rule: string, fault: string) => void;
   readonly onFailure: (what: string, error: unknown) => void;
 }
 
@@ -52,7 +54,10 @@ export class Rules {
 
   async open(): Promise<void> {
     const { db, events } = this.#options;
-    for (const { document } of await db.selectFrom('event_rules').selectAll().execute()) this.#keep(JSON.parse(document) as Rule);
+    for (const { document } of await db.selectFrom('event_rules').selectAll().execute()) {
+      const rule = JSON.parse(document) as Rule;
+      this.#rules.set(rule.name, { rule, matches: this.#stored(rule) });
+    }
     // What happened before there were any rules is nobody's business.
     const seq = await events.lastSeq();
     await db
@@ -88,8 +93,10 @@ export class Rules {
 
   /** Makes it, or makes it another. Throws `invalid_request` for a pattern that is none, `too_large`. */
   async put(rule: Rule): Promise<void> {
-    compilePattern(rule.pattern);
-    if (!this.#rules.has(rule.name) && this.#rules.size >= rulesMax)
+    const known = this.#rules.get(rule.name);
+    // Of a rule that is set aside all else may change, or it could not even be deleted.
+    const matches = known?.rule.pattern === rule.pattern ? known.matches : compilePattern(rule.pattern);
+    if (known === undefined && this.#rules.size >= rulesMax)
       throw new PlatformError('too_large', `there are ${rulesMax} rules already: delete some first`);
     if (rule.targets.length > targetsMax)
       throw new PlatformError('too_large', `a rule has at most ${targetsMax} targets, got ${rule.targets.length}`);
@@ -102,7 +109,7 @@ export class Rules {
         .execute();
       await this.#keepCursor(tx); // what was there before it is none of its business, whatever is killed now
     });
-    this.#keep(rule);
+    this.#rules.set(rule.name, { rule, matches });
   }
 
   async delete(name: string): Promise<void> {
@@ -116,8 +123,14 @@ export class Rules {
     announceDeliveries(this.#options.jobs);
   }
 
-  #keep(rule: Rule): void {
-    this.#rules.set(rule.name, { rule, matches: compilePattern(rule.pattern) });
+  /** What was taken once may be refused by now: that is no reason for all others to match nothing. */
+  #stored({ name, pattern }: Rule): EventPattern {
+    try {
+      return compilePattern(pattern);
+    } catch (error) {
+      this.#options.onSetAside(name, messageOf(error));
+      return () => false;
+    }
   }
 
   /** Those of which somebody is to be told. */
