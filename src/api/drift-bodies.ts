@@ -52,6 +52,7 @@ export const driftBody = z.strictObject({
     .array(
       z.strictObject({
         name: z.string(),
+        column: z.string().nullable().describe('What the header of the file calls it that its baseline was made of.'),
         psi: z.number().describe('Population stability index; from 0.25 on a shift.'),
         ks: z.number().describe('Kolmogorov-Smirnov distance.'),
         p_value: z.number(),

@@ -5,6 +5,7 @@ import { PlatformError } from '../errors.ts';
 import { readBody } from '../http/index.ts';
 import { type Baseline, driftWindowMs, type FeatureValues, featureRows, readLabels, someOf } from '../monitoring/index.ts';
 import type { Route as ServingRoute } from '../serving/index.ts';
+import { columnTitles } from './column-titles.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
 import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
 import { endpointPath, timeOf } from './parameters.ts';
@@ -38,8 +39,8 @@ export function driftRoutes(services: ApiServices): Route[] {
       handle: async ({ params, query, request, caller }) => {
         const name = nameOf(params.endpoint);
         const body = await readBody(request, { limitBytes: services.bodyLimitBytes });
-        const { values, source } = await baselineValues(services, name, request.headers['content-type'], body, query.label);
-        const baseline = await drift.setBaseline(name, values, source);
+        const { values, source, titles } = await baselineValues(services, name, request.headers['content-type'], body, query.label);
+        const baseline = await drift.setBaseline(name, values, source, titles);
         const detail = { source, rows: baseline.rows, features: baseline.features.length };
         await audit.record(db, { who: caller.keyId, action: 'SetBaseline', target: name, outcome: 'ok', detail });
         return baselineBodyOf(baseline);
@@ -78,13 +79,19 @@ export function driftRoutes(services: ApiServices): Route[] {
   ];
 }
 
+interface BaselineValues {
+  readonly values: FeatureValues;
+  readonly source: string;
+  readonly titles?: Readonly<Record<string, string>>;
+}
+
 async function baselineValues(
   services: ApiServices,
   endpoint: string,
   contentType: string | undefined,
   body: Buffer,
   label: string | undefined,
-): Promise<{ values: FeatureValues; source: string }> {
+): Promise<BaselineValues> {
   const { drift, clock, capturedValues } = services;
   const span = spanOf(contentType, body);
   if (span?.sample !== undefined) return sampledValues(services, endpoint, span);
@@ -98,17 +105,15 @@ async function baselineValues(
     const values = await capturedValues(endpoint, fromMs, toMs);
     return { values, source: `captured calls from ${timeOf(fromMs)} to ${timeOf(toMs)}` };
   }
+  const route = routeOf(services, endpoint);
   return {
-    values: postedValues(routeOf(services, endpoint), contentType, body, label, redactedOf(services, endpoint)),
+    values: postedValues(route, contentType, body, label, redactedOf(services, endpoint)),
     source: 'rows that were posted',
+    titles: columnTitles(route.signature, contentType, body, label),
   };
 }
 
-async function sampledValues(
-  services: ApiServices,
-  endpoint: string,
-  { from, to }: z.output<typeof captured>,
-): Promise<{ values: FeatureValues; source: string }> {
+async function sampledValues(services: ApiServices, endpoint: string, { from, to }: z.output<typeof captured>): Promise<BaselineValues> {
   if (from !== undefined || to !== undefined) throw invalid('expected sample, or from and to, not both');
   const [variant] = services.deployments.get(endpoint).config.variants;
   if (variant === undefined) throw invalid(`endpoint ${endpoint} has no variant`);
@@ -189,6 +194,7 @@ async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Pro
     drifted: report?.drifted ?? 0,
     features: features.map(({ name, stability, distance, chance, hasDrifted, baseline: before, now, missing }) => ({
       name,
+      column: baseline?.titles?.[name] ?? null,
       psi: stability,
       ks: distance,
       p_value: chance,

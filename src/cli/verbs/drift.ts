@@ -106,7 +106,7 @@ function driftText(view: DriftBody, limit: number): string {
   const spread = (values: readonly number[] | null) => values?.map(numberText).join(' … ') ?? 'nothing';
   const isComplete = view.features.every(({ missing }) => missing.now === 0 && (missing.baseline ?? 0) === 0);
   return `${head}\n${table(view.features.slice(0, limit), [
-    { title: 'FEATURE', cell: ({ name }) => name },
+    { title: 'FEATURE', cell: ({ name, column }) => (column === null || column === name ? name : `${name} ${column}`) },
     { title: 'DRIFTED', cell: ({ drifted }) => (drifted ? 'yes' : 'no') },
     { title: 'PSI', cell: ({ psi }) => psi.toFixed(3), align: 'right' },
     { title: 'P-VALUE', cell: ({ p_value }) => (p_value < 1e-4 ? '<0.0001' : p_value.toFixed(4)), align: 'right' },

@@ -9,6 +9,8 @@ export interface Baseline {
   readonly rows: number;
   /** Epoch milliseconds. */
   readonly madeAtMs: number;
+  /** By feature, what the file that it was made of calls it. */
+  readonly titles?: Readonly<Record<string, string>>;
 }
 
 /** By lower-case endpoint. */

@@ -95,7 +95,12 @@ export class DriftWatch {
   }
 
   /** What is usual from now on. Throws `invalid_request` where it says nothing, `not_found` for an endpoint that is not there. */
-  async setBaseline(endpoint: string, values: FeatureValues, source: string): Promise<Baseline> {
+  async setBaseline(
+    endpoint: string,
+    values: FeatureValues,
+    source: string,
+    titles: Readonly<Record<string, string>> = {},
+  ): Promise<Baseline> {
     const features = baselinesOf(values);
     const rows = Math.max(0, ...[...values.values()].map(({ length }) => length));
     if (features.length === 0) {
@@ -104,7 +109,7 @@ export class DriftWatch {
         `expected at least 20 rows with numeric features, got ${rows} rows: a baseline of less says nothing`,
       );
     }
-    const baseline: Baseline = { features, source, rows, madeAtMs: this.#options.clock.wallMs() };
+    const baseline: Baseline = { features, source, rows, madeAtMs: this.#options.clock.wallMs(), titles };
     if (!this.#options.endpoints().some((name) => name.toLowerCase() === endpoint.toLowerCase())) {
       throw new PlatformError('not_found', `endpoint '${endpoint}' is not known`);
     }
