@@ -2,6 +2,7 @@
  * By which requests an update is judged: those of the present step, the new version's beside the old one's. What was counted when the update and its
  * step began is remembered here alone: a server that starts anew counts anew, and so both begin then.
  */
+import { Bursts } from './bursts.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
 import { type CountedVersion, countsSince, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from './version-counts.ts';
@@ -20,6 +21,11 @@ interface Marks {
   readonly step: number;
   readonly atUpdate: Counted;
   readonly atStep: Counted;
+  /** Of the new version in the step. */
+  readonly newBursts: Bursts;
+  /** Of the old one in the update. */
+  readonly oldBursts: Bursts;
+  atLook: Counted;
 }
 
 /** Fewer requests of the old version say nothing of how it does: then what it did before counts. */
@@ -29,13 +35,21 @@ export class RolloutWindows {
   /** By lower-case name of the endpoint. */
   readonly #marks = new Map<string, Marks>();
 
-  /** What speaks against the new version now. The first look at a step begins it. */
+  /** What speaks against the new version now, looked at once a second. The first look at a step begins it. */
   faultOf({ config, generation, rollout }: Judged, counted: readonly CountedVersion[], isOver: boolean): string | null {
     if (!isUnderWay(rollout)) return null;
     const now = byModel(counted);
     const marks = this.#marksOf(config.name, generation, rollout.step, now);
     const { fresh, old } = versionsIn(config, rollout);
     const since = (models: readonly string[], then: Counted): VersionCounts => sumOfCounts(models.map((model) => delta(model, now, then)));
+    for (const [bursts, models] of [
+      [marks.newBursts, fresh],
+      [marks.oldBursts, old],
+    ] as const) {
+      const { late, answered } = since(models, marks.atLook);
+      bursts.add(late, answered);
+    }
+    marks.atLook = now;
     const windows = [marks.atStep, marks.atUpdate, new Map()].map((then) => since(old, then));
     const compared = windows.find((counts) => requestsOf(counts) >= comparedMin) ?? null;
     const judged = (models: readonly string[], counts: VersionCounts): JudgedVersion => ({ models: models.join(' and '), counts });
@@ -43,6 +57,10 @@ export class RolloutWindows {
       now: judged(fresh, since(fresh, marks.atStep)),
       before: compared === null ? null : judged(old, compared),
       objective: config.objective,
+      lateness: {
+        designEffect: Math.max(marks.newBursts.designEffect, marks.oldBursts.designEffect),
+        watchedSeconds: marks.newBursts.looks,
+      },
       isOver,
     });
   }
@@ -66,7 +84,8 @@ export class RolloutWindows {
     const key = endpoint.toLowerCase();
     const known = this.#marks.get(key);
     if (known?.generation === generation && known.step === step) return known;
-    const marks = { generation, step, atUpdate: known?.generation === generation ? known.atUpdate : now, atStep: now };
+    const { atUpdate, oldBursts } = known?.generation === generation ? known : { atUpdate: now, oldBursts: new Bursts() };
+    const marks = { generation, step, atUpdate, oldBursts, atStep: now, newBursts: new Bursts(), atLook: now };
     this.#marks.set(key, marks);
     return marks;
   }

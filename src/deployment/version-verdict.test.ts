@@ -7,21 +7,52 @@ import { evidence, faultOf } from './version-verdict.ts';
 
 const objective = { percentile: 95, latencyMs: 50 };
 const counts = (some: Partial<VersionCounts>): VersionCounts => ({ ...nothingCounted, ...some });
-const judge = (now: Partial<VersionCounts>, before: Partial<VersionCounts> | null, isOver = false): string | null =>
+const steady = { designEffect: 1, watchedSeconds: 30 };
+const judge = (now: Partial<VersionCounts>, before: Partial<VersionCounts> | null, isOver = false, lateness = steady): string | null =>
   faultOf({
     now: { models: 'm/2', counts: counts(now) },
     before: before === null ? null : { models: 'm/1', counts: counts(before) },
     objective,
+    lateness,
     isOver,
   });
 
 const good = { answered: 1646, late: 3 };
-for (const { when, now, before, isOver = false, says } of [
+for (const { when, now, before, isOver = false, lateness = steady, says } of [
   {
     when: 'more are late than may be',
     now: { answered: 412, late: 157 },
     before: good,
     says: '38 % of the 412 requests of m/2 were later than 50 ms (5 % may be); m/1: 0.2 %',
+  },
+  {
+    when: 'more are late than may be, but in bursts of a hundred',
+    now: { answered: 412, late: 157 },
+    before: good,
+    lateness: { designEffect: 100, watchedSeconds: 30 },
+    says: null,
+  },
+  {
+    when: 'all are late, but for less than thirty seconds',
+    now: { answered: 290, late: 290 },
+    before: good,
+    lateness: { designEffect: 1, watchedSeconds: 29 },
+    says: null,
+  },
+  {
+    when: 'all are late for less than thirty seconds, and the step is over',
+    now: { answered: 40, late: 40 },
+    before: good,
+    lateness: { designEffect: 1, watchedSeconds: 20 },
+    isOver: true,
+    says: '100 % of the 40 requests of m/2 were later than 50 ms (5 % may be); m/1: 0.2 %',
+  },
+  {
+    when: 'all fail for a second',
+    now: { failed: 40 },
+    before: good,
+    lateness: { designEffect: 1, watchedSeconds: 1 },
+    says: '100 % of the 40 requests of m/2 failed (1 % may be); m/1: 0 %',
   },
   { when: 'both are late alike', now: { answered: 412, late: 157 }, before: { answered: 1646, late: 610 }, says: null },
   { when: 'as many are late as may be', now: { answered: 412, late: 20 }, before: good, says: null },
@@ -50,7 +81,8 @@ for (const { when, now, before, isOver = false, says } of [
   { when: 'one failed of few, and the step is over', now: { failed: 1, answered: 8 }, before: good, isOver: true, says: null },
   { when: 'nobody came', now: {}, before: good, isOver: true, says: null },
 ]) {
-  test(`where ${when}, says ${says === null ? 'nothing against it' : 'so'}`, () => assert.equal(judge(now, before, isOver), says));
+  test(`where ${when}, says ${says === null ? 'nothing against it' : 'so'}`, () =>
+    assert.equal(judge(now, before, isOver, lateness), says));
 }
 
 describe('the evidence', () => {

@@ -17,8 +17,16 @@ export interface Comparison {
   /** Null where it is not known how the old one did. */
   readonly before: JudgedVersion | null;
   readonly objective: Objective | null;
+  readonly lateness: Lateness;
   /** The step has been watched to its end: what came by then is all there is to judge by. */
   readonly isOver: boolean;
+}
+
+/** How lateness came that is judged, of whichever version it came more in bursts. */
+export interface Lateness {
+  /** As how many requests an independent one would count, at least 1. */
+  readonly designEffect: number;
+  readonly watchedSeconds: number;
 }
 
 interface Fault {
@@ -28,23 +36,28 @@ interface Fault {
   readonly of: (counts: VersionCounts) => number;
   /** Callers that ask for what cannot be are no fault of a version, unless another serves them. */
   readonly needsComparison: boolean;
+  readonly comesInBursts: boolean;
 }
 
 /** While the step goes on, fewer requests than these say nothing: the first ones of a process are its slowest. */
 const requestsMin = 30;
-/** How often, of good updates, one is taken back by mistake: at most one in a thousand for each kind of fault, however long it is watched. */
+/** While the step goes on, lateness of less time may be one burst. */
+const latenessSecondsMin = 30;
+/** How often, of good updates, one is taken back by mistake: at most one in a thousand for each kind of fault, however long it is watched, where requests are independent. */
 const mistakesMost = 0.001;
 const failuresMost = 0.01;
 
 /** Why the new version is to be taken back; null where nothing speaks plainly against it. */
-export function faultOf({ now, before, objective, isOver }: Comparison): string | null {
+export function faultOf({ now, before, objective, lateness, isOver }: Comparison): string | null {
   if (!isOver && requestsOf(now.counts) < requestsMin) return null;
   for (const fault of faultsBy(objective)) {
+    if (fault.comesInBursts && !isOver && lateness.watchedSeconds < latenessSecondsMin) continue;
+    const designEffect = fault.comesInBursts ? lateness.designEffect : 1;
     const [bad, all] = [fault.bad(now.counts), fault.of(now.counts)];
-    if (evidence(bad, all, fault.mayBe) < 1 / mistakesMost) continue;
+    if (evidence(bad / designEffect, all / designEffect, fault.mayBe) < 1 / mistakesMost) continue;
     const known = before === null || fault.of(before.counts) === 0 ? null : before;
     if (known === null && fault.needsComparison) continue;
-    if (known !== null && !isWorse({ bad, all }, { bad: fault.bad(known.counts), all: fault.of(known.counts) })) continue;
+    if (known !== null && !isWorse({ bad, all }, { bad: fault.bad(known.counts), all: fault.of(known.counts) }, designEffect)) continue;
     const other = known === null ? '' : `; ${known.models}: ${percent(fault.bad(known.counts) / fault.of(known.counts))}`;
     return `${percent(bad / all)} of the ${all} requests of ${now.models} ${fault.said} (${percent(fault.mayBe)} may be)${other}`;
   }
@@ -52,14 +65,21 @@ export function faultOf({ now, before, objective, isOver }: Comparison): string 
 }
 
 function faultsBy(objective: Objective | null): readonly Fault[] {
-  const failed = { said: 'failed', mayBe: failuresMost, of: requestsOf, needsComparison: false };
-  const refused = { said: 'were refused as wrong (HTTP 400)', mayBe: failuresMost, of: requestsOf, needsComparison: true };
+  const failed = { said: 'failed', mayBe: failuresMost, of: requestsOf, needsComparison: false, comesInBursts: false };
+  const refused = {
+    said: 'were refused as wrong (HTTP 400)',
+    mayBe: failuresMost,
+    of: requestsOf,
+    needsComparison: true,
+    comesInBursts: false,
+  };
   const late = (by: Objective): Fault => ({
     said: `were later than ${spokenMs(by.latencyMs)}`,
     mayBe: 1 - by.percentile / 100,
     bad: (counts) => counts.late,
     of: (counts) => counts.answered,
     needsComparison: false,
+    comesInBursts: true,
   });
   return [
     { ...failed, bad: (counts) => counts.failed },
@@ -77,8 +97,9 @@ interface Share {
  * Were both equally good, each bad request would be the new one's with the probability of its share of all requests, whatever makes them bad at
  * times (conditional test of two rates: Przyborowski and Wilenski, Biometrika 31, 1940). So no traffic that is bad for both speaks against one.
  */
-function isWorse(now: Share, before: Share): boolean {
-  return evidence(now.bad, now.bad + before.bad, now.all / (now.all + before.all)) >= 1 / mistakesMost;
+function isWorse(now: Share, before: Share, designEffect: number): boolean {
+  const ratio = evidence(now.bad / designEffect, (now.bad + before.bad) / designEffect, now.all / (now.all + before.all));
+  return ratio >= 1 / mistakesMost;
 }
 
 /**
@@ -90,7 +111,7 @@ function isWorse(now: Share, before: Share): boolean {
  * Where p0 or less are bad it exceeds 1/a with a probability of at most a, however often one looks (Ville, 1939): so it may be asked each second,
  * where a fixed test or a confidence bound would be wrong sooner or later.
  *
- * k = bad, n = all, p0 = mayBe.
+ * k = bad, n = all, p0 = mayBe. Of requests that come in bursts, both divided by their design effect: as many as would be independent.
  */
 export function evidence(bad: number, all: number, mayBe: number): number {
   if (all === 0 || mayBe >= 1) return 0;
