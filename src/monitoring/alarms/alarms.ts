@@ -137,6 +137,7 @@ export class Alarms {
     if (alarm === undefined) throw new PlatformError('not_found', `there is no alarm ${name}`);
     this.#found.set(name, reason);
     if (alarm.state !== state) await this.#enter(alarm, state, reason, null);
+    else await this.#keepFirst(alarm, reason);
   }
 
   /** The latest first, unless told. */
@@ -189,7 +190,7 @@ export class Alarms {
         if (this.#alarms.get(alarm.name) !== alarm) continue;
         if (state !== alarm.state) await this.#enter(alarm, state, reason, datapoints);
         else {
-          if (alarm.stateReason === unchecked) await this.#keep({ ...alarm, stateReason: reason.slice(0, reasonMax) });
+          await this.#keepFirst(alarm, reason);
           await this.#repeat(alarm, datapoints[0] ?? null);
         }
       } catch (error) {
@@ -229,7 +230,9 @@ export class Alarms {
   }
 
   /** It was looked at for the first time, and its state is the one that it began with: no change, but there is a reason now. */
-  async #keep(alarm: Alarm): Promise<void> {
+  async #keepFirst(before: Alarm, reason: string): Promise<void> {
+    if (before.stateReason !== unchecked) return;
+    const alarm = { ...before, stateReason: reason.slice(0, reasonMax) };
     await inTransaction(this.#options.db, (tx) => this.#write(tx, alarm));
     this.#alarms.set(alarm.name, alarm);
   }

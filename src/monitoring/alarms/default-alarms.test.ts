@@ -104,7 +104,10 @@ describe('every endpoint', () => {
       store.feed(placeOfVariant(penstockNamespace, `e${i}`, 'AllTraffic'), { name: 'Latency', unit: 'Milliseconds' });
     scene.endpoints = [{ ...digits, name: 'late' }];
     assert.deepEqual(await states(), ['crash-loop OK', 'errors INSUFFICIENT_DATA', 'objective INSUFFICIENT_DATA']);
-    assert.match(alarms.foundLast('penstock/late/errors') ?? '', /^nothing is kept of what late\/AllTraffic measures: there are too many/);
+    const why = /^nothing is kept of what late\/AllTraffic measures: there are too many/;
+    assert.match(alarms.foundLast('penstock/late/errors') ?? '', why);
+    // It began with this state, which therefore never changed: its reason is told all the same.
+    assert.match(alarms.get('penstock/late/errors')?.stateReason ?? '', why);
   });
 
   test('tells how long something waits, and how long it may, in the units that people would take', async (t) => {
