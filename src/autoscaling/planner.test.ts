@@ -79,6 +79,20 @@ describe('the functions that a plan would take', () => {
     assert.equal((await at(200, { policy: { kind: 'none' }, maxConcurrency: 20 })).feasible, true);
   });
 
+  test('are counted for batches that leave when those of the choice do: one slow run of many makes them no smaller', async () => {
+    const slowOnce = profiles.map(({ profile, ...size }): FunctionProfile => {
+      const service = profile.service.map((entry) => ({ ...entry, samples: [...Array<number>(199).fill(entry.p50Ms), 500] }));
+      return { ...size, profile: { ...profile, service } };
+    });
+    const plan = await planner({ profilesOf: async () => slowOnce }).plan(version, {
+      ...wish,
+      arrivals: { kind: 'poisson', ratePerSecond: 300 },
+      maxConcurrency: 3,
+    });
+    assert.deepEqual([plan.feasible, plan.setting.batchSizeMax, plan.setting.waitMsMax], [true, 8, null], plan.reason);
+    assert(plan.functions !== null && plan.functions.busyMean < 1.5, JSON.stringify(plan.functions));
+  });
+
   test('start anew for whoever comes after the keep-alive, which the promise has to bear', async () => {
     const rare = await at(0.001);
     assert((rare.functions?.coldStartShare ?? 0) > 0.9);
