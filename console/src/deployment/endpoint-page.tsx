@@ -28,6 +28,7 @@ import { EndpointSettings } from './endpoint-settings.tsx';
 import { endpointState } from './endpoint-state.ts';
 import { EndpointVariants, shareOf } from './endpoint-variants.tsx';
 import { now, sumsOf } from './history-sums.ts';
+import { RollBack, rollBackVerb } from './roll-back.tsx';
 import './deployment.css';
 
 export function EndpointPage(): ReactElement {
@@ -229,6 +230,8 @@ function More({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
   const client = useQueryClient();
   const [isDeleting, setIsDeleting] = useState(false);
   const [isStopping, setIsStopping] = useState(false);
+  const [isGoingBack, setIsGoingBack] = useState(false);
+  const verb = rollBackVerb(endpoint);
   const isStopped = endpoint.status === 'Unloaded';
   const send = async (verb: 'load' | 'unload'): Promise<void> => {
     const changed = await post<EndpointBody>(path(`/endpoints/:endpoint/${verb}`, { endpoint: endpoint.name }));
@@ -243,6 +246,7 @@ function More({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
+          {verb === null ? null : <Menu.Item onClick={() => setIsGoingBack(true)}>{verb}</Menu.Item>}
           {isStopped ? (
             <Menu.Item onClick={() => void send('load')}>Serve again</Menu.Item>
           ) : (
@@ -253,6 +257,7 @@ function More({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
+      {isGoingBack ? <RollBack endpoint={endpoint} onClose={() => setIsGoingBack(false)} /> : null}
       {isStopping ? (
         <Confirm
           title={`Stop ${endpoint.name}?`}

@@ -1,10 +1,13 @@
 /** An update that is under way: both versions beside each other, by what they are judged, and how long it goes on. */
-import type { ReactElement } from 'react';
+import { Button } from '@mantine/core';
+import { type ReactElement, useState } from 'react';
 import type { EndpointBody } from '../../../src/api/index.ts';
+import { useMay } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { count, percent } from '../kit/format.ts';
 import { clockTime } from '../kit/time.ts';
+import { RollBack, rollBackVerb } from './roll-back.tsx';
 
 type Rollout = NonNullable<EndpointBody['rollout']>;
 type Version = Rollout['versions'][number];
@@ -36,7 +39,7 @@ export function RolloutCard({ endpoint }: { readonly endpoint: EndpointBody }): 
   const { rollout } = endpoint;
   if (rollout === null || rollout.versions.length === 0) return null;
   return (
-    <Card title="Update under way" end={untilWords(rollout)}>
+    <Card title="Update under way" end={<End endpoint={endpoint} rollout={rollout} />}>
       <DataTable
         caption={`Versions of ${endpoint.name}, since the update is watched`}
         isDense
@@ -45,6 +48,22 @@ export function RolloutCard({ endpoint }: { readonly endpoint: EndpointBody }): 
         keyOf={({ model }) => model}
       />
     </Card>
+  );
+}
+
+function End({ endpoint, rollout }: { readonly endpoint: EndpointBody; readonly rollout: Rollout }): ReactElement {
+  const mayDeploy = useMay('deploy');
+  const [isOpen, setIsOpen] = useState(false);
+  return (
+    <span className="row wrap">
+      {untilWords(rollout)}
+      {mayDeploy ? (
+        <Button size="sm" onClick={() => setIsOpen(true)}>
+          {rollBackVerb(endpoint)}
+        </Button>
+      ) : null}
+      {isOpen ? <RollBack endpoint={endpoint} onClose={() => setIsOpen(false)} /> : null}
+    </span>
   );
 }
 
