@@ -61,6 +61,10 @@ test('who answered, an instance or a function, is told apart in /metrics and in 
   assert.deepEqual([statisticOf(point, 'SampleCount'), statisticOf(point, 'Average')], [2, 30]);
   metrics.remove('digits');
   assert.doesNotMatch(await textOf(metrics), /penstock_answers_total\{/);
+  // Its room is for others, though what it measured stays.
+  const others = Array.from({ length: 20_000 }, (_, i) => ({ namespace: penstockNamespace, dimensions: { EndpointName: `e${i}` } }));
+  assert.equal(store.lacksRoomFor(others.map((other) => ({ place: other, metric: { name: 'Latency', unit: 'Milliseconds' } }))), 0);
+  assert.notDeepEqual(store.list({ dimensions: { EndpointName: 'digits' } }), []);
   await store.close();
   await close();
 });

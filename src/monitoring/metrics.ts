@@ -69,10 +69,11 @@ export class Metrics {
     return counted;
   }
 
-  /** The endpoint is gone: so are its series, also where a late request still ends. */
+  /** The endpoint is gone: so are its series, also where a late request still ends. What was kept of it stays readable. */
   remove(endpoint: string): void {
     for (const counted of this.#variants.get(endpoint)?.values() ?? []) counted.remove();
     this.#variants.delete(endpoint);
+    this.#store?.release({ EndpointName: endpoint });
   }
 
   /** A number that is looked up whenever Prometheus asks; samples of the same labels are added up. */

@@ -68,7 +68,7 @@ export async function openCapturing(needs: CapturingNeeds, closers: Closer[]): P
   closers.push(events.subscribe(({ kind, subject }) => (kind === 'endpoint.deleted' ? drift.forget(subject) : undefined)));
   closers.push(() => drift.close());
   const count = (endpoint: string, name: string, calls: number): void => {
-    series.feed({ namespace: penstockNamespace, dimensions: { EndpointName: endpoint } }, { name, unit: 'Count' }).add(calls);
+    series.add({ namespace: penstockNamespace, dimensions: { EndpointName: endpoint } }, { name, unit: 'Count' }, calls);
   };
   const files = new CaptureFiles({
     clock,

@@ -19,7 +19,7 @@ export interface DriftWatchOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly random: Random;
-  readonly store: Pick<MetricStore, 'feed'>;
+  readonly store: Pick<MetricStore, 'add'>;
   readonly events: Pick<Events, 'recordAndPublish'>;
   /** Names of the endpoints there are. */
   readonly endpoints: () => readonly string[];
@@ -180,9 +180,9 @@ export class DriftWatch {
       }
       this.#drifted.set(key, report);
       const place = placeOfEndpoint(name);
-      this.#options.store.feed(place, { name: 'DriftedFeatures', unit: 'Count' }).add(report.drifted);
+      this.#options.store.add(place, { name: 'DriftedFeatures', unit: 'Count' }, report.drifted);
       const most = Math.max(0, ...report.features.map(({ stability }) => stability));
-      this.#options.store.feed(place, { name: 'DriftMax', unit: 'None' }).add(most);
+      this.#options.store.add(place, { name: 'DriftMax', unit: 'None' }, most);
       if (before > 0 === report.drifted > 0) continue;
       const kind = report.drifted > 0 ? 'endpoint.drifted' : 'endpoint.drift-ended';
       await this.#options.events.recordAndPublish({ kind, subject: name, detail: detailOf(report) });

@@ -15,12 +15,7 @@ async function house(t: TestContext, open: () => Promise<OpenDatabase>, failures
   await db.insertInto('endpoints').values(endpoint).execute();
   const clock = new VirtualClock(Date.UTC(2026, 10, 24));
   const measured: [string, number][] = [];
-  const store = {
-    feed: (_place: unknown, { name }: { name: string }) => ({
-      add: (value: number) => measured.push([name, value]),
-      addAll: () => assert.fail('it comes one by one'),
-    }),
-  };
+  const store = { add: (_place: unknown, { name }: { name: string }, value: number) => void measured.push([name, value]) };
   const dropped: PredictionsDropped[] = [];
   const onFailure = (error: unknown): void => (failures === undefined ? assert.fail(String(error)) : void failures.push(error));
   const onDropped = (calls: PredictionsDropped): void => void dropped.push(calls);

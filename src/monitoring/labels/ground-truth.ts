@@ -56,7 +56,7 @@ export interface PredictionsDropped {
 export interface GroundTruthOptions {
   readonly db: Database;
   readonly clock: Clock;
-  readonly store: Pick<MetricStore, 'feed'>;
+  readonly store: Pick<MetricStore, 'add'>;
   readonly endpoints: () => readonly string[];
   readonly onDropped: (dropped: PredictionsDropped) => void;
   readonly onFailure: (error: unknown) => void;
@@ -204,10 +204,9 @@ export class GroundTruth {
   #measure(endpoint: string, variant: string, kind: Predicted['kind'], values: Predicted['values'], labels: readonly Label[]): void {
     const place = placeOfVariant(penstockNamespace, endpoint, variant);
     const metric = kind === 'class' ? { name: 'Accuracy', unit: 'None' } : { name: 'AbsoluteError', unit: 'None' };
-    const feed = this.#options.store.feed(place, metric);
     for (const [row, value] of values.entries()) {
       const score = scoreOf({ kind, values: [value] }, [labels[row] as Label]);
-      feed.add(score?.hits ?? score?.errorSum ?? 0);
+      this.#options.store.add(place, metric, score?.hits ?? score?.errorSum ?? 0);
     }
   }
 

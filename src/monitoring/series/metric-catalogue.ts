@@ -4,7 +4,7 @@
  */
 import { isOwnNamespace, keyOfPlace, MetricGroup, type MetricName, type MetricPlace } from './metric-group.ts';
 
-/** Beyond, a name is a flood: of each, of ours and of callers'. */
+/** Beyond, a name is a flood: of each, of ours and of callers'. Of ours as many may be kept besides that nobody feeds any more. */
 const groupsMax = 20_000;
 const metricsPerGroupMax = 200;
 
@@ -24,7 +24,8 @@ export interface CatalogueWish {
 
 export class MetricCatalogue {
   readonly #groups = new Map<string, MetricGroup>();
-  #own = 0;
+  /** Those that take room. */
+  readonly #taken = { own: 0, others: 0 };
   #lastId = 0;
   #removals = 0;
 
@@ -45,29 +46,32 @@ export class MetricCatalogue {
   take({ place, metric }: NamedMetric): { readonly group: MetricGroup; readonly metric: number } | null {
     const found = this.find(place);
     const known = found?.numberOf(metric.name, metric.unit) ?? null;
-    if (found !== null && known !== null) return { group: found, metric: known };
+    if (found?.takesRoom === true && known !== null) return { group: found, metric: known };
     if (this.lacksRoomFor([{ place, metric }]) > 0) return null;
     const group = found ?? this.#add(new MetricGroup(this.#lastId + 1, place));
-    return { group, metric: group.addMetric(metric) };
+    this.#setRoom(group, true);
+    return { group, metric: known ?? group.addMetric(metric) };
   }
 
   /** How many of these there is no room for, each counted with those before it. */
   lacksRoomFor(wished: readonly NamedMetric[]): number {
-    const left = { own: groupsMax - this.#own, others: groupsMax - (this.#groups.size - this.#own) };
+    const left = { own: groupsMax - this.#taken.own, others: groupsMax - this.#taken.others };
     let lacking = 0;
     const added = new Map<string, Set<string>>();
     for (const { place, metric } of wished) {
       const key = keyOfPlace(place);
       const group = this.#groups.get(key);
-      if (group !== undefined && group.numberOf(metric.name, metric.unit) !== null) continue;
+      const isKnown = group !== undefined && group.numberOf(metric.name, metric.unit) !== null;
+      if (group?.takesRoom === true && isKnown) continue;
       let names = added.get(key);
       if (names === undefined) {
-        if (group === undefined && --left[isOwnNamespace(place.namespace) ? 'own' : 'others'] < 0) {
+        if (group?.takesRoom !== true && --left[isOwnNamespace(place.namespace) ? 'own' : 'others'] < 0) {
           lacking++;
           continue;
         }
         added.set(key, (names = new Set()));
       }
+      if (isKnown) continue;
       names.add(`${metric.unit} ${metric.name}`);
       if ((group?.metrics.length ?? 0) + names.size > metricsPerGroupMax) lacking++;
     }
@@ -80,8 +84,43 @@ export class MetricCatalogue {
   }
 
   remove(groups: readonly MetricGroup[]): void {
-    for (const group of groups) if (this.#groups.delete(keyOfPlace(group.place)) && group.isOwn) this.#own--;
+    for (const group of groups) {
+      this.#groups.delete(keyOfPlace(group.place));
+      this.#setRoom(group, false);
+    }
     this.#removals += groups.length;
+  }
+
+  /** Nobody feeds ours that bear these dimensions any more: they leave their room to others, until somebody feeds them again. */
+  release(dimensions: MetricPlace['dimensions']): void {
+    const asked = Object.entries(dimensions);
+    this.#release((group) => asked.every(([each, value]) => group.place.dimensions[each] === value));
+  }
+
+  /** Those of ours leave their room, too, that nobody holds and that measured nothing since (epoch milliseconds). */
+  releaseSilent(sinceMs: number): void {
+    this.#release(({ isHeld, lastAtMs }) => !isHeld && lastAtMs < sinceMs);
+  }
+
+  /** Of those that left their room, the ones that are too many to be kept: those that have been silent for the longest time. */
+  tooMany(): MetricGroup[] {
+    const released = [...this.#groups.values()].filter(({ takesRoom, isChanged }) => !takesRoom && !isChanged);
+    return released.sort((one, other) => other.lastAtMs - one.lastAtMs).slice(groupsMax);
+  }
+
+  #release(isMeant: (group: MetricGroup) => boolean): void {
+    for (const group of this.#groups.values()) {
+      if (!group.isOwn || !group.takesRoom || !isMeant(group)) continue;
+      group.isHeld = false;
+      this.#setRoom(group, false);
+      this.#removals++;
+    }
+  }
+
+  #setRoom(group: MetricGroup, takesRoom: boolean): void {
+    if (group.takesRoom === takesRoom) return;
+    group.takesRoom = takesRoom;
+    this.#taken[group.isOwn ? 'own' : 'others'] += takesRoom ? 1 : -1;
   }
 
   list({ namespace, name, dimensions = {}, sinceMs = 0 }: CatalogueWish): NamedMetric[] {
@@ -98,7 +137,7 @@ export class MetricCatalogue {
 
   #add(group: MetricGroup): MetricGroup {
     this.#groups.set(keyOfPlace(group.place), group);
-    if (group.isOwn) this.#own++;
+    if (group.takesRoom) this.#taken[group.isOwn ? 'own' : 'others']++;
     this.#lastId = Math.max(this.#lastId, group.id);
     return group;
   }

@@ -35,6 +35,8 @@ export class MetricGroup {
   isChanged: boolean;
   /** Somebody may feed it at any time. */
   isHeld = false;
+  /** It counts among those that there may be. One of ours does while it is held, or was fed lately: its history stays when it no longer does. */
+  takesRoom: boolean;
   /** By number of the metric: what came since it was last taken. */
   readonly #current = new Map<number, HotMeasure>();
 
@@ -45,6 +47,7 @@ export class MetricGroup {
     this.metrics = [...metrics];
     this.lastAtMs = lastAtMs;
     this.isChanged = metrics.length === 0;
+    this.takesRoom = !this.isOwn;
   }
 
   /** The number of a metric; null where it has none. */
@@ -66,9 +69,12 @@ export class MetricGroup {
 
   feed(metric: number): MetricFeed {
     this.isHeld = true;
-    let hot = this.#current.get(metric);
-    if (hot === undefined) this.#current.set(metric, (hot = new HotMeasure()));
-    return hot;
+    return this.#hot(metric);
+  }
+
+  /** Holds on to nothing. */
+  add(metric: number, value: number): void {
+    this.#hot(metric).add(value);
   }
 
   /** What came since the last time; null where nothing did. */
@@ -78,7 +84,15 @@ export class MetricGroup {
       const measured = hot.take();
       if (measured !== null) taken.set(metric, measured);
     }
-    return taken.size === 0 ? null : taken;
+    if (taken.size > 0) return taken;
+    if (!this.takesRoom) this.#current.clear(); // nobody holds on to them any more
+    return null;
+  }
+
+  #hot(metric: number): HotMeasure {
+    let hot = this.#current.get(metric);
+    if (hot === undefined) this.#current.set(metric, (hot = new HotMeasure()));
+    return hot;
   }
 }
 

@@ -107,11 +107,11 @@ export async function clearOldest(db: Database, resolution: Resolution, before: 
   return until;
 }
 
+/** With all that they measured. */
 export async function clearGroups(db: Database, ids: readonly number[]): Promise<void> {
   for (let at = 0; at < ids.length; at += rowsPerInsert) {
-    await db
-      .deleteFrom('metric_groups')
-      .where('id', 'in', ids.slice(at, at + rowsPerInsert))
-      .execute();
+    const some = ids.slice(at, at + rowsPerInsert);
+    for (const resolution of resolutions) await db.deleteFrom(tableOf(resolution)).where('group_id', 'in', some).execute();
+    await db.deleteFrom('metric_groups').where('id', 'in', some).execute();
   }
 }

@@ -192,11 +192,39 @@ describe('trouble', () => {
     feed.addAll(Float64Array.of(1, 2), 2, 1);
     assert.equal(store.dropped, 3);
     await store.flush();
-    offsetMs = 91 * 86_400_000;
+    // Whom nobody holds on to has room for an hour after its last value, or two; what it measured stays.
+    offsetMs = 2 * 3_600_000;
     await store.flush();
     feed.add(7);
     assert.equal(store.dropped, 3);
+    assert.equal(store.list().length, 20_001);
+    offsetMs = 91 * 86_400_000;
+    await store.flush();
     assert.deepEqual(store.list(), [{ place: digits, metric: latency }]);
+  });
+
+  test('an endpoint that is gone leaves its room to others, and what it measured stays', async (t) => {
+    const { db, clock, store } = await house(t);
+    const other = (i: number) => ({ namespace: 'Penstock', dimensions: { EndpointName: `e${i}`, VariantName: 'AllTraffic' } });
+    for (let i = 0; i < 20_000; i++) store.feed(other(i), latency);
+    store.feed(other(7), latency).add(7);
+    const late = store.feed(digits, latency);
+    store.release({ EndpointName: 'e7' });
+    late.add(1);
+    assert.equal(store.dropped, 0);
+    const wish = { ...latency, fromMs: epochMs, toMs: epochMs + 60_000, periodMs: 60_000 };
+    assert.equal((await store.series({ place: other(7), ...wish }))[0]?.sum, 7);
+    // All room is taken again: also by those that were there before, should they come back.
+    assert.equal(store.lacksRoomFor([{ place: other(7), metric: latency }]), 1);
+    store.feed(other(7), latency).add(1);
+    assert.equal(store.dropped, 1);
+    await store.close();
+    // After a restart only those take room that are fed again.
+    const next = await openStore(db, clock);
+    for (let i = 0; i < 20_000; i++) next.feed({ namespace: 'Penstock', dimensions: { EndpointName: `new${i}` } }, latency);
+    assert.equal(next.dropped, 0);
+    assert.equal((await next.series({ place: other(7), ...wish }))[0]?.sum, 7);
+    await next.close();
   });
 
   test('what could not be written is written when that is possible again', async (t) => {

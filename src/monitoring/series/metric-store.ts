@@ -54,6 +54,8 @@ class Point extends Together implements MetricPoint {
 
 export const keptMs: Readonly<Record<Resolution, number>> = { 1: 3_600_000, 10: 86_400_000, 60: 90 * 86_400_000 };
 const writeEvery = 10;
+/** Whom nobody holds on to, and who measured nothing for so long, leaves its room to others. */
+const silentS = 3600;
 const pointsMax = 100_800;
 
 export class MetricStore {
@@ -102,6 +104,13 @@ export class MetricStore {
     });
   }
 
+  /** One value now, of what is measured seldom, or of whom may be gone: nobody holds on to the place. */
+  add(place: MetricPlace, metric: MetricName, value: number): void {
+    const found = this.#catalogue.take({ place, metric });
+    if (found === null) this.#dropped++;
+    else found.group.add(found.metric, value);
+  }
+
   /** Called before anything is taken or read, of whoever gathers values before it feeds them; what is returned ends that. */
   beforeTaking(work: () => void): () => void {
     this.#gatherers.add(work);
@@ -132,6 +141,11 @@ export class MetricStore {
   /** How many of these there is no room for, each counted with those before it: nothing that is measured of them is kept. */
   lacksRoomFor(wished: readonly NamedMetric[]): number {
     return this.#catalogue.lacksRoomFor(wished);
+  }
+
+  /** An endpoint is gone, say: of what bears these dimensions nothing more is fed. What was measured stays; its room is for others. */
+  release(dimensions: MetricPlace['dimensions']): void {
+    this.#catalogue.release(dimensions);
   }
 
   /** What was measured before (epoch seconds) is gone from the database, though it is not too old: the next coarser tells. */
@@ -297,21 +311,23 @@ export class MetricStore {
     addTo(span, before ?? new Map<number, Measured>(), false);
   }
 
-  /** Once an hour: what is too old, and groups of which nothing is left. */
+  /** Once an hour: what is too old, and groups of which nothing is left, or which are too many. */
   async #clear(second: number): Promise<void> {
     const hour = Math.floor(second / 3600);
     if (hour === this.#clearedHour) return;
     this.#clearedHour = hour;
     const before = { 1: second - keptMs[1] / 1000, 10: second - keptMs[10] / 1000, 60: second - keptMs[60] / 1000 };
     await clearSpans(this.#options.db, before);
-    const gone = [...this.#catalogue.groups()].filter(
+    this.#catalogue.releaseSilent((second - silentS) * 1000);
+    const old = [...this.#catalogue.groups()].filter(
       ({ lastAtMs, isChanged, isHeld }) => !isChanged && !isHeld && lastAtMs < before[60] * 1000,
     );
+    const gone = new Set([...old, ...this.#catalogue.tooMany()]);
     await clearGroups(
       this.#options.db,
-      gone.map(({ id }) => id),
+      [...gone].map(({ id }) => id),
     );
-    this.#catalogue.remove(gone);
+    this.#catalogue.remove([...gone]);
   }
 
   /** The coarsest that makes up whole periods, and is kept that long. */
