@@ -17,6 +17,8 @@ import { cpuMsOf } from '../servers/process-tree.ts';
 const modelPath = fileURLToPath(new URL('../../assets/catalogue/digits_mlp.onnx', import.meta.url));
 const unwatched = new URL('./unwatched.ts', import.meta.url).href;
 const concurrency = 64;
+/** In its first ten seconds under load a server is still being compiled, and of one that does more there is more to compile. */
+const warmUpSeconds = 12;
 
 export interface WatchingOptions {
   /** How often both servers are started anew: how fast one is, differs from start to start by some percent. */
@@ -43,7 +45,7 @@ export async function watching({ starts, rounds, seconds, isDry }: WatchingOptio
   const at = new Date().toISOString();
   const text =
     `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): \`digits-mlp\`, JSON, ${concurrency} clients; both servers started ` +
-    `${starts} times, each time ${rounds} loads of ${seconds} s on each in turn: ${of('watched', 'ratePerSecond').toFixed(0)} requests/s with everything measured ` +
+    `${starts} times and warmed up for ${warmUpSeconds} s, then ${rounds} loads of ${seconds} s on each in turn: ${of('watched', 'ratePerSecond').toFixed(0)} requests/s with everything measured ` +
     `and logged, ${of('unwatched', 'ratePerSecond').toFixed(0)} with nothing, ${less(ratio)} less (wanted: at most 5 %), ${less(Math.max(...ratios))} to ` +
     `${less(Math.min(...ratios))} from start to start. Processor time of the server and its worker: ${of('watched', 'cpuUs').toFixed(1)} and ` +
     `${of('unwatched', 'cpuUs').toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. Medians of the starts, of the medians of pairs.`;
@@ -61,7 +63,7 @@ async function bothLoaded(rounds: number, seconds: number): Promise<Loads> {
       await platform.deploy({ modelPath, name: 'digits', objective: 'p95<=50ms' });
     }
     await checkBlind(servers.unwatched);
-    for (const name of names) await loadOn(servers[name], 2 * seconds); // warms up
+    for (const name of names) await loadOn(servers[name], warmUpSeconds);
     for (let round = 0; round < rounds; round++) {
       for (const name of round % 2 === 0 ? names : names.toReversed()) loads[name].push(await loadOn(servers[name], seconds));
     }

@@ -7,11 +7,11 @@ import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../clock.ts';
 
-/** Characters; handing bytes to the disk takes some 30 us, whatever their number. */
-const flushLength = 256 * 1024;
+/** Handing bytes to the disk takes some 30 us, whatever their number. */
+const flushBytes = 256 * 1024;
 const flushAfterMs = 100;
 /** What may wait for a slow disk; beyond it lines are dropped. */
-const pendingLengthMax = 8 * 1024 * 1024;
+const pendingBytesMax = 8 * 1024 * 1024;
 
 export interface LineFileOptions {
   readonly clock: Clock;
@@ -26,7 +26,8 @@ export interface LineFileOptions {
 export class LineFile {
   readonly #path: string;
   readonly #options: LineFileOptions;
-  #pending = '';
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
   #pendingLines = 0;
   #cancelTimer: (() => void) | null = null;
   #writing: Promise<void> | null = null;
@@ -49,10 +50,13 @@ export class LineFile {
 
   /** A line, or so many, each with its line end. */
   write(text: string, lines = 1): void {
-    if (this.#pending.length > pendingLengthMax) return this.#lose(lines);
-    this.#pending += text;
+    if (this.#pendingBytes > pendingBytesMax) return this.#lose(lines);
+    // As bytes at once: a text that was put together is a tree of its pieces until then, and those of many lines would fill the caches.
+    const bytes = Buffer.from(text);
+    this.#pending.push(bytes);
+    this.#pendingBytes += bytes.length;
     this.#pendingLines += lines;
-    if (this.#pending.length >= flushLength) this.#start();
+    if (this.#pendingBytes >= flushBytes) this.#start();
     else this.#startLater();
   }
 
@@ -92,13 +96,13 @@ export class LineFile {
   /** What comes meanwhile waits, unless it is worth a write: else each write would be followed by one of a few lines, as long as any come. */
   async #drain(): Promise<void> {
     do {
-      const [text, lines] = [this.#pending, this.#pendingLines];
-      this.#pending = '';
-      this.#pendingLines = 0;
+      const [pending, lines] = [this.#pending, this.#pendingLines];
+      this.#pending = [];
+      this.#pendingBytes = this.#pendingLines = 0;
       try {
         const told = this.#untold;
         if (told > 0) await this.#append(Buffer.from(this.#gapLine()));
-        await this.#append(Buffer.from(text));
+        await this.#append(Buffer.concat(pending));
         this.#untold -= told;
         this.#failing = false;
       } catch (error) {
@@ -109,7 +113,7 @@ export class LineFile {
         if (!this.#failing) this.#options.onTrouble(error);
         this.#failing = true;
       }
-    } while (this.#pending.length >= flushLength);
+    } while (this.#pendingBytes >= flushBytes);
   }
 
   #lose(lines: number): void {

@@ -7,8 +7,8 @@ import { formatRequestLine, type RequestLine } from './request-line.ts';
 /** How many numbers of a line a row holds; in the order of `putRow`. */
 export const rowWidth = 11;
 
-/** Many enough that handing them over costs a tenth of a microsecond each, few enough to lie in the processor's cache. */
-const rowsMax = 128;
+/** Of a busy server's lines some sixty messages a second: each wakes two threads. */
+const rowsMax = 512;
 /** More than a server has variants, versions, executors and reasons at once. */
 const formsMax = 2000;
 
