@@ -23,6 +23,7 @@ export interface Config {
   readonly artifactLimitBytes: number;
   /** Of `metrics.db`. */
   readonly metricsLimitBytes: number;
+  readonly requestLinesPerSecond: number;
   readonly queueRowsMax: number;
   readonly timeoutMs: number;
   readonly invocationLimitBytes: number;
@@ -113,6 +114,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     default: 4 * 2 ** 30,
     help: 'largest file of what was measured and of log groups: beyond, the oldest of the finest is dropped',
     ...bytes(),
+  },
+  requestLinesPerSecond: {
+    name: 'requestLines',
+    default: 5000,
+    help: "lines a second in the log of requests for an endpoint's plain ones: of more, one in so many is logged",
+    ...integer(1, 1_000_000_000),
   },
   queueRowsMax: { name: 'queueRowsMax', default: 10_000, help: 'rows that may wait for one variant', ...integer(1, 10_000_000) },
   timeoutMs: { name: 'timeout', default: 60_000, help: 'longest time a request may take', ...duration() },
@@ -219,6 +226,7 @@ export function loadConfig(sources: ConfigSources): Config {
     bodyLimitBytes: valueOf('bodyLimitBytes', given),
     artifactLimitBytes: valueOf('artifactLimitBytes', given),
     metricsLimitBytes: valueOf('metricsLimitBytes', given),
+    requestLinesPerSecond: valueOf('requestLinesPerSecond', given),
     queueRowsMax: valueOf('queueRowsMax', given),
     timeoutMs: valueOf('timeoutMs', given),
     invocationLimitBytes: valueOf('invocationLimitBytes', given),

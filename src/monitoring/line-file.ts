@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts';
 
 /** Handing bytes to the disk takes some 30 us, whatever their number. */
 const flushBytes = 256 * 1024;
-const flushAfterMs = 100;
+const flushAfterMs = 200;
 /** What may wait for a slow disk; beyond it lines are dropped. */
 const pendingBytesMax = 8 * 1024 * 1024;
 
@@ -28,7 +28,6 @@ export class LineFile {
   readonly #options: LineFileOptions;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
-  #pendingLines = 0;
   #cancelTimer: (() => void) | null = null;
   #writing: Promise<void> | null = null;
   #file: FileHandle | null = null;
@@ -48,21 +47,15 @@ export class LineFile {
     return this.#dropped;
   }
 
-  /** A line, or so many, each with its line end. */
-  write(text: string, lines = 1): void {
-    if (this.#pendingBytes > pendingBytesMax) return this.#lose(lines);
+  /** A line with its line end. */
+  write(line: string): void {
+    if (this.#pendingBytes > pendingBytesMax) return this.#lose(1);
     // As bytes at once: a text that was put together is a tree of its pieces until then, and those of many lines would fill the caches.
-    const bytes = Buffer.from(text);
+    const bytes = Buffer.from(line);
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
-    this.#pendingLines += lines;
     if (this.#pendingBytes >= flushBytes) this.#start();
     else this.#startLater();
-  }
-
-  /** So many lines were lost before they came here: the file is to tell of them, too. */
-  gap(lines: number): void {
-    this.#untold += lines;
   }
 
   /** Resolves when everything written so far is in the file, or lost. */
@@ -96,17 +89,17 @@ export class LineFile {
   /** What comes meanwhile waits, unless it is worth a write: else each write would be followed by one of a few lines, as long as any come. */
   async #drain(): Promise<void> {
     do {
-      const [pending, lines] = [this.#pending, this.#pendingLines];
+      const lines = this.#pending;
       this.#pending = [];
-      this.#pendingBytes = this.#pendingLines = 0;
+      this.#pendingBytes = 0;
       try {
         const told = this.#untold;
         if (told > 0) await this.#append(Buffer.from(this.#gapLine()));
-        await this.#append(Buffer.concat(pending));
+        await this.#append(Buffer.concat(lines));
         this.#untold -= told;
         this.#failing = false;
       } catch (error) {
-        this.#lose(lines);
+        this.#lose(lines.length);
         const broken = this.#file;
         this.#file = null;
         await broken?.close().catch(() => undefined);

@@ -74,7 +74,7 @@ export async function openGround(config: Config, closers: Closer[]): Promise<Gro
   const startedAtMs = clock.wallMs();
   const directory = await openDataDirectory(config.dataDir);
   closers.push(() => directory.release());
-  const logs = openLogs(directory.logs, config.logLevel, { clock });
+  const logs = openLogs(directory.logs, config.logLevel, { clock, requestLinesPerSecond: config.requestLinesPerSecond });
   closers.push(() => logs.close());
   const log = logs.platform;
   const checkpointer = new Checkpointer();

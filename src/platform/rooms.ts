@@ -108,8 +108,8 @@ function refusalsIn(audit: Audit, { clock, logs }: Ground): Refusals {
 
 /** Where the line that tells how a request went is written. */
 function lineWriter({ logs, logGroups, traces }: Ground): ServingOptions['writeLine'] {
-  return (line) => {
-    logs.request(line);
+  return (line, isLate) => {
+    logs.request(line, isLate);
     tellFailure(logGroups, line);
     traces?.end(line);
   };

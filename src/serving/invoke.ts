@@ -14,7 +14,7 @@ export interface Books {
   readonly ledger: Ledger;
   readonly log: Log;
   /** The line of a request, for the request log. */
-  readonly writeLine: (line: RequestLine) => void;
+  readonly writeLine: (line: RequestLine, isLate: boolean) => void;
 }
 
 /** So old may the number be by which invocations are shared out among instances. */
@@ -182,12 +182,13 @@ export class Invocations {
       costUsd,
       coldStart: result.coldStart,
     };
-    metrics.answered(line, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : isLate(pool, totalMs));
+    const late = isLate(pool, totalMs);
+    metrics.answered(line, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : late);
     receipt(costUsd);
     pool.statistics.answered(totalMs, timings, line.atMs);
-    if (isLate(pool, totalMs)) pool.statistics.late++;
+    if (late) pool.statistics.late++;
     if (overflow !== null) pool.statistics.overflowed++;
-    writeLine(line);
+    writeLine(line, late);
   }
 
   #refused(
@@ -207,26 +208,29 @@ export class Invocations {
     const computeMs = ride === null ? 0 : totalMs - waitedMs;
     countInstances(account, pool, nowMs);
     account.metrics.refused(status, totalMs);
-    writeLine({
-      atMs: clock.wallMs(),
-      requestId: call.requestId,
-      endpoint: pool.endpoint,
-      variant: pool.variant,
-      version: pool.version,
-      status,
-      rows: call.rows,
-      batchRows: ride?.rows ?? 0,
-      closeReason: ride?.reason ?? '',
-      ...(ride === null ? {} : { executor: ride.executor }),
-      queueMs,
-      computeMs,
-      encodeMs: 0,
-      totalMs,
-      costUsd: 0,
-      ...(came === null ? {} : roadOf(came)),
-      ...partsOf(call),
-      error,
-    });
+    writeLine(
+      {
+        atMs: clock.wallMs(),
+        requestId: call.requestId,
+        endpoint: pool.endpoint,
+        variant: pool.variant,
+        version: pool.version,
+        status,
+        rows: call.rows,
+        batchRows: ride?.rows ?? 0,
+        closeReason: ride?.reason ?? '',
+        ...(ride === null ? {} : { executor: ride.executor }),
+        queueMs,
+        computeMs,
+        encodeMs: 0,
+        totalMs,
+        costUsd: 0,
+        ...(came === null ? {} : roadOf(came)),
+        ...partsOf(call),
+        error,
+      },
+      false,
+    );
   }
 
   #accountOf(pool: VariantPool): PoolAccount {

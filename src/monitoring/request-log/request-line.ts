@@ -31,6 +31,8 @@ export interface RequestLine {
   readonly costUsd: number;
   /** Its batch was billed with the start of a function's environment; written only where that is so. */
   readonly coldStart?: boolean | undefined;
+  /** It stands for so many plain ones, itself included, of which the others have no line; written only where there are others. */
+  readonly oneOf?: number | undefined;
   readonly error?: string | undefined;
 }
 
@@ -51,7 +53,7 @@ export function formatRequestLine(line: RequestLine): string {
     line.parts === undefined ? '' : `,"parts":${line.parts}`
   }${
     typeof line.overflow === 'string' ? `,"overflow":${quoted(line.overflow)}` : ''
-  }${line.coldStart === true ? ',"coldStart":true' : ''}${line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`}}\n`;
+  }${line.coldStart === true ? ',"coldStart":true' : ''}${line.oneOf === undefined ? '' : `,"oneOf":${line.oneOf}`}${line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`}}\n`;
 }
 
 /** Names and reasons come again and again. */

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { LineSampler } from './line-sampler.ts';
+import type { RequestLine } from './request-line.ts';
+
+const line: RequestLine = {
+  atMs: 1_795_700_000_000,
+  requestId: 'r-1',
+  endpoint: 'digits',
+  variant: 'AllTraffic',
+  version: '1',
+  status: 'ok',
+  rows: 1,
+  batchRows: 8,
+  closeReason: 'idle',
+  queueMs: 0.3,
+  computeMs: 1.2,
+  encodeMs: 0.03,
+  totalMs: 1.6,
+  costUsd: 1e-9,
+};
+
+/** A second's lines, evenly: their weights. */
+function second(sampler: LineSampler, number: number, count: number, changes: Partial<RequestLine> = {}, isLate = false): number[] {
+  return Array.from({ length: count }, (_, i) =>
+    sampler.weightOf({ ...line, ...changes, atMs: line.atMs + number * 1000 + Math.floor((i * 1000) / count) }, isLate),
+  );
+}
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+const kept = (weights: readonly number[]): number => weights.filter((weight) => weight > 0).length;
+
+test('up to so many a second, every line is kept', () => {
+  const sampler = new LineSampler(5000);
+  for (let number = 0; number < 5; number++) assert.equal(kept(second(sampler, number, 5000)), 5000);
+});
+
+test('beyond, one in so many is kept from the next second on, and stands for the others', () => {
+  const sampler = new LineSampler(5000);
+  assert.equal(kept(second(sampler, 0, 30_000)), 30_000);
+  const weights = second(sampler, 1, 30_000);
+  assert.equal(kept(weights), 5000);
+  assert.equal(sum(weights), 30_000);
+});
+
+test('a quiet second ends it', () => {
+  const sampler = new LineSampler(100);
+  second(sampler, 0, 1000);
+  assert.equal(kept(second(sampler, 1, 50)), 5);
+  assert.equal(kept(second(sampler, 2, 50)), 50);
+  second(sampler, 3, 1000);
+  assert.equal(kept(second(sampler, 9, 50)), 50, 'and so does a pause');
+});
+
+test('who was late, slow, failed or special is kept whatever comes', () => {
+  const sampler = new LineSampler(100);
+  second(sampler, 0, 10_000);
+  assert.equal(kept(second(sampler, 1, 500, {}, true)), 500, 'late');
+  assert.equal(kept(second(sampler, 1, 500, { status: 'overloaded' })), 500, 'failed');
+  assert.equal(kept(second(sampler, 1, 500, { coldStart: true })), 500, 'paid for a start');
+  assert.equal(kept(second(sampler, 1, 500, { parts: 3 })), 500, 'ran in parts');
+  assert.equal(kept(second(sampler, 1, 500, { overflow: 'rescue' })), 500, 'overflowed');
+  assert.equal(kept(second(sampler, 1, 20, { totalMs: 12 })), 20, 'slower than usual');
+  assert(kept(second(sampler, 1, 500)) <= 5);
+});
+
+test('weights add up to what came, but for less than a stride in a second', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(3000), { maxLength: 8 }), fc.integer({ min: 1, max: 500 }), (counts, perSecondMax) => {
+      const sampler = new LineSampler(perSecondMax);
+      counts.forEach((count, number) => {
+        const weights = second(sampler, number, count);
+        const stride = Math.max(1, ...weights);
+        assert(sum(weights) <= count);
+        if (kept(weights) > 0) assert(count - sum(weights) < stride);
+      });
+    }),
+    { numRuns: 50 },
+  );
+});
