@@ -68,7 +68,7 @@ async function find({ logGroups }: Needs, id: string): Promise<LoggedRequest> {
   const since = log === undefined || log.firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(log.firstAtMs)}`;
   throw new PlatformError(
     'not_found',
-    `request ${shown} is not in the log, ${since}: it is older, never reached an endpoint, was one of thousands a second of which only some are logged (not the late, slow or failed ones: those all are), or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
+    `request ${shown} is not in the log, ${since}: it is older, never reached an endpoint, was one of thousands a second of which only some are logged, or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
   );
 }
 

@@ -8,6 +8,19 @@ export interface Recording {
   readonly db: Database;
 }
 
+/** Members whose values are keys of somebody's receiver: the chain is never changed, so what was in it once stays. */
+const secretMembers = ['HeaderParameters', 'QueryStringParameters'];
+
+function withoutSecrets(input: object): unknown {
+  return JSON.parse(
+    JSON.stringify(input, (name, value: unknown) =>
+      secretMembers.includes(name) && typeof value === 'object' && value !== null
+        ? Object.fromEntries(Object.keys(value).map((key) => [key, '***']))
+        : value,
+    ),
+  );
+}
+
 /** Those that `changes` names, each with the member of its input that tells what is changed. */
 export function recorded(
   { audit, db }: Recording,
@@ -25,7 +38,7 @@ export function recorded(
         action,
         target: typeof target === 'string' ? target : '',
         outcome: 'ok',
-        detail: input,
+        detail: withoutSecrets(input),
       });
       return answer;
     };

@@ -105,6 +105,7 @@ describe('a command line that is wrong ends with 2 and one line', () => {
     },
     { argv: ['audit', '--fast'], says: /^penstock: unknown option '--fast': list or verify; see penstock audit --help\n$/ },
     { argv: ['help', 'fly'], says: /^penstock: unknown command 'fly'; see penstock --help\n$/ },
+    { argv: ['keys', 'revoke', 'a', 'b'], says: /^penstock: too many arguments.*; see penstock keys revoke --help\n$/ },
     { argv: ['help', 'async', 'fly'], says: /^penstock: there is no verb 'fly' in async: submit, status, list/ },
     { argv: ['invoke', 'digits'], says: /either --data JSON or --file FILE/ },
     { argv: ['invoke', 'digits', '--file', 'rows.txt'], says: /--type text\/csv/ },
@@ -143,6 +144,7 @@ test('--version and --help end with 0', async () => {
   assert.doesNotMatch(help.stdout, /default:\s+false/);
   assert.deepEqual(await run(['help', 'async', 'list']), await run(['async', 'list', '--help']));
   assert.deepEqual(await run(['help']), await run(['--help']));
+  assert.deepEqual(await run(['help', 'delete', 'digits']), await run(['delete', '--help']), 'help does nothing');
 });
 
 test('up and quickstart hand on their flags as they were written', async () => {

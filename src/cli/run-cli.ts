@@ -23,13 +23,18 @@ export async function runCli(argv: readonly string[], doors: Doors): Promise<num
   }
 }
 
-/** `help async list` is `async list --help`, where there are such verbs; else it is told what there is not. */
+/** `help async list` is `async list --help`. What there is not is told where verbs are wanted; a verb itself is never run: `help delete digits` deletes nothing. */
 function inPlaceOfHelp(argv: readonly string[], program: Command): readonly string[] {
   const [help, ...words] = argv;
   if (help !== 'help') return argv;
-  let known: Command | undefined = program;
-  for (const word of words) known = known?.commands.find((command) => command.name() === word);
-  return known === undefined ? words : [...words, '--help'];
+  let known = program;
+  for (const [i, word] of words.entries()) {
+    if (known.commands.length === 0) return [...words.slice(0, i), '--help'];
+    const next = known.commands.find((command) => command.name() === word);
+    if (next === undefined) return words;
+    known = next;
+  }
+  return [...words, '--help'];
 }
 
 function complaint(error: unknown, program: Command, argv: readonly string[]): string {

@@ -78,6 +78,7 @@ export function verbGroup(program: Command, name: string, summary: string): Comm
 /** Adds a verb that talks to a server. Its `run` answers with an exit code, 0 where it says nothing. */
 export function verb(parent: Command, doors: Doors, usage: string, summary: string): VerbBuilder {
   const command = parent.command(usage).summary(summary).description(sentence(summary));
+  command.allowExcessArguments(false).allowUnknownOption(false); // a group's verbs would take over what the group allows
   addDataDirectory(command, doors);
   command.addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'));
   return new VerbBuilder(command, doors);

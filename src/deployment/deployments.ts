@@ -432,6 +432,7 @@ export class Deployments {
       return events.record(tx, { kind: 'endpoint.deleted', subject: name, detail: {} });
     });
     this.#reconcilers.delete(keyOf(name));
+    this.rollouts.forget(name);
     events.publish(event);
     for (const listener of this.#goneListeners) listener(name);
   }

@@ -19,7 +19,7 @@ async function serving() {
 }
 const toTwo = { variants: [{ ...variant, version: 2 }] };
 
-test('a rollback goes to the version before, and again to the one before that', async () => {
+test('a rollback goes to the version before, and the next one to the one that served before it', async () => {
   const { deployments, back } = await serving();
   await assert.rejects(back(), refusal('wrong_state', /nothing before digits\/1/));
   await deployments.update('prod', toTwo, 'me');
@@ -27,6 +27,14 @@ test('a rollback goes to the version before, and again to the one before that', 
   const view = await back();
   assert.deepEqual([versionOf(view), view.config.late], [1, 'shed'], 'its settings stay');
   assert.equal(versionOf(await back()), 2);
+});
+
+test('how many instances there are is not gone back on: the load is of today', async () => {
+  const { deployments, back } = await serving();
+  await deployments.update('prod', { variants: [{ ...variant, version: 2, instanceCount: variant.instanceCount + 1 }] }, 'me');
+  const view = await back();
+  assert.equal(versionOf(view), 1);
+  assert.equal(view.config.variants[0]?.instanceCount, variant.instanceCount + 1);
 });
 
 test('a rollback takes an update under way back, in the name of who asked; the next one passes over what was taken back', async () => {

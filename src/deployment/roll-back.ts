@@ -2,7 +2,7 @@
 import { PlatformError } from '../errors.ts';
 import type { Audit, AuditRecord } from '../monitoring/index.ts';
 import type { Deployments } from './deployments.ts';
-import type { EndpointConfig } from './endpoint-config.ts';
+import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
 import type { EndpointView } from './endpoint-view.ts';
 import { isUnderWay } from './rollout.ts';
 import { modelsOf } from './rollout-windows.ts';
@@ -22,7 +22,22 @@ export async function rollBack(deployments: Deployments, audit: Pick<Audit, 'lis
     const now = modelsOf(view.config).join(' and ');
     throw new PlatformError('wrong_state', `endpoint ${view.config.name} has served nothing before ${now}: there is nothing to go back to`);
   }
-  return deployments.update(view.config.name, { variants: earlier.variants }, who);
+  return deployments.update(view.config.name, { variants: earlier.variants.map((variant) => asNow(variant, view.config)) }, who);
+}
+
+/** The model that it was, with what it takes to start; how many instances there are, of what type and weight is not gone back on: the load is today's. */
+function asNow(earlier: VariantConfig, { variants }: EndpointConfig): VariantConfig {
+  const now = variants.find(({ name }) => name === earlier.name);
+  if (now === undefined) return earlier;
+  const { startTimeoutMs: _start, unpackTimeoutMs: _unpack, ...kept } = now;
+  const { group, version, startTimeoutMs, unpackTimeoutMs } = earlier;
+  return {
+    ...kept,
+    group,
+    version,
+    ...(startTimeoutMs === undefined ? {} : { startTimeoutMs }),
+    ...(unpackTimeoutMs === undefined ? {} : { unpackTimeoutMs }),
+  };
 }
 
 /** What was wanted last with other versions, and not taken back; null where there was nothing. Records come the latest first. */

@@ -77,6 +77,11 @@ export class Rollouts {
     this.#busy.set(reconciler, done);
   }
 
+  /** The endpoint is gone: one that comes later under its name begins anew. */
+  forget(endpoint: string): void {
+    this.#windows.forget(endpoint);
+  }
+
   /** What each version did since the update began to be watched, the new ones first; none where no update is under way. */
   versionsOf({ endpoint }: EndpointReconciler): readonly CountedVersion[] {
     return this.#windows.during(endpoint, this.#needs.serving.counted(endpoint.config.name));

@@ -15,6 +15,17 @@ function version(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], 
 for (const { what, now, says, before = version([x], [y]) } of [
   { what: 'the same', now: version([x], [y]), says: null },
   { what: 'another batch dimension', now: version([{ ...x, shape: [8, 30] }], [y]), says: null },
+  {
+    what: 'rows by the batch where there was one',
+    before: version([{ ...x, shape: [1, 30] }], [{ ...y, shape: [1] }], { batchable: false }),
+    now: version([x], [y]),
+    says: null,
+  },
+  {
+    what: 'a fixed number of rows where any could come',
+    now: version([{ ...x, shape: [8, 30] }], [y], { batchable: false }),
+    says: 'input x is FP32 [8,30], was FP32 [-1,30]',
+  },
   { what: 'one more output', now: version([x], [y, { ...y, name: 'p' }]), says: null },
   { what: 'an input of any size', now: version([{ ...x, shape: [-1, -1] }], [y]), says: null },
   { what: 'a process', now: version([], [], { runtime: { kind: 'process' } }), says: null },

@@ -6,11 +6,11 @@ type Signed = Pick<ModelVersion, 'name' | 'signature' | 'runtime' | 'batchable'>
 
 /**
  * What callers of `before` would stumble over with `now`; null where they would not notice. Same inputs and outputs, by name, datatype and shape but
- * for the batch dimension; more outputs are fine, and so is an input that takes any size where it took one. Nobody knows what a process takes.
+ * for the batch dimension, where both have one or one row was all there was; more outputs are fine, and so is an input that takes any size where it took one. Nobody knows what a process takes.
  */
 export function signatureChange(before: Signed, now: Signed): string | null {
   if (before.runtime.kind !== 'onnx' || now.runtime.kind !== 'onnx') return null;
-  const skipped = before.batchable ? 1 : 0;
+  const skipped = now.batchable && (before.batchable || before.signature.inputs.every(({ shape }) => shape[0] === 1)) ? 1 : 0;
   const { inputs, outputs } = now.signature;
   for (const asked of before.signature.inputs) {
     const found = named(inputs, asked.name);

@@ -57,7 +57,7 @@ test('a serverless endpoint: decided, applied, measured, kept over a restart, go
     const { stdout } = await run(penstock, ['decisions', 'digits'], { env });
     assert.match(stdout, /^WHEN \(UTC\) .* WHY\n.* deploy .*\n/);
     const described = await run(penstock, ['describe', 'digits'], { env });
-    assert.match(described.stdout, /SETTING OF +P50 .* COST\/M +WHY\nAllTraffic +predicted/);
+    assert.match(described.stdout, /SETTING OF +P50 .* COST\/M ROWS +WHY\nAllTraffic +predicted/);
 
     const inForce = await settingOf(server, 'digits');
     server.signal('SIGKILL');

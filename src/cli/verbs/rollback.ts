@@ -7,7 +7,8 @@ import { inService } from '../in-service.ts';
 import { Progress } from '../progress.ts';
 import { verb } from '../verb.ts';
 
-const timeoutMs = 60_000;
+/** The version before may have to start first, and a process may take four minutes. */
+const timeoutMs = 300_000;
 
 export function addRollback(program: Command, doors: Doors): void {
   verb(program, doors, 'rollback <endpoint>', 'take back the update under way, or go back to the version before').runs(

@@ -52,7 +52,7 @@ test('a quiet second ends it', () => {
   assert.equal(kept(second(sampler, 9, 50)), 50, 'and so does a pause');
 });
 
-test('who was late, slow, failed or special is kept whatever comes', () => {
+test('who was late, slow, failed or special is kept however many plain ones come', () => {
   const sampler = new LineSampler(100);
   second(sampler, 0, 10_000);
   assert.equal(kept(second(sampler, 1, 500, {}, true)), 500, 'late');
@@ -62,6 +62,16 @@ test('who was late, slow, failed or special is kept whatever comes', () => {
   assert.equal(kept(second(sampler, 1, 500, { overflow: 'rescue' })), 500, 'overflowed');
   assert.equal(kept(second(sampler, 1, 20, { totalMs: 12 })), 20, 'slower than usual');
   assert(kept(second(sampler, 1, 500)) <= 5);
+});
+
+test('a flood of refusals is sampled by itself', () => {
+  const sampler = new LineSampler(100);
+  const flood = (number: number): number[] => second(sampler, number, 1000, { status: 'overloaded' });
+  flood(0);
+  const weights = flood(1);
+  assert.equal(kept(weights), 100);
+  assert.equal(sum(weights), 1000);
+  assert.equal(kept(second(sampler, 1, 90)), 90, 'plain ones are none of it');
 });
 
 test('weights add up to what came, but for less than a stride in a second', () => {

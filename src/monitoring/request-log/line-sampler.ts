@@ -12,9 +12,9 @@ const usualShare = 1 / 256;
 export class LineSampler {
   readonly #perSecondMax: number;
   #second = Number.NaN;
-  #came = 0;
-  /** One in so many plain lines is kept. */
-  #stride = 1;
+  readonly #plain = new Stride();
+  /** Of those that somebody may ask about. */
+  readonly #special = new Stride();
   #usualMs = Number.NaN;
 
   constructor(perSecondMax: number) {
@@ -22,21 +22,36 @@ export class LineSampler {
   }
 
   /**
-   * How many lines this one stands for, itself included; 0 where it is left out. Who was late or slow, failed, or is special otherwise stands for
-   * itself. Of plain ones so many are kept that there would be `perSecondMax` in a second like the one before; until a second is over, all are.
+   * How many lines this one stands for, itself included; 0 where it is left out. So many are kept that there would be `perSecondMax` in a second
+   * like the one before; until a second is over, all are. Who was late or slow, failed, or is special otherwise is counted apart: the many plain
+   * ones take nothing from them, but a flood of refusals fills no disk either.
    */
   weightOf(line: RequestLine, isLate: boolean): number {
     const second = Math.floor(line.atMs / 1000);
     if (second !== this.#second) {
-      this.#stride = second === this.#second + 1 ? Math.max(1, Math.ceil(this.#came / this.#perSecondMax)) : 1;
+      const isNext = second === this.#second + 1;
+      for (const stride of [this.#plain, this.#special]) stride.begin(isNext, this.#perSecondMax);
       this.#second = second;
-      this.#came = 0;
     }
     const isSlow = isLate || line.totalMs > slowTimes * this.#usualMs;
     this.#usualMs = Number.isNaN(this.#usualMs) ? line.totalMs : this.#usualMs + (line.totalMs - this.#usualMs) * usualShare;
-    if (isSlow || !isPlain(line)) return 1;
+    return (isSlow || !isPlain(line) ? this.#special : this.#plain).next();
+  }
+}
+
+/** One in so many is kept, by how many came in the second before. */
+class Stride {
+  #came = 0;
+  #length = 1;
+
+  begin(isNextSecond: boolean, perSecondMax: number): void {
+    this.#length = isNextSecond ? Math.max(1, Math.ceil(this.#came / perSecondMax)) : 1;
+    this.#came = 0;
+  }
+
+  next(): number {
     this.#came++;
-    return this.#came % this.#stride === 0 ? this.#stride : 0;
+    return this.#came % this.#length === 0 ? this.#length : 0;
   }
 }
 

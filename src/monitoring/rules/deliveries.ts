@@ -89,6 +89,7 @@ export class Deliveries {
       .catch((error: unknown) => this.#options.onFailure('deliveries could not be looked for', error))
       .finally(() => {
         this.#filling = null;
+        if (this.#again && !this.#isClosed) this.#fill(); // asked for while the last look was ending
       });
   }
 
