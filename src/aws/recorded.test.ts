@@ -18,7 +18,7 @@ test('what a change was asked for is in the audit, but no value of a header or a
   const [wish] = wishes;
   assert.equal(wish?.target, 'r');
   assert.doesNotMatch(JSON.stringify(wish), /s3cret/);
-  assert.deepEqual((wish?.detail as { Targets: { HttpParameters: object }[] }).Targets[0]?.HttpParameters, {
+  assert.deepEqual((wish?.detail as { Targets: { HttpParameters: object }[] } | undefined)?.Targets[0]?.HttpParameters, {
     HeaderParameters: { Authorization: '***' },
     QueryStringParameters: { key: '***' },
   });
