@@ -1,6 +1,6 @@
 /**
  * Which lines of one endpoint are kept where more requests come than anybody reads: at 30,000 a second all of them would leave the log after
- * twenty seconds, the slow ones that somebody asks about among them, and writing them would take a fifteenth of the server.
+ * twenty seconds, the slow ones that somebody asks about among them.
  */
 import type { RequestLine } from './request-line.ts';
 

@@ -1,4 +1,4 @@
-/** The log of requests: a line each, or of thousands a second for some. */
+/** The log of requests: a line each; of thousands a second, for some. */
 import type { LineFile } from '../line-file.ts';
 import { LineSampler } from './line-sampler.ts';
 import { formatRequestLine, type RequestLine } from './request-line.ts';
