@@ -3,7 +3,7 @@
  * not heard of until its lease ends has lost it: the next one gets it, and what the first one says then does not count any more.
  */
 import { randomUUID } from 'node:crypto';
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Clock } from '../clock.ts';
 import { inTransaction } from './database.ts';
 import { OrderedIds } from './ordered-ids.ts';
@@ -32,6 +32,24 @@ export interface LaneRoom {
   readonly perLane: number;
   /** Of a lane of which it is another number. */
   readonly room: ReadonlyMap<string, number>;
+}
+
+interface LaneRow {
+  readonly id: string;
+  readonly lane: string;
+  readonly priority: number;
+  readonly created_at: number;
+}
+
+/** Ids: of each lane as many as it has room for, the first of each before the second of any. */
+function inTurn(rows: readonly LaneRow[], roomOf: (lane: string) => number): string[] {
+  const ordered = rows.toSorted(
+    (a, b) => Number(b.priority) - Number(a.priority) || Number(a.created_at) - Number(b.created_at) || (a.id < b.id ? -1 : 1),
+  );
+  const lanes = [...Map.groupBy(ordered, ({ lane }) => lane)].map(([lane, of]) => of.slice(0, roomOf(lane)));
+  return Array.from({ length: Math.max(0, ...lanes.map(({ length }) => length)) }, (_, place) =>
+    lanes.flatMap((of) => of[place]?.id ?? []),
+  ).flat();
 }
 
 export interface Job {
@@ -139,47 +157,28 @@ export class Jobs {
   }
 
   /**
-   * As `take`, of the jobs that have a lane, the lanes in turn: the first of each, then the second of each. What waits in a lane without room
-   * holds up no other.
+   * As `take`, of the jobs that have a lane, the lanes in turn: the first of each, then the second of each. What waits in a lane without
+   * room holds up no other, and is not read: each lane is looked up in the index, and of it no more than are wanted and those that are not due before.
    */
   async takeByLane(queue: string, most: number, leaseMs: number, { perLane, room }: LaneRoom): Promise<TakenJob[]> {
     const nowMs = this.#options.clock.wallMs();
-    const lanes = (isMeant: (of: number) => boolean): string[] => [...room].filter(([, of]) => isMeant(of)).map(([lane]) => lane);
-    const full = lanes((of) => of <= 0);
-    const narrow = lanes((of) => of > 0 && of < perLane);
+    const roomOf = (lane: string): number => Math.min(perLane, room.get(lane) ?? perLane);
+    const full = [...room.keys()].filter((lane) => roomOf(lane) <= 0);
+    const open = sql`queue = ${queue} and state = 'open'`;
     return inSharedTransaction(this.#options.db, async (tx) => {
-      let waiting = tx
-        .selectFrom('jobs')
-        .select(['id', 'lane', 'priority', 'created_at'])
-        .select((row) =>
-          row.fn
-            .agg<number>('row_number')
-            .over((over) => over.partitionBy('lane').orderBy('priority', 'desc').orderBy('created_at').orderBy('id'))
-            .as('place'),
+      const { rows } = await sql<LaneRow>`
+        with recursive lanes (lane) as (
+          select (select lane from jobs where ${open} and lane is not null order by lane limit 1)
+          union all
+          select (select lane from jobs where ${open} and lane > lanes.lane order by lane limit 1) from lanes where lanes.lane is not null
         )
-        .where('queue', '=', queue)
-        .where('state', '=', 'open')
-        .where('lane', 'is not', null)
-        .where('visible_at', '<=', nowMs)
-        .where((row) => row.or([row('expires_at', 'is', null), row('expires_at', '>', nowMs)]));
-      if (full.length > 0) waiting = waiting.where('lane', 'not in', full);
-      let query = tx
-        .selectFrom(waiting.as('waiting'))
-        .select('id')
-        .where('place', '<=', perLane)
-        .orderBy('place')
-        .orderBy('priority', 'desc')
-        .orderBy('created_at')
-        .orderBy('id')
-        .limit(most);
-      for (const lane of narrow)
-        query = query.where((row) => row.or([row('lane', '!=', lane), row('place', '<=', room.get(lane) as number)]));
-      return lease(
-        tx,
-        (await query.execute()).map(({ id }) => id),
-        nowMs,
-        leaseMs,
-      );
+        select jobs.id, jobs.lane, jobs.priority, jobs.created_at from lanes join jobs on jobs.id in (
+          select id from jobs as due
+          where ${open} and due.lane = lanes.lane and due.visible_at <= ${nowMs} and (due.expires_at is null or due.expires_at > ${nowMs})
+          order by due.priority desc, due.created_at, due.id limit ${perLane}
+        )
+        ${full.length === 0 ? sql`` : sql`where lanes.lane not in (${sql.join(full)})`}`.execute(tx);
+      return lease(tx, inTurn(rows, roomOf).slice(0, most), nowMs, leaseMs);
     });
   }
 

@@ -383,7 +383,9 @@ async function orderJobs(db: AnyDatabase): Promise<void> {
 async function addLanes(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('jobs').addColumn('lane', 'text').execute();
   await sql`update jobs set lane = 'of before' where queue = 'deliveries'`.execute(db);
-  await sql`create index jobs_by_lane on jobs (queue, state, lane, priority desc, created_at, id) where lane is not null`.execute(db);
+  await sql`create index jobs_by_lane on jobs (queue, state, lane, priority desc, created_at, id, visible_at, expires_at) where lane is not null`.execute(
+    db,
+  );
 }
 
 async function addContent(db: AnyDatabase, dialect: Dialect): Promise<void> {

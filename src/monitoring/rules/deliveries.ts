@@ -143,7 +143,7 @@ export class Deliveries {
       const afterMs = isHopeless ? null : retryOf(job, clock.wallMs(), delivery.target.retry);
       if (afterMs !== null) return void (await jobs.retry(job, afterMs));
       await jobs.bury(db, job, messageOf(error));
-      return onFailure(`the delivery to ${delivery.target.arn} of rule ${delivery.rule} was given up`, error);
+      return onFailure(`the delivery to ${origin} of rule ${delivery.rule} was given up`, error);
     }
     await jobs.done(db, job);
   }
