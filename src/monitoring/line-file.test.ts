@@ -32,6 +32,19 @@ test('keeps every line, in order', async () => {
   assert.equal((await stat(path)).mode & 0o777, 0o600);
 });
 
+test('lines longer than what is written at once, and of any script, are whole and in order', async () => {
+  const path = join(directory, 'long.log');
+  const file = new LineFile(path, { clock, fileBytesMax: 2 ** 26, files: 3, onTrouble: neverInTrouble });
+  const lines = [300_000, 10, 90_000, 2_000_000, 7, 90_000, 90_000].map((length, i) => `${i} ${'水é\u{1f30a}x'.repeat(length / 5)}\n`);
+  for (const line of lines) {
+    file.write(line);
+    await new Promise(setImmediate); // some are being written while others come
+  }
+  await file.close();
+  assert.equal(await readFile(path, 'utf8'), lines.join(''));
+  assert.equal(file.dropped, 0);
+});
+
 test('writes a lonely line after a moment by itself', async () => {
   const path = join(directory, 'lonely.log');
   const own = new VirtualClock();

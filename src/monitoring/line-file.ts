@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../clock.ts';
+import { LineBlock } from './line-block.ts';
 
 /** Handing bytes to the disk takes some 30 us, whatever their number. */
 const flushBytes = 256 * 1024;
@@ -26,8 +27,11 @@ export interface LineFileOptions {
 export class LineFile {
   readonly #path: string;
   readonly #options: LineFileOptions;
-  #pending: Buffer[] = [];
+  /** The last one has room. */
+  #pending: LineBlock[] = [];
   #pendingBytes = 0;
+  /** One that was written, for the next lines. */
+  #spare: LineBlock | null = null;
   #cancelTimer: (() => void) | null = null;
   #writing: Promise<void> | null = null;
   #file: FileHandle | null = null;
@@ -50,10 +54,7 @@ export class LineFile {
   /** A line with its line end. */
   write(line: string): void {
     if (this.#pendingBytes > pendingBytesMax) return this.#lose(1);
-    // As bytes at once: a text that was put together is a tree of its pieces until then, and those of many lines would fill the caches.
-    const bytes = Buffer.from(line);
-    this.#pending.push(bytes);
-    this.#pendingBytes += bytes.length;
+    this.#pendingBytes += this.#blockFor(line).add(line);
     if (this.#pendingBytes >= flushBytes) this.#start();
     else this.#startLater();
   }
@@ -70,6 +71,15 @@ export class LineFile {
     const file = this.#file;
     this.#file = null;
     await file?.close().catch(() => undefined); // a log has nobody to tell
+  }
+
+  #blockFor(line: string): LineBlock {
+    const last = this.#pending.at(-1);
+    if (last?.hasRoomFor(line) === true) return last;
+    const block = this.#spare?.hasRoomFor(line) === true ? this.#spare : new LineBlock(line);
+    if (block === this.#spare) this.#spare = null;
+    this.#pending.push(block);
+    return block;
   }
 
   #start(): void {
@@ -89,23 +99,28 @@ export class LineFile {
   /** What comes meanwhile waits, unless it is worth a write: else each write would be followed by one of a few lines, as long as any come. */
   async #drain(): Promise<void> {
     do {
-      const lines = this.#pending;
+      const blocks = this.#pending;
       this.#pending = [];
       this.#pendingBytes = 0;
+      let written = 0;
       try {
         const told = this.#untold;
         if (told > 0) await this.#append(Buffer.from(this.#gapLine()));
-        await this.#append(Buffer.concat(lines));
         this.#untold -= told;
-        this.#failing = false;
+        for (const block of blocks) {
+          await this.#append(block.bytes);
+          written++;
+          this.#failing = false;
+        }
       } catch (error) {
-        this.#lose(lines.length);
+        for (const { lines } of blocks.slice(written)) this.#lose(lines);
         const broken = this.#file;
         this.#file = null;
         await broken?.close().catch(() => undefined);
         if (!this.#failing) this.#options.onTrouble(error);
         this.#failing = true;
       }
+      this.#spare = blocks[0]?.emptied() ?? null;
     } while (this.#pendingBytes >= flushBytes);
   }
 
