@@ -98,8 +98,23 @@ export class Environments {
     return sizes;
   }
 
+  get maxConcurrency(): number {
+    return this.#limits.maxConcurrency;
+  }
+
+  /** Of those that were ready once. */
+  get executors(): Executor[] {
+    return [...this.#all.values()].flatMap(({ executor }) => (executor === null ? [] : [executor]));
+  }
+
   get(id: string): Environment | undefined {
     return this.#all.get(id);
+  }
+
+  /** The one that runs as this executor: one whose worker came back with a new link has another by now. */
+  of(executor: Executor): Environment | undefined {
+    const environment = this.#all.get(executor.worker.id);
+    return environment?.executor === executor ? environment : undefined;
   }
 
   [Symbol.iterator](): Iterator<Environment> {

@@ -3,25 +3,24 @@
  * nobody comes, nothing runs.
  */
 import assert from 'node:assert/strict';
-import { billedMs, functionUsd } from '../costs/index.ts';
 import { type FunctionsConfig, promiseWithin } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import { formatMs, type Objective } from '../objective.ts';
+import type { Objective } from '../objective.ts';
 import { overheadMs, type ServiceTable } from '../profiling/index.ts';
-import { predictCompletionMs } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import { ArrivalWindow } from './arrival-window.ts';
 import { ColdStarts } from './cold-starts.ts';
 import type { Environment } from './environment.ts';
 import { type EnvironmentLimits, Environments } from './environments.ts';
 import { Executor } from './executor.ts';
+import { FunctionAdmission } from './function-admission.ts';
 import { FunctionBuffer, type Leaving } from './function-buffer.ts';
+import { runCharge, startCharge } from './function-charges.ts';
 import type { FunctionsNeeds } from './function-needs.ts';
 import { FunctionRule, giveUpReserveMs } from './function-rule.ts';
 import { asksForAnotherSetting, type FunctionSetting, type FunctionsWish, safeSetting, settingUntilDecided } from './function-setting.ts';
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import type { PeriodMeasure } from './period.ts';
-import { cannotStart, functionsAreBusy, tooLate } from './refusals.ts';
 import type { PendingRequest } from './request.ts';
 import type { Door, Side, SideWorker } from './side.ts';
 
@@ -31,6 +30,7 @@ export class Functions implements Side, FunctionVariant {
   readonly #rule: FunctionRule;
   readonly #buffer: FunctionBuffer;
   readonly #environments: Environments;
+  readonly #admission: FunctionAdmission;
   #arrivals = new ArrivalWindow();
   readonly #coldStarts: ColdStarts;
   /** As last configured: where functions are given up, they serve out what they have by that. */
@@ -70,6 +70,7 @@ export class Functions implements Side, FunctionVariant {
     });
     const { start, stop, onKept, onDeserted } = needs;
     this.#environments = new Environments(this.#limits(), { clock, start, stop, onKept, onDeserted });
+    this.#admission = new FunctionAdmission(door, this.#environments, this.#buffer);
     this.replan();
   }
 
@@ -139,7 +140,7 @@ export class Functions implements Side, FunctionVariant {
 
   /** When it would be answered here, if it came now; null where it may not come. */
   answeredAtMs({ rows, bucket }: PendingRequest, nowMs: number): number | null {
-    if (this.#isRetired || this.#finished !== null || this.#startFailure() !== null) return null;
+    if (this.#isRetired || this.#finished !== null || this.#admission.startFailure !== null) return null;
     const { batchMax, isKnown } = this.#tableOf(this.setting.memoryMiB);
     if (isKnown && rows > batchMax && this.#door.batchable) return null;
     const before = this.#buffer.batches - (this.#buffer.isOpen(bucket) ? 1 : 0);
@@ -191,7 +192,7 @@ export class Functions implements Side, FunctionVariant {
   }
 
   get executors(): readonly Executor[] {
-    return [...this.#environments].flatMap(({ executor }) => (executor === null ? [] : [executor]));
+    return this.#environments.executors;
   }
 
   get isDeserted(): boolean {
@@ -215,22 +216,11 @@ export class Functions implements Side, FunctionVariant {
   }
 
   refuses(request: PendingRequest): PlatformError | null {
-    const { endpoint, settings, clock } = this.#door;
     this.#arrivals.add(request.call.arrivedAtMs, request.rows);
     if (this.#finished !== null) {
-      return new PlatformError('unavailable', `endpoint ${endpoint} is being unloaded: load it to ask again`, { retryAfterMs: 1000 });
+      return new PlatformError('unavailable', `endpoint ${this.endpoint} is being unloaded: load it to ask again`, { retryAfterMs: 1000 });
     }
-    const failure = this.#startFailure();
-    if (failure !== null) return failure;
-    if (this.#buffer.rows + request.rows > settings.queueRowsMax) {
-      return this.#overloaded(`${this.#buffer.rows} rows wait already, ${settings.queueRowsMax} may`);
-    }
-    if (settings.late === 'serve' || settings.objective === null || !this.#environments.isExhausted) return null;
-    const nowMs = clock.nowMs();
-    const servers = this.executors.map((executor) => executor.asServer(nowMs));
-    const answeredAtMs = nowMs + predictCompletionMs(servers, this.#buffer.overdueRowsUntil(request.deadlineMs)) + overheadMs;
-    if (answeredAtMs <= request.promisedAtMs) return null;
-    return this.#overloaded(tooLate(this.#door, request, answeredAtMs - nowMs));
+    return this.#admission.refuses(request);
   }
 
   place(request: PendingRequest): void {
@@ -243,33 +233,27 @@ export class Functions implements Side, FunctionVariant {
     this.#settle();
   }
 
-  /** Whoever waits only because no more environments may be started is refused; who waits for one that starts is not. */
   givenUp(request: PendingRequest, nowMs: number): PlatformError | null {
-    const isTimedOut = request.timeoutAtMs <= nowMs;
-    if (this.#environments.isExhausted && !this.#buffer.holds(request)) {
-      const limit = isTimedOut ? 'its timeout' : `the objective of ${formatMs(this.objective?.latencyMs ?? 0)}`;
-      return this.#overloaded(`this request waited ${Math.round(nowMs - request.call.arrivedAtMs)} ms, until ${limit} was over`);
-    }
-    if (isTimedOut) return this.#door.timedOut(request, nowMs);
-    request.limitAtMs = request.timeoutAtMs;
-    return null;
+    const refusal = this.#admission.givesUp(request, this.objective?.latencyMs ?? 0, nowMs);
+    if (refusal === null) request.limitAtMs = request.timeoutAtMs;
+    return refusal;
   }
 
   freed(executor: Executor): void {
-    const environment = this.#environmentOf(executor);
+    const environment = this.#environments.of(executor);
     if (environment !== undefined) this.#environments.release(environment);
     this.#buffer.pump();
     this.#settle();
   }
 
   lost(executor: Executor): void {
-    const environment = this.#environmentOf(executor);
+    const environment = this.#environments.of(executor);
     if (environment !== undefined) this.#environments.end(environment.id);
   }
 
   /** It ends, charged until now; another is started where one is needed. */
   hangs(executor: Executor, reason: string): void {
-    const environment = this.#environmentOf(executor);
+    const environment = this.#environments.of(executor);
     if (environment !== undefined) {
       executor.worker.charge(this.#door.clock.nowMs() - executor.sinceMs);
       environment.isPaidOff = true;
@@ -398,7 +382,7 @@ export class Functions implements Side, FunctionVariant {
     this.#environments.want(this.#isRetired ? 0 : batches);
     if (this.#isRenewing && !this.#environments.isRenewing) this.replan();
     if (batches > 0) {
-      const failure = this.#startFailure();
+      const failure = this.#admission.startFailure;
       if (this.#isRetired && this.isDeserted) this.#needs.onDeserted();
       else if (failure !== null) this.#fail(failure);
       return;
@@ -425,9 +409,8 @@ export class Functions implements Side, FunctionVariant {
 
   /** Once nobody is starting any more, those held for that are late only for want of environments. */
   #shedLate(): void {
-    const { settings, clock } = this.#door;
-    if (settings.late === 'serve' || settings.objective === null || !this.#environments.isExhausted) return;
-    const nowMs = clock.nowMs();
+    if (!this.#admission.sheds) return;
+    const nowMs = this.#door.clock.nowMs();
     for (const request of Array.from(this.#buffer.overdue)) {
       const refusal = request.promisedAtMs > nowMs ? null : this.givenUp(request, nowMs);
       if (refusal === null) continue;
@@ -445,48 +428,20 @@ export class Functions implements Side, FunctionVariant {
     return this.#needs.serviceTable(`function:${memoryMiB}`);
   }
 
-  #environmentOf(executor: Executor): Environment | undefined {
-    const environment = this.#environments.get(executor.worker.id);
-    return environment?.executor === executor ? environment : undefined;
-  }
-
   /** It was started by its first ping, before anybody came. */
   #chargeStart(environment: Environment): void {
     if (environment.invocations > 0) return;
+    const charge = startCharge(environment, this.#needs.prices);
     environment.invocations++;
-    const { prices, onInvoked } = this.#needs;
-    const { memoryMiB, coldStartMs: ms } = environment;
-    onInvoked({ memoryMiB, billedMs: billedMs(prices, ms), usd: functionUsd(prices, memoryMiB, ms), isColdStart: false });
+    this.#needs.onInvoked(charge);
   }
 
-  /** The first run of an environment is billed with its start. */
   #charge(environment: Environment, serviceMs: number): number {
-    const { memoryMiB, isCold, coldStartMs, isPaidOff } = environment;
-    const { prices, onInvoked } = this.#needs;
-    if (isPaidOff) return 0;
-    environment.invocations++;
-    const ms = serviceMs + (isCold ? coldStartMs : 0);
-    const usd = functionUsd(prices, memoryMiB, ms);
-    onInvoked({ memoryMiB, billedMs: billedMs(prices, ms), usd, isColdStart: isCold, ...(isCold ? { setupMs: coldStartMs } : {}) });
-    return usd;
-  }
-
-  /** Why nobody can be served at present; null while somebody is here, on the way, or may be asked for. */
-  #startFailure(): PlatformError | null {
-    const { failure, size } = this.#environments;
-    return failure === null || size > 0 ? null : cannotStart(this.#door, failure);
-  }
-
-  #overloaded(why: string): PlatformError {
-    const { isExhausted } = this.#environments;
-    return functionsAreBusy(this.#door, why, isExhausted ? this.config.maxConcurrency : null, this.#drainMs());
-  }
-
-  /** How long until those who are overdue are served, for Retry-After. */
-  #drainMs(): number {
-    let rowsPerMs = 0;
-    for (const executor of this.executors) rowsPerMs += executor.rowsPerMs();
-    return rowsPerMs === 0 ? 1000 : this.#buffer.overdueRows / rowsPerMs;
+    if (environment.isPaidOff) return 0;
+    const charge = runCharge(environment, serviceMs, this.#needs.prices);
+    environment.invocations++; // it is cold no longer
+    this.#needs.onInvoked(charge);
+    return charge.usd;
   }
 }
 
