@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { inTransaction, isForeignKeyViolation, isUniqueViolation, type OpenDatabase } from './database.ts';
-import type { Database, ModelVersionsTable } from './tables.ts';
+import type { ModelVersionsTable } from './tables/registry.ts';
+import type { Database } from './tables.ts';
 
 /** `open` gives an empty database; with `again` the same one a second time while the first is open, where that is possible. */
 export function databaseContract(name: string, open: () => Promise<OpenDatabase>, again?: () => Promise<OpenDatabase>): void {

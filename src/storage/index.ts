@@ -15,21 +15,11 @@ export { KeptObjects } from './kept-objects.ts';
 export { OrderedIds } from './ordered-ids.ts';
 export { inSharedTransaction } from './shared-transactions.ts';
 export type { CheckpointOptions } from './sqlite-checkpoints.ts';
-export type {
-  AuditTable,
-  Database,
-  DecisionsTable,
-  Dialect,
-  EndpointsTable,
-  EventsTable,
-  Flag,
-  HourlyCostsTable,
-  ModelGroupsTable,
-  ModelVersionsTable,
-  ProfilesTable,
-  S3ObjectsTable,
-  S3PiecesTable,
-  Tables,
-  Transaction,
-} from './tables.ts';
+export type { S3ObjectsTable, S3PiecesTable } from './tables/aws.ts';
+export type { HourlyCostsTable } from './tables/costs.ts';
+export type { EndpointsTable } from './tables/deployment.ts';
+export type { Flag } from './tables/flag.ts';
+export type { AuditTable, DecisionsTable, EventsTable } from './tables/monitoring.ts';
+export type { ModelGroupsTable, ModelVersionsTable, ProfilesTable } from './tables/registry.ts';
+export type { Database, Dialect, Tables, Transaction } from './tables.ts';
 export { writeFileAtomically } from './write-file-atomically.ts';

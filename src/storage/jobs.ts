@@ -8,7 +8,8 @@ import type { Clock } from '../clock.ts';
 import { inTransaction } from './database.ts';
 import { OrderedIds } from './ordered-ids.ts';
 import { inSharedTransaction } from './shared-transactions.ts';
-import type { Database, Dialect, JobsTable, Transaction } from './tables.ts';
+import type { JobsTable } from './tables/jobs.ts';
+import type { Database, Dialect, Transaction } from './tables.ts';
 
 export interface NewJob {
   /** Whose work it is: `webhook`, `async/digits`. */

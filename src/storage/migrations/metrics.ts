@@ -1,8 +1,7 @@
-/** How the tables of metrics came to their present form: steps of `migrations.ts`. */
-import { type Kysely, sql } from 'kysely';
-import type { Dialect } from './tables.ts';
-
-type AnyDatabase = Kysely<unknown>;
+/** Steps of `migrations.ts`: what was measured. */
+import { sql } from 'kysely';
+import type { Dialect } from '../tables.ts';
+import type { AnyDatabase } from './any-database.ts';
 
 /** A row holds all that a group measured within a span: a row for each metric would be mostly keys. */
 export async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Promise<void> {

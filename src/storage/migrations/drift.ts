@@ -1,8 +1,8 @@
-/** A step of `migrations.ts`: what drift and the quality of answers are known from. Never changed again once released. */
-import type { Kysely } from 'kysely';
+/** A step of `migrations.ts`: what drift and the quality of answers are known from. */
+import type { AnyDatabase } from './any-database.ts';
 
 /** Baselines and predictions go with their endpoint. */
-export async function createDrift(db: Kysely<unknown>): Promise<void> {
+export async function createDrift(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('drift_baselines')
     .addColumn('endpoint_key', 'text', (column) => column.primaryKey().references('endpoints.name_key').onDelete('cascade'))

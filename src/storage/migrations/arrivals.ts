@@ -1,0 +1,28 @@
+/** A step of `migrations.ts`: who came when. */
+import type { AnyDatabase } from './any-database.ts';
+
+/** They have no endpoint above them: who called a name is worth knowing also when it is deployed anew. */
+export async function createArrivals(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('recorded_minutes')
+    .addColumn('minute', 'bigint', (column) => column.primaryKey())
+    .addColumn('seconds', 'text', (column) => column.notNull())
+    .execute();
+  const ofMinute = (name: 'minute_arrivals' | 'second_arrivals') =>
+    db.schema
+      .createTable(name)
+      .addColumn('endpoint_key', 'text', (column) => column.notNull())
+      .addColumn('minute', 'bigint', (column) => column.notNull())
+      .addColumn('variant', 'text', (column) => column.notNull())
+      .addPrimaryKeyConstraint(`${name}_pk`, ['endpoint_key', 'minute', 'variant']);
+  await ofMinute('minute_arrivals')
+    .addColumn('requests', 'double precision', (column) => column.notNull())
+    .addColumn('rows', 'double precision', (column) => column.notNull())
+    .execute();
+  await ofMinute('second_arrivals')
+    .addColumn('seconds', 'text', (column) => column.notNull())
+    .execute();
+  // What is too old is looked for by its time.
+  for (const name of ['minute_arrivals', 'second_arrivals'])
+    await db.schema.createIndex(`${name}_by_minute`).on(name).column('minute').execute();
+}

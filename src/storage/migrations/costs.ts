@@ -1,0 +1,27 @@
+/** A step of `migrations.ts`: the history of costs. */
+import type { AnyDatabase } from './any-database.ts';
+
+export async function createCosts(db: AnyDatabase): Promise<void> {
+  // What was used has been paid: it stays when its endpoint goes.
+  let table = db.schema
+    .createTable('hourly_costs')
+    .addColumn('hour', 'bigint', (column) => column.notNull())
+    .addColumn('day', 'bigint', (column) => column.notNull())
+    .addColumn('endpoint_key', 'text', (column) => column.notNull())
+    .addColumn('endpoint', 'text', (column) => column.notNull())
+    .addColumn('variant', 'text', (column) => column.notNull());
+  const sums = [
+    'instance_seconds',
+    'instance_usd',
+    'provisioned_seconds',
+    'provisioned_usd',
+    'requests',
+    'receipts_usd',
+    'function_usd',
+    'function_gb_seconds',
+    'invocations',
+    'cold_starts',
+  ];
+  for (const sum of sums) table = table.addColumn(sum, 'double precision', (column) => column.notNull());
+  await table.addPrimaryKeyConstraint('hourly_costs_pk', ['hour', 'endpoint_key', 'variant']).execute();
+}

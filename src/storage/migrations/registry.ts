@@ -1,0 +1,66 @@
+/** Steps of `migrations.ts`: models, their versions and what was measured of them. */
+import type { AnyDatabase } from './any-database.ts';
+
+export async function createRegistry(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('model_groups')
+    .addColumn('name_key', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('description', 'text', (column) => column.notNull())
+    .addColumn('tags', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('next_version', 'integer', (column) => column.notNull().defaultTo(1))
+    .execute();
+  await db.schema
+    .createTable('model_versions')
+    .addColumn('group_key', 'text', (column) => column.notNull().references('model_groups.name_key'))
+    .addColumn('version', 'integer', (column) => column.notNull())
+    .addColumn('approval', 'text', (column) => column.notNull())
+    .addColumn('approval_changed_by', 'text')
+    .addColumn('approval_changed_at', 'bigint')
+    .addColumn('approval_note', 'text')
+    .addColumn('description', 'text', (column) => column.notNull())
+    .addColumn('metadata', 'text', (column) => column.notNull())
+    .addColumn('metrics', 'text', (column) => column.notNull())
+    .addColumn('tags', 'text', (column) => column.notNull())
+    .addColumn('artifact_sha256', 'text', (column) => column.notNull())
+    .addColumn('artifact_bytes', 'bigint', (column) => column.notNull())
+    .addColumn('source_sha256', 'text', (column) => column.notNull())
+    .addColumn('source_name', 'text', (column) => column.notNull())
+    .addColumn('signature', 'text', (column) => column.notNull())
+    .addColumn('opsets', 'text', (column) => column.notNull())
+    .addColumn('producer', 'text', (column) => column.notNull())
+    .addColumn('properties', 'text', (column) => column.notNull())
+    .addColumn('notes', 'text', (column) => column.notNull())
+    .addColumn('batchable', 'integer', (column) => column.notNull())
+    .addColumn('batchable_reason', 'text', (column) => column.notNull())
+    .addColumn('created_by', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('model_versions_pk', ['group_key', 'version'])
+    .execute();
+  await db.schema.createIndex('model_versions_by_artifact').on('model_versions').column('artifact_sha256').execute();
+  await db.schema
+    .createTable('profiles')
+    .addColumn('group_key', 'text', (column) => column.notNull())
+    .addColumn('version', 'integer', (column) => column.notNull())
+    .addColumn('executor', 'text', (column) => column.notNull())
+    .addColumn('profile', 'text', (column) => column.notNull())
+    .addColumn('measured_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('profiles_pk', ['group_key', 'version', 'executor'])
+    .addForeignKeyConstraint(
+      'profiles_of_version',
+      ['group_key', 'version'],
+      'model_versions',
+      ['group_key', 'version'],
+      (constraint) => constraint.onDelete('cascade'), // a profile means nothing without its version
+    )
+    .execute();
+}
+
+/** Until then every model was ONNX. */
+export async function addRuntimes(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .alterTable('model_versions')
+    .addColumn('runtime', 'text', (column) => column.notNull().defaultTo('{"kind":"onnx"}'))
+    .execute();
+}

@@ -1,0 +1,29 @@
+/** Endpoints as they are wanted, and what was decided on how many instances they have. */
+export interface EndpointsTable {
+  name_key: string;
+  name: string;
+  /** JSON: an `EndpointConfig`. */
+  config: string;
+  generation: number;
+  desired: 'InService' | 'Unloaded' | 'Deleted';
+  created_at: number;
+  updated_at: number;
+  /** JSON: a `Rollout`; null where no update is watched. */
+  rollout: string | null;
+}
+
+export interface ScaledVariantsTable {
+  endpoint_key: string;
+  variant_key: string;
+  /** How many instances were decided on last. */
+  instances: number;
+  updated_at: number;
+}
+
+export interface ScalingStatesTable {
+  endpoint_key: string;
+  variant_key: string;
+  /** JSON: what is remembered from one scaling decision to the next. */
+  state: string;
+  updated_at: number;
+}

@@ -1,0 +1,22 @@
+/** What `jobs.ts` keeps: queues of work, in the order in which it is taken. */
+
+/** Work that was accepted; gone when it is done. */
+export interface JobsTable {
+  id: string;
+  queue: string;
+  /** Whom it has to do with; null where its queue has no lanes. */
+  lane: string | null;
+  /** JSON. */
+  payload: string;
+  priority: number;
+  created_at: number;
+  /** Nobody takes it before: its time has not come, or it is taken until then. */
+  visible_at: number;
+  expires_at: number | null;
+  /** Whoever has it. */
+  lease: string | null;
+  attempts: number;
+  /** `open`, `dead`. */
+  state: string;
+  reason: string | null;
+}
