@@ -1,4 +1,5 @@
 /** What is known of a setting, and how it is called where it is given. */
+
 export interface Setting<Value = unknown> {
   /** As in config.json; `--body-limit` and PENSTOCK_BODY_LIMIT follow from `bodyLimit`. */
   readonly name: string;

@@ -1,4 +1,5 @@
 /** Requests that are worked on later, and data sets that go through a model. */
+
 /** A request that was accepted, and what became of it. */
 export interface AsyncRequestsTable {
   /** That of its job. */

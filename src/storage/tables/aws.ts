@@ -1,4 +1,5 @@
 /** Buckets and what they hold, and what AWS's services keep beside the objects of the rooms. */
+
 export interface S3BucketsTable {
   name: string;
   created_at: number;

@@ -1,4 +1,5 @@
 /** The history of costs. */
+
 /** What a variant used within an hour. All sums are floats, counts too: whole up to 2^53, and both databases add them alike. */
 export interface HourlyCostsTable {
   /** When the hour began, and its day in UTC. */

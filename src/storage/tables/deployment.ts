@@ -1,4 +1,5 @@
 /** Endpoints as they are wanted, and what was decided on how many instances they have. */
+
 export interface EndpointsTable {
   name_key: string;
   name: string;

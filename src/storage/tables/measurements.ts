@@ -1,4 +1,5 @@
 /** What was counted, measured and logged. SQLite keeps it in a file of its own. */
+
 /** When a server counted arrivals. */
 export interface RecordedMinutesTable {
   /** When the minute began. */
