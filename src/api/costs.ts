@@ -18,7 +18,11 @@ const usedBody = z.strictObject({
   function_usd: usd.describe('What the invocations cost.'),
   total_usd: usd.describe('instance_usd + function_usd.'),
   receipts_usd: usd.describe('What the requests were told that they cost: the part in which something worked.'),
-  requests: z.number().describe('Those that were answered, a call of many rows once. What failed ones took is in the sums all the same.'),
+  failed_runs_usd: usd.describe(
+    'What runs cost that failed: it is paid for, and is in the sums. A batch that fails is run again in halves, so all of its requests may have been answered.',
+  ),
+  requests: z.number().describe('Those that were answered, a call of many rows once.'),
+  failed_requests: z.number().describe('Those that were refused or failed, but for those that their clients gave up.'),
   cost_usd_per_million: usd.nullable().describe('total_usd for a million answered requests; null where there was none.'),
 });
 
@@ -83,7 +87,9 @@ function usedBodyOf(usage: Usage): UsedBody {
     function_usd: usage.functionUsd,
     total_usd: usage.totalUsd,
     receipts_usd: usage.receiptsUsd,
+    failed_runs_usd: usage.failedRunsUsd,
     requests: usage.requests,
+    failed_requests: usage.failedRequests,
     cost_usd_per_million: usdPerMillion(usage),
   };
 }

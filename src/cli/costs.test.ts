@@ -49,7 +49,9 @@ const used: UsedBody = {
   function_usd: 0.0015,
   total_usd: 0.1265,
   receipts_usd: 0.09,
+  failed_runs_usd: 0,
   requests: 1000,
+  failed_requests: 7,
   cost_usd_per_million: 126.5,
 };
 const idle: UsedBody = {
@@ -59,6 +61,7 @@ const idle: UsedBody = {
   total_usd: 0.03,
   cold_starts: 0,
   requests: 0,
+  failed_requests: 0,
   cost_usd_per_million: null,
 };
 const line = (at: string, endpoint: string, what: UsedBody) => ({ at, endpoint, variant: 'AllTraffic', ...what });
@@ -77,13 +80,21 @@ test('costs are a line for each variant and one for all, with the hours that are
   assert.equal(code, 0);
   assert.deepEqual(asked, ['/api/v1/costs?from=2026-11-23T12:30:00.000Z&by=total']);
   assert.deepEqual(stdout.split('\n'), [
-    'ENDPOINT  VARIANT     INSTANCES  FUNCTIONS   TOTAL  ANSWERED  COST/M ANSWERED  COLD STARTS',
-    'digits    AllTraffic     $0.095    $0.0315  $0.127      1000          $126.50            3',
-    'idle      AllTraffic         $0      $0.03   $0.03         0                -            0',
-    'total                    $0.095    $0.0315  $0.157      1000          $156.50            3',
-    'from 2026-11-23 12:00 to 2026-11-24 12:30 UTC, by whole hours; prices of 2026-10-01; what failed requests took is in the sums',
+    'ENDPOINT  VARIANT     INSTANCES  FUNCTIONS   TOTAL  ANSWERED  FAILED  COST/M ANSWERED  COLD STARTS',
+    'digits    AllTraffic     $0.095    $0.0315  $0.127      1000       7          $126.50            3',
+    'idle      AllTraffic         $0      $0.03   $0.03         0       0                -            0',
+    'total                    $0.095    $0.0315  $0.157      1000       7          $156.50            3',
+    'from 2026-11-23 12:00 to 2026-11-24 12:30 UTC, by whole hours; prices of 2026-10-01; what failed runs cost is in the sums',
     '',
   ]);
+});
+
+test('what failed runs cost has a column where there were any', async () => {
+  const failing = { ...used, failed_runs_usd: 0.002 };
+  const { stdout } = await run([], () =>
+    costs('total', { items: [line('2026-11-23T12:00:00.000Z', 'digits', failing), line('', 'idle', idle)], total: failing }),
+  );
+  assert.match(stdout, /ANSWERED  FAILED  FAILED RUNS  COST\/M ANSWERED .*\n.* 1000 +7 +\$0\.002 .*\n.* 0 +0 .*\n.* 1000 +7 +\$0\.002 /);
 });
 
 test('costs by hour or by day say which', async () => {

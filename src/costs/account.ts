@@ -7,7 +7,9 @@ export interface Account {
   provisionedSeconds: number;
   provisionedUsd: number;
   requests: number;
+  failedRequests: number;
   receiptsUsd: number;
+  failedRunsUsd: number;
   functionUsd: number;
   functionGbSeconds: number;
   invocations: number;
@@ -21,7 +23,9 @@ export function newAccount(): Account {
     provisionedSeconds: 0,
     provisionedUsd: 0,
     requests: 0,
+    failedRequests: 0,
     receiptsUsd: 0,
+    failedRunsUsd: 0,
     functionUsd: 0,
     functionGbSeconds: 0,
     invocations: 0,

@@ -172,6 +172,15 @@ describe('the ledger', () => {
     assert.deepEqual(ledger.usage('digits'), { ...nothing, requests: 2, receiptsUsd: 0.75 });
   });
 
+  test('counts those that failed beside those answered, and what failed runs cost apart from the receipts', () => {
+    const ledger = new Ledger(new VirtualClock());
+    const book = ledger.bookOf('digits', 'AllTraffic');
+    book.answered(0.25);
+    book.failed();
+    book.runFailed(0.5);
+    assert.deepEqual(ledger.usage('digits'), { ...nothing, requests: 1, receiptsUsd: 0.25, failedRequests: 1, failedRunsUsd: 0.5 });
+  });
+
   test('charges a function by its invocations, and an environment that is kept warm by time', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);

@@ -194,7 +194,7 @@ for (const [name, open] of [
 
 test('whatever is used when, and however often servers come and go, every way of adding up is what the ledgers say', async () => {
   const step = fc.record({
-    kind: fc.constantFrom('started', 'keptWarm', 'ended', 'request', 'invoked', 'restart', 'setClock'),
+    kind: fc.constantFrom('started', 'keptWarm', 'ended', 'request', 'failed', 'invoked', 'restart', 'setClock'),
     id: fc.constantFrom('a', 'b', 'c'),
     usd: fc.double({ min: 0.001, max: 10, noNaN: true }),
     afterMs: fc.integer({ min: 0, max: 3 * hourMs }),
@@ -214,6 +214,8 @@ test('whatever is used when, and however often servers come and go, every way of
         if (kind === 'started' || kind === 'keptWarm') server.ledger[kind](id, id, 'v', usd);
         if (kind === 'ended') server.ledger.ended(id);
         if (kind === 'request') server.ledger.request(id, 'v', usd);
+        if (kind === 'failed') server.ledger.bookOf(id, 'v').failed();
+        if (kind === 'failed') server.ledger.bookOf(id, 'v').runFailed(usd);
         if (kind === 'invoked') server.ledger.invoked(id, 'v', { memoryMiB: 1024, billedMs: 7, usd, isColdStart: usd > 5 });
         if (kind === 'setClock') offsetMs += setMs;
         if (kind === 'restart') {

@@ -12,7 +12,7 @@ export {
   provisionedUsdPerHour,
 } from './functions.ts';
 export { CostHistory, type CostLine, type CostPeriod, costPeriods, wholeHours } from './history.ts';
-export { billedAtLeastMs, type Invocation, Ledger, sumOf, type Usage, usdPerMillion } from './ledger.ts';
+export { billedAtLeastMs, type Invocation, Ledger, type RequestBook, sumOf, type Usage, usdPerMillion } from './ledger.ts';
 export {
   defaultPrices,
   executorUsd,

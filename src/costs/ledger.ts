@@ -17,9 +17,17 @@ export interface Usage {
   readonly provisionedSeconds: number;
   /** The part of `instanceUsd` that this cost. */
   readonly provisionedUsd: number;
+  /** Those that were answered. */
   readonly requests: number;
-  /** The sum of the receipts: the part of `instanceUsd` in which the instances worked, and `functionUsd`. */
+  /** Those that were refused or failed; a client that went away got what it wanted. */
+  readonly failedRequests: number;
+  /** The sum of the receipts: the part of `instanceUsd` and `functionUsd` in which something worked, and it went well. */
   readonly receiptsUsd: number;
+  /**
+   * What runs cost that failed, within `instanceUsd` and `functionUsd` too. A batch that fails is run again in halves, so
+   * there may be some of it though every request was answered.
+   */
+  readonly failedRunsUsd: number;
   /** What the invocations of functions cost. */
   readonly functionUsd: number;
   readonly functionGbSeconds: number;
@@ -47,6 +55,16 @@ export interface Invocation {
   readonly isColdStart: boolean;
   /** What the start took that its first run waited for. */
   readonly setupMs?: number;
+}
+
+/** Takes what became of a variant's requests and runs: who hands in many holds on to it, for the look-up takes longer than the sum. */
+export interface RequestBook {
+  /** A request was answered; `usd` is its receipt. */
+  readonly answered: (usd: number) => void;
+  /** A request was refused, or failed. */
+  readonly failed: () => void;
+  /** A run failed; `usd` is what it cost. */
+  readonly runFailed: (usd: number) => void;
 }
 
 interface VariantAccount {
@@ -97,15 +115,22 @@ export class Ledger {
 
   /** A request was answered; `usd` is its receipt. */
   request(endpoint: string, variant: string, usd: number): void {
-    this.receipts(endpoint, variant)(usd);
+    this.bookOf(endpoint, variant).answered(usd);
   }
 
-  /** Takes the receipts of a variant: who hands in many holds on to it, for the look-up takes longer than the sum. */
-  receipts(endpoint: string, variant: string): (usd: number) => void {
+  bookOf(endpoint: string, variant: string): RequestBook {
     const account = this.#account(endpoint, variant);
-    return (usd) => {
-      account.requests++;
-      account.receiptsUsd += usd;
+    return {
+      answered: (usd) => {
+        account.requests++;
+        account.receiptsUsd += usd;
+      },
+      failed: () => {
+        account.failedRequests++;
+      },
+      runFailed: (usd) => {
+        account.failedRunsUsd += usd;
+      },
     };
   }
 

@@ -255,7 +255,7 @@ export class Functions implements Side, FunctionVariant {
   hangs(executor: Executor, reason: string): void {
     const environment = this.#environments.of(executor);
     if (environment !== undefined) {
-      executor.worker.charge(this.#door.clock.nowMs() - executor.sinceMs);
+      this.#door.runFailed(executor.worker.charge(this.#door.clock.nowMs() - executor.sinceMs));
       environment.isPaidOff = true;
       this.#needs.onHung?.(environment.id, reason);
     }

@@ -1,6 +1,6 @@
 /** The road of one inference request through serving, and the one place where it is counted, priced and logged. */
 import type { Clock } from '../clock.ts';
-import type { Invocation, Ledger } from '../costs/index.ts';
+import type { Invocation, Ledger, RequestBook } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
 import { isFunctionType } from './executor.ts';
@@ -32,7 +32,7 @@ interface Came {
 interface PoolAccount {
   readonly meter: TrafficMeter;
   readonly metrics: VariantMetrics;
-  readonly receipt: (usd: number) => void;
+  readonly book: RequestBook;
   /** When its instances were. */
   countedAtMs: number;
 }
@@ -108,6 +108,11 @@ export class Invocations {
     account.metrics.dispatch(reason, rows);
   }
 
+  /** What ran on an executor came to nothing, and is paid for. */
+  runFailed(pool: VariantPool, usd: number): void {
+    this.#accountOf(pool).book.runFailed(usd);
+  }
+
   /** A function ran a batch. */
   invoked(pool: VariantPool, invocation: Invocation): void {
     this.#books.ledger.invoked(pool.endpoint, pool.variant, invocation);
@@ -149,7 +154,7 @@ export class Invocations {
 
   #answered(
     pool: VariantPool,
-    { metrics, receipt }: PoolAccount,
+    { metrics, book }: PoolAccount,
     call: InferenceCall,
     nowMs: number,
     result: Omit<InferenceResult, 'outputs'>,
@@ -184,7 +189,7 @@ export class Invocations {
     };
     const late = isLate(pool, totalMs);
     metrics.answered(line, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : late);
-    receipt(costUsd);
+    book.answered(costUsd);
     pool.statistics.answered(totalMs, timings, line.atMs);
     if (late) pool.statistics.late++;
     if (overflow !== null) pool.statistics.overflowed++;
@@ -208,6 +213,7 @@ export class Invocations {
     const computeMs = ride === null ? 0 : totalMs - waitedMs;
     countInstances(account, pool, nowMs);
     account.metrics.refused(status, totalMs);
+    if (status !== 'cancelled') account.book.failed();
     writeLine(
       {
         atMs: clock.wallMs(),
@@ -241,7 +247,7 @@ export class Invocations {
       const meter = this.#meters.get(key) ?? new TrafficMeter(endpoint, variant);
       this.#meters.set(key, meter);
       const { metrics, ledger } = this.#books;
-      account = { meter, metrics: metrics.variant(endpoint, variant), receipt: ledger.receipts(endpoint, variant), countedAtMs: -Infinity };
+      account = { meter, metrics: metrics.variant(endpoint, variant), book: ledger.bookOf(endpoint, variant), countedAtMs: -Infinity };
       this.#accounts.set(pool, account);
     }
     return account;

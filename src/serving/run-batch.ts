@@ -14,6 +14,8 @@ export interface BatchContext {
   /** Why it left. */
   readonly reason: CloseReason;
   readonly isColdStart: boolean;
+  /** Takes what a run cost that failed. */
+  readonly onRunFailed: (usd: number) => void;
 }
 
 /** What came of a batch: answers that are known but not given yet, and requests whose worker died under them. */
@@ -27,7 +29,7 @@ export interface BatchEnd {
 
 /** Runs the batch, in halves where it fails, and calls `done` once the executor is free again. */
 export function runBatch(context: BatchContext, batch: readonly PendingRequest[], done: (end: BatchEnd) => void): void {
-  const { clock, executor } = context;
+  const { clock, executor, onRunFailed } = context;
   const answers: { request: PendingRequest; outcome: Outcome }[] = [];
   const parts = [batch];
   const runNext = (): void => {
@@ -36,7 +38,7 @@ export function runBatch(context: BatchContext, batch: readonly PendingRequest[]
     const startMs = clock.nowMs();
     executor.worker.run(part, (answer) => {
       const sinceMs = Math.max(startMs, executor.sinceMs);
-      if (answer.kind !== 'done') executor.worker.charge(clock.nowMs() - sinceMs); // it took its time all the same
+      if (answer.kind !== 'done') onRunFailed(executor.worker.charge(clock.nowMs() - sinceMs)); // it took its time all the same
       if (answer.kind === 'gone') {
         const { why, neverBegan = false } = answer;
         return done({ answers, lost: [...part, ...parts.reverse().flat()], lostWhy: why, neverBegan });

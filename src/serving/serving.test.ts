@@ -152,6 +152,31 @@ test('of each version it is counted what was late, refused and failed, also of o
   ]);
 });
 
+test('who is refused or fails is counted beside those answered, and what a failed run took is told in money', async () => {
+  const { clock, serving, serve, send, ready, pass, kills, ledger, codeOf } = house();
+  serve(1, { instanceCount: 1 });
+  ready('i0', null);
+  send('answered');
+  await pass(10);
+  const { receiptsUsd } = ledger.usage('e');
+  send('fails');
+  let workedMs = 0;
+  while (codeOf('fails') === undefined) {
+    await pass(4);
+    workedMs += 4;
+    kills.get('i0')?.();
+    await pass(0);
+    serving.detach('i0');
+    ready('i0', null);
+  }
+  const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
+  serving.reject(serving.route('e'), call, new PlatformError('invalid_request', 'expected an input'));
+  send('went away')();
+  const usage = ledger.usage('e');
+  assert.deepEqual([usage.requests, usage.failedRequests, usage.receiptsUsd], [1, 2, receiptsUsd]);
+  assert(Math.abs(usage.failedRunsUsd / executorUsd(1, workedMs) - 1) < 1e-9, `${usage.failedRunsUsd}`);
+});
+
 test('receipts add up to what the instances worked, to one percent', async () => {
   const { serving, serve, send, ready, pass, ledger, clock } = house();
   serve(1, { instanceCount: 2 });

@@ -374,6 +374,7 @@ export class Serving implements ServingDoor {
       restart: (lane, reason) => restart(workerOf(lane), reason),
       serviceTable: (executor) => serviceTable(model, executor),
       onDispatch: (reason, rows) => this.#invocations.dispatched(pool, reason, rows),
+      onRunFailed: (usd) => this.#invocations.runFailed(pool, usd),
       functions: {
         prices: functions.prices,
         memoryMiBSafe: () => functions.memoryMiBSafe(model),

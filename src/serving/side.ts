@@ -49,6 +49,8 @@ export interface Door {
   readonly clock: Clock;
   /** Runs the batch. The side is told (`lost`, then `freed`) when the executor is free again, before the answers go out. */
   run(departure: Departure): void;
+  /** A run came to nothing that `run` will not tell of, for its executor was given up; it cost so much. */
+  readonly runFailed: (usd: number) => void;
   /** Looks at everybody's limits then, at the latest. */
   sweepBy(atMs: number): void;
   /** What a request is told whose timeout passed. */

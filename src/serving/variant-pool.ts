@@ -27,6 +27,8 @@ export interface PoolNeighbours extends InstancesNeeds {
   readonly clock: Clock;
   /** Told of each batch that leaves. */
   readonly onDispatch: (reason: CloseReason, rows: number) => void;
+  /** Told of each run that failed, with what it cost. */
+  readonly onRunFailed?: (usd: number) => void;
   /** Where functions come from; may be left out where there are none. */
   readonly functions?: Omit<FunctionsNeeds, 'serviceTable'>;
   /** Beside instances, functions take nothing more for this reason; or, with null, they do again. */
@@ -253,7 +255,7 @@ export class VariantPool implements Route, Door {
     this.sweepBy(nowMs + this.#settings.timeoutMs);
     this.#onDispatch(reason, rows);
     const { clock, statistics } = this;
-    runBatch({ clock, executor, statistics, reason, isColdStart }, requests, (end) => {
+    runBatch({ clock, executor, statistics, reason, isColdStart, onRunFailed: this.runFailed }, requests, (end) => {
       this.#running.delete(requests);
       executor.end(clock.nowMs());
       if (end.lost.length > 0) this.#takeBack(executor, end);
@@ -264,6 +266,8 @@ export class VariantPool implements Route, Door {
       this.#answer(end, onAnswered);
     });
   }
+
+  readonly runFailed = (usd: number): void => this.#neighbours.onRunFailed?.(usd);
 
   /** One timer serves all limits: it is set for the earliest, and looks at everybody when it fires. */
   sweepBy(atMs: number): void {

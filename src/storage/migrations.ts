@@ -6,7 +6,7 @@ import type { Migration } from 'kysely/migration';
 import { createArrivals } from './migrations/arrivals.ts';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
-import { createCosts } from './migrations/costs.ts';
+import { addFailed, createCosts } from './migrations/costs.ts';
 import { addRollouts, createEndpoints, createScaling } from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
 import { addLanes, createJobs, orderJobs } from './migrations/jobs.ts';
@@ -50,5 +50,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0025-jobs-in-order': { up: orderJobs },
     '0026-small-objects': { up: (db) => addContent(db, dialect) },
     '0027-job-lanes': { up: addLanes },
+    '0029-failed-requests': { up: addFailed },
   };
 }

@@ -64,9 +64,11 @@ function costsText({ from, to, by, prices_as_of: asOf, items, total }: CostsBody
       { title: 'FUNCTIONS', cell: (line) => usdText(line.function_usd + line.provisioned_usd), align: 'right' },
       { title: 'TOTAL', cell: (line) => usdText(line.total_usd), align: 'right' },
       { title: 'ANSWERED', cell: ({ requests }) => requests, align: 'right' },
+      { title: 'FAILED', cell: (line) => line.failed_requests, align: 'right' },
+      { title: 'FAILED RUNS', cell: (line) => (total.failed_runs_usd === 0 ? null : usdText(line.failed_runs_usd)), align: 'right' },
       { title: 'COST/M ANSWERED', cell: ({ cost_usd_per_million: usd }) => (usd === null ? '-' : usdText(usd)), align: 'right' },
       { title: 'COLD STARTS', cell: (line) => line.cold_starts, align: 'right' },
     ],
   );
-  return `${text}${span}, by whole hours; prices of ${asOf}; what failed requests took is in the sums\n`;
+  return `${text}${span}, by whole hours; prices of ${asOf}; what failed runs cost is in the sums\n`;
 }

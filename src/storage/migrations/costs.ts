@@ -25,3 +25,13 @@ export async function createCosts(db: AnyDatabase): Promise<void> {
   for (const sum of sums) table = table.addColumn(sum, 'double precision', (column) => column.notNull());
   await table.addPrimaryKeyConstraint('hourly_costs_pk', ['hour', 'endpoint_key', 'variant']).execute();
 }
+
+/** Of hours before this, nobody counted them. */
+export async function addFailed(db: AnyDatabase): Promise<void> {
+  for (const sum of ['failed_requests', 'failed_runs_usd']) {
+    await db.schema
+      .alterTable('hourly_costs')
+      .addColumn(sum, 'double precision', (column) => column.notNull().defaultTo(0))
+      .execute();
+  }
+}

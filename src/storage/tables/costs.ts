@@ -13,7 +13,9 @@ export interface HourlyCostsTable {
   provisioned_seconds: number;
   provisioned_usd: number;
   requests: number;
+  failed_requests: number;
   receipts_usd: number;
+  failed_runs_usd: number;
   function_usd: number;
   function_gb_seconds: number;
   invocations: number;
