@@ -76,7 +76,7 @@ if (positionals.join() === 'overhead') {
 } else if (positionals.join() === 'metrics') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'watching') {
-  await watching({ starts: Number(values.runs) * 2, rounds: 6, seconds: Number(values.seconds ?? 1), isDry: values.dry });
+  await watching({ starts: Number(values.runs) * 2, rounds: 20, seconds: Number(values.seconds ?? 1), isDry: values.dry });
 } else if (positionals.join() === 'watching-alone') {
   await watchingAlone();
 } else if (positionals.join() === 'scaling-speed') {

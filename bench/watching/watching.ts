@@ -37,9 +37,10 @@ export async function watching({ starts, rounds, seconds, isDry }: WatchingOptio
   const all: Loads[] = [];
   for (let start = 0; start < starts; start++) all.push(await bothLoaded(rounds, seconds));
   const of = (name: Name, what: 'ratePerSecond' | 'cpuUs'): number => median(all.flatMap((loads) => loads[name].map((load) => load[what])));
-  const ratios = all.map((loads) => ratioOf(loads, 'ratePerSecond'));
-  const ratio = median(ratios);
-  const cpuRatio = median(all.map((loads) => ratioOf(loads, 'cpuUs')));
+  const pairs = all.map((loads) => ratiosOf(loads, 'ratePerSecond'));
+  const ratios = pairs.map((ofStart) => median(ofStart));
+  const ratio = median(pairs.flat());
+  const cpuRatio = median(all.flatMap((loads) => ratiosOf(loads, 'cpuUs')));
   const less = (share: number): string => `${(100 * (1 - share)).toFixed(1)} %`;
   const { cores, cpu, node } = machine();
   const at = new Date().toISOString();
@@ -48,7 +49,7 @@ export async function watching({ starts, rounds, seconds, isDry }: WatchingOptio
     `${starts} times and warmed up for ${warmUpSeconds} s, then ${rounds} loads of ${seconds} s on each in turn: ${of('watched', 'ratePerSecond').toFixed(0)} requests/s with everything measured ` +
     `and logged, ${of('unwatched', 'ratePerSecond').toFixed(0)} with nothing, ${less(ratio)} less (wanted: at most 5 %), ${less(Math.max(...ratios))} to ` +
     `${less(Math.min(...ratios))} from start to start. Processor time of the server and its worker: ${of('watched', 'cpuUs').toFixed(1)} and ` +
-    `${of('unwatched', 'cpuUs').toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. Medians of the starts, of the medians of pairs.`;
+    `${of('unwatched', 'cpuUs').toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. Medians of all pairs of loads.`;
   console.log(text);
   if (!isDry) keep('watching', { at, commit: commit(), machine: machine(), concurrency, seconds, starts: all, ratio, cpuRatio }, text);
 }
@@ -73,8 +74,9 @@ async function bothLoaded(rounds: number, seconds: number): Promise<Loads> {
   return loads;
 }
 
-function ratioOf({ watched, unwatched: blind }: Loads, what: 'ratePerSecond' | 'cpuUs'): number {
-  return median(watched.map((load, round) => load[what] / (blind[round]?.[what] ?? Number.NaN)));
+/** Of each load on the one to that on the other beside it. */
+function ratiosOf({ watched, unwatched: blind }: Loads, what: 'ratePerSecond' | 'cpuUs'): number[] {
+  return watched.map((load, round) => load[what] / (blind[round]?.[what] ?? Number.NaN));
 }
 
 async function loadOn(platform: Platform, seconds: number): Promise<{ readonly ratePerSecond: number; readonly cpuUs: number }> {

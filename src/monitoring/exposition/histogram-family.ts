@@ -13,6 +13,8 @@ export interface HistogramNames {
   readonly bounds: readonly number[];
 }
 
+const one = new Float64Array(1);
+
 export class HistogramChild {
   readonly labels: Labels;
   readonly native = new NativeBuckets();
@@ -29,7 +31,8 @@ export class HistogramChild {
   }
 
   observe(value: number): void {
-    this.observeAll(Float64Array.of(value), 1, 1);
+    one[0] = value;
+    this.observeAll(one, 1, 1);
   }
 
   /** The first of these, each times a factor. */

@@ -35,9 +35,16 @@ test('up to so many a second, every line is kept', () => {
   for (let number = 0; number < 5; number++) assert.equal(kept(second(sampler, number, 5000)), 5000);
 });
 
-test('beyond, one in so many is kept from the next second on, and stands for the others', () => {
+test('beyond, one in so many is kept, and stands for those before it', () => {
   const sampler = new LineSampler(5000);
-  assert.equal(kept(second(sampler, 0, 30_000)), 30_000);
+  const first = second(sampler, 0, 30_000);
+  assert.deepEqual(
+    first.slice(0, 5000),
+    Array.from({ length: 5000 }, () => 1),
+    'a burst begins with all of them',
+  );
+  assert.equal(Math.round(kept(first) / 50), Math.round((5000 * (1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5 + 1 / 6)) / 50));
+  assert(sum(first) > 30_000 - 6);
   const weights = second(sampler, 1, 30_000);
   assert.equal(kept(weights), 5000);
   assert.equal(sum(weights), 30_000);
@@ -53,15 +60,20 @@ test('a quiet second ends it', () => {
 });
 
 test('who was late, slow, failed or special is kept however many plain ones come', () => {
-  const sampler = new LineSampler(100);
-  second(sampler, 0, 10_000);
-  assert.equal(kept(second(sampler, 1, 500, {}, true)), 500, 'late');
-  assert.equal(kept(second(sampler, 1, 500, { status: 'overloaded' })), 500, 'failed');
-  assert.equal(kept(second(sampler, 1, 500, { coldStart: true })), 500, 'paid for a start');
-  assert.equal(kept(second(sampler, 1, 500, { parts: 3 })), 500, 'ran in parts');
-  assert.equal(kept(second(sampler, 1, 500, { overflow: 'rescue' })), 500, 'overflowed');
-  assert.equal(kept(second(sampler, 1, 20, { totalMs: 12 })), 20, 'slower than usual');
-  assert(kept(second(sampler, 1, 500)) <= 5);
+  const special: readonly (readonly [string, Partial<RequestLine>, boolean])[] = [
+    ['late', {}, true],
+    ['failed', { status: 'overloaded' }, false],
+    ['paid for a start', { coldStart: true }, false],
+    ['ran in parts', { parts: 3 }, false],
+    ['overflowed', { overflow: 'rescue' }, false],
+    ['slower than usual', { totalMs: 12 }, false],
+  ];
+  for (const [name, changes, isLate] of special) {
+    const sampler = new LineSampler(100);
+    second(sampler, 0, 10_000);
+    assert(kept(second(sampler, 1, 500)) <= 5);
+    assert.equal(kept(second(sampler, 1, 20, changes, isLate)), 20, name);
+  }
 });
 
 test('a flood of refusals is sampled by itself', () => {
@@ -80,7 +92,7 @@ test('weights add up to what came, but for less than a stride in a second', () =
       const sampler = new LineSampler(perSecondMax);
       counts.forEach((count, number) => {
         const weights = second(sampler, number, count);
-        const stride = Math.max(1, ...weights);
+        const stride = Math.max(Math.ceil(count / perSecondMax), ...weights);
         assert(sum(weights) <= count);
         if (kept(weights) > 0) assert(count - sum(weights) < stride);
       });

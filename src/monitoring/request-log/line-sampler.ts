@@ -23,8 +23,9 @@ export class LineSampler {
 
   /**
    * How many lines this one stands for, itself included; 0 where it is left out. So many are kept that there would be `perSecondMax` in a second
-   * like the one before; until a second is over, all are. Who was late or slow, failed, or is special otherwise is counted apart: the many plain
-   * ones take nothing from them, but a flood of refusals fills no disk either.
+   * like the one before. In one that has more, the first ones are kept, then one in two, one in three: of ten times as many, some three times as
+   * many. Who was late or slow, failed, or is special otherwise is counted apart: the many plain ones take nothing from them, but a flood of
+   * refusals fills no disk either.
    */
   weightOf(line: RequestLine, isLate: boolean): number {
     const second = Math.floor(line.atMs / 1000);
@@ -35,23 +36,29 @@ export class LineSampler {
     }
     const isSlow = isLate || line.totalMs > slowTimes * this.#usualMs;
     this.#usualMs = Number.isNaN(this.#usualMs) ? line.totalMs : this.#usualMs + (line.totalMs - this.#usualMs) * usualShare;
-    return (isSlow || !isPlain(line) ? this.#special : this.#plain).next();
+    return (isSlow || !isPlain(line) ? this.#special : this.#plain).next(this.#perSecondMax);
   }
 }
 
-/** One in so many is kept, by how many came in the second before. */
+/** One in so many is kept, by how many came in the second before; more are left out once more have come in this one. */
 class Stride {
   #came = 0;
+  /** Since the last one that was kept, which was of those. */
+  #waiting = 0;
   #length = 1;
 
   begin(isNextSecond: boolean, perSecondMax: number): void {
     this.#length = isNextSecond ? Math.max(1, Math.ceil(this.#came / perSecondMax)) : 1;
-    this.#came = 0;
+    this.#came = this.#waiting = 0;
   }
 
-  next(): number {
+  next(perSecondMax: number): number {
     this.#came++;
-    return this.#came % this.#length === 0 ? this.#length : 0;
+    if (this.#came > this.#length * perSecondMax) this.#length++;
+    if (++this.#waiting < this.#length) return 0;
+    const weight = this.#waiting;
+    this.#waiting = 0;
+    return weight;
   }
 }
 
