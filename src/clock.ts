@@ -35,6 +35,27 @@ export class SystemClock implements Clock {
   }
 }
 
+/** Works so long after the start, and again so long after each work has ended. The answer ends it, and resolves when the last one has ended. */
+export function repeat(clock: Clock, everyMs: number, work: () => Promise<void>, onFailure: (error: unknown) => void): () => Promise<void> {
+  let [isOver, running] = [false, Promise.resolve()];
+  let cancel = (): void => {};
+  const later = (): void => {
+    cancel = clock.after(everyMs, () => {
+      running = work()
+        .catch(onFailure)
+        .finally(() => {
+          if (!isOver) later();
+        });
+    });
+  };
+  later();
+  return () => {
+    isOver = true;
+    cancel();
+    return running;
+  };
+}
+
 interface Alarm {
   readonly atMs: number;
   readonly order: number;

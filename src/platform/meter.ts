@@ -1,6 +1,6 @@
 /** What Prometheus sees besides the requests themselves. */
 import type { WatchedBacklog } from '../async-inference/index.ts';
-import type { AlarmState, Alarms, DriftWatch, Metrics } from '../monitoring/index.ts';
+import type { AlarmState, Alarms, Deliveries, DriftWatch, Metrics } from '../monitoring/index.ts';
 import { budgetOf } from '../objective.ts';
 import type { LocalProvider } from '../providers/index.ts';
 import type { Serving } from '../serving/index.ts';
@@ -71,6 +71,7 @@ export function meter(
 export interface WatchedNeeds {
   readonly metrics: Metrics;
   readonly alarms: Pick<Alarms, 'list'>;
+  readonly deliveries: Pick<Deliveries, 'counts'>;
   /** Names of the endpoints there are. */
   readonly endpoints: () => readonly string[];
   readonly drift: Pick<DriftWatch, 'lastLook'>;
@@ -80,7 +81,7 @@ export interface WatchedNeeds {
 const alarmStates: readonly AlarmState[] = ['OK', 'ALARM', 'INSUFFICIENT_DATA'];
 
 /** And what was found by those who watch. */
-export function meterWatching({ metrics, alarms, endpoints, drift, backlogOf }: WatchedNeeds): void {
+export function meterWatching({ metrics, alarms, deliveries, endpoints, drift, backlogOf }: WatchedNeeds): void {
   const backlogs = (valueOf: (backlog: WatchedBacklog) => number) =>
     endpoints().flatMap((endpoint) => {
       const backlog = backlogOf(endpoint);
@@ -106,5 +107,8 @@ export function meterWatching({ metrics, alarms, endpoints, drift, backlogOf }: 
     alarms
       .list()
       .flatMap(({ name, state }) => alarmStates.map((each) => ({ labels: { alarm: name, state: each }, value: each === state ? 1 : 0 }))),
+  );
+  metrics.counter('penstock_deliveries_total', 'What became of deliveries to webhooks and log groups.', ['outcome'], () =>
+    Object.entries(deliveries.counts).map(([outcome, value]) => ({ labels: { outcome }, value })),
   );
 }

@@ -74,6 +74,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
     clock,
     jobs,
     deliver: (delivery, id, atMs) => deliver(needs, delivery, id, atMs),
+    onForgotten: (count) => log.warn({ count }, 'deliveries that were given up long ago, or the oldest of too many, were forgotten'),
     onFailure: tellFailure,
   });
   deliveries.open();
@@ -120,7 +121,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   closers.push(() => alarms.close());
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'what runs could not be looked at');
   closers.push(startSampler({ store: series, clock, look: sampling(needs), onFailure }));
-  meterWatching({ ...needs, alarms, endpoints: () => needs.deployments.list().map(({ config }) => config.name) });
+  meterWatching({ ...needs, alarms, deliveries, endpoints: () => needs.deployments.list().map(({ config }) => config.name) });
   return { alarms, rules };
 }
 

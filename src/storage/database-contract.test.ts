@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { inTransaction, isForeignKeyViolation, isUniqueViolation, type OpenDatabase } from './database.ts';
+import { migrationsFor } from './migrations.ts';
 import type { ModelVersionsTable } from './tables/registry.ts';
 import type { Database } from './tables.ts';
 
@@ -51,6 +52,26 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
         .execute();
       await db.deleteFrom('model_versions').where('group_key', '=', 'profiled').execute();
       assert.equal((await db.selectFrom('profiles').selectAll().where('group_key', '=', 'profiled').execute()).length, 0);
+    });
+
+    test('gives deliveries of before there were lanes that of their target, however many they are', async () => {
+      const jobOf = (id: string, arn: string, lane: string | null, queue = 'deliveries') => {
+        const payload = JSON.stringify({ rule: 'r', target: { id: 't', arn }, body: '{}', eventId: 'e' });
+        const state = { lease: null, attempts: 0, state: 'open', reason: null };
+        return { id, queue, lane, payload, priority: 0, created_at: 1, visible_at: 1, expires_at: null, ...state };
+      };
+      const many = Array.from({ length: 150 }, (_, i) => jobOf(`many${i}`, `https://h${i}.example/a?b`, 'of before'));
+      const log = 'arn:aws:logs:us-east-1:000000000000:log-group:/a';
+      const rows = [...many, jobOf('log', log, null), jobOf('kept', 'http://a.example/', 'its own'), jobOf('other', 'x', null, 'async/a')];
+      await db.insertInto('jobs').values(rows).execute();
+      const step = migrationsFor('state', 'sqlite')['0030-lanes-of-deliveries'];
+      await step?.up(db);
+      const lanes = new Map((await db.selectFrom('jobs').select(['id', 'lane']).execute()).map(({ id, lane }) => [id, lane]));
+      for (let i = 0; i < 150; i++) assert.equal(lanes.get(`many${i}`), `https://h${i}.example`);
+      assert.deepEqual(
+        ['log', 'kept', 'other'].map((id) => lanes.get(id)),
+        [log, 'its own', null],
+      );
     });
 
     test('keeps texts, times, flags and JSON exactly as they were given', async () => {

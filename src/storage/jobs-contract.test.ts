@@ -156,6 +156,24 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       assert.deepEqual(await takeTurns(9), ['s1', 'q1', 'o1', 's2', 'q2']);
     });
 
+    test('that were put aside long ago are forgotten, and the oldest of what is too much; the others stay', async () => {
+      const q = queue();
+      const bury = async (payload: string): Promise<void> => {
+        await jobs.add(opened.db, { queue: q, payload });
+        await jobs.bury(opened.db, ((await take(q, 1)) as [TakenJob])[0], 'it never works');
+        clock.advance(1000);
+      };
+      for (const payload of ['long ago', 'a', 'b', 'c']) await bury(payload);
+      await jobs.add(opened.db, { queue: q, payload: 'open' });
+      const left = async () => (await jobs.dead(q, { limit: 10, offset: 0 })).map(({ payload }) => payload);
+      assert.equal(await jobs.forgetDead(q, { keptMs: 3500, most: 10 }), 1);
+      assert.deepEqual(await left(), ['c', 'b', 'a']);
+      assert.equal(await jobs.forgetDead(q, { keptMs: 3500, most: 2 }), 1);
+      assert.deepEqual(await left(), ['c', 'b']);
+      assert.equal(await jobs.forgetDead(q, { keptMs: 3500, most: 2 }), 0);
+      assert.equal((await jobs.state(q)).backlog, 1);
+    });
+
     test('are announced to whoever waits, and cancelled from under whoever works on them', async () => {
       const q = queue();
       let told = 0;

@@ -90,6 +90,9 @@ export interface JobsOptions {
 
 type JobRow = Selectable<JobsTable>;
 
+/** Of a statement: whoever else uses the database waits for one. */
+const forgottenAtOnce = 500;
+
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #ids = new OrderedIds();
@@ -220,7 +223,7 @@ export class Jobs {
   async bury(tx: Transaction | Database, { id, lease }: TakenJob, reason: string): Promise<boolean> {
     const { numUpdatedRows } = await tx
       .updateTable('jobs')
-      .set({ lease: null, state: 'dead', reason: reason.slice(0, 4096) })
+      .set({ lease: null, state: 'dead', reason: reason.slice(0, 4096), visible_at: this.#options.clock.wallMs() })
       .where('id', '=', id)
       .where('lease', '=', lease)
       .executeTakeFirstOrThrow();
@@ -297,6 +300,22 @@ export class Jobs {
       .offset(page.offset)
       .execute();
     return rows.map((row) => ({ ...jobOf(row), reason: row.reason ?? '' }));
+  }
+
+  /** Takes away those that have been dead for longer, and the first that died of what is more: how many. */
+  async forgetDead(queue: string, { keptMs, most }: { readonly keptMs: number; readonly most: number }): Promise<number> {
+    const { db, clock } = this.#options;
+    let forgotten = 0;
+    for (;;) {
+      const dead = db.selectFrom('jobs').select('id').where('queue', '=', queue).where('state', '=', 'dead');
+      const tooMany = dead.orderBy('visible_at', 'desc').orderBy('id', 'desc').offset(most).limit(forgottenAtOnce);
+      const tooOld = dead.where('visible_at', '<', clock.wallMs() - keptMs).limit(forgottenAtOnce);
+      const ids = [...(await tooOld.execute()), ...(await tooMany.execute())].map(({ id }) => id);
+      if (ids.length === 0) return forgotten;
+      // One that was revived meanwhile is not dead.
+      const { numDeletedRows } = await db.deleteFrom('jobs').where('id', 'in', ids).where('state', '=', 'dead').executeTakeFirstOrThrow();
+      forgotten += Number(numDeletedRows);
+    }
   }
 
   async state(queue: string): Promise<QueueState> {

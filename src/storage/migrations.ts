@@ -9,7 +9,7 @@ import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
 import { addRollouts, createEndpoints, createScaling } from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
-import { addLanes, createJobs, orderJobs } from './migrations/jobs.ts';
+import { addLanes, createJobs, orderJobs, setLanesOfDeliveries } from './migrations/jobs.ts';
 import { createLogs } from './migrations/logs.ts';
 import { clearMetricRows, createMetricSeries, splitMetricRows } from './migrations/metrics.ts';
 import { chainAudit, createAlarms, createAuditAndEvents, createDecisions, createEventRules } from './migrations/monitoring.ts';
@@ -51,5 +51,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0026-small-objects': { up: (db) => addContent(db, dialect) },
     '0027-job-lanes': { up: addLanes },
     '0029-failed-requests': { up: addFailed },
+    '0030-lanes-of-deliveries': { up: setLanesOfDeliveries },
   };
 }

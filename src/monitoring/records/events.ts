@@ -1,6 +1,6 @@
 /** What happened to groups, versions and endpoints: kept in order, and told to whoever listens. */
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../../clock.ts';
+import { type Clock, repeat } from '../../clock.ts';
 import type { Database, EventsTable, Transaction } from '../../storage/index.ts';
 
 export interface NewEvent {
@@ -105,23 +105,7 @@ export class Events {
 
   /** Sweeps once an hour. The answer ends it. */
   keepSwept(onFailure: (error: unknown) => void): () => Promise<void> {
-    let [isOver, running] = [false, Promise.resolve()];
-    let cancel = (): void => {};
-    const later = (): void => {
-      cancel = this.#clock.after(sweepEveryMs, () => {
-        running = this.sweep()
-          .catch(onFailure)
-          .finally(() => {
-            if (!isOver) later();
-          });
-      });
-    };
-    later();
-    return () => {
-      isOver = true;
-      cancel();
-      return running;
-    };
+    return repeat(this.#clock, sweepEveryMs, () => this.sweep(), onFailure);
   }
 
   /** The listener must not throw. The answer ends it. */

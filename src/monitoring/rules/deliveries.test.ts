@@ -13,6 +13,7 @@ async function house(t: TestContext) {
   const begun: string[] = [];
   const delivered: string[] = [];
   const failures: string[] = [];
+  const forgotten: number[] = [];
   /** Each that hangs, until it is let go of. */
   const hanging: (() => void)[] = [];
   const scene = { hangs: (_arn: string): boolean => false, refusal: (_arn: string): Error | null => null };
@@ -31,6 +32,7 @@ async function house(t: TestContext) {
         if (refusal !== null) throw refusal;
         delivered.push(`${arn} ${body}`);
       },
+      onForgotten: (count) => forgotten.push(count),
       onFailure: (what, error) => failures.push(`${what}: ${String(error)}`),
     });
     deliveries.open();
@@ -52,7 +54,7 @@ async function house(t: TestContext) {
     for (const letGo of hanging.splice(0)) letGo();
     await closed;
   };
-  return { clock, jobs, begun, delivered, failures, scene, hanging, openDeliveries, settle, add, tell, end };
+  return { clock, jobs, begun, delivered, failures, forgotten, scene, hanging, openDeliveries, settle, add, tell, end };
 }
 
 const hook = (name: string): string => `http://${name}.example/hook`;
@@ -166,6 +168,23 @@ test('a target may want fewer tries', async (t) => {
   assert.equal(begun.length, 2);
   assert.equal((await jobs.state(deliveriesQueue)).dead, 1);
   assert.match(failures[0] ?? '', /given up.*503/);
+  await end(deliveries);
+});
+
+test('what was given up is forgotten after a fortnight, and that is counted and said', async (t) => {
+  const { clock, jobs, forgotten, scene, openDeliveries, settle, add, tell, end } = await house(t);
+  const deliveries = openDeliveries();
+  scene.refusal = () => new PlatformError('invalid_request', 'it is not called');
+  await add(hook('ill'), 'a');
+  await tell();
+  clock.advance(14 * 86_400_000 - 1000);
+  await settle();
+  assert.equal((await jobs.state(deliveriesQueue)).dead, 1);
+  clock.advance(3_600_000);
+  await settle();
+  assert.equal((await jobs.state(deliveriesQueue)).dead, 0);
+  assert.deepEqual(forgotten, [1]);
+  assert.deepEqual(deliveries.counts, { delivered: 0, failed: 0, given_up: 1, forgotten: 1 });
   await end(deliveries);
 });
 

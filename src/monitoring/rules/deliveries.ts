@@ -2,7 +2,7 @@
  * What is to be delivered, and by whom: jobs that are taken as places get free. Each origin has few places and each gets its turn, so that one
  * that hangs holds up nobody but itself. In order of their making per origin, at least once, whatever is killed.
  */
-import type { Clock } from '../../clock.ts';
+import { type Clock, repeat } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Database, Jobs, TakenJob, Transaction } from '../../storage/index.ts';
 import type { HttpParameters } from './http-parameters.ts';
@@ -26,6 +26,17 @@ export interface DeliveriesOptions {
   /** Delivers; throws where that failed: it is tried again then. */
   readonly deliver: (delivery: Delivery, id: string, atMs: number) => Promise<void>;
   readonly onFailure: (what: string, error: unknown) => void;
+  /** So many that were given up are not known any more. */
+  readonly onForgotten: (count: number) => void;
+}
+
+/** Since the start. */
+export interface DeliveryCounts {
+  readonly delivered: number;
+  /** To be tried again. */
+  readonly failed: number;
+  readonly given_up: number;
+  readonly forgotten: number;
 }
 
 export const deliveriesQueue = 'deliveries';
@@ -35,6 +46,9 @@ const perOriginMax = 2;
 const troubledMax = 8;
 const leaseMs = 60_000;
 const lookEveryMs = 5000;
+/** Of those that were given up: long enough for somebody to ask why, and no more than a disk can hold. */
+const givenUp = { keptMs: 14 * 86_400_000, most: 10_000 };
+const forgetEveryMs = 3_600_000;
 
 /** In the transaction of what makes it necessary; `announceDeliveries` once that is committed. */
 export async function addDelivery(jobs: Jobs, tx: Transaction | Database, delivery: Delivery): Promise<void> {
@@ -51,8 +65,10 @@ export class Deliveries {
   readonly #underWay = new Map<string, Set<Promise<void>>>();
   /** Origins whose last delivery failed. */
   readonly #troubled = new Set<string>();
+  readonly #counts = { delivered: 0, failed: 0, given_up: 0, forgotten: 0 };
   #end: () => void = () => {};
   #cancelTimer: () => void = () => {};
+  #endForgetting: () => Promise<void> = async () => {};
   #filling: Promise<void> | null = null;
   #again = false;
   #isClosed = false;
@@ -65,6 +81,17 @@ export class Deliveries {
     this.#end = this.#options.jobs.onAnnounced(deliveriesQueue, () => this.#fill());
     this.#later();
     this.#fill();
+    const { clock, onFailure } = this.#options;
+    this.#endForgetting = repeat(
+      clock,
+      forgetEveryMs,
+      () => this.#forget(),
+      (error) => onFailure('deliveries that were given up could not be forgotten yet', error),
+    );
+  }
+
+  get counts(): DeliveryCounts {
+    return { ...this.#counts };
   }
 
   /** Resolves when what is under way has ended. */
@@ -72,8 +99,15 @@ export class Deliveries {
     this.#isClosed = true;
     this.#end();
     this.#cancelTimer();
+    await this.#endForgetting();
     await this.#filling;
     await Promise.all(this.#underWay.values().flatMap((each) => each.values()));
+  }
+
+  async #forget(): Promise<void> {
+    const count = await this.#options.jobs.forgetDead(deliveriesQueue, givenUp);
+    this.#counts.forgotten += count;
+    if (count > 0) this.#options.onForgotten(count);
   }
 
   #later(): void {
@@ -137,10 +171,12 @@ export class Deliveries {
     try {
       await deliver(delivery, job.id, clock.wallMs());
       this.#troubled.delete(origin);
+      this.#counts.delivered++;
     } catch (error) {
       this.#troubled.add(origin);
       const isHopeless = error instanceof PlatformError && error.code === 'invalid_request';
       const afterMs = isHopeless ? null : retryOf(job, clock.wallMs(), delivery.target.retry);
+      this.#counts[afterMs === null ? 'given_up' : 'failed']++;
       if (afterMs !== null) return void (await jobs.retry(job, afterMs));
       await jobs.bury(db, job, messageOf(error));
       return onFailure(`the delivery to ${origin} of rule ${delivery.rule} was given up`, error);

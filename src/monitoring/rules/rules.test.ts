@@ -27,7 +27,14 @@ async function house(t: TestContext) {
   const delivered: Delivery[] = [];
   const setAside: string[] = [];
   const onFailure = (what: string, error: unknown): never => assert.fail(`${what}: ${String(error)}`);
-  const deliveries = new Deliveries({ db, clock, jobs, deliver: async (delivery) => void delivered.push(delivery), onFailure });
+  const deliveries = new Deliveries({
+    db,
+    clock,
+    jobs,
+    deliver: async (delivery) => void delivered.push(delivery),
+    onForgotten: () => {},
+    onFailure,
+  });
   deliveries.open();
   const openRules = async () => {
     const rules = new Rules({

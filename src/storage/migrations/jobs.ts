@@ -34,3 +34,23 @@ export async function addLanes(db: AnyDatabase): Promise<void> {
     db,
   );
 }
+
+const rowsAtOnce = 100;
+
+/** Deliveries of before there were lanes held each other up in one, and what has none is never taken: each gets that of its target. */
+export async function setLanesOfDeliveries(db: AnyDatabase): Promise<void> {
+  for (let last = ''; ; ) {
+    const { rows } = await sql<{ id: string; payload: string }>`
+      select id, payload from jobs
+      where queue = 'deliveries' and (lane is null or lane = 'of before') and id > ${last} order by id limit ${rowsAtOnce}`.execute(db);
+    for (const { id, payload } of rows) await sql`update jobs set lane = ${laneOf(payload)} where id = ${id}`.execute(db);
+    last = rows.at(-1)?.id ?? '';
+    if (rows.length < rowsAtOnce) return;
+  }
+}
+
+/** As deliveries had it when this was written: the origin of a URL; an ARN by itself. */
+function laneOf(payload: string): string {
+  const { arn } = (JSON.parse(payload) as { readonly target: { readonly arn: string } }).target;
+  return /^https?:/.test(arn) && URL.canParse(arn) ? new URL(arn).origin : arn;
+}

@@ -10,7 +10,7 @@ export interface JobsTable {
   payload: string;
   priority: number;
   created_at: number;
-  /** Nobody takes it before: its time has not come, or it is taken until then. */
+  /** Nobody takes it before: its time has not come, or it is taken until then. Of a dead one, when it died. */
   visible_at: number;
   expires_at: number | null;
   /** Whoever has it. */
