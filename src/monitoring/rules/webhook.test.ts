@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import dns, { type LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { syncBuiltinESMExports } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { checkWebhookUrl, sendWebhook, signatureOf } from './webhook.ts';
@@ -77,4 +79,19 @@ test('addresses where clouds keep their credentials, and those of no single mach
   for (const url of ['ftp://example.org/', 'file:///etc/passwd', 'x', 'http://user:password@example.org/'])
     assert.throws(() => checkWebhookUrl(url), /./, url);
   assert.equal(checkWebhookUrl('http://127.0.0.1:9/hook').port, '9');
+});
+
+test('a name that stands for such an address can never work, and says so', async (t) => {
+  const answer = (_host: string, _options: unknown, done: (error: null, addresses: LookupAddress[]) => void): void =>
+    done(null, [{ address: '169.254.169.254', family: 4 }]);
+  t.mock.method(dns, 'lookup', answer as unknown as typeof dns.lookup);
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  await assert.rejects(sendWebhook({ ...order, url: 'http://inner.example/' }), {
+    code: 'invalid_request',
+    message: /^inner\.example stands for 169\.254\.169\.254, .*it is not called$/,
+  });
 });

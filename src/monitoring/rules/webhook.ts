@@ -48,7 +48,7 @@ export function signatureOf(secret: string, atMs: number, body: string): string 
   return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`;
 }
 
-/** Resolves where the receiver took it (2xx). Throws `unavailable` where it did not, with the reason. */
+/** Resolves where the receiver took it (2xx). Throws `unavailable` where it did not, `invalid_request` where it never may, with the reason. */
 export async function sendWebhook({ url: text, body, id, atMs, secret, http }: WebhookOrder): Promise<void> {
   const url = checkWebhookUrl(text);
   for (const [name, value] of Object.entries(http?.query ?? {})) url.searchParams.set(name, value);
@@ -77,6 +77,7 @@ export async function sendWebhook({ url: text, body, id, atMs, secret, http }: W
     });
     call.end(body);
   }).catch((error: Error) => {
+    if (error instanceof PlatformError) throw error; // of an address that may not be called: no other try would help
     const why = error.name === 'AbortError' || error.name === 'TimeoutError' ? `no answer within ${timeoutMs / 1000} s` : error.message;
     throw new PlatformError('unavailable', `${url.origin} could not be reached: ${why}`, { cause: error });
   });
