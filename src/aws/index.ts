@@ -3,6 +3,7 @@ export { type CloudWatchOptions, cloudWatchService } from './cloudwatch/cloudwat
 export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
 export { envelopesOf } from './events/envelope.ts';
 export { eventsService, ruleArn } from './events/events-service.ts';
+export { targetAsServed } from './events/targets.ts';
 export { thingsOf } from './events/things.ts';
 export { logGroupOfArn } from './logs/log-arn.ts';
 export { logsService } from './logs/logs-service.ts';

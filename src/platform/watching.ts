@@ -6,6 +6,7 @@ import {
   envelopesOf,
   logGroupOfArn,
   ruleArn,
+  targetAsServed,
   thingsOf,
 } from '../aws/index.ts';
 import type { Clock } from '../clock.ts';
@@ -92,6 +93,9 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
         { rule, fault },
         'the rule is set aside and matches nothing, since its pattern is refused by now: put it again with another',
       ),
+    asServed: (target) => targetAsServed(target, (arn) => logGroupOfArn(arn, needs.place) !== null),
+    onUnserved: (rule, target, fault) =>
+      log.warn({ rule, target, fault }, 'a target of the rule wants what is not heeded: put it again without, or as it can be'),
     onFailure: tellFailure,
   });
   await rules.open();

@@ -4,10 +4,10 @@ import type { Clock } from '../../clock.ts';
 import { compilePattern, type Envelope, type Rule, type Rules } from '../../monitoring/index.ts';
 import { type Recording, recorded } from '../recorded.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
-import { complaint, targetOf, targetShown } from './targets.ts';
+import { complaint, targetOf, targetShown, withKnownValues } from './targets.ts';
 
 export interface EventsServiceOptions extends Recording {
-  readonly rules: Pick<Rules, 'list' | 'get' | 'put' | 'delete' | 'offer'>;
+  readonly rules: Pick<Rules, 'list' | 'get' | 'put' | 'delete' | 'offer' | 'faultOf'>;
   readonly clock: Pick<Clock, 'wallMs'>;
   /** Whether something can be delivered to what an ARN names. */
   readonly canDeliver: (arn: string) => boolean;
@@ -23,8 +23,16 @@ export function eventsService(options: EventsServiceOptions): AwsService {
 }
 
 function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, AwsOperation> {
-  const set = async (name: string, isEnabled: boolean): Promise<AwsOutput> => {
-    await rules.put({ ...rules.get(name), isEnabled });
+  const set = async (input: AwsInput, isEnabled: boolean): Promise<AwsOutput> => {
+    onDefault(input);
+    const rule = rules.get(String(input.Name));
+    const fault = rules.faultOf(rule.name);
+    if (isEnabled && fault !== null)
+      throw new AwsError(
+        'InvalidEventPatternException',
+        `Rule ${rule.name} is set aside and would match nothing, since its pattern is refused by now: ${fault}. Put it again with another.`,
+      );
+    await rules.put({ ...rule, isEnabled });
     return {};
   };
   return {
@@ -74,8 +82,8 @@ function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, 
       await rules.delete(String(input.Name));
       return {};
     },
-    EnableRule: async (input) => set(String(input.Name), true),
-    DisableRule: async (input) => set(String(input.Name), false),
+    EnableRule: async (input) => set(input, true),
+    DisableRule: async (input) => set(input, false),
   };
 }
 
@@ -86,7 +94,8 @@ function targetOperations({ rules, canDeliver }: EventsServiceOptions): Record<s
       const rule = rules.get(String(input.Rule));
       const failed: AwsOutput[] = [];
       const targets = new Map(rule.targets.map((target) => [target.id, target]));
-      for (const given of input.Targets as readonly AwsInput[]) {
+      for (const each of input.Targets as readonly AwsInput[]) {
+        const given = withKnownValues(each, targets.get(String(each.Id)));
         const target = targetOf(given);
         const why = complaint(given, target, canDeliver);
         if (why === null) targets.set(target.id, target);

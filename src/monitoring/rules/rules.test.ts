@@ -56,6 +56,8 @@ async function house(t: TestContext) {
         },
       ],
       ruleArn: (name) => `arn:${name}`,
+      asServed: (target) => ({ target, fault: null }),
+      onUnserved: (name, id, fault) => assert.fail(`${name}/${id}: ${fault}`),
       onSetAside: (name, fault) => setAside.push(`${name}: ${fault}`),
       onFailure,
     });

@@ -24,7 +24,18 @@ export interface RulesOptions {
   readonly ruleArn: (name: string) => string;
   /** A stored rule has a pattern that is refused by now: it matches nothing until it is put again. */
   readonly onSetAside: (rule: string, fault: string) => void;
+  /** How a stored target is delivered to by now, and why not as it wants. */
+  readonly asServed: (target: RuleTarget) => { readonly target: RuleTarget; readonly fault: string | null };
+  /** A stored target wants what is refused by now: the rest of it is heeded. */
+  readonly onUnserved: (rule: string, target: string, fault: string) => void;
   readonly onFailure: (what: string, error: unknown) => void;
+}
+
+interface KnownRule {
+  readonly rule: Rule;
+  readonly matches: EventPattern;
+  /** Why it is set aside. */
+  readonly fault: string | null;
 }
 
 const cursor = 'rules';
@@ -35,7 +46,7 @@ const lookEveryMs = 5000;
 
 export class Rules {
   readonly #options: RulesOptions;
-  readonly #rules = new Map<string, { readonly rule: Rule; readonly matches: EventPattern }>();
+  readonly #rules = new Map<string, KnownRule>();
   #endListening: () => void = () => {};
   #cancelTimer: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
@@ -56,7 +67,7 @@ export class Rules {
     const { db, events } = this.#options;
     for (const { document } of await db.selectFrom('event_rules').selectAll().execute()) {
       const rule = JSON.parse(document) as Rule;
-      this.#rules.set(rule.name, { rule, matches: this.#stored(rule) });
+      this.#rules.set(rule.name, this.#stored(rule));
     }
     // What happened before there were any rules is nobody's business.
     const seq = await events.lastSeq();
@@ -91,11 +102,16 @@ export class Rules {
     return found.rule;
   }
 
+  /** Why a rule is set aside; null where it is not. */
+  faultOf(name: string): string | null {
+    return this.#rules.get(name)?.fault ?? null;
+  }
+
   /** Makes it, or makes it another. Throws `invalid_request` for a pattern that is none, `too_large`. */
   async put(rule: Rule): Promise<void> {
     const known = this.#rules.get(rule.name);
     // Of a rule that is set aside all else may change, or it could not even be deleted.
-    const matches = known?.rule.pattern === rule.pattern ? known.matches : compilePattern(rule.pattern);
+    const { matches, fault } = known?.rule.pattern === rule.pattern ? known : { matches: compilePattern(rule.pattern), fault: null };
     if (known === undefined && this.#rules.size >= rulesMax)
       throw new PlatformError('too_large', `there are ${rulesMax} rules already: delete some first`);
     if (rule.targets.length > targetsMax)
@@ -109,7 +125,7 @@ export class Rules {
         .execute();
       await this.#keepCursor(tx); // what was there before it is none of its business, whatever is killed now
     });
-    this.#rules.set(rule.name, { rule, matches });
+    this.#rules.set(rule.name, { rule, matches, fault });
   }
 
   async delete(name: string): Promise<void> {
@@ -124,12 +140,21 @@ export class Rules {
   }
 
   /** What was taken once may be refused by now: that is no reason for all others to match nothing. */
-  #stored({ name, pattern }: Rule): EventPattern {
+  #stored(stored: Rule): KnownRule {
+    const { asServed, onUnserved, onSetAside } = this.#options;
+    const { name, pattern } = stored;
+    const targets = stored.targets.map((each) => {
+      const { target, fault } = asServed(each);
+      if (fault !== null) onUnserved(name, each.id, fault);
+      return target;
+    });
+    const rule = { ...stored, targets };
     try {
-      return compilePattern(pattern);
+      return { rule, matches: compilePattern(pattern), fault: null };
     } catch (error) {
-      this.#options.onSetAside(name, messageOf(error));
-      return () => false;
+      const fault = messageOf(error);
+      onSetAside(name, fault);
+      return { rule, matches: () => false, fault };
     }
   }
 
