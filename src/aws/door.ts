@@ -62,9 +62,9 @@ export interface AwsDoorOptions {
   /** Names this server goes by, besides `localhost`: what stands before one in `Host` is a bucket. */
   readonly hostNames?: readonly string[];
   readonly limits?: Partial<AwsDoorLimits>;
-  /** Told of each call that was to change something and was refused, and of each whose signature is missing or wrong. */
-  /** Is told of each control call at its end, and of each invocation that got no further than the door. */
+  /** Told of each control call at its end, and of each invocation that got no further than the door. */
   readonly writeAccess?: WriteAccess;
+  /** Told of each call that was to change something and was refused, and of each whose signature is missing or wrong. */
   readonly onRefused?: (who: string, refused: RefusedCall) => Promise<void>;
 }
 
