@@ -58,6 +58,7 @@ export class Checkpointer {
 
   #ask(order: CheckpointOrder): Promise<boolean> {
     const thread = (this.#thread ??= this.#start());
+    thread.ref(); // whoever waits for an answer gets it, also where the process has nothing else to do
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       thread.postMessage(order);
@@ -66,9 +67,9 @@ export class Checkpointer {
 
   #start(): Worker {
     const thread = new Worker(this.#threadUrl, { name: 'checkpoint' });
-    thread.unref(); // no reason for the process to live on
     thread.on('message', (answer: CheckpointAnswer) => {
       const waiting = this.#waiting.shift();
+      if (this.#waiting.length === 0) thread.unref(); // no reason for the process to live on
       if (!('error' in answer)) return waiting?.resolve(answer.isWhole);
       const { error, code, errcode } = answer;
       waiting?.reject(Object.assign(new Error(error), { code, errcode }));

@@ -190,6 +190,39 @@ test('a database that may not grow is told and tried again; when it may, the log
   reader.close();
 });
 
+describe('a process that has nothing else to do', () => {
+  const ending = (name: string, script: string) => {
+    const file = join(directory, `${name}.db`);
+    const path = join(directory, `${name}.ts`);
+    writeFileSync(path, `${opening(file)} ${script}`);
+    const { status, stdout } = spawnSync(process.execPath, [path], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: 30_000,
+    });
+    return { status, stdout, hasLog: existsSync(`${file}-wal`) };
+  };
+  const twenty = "for (let i = 0; i < 20; i++) await write('b' + i);";
+
+  test('closes the database to the end', () => {
+    const script = `${twenty} await close(); await checkpointer.close(); process.stdout.write('closed');`;
+    assert.deepEqual(ending('closing', script), { status: 0, stdout: 'closed', hasLog: false });
+  });
+
+  test('waits for what it asked of the thread, which may have to wait for the disk', () => {
+    const slowDisk = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)';
+    const threadUrl = threadOf(`port.on('message', () => { ${slowDisk}; port.postMessage({ isWhole: true }); })`);
+    const script = `const slow = new Checkpointer({ threadUrl: new URL(${JSON.stringify(threadUrl)}) });
+      for (const mode of ['PASSIVE', 'RESTART']) process.stdout.write(mode + (await slow.checkpoint(file, mode)) + ' ');`;
+    assert.deepEqual(ending('waiting', script), { status: 0, stdout: 'PASSIVEtrue RESTARTtrue ', hasLog: false });
+  });
+
+  test('ends, though nobody ends the thread', () => {
+    const script = `${twenty} process.stdout.write(String(await checkpointer.checkpoint(file, 'PASSIVE')));`;
+    assert.deepEqual(ending('leaving', script), { status: 0, stdout: 'true', hasLog: false });
+  });
+});
+
 test('kill -9 while it is copied loses nothing that was acknowledged', async () => {
   for (const acknowledgedMin of [50, 137, 260]) {
     const file = join(directory, `killed-${acknowledgedMin}.db`);
@@ -219,22 +252,28 @@ test('kill -9 while it is copied loses nothing that was acknowledged', async () 
   }
 });
 
-/** A script that writes for ever, copies nearly always, and says what was acknowledged. */
-function endlessWriter(file: string): string {
+/** What a process begins with that opens the database, and copies its log nearly always. */
+function opening(file: string): string {
   const from = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
   return `
     import { SystemClock } from ${from('../clock.ts')};
     import { Checkpointer } from ${from('./checkpointer.ts')};
     import { openDatabase } from ${from('./database.ts')};
     import { inSharedTransaction } from ${from('./shared-transactions.ts')};
-    const checkpoints = {
-      checkpointer: new Checkpointer(), clock: new SystemClock(),
-      onFailure: (error) => console.error(error), framesMax: 5,
-    };
-    const { db } = await openDatabase({ file: ${JSON.stringify(file)}, synchronous: 'FULL', checkpoints }, ['state']);
+    const file = ${JSON.stringify(file)};
+    const checkpointer = new Checkpointer();
+    const checkpoints = { checkpointer, clock: new SystemClock(), onFailure: (error) => console.error(error), framesMax: 5 };
+    const { db, close } = await openDatabase({ file, synchronous: 'FULL', checkpoints }, ['state']);
+    const write = (name) => inSharedTransaction(db, (tx) => tx.insertInto('s3_buckets').values({ name, created_at: 1 }).execute());
+  `;
+}
+
+/** A script that writes for ever, and says what was acknowledged. */
+function endlessWriter(file: string): string {
+  return `${opening(file)}
     for (const who of ['a', 'b', 'c']) void (async () => {
       for (let i = 0; ; i++) {
-        await inSharedTransaction(db, (tx) => tx.insertInto('s3_buckets').values({ name: who + i, created_at: 1 }).execute());
+        await write(who + i);
         process.stdout.write(who + i + '\\n');
       }
     })();
