@@ -4,7 +4,7 @@ export interface AccessLine {
   /** Epoch milliseconds of its end. */
   readonly atMs: number;
   readonly requestId: string;
-  /** `api`, `aws`, `oip`. */
+  /** `api`, `aws`, `oip`, `grpc`. */
   readonly door: string;
   readonly method: string;
   /** With its query, as it came. */

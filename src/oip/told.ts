@@ -27,20 +27,33 @@ interface RefusedCall {
   readonly caller: Caller | null;
 }
 
-/** Loading and unloading are deeds; a wrong key is told of whatever it was shown for. */
 export async function tellRefused(services: OipServices, refused: RefusedCall, error: PlatformError): Promise<void> {
   const { request, requestId, place, caller } = refused;
   const { headers, socket } = request;
   const shown = { headers, requestId, door: 'oip', remoteAddress: socket.remoteAddress ?? '', target: place.model };
-  if (place.kind !== 'load' && place.kind !== 'unload') return tellWrongKey(services, shown, error);
+  await tellRefusedChange(services, shown, { change: changeOf(place.kind), caller }, error);
+}
+
+/** Loading and unloading are deeds; a wrong key is told of whatever it was shown for. */
+export async function tellRefusedChange(
+  services: OipServices,
+  shown: Shown,
+  { change, caller }: { readonly change: 'load' | 'unload' | null; readonly caller: Caller | null },
+  error: PlatformError,
+): Promise<void> {
+  if (change === null) return tellWrongKey(services, shown, error);
   await tell(
     services,
-    { ...shown, who: caller?.keyId ?? unknownCaller, action: place.kind === 'load' ? 'LoadEndpoint' : 'UnloadEndpoint' },
+    { ...shown, who: caller?.keyId ?? unknownCaller, action: change === 'load' ? 'LoadEndpoint' : 'UnloadEndpoint' },
     error,
   );
 }
 
-interface Shown {
+function changeOf(kind: Place['kind']): 'load' | 'unload' | null {
+  return kind === 'load' || kind === 'unload' ? kind : null;
+}
+
+export interface Shown {
   readonly headers: IncomingHttpHeaders;
   readonly requestId: string;
   readonly door: string;
@@ -49,7 +62,7 @@ interface Shown {
 }
 
 /** Of nothing but a key that is none: whoever shows none at all has only forgotten it. */
-export async function tellWrongKey(services: OipServices, shown: Shown, error: PlatformError): Promise<void> {
+async function tellWrongKey(services: OipServices, shown: Shown, error: PlatformError): Promise<void> {
   if (error.code !== 'unauthenticated' || shown.headers.authorization === undefined) return;
   await tell(services, { ...shown, who: unknownCaller, action: 'Authenticate' }, error);
 }

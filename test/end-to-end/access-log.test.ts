@@ -69,6 +69,51 @@ test('an inference that a model answered, or refused, and probes of health are n
   assert(!readFileSync(`${server.dataDir}/logs/access.log`, 'utf8').includes('inferred'));
 });
 
+test('so are calls over gRPC: what changes something, what is asked, and what was turned away; not probes, nor what a model answered or refused', async () => {
+  const grpc = new GrpcClient(await grpcAddress(server));
+  const lineAfter = async (method: string, request: object, headers: Record<string, string> = {}, service?: 'health') => {
+    const id = `call-${++sent}`;
+    await grpc.ask(method, request, { metadata: { 'x-request-id': id, ...headers } }, service);
+    const { items } = await server.callWell<{ items: { line: string }[] }>(
+      'GET',
+      `/logs?log=access&filter=${encodeURIComponent(`"${id}"`)}`,
+    );
+    const [line, ...others] = items.map((item) => JSON.parse(item.line) as Record<string, unknown>).filter((one) => one.request === id);
+    assert.deepEqual(others, []);
+    return line === undefined ? null : [line.door, line.path, line.status, line.who, line.from];
+  };
+  const at = (method: string) => `/inference.GRPCInferenceService/${method}`;
+  try {
+    for (const [method, request, headers, status, who] of [
+      ['ServerMetadata', {}, {}, 200, 'anonymous'],
+      ['ModelMetadata', { name: 'nobody' }, {}, 404, 'anonymous'],
+      ['RepositoryModelLoad', { model_name: 'nobody' }, {}, 404, 'anonymous'],
+      ['RepositoryModelLoad', { model_name: 'digits' }, {}, 200, 'anonymous'],
+      ['RepositoryModelUnload', { model_name: 'digits' }, wrongKey, 401, null],
+      ['ModelInfer', { model_name: 'digits' }, wrongKey, 401, null],
+      ['ModelInfer', { model_name: 'nobody' }, {}, 404, null],
+    ] as const) {
+      assert.deepEqual(await lineAfter(method, request, headers), ['grpc', at(method), status, who, '127.0.0.1']);
+    }
+    assert.equal(await lineAfter('ModelInfer', { model_name: 'digits' }), null);
+    assert.equal(await lineAfter('ServerLive', {}), null);
+    assert.equal(await lineAfter('Check', {}, {}, 'health'), null);
+  } finally {
+    grpc.close();
+  }
+  const { items } = await server.callWell<{ items: { action: string; outcome: string; target: string; origin: { door: string } }[] }>(
+    'GET',
+    '/audit?limit=20',
+  );
+  const told = items.filter(({ origin }) => origin.door === 'grpc').map(({ action, outcome, target }) => [action, outcome, target]);
+  assert.deepEqual(told.slice(0, 4), [
+    ['Authenticate', 'unauthenticated', ''],
+    ['UnloadEndpoint', 'unauthenticated', 'digits'],
+    ['LoadEndpoint', 'ok', 'digits'],
+    ['LoadEndpoint', 'not_found', 'nobody'],
+  ]);
+});
+
 test('a wrong key is in the audit, by every door', async () => {
   await lineOf('POST', '/v2/models/digits/infer', wrongKey, '{}');
   const grpc = new GrpcClient(await grpcAddress(server));

@@ -2,14 +2,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Metadata } from '@grpc/grpc-js';
 import type { Caller, Permission } from '../../access/index.ts';
-import { asPlatformError, PlatformError } from '../../errors.ts';
+import { PlatformError } from '../../errors.ts';
 import { requestIdOf } from '../../http/index.ts';
 import type { OipServices } from '../neighbours.ts';
-import { tellWrongKey } from '../told.ts';
 
 /** The part of grpc-js's calls that all kinds have. */
 export interface GrpcCall {
   readonly metadata: Metadata;
+  /** `/service/Method`. */
+  getPath(): string;
   getHost(): string;
   /** Address and port. */
   getPeer(): string;
@@ -19,6 +20,9 @@ export interface GrpcCall {
 
 export interface CallHead {
   readonly requestId: string;
+  /** `/service/Method`. */
+  readonly path: string;
+  readonly remoteAddress: string;
   readonly headers: IncomingHttpHeaders;
   /** Epoch milliseconds; infinite where the client has none. */
   readonly deadlineWallMs: number;
@@ -27,22 +31,16 @@ export interface CallHead {
 export function headOf(call: GrpcCall): CallHead {
   const headers = call.metadata.getMap() as IncomingHttpHeaders;
   headers.host = call.getHost();
-  return { requestId: requestIdOf({ headers }), headers, deadlineWallMs: Number(call.getDeadline()) };
+  const peer = call.getPeer();
+  const remoteAddress = peer.slice(0, Math.max(peer.lastIndexOf(':'), 0));
+  return { requestId: requestIdOf({ headers }), path: call.getPath(), remoteAddress, headers, deadlineWallMs: Number(call.getDeadline()) };
 }
 
 /** The caller, once it is clear that it may do this. Throws `unauthenticated` or `forbidden`. */
-export function admit(services: OipServices, call: GrpcCall, head: CallHead, permission: Permission): Caller {
-  const { headers, requestId } = head;
-  const peer = call.getPeer();
-  const remoteAddress = peer.slice(0, Math.max(peer.lastIndexOf(':'), 0));
-  try {
-    const caller = services.listener.authenticate({ headers, socket: { remoteAddress }, method: 'POST' });
-    services.access.require(caller, permission);
-    return caller;
-  } catch (error) {
-    void tellWrongKey(services, { headers, requestId, door: 'grpc', remoteAddress, target: '' }, asPlatformError(error));
-    throw error;
-  }
+export function admit({ listener, access }: OipServices, { headers, remoteAddress }: CallHead, permission: Permission): Caller {
+  const caller = listener.authenticate({ headers, socket: { remoteAddress }, method: 'POST' });
+  access.require(caller, permission);
+  return caller;
 }
 
 /** How long it may still take; undefined where the client sets no limit. Throws `deadline_exceeded` where that has passed. */

@@ -19,12 +19,21 @@ interface RepositoryRequest {
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
+/** What a call would change. */
+export interface RepositoryChange {
+  readonly change: 'load' | 'unload';
+  /** The model's name. */
+  readonly target: string;
+}
+
 export interface ControlCall {
   readonly service: ServiceName;
   readonly method: string;
   /** Null: open to everybody. */
   readonly permission: Permission | null;
   readonly answer: (request: never, caller: Caller | null) => object | Promise<object>;
+  /** Of those that change something: for whoever tells that they were refused. */
+  readonly changeOf?: (request: never) => RepositoryChange;
 }
 
 export function controlCalls(services: OipServices, health: GrpcHealth): readonly ControlCall[] {
@@ -46,30 +55,30 @@ export function controlCalls(services: OipServices, health: GrpcHealth): readonl
       model_stats: asked.name === '' ? allStatistics(services) : statisticsOf(services, place(asked)),
     })),
     call('RepositoryIndex', 'read', ({ ready }: { ready: boolean }) => ({ models: repositoryIndex(services.deployed(), ready) })),
-    call('RepositoryModelLoad', 'deploy', async (asked: RepositoryRequest, caller) => ({
-      model_name: await changed(services, 'load', asked, caller),
-      isLoaded: true,
-    })),
-    call('RepositoryModelUnload', 'deploy', async (asked: RepositoryRequest, caller) => ({
-      model_name: await changed(services, 'unload', asked, caller),
-      isUnloaded: true,
-    })),
+    changing(services, 'RepositoryModelLoad', 'load'),
+    changing(services, 'RepositoryModelUnload', 'unload'),
   ];
+}
+
+function changing(services: OipServices, method: string, change: RepositoryChange['change']): ControlCall {
+  return {
+    service: 'inference',
+    method,
+    permission: 'deploy',
+    changeOf: (asked: RepositoryRequest) => ({ change, target: nameIn(services, asked) }),
+    answer: async (asked: RepositoryRequest, caller) => {
+      const name = nameIn(services, asked);
+      await changeRepository(services, change, name, Object.keys(asked.parameters), caller?.keyId ?? 'anonymous');
+      return { model_name: name, [change === 'load' ? 'isLoaded' : 'isUnloaded']: true };
+    },
+  };
 }
 
 function place({ name, version }: ModelRequest): { model: string; version: string | undefined } {
   return { model: name, version: version === '' ? undefined : version };
 }
 
-/** The model's name. */
-async function changed(
-  services: OipServices,
-  change: 'load' | 'unload',
-  { model_name: model, repository_name: repository, parameters }: RepositoryRequest,
-  caller: Caller | null,
-): Promise<string> {
-  // KServe's clients have the model's name where others have the repository's.
-  const name = model === '' && deployedAs(services, repository) !== undefined ? repository : model;
-  await changeRepository(services, change, name, Object.keys(parameters), caller?.keyId ?? 'anonymous');
-  return name;
+/** KServe's clients have the model's name where others have the repository's. */
+function nameIn(services: OipServices, { model_name: model, repository_name: repository }: RepositoryRequest): string {
+  return model === '' && deployedAs(services, repository) !== undefined ? repository : model;
 }

@@ -13,9 +13,10 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
+import type { Caller } from '../../access/index.ts';
 import { invalid } from '../../codecs/index.ts';
 import { isLoopback } from '../../config.ts';
-import { messageOf, PlatformError } from '../../errors.ts';
+import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { Certificate } from '../../http/index.ts';
 import type { OipServices } from '../neighbours.ts';
 import { admit, type CallHead, headOf } from './admission.ts';
@@ -27,6 +28,7 @@ import { MessageBudget } from './message-budget.ts';
 import { loadProtocol, type Protocol } from './protocol.ts';
 import { GrpcReflection } from './reflection.ts';
 import { statusOf, trailerOf } from './status.ts';
+import { asCalledBy, tellGrpcAccess, tellGrpcRefused } from './told.ts';
 
 export interface GrpcOptions {
   readonly host: string;
@@ -162,20 +164,26 @@ export class GrpcDoor {
     this.#server.register(path, handle, asItIs, asItIs, 'unary');
   }
 
-  async #control(
-    definition: MethodDefinition<object, object>,
-    { permission, answer }: ControlCall,
-    call: UnaryCall,
-    respond: Respond,
-  ): Promise<void> {
+  async #control(definition: MethodDefinition<object, object>, control: ControlCall, call: UnaryCall, respond: Respond): Promise<void> {
+    const { permission, answer, changeOf } = control;
+    const { clock } = this.#services;
+    const cameAtMs = clock.nowMs();
     const head = headOf(call);
+    let caller: Caller | null = null;
+    let error: PlatformError | null = null;
     try {
-      const caller = permission === null ? null : admit(this.#services, call, head, permission);
-      const reply = await answer(read(definition, call.request) as never, caller);
+      caller = permission === null ? null : admit(this.#services, head, permission);
+      const asked = read(definition, call.request) as never;
+      const reply = await asCalledBy(head, () => answer(asked, caller));
       respond(null, definition.responseSerialize(reply), trailerOf(head.requestId));
     } catch (thrown) {
+      error = asPlatformError(thrown);
+      const change = changeOf?.(readOrEmpty(definition, call.request) as never) ?? { change: null, target: '' };
+      await tellGrpcRefused(this.#services, { head, caller, ...change }, error);
       this.#refuse(head, thrown, respond);
     }
+    // Probes come every few seconds: only those that find it ill are told of.
+    if (permission !== null || error !== null) tellGrpcAccess(this.#services, { head, caller, error, ms: clock.nowMs() - cameAtMs });
   }
 
   #infer(call: UnaryCall, respond: Respond): void {
@@ -183,9 +191,10 @@ export class GrpcDoor {
     const budget = this.#budget;
     let held = call.request.length;
     try {
-      admit(this.#services, call, head, 'invoke');
+      admit(this.#services, head, 'invoke');
       budget.admit(held);
     } catch (thrown) {
+      this.#tellAtDoor(head, thrown);
       this.#refuse(head, thrown, respond);
       return;
     }
@@ -209,14 +218,22 @@ export class GrpcDoor {
   #stream(call: ServerDuplexStream<Buffer, Buffer>): void {
     const head = headOf(call);
     try {
-      admit(this.#services, call, head, 'invoke');
+      admit(this.#services, head, 'invoke');
     } catch (thrown) {
+      this.#tellAtDoor(head, thrown);
       call.emit('error', statusOf(thrown, head.requestId));
       return;
     }
     const stream = new InferStream(call, head, this.#inference, this.#budget);
     this.#streams.add(stream);
     call.on('cancelled', () => this.#streams.delete(stream));
+  }
+
+  /** No line of the log of requests tells of it. */
+  #tellAtDoor(head: CallHead, thrown: unknown): void {
+    const error = asPlatformError(thrown);
+    void tellGrpcRefused(this.#services, { head, caller: null, change: null, target: '' }, error);
+    tellGrpcAccess(this.#services, { head, caller: null, error, ms: 0 });
   }
 
   #refuse({ requestId }: CallHead, thrown: unknown, respond: Respond): void {
@@ -237,6 +254,15 @@ function read(definition: MethodDefinition<object, object>, bytes: Buffer): obje
     return definition.requestDeserialize(bytes);
   } catch (error) {
     throw invalid(`the message is no valid protobuf of its type: ${messageOf(error)}`);
+  }
+}
+
+/** For whoever tells of a call that was refused before anybody read it. */
+function readOrEmpty(definition: MethodDefinition<object, object>, bytes: Buffer): object {
+  try {
+    return definition.requestDeserialize(bytes);
+  } catch {
+    return definition.requestDeserialize(Buffer.alloc(0));
   }
 }
 

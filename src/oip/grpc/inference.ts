@@ -19,6 +19,7 @@ import type { OipServices } from '../neighbours.ts';
 import { tellTensors } from '../seen-calls.ts';
 import { timingParameters } from '../timings.ts';
 import { type CallHead, timeLeftMs } from './admission.ts';
+import { tellGrpcAccess } from './told.ts';
 
 /** `message` is null where the bytes were none. */
 export type Answered =
@@ -58,6 +59,7 @@ export class GrpcInference {
       const error = this.#known(head, thrown);
       // It got as far as a model, but not into its queue: it counts among those that failed.
       if (route !== null) serving.reject(route, { requestId, rows: 0, arrivedAtMs }, error);
+      else tellGrpcAccess(this.#services, { head, caller: null, error, ms: 0 });
       traces?.refuse(requestId, error);
       settle({ ok: false, error, message });
       return nothingToCancel;
