@@ -13,6 +13,7 @@ import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { Provider } from '../providers/index.ts';
 import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
+import { withModels, withVersions } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import { checkConfig, type EndpointChange, type EndpointConfig, type VariantConfig } from './endpoint-config.ts';
 import { deleteRow, insertRow, readRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
@@ -21,12 +22,13 @@ import type { FunctionWish } from './function-workers.ts';
 import type { KeptBeside } from './kept-beside.ts';
 import type { Desired } from './plan.ts';
 import { EndpointReconciler } from './reconcile.ts';
-import { alreadyExists, existing, noEndpoint, notApproved, notBatchable } from './refusals.ts';
+import { alreadyExists, existing, noEndpoint } from './refusals.ts';
 import { checkGuard, type Guard } from './rollout.ts';
 import { newRollout, Rollouts } from './rollouts.ts';
 import { keepCounts, readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
 import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
+import { settled } from './settled.ts';
 import { eventKinds, type StatusAndReason } from './status.ts';
 
 export interface DeploymentsOptions {
@@ -68,7 +70,7 @@ export class Deployments {
 
   constructor(options: DeploymentsOptions) {
     this.#options = options;
-    this.rollouts = new Rollouts({ ...options, want: async (stored) => this.#want(await this.#withModels(stored)) });
+    this.rollouts = new Rollouts({ ...options, want: async (stored) => this.#want(await withModels(this.#options.registry, stored)) });
   }
 
   /** Takes up every endpoint where it was left. */
@@ -76,7 +78,7 @@ export class Deployments {
     const { provider, db } = this.#options;
     const counts = await readCounts(db);
     for (const stored of await readRows(db)) {
-      this.#newReconciler(await this.#withModels(stored), counts.get(keyOf(stored.config.name)));
+      this.#newReconciler(await withModels(this.#options.registry, stored), counts.get(keyOf(stored.config.name)));
     }
     this.#stopListening = provider.onChange(({ spec }) => this.#reconcilers.get(keyOf(spec.endpoint))?.kick());
     for (const reconciler of this.#reconcilers.values()) reconciler.kick();
@@ -98,7 +100,7 @@ export class Deployments {
     await this.#checkCapture(given.capture);
     return this.#change(given.name, { who, action: 'CreateEndpoint', event: 'endpoint.created' }, async (tx, before) => {
       if (before !== undefined) throw alreadyExists(before);
-      const { config, versions } = await this.#withVersions(tx, given, []);
+      const { config, versions } = await withVersions(this.#options.registry, tx, given, []);
       const atMs = this.#options.clock.wallMs();
       const endpoint = {
         config,
@@ -133,14 +135,14 @@ export class Deployments {
       const stored = existing(name, before);
       const given = this.#check({ ...stored.config, ...withoutUndefined(change), name: stored.config.name });
       if (guard !== null) checkGuard(guard, given, (alarm) => this.rollouts.alarmState(alarm));
-      const { config, versions } = await this.#withVersions(tx, given, stored.config.variants);
+      const { config, versions } = await withVersions(this.#options.registry, tx, given, stored.config.variants);
       const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
       await keepBeside?.(tx, { config, generation }, stored.config);
       if (generation === stored.generation) return null;
       const scaled = config.variants.filter(({ scaling }) => scaling !== undefined).map((variant) => variant.name);
       await keepCounts(tx, name, scaled);
       const rollout = newRollout(stored, guard, this.#options.clock.wallMs());
-      return this.#store(tx, await this.#withModels({ ...stored, config, generation, rollout }, tx, versions));
+      return this.#store(tx, await withModels(this.#options.registry, { ...stored, config, generation, rollout }, tx, versions));
     });
   }
 
@@ -164,7 +166,12 @@ export class Deployments {
       const wanted = wantedInstances(old, (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant)));
       const next = withScaling(old, scaling, wanted);
       const variants = stored.config.variants.map((each) => (each === old ? next : each));
-      const { config, versions } = await this.#withVersions(tx, this.#check({ ...stored.config, variants }), stored.config.variants);
+      const { config, versions } = await withVersions(
+        this.#options.registry,
+        tx,
+        this.#check({ ...stored.config, variants }),
+        stored.config.variants,
+      );
       await keepBeside?.(tx, { config, generation: stored.generation });
       if (isDeepStrictEqual(config, stored.config)) return null;
       const scaled = config.variants.filter((each) => each.scaling !== undefined);
@@ -176,7 +183,7 @@ export class Deployments {
       // The number stays as it is, also where the limits have become wider again.
       count = scaling === null ? null : wantedInstances(next, wanted);
       if (count !== null) await writeCount(tx, { endpoint: name, variant, instances: count, atMs: this.#options.clock.wallMs() });
-      return this.#store(tx, await this.#withModels({ ...stored, config }, tx, versions));
+      return this.#store(tx, await withModels(this.#options.registry, { ...stored, config }, tx, versions));
     });
     if (count === null) return view;
     this.#reconcilers.get(keyOf(name))?.scale(variant, count, []);
@@ -238,28 +245,8 @@ export class Deployments {
    * Resolves when the endpoint is InService, Failed or Unloaded: at once if it is. Throws `not_found` if there is none
    * or it is deleted meanwhile, `deadline_exceeded` after `timeoutMs`.
    */
-  async waitFor(name: string, timeoutMs: number): Promise<EndpointView> {
-    const isSettled = (view: EndpointView) => view.status === 'InService' || view.status === 'Failed' || view.status === 'Unloaded';
-    const now = this.get(name);
-    if (isSettled(now)) return now;
-    const { promise, resolve, reject } = Promise.withResolvers<EndpointView>();
-    const isSame = (other: string) => keyOf(other) === keyOf(name);
-    const stopListening = this.onChange((view) => {
-      if (isSame(view.config.name) && isSettled(view)) resolve(view);
-    });
-    const stopListeningGone = this.onGone((gone) => {
-      if (isSame(gone)) reject(noEndpoint(name));
-    });
-    const cancelTimer = this.#options.clock.after(timeoutMs, () => {
-      reject(new PlatformError('deadline_exceeded', `endpoint ${name} is still ${this.get(name).status} after ${timeoutMs} ms`));
-    });
-    try {
-      return await promise;
-    } finally {
-      stopListening();
-      stopListeningGone();
-      cancelTimer();
-    }
+  waitFor(name: string, timeoutMs: number): Promise<EndpointView> {
+    return settled(this, name, this.#options.clock, timeoutMs);
   }
 
   /** Told at every change of an endpoint's status or its reason. The answer ends it. */
@@ -341,7 +328,7 @@ export class Deployments {
     return this.#change(name, record, async (tx, before) => {
       if (before?.state === state) return null;
       const stored = existing(name, before);
-      return this.#store(tx, await this.#withModels({ ...stored, state, rollout: null }, tx));
+      return this.#store(tx, await withModels(this.#options.registry, { ...stored, state, rollout: null }, tx));
     });
   }
 
@@ -373,13 +360,6 @@ export class Deployments {
     return this.get(name);
   }
 
-  /** With the versions that it names. */
-  async #withModels(stored: StoredEndpoint, tx?: Transaction, known?: readonly ModelVersion[]): Promise<DesiredEndpoint> {
-    const versionsOf = (config: EndpointConfig | undefined) =>
-      Promise.all((config?.variants ?? []).map(({ group, version }) => this.#options.registry.version(group, version, tx)));
-    return { ...stored, versions: known ?? (await versionsOf(stored.config)), versionsBefore: await versionsOf(stored.rollout?.before) };
-  }
-
   #viewOf(reconciler: EndpointReconciler): EndpointView {
     return viewOf(reconciler, this.#options, this.rollouts.versionsOf(reconciler));
   }
@@ -394,20 +374,6 @@ export class Deployments {
     const updated = { ...endpoint, updatedAtMs: this.#options.clock.wallMs() };
     await updateRow(tx, updated);
     return updated;
-  }
-
-  /** The config with the groups as they are written, and the versions; those that are new here must be Approved. */
-  async #withVersions(tx: Transaction, config: EndpointConfig, before: readonly VariantConfig[]) {
-    const versions: ModelVersion[] = [];
-    for (const { group, version, functions } of config.variants) {
-      const model = await this.#options.registry.version(group, version, tx);
-      const isNew = !before.some((old) => keyOf(old.group) === keyOf(group) && old.version === version);
-      if (isNew && model.approval !== 'Approved') throw notApproved(model);
-      if (!model.batchable && functions?.batching.kind === 'fixed' && functions.batching.batchSizeMax > 1) throw notBatchable(model);
-      versions.push(model);
-    }
-    const variants = config.variants.map((variant, index) => ({ ...variant, group: (versions[index] as ModelVersion).group }));
-    return { config: { ...config, variants }, versions };
   }
 
   #newReconciler(endpoint: DesiredEndpoint, counts?: ScaledCounts): EndpointReconciler {
