@@ -143,7 +143,6 @@ export const endpointStatuses = ['Creating', 'Updating', 'InService', 'Failed', 
 const rolloutBody = z.strictObject({
   state: z.enum(['shifting', 'taken-back']),
   reason: z.string().nullable().describe('Why it was taken back.'),
-  taken_back_models: z.array(z.string()).describe('The versions that were taken back, such as digits/4.'),
   share_percent: z.number().describe('Of the requests, what goes to the new workers in its present step, or went in its last.'),
   watched_since: time.nullable().describe('Since when the step is served; null until it is.'),
   watched_until: time.nullable().describe('When the last step will have been watched, if all goes well; null until this one is served.'),
@@ -178,6 +177,11 @@ export const endpointBody = z.strictObject({
   served_generation: z.number().nullable().describe('The one that requests are routed by; an earlier one during an update.'),
   capture: captureBody.nullable().describe('What of its calls is kept.'),
   rollout: rolloutBody.nullable().describe('Of an update that is watched, or that was taken back; null where there is none.'),
+  taken_back: z
+    .array(z.strictObject({ model: z.string().describe('group/version'), reason: z.string(), at: time }))
+    .describe(
+      'The versions that it took back, the latest last, until one is deployed by its number and kept: nobody gets one of them unasked.',
+    ),
   notes: z.array(z.string()),
   variants: z.array(variantBody),
   created_at: time,

@@ -1,14 +1,7 @@
 /** Routes of endpoints. */
 import { z } from 'zod';
 import type { Usage } from '../costs/index.ts';
-import {
-  type EndpointConfig,
-  type EndpointView,
-  instanceTypeDefault,
-  keepsSignature,
-  rollBack,
-  type VariantConfig,
-} from '../deployment/index.ts';
+import { type EndpointConfig, type EndpointView, instanceTypeDefault, keepsSignature, type VariantConfig } from '../deployment/index.ts';
 import { formatObjective, parseObjective } from '../objective.ts';
 import type { WorkerView } from '../providers/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -143,11 +136,12 @@ export function endpointRoutes(services: ApiServices): Route[] {
 function rollbackRoute(services: ApiServices): Route {
   return route('POST /endpoints/:endpoint/rollback', {
     summary: 'Take back the update under way, or go back to the version before',
+    description:
+      'The version before is the last other one that was in full service and kept, each time further back; what is left behind counts as taken back. Refused where none is left.',
     params: endpointPath,
     answer: endpointBody,
     status: 202,
-    handle: async ({ params, caller }) =>
-      endpointBodyOf(await rollBack(services.deployments, services.audit, params.endpoint, caller.keyId), services),
+    handle: async ({ params, caller }) => endpointBodyOf(await services.deployments.rollBack(params.endpoint, caller.keyId), services),
   });
 }
 
@@ -169,6 +163,7 @@ export function endpointBodyOf(
     served_generation: view.servedGeneration,
     capture: captureBodyOf(config),
     rollout: rolloutBodyOf(view),
+    taken_back: view.versions.takenBack.map(({ model, reason, atMs }) => ({ model, reason, at: timeOf(atMs) })),
     notes: [...view.notes],
     variants: config.variants.map((variant) => {
       const observed = view.variants.find(({ name }) => name === variant.name);

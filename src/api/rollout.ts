@@ -43,7 +43,6 @@ export function rolloutBodyOf(view: EndpointView): EndpointBody['rollout'] {
   return {
     state: takenBack === null ? 'shifting' : 'taken-back',
     reason: takenBack,
-    taken_back_models: [...(rollout.tried ?? [])],
     share_percent: 100 * stepOf(rollout).share,
     watched_since: stepSinceMs === null ? null : timeOf(stepSinceMs),
     watched_until: untilMs === null ? null : timeOf(untilMs),

@@ -9,7 +9,7 @@ import { countText } from './words.ts';
 export interface TakenBack {
   readonly model: string;
   readonly endpoint: string;
-  readonly reason: string | null;
+  readonly reason: string;
 }
 
 export type Choice = { readonly version: VersionBody; readonly why: string } | { readonly refusal: string };
@@ -36,7 +36,7 @@ export function chooseVersion(group: string, versions: readonly VersionBody[], t
 }
 
 function backText({ model, endpoint, reason }: TakenBack): string {
-  return `endpoint ${endpoint} took ${model} back${reason === null ? '' : ` (${reason})`}`;
+  return `endpoint ${endpoint} took ${model} back (${reason})`;
 }
 
 function unapprovedText(falling: readonly VersionBody[], { version }: VersionBody): string {
@@ -56,8 +56,8 @@ export async function findVersion(client: Client, progress: Progress, { group, v
   await client.get<GroupBody>(path); // says so where there is none
   const versions = await client.all<VersionBody>(`${path}/versions`);
   const endpoints = await client.all<EndpointBody>('/endpoints');
-  const takenBack = endpoints.flatMap(({ name: endpoint, rollout }) =>
-    rollout?.state === 'taken-back' ? rollout.taken_back_models.map((model) => ({ model, endpoint, reason: rollout.reason })) : [],
+  const takenBack = endpoints.flatMap(({ name: endpoint, taken_back: all }) =>
+    all.map(({ model, reason }) => ({ model, endpoint, reason })),
   );
   const choice = chooseVersion(group, versions, takenBack);
   if ('refusal' in choice) throw new Failure(choice.refusal);

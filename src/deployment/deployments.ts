@@ -15,21 +15,24 @@ import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
 import { withModels, withVersions } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
-import { checkConfig, type EndpointChange, type EndpointConfig, type VariantConfig } from './endpoint-config.ts';
+import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, type VariantConfig } from './endpoint-config.ts';
 import { deleteRow, insertRow, readRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
+import { keepServed } from './keep-served.ts';
 import type { KeptBeside } from './kept-beside.ts';
 import type { Desired } from './plan.ts';
 import { EndpointReconciler } from './reconcile.ts';
 import { alreadyExists, existing, noEndpoint } from './refusals.ts';
-import { checkGuard, type Guard } from './rollout.ts';
+import { versionsBefore } from './roll-back.ts';
+import { checkGuard, type Guard, isUnderWay } from './rollout.ts';
 import { newRollout, Rollouts } from './rollouts.ts';
 import { keepCounts, readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
 import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
 import { settled } from './settled.ts';
 import { eventKinds, type StatusAndReason } from './status.ts';
+import { nothingServed } from './version-history.ts';
 
 export interface DeploymentsOptions {
   readonly db: Database;
@@ -111,6 +114,7 @@ export class Deployments {
         updatedAtMs: atMs,
         rollout: null,
         versionsBefore: [],
+        history: nothingServed,
       } as const;
       await insertRow(tx, endpoint);
       await keepBeside?.(tx, endpoint);
@@ -132,17 +136,25 @@ export class Deployments {
   ): Promise<EndpointView> {
     await this.#checkCapture(change.capture);
     return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, async (tx, before) => {
+      return this.#changed(tx, existing(name, before), change, { guard, keepBeside });
+    });
+  }
+
+  /**
+   * Takes an update under way back; where none is, serves the versions again that were in full service before those of now, each time
+   * further back. The other settings stay. Throws `not_found`, and `wrong_state` where none is left.
+   */
+  async rollBack(name: string, who: string): Promise<EndpointView> {
+    const view = this.get(name);
+    if (isUnderWay(view.rollout)) {
+      await this.rollouts.takeBack(view, who);
+      return this.get(name);
+    }
+    return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, async (tx, before) => {
       const stored = existing(name, before);
-      const given = this.#check({ ...stored.config, ...withoutUndefined(change), name: stored.config.name });
-      if (guard !== null) checkGuard(guard, given, (alarm) => this.rollouts.alarmState(alarm));
-      const { config, versions } = await withVersions(this.#options.registry, tx, given, stored.config.variants);
-      const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
-      await keepBeside?.(tx, { config, generation }, stored.config);
-      if (generation === stored.generation) return null;
-      const scaled = config.variants.filter(({ scaling }) => scaling !== undefined).map((variant) => variant.name);
-      await keepCounts(tx, name, scaled);
-      const rollout = newRollout(stored, guard, this.#options.clock.wallMs());
-      return this.#store(tx, await withModels(this.#options.registry, { ...stored, config, generation, rollout }, tx, versions));
+      const { registry, clock } = this.#options;
+      const { variants, history } = await versionsBefore(stored, registry, tx, clock.wallMs());
+      return this.#changed(tx, { ...stored, history }, { variants }, { guard: null });
     });
   }
 
@@ -360,6 +372,26 @@ export class Deployments {
     return this.get(name);
   }
 
+  /** With another config, and what goes with one; null where it is the same. */
+  async #changed(
+    tx: Transaction,
+    stored: StoredEndpoint,
+    change: EndpointChange,
+    { guard, keepBeside }: { readonly guard: Guard | null; readonly keepBeside?: KeptBeside | undefined },
+  ): Promise<DesiredEndpoint | null> {
+    const { registry, clock } = this.#options;
+    const given = this.#check(changedBy(change, stored.config));
+    if (guard !== null) checkGuard(guard, given, (alarm) => this.rollouts.alarmState(alarm));
+    const { config, versions } = await withVersions(registry, tx, given, stored.config.variants);
+    const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
+    await keepBeside?.(tx, { config, generation }, stored.config);
+    if (generation === stored.generation) return null;
+    const scaled = config.variants.filter(({ scaling }) => scaling !== undefined).map((variant) => variant.name);
+    await keepCounts(tx, config.name, scaled);
+    const rollout = newRollout(stored, guard, clock.wallMs());
+    return this.#store(tx, await withModels(registry, { ...stored, config, generation, rollout }, tx, versions));
+  }
+
   #viewOf(reconciler: EndpointReconciler): EndpointView {
     return viewOf(reconciler, this.#options, this.rollouts.versionsOf(reconciler));
   }
@@ -404,14 +436,27 @@ export class Deployments {
   }
 
   /** Measured only now that it serves: that takes time that a start should have. */
-  #isServed({ config, versions }: DesiredEndpoint): void {
+  #isServed(endpoint: DesiredEndpoint): void {
     const { profiles, functionProfiles } = this.#options;
+    const { config, versions, rollout } = endpoint;
+    if (!isUnderWay(rollout)) this.#keep(endpoint);
     for (const [index, { functions, instanceCount, instanceType: type }] of config.variants.entries()) {
       const version = versions[index] as ModelVersion;
       if (instanceCount > 0) profiles.measureInBackground(version, `instance:${type}`);
       if (functions !== undefined) functionProfiles.measureInBackground(version);
     }
     for (const listener of this.#servedListeners) listener();
+  }
+
+  /** Where that is not written for a kill, it is when it is served again. */
+  #keep({ config, generation }: DesiredEndpoint): void {
+    const { db, log } = this.#options;
+    this.#recording = this.#recording
+      .then(() => keepServed(db, config.name, generation))
+      .then((history) => history !== null && this.#reconcilers.get(keyOf(config.name))?.remember(generation, history))
+      .catch((error: unknown) =>
+        log.error({ endpoint: config.name, error: messageOf(error) }, 'what serves could not be kept to go back to'),
+      );
   }
 
   #tell(reconciler: EndpointReconciler, { status, reason }: StatusAndReason, before: StatusAndReason | null): void {
@@ -450,9 +495,4 @@ interface Doing {
 function withScaling({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, wanted: number): VariantConfig {
   if (scaling !== null) return { ...variant, scaling };
   return before === undefined ? variant : { ...variant, instanceCount: Math.max(1, wanted) };
-}
-
-/** A field given as undefined is a field not given. */
-function withoutUndefined(change: EndpointChange): EndpointChange {
-  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
 }

@@ -5,6 +5,7 @@ import { type Desired, functionType, isSameKind, type WantedVariant, type Worker
 import { isUnderWay, type Rollout, sharedVariants, stepOf } from './rollout.ts';
 import { wantedInstances } from './scaling-config.ts';
 import type { ServedEndpoint } from './serving-door.ts';
+import type { VersionHistory } from './version-history.ts';
 
 /** What is stored of an endpoint, and the versions its config names. */
 export interface DesiredEndpoint {
@@ -19,6 +20,7 @@ export interface DesiredEndpoint {
   readonly rollout: Rollout | null;
   /** Of the config that a rollout may go back to, in the order of its variants. */
   readonly versionsBefore: readonly ModelVersion[];
+  readonly history: VersionHistory;
 }
 
 export interface Scaled {

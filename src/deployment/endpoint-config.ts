@@ -46,6 +46,17 @@ export interface EndpointConfig {
 /** A field that is not given stays as it is; variants are given whole. */
 export type EndpointChange = Partial<Omit<EndpointConfig, 'name'>>;
 
+/** A field given as undefined is a field not given. */
+export function changedBy(change: EndpointChange, config: EndpointConfig): EndpointConfig {
+  const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+  return { ...config, ...given, name: config.name };
+}
+
+/** The versions that it names, such as `digits/3`, each once. */
+export function modelsOf({ variants }: Pick<EndpointConfig, 'variants'>): string[] {
+  return [...new Set(variants.map(({ group, version }) => `${group}/${version}`))];
+}
+
 export const variantNameDefault = 'AllTraffic';
 export const instanceTypeDefault = 'local.1';
 export const timeoutMsDefault = 60_000;

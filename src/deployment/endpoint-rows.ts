@@ -5,6 +5,7 @@ import type { Database, Transaction } from '../storage/index.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { Rollout } from './rollout.ts';
+import { nothingServed, type VersionHistory } from './version-history.ts';
 
 export type StoredEndpoint = Omit<DesiredEndpoint, 'versions' | 'versionsBefore'>;
 
@@ -34,9 +35,16 @@ export async function deleteRow(tx: Transaction, name: string): Promise<void> {
   await tx.deleteFrom('endpoints').where('name_key', '=', keyOf(name)).execute();
 }
 
-function changeable({ config, generation, state, updatedAtMs, rollout }: StoredEndpoint) {
+function changeable({ config, generation, state, updatedAtMs, rollout, history }: StoredEndpoint) {
   const told = rollout === null ? null : JSON.stringify(rollout);
-  return { config: JSON.stringify(config), generation, desired: state, updated_at: updatedAtMs, rollout: told };
+  return {
+    config: JSON.stringify(config),
+    generation,
+    desired: state,
+    updated_at: updatedAtMs,
+    rollout: told,
+    version_history: JSON.stringify(history),
+  };
 }
 
 interface EndpointRow {
@@ -46,6 +54,7 @@ interface EndpointRow {
   readonly created_at: number;
   readonly updated_at: number;
   readonly rollout: string | null;
+  readonly version_history: string | null;
 }
 
 function storedOf(row: EndpointRow): StoredEndpoint {
@@ -56,5 +65,6 @@ function storedOf(row: EndpointRow): StoredEndpoint {
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
     rollout: row.rollout === null ? null : (JSON.parse(row.rollout) as Rollout),
+    history: row.version_history === null ? nothingServed : (JSON.parse(row.version_history) as VersionHistory),
   };
 }

@@ -9,6 +9,7 @@ import type { EndpointReconciler } from './reconcile.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
 import type { EndpointStatus } from './status.ts';
 import type { CountedVersion } from './version-counts.ts';
+import type { VersionHistory } from './version-history.ts';
 
 export interface VariantView {
   readonly name: string;
@@ -36,6 +37,8 @@ export interface EndpointView {
   readonly variants: readonly VariantView[];
   /** How an update comes about that is watched, or why the last one was taken back. */
   readonly rollout: Rollout | null;
+  /** What it may go back to, and what it took back. */
+  readonly versions: VersionHistory;
   /** While one is under way: what each version did since it began to be watched, the new ones first. */
   readonly rolloutVersions: readonly CountedVersion[];
   /** What the user should know, though nothing is wrong. */
@@ -49,7 +52,7 @@ interface Machine {
 }
 
 export function viewOf(reconciler: EndpointReconciler, machine: Machine, rolloutVersions: readonly CountedVersion[] = []): EndpointView {
-  const { config, generation, createdAtMs, updatedAtMs, rollout } = reconciler.endpoint;
+  const { config, generation, createdAtMs, updatedAtMs, rollout, history } = reconciler.endpoint;
   const { workers } = reconciler;
   // Until it has been watched to its end, what was before is what is gone back to.
   const servedGeneration =
@@ -82,6 +85,7 @@ export function viewOf(reconciler: EndpointReconciler, machine: Machine, rollout
     updatedAtMs,
     variants,
     rollout,
+    versions: history,
     rolloutVersions,
     notes,
   };

@@ -12,7 +12,6 @@ export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefaul
 export type { InstanceView } from './instance-view.ts';
 export { keepsSignature } from './keeps-signature.ts';
 export type { KeptBeside } from './kept-beside.ts';
-export { rollBack } from './roll-back.ts';
 export { type Guard, isUnderWay, type Rollout, type RolloutStep, sharesOf, stepOf, watchedUntilMs } from './rollout.ts';
 export type { KeptOnRollback } from './rollouts.ts';
 export { instanceCountMax, type ScalingConfig, type ScalingDirections, scalingDirections } from './scaling-config.ts';

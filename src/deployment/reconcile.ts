@@ -30,6 +30,7 @@ import type { ScaledCounts } from './scaled-rows.ts';
 import { wantedInstances } from './scaling-config.ts';
 import type { ServedWorker, ServingDoor } from './serving-door.ts';
 import { type StatusAndReason, statusOf, type WorkerHealth } from './status.ts';
+import type { VersionHistory } from './version-history.ts';
 import { commandOf } from './worker-command.ts';
 
 export interface ReconcilerNeeds {
@@ -96,6 +97,11 @@ export class EndpointReconciler {
   /** The generation that requests are routed by; null while they are not. */
   get servedGeneration(): number | null {
     return this.#served.kind === 'served' ? this.#served.generation : null;
+  }
+
+  /** What serves, and what is to, stays as it is. */
+  remember(generation: number, history: VersionHistory): void {
+    if (this.#endpoint.generation === generation) this.#endpoint = { ...this.#endpoint, history };
   }
 
   get workers(): readonly WorkerView[] {

@@ -1,50 +1,148 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { openHouse, prod, refusal, settle, variant } from '../../test/deployment-house.ts';
-import { rollBack } from './roll-back.ts';
+import { describe, test } from 'node:test';
+import { type House, openHouse, prod, refusal, settle, variant } from '../../test/deployment-house.ts';
+import type { EndpointView } from './endpoint-view.ts';
 
 const versionOf = ({ config }: { config: typeof prod }) => config.variants[0]?.version;
+const to = (version: number) => ({ variants: [{ ...variant, version }] });
+const watched = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: [], timeoutMs: null };
+const takenBack = ({ versions }: EndpointView) => versions.takenBack.map(({ model }) => model);
 
+/** With `prod` in service by digits/1; digits/3 may be deployed as well. */
 async function serving() {
   const house = await openHouse();
-  house.deployments.rollouts.follow({ get: () => null });
+  await house.registry.setApproval('digits', 3, 'Approved', { who: 'me' });
   await house.deployments.create(prod, 'me');
-  await house.deployments.waitFor('prod', 1000);
+  return { ...house, ...on(house) };
+}
+
+function on(house: House) {
+  house.deployments.rollouts.follow({ get: () => null });
   const back = async () => {
-    const view = await rollBack(house.deployments, house.audit, 'prod', 'me');
+    const view = await house.deployments.rollBack('prod', 'me');
     await settle();
     return view;
   };
-  return { ...house, back };
+  const deploy = async (version: number, guard: typeof watched | null = null) => {
+    await house.deployments.update('prod', to(version), 'me', undefined, guard);
+    await settle();
+  };
+  /** Time goes by, and what falls due in it is done. */
+  const wait = async (seconds: number) => {
+    for (let second = 0; second < seconds; second++) {
+      house.clock.advance(1000);
+      await settle();
+    }
+  };
+  return { back, deploy, wait };
 }
-const toTwo = { variants: [{ ...variant, version: 2 }] };
 
-test('a rollback goes to the version before, and the next one to the one that served before it', async () => {
-  const { deployments, back } = await serving();
-  await assert.rejects(back(), refusal('wrong_state', /nothing before digits\/1/));
-  await deployments.update('prod', toTwo, 'me');
-  await deployments.update('prod', { late: 'shed' }, 'me');
-  const view = await back();
-  assert.deepEqual([versionOf(view), view.config.late], [1, 'shed'], 'its settings stay');
-  assert.equal(versionOf(await back()), 2);
+describe('a rollback', () => {
+  test('goes further back each time through what was in full service, and says when nothing is left', async () => {
+    const { deployments, back, deploy } = await serving();
+    await settle();
+    await deploy(2);
+    await deployments.update('prod', { late: 'shed' }, 'me');
+    await deploy(3);
+    const view = await back();
+    assert.deepEqual([versionOf(view), view.config.late], [2, 'shed'], 'its settings stay');
+    assert.equal(versionOf(await back()), 1);
+    await assert.rejects(
+      back(),
+      refusal('wrong_state', /^endpoint prod serves digits\/1, and no version .* before it .* deploy the one you/),
+    );
+    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/3', 'digits/2']);
+  });
+
+  test('goes just so after a restart of the server', async () => {
+    const first = await serving();
+    await settle();
+    await first.deploy(2);
+    await first.deploy(3);
+    await first.back();
+    const house = await first.restart();
+    await settle();
+    assert.equal(versionOf(await on(house).back()), 1);
+  });
+
+  test('passes over what never came into service', async () => {
+    const { provider, back, deploy } = await serving();
+    await settle();
+    provider.isPrompt = false;
+    await deploy(2);
+    await deploy(3);
+    assert.equal(versionOf(await back()), 1);
+  });
+
+  test('passes over what was deleted since, or is approved no more', async () => {
+    const { registry, back, deploy } = await serving();
+    await settle();
+    await deploy(2);
+    await deploy(3);
+    await registry.setApproval('digits', 2, 'Rejected', { who: 'me' });
+    assert.equal(versionOf(await back()), 1);
+    await deploy(3);
+    await registry.deleteVersion('digits', 1, 'me');
+    await assert.rejects(back(), refusal('wrong_state', /^endpoint prod serves digits\/3, .*digits\/1 is not there any more/));
+  });
+
+  test('leaves the number of instances: the load is of today', async () => {
+    const { deployments, back } = await serving();
+    await settle();
+    await deployments.update('prod', { variants: [{ ...variant, version: 2, instanceCount: variant.instanceCount + 1 }] }, 'me');
+    const view = await back();
+    assert.equal(versionOf(view), 1);
+    assert.equal(view.config.variants[0]?.instanceCount, variant.instanceCount + 1);
+  });
+
+  test('takes an update under way back, in the name of who asked; the next one passes over what was taken back', async () => {
+    const { back, audit, deploy } = await serving();
+    await settle();
+    await deploy(2, watched);
+    const view = await back();
+    assert.deepEqual([versionOf(view), view.generation, view.rollout?.takenBack], [1, 3, 'asked for by hand']);
+    const [record] = await audit.list({ action: 'RollBackEndpoint', limit: 5 });
+    assert.equal(record?.who, 'me');
+    await assert.rejects(back(), refusal('wrong_state', /nothing to go back to/));
+  });
 });
 
-test('how many instances there are is not gone back on: the load is of today', async () => {
-  const { deployments, back } = await serving();
-  await deployments.update('prod', { variants: [{ ...variant, version: 2, instanceCount: variant.instanceCount + 1 }] }, 'me');
-  const view = await back();
-  assert.equal(versionOf(view), 1);
-  assert.equal(view.config.variants[0]?.instanceCount, variant.instanceCount + 1);
-});
+describe('a version that was taken back', () => {
+  test('is remembered through later changes, an unload and a restart', async () => {
+    const first = await serving();
+    await settle();
+    await first.deploy(3, watched);
+    await first.back();
+    await first.deployments.update('prod', { late: 'shed' }, 'me');
+    await first.deploy(2);
+    await first.deployments.unload('prod', 'me');
+    await settle();
+    const { deployments } = await first.restart();
+    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/3']);
+    assert.equal(deployments.get('prod').versions.takenBack[0]?.reason, 'asked for by hand');
+  });
 
-test('a rollback takes an update under way back, in the name of who asked; the next one passes over what was taken back', async () => {
-  const { deployments, back, audit } = await serving();
-  const guard = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: [], timeoutMs: null };
-  await deployments.update('prod', toTwo, 'me', undefined, guard);
-  await settle();
-  const view = await back();
-  assert.deepEqual([versionOf(view), view.generation, view.rollout?.takenBack], [1, 3, 'asked for by hand']);
-  const [record] = await audit.list({ action: 'RollBackEndpoint', limit: 5 });
-  assert.equal(record?.who, 'me');
-  await assert.rejects(back(), refusal('wrong_state', /nothing to go back to/));
+  test('is forgotten once it is deployed and kept after all, and not before', async () => {
+    const { deployments, back, deploy, wait } = await serving();
+    await settle();
+    await deploy(2, watched);
+    await back();
+    await deploy(2, watched);
+    await wait(30);
+    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/2'], 'it is still watched');
+    await wait(35);
+    assert.deepEqual(takenBack(deployments.get('prod')), []);
+    assert.equal(versionOf(await back()), 1);
+  });
+
+  test('is forgotten with its endpoint', async () => {
+    const { deployments, back, deploy } = await serving();
+    await settle();
+    await deploy(2, watched);
+    await back();
+    await deployments.remove('prod', 'me');
+    await settle();
+    await deployments.create(prod, 'me');
+    assert.deepEqual(takenBack(deployments.get('prod')), []);
+  });
 });

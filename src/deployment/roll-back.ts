@@ -1,32 +1,58 @@
-/** Ends an update by hand, or goes back to the version before where none is under way. */
+/** What an endpoint goes back to where no update is under way. */
 import { PlatformError } from '../errors.ts';
-import type { Audit, AuditRecord } from '../monitoring/index.ts';
-import type { Deployments } from './deployments.ts';
-import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
-import type { EndpointView } from './endpoint-view.ts';
-import { isUnderWay } from './rollout.ts';
-import { modelsOf } from './rollout-windows.ts';
+import type { Registry } from '../registry/index.ts';
+import type { Transaction } from '../storage/index.ts';
+import { modelsOf, type VariantConfig } from './endpoint-config.ts';
+import type { StoredEndpoint } from './endpoint-rows.ts';
+import { earlierThan, goneBack, type VersionHistory } from './version-history.ts';
 
-/** So many changes are looked through for a version before. */
-const recordsMost = 1000;
+/** The variants to serve again, and the history from then on. What cannot be served any more is passed over. Throws `wrong_state` where nothing is left. */
+export async function versionsBefore(
+  { config, history }: StoredEndpoint,
+  registry: Pick<Registry, 'version'>,
+  tx: Transaction,
+  atMs: number,
+): Promise<{ readonly variants: readonly VariantConfig[]; readonly history: VersionHistory }> {
+  const { name, variants: now } = config;
+  const passedOver: string[] = [];
+  for (const to of earlierThan(history, now)) {
+    const obstacle = await obstacleOf(to, registry, tx);
+    if (obstacle === null) {
+      return {
+        variants: to.map((variant) => asNow(variant, now)),
+        history: goneBack(history, { now, to, reason: 'rolled back by hand', atMs }),
+      };
+    }
+    passedOver.push(obstacle);
+  }
+  const others = passedOver.length === 0 ? '' : ` (${passedOver.join(', ')})`;
+  throw new PlatformError(
+    'wrong_state',
+    `endpoint ${name} serves ${modelsOf(config).join(' and ')}, and no version that was in full service before it and kept is left${others}: ` +
+      `there is nothing to go back to; deploy the one you want by its number, \`penstock deploy GROUP/VERSION ${name}\``,
+  );
+}
 
-/** Throws `not_found`, and `wrong_state` where there is no version before. */
-export async function rollBack(deployments: Deployments, audit: Pick<Audit, 'list'>, name: string, who: string): Promise<EndpointView> {
-  const view = deployments.get(name);
-  if (isUnderWay(view.rollout)) {
-    await deployments.rollouts.takeBack(view, who);
-    return deployments.get(name);
+/** Why these cannot be served again; null where they can. */
+async function obstacleOf(
+  variants: readonly VariantConfig[],
+  registry: Pick<Registry, 'version'>,
+  tx: Transaction,
+): Promise<string | null> {
+  for (const { group, version } of variants) {
+    try {
+      const { name, approval } = await registry.version(group, version, tx);
+      if (approval !== 'Approved') return `${name} is ${approval}`;
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.code !== 'not_found') throw error;
+      return `${group}/${version} is not there any more`;
+    }
   }
-  const earlier = configBefore(view.config, await audit.list({ target: view.config.name, limit: recordsMost }));
-  if (earlier === null) {
-    const now = modelsOf(view.config).join(' and ');
-    throw new PlatformError('wrong_state', `endpoint ${view.config.name} has served nothing before ${now}: there is nothing to go back to`);
-  }
-  return deployments.update(view.config.name, { variants: earlier.variants.map((variant) => asNow(variant, view.config)) }, who);
+  return null;
 }
 
 /** The model that it was, with what it takes to start; how many instances there are, of what type and weight is not gone back on: the load is today's. */
-function asNow(earlier: VariantConfig, { variants }: EndpointConfig): VariantConfig {
+function asNow(earlier: VariantConfig, variants: readonly VariantConfig[]): VariantConfig {
   const now = variants.find(({ name }) => name === earlier.name);
   if (now === undefined) return earlier;
   const { startTimeoutMs: _start, unpackTimeoutMs: _unpack, ...kept } = now;
@@ -38,21 +64,4 @@ function asNow(earlier: VariantConfig, { variants }: EndpointConfig): VariantCon
     ...(startTimeoutMs === undefined ? {} : { startTimeoutMs }),
     ...(unpackTimeoutMs === undefined ? {} : { unpackTimeoutMs }),
   };
-}
-
-/** What was wanted last with other versions, and not taken back; null where there was nothing. Records come the latest first. */
-export function configBefore(
-  now: EndpointConfig,
-  records: readonly Pick<AuditRecord, 'action' | 'outcome' | 'detail'>[],
-): EndpointConfig | null {
-  const current = modelsOf(now).join();
-  const takenBack = new Set<number>();
-  for (const { action, outcome, detail } of records) {
-    const { config, generation } = (detail ?? {}) as { readonly config?: EndpointConfig; readonly generation?: number };
-    if (outcome !== 'ok' || config === undefined || generation === undefined) continue;
-    if (action === 'RollBackEndpoint') takenBack.add(generation - 1);
-    if (!takenBack.has(generation) && modelsOf(config).join() !== current) return config;
-    if (action === 'CreateEndpoint') return null;
-  }
-  return null;
 }

@@ -3,7 +3,7 @@
  * step began is remembered here alone: a server that starts anew counts anew, and so both begin then.
  */
 import { Bursts } from './bursts.ts';
-import type { EndpointConfig } from './endpoint-config.ts';
+import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
 import { type CountedVersion, countsSince, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from './version-counts.ts';
 import { faultOf, type JudgedVersion } from './version-verdict.ts';
@@ -97,10 +97,6 @@ export function versionsIn(config: EndpointConfig, rollout: Rollout): { readonly
   const fresh = now.filter((model) => !before.includes(model));
   if (fresh.length === 0) return { fresh: now, old: [] };
   return { fresh, old: before.filter((model) => !now.includes(model)) };
-}
-
-export function modelsOf({ variants }: EndpointConfig): string[] {
-  return [...new Set(variants.map(({ group, version }) => `${group}/${version}`))];
 }
 
 function byModel(counted: readonly CountedVersion[]): Counted {

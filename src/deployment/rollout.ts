@@ -35,8 +35,6 @@ export interface Rollout {
   readonly stepSinceMs: number | null;
   /** Why it was taken back: then `before` is wanted again, as a generation of its own. */
   readonly takenBack: string | null;
-  /** The versions that were taken back, `digits/4`; nothing while none were. */
-  readonly tried?: readonly string[];
 }
 
 export interface RolloutSight {

@@ -62,7 +62,10 @@ describe('an update that is watched', () => {
     const view = deployments.get('prod');
     assert.deepEqual([view.status, view.generation, view.config.variants[0]?.version], ['InService', 3, 1]);
     assert.match(view.reason ?? '', /^the update was taken back: alarm errors is in ALARM/);
-    assert.deepEqual(view.rollout?.tried, ['digits/2']);
+    assert.deepEqual(
+      view.versions.takenBack.map(({ model }) => model),
+      ['digits/2'],
+    );
     assert.deepEqual([provider.ids(), weights(house)], [['prod.alltraffic.1.0'], [['digits/1', 1]]]);
     assert((await kinds(house)).includes('endpoint.update-taken-back'));
     const [record] = await audit.list({ action: 'RollBackEndpoint', limit: 5 });

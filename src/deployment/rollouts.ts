@@ -6,14 +6,15 @@ import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Alarms, Audit, Events, Log, NewEvent, PlatformEvent } from '../monitoring/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
-import type { EndpointConfig } from './endpoint-config.ts';
+import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import { readRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import type { EndpointView } from './endpoint-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
 import { type Guard, isUnderWay, judgeRollout, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
-import { modelsOf, RolloutWindows } from './rollout-windows.ts';
+import { RolloutWindows } from './rollout-windows.ts';
 import type { ServingDoor } from './serving-door.ts';
 import { type CountedVersion, requestsOf } from './version-counts.ts';
+import { newModels, withKept, withTakenBack } from './version-history.ts';
 
 /** What somebody else keeps beside a generation that is as an earlier one was, within the transaction that writes it. */
 export type KeptOnRollback = (
@@ -149,20 +150,15 @@ function after(
     case 'next':
       return { ...stored, rollout: { ...rollout, step: rollout.step + 1, stepSinceMs: null } };
     case 'done':
-      return { ...stored, rollout: null, updatedAtMs: nowMs };
+      return { ...stored, rollout: null, updatedAtMs: nowMs, history: withKept(stored.history, stored.config.variants) };
     case 'take-back': {
       const generation = stored.generation + 1;
-      const back = { ...rollout, stepSinceMs: null, takenBack: verdict.reason, tried: newVersions(stored.config, rollout.before) };
-      return { ...stored, config: rollout.before, generation, rollout: back, updatedAtMs: nowMs };
+      const back = { ...rollout, stepSinceMs: null, takenBack: verdict.reason };
+      const models = newModels(stored.config.variants, rollout.before.variants);
+      const history = withTakenBack(stored.history, models, { reason: verdict.reason, atMs: nowMs });
+      return { ...stored, config: rollout.before, generation, rollout: back, updatedAtMs: nowMs, history };
     }
   }
-}
-
-/** An update of its settings alone brings none. */
-function newVersions({ variants }: EndpointConfig, before: EndpointConfig): string[] {
-  const nameOf = ({ group, version }: EndpointConfig['variants'][number]): string => `${group}/${version}`;
-  const old = new Set(before.variants.map(nameOf));
-  return [...new Set(variants.map(nameOf))].filter((name) => !old.has(name));
 }
 
 function told(

@@ -7,7 +7,7 @@ import { createArrivals } from './migrations/arrivals.ts';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
-import { addRollouts, createEndpoints, createScaling } from './migrations/deployment.ts';
+import { addRollouts, addVersionHistory, createEndpoints, createScaling } from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
 import { addLanes, createJobs, orderJobs, setLanesOfDeliveries } from './migrations/jobs.ts';
 import { createLogs } from './migrations/logs.ts';
@@ -52,5 +52,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0027-job-lanes': { up: addLanes },
     '0029-failed-requests': { up: addFailed },
     '0030-lanes-of-deliveries': { up: setLanesOfDeliveries },
+    '0031-version-history': { up: addVersionHistory },
   };
 }

@@ -103,5 +103,9 @@ describe('a new version', () => {
       /far serves what it served before: the update was taken back: 100 % of the \d+ requests of far\/2 were refused as wrong \(HTTP 400\) \(1 % may be\); far\/1: 0 %/,
     );
     await servesFirst('far');
+    await server.callWell('PATCH', '/endpoints/far', { late: 'shed' });
+    const again = await deploy('far');
+    assert.match(again.stderr, /far\/1, the newest approved that was not taken back; endpoint far took far\/2 back \(100 % of the /);
+    await servesFirst('far');
   });
 });

@@ -30,8 +30,9 @@ export function RollBack({ endpoint, onClose }: { readonly endpoint: EndpointBod
               'The workers of before still run: it takes a second, and no request fails.',
             ]
           : [
-              'The last other version that no update took back serves all requests, as soon as its workers are ready.',
+              'The last other version that was in full service and kept serves all requests, as soon as its workers are ready.',
               'The other settings stay, and no request fails.',
+              `${serving} counts as taken back: nobody gets it unasked, and going back once more goes further back.`,
             ]
       }
       action={isShifting ? 'Take back' : 'Go back'}

@@ -107,6 +107,7 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
     ['timeout', msText(view.timeout_ms)],
     ['capture', captureText(view)],
     ['rollout', rolloutText(view)],
+    ['taken back', view.taken_back.map(({ model, reason, at }) => `${model}, ${utcText(at)}: ${reason}`).join('\n')],
     ['notes', view.notes.join('\n')],
     ['created', utcText(view.created_at)],
     ['updated', utcText(view.updated_at)],

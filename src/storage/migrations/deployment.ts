@@ -34,3 +34,8 @@ export async function createScaling(db: AnyDatabase): Promise<void> {
 export async function addRollouts(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('endpoints').addColumn('rollout', 'text').execute();
 }
+
+/** Which versions each served and took back; null for one of before, of which that is not known. */
+export async function addVersionHistory(db: AnyDatabase): Promise<void> {
+  await db.schema.alterTable('endpoints').addColumn('version_history', 'text').execute();
+}

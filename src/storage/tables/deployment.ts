@@ -11,6 +11,8 @@ export interface EndpointsTable {
   updated_at: number;
   /** JSON: a `Rollout`; null where no update is watched. */
   rollout: string | null;
+  /** JSON: a `VersionHistory`; null for an endpoint of before there was one. */
+  version_history: string | null;
 }
 
 export interface ScaledVariantsTable {

@@ -1,0 +1,76 @@
+/**
+ * Which versions an endpoint served, so that it may go back to them, and which it took back, so that nobody gets one of them unasked. It is
+ * stored with the endpoint, and gone with it. Pure.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { modelsOf, type VariantConfig } from './endpoint-config.ts';
+
+export interface TakenBackVersion {
+  /** Such as `digits/4`. */
+  readonly model: string;
+  readonly reason: string;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+}
+
+export interface VersionHistory {
+  /** The variants of each config that had all requests and was kept, the latest last; neighbours differ in their versions. */
+  readonly kept: readonly (readonly VariantConfig[])[];
+  /** The latest last. */
+  readonly takenBack: readonly TakenBackVersion[];
+}
+
+export const nothingServed: VersionHistory = { kept: [], takenBack: [] };
+
+const keptMost = 50;
+const takenBackMost = 100;
+
+/** These have all requests, and nobody watches them any more: whoever deployed one that was taken back meant it. */
+export function withKept(history: VersionHistory, variants: readonly VariantConfig[]): VersionHistory {
+  const { kept, takenBack } = history;
+  const last = kept.at(-1);
+  const models = modelsOf({ variants });
+  const others = takenBack.filter(({ model }) => !models.includes(model));
+  const isKnown = last !== undefined && isSameVersions(last, variants);
+  const next = { kept: [...(isKnown ? kept.slice(0, -1) : kept), variants].slice(-keptMost), takenBack: others };
+  return isDeepStrictEqual(next, history) ? history : next;
+}
+
+export function withTakenBack(
+  { kept, takenBack }: VersionHistory,
+  models: readonly string[],
+  why: Pick<TakenBackVersion, 'reason' | 'atMs'>,
+): VersionHistory {
+  const others = takenBack.filter(({ model }) => !models.includes(model));
+  return {
+    kept: kept.filter((variants) => !modelsOf({ variants }).some((model) => models.includes(model))),
+    takenBack: [...others, ...models.map((model) => ({ model, ...why }))].slice(-takenBackMost),
+  };
+}
+
+/** What was in full service before `now`, the latest first. */
+export function earlierThan({ kept }: VersionHistory, now: readonly VariantConfig[]): readonly (readonly VariantConfig[])[] {
+  return kept.filter((variants) => !isSameVersions(variants, now)).toReversed();
+}
+
+interface GoingBack extends Pick<TakenBackVersion, 'reason' | 'atMs'> {
+  readonly now: readonly VariantConfig[];
+  /** One of `kept`. */
+  readonly to: readonly VariantConfig[];
+}
+
+/** What came after it is no version before: the next time it is gone further back. */
+export function goneBack(history: VersionHistory, { now, to, ...why }: GoingBack): VersionHistory {
+  const kept = history.kept.slice(0, history.kept.findLastIndex((variants) => isSameVersions(variants, to)) + 1);
+  return withTakenBack({ ...history, kept }, newModels(now, to), why);
+}
+
+/** The versions that `now` has and `before` has not; an update of its settings alone brings none. */
+export function newModels(now: readonly VariantConfig[], before: readonly VariantConfig[]): string[] {
+  const old = modelsOf({ variants: before });
+  return modelsOf({ variants: now }).filter((model) => !old.includes(model));
+}
+
+function isSameVersions(one: readonly VariantConfig[], other: readonly VariantConfig[]): boolean {
+  return modelsOf({ variants: one }).join() === modelsOf({ variants: other }).join();
+}
