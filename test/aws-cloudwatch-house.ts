@@ -13,6 +13,10 @@ import { temporaryDirectory } from './end-to-end/server.ts';
 
 export const nowMs = Date.UTC(2026, 10, 24, 12);
 
+/** The one scaling policy there is. */
+export const stepPolicy =
+  'arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:1:resource/sagemaker/endpoint/digits/variant/AllTraffic:policyName/step';
+
 export async function openCloudWatch(t: TestContext) {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   const clock = new VirtualClock(nowMs);
@@ -32,7 +36,8 @@ export async function openCloudWatch(t: TestContext) {
   });
   await alarms.open();
   const logs = openLogs(temporaryDirectory(), 'error', { clock });
-  const service = cloudWatchService({ db, clock, audit, store, alarms, log: logs.platform });
+  const heard = { isTopic: () => false, isStepPolicy: async (arn: string) => arn === stepPolicy };
+  const service = cloudWatchService({ db, clock, audit, store, alarms, heard, log: logs.platform });
   t.after(async () => {
     await alarms.close();
     await store.close();

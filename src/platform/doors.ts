@@ -177,7 +177,10 @@ function awsDoor(
   const place = { account: config.awsAccount, region: config.awsRegion };
   const watchers = [
     cloudWatchService({
-      isHeard: (topic) => addressOf(config.asyncTopics, topic) !== null,
+      heard: {
+        isTopic: (topic) => addressOf(config.asyncTopics, topic) !== null,
+        isStepPolicy: (arn) => autoScaling.hasStepPolicy(arn),
+      },
       db,
       clock,
       log,

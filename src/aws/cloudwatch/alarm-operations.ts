@@ -9,14 +9,23 @@ import { missing, wrongCombination, wrongValue } from './refusals.ts';
 
 export type AlarmsSeen = Pick<Alarms, 'list' | 'get' | 'put' | 'delete' | 'enableActions' | 'setState' | 'history'>;
 
+/** What there is for alarms to act on, by ARN. */
+export interface HeardActions {
+  /** Whether something is told what is said to a topic. */
+  readonly isTopic: (arn: string) => boolean;
+  /** Whether there is such a policy that takes steps: those that track a target have alarms of their own. */
+  readonly isStepPolicy: (arn: string) => Promise<boolean>;
+}
+
 const describedDefault = 50;
 const historyDefault = 100;
 
 /** Those that change something; `note` records each in the audit trail. */
-export function alarmChanges(alarms: AlarmsSeen, isHeard: (topic: string) => boolean = () => false): Record<string, AwsOperation> {
+export function alarmChanges(alarms: AlarmsSeen, heard: HeardActions): Record<string, AwsOperation> {
   return {
     PutMetricAlarm: async (input) => {
-      const definition = readAlarm(input, (action) => checkAction(action, isHeard));
+      const definition = readAlarm(input, (action) => checkAction(action, heard));
+      for (const action of Object.values(definition.actions).flat()) await checkPolicy(action, heard);
       refuseDefault(definition.name);
       await alarms.put(definition);
       return {};
@@ -128,14 +137,26 @@ function namesOf({ AlarmNames }: AwsInput): readonly string[] {
 }
 
 /** URLs are called, topics by the URL that stands for them, scaling policies are run: nothing else would ever be heard. */
-function checkAction(action: string, isHeard: (topic: string) => boolean): void {
-  if (/^arn:aws[\w-]*:autoscaling:[^:\s]*:[^:\s]*:scalingPolicy:\S+$/.test(action) || isHeard(action)) return;
+function checkAction(action: string, { isTopic }: HeardActions): void {
+  if (isScalingPolicy(action) || isTopic(action)) return;
   if (!/^https?:\/\//.test(action)) {
     throw wrongValue(
       `Invalid action '${action.slice(0, 200)}': expected the ARN of a scaling policy, a URL that is called, or a topic that the server's asyncTopics give a URL.`,
     );
   }
   checkWebhookUrl(action);
+}
+
+/** CloudWatch takes a policy that is not there, and runs nothing when the alarm rings. Here whoever makes the alarm hears of it. */
+async function checkPolicy(action: string, { isStepPolicy }: HeardActions): Promise<void> {
+  if (!isScalingPolicy(action) || (await isStepPolicy(action))) return;
+  throw wrongValue(
+    `Invalid action '${action.slice(0, 400)}': there is no step scaling policy of that ARN. Put the policy first, and give the PolicyARN that PutScalingPolicy answers with.`,
+  );
+}
+
+function isScalingPolicy(action: string): boolean {
+  return /^arn:aws[\w-]*:autoscaling:[^:\s]*:[^:\s]*:scalingPolicy:\S+$/.test(action);
 }
 
 function refuseDefault(name: string): void {

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nowMs, openCloudWatch } from '../../../test/aws-cloudwatch-house.ts';
+import { nowMs, openCloudWatch, stepPolicy as policy } from '../../../test/aws-cloudwatch-house.ts';
 
 const now = nowMs / 1000;
 const webhook = 'https://example.com/rings';
-const policy =
-  'arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:1:resource/sagemaker/endpoint/digits/variant/AllTraffic:policyName/step';
-
 const definition = {
   AlarmName: 'too many',
   Namespace: 'Shop',
@@ -148,6 +145,8 @@ test('alarms that cannot be are refused, saying why', async (t) => {
     [{ AlarmActions: ['arn:aws:sns:us-east-1:000000000000:nobody'] }, /^InvalidParameterValue: Invalid action 'arn:aws:sns/],
     [{ AlarmActions: ['ring the bell'] }, /^InvalidParameterValue: Invalid action 'ring the bell'/],
     [{ AlarmActions: ['http://169.254.169.254/latest'] }, /^invalid_request: /],
+    [{ AlarmActions: [policy.replace(':1:', ':2:')] }, /^InvalidParameterValue: Invalid action '.*:2:.*': there is no step scaling policy/],
+    [{ OKActions: [policy.replace(':1:', ':2:')] }, /^InvalidParameterValue: Invalid action /],
     [{ AlarmName: 'penstock/digits/errors' }, /^InvalidParameterValue: .*comes with its endpoint/],
     [{ Metrics: [metric] }, /^InvalidParameterCombination: Metrics cannot be specified together with MetricName/],
     [{ ...plain, Metrics: [{ Id: 'e', Expression: '1 + 1' }] }, /^MissingParameter: .*an alarm on no metric/],

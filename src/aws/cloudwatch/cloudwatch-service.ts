@@ -4,7 +4,7 @@ import type { Alarm, Audit, Deed, Log, MetricStore } from '../../monitoring/inde
 import type { Database } from '../../storage/index.ts';
 import { Documents } from '../sagemaker/documents.ts';
 import type { AwsInput, AwsOperation, AwsPlace, AwsService } from '../service.ts';
-import { type AlarmsSeen, alarmChanges, alarmLooks } from './alarm-operations.ts';
+import { type AlarmsSeen, alarmChanges, alarmLooks, type HeardActions } from './alarm-operations.ts';
 import { dashboardChanges, dashboardLooks } from './dashboards.ts';
 import { getMetricData } from './metric-data.ts';
 import { listMetrics } from './metric-lists.ts';
@@ -18,8 +18,7 @@ export interface CloudWatchOptions {
   readonly audit: Pick<Audit, 'record'>;
   readonly store: Pick<MetricStore, 'put' | 'list' | 'series' | 'unitsOf' | 'lacksRoomFor' | 'drop'>;
   readonly alarms: AlarmsSeen;
-  /** Whether something is told what is said to a topic, by its ARN. */
-  readonly isHeard?: (topic: string) => boolean;
+  readonly heard: HeardActions;
   /** More that are seen but not kept, and belong to others: those of scaling policies. */
   readonly otherAlarms?: (place: AwsPlace) => Promise<readonly Alarm[]>;
 }
@@ -27,7 +26,7 @@ export interface CloudWatchOptions {
 export function cloudWatchService(options: CloudWatchOptions): AwsService {
   const { db, clock, store, alarms } = options;
   const documents = new Documents({ db, clock });
-  const changes = { ...alarmChanges(alarms, options.isHeard), ...dashboardChanges(documents) };
+  const changes = { ...alarmChanges(alarms, options.heard), ...dashboardChanges(documents) };
   return {
     name: 'cloudwatch',
     operations: {

@@ -48,6 +48,11 @@ export class ApplicationAutoScaling implements AwsService {
     return this.#steps.alarmed(policyArnGiven, above);
   }
 
+  /** Whether there is a step scaling policy of that ARN. */
+  hasStepPolicy(policyArnGiven: string): Promise<boolean> {
+    return this.#steps.has(policyArnGiven);
+  }
+
   /** Those that stand for targets that are tracked, as they are now. */
   async trackingAlarms(place: AwsPlace, store: Pick<MetricStore, 'series'>): Promise<Alarm[]> {
     const documents = (await this.#targets.all()).map(({ document }) => document);

@@ -301,6 +301,7 @@ describe('a scaling policy', () => {
     };
     const { PolicyARN, Alarms } = await scaled.ask('PutScalingPolicy', { ...count, PolicyName: 's', StepScalingPolicyConfiguration });
     assert.deepEqual([Alarms, scaled.now.scaling?.policy, scaled.now.wanted], [[], 'hold', 1]);
+    assert.deepEqual([await scaled.scaling.hasStepPolicy(PolicyARN), await scaled.scaling.hasStepPolicy(`${PolicyARN}2`)], [true, false]);
     assert.equal(await scaled.scaling.alarmed(PolicyARN, 150), true);
     assert.equal(scaled.now.wanted, 4);
     await scaled.scaling.alarmed(PolicyARN, 150);

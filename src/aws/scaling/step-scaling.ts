@@ -17,13 +17,14 @@ export class StepScalingPolicies {
     this.#targets = targets;
   }
 
+  async has(arn: string): Promise<boolean> {
+    return (await this.#find(arn)) !== null;
+  }
+
   /** See `ApplicationAutoScaling.alarmed`. */
   async alarmed(arn: string, above: number): Promise<boolean> {
-    const found = (await this.#targets.all()).flatMap((target) => {
-      const policy = target.document.policies.find((each) => isNamed(arn, target.document, each));
-      return policy === undefined ? [] : [{ target, policy }];
-    })[0];
-    if (found === undefined) return false;
+    const found = await this.#find(arn);
+    if (found === null) return false;
     const { target, policy } = found;
     const nowMs = this.#clock.wallMs();
     const capacity = steppedTo(target, policy, above, nowMs);
@@ -34,6 +35,14 @@ export class StepScalingPolicies {
     await this.#targets.change(target.document, noted, who);
     await this.#targets.setCapacity(target.document, { capacity, cause }, who);
     return true;
+  }
+
+  async #find(arn: string): Promise<{ readonly target: ScalableTarget; readonly policy: PolicyDocument } | null> {
+    for (const target of await this.#targets.all()) {
+      const policy = target.document.policies.find((each) => isNamed(arn, target.document, each));
+      if (policy !== undefined) return { target, policy };
+    }
+    return null;
   }
 }
 
