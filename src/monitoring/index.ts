@@ -54,7 +54,7 @@ export {
 export { type Log, type LogLevel, type LogOptions, type Logs, logFileCount, logLevels, openLogs } from './logs.ts';
 export { parseMath } from './math/metric-math.ts';
 export { type ExpressionQuery, withExpressions } from './math/metric-queries.ts';
-export type { Series } from './math/value.ts';
+export { Series } from './math/value.ts';
 export { Metrics, type Sample } from './metrics.ts';
 export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './records/audit.ts';
 export { type Deed, type Thing, thingOf } from './records/deeds.ts';

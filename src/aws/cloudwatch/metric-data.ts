@@ -1,5 +1,5 @@
 /** GetMetricData: many metrics, and expressions over them. */
-import { type MetricStore, type Series, statisticOf, withExpressions } from '../../monitoring/index.ts';
+import { type MetricStore, Series, statisticOf, withExpressions } from '../../monitoring/index.ts';
 import type { AwsInput, AwsOutput } from '../service.ts';
 import { placeOf, tokenAt } from './cloudwatch-pages.ts';
 import { spanOf } from './metric-place.ts';
@@ -35,10 +35,13 @@ async function seriesOf(store: Pick<MetricStore, 'series'>, queries: readonly As
   const expressions = queries.flatMap(({ id, expression, periodS: own }) => {
     if (expression === null) return [];
     const periodS = own ?? (metrics.length === 0 ? 60 : shortest);
-    return [{ id, expression, periodS, span: spanOf(input, periodS) }];
+    return [{ id, expression, periodS, spanOf: (each: number) => spanOf(input, each) }];
   });
-  // An expression may fill each of its periods.
-  const filled = expressions.map(({ periodS, span }) => ({ periodS, ...span }));
+  // An expression may fill each period of the shortest of its series.
+  const filled = expressions.map(({ periodS, spanOf: of }) => {
+    const least = Math.min(periodS, shortest);
+    return { periodS: least, ...of(least) };
+  });
   const periods = [...spans, ...filled].reduce((sum, { periodS, fromMs, toMs }) => sum + Math.ceil((toMs - fromMs) / (1000 * periodS)), 0);
   if (periods > periodsMax) {
     throw wrongCombination(
@@ -56,7 +59,8 @@ async function measuredSeries(
   span: { readonly fromMs: number; readonly toMs: number },
 ): Promise<Series> {
   const points = await store.series({ place, name, unit, ...span, originMs: span.fromMs, periodMs: 1000 * periodS });
-  return new Map(
+  return new Series(
+    periodS,
     points.flatMap((point): [number, number][] => {
       const value = statisticOf(point, statistic);
       return value === null ? [] : [[point.atMs, value]];

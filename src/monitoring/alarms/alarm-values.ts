@@ -1,6 +1,6 @@
 /** What an alarm looks at: the latest periods of its series, or of its expression. */
 import { withExpressions } from '../math/metric-queries.ts';
-import type { Series } from '../math/value.ts';
+import { Series } from '../math/value.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import type { AlarmDefinition, AlarmMetric } from './alarm.ts';
 import { evaluate, statisticOf, type Verdict } from './evaluate.ts';
@@ -45,7 +45,7 @@ export async function valuesOf(
   const measured = new Map<string, Series>();
   for (const { id, metric } of queries) if (metric !== null) measured.set(id, await seriesOf(store, metric, { fromMs, toMs, periodMs }));
   const expressions = queries.flatMap(({ id, expression }) =>
-    expression === null ? [] : [{ id, expression, periodS, span: { fromMs, toMs } }],
+    expression === null ? [] : [{ id, expression, periodS, spanOf: () => ({ fromMs, toMs }) }],
   );
   const watched = withExpressions(measured, expressions).get(queries.find(({ isWatched }) => isWatched)?.id ?? '');
   return Array.from({ length: count }, (_, i) => watched?.get(fromMs + i * periodMs) ?? null);
@@ -57,7 +57,8 @@ async function seriesOf(
   span: { fromMs: number; toMs: number; periodMs: number },
 ): Promise<Series> {
   const points = await store.series({ place, name, unit, ...span });
-  return new Map(
+  return new Series(
+    span.periodMs / 1000,
     points.flatMap((point): [number, number][] => {
       const value = statisticOf(point, statistic);
       return value === null ? [] : [[point.atMs, value]];

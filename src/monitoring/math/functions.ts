@@ -1,5 +1,5 @@
 /** The functions of metric math. */
-import { isMany, type MathContext, type Series, seriesOf, timesOf, type Value } from './value.ts';
+import { isMany, type MathContext, Series, seriesOf, timesOf, type Value } from './value.ts';
 
 export interface MathFunction {
   /** Least and most arguments. */
@@ -13,7 +13,7 @@ export const functions: Readonly<Record<string, MathFunction>> = {
   MIN: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => Math.min(...all)) },
   MAX: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => Math.max(...all)) },
   RATE: { takes: [1, 1], run: ([value], context) => rate(seriesOf(value as Value, context)) },
-  PERIOD: { takes: [1, 1], run: (_values, { periodS }) => periodS },
+  PERIOD: { takes: [1, 1], run: ([value], context) => seriesOf(value as Value, context).periodS },
   FILL: {
     takes: [2, 2],
     run: ([value, filler], context, mode) => filled(value as Value, filler ?? null, context, mode),
@@ -24,13 +24,16 @@ export const functions: Readonly<Record<string, MathFunction>> = {
 /** Of several series, one: at each time of any. Of one series, its one number, as CloudWatch has it. */
 function folded(value: Value, fold: (all: readonly number[]) => number): Value {
   if (typeof value === 'number') return value;
-  if (!isMany(value)) return value.size === 0 ? new Map() : fold([...value.values()]);
-  return new Map(timesOf(value).map((at) => [at, fold(value.flatMap((each) => each.get(at) ?? []))]));
+  if (!isMany(value)) return value.size === 0 ? new Series(value.periodS) : fold([...value.values()]);
+  return new Series(
+    Math.min(...value.map(({ periodS }) => periodS)),
+    timesOf(value).map((at) => [at, fold(value.flatMap((each) => each.get(at) ?? []))]),
+  );
 }
 
 /** By second, from the value before. */
 function rate(series: Series): Series {
-  const result = new Map<number, number>();
+  const result = new Series(series.periodS);
   let before: [number, number] | null = null;
   for (const [at, value] of series) {
     if (before !== null) result.set(at, ((value - before[1]) * 1000) / (at - before[0]));
@@ -39,7 +42,10 @@ function rate(series: Series): Series {
   return result;
 }
 
-/** Each period of the span that was asked for has a value then, as far as the mode gives one; several series are filled each by itself. */
+/**
+ * Each of its periods within the span that was asked for has a value then, as far as the mode gives one. Several series are filled each by itself:
+ * what is measured every five minutes lacks nothing in the minutes between, in which another one may have values.
+ */
 function filled(value: Value, filler: Value | null, context: MathContext, mode: string | null): Value {
   if (isMany(value)) return value.map((each) => filledOne(each, filler, context, mode));
   return filledOne(seriesOf(value, context), filler, context, mode);
@@ -47,9 +53,9 @@ function filled(value: Value, filler: Value | null, context: MathContext, mode: 
 
 function filledOne(series: Series, filler: Value | null, context: MathContext, mode: string | null): Series {
   const fillers = filler === null ? null : seriesOf(filler, context);
-  const times = [...new Set([...periodsOf(context), ...series.keys()])].sort((a, b) => a - b);
+  const times = [...new Set([...periodsOf(series, context), ...series.keys()])].sort((a, b) => a - b);
   const known = [...series];
-  const result = new Map<number, number>();
+  const result = new Series(series.periodS);
   let next = 0;
   for (const at of times) {
     while (next < known.length && (known[next] as [number, number])[0] <= at) next++;
@@ -69,18 +75,21 @@ function between(at: number, before: Point | undefined, after: Point | undefined
   return after === undefined ? undefined : before[1] + ((after[1] - before[1]) * (at - before[0])) / (after[0] - before[0]);
 }
 
-function periodsOf({ span: { fromMs, toMs }, periodS }: MathContext): number[] {
+function periodsOf({ periodS }: Series, { spanOf }: MathContext): number[] {
+  const { fromMs, toMs } = spanOf(periodS);
   return Array.from({ length: Math.max(0, Math.ceil((toMs - fromMs) / (1000 * periodS))) }, (_, i) => fromMs + i * 1000 * periodS);
 }
 
 function chosen(condition: Value, then: Value, otherwise: Value | undefined, context: MathContext): Value {
-  if (typeof condition === 'number') return condition !== 0 ? then : (otherwise ?? new Map<number, number>());
+  if (typeof condition === 'number') return condition !== 0 ? then : (otherwise ?? new Series(context.periodS));
   const at = (value: Value | undefined, time: number): number | undefined => {
     if (value === undefined || typeof value === 'number') return value;
     return seriesOf(value, context).get(time);
   };
-  return new Map(
-    [...seriesOf(condition, context)].flatMap(([time, holds]): [number, number][] => {
+  const conditions = seriesOf(condition, context);
+  return new Series(
+    conditions.periodS,
+    [...conditions].flatMap(([time, holds]): [number, number][] => {
       const value = at(holds !== 0 ? then : otherwise, time);
       return value === undefined ? [] : [[time, value]];
     }),

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseMath } from './metric-math.ts';
-import type { Series } from './value.ts';
+import { Series } from './value.ts';
 
 const minute = 60_000;
 const of = (...values: readonly (number | null)[]): Series =>
-  new Map(values.flatMap((value, i): [number, number][] => (value === null ? [] : [[i * minute, value]])));
+  new Series(
+    60,
+    values.flatMap((value, i): [number, number][] => (value === null ? [] : [[i * minute, value]])),
+  );
 const series = new Map([
   ['m1', of(1, 2, 3, 4)],
   ['m2', of(10, 0, 30, 40)],
@@ -14,7 +17,7 @@ const series = new Map([
   ['none', of()],
 ]);
 const run = (text: string): (number | null)[] => {
-  const result = parseMath(text).evaluate({ series, periodS: 60, span: { fromMs: 0, toMs: 4 * minute } });
+  const result = parseMath(text).evaluate({ series, periodS: 60, spanOf: () => ({ fromMs: 0, toMs: 4 * minute }) });
   return [0, 1, 2, 3].map((i) => result.get(i * minute) ?? null);
 };
 
@@ -102,5 +105,38 @@ describe('metric math', () => {
         }
       }),
     );
+  });
+});
+
+describe('metric math over series of several periods', () => {
+  const mixed = new Map([
+    ['m1', of(1, null, 3, 4)],
+    ['m2', new Series(120, [[0, 10]])],
+    ['m10', new Series(10, [[10_000, 5]])],
+  ]);
+  /** A span begins with a whole minute, or a whole period where that is shorter. */
+  const spanOf = (periodS: number) => ({ fromMs: periodS < 60 ? 10_000 : 0, toMs: 4 * minute });
+  const evaluated = (text: string) => {
+    const result = parseMath(text).evaluate({ series: mixed, periodS: 10, spanOf });
+    return [result.periodS, Object.fromEntries([...result].map(([at, value]) => [at / 1000, value]))];
+  };
+  for (const [text, periodS, points] of [
+    ['FILL(m2, 0)', 120, { 0: 10, 120: 0 }],
+    ['FILL(m1, 0)', 60, { 0: 1, 60: 0, 120: 3, 180: 4 }],
+    ['FILL(m2, REPEAT)', 120, { 0: 10, 120: 10 }],
+    ['FILL(m2, m1)', 120, { 0: 10, 120: 3 }],
+    ['m1 + FILL(m2, 0)', 120, { 0: 11, 120: 3 }],
+    ['SUM(FILL([m1, m2], 0))', 60, { 0: 11, 60: 0, 120: 3, 180: 4 }],
+    ['m2 / PERIOD(m2)', 120, { 0: 10 / 120 }],
+    ['PERIOD(m1) * m2', 120, { 0: 600 }],
+    ['FILL(m2 * 2, 0) / PERIOD(m2 * 2)', 120, { 0: 20 / 120, 120: 0 }],
+    ['IF(m2 > 5, FILL(m1, 7))', 120, { 0: 1 }],
+  ] as const) {
+    test(text, () => assert.deepEqual(evaluated(text), [periodS, points]));
+  }
+
+  test('each series is filled from where its own periods begin', () => {
+    const [, points] = evaluated('FILL(m10, 1)') as [number, Record<string, number>];
+    assert.deepEqual(Object.keys(points).slice(0, 3), ['10', '20', '30']);
   });
 });

@@ -6,9 +6,10 @@ import type { Series, Span } from './value.ts';
 export interface ExpressionQuery {
   readonly id: string;
   readonly expression: string;
-  /** Seconds; what PERIOD answers with. */
+  /** Seconds; of what stands on no metric. */
   readonly periodS: number;
-  readonly span: Span;
+  /** What was asked for, of periods of so many seconds. */
+  readonly spanOf: (periodS: number) => Span;
 }
 
 /**
@@ -29,10 +30,10 @@ export function withExpressions(measured: ReadonlyMap<string, Series>, expressio
     const [first] = waiting;
     if (ready.length === 0 && first !== undefined) throw wrong(first.query.id, 'it stands on itself');
     for (const { query, math } of ready) {
-      const { id, periodS, span } = query;
+      const { id, periodS, spanOf } = query;
       known.set(
         id,
-        told(id, () => math.evaluate({ series: known, measured: names, periodS, span })),
+        told(id, () => math.evaluate({ series: known, measured: names, periodS, spanOf })),
       );
     }
     waiting = waiting.filter((each) => !ready.includes(each));

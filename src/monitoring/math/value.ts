@@ -1,8 +1,17 @@
 /** What metric math reckons with: numbers, series and several series, and how two of them meet. */
 import { PlatformError } from '../../errors.ts';
 
-/** Epoch milliseconds to value, rising. */
-export type Series = ReadonlyMap<number, number>;
+/** Epoch milliseconds to value, rising, each of a period that begins then. */
+export class Series extends Map<number, number> {
+  /** Seconds. */
+  readonly periodS: number;
+
+  constructor(periodS: number, points: Iterable<readonly [number, number]> = []) {
+    super(points);
+    this.periodS = periodS;
+  }
+}
+
 /** A number that is the same at all times; one series; or several, which only a function that joins them makes one of. */
 export type Value = number | Series | readonly Series[];
 
@@ -16,10 +25,10 @@ export interface MathContext {
   readonly series: ReadonlyMap<string, Series>;
   /** Ids of those that were measured, not reckoned: what METRICS means. All of them where it is not said. */
   readonly measured?: ReadonlySet<string>;
-  /** Seconds. */
+  /** Of a number, which has none of its own. Seconds. */
   readonly periodS: number;
-  /** What was asked for: FILL fills the periods from `fromMs` on and before `toMs`, epoch milliseconds. */
-  readonly span: Span;
+  /** What was asked for, of periods of so many seconds: FILL fills those from `fromMs` on and before `toMs`, epoch milliseconds. */
+  readonly spanOf: (periodS: number) => Span;
 }
 
 export function isMany(value: Value): value is readonly Series[] {
@@ -31,12 +40,12 @@ export function listed(values: readonly Value[], context: MathContext): readonly
   return values.flatMap((value) => (isMany(value) ? value : [seriesOf(value, context)]));
 }
 
-/** Where both have a value; what is no number any more (a division by nothing) is left out. */
+/** Where both have a value, so that the longer periods count; what is no number any more (a division by nothing) is left out. */
 export function joined(left: Value, right: Value, operate: (a: number, b: number) => number): Value {
   if (typeof left === 'number' && typeof right === 'number') return operate(left, right);
   const [first, second] = [left, right].map((value) => (isMany(value) ? single(value) : value)) as [number | Series, number | Series];
   const times = typeof first === 'number' ? [...(second as Series).keys()] : [...first.keys()];
-  const result = new Map<number, number>();
+  const result = new Series(Math.max(...[first, second].map((value) => (typeof value === 'number' ? 0 : value.periodS))));
   for (const at of times) {
     const [a, b] = [first, second].map((value) => (typeof value === 'number' ? value : value.get(at)));
     if (a === undefined || b === undefined) continue;
@@ -52,8 +61,12 @@ export function single(many: readonly Series[]): Series {
 }
 
 /** A number is that number at all times of the query. */
-export function seriesOf(value: Value, { series }: MathContext): Series {
-  if (typeof value === 'number') return new Map(timesOf([...series.values()]).map((at) => [at, value]));
+export function seriesOf(value: Value, { series, periodS }: MathContext): Series {
+  if (typeof value === 'number')
+    return new Series(
+      periodS,
+      timesOf([...series.values()]).map((at) => [at, value]),
+    );
   return isMany(value) ? single(value) : value;
 }
 

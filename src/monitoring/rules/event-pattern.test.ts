@@ -79,6 +79,13 @@ describe('a pattern', () => {
     [{ variants: { stale: [{ exists: false }] } }, false],
     [{ variants: { name: ['b'], other: [{ exists: false }] } }, true],
     [{ absent: { name: [{ exists: false }] } }, true],
+    // One element in all that is wanted of it, wherever it is wanted.
+    [{ variants: { name: ['a'] }, $or: [{ variants: { weight: [2] } }, { source: ['x'] }] }, false],
+    [{ variants: { name: ['b'] }, $or: [{ variants: { weight: [2] } }, { source: ['x'] }] }, true],
+    [{ variants: { name: ['a'] }, $or: [{ variants: { weight: [2] } }, { source: ['aws.sagemaker'] }] }, true],
+    [{ $or: [{ variants: { name: ['a'] } }, { absent: [1] }], variants: { $or: [{ weight: [2] }, { weight: [3] }] } }, false],
+    [{ variants: { name: ['b'], $or: [{ parts: { size: [9] } }, { parts: { size: [4] } }] } }, true],
+    [{ resources: ['other'], $or: [{ resources: [{ suffix: '/digits' }] }, { source: ['x'] }] }, true],
     [{ $or: [{ source: ['x'] }, { detail: { count: [5] } }] }, true],
     [{ detail: { $or: [{ count: [6] }, { EndpointStatus: ['FAILED'] }] } }, false],
   ] as const) {
@@ -112,6 +119,13 @@ describe('a pattern', () => {
   ]) {
     test(`${text} is refused with the reason`, () => assert.throws(() => compilePattern(text), /Event pattern is not valid. Reason: ./));
   }
+
+  test('has as many combinations of alternatives as EventBridge takes, and no more', () => {
+    const either = (count: number) => ({ $or: Array.from({ length: count }, (_, i) => ({ a: [i] })) });
+    const of = (count: number) => JSON.stringify({ ...either(10), b: { ...either(10), c: either(count) } });
+    assert.equal(compilePattern(of(10))({ a: 9, b: { a: 0, c: { a: 5 } } }), true);
+    assert.throws(() => compilePattern(of(11)), /b: it has more than 1000 combinations of \$or/);
+  });
 
   test('of asterisks is quick on whatever text', () => {
     const pattern = compilePattern(JSON.stringify({ a: [{ wildcard: `${'*a'.repeat(200)}*b` }] }));

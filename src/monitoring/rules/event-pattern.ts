@@ -12,7 +12,7 @@ type FieldPath = readonly string[];
 
 const patternBytesMax = 4096;
 const depthMax = 16;
-/** Of `$or`, multiplied out: as EventBridge has it. */
+/** As EventBridge has it. */
 const combinationsMax = 1000;
 
 /** Throws `invalid_request` that names the place. */
@@ -26,33 +26,63 @@ export function compilePattern(text: string): EventPattern {
   }
   if (!isObject(pattern)) throw wrong('', 'expected an object');
   if (Object.keys(pattern).length === 0) throw wrong('', 'it names no field');
-  const test = compileObject(pattern, [], 0, { left: combinationsMax });
-  return (event) => test(event, event);
+  const any = branchesOf(pattern, [], 0).map(compileBranch);
+  return (event) => any.some((test) => test(event, event));
 }
 
-function compileObject(pattern: Readonly<Record<string, unknown>>, path: FieldPath, depth: number, budget: { left: number }): Test {
+/** What must hold together, by field: of its values, and of what is in it. */
+type Branch = ReadonlyMap<string, { readonly tests: readonly Test[]; readonly inside: Branch | null }>;
+
+/**
+ * `$or` multiplied out, as EventBridge does: each combination of alternatives with all that stands beside. Looked at by itself an alternative
+ * would not know which element of a list the others mean.
+ */
+function branchesOf(pattern: Readonly<Record<string, unknown>>, path: FieldPath, depth: number): readonly Branch[] {
   if (depth > depthMax) throw wrong(path.join('.'), `it is nested deeper than ${depthMax}`);
-  const tests = Object.entries(pattern).map(([name, wished]): Test => {
+  let branches: readonly Branch[] = [new Map()];
+  for (const [name, wished] of Object.entries(pattern)) {
     const place = [...path, name];
-    if (name === '$or') return compileOr(wished, path, depth, budget);
-    if (isObject(wished)) {
-      const inner = compileObject(wished, place, depth + 1, budget);
-      // Of a list one element matches in all that is wanted of it: fields of two elements never match together.
-      return (here, event) => insides(here, name).some((each) => inner(each, event));
-    }
-    if (!Array.isArray(wished) || wished.length === 0) throw wrong(place.join('.'), 'expected a list of values, or an object');
-    return compileField(wished, name, place);
-  });
-  return (here, event) => tests.every((test) => test(here, event));
+    const alternatives = name === '$or' ? alternativesOf(wished, path, depth) : fieldsOf(wished, name, place, depth);
+    if (branches.length * alternatives.length > combinationsMax)
+      throw wrong(place.join('.'), `it has more than ${combinationsMax} combinations of $or`);
+    branches = branches.flatMap((branch) => alternatives.map((each) => together(branch, each)));
+  }
+  return branches;
 }
 
-function compileOr(wished: unknown, path: FieldPath, depth: number, budget: { left: number }): Test {
-  const place = [...path, '$or'].join('.');
-  if (!Array.isArray(wished) || wished.length < 2 || !wished.every(isObject)) throw wrong(place, 'expected a list of at least two objects');
-  budget.left -= wished.length;
-  if (budget.left < 0) throw wrong(place, `it has more than ${combinationsMax} alternatives`);
-  const any = wished.map((each) => compileObject(each, path, depth + 1, budget));
-  return (here, event) => any.some((test) => test(here, event));
+function alternativesOf(wished: unknown, path: FieldPath, depth: number): readonly Branch[] {
+  if (!Array.isArray(wished) || wished.length < 2 || !wished.every(isObject))
+    throw wrong([...path, '$or'].join('.'), 'expected a list of at least two objects');
+  return wished.flatMap((each) => branchesOf(each, path, depth + 1));
+}
+
+function fieldsOf(wished: unknown, name: string, place: FieldPath, depth: number): readonly Branch[] {
+  if (isObject(wished)) return branchesOf(wished, place, depth + 1).map((inside) => new Map([[name, { tests: [], inside }]]));
+  if (!Array.isArray(wished) || wished.length === 0) throw wrong(place.join('.'), 'expected a list of values, or an object');
+  return [new Map([[name, { tests: [compileField(wished, name, place)], inside: null }]])];
+}
+
+function together(first: Branch, second: Branch): Branch {
+  const both = new Map(first);
+  for (const [name, { tests, inside }] of second) {
+    const known = both.get(name);
+    if (known === undefined) both.set(name, { tests, inside });
+    else {
+      const inner = known.inside === null || inside === null ? (known.inside ?? inside) : together(known.inside, inside);
+      both.set(name, { tests: [...known.tests, ...tests], inside: inner });
+    }
+  }
+  return both;
+}
+
+function compileBranch(branch: Branch): Test {
+  const all = [...branch].flatMap(([name, { tests, inside }]): readonly Test[] => {
+    if (inside === null) return tests;
+    const inner = compileBranch(inside);
+    // Of a list one element matches in all that is wanted of it: fields of two elements never match together.
+    return [...tests, (here, event) => insides(here, name).some((each) => inner(each, event))];
+  });
+  return (here, event) => all.every((test) => test(here, event));
 }
 
 /** A field matches where one of its values does. That there is none is a matter of the whole event, as it is for EventBridge. */
