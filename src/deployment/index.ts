@@ -1,4 +1,5 @@
 export { Deployments, type DeploymentsOptions } from './deployments.ts';
+export type { CountedBefore } from './earlier-counts.ts';
 export {
   type EndpointChange,
   type EndpointConfig,

@@ -2,11 +2,13 @@
  * By which requests an update is judged: those of the present step, the new version's beside the old one's. What was counted when the update and its
  * step began is remembered here alone: a server that starts anew counts anew, and so both begin then.
  */
+import { formatObjective } from '../objective.ts';
 import { Bursts } from './bursts.ts';
 import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
 import { type CountedVersion, countsSince, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from './version-counts.ts';
-import { faultOf, type JudgedVersion } from './version-verdict.ts';
+import { newModels } from './version-history.ts';
+import { type Comparison, faultOf, type JudgedVersion } from './version-verdict.ts';
 
 interface Judged {
   readonly config: EndpointConfig;
@@ -35,8 +37,16 @@ export class RolloutWindows {
   /** By lower-case name of the endpoint. */
   readonly #marks = new Map<string, Marks>();
 
-  /** What speaks against the new version now, looked at once a second. The first look at a step begins it. */
-  faultOf({ config, generation, rollout }: Judged, counted: readonly CountedVersion[], isOver: boolean): string | null {
+  /**
+   * What speaks against the new version now, looked at once a second. The first look at a step begins it. `earlier` is what the endpoint did
+   * before the update, which it is compared with where nothing else is known: where it brings no other version, and after a restart.
+   */
+  faultOf(
+    { config, generation, rollout }: Judged,
+    counted: readonly CountedVersion[],
+    isOver: boolean,
+    earlier: VersionCounts = nothingCounted,
+  ): string | null {
     if (!isUnderWay(rollout)) return null;
     const now = byModel(counted);
     const marks = this.#marksOf(config.name, generation, rollout.step, now);
@@ -51,11 +61,11 @@ export class RolloutWindows {
     }
     marks.atLook = now;
     const windows = [marks.atStep, marks.atUpdate, new Map()].map((then) => since(old, then));
-    const compared = windows.find((counts) => requestsOf(counts) >= comparedMin) ?? null;
+    const compared = windows.find((counts) => requestsOf(counts) >= comparedMin);
     const judged = (models: readonly string[], counts: VersionCounts): JudgedVersion => ({ models: models.join(' and '), counts });
     return faultOf({
       now: judged(fresh, since(fresh, marks.atStep)),
-      before: compared === null ? null : judged(old, compared),
+      ...(compared === undefined ? beforeUpdate(config, rollout, earlier) : { before: judged(old, compared) }),
       objective: config.objective,
       lateness: {
         designEffect: Math.max(marks.newBursts.designEffect, marks.oldBursts.designEffect),
@@ -89,6 +99,19 @@ export class RolloutWindows {
     this.#marks.set(key, marks);
     return marks;
   }
+}
+
+/** Lateness by another objective is another thing, and callers who are refused alike are no fault of settings. */
+function beforeUpdate(config: EndpointConfig, { before }: Rollout, counts: VersionCounts): Pick<Comparison, 'before' | 'silentOn'> {
+  if (requestsOf(counts) < comparedMin) return { before: null };
+  const isOther = formatted(config) !== formatted(before);
+  const bringsNone = newModels(config.variants, before.variants).length === 0;
+  const silentOn = [...(isOther ? (['late'] as const) : []), ...(bringsNone ? (['refused'] as const) : [])];
+  return { before: { models: 'before the update', counts }, silentOn };
+}
+
+function formatted({ objective }: EndpointConfig): string {
+  return objective === null ? 'none' : formatObjective(objective);
 }
 
 /** The versions that an update brings, and those that it replaces; where it brings none, all of its own, and nothing to compare them with. */

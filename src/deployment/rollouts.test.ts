@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type House, openHouse, prod, refusal, serverless, settle, until, variant } from '../../test/deployment-house.ts';
 import type { AlarmState } from '../monitoring/index.ts';
+import type { CountedBefore } from './earlier-counts.ts';
 import type { Guard } from './rollout.ts';
+import type { VersionCounts } from './version-counts.ts';
 
 const watched: Guard = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: ['errors'], timeoutMs: null };
 const canary: Guard = { ...watched, steps: [{ share: 0.1, bakeMs: 60_000 }, ...watched.steps] };
@@ -19,8 +21,8 @@ async function serving() {
   return { ...house, house, alarm };
 }
 
-function follow(house: House, alarm: { readonly state: AlarmState }): void {
-  house.deployments.rollouts.follow({ get: (name) => (name === 'errors' ? ({ ...alarm } as never) : null) });
+function follow(house: House, alarm: { readonly state: AlarmState }, before?: CountedBefore): void {
+  house.deployments.rollouts.follow({ get: (name) => (name === 'errors' ? ({ ...alarm } as never) : null) }, before);
 }
 
 /** Time goes by, and what falls due in it is done. */
@@ -216,6 +218,45 @@ describe('an update that is watched', () => {
     ];
     await wait(house, 2000);
     assert.match(deployments.get('prod').reason ?? '', /100 % of the 50 requests of digits\/2 were refused as wrong .* digits\/1: 0 %/);
+  });
+
+  /** A watched update of its settings alone, of an endpoint of which 3 % failed before; so many of 1000 fail while it is watched. */
+  async function withFailures(failed: number, before: VersionCounts) {
+    const { house, alarm, deployments, serving: served } = await serving();
+    follow(house, alarm, async () => before);
+    await deployments.update('prod', { late: 'shed' }, 'me', undefined, { ...watched, alarms: [] });
+    await wait(house, 5000);
+    served.counts = [{ model: 'digits/1', counts: { answered: 1000 - failed, late: 0, failed, refused: 300 } }];
+    await wait(house, 5000);
+    return deployments.get('prod').reason ?? '';
+  }
+  const usual = { answered: 9700, late: 0, failed: 300, refused: 0 };
+
+  test('of its settings alone is judged beside what the endpoint did before: what fails as it always did speaks against nothing', async () => {
+    assert.match(await withFailures(30, usual), /^100 % of the requests go to the new workers/);
+    const said = /taken back: 20 % of the 1300 requests of digits\/1 failed \(1 % may be\); before the update: 3 %$/;
+    assert.match(await withFailures(260, usual), said);
+  });
+
+  test('of which nothing shows what is usual may fail as often as its objective lets be late', async () => {
+    const nothing = { answered: 0, late: 0, failed: 0, refused: 0 };
+    assert.match(await withFailures(60, nothing), /^100 % of the requests go to the new workers/);
+    assert.match(await withFailures(260, nothing), /taken back: 20 % of the 1300 requests of digits\/1 failed \(5 % may be\)$/);
+  });
+
+  test('is judged beside what the endpoint did before, where a restart in its last step forgot how the old version did', async () => {
+    const first = await serving();
+    await first.deployments.update('prod', toTwo, 'me', undefined, { ...canary, alarms: [] });
+    await wait(first.house, 70_000);
+    const house = await first.house.restart();
+    follow(house, first.alarm, async () => usual);
+    await wait(house, 5000);
+    house.serving.counts = [{ model: 'digits/2', counts: { answered: 970, late: 0, failed: 30, refused: 0 } }];
+    await wait(house, 5000);
+    assert.equal(house.deployments.get('prod').status, 'Updating');
+    house.serving.counts = [{ model: 'digits/2', counts: { answered: 970, late: 0, failed: 30, refused: 500 } }];
+    await wait(house, 5000);
+    assert.match(house.deployments.get('prod').reason ?? '', /digits\/2 were refused as wrong .*; before the update: 0 %$/);
   });
 
   test('that nobody called is kept, and its event says so', async () => {

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Alarms, Audit, Events, Log, NewEvent, PlatformEvent } from '../monitoring/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
+import { type CountedBefore, EarlierCounts } from './earlier-counts.ts';
 import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import { readRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import type { EndpointView } from './endpoint-view.ts';
@@ -38,6 +39,7 @@ export class Rollouts {
   readonly #needs: RolloutsNeeds;
   readonly #busy = new Map<EndpointReconciler, Promise<void>>();
   readonly #windows = new RolloutWindows();
+  readonly #earlier = new EarlierCounts();
   #alarms: Pick<Alarms, 'get'> | null = null;
   #kept: KeptOnRollback = () => Promise.resolve();
 
@@ -46,8 +48,9 @@ export class Rollouts {
   }
 
   /** Nothing is judged before. */
-  follow(alarms: Pick<Alarms, 'get'>): void {
+  follow(alarms: Pick<Alarms, 'get'>, countedBefore?: CountedBefore): void {
     this.#alarms = alarms;
+    if (countedBefore !== undefined) this.#earlier.readBy(countedBefore);
   }
 
   keepOnRollback(kept: KeptOnRollback): void {
@@ -68,7 +71,11 @@ export class Rollouts {
       nowMs: this.#needs.clock.wallMs(),
       ...reconciler.rolloutSight,
       alarmState: (alarm) => this.alarmState(alarm),
-      faultOf: (isOver) => this.#windows.faultOf(endpoint, this.#needs.serving.counted(name), isOver),
+      faultOf: (isOver) => {
+        const earlier = this.#earlier.of(name, endpoint.generation, rollout);
+        const fault = this.#windows.faultOf(endpoint, this.#needs.serving.counted(name), isOver, earlier ?? undefined);
+        return earlier === null ? null : fault;
+      },
     });
     if (verdict.kind === 'wait') return;
     const done = this.#act({ name, generation: endpoint.generation, rollout, versions: this.versionsOf(reconciler) }, verdict)
@@ -81,6 +88,7 @@ export class Rollouts {
   /** The endpoint is gone: one that comes later under its name begins anew. */
   forget(endpoint: string): void {
     this.#windows.forget(endpoint);
+    this.#earlier.forget(endpoint);
   }
 
   /** What each version did since the update began to be watched, the new ones first; none where no update is under way. */
@@ -124,7 +132,7 @@ export class Rollouts {
       return next;
     });
     if (event !== null) events.publish(event);
-    if (verdict.kind === 'take-back' || verdict.kind === 'done') this.#windows.forget(name);
+    if (verdict.kind === 'take-back' || verdict.kind === 'done') this.forget(name);
     if (wanted !== null) await want(wanted);
     return wanted !== null;
   }

@@ -68,7 +68,7 @@ for (const { when, now, before, isOver = false, lateness = steady, says } of [
     when: 'it fails, and how the old one did is unknown',
     now: { failed: 40 },
     before: null,
-    says: '100 % of the 40 requests of m/2 failed (1 % may be)',
+    says: '100 % of the 40 requests of m/2 failed (5 % may be)',
   },
   { when: 'it fails, but few came', now: { failed: 9 }, before: good, says: null },
   {

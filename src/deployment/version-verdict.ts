@@ -14,8 +14,10 @@ export interface JudgedVersion {
 
 export interface Comparison {
   readonly now: JudgedVersion;
-  /** Null where it is not known how the old one did. */
+  /** How the old one did, or what there was before the update; null where it is not known. */
   readonly before: JudgedVersion | null;
+  /** Of what `before` says nothing. */
+  readonly silentOn?: readonly Fault['kind'][];
   readonly objective: Objective | null;
   readonly lateness: Lateness;
   /** The step has been watched to its end: what came by then is all there is to judge by. */
@@ -30,8 +32,11 @@ export interface Lateness {
 }
 
 interface Fault {
+  readonly kind: 'late' | 'failed' | 'refused';
   readonly said: string;
   readonly mayBe: number;
+  /** Where nothing is known to compare it with. */
+  readonly mayBeAlone: number;
   readonly bad: (counts: VersionCounts) => number;
   readonly of: (counts: VersionCounts) => number;
   /** Callers that ask for what cannot be are no fault of a version, unless another serves them. */
@@ -46,36 +51,52 @@ const latenessSecondsMin = 30;
 /** How often, of good updates, one is taken back by mistake: at most one in a thousand for each kind of fault, however long it is watched, where requests are independent. */
 const mistakesMost = 0.001;
 const failuresMost = 0.01;
+/** Where nothing shows what is usual, as many may fail as the objective lets be late, but no more than these. */
+const failuresMostAlone = 0.05;
 
 /** Why the new version is to be taken back; null where nothing speaks plainly against it. */
-export function faultOf({ now, before, objective, lateness, isOver }: Comparison): string | null {
+export function faultOf({ now, before, silentOn = [], objective, lateness, isOver }: Comparison): string | null {
   if (!isOver && requestsOf(now.counts) < requestsMin) return null;
   for (const fault of faultsBy(objective)) {
     if (fault.comesInBursts && !isOver && lateness.watchedSeconds < latenessSecondsMin) continue;
     const designEffect = fault.comesInBursts ? lateness.designEffect : 1;
     const [bad, all] = [fault.bad(now.counts), fault.of(now.counts)];
-    if (evidence(bad / designEffect, all / designEffect, fault.mayBe) < 1 / mistakesMost) continue;
-    const known = before === null || fault.of(before.counts) === 0 ? null : before;
+    const known = before === null || silentOn.includes(fault.kind) || fault.of(before.counts) === 0 ? null : before;
     if (known === null && fault.needsComparison) continue;
+    const mayBe = known === null ? fault.mayBeAlone : fault.mayBe;
+    if (evidence(bad / designEffect, all / designEffect, mayBe) < 1 / mistakesMost) continue;
     if (known !== null && !isWorse({ bad, all }, { bad: fault.bad(known.counts), all: fault.of(known.counts) }, designEffect)) continue;
     const other = known === null ? '' : `; ${known.models}: ${percent(fault.bad(known.counts) / fault.of(known.counts))}`;
-    return `${percent(bad / all)} of the ${all} requests of ${now.models} ${fault.said} (${percent(fault.mayBe)} may be)${other}`;
+    return `${percent(bad / all)} of the ${all} requests of ${now.models} ${fault.said} (${percent(mayBe)} may be)${other}`;
   }
   return null;
 }
 
 function faultsBy(objective: Objective | null): readonly Fault[] {
-  const failed = { said: 'failed', mayBe: failuresMost, of: requestsOf, needsComparison: false, comesInBursts: false };
+  const budget = objective === null ? 0 : 1 - objective.percentile / 100;
+  const failed = {
+    kind: 'failed',
+    said: 'failed',
+    mayBe: failuresMost,
+    mayBeAlone: Math.min(failuresMostAlone, Math.max(failuresMost, budget)),
+    of: requestsOf,
+    needsComparison: false,
+    comesInBursts: false,
+  } as const;
   const refused = {
+    kind: 'refused',
     said: 'were refused as wrong (HTTP 400)',
     mayBe: failuresMost,
+    mayBeAlone: failuresMost,
     of: requestsOf,
     needsComparison: true,
     comesInBursts: false,
-  };
+  } as const;
   const late = (by: Objective): Fault => ({
+    kind: 'late',
     said: `were later than ${spokenMs(by.latencyMs)}`,
-    mayBe: 1 - by.percentile / 100,
+    mayBe: budget,
+    mayBeAlone: budget,
     bad: (counts) => counts.late,
     of: (counts) => counts.answered,
     needsComparison: false,

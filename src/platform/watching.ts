@@ -34,6 +34,7 @@ import {
   type WatchedEndpoint,
 } from '../monitoring/index.ts';
 import type { Database, Jobs } from '../storage/index.ts';
+import { countedBefore } from './counted-before.ts';
 import { meterWatching, type WatchedNeeds } from './meter.ts';
 import { type SamplingNeeds, sampling } from './sampling.ts';
 
@@ -121,7 +122,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
     onFailure: (alarm, error) => log.error({ alarm, error: messageOf(error) }, 'an alarm could not be looked at'),
   });
   await alarms.open();
-  needs.deployments.rollouts.follow(alarms);
+  needs.deployments.rollouts.follow(alarms, countedBefore(series));
   closers.push(() => alarms.close());
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'what runs could not be looked at');
   closers.push(startSampler({ store: series, clock, look: sampling(needs), onFailure }));

@@ -20,5 +20,5 @@ export type { RunAnswer, RunRequests } from './run-requests.ts';
 export { type FunctionSource, type OverflowView, type ServedVariant, type ServedView, Serving, type ServingOptions } from './serving.ts';
 export type { PoolSettings, SideWorker } from './side.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './statistics.ts';
-export { noTraffic, type TrafficCounts } from './traffic-meter.ts';
+export { isOurs, noTraffic, type TrafficCounts } from './traffic-meter.ts';
 export { type PoolNeighbours, VariantPool } from './variant-pool.ts';

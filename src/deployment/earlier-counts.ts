@@ -1,0 +1,37 @@
+/** What an endpoint did before an update began, read once for each update: it is not to be asked for each second. */
+import { keyOf } from '../registry/index.ts';
+import type { EndpointConfig } from './endpoint-config.ts';
+import type { Rollout } from './rollout.ts';
+import { nothingCounted, type VersionCounts } from './version-counts.ts';
+
+/** What all variants of a config did together until then (epoch milliseconds), by what is kept of their metrics. */
+export type CountedBefore = (config: EndpointConfig, untilMs: number) => Promise<VersionCounts>;
+
+export class EarlierCounts {
+  #read: CountedBefore = () => Promise.resolve(nothingCounted);
+  /** By lower-case name of the endpoint; null while it is read. */
+  readonly #known = new Map<string, { readonly generation: number; counts: VersionCounts | null }>();
+
+  readBy(read: CountedBefore): void {
+    this.#read = read;
+  }
+
+  /** Null while it is read: then nothing can be said yet. What cannot be read is nothing. */
+  of(endpoint: string, generation: number, { before, startedAtMs }: Rollout): VersionCounts | null {
+    const key = keyOf(endpoint);
+    const known = this.#known.get(key);
+    if (known?.generation === generation) return known.counts;
+    const entry: { readonly generation: number; counts: VersionCounts | null } = { generation, counts: null };
+    this.#known.set(key, entry);
+    void this.#read(before, startedAtMs)
+      .catch(() => nothingCounted)
+      .then((counts) => {
+        entry.counts = counts;
+      });
+    return null;
+  }
+
+  forget(endpoint: string): void {
+    this.#known.delete(keyOf(endpoint));
+  }
+}

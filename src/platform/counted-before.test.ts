@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import type { EndpointConfig } from '../deployment/index.ts';
+import { MetricStore, penstockNamespace, placeOfVariant, sagemakerNamespace } from '../monitoring/index.ts';
+import { openDatabase } from '../storage/index.ts';
+import { countedBefore } from './counted-before.ts';
+
+const minuteMs = 60_000;
+const prod = { name: 'prod', variants: [{ name: 'AllTraffic' }] } as unknown as EndpointConfig;
+
+async function measured(t: TestContext) {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const clock = new VirtualClock(Date.UTC(2026, 10, 24, 12));
+  const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
+  await store.open();
+  t.after(() => store.close());
+  const read = () => countedBefore(store)(prod, clock.wallMs());
+  /** So many calls each that fail by the model's fault, by the caller's, and by nobody's. */
+  const fail = (times: number): void => {
+    for (const code of ['model_failed', 'invalid_request', 'cancelled']) {
+      for (let i = 0; i < times; i++) {
+        store.add(placeOfVariant(penstockNamespace, 'prod', 'AllTraffic'), { name: `Errors/${code}`, unit: 'Count' }, 1);
+        store.add(placeOfVariant(sagemakerNamespace, 'prod', 'AllTraffic'), { name: 'Invocations', unit: 'None' }, 1);
+      }
+    }
+  };
+  /** So many calls that are answered, and of them late. */
+  const answer = (times: number, late: number): void => {
+    for (let i = 0; i < times; i++) {
+      store.add(placeOfVariant(penstockNamespace, 'prod', 'AllTraffic'), { name: 'ObjectiveMissed', unit: 'None' }, i < late ? 1 : 0);
+      store.add(placeOfVariant(sagemakerNamespace, 'prod', 'AllTraffic'), { name: 'Invocations', unit: 'None' }, 1);
+    }
+  };
+  return { clock, fail, answer, read };
+}
+
+test('what an endpoint did in the last hour is told by whose fault it was; who went away is nobody’s', async (t) => {
+  const { clock, fail, answer, read } = await measured(t);
+  fail(400);
+  clock.advance(90 * minuteMs);
+  fail(200);
+  answer(500, 7);
+  clock.advance(minuteMs);
+  assert.deepEqual(await read(), { answered: 500, late: 7, failed: 200, refused: 200 });
+});
+
+test('where few came in an hour, the last day is looked at; nothing is known of one that measured nothing', async (t) => {
+  const { clock, fail, read } = await measured(t);
+  assert.deepEqual(await read(), { answered: 0, late: 0, failed: 0, refused: 0 });
+  fail(400);
+  clock.advance(90 * minuteMs);
+  fail(20);
+  clock.advance(minuteMs);
+  assert.deepEqual(await read(), { answered: 0, late: 0, failed: 420, refused: 420 });
+});

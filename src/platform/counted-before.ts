@@ -1,0 +1,56 @@
+/** What an endpoint did before an update, by what is kept of its metrics: the last hour, or the last day where that had few requests. */
+import type { CountedBefore, VersionCounts } from '../deployment/index.ts';
+import type { ErrorCode } from '../errors.ts';
+import { type MetricStore, penstockNamespace, placeOfVariant, sagemakerNamespace } from '../monitoring/index.ts';
+import { isOurs } from '../serving/index.ts';
+
+const minuteMs = 60_000;
+const windowsMs = [3_600_000, 86_400_000];
+/** Fewer say nothing of what is usual. */
+const requestsMin = 300;
+
+export function countedBefore(store: Pick<MetricStore, 'columns' | 'series' | 'namesOf'>): CountedBefore {
+  return async ({ name, variants }, untilMs) => {
+    let counts: VersionCounts = { answered: 0, late: 0, failed: 0, refused: 0 };
+    for (const windowMs of windowsMs) {
+      const span = { fromMs: Math.floor((untilMs - windowMs) / minuteMs) * minuteMs, toMs: untilMs, periodMs: minuteMs };
+      const each = await Promise.all(variants.map((variant) => countsOf(store, name, variant.name, span)));
+      counts = { answered: sum(each, 'answered'), late: sum(each, 'late'), failed: sum(each, 'failed'), refused: sum(each, 'refused') };
+      if (counts.answered + counts.failed + counts.refused >= requestsMin) break;
+    }
+    return counts;
+  };
+}
+
+type Span = Omit<Parameters<MetricStore['columns']>[0], 'place'>;
+
+async function countsOf(
+  store: Pick<MetricStore, 'columns' | 'series' | 'namesOf'>,
+  endpoint: string,
+  variant: string,
+  span: Span,
+): Promise<VersionCounts> {
+  const place = placeOfVariant(penstockNamespace, endpoint, variant);
+  const errors = store.namesOf(place, 'Errors/');
+  const own = await store.columns({ ...span, place }, ['ObjectiveMissed', ...errors]);
+  const calls = await store.series({ ...span, place: placeOfVariant(sagemakerNamespace, endpoint, variant), name: 'Invocations' });
+  const total = (name: string): number => (own[name] ?? []).reduce((all, { sum: each }) => all + each, 0);
+  const codeOf = (name: string): ErrorCode | 'cancelled' => name.slice('Errors/'.length) as ErrorCode | 'cancelled';
+  const of = (isIt: (code: ErrorCode) => boolean): number =>
+    errors.reduce((all, name) => {
+      const code = codeOf(name);
+      return code !== 'cancelled' && isIt(code) ? all + total(name) : all;
+    }, 0);
+  const ended = errors.reduce((all, name) => all + total(name), 0);
+  const asked = calls.reduce((all, { count }) => all + count, 0);
+  return {
+    answered: Math.max(0, asked - ended),
+    late: total('ObjectiveMissed'),
+    failed: of((code) => isOurs[code]),
+    refused: of((code) => !isOurs[code]),
+  };
+}
+
+function sum(all: readonly VersionCounts[], field: keyof VersionCounts): number {
+  return all.reduce((before, each) => before + each[field], 0);
+}
