@@ -18,6 +18,7 @@ import { addGroups, addVersions } from './verbs/groups.ts';
 import { addInvoke } from './verbs/invoke.ts';
 import { addKeys } from './verbs/keys.ts';
 import { addLoad, addUnload } from './verbs/load.ts';
+import { addLoadTest } from './verbs/load-test.ts';
 import { addLogs } from './verbs/logs.ts';
 import { addAlarms, addMetrics } from './verbs/metrics.ts';
 import { addPlan } from './verbs/plan.ts';
@@ -51,7 +52,7 @@ export function makeProgram(doors: Doors): Command {
   const add = [
     [addUp, addQuickstart, addEnv, addDoctor, addStatus, addConformance],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
-    [addDeploy, addEndpoints, addDescribe, addInvoke, addAsync, addTransform, addRollback, addUnload, addLoad, addDelete],
+    [addDeploy, addEndpoints, addDescribe, addInvoke, addLoadTest, addAsync, addTransform, addRollback, addUnload, addLoad, addDelete],
     [addTop, addDecisions, addCosts, addMetrics, addAlarms, addDrift, addBaseline, addLabels, addLogs, addWhy, addAudit, addKeys],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);

@@ -2,7 +2,8 @@
  * One keep-alive connection of a load generator: bytes out, status and length in. A generator that costs as much as
  * the server it loads measures itself, so this reads just what it needs of an answer.
  */
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -23,11 +24,11 @@ export class HttpConnection {
     socket.on('close', () => this.#end(new Error('the server closed the connection')));
   }
 
-  static open(host: string, port: number): Promise<HttpConnection> {
+  static open(host: string, port: number, isTls = false): Promise<HttpConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host, port });
+      const socket = isTls ? connectTls({ host, port, servername: isIP(host) === 0 ? host : '' }) : connect({ host, port });
       socket.once('error', reject);
-      socket.once('connect', () => {
+      socket.once(isTls ? 'secureConnect' : 'connect', () => {
         socket.off('error', reject);
         resolve(new HttpConnection(socket));
       });

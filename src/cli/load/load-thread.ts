@@ -2,22 +2,53 @@
 import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SystemClock } from '../../clock.ts';
+import { runClosedLoop } from './closed-loop.ts';
 import { postRequest } from './http-connection.ts';
 import { runOpenLoop } from './open-loop.ts';
-import type { LoadOrder, LoadReport } from './run-load.ts';
+import type { LoadNews, LoadOrder } from './run-load.ts';
 
+const newsEveryMs = 500;
+const excuseLengthMax = 500;
+
+assert(parentPort !== null, 'this file is the main of a thread');
+const port = parentPort;
+const tell = (news: LoadNews): void => port.postMessage(news);
 const order = workerData as LoadOrder;
 const url = new URL(order.url);
-const requests = order.bodies.map((body) => postRequest(url, body, { 'Content-Type': 'application/json' }));
+const headers = { 'Content-Type': 'application/json', ...order.headers };
+const requests = order.bodies.map((body) => postRequest(url, body, headers));
 const answers: string[] = [];
-const { latenciesMs, failures, elapsedMs } = await runOpenLoop({
-  clock: new SystemClock(),
+const excuses = new Map<string, string>();
+const clock = new SystemClock();
+let [answered, failed, toldAtMs] = [0, 0, clock.nowMs()];
+
+/** Told as outcomes come: a timer of its own would keep the thread. */
+function tellNow(): void {
+  if (clock.nowMs() - toldAtMs < newsEveryMs) return;
+  toldAtMs = clock.nowMs();
+  tell({ kind: 'progress', answered, failed });
+}
+
+const isTls = url.protocol === 'https:';
+const target = {
+  clock,
   host: url.hostname.replace(/^\[|\]$/g, ''),
-  port: Number(url.port),
-  arrivalsMs: order.arrivalsMs,
-  requestOf: (i) => requests[i % requests.length] as Buffer,
-  ...(order.wantsAnswers ? { onAnswer: (i, body) => void (answers[i] = body.toString()) } : {}),
-  connections: order.connections,
-});
-assert(parentPort !== null, 'this file is the main of a thread');
-parentPort.postMessage({ latenciesMs, failures: [...failures], elapsedMs, answers } satisfies LoadReport);
+  port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
+  isTls,
+  requestOf: (i: number) => requests[i % requests.length] as Buffer,
+  onAnswer: (i: number, body: Buffer) => {
+    answered++;
+    if (order.wantsAnswers) answers[i] = body.toString();
+    tellNow();
+  },
+  onFailure: (why: string, body: Buffer) => {
+    failed++;
+    if (!excuses.has(why)) excuses.set(why, body.toString('utf8', 0, excuseLengthMax));
+    tellNow();
+  },
+};
+const { latenciesMs, failures, elapsedMs } =
+  order.closed === undefined
+    ? await runOpenLoop({ ...target, arrivalsMs: order.arrivalsMs, connections: order.connections })
+    : await runClosedLoop({ ...target, ...order.closed });
+tell({ kind: 'over', report: { latenciesMs, failures: [...failures], excuses: [...excuses], elapsedMs, answers } });

@@ -38,10 +38,16 @@ export interface LoadResult {
   readonly elapsedMs: number;
 }
 
-export interface OpenLoopOptions {
+export interface LoadTarget {
   readonly clock: Clock;
   readonly host: string;
   readonly port: number;
+  readonly isTls?: boolean;
+  /** Told of each answer that tells of something else than success; of a connection that broke, nothing is told but that. */
+  readonly onFailure?: (why: string, body: Buffer) => void;
+}
+
+export interface OpenLoopOptions extends LoadTarget {
   /** Milliseconds from the start, ascending. All at 0 is a burst. */
   readonly arrivalsMs: readonly number[];
   /** The request of the i-th arrival. */
@@ -60,12 +66,14 @@ export function runOpenLoop(options: OpenLoopOptions): Promise<LoadResult> {
 class OpenLoop {
   readonly #options: OpenLoopOptions;
   readonly #idle: HttpConnection[] = [];
-  readonly #due: number[] = [];
   readonly #latenciesMs: number[] = [];
   readonly #failures = new Map<string, number>();
   /** Connections that could not be replaced. */
   #lost = 0;
+  /** Those before it are due, */
   #next = 0;
+  /** and those from here on have not been sent. */
+  #unsent = 0;
   #open: number;
   #startMs = 0;
   #finish: () => void = () => {};
@@ -79,8 +87,8 @@ class OpenLoop {
     const finished = new Promise<void>((resolve) => {
       this.#finish = resolve;
     });
-    const { clock, connections, host, port } = this.#options;
-    this.#idle.push(...(await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(host, port)))));
+    const { clock, connections } = this.#options;
+    this.#idle.push(...(await Promise.all(Array.from({ length: connections }, () => this.#connect()))));
     this.#startMs = clock.nowMs();
     if (this.#open === 0) this.#finish();
     this.#sendDue();
@@ -93,7 +101,7 @@ class OpenLoop {
   #sendDue(): void {
     const { arrivalsMs, clock } = this.#options;
     const elapsedMs = clock.nowMs() - this.#startMs;
-    while (this.#next < arrivalsMs.length && (arrivalsMs[this.#next] as number) <= elapsedMs) this.#due.push(this.#next++);
+    while (this.#next < arrivalsMs.length && (arrivalsMs[this.#next] as number) <= elapsedMs) this.#next++;
     this.#serveDue();
     const nextMs = arrivalsMs[this.#next];
     // Timers fire up to a millisecond late; that counts as latency, so it is set one early and the rest is spun by setImmediate.
@@ -104,7 +112,7 @@ class OpenLoop {
   }
 
   #serveDue(): void {
-    while (this.#due.length > 0) {
+    while (this.#unsent < this.#next) {
       const connection = this.#idle.pop();
       if (connection === undefined) return;
       if (!connection.isOpen) {
@@ -112,7 +120,7 @@ class OpenLoop {
         void this.#replace();
         continue;
       }
-      void this.#send(connection, this.#due.shift() as number);
+      void this.#send(connection, this.#unsent++);
     }
   }
 
@@ -121,7 +129,7 @@ class OpenLoop {
     try {
       const { status, body } = await connection.send(requestOf(i));
       this.#idle.push(connection);
-      if (status < 200 || status > 299) return this.#failed(String(status));
+      if (status < 200 || status > 299) return this.#failed(String(status), body);
       this.#latenciesMs.push(clock.nowMs() - this.#startMs - (arrivalsMs[i] as number));
       onAnswer?.(i, body);
       this.#answered();
@@ -134,17 +142,23 @@ class OpenLoop {
   /** A connection broke: the load goes on with another, as clients do; where that fails too, with one fewer. */
   async #replace(): Promise<void> {
     try {
-      this.#idle.push(await HttpConnection.open(this.#options.host, this.#options.port));
+      this.#idle.push(await this.#connect());
       this.#serveDue();
     } catch {
       this.#lost++;
       if (this.#lost < this.#options.connections) return;
-      for (const _ of this.#due.splice(0)) this.#failed('broken');
+      for (; this.#unsent < this.#next; this.#unsent++) this.#failed('broken');
     }
   }
 
-  #failed(why: string): void {
+  #connect(): Promise<HttpConnection> {
+    const { host, port, isTls } = this.#options;
+    return HttpConnection.open(host, port, isTls);
+  }
+
+  #failed(why: string, body: Buffer = Buffer.alloc(0)): void {
     this.#failures.set(why, (this.#failures.get(why) ?? 0) + 1);
+    this.#options.onFailure?.(why, body);
     this.#answered();
   }
 

@@ -4,10 +4,14 @@ import { Worker } from 'node:worker_threads';
 export interface LoadOrder {
   /** What is posted to, such as `http://127.0.0.1:8080/v2/models/digits/infer`. */
   readonly url: string;
-  /** JSON bodies; the i-th arrival sends the i-th, and after the last the first again. */
+  /** Beside `Content-Type: application/json`, or in its place. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The i-th arrival sends the i-th, and after the last the first again. */
   readonly bodies: readonly string[];
   /** Milliseconds from the start, ascending. */
   readonly arrivalsMs: readonly number[];
+  /** In place of arrivals: so many clients who ask again once they were answered, for so long. */
+  readonly closed?: { readonly concurrency: number; readonly forMs: number };
   readonly connections: number;
   /** Whether the bodies of the answers are to be kept. */
   readonly wantsAnswers: boolean;
@@ -18,20 +22,32 @@ export interface LoadReport {
   readonly latenciesMs: readonly number[];
   /** How many requests failed, by status, or `broken`. */
   readonly failures: readonly (readonly [string, number])[];
+  /** What the first of each kind was told. */
+  readonly excuses: readonly (readonly [string, string])[];
   readonly elapsedMs: number;
   /** By arrival, where they were wanted and came. */
   readonly answers: readonly (string | undefined)[];
 }
 
+/** What the thread tells. */
+export type LoadNews =
+  | { readonly kind: 'progress'; readonly answered: number; readonly failed: number }
+  | { readonly kind: 'over'; readonly report: LoadReport };
+
+type OnProgress = (answered: number, failed: number) => void;
+
 const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './load-thread.ts' : './load-thread.js', import.meta.url);
 
 /** Rejects where the thread itself fails, or where it is interrupted. */
-export function runLoad(order: LoadOrder, interrupted: AbortSignal): Promise<LoadReport> {
+export function runLoad(order: LoadOrder, interrupted: AbortSignal, onProgress: OnProgress = () => {}): Promise<LoadReport> {
   return new Promise((resolve, reject) => {
     const thread = new Worker(threadUrl, { workerData: order });
     const stop = (): void => void thread.terminate();
     interrupted.addEventListener('abort', stop, { once: true });
-    thread.once('message', resolve);
+    thread.on('message', (news: LoadNews) => {
+      if (news.kind === 'over') resolve(news.report);
+      else onProgress(news.answered, news.failed);
+    });
     thread.once('error', reject);
     thread.once('exit', () => {
       interrupted.removeEventListener('abort', stop);

@@ -1,0 +1,53 @@
+/**
+ * A closed-loop load: so many clients, each of whom asks again once it was answered. It finds how much a server takes, and
+ * not how long anybody waits: whoever is answered slowly asks less (coordinated omission), so latencies count from the sending.
+ */
+import { HttpConnection } from './http-connection.ts';
+import type { LoadResult, LoadTarget } from './open-loop.ts';
+
+export interface ClosedLoopOptions extends LoadTarget {
+  readonly concurrency: number;
+  readonly forMs: number;
+  readonly requestOf: (i: number) => Buffer;
+  readonly onAnswer?: (i: number, body: Buffer) => void;
+}
+
+/** So long a client waits after its connection broke, so that a server that is gone is not hammered. */
+const againMs = 100;
+
+/** Runs until the time has passed and everybody is answered. */
+export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadResult> {
+  const { clock, concurrency, forMs, host, port, isTls, requestOf, onAnswer, onFailure } = options;
+  const latenciesMs: number[] = [];
+  const failures = new Map<string, number>();
+  let sent = 0;
+  const failed = (why: string, body: Buffer): void => {
+    failures.set(why, (failures.get(why) ?? 0) + 1);
+    onFailure?.(why, body);
+  };
+  const open = (): Promise<HttpConnection> => HttpConnection.open(host, port, isTls);
+  const connections = await Promise.all(Array.from({ length: concurrency }, open));
+  const startMs = clock.nowMs();
+  const ask = async (first: HttpConnection): Promise<void> => {
+    let connection = first;
+    while (clock.nowMs() - startMs < forMs) {
+      const i = sent++;
+      const sentMs = clock.nowMs();
+      try {
+        if (!connection.isOpen) connection = await open();
+        const { status, body } = await connection.send(requestOf(i));
+        if (status < 200 || status > 299) failed(String(status), body);
+        else {
+          latenciesMs.push(clock.nowMs() - sentMs);
+          onAnswer?.(i, body);
+        }
+      } catch {
+        failed('broken', Buffer.alloc(0));
+        await new Promise<void>((resolve) => void clock.after(againMs, resolve));
+      }
+    }
+    connection.close();
+  };
+  await Promise.all(connections.map(ask));
+  return { latenciesMs, failures, elapsedMs: clock.nowMs() - startMs };
+}

@@ -1,0 +1,79 @@
+/** `penstock load-test` against a server that serves. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { CostsBody } from '../../src/api/index.ts';
+import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
+
+interface Outcome {
+  readonly requests: number;
+  readonly answered: number;
+  readonly failed: number;
+  readonly loop: string;
+  readonly kept: boolean | null;
+  readonly latency_ms: { readonly p50: number; readonly max: number } | null;
+  readonly failures: readonly { readonly kind: string; readonly count: number; readonly first: string }[];
+}
+
+let server: Server;
+before(async () => {
+  server = await Server.start();
+  await server.deploy('digits', 'digits_mlp');
+});
+after(() => server?.end());
+
+const directory = temporaryDirectory();
+function fileOf(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+const rows = fileOf('rows.csv', [1, 2, 3].map((value) => `${Array.from({ length: 64 }, () => value).join(',')}\n`).join(''));
+
+function loadTest(...argv: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const env = { ...plainEnvironment(), PENSTOCK_URL: server.url };
+    execFile(penstock, ['load-test', 'digits', ...argv], { env }, (error, stdout, stderr) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+    );
+  });
+}
+const asJson = ({ stdout }: { stdout: string }): Outcome => JSON.parse(stdout) as Outcome;
+
+test('sends what a rate asks for, each of which the server counts, and tells latencies', async () => {
+  const outcome = asJson(await loadTest('--rate', '100', '--duration', '2s', '--shape', 'even', '--input', rows, '--output', 'json'));
+  assert.deepEqual([outcome.requests, outcome.answered, outcome.loop, outcome.kept], [200, 200, 'open', null]);
+  assert(outcome.latency_ms !== null && outcome.latency_ms.p50 > 0 && outcome.latency_ms.p50 <= outcome.latency_ms.max);
+  assert.equal((await server.callWell<CostsBody>('GET', '/costs?endpoint=digits')).total.requests, 200);
+});
+
+test('clients who wait for their answers are a closed loop, which says what it leaves out', async () => {
+  const { code, stdout } = await loadTest('--concurrency', '4', '--duration', '500ms', '--input', rows);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /load +4 clients for 500ms \(closed loop\)\n.*answered +\d+ of \d+, .*\nfailed +0\n[^]*waits are understated; --rate counts them/,
+  );
+});
+
+test('what the server refuses is told by kind with its own words, and the exit code is 1', async () => {
+  const wrong = fileOf('wrong.json', '{"instances": [[1, 2]]}');
+  const answer = await loadTest('--rate', '20', '--duration', '1s', '--input', wrong, '--output', 'json');
+  const { answered, failed, failures } = asJson(answer);
+  assert.deepEqual([answer.code, answered, failures.length, failures[0]?.kind, failures[0]?.count], [1, 0, 1, '400', failed]);
+  assert.match(failures[0]?.first ?? '', /64/);
+});
+
+for (const [argv, says] of [
+  [['--input', rows], /give either --rate N .* or --concurrency N/],
+  [['--rate', '5'], /nobody knows what digits takes: give rows with --input/],
+  [['--rate', '100000', '--duration', '1h', '--input', rows], /more than 2000000 requests: lower --rate or --duration/],
+] as const) {
+  test(`load-test ${argv.map((word) => (word === rows ? 'FILE' : word)).join(' ')} is refused with what to do`, async () => {
+    const { code, stderr } = await loadTest(...argv);
+    assert.equal(code, 2);
+    assert.match(stderr, says);
+  });
+}
