@@ -1,11 +1,13 @@
 /** Endpoints as AWS's clients ask for them, in a scripted world: the operations are called as the door calls them. */
+import assert from 'node:assert/strict';
 import { Documents } from '../src/aws/sagemaker/documents.ts';
 import { endpointOperations } from '../src/aws/sagemaker/endpoints.ts';
 import { Tags } from '../src/aws/sagemaker/tags.ts';
-import type { AwsCall, AwsInput, AwsOperation } from '../src/aws/service.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsOperation } from '../src/aws/service.ts';
 import { defaultPrices } from '../src/costs/index.ts';
+import { PlatformError } from '../src/errors.ts';
 import type { OpenDatabase } from '../src/storage/index.ts';
-import { type House, openHouse } from './deployment-house.ts';
+import { type House, openHouse, settle } from './deployment-house.ts';
 
 /** Tests take from it what they know to be there. */
 type List<Item> = readonly [Item, Item, ...Item[]];
@@ -85,4 +87,38 @@ export async function openAws(database?: OpenDatabase): Promise<Aws> {
     return answer as unknown as Answer;
   };
   return { house, ask };
+}
+
+export const arn = (path: string) => `arn:aws:sagemaker:us-east-1:000000000000:${path}`;
+
+export const instances = { VariantName: 'AllTraffic', ModelName: 'digits-one', InstanceType: 'ml.m5.large', InitialInstanceCount: 1 };
+export const serverless = {
+  VariantName: 'AllTraffic',
+  ModelName: 'digits-one',
+  ServerlessConfig: { MemorySizeInMB: 2048, MaxConcurrency: 5 },
+};
+export const capture = { InitialSamplingPercentage: 50, DestinationS3Uri: 's3://seen/here', CaptureOptions: [{ CaptureMode: 'Input' }] };
+
+/** With an endpoint of these variants, and its config `prod-1`. */
+export async function deployed(aws: Aws, ProductionVariants: object[] = [instances], more: object = {}, name = 'prod'): Promise<Aws> {
+  await aws.ask('CreateEndpointConfig', { EndpointConfigName: `${name}-1`, ProductionVariants, ...more });
+  await aws.ask('CreateEndpoint', { EndpointName: name, EndpointConfigName: `${name}-1` });
+  await settle();
+  return aws;
+}
+
+/** A `DeploymentConfig`. */
+export function blueGreen(routing: object, more: object = {}) {
+  return { BlueGreenUpdatePolicy: { TrafficRoutingConfiguration: { WaitIntervalInSeconds: 0, ...routing }, ...more } };
+}
+
+/** For `assert.rejects`. */
+export function refusal(message: RegExp | string) {
+  return (error: unknown) => {
+    assert(error instanceof AwsError || error instanceof PlatformError, String(error));
+    if (error instanceof AwsError) assert.equal(error.code, 'ValidationException');
+    if (typeof message === 'string') assert.equal(error.message, message);
+    else assert.match(error.message, message);
+    return true;
+  };
 }

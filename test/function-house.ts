@@ -248,3 +248,14 @@ export class FunctionHouse {
     return { executor, service, measuredAtMs: 0, loadMs: 300, batchMax, notes: [] };
   }
 }
+
+/** A house that is told first of the functions' config. */
+export function functionHouse(functions: FunctionHouseOptions['functions'] = {}, options: FunctionHouseOptions = {}): FunctionHouse {
+  return new FunctionHouse({ functions, ...options });
+}
+
+/** Nobody is late, though a function takes 100 ms to start. */
+export const unhurried: FunctionHouseOptions = { settings: { objective: { percentile: 95, latencyMs: 500 } } };
+
+export const environmentsOf = (house: FunctionHouse) => house.functions.view().environments;
+export const nothing = { starting: 0, idle: 0, busy: 0 };

@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { answered, FunctionHouse, type FunctionHouseOptions } from '../../test/function-house.ts';
-
-const house = (functions: FunctionHouseOptions['functions'] = {}, options: FunctionHouseOptions = {}): FunctionHouse =>
-  new FunctionHouse({ functions, ...options });
-const environmentsOf = (of: FunctionHouse) => of.functions.view().environments;
-const nothing = { starting: 0, idle: 0, busy: 0 };
-
-/** Nobody is late, though a function takes 100 ms to start. */
-const unhurried: FunctionHouseOptions = { settings: { objective: { percentile: 95, latencyMs: 500 } } };
+import { environmentsOf, type FunctionHouse, functionHouse, nothing, unhurried } from '../../test/function-house.ts';
 
 describe('from nothing, and back to it', () => {
   test('nothing runs until somebody comes; who comes is held, not failed, until a function is ready', () => {
-    const scene = house();
+    const scene = functionHouse();
     scene.clock.advance(10_000);
     assert.deepEqual(scene.started, []);
     scene.send('a');
@@ -24,7 +16,7 @@ describe('from nothing, and back to it', () => {
   });
 
   test('a function is started when the batch opens, not when it leaves; company may join meanwhile', () => {
-    const scene = house({}, { setting: { batchSizeMax: 4 }, coldMs: 50 });
+    const scene = functionHouse({}, { setting: { batchSizeMax: 4 }, coldMs: 50 });
     scene.send('a');
     scene.at(70, () => scene.send('b'));
     scene.clock.advance(200);
@@ -36,7 +28,7 @@ describe('from nothing, and back to it', () => {
   });
 
   test('a batch that is due while its function starts stays open until it is ready, and leaves for the reason it was due', () => {
-    const scene = house({}, { setting: { batchSizeMax: 4 }, coldMs: 150 });
+    const scene = functionHouse({}, { setting: { batchSizeMax: 4 }, coldMs: 150 });
     scene.send('a');
     scene.at(120, () => scene.send('b'));
     scene.clock.advance(300);
@@ -45,7 +37,7 @@ describe('from nothing, and back to it', () => {
   });
 
   test('an idle function ends after the keep-alive, counted from its last batch', () => {
-    const scene = house({ keepAliveMs: 1000 });
+    const scene = functionHouse({ keepAliveMs: 1000 });
     scene.send('a');
     scene.clock.advance(800);
     scene.send('b'); // ends at 811
@@ -59,7 +51,7 @@ describe('from nothing, and back to it', () => {
   });
 
   test('an idle function is not ended under a batch that will need it', () => {
-    const scene = house({ keepAliveMs: 1000 }, { setting: { batchSizeMax: 4 }, coldMs: 10 });
+    const scene = functionHouse({ keepAliveMs: 1000 }, { setting: { batchSizeMax: 4 }, coldMs: 10 });
     scene.send('a'); // answered by 100
     scene.clock.advance(1090);
     scene.send('b');
@@ -70,14 +62,14 @@ describe('from nothing, and back to it', () => {
   });
 
   test('with a keep-alive of nothing it ends after its batch', () => {
-    const scene = house({ keepAliveMs: 0 });
+    const scene = functionHouse({ keepAliveMs: 0 });
     scene.send('a');
     scene.clock.advance(111);
     assert.deepEqual([scene.codeOf('a'), environmentsOf(scene)], ['ok', nothing]);
   });
 
   test('of idle functions the one used last is used again, so that the others can end', () => {
-    const scene = house({ keepAliveMs: 1000 });
+    const scene = functionHouse({ keepAliveMs: 1000 });
     for (const id of ['a', 'b', 'c']) scene.send(id);
     scene.clock.advance(500);
     for (let i = 0; i < 20; i++) {
@@ -91,7 +83,7 @@ describe('from nothing, and back to it', () => {
 
 describe('as many as are needed', () => {
   test('one for each batch that waits, up to the most there may be', () => {
-    const scene = house({ maxConcurrency: 3 }, unhurried);
+    const scene = functionHouse({ maxConcurrency: 3 }, unhurried);
     for (let i = 0; i < 5; i++) scene.send(`r${i}`);
     assert.equal(scene.started.length, 3);
     scene.clock.advance(122);
@@ -103,7 +95,7 @@ describe('as many as are needed', () => {
   });
 
   test('who is overdue leaves in full batches, by deadline; as many functions start as those batches need', () => {
-    const scene = house({}, { setting: { batchSizeMax: 4 }, coldMs: 200 });
+    const scene = functionHouse({}, { setting: { batchSizeMax: 4 }, coldMs: 200 });
     for (let i = 0; i < 5; i++) scene.send(`r${i}`);
     assert.equal(scene.started.length, 2);
     scene.at(150, () => ['x', 'y', 'z'].forEach((id) => scene.send(id, { timeoutMs: 90 })));
@@ -120,7 +112,7 @@ describe('as many as are needed', () => {
   });
 
   test('a batch that opens while the only idle one is promised to another starts one more', () => {
-    const scene = house({}, { setting: { batchSizeMax: 4 } });
+    const scene = functionHouse({}, { setting: { batchSizeMax: 4 } });
     scene.pool.configure(scene.settings({ provisioned: 1 }));
     scene.clock.advance(1000);
     scene.send('a');
@@ -133,7 +125,7 @@ describe('as many as are needed', () => {
 
 describe('kept warm', () => {
   test('those provisioned are started at once, kept and charged for, also after their batches', () => {
-    const scene = house({ provisioned: 2, keepAliveMs: 0 });
+    const scene = functionHouse({ provisioned: 2, keepAliveMs: 0 });
     assert.equal(scene.started.length, 2);
     assert.deepEqual([...scene.provisioned], [], 'nothing is charged for before it is ready');
     scene.clock.advance(100);
@@ -145,7 +137,7 @@ describe('kept warm', () => {
   });
 
   test('one that dies is replaced without anybody asking', () => {
-    const scene = house({ provisioned: 1 });
+    const scene = functionHouse({ provisioned: 1 });
     scene.clock.advance(100);
     scene.pool.detach('f0');
     assert.deepEqual([[...scene.provisioned], scene.started.length], [[], 2]);
@@ -154,7 +146,7 @@ describe('kept warm', () => {
   });
 
   test('more or fewer are wanted: those there are count first, and those no longer kept end in their time', () => {
-    const scene = house({ keepAliveMs: 1000 });
+    const scene = functionHouse({ keepAliveMs: 1000 });
     for (const id of ['a', 'b']) scene.send(id);
     scene.clock.advance(500);
     scene.pool.configure(scene.settings({ provisioned: 3, keepAliveMs: 1000 }));
@@ -170,7 +162,7 @@ describe('kept warm', () => {
   const keptOf = (scene: FunctionHouse): string[] => [...scene.kept].map(([id, kept]) => `${id} ${kept}`);
 
   test('for a while, as whoever plans asks: those provisioned count among them, and each is charged in its way', () => {
-    const scene = house({ provisioned: 1, keepAliveMs: 1000 });
+    const scene = functionHouse({ provisioned: 1, keepAliveMs: 1000 });
     scene.functions.keepWarm(3);
     scene.clock.advance(100);
     assert.deepEqual(keptOf(scene), ['f0 provisioned', 'f1 pinged', 'f2 pinged']);
@@ -185,7 +177,7 @@ describe('kept warm', () => {
   });
 
   test('for a while: no more than may be at once, and none where the functions are given up', () => {
-    const scene = house({ maxConcurrency: 2 });
+    const scene = functionHouse({ maxConcurrency: 2 });
     scene.functions.keepWarm(12);
     scene.clock.advance(100);
     assert.equal(scene.kept.size, 2);
@@ -195,7 +187,7 @@ describe('kept warm', () => {
   });
 
   test('by pings: the start is an invocation of its own, and nobody pays for it with his request', () => {
-    const scene = house({});
+    const scene = functionHouse({});
     scene.functions.keepWarm(1);
     scene.clock.advance(100);
     assert.deepEqual(
@@ -215,7 +207,7 @@ describe('kept warm', () => {
   });
 
   test('fewer at once are wanted: idle ones end at once, busy ones after their batch', () => {
-    const scene = house({ maxConcurrency: 4 });
+    const scene = functionHouse({ maxConcurrency: 4 });
     for (const id of ['a', 'b', 'c', 'd']) scene.send(id);
     scene.clock.advance(105);
     scene.pool.configure(scene.settings({ maxConcurrency: 2 }));
@@ -228,7 +220,7 @@ describe('kept warm', () => {
 
 describe('another size', () => {
   test('is started first, and the old one serves until it is ready', () => {
-    const scene = house();
+    const scene = functionHouse();
     scene.send('a');
     scene.clock.advance(200);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
@@ -247,7 +239,7 @@ describe('another size', () => {
   });
 
   test('warms as many as are in use, and never has more than there may be', () => {
-    const scene = house({ maxConcurrency: 4 });
+    const scene = functionHouse({ maxConcurrency: 4 });
     for (const id of ['a', 'b', 'c', 'd']) scene.send(id);
     scene.clock.advance(105);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
@@ -260,7 +252,7 @@ describe('another size', () => {
   });
 
   test('those idle for long are not replaced; one stays warm', () => {
-    const scene = house();
+    const scene = functionHouse();
     for (const id of ['a', 'b', 'c']) scene.send(id);
     scene.clock.advance(30_000);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
@@ -269,7 +261,7 @@ describe('another size', () => {
   });
 
   test('keeps as many warm as before, each charged while it is there', () => {
-    const scene = house({ provisioned: 2 });
+    const scene = functionHouse({ provisioned: 2 });
     scene.clock.advance(100);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
     scene.clock.advance(100);
@@ -284,7 +276,7 @@ describe('another size', () => {
 
   test('while two sizes are there, a batch leaves in time for the slower', () => {
     const serviceMs = (rows: number, memoryMiB: number): number => (memoryMiB === 1024 ? 2 : 1) * (10 + rows);
-    const scene = house({}, { setting: { batchSizeMax: 4 }, serviceMs, coldMs: 100 });
+    const scene = functionHouse({}, { setting: { batchSizeMax: 4 }, serviceMs, coldMs: 100 });
     scene.send('warm');
     scene.clock.advance(1000);
     scene.apply({ batchSizeMax: 4, memoryMiB: 1024 });
@@ -300,213 +292,12 @@ describe('another size', () => {
   });
 
   test('back to the old size before the new one is ready: the old ones stay', () => {
-    const scene = house();
+    const scene = functionHouse();
     scene.send('a');
     scene.clock.advance(200);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
     scene.apply({ batchSizeMax: 1, memoryMiB: 2048 });
     scene.clock.advance(1000);
     assert.deepEqual([...scene.alive], ['f0']);
-  });
-});
-
-describe('an end', () => {
-  test('a drained function gives its place to another one, and ends when that is ready', async () => {
-    const scene = house();
-    scene.send('a');
-    scene.clock.advance(200);
-    let isDrained = false;
-    const draining = scene.pool.drain('f0').then(() => (isDrained = true));
-    scene.send('b');
-    scene.clock.advance(50);
-    await Promise.resolve();
-    assert.deepEqual([isDrained, scene.codeOf('b'), scene.started.length], [false, 'ok', 2]);
-    scene.clock.advance(50);
-    await draining;
-    assert.deepEqual(scene.stopped, ['f0']);
-    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 1 });
-  });
-
-  test('a retired variant answers what it has with those it has, and ends them all', () => {
-    const scene = house({ maxConcurrency: 2 }, { setting: { batchSizeMax: 4 } });
-    scene.send('a');
-    scene.clock.advance(200);
-    for (const id of ['b', 'c']) scene.send(id);
-    scene.pool.retire();
-    assert.deepEqual(scene.dispatches.at(-1), { reason: 'flush', rows: 2, atMs: 200 });
-    scene.clock.advance(100);
-    assert.deepEqual([scene.codeOf('c'), scene.alive.size, scene.deserted], ['ok', 0, 1]);
-    assert(scene.pool.isEmpty && scene.pool.isDeserted);
-  });
-
-  test('a retired variant whose last function died starts no other: who still waits is for its successor', () => {
-    const scene = house({ maxConcurrency: 1 }, unhurried);
-    scene.answer = () => ({ kind: 'gone', why: 'SIGKILL' });
-    for (const id of ['a', 'b']) scene.send(id);
-    scene.clock.advance(105);
-    scene.pool.retire();
-    scene.clock.advance(20);
-    assert.equal(scene.started.length, 1);
-    assert(scene.deserted > 0);
-    assert.deepEqual(
-      scene.pool.surrender().map(({ call }) => call.requestId),
-      ['b', 'a'],
-    );
-    assert.equal(scene.pool.rowsWaiting, 0);
-  });
-
-  test('an endpoint that is unloaded answers everybody first, starting what that takes, and refuses who comes meanwhile', async () => {
-    const scene = house({ maxConcurrency: 1, provisioned: 1 }, unhurried);
-    for (const id of ['a', 'b']) scene.send(id);
-    let isOver = false;
-    const finishing = scene.pool.finish().then(() => (isOver = true));
-    scene.send('c');
-    scene.clock.advance(115);
-    await Promise.resolve();
-    assert.deepEqual([isOver, scene.codeOf('c')], [false, 'unavailable']);
-    scene.clock.advance(100);
-    await finishing;
-    assert.deepEqual([scene.codeOf('a'), scene.codeOf('b'), scene.alive.size], ['ok', 'ok', 0]);
-    scene.clock.advance(10_000);
-    scene.apply({ batchSizeMax: 2 });
-    assert.deepEqual([scene.alive.size, scene.provisioned.size], [0, 0], 'also where a setting was chosen meanwhile');
-    scene.pool.configure(scene.settings());
-    assert.equal(scene.alive.size, 1, 'loaded again, it is kept warm again');
-  });
-
-  test('after close nothing is left', () => {
-    const scene = house({ provisioned: 1 }, { setting: { batchSizeMax: 4 } });
-    scene.clock.advance(100);
-    scene.send('a');
-    scene.pool.close();
-    scene.clock.advance(100_000);
-    assert.deepEqual([scene.alive.size, scene.provisioned.size, scene.runs.length], [0, 0, 0]);
-  });
-});
-
-describe('failures', () => {
-  test('a worker that dies hands its requests back, each alone; it is ended, and another is started', () => {
-    const scene = house({}, { setting: { batchSizeMax: 4 } });
-    scene.answer = (requests) => (requests.length > 1 ? { kind: 'gone', why: 'SIGSEGV' } : answered(requests));
-    for (const id of ['a', 'b']) scene.send(id);
-    scene.clock.advance(1000);
-    assert.deepEqual([scene.codeOf('a'), scene.codeOf('b')], ['ok', 'ok']);
-    assert.deepEqual(scene.stopped, ['f0']);
-    assert.deepEqual(
-      scene.dispatches.map(({ reason, rows }) => [reason, rows]),
-      [
-        ['slack', 2],
-        ['idle', 1],
-        ['idle', 1],
-      ],
-    );
-  });
-
-  test('a request that kills every worker fails, and takes nobody along', () => {
-    const scene = house({ maxConcurrency: 2 }, { setting: { batchSizeMax: 4 } });
-    scene.answer = (requests) =>
-      requests.some(({ call }) => call.requestId === 'bad') ? { kind: 'gone', why: 'SIGSEGV' } : answered(requests);
-    for (const id of ['a', 'bad', 'b']) scene.send(id);
-    scene.clock.advance(5000);
-    assert.deepEqual(
-      ['a', 'bad', 'b'].map((id) => scene.codeOf(id)),
-      ['ok', 'model_failed', 'ok'],
-    );
-    assert.match(scene.messageOf('bad'), /died 2 times/);
-  });
-
-  test('a failed batch is bisected, and each run is charged', () => {
-    const scene = house({}, { setting: { batchSizeMax: 4 } });
-    const error = Object.assign(new Error('no'), { code: 'model_failed' }) as never;
-    scene.answer = (requests) => (requests.some(({ call }) => call.requestId === 'bad') ? { kind: 'failed', error } : answered(requests));
-    for (const id of ['a', 'bad', 'b', 'c']) scene.send(id);
-    scene.clock.advance(1000);
-    assert.deepEqual(
-      ['a', 'bad', 'b', 'c'].map((id) => scene.codeOf(id)),
-      ['ok', 'model_failed', 'ok', 'ok'],
-    );
-    assert.deepEqual(
-      scene.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]),
-      [
-        [114, true],
-        [12, false],
-        [11, false],
-        [11, false],
-        [12, false],
-      ],
-    );
-  });
-
-  test('where none can be started, those who wait are told why; the next are refused until it is time for another attempt', () => {
-    const scene = house();
-    scene.isPrompt = false;
-    scene.send('a');
-    scene.clock.advance(500);
-    scene.pool.failed('f0', 'worker exited with code 1: no such file');
-    assert.equal(scene.codeOf('a'), 'model_failed');
-    assert.match(scene.messageOf('a'), /no function of m\/1 could be started: worker exited with code 1: no such file; .* in 1 s/);
-    scene.send('b');
-    assert.deepEqual([scene.codeOf('b'), scene.started.length], ['model_failed', 1]);
-    scene.clock.advance(1000);
-    scene.send('c');
-    assert.deepEqual([scene.codeOf('c'), scene.started.length], [undefined, 2]);
-    scene.pool.failed('f1', 'again');
-    scene.clock.advance(1999);
-    scene.send('d');
-    scene.clock.advance(1);
-    scene.isPrompt = true;
-    scene.send('e');
-    scene.clock.advance(200);
-    assert.deepEqual([scene.codeOf('d'), scene.codeOf('e')], ['model_failed', 'ok']);
-  });
-
-  test('where one is refused at once, the request that asked is told', () => {
-    const scene = house();
-    scene.refuses = new Error('the endpoint is being deleted');
-    scene.send('a');
-    assert.match(scene.messageOf('a'), /could be started: the endpoint is being deleted/);
-  });
-
-  test('while another function works, nobody fails because one could not be started', () => {
-    const scene = house();
-    scene.send('a');
-    scene.clock.advance(105);
-    scene.isPrompt = false;
-    scene.send('b');
-    scene.pool.failed('f1', 'no memory');
-    scene.clock.advance(30);
-    assert.deepEqual([scene.codeOf('a'), scene.codeOf('b')], ['ok', 'ok']);
-  });
-
-  test('those kept warm are tried again, ever more seldom', () => {
-    const scene = house({ provisioned: 1 });
-    scene.isPrompt = false;
-    for (let i = 0; i < 3; i++) {
-      scene.pool.failed(`f${i}`, 'no');
-      scene.clock.advance(1000 * 2 ** i - 1);
-      assert.equal(scene.started.length, i + 1);
-      scene.clock.advance(1);
-      assert.equal(scene.started.length, i + 2);
-    }
-  });
-
-  test('a run that does not end costs its function its place', () => {
-    const scene = house({ maxConcurrency: 1 }, { settings: { timeoutMs: 1000 } });
-    scene.answer = (requests) => (requests[0]?.call.requestId === 'a' ? null : answered(requests));
-    scene.send('a');
-    scene.at(500, () => scene.send('b', { timeoutMs: 10_000 }));
-    scene.clock.advance(1500);
-    assert.deepEqual([scene.codeOf('a'), scene.codeOf('b'), scene.stopped], ['deadline_exceeded', 'ok', ['f0']]);
-  });
-
-  test('a worker that nobody waits for any more is ended when it comes', () => {
-    const scene = house();
-    scene.isPrompt = false;
-    scene.send('a');
-    scene.pool.retire();
-    scene.pool.failed('f0', 'no');
-    scene.ready('f0');
-    assert.deepEqual(scene.stopped, ['f0', 'f0']);
-    assert.equal(scene.pool.executors.length, 0);
   });
 });
