@@ -47,6 +47,7 @@ const lookEveryMs = 1000;
 const retryAfterMs = 10_000;
 /** Profiles of several memory sizes are measured one after the other: one decision for all of them. */
 const profilesSettleMs = 5000;
+
 export class BatchController {
   readonly #options: BatchControllerOptions;
   /** By endpoint, variant and model. */

@@ -6,6 +6,7 @@ import { predictCompletionMs, type Server, take } from '../queueing/index.ts';
 import { AdmissionMargin, leastMarginMs } from './admission-margin.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { Executor } from './executor.ts';
+import { queueIsFull } from './refusals.ts';
 import type { PendingRequest } from './request.ts';
 import type { Door, Side, SideWorker } from './side.ts';
 
@@ -78,10 +79,7 @@ export class Instances implements Side {
   refuses(request: PendingRequest): PlatformError | null {
     const { endpoint, settings, clock } = this.#door;
     const { objective, late, queueRowsMax } = settings;
-    if (this.#queue.rows + request.rows > queueRowsMax) {
-      const text = `endpoint ${endpoint} is overloaded: ${this.#queue.rows} rows wait already, ${queueRowsMax} may`;
-      return new PlatformError('overloaded', `${text}; ask again later or add instances`, { retryAfterMs: this.drainMs() });
-    }
+    if (this.#queue.rows + request.rows > queueRowsMax) return queueIsFull(this.#door, this.#queue.rows, this.drainMs());
     if (objective === null || late === 'serve') return null;
     const nowMs = clock.nowMs();
     const answeredAtMs = this.predictAtMs(request, this.#queue.rowsUntil(request.deadlineMs), nowMs);

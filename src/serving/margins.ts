@@ -7,6 +7,7 @@ const firstMsMax = 2;
 const firstShare = 0.02;
 /** What a margin of half the objective does not cure, none does. */
 const mostShare = 0.5;
+
 /** The margin δ of each size of environment, as requests are answered. Another objective begins anew. */
 export class Margins {
   readonly #fixedMs: number | null;

@@ -14,7 +14,7 @@ import { byWorker, lanesOf, type ServedExecutor, workerOf } from './lanes.ts';
 import { linkRunner } from './link-runner.ts';
 import type { OverflowPlan } from './overflow.ts';
 import { processRunner } from './process-runner.ts';
-import type { InferenceCall, InferenceResult, Outcome, Route } from './request.ts';
+import type { InferenceCall, Outcome, Route } from './request.ts';
 import type { RunRequests } from './run-requests.ts';
 import type { PoolSettings } from './side.ts';
 import type { VariantStatistics } from './statistics.ts';
@@ -147,13 +147,6 @@ export class Serving implements ServingDoor {
   invoke(route: Route, call: InferenceCall, settle: (outcome: Outcome) => void): () => void {
     assert(route instanceof VariantPool, 'a route comes from route()');
     return this.#invocations.start(route.isRetired ? this.#successor(route) : route, call, settle);
-  }
-
-  /** The same for callers that wait. Rejects with a `PlatformError`. */
-  invokePromise(route: Route, call: InferenceCall): Promise<InferenceResult> {
-    return new Promise((resolve, reject) => {
-      this.invoke(route, call, (outcome) => (outcome.ok ? resolve(outcome.result) : reject(outcome.error)));
-    });
   }
 
   /** Counts and logs a request that an adapter refused: its shape was wrong, say. */
