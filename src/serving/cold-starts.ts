@@ -32,8 +32,9 @@ export class ColdStarts {
   }
 
   /**
-   * How long from now until a batch is done that has so many batches before it and takes so long itself: each
-   * environment takes one at a time, those that start once they are ready (a start that is overdue may take a while yet), and as many more may be started as there is room for.
+   * How long from now until a batch is done that has so many batches before it and takes so long itself: each environment
+   * takes one at a time, those that start once they are ready (a start that is overdue may take a while yet), and as many
+   * more may be started as there is room for.
    */
   doneInMs(environments: Environments, batchesBefore: number, serviceMs: number, nowMs: number): number {
     if (environments.idle > batchesBefore) return serviceMs;

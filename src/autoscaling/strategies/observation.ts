@@ -34,7 +34,8 @@ export interface TypeObservation {
   /** Where it is a spot type: how often it is taken away, and for how long it is missing then. */
   readonly spot?: {
     readonly interruptionsPerHour: number;
-    readonly recoveryMs: number /** What replaces it. */;
+    readonly recoveryMs: number;
+    /** What replaces it. */
     readonly onDemand: string;
   };
 }
