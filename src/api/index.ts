@@ -45,3 +45,4 @@ export type { ApiServices } from './services.ts';
 export type { SessionBody } from './session.ts';
 export type { PolicyResultBody, SimulationBody, SimulationInput, SimulationResultBody } from './simulation-bodies.ts';
 export type { TransformBody, TransformObjectBody } from './transforms.ts';
+export type { UpdateBody } from './updates.ts';

@@ -35,6 +35,7 @@ import type { SimulationFacts } from './simulation-order.ts';
 import { simulationRoutes } from './simulations.ts';
 import { Streams } from './streams.ts';
 import { transformRoutes } from './transforms.ts';
+import { updateRoutes } from './updates.ts';
 
 const tags = [
   { name: 'session', description: 'Who one is; signing in and out in a browser.' },
@@ -137,6 +138,7 @@ export class NativeApi {
       ...eventRoutes(services, this.#streams),
       ...logRoutes(services, this.#streams),
       ...requestRoutes(services),
+      ...updateRoutes(services),
     ];
   }
 }

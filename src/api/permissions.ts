@@ -30,6 +30,7 @@ export const permissions = {
   'POST /endpoints/:endpoint/load': 'deploy',
   'POST /endpoints/:endpoint/unload': 'deploy',
   'POST /endpoints/:endpoint/rollback': 'deploy',
+  'GET /endpoints/:endpoint/updates': 'read',
   'POST /endpoints/:endpoint/invoke': 'invoke',
   'POST /endpoints/:endpoint/async': 'invoke',
   'GET /async': 'read',

@@ -37,6 +37,14 @@ export const requestBody = z.strictObject({
     encode_ms: z.number(),
     other_ms: z.number().describe('What is left.'),
   }),
+  update: z
+    .strictObject({
+      from: z.array(z.string()),
+      to: z.array(z.string()),
+      share_percent: z.number().nullable().describe('Of the requests, what the new version got; null while its workers started.'),
+    })
+    .nullable()
+    .describe('The watched update that was under way when it came.'),
   decisions: z.array(decidedBody).describe('The last ones before it came, one of each kind.'),
   explanation: z.array(z.string()).describe('In sentences.'),
 });

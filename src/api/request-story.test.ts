@@ -23,6 +23,7 @@ const request: Omit<RequestBody, 'explanation'> = {
   cold_start: false,
   cost_usd: 1e-7,
   timings: { total_ms: 12.3, batch_wait_ms: 8.1, executor_wait_ms: 2, compute_ms: 2.1, encode_ms: 0.1, other_ms: 0 },
+  update: null,
   decisions: [],
 };
 const decision: Decision = {
@@ -40,6 +41,23 @@ const decision: Decision = {
   changes: true,
   effect: null,
 };
+
+for (const { when, version, share, says } of [
+  {
+    when: 'of the new version',
+    version: '3',
+    share: 20,
+    says: ': 20 % of the requests went to the new version, and it hit the new version.',
+  },
+  { when: 'of the old version', version: '2', share: 20, says: ': 20 % of the requests went to the new version, and it hit digits/2.' },
+  { when: 'before the new version served', version: '2', share: null, says: '; its workers were starting.' },
+]) {
+  test(`tells that an update was under way when it came, and which version it hit: a request ${when}`, () => {
+    const update = { from: ['digits/2'], to: ['digits/3'], share_percent: share };
+    const [, said] = storyOf({ ...request, version, update }, []);
+    assert.equal(said, `An update from digits/2 to digits/3 was under way when it came${says}`);
+  });
+}
 
 test('tells what became of it, where the time went, who rode along and what had been decided, in this order', () => {
   assert.deepEqual(storyOf(request, [decision]), [

@@ -11,6 +11,7 @@ export function storyOf(
 ): string[] {
   return [
     outcome(request),
+    duringUpdate(request),
     timesInWords(request),
     ...(before === null ? [] : [behind(before)]),
     company(request),
@@ -28,6 +29,17 @@ function outcome({ id, endpoint, variant, version, status, at, timings, error }:
   if (status === 'ok') return `${to} was answered after ${took}.`;
   if (status === 'cancelled') return `${to} was given up by its client after ${took}.`;
   return `${to} failed after ${took}: ${status}${error === null ? '' : `, ${error.replace(/\.$/, '')}`}.`;
+}
+
+/** Two versions serve then, and which of them a request hit is chance. */
+function duringUpdate({ update, version }: Omit<RequestBody, 'explanation'>): string {
+  if (update === null) return '';
+  const { from, to, share_percent: share } = update;
+  const what = `An update from ${from.join(' and ')} to ${to.join(' and ')} was under way when it came`;
+  if (share === null) return `${what}; its workers were starting.`;
+  const isNew = to.some((model) => model.endsWith(`/${version}`) && !from.includes(model));
+  const hit = isNew ? 'it hit the new version' : `it hit ${from.find((model) => model.endsWith(`/${version}`)) ?? `version ${version}`}`;
+  return `${what}: ${share} % of the requests went to the new version, and ${hit}.`;
 }
 
 function timesInWords({ timings, executor, rows_ahead: ahead }: Omit<RequestBody, 'explanation'>): string {

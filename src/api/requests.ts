@@ -8,6 +8,7 @@ import { type RequestBody, requestBody } from './request-bodies.ts';
 import { storyOf } from './request-story.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
+import { type UpdateBody, updateAt } from './updates.ts';
 
 const requestPath = z.strictObject({ request: z.string().min(1).max(512) });
 
@@ -37,7 +38,7 @@ interface LoggedRequest {
   readonly error?: string;
 }
 
-type Needs = Pick<ApiServices, 'logGroups' | 'decisions'>;
+type Needs = Pick<ApiServices, 'logGroups' | 'decisions' | 'events'>;
 
 export function requestRoutes(services: Needs): Route[] {
   return [
@@ -49,7 +50,8 @@ export function requestRoutes(services: Needs): Route[] {
       handle: async ({ params: { request } }) => {
         const line = await find(services, request);
         const decisions = await decidedBefore(services, line);
-        const told = bodyOf(line, decisions);
+        const update = await updateAt(services.events, line.endpoint, line.at - (line.totalMs ?? 0));
+        const told = bodyOf(line, decisions, update);
         const before = await ranBeforeIt(services, line, told.timings.executor_wait_ms);
         return { ...told, explanation: storyOf(told, decisions, before) };
       },
@@ -148,7 +150,7 @@ async function decidedBefore({ decisions }: Needs, { endpoint, variant, at, tota
   return found.flatMap((decision) => decision ?? []);
 }
 
-function bodyOf(line: LoggedRequest, decisions: readonly Decision[]): Omit<RequestBody, 'explanation'> {
+function bodyOf(line: LoggedRequest, decisions: readonly Decision[], update: UpdateBody | null): Omit<RequestBody, 'explanation'> {
   const { queueMs, computeMs, encodeMs, totalMs, batchWaitMs = 0 } = line;
   const [queue, compute, encode, total] = [queueMs ?? 0, computeMs ?? 0, encodeMs ?? 0, totalMs ?? 0];
   const kept = Math.min(batchWaitMs, queue);
@@ -178,6 +180,7 @@ function bodyOf(line: LoggedRequest, decisions: readonly Decision[]): Omit<Reque
       encode_ms: encode,
       other_ms: rounded(Math.max(0, total - queue - compute - encode)),
     },
+    update: update === null ? null : { from: update.from, to: update.to, share_percent: update.share_percent },
     decisions: decisions.map(({ id, kind, atMs, reason, explanation }) => ({ id, kind, at: timeOf(atMs), reason, explanation })),
   };
 }

@@ -28,7 +28,8 @@ async function run(argv: readonly string[], answers: Readonly<Record<string, unk
       const { method = '', url = '' } = request;
       if (body !== '') sent[url] = JSON.parse(body);
       response.writeHead(200, { 'content-type': 'application/json' });
-      response.end(JSON.stringify(answers[`${method} ${url}`] ?? null));
+      const nothing = url.includes('/updates?') ? { items: [], next: null } : null;
+      response.end(JSON.stringify(answers[`${method} ${url}`] ?? nothing));
     });
   });
   server.listen(0, '127.0.0.1');
@@ -300,3 +301,23 @@ for (const { argv, says } of [
     assert.match(stderr, says);
   });
 }
+
+test('the steps of watched updates stand beside the decisions, the latest last, with what they were judged by', async () => {
+  const update = { at: '2026-11-24T12:00:00Z', generation: 2, from: ['digits/1'], to: ['digits/2'], reason: null, versions: [] };
+  const counted = { model: 'digits/2', requests: 531, late: 53, failed: 0, refused: 0 };
+  const { code, stdout } = await run(['decisions', 'digits'], {
+    'GET /api/v1/endpoints/digits/decisions?limit=10': { items: [], next: null },
+    'GET /api/v1/endpoints/digits/updates?limit=10': {
+      items: [
+        { ...update, what: 'taken back', share_percent: 20, reason: 'alarm errors is in ALARM', versions: [counted] },
+        { ...update, what: 'begun', share_percent: null },
+      ],
+      next: null,
+    },
+  });
+  assert.equal(code, 0);
+  const lines = stdout.trimEnd().split('\n');
+  assert.match(lines[0] ?? '', /^WHEN \(UTC\) +UPDATE +FROM +TO +SHARE +WHY$/);
+  assert.match(lines[1] ?? '', /begun +digits\/1 +digits\/2/);
+  assert.match(lines[2] ?? '', /taken back +digits\/1 +digits\/2 +20 % +alarm errors is in ALARM; digits\/2: 531 requests, 9\.9 % late$/);
+});

@@ -15,7 +15,7 @@ import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
 import { withModels, withVersions } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
-import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, type VariantConfig } from './endpoint-config.ts';
+import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, scaledBy, type VariantConfig } from './endpoint-config.ts';
 import { deleteRow, insertRow, readRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
@@ -32,6 +32,7 @@ import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
 import { settled } from './settled.ts';
 import { eventKinds, type StatusAndReason } from './status.ts';
+import { changeEvents } from './update-events.ts';
 import { nothingServed } from './version-history.ts';
 
 export interface DeploymentsOptions {
@@ -176,7 +177,7 @@ export class Deployments {
       const old = stored.config.variants.find((each) => keyOf(each.name) === keyOf(variant));
       if (old === undefined) throw new PlatformError('not_found', `endpoint ${name} has no variant '${variant}'`);
       const wanted = wantedInstances(old, (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant)));
-      const next = withScaling(old, scaling, wanted);
+      const next = scaledBy(old, scaling, wanted);
       const variants = stored.config.variants.map((each) => (each === old ? next : each));
       const { config, versions } = await withVersions(
         this.#options.registry,
@@ -356,17 +357,22 @@ export class Deployments {
     const { db, audit, events } = this.#options;
     await this.#recording; // so that events stand in the order in which things happened
     const changed = await inTransaction(db, async (tx) => {
-      const wanted = await decide(tx, await readRow(tx, name));
+      const before = await readRow(tx, name);
+      const wanted = await decide(tx, before);
       if (wanted === null) return null;
       const { generation, config } = wanted;
       const detail = { generation, config };
       await audit.record(tx, { who: deed.who, action: deed.action, target: config.name, outcome: 'ok', detail });
-      return { wanted, event: await events.record(tx, { kind: deed.event, subject: config.name, detail }) };
+      const told = [await events.record(tx, { kind: deed.event, subject: config.name, detail })];
+      const reconciler = this.#reconcilers.get(keyOf(name));
+      const versions = reconciler === undefined ? [] : this.rollouts.versionsOf(reconciler);
+      for (const event of changeEvents(before, wanted, versions)) told.push(await events.record(tx, event));
+      return { wanted, told };
     }).catch((error: unknown) => {
       throw isUniqueViolation(error) ? new PlatformError('already_exists', `there is an endpoint '${name}' already`) : error;
     });
     if (changed !== null) {
-      events.publish(changed.event);
+      for (const event of changed.told) events.publish(event);
       this.#want(changed.wanted);
     }
     return this.get(name);
@@ -489,10 +495,4 @@ interface Doing {
   readonly who: string;
   readonly action: Deed;
   readonly event: string;
-}
-
-/** Where it scales no more it keeps as many as are wanted, but for none: then one, as nobody would start one again. */
-function withScaling({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, wanted: number): VariantConfig {
-  if (scaling !== null) return { ...variant, scaling };
-  return before === undefined ? variant : { ...variant, instanceCount: Math.max(1, wanted) };
 }

@@ -52,6 +52,12 @@ export function changedBy(change: EndpointChange, config: EndpointConfig): Endpo
   return { ...config, ...given, name: config.name };
 }
 
+/** Where it scales no more it keeps as many as are wanted, but for none: then one, as nobody would start one again. */
+export function scaledBy({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, wanted: number): VariantConfig {
+  if (scaling !== null) return { ...variant, scaling };
+  return before === undefined ? variant : { ...variant, instanceCount: Math.max(1, wanted) };
+}
+
 /** The versions that it names, such as `digits/3`, each once. */
 export function modelsOf({ variants }: Pick<EndpointConfig, 'variants'>): string[] {
   return [...new Set(variants.map(({ group, version }) => `${group}/${version}`))];

@@ -19,5 +19,6 @@ export { instanceCountMax, type ScalingConfig, type ScalingDirections, scalingDi
 export { formatFloor, parseFloor, type ScheduledFloor } from './scheduled-floor.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
 export type { EndpointStatus } from './status.ts';
+export { type UpdateDetail, type UpdateKind, updateKinds } from './update-events.ts';
 export type { CountedVersion, VersionCounts } from './version-counts.ts';
 export { commandOf } from './worker-command.ts';

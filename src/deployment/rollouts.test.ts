@@ -4,6 +4,7 @@ import { type House, openHouse, prod, refusal, serverless, settle, until, varian
 import type { AlarmState } from '../monitoring/index.ts';
 import type { CountedBefore } from './earlier-counts.ts';
 import type { Guard } from './rollout.ts';
+import type { UpdateDetail } from './update-events.ts';
 import type { VersionCounts } from './version-counts.ts';
 
 const watched: Guard = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: ['errors'], timeoutMs: null };
@@ -92,6 +93,8 @@ describe('an update that is watched', () => {
     await wait(house, 40_000);
     assert.deepEqual(weights(house), [['digits/2', 1]]);
     assert.equal(deployments.get('prod').status, 'Updating');
+    const step = (await house.events.recent({ kinds: ['endpoint.step-watched'], limit: 1 }))[0]?.detail as UpdateDetail;
+    assert.deepEqual([step.share, step.versions?.map(({ model }) => model)], [0.1, ['digits/2', 'digits/1']], 'with what it was judged by');
     await wait(house, 65_000);
     assert.equal(deployments.get('prod').status, 'InService');
     assert.deepEqual(
@@ -160,6 +163,11 @@ describe('an update that is watched', () => {
       [deployments.get('prod').status, weights(house), provider.ids()],
       ['InService', [['digits/2', 1]], ['prod.alltraffic.2.0']],
     );
+    const told = (await kinds(house)).filter((kind) => /update-|traffic|step/.test(kind));
+    assert.deepEqual(told, ['endpoint.update-begun', 'endpoint.traffic-shifted', 'endpoint.update-superseded']);
+    const superseded = (await house.events.recent({ kinds: ['endpoint.update-superseded'], limit: 1 }))[0]?.detail as UpdateDetail;
+    assert.deepEqual([superseded.generation, superseded.share, superseded.to], [2, 0.1, ['digits/2']]);
+    assert.equal(superseded.reason, 'superseded by generation 3 (digits/2)');
     await deployments.update('prod', { variants: [variant] }, 'me', undefined, canary);
     await wait(house, 10_000);
     await deployments.unload('prod', 'me');

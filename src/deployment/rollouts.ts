@@ -4,17 +4,18 @@
  */
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Alarms, Audit, Events, Log, NewEvent, PlatformEvent } from '../monitoring/index.ts';
+import type { Alarms, Audit, Events, Log, PlatformEvent } from '../monitoring/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
 import { type CountedBefore, EarlierCounts } from './earlier-counts.ts';
-import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
+import type { EndpointConfig } from './endpoint-config.ts';
 import { readRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import type { EndpointView } from './endpoint-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
-import { type Guard, isUnderWay, judgeRollout, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
+import { type Guard, isUnderWay, judgeRollout, type Rollout, type RolloutVerdict } from './rollout.ts';
 import { RolloutWindows } from './rollout-windows.ts';
 import type { ServingDoor } from './serving-door.ts';
-import { type CountedVersion, requestsOf } from './version-counts.ts';
+import { verdictEvent } from './update-events.ts';
+import type { CountedVersion } from './version-counts.ts';
 import { newModels, withKept, withTakenBack } from './version-history.ts';
 
 /** What somebody else keeps beside a generation that is as an earlier one was, within the transaction that writes it. */
@@ -128,7 +129,7 @@ export class Rollouts {
         const detail = { generation: next.generation, reason: verdict.reason, config: next.config };
         await audit.record(tx, { who, action: 'RollBackEndpoint', target: name, outcome: 'ok', detail });
       }
-      event = await events.record(tx, told(next, { rollout, config: stored.config, versions }, verdict));
+      event = await events.record(tx, verdictEvent(next, { rollout, config: stored.config, versions }, verdict));
       return next;
     });
     if (event !== null) events.publish(event);
@@ -167,41 +168,6 @@ function after(
       return { ...stored, config: rollout.before, generation, rollout: back, updatedAtMs: nowMs, history };
     }
   }
-}
-
-function told(
-  { config, generation }: StoredEndpoint,
-  { rollout, config: updated, versions }: Pick<Judged, 'rollout' | 'versions'> & Pick<StoredEndpoint, 'config'>,
-  verdict: RolloutVerdict,
-): NewEvent {
-  const { share, bakeMs } = stepOf(rollout);
-  const common = { subject: config.name };
-  switch (verdict.kind) {
-    case 'take-back':
-      return {
-        ...common,
-        kind: 'endpoint.update-taken-back',
-        detail: { generation, reason: verdict.reason, share, from: modelsOf(updated), to: modelsOf(rollout.before), versions },
-      };
-    case 'done':
-      return {
-        ...common,
-        kind: 'endpoint.update-kept',
-        detail: { generation, from: modelsOf(rollout.before), to: modelsOf(config), versions, sawRequests: sawRequests(config, versions) },
-      };
-    default:
-      return {
-        ...common,
-        kind: verdict.kind === 'begin' ? 'endpoint.traffic-shifted' : 'endpoint.step-watched',
-        detail: { generation, share, bakeMs },
-      };
-  }
-}
-
-/** Whether any request came by which the new versions could be judged. */
-function sawRequests(config: EndpointConfig, versions: readonly CountedVersion[]): boolean {
-  const own = modelsOf(config);
-  return versions.some(({ model, counts }) => own.includes(model) && requestsOf(counts) > 0);
 }
 
 /** What an update begins with; null where nobody wants to watch it. */

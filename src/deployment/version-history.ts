@@ -14,7 +14,7 @@ export interface TakenBackVersion {
 }
 
 export interface VersionHistory {
-  /** The variants of each config that had all requests and was kept, the latest last; neighbours differ in their versions. */
+  /** The variants of each config that had all requests and was kept, the latest last. */
   readonly kept: readonly (readonly VariantConfig[])[];
   /** The latest last. */
   readonly takenBack: readonly TakenBackVersion[];

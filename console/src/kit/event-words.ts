@@ -28,6 +28,8 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
   updating: ['changing', 'is being updated, without a failed request'],
   'in-service': ['ok', 'is in service'],
   failed: ['bad', 'failed'],
+  'update-begun': ['changing', 'begins an update that is watched'],
+  'update-superseded': ['zero', 'gave its update up for another change'],
   'update-taken-back': ['bad', 'had its update taken back'],
   'update-kept': ['ok', 'keeps its update, which was watched to its end'],
   'traffic-shifted': ['changing', 'gives its update a share of the requests'],

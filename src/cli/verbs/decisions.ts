@@ -8,10 +8,12 @@ import type {
   PredictionBody,
   ScalingDecisionBody,
   SettingBody,
+  UpdateBody,
 } from '../../api/index.ts';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { type Column, table } from '../table.ts';
+import { updatesText } from '../updates-table.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
 import { msText, shareText, timeText, usdText } from '../words.ts';
 
@@ -21,7 +23,12 @@ interface DecisionsOptions extends CommonOptions {
 }
 
 export function addDecisions(program: Command, doors: Doors): void {
-  verb(program, doors, 'decisions <endpoint>', 'show what was chosen for an endpoint, why, and what came of it')
+  verb(
+    program,
+    doors,
+    'decisions <endpoint>',
+    'show what was chosen for an endpoint, why, and what came of it; and how its watched updates went',
+  )
     .with((command) =>
       command
         .option('-n, --limit <number>', 'how many, the latest last', wholeNumber(1, 500), 10)
@@ -36,7 +43,11 @@ export function addDecisions(program: Command, doors: Doors): void {
         return 0;
       }
       const { items } = await client.get<Page<AnyDecisionBody>>(path, { query: { limit: options.limit } });
-      session.print(items, items.length === 0 ? nothingText(endpoint) : allText(items.toReversed()));
+      const { items: updates } = await client.get<Page<UpdateBody>>(`/endpoints/${part(endpoint)}/updates`, {
+        query: { limit: options.limit },
+      });
+      const text = [allText(items.toReversed()), updatesText(updates.toReversed())].filter((each) => each !== '').join('\n');
+      session.print({ decisions: items, updates }, text === '' ? nothingText(endpoint) : text);
       return 0;
     });
 }

@@ -71,15 +71,23 @@ export class Events {
   async recent({
     before,
     subject,
+    kinds,
+    untilMs,
     limit,
   }: {
     before?: number | undefined;
     subject?: string | undefined;
+    /** Only these. */
+    kinds?: readonly string[] | undefined;
+    /** Epoch milliseconds. */
+    untilMs?: number | undefined;
     limit: number;
   }): Promise<PlatformEvent[]> {
     let query = this.#db.selectFrom('events').selectAll().orderBy('seq', 'desc').limit(limit);
     if (before !== undefined) query = query.where('seq', '<', before);
     if (subject !== undefined) query = query.where('subject', '=', subject);
+    if (kinds !== undefined) query = query.where('kind', 'in', kinds);
+    if (untilMs !== undefined) query = query.where('at', '<=', Math.floor(untilMs));
     return (await query.execute()).map(eventOf);
   }
 

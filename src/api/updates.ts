@@ -1,0 +1,70 @@
+/** Route of updates that were watched: each step, and what it was judged by. */
+import { z } from 'zod';
+import { type CountedVersion, type UpdateDetail, type UpdateKind, updateKinds } from '../deployment/index.ts';
+import type { Events, PlatformEvent } from '../monitoring/index.ts';
+import { pageOf } from './bodies.ts';
+import { endpointPath, limitParameter, timeOf } from './parameters.ts';
+import { type Route, route } from './route.ts';
+import type { ApiServices } from './services.ts';
+
+const kinds = Object.keys(updateKinds);
+
+export const updateBody = z.strictObject({
+  at: z.string(),
+  what: z.enum(['begun', 'share raised', 'step watched', 'kept', 'taken back', 'superseded']),
+  generation: z.number(),
+  from: z.array(z.string()).describe('The versions before it, such as digits/3; after it was taken back, those that were.'),
+  to: z.array(z.string()),
+  share_percent: z.number().nullable().describe('Of the requests, what the new version gets in its present step, or got in its last.'),
+  reason: z.string().nullable(),
+  versions: z
+    .array(z.strictObject({ model: z.string(), requests: z.number(), late: z.number(), failed: z.number(), refused: z.number() }))
+    .describe('What each version did since the update began to be watched: by that it is judged.'),
+});
+
+export type UpdateBody = z.infer<typeof updateBody>;
+
+export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deployments' | 'events'>): Route[] {
+  return [
+    route('GET /endpoints/:endpoint/updates', {
+      summary: 'List the steps of updates that were watched, the latest first',
+      params: endpointPath,
+      query: z.strictObject({
+        limit: limitParameter,
+        before: z.coerce.number().int().min(1).optional().describe('The `next` of the page before.'),
+      }),
+      answer: pageOf(updateBody),
+      handle: async ({ params, query: { limit = 50, before } }) => {
+        const subject = deployments.get(params.endpoint).config.name;
+        const found = await events.recent({ subject, kinds, before, limit: limit + 1 });
+        const page = found.slice(0, limit);
+        return { items: page.map(updateBodyOf), next: found.length > limit ? String(page.at(-1)?.seq ?? '') : null };
+      },
+    }),
+  ];
+}
+
+/** The update that was under way then (epoch milliseconds), as its last step tells it; null where none was. */
+export async function updateAt(events: Pick<Events, 'recent'>, subject: string, untilMs: number): Promise<UpdateBody | null> {
+  const [last] = (await events.recent({ subject, kinds, untilMs, limit: 1 })).map(updateBodyOf);
+  const isOver = last === undefined || ['kept', 'taken back', 'superseded'].includes(last.what);
+  return isOver ? null : last;
+}
+
+function updateBodyOf({ atMs, kind, detail }: PlatformEvent): UpdateBody {
+  const { generation, from = [], to = [], share, reason, versions = [] } = detail as UpdateDetail;
+  return {
+    at: timeOf(atMs),
+    what: updateKinds[kind as UpdateKind],
+    generation,
+    from: [...from],
+    to: [...to],
+    share_percent: share === undefined ? null : 100 * share,
+    reason: reason ?? null,
+    versions: versions.map(versionBodyOf),
+  };
+}
+
+function versionBodyOf({ model, counts: { answered, late, failed, refused } }: CountedVersion): UpdateBody['versions'][number] {
+  return { model, requests: answered + failed + refused, late, failed, refused };
+}
