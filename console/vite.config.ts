@@ -17,5 +17,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 800,
     license: { fileName: 'licences/libraries.md' },
   },
-  server: { host: '127.0.0.1', proxy: Object.fromEntries(['/api', '/v2'].map((path) => [path, { target: platform }])) },
+  server: { host: '127.0.0.1', proxy: Object.fromEntries(['/api', '/v1', '/v2'].map((path) => [path, { target: platform }])) },
 });

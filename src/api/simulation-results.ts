@@ -23,7 +23,11 @@ export function resultsOf({
     requests:
       first === undefined
         ? starts.map(() => null)
-        : parts(first.result.timeline).map((part) => sumOf(part, (each) => each.arrivals) / (60 * together)),
+        : parts(first.result.timeline).map((part, i) => {
+            // The last one may end early: by its full length it would look as if hardly anybody came.
+            const seconds = Math.min(60 * together, facts.load.duration_s - 60 * (starts[i] as number));
+            return sumOf(part, (each) => each.arrivals) / seconds;
+          }),
     results: done.map(({ result, isDeployed }) => bodyOf(result, isDeployed, parts(result.timeline))),
   };
 }

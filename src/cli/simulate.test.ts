@@ -34,7 +34,7 @@ describe('penstock simulate', () => {
     const { code, stdout, stderr } = await run('--trace', trace, '--scale', '40', '--from', '10', ...policies, '--html', page);
     assert.equal(code, 0, stderr);
     const lines = stdout.trimEnd().split('\n');
-    assert.match(lines[0] as string, /^POLICY +\$\/M +WITHIN +OVERFLOW +P50 +P95 +P99/);
+    assert.match(lines[0] as string, /^POLICY +COST\/M +WITHIN +OVERFLOW +P50 +P95 +P99/);
     assert.deepEqual(
       lines.slice(1).map((line) => line.split(' ')[0]),
       ['hpa:70,window=120s+overflow', 'static:2', 'economic', 'oracle'],

@@ -8,10 +8,11 @@ export function timingParameters({
   closeReason,
   costUsd,
   coldStart,
+  parts,
 }: InferenceResult): Record<string, number | string | boolean> {
   return {
     queue_ms: timings.queueMs,
-    compute_ms: timings.computeMs,
+    ...(parts === undefined ? { compute_ms: timings.computeMs } : { parts, parts_compute_ms: timings.computeMs }),
     service_ms: timings.serviceMs,
     batch_size: batchRows,
     close_reason: closeReason,

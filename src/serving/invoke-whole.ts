@@ -45,24 +45,38 @@ function outcomeOf(results: readonly InferenceResult[]): Outcome {
   }
 }
 
-/** Its times are the sums of what its parts took, after the shortest wait of them. */
+/** Its wait and service are those of the clock on the wall, which parts that ran side by side share; what ran within is added up. */
 function joined(results: readonly InferenceResult[]): InferenceResult {
   const [first] = results as readonly [InferenceResult, ...InferenceResult[]];
   const sum = (of: (result: InferenceResult) => number): number => results.reduce((total, result) => total + of(result), 0);
+  const { queueMs, serviceMs } = wallOf(results);
   return {
     ...first,
+    parts: results.length,
     outputs: first.outputs.map((_, index) => joinedRows(results.map(({ outputs }) => outputs[index] as Tensor))),
     timings: {
-      queueMs: Math.min(...results.map(({ timings }) => timings.queueMs)),
+      queueMs,
       computeInMs: sum(({ timings }) => timings.computeInMs),
       computeMs: sum(({ timings }) => timings.computeMs),
       computeOutMs: sum(({ timings }) => timings.computeOutMs),
-      serviceMs: sum(({ timings }) => timings.serviceMs),
+      serviceMs,
     },
     costUsd: sum(({ costUsd }) => costUsd),
     overflow: results.find(({ overflow }) => overflow !== null)?.overflow ?? null,
     coldStart: results.some(({ coldStart }) => coldStart),
   };
+}
+
+/** For how long at least one part was with a worker, and for how long, until the last of them had run, none was. */
+function wallOf(results: readonly InferenceResult[]): { readonly queueMs: number; readonly serviceMs: number } {
+  const runs = results.map(({ timings }) => timings).sort((a, b) => a.queueMs - b.queueMs);
+  let [serviceMs, untilMs] = [0, 0];
+  for (const run of runs) {
+    const endMs = run.queueMs + run.serviceMs;
+    serviceMs += Math.max(endMs - Math.max(run.queueMs, untilMs), 0);
+    untilMs = Math.max(untilMs, endMs);
+  }
+  return { queueMs: untilMs - serviceMs, serviceMs };
 }
 
 /** Throws `model_failed` where the answers are not rows of one tensor. */

@@ -98,6 +98,8 @@ export interface InferenceResult {
   readonly overflow: OverflowReason | null;
   /** Its batch was the first of a function's environment, whose start is billed with it. */
   readonly coldStart: boolean;
+  /** Where the request was cut: into how many. `serviceMs` is then the time in which at least one of them was with a worker, the others sums. */
+  readonly parts?: number;
   /** What a process answered, in place of outputs. Its status is one of success; any other is a `ModelError`. */
   readonly reply?: Reply;
 }

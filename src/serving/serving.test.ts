@@ -281,6 +281,18 @@ describe('a request of more rows than a measured batch', () => {
     assert(Math.abs(outcome.result.costUsd - (all.lines[0]?.costUsd ?? 0)) < 1e-12);
   });
 
+  test('took as long as has passed, though parts of it ran side by side: what they took is told as theirs', async () => {
+    const all = served(upToTwo);
+    all.ready('i1', null);
+    const outcome = await ask(all, 6);
+    assert(outcome.ok, JSON.stringify(outcome));
+    const { timings, parts } = outcome.result;
+    const [line] = all.lines;
+    assert(line !== undefined);
+    assert.deepEqual([parts, timings.queueMs + timings.serviceMs], [3, line.totalMs]);
+    assert.deepEqual([timings.serviceMs, line.computeMs], [10, 10]);
+  });
+
   test('that is no larger runs as it is', async () => {
     const all = served(upToTwo);
     assert.equal((await ask(all, 2)).ok, true);

@@ -57,10 +57,7 @@ export function addLoadTest(program: Command, doors: Doors): void {
         throw new Failure('give either --rate N (requests a second) or --concurrency N (clients who wait for their answers)', 2);
       }
       if (rate !== undefined && (rate * forMs) / 1000 > requestsMax) {
-        throw new Failure(
-          `${rate}/s for ${formatMs(forMs)} are more than ${requestsMax} requests: lower --rate or --duration`,
-          2,
-        );
+        throw new Failure(`${rate}/s for ${formatMs(forMs)} are more than ${requestsMax} requests: lower --rate or --duration`, 2);
       }
       const client = await session.client();
       const view = await client.get<EndpointBody>(`/endpoints/${part(endpoint)}`);

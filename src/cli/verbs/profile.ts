@@ -117,8 +117,8 @@ function functionsText(name: string, sizes: readonly FunctionProfileBody[]): str
     { title: 'P50(MAX)', cell: ({ service }) => pointText(service.at(-1)), align: 'right' },
     { title: 'MAX', cell: ({ batch_max, fits }) => (fits ? batch_max : ''), align: 'right' },
     { title: 'PEAK', cell: ({ peak_memory_mib }) => `${Math.round(peak_memory_mib)} MiB`, align: 'right' },
-    { title: '$/M(1)', cell: (size) => costText(size.cost_usd_per_million), align: 'right' },
-    { title: '$/M(BEST)', cell: (size) => costText(size.best_cost_usd_per_million), align: 'right' },
+    { title: 'COST/M(1)', cell: (size) => costText(size.cost_usd_per_million), align: 'right' },
+    { title: 'COST/M(BEST)', cell: (size) => costText(size.best_cost_usd_per_million), align: 'right' },
     { title: 'BEST', cell: ({ best_batch }) => best_batch, align: 'right' },
     { title: 'BASIS', cell: ({ basis, fits }) => (fits ? basis : 'does not fit') },
   ]);

@@ -289,7 +289,7 @@ function resultsText(results: readonly SimulationResult[]): string {
   const ms = (value: number | null): string => (value === null ? '' : msText(value));
   return table(results, [
     { title: 'POLICY', cell: ({ policy }) => policy },
-    { title: '$/M', cell: ({ costUsdPerMillion }) => (costUsdPerMillion === null ? '' : usdText(costUsdPerMillion)), align: 'right' },
+    { title: 'COST/M', cell: ({ costUsdPerMillion }) => (costUsdPerMillion === null ? '' : usdText(costUsdPerMillion)), align: 'right' },
     { title: 'WITHIN', cell: ({ attainment }) => percent(attainment, 3), align: 'right' },
     { title: 'OVERFLOW', cell: ({ overflowShare }) => percent(overflowShare, 1), align: 'right' },
     { title: 'P50', cell: ({ p50Ms }) => ms(p50Ms), align: 'right' },
