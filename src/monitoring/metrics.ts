@@ -78,30 +78,25 @@ export class Metrics {
 
   /** A number that is looked up whenever Prometheus asks; samples of the same labels are added up. */
   gauge(name: string, help: string, labels: readonly string[], collect: () => readonly Sample[]): void {
-    new Gauge({
-      name,
-      help,
-      labelNames: [...labels],
-      registers: [this.register],
-      collect() {
-        this.reset();
-        for (const sample of collect()) this.inc(sample.labels, sample.value);
-      },
-    });
+    new Gauge(this.#lookedUp(name, help, labels, collect));
   }
 
   /** A count that somebody else keeps, looked up whenever Prometheus asks; it only goes up. */
   counter(name: string, help: string, labels: readonly string[], collect: () => readonly Sample[]): void {
-    new Counter({
+    new Counter(this.#lookedUp(name, help, labels, collect));
+  }
+
+  #lookedUp(name: string, help: string, labels: readonly string[], samples: () => readonly Sample[]) {
+    return {
       name,
       help,
       labelNames: [...labels],
       registers: [this.register],
-      collect() {
+      collect(this: Gauge | Counter): void {
         this.reset();
-        for (const sample of collect()) this.inc(sample.labels, sample.value);
+        for (const sample of samples()) this.inc(sample.labels, sample.value);
       },
-    });
+    };
   }
 
   #counted(endpoint: string, variant: string): CountedVariant {

@@ -90,7 +90,7 @@ test('looks once a minute by itself', async (t) => {
   assert.equal(full.length, 1);
 });
 
-test('where seconds were dropped, the next coarser tells', async (t) => {
+test('where seconds were dropped, the next coarser tells, also after a restart', async (t) => {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   t.after(close);
   const clock = new VirtualClock(epochMs);
@@ -108,9 +108,41 @@ test('where seconds were dropped, the next coarser tells', async (t) => {
     onFailure: nobody,
   });
   await budget.keep();
-  const points = await store.series({ place, ...metric, fromMs: epochMs - 1000, toMs: clock.wallMs(), periodMs: 1000 });
+  const sumsOf = async (from: MetricStore, fromMs: number): Promise<number[]> => {
+    const points = await from.series({ place, ...metric, fromMs, toMs: clock.wallMs() + 1000, periodMs: 1000 });
+    return points.map(({ sum }) => sum);
+  };
+  assert.deepEqual(await sumsOf(store, epochMs - 1000), [5]);
+  store.feed(place, metric).add(7);
+  await store.close();
+  const again = new MetricStore({ db, clock, onFailure: nobody });
+  await again.open();
+  assert.deepEqual(await sumsOf(again, epochMs - 1000), [5, 7]);
+  await again.close();
+});
+
+test('where nothing was dropped, seconds tell after a restart what they told before, however long nobody measured', async (t) => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const clock = new VirtualClock(epochMs);
+  const open = async (): Promise<MetricStore> => {
+    const store = new MetricStore({ db, clock, onFailure: nobody });
+    await store.open();
+    return store;
+  };
+  const store = await open();
+  store.feed(place, metric).add(1);
+  clock.advance(7_000_000); // the hour passes in which its seconds are kept
+  for (const value of [2, 3]) {
+    store.feed(place, metric).add(value);
+    clock.advance(1000);
+  }
+  await store.close();
+  const again = await open();
+  const points = await again.series({ place, ...metric, fromMs: clock.wallMs() - 3_000_000, toMs: clock.wallMs(), periodMs: 1000 });
   assert.deepEqual(
     points.map(({ sum }) => sum),
-    [5],
+    [2, 3],
   );
+  await again.close();
 });

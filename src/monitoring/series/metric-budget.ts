@@ -2,7 +2,7 @@
  * Holds the file of what was measured to a size. Where it grows beyond, the oldest of the finest goes first: seconds, then ten seconds, then
  * minutes. What is deleted leaves room that is written to next; the file itself never shrinks.
  */
-import type { Clock } from '../../clock.ts';
+import { type Clock, repeat } from '../../clock.ts';
 import type { Database, FileSize } from '../../storage/index.ts';
 import { sizeOfFile } from '../../storage/index.ts';
 import { clearOldest, type Resolution, resolutions } from './metric-rows.ts';
@@ -32,23 +32,20 @@ export class MetricBudget {
   readonly #options: MetricBudgetOptions;
   #size: FileSize = { usedBytes: 0, freeBytes: 0 };
   #isFull = false;
-  #isClosed = false;
-  #running: Promise<void> = Promise.resolve();
-  #cancelTimer: () => void = () => {};
+  #endKeeping: () => Promise<void> = async () => {};
 
   constructor(options: MetricBudgetOptions) {
     this.#options = options;
   }
 
   async open(): Promise<void> {
-    this.#size = await sizeOfFile(this.#options.db);
-    this.#later();
+    const { db, clock, onFailure } = this.#options;
+    this.#size = await sizeOfFile(db);
+    this.#endKeeping = repeat(clock, everyMs, () => this.keep(), onFailure);
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#cancelTimer();
-    await this.#running;
+  close(): Promise<void> {
+    return this.#endKeeping();
   }
 
   /** As it was last looked at. */
@@ -81,15 +78,5 @@ export class MetricBudget {
       return true;
     }
     return false;
-  }
-
-  #later(): void {
-    this.#cancelTimer = this.#options.clock.after(everyMs, () => {
-      this.#running = this.keep()
-        .catch(this.#options.onFailure)
-        .finally(() => {
-          if (!this.#isClosed) this.#later();
-        });
-    });
   }
 }

@@ -107,6 +107,22 @@ export async function clearOldest(db: Database, resolution: Resolution, before: 
   return until;
 }
 
+/**
+ * Until when (epoch seconds) more is known in a coarser resolution than in a finer one that would have kept it, from `since` on: of that time
+ * the finer was dropped, for both are written at once. null where it tells all.
+ */
+export async function droppedUntil(
+  db: Database,
+  { fine, coarse }: { readonly fine: Resolution; readonly coarse: Resolution },
+  since: number,
+): Promise<number | null> {
+  const first = await db.selectFrom(tableOf(fine)).select('at').orderBy('at').limit(1).executeTakeFirst();
+  let whole = db.selectFrom(tableOf(coarse)).select('at').where('at', '>=', since).orderBy('at', 'desc').limit(1);
+  if (first !== undefined) whole = whole.where('at', '<=', Number(first.at) - coarse);
+  const last = await whole.executeTakeFirst();
+  return last === undefined ? null : Number(last.at) + coarse;
+}
+
 /** With all that they measured. */
 export async function clearGroups(db: Database, ids: readonly number[]): Promise<void> {
   for (let at = 0; at < ids.length; at += rowsPerInsert) {

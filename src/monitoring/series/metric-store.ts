@@ -9,7 +9,17 @@ import type { Database } from '../../storage/index.ts';
 import { type Measure, type Measured, Together } from './measured.ts';
 import { type CatalogueWish, MetricCatalogue, type NamedMetric } from './metric-catalogue.ts';
 import type { MetricFeed, MetricGroup, MetricName, MetricPlace } from './metric-group.ts';
-import { clearGroups, clearSpans, type Resolution, readGroups, readMetrics, readSpan, resolutions, writeSpans } from './metric-rows.ts';
+import {
+  clearGroups,
+  clearSpans,
+  droppedUntil,
+  type Resolution,
+  readGroups,
+  readMetrics,
+  readSpan,
+  resolutions,
+  writeSpans,
+} from './metric-rows.ts';
 import { addTo, type OpenSpan, OpenSpans, recordOf } from './open-spans.ts';
 import { RefusedFeed } from './refused-feed.ts';
 
@@ -79,7 +89,20 @@ export class MetricStore {
   async open(): Promise<void> {
     this.#catalogue.load(await readGroups(this.#options.db));
     this.#openedAtSecond = this.#second();
+    await this.#findLost();
     this.#tickLater();
+  }
+
+  /** What was dropped before this program began, for want of room. */
+  async #findLost(): Promise<void> {
+    const pairs = [
+      { fine: 1, coarse: 10 },
+      { fine: 10, coarse: 60 },
+    ] as const;
+    for (const pair of pairs) {
+      const until = await droppedUntil(this.#options.db, pair, this.#openedAtSecond - keptMs[pair.fine] / 1000);
+      if (until !== null) this.lost(pair.fine, until);
+    }
   }
 
   /** Writes what is left. */
