@@ -11,7 +11,7 @@ export {
   percentileNamed,
   statisticOf,
 } from './alarms/evaluate.ts';
-export { ArrivalHistory, type Arrivals, minutesKeptMs, secondsKeptMs } from './arrival-history.ts';
+export { ArrivalHistory, type Arrivals, minutesKeptMs, secondsKeptMs } from './arrivals/arrival-history.ts';
 export { CallWatch, type CallWatchOptions, type SeenCall, type WatchedRoute } from './capture/call-watch.ts';
 export { type CaptureConfig, captureBucketDefault, captureDefault, capturePlace, checkCapture } from './capture/capture-config.ts';
 export { CaptureFiles } from './capture/capture-files.ts';
@@ -31,7 +31,9 @@ export { type DriftView, DriftWatch, type FeatureValues, outputFeatures } from '
 export { windowMs as driftWindowMs } from './drift/drift-window.ts';
 export { featureRows } from './drift/features.ts';
 export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from './drift/report.ts';
-export { GroundTruth, type LabelsTaken, type LiveQuality, readLabels, someOf } from './labels/ground-truth.ts';
+export { GroundTruth, type LabelsTaken } from './labels/ground-truth.ts';
+export type { LiveQuality } from './labels/prediction-rows.ts';
+export { readLabels, someOf } from './labels/read-labels.ts';
 export { FileGroup } from './log-groups/file-group.ts';
 export { compileFilter } from './log-groups/filter-pattern.ts';
 export {

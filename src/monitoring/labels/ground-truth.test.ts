@@ -5,7 +5,9 @@ import { sql } from 'kysely';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
-import { GroundTruth, type Predicted, type PredictionsDropped, readLabels } from './ground-truth.ts';
+import { GroundTruth, type PredictionsDropped } from './ground-truth.ts';
+import type { Predicted } from './prediction-rows.ts';
+import { readLabels } from './read-labels.ts';
 import { scoreOf } from './score.ts';
 
 async function house(t: TestContext, open: () => Promise<OpenDatabase>, failures?: unknown[]) {

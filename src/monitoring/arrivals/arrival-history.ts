@@ -3,9 +3,9 @@
  * ninety by the minute. The source are counters that only rise; they are looked at once a second, away from the requests, and
  * what they say is written every ten seconds: a kill loses no more than that. What nobody counted is a gap, and no zero.
  */
-import type { Clock } from '../clock.ts';
-import { PlatformError } from '../errors.ts';
-import { type Database, inTransaction } from '../storage/index.ts';
+import type { Clock } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
+import { type Database, inTransaction } from '../../storage/index.ts';
 import { MinuteRecord, secondsPerMinute } from './minute-record.ts';
 import { clearOld, minutesCounted, minutesOf, readBefore, secondsOf, writeMinute } from './minute-rows.ts';
 

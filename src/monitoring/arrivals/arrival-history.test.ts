@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { openPglite } from '../../test/pglite.ts';
-import { VirtualClock } from '../clock.ts';
-import { type OpenDatabase, openDatabase } from '../storage/index.ts';
+import { openPglite } from '../../../test/pglite.ts';
+import { VirtualClock } from '../../clock.ts';
+import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
 import { ArrivalHistory, type ArrivedSoFar } from './arrival-history.ts';
 
 const secondMs = 1000;

@@ -1,5 +1,5 @@
 /** Minutes of arrivals as rows of the database. */
-import type { Database, Transaction } from '../storage/index.ts';
+import type { Database, Transaction } from '../../storage/index.ts';
 import {
   type MinuteBefore,
   type MinuteRecord,
