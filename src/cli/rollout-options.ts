@@ -1,5 +1,5 @@
 /** The options of `deploy` that have an update watched, and taken back where it does not do well. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { EndpointBody } from '../api/index.ts';
 import { parseDurationMs } from '../objective.ts';
 import { Failure } from './failure.ts';
@@ -8,21 +8,46 @@ import { parsedBy } from './verb.ts';
 import { utcText } from './words.ts';
 
 export interface RolloutOptions {
-  /** Of the requests, in the first step. */
-  readonly canary?: number;
-  /** Milliseconds, of each step. */
+  /** The steps before the last, or with it. */
+  readonly canary?: readonly CanaryStep[];
+  /** Milliseconds, of each step that has no time of its own. */
   readonly watch?: number;
   readonly rollbackOn?: readonly string[];
 }
 
+interface CanaryStep {
+  /** Of the requests. */
+  readonly percent: number;
+  /** Null where it is watched as long as the others. */
+  readonly watchMs: number | null;
+}
+
 const watchMsDefault = 300_000;
+
+/** `10%`, or `5%:2m,25%:5m`. */
+function parsedSteps(text: string): readonly CanaryStep[] {
+  try {
+    return text.split(',').map((step) => {
+      const [share = '', time] = step.split(/:(.*)/s);
+      return { percent: parsedShare(share.trim()), watchMs: time === undefined ? null : parseDurationMs(time.trim()) };
+    });
+  } catch {
+    throw new InvalidArgumentError(
+      `expected a share such as 10%, or several with how long each is watched, such as 5%:2m,25%:5m, got '${text}'`,
+    );
+  }
+}
 
 export function addRolloutOptions(command: Command): void {
   command
-    .option('--canary <share>', 'an update takes so many of the requests first, such as 10%, is watched, then takes the rest', parsedShare)
+    .option(
+      '--canary <shares>',
+      'an update takes so many of the requests first, such as 10%, is watched, then takes the rest; or several steps, each watched for its own time: 5%:2m,25%:5m,50%:10m',
+      parsedSteps,
+    )
     .option(
       '--watch <duration>',
-      'watch each step of an update for so long (with --canary two: the share, then all), and take it back where its requests go worse than before, or an alarm rings (default with --canary: 5m)',
+      'watch each step of an update that has no time of its own for so long (with --canary the last, of all, too), and take it back where its requests go worse than before, or an alarm rings (default with --canary: 5m)',
       parsedBy(parseDurationMs),
     )
     .option(
@@ -36,8 +61,9 @@ export function addRolloutOptions(command: Command): void {
 export function rolloutOf({ canary, watch, rollbackOn }: RolloutOptions, before: EndpointBody | null): Record<string, unknown> {
   if (canary === undefined && watch === undefined && rollbackOn === undefined) return {};
   if (before === null) throw new Failure('there is no endpoint yet to go back to: leave out --canary, --watch and --rollback-on', 2);
-  const watch_s = (watch ?? watchMsDefault) / 1000;
-  const steps = [...(canary === undefined || canary === 100 ? [] : [canary]), 100].map((percent) => ({ percent, watch_s }));
+  const given = canary ?? [];
+  const all = given.at(-1)?.percent === 100 ? given : [...given, { percent: 100, watchMs: null }];
+  const steps = all.map(({ percent, watchMs }) => ({ percent, watch_s: (watchMs ?? watch ?? watchMsDefault) / 1000 }));
   return { rollout: { steps, ...(rollbackOn === undefined ? {} : { alarms: rollbackOn }) } };
 }
 
