@@ -88,7 +88,7 @@ export async function openNativeApi() {
     metrics,
     ledger,
     log,
-    writeLine: (line) => logs.request(line),
+    lines: { weightOf: () => 1, isTraced: () => false, write: (line) => logs.requests.add(line, 1) },
     queueRowsMax: 1000,
     serviceTable: () => new ServiceTable(null),
     restart: (id, reason) => provider.restart(id, reason),

@@ -36,7 +36,7 @@ export async function watchingAlone(): Promise<void> {
         variant.answered(line, 'instance', false);
         if (i % batch === 0) variant.dispatch('idle', batch);
       },
-      'the line, written': (line: RequestLine) => logs.request(line),
+      'the line, written': (line: RequestLine) => logs.requests.add(line, 1),
     };
     for (const [name, work] of Object.entries(works)) {
       const us: number[] = [];

@@ -63,6 +63,7 @@ export { type Deed, type Thing, thingOf } from './records/deeds.ts';
 export { Events, type NewEvent, type PlatformEvent } from './records/events.ts';
 export { type Origin, originNow, withOrigin } from './records/origin.ts';
 export { claimedKey, Refusals, unknownCaller } from './records/refusals.ts';
+export type { RequestEnd } from './request-log/line-sampler.ts';
 export type { RequestLine } from './request-log/request-line.ts';
 export { addDelivery, announceDeliveries, Deliveries, type Delivery, deliveriesQueue } from './rules/deliveries.ts';
 export type { Envelope } from './rules/envelope.ts';

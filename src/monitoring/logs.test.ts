@@ -55,7 +55,7 @@ test('without a directory nothing is kept and nothing fails', async () => {
   const shown: string[] = [];
   const logs = openLogs(null, 'silent', { show: (text) => shown.push(text) });
   logs.platform.error({}, 'unheard');
-  logs.request(line);
+  logs.requests.add(line, 1);
   await logs.flush();
   await logs.close();
   assert.deepEqual(shown, []);
@@ -72,8 +72,8 @@ test('an error among the fields keeps its message and stack', async () => {
 
 test('each request is one line of JSON, times to the microsecond', async () => {
   const logs = openLogs(join(directory, 'requests'), 'silent');
-  logs.request(line);
-  logs.request({ ...line, status: 'model_failed', error: 'it said "no"\n' });
+  logs.requests.add(line, 1);
+  logs.requests.add({ ...line, status: 'model_failed', error: 'it said "no"\n' }, 1);
   await logs.close();
   const kept = (await readFile(join(directory, 'requests', 'requests.log'), 'utf8'))
     .trimEnd()

@@ -5,7 +5,6 @@ import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { type AccessLine, formatAccessLine } from './access-line.ts';
 import { LineFile } from './line-file.ts';
-import type { RequestLine } from './request-log/request-line.ts';
 import { RequestLog } from './request-log/request-log.ts';
 
 type WriteLine = (fields: Readonly<Record<string, unknown>>, message: string) => void;
@@ -22,8 +21,7 @@ export interface Log {
 
 export interface Logs {
   readonly platform: Log;
-  /** Never throws. `isLate`: later than was promised. */
-  request(line: RequestLine, isLate?: boolean): void;
+  readonly requests: Pick<RequestLog, 'weightOf' | 'add'>;
   /** Lines of each that were lost because the disk did not follow. */
   dropped(): Readonly<Record<'platform' | 'requests' | 'access', number>>;
   /** A control call, at its end. Never throws. */
@@ -73,7 +71,7 @@ export function openLogs(directory: string | null, level: string, options: LogOp
   const platform = pino({ level: shownFrom <= levelNumbers.debug ? 'debug' : 'info', base: null, messageKey: 'message' }, { write });
   return {
     platform,
-    request: requests === null ? () => undefined : (line, isLate = false) => requests.add(line, isLate),
+    requests: requests ?? noRequests,
     dropped: () => ({ platform: platformFile?.dropped ?? 0, requests: requestFile?.dropped ?? 0, access: accessFile?.dropped ?? 0 }),
     access: accessFile === null ? () => undefined : (line) => accessFile.write(formatAccessLine(line)),
     async flush() {
@@ -84,6 +82,9 @@ export function openLogs(directory: string | null, level: string, options: LogOp
     },
   };
 }
+
+/** Where no file takes lines, none is wanted. */
+const noRequests: Logs['requests'] = { weightOf: () => 0, add: () => undefined };
 
 interface PlatformLine {
   readonly level: number;

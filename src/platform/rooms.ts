@@ -56,7 +56,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
     metrics,
     ledger,
     log,
-    writeLine: lineWriter(ground),
+    lines: linesOf(ground),
     queueRowsMax: config.queueRowsMax,
     replyBytesMax: config.bodyLimitBytes,
     serviceTable: (model, executor) => tables.tableOf(model, executor),
@@ -107,11 +107,15 @@ function refusalsIn(audit: Audit, { clock, logs }: Ground): Refusals {
 }
 
 /** Where the line that tells how a request went is written. */
-function lineWriter({ logs, logGroups, traces }: Ground): ServingOptions['writeLine'] {
-  return (line, isLate) => {
-    logs.request(line, isLate);
-    tellFailure(logGroups, line);
-    traces?.end(line);
+function linesOf({ logs, logGroups, traces }: Ground): ServingOptions['lines'] {
+  return {
+    weightOf: (endpoint, end) => logs.requests.weightOf(endpoint, end),
+    isTraced: (requestId) => traces?.has(requestId) === true,
+    write(line, weight) {
+      if (weight > 0) logs.requests.add(line, weight);
+      tellFailure(logGroups, line);
+      traces?.end(line);
+    },
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Invocation, Ledger, RequestBook } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
-import type { Log, Metrics, RequestLine, VariantMetrics } from '../monitoring/index.ts';
+import type { Log, Metrics, RequestEnd, RequestLine, VariantMetrics } from '../monitoring/index.ts';
 import { isFunctionType } from './executor.ts';
 import type { InferenceCall, InferenceResult, Outcome, PendingRequest, Road, WholeCall } from './request.ts';
 import { type Arrived, noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
@@ -13,8 +13,16 @@ export interface Books {
   readonly metrics: Metrics;
   readonly ledger: Ledger;
   readonly log: Log;
-  /** The line of a request, for the request log. */
-  readonly writeLine: (line: RequestLine, isLate: boolean) => void;
+  readonly lines: RequestLines;
+}
+
+/** Who takes the lines that tell how requests went. At tens of thousands a second most have none: they are not put together in vain. */
+export interface RequestLines {
+  /** For how many requests of its endpoint a line of this one is to stand; 0 where it has none. Asked once for each, in order. */
+  weightOf(endpoint: string, end: RequestEnd): number;
+  /** It is told of elsewhere, whatever its weight. */
+  isTraced(requestId: string): boolean;
+  write(line: RequestLine, weight: number): void;
 }
 
 /** So old may the number be by which invocations are shared out among instances. */
@@ -161,39 +169,49 @@ export class Invocations {
     encodeMs: number,
     road: Road,
   ): void {
-    const { clock, writeLine } = this.#books;
+    const { clock, lines } = this.#books;
+    const atMs = clock.wallMs();
     const totalMs = nowMs - call.arrivedAtMs;
-    const { timings, costUsd, executor, overflow } = result;
-    const line: RequestLine = {
-      atMs: clock.wallMs(),
-      requestId: call.requestId,
-      endpoint: pool.endpoint,
-      variant: pool.variant,
-      version: pool.version,
-      status: 'ok',
-      rows: call.rows,
-      batchRows: result.batchRows,
-      batchRequests: road.batchRequests,
-      parts: call.whole?.parts,
-      rowsAhead: road.rowsAhead,
-      batchWaitMs: road.batchWaitMs,
-      overflow,
-      closeReason: result.closeReason,
-      executor,
+    const { timings, costUsd, executor, overflow, coldStart } = result;
+    const { rows, requestId } = call;
+    const late = isLate(pool, totalMs);
+    const answer = {
+      totalMs,
       queueMs: timings.queueMs,
       computeMs: timings.serviceMs,
       encodeMs,
-      totalMs,
+      rows,
       costUsd,
-      coldStart: result.coldStart,
+      batchWaitMs: road.batchWaitMs,
+      overflow,
     };
-    const late = isLate(pool, totalMs);
-    metrics.answered(line, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : late);
+    metrics.answered(answer, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : late);
     book.answered(costUsd);
-    pool.statistics.answered(totalMs, timings, line.atMs);
+    pool.statistics.answered(totalMs, timings, atMs);
     if (late) pool.statistics.late++;
     if (overflow !== null) pool.statistics.overflowed++;
-    writeLine(line, late);
+    const isSpecial = late || overflow !== null || coldStart || call.whole !== undefined;
+    const weight = lines.weightOf(pool.endpoint, { atMs, totalMs, isSpecial });
+    if (weight === 0 && !lines.isTraced(requestId)) return;
+    lines.write(
+      {
+        ...answer,
+        atMs,
+        requestId,
+        endpoint: pool.endpoint,
+        variant: pool.variant,
+        version: pool.version,
+        status: 'ok',
+        batchRows: result.batchRows,
+        batchRequests: road.batchRequests,
+        parts: call.whole?.parts,
+        rowsAhead: road.rowsAhead,
+        closeReason: result.closeReason,
+        executor,
+        coldStart,
+      },
+      weight,
+    );
   }
 
   #refused(
@@ -206,7 +224,8 @@ export class Invocations {
     came: Came | null = null,
   ): void {
     const ride = came?.request?.ride ?? null;
-    const { clock, writeLine } = this.#books;
+    const { clock, lines } = this.#books;
+    const atMs = clock.wallMs();
     const totalMs = nowMs - call.arrivedAtMs;
     const waitedMs = ride === null ? totalMs : ride.leftAtMs - call.arrivedAtMs;
     const queueMs = came === null ? 0 : waitedMs; // who was never placed waited for nobody
@@ -214,9 +233,9 @@ export class Invocations {
     countInstances(account, pool, nowMs);
     account.metrics.refused(status, totalMs);
     if (status !== 'cancelled') account.book.failed();
-    writeLine(
+    lines.write(
       {
-        atMs: clock.wallMs(),
+        atMs,
         requestId: call.requestId,
         endpoint: pool.endpoint,
         variant: pool.variant,
@@ -235,7 +254,7 @@ export class Invocations {
         ...partsOf(call),
         error,
       },
-      false,
+      lines.weightOf(pool.endpoint, { atMs, totalMs, isSpecial: true }),
     );
   }
 

@@ -24,7 +24,7 @@ const timings = { inMs: 0, runMs: 0, outMs: 0 };
 const versionOf = (number: number): ModelVersion =>
   ({ name: `m/${number}`, group: 'm', version: number, signature, batchable: true, runtime: { kind: 'onnx' } }) as unknown as ModelVersion;
 
-function house(service: Profile['service'] = []) {
+function house({ service = [], plainLines = true }: { service?: Profile['service']; plainLines?: boolean } = {}) {
   const clock = new VirtualClock();
   const lines: RequestLine[] = [];
   const metrics = new Metrics({ processMetrics: false });
@@ -47,7 +47,11 @@ function house(service: Profile['service'] = []) {
     metrics,
     ledger,
     log: openLogs(null, 'silent').platform,
-    writeLine: (line) => lines.push(line),
+    lines: {
+      weightOf: (_endpoint, { isSpecial }) => (plainLines || isSpecial ? 1 : 0),
+      isTraced: (requestId) => requestId === 'traced',
+      write: (line) => void lines.push(line),
+    },
     queueRowsMax: 100,
     serviceTable: () => new ServiceTable(profile),
     restart: () => assert.fail('nobody hangs'),
@@ -134,6 +138,30 @@ test('what was refused as it stood waited for nobody, and never ran', () => {
     lines.map(({ status, queueMs, computeMs, totalMs, executor }) => ({ status, queueMs, computeMs, totalMs, executor })),
     [{ status: 'invalid_request', queueMs: 0, computeMs: 0, totalMs: 2, executor: undefined }],
   );
+});
+
+test('who is plain has a line only where one is wanted; late, failed and traced ones always do, and all are counted', async () => {
+  const { serve, send, ready, pass, lines, metrics } = house({ plainLines: false });
+  serve(1, { instanceCount: 1 }, { percentile: 95, latencyMs: 15 });
+  ready('i1', null);
+  for (const [id, ms] of [
+    ['plain', 10],
+    ['traced', 10],
+    ['late', 20],
+  ] as const) {
+    send(id);
+    await pass(ms);
+  }
+  send('went away')();
+  assert.deepEqual(
+    lines.map(({ requestId, status }) => [requestId, status]),
+    [
+      ['traced', 'ok'],
+      ['late', 'ok'],
+      ['went away', 'cancelled'],
+    ],
+  );
+  assert.match((await metrics.prometheus()).body.toString(), /penstock_requests_total\{[^}]*outcome="ok"[^}]*\} 3/);
 });
 
 test('of each version it is counted what was late, refused and failed, also of one that gets no requests yet', async () => {
@@ -249,7 +277,7 @@ describe('a call of more rows than a batch holds', () => {
 
 describe('a request of more rows than a measured batch', () => {
   const served = (service: Profile['service']): ReturnType<typeof house> => {
-    const all = house(service);
+    const all = house({ service });
     all.serve(1, { instanceCount: 1 });
     all.ready('i0', null);
     return all;

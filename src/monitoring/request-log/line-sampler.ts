@@ -2,12 +2,19 @@
  * Which lines of one endpoint are kept where more requests come than anybody reads: at 30,000 a second all of them would leave the log after
  * twenty seconds, the slow ones that somebody asks about among them.
  */
-import type { RequestLine } from './request-line.ts';
-
 /** Slow is also what took so many times as long as is usual: not every endpoint promises anything. */
 const slowTimes = 4;
 /** How much a request changes what is usual. */
 const usualShare = 1 / 256;
+
+/** What is looked at before anybody puts a line together. */
+export interface RequestEnd {
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+  readonly totalMs: number;
+  /** Somebody may ask about it: it was late, failed, ran in parts, overflowed, or paid for a start. */
+  readonly isSpecial: boolean;
+}
 
 export class LineSampler {
   readonly #perSecondMax: number;
@@ -24,19 +31,19 @@ export class LineSampler {
   /**
    * How many lines this one stands for, itself included; 0 where it is left out. So many are kept that there would be `perSecondMax` in a second
    * like the one before. In one that has more, the first ones are kept, then one in two, one in three: of ten times as many, some three times as
-   * many. Who was late or slow, failed, or is special otherwise is counted apart: the many plain ones take nothing from them, but a flood of
+   * many. Who was slow or is special otherwise is counted apart: the many plain ones take nothing from them, but a flood of
    * refusals fills no disk either.
    */
-  weightOf(line: RequestLine, isLate: boolean): number {
-    const second = Math.floor(line.atMs / 1000);
+  weightOf({ atMs, totalMs, isSpecial }: RequestEnd): number {
+    const second = Math.floor(atMs / 1000);
     if (second !== this.#second) {
       const isNext = second === this.#second + 1;
       for (const stride of [this.#plain, this.#special]) stride.begin(isNext, this.#perSecondMax);
       this.#second = second;
     }
-    const isSlow = isLate || line.totalMs > slowTimes * this.#usualMs;
-    this.#usualMs = Number.isNaN(this.#usualMs) ? line.totalMs : this.#usualMs + (line.totalMs - this.#usualMs) * usualShare;
-    return (isSlow || !isPlain(line) ? this.#special : this.#plain).next(this.#perSecondMax);
+    const isSlow = totalMs > slowTimes * this.#usualMs;
+    this.#usualMs = Number.isNaN(this.#usualMs) ? totalMs : this.#usualMs + (totalMs - this.#usualMs) * usualShare;
+    return (isSlow || isSpecial ? this.#special : this.#plain).next(this.#perSecondMax);
   }
 }
 
@@ -60,8 +67,4 @@ class Stride {
     this.#waiting = 0;
     return weight;
   }
-}
-
-function isPlain({ status, parts, overflow, coldStart, error }: RequestLine): boolean {
-  return status === 'ok' && parts === undefined && typeof overflow !== 'string' && coldStart !== true && error === undefined;
 }

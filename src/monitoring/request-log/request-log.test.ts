@@ -14,6 +14,12 @@ function open(linesPerSecondMax: number): { log: RequestLog; kept: Kept[] } {
   return { log: new RequestLog({ write: (text) => void kept.push(JSON.parse(text) as Kept) }, linesPerSecondMax), kept };
 }
 
+/** What whoever serves does at the end of each request. */
+function ended(log: RequestLog, line: RequestLine, isSpecial: boolean): void {
+  const weight = log.weightOf(line.endpoint, { atMs: line.atMs, totalMs: line.totalMs, isSpecial });
+  if (weight > 0) log.add(line, weight);
+}
+
 const plain = (second: number, i: number, endpoint = 'busy'): RequestLine => ({
   atMs: 1_795_700_000_000 + second * 1000 + i,
   requestId: `r-${second}-${i}`,
@@ -33,7 +39,7 @@ const plain = (second: number, i: number, endpoint = 'busy'): RequestLine => ({
 
 test('every request has its line, in order, where no more come than are logged', () => {
   const { log, kept } = open(1000);
-  for (let second = 0; second < 3; second++) for (let i = 0; i < 1000; i++) log.add(plain(second, i), false);
+  for (let second = 0; second < 3; second++) for (let i = 0; i < 1000; i++) ended(log, plain(second, i), false);
   assert.deepEqual(
     kept.map(({ request }) => request),
     [0, 1, 2].flatMap((second) => Array.from({ length: 1000 }, (_, i) => `r-${second}-${i}`)),
@@ -42,10 +48,10 @@ test('every request has its line, in order, where no more come than are logged',
 
 test('of more plain ones only some are kept, and say for how many they stand; who was late has a line, and so has another endpoint', () => {
   const { log, kept } = open(100);
-  for (let i = 0; i < 100; i++) log.add(plain(0, i), false);
-  for (let second = 1; second < 3; second++) for (let i = 0; i < 300; i++) log.add(plain(second, i), false);
-  log.add(plain(2, 999), true);
-  log.add(plain(2, 999, 'quiet'), false);
+  for (let i = 0; i < 100; i++) ended(log, plain(0, i), false);
+  for (let second = 1; second < 3; second++) for (let i = 0; i < 300; i++) ended(log, plain(second, i), false);
+  ended(log, plain(2, 999), true);
+  ended(log, plain(2, 999, 'quiet'), false);
   assert.equal(kept.length, 100 + (100 + 50 + 33) + 100 + 2);
   assert.equal(
     kept.reduce((sum, { oneOf = 1 }) => sum + oneOf, 0),

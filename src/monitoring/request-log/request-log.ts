@@ -1,6 +1,6 @@
 /** The log of requests: a line each; of thousands a second, for some. */
 import type { LineFile } from '../line-file.ts';
-import { LineSampler } from './line-sampler.ts';
+import { LineSampler, type RequestEnd } from './line-sampler.ts';
 import { formatRequestLine, type RequestLine } from './request-line.ts';
 
 /** More than a server has endpoints. */
@@ -18,10 +18,14 @@ export class RequestLog {
     this.#linesPerSecondMax = linesPerSecondMax;
   }
 
-  /** `isLate`: later than was promised. Never throws. */
-  add(line: RequestLine, isLate: boolean): void {
-    const weight = this.#samplerOf(line.endpoint).weightOf(line, isLate);
-    if (weight > 0) this.#file.write(formatRequestLine(weight === 1 ? line : { ...line, oneOf: weight }));
+  /** For how many requests of its endpoint a line of this one is to stand; 0 where it has none. To be asked once for each, in order. */
+  weightOf(endpoint: string, end: RequestEnd): number {
+    return this.#samplerOf(endpoint).weightOf(end);
+  }
+
+  /** Never throws. */
+  add(line: RequestLine, weight: number): void {
+    this.#file.write(formatRequestLine(weight === 1 ? line : { ...line, oneOf: weight }));
   }
 
   #samplerOf(endpoint: string): LineSampler {

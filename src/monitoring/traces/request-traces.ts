@@ -40,6 +40,11 @@ export class RequestTraces {
     return context;
   }
 
+  /** Of this request, which has not ended. */
+  has(requestId: string): boolean {
+    return this.#open.has(requestId);
+  }
+
   /** It has ended. */
   end(line: RequestLine): void {
     const open = this.#take(line.requestId);
