@@ -24,6 +24,8 @@ const states = ['InProgress', 'Completed', 'Failed', 'Stopping', 'Stopped'] as c
 const place = z.string().min(1).max(4096).describe('`s3://bucket/prefix`, or an absolute path on the machine of the server.');
 const time = z.iso.datetime();
 
+const columns = z.array(z.string().min(1).max(256)).max(100).default([]);
+
 const newTransform = z.strictObject({
   name: z.string().optional().describe('A name of its own; one is made unless given.'),
   model: z.string().describe('`digits/3`; `digits` for its latest approved version.'),
@@ -39,6 +41,10 @@ const newTransform = z.strictObject({
   accept: z.string().max(256).optional().describe('What the results shall be; as the objects are unless given.'),
   split: z.enum(['none', 'line']).optional(),
   join: z.boolean().default(false).describe('Results beside their records.'),
+  ignore: columns.describe(
+    'Columns that the model does not see: names of the header or of JSON members, or numbers from 0 (from -1 for the last).',
+  ),
+  keep: columns.describe('Columns of CSV that the model does not see, and that stand before its result.'),
   input_filter: z.string().default('$'),
   output_filter: z.string().default('$'),
   bad_records: z
@@ -150,6 +156,8 @@ async function orderOf({ registry }: ApiServices, body: z.output<typeof newTrans
     split: body.split ?? null,
     assemble: 'line',
     joins: body.join,
+    ignored: body.ignore,
+    kept: body.keep,
     inputFilter: body.input_filter,
     outputFilter: body.output_filter,
     badRecords: body.bad_records,

@@ -40,6 +40,23 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
+  test('leaves columns that are no features out of the model by their names, and writes ids before the results', async () => {
+    const header = `id,${Array.from({ length: 64 }, (_, at) => `p${at}`).join(',')},label`;
+    mkdirSync(join(folder, 'named'));
+    writeFileSync(join(folder, 'named', 'a.csv'), `${header}\nx1,${rowOf(1)},cat\nx2,${rowOf(2)},dog\n`);
+    writeFileSync(join(folder, 'named', 'b.csv'), `${rowOf(1)}\n`);
+    const columns = { ignore: ['label'], keep: ['id'] };
+    const [input, output] = ['named', 'kept'].map((name) => join(folder, name));
+    await server.callWell('POST', '/transforms', { name: 'named', model: 'digits/1', input, output, ...columns });
+    const { state, reason } = await over(server, 'named');
+    assert.deepEqual(
+      linesOf(join(folder, 'kept', 'a.csv.out')).map((line) => line.split(',')[0]),
+      ['x1', 'x2'],
+    );
+    assert.equal(state, 'Failed');
+    assert.match(reason ?? '', /b\.csv.*there is no column 'id' in the header/);
+  });
+
   const place = (name: string): string => join(folder, name);
   const put = (name: string, content: string | Buffer): void => {
     mkdirSync(join(place(name), '..'), { recursive: true });

@@ -30,7 +30,26 @@ test('filters of JSON go by names', () => {
   assert.equal(both.outputOf('{"id":1,"features":[1,2]}', '{"label":3}', false), '{"id":1,"SageMakerOutput":{"label":3}}');
 });
 
+test('columns that are no features are left out by name under a header, or by number, and kept ones stand before the result', () => {
+  const named = filters({ kept: ['id'], ignored: ['label'] });
+  assert.equal(named.namesColumns, true);
+  const under = named.under('id,a,label,b');
+  assert.equal(under.inputOf('x7,1,cat,2', true), '1,2');
+  assert.equal(under.outputOf('"x,7",1,cat,2', '0.5', true), '"x,7",0.5');
+  const counted = filters({ ignored: ['-1'], kept: ['0'] });
+  assert.equal(counted.namesColumns, false);
+  assert.deepEqual([counted.inputOf('7,1,2,0', true), counted.outputOf('7,1,2,0', '0.5', true)], ['1,2', '7,0.5']);
+});
+
+test('members of JSON are left out by name, elements of a list by number', () => {
+  assert.equal(filters({ ignored: ['id'] }).inputOf('{"id":1,"pixels":[2]}', false), '{"pixels":[2]}');
+  assert.equal(filters({ ignored: ['0'] }).inputOf('[1,2,3]', false), '[2,3]');
+});
+
 for (const { what, run } of [
+  { what: 'a column that no header has', run: () => filters({ ignored: ['label'] }).under('a,b') },
+  { what: 'a named column without a header', run: () => filters({ ignored: ['label'] }).inputOf('1,2', true) },
+  { what: 'a column beyond the last', run: () => filters({ ignored: ['2'] }).inputOf('1,2', true) },
   { what: 'a record that is not JSON', run: () => filters({ inputFilter: '$.a' }).inputOf('{', false) },
   { what: 'names for columns', run: () => filters({ inputFilter: '$.a' }).inputOf('1,2', true) },
   { what: 'a column that is not there', run: () => filters({ inputFilter: '$[5]' }).inputOf('1,2', true) },

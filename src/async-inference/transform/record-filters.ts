@@ -7,17 +7,44 @@ export interface FilterOrder {
   readonly inputFilter: string;
   readonly outputFilter: string;
   readonly joins: boolean;
+  /** Columns that the model does not see: names of a header or of JSON members, or numbers as filters count them. */
+  readonly ignored?: readonly string[];
+  /** Columns of CSV that the model does not see, and that stand before its result. */
+  readonly kept?: readonly string[];
 }
 
 export class RecordFilters {
+  readonly #order: FilterOrder;
   readonly #input: JsonPath;
   readonly #output: JsonPath;
   readonly #joins: boolean;
+  readonly #kept: readonly string[];
+  /** Those, and what is ignored. */
+  readonly #hidden: readonly string[];
+  readonly #header: readonly string[] | null;
 
-  constructor({ inputFilter, outputFilter, joins }: FilterOrder) {
+  /** `header`: the names of the columns, where they are known. */
+  constructor(order: FilterOrder, header: readonly string[] | null = null) {
+    const { inputFilter, outputFilter, joins, ignored = [], kept = [] } = order;
+    this.#order = order;
     this.#input = parsePath(inputFilter);
     this.#output = parsePath(outputFilter);
     this.#joins = joins;
+    this.#kept = kept;
+    this.#hidden = [...kept, ...ignored];
+    this.#header = header;
+  }
+
+  /** Whether a CSV needs a header to know which columns are meant. */
+  get namesColumns(): boolean {
+    return this.#hidden.some((column) => !isPlace(column));
+  }
+
+  /** The same, for records under this header. Throws `invalid_request` where a column is not in it. */
+  under(headerLine: string): RecordFilters {
+    const filters = new RecordFilters(this.#order, cellsOf(headerLine));
+    for (const column of this.#hidden) filters.#placeOf(column, filters.#header?.length ?? 0);
+    return filters;
   }
 
   /** Whether everything stays as it is. */
@@ -26,18 +53,18 @@ export class RecordFilters {
   }
 
   get filtersInput(): boolean {
-    return !isWhole(this.#input);
+    return this.#hidden.length > 0 || !isWhole(this.#input);
   }
 
   get changesOutput(): boolean {
-    return this.#joins || !isWhole(this.#output);
+    return this.#joins || this.#kept.length > 0 || !isWhole(this.#output);
   }
 
   /** What the model sees. Throws `invalid_request` for a record of another form. */
   inputOf(record: string, isCsv: boolean): string {
     if (!this.filtersInput) return record;
-    if (isCsv) return csvLine(select(this.#input, cellsOf(record)));
-    return JSON.stringify(select(this.#input, parseJson(record, 'the record')));
+    if (isCsv) return csvLine(select(this.#input, this.#shown(cellsOf(record))));
+    return JSON.stringify(select(this.#input, this.#shownMembers(parseJson(record, 'the record'))));
   }
 
   /** What is written. `result` is a line of CSV, or JSON. */
@@ -48,11 +75,54 @@ export class RecordFilters {
     return isWhole(this.#output) ? joined : JSON.stringify(select(this.#output, parseJson(joined, 'the result')));
   }
 
+  #shown(cells: readonly string[]): readonly string[] {
+    if (this.#hidden.length === 0) return cells;
+    const hidden = new Set(this.#hidden.map((column) => this.#placeOf(column, cells.length)));
+    return cells.filter((_, place) => !hidden.has(place));
+  }
+
+  #shownMembers(value: unknown): unknown {
+    if (this.#hidden.length === 0) return value;
+    if (Array.isArray(value)) return this.#shown(value as readonly string[]);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).filter(([name]) => !this.#hidden.includes(name)));
+  }
+
+  #keptOf(record: string): string {
+    if (this.#kept.length === 0) return '';
+    const cells = cellsOf(record);
+    return `${csvLine(this.#kept.map((column) => cells[this.#placeOf(column, cells.length)]))},`;
+  }
+
+  #placeOf(column: string, width: number): number {
+    if (isPlace(column)) {
+      const place = Number(column) < 0 ? width + Number(column) : Number(column);
+      if (place >= 0 && place < width) return place;
+      throw new PlatformError(
+        'invalid_request',
+        `there is no column ${column}: there are ${width}, counted from 0 or, from the end, from -1`,
+      );
+    }
+    const header = this.#header;
+    if (header === null) {
+      throw new PlatformError(
+        'invalid_request',
+        `nothing says which column '${column}' is: there is no header; count it instead: 0, or -1 for the last`,
+      );
+    }
+    const place = header.indexOf(column);
+    if (place !== -1) return place;
+    const known = header.length > 12 ? `${header.slice(0, 6).join(', ')} … ${header.slice(-3).join(', ')}` : header.join(', ');
+    throw new PlatformError('invalid_request', `there is no column '${column}' in the header: ${known.slice(0, 300)}`);
+  }
+
   #csvOutput(record: string, result: string): string {
-    const joined = this.#joins ? `${record},${result}` : result;
+    const joined = this.#joins ? `${record},${result}` : `${this.#keptOf(record)}${result}`;
     return isWhole(this.#output) ? joined : csvLine(select(this.#output, cellsOf(joined)));
   }
 }
+
+const isPlace = (column: string): boolean => /^-?\d+$/.test(column);
 
 /** Objects get `SageMakerOutput`; others become one with both. */
 function joinedJson(record: string, result: string): string {

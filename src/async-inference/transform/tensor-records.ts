@@ -11,6 +11,7 @@ import {
   decodeNpy,
   type Invocation,
   npyFile,
+  parseCsv,
   parseObject,
   predictionsCsvBytes,
   predictionTexts,
@@ -42,11 +43,14 @@ export class TensorRecords {
   readonly #isCsv: boolean;
   /** Elements of a row, where rows are plainly 32-bit floats; else 0. */
   readonly #plainWidth: number;
+  /** By the columns of the object's own header, once that is known. */
+  #filters: RecordFilters;
   /** Of a CSV: undefined until its first line is known. */
   #header: readonly string[] | null | undefined;
 
   constructor(options: TensorRecordsOptions) {
     this.#options = options;
+    this.#filters = options.filters;
     this.#isCsv = options.form.format === 'csv';
     this.#plainWidth = this.#isCsv && !options.filters.filtersInput ? plainWidth(options.signature) : 0;
   }
@@ -54,6 +58,11 @@ export class TensorRecords {
   /** Takes the first line of a CSV; the answer is whether it is a header, which is no record. */
   begin(firstLine: string): boolean {
     const { filters, signature } = this.#options;
+    if (filters.namesColumns) {
+      this.#filters = filtersUnder(filters, firstLine);
+      this.#header = parseCsv(this.#filters.inputOf(firstLine, true))[0] ?? [];
+      return true;
+    }
     try {
       this.#header = csvHeader(signature, filters.inputOf(firstLine, true));
     } catch {
@@ -63,8 +72,8 @@ export class TensorRecords {
   }
 
   async lines(block: Block): Promise<BlockResult> {
-    const { filters, policy } = this.#options;
-    if (filters.areIdle) {
+    const { policy } = this.#options;
+    if (this.#filters.areIdle) {
       const result = await this.#quickly(block);
       if (result !== null) return result;
     }
@@ -171,7 +180,8 @@ export class TensorRecords {
 
   /** The results of the records, in their order. Throws where one of them is at fault, without saying which. */
   async #together(records: readonly LineRecord[]): Promise<readonly string[]> {
-    const { filters, form } = this.#options;
+    const { form } = this.#options;
+    const filters = this.#filters;
     const texts = records.map(({ text }) => textOf(text));
     const inputs = texts.map((text) => filters.inputOf(text, this.#isCsv));
     const results = this.#isCsv ? await this.#csvResults(inputs) : await this.#jsonResults(inputs);
@@ -241,6 +251,14 @@ export function withoutHeader(records: TensorRecords, block: Block): Block | nul
   if (block.records === 1) return null;
   const end = block.bytes.indexOf(first.text) + first.text.length;
   return { ...block, bytes: block.bytes.subarray(end), records: block.records - 1, firstLine: first.line + breaks(first.text) };
+}
+
+function filtersUnder(filters: RecordFilters, header: string): RecordFilters {
+  try {
+    return filters.under(header);
+  } catch (error) {
+    throw new ObjectSpoilt(messageOf(error), { cause: error });
+  }
 }
 
 function breaks(text: Buffer): number {

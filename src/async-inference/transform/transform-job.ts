@@ -40,6 +40,10 @@ export interface TransformOrder {
   readonly outputFilter: string;
   /** Results beside their records. */
   readonly joins: boolean;
+  /** Columns that the model does not see; of orders that are older than they are, undefined. */
+  readonly ignored?: readonly string[];
+  /** Columns of CSV that the model does not see, and that stand before its result. */
+  readonly kept?: readonly string[];
   readonly badRecords: 'fail' | 'skip';
   /** Of one invocation. */
   readonly timeoutMs: number;
@@ -111,7 +115,16 @@ export function checkOrder(order: TransformOrder): void {
     throw invalid('from 1 to 100 invocations may be under way for each instance');
   parsePath(inputFilter);
   parsePath(outputFilter);
-  const records = joins ? 'joining results with their records' : isWhole(parsePath(inputFilter)) ? null : 'an input filter';
+  const { ignored = [], kept = [] } = order;
+  if (joins && kept.length > 0) throw invalid('results go beside their whole records, or beside the columns that are kept: not both');
+  const isColumns = ignored.length + kept.length > 0;
+  const records = joins
+    ? 'joining results with their records'
+    : isColumns
+      ? 'leaving columns out'
+      : isWhole(parsePath(inputFilter))
+        ? null
+        : 'an input filter';
   if (split === 'none' && records !== null && order.contentType === null) throw invalid(`${records} needs records: split by lines`);
   if (batch === 'single' && split === 'none') throw invalid('a single record for each invocation needs records: split by lines');
   if (input.kind === 'file' && output.kind === 'file' && input.path === output.path)

@@ -21,6 +21,8 @@ interface TransformOptions extends CommonOptions {
   readonly type?: string;
   readonly accept?: string;
   readonly join: boolean;
+  readonly ignore?: readonly string[];
+  readonly keep?: readonly string[];
   readonly inputFilter?: string;
   readonly outputFilter?: string;
   readonly badRecords: 'fail' | 'skip';
@@ -44,6 +46,8 @@ export function addTransform(program: Command, doors: Doors): void {
         .option('--type <content-type>', 'what the objects are, where their names do not say')
         .option('--accept <content-type>', 'what the results shall be, where not the same')
         .option('--join', 'write results beside their records', false)
+        .addOption(new Option('--ignore <columns>', 'columns that are no features, by name or number: label,id or -1').argParser(columnsIn))
+        .addOption(new Option('--keep <columns>', 'such columns of a CSV that are written before the result').argParser(columnsIn))
         .option('--input-filter <path>', 'what of a record the model sees, such as $.features or $[1:]')
         .option('--output-filter <path>', 'what of a result is written')
         .addOption(
@@ -64,6 +68,10 @@ export function addTransform(program: Command, doors: Doors): void {
       const begun = name === undefined ? await begin(session, client, options, model) : await resume(client, name);
       return await follow(session, client, begun, name !== undefined);
     });
+}
+
+function columnsIn(text: string): string[] {
+  return text.split(',').map((column) => column.trim());
 }
 
 async function list(session: Session): Promise<number> {
@@ -96,6 +104,8 @@ async function begin(session: Session, client: Client, options: TransformOptions
       content_type: options.type,
       accept: options.accept,
       join: options.join,
+      ignore: options.ignore,
+      keep: options.keep,
       input_filter: options.inputFilter,
       output_filter: options.outputFilter,
       bad_records: options.badRecords,
