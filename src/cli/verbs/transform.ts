@@ -11,7 +11,7 @@ import { nameFor, readSource, registerSource } from '../model-source.ts';
 import { pause } from '../pause.ts';
 import { Progress } from '../progress.ts';
 import { fields, table } from '../table.ts';
-import { type CommonOptions, type Session, verb } from '../verb.ts';
+import { type CommonOptions, type Session, verb, wholeNumber } from '../verb.ts';
 import { countText, durationText, msText, shellQuoted, timeText } from '../words.ts';
 
 interface TransformOptions extends CommonOptions {
@@ -26,7 +26,7 @@ interface TransformOptions extends CommonOptions {
   readonly inputFilter?: string;
   readonly outputFilter?: string;
   readonly badRecords: 'fail' | 'skip';
-  readonly instances: string;
+  readonly instances: number;
   readonly instanceType: string;
   readonly resume?: string;
   readonly list: boolean;
@@ -55,7 +55,7 @@ export function addTransform(program: Command, doors: Doors): void {
             .choices(['fail', 'skip'])
             .default('fail'),
         )
-        .option('--instances <number>', 'how many workers', '1')
+        .addOption(new Option('--instances <number>', 'how many workers').argParser(wholeNumber(1, 100)).default(1))
         .option('--instance-type <type>', 'what they are', 'local.1')
         .option('--resume <name>', 'do what a transform that was stopped or failed has not done')
         .option('--list', 'list the transforms there are', false),
@@ -109,7 +109,7 @@ async function begin(session: Session, client: Client, options: TransformOptions
       input_filter: options.inputFilter,
       output_filter: options.outputFilter,
       bad_records: options.badRecords,
-      instances: Number(options.instances),
+      instances: options.instances,
       instance_type: options.instanceType,
     },
   });
