@@ -31,6 +31,19 @@ export async function updateRow(tx: Transaction, endpoint: StoredEndpoint): Prom
   await tx.updateTable('endpoints').set(changeable(endpoint)).where('name_key', '=', keyOf(endpoint.config.name)).execute();
 }
 
+/** The history alone, and only of that generation: a change that is written at the same time stays as it is. */
+export async function updateHistory(
+  tx: Transaction,
+  { config, generation, history }: Pick<StoredEndpoint, 'config' | 'generation' | 'history'>,
+): Promise<void> {
+  await tx
+    .updateTable('endpoints')
+    .set({ version_history: JSON.stringify(history) })
+    .where('name_key', '=', keyOf(config.name))
+    .where('generation', '=', generation)
+    .execute();
+}
+
 export async function deleteRow(tx: Transaction, name: string): Promise<void> {
   await tx.deleteFrom('endpoints').where('name_key', '=', keyOf(name)).execute();
 }

@@ -1,6 +1,6 @@
 /** What has all requests now is written down as what one may go back to. */
 import { type Database, inTransaction } from '../storage/index.ts';
-import { readRow, updateRow } from './endpoint-rows.ts';
+import { readRow, updateHistory } from './endpoint-rows.ts';
 import { isUnderWay } from './rollout.ts';
 import { type VersionHistory, withKept } from './version-history.ts';
 
@@ -11,7 +11,7 @@ export function keepServed(db: Database, name: string, generation: number): Prom
     if (stored?.generation !== generation || isUnderWay(stored.rollout)) return null;
     const history = withKept(stored.history, stored.config.variants);
     if (history === stored.history) return null;
-    await updateRow(tx, { ...stored, history });
+    await updateHistory(tx, { ...stored, history });
     return history;
   });
 }
