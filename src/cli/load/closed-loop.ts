@@ -2,22 +2,21 @@
  * A closed-loop load: so many clients, each of whom asks again once it was answered. It finds how much a server takes, and
  * not how long anybody waits: whoever is answered slowly asks less (coordinated omission), so latencies count from the sending.
  */
-import { HttpConnection } from './http-connection.ts';
+import { againMs, HttpConnection } from './http-connection.ts';
 import type { LoadResult, LoadTarget } from './open-loop.ts';
 
 export interface ClosedLoopOptions extends LoadTarget {
   readonly concurrency: number;
   readonly forMs: number;
+  /** It ends before its time once it has sent so many. */
+  readonly requestsMax: number;
   readonly requestOf: (i: number) => Buffer;
   readonly onAnswer?: (i: number, body: Buffer) => void;
 }
 
-/** So long a client waits after its connection broke, so that a server that is gone is not hammered. */
-const againMs = 100;
-
-/** Runs until the time has passed and everybody is answered. */
+/** Runs until the time has passed, or so many were sent, and everybody is answered. */
 export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadResult> {
-  const { clock, concurrency, forMs, host, port, isTls, requestOf, onAnswer, onFailure } = options;
+  const { clock, concurrency, forMs, requestsMax, host, port, isTls, requestOf, onAnswer, onFailure } = options;
   const latenciesMs: number[] = [];
   const failures = new Map<string, number>();
   let sent = 0;
@@ -30,7 +29,7 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadRes
   const startMs = clock.nowMs();
   const ask = async (first: HttpConnection): Promise<void> => {
     let connection = first;
-    while (clock.nowMs() - startMs < forMs) {
+    while (clock.nowMs() - startMs < forMs && sent < requestsMax) {
       const i = sent++;
       const sentMs = clock.nowMs();
       try {

@@ -10,6 +10,9 @@ export interface HttpAnswer {
   readonly body: Buffer;
 }
 
+/** So long one waits before a connection is tried again that broke or was not to be had, so that a server that is gone is not hammered. */
+export const againMs = 100;
+
 export class HttpConnection {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
@@ -58,21 +61,48 @@ export class HttpConnection {
     const headEnd = this.#received.indexOf('\r\n\r\n');
     if (headEnd === -1) return;
     const head = this.#received.toString('latin1', 0, headEnd);
-    const [, length] = /\r\ncontent-length: *(\d+)/i.exec(head) ?? [];
-    const bodyFrom = headEnd + 4;
-    const bodyEnd = bodyFrom + Number(length ?? 0);
-    if (this.#received.length < bodyEnd) return;
-    const answer = { status: Number(head.slice(9, 12)), body: this.#received.subarray(bodyFrom, bodyEnd) };
-    this.#received = this.#received.subarray(bodyEnd);
+    const whole = bodyIn(this.#received, headEnd + 4, head);
+    if (whole === null) return;
+    this.#received = this.#received.subarray(whole.end);
     const waiting = this.#waiting;
     this.#waiting = null;
-    waiting?.resolve(answer);
+    waiting?.resolve({ status: Number(head.slice(9, 12)), body: whole.body });
   }
 
   #end(error: Error): void {
     this.#closed ??= error;
     this.#waiting?.reject(this.#closed);
     this.#waiting = null;
+  }
+}
+
+interface Body {
+  readonly body: Buffer;
+  /** Where the next answer begins. */
+  readonly end: number;
+}
+
+/** Null where it has not come whole. */
+function bodyIn(received: Buffer, from: number, head: string): Body | null {
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  if (length === undefined && /\r\ntransfer-encoding: *chunked/i.test(head)) return chunksIn(received, from);
+  const end = from + Number(length ?? 0);
+  return received.length < end ? null : { body: received.subarray(from, end), end };
+}
+
+/** What a model that is a process streams comes in chunks: its size in hexadecimal before each, and an empty one at the end. */
+function chunksIn(received: Buffer, from: number): Body | null {
+  const chunks: Buffer[] = [];
+  for (let at = from; ; ) {
+    const lineEnd = received.indexOf('\r\n', at);
+    if (lineEnd === -1) return null;
+    const size = Number.parseInt(received.toString('latin1', at, lineEnd), 16) || 0;
+    const chunkFrom = lineEnd + 2;
+    const end = chunkFrom + size + 2;
+    if (received.length < end) return null;
+    if (size === 0) return { body: Buffer.concat(chunks), end };
+    chunks.push(received.subarray(chunkFrom, end - 2));
+    at = end;
   }
 }
 

@@ -32,3 +32,29 @@ test('connections that the server closed while nobody used them are replaced, an
     server.close();
   }
 });
+
+test('while a server is gone what is due has failed, and is sent to it again once it is back', async () => {
+  const server = createServer((request, response) => {
+    request.resume();
+    response.end('{}', () => isFirst && stop());
+  });
+  let isFirst = true;
+  const stop = (): void => {
+    isFirst = false;
+    server.close();
+    server.closeAllConnections();
+  };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    const request = postRequest(new URL(`http://127.0.0.1:${port}/`), '{}');
+    const load = { clock: new SystemClock(), host: '127.0.0.1', port, requestOf: () => request };
+    const onFailure = (): void => void server.listen(port, '127.0.0.1');
+    const { latenciesMs, failures } = await runOpenLoop({ ...load, arrivalsMs: [0, 200, 900], connections: 2, onFailure });
+    assert.deepEqual([latenciesMs.length, [...failures]], [2, [['broken', 1]]]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});

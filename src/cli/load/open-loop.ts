@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { exponentialMs, type Random } from '../../random.ts';
-import { HttpConnection } from './http-connection.ts';
+import { againMs, HttpConnection } from './http-connection.ts';
 
 /** A rate that holds for a while. */
 export interface Phase {
@@ -68,7 +68,7 @@ class OpenLoop {
   readonly #idle: HttpConnection[] = [];
   readonly #latenciesMs: number[] = [];
   readonly #failures = new Map<string, number>();
-  /** Connections that could not be replaced. */
+  /** Connections that could not be replaced yet. */
   #lost = 0;
   /** Those before it are due, */
   #next = 0;
@@ -103,6 +103,7 @@ class OpenLoop {
     const elapsedMs = clock.nowMs() - this.#startMs;
     while (this.#next < arrivalsMs.length && (arrivalsMs[this.#next] as number) <= elapsedMs) this.#next++;
     this.#serveDue();
+    this.#failDue();
     const nextMs = arrivalsMs[this.#next];
     // Timers fire up to a millisecond late; that counts as latency, so it is set one early and the rest is spun by setImmediate.
     if (nextMs === undefined) return;
@@ -139,16 +140,30 @@ class OpenLoop {
     }
   }
 
-  /** A connection broke: the load goes on with another, as clients do; where that fails too, with one fewer. */
+  /** A connection broke: the load goes on with another, as clients do; where none is to be had, it is tried again in a while. */
   async #replace(): Promise<void> {
     try {
-      this.#idle.push(await this.#connect());
+      const connection = await this.#connect();
+      if (this.#open === 0) return connection.close();
+      this.#idle.push(connection);
       this.#serveDue();
     } catch {
       this.#lost++;
-      if (this.#lost < this.#options.connections) return;
-      for (; this.#unsent < this.#next; this.#unsent++) this.#failed('broken');
+      this.#failDue();
+      if (this.#open > 0) this.#options.clock.after(againMs, () => this.#tryAgain());
     }
+  }
+
+  #tryAgain(): void {
+    if (this.#open === 0) return;
+    this.#lost--;
+    void this.#replace();
+  }
+
+  /** Where no connection is left, nobody is to be waited for. */
+  #failDue(): void {
+    if (this.#lost < this.#options.connections) return;
+    for (; this.#unsent < this.#next; this.#unsent++) this.#failed('broken');
   }
 
   #connect(): Promise<HttpConnection> {

@@ -10,8 +10,8 @@ export interface LoadOrder {
   readonly bodies: readonly string[];
   /** Milliseconds from the start, ascending. */
   readonly arrivalsMs: readonly number[];
-  /** In place of arrivals: so many clients who ask again once they were answered, for so long. */
-  readonly closed?: { readonly concurrency: number; readonly forMs: number };
+  /** In place of arrivals: so many clients who ask again once they were answered, for so long, and so many times together at most. */
+  readonly closed?: { readonly concurrency: number; readonly forMs: number; readonly requestsMax: number };
   readonly connections: number;
   /** Whether the bodies of the answers are to be kept. */
   readonly wantsAnswers: boolean;

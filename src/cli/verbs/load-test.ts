@@ -70,7 +70,7 @@ export function addLoadTest(program: Command, doors: Doors): void {
       };
       const load =
         rate === undefined
-          ? { arrivalsMs: [], connections: 0, closed: { concurrency: concurrency as number, forMs } }
+          ? { arrivalsMs: [], connections: 0, closed: { concurrency: concurrency as number, forMs, requestsMax } }
           : {
               arrivalsMs: arrivalsOf(options.shape, { ratePerSecond: rate, forMs }, new SeededRandom(options.seed)),
               connections: options.connections,
