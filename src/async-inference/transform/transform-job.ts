@@ -192,6 +192,7 @@ export function formOf(order: TransformOrder, name: string, isProcess: boolean):
     );
   }
   const result = resultOf(read, accepted ?? read);
+  checkColumns(order, read, result);
   if (result === 'npy' && read !== 'npy' && !isProcess) throw new PlatformError('unsupported', 'only npy files become npy files');
   return {
     format: read,
@@ -201,6 +202,15 @@ export function formOf(order: TransformOrder, name: string, isProcess: boolean):
     result,
     resultType: order.accept ?? (order.contentType === null || read !== result ? typeOfFormat[result] : order.contentType),
   };
+}
+
+/** What is asked of columns that an object has not would be left undone in silence. */
+function checkColumns({ ignored = [], kept = [] }: TransformOrder, read: RecordFormat, result: RecordFormat): void {
+  if (kept.length > 0 && (read !== 'csv' || result !== 'csv'))
+    throw invalid(
+      `columns are kept beside results where both are CSV, not where ${read} becomes ${result}: join results with their records instead`,
+    );
+  if (ignored.length > 0 && !['csv', 'jsonl', 'json'].includes(read)) throw invalid(`columns are ignored in CSV and JSON, not in ${read}`);
 }
 
 function resultOf(read: RecordFormat, wanted: RecordFormat): RecordFormat {
