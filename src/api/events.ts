@@ -5,7 +5,7 @@ import { PlatformError } from '../errors.ts';
 import type { Events, PlatformEvent } from '../monitoring/index.ts';
 import { type EventBody, eventBody, pageOf } from './bodies.ts';
 import type { EventStream } from './event-stream.ts';
-import { limitParameter, timeOf } from './parameters.ts';
+import { limitDefault, limitParameter, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 import type { Streams } from './streams.ts';
@@ -22,7 +22,7 @@ export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] 
         before: z.coerce.number().int().min(1).optional().describe('The `next` of the page before.'),
       }),
       answer: pageOf(eventBody),
-      handle: async ({ query: { limit = 50, subject, before } }) => {
+      handle: async ({ query: { limit = limitDefault, subject, before } }) => {
         const found = await events.recent({ before, subject, limit: limit + 1 });
         const items = found.slice(0, limit).map(eventBodyOf);
         return { items, next: found.length > limit ? String(items.at(-1)?.seq ?? '') : null };

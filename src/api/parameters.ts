@@ -7,7 +7,7 @@ export const groupPath = z.strictObject({ group: z.string() });
 export const versionPath = z.strictObject({ group: z.string(), version: z.coerce.number().int().min(1) });
 export const endpointPath = z.strictObject({ endpoint: z.string() });
 
-const limitDefault = 100;
+export const limitDefault = 100;
 
 export const limitParameter = z.coerce.number().int().min(1).max(500).optional().describe(`How many; ${limitDefault} unless given.`);
 const cursorParameter = z.string().max(64).optional().describe("The `next` of the page before; the first page's where there is none.");

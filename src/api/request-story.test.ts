@@ -59,6 +59,12 @@ for (const { when, version, share, says } of [
   });
 }
 
+test('does not tell which version a request hit where both models have one of that number', () => {
+  const update = { from: ['digits/3'], to: ['letters/3'], share_percent: 20 };
+  const [, said] = storyOf({ ...request, update }, []);
+  assert.match(said ?? '', /: 20 % of the requests went to the new version\.$/);
+});
+
 test('tells what became of it, where the time went, who rode along and what had been decided, in this order', () => {
   assert.deepEqual(storyOf(request, [decision]), [
     'Request r-1 to digits (variant AllTraffic, version 3) was answered after 12.3 ms, at 2026-11-24T12:00:00.000Z.',

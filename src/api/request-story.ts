@@ -37,9 +37,11 @@ function duringUpdate({ update, version }: Omit<RequestBody, 'explanation'>): st
   const { from, to, share_percent: share } = update;
   const what = `An update from ${from.join(' and ')} to ${to.join(' and ')} was under way when it came`;
   if (share === null) return `${what}; its workers were starting.`;
-  const isNew = to.some((model) => model.endsWith(`/${version}`) && !from.includes(model));
-  const hit = isNew ? 'it hit the new version' : `it hit ${from.find((model) => model.endsWith(`/${version}`)) ?? `version ${version}`}`;
-  return `${what}: ${share} % of the requests went to the new version, and ${hit}.`;
+  const told = `${what}: ${share} % of the requests went to the new version`;
+  const [hit, ...others] = new Set([...from, ...to].filter((model) => model.endsWith(`/${version}`)));
+  // Another model's version may bear the same number.
+  if (hit === undefined || others.length > 0) return `${told}.`;
+  return `${told}, and it hit ${from.includes(hit) ? hit : 'the new version'}.`;
 }
 
 function timesInWords({ timings, executor, rows_ahead: ahead }: Omit<RequestBody, 'explanation'>): string {

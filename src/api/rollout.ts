@@ -32,6 +32,11 @@ export function guardOf(input: z.output<typeof rolloutInput>, endpoint: string, 
   };
 }
 
+/** As it was given: 0.07 times 100 is 7.000000000000001. */
+export function percentOf(share: number): number {
+  return Number((100 * share).toPrecision(12));
+}
+
 export function rolloutBodyOf(view: EndpointView): EndpointBody['rollout'] {
   const { rollout, config } = view;
   if (rollout === null) return null;
@@ -43,10 +48,10 @@ export function rolloutBodyOf(view: EndpointView): EndpointBody['rollout'] {
   return {
     state: takenBack === null ? 'shifting' : 'taken-back',
     reason: takenBack,
-    share_percent: 100 * stepOf(rollout).share,
+    share_percent: percentOf(stepOf(rollout).share),
     watched_since: stepSinceMs === null ? null : timeOf(stepSinceMs),
     watched_until: untilMs === null ? null : timeOf(untilMs),
-    steps: guard.steps.map(({ share, bakeMs }) => ({ percent: 100 * share, watch_s: bakeMs / 1000 })),
+    steps: guard.steps.map(({ share, bakeMs }) => ({ percent: percentOf(share), watch_s: bakeMs / 1000 })),
     alarms: [...guard.alarms],
     previous_generation: beforeGeneration,
     versions: view.rolloutVersions.map(({ model, counts: { answered, late, failed, refused } }) => ({

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { type CountedVersion, type UpdateDetail, type UpdateKind, updateKinds } from '../deployment/index.ts';
 import type { Events, PlatformEvent } from '../monitoring/index.ts';
 import { pageOf } from './bodies.ts';
-import { endpointPath, limitParameter, timeOf } from './parameters.ts';
+import { endpointPath, limitDefault, limitParameter, timeOf } from './parameters.ts';
+import { percentOf } from './rollout.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 
@@ -34,9 +35,10 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
         before: z.coerce.number().int().min(1).optional().describe('The `next` of the page before.'),
       }),
       answer: pageOf(updateBody),
-      handle: async ({ params, query: { limit = 50, before } }) => {
-        const subject = deployments.get(params.endpoint).config.name;
-        const found = await events.recent({ subject, kinds, before, limit: limit + 1 });
+      handle: async ({ params, query: { limit = limitDefault, before } }) => {
+        const { config, createdAtMs } = deployments.get(params.endpoint);
+        const recent = await events.recent({ subject: config.name, kinds, before, limit: limit + 1 });
+        const found = recent.filter(({ atMs }) => atMs >= createdAtMs); // those of an earlier one of its name are not its own
         const page = found.slice(0, limit);
         return { items: page.map(updateBodyOf), next: found.length > limit ? String(page.at(-1)?.seq ?? '') : null };
       },
@@ -48,7 +50,8 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
 export async function updateAt(events: Pick<Events, 'recent'>, subject: string, untilMs: number): Promise<UpdateBody | null> {
   const [last] = (await events.recent({ subject, kinds, untilMs, limit: 1 })).map(updateBodyOf);
   const isOver = last === undefined || ['kept', 'taken back', 'superseded'].includes(last.what);
-  return isOver ? null : last;
+  // Older servers told of no versions, nor that an update was superseded: nobody knows until when such a one went on.
+  return isOver || last.to.length === 0 ? null : last;
 }
 
 function updateBodyOf({ atMs, kind, detail }: PlatformEvent): UpdateBody {
@@ -59,7 +62,7 @@ function updateBodyOf({ atMs, kind, detail }: PlatformEvent): UpdateBody {
     generation,
     from: [...from],
     to: [...to],
-    share_percent: share === undefined ? null : 100 * share,
+    share_percent: share === undefined ? null : percentOf(share),
     reason: reason ?? null,
     versions: versions.map(versionBodyOf),
   };

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { Events } from '../monitoring/index.ts';
+import { openDatabase } from '../storage/index.ts';
+import type { Call } from './route.ts';
+import type { ApiServices } from './services.ts';
+import { type UpdateBody, updateAt, updateRoutes } from './updates.ts';
+
+const versions = { from: ['digits/1'], to: ['digits/2'] };
+
+async function recorded(t: TestContext) {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const clock = new VirtualClock(Date.UTC(2026, 10, 27));
+  const events = new Events(db, clock);
+  let createdAtMs = clock.wallMs();
+  const deployments = { get: () => ({ config: { name: 'digits' }, createdAtMs }) };
+  const [updates] = updateRoutes({ deployments, events } as unknown as ApiServices);
+  return {
+    /** A second passes. */
+    tell: async (kind: string, detail: object): Promise<void> => {
+      clock.advance(1000);
+      await events.record(db, { kind: `endpoint.${kind}`, subject: 'digits', detail: { generation: 2, ...detail } });
+    },
+    makeAnew: (): void => {
+      clock.advance(1000);
+      createdAtMs = clock.wallMs();
+    },
+    list: (query: object = {}) =>
+      updates?.handle({ params: { endpoint: 'digits' }, query } as unknown as Call<unknown, unknown, unknown>) as Promise<{
+        readonly items: UpdateBody[];
+        readonly next: string | null;
+      }>,
+    underWay: () => updateAt(events, 'digits', clock.wallMs()),
+  };
+}
+
+test('steps of updates come in pages, the latest first, with shares as they were given', async (t) => {
+  const { tell, list } = await recorded(t);
+  await tell('update-begun', versions);
+  await tell('traffic-shifted', { ...versions, share: 0.07 });
+  await tell('in-service', {});
+  await tell('update-kept', versions);
+  const first = await list({ limit: 2 });
+  assert.deepEqual(
+    first.items.map(({ what, share_percent: share }) => [what, share]),
+    [
+      ['kept', null],
+      ['share raised', 7],
+    ],
+  );
+  const second = await list({ limit: 2, before: Number(first.next) });
+  assert.deepEqual([second.items.map(({ what }) => what), second.next], [['begun'], null]);
+});
+
+test('an endpoint has no part in the updates of an earlier one of its name', async (t) => {
+  const { tell, makeAnew, list } = await recorded(t);
+  await tell('update-begun', versions);
+  await tell('update-superseded', versions);
+  makeAnew();
+  await tell('update-begun', versions);
+  assert.deepEqual(
+    (await list()).items.map(({ what }) => what),
+    ['begun'],
+  );
+});
+
+test('an update is under way from its beginning until it is kept, taken back or superseded', async (t) => {
+  const { tell, underWay } = await recorded(t);
+  assert.equal(await underWay(), null);
+  for (const end of ['update-kept', 'update-taken-back', 'update-superseded']) {
+    await tell('update-begun', versions);
+    assert.deepEqual((await underWay())?.to, ['digits/2']);
+    await tell(end, versions);
+    assert.equal(await underWay(), null);
+  }
+});
+
+test('what an older server told of an update that it never ended is no update that goes on for ever', async (t) => {
+  const { tell, underWay } = await recorded(t);
+  await tell('traffic-shifted', { share: 0.1, bakeMs: 1000 });
+  assert.equal(await underWay(), null);
+});
