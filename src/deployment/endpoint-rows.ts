@@ -5,7 +5,7 @@ import type { Database, Transaction } from '../storage/index.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { Rollout } from './rollout.ts';
-import { nothingServed, type VersionHistory } from './version-history.ts';
+import { nothingServed, type VersionHistory, withTakenBack } from './version-history.ts';
 
 export type StoredEndpoint = Omit<DesiredEndpoint, 'versions' | 'versionsBefore'>;
 
@@ -78,6 +78,15 @@ function storedOf(row: EndpointRow): StoredEndpoint {
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
     rollout: row.rollout === null ? null : (JSON.parse(row.rollout) as Rollout),
-    history: row.version_history === null ? nothingServed : (JSON.parse(row.version_history) as VersionHistory),
+    history: row.version_history === null ? historyBefore(row) : (JSON.parse(row.version_history) as VersionHistory),
   };
+}
+
+/** Older servers kept what was taken back with the update alone. */
+function historyBefore({ rollout, updated_at: atMs }: EndpointRow): VersionHistory {
+  const { tried = [], takenBack } = JSON.parse(rollout ?? '{}') as {
+    readonly tried?: readonly string[];
+    readonly takenBack?: string | null;
+  };
+  return typeof takenBack === 'string' ? withTakenBack(nothingServed, tried, { reason: takenBack, atMs }) : nothingServed;
 }

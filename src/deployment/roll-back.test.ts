@@ -122,6 +122,18 @@ describe('a version that was taken back', () => {
     assert.equal(deployments.get('prod').versions.takenBack[0]?.reason, 'asked for by hand');
   });
 
+  test('is known of an older server too, which kept it with the update that brought it', async () => {
+    const first = await serving();
+    await settle();
+    await first.deploy(3, watched);
+    const { rollout } = await first.back();
+    const old = { version_history: null, rollout: JSON.stringify({ ...rollout, tried: ['digits/3'] }) };
+    await first.db.updateTable('endpoints').set(old).execute();
+    const { deployments } = await first.restart();
+    await settle();
+    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/3']);
+  });
+
   test('is forgotten once it is deployed and kept after all, and not before', async () => {
     const { deployments, back, deploy, wait } = await serving();
     await settle();
