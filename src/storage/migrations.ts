@@ -12,7 +12,14 @@ import { createDrift } from './migrations/drift.ts';
 import { addLanes, createJobs, orderJobs, setLanesOfDeliveries } from './migrations/jobs.ts';
 import { createLogs } from './migrations/logs.ts';
 import { clearMetricRows, createMetricSeries, splitMetricRows } from './migrations/metrics.ts';
-import { chainAudit, createAlarms, createAuditAndEvents, createDecisions, createEventRules } from './migrations/monitoring.ts';
+import {
+  chainAudit,
+  createAlarms,
+  createAuditAndEvents,
+  createDecisions,
+  createEventRules,
+  findEventsBySubject,
+} from './migrations/monitoring.ts';
 import { addRuntimes, createRegistry } from './migrations/registry.ts';
 import type { Dialect } from './tables.ts';
 
@@ -53,5 +60,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0029-failed-requests': { up: addFailed },
     '0030-lanes-of-deliveries': { up: setLanesOfDeliveries },
     '0031-version-history': { up: addVersionHistory },
+    '0032-events-by-subject': { up: findEventsBySubject },
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
 import { VirtualClock } from '../../clock.ts';
 import { inTransaction, type OpenDatabase, openDatabase } from '../../storage/index.ts';
 import { Events, type PlatformEvent } from './events.ts';
@@ -23,6 +24,15 @@ test('events come back in order, from any point on', async () => {
   assert.deepEqual(await events.since(recorded[1]?.seq ?? 0, 2), recorded.slice(2, 4));
   assert.equal(await events.lastSeq(), recorded[4]?.seq);
   assert.equal(recorded[0]?.atMs, clock.wallMs() - 40);
+});
+
+test('what happened last to one endpoint is found without reading what happened to all others', async () => {
+  const { rows } = await sql<{ detail: string }>`explain query plan
+    select * from events where subject = 's' and kind in ('a', 'b') and at <= 5 order by seq desc limit 1`.execute(opened.db);
+  assert.deepEqual(
+    rows.map(({ detail }) => detail),
+    ['SEARCH events USING INDEX events_of_subject (subject=?)'],
+  );
 });
 
 test('events older than 90 days are forgotten, and the oldest of more than 200,000; by itself each hour', async () => {

@@ -23,6 +23,11 @@ export async function createAuditAndEvents(db: AnyDatabase, dialect: Dialect): P
     .execute();
 }
 
+/** What happened to one endpoint is looked for among all that happened in 90 days. */
+export async function findEventsBySubject(db: AnyDatabase): Promise<void> {
+  await db.schema.createIndex('events_of_subject').on('events').columns(['subject', 'seq']).execute();
+}
+
 export async function createDecisions(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await withSeq(db.schema.createTable('decisions'), dialect)
     .addColumn('id', 'text', (column) => column.notNull().unique())
