@@ -1,7 +1,5 @@
 /** The native API over HTTP, on the real rooms below it and one real worker. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Answer, clientOf, digitRows, digits, openNativeApi } from '../../test/native-api-house.ts';
 import type { VariantBody } from './bodies.ts';

@@ -1,6 +1,6 @@
 /** What is told of an update that is watched: each step, with what it was judged by. Pure. */
 import type { NewEvent } from '../monitoring/index.ts';
-import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
+import { modelsOf } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
 import { isUnderWay, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
 import { type CountedVersion, requestsOf } from './version-counts.ts';

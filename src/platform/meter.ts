@@ -109,6 +109,6 @@ export function meterWatching({ metrics, alarms, deliveries, endpoints, drift, b
       .flatMap(({ name, state }) => alarmStates.map((each) => ({ labels: { alarm: name, state: each }, value: each === state ? 1 : 0 }))),
   );
   metrics.counter('penstock_deliveries_total', 'What became of deliveries to webhooks and log groups.', ['outcome'], () =>
-    Object.entries(deliveries.counts).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    Object.entries<number>({ ...deliveries.counts }).map(([outcome, value]) => ({ labels: { outcome }, value })),
   );
 }

@@ -95,7 +95,7 @@ function eachValue(http: GivenHttp, change: (value: string, name: string, member
     if (values === undefined) return [];
     return [[member, Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value, name, member)]))]];
   });
-  return { ...http, ...Object.fromEntries(changed) };
+  return { ...http, ...(Object.fromEntries(changed) as Pick<GivenHttp, Valued>) };
 }
 
 function isPath(value: string): boolean {

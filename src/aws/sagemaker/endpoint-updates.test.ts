@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Aws, arn, blueGreen, capture, deployed, instances, openAws, refusal, serverless } from '../../../test/aws-endpoint-house.ts';
-import { settle, variant } from '../../../test/deployment-house.ts';
+import { settle } from '../../../test/deployment-house.ts';
 import { AwsError } from '../service.ts';
 
 describe('waiters', () => {
