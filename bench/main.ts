@@ -31,7 +31,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- console [--dry]
        npm run bench -- console-calls [--dry]
-       npm run bench -- watching [--runs 3 (of two starts each)] [--seconds 1] [--dry]
+       npm run bench -- watching [--runs 3 (of two starts each)] [--seconds 20] [--dry]
        npm run bench -- watching-alone`;
 
 async function overhead(runs: number, seconds: number, isDry: boolean): Promise<void> {
@@ -76,7 +76,7 @@ if (positionals.join() === 'overhead') {
 } else if (positionals.join() === 'metrics') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'watching') {
-  await watching({ starts: Number(values.runs) * 2, rounds: 20, seconds: Number(values.seconds ?? 1), isDry: values.dry });
+  await watching({ starts: Number(values.runs) * 2, seconds: Number(values.seconds ?? 20), isDry: values.dry });
 } else if (positionals.join() === 'watching-alone') {
   await watchingAlone();
 } else if (positionals.join() === 'scaling-speed') {

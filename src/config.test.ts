@@ -35,7 +35,7 @@ test('nothing given gives the defaults', () => {
     bodyLimitBytes: 67_108_864,
     artifactLimitBytes: 4_294_967_296,
     metricsLimitBytes: 4_294_967_296,
-    requestLinesPerSecond: 2000,
+    requestLinesPerSecond: 1000,
     queueRowsMax: 10_000,
     scalingLeadMs: null,
     startDelayMs: null,

@@ -6,90 +6,78 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { median } from '../load/latencies.ts';
-import { runLoad } from '../load/load.ts';
-import { hasWrk, runWrk } from '../load/wrk.ts';
 import { commit, machine } from '../machine.ts';
 import { jsonRequests } from '../overhead/requests.ts';
 import { keep } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
-import { cpuMsOf } from '../servers/process-tree.ts';
+import { loadInTurns, type Turn } from './turns.ts';
 
 const modelPath = fileURLToPath(new URL('../../assets/catalogue/digits_mlp.onnx', import.meta.url));
 const unwatched = new URL('./unwatched.ts', import.meta.url).href;
 const concurrency = 64;
+const turnMs = 100;
 /** In its first ten seconds under load a server is still being compiled, and of one that does more there is more to compile. */
 const warmUpSeconds = 12;
 
 export interface WatchingOptions {
   /** How often both servers are started anew: how fast one is, differs from start to start by some percent. */
   readonly starts: number;
-  /** Loads of each server between two starts. */
-  readonly rounds: number;
+  /** Of load on each server between two starts. */
   readonly seconds: number;
   readonly isDry: boolean;
 }
 
-const names = ['watched', 'unwatched'] as const;
-type Name = (typeof names)[number];
-type Loads = Record<Name, { readonly ratePerSecond: number; readonly cpuUs: number }[]>;
+interface Start {
+  readonly watched: readonly Turn[];
+  readonly unwatched: readonly Turn[];
+}
 
-export async function watching({ starts, rounds, seconds, isDry }: WatchingOptions): Promise<void> {
-  const all: Loads[] = [];
-  for (let start = 0; start < starts; start++) all.push(await bothLoaded(rounds, seconds));
-  const of = (name: Name, what: 'ratePerSecond' | 'cpuUs'): number => median(all.flatMap((loads) => loads[name].map((load) => load[what])));
-  const pairs = all.map((loads) => ratiosOf(loads, 'ratePerSecond'));
-  const ratios = pairs.map((ofStart) => median(ofStart));
-  const ratio = median(pairs.flat());
-  const cpuRatio = median(all.flatMap((loads) => ratiosOf(loads, 'cpuUs')));
+export async function watching({ starts, seconds, isDry }: WatchingOptions): Promise<void> {
+  const all: Start[] = [];
+  for (let start = 0; start < starts; start++) all.push(await bothLoaded(seconds, start % 2 === 1));
+  const of = (name: keyof Start, what: keyof Turn): number => median(all.flatMap((each) => each[name].map((turn) => turn[what])));
+  const ratios = all.map((each) => median(ratiosOf(each, 'ratePerSecond')));
+  const [ratio, cpuRatio] = [median(ratios), median(all.map((each) => median(ratiosOf(each, 'cpuUs'))))];
   const less = (share: number): string => `${(100 * (1 - share)).toFixed(1)} %`;
   const { cores, cpu, node } = machine();
   const at = new Date().toISOString();
   const text =
     `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): \`digits-mlp\`, JSON, ${concurrency} clients; both servers started ` +
-    `${starts} times and warmed up for ${warmUpSeconds} s, then ${rounds} loads of ${seconds} s on each in turn: ${of('watched', 'ratePerSecond').toFixed(0)} requests/s with everything measured ` +
-    `and logged, ${of('unwatched', 'ratePerSecond').toFixed(0)} with nothing, ${less(ratio)} less (wanted: at most 5 %), ${less(Math.max(...ratios))} to ` +
-    `${less(Math.min(...ratios))} from start to start. Processor time of the server and its worker: ${of('watched', 'cpuUs').toFixed(1)} and ` +
-    `${of('unwatched', 'cpuUs').toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. Medians of all pairs of loads.`;
+    `${starts} times, warmed up for ${warmUpSeconds} s, and then loaded for ${seconds} s each in turns of ${turnMs} ms: ` +
+    `${of('watched', 'ratePerSecond').toFixed(0)} requests/s with everything measured and logged, ${of('unwatched', 'ratePerSecond').toFixed(0)} with nothing, ` +
+    `**${less(ratio)} less** (wanted: at most 5 %), ${less(Math.max(...ratios))} to ${less(Math.min(...ratios))} from start to start. Processor time of the ` +
+    `server: ${of('watched', 'cpuUs').toFixed(1)} and ${of('unwatched', 'cpuUs').toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. ` +
+    `Medians of the starts, of the medians of pairs of turns.`;
   console.log(text);
-  if (!isDry) keep('watching', { at, commit: commit(), machine: machine(), concurrency, seconds, starts: all, ratio, cpuRatio }, text);
+  if (!isDry)
+    keep('watching', { at, commit: commit(), machine: machine(), concurrency, turnMs, seconds, starts: all, ratio, cpuRatio }, text);
 }
 
-/** Both servers are there all the time; loads come to one and the other in turn, so that both see the same machine. */
-async function bothLoaded(rounds: number, seconds: number): Promise<Loads> {
+/** Which of them starts first, is told: it makes no difference that should be one. */
+async function bothLoaded(seconds: number, isBlindFirst: boolean): Promise<Start> {
   const servers = { watched: new Platform(), unwatched: new Platform({ NODE_OPTIONS: `--import ${unwatched}` }) };
-  const loads: Loads = { watched: [], unwatched: [] };
   try {
-    for (const platform of Object.values(servers)) {
+    for (const platform of isBlindFirst ? [servers.unwatched, servers.watched] : [servers.watched, servers.unwatched]) {
       await platform.start();
       await platform.deploy({ modelPath, name: 'digits', objective: 'p95<=50ms' });
     }
     await checkBlind(servers.unwatched);
-    for (const name of names) await loadOn(servers[name], warmUpSeconds);
-    for (let round = 0; round < rounds; round++) {
-      for (const name of round % 2 === 0 ? names : names.toReversed()) loads[name].push(await loadOn(servers[name], seconds));
-    }
+    const loaded = [servers.watched, servers.unwatched].map(({ server: { url, pid } }) => ({
+      url: new URL(url),
+      pid,
+      requests: jsonRequests(new URL(url), 'digits'),
+    }));
+    await loadInTurns(loaded, { concurrency, turnMs, rounds: (warmUpSeconds * 1000) / turnMs });
+    const [watched = [], blind = []] = await loadInTurns(loaded, { concurrency, turnMs, rounds: (seconds * 1000) / turnMs });
+    return { watched, unwatched: blind };
   } finally {
     for (const platform of Object.values(servers)) await platform.close();
   }
-  return loads;
 }
 
-/** Of each load on the one to that on the other beside it. */
-function ratiosOf({ watched, unwatched: blind }: Loads, what: 'ratePerSecond' | 'cpuUs'): number[] {
-  return watched.map((load, round) => load[what] / (blind[round]?.[what] ?? Number.NaN));
-}
-
-async function loadOn(platform: Platform, seconds: number): Promise<{ readonly ratePerSecond: number; readonly cpuUs: number }> {
-  const { url, pid } = platform.server;
-  const cpuBeforeMs = cpuMsOf(pid);
-  const { hostname: host, port } = new URL(url);
-  const order = { host, port: Number(port), requests: jsonRequests(url, 'digits') };
-  const measureMs = seconds * 1000;
-  const report = hasWrk()
-    ? await runWrk({ ...order, concurrency, measureMs })
-    : await runLoad({ ...order, shape: { kind: 'closed', concurrency, warmUpMs: 500, measureMs } });
-  if (Object.keys(report.failures).length > 0) throw new Error(`requests failed: ${JSON.stringify(report.failures)}`);
-  return { ratePerSecond: report.ratePerSecond, cpuUs: ((cpuMsOf(pid) - cpuBeforeMs) * 1000) / report.answers };
+/** Of each turn of the one to that of the other beside it. */
+function ratiosOf({ watched, unwatched: blind }: Start, what: keyof Turn): number[] {
+  return watched.map((turn, round) => turn[what] / (blind[round]?.[what] ?? Number.NaN));
 }
 
 /** Else the comparison would be one of a server with itself. */

@@ -94,7 +94,7 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   },
   requestLinesPerSecond: {
     name: 'requestLines',
-    default: 2000,
+    default: 1000,
     help: "lines a second in the log of requests for an endpoint's plain ones: of more, one in so many is logged",
     ...integer(1, 1_000_000_000),
   },

@@ -37,11 +37,11 @@ const levelNumbers: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, 
 const fileBytesMax = 64 * 1024 * 1024;
 /** Of each log, the current file included. */
 export const logFileCount = 3;
-const requestLinesPerSecondDefault = 2000;
+const requestLinesPerSecondDefault = 1000;
 
 export interface LogOptions {
   readonly clock?: Clock;
-  /** Of one endpoint's plain requests; 2,000 unless given. */
+  /** Of one endpoint's plain requests; 1,000 unless given. */
   readonly requestLinesPerSecond?: number;
   /** Where lines for people go; standard error unless given. */
   readonly show?: (text: string) => void;
