@@ -40,6 +40,8 @@ export interface Rollout {
 export interface RolloutSight {
   /** Epoch milliseconds. */
   readonly nowMs: number;
+  /** Since when the step was served and looked at by this server; null where nothing can be said yet. */
+  readonly watchedSinceMs: number | null;
   /** Requests are routed as the step says, and the new workers are complete. */
   readonly isStepServed: boolean;
   /** Why the new workers do not work. */
@@ -57,11 +59,14 @@ export type RolloutVerdict =
   | { readonly kind: 'done' }
   | { readonly kind: 'take-back'; readonly reason: string };
 
-export function judgeRollout(rollout: Rollout, { nowMs, isStepServed, failure, alarmState, faultOf }: RolloutSight): RolloutVerdict {
+export function judgeRollout(
+  rollout: Rollout,
+  { nowMs, watchedSinceMs, isStepServed, failure, alarmState, faultOf }: RolloutSight,
+): RolloutVerdict {
   const { guard, startedAtMs, stepSinceMs, step } = rollout;
   if (failure !== null) return { kind: 'take-back', reason: failure };
   const { bakeMs } = stepOf(rollout);
-  const isOver = stepSinceMs !== null && nowMs - stepSinceMs >= bakeMs;
+  const isOver = watchedSinceMs !== null && nowMs - watchedSinceMs >= bakeMs;
   if (stepSinceMs !== null) {
     const ringing = guard.alarms.find((name) => alarmState(name) === 'ALARM');
     if (ringing !== undefined) return { kind: 'take-back', reason: `alarm ${ringing} is in ALARM` };

@@ -42,6 +42,8 @@ export class Rollouts {
   readonly #windows = new RolloutWindows();
   readonly #earlier = new EarlierCounts();
   #alarms: Pick<Alarms, 'get'> | null = null;
+  /** Epoch milliseconds. */
+  #judgingSinceMs = 0;
   #kept: KeptOnRollback = () => Promise.resolve();
 
   constructor(needs: RolloutsNeeds) {
@@ -51,6 +53,7 @@ export class Rollouts {
   /** Nothing is judged before. */
   follow(alarms: Pick<Alarms, 'get'>, countedBefore?: CountedBefore): void {
     this.#alarms = alarms;
+    this.#judgingSinceMs = this.#needs.clock.wallMs();
     if (countedBefore !== undefined) this.#earlier.readBy(countedBefore);
   }
 
@@ -68,12 +71,15 @@ export class Rollouts {
     if (this.#alarms === null || state !== 'InService' || !isUnderWay(rollout) || this.#busy.has(reconciler)) return;
     const { endpoint } = reconciler;
     const { name } = endpoint.config;
+    const isServed = rollout.stepSinceMs !== null;
+    const earlier = isServed ? this.#earlier.of(name, endpoint.generation, rollout) : null;
     const verdict = judgeRollout(rollout, {
       nowMs: this.#needs.clock.wallMs(),
+      // While no server ran, nobody watched.
+      watchedSinceMs: isServed && earlier !== null ? Math.max(rollout.stepSinceMs, this.#judgingSinceMs) : null,
       ...reconciler.rolloutSight,
       alarmState: (alarm) => this.alarmState(alarm),
       faultOf: (isOver) => {
-        const earlier = this.#earlier.of(name, endpoint.generation, rollout);
         const fault = this.#windows.faultOf(endpoint, this.#needs.serving.counted(name), isOver, earlier ?? undefined);
         return earlier === null ? null : fault;
       },
