@@ -16,7 +16,7 @@ import { type Database, inTransaction, isUniqueViolation, type Transaction } fro
 import { withModels, withVersions } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, scaledBy, type VariantConfig } from './endpoint-config.ts';
-import { deleteRow, insertRow, readRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
+import { deleteRow, insertRow, lockRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
 import { keepServed } from './keep-served.ts';
@@ -210,7 +210,7 @@ export class Deployments {
   async scale(name: string, variant: string, count: number, leaving: readonly string[] = []): Promise<number | null> {
     const { db, clock } = this.#options;
     const allowed = await inTransaction(db, async (tx) => {
-      const stored = await readRow(tx, name);
+      const stored = await lockRow(tx, name);
       const config = stored?.config.variants.find((each) => keyOf(each.name) === keyOf(variant));
       if (config?.scaling === undefined) return null;
       const instances = wantedInstances(config, count);
@@ -357,7 +357,7 @@ export class Deployments {
     const { db, audit, events } = this.#options;
     await this.#recording; // so that events stand in the order in which things happened
     const changed = await inTransaction(db, async (tx) => {
-      const before = await readRow(tx, name);
+      const before = await lockRow(tx, name);
       const wanted = await decide(tx, before);
       if (wanted === null) return null;
       const { generation, config } = wanted;

@@ -14,8 +14,17 @@ export async function readRows(db: Database | Transaction): Promise<StoredEndpoi
   return rows.map(storedOf);
 }
 
-export async function readRow(db: Database | Transaction, name: string): Promise<StoredEndpoint | undefined> {
-  const row = await db.selectFrom('endpoints').selectAll().where('name_key', '=', keyOf(name)).executeTakeFirst();
+/**
+ * For whoever is about to write it: nobody else reads it so until the transaction ends. Two changes of the same moment would both be the next
+ * generation otherwise, and the later one would write over the other. A row that is written is locked in all databases.
+ */
+export async function lockRow(tx: Transaction, name: string): Promise<StoredEndpoint | undefined> {
+  const row = await tx
+    .updateTable('endpoints')
+    .set((each) => ({ name_key: each.ref('name_key') }))
+    .where('name_key', '=', keyOf(name))
+    .returningAll()
+    .executeTakeFirst();
   return row === undefined ? undefined : storedOf(row);
 }
 

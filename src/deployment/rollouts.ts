@@ -8,7 +8,7 @@ import type { Alarms, Audit, Events, Log, PlatformEvent } from '../monitoring/in
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
 import { type CountedBefore, EarlierCounts } from './earlier-counts.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
-import { readRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
+import { lockRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import type { EndpointView } from './endpoint-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
 import { type Guard, isUnderWay, judgeRollout, type Rollout, type RolloutVerdict } from './rollout.ts';
@@ -125,7 +125,7 @@ export class Rollouts {
     const { db, events, audit, clock, want } = this.#needs;
     let event: PlatformEvent | null = null;
     const wanted = await inTransaction(db, async (tx) => {
-      const stored = await readRow(tx, name);
+      const stored = await lockRow(tx, name);
       // Somebody wanted something else meanwhile.
       if (stored?.generation !== generation || stored.state !== 'InService' || !isUnderWay(stored.rollout)) return null;
       const next = after(stored, rollout, verdict, clock.wallMs());

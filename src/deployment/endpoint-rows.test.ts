@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { prod } from '../../test/deployment-house.ts';
+import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
+import { inTransaction, openDatabase } from '../storage/index.ts';
+import { insertRow, lockRow, readRows, updateRow } from './endpoint-rows.ts';
+import { nothingServed } from './version-history.ts';
+
+function rowsContract(name: string, open: () => ReturnType<typeof openDatabase>): void {
+  test(`${name}: changes of the same moment come one after the other, and none is lost`, async () => {
+    const { db, close } = await open();
+    const endpoint = {
+      config: prod,
+      generation: 1,
+      state: 'InService',
+      createdAtMs: 0,
+      updatedAtMs: 0,
+      rollout: null,
+      history: nothingServed,
+    } as const;
+    await inTransaction(db, (tx) => insertRow(tx, endpoint));
+    const change = () =>
+      inTransaction(db, async (tx) => {
+        const stored = await lockRow(tx, 'PROD');
+        assert(stored !== undefined);
+        await new Promise(setImmediate); // whoever changes it thinks for a while
+        await updateRow(tx, { ...stored, generation: stored.generation + 1 });
+      });
+    await Promise.all(Array.from({ length: 8 }, change));
+    assert.equal((await readRows(db))[0]?.generation, 9);
+    assert.equal(await inTransaction(db, (tx) => lockRow(tx, 'other')), undefined);
+    await close();
+  });
+}
+
+rowsContract('SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+
+describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
+  let server: Awaited<ReturnType<typeof startPostgres>>;
+  before(async () => {
+    server = await startPostgres(await mkdtemp(join(tmpdir(), 'penstock-rows-')));
+  });
+  after(async () => server?.stop());
+
+  rowsContract('PostgreSQL', () => openDatabase({ url: server.url }));
+});
