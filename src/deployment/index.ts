@@ -18,6 +18,7 @@ export type { KeptOnRollback } from './rollouts.ts';
 export { instanceCountMax, type ScalingConfig, type ScalingDirections, scalingDirections } from './scaling-config.ts';
 export { formatFloor, parseFloor, type ScheduledFloor } from './scheduled-floor.ts';
 export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
+export { signatureChange } from './signature-change.ts';
 export type { EndpointStatus } from './status.ts';
 export { type UpdateDetail, type UpdateKind, updateKinds } from './update-events.ts';
 export type { CountedVersion, VersionCounts } from './version-counts.ts';

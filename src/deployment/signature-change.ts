@@ -1,8 +1,17 @@
 /** Whether callers of one model version can call another just as well. Pure. */
-import type { ModelVersion } from '../registry/index.ts';
-import type { TensorSpec } from '../tensor.ts';
 
-type Signed = Pick<ModelVersion, 'name' | 'signature' | 'runtime' | 'batchable'>;
+/** A model version, as the registry has it or as the API tells it. */
+interface Signed {
+  readonly signature: { readonly inputs: readonly Tensor[]; readonly outputs: readonly Tensor[] };
+  readonly runtime: { readonly kind: string };
+  readonly batchable: boolean;
+}
+
+interface Tensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+}
 
 /**
  * What callers of `before` would stumble over with `now`; null where they would not notice. Same inputs and outputs, by name, datatype and shape but
@@ -27,16 +36,16 @@ export function signatureChange(before: Signed, now: Signed): string | null {
   return null;
 }
 
-function named(specs: readonly TensorSpec[], name: string): TensorSpec | undefined {
+function named(specs: readonly Tensor[], name: string): Tensor | undefined {
   return specs.find((spec) => spec.name === name);
 }
 
 /** Whether the wide one takes whatever the narrow one is. */
-function fits(wide: TensorSpec, narrow: TensorSpec, skipped: number): boolean {
+function fits(wide: Tensor, narrow: Tensor, skipped: number): boolean {
   if (wide.datatype !== narrow.datatype || wide.shape.length !== narrow.shape.length) return false;
   return wide.shape.every((size, index) => index < skipped || size === -1 || size === narrow.shape[index]);
 }
 
-function said({ datatype, shape }: TensorSpec): string {
+function said({ datatype, shape }: Tensor): string {
   return `${datatype} [${shape.join(',')}]`;
 }

@@ -13,6 +13,7 @@ import { type ModelSource, nameFor, readSource, registerSource } from '../model-
 import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../process-options.ts';
 import { Progress } from '../progress.ts';
 import { addRolloutOptions, type RolloutOptions, rolloutOf, watchedMs } from '../rollout-options.ts';
+import { checkSignature } from '../same-signature.ts';
 import { addScalingOptions, checkScalingOptions, type ScalingOptions, scalingOf } from '../scaling-options.ts';
 import {
   addServerlessOptions,
@@ -108,12 +109,13 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
     const rollout = rolloutOf(options, before);
     checkFunctionsWanted(options, before?.variants[0]);
     checkScalingOptions(options, before?.variants[0]);
+    checkOneVariant(before);
     const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, {
       image: options.image,
       env: options.env,
       reuse: true,
     });
-    const version = await approved(client, progress, found, options);
+    const version = await approved(client, progress, found, before, options);
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
     const view =
       before === null ? await create(client, endpoint, version, options) : await update(client, before, version, { options, rollout });
@@ -132,7 +134,13 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
   }
 }
 
-async function approved(client: Client, progress: Progress, version: VersionBody, options: DeployOptions): Promise<VersionBody> {
+async function approved(
+  client: Client,
+  progress: Progress,
+  version: VersionBody,
+  before: EndpointBody | null,
+  options: DeployOptions,
+): Promise<VersionBody> {
   if (version.approval === 'Approved') return version;
   if (version.approval === 'Rejected') {
     const why = version.approval_note === null ? '' : ` (${version.approval_note})`;
@@ -140,6 +148,7 @@ async function approved(client: Client, progress: Progress, version: VersionBody
       `${version.name} was rejected by ${version.approval_changed_by ?? 'somebody'}${why}: deploy another version, or run \`penstock approve ${version.name}\` first`,
     );
   }
+  if (before !== null && options.allowSignatureChange !== true) await checkSignature(client, before, version);
   if (!options.approve) {
     throw new Failure(
       `${version.name} is ${version.approval}, and only approved versions deploy: run \`penstock approve ${version.name}\`, ` +
@@ -148,6 +157,13 @@ async function approved(client: Client, progress: Progress, version: VersionBody
   }
   progress.stage('approve', version.name);
   return decide(client, version.name, 'Approved');
+}
+
+function checkOneVariant(before: EndpointBody | null): void {
+  if (before === null || before.variants.length <= 1) return;
+  throw new Failure(
+    `endpoint ${before.name} has ${before.variants.length} variants: change it with PATCH /api/v1/endpoints/${before.name}, or deploy under another --name`,
+  );
 }
 
 async function existing(client: Client, endpoint: string): Promise<EndpointBody | null> {
@@ -187,12 +203,7 @@ function update(
   version: VersionBody,
   { options, rollout }: { readonly options: DeployOptions; readonly rollout: Record<string, unknown> },
 ): Promise<EndpointBody> {
-  const [variant, ...others] = before.variants;
-  if (others.length > 0) {
-    throw new Failure(
-      `endpoint ${before.name} has ${before.variants.length} variants: change it with PATCH /api/v1/endpoints/${before.name}, or deploy under another --name`,
-    );
-  }
+  const [variant] = before.variants;
   const kept = variant === undefined ? {} : { name: variant.name };
   return client.patch<EndpointBody>(`/endpoints/${part(before.name)}`, {
     json: {

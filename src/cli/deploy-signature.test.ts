@@ -1,0 +1,115 @@
+/** `penstock deploy` approves no version that its endpoint would refuse. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { SystemClock } from '../clock.ts';
+import { runCli } from './run-cli.ts';
+
+const version = (number: number, input: string, approval: string) => ({
+  name: `digits/${number}`,
+  group: 'digits',
+  version: number,
+  approval,
+  runtime: { kind: 'onnx' },
+  batchable: true,
+  signature: { inputs: [{ name: input, datatype: 'FP32', shape: [-1, 64] }], outputs: [] },
+  notes: [],
+});
+const variant = { name: 'AllTraffic', model: 'digits/1', instance_count: 1, functions: null, scaling: null, workers: [] };
+const endpoint = {
+  name: 'digits',
+  status: 'InService',
+  reason: null,
+  objective: null,
+  generation: 2,
+  notes: [],
+  rollout: null,
+  capture: null,
+};
+
+/** Deploys to an endpoint that serves digits/1, of one input `pixels`; what is registered becomes digits/2, which waits for approval. */
+async function deployed(argv: readonly string[], { takes, variants = [variant] }: { takes: string; variants?: readonly object[] }) {
+  const changes: string[] = [];
+  const registered = { version: version(2, takes, 'PendingManualApproval'), reused: false };
+  const answers: Readonly<Record<string, unknown>> = {
+    'GET /endpoints/digits': { ...endpoint, variants },
+    'PATCH /endpoints/digits': { ...endpoint, variants },
+    'GET /catalogue': { items: [{ name: 'wine-rf' }] },
+    'POST /catalogue/wine-rf/register': registered,
+    'POST /groups/digits/versions': registered,
+    'GET /groups/digits/versions/1': version(1, 'pixels', 'Approved'),
+    'GET /groups/digits/versions/2': registered.version,
+    'POST /groups/digits/versions/2/approval': version(2, takes, 'Approved'),
+  };
+  const server = createServer((request, response) => {
+    const asked = `${request.method} ${request.url?.slice('/api/v1'.length).split('?')[0]}`;
+    if (!asked.startsWith('GET')) changes.push(asked);
+    request.resume().on('end', () => response.writeHead(asked in answers ? 200 : 404).end(JSON.stringify(answers[asked] ?? null)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  let stderr = '';
+  try {
+    const code = await runCli(['deploy', ...argv, '--no-wait'], {
+      stdout: { write: () => true },
+      stderr: { write: (text) => (stderr += text) },
+      stdin: (async function* () {})(),
+      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
+      clock: new SystemClock(),
+      version: '1.2.3',
+      interrupted: new AbortController().signal,
+      up: () => Promise.resolve(0),
+      quickstart: () => Promise.resolve(0),
+    });
+    return { code, stderr, changes };
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+const refusal =
+  'penstock: digits/2 does not take and give what digits/1 does, which endpoint digits serves: it has no input pixels. Callers would break, so digits/2 was not approved: delete it with `penstock delete digits/2` and deploy the model under another name, or allow it with --allow-signature-change\n';
+
+test('a model of the catalogue that takes other tensors than the endpoint is not approved, and it is said what to do', async () => {
+  const { code, stderr, changes } = await deployed(['catalogue:wine-rf', 'digits', '--approve'], { takes: 'features' });
+  assert.deepEqual([code, changes], [1, ['POST /catalogue/wine-rf/register']]);
+  assert(stderr.endsWith(refusal), stderr);
+});
+
+test('a file that takes other tensors than the endpoint is not approved', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-deploy-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'wine.onnx'), 'bytes');
+  const { code, stderr, changes } = await deployed([join(folder, 'wine.onnx'), '--name', 'digits', '--approve'], { takes: 'features' });
+  assert.deepEqual([code, changes], [1, ['POST /groups/digits/versions']]);
+  assert(stderr.endsWith(refusal), stderr);
+});
+
+test('nobody is told to approve a version that the endpoint would refuse', async () => {
+  const { code, stderr, changes } = await deployed(['digits/2', 'digits'], { takes: 'features' });
+  assert.deepEqual([code, changes], [1, []]);
+  assert(stderr.endsWith(refusal), stderr);
+});
+
+for (const { when, argv, takes } of [
+  { when: 'takes what the endpoint does', argv: [], takes: 'pixels' },
+  { when: 'takes something else, which is allowed', argv: ['--allow-signature-change'], takes: 'features' },
+]) {
+  test(`a version that ${when} is approved and deployed`, async () => {
+    const { code, stderr, changes } = await deployed(['digits/2', 'digits', '--approve', ...argv], { takes });
+    assert.deepEqual([code, changes], [0, ['POST /groups/digits/versions/2/approval', 'PATCH /endpoints/digits']], stderr);
+  });
+}
+
+test('nothing is registered or approved for an endpoint of several variants, which deploy does not change', async () => {
+  const variants = [variant, { ...variant, name: 'Other' }];
+  const { code, stderr, changes } = await deployed(['catalogue:wine-rf', 'digits', '--approve'], { takes: 'pixels', variants });
+  assert.deepEqual([code, changes], [1, []]);
+  assert.match(stderr, /endpoint digits has 2 variants: change it with PATCH/);
+});
