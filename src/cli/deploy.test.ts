@@ -172,3 +172,25 @@ test('says why it was taken back, and fails', async () => {
   assert.equal(code, 1);
   assert.match(stderr, /the update was taken back: so/);
 });
+
+const takenBack = { state: 'taken-back', reason: 'asked for by hand' };
+const before = { ...served, objective: null, variants: [{ ...hybrid, functions: null, scaling: null, ready: 1 }] };
+
+test('a version that serves already is said to, and why an earlier update was taken back is not told as if it were this one', async () => {
+  const trouble = 'no more can be started: the machine is full';
+  for (const { reason, told } of [
+    { reason: 'the update was taken back: asked for by hand', told: null },
+    { reason: `${trouble}; the update was taken back: asked for by hand`, told: trouble },
+  ]) {
+    const { code, stdout, stderr } = await deployed(['--canary', '10%:0s'], [{ ...before, rollout: takenBack, reason }]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /endpoint +digits: serves digits\/1 already: nothing was changed, so there is nothing to watch/);
+    assert.doesNotMatch(stdout + stderr, /taken back|updated/);
+    assert.equal(stdout.split('\n')[1], told ?? '');
+  }
+});
+
+test('what changes nothing while an update is under way does not claim that it serves', async () => {
+  const { stderr } = await deployed(['--no-wait'], [{ ...before, status: 'Updating' }]);
+  assert.match(stderr, /endpoint +digits: is to serve digits\/1 already: nothing was changed(?!,)/);
+});

@@ -119,7 +119,7 @@ export async function deploy(session: Session, source: ModelSource, endpoint: st
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
     const view =
       before === null ? await create(client, endpoint, version, options) : await update(client, before, version, { options, rollout });
-    progress.done(`${endpoint}: ${before === null ? 'created' : 'updated'} for ${version.name}`);
+    progress.done(`${endpoint}: ${becameText(before, view, version, rollout)}`);
     const lost = lostWithFunctions(options, before?.variants[0]);
     if (lost !== null) session.remark(lost);
     if (!options.wait) return view;
@@ -223,6 +223,22 @@ function startOf({ startTimeout }: DeployOptions, before: VariantBody | undefine
   return timeoutMs === null ? {} : { start_timeout_ms: timeoutMs };
 }
 
+/** What came of it; a generation is a change of what is wanted. */
+function becameText(before: EndpointBody | null, view: EndpointBody, { name }: VersionBody, rollout: Record<string, unknown>): string {
+  if (before === null) return `created for ${name}`;
+  if (view.generation !== before.generation) return `updated for ${name}`;
+  if (view.status !== 'InService') return `is to serve ${name} already: nothing was changed`;
+  return `serves ${name} already: nothing was changed${'rollout' in rollout ? ', so there is nothing to watch' : ''}`;
+}
+
+/** Without why an earlier update was taken back: where this one is, `inService` has said so. */
+function reasonNow({ reason, rollout }: EndpointBody): string | null {
+  if (reason === null || rollout?.state !== 'taken-back') return reason;
+  const told = `the update was taken back: ${rollout.reason}`;
+  if (reason === told) return null;
+  return reason.endsWith(`; ${told}`) ? reason.slice(0, -`; ${told}`.length) : reason;
+}
+
 function summary(session: Session, view: EndpointBody): string {
   const models = view.variants
     .map(
@@ -235,6 +251,7 @@ function summary(session: Session, view: EndpointBody): string {
     view.status === 'InService'
       ? `: call it with \`penstock invoke ${view.name} --file ROWS.csv\``
       : `: look with \`penstock describe ${view.name}\``;
-  const remarks = view.reason === null ? view.notes : [view.reason, ...view.notes];
+  const reason = reasonNow(view);
+  const remarks = reason === null ? view.notes : [reason, ...view.notes];
   return [`${view.name} is ${session.style.state(view.status)} (${models}${promise})${call}`, ...remarks].join('\n');
 }
