@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { VersionBody } from '../api/index.ts';
-import { chooseVersion, type TakenBack } from './find-version.ts';
+import { chooseVersion, type TakenBack, type Watched } from './find-version.ts';
 
 const versions = (approvals: readonly VersionBody['approval'][]): VersionBody[] =>
   approvals.map((approval, index) => ({ name: `cancer/${index + 1}`, version: index + 1, approval }) as VersionBody);
 const back = (version: number): TakenBack => ({ model: `cancer/${version}`, endpoint: 'cancer', reason: 'alarm errors is in ALARM' });
 
-for (const { when, of, takenBack = [], chosen } of [
+for (const { when, of, takenBack = [], watched = [], chosen } of [
   { when: 'all is well', of: versions(['Approved', 'Approved']), chosen: 'cancer/2, the newest approved' },
   {
     when: 'a newer one is not approved',
@@ -26,6 +26,18 @@ for (const { when, of, takenBack = [], chosen } of [
     takenBack: [back(1)],
     chosen: 'cancer/2, the newest approved',
   },
+  {
+    when: 'the newest is still being watched',
+    of: versions(['Approved', 'Approved']),
+    watched: [{ model: 'cancer/2', endpoint: 'cancer' }] as Watched[],
+    chosen: 'cancer/2, the newest approved; endpoint cancer still watches it and may take it back',
+  },
+  {
+    when: 'another one is being watched',
+    of: versions(['Approved', 'Approved']),
+    watched: [{ model: 'cancer/1', endpoint: 'cancer' }] as Watched[],
+    chosen: 'cancer/2, the newest approved',
+  },
   { when: 'none is approved', of: versions(['PendingManualApproval', 'Rejected']), chosen: 'cancer/2, the newest: none is approved' },
   {
     when: 'each was taken back',
@@ -36,7 +48,7 @@ for (const { when, of, takenBack = [], chosen } of [
   { when: 'there is none', of: [], chosen: 'cancer has no versions: register one with `penstock register FILE --group cancer`' },
 ]) {
   test(`of a group, where ${when}, it is told which version is taken and why`, () => {
-    const choice = chooseVersion('cancer', of, takenBack);
+    const choice = chooseVersion('cancer', of, takenBack, watched);
     assert.equal('refusal' in choice ? choice.refusal : choice.why, chosen);
   });
 }

@@ -12,13 +12,24 @@ export interface TakenBack {
   readonly reason: string;
 }
 
+/** A version that an endpoint is going over to, and may yet take back. */
+export interface Watched {
+  readonly model: string;
+  readonly endpoint: string;
+}
+
 export type Choice = { readonly version: VersionBody; readonly why: string } | { readonly refusal: string };
 
 /**
  * Of a group the newest approved version that no endpoint took back, else the newest: `versions` are all of it. Who wants one that was taken
  * back names its number.
  */
-export function chooseVersion(group: string, versions: readonly VersionBody[], takenBack: readonly TakenBack[]): Choice {
+export function chooseVersion(
+  group: string,
+  versions: readonly VersionBody[],
+  takenBack: readonly TakenBack[],
+  watched: readonly Watched[],
+): Choice {
   const falling = versions.toSorted((a, b) => b.version - a.version);
   const [newest] = falling;
   if (newest === undefined) return { refusal: `${group} has no versions: register one with \`penstock register FILE --group ${group}\`` };
@@ -32,7 +43,17 @@ export function chooseVersion(group: string, versions: readonly VersionBody[], t
     .map((each) => backText(backOf(each) as TakenBack));
   if (version === undefined) return { refusal: `${told.join('; ')}: name the one you mean, ${(approved[0] as VersionBody).name} say` };
   const newer = told.length === 0 ? '' : ` that was not taken back; ${told.join('; ')}`;
-  return { version, why: `${version.name}, the newest approved${newer}${unapprovedText(falling, version)}` };
+  return {
+    version,
+    why: `${version.name}, the newest approved${newer}${unapprovedText(falling, version)}${watchedText(version, watched)}`,
+  };
+}
+
+function watchedText({ name }: VersionBody, watched: readonly Watched[]): string {
+  return watched
+    .filter(({ model }) => model.toLowerCase() === name.toLowerCase())
+    .map(({ endpoint }) => `; endpoint ${endpoint} still watches it and may take it back`)
+    .join('');
 }
 
 function backText({ model, endpoint, reason }: TakenBack): string {
@@ -59,8 +80,14 @@ export async function findVersion(client: Client, progress: Progress, { group, v
   const takenBack = endpoints.flatMap(({ name: endpoint, taken_back: all }) =>
     all.map(({ model, reason }) => ({ model, endpoint, reason })),
   );
-  const choice = chooseVersion(group, versions, takenBack);
+  const choice = chooseVersion(group, versions, takenBack, endpoints.flatMap(watchedBy));
   if ('refusal' in choice) throw new Failure(choice.refusal);
   progress.remark('version', choice.why);
   return choice.version;
+}
+
+function watchedBy({ name: endpoint, rollout }: EndpointBody): readonly Watched[] {
+  // Where no version is old, only settings change: those are taken back, not the version.
+  if (rollout?.state !== 'shifting' || rollout.versions.every(({ is_new: isNew }) => isNew)) return [];
+  return rollout.versions.filter(({ is_new: isNew }) => isNew).map(({ model }) => ({ model, endpoint }));
 }
