@@ -1,6 +1,7 @@
 /** `penstock load-test` against a server that serves. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -64,6 +65,21 @@ test('what the server refuses is told by kind with its own words, and the exit c
   const { answered, failed, failures } = asJson(answer);
   assert.deepEqual([answer.code, answered, failures.length, failures[0]?.kind, failures[0]?.count], [1, 0, 1, '400', failed]);
   assert.match(failures[0]?.first ?? '', /64/);
+});
+
+test('an interrupted load tells what there is so far, and its exit code is that of an interruption', async () => {
+  const env = { ...plainEnvironment(), PENSTOCK_URL: server.url };
+  const argv = ['load-test', 'digits', '--rate', '50', '--duration', '60s', '--input', rows, '--output', 'json'];
+  const child = spawn(penstock, argv, { env, stdio: ['ignore', 'pipe', 'ignore'] });
+  let stdout = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  const requests = async (): Promise<number> => (await server.callWell<CostsBody>('GET', '/costs?endpoint=digits')).total.requests;
+  const before = await requests();
+  while ((await requests()) === before) await new Promise((resolve) => setImmediate(resolve));
+  child.kill('SIGINT');
+  const [code] = (await once(child, 'close')) as [number];
+  const { interrupted, answered } = JSON.parse(stdout) as Outcome & { readonly interrupted: boolean };
+  assert.deepEqual([code, interrupted, answered > 0], [130, true, true]);
 });
 
 for (const [argv, says] of [

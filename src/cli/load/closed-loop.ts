@@ -16,7 +16,7 @@ export interface ClosedLoopOptions extends LoadTarget {
 
 /** Runs until the time has passed, or so many were sent, and everybody is answered. */
 export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadResult> {
-  const { clock, concurrency, forMs, requestsMax, host, port, isTls, requestOf, onAnswer, onFailure } = options;
+  const { clock, concurrency, forMs, requestsMax, host, port, isTls, requestOf, onAnswer, onFailure, bounds, interrupted } = options;
   const latenciesMs: number[] = [];
   const failures = new Map<string, number>();
   let sent = 0;
@@ -27,13 +27,26 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadRes
   const open = (): Promise<HttpConnection> => HttpConnection.open(host, port, isTls);
   const connections = await Promise.all(Array.from({ length: concurrency }, open));
   const startMs = clock.nowMs();
-  const ask = async (first: HttpConnection): Promise<void> => {
+  let isLate = false;
+  const isOver = (): boolean => isLate || interrupted?.aborted === true;
+  const end = (): void => {
+    for (const connection of connections) connection.close();
+  };
+  const cancel =
+    bounds === undefined
+      ? () => {}
+      : clock.after(bounds.answerUntilMs, () => {
+          isLate = true;
+          end();
+        });
+  interrupted?.addEventListener('abort', end, { once: true });
+  const ask = async (first: HttpConnection, client: number): Promise<void> => {
     let connection = first;
-    while (clock.nowMs() - startMs < forMs && sent < requestsMax) {
+    while (!isOver() && clock.nowMs() - startMs < forMs && sent < requestsMax) {
       const i = sent++;
       const sentMs = clock.nowMs();
       try {
-        if (!connection.isOpen) connection = await open();
+        if (!connection.isOpen) connections[client] = connection = await open();
         const { status, body } = await connection.send(requestOf(i));
         if (status < 200 || status > 299) failed(String(status), body);
         else {
@@ -41,12 +54,17 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadRes
           onAnswer?.(i, body);
         }
       } catch {
-        failed('broken', Buffer.alloc(0));
+        if (interrupted?.aborted === true) break;
+        failed(isLate ? 'unanswered' : 'broken', Buffer.alloc(0));
         await new Promise<void>((resolve) => void clock.after(againMs, resolve));
       }
     }
     connection.close();
   };
   await Promise.all(connections.map(ask));
-  return { latenciesMs, failures, elapsedMs: clock.nowMs() - startMs };
+  cancel();
+  interrupted?.removeEventListener('abort', end);
+  const elapsedMs = clock.nowMs() - startMs;
+  const sending = { waitsMs: [], lateMs: 0, lastSentMs: elapsedMs }; // nothing is due before it is sent
+  return { latenciesMs, serviceMs: latenciesMs, sending, failures, elapsedMs, interrupted: interrupted?.aborted === true };
 }

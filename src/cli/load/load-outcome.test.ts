@@ -3,9 +3,17 @@ import { describe, test } from 'node:test';
 import { parseObjective } from '../../objective.ts';
 import { outcomeOf, outcomeText } from './load-outcome.ts';
 
-const about = { endpoint: 'digits', loop: 'open', load: 'poisson arrivals, 10/s for 10 s' } as const;
+const about = { endpoint: 'digits', loop: 'open', load: 'poisson arrivals, 10/s for 10 s', forMs: 10_000, connections: 64 } as const;
 const latenciesMs = Array.from({ length: 95 }, (_, i) => i + 1);
-const well = { latenciesMs, failures: [], excuses: [], elapsedMs: 10_000 };
+const well = {
+  latenciesMs,
+  serviceMs: latenciesMs,
+  sending: { waitsMs: latenciesMs.map(() => 0), lateMs: 0, lastSentMs: 9_990 },
+  failures: [],
+  excuses: [],
+  elapsedMs: 10_000,
+  interrupted: false,
+};
 
 describe('what a load has shown', () => {
   test('is the share in time, of all that was sent: what failed kept no promise', () => {
@@ -40,8 +48,10 @@ describe('what a load has shown', () => {
       'endpoint  digits',
       'load      poisson arrivals, 10/s for 10 s (open loop)',
       'answered  95 of 100, 9.5/s',
+      'sent      9.5/s of 10/s offered',
       'failed    5',
       'latency   p50 48 ms, p90 86 ms, p95 91 ms, p99 95 ms, p99.9 95 ms, max 95 ms',
+      'of which  before sending p50 0 ms, p95 0 ms; from sending p50 48 ms, p95 91 ms',
       'promise   p95<=50ms: not kept, 50 % in time',
       '',
       'FAILED  COUNT  THE FIRST SAYS',
@@ -50,6 +60,34 @@ describe('what a load has shown', () => {
       'latency counts from when a request was to be sent, so what waits behind slow answers is in it',
       '',
     ]);
+  });
+
+  test('names the connections or the generator where they were the limit, and not where they were not', () => {
+    const waiting = { ...well, serviceMs: latenciesMs.map(() => 20), failures: [['not_sent', 5]] as const };
+    const waitsMs = latenciesMs.map(() => 400);
+    const busy = outcomeOf({ ...waiting, sending: { waitsMs, lateMs: 100, lastSentMs: 19_000 } }, about, parseObjective('p95<=50ms'));
+    assert.deepEqual([busy.offered_per_second, busy.sent_per_second, busy.limited_by], [10, 5, 'connections']);
+    assert.deepEqual(
+      [busy.send_wait_ms, busy.service_ms],
+      [
+        { p50: 400, p95: 400 },
+        { p50: 20, p95: 20 },
+      ],
+    );
+    assert.match(
+      outcomeText(busy),
+      /\nthe rate was not reached, 5\/s of 10\/s: all 64 connections were busy, .*--connections, lower --rate/,
+    );
+    const late = outcomeOf({ ...well, sending: { waitsMs, lateMs: 400 * 95, lastSentMs: 9_000 } }, about, null);
+    assert.equal(late.limited_by, 'generator');
+    assert.match(outcomeText(late), /\nmuch of the latency is the wait before sending: the load generator itself was late; lower --rate/);
+    assert.equal(outcomeOf(well, about, null).limited_by, null);
+  });
+
+  test('that was interrupted says so', () => {
+    const outcome = outcomeOf({ ...well, interrupted: true, elapsedMs: 5_000 }, about, null);
+    assert.deepEqual([outcome.interrupted, outcome.offered_per_second], [true, 19]);
+    assert.match(outcomeText(outcome), /\ninterrupted: this is what there was until then\n/);
   });
 });
 

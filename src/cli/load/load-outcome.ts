@@ -14,6 +14,17 @@ export interface LoadOutcome {
   readonly failed: number;
   readonly elapsed_ms: number;
   readonly answered_per_second: number;
+  /** What the arrivals asked for; null in a closed loop, where the answers decide. */
+  readonly offered_per_second: number | null;
+  readonly sent_per_second: number;
+  readonly connections: number;
+  /** In the generator, of those that were sent; null in a closed loop, and where nothing was sent. */
+  readonly send_wait_ms: Readonly<Record<'p50' | 'p95', number>> | null;
+  /** From the sending to the answer. */
+  readonly service_ms: Readonly<Record<'p50' | 'p95', number>> | null;
+  /** What kept the load from being as it was meant; null where nothing did. */
+  readonly limited_by: 'connections' | 'generator' | null;
+  readonly interrupted: boolean;
   /** Null where nobody was answered. */
   readonly latency_ms: Readonly<Record<'p50' | 'p90' | 'p95' | 'p99' | 'p999' | 'max', number>> | null;
   readonly objective: string | null;
@@ -23,11 +34,13 @@ export interface LoadOutcome {
   readonly failures: readonly { readonly kind: string; readonly count: number; readonly first: string }[];
 }
 
-export function outcomeOf(
-  report: Omit<LoadReport, 'answers'>,
-  about: Pick<LoadOutcome, 'endpoint' | 'loop' | 'load'>,
-  objective: Objective | null,
-): LoadOutcome {
+export interface LoadAbout extends Pick<LoadOutcome, 'endpoint' | 'loop' | 'load'> {
+  readonly connections: number;
+  /** `--duration`. */
+  readonly forMs: number;
+}
+
+export function outcomeOf(report: Omit<LoadReport, 'answers'>, { forMs, ...about }: LoadAbout, objective: Objective | null): LoadOutcome {
   const { failures, excuses, elapsedMs } = report;
   const sorted = report.latenciesMs.toSorted((a, b) => a - b);
   const failed = failures.reduce((sum, [, count]) => sum + count, 0);
@@ -43,6 +56,9 @@ export function outcomeOf(
     failed,
     elapsed_ms: elapsedMs,
     answered_per_second: elapsedMs === 0 ? 0 : (sorted.length * 1000) / elapsedMs,
+    ...sendingIn(report, about.loop, requests, forMs),
+    service_ms: sorted.length === 0 ? null : waitsIn(report.serviceMs),
+    interrupted: report.interrupted,
     latency_ms: sorted.length === 0 ? null : latenciesIn(sorted),
     objective: objective === null ? null : formatObjective(objective),
     in_time: inTime,
@@ -53,6 +69,43 @@ export function outcomeOf(
   };
 }
 
+type SendingOutcome = Pick<LoadOutcome, 'offered_per_second' | 'sent_per_second' | 'send_wait_ms' | 'limited_by'>;
+
+/** What was asked of the generator, what it did, and what it waited for where that was less. */
+function sendingIn(report: Omit<LoadReport, 'answers'>, loop: LoadOutcome['loop'], requests: number, forMs: number): SendingOutcome {
+  const { sending, serviceMs, elapsedMs, interrupted, failures } = report;
+  const perSecond = (count: number, ms: number): number => (ms === 0 ? 0 : (count * 1000) / ms);
+  if (loop === 'closed') {
+    return { offered_per_second: null, sent_per_second: perSecond(requests, elapsedMs), send_wait_ms: null, limited_by: null };
+  }
+  const { waitsMs, lateMs, lastSentMs } = sending;
+  const periodMs = interrupted ? Math.min(forMs, elapsedMs) : forMs;
+  const waitMs = sum(waitsMs);
+  const isUnsent = failures.some(([kind]) => kind === 'not_sent');
+  const isLimited = isUnsent || (waitMs > sum(serviceMs) * waitsPerServiceMax && waitMs > waitMsMax * waitsMs.length);
+  return {
+    offered_per_second: perSecond(requests, periodMs),
+    sent_per_second: perSecond(waitsMs.length, Math.max(periodMs, lastSentMs)),
+    send_wait_ms: waitsMs.length === 0 ? null : waitsIn(waitsMs),
+    limited_by: !isLimited ? null : lateMs > waitMs / 2 ? 'generator' : 'connections',
+  };
+}
+
+/** Waits before sending that are a third of those for answers, and 5 ms in the mean, are worth a word. */
+const waitsPerServiceMax = 1 / 3;
+const waitMsMax = 5;
+/** A load of so large a share of its rate has reached it: random arrivals vary by more. */
+const reachedShare = 0.98;
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function waitsIn(ms: readonly number[]): { readonly p50: number; readonly p95: number } {
+  const { p50, p95 } = latenciesIn(ms.toSorted((a, b) => a - b));
+  return { p50, p95 };
+}
+
 /** Nearest rank. */
 function latenciesIn(sorted: readonly number[]): NonNullable<LoadOutcome['latency_ms']> {
   const at = (quantile: number): number => sorted[Math.max(0, Math.ceil(quantile * sorted.length) - 1)] as number;
@@ -61,6 +114,8 @@ function latenciesIn(sorted: readonly number[]): NonNullable<LoadOutcome['latenc
 
 function reasonIn(body: string, kind: string): string {
   if (kind === 'broken') return 'the connection ended, or none could be had';
+  if (kind === 'not_sent') return 'not sent in time: no connection was free, or the generator was late';
+  if (kind === 'unanswered') return 'sent, and not answered when the load ended';
   return /"error": ?"((?:[^"\\]|\\.)*)/.exec(body)?.[1]?.replaceAll('\\"', '"') ?? body.trim();
 }
 
@@ -72,8 +127,10 @@ export function outcomeText(outcome: LoadOutcome): string {
     ['endpoint', endpoint],
     ['load', `${load} (${loop} loop)`],
     ['answered', `${outcome.answered} of ${outcome.requests}, ${Math.round(10 * outcome.answered_per_second) / 10}/s`],
+    ['sent', sentText(outcome)],
     ['failed', outcome.failed],
     ['latency', latency === null ? null : latencyText(latency)],
+    ['of which', partsText(outcome)],
     ['promise', promise],
   ]);
   const told = table(failures, [
@@ -85,7 +142,36 @@ export function outcomeText(outcome: LoadOutcome): string {
     loop === 'open'
       ? 'latency counts from when a request was to be sent, so what waits behind slow answers is in it'
       : 'latency counts from the sending: who is answered slowly asks less, so waits are understated; --rate counts them';
-  return `${text}${failures.length === 0 ? '' : `\n${told}`}${since}\n`;
+  const limit = limitText(outcome);
+  const remarks = [
+    ...(outcome.interrupted ? ['interrupted: this is what there was until then'] : []),
+    ...(limit === null ? [] : [limit]),
+    since,
+  ];
+  return `${text}${failures.length === 0 ? '' : `\n${told}`}${remarks.join('\n')}\n`;
+}
+
+const rateText = (perSecond: number): string => `${Math.round(10 * perSecond) / 10}/s`;
+
+function sentText({ offered_per_second: offered, sent_per_second: sent }: LoadOutcome): string | null {
+  return offered === null ? null : `${rateText(sent)} of ${rateText(offered)} offered`;
+}
+
+function partsText({ send_wait_ms: wait, service_ms: service }: LoadOutcome): string | null {
+  if (wait === null || service === null) return null;
+  return `before sending p50 ${msText(wait.p50)}, p95 ${msText(wait.p95)}; from sending p50 ${msText(service.p50)}, p95 ${msText(service.p95)}`;
+}
+
+/** The promise is not to be blamed for what the generator could not do. */
+function limitText({ limited_by: limit, connections, offered_per_second: offered, sent_per_second: sent }: LoadOutcome): string | null {
+  if (limit === null || offered === null) return null;
+  const isReached = sent >= offered * reachedShare;
+  const what = isReached
+    ? 'much of the latency is the wait before sending'
+    : `the rate was not reached, ${rateText(sent)} of ${rateText(offered)}`;
+  return limit === 'connections'
+    ? `${what}: all ${connections} connections were busy, as the answers are slower than the rate asks; give more --connections, lower --rate, or send from another machine`
+    : `${what}: the load generator itself was late; lower --rate, or send from another machine`;
 }
 
 function latencyText(latency: NonNullable<LoadOutcome['latency_ms']>): string {

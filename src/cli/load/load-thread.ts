@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { SystemClock } from '../../clock.ts';
 import { runClosedLoop } from './closed-loop.ts';
 import { postRequest } from './http-connection.ts';
-import { runOpenLoop } from './open-loop.ts';
+import { boundsOf, runOpenLoop } from './open-loop.ts';
 import type { LoadNews, LoadOrder } from './run-load.ts';
 
 const newsEveryMs = 500;
@@ -20,6 +20,9 @@ const requests = order.bodies.map((body) => postRequest(url, body, headers));
 const answers: string[] = [];
 const excuses = new Map<string, string>();
 const clock = new SystemClock();
+const interruption = new AbortController();
+port.on('message', () => interruption.abort());
+port.unref();
 let [answered, failed, toldAtMs] = [0, 0, clock.nowMs()];
 
 /** Told as outcomes come: a timer of its own would keep the thread. */
@@ -35,6 +38,8 @@ const target = {
   host: url.hostname.replace(/^\[|\]$/g, ''),
   port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
   isTls,
+  interrupted: interruption.signal,
+  ...(order.forMs === undefined ? {} : { bounds: boundsOf(order.forMs) }),
   requestOf: (i: number) => requests[i % requests.length] as Buffer,
   onAnswer: (i: number, body: Buffer) => {
     answered++;
@@ -47,8 +52,8 @@ const target = {
     tellNow();
   },
 };
-const { latenciesMs, failures, elapsedMs } =
+const { failures, ...result } =
   order.closed === undefined
     ? await runOpenLoop({ ...target, arrivalsMs: order.arrivalsMs, connections: order.connections })
     : await runClosedLoop({ ...target, ...order.closed });
-tell({ kind: 'over', report: { latenciesMs, failures: [...failures], excuses: [...excuses], elapsedMs, answers } });
+tell({ kind: 'over', report: { ...result, failures: [...failures], excuses: [...excuses], answers } });

@@ -58,3 +58,52 @@ test('while a server is gone what is due has failed, and is sent to it again onc
     server.close();
   }
 });
+
+test('a load ends within its bounds however slow the server is: each that was due is counted, by what befell it', async () => {
+  const server = createServer((request) => void request.resume()); // and never answers
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    const load = {
+      clock: new SystemClock(),
+      host: '127.0.0.1',
+      port,
+      requestOf: () => postRequest(new URL(`http://127.0.0.1:${port}/`), '{}'),
+    };
+    const bounds = { sendUntilMs: 40, answerUntilMs: 80 };
+    const { failures, sending, interrupted } = await runOpenLoop({ ...load, arrivalsMs: [0, 1, 2, 3, 4], connections: 2, bounds });
+    assert.deepEqual([Object.fromEntries(failures), sending.waitsMs.length, interrupted], [{ not_sent: 3, unanswered: 2 }, 2, false]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test('the wait for a free connection is told apart from the wait for the answer', async () => {
+  const held: (() => void)[] = [];
+  const server = createServer((request, response) => {
+    request.resume();
+    held.push(() => response.end('{}'));
+    if (held.length === 1) setTimeout(() => held[0]?.(), 50);
+    else held.at(-1)?.();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    const load = {
+      clock: new SystemClock(),
+      host: '127.0.0.1',
+      port,
+      requestOf: () => postRequest(new URL(`http://127.0.0.1:${port}/`), '{}'),
+    };
+    const { latenciesMs, serviceMs, sending } = await runOpenLoop({ ...load, arrivalsMs: [0, 0], connections: 1 });
+    assert((sending.waitsMs[1] as number) >= 45 && (serviceMs[1] as number) < (sending.waitsMs[1] as number));
+    for (const i of [0, 1])
+      assert(Math.abs((sending.waitsMs[i] as number) + (serviceMs[i] as number) - (latenciesMs[i] as number)) < 0.001);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});

@@ -33,10 +33,35 @@ export function poissonArrivals(phases: readonly Phase[], random: Random): numbe
 export interface LoadResult {
   /** From the intended time of sending to the answer, in milliseconds; only of answers that tell of success (2xx). */
   readonly latenciesMs: readonly number[];
-  /** By status, or `broken` where the connection ended. */
+  /** The same answers, from their sending. */
+  readonly serviceMs: readonly number[];
+  readonly sending: Sending;
+  /** By status, `broken` where the connection ended, `not_sent` and `unanswered` where the time to wait was over. */
   readonly failures: ReadonlyMap<string, number>;
   readonly elapsedMs: number;
+  readonly interrupted: boolean;
 }
+
+/** What the generator itself took: its limits are not to be blamed on the server. */
+export interface Sending {
+  /** From the intended time until the sending, of each request that was sent. */
+  readonly waitsMs: readonly number[];
+  /** How much of all waits was the generator's own lateness; the rest was for a free connection. */
+  readonly lateMs: number;
+  /** From the start. */
+  readonly lastSentMs: number;
+}
+
+/** How long a load waits after its duration, so that it ends however slow the server is. */
+export interface Bounds {
+  /** What was not sent by then has failed as `not_sent`. */
+  readonly sendUntilMs: number;
+  /** And what was not answered by then, as `unanswered`. */
+  readonly answerUntilMs: number;
+}
+
+/** A few seconds to catch up, then as long as a slow model may take for one answer. */
+export const boundsOf = (forMs: number): Bounds => ({ sendUntilMs: forMs + 5_000, answerUntilMs: forMs + 35_000 });
 
 export interface LoadTarget {
   readonly clock: Clock;
@@ -45,6 +70,10 @@ export interface LoadTarget {
   readonly isTls?: boolean;
   /** Told of each answer that tells of something else than success; of a connection that broke, nothing is told but that. */
   readonly onFailure?: (why: string, body: Buffer) => void;
+  /** None: it waits for all. */
+  readonly bounds?: Bounds;
+  /** Ends the load at once: what is under way is left out, what waits to be sent has failed as `not_sent`. */
+  readonly interrupted?: AbortSignal;
 }
 
 export interface OpenLoopOptions extends LoadTarget {
@@ -66,7 +95,14 @@ export function runOpenLoop(options: OpenLoopOptions): Promise<LoadResult> {
 class OpenLoop {
   readonly #options: OpenLoopOptions;
   readonly #idle: HttpConnection[] = [];
+  /** Those that wait for an answer: closed when the load ends without it. */
+  readonly #busy = new Set<HttpConnection>();
   readonly #latenciesMs: number[] = [];
+  readonly #serviceMs: number[] = [];
+  readonly #waitsMs: number[] = [];
+  #lateMs = 0;
+  #lastSentMs = 0;
+  #isOver = false;
   readonly #failures = new Map<string, number>();
   /** Connections that could not be replaced yet. */
   #lost = 0;
@@ -85,23 +121,74 @@ class OpenLoop {
 
   async run(): Promise<LoadResult> {
     const finished = new Promise<void>((resolve) => {
-      this.#finish = resolve;
+      this.#finish = () => {
+        this.#isOver = true;
+        resolve();
+      };
     });
-    const { clock, connections } = this.#options;
+    const { clock, connections, interrupted } = this.#options;
     this.#idle.push(...(await Promise.all(Array.from({ length: connections }, () => this.#connect()))));
     this.#startMs = clock.nowMs();
     if (this.#open === 0) this.#finish();
+    const unbind = this.#bind();
     this.#sendDue();
     await finished;
+    unbind();
     const elapsedMs = clock.nowMs() - this.#startMs;
-    for (const connection of this.#idle) connection.close();
-    return { latenciesMs: this.#latenciesMs, failures: this.#failures, elapsedMs };
+    for (const connection of [...this.#idle, ...this.#busy]) connection.close();
+    return {
+      latenciesMs: this.#latenciesMs,
+      serviceMs: this.#serviceMs,
+      sending: { waitsMs: this.#waitsMs, lateMs: this.#lateMs, lastSentMs: this.#lastSentMs },
+      failures: this.#failures,
+      elapsedMs,
+      interrupted: interrupted?.aborted === true,
+    };
+  }
+
+  /** Ends the load at its bounds, or when it is interrupted; the answer takes that back. */
+  #bind(): () => void {
+    const { bounds, clock, interrupted } = this.#options;
+    const stop = (): void => {
+      if (this.#isOver) return;
+      this.#noticeDue();
+      this.#giveUpSending();
+      this.#finish();
+    };
+    interrupted?.addEventListener('abort', stop, { once: true });
+    if (interrupted?.aborted === true) stop();
+    const cancels =
+      bounds === undefined
+        ? []
+        : [clock.after(bounds.sendUntilMs, () => this.#giveUpSending()), clock.after(bounds.answerUntilMs, () => this.#giveUpWaiting())];
+    return () => {
+      interrupted?.removeEventListener('abort', stop);
+      for (const cancel of cancels) cancel();
+    };
+  }
+
+  #giveUpSending(): void {
+    const count = this.#next - this.#unsent;
+    this.#unsent = this.#next;
+    for (let i = 0; i < count; i++) this.#failed('not_sent');
+  }
+
+  #giveUpWaiting(): void {
+    for (let left = this.#open; left > 0; left--) this.#failed('unanswered');
+  }
+
+  #noticeDue(): void {
+    const { arrivalsMs, clock } = this.#options;
+    const elapsedMs = clock.nowMs() - this.#startMs;
+    for (; this.#next < arrivalsMs.length && (arrivalsMs[this.#next] as number) <= elapsedMs; this.#next++) {
+      this.#lateMs += elapsedMs - (arrivalsMs[this.#next] as number);
+    }
   }
 
   #sendDue(): void {
+    if (this.#isOver) return;
     const { arrivalsMs, clock } = this.#options;
-    const elapsedMs = clock.nowMs() - this.#startMs;
-    while (this.#next < arrivalsMs.length && (arrivalsMs[this.#next] as number) <= elapsedMs) this.#next++;
+    this.#noticeDue();
     this.#serveDue();
     this.#failDue();
     const nextMs = arrivalsMs[this.#next];
@@ -127,14 +214,24 @@ class OpenLoop {
 
   async #send(connection: HttpConnection, i: number): Promise<void> {
     const { arrivalsMs, clock, onAnswer, requestOf } = this.#options;
+    const sentMs = clock.nowMs() - this.#startMs;
+    this.#lastSentMs = sentMs;
+    this.#waitsMs.push(sentMs - (arrivalsMs[i] as number));
+    this.#busy.add(connection);
     try {
       const { status, body } = await connection.send(requestOf(i));
+      this.#busy.delete(connection);
+      if (this.#isOver) return connection.close();
       this.#idle.push(connection);
       if (status < 200 || status > 299) return this.#failed(String(status), body);
-      this.#latenciesMs.push(clock.nowMs() - this.#startMs - (arrivalsMs[i] as number));
+      const answeredMs = clock.nowMs() - this.#startMs;
+      this.#latenciesMs.push(answeredMs - (arrivalsMs[i] as number));
+      this.#serviceMs.push(answeredMs - sentMs);
       onAnswer?.(i, body);
       this.#answered();
     } catch {
+      this.#busy.delete(connection);
+      if (this.#isOver) return;
       this.#failed('broken');
       void this.#replace();
     }
@@ -144,18 +241,18 @@ class OpenLoop {
   async #replace(): Promise<void> {
     try {
       const connection = await this.#connect();
-      if (this.#open === 0) return connection.close();
+      if (this.#isOver) return connection.close();
       this.#idle.push(connection);
       this.#serveDue();
     } catch {
       this.#lost++;
       this.#failDue();
-      if (this.#open > 0) this.#options.clock.after(againMs, () => this.#tryAgain());
+      if (!this.#isOver) this.#options.clock.after(againMs, () => this.#tryAgain());
     }
   }
 
   #tryAgain(): void {
-    if (this.#open === 0) return;
+    if (this.#isOver) return;
     this.#lost--;
     void this.#replace();
   }

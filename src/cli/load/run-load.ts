@@ -1,5 +1,6 @@
 /** A load on a server, from a thread beside it. */
 import { Worker } from 'node:worker_threads';
+import type { LoadResult } from './open-loop.ts';
 
 export interface LoadOrder {
   /** What is posted to, such as `http://127.0.0.1:8080/v2/models/digits/infer`. */
@@ -13,18 +14,19 @@ export interface LoadOrder {
   /** In place of arrivals: so many clients who ask again once they were answered, for so long, and so many times together at most. */
   readonly closed?: { readonly concurrency: number; readonly forMs: number; readonly requestsMax: number };
   readonly connections: number;
+  /** For how long it is meant to run: it ends a bounded time after. Unless given it waits for every answer. */
+  readonly forMs?: number;
+  /** Whether an interruption is answered with what there is so far, in place of an error. */
+  readonly keepsInterrupted?: boolean;
   /** Whether the bodies of the answers are to be kept. */
   readonly wantsAnswers: boolean;
 }
 
-export interface LoadReport {
-  /** From the time a request was to be sent until its answer. */
-  readonly latenciesMs: readonly number[];
-  /** How many requests failed, by status, or `broken`. */
+export interface LoadReport extends Omit<LoadResult, 'failures'> {
+  /** How many requests failed, by status or by what befell them, as in `LoadResult`. */
   readonly failures: readonly (readonly [string, number])[];
   /** What the first of each kind was told. */
   readonly excuses: readonly (readonly [string, string])[];
-  readonly elapsedMs: number;
   /** By arrival, where they were wanted and came. */
   readonly answers: readonly (string | undefined)[];
 }
@@ -42,7 +44,7 @@ const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './load-thread.ts' :
 export function runLoad(order: LoadOrder, interrupted: AbortSignal, onProgress: OnProgress = () => {}): Promise<LoadReport> {
   return new Promise((resolve, reject) => {
     const thread = new Worker(threadUrl, { workerData: order });
-    const stop = (): void => void thread.terminate();
+    const stop = (): void => void (order.keepsInterrupted === true ? thread.postMessage('stop') : thread.terminate());
     interrupted.addEventListener('abort', stop, { once: true });
     thread.on('message', (news: LoadNews) => {
       if (news.kind === 'over') resolve(news.report);

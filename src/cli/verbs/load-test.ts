@@ -30,27 +30,16 @@ interface LoadTestOptions extends CommonOptions {
 /** All of them are held in memory, with their latencies. */
 const requestsMax = 2_000_000;
 
+/** As shells have it for Ctrl-C: not the 1 of a promise that was not kept. */
+const interruptedCode = 130;
+
+const exitCodesText = `
+Exit codes: 0 the promise was kept (without one: nothing failed), 1 it was not, or the endpoint is not to be had, 2 the command line
+is wrong, ${interruptedCode} interrupted (what there is so far is printed).`;
+
 export function addLoadTest(program: Command, doors: Doors): void {
   verb(program, doors, 'load-test <endpoint>', 'send an endpoint requests for a while, and tell whether it keeps its promise under them')
-    .with((command) =>
-      command
-        .addOption(new Option('--rate <number>', 'requests a second, however slow the answers are').argParser(wholeNumber(1, 100_000)))
-        .addOption(
-          new Option('--concurrency <number>', 'instead: so many clients, each of whom asks again once it was answered').argParser(
-            wholeNumber(1, 4096),
-          ),
-        )
-        .addOption(new Option('--duration <duration>', 'for how long').argParser(parsedBy(parseDurationMs)).default(30_000, '30s'))
-        .addOption(
-          new Option('--shape <shape>', 'of --rate: at random as clients come, at equal distances, or rising up to it')
-            .choices(loadShapes)
-            .default('poisson'),
-        )
-        .addOption(new Option('--connections <number>', 'of --rate: at most so many at once').argParser(wholeNumber(1, 4096)).default(64))
-        .option('--input <file>', 'rows to send, one a request: CSV or JSON; the sample rows of a catalogue model unless given')
-        .option('--label <column>', 'a column of the CSV that is the answer, not an input')
-        .addOption(new Option('--seed <number>', 'of random arrivals').argParser(wholeNumber(0, 2 ** 31)).default(1)),
-    )
+    .with(addOptions)
     .runs(async (session, options: LoadTestOptions, endpoint: string) => {
       const { rate, concurrency, duration: forMs } = options;
       if ((rate === undefined) === (concurrency === undefined)) {
@@ -67,6 +56,8 @@ export function addLoadTest(program: Command, doors: Doors): void {
         headers: headersOf(session.doors, rows),
         bodies: rows.bodies,
         wantsAnswers: false,
+        forMs,
+        keepsInterrupted: true,
       };
       const load =
         rate === undefined
@@ -87,10 +78,42 @@ export function addLoadTest(program: Command, doors: Doors): void {
       });
       progress.done(`${view.name}: ${words}`);
       const objective = view.objective === null ? null : parseObjective(view.objective);
-      const outcome = outcomeOf(report, { endpoint: view.name, loop: rate === undefined ? 'closed' : 'open', load: words }, objective);
+      const outcome = outcomeOf(
+        report,
+        {
+          endpoint: view.name,
+          loop: rate === undefined ? 'closed' : 'open',
+          load: words,
+          forMs,
+          connections: concurrency ?? options.connections,
+        },
+        objective,
+      );
       session.print(outcome, outcomeText(outcome));
+      if (outcome.interrupted) return interruptedCode;
       return (outcome.kept ?? outcome.failed === 0) ? 0 : 1;
     });
+}
+
+function addOptions(command: Command): void {
+  command
+    .addOption(new Option('--rate <number>', 'requests a second, however slow the answers are').argParser(wholeNumber(1, 100_000)))
+    .addOption(
+      new Option('--concurrency <number>', 'instead: so many clients, each of whom asks again once it was answered').argParser(
+        wholeNumber(1, 4096),
+      ),
+    )
+    .addOption(new Option('--duration <duration>', 'for how long').argParser(parsedBy(parseDurationMs)).default(30_000, '30s'))
+    .addOption(
+      new Option('--shape <shape>', 'of --rate: at random as clients come, at equal distances, or rising up to it')
+        .choices(loadShapes)
+        .default('poisson'),
+    )
+    .addOption(new Option('--connections <number>', 'of --rate: at most so many at once').argParser(wholeNumber(1, 4096)).default(64))
+    .option('--input <file>', 'rows to send, one a request: CSV or JSON; the sample rows of a catalogue model unless given')
+    .option('--label <column>', 'a column of the CSV that is the answer, not an input')
+    .addOption(new Option('--seed <number>', 'of random arrivals').argParser(wholeNumber(0, 2 ** 31)).default(1))
+    .addHelpText('after', exitCodesText);
 }
 
 const shapeWords: Readonly<Record<LoadShape, string>> = {
