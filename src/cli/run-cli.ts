@@ -14,7 +14,7 @@ export async function runCli(argv: readonly string[], doors: Doors): Promise<num
     return 2;
   }
   try {
-    await program.parseAsync(inPlaceOfHelp(argv, program), { from: 'user' });
+    await program.parseAsync(inPlaceOfHelp(knownVerbs(argv, program), program), { from: 'user' });
     return exitCodes.get(program) ?? 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
@@ -35,6 +35,18 @@ function inPlaceOfHelp(argv: readonly string[], program: Command): readonly stri
     known = next;
   }
   return [...words, '--help'];
+}
+
+/** `fly --help` is refused as `fly` is: help of something else would look as if there were such a verb. */
+function knownVerbs(argv: readonly string[], program: Command): readonly string[] {
+  let known = program;
+  for (const [i, word] of argv.entries()) {
+    if (known.commands.length === 0 || word.startsWith('-') || word === 'help') return argv;
+    const next = known.commands.find((command) => command.name() === word);
+    if (next === undefined) return [...argv.slice(0, i + 1), ...argv.slice(i + 1).filter((each) => each !== '--help' && each !== '-h')];
+    known = next;
+  }
+  return argv;
 }
 
 function complaint(error: unknown, program: Command, argv: readonly string[]): string {

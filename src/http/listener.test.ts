@@ -319,6 +319,14 @@ describe('the control plane', () => {
     assert.match(page, /swagger-ui/);
     assert.doesNotMatch(page, /(src|href)="?(https?:)?\/\//);
   });
+
+  test('leads to the page with a slash, so that what the page names is found', async () => {
+    const { url } = await open({}, routes);
+    const response = await fetch(`${url}/api/docs`);
+    assert.equal(response.url, `${url}/api/docs/`);
+    const [, asset = ''] = /src="([^"]+\.js)"/.exec(await response.text()) ?? [];
+    assert.equal((await fetch(new URL(asset, response.url))).status, 200);
+  });
 });
 
 describe('TLS', () => {

@@ -31,6 +31,13 @@ export async function describeApi(scope: HttpScope, options: OpenApiOptions): Pr
   await scope.register(swaggerUi, {
     routePrefix: options.pagePath,
     staticCSP: true,
+    // Without its slash the page names its parts beside itself, where they are not.
+    uiHooks: {
+      onRequest: (request, reply, done) => {
+        if (request.url.split('?')[0]?.endsWith(options.pagePath)) reply.redirect(`.${options.pagePath}/`);
+        else done();
+      },
+    },
     theme: { title: `${title} API` },
     // Without the bar on top: it has the logo of somebody else and offers to explore other documents.
     uiConfig: { layout: 'BaseLayout', validatorUrl: null, docExpansion: 'list', deepLinking: true },
