@@ -49,8 +49,7 @@ export async function watching({ starts, seconds, isDry }: WatchingOptions): Pro
     `server: ${of('watched', 'cpuUs').toFixed(1)} and ${of('unwatched', 'cpuUs').toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. ` +
     `Medians of the starts, of the medians of pairs of turns.`;
   console.log(text);
-  if (!isDry)
-    keep('watching', { at, commit: commit(), machine: machine(), concurrency, turnMs, seconds, starts: all, ratio, cpuRatio }, text);
+  if (!isDry) keep('watching', { at, commit: commit(), machine: machine(), concurrency, turnMs, seconds, ratios, ratio, cpuRatio }, text);
 }
 
 /** Which of them starts first, is told: it makes no difference that should be one. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { openPglite } from '../../../test/pglite.ts';
-import { VirtualClock } from '../../clock.ts';
+import { type Clock, VirtualClock } from '../../clock.ts';
 import { type Database, openDatabase } from '../../storage/index.ts';
 import { Measure, percentileOf } from './measured.ts';
 import { MetricStore } from './metric-store.ts';
@@ -24,7 +24,7 @@ async function house(t: TestContext, open: () => ReturnType<typeof openDatabase>
   return { db, clock, store, failures };
 }
 
-async function openStore(db: Database, clock: VirtualClock, failures: unknown[] = []): Promise<MetricStore> {
+async function openStore(db: Database, clock: Clock, failures: unknown[] = []): Promise<MetricStore> {
   const store = new MetricStore({ db, clock, onFailure: (error) => failures.push(error) });
   await store.open();
   return store;
@@ -41,6 +41,32 @@ async function resolutionsOf(db: Database): Promise<number[]> {
 }
 
 describe('what is measured', () => {
+  for (const [how, offMs] of [
+    ['a millisecond early', -1],
+    ['late', 7],
+  ] as const) {
+    test(`counts in the second in which it came, though timers come ${how}`, async (t) => {
+      const { clock, db } = await house(t);
+      const store = await openStore(db, {
+        nowMs: () => clock.nowMs(),
+        wallMs: () => clock.wallMs(),
+        after: (ms, run) => clock.after(Math.max(ms + offMs, 0), run),
+      });
+      const feed = store.feed(digits, latency);
+      for (let tenth = 0; tenth < 200; tenth++) {
+        clock.advance(50);
+        feed.add(1);
+        clock.advance(50);
+      }
+      clock.advance(100);
+      const series = await store.series({ place: digits, ...latency, fromMs: epochMs, toMs: clock.wallMs(), periodMs: 1000 });
+      assert.deepEqual(
+        series.map(({ count }) => count),
+        Array.from({ length: 20 }, () => 10),
+      );
+    });
+  }
+
   test('is there at once, by the second, by ten and by the minute, with its percentiles', async (t) => {
     const { clock, store } = await house(t);
     const feed = store.feed(digits, latency);

@@ -274,12 +274,15 @@ export class MetricStore {
     return Math.floor(this.#options.clock.wallMs() / 1000);
   }
 
-  #tickLater(): void {
+  /** `begun` is the last second that was taken to have begun: by the clock on the wall a timer may come a millisecond before it does. */
+  #tickLater(begun: number | null = null): void {
     const { clock } = this.#options;
-    this.#cancelTimer = clock.after(1000 - (clock.wallMs() % 1000), () => {
+    const next = this.#second() + 1 === begun ? begun + 1 : this.#second() + 1;
+    this.#cancelTimer = clock.after(next * 1000 - clock.wallMs(), () => {
+      const now = this.#second() + 1 === next ? next : this.#second();
       // What came in the second that has just ended.
-      this.#move(this.#second() - 1);
-      this.#tickLater();
+      this.#move(now - 1);
+      this.#tickLater(now);
       if (++this.#ticks % writeEvery === 0) void this.flush().catch(() => undefined);
     });
   }
