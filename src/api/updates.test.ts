@@ -54,6 +54,14 @@ test('steps of updates come in pages, the latest first, with shares as they were
   assert.deepEqual([second.items.map(({ what }) => what), second.next], [['begun'], null]);
 });
 
+test('the last line tells what serves, also after a rollback to the version before', async (t) => {
+  const { tell, list } = await recorded(t);
+  await tell('update-kept', versions);
+  await tell('rolled-back', { from: ['digits/2'], to: ['digits/1'], reason: 'asked for by hand' });
+  const [last] = (await list({ limit: 1 })).items;
+  assert.deepEqual([last?.what, last?.from, last?.to, last?.reason], ['rolled back', ['digits/2'], ['digits/1'], 'asked for by hand']);
+});
+
 test('an endpoint has no part in the updates of an earlier one of its name', async (t) => {
   const { tell, makeAnew, list } = await recorded(t);
   await tell('update-begun', versions);
@@ -69,7 +77,7 @@ test('an endpoint has no part in the updates of an earlier one of its name', asy
 test('an update is under way from its beginning until it is kept, taken back or superseded', async (t) => {
   const { tell, underWay } = await recorded(t);
   assert.equal(await underWay(), null);
-  for (const end of ['update-kept', 'update-taken-back', 'update-superseded']) {
+  for (const end of ['update-kept', 'update-taken-back', 'update-superseded', 'rolled-back']) {
     await tell('update-begun', versions);
     assert.deepEqual((await underWay())?.to, ['digits/2']);
     await tell(end, versions);

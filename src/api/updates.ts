@@ -1,4 +1,4 @@
-/** Route of updates that were watched: each step, and what it was judged by. */
+/** Route of updates: each step of those that were watched, what it was judged by, and rollbacks. */
 import { z } from 'zod';
 import { type CountedVersion, type UpdateDetail, type UpdateKind, updateKinds } from '../deployment/index.ts';
 import type { Events, PlatformEvent } from '../monitoring/index.ts';
@@ -12,9 +12,9 @@ const kinds = Object.keys(updateKinds);
 
 export const updateBody = z.strictObject({
   at: z.string(),
-  what: z.enum(['begun', 'share raised', 'step watched', 'kept', 'taken back', 'superseded']),
+  what: z.enum(['begun', 'share raised', 'step watched', 'kept', 'taken back', 'superseded', 'rolled back']),
   generation: z.number(),
-  from: z.array(z.string()).describe('The versions before it, such as digits/3; after it was taken back, those that were.'),
+  from: z.array(z.string()).describe('The versions before it, such as digits/3; after it was taken back or rolled back, those that were.'),
   to: z.array(z.string()),
   share_percent: z.number().nullable().describe('Of the requests, what the new version gets in its present step, or got in its last.'),
   reason: z.string().nullable(),
@@ -28,7 +28,7 @@ export type UpdateBody = z.infer<typeof updateBody>;
 export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deployments' | 'events'>): Route[] {
   return [
     route('GET /endpoints/:endpoint/updates', {
-      summary: 'List the steps of updates that were watched, the latest first',
+      summary: 'List the steps of updates that were watched, and rollbacks, the latest first',
       params: endpointPath,
       query: z.strictObject({
         limit: limitParameter,
@@ -49,7 +49,7 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
 /** The update that was under way then (epoch milliseconds), as its last step tells it; null where none was. */
 export async function updateAt(events: Pick<Events, 'recent'>, subject: string, untilMs: number): Promise<UpdateBody | null> {
   const [last] = (await events.recent({ subject, kinds, untilMs, limit: 1 })).map(updateBodyOf);
-  const isOver = last === undefined || ['kept', 'taken back', 'superseded'].includes(last.what);
+  const isOver = last === undefined || ['kept', 'taken back', 'superseded', 'rolled back'].includes(last.what);
   // Older servers told of no versions, nor that an update was superseded: nobody knows until when such a one went on.
   return isOver || last.to.length === 0 ? null : last;
 }

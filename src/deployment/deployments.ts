@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { instanceType, type PriceTable } from '../costs/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Audit, Deed, Events, Log } from '../monitoring/index.ts';
+import type { Audit, Events, Log } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { Provider } from '../providers/index.ts';
 import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
@@ -32,7 +32,7 @@ import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
 import { settled } from './settled.ts';
 import { eventKinds, type StatusAndReason } from './status.ts';
-import { changeEvents } from './update-events.ts';
+import { askedByHand, changeDetail, changeEvents, type Doing } from './update-events.ts';
 import { nothingServed } from './version-history.ts';
 
 export interface DeploymentsOptions {
@@ -151,7 +151,8 @@ export class Deployments {
       await this.rollouts.takeBack(view, who);
       return this.get(name);
     }
-    return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, async (tx, before) => {
+    const deed: Doing = { who, action: 'RollBackEndpoint', event: 'endpoint.changed', rollbackReason: askedByHand };
+    return this.#change(name, deed, async (tx, before) => {
       const stored = existing(name, before);
       const { registry, clock } = this.#options;
       const { variants, history } = await versionsBefore(stored, registry, tx, clock.wallMs());
@@ -360,13 +361,13 @@ export class Deployments {
       const before = await lockRow(tx, name);
       const wanted = await decide(tx, before);
       if (wanted === null) return null;
-      const { generation, config } = wanted;
-      const detail = { generation, config };
-      await audit.record(tx, { who: deed.who, action: deed.action, target: config.name, outcome: 'ok', detail });
-      const told = [await events.record(tx, { kind: deed.event, subject: config.name, detail })];
+      const subject = wanted.config.name;
+      const detail = changeDetail(before, wanted, deed.rollbackReason);
+      await audit.record(tx, { who: deed.who, action: deed.action, target: subject, outcome: 'ok', detail });
+      const told = [await events.record(tx, { kind: deed.event, subject, detail })];
       const reconciler = this.#reconcilers.get(keyOf(name));
       const versions = reconciler === undefined ? [] : this.rollouts.versionsOf(reconciler);
-      for (const event of changeEvents(before, wanted, versions)) told.push(await events.record(tx, event));
+      for (const event of changeEvents(before, wanted, versions, deed.rollbackReason)) told.push(await events.record(tx, event));
       return { wanted, told };
     }).catch((error: unknown) => {
       throw isUniqueViolation(error) ? new PlatformError('already_exists', `there is an endpoint '${name}' already`) : error;
@@ -488,11 +489,4 @@ export class Deployments {
       this.#lookLater();
     });
   }
-}
-
-/** Who does what, as audit and events call it. */
-interface Doing {
-  readonly who: string;
-  readonly action: Deed;
-  readonly event: string;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type House, openHouse, prod, refusal, settle, variant } from '../../test/deployment-house.ts';
 import type { EndpointView } from './endpoint-view.ts';
+import type { UpdateDetail } from './update-events.ts';
 
 const versionOf = ({ config }: { config: typeof prod }) => config.variants[0]?.version;
 const to = (version: number) => ({ variants: [{ ...variant, version }] });
@@ -103,7 +104,24 @@ describe('a rollback', () => {
     assert.deepEqual([versionOf(view), view.generation, view.rollout?.takenBack], [1, 3, 'asked for by hand']);
     const [record] = await audit.list({ action: 'RollBackEndpoint', limit: 5 });
     assert.equal(record?.who, 'me');
+    const { from, to: now, reason } = record?.detail as { from: string[]; to: string[]; reason: string };
+    assert.deepEqual([from, now, reason], [['digits/2'], ['digits/1'], 'asked for by hand']);
     await assert.rejects(back(), refusal('wrong_state', /nothing to go back to/));
+  });
+
+  test('to the version before is in the audit and told as what it is: from what, to what, why', async () => {
+    const { audit, events, back, deploy } = await serving();
+    await settle();
+    await deploy(2);
+    const { versions } = await back();
+    const [record] = await audit.list({ limit: 1 });
+    const [event] = await events.recent({ kinds: ['endpoint.rolled-back'], limit: 1 });
+    assert.deepEqual([record?.action, record?.who, record?.outcome, event?.subject], ['RollBackEndpoint', 'me', 'ok', 'prod']);
+    for (const told of [record, event]) {
+      const { generation, from, to: now, reason } = told?.detail as UpdateDetail;
+      assert.deepEqual([generation, from, now, reason], [3, ['digits/2'], ['digits/1'], 'asked for by hand']);
+    }
+    assert.equal(versions.takenBack[0]?.reason, 'asked for by hand', 'one deed has one name');
   });
 });
 

@@ -4,6 +4,7 @@ import type { Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
 import { modelsOf, type VariantConfig } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
+import { askedByHand } from './update-events.ts';
 import { earlierThan, goneBack, type VersionHistory } from './version-history.ts';
 
 /** The variants to serve again, and the history from then on. What cannot be served any more is passed over. Throws `wrong_state` where nothing is left. */
@@ -20,7 +21,7 @@ export async function versionsBefore(
     if (obstacle === null) {
       return {
         variants: to.map((variant) => asNow(variant, now)),
-        history: goneBack(history, { now, to, reason: 'rolled back by hand', atMs }),
+        history: goneBack(history, { now, to, reason: askedByHand, atMs }),
       };
     }
     passedOver.push(obstacle);

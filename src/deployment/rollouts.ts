@@ -14,7 +14,7 @@ import type { EndpointReconciler } from './reconcile.ts';
 import { type Guard, isUnderWay, judgeRollout, type Rollout, type RolloutVerdict } from './rollout.ts';
 import { RolloutWindows } from './rollout-windows.ts';
 import type { ServingDoor } from './serving-door.ts';
-import { verdictEvent } from './update-events.ts';
+import { askedByHand, changeDetail, verdictEvent } from './update-events.ts';
 import type { CountedVersion } from './version-counts.ts';
 import { newModels, withKept, withTakenBack } from './version-history.ts';
 
@@ -106,7 +106,7 @@ export class Rollouts {
   /** Takes an update under way back, because somebody wants it. Throws `wrong_state` where it has just ended. */
   async takeBack({ config, generation, rollout, rolloutVersions: versions }: EndpointView, who: string): Promise<void> {
     const judged = isUnderWay(rollout) ? { name: config.name, generation, rollout, versions } : null;
-    const isDone = judged !== null && (await this.#act(judged, { kind: 'take-back', reason: 'asked for by hand' }, who));
+    const isDone = judged !== null && (await this.#act(judged, { kind: 'take-back', reason: askedByHand }, who));
     if (!isDone)
       throw new PlatformError('wrong_state', `the update of ${config.name} has just ended: look with \`penstock describe ${config.name}\``);
   }
@@ -132,7 +132,7 @@ export class Rollouts {
       await updateRow(tx, next);
       if (verdict.kind === 'take-back') {
         await this.#kept(tx, next, rollout.beforeGeneration);
-        const detail = { generation: next.generation, reason: verdict.reason, config: next.config };
+        const detail = changeDetail(stored, next, verdict.reason);
         await audit.record(tx, { who, action: 'RollBackEndpoint', target: name, outcome: 'ok', detail });
       }
       event = await events.record(tx, verdictEvent(next, { rollout, config: stored.config, versions }, verdict));

@@ -1,6 +1,6 @@
-/** What is told of an update that is watched: each step, with what it was judged by. Pure. */
-import type { NewEvent } from '../monitoring/index.ts';
-import { modelsOf } from './endpoint-config.ts';
+/** What is told of updates: each step of one that is watched, with what it was judged by, and a rollback. Pure. */
+import type { Deed, NewEvent } from '../monitoring/index.ts';
+import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
 import { isUnderWay, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
 import { type CountedVersion, requestsOf } from './version-counts.ts';
@@ -13,6 +13,7 @@ export const updateKinds = {
   'endpoint.update-kept': 'kept',
   'endpoint.update-taken-back': 'taken back',
   'endpoint.update-superseded': 'superseded',
+  'endpoint.rolled-back': 'rolled back',
 } as const;
 
 export type UpdateKind = keyof typeof updateKinds;
@@ -53,11 +54,37 @@ export function verdictEvent(
   }
 }
 
-/** What a change of the endpoint means for updates: one that was under way is superseded, and one that is watched begins. */
+/** Who does what, as audit and events call it. */
+export interface Doing {
+  readonly who: string;
+  readonly action: Deed;
+  readonly event: string;
+  /** Of a rollback to the version before. */
+  readonly rollbackReason?: string;
+}
+
+/** Why somebody's rollback was: of an update under way, or to the version before. */
+export const askedByHand = 'asked for by hand';
+
+/** What the audit tells of a change; a rollback says between which versions, and why. */
+export function changeDetail(
+  before: Pick<StoredEndpoint, 'config'> | undefined,
+  { generation, config }: Pick<StoredEndpoint, 'config' | 'generation'>,
+  rollbackReason?: string,
+): Omit<UpdateDetail, 'versions'> & { readonly config: EndpointConfig } {
+  if (before === undefined || rollbackReason === undefined) return { generation, config };
+  return { generation, from: modelsOf(before.config), to: modelsOf(config), reason: rollbackReason, config };
+}
+
+/**
+ * What a change of the endpoint means for updates: one that was under way is superseded, and one that is watched begins; a rollback
+ * to the version before is told with its reason.
+ */
 export function changeEvents(
   before: StoredEndpoint | undefined,
   now: Pick<StoredEndpoint, 'config' | 'generation' | 'rollout' | 'state'>,
   versions: readonly CountedVersion[],
+  rollbackReason?: string,
 ): NewEvent[] {
   const { config, generation, rollout, state } = now;
   const common = { subject: config.name };
@@ -78,6 +105,10 @@ export function changeEvents(
     const { steps, alarms, timeoutMs } = rollout.guard;
     const detail = { generation, from: modelsOf(rollout.before), to: modelsOf(config), steps, alarms, timeoutMs };
     told.push({ ...common, kind: 'endpoint.update-begun', detail });
+  }
+  if (rollbackReason !== undefined) {
+    const { config: _settings, ...detail } = changeDetail(before, now, rollbackReason);
+    told.push({ ...common, kind: 'endpoint.rolled-back', detail });
   }
   return told;
 }

@@ -7,7 +7,7 @@ const change = (id: string, action: string, version: number, more: object = {}):
   return { id, at: '2026-11-26T22:00:00.000Z', who: 'anonymous', action, target: 'cancer', outcome: 'ok', detail };
 };
 
-test('an update is told with its versions, one that was taken back with why, settings as such', () => {
+test('an update is told with its versions, a rollback with why, settings as such', () => {
   const entries = changeEntries([
     change('5', 'RollBackEndpoint', 1, { reason: 'alarm errors is in ALARM' }),
     change('4', 'UpdateEndpoint', 2),
@@ -18,7 +18,7 @@ test('an update is told with its versions, one that was taken back with why, set
   assert.deepEqual(
     entries.map(({ title, why }) => [title, why]),
     [
-      ['Update to cancer/2 taken back: cancer/1 serves again', 'alarm errors is in ALARM'],
+      ['Rolled back from cancer/2 to cancer/1', 'alarm errors is in ALARM'],
       ['Update from cancer/1 to cancer/2', null],
       ['Settings changed', null],
       ['Created with cancer/1', null],

@@ -17,7 +17,7 @@ export interface ChangeEntry {
 const titles: Readonly<Record<string, string>> = {
   CreateEndpoint: 'Created',
   UpdateEndpoint: 'Settings changed',
-  RollBackEndpoint: 'Update taken back',
+  RollBackEndpoint: 'Rolled back',
   UpdateScaling: 'Scaling changed',
   LoadEndpoint: 'Served again',
   UnloadEndpoint: 'Stopped',
@@ -49,7 +49,7 @@ function titleOf(change: Change, before: string | null): string {
   if (now === null) return plain;
   if (change.action === 'CreateEndpoint') return `Created with ${now}`;
   if (before === null || before === now) return plain;
-  if (change.action === 'RollBackEndpoint') return `Update to ${before} taken back: ${now} serves again`;
+  if (change.action === 'RollBackEndpoint') return `Rolled back from ${before} to ${now}`;
   return change.action === 'UpdateEndpoint' ? `Update from ${before} to ${now}` : plain;
 }
 

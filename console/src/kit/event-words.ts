@@ -31,6 +31,7 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
   'update-begun': ['changing', 'begins an update that is watched'],
   'update-superseded': ['zero', 'gave its update up for another change'],
   'update-taken-back': ['bad', 'had its update taken back'],
+  'rolled-back': ['person', 'was rolled back to the version before'],
   'update-kept': ['ok', 'keeps its update, which was watched to its end'],
   'traffic-shifted': ['changing', 'gives its update a share of the requests'],
   'step-watched': ['ok', 'goes on with its update: the step did well'],
@@ -45,7 +46,7 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
   'objective-unreachable': ['warn', 'cannot keep its objective with any setting'],
 };
 
-const withReason: ReadonlySet<string> = new Set(['failed', 'objective-unreachable', 'update-taken-back']);
+const withReason: ReadonlySet<string> = new Set(['failed', 'objective-unreachable', 'update-taken-back', 'rolled-back']);
 
 const ofVersions: Readonly<Record<string, readonly [StateKind, string]>> = {
   registered: ['warn', 'was registered and waits for approval'],

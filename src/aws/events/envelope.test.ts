@@ -79,11 +79,13 @@ test('an endpoint is told of as it is described, with its tags, and its deployme
   assert.deepEqual(await told('endpoint.updating'), [state, deployment]);
 });
 
-test('a step of a deployment is a change of it at the status that the endpoint has', async () => {
-  const [own, deployment] = await told('endpoint.traffic-shifted', { share: 0.2 });
-  assert.deepEqual([own?.source, own?.['detail-type']], ['penstock', 'endpoint.traffic-shifted']);
-  const { EndpointStatus } = (deployment?.detail ?? {}) as { EndpointStatus?: string };
-  assert.equal(EndpointStatus, 'ROLLING_BACK');
+test('a step of a deployment and a rollback are changes of it at the status that the endpoint has', async () => {
+  for (const kind of ['endpoint.traffic-shifted', 'endpoint.rolled-back']) {
+    const [own, deployment] = await told(kind, { share: 0.2 });
+    assert.deepEqual([own?.source, own?.['detail-type']], ['penstock', kind]);
+    const { EndpointStatus } = (deployment?.detail ?? {}) as { EndpointStatus?: string };
+    assert.equal(EndpointStatus, 'ROLLING_BACK');
+  }
 });
 
 test('an endpoint that is gone is told of by its name', async () => {

@@ -31,6 +31,7 @@ const deploymentKinds = new Set([
   'endpoint.step-watched',
   'endpoint.update-kept',
   'endpoint.update-taken-back',
+  'endpoint.rolled-back',
   'endpoint.rolling-back',
   'endpoint.in-service',
   'endpoint.failed',
