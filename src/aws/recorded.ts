@@ -1,7 +1,7 @@
 /** Operations whose rooms keep no audit of their own: what they changed is recorded once it is done. */
 import type { Audit, Deed } from '../monitoring/index.ts';
 import type { Database } from '../storage/index.ts';
-import type { AwsOperation } from './service.ts';
+import type { AwsInput, AwsOperation, AwsOutput } from './service.ts';
 
 export interface Recording {
   readonly audit: Pick<Audit, 'record'>;
@@ -11,7 +11,7 @@ export interface Recording {
 /** Members whose values are keys of somebody's receiver: the chain is never changed, so what was in it once stays. */
 const secretMembers = ['HeaderParameters', 'QueryStringParameters'];
 
-function withoutSecrets(input: object): unknown {
+function withoutSecrets(input: object): object {
   return JSON.parse(
     JSON.stringify(input, (name, value: unknown) =>
       secretMembers.includes(name) && typeof value === 'object' && value !== null
@@ -19,6 +19,16 @@ function withoutSecrets(input: object): unknown {
         : value,
     ),
   );
+}
+
+/** A call of several entries answers 200 also where it took none of them: whoever reads the audit learns which, and why. */
+function outcomeOf(input: AwsInput, { FailedEntries }: AwsOutput): { readonly outcome: 'ok' | 'invalid_request'; readonly detail: object } {
+  const detail = withoutSecrets(input);
+  const failed = (FailedEntries ?? []) as readonly AwsInput[];
+  if (failed.length === 0) return { outcome: 'ok', detail };
+  const entries = (input.Targets ?? input.Ids ?? []) as readonly unknown[];
+  if (failed.length < entries.length) return { outcome: 'ok', detail: { ...detail, FailedEntries: failed } };
+  return { outcome: 'invalid_request', detail: { message: failed[0]?.ErrorMessage, ...detail, FailedEntries: failed } };
 }
 
 /** Those that `changes` names, each with the member of its input that tells what is changed. */
@@ -37,8 +47,7 @@ export function recorded(
         who: call.caller.keyId,
         action,
         target: typeof target === 'string' ? target : '',
-        outcome: 'ok',
-        detail: withoutSecrets(input),
+        ...outcomeOf(input, answer),
       });
       return answer;
     };

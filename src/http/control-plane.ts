@@ -16,6 +16,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import { type ErrorCode, messageOf, PlatformError } from '../errors.ts';
 import type { AccessLine, Log } from '../monitoring/index.ts';
 import { answer } from './answer.ts';
@@ -133,9 +134,10 @@ function toPlatformError(thrown: unknown, request: FastifyRequest, log: Log): Re
   if (hasZodFastifySchemaValidationErrors(thrown)) {
     const { validationContext } = thrown;
     const given = validationContext === 'querystring' ? request.query : validationContext === 'params' ? request.params : request.body;
+    const known = namesOf(request.routeOptions.schema?.[validationContext as 'body' | 'params' | 'querystring']);
     const problems = thrown.validation.map((problem) => {
       const place = problem.instancePath.slice(1).replaceAll('/', '.');
-      return `${place === '' ? validationContext : place}: ${problemWords(problem, given)}`;
+      return `${place === '' ? validationContext : place}: ${problemWords(problem, given, known)}`;
     });
     return { error: new PlatformError('invalid_request', problems.join('; ')), status: 400 };
   }
@@ -146,6 +148,11 @@ function toPlatformError(thrown: unknown, request: FastifyRequest, log: Log): Re
   }
   logFailure(thrown, request, log);
   return { error: new PlatformError('internal', `something went wrong here; the log has more under ${request.id}`), status: 500 };
+}
+
+/** The names that an object of this schema may have; null where it is a schema of something else. */
+function namesOf(schema: unknown): readonly string[] | null {
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : null;
 }
 
 function logFailure(thrown: unknown, request: FastifyRequest, log: Log): void {

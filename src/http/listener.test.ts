@@ -293,7 +293,12 @@ describe('the control plane', () => {
     const json = { 'content-type': 'application/json' };
     for (const [path, init, status, error] of [
       ['/api/v1/things', { method: 'POST', body: '{"name":1}', headers: json }, 400, /^name: /],
-      ['/api/v1/things', { method: 'POST', body: '{"name":"a","more":1}', headers: json }, 400, /more/],
+      [
+        '/api/v1/things',
+        { method: 'POST', body: '{"name":"a","more":1}', headers: json },
+        400,
+        /^body: 'more' is not known here: expected name$/,
+      ],
       ['/api/v1/things', { method: 'POST', body: '{', headers: json }, 400, /./],
       ['/api/v1/nothing', {}, 404, /^GET \/api\/v1\/nothing is not known here$/],
       ['/api/v1/things?limit=1', { method: 'DELETE' }, 405, /^DELETE is not for \/api\/v1\/things\?limit=1: it takes POST$/],

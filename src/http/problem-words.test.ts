@@ -15,3 +15,14 @@ for (const [keyword, params, given, words] of [
     assert.equal(problemWords({ keyword, instancePath: '/a', message: 'as zod says', params }, given), words);
   });
 }
+
+for (const { known, words } of [
+  { known: ['after', 'kind'], words: "'limit' is not known here: expected after, kind" },
+  { known: [], words: "'limit' is not known here: nothing is expected" },
+  { known: null, words: 'as zod says' },
+]) {
+  test(`a name that is not known where ${known === null ? 'nobody can tell which are' : `known are [${known.join(', ')}]`}: ${words}`, () => {
+    const problem = { keyword: 'unrecognized_keys', instancePath: '/', message: 'as zod says', params: { keys: ['limit'] } };
+    assert.equal(problemWords(problem, { limit: '5' }, known), words);
+  });
+}

@@ -20,3 +20,8 @@ for (const headers of [{ Host: 'a' }, { 'penstock-signature': 'a' }, { 'a b': 'c
     assert.throws(() => checkHttpParameters({ headers, query: {} }), /./);
   });
 }
+
+test('a value that is refused is not repeated: it may be a key', () => {
+  const refused = (): void => checkHttpParameters({ headers: { Authorization: '$3cret..' }, query: {} });
+  assert.throws(refused, ({ message }: Error) => message.includes('Authorization') && !message.includes('3cret'));
+});
