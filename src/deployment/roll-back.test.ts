@@ -104,7 +104,7 @@ describe('a rollback', () => {
     assert.deepEqual([versionOf(view), view.generation, view.rollout?.takenBack], [1, 3, 'asked for by hand']);
     const [record] = await audit.list({ action: 'RollBackEndpoint', limit: 5 });
     assert.equal(record?.who, 'me');
-    const { from, to: now, reason } = record?.detail as { from: string[]; to: string[]; reason: string };
+    const { from, to: now, reason } = (record?.detail ?? {}) as Partial<UpdateDetail>;
     assert.deepEqual([from, now, reason], [['digits/2'], ['digits/1'], 'asked for by hand']);
     await assert.rejects(back(), refusal('wrong_state', /nothing to go back to/));
   });
@@ -118,7 +118,7 @@ describe('a rollback', () => {
     const [event] = await events.recent({ kinds: ['endpoint.rolled-back'], limit: 1 });
     assert.deepEqual([record?.action, record?.who, record?.outcome, event?.subject], ['RollBackEndpoint', 'me', 'ok', 'prod']);
     for (const told of [record, event]) {
-      const { generation, from, to: now, reason } = told?.detail as UpdateDetail;
+      const { generation, from, to: now, reason } = (told?.detail ?? {}) as Partial<UpdateDetail>;
       assert.deepEqual([generation, from, now, reason], [3, ['digits/2'], ['digits/1'], 'asked for by hand']);
     }
     assert.equal(versions.takenBack[0]?.reason, 'asked for by hand', 'one deed has one name');
