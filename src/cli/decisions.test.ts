@@ -1,27 +1,21 @@
 /** The verbs about settings of serverless endpoints, against a server that answers what it is told to. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { type Ran, runAgainst } from '../../test/cli-house.ts';
 import type { AlternativeBody, DecisionBody, PlanBody } from '../api/index.ts';
-import { SystemClock } from '../clock.ts';
-import { runCli } from './run-cli.ts';
 
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
+interface RanAndSent extends Ran {
   /** The JSON bodies that were sent, by path. */
   readonly sent: Readonly<Record<string, unknown>>;
 }
 
-async function run(argv: readonly string[], answers: Readonly<Record<string, unknown>> = {}): Promise<Ran> {
+async function run(argv: readonly string[], answers: Readonly<Record<string, unknown>> = {}): Promise<RanAndSent> {
   const sent: Record<string, unknown> = {};
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     let body = '';
     request.on('data', (chunk) => (body += String(chunk)));
     request.on('end', () => {
@@ -31,27 +25,9 @@ async function run(argv: readonly string[], answers: Readonly<Record<string, unk
       const nothing = url.includes('/updates?') ? { items: [], next: null } : null;
       response.end(JSON.stringify(answers[`${method} ${url}`] ?? nothing));
     });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  let [stdout, stderr] = ['', ''];
-  try {
-    const code = await runCli(argv, {
-      stdout: { write: (text) => (stdout += text) },
-      stderr: { write: (text) => (stderr += text) },
-      stdin: (async function* () {})(),
-      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
-      clock: new SystemClock(),
-      version: '1.2.3',
-      interrupted: new AbortController().signal,
-      up: () => Promise.resolve(0),
-      quickstart: () => Promise.resolve(0),
-    });
-    return { code, stdout, stderr, sent };
-  } finally {
-    server.close();
-    server.closeAllConnections();
-  }
+  };
+  const ran = await runAgainst(answer, argv);
+  return { ...ran, sent };
 }
 
 const predicted = { p50_ms: 60, p95_ms: 96.2, p99_ms: 99, within_slo: 0.97, mean_batch: 3.26, cost_usd_per_million: 0.2161 };

@@ -1,14 +1,11 @@
 /** `penstock deploy` approves no version that its endpoint would refuse. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { SystemClock } from '../clock.ts';
-import { runCli } from './run-cli.ts';
+import { runAgainst } from '../../test/cli-house.ts';
 
 const version = (number: number, input: string, approval: string) => ({
   name: `digits/${number}`,
@@ -46,31 +43,13 @@ async function deployed(argv: readonly string[], { takes, variants = [variant] }
     'GET /groups/digits/versions/2': registered.version,
     'POST /groups/digits/versions/2/approval': version(2, takes, 'Approved'),
   };
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     const asked = `${request.method} ${request.url?.slice('/api/v1'.length).split('?')[0]}`;
     if (!asked.startsWith('GET')) changes.push(asked);
     request.resume().on('end', () => response.writeHead(asked in answers ? 200 : 404).end(JSON.stringify(answers[asked] ?? null)));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  let stderr = '';
-  try {
-    const code = await runCli(['deploy', ...argv, '--no-wait'], {
-      stdout: { write: () => true },
-      stderr: { write: (text) => (stderr += text) },
-      stdin: (async function* () {})(),
-      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
-      clock: new SystemClock(),
-      version: '1.2.3',
-      interrupted: new AbortController().signal,
-      up: () => Promise.resolve(0),
-      quickstart: () => Promise.resolve(0),
-    });
-    return { code, stderr, changes };
-  } finally {
-    server.close();
-    server.closeAllConnections();
-  }
+  };
+  const ran = await runAgainst(answer, ['deploy', ...argv, '--no-wait']);
+  return { ...ran, changes };
 }
 
 const refusal =

@@ -1,11 +1,8 @@
 /** What `penstock deploy` says of functions that cannot keep, or serve, what they were asked for. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { test } from 'node:test';
-import { SystemClock } from '../clock.ts';
-import { runCli } from './run-cli.ts';
+import { runAgainst } from '../../test/cli-house.ts';
 
 const functions = { memory_mib: 'auto', max_concurrency: 10, provisioned: 0, keep_alive_ms: 60_000, batching: 'slack' };
 const standing = { id: 'd2', feasible: true, reason: 'the cheapest that keeps p95<=100ms', predicted: {}, measured: null };
@@ -40,7 +37,7 @@ async function deployed(
 ) {
   const seen: string[] = [];
   let asked = '';
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     const { method = '', url = '' } = request;
     seen.push(`${method} ${url}`);
     const gets = seen.filter((line) => line === 'GET /api/v1/endpoints/digits').length;
@@ -62,27 +59,9 @@ async function deployed(
       const isRefused = method === 'PATCH' && refusal !== null;
       response.writeHead(isRefused ? 400 : 200).end(JSON.stringify(isRefused ? refusal : (known[`${method} ${url}`] ?? null)));
     });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  let [stdout, stderr] = ['', ''];
-  try {
-    const code = await runCli(['deploy', 'digits/1', 'digits', ...argv], {
-      stdout: { write: (text) => (stdout += text) },
-      stderr: { write: (text) => (stderr += text) },
-      stdin: (async function* () {})(),
-      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
-      clock: new SystemClock(),
-      version: '1.2.3',
-      interrupted: new AbortController().signal,
-      up: () => Promise.resolve(0),
-      quickstart: () => Promise.resolve(0),
-    });
-    return { code, stdout, stderr, asked: asked === '' ? null : (JSON.parse(asked) as Asked) };
-  } finally {
-    server.close();
-    server.closeAllConnections();
-  }
+  };
+  const ran = await runAgainst(answer, ['deploy', 'digits/1', 'digits', ...argv]);
+  return { ...ran, asked: asked === '' ? null : (JSON.parse(asked) as Asked) };
 }
 
 test('deploy waits until it is decided for what was asked, and says that nothing keeps it', async () => {

@@ -1,11 +1,8 @@
 /** What `penstock metrics` takes for granted, and what it says of what is not there. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { test } from 'node:test';
-import { SystemClock } from '../clock.ts';
-import { runCli } from './run-cli.ts';
+import { runAgainst } from '../../test/cli-house.ts';
 
 const at = '2026-01-01T00:00:00.000Z';
 const measured = (name: string, unit: string, variant = 'blue') => {
@@ -19,7 +16,7 @@ const known = [measured('Latency', 'Milliseconds'), measured('Cost', 'None'), of
 
 /** Against a server whose endpoint has these variants. */
 async function metrics(argv: readonly string[], variants: readonly string[] | null) {
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
     const name = searchParams.get('name');
     const place = searchParams.get('dimensions') ?? JSON.stringify({ EndpointName: 'digits', VariantName: searchParams.get('variant') });
@@ -41,27 +38,8 @@ async function metrics(argv: readonly string[], variants: readonly string[] | nu
       '/api/v1/metrics/series': series,
     };
     response.writeHead(pathname.endsWith('/digits') && view === null ? 404 : 200).end(JSON.stringify(answers[pathname]));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  let [stdout, stderr] = ['', ''];
-  try {
-    const code = await runCli(['metrics', 'digits', ...argv], {
-      stdout: { write: (text) => (stdout += text) },
-      stderr: { write: (text) => (stderr += text) },
-      stdin: (async function* () {})(),
-      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
-      clock: new SystemClock(),
-      version: '1.2.3',
-      interrupted: new AbortController().signal,
-      up: () => Promise.resolve(0),
-      quickstart: () => Promise.resolve(0),
-    });
-    return { code, stdout, stderr };
-  } finally {
-    server.close();
-    server.closeAllConnections();
-  }
+  };
+  return runAgainst(answer, ['metrics', 'digits', ...argv]);
 }
 
 test('the only variant is meant, whatever its name, and units are told', async () => {

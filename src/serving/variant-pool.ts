@@ -126,12 +126,6 @@ export class VariantPool implements Route, Door {
     return this.#side.rowsWaiting;
   }
 
-  get rowsRunning(): number {
-    let rows = 0;
-    for (const batch of this.#running) for (const request of batch) rows += request.rows;
-    return rows;
-  }
-
   get executors(): readonly Executor[] {
     return this.#side.executors;
   }
