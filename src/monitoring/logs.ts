@@ -53,16 +53,18 @@ export interface LogOptions {
  */
 export function openLogs(directory: string | null, level: string, options: LogOptions = {}): Logs {
   const shownFrom = levelNumbers[isLogLevel(level) ? level : 'info'];
+  const clock = options.clock ?? new SystemClock();
   const show = options.show ?? ((text: string) => void process.stderr.write(text));
   const file = (name: string): LineFile | null => {
     if (directory === null) return null;
     const onTrouble = (error: unknown): void => show(`warn  ${name} is not written: ${messageOf(error)}; lines are dropped until it is\n`);
-    return new LineFile(join(directory, name), { clock: options.clock ?? new SystemClock(), fileBytesMax, files: logFileCount, onTrouble });
+    return new LineFile(join(directory, name), { clock, fileBytesMax, files: logFileCount, onTrouble });
   };
   const platformFile = file('platform.log');
   const requestFile = file('requests.log');
   const accessFile = file('access.log');
-  const requests = requestFile === null ? null : new RequestLog(requestFile, options.requestLinesPerSecond ?? requestLinesPerSecondDefault);
+  const linesPerSecond = options.requestLinesPerSecond ?? requestLinesPerSecondDefault;
+  const requests = requestFile === null ? null : new RequestLog(requestFile, clock, linesPerSecond);
   const write = (line: string): void => {
     platformFile?.write(line);
     const entry = JSON.parse(line) as PlatformLine;
@@ -75,9 +77,11 @@ export function openLogs(directory: string | null, level: string, options: LogOp
     dropped: () => ({ platform: platformFile?.dropped ?? 0, requests: requestFile?.dropped ?? 0, access: accessFile?.dropped ?? 0 }),
     access: accessFile === null ? () => undefined : (line) => accessFile.write(formatAccessLine(line)),
     async flush() {
+      requests?.write();
       await Promise.all([platformFile?.flush(), requestFile?.flush(), accessFile?.flush()]);
     },
     async close() {
+      requests?.write();
       await Promise.all([platformFile?.close(), requestFile?.close(), accessFile?.close()]);
     },
   };

@@ -159,10 +159,11 @@ export class CountedVariant implements VariantMetrics {
     const waiting = this.#waiting[kind];
     const { length } = waiting;
     if (length === 0) return waiting.release();
-    this.#seconds.observeAll(waiting.totalMs, length, 1e-3);
-    this.#queue.observeAll(waiting.queueMs, length, 1e-3);
-    this.#compute.observeAll(waiting.computeMs, length, 1e-3);
-    this.#encode.observeAll(waiting.encodeMs, length, 1e-3);
+    const columns = waiting.logged();
+    this.#seconds.observeAll(columns.totalMs, 1e-3);
+    this.#queue.observeAll(columns.queueMs, 1e-3);
+    this.#compute.observeAll(columns.computeMs, 1e-3);
+    this.#encode.observeAll(columns.encodeMs, 1e-3);
     increase(this.#counts.outcomes, 'ok', length);
     increase(this.#counts.kinds, kind, length);
     this.#counts.missed += waiting.missed;
@@ -170,7 +171,7 @@ export class CountedVariant implements VariantMetrics {
       this.#counts.rows += waiting.rows[i] as number;
       this.#counts.costUsd += waiting.costUsd[i] as number;
     }
-    this.#recorded?.answered(waiting, kind);
+    this.#recorded?.answered(waiting, kind, columns);
     waiting.clear();
   }
 }

@@ -41,8 +41,19 @@ interface PoolAccount {
   readonly meter: TrafficMeter;
   readonly metrics: VariantMetrics;
   readonly book: RequestBook;
+  /** Of the batch that is being answered: who was, and is not counted yet. */
+  readonly answered: Answered[];
   /** When its instances were. */
   countedAtMs: number;
+}
+
+/** A request whose answer has gone out. */
+interface Answered {
+  readonly call: InferenceCall;
+  readonly result: Omit<InferenceResult, 'outputs'>;
+  readonly came: Came;
+  readonly endMs: number;
+  readonly encodeMs: number;
 }
 
 export class Invocations {
@@ -74,7 +85,10 @@ export class Invocations {
           'an answer could not be encoded or sent',
         );
       }
-      this.#record(pool, account, call, outcome, startMs, came);
+      const endMs = clock.nowMs();
+      if (outcome.ok && call.whole === undefined)
+        account.answered.push({ call, result: outcome.result, came, endMs, encodeMs: endMs - startMs });
+      else this.#record(pool, account, call, outcome, startMs, endMs, came);
     });
     came.request = pending;
     return () => {
@@ -109,6 +123,24 @@ export class Invocations {
     this.#refused(pool, this.#accountOf(pool), call, nowMs, error.code, error.message);
   }
 
+  /**
+   * All of a batch have their answers, and are counted in a row: the code that does has been driven out of the processor's caches by each answer
+   * that was encoded and sent, and so comes in once for all of them.
+   */
+  batchAnswered(pool: VariantPool): void {
+    const account = this.#accountOf(pool);
+    const { answered, meter } = account;
+    if (answered.length === 0) return;
+    const { clock } = this.#books;
+    const [nowMs, wallMs] = [clock.nowMs(), clock.wallMs()];
+    for (const each of answered) {
+      const { call, result, came, endMs } = each;
+      meter.answered(!isLate(pool, endMs - call.arrivedAtMs), result.overflow !== null);
+      this.#answered(pool, account, each, roadOf(came), Math.round(wallMs - (nowMs - endMs)));
+    }
+    answered.length = 0;
+  }
+
   /** A batch left. */
   dispatched(pool: VariantPool, reason: string, rows: number): void {
     const account = this.#accountOf(pool);
@@ -127,32 +159,39 @@ export class Invocations {
     this.#accountOf(pool).metrics.invoked(invocation.billedMs, invocation.isColdStart, invocation.setupMs);
   }
 
-  #record(pool: VariantPool, account: PoolAccount, call: InferenceCall, outcome: Outcome, encodeFromMs: number, came: Came): void {
-    const nowMs = this.#books.clock.nowMs();
+  /** Of what is not counted with its batch: who failed, and parts of a whole. */
+  #record(
+    pool: VariantPool,
+    account: PoolAccount,
+    call: InferenceCall,
+    outcome: Outcome,
+    startMs: number,
+    endMs: number,
+    came: Came,
+  ): void {
     const { whole } = call;
     const { meter } = account;
     if (outcome.ok) {
-      meter.answered(!isLate(pool, nowMs - call.arrivedAtMs), outcome.result.overflow !== null);
-      if (whole === undefined) this.#answered(pool, account, call, nowMs, outcome.result, nowMs - encodeFromMs, roadOf(came));
-      else whole.take(outcome.result, call.arrivedAtMs, nowMs - encodeFromMs, roadOf(came));
+      meter.answered(!isLate(pool, endMs - call.arrivedAtMs), outcome.result.overflow !== null);
+      whole?.take(outcome.result, call.arrivedAtMs, endMs - startMs, roadOf(came));
     } else {
       meter.refused(outcome.error.code);
-      if (whole === undefined) this.#failed(pool, account, call, nowMs, outcome.error, came);
+      if (whole === undefined) this.#failed(pool, account, call, endMs, outcome.error, came);
     }
-    if (whole !== undefined) this.#recordWhole(pool, account, call, nowMs, whole, came);
+    if (whole !== undefined) this.#recordWhole(pool, account, call, endMs, whole, came);
   }
 
   /** Once, when the last of its parts that anybody waits for has ended. */
-  #recordWhole(pool: VariantPool, account: PoolAccount, call: InferenceCall, nowMs: number, whole: WholeCall, came: Came): void {
+  #recordWhole(pool: VariantPool, account: PoolAccount, call: InferenceCall, endMs: number, whole: WholeCall, came: Came): void {
     const { end } = whole;
     if (end === null || whole.isRecorded) return;
     whole.isRecorded = true;
     const all = { ...call, rows: whole.rows };
     if (end === 'ok') {
-      const { result, encodeMs, road } = whole.answered(nowMs - call.arrivedAtMs);
-      this.#answered(pool, account, all, nowMs, result, encodeMs, road);
-    } else if (end === 'cancelled') this.#refused(pool, account, all, nowMs, 'cancelled', 'the client went away', came);
-    else this.#failed(pool, account, all, nowMs, end, came);
+      const { result, encodeMs, road } = whole.answered(endMs - call.arrivedAtMs);
+      this.#answered(pool, account, { call: all, result, came, endMs, encodeMs }, road, this.#books.clock.wallMs());
+    } else if (end === 'cancelled') this.#refused(pool, account, all, endMs, 'cancelled', 'the client went away', came);
+    else this.#failed(pool, account, all, endMs, end, came);
   }
 
   #failed(pool: VariantPool, account: PoolAccount, call: InferenceCall, nowMs: number, error: PlatformError, came: Came): void {
@@ -160,18 +199,16 @@ export class Invocations {
     this.#refused(pool, account, call, nowMs, error.code, error.message, came);
   }
 
+  /** `atMs`: when it ended, on the wall. */
   #answered(
     pool: VariantPool,
     { metrics, book }: PoolAccount,
-    call: InferenceCall,
-    nowMs: number,
-    result: Omit<InferenceResult, 'outputs'>,
-    encodeMs: number,
+    { call, result, endMs, encodeMs }: Answered,
     road: Road,
+    atMs: number,
   ): void {
-    const { clock, lines } = this.#books;
-    const atMs = clock.wallMs();
-    const totalMs = nowMs - call.arrivedAtMs;
+    const { lines } = this.#books;
+    const totalMs = endMs - call.arrivedAtMs;
     const { timings, costUsd, executor, overflow, coldStart } = result;
     const { rows, requestId } = call;
     const late = isLate(pool, totalMs);
@@ -266,7 +303,13 @@ export class Invocations {
       const meter = this.#meters.get(key) ?? new TrafficMeter(endpoint, variant);
       this.#meters.set(key, meter);
       const { metrics, ledger } = this.#books;
-      account = { meter, metrics: metrics.variant(endpoint, variant), book: ledger.bookOf(endpoint, variant), countedAtMs: -Infinity };
+      account = {
+        meter,
+        metrics: metrics.variant(endpoint, variant),
+        book: ledger.bookOf(endpoint, variant),
+        answered: [],
+        countedAtMs: -Infinity,
+      };
       this.#accounts.set(pool, account);
     }
     return account;

@@ -29,6 +29,8 @@ export interface PoolNeighbours extends InstancesNeeds {
   readonly onDispatch: (reason: CloseReason, rows: number) => void;
   /** Told of each run that failed, with what it cost. */
   readonly onRunFailed?: (usd: number) => void;
+  /** All requests of a batch have their answers. */
+  readonly onBatchAnswered?: () => void;
   /** Where functions come from; may be left out where there are none. */
   readonly functions?: Omit<FunctionsNeeds, 'serviceTable'>;
   /** Beside instances, functions take nothing more for this reason; or, with null, they do again. */
@@ -298,6 +300,7 @@ export class VariantPool implements Route, Door {
       if (onAnswered !== null && outcome.ok && isWaitedFor)
         onAnswered(request, outcome.result, this.clock.nowMs() - request.call.arrivedAtMs);
     }
+    this.#neighbours.onBatchAnswered?.();
   }
 
   /**

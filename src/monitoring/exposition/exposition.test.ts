@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { Metrics } from '../metrics.ts';
+import { logged } from '../series/logged-values.ts';
 import { NativeBuckets, nativeSchema } from './native-buckets.ts';
 import { takesProtobuf } from './protobuf.ts';
 
@@ -13,7 +14,7 @@ describe('native buckets', () => {
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 100 }), (values) => {
         const buckets = new NativeBuckets();
-        buckets.observeAll(Float64Array.from(values), values.length, 1);
+        buckets.observeAll(logged(Float64Array.from(values)), 1);
         const sorted = values.toSorted((one, other) => one - other);
         const filled = buckets.filled().flatMap(({ bucket, count }) => Array.from({ length: count }, () => bucket));
         assert.equal(filled.length, values.length);
@@ -27,7 +28,7 @@ describe('native buckets', () => {
 
   test('count what is nothing apart', () => {
     const buckets = new NativeBuckets();
-    buckets.observeAll(Float64Array.of(0, 1e-12, -1, Number.NaN), 4, 1);
+    buckets.observeAll(logged(Float64Array.of(0, 1e-12, -1, Number.NaN)), 1);
     assert.deepEqual([buckets.zeros, buckets.filled()], [4, []]);
   });
 });

@@ -2,6 +2,7 @@
  * A histogram with its labels, told both ways: with a few bounds for every reader of Prometheus's text, and with native buckets for those who can
  * read them. prom-client has the first kind alone, at ten times the cost of an observation.
  */
+import { type LoggedValues, logged } from '../series/logged-values.ts';
 import { NativeBuckets } from './native-buckets.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -14,6 +15,7 @@ export interface HistogramNames {
 }
 
 const one = new Float64Array(1);
+const logOfOne = new Float64Array(1);
 
 export class HistogramChild {
   readonly labels: Labels;
@@ -32,11 +34,12 @@ export class HistogramChild {
 
   observe(value: number): void {
     one[0] = value;
-    this.observeAll(one, 1, 1);
+    this.observeAll(logged(one, 1, logOfOne), 1);
   }
 
-  /** The first of these, each times a factor. */
-  observeAll(values: Float64Array, length: number, factor: number): void {
+  /** All of these, each times a factor. */
+  observeAll(logged: LoggedValues, factor: number): void {
+    const { values, length } = logged;
     const [bounds, counts] = [this.#bounds, this.#counts];
     let { sum } = this;
     for (let i = 0; i < length; i++) {
@@ -48,7 +51,7 @@ export class HistogramChild {
     }
     this.sum = sum;
     this.count += length;
-    this.native.observeAll(values, length, factor);
+    this.native.observeAll(logged, factor);
   }
 
   /** By bound, how much came up to it. */

@@ -3,6 +3,8 @@
  * from the lowest that came up to the highest: an observation is an addition to one place of it.
  */
 
+import { type LoggedValues, roundingMax } from '../series/logged-values.ts';
+
 /** Of Prometheus: a factor of 2^(2^-7) from bound to bound. */
 export const nativeSchema = 7;
 const perOctave = 2 ** nativeSchema;
@@ -15,16 +17,15 @@ export class NativeBuckets {
   #first = 0;
   #counts = new Float64Array();
 
-  /** The first of these, each times a factor. */
-  observeAll(values: Float64Array, length: number, factor: number): void {
-    let [lastValue, bucket] = [Number.NaN, 0];
+  /** All of these, each times a factor. */
+  observeAll({ values, logs, length }: LoggedValues, factor: number): void {
+    const shift = Math.log2(factor) * perOctave - roundingMax;
     for (let i = 0; i < length; i++) {
-      const value = (values[i] as number) * factor;
-      if (!(value > zeroThreshold)) {
+      if (!((values[i] as number) * factor > zeroThreshold)) {
         this.zeros++;
         continue;
       }
-      if (value !== lastValue) [lastValue, bucket] = [value, Math.ceil(Math.log2(value) * perOctave)];
+      const bucket = Math.ceil((logs[i] as number) * perOctave + shift);
       if (!(bucket >= this.#first && bucket < this.#first + this.#counts.length)) this.#widen(bucket);
       const place = bucket - this.#first;
       this.#counts[place] = (this.#counts[place] as number) + 1;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { VirtualClock } from '../../clock.ts';
 import type { RequestLine } from './request-line.ts';
 import { RequestLog } from './request-log.ts';
 
@@ -9,9 +10,11 @@ interface Kept {
   readonly oneOf?: number;
 }
 
-function open(linesPerSecondMax: number): { log: RequestLog; kept: Kept[] } {
+function open(linesPerSecondMax: number): { log: RequestLog; kept: Kept[]; clock: VirtualClock } {
   const kept: Kept[] = [];
-  return { log: new RequestLog({ write: (text) => void kept.push(JSON.parse(text) as Kept) }, linesPerSecondMax), kept };
+  const clock = new VirtualClock();
+  const file = { write: (text: string) => void kept.push(JSON.parse(text) as Kept) };
+  return { log: new RequestLog(file, clock, linesPerSecondMax), kept, clock };
 }
 
 /** What whoever serves does at the end of each request. */
@@ -40,6 +43,7 @@ const plain = (second: number, i: number, endpoint = 'busy'): RequestLine => ({
 test('every request has its line, in order, where no more come than are logged', () => {
   const { log, kept } = open(1000);
   for (let second = 0; second < 3; second++) for (let i = 0; i < 1000; i++) ended(log, plain(second, i), false);
+  log.write();
   assert.deepEqual(
     kept.map(({ request }) => request),
     [0, 1, 2].flatMap((second) => Array.from({ length: 1000 }, (_, i) => `r-${second}-${i}`)),
@@ -52,6 +56,7 @@ test('of more plain ones only some are kept, and say for how many they stand; wh
   for (let second = 1; second < 3; second++) for (let i = 0; i < 300; i++) ended(log, plain(second, i), false);
   ended(log, plain(2, 999), true);
   ended(log, plain(2, 999, 'quiet'), false);
+  log.write();
   assert.equal(kept.length, 100 + (100 + 50 + 33) + 100 + 2);
   assert.equal(
     kept.reduce((sum, { oneOf = 1 }) => sum + oneOf, 0),
@@ -64,4 +69,12 @@ test('of more plain ones only some are kept, and say for how many they stand; wh
       ['quiet', undefined],
     ],
   );
+});
+
+test('lines wait for each other, but none for long', () => {
+  const { log, kept, clock } = open(1000);
+  for (let i = 0; i < 70; i++) ended(log, plain(0, i), false);
+  assert.equal(kept.length, 64);
+  clock.advance(100);
+  assert.equal(kept.length, 70);
 });

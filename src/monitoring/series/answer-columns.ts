@@ -1,8 +1,16 @@
 /** Answers that wait to be counted, a column for each thing that is measured: counted in a row, each takes a fraction of the time. */
 
+import { type LoggedValues, logged } from './logged-values.ts';
+
 /** Then they are counted: few enough to lie in the processor's cache, many enough to be worth it. */
 const lengthMax = 256;
 const none = new Float64Array();
+
+const names = ['totalMs', 'queueMs', 'computeMs', 'encodeMs', 'overheadMs', 'rows', 'costUsd'] as const;
+type ColumnName = (typeof names)[number];
+export type LoggedAnswers = Readonly<Record<ColumnName, LoggedValues>>;
+/** Of all columns there are, one after the other: what is counted is counted at once. */
+const logs = Object.fromEntries(names.map((name) => [name, new Float64Array(lengthMax)])) as Record<ColumnName, Float64Array<ArrayBuffer>>;
 
 interface AnswerTimes {
   readonly totalMs: number;
@@ -44,6 +52,20 @@ export class AnswerColumns {
       if (isMissed) this.missed++;
     }
     return this.length === lengthMax;
+  }
+
+  /** All columns, to be counted; until the next call of anybody's. */
+  logged(): LoggedAnswers {
+    const of = (name: ColumnName): LoggedValues => logged(this[name], this.length, logs[name]);
+    return {
+      totalMs: of('totalMs'),
+      queueMs: of('queueMs'),
+      computeMs: of('computeMs'),
+      encodeMs: of('encodeMs'),
+      overheadMs: of('overheadMs'),
+      rows: of('rows'),
+      costUsd: of('costUsd'),
+    };
   }
 
   clear(): void {

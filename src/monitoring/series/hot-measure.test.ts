@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HotMeasure } from './hot-measure.ts';
+import { logged } from './logged-values.ts';
 import { Measure } from './measured.ts';
 
 const value = fc.oneof(fc.constant(0), fc.constant(1), fc.double({ noNaN: true, min: -1e15, max: 1e15 })).map((x) => x + 0);
@@ -13,7 +14,7 @@ test('what is taken is what a measure of the same values holds, and then it is e
       const values = given.map((each) => each * factor);
       const plain = new Measure();
       for (const each of values) plain.add(each);
-      if (isAtOnce) hot.addAll(Float64Array.from([...given, 7]), given.length, factor);
+      if (isAtOnce) hot.addAll(logged(Float64Array.from([...given, 7]), given.length), factor);
       else for (const each of values) hot.add(each);
       const taken = hot.take();
       assert.equal(taken === null, values.length === 0);
@@ -31,6 +32,6 @@ test('what is no number is not counted', () => {
   const hot = new HotMeasure();
   hot.add(Number.NaN);
   hot.add(Number.POSITIVE_INFINITY);
-  hot.addAll(Float64Array.of(Number.NaN, Number.NEGATIVE_INFINITY), 2, 1);
+  hot.addAll(logged(Float64Array.of(Number.NaN, Number.NEGATIVE_INFINITY)), 1);
   assert.equal(hot.take(), null);
 });

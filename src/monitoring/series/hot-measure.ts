@@ -3,8 +3,9 @@
  * as much. Once a second it is emptied; who gets nothing for that long holds no memory.
  */
 import { Buckets } from './buckets.ts';
+import { type LoggedValues, roundingMax } from './logged-values.ts';
 import { Measure, type Measured } from './measured.ts';
-import { bucketOf, Sketch, smallest } from './sketch.ts';
+import { bucketOf, bucketsPerOctave, Sketch, smallest } from './sketch.ts';
 
 /** From 1e-6 up to some 1e10: a microsecond in seconds, hours in microseconds. */
 const firstBucket = bucketOf(1e-6);
@@ -41,17 +42,14 @@ export class HotMeasure {
     if (bucket > this.#high) this.#high = bucket;
   }
 
-  /** The first of these, each times a factor. All that changes is held in local variables, which takes half the time of one by one. */
-  addAll(values: Float64Array, length: number, factor: number): void {
+  /** All of these, each times a factor. What changes is held in local variables, which takes half the time of one by one. */
+  addAll({ values, logs, length }: LoggedValues, factor: number): void {
     const buckets = (this.#buckets ??= new Uint32Array(bucketCount));
+    const shift = Math.log2(factor) * bucketsPerOctave - roundingMax;
     let [sum, min, max, low, high, zeros, count] = [this.#sum, this.#min, this.#max, this.#low, this.#high, this.#zeros, this.#count];
-    let [lastValue, bucket] = [this.#lastValue, this.#lastBucket];
     for (let i = 0; i < length; i++) {
       const value = (values[i] as number) * factor;
-      if (value !== lastValue) {
-        lastValue = value;
-        bucket = value < smallest ? -1 : bucketOf(value) - firstBucket;
-      }
+      const bucket = value < smallest ? -1 : Math.ceil((logs[i] as number) * bucketsPerOctave + shift) - firstBucket;
       if (bucket >= 0 && bucket < bucketCount) {
         buckets[bucket] = (buckets[bucket] as number) + 1;
         if (bucket < low) low = bucket;
@@ -67,7 +65,6 @@ export class HotMeasure {
       if (value > max) max = value;
     }
     [this.#sum, this.#min, this.#max, this.#low, this.#high, this.#zeros, this.#count] = [sum, min, max, low, high, zeros, count];
-    [this.#lastValue, this.#lastBucket] = [lastValue, bucket];
   }
 
   /** What came since the last time; null where nothing did. */

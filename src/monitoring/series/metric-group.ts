@@ -1,5 +1,6 @@
 /** What one place measures: an endpoint's variant, say. Its metrics have numbers, by which rows know them. */
 import { HotMeasure } from './hot-measure.ts';
+import type { LoggedValues } from './logged-values.ts';
 import type { Measured } from './measured.ts';
 
 /** Of whom, in CloudWatch's words. */
@@ -19,8 +20,8 @@ export interface MetricName {
 /** Takes the values of one metric. */
 export interface MetricFeed {
   add(value: number, times?: number): void;
-  /** The first of these, each times a factor. */
-  addAll(values: Float64Array, length: number, factor: number): void;
+  /** All of these, each times a factor. */
+  addAll(values: LoggedValues, factor: number): void;
 }
 
 export class MetricGroup {

@@ -3,6 +3,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { openPglite } from '../../../test/pglite.ts';
 import { type Clock, VirtualClock } from '../../clock.ts';
 import { type Database, openDatabase } from '../../storage/index.ts';
+import { logged } from './logged-values.ts';
 import { Measure, percentileOf } from './measured.ts';
 import { MetricStore } from './metric-store.ts';
 
@@ -215,7 +216,7 @@ describe('trouble', () => {
     const feed = store.feed(digits, latency);
     assert.equal(store.lacksRoomFor([{ place: digits, metric: latency }]), 1);
     feed.add(5);
-    feed.addAll(Float64Array.of(1, 2), 2, 1);
+    feed.addAll(logged(Float64Array.of(1, 2)), 1);
     assert.equal(store.dropped, 3);
     await store.flush();
     // Whom nobody holds on to has room for an hour after its last value, or two; what it measured stays.

@@ -1,4 +1,5 @@
 /** Of a metric that there was no room for: what comes is lost and counted, until room is made. */
+import type { LoggedValues } from './logged-values.ts';
 import type { MetricFeed, MetricGroup } from './metric-group.ts';
 
 export interface RefusedFeedOptions {
@@ -24,10 +25,10 @@ export class RefusedFeed implements MetricFeed {
     else into.add(value, times);
   }
 
-  addAll(values: Float64Array, length: number, factor: number): void {
+  addAll(values: LoggedValues, factor: number): void {
     const into = this.#found();
-    if (into === null) this.#options.lose(length);
-    else into.addAll(values, length, factor);
+    if (into === null) this.#options.lose(values.length);
+    else into.addAll(values, factor);
   }
 
   #found(): MetricFeed | null {

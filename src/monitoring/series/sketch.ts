@@ -3,11 +3,13 @@
  * most 0.9 percent of itself, however many sketches were merged (DDSketch: Masson, Rim, Lee, VLDB 2019, section 2.2).
  */
 import { Buckets } from './buckets.ts';
+import { roundingMax } from './logged-values.ts';
 
 /** Largest relative error of a quantile. */
 const accuracy = 0.009;
 const gamma = (1 + accuracy) / (1 - accuracy);
-const perLog = 1 / Math.log(gamma);
+/** Buckets for each doubling of a value. */
+export const bucketsPerOctave = 1 / Math.log2(gamma);
 /** Below, a value counts as zero; nothing that is measured is smaller and matters. */
 export const smallest = 1e-9;
 
@@ -82,10 +84,10 @@ export class Sketch {
 
 /** Bucket i holds (gamma^(i-1), gamma^i]. */
 export function bucketOf(value: number): number {
-  return Math.ceil(Math.log(value) * perLog);
+  return Math.ceil(Math.log2(value) * bucketsPerOctave - roundingMax);
 }
 
 /** What is at most `accuracy` of itself away from all that the bucket holds. */
 function valueOf(bucket: number): number {
-  return (2 * Math.exp(bucket / perLog)) / (gamma + 1);
+  return (2 * 2 ** (bucket / bucketsPerOctave)) / (gamma + 1);
 }

@@ -3,7 +3,7 @@
  * not tell: where the time went, why batches left, what it cost.
  */
 import type { ErrorCode } from '../../errors.ts';
-import type { AnswerColumns } from './answer-columns.ts';
+import type { AnswerColumns, LoggedAnswers } from './answer-columns.ts';
 import type { MetricFeed, MetricPlace } from './metric-group.ts';
 import type { MetricStore } from './metric-store.ts';
 
@@ -98,18 +98,18 @@ export class VariantSeries {
   }
 
   /** Answers of one kind of executor; each counts for the variant, and for those executors. */
-  answered(answers: AnswerColumns, kind: ExecutorKind): void {
-    const { length, totalMs, queueMs, computeMs, encodeMs, overheadMs, rows, costUsd, judged, missed } = answers;
+  answered(answers: AnswerColumns, kind: ExecutorKind, columns: LoggedAnswers = answers.logged()): void {
+    const { length, judged, missed } = answers;
     this.#ended(null, length);
     const feeds = kind === 'instance' ? (this.#instances ??= this.#feedsOfKind(kind)) : (this.#functions ??= this.#feedsOfKind(kind));
-    this.#modelLatency.addAll(computeMs, length, 1000);
-    this.#overhead.addAll(overheadMs, length, 1000);
-    this.#queue.addAll(queueMs, length, 1);
-    this.#encode.addAll(encodeMs, length, 1);
-    this.#rows.addAll(rows, length, 1);
-    this.#cost.addAll(costUsd, length, 1);
-    for (const feed of [this.#latency, feeds.latency]) feed.addAll(totalMs, length, 1);
-    for (const feed of [this.#compute, feeds.compute]) feed.addAll(computeMs, length, 1);
+    this.#modelLatency.addAll(columns.computeMs, 1000);
+    this.#overhead.addAll(columns.overheadMs, 1000);
+    this.#queue.addAll(columns.queueMs, 1);
+    this.#encode.addAll(columns.encodeMs, 1);
+    this.#rows.addAll(columns.rows, 1);
+    this.#cost.addAll(columns.costUsd, 1);
+    for (const feed of [this.#latency, feeds.latency]) feed.addAll(columns.totalMs, 1);
+    for (const feed of [this.#compute, feeds.compute]) feed.addAll(columns.computeMs, 1);
     // 0 or 1 for each answer where there is an objective, so that the mean is the share.
     if (missed > 0) this.#missed.add(1, missed);
     if (judged > missed) this.#missed.add(0, judged - missed);
