@@ -88,6 +88,8 @@ describe('a pattern', () => {
     [{ resources: ['other'], $or: [{ resources: [{ suffix: '/digits' }] }, { source: ['x'] }] }, true],
     [{ $or: [{ source: ['x'] }, { detail: { count: [5] } }] }, true],
     [{ detail: { $or: [{ count: [6] }, { EndpointStatus: ['FAILED'] }] } }, false],
+    // Beside `$or`, and where there is none, a field may be called as an operator is.
+    [{ prefix: [{ exists: false }], $or: [{ source: ['x'] }, { detail: { count: [5] } }] }, true],
   ] as const) {
     test(`${JSON.stringify(pattern)} ${wanted ? 'matches' : 'does not match'}`, () => assert.equal(matches(pattern), wanted));
   }
@@ -118,6 +120,27 @@ describe('a pattern', () => {
     '{"a": [{"prefix": "x", "suffix": "y"}]}',
   ]) {
     test(`${text} is refused with the reason`, () => assert.throws(() => compilePattern(text), /Event pattern is not valid. Reason: ./));
+  }
+
+  for (const [text, why] of [
+    ['{"detail": {}}', 'detail: it names no field'],
+    ['{"source": ["x"], "detail": {"a": {}}}', 'detail.a: it names no field'],
+    ['{"$or": [{"a": [1]}, {}]}', '$or: one of its objects names no field'],
+    ['{"detail": {"$or": [{}, {"a": [1]}]}}', 'detail.$or: one of its objects names no field'],
+    ['{"$or": [{"a": {}}, {"b": [1]}]}', 'a: it names no field'],
+    [
+      '{"$or": [{"prefix": ["x"]}, {"a": [1]}]}',
+      'prefix: within $or no field may have this name, since EventBridge keeps it for operators',
+    ],
+    ['{"a": {"$or": [{"b": {"numeric": [1]}}, {"c": [1]}]}}', 'a.b.numeric: within $or no field may have this name'],
+    ['{"$or": [{"$or": [{"a": [1]}, {"exists": [true]}]}, {"b": [1]}]}', 'exists: within $or no field may have this name'],
+    ['{"$or": [{"<=": [1]}, {"regex": ["x"]}]}', '<=: within $or no field may have this name'],
+  ] as const) {
+    test(`${text} is refused as EventBridge does`, () =>
+      assert.throws(
+        () => compilePattern(text),
+        ({ message }: Error) => message.startsWith(`Event pattern is not valid. Reason: ${why}`),
+      ));
   }
 
   test('has as many combinations of alternatives as EventBridge takes, and no more', () => {

@@ -2,7 +2,7 @@
  * EventBridge's patterns: which events a rule is about. A pattern is compiled once; matching never backtracks beyond the length of the
  * text, whatever the pattern.
  */
-import { compileOperator, isObject, type ValueTest, wrong } from './pattern-operators.ts';
+import { compileOperator, isKeptForOperators, isObject, type ValueTest, wrong } from './pattern-operators.ts';
 
 export type EventPattern = (event: unknown) => boolean;
 
@@ -25,24 +25,35 @@ export function compilePattern(text: string): EventPattern {
     throw wrong('', `it is no JSON: ${(error as Error).message}`);
   }
   if (!isObject(pattern)) throw wrong('', 'expected an object');
-  if (Object.keys(pattern).length === 0) throw wrong('', 'it names no field');
-  const any = branchesOf(pattern, [], 0).map(compileBranch);
+  const any = branchesOf(pattern, { path: [], depth: 0, isWithinOr: false }).map(compileBranch);
   return (event) => any.some((test) => test(event, event));
 }
 
 /** What must hold together, by field: of its values, and of what is in it. */
 type Branch = ReadonlyMap<string, { readonly tests: readonly Test[]; readonly inside: Branch | null }>;
 
+interface Place {
+  readonly path: FieldPath;
+  readonly depth: number;
+  readonly isWithinOr: boolean;
+}
+
 /**
  * `$or` multiplied out, as EventBridge does: each combination of alternatives with all that stands beside. Looked at by itself an alternative
  * would not know which element of a list the others mean.
  */
-function branchesOf(pattern: Readonly<Record<string, unknown>>, path: FieldPath, depth: number): readonly Branch[] {
+function branchesOf(pattern: Readonly<Record<string, unknown>>, { path, depth, isWithinOr }: Place): readonly Branch[] {
   if (depth > depthMax) throw wrong(path.join('.'), `it is nested deeper than ${depthMax}`);
+  if (isEmpty(pattern)) throw wrong(path.join('.'), 'it names no field');
   let branches: readonly Branch[] = [new Map()];
   for (const [name, wished] of Object.entries(pattern)) {
     const place = [...path, name];
-    const alternatives = name === '$or' ? alternativesOf(wished, path, depth) : fieldsOf(wished, name, place, depth);
+    if (isWithinOr && isKeptForOperators(name))
+      throw wrong(place.join('.'), 'within $or no field may have this name, since EventBridge keeps it for operators');
+    const alternatives =
+      name === '$or'
+        ? alternativesOf(wished, { path, depth: depth + 1, isWithinOr: true })
+        : fieldsOf(wished, name, { path: place, depth: depth + 1, isWithinOr });
     if (branches.length * alternatives.length > combinationsMax)
       throw wrong(place.join('.'), `it has more than ${combinationsMax} combinations of $or`);
     branches = branches.flatMap((branch) => alternatives.map((each) => together(branch, each)));
@@ -50,16 +61,22 @@ function branchesOf(pattern: Readonly<Record<string, unknown>>, path: FieldPath,
   return branches;
 }
 
-function alternativesOf(wished: unknown, path: FieldPath, depth: number): readonly Branch[] {
-  if (!Array.isArray(wished) || wished.length < 2 || !wished.every(isObject))
-    throw wrong([...path, '$or'].join('.'), 'expected a list of at least two objects');
-  return wished.flatMap((each) => branchesOf(each, path, depth + 1));
+/** EventBridge's matcher takes what is no such list for a field that is called `$or`, for the sake of old rules. No event has one: refused. */
+function alternativesOf(wished: unknown, within: Place): readonly Branch[] {
+  const place = [...within.path, '$or'].join('.');
+  if (!Array.isArray(wished) || wished.length < 2 || !wished.every(isObject)) throw wrong(place, 'expected a list of at least two objects');
+  if (wished.some(isEmpty)) throw wrong(place, 'one of its objects names no field');
+  return wished.flatMap((each) => branchesOf(each, within));
 }
 
-function fieldsOf(wished: unknown, name: string, place: FieldPath, depth: number): readonly Branch[] {
-  if (isObject(wished)) return branchesOf(wished, place, depth + 1).map((inside) => new Map([[name, { tests: [], inside }]]));
-  if (!Array.isArray(wished) || wished.length === 0) throw wrong(place.join('.'), 'expected a list of values, or an object');
-  return [new Map([[name, { tests: [compileField(wished, name, place)], inside: null }]])];
+function fieldsOf(wished: unknown, name: string, within: Place): readonly Branch[] {
+  if (isObject(wished)) return branchesOf(wished, within).map((inside) => new Map([[name, { tests: [], inside }]]));
+  if (!Array.isArray(wished) || wished.length === 0) throw wrong(within.path.join('.'), 'expected a list of values, or an object');
+  return [new Map([[name, { tests: [compileField(wished, name, within.path)], inside: null }]])];
+}
+
+function isEmpty(pattern: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(pattern).length === 0;
 }
 
 function together(first: Branch, second: Branch): Branch {

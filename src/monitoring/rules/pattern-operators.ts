@@ -26,6 +26,19 @@ const operators: Readonly<Record<string, (operand: unknown, place: string) => Va
   cidr,
 };
 
+/** What EventBridge's matcher lets no field within `$or` be called: also what it may have as an operator one day (`Constants.java` of aws/event-ruler). */
+const keptForOperators: ReadonlySet<string> = new Set([
+  ...Object.keys(operators),
+  ...'exactly html = < <= > >= regex not-wildcard not-equals-ignore-case date-after date-on-or-after date-before date-on-or-before'.split(
+    ' ',
+  ),
+  ...'in-date-range ip-address-in-range ip-address-not-in-range'.split(' '),
+]);
+
+export function isKeptForOperators(name: string): boolean {
+  return keptForOperators.has(name);
+}
+
 function prefix(operand: unknown, place: string): TextTest {
   // What begins with nothing is every text: EventBridge's usual way to match all.
   if (!isObject(operand)) return startsWith(operand === '' ? operand : textOf(operand, place));
