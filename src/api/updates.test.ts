@@ -62,6 +62,13 @@ test('the last line tells what serves, also after a rollback to the version befo
   assert.deepEqual([last?.what, last?.from, last?.to, last?.reason], ['rolled back', ['digits/2'], ['digits/1'], 'asked for by hand']);
 });
 
+test('a deploy that nobody watched is a line of its own, with who asked for it', async (t) => {
+  const { tell, list } = await recorded(t);
+  await tell('deployed', { ...versions, who: 'me' });
+  const [last] = (await list()).items;
+  assert.deepEqual([last?.what, last?.from, last?.to, last?.by], ['deployed', ['digits/1'], ['digits/2'], 'me']);
+});
+
 test('an endpoint has no part in the updates of an earlier one of its name', async (t) => {
   const { tell, makeAnew, list } = await recorded(t);
   await tell('update-begun', versions);
@@ -77,7 +84,7 @@ test('an endpoint has no part in the updates of an earlier one of its name', asy
 test('an update is under way from its beginning until it is kept, taken back or superseded', async (t) => {
   const { tell, underWay } = await recorded(t);
   assert.equal(await underWay(), null);
-  for (const end of ['update-kept', 'update-taken-back', 'update-superseded', 'rolled-back']) {
+  for (const end of ['update-kept', 'update-taken-back', 'update-superseded', 'rolled-back', 'deployed']) {
     await tell('update-begun', versions);
     assert.deepEqual((await underWay())?.to, ['digits/2']);
     await tell(end, versions);

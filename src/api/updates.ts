@@ -1,4 +1,4 @@
-/** Route of updates: each step of those that were watched, what it was judged by, and rollbacks. */
+/** Route of updates: each step of those that were watched, what it was judged by, deploys that nobody watched, and rollbacks. */
 import { z } from 'zod';
 import { type CountedVersion, type UpdateDetail, type UpdateKind, updateKinds } from '../deployment/index.ts';
 import type { Events, PlatformEvent } from '../monitoring/index.ts';
@@ -12,12 +12,17 @@ const kinds = Object.keys(updateKinds);
 
 export const updateBody = z.strictObject({
   at: z.string(),
-  what: z.enum(['begun', 'share raised', 'step watched', 'kept', 'taken back', 'superseded', 'rolled back']),
+  what: z.enum(['begun', 'share raised', 'step watched', 'kept', 'taken back', 'superseded', 'rolled back', 'deployed']),
   generation: z.number(),
-  from: z.array(z.string()).describe('The versions before it, such as digits/3; after it was taken back or rolled back, those that were.'),
+  from: z
+    .array(z.string())
+    .describe(
+      'The versions before it, such as digits/3, none where it was the first; after it was taken back or rolled back, those that were.',
+    ),
   to: z.array(z.string()),
   share_percent: z.number().nullable().describe('Of the requests, what the new version gets in its present step, or got in its last.'),
   reason: z.string().nullable(),
+  by: z.string().nullable().describe('Who asked for a deploy that nobody watched, where that is known; null of all else.'),
   versions: z
     .array(z.strictObject({ model: z.string(), requests: z.number(), late: z.number(), failed: z.number(), refused: z.number() }))
     .describe('What each version did since the update began to be watched: by that it is judged.'),
@@ -28,7 +33,7 @@ export type UpdateBody = z.infer<typeof updateBody>;
 export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deployments' | 'events'>): Route[] {
   return [
     route('GET /endpoints/:endpoint/updates', {
-      summary: 'List the steps of updates that were watched, and rollbacks, the latest first',
+      summary: 'List the steps of updates that were watched, deploys that nobody watched, and rollbacks, the latest first',
       params: endpointPath,
       query: z.strictObject({
         limit: limitParameter,
@@ -49,13 +54,13 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
 /** The update that was under way then (epoch milliseconds), as its last step tells it; null where none was. */
 export async function updateAt(events: Pick<Events, 'recent'>, subject: string, untilMs: number): Promise<UpdateBody | null> {
   const [last] = (await events.recent({ subject, kinds, untilMs, limit: 1 })).map(updateBodyOf);
-  const isOver = last === undefined || ['kept', 'taken back', 'superseded', 'rolled back'].includes(last.what);
+  const isOver = last === undefined || ['kept', 'taken back', 'superseded', 'rolled back', 'deployed'].includes(last.what);
   // Older servers told of no versions, nor that an update was superseded: nobody knows until when such a one went on.
   return isOver || last.to.length === 0 ? null : last;
 }
 
 function updateBodyOf({ atMs, kind, detail }: PlatformEvent): UpdateBody {
-  const { generation, from = [], to = [], share, reason, versions = [] } = detail as UpdateDetail;
+  const { generation, from = [], to = [], share, reason, who, versions = [] } = detail as UpdateDetail;
   return {
     at: timeOf(atMs),
     what: updateKinds[kind as UpdateKind],
@@ -64,6 +69,7 @@ function updateBodyOf({ atMs, kind, detail }: PlatformEvent): UpdateBody {
     to: [...to],
     share_percent: share === undefined ? null : percentOf(share),
     reason: reason ?? null,
+    by: who ?? null,
     versions: versions.map(versionBodyOf),
   };
 }

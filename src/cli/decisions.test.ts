@@ -279,7 +279,7 @@ for (const { argv, says } of [
 }
 
 test('the steps of watched updates stand beside the decisions, the latest last, with what they were judged by', async () => {
-  const update = { at: '2026-11-24T12:00:00Z', generation: 2, from: ['digits/1'], to: ['digits/2'], reason: null, versions: [] };
+  const update = { at: '2026-11-24T12:00:00Z', generation: 2, from: ['digits/1'], to: ['digits/2'], reason: null, by: null, versions: [] };
   const counted = { model: 'digits/2', requests: 531, late: 53, failed: 0, refused: 0 };
   const { code, stdout } = await run(['decisions', 'digits'], {
     'GET /api/v1/endpoints/digits/decisions?limit=10': { items: [], next: null },
@@ -287,6 +287,7 @@ test('the steps of watched updates stand beside the decisions, the latest last, 
       items: [
         { ...update, what: 'taken back', share_percent: 20, reason: 'alarm errors is in ALARM', versions: [counted] },
         { ...update, what: 'begun', share_percent: null },
+        { ...update, what: 'deployed', from: [], to: ['digits/1'], share_percent: null, by: 'me' },
       ],
       next: null,
     },
@@ -294,6 +295,7 @@ test('the steps of watched updates stand beside the decisions, the latest last, 
   assert.equal(code, 0);
   const lines = stdout.trimEnd().split('\n');
   assert.match(lines[0] ?? '', /^WHEN \(UTC\) +UPDATE +FROM +TO +SHARE +WHY$/);
-  assert.match(lines[1] ?? '', /begun +digits\/1 +digits\/2/);
-  assert.match(lines[2] ?? '', /taken back +digits\/1 +digits\/2 +20 % +alarm errors is in ALARM; digits\/2: 531 requests, 9\.9 % late$/);
+  assert.match(lines[1] ?? '', /deployed +digits\/1 +asked for by me$/);
+  assert.match(lines[2] ?? '', /begun +digits\/1 +digits\/2/);
+  assert.match(lines[3] ?? '', /taken back +digits\/1 +digits\/2 +20 % +alarm errors is in ALARM; digits\/2: 531 requests, 9\.9 % late$/);
 });

@@ -1,4 +1,4 @@
-/** The steps of updates that were watched, as a table. */
+/** The steps of updates that were watched, deploys that nobody watched, and rollbacks, as a table. */
 import type { UpdateBody } from '../api/index.ts';
 import { table } from './table.ts';
 import { countText, shareText, timeText } from './words.ts';
@@ -12,7 +12,10 @@ export function updatesText(updates: readonly UpdateBody[]): string {
     { title: 'SHARE', cell: ({ share_percent: share }) => (share === null ? null : `${share} %`), align: 'right' },
     {
       title: 'WHY',
-      cell: ({ reason, versions }) => [reason, versions.map(judgedText).join('; ')].filter((text) => (text ?? '') !== '').join('; '),
+      cell: ({ reason, by, versions }) =>
+        [reason, by === null ? null : `asked for by ${by}`, versions.map(judgedText).join('; ')]
+          .filter((text) => (text ?? '') !== '')
+          .join('; '),
     },
   ]);
 }

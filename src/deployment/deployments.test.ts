@@ -30,6 +30,7 @@ describe('deploying', () => {
     assert.deepEqual(told, [
       'endpoint.created prod',
       'endpoint.creating prod',
+      'endpoint.deployed prod',
       'endpoint.in-service prod',
       'endpoint.delete-requested prod',
       'endpoint.deleting prod',

@@ -19,7 +19,7 @@ import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, scale
 import { deleteRow, insertRow, lockRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
-import { keepServed } from './keep-served.ts';
+import { KeptVersions } from './keep-served.ts';
 import type { KeptBeside } from './kept-beside.ts';
 import type { Desired } from './plan.ts';
 import { EndpointReconciler } from './reconcile.ts';
@@ -62,6 +62,7 @@ export class Deployments {
   readonly #options: DeploymentsOptions;
   /** Updates that are watched, and taken back where need be. */
   readonly rollouts: Rollouts;
+  readonly #kept: KeptVersions;
   /** By lower-case name. */
   readonly #reconcilers = new Map<string, EndpointReconciler>();
   readonly #listeners = new Set<(view: EndpointView) => void>();
@@ -74,6 +75,7 @@ export class Deployments {
 
   constructor(options: DeploymentsOptions) {
     this.#options = options;
+    this.#kept = new KeptVersions(options);
     this.rollouts = new Rollouts({ ...options, want: async (stored) => this.#want(await withModels(this.#options.registry, stored)) });
   }
 
@@ -374,6 +376,7 @@ export class Deployments {
     });
     if (changed !== null) {
       for (const event of changed.told) events.publish(event);
+      this.#kept.asked(changed.wanted, deed.who);
       this.#want(changed.wanted);
     }
     return this.get(name);
@@ -438,6 +441,7 @@ export class Deployments {
     });
     this.#reconcilers.delete(keyOf(name));
     this.rollouts.forget(name);
+    this.#kept.forget(name);
     events.publish(event);
     for (const listener of this.#goneListeners) listener(name);
   }
@@ -457,9 +461,9 @@ export class Deployments {
 
   /** Where that is not written for a kill, it is when it is served again. */
   #keep({ config, generation }: DesiredEndpoint): void {
-    const { db, log } = this.#options;
+    const { log } = this.#options;
     this.#recording = this.#recording
-      .then(() => keepServed(db, config.name, generation))
+      .then(() => this.#kept.keep({ config, generation }))
       .then((history) => history !== null && this.#reconcilers.get(keyOf(config.name))?.remember(generation, history))
       .catch((error: unknown) =>
         log.error({ endpoint: config.name, error: messageOf(error) }, 'what serves could not be kept to go back to'),

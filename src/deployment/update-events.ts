@@ -1,4 +1,4 @@
-/** What is told of updates: each step of one that is watched, with what it was judged by, and a rollback. Pure. */
+/** What is told of updates: each step of one that is watched, with what it was judged by, a deploy that nobody watches, and a rollback. Pure. */
 import type { Deed, NewEvent } from '../monitoring/index.ts';
 import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
@@ -14,6 +14,7 @@ export const updateKinds = {
   'endpoint.update-taken-back': 'taken back',
   'endpoint.update-superseded': 'superseded',
   'endpoint.rolled-back': 'rolled back',
+  'endpoint.deployed': 'deployed',
 } as const;
 
 export type UpdateKind = keyof typeof updateKinds;
@@ -25,6 +26,8 @@ export interface UpdateDetail {
   readonly to?: readonly string[];
   readonly share?: number;
   readonly reason?: string;
+  /** Of a deploy that nobody watched. */
+  readonly who?: string;
   readonly versions?: readonly CountedVersion[];
 }
 
@@ -52,6 +55,13 @@ export function verdictEvent(
     case 'next':
       return event('endpoint.step-watched', { from: old, to: fresh, share, bakeMs, versions } as object);
   }
+}
+
+/** Other versions than before have all requests, and nobody watched them come. `who` is null where nobody knows any more. */
+export function deployedEvent({ config, generation, history }: StoredEndpoint, who: string | null): NewEvent {
+  const from = modelsOf({ variants: history.kept.at(-1) ?? [] });
+  const detail: UpdateDetail = { generation, from, to: modelsOf(config), ...(who === null ? {} : { who }) };
+  return { kind: 'endpoint.deployed' satisfies UpdateKind, subject: config.name, detail };
 }
 
 /** Who does what, as audit and events call it. */

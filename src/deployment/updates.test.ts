@@ -137,7 +137,7 @@ describe('a worker that dies', () => {
     await settle();
     assert.equal(deployments.get('prod').status, 'InService');
     const kinds = (await events.since(0, 50)).map(({ kind }) => kind);
-    assert.deepEqual(kinds.slice(-3), ['endpoint.creating', 'endpoint.failed', 'endpoint.in-service']);
+    assert.deepEqual(kinds.slice(-4), ['endpoint.creating', 'endpoint.failed', 'endpoint.deployed', 'endpoint.in-service']);
   });
 
   test('during its drain does not hold up the rest', async () => {

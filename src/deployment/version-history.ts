@@ -28,12 +28,17 @@ const takenBackMost = 100;
 /** These have all requests, and nobody watches them any more: whoever deployed one that was taken back meant it. */
 export function withKept(history: VersionHistory, variants: readonly VariantConfig[]): VersionHistory {
   const { kept, takenBack } = history;
-  const last = kept.at(-1);
   const models = modelsOf({ variants });
   const others = takenBack.filter(({ model }) => !models.includes(model));
-  const isKnown = last !== undefined && isSameVersions(last, variants);
-  const next = { kept: [...(isKnown ? kept.slice(0, -1) : kept), variants].slice(-keptMost), takenBack: others };
+  const before = isNewest(history, variants) ? kept.slice(0, -1) : kept;
+  const next = { kept: [...before, variants].slice(-keptMost), takenBack: others };
   return isDeepStrictEqual(next, history) ? history : next;
+}
+
+/** Whether these versions were the last to be kept, with whatever settings. */
+export function isNewest({ kept }: VersionHistory, variants: readonly VariantConfig[]): boolean {
+  const last = kept.at(-1);
+  return last !== undefined && isSameVersions(last, variants);
 }
 
 export function withTakenBack(

@@ -28,6 +28,7 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
   updating: ['changing', 'is being updated, without a failed request'],
   'in-service': ['ok', 'is in service'],
   failed: ['bad', 'failed'],
+  deployed: ['ok', 'has other versions in full service, which nobody watched'],
   'update-begun': ['changing', 'begins an update that is watched'],
   'update-superseded': ['zero', 'gave its update up for another change'],
   'update-taken-back': ['bad', 'had its update taken back'],

@@ -23,12 +23,7 @@ interface DecisionsOptions extends CommonOptions {
 }
 
 export function addDecisions(program: Command, doors: Doors): void {
-  verb(
-    program,
-    doors,
-    'decisions <endpoint>',
-    'show what was chosen for an endpoint, why, and what came of it; and how its watched updates went',
-  )
+  verb(program, doors, 'decisions <endpoint>', 'show what was chosen for an endpoint, why, and what came of it; and how its updates went')
     .with((command) =>
       command
         .option('-n, --limit <number>', 'how many, the latest last', wholeNumber(1, 500), 10)
