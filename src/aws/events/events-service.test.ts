@@ -145,3 +145,19 @@ test('a rule that is set aside is not enabled in silence; others are, and on ano
   await ask('PutRule', { Name: 'old0', EventPattern: pattern });
   await ask('EnableRule', { Name: 'old0' });
 });
+
+test('targets of a rule that is set aside are not put in silence: each is refused with the reason; those there may be removed', async (t) => {
+  const target = { id: 't', arn: hook, input: null, inputPath: null };
+  const { ask, shown } = await house(t, [{ pattern: '{"source": "my.app"}', targets: [target] }]);
+  const put = () => ask('PutTargets', { Rule: 'old0', Targets: [{ Id: 'u', Arn: hook }] });
+  const { FailedEntryCount, FailedEntries } = await put();
+  assert.equal(FailedEntryCount, 1);
+  const [{ TargetId, ErrorCode, ErrorMessage = '' } = {}] = FailedEntries as Record<string, string>[];
+  assert.deepEqual([TargetId, ErrorCode], ['u', 'InvalidEventPatternException']);
+  assert.match(ErrorMessage, /^Rule old0 is set aside.*Event pattern is not valid.*source.*Put it again with another/);
+  assert.deepEqual(await shown('old0'), [{ Id: 't', Arn: hook }]);
+  await ask('RemoveTargets', { Rule: 'old0', Ids: ['t'] });
+  await ask('PutRule', { Name: 'old0', EventPattern: pattern });
+  assert.equal((await put()).FailedEntryCount, 0);
+  assert.deepEqual(await shown('old0'), [{ Id: 'u', Arn: hook }]);
+});

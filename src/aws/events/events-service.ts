@@ -26,12 +26,8 @@ function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, 
   const set = async (input: AwsInput, isEnabled: boolean): Promise<AwsOutput> => {
     onDefault(input);
     const rule = rules.get(String(input.Name));
-    const fault = rules.faultOf(rule.name);
-    if (isEnabled && fault !== null)
-      throw new AwsError(
-        'InvalidEventPatternException',
-        `Rule ${rule.name} is set aside and would match nothing, since its pattern is refused by now: ${fault}. Put it again with another.`,
-      );
+    const aside = whySetAside(rules, rule.name);
+    if (isEnabled && aside !== null) throw new AwsError('InvalidEventPatternException', aside);
     await rules.put({ ...rule, isEnabled });
     return {};
   };
@@ -93,8 +89,14 @@ function targetOperations({ rules, canDeliver }: EventsServiceOptions): Record<s
       onDefault(input);
       const rule = rules.get(String(input.Rule));
       const failed: AwsOutput[] = [];
+      const aside = whySetAside(rules, rule.name);
       const targets = new Map(rule.targets.map((target) => [target.id, target]));
       for (const each of input.Targets as readonly AwsInput[]) {
+        // What is told of one by one is what clients look at: an answer as if all were well would be a promise that nothing keeps.
+        if (aside !== null) {
+          failed.push({ TargetId: each.Id, ErrorCode: 'InvalidEventPatternException', ErrorMessage: aside });
+          continue;
+        }
         const given = withKnownValues(each, targets.get(String(each.Id)));
         const target = targetOf(given);
         const why = complaint(given, target, canDeliver);
@@ -200,6 +202,12 @@ function isDefault(name: unknown): boolean {
 
 function noBus(name: unknown): AwsError {
   return new AwsError('ResourceNotFoundException', `Event bus ${String(name)} does not exist.`);
+}
+
+function whySetAside(rules: EventsServiceOptions['rules'], name: string): string | null {
+  const fault = rules.faultOf(name);
+  if (fault === null) return null;
+  return `Rule ${name} is set aside and would match nothing, since its pattern is refused by now: ${fault}. Put it again with another.`;
 }
 
 function checkedPattern(text: string): ReturnType<typeof compilePattern> {
