@@ -5,7 +5,12 @@ import { chooseVersion, type TakenBack, type Watched } from './find-version.ts';
 
 const versions = (approvals: readonly VersionBody['approval'][]): VersionBody[] =>
   approvals.map((approval, index) => ({ name: `cancer/${index + 1}`, version: index + 1, approval }) as VersionBody);
-const back = (version: number): TakenBack => ({ model: `cancer/${version}`, endpoint: 'cancer', reason: 'alarm errors is in ALARM' });
+const back = (version: number): TakenBack => ({
+  model: `cancer/${version}`,
+  endpoint: 'cancer',
+  reason: 'alarm errors is in ALARM',
+  at: '2026-11-27T05:05:05.000Z',
+});
 
 for (const { when, of, takenBack = [], watched = [], chosen } of [
   { when: 'all is well', of: versions(['Approved', 'Approved']), chosen: 'cancer/2, the newest approved' },

@@ -10,6 +10,7 @@ export interface TakenBack {
   readonly model: string;
   readonly endpoint: string;
   readonly reason: string;
+  readonly at: string;
 }
 
 /** A version that an endpoint is going over to, and may yet take back. */
@@ -35,8 +36,7 @@ export function chooseVersion(
   if (newest === undefined) return { refusal: `${group} has no versions: register one with \`penstock register FILE --group ${group}\`` };
   const approved = falling.filter(({ approval }) => approval === 'Approved');
   if (approved.length === 0) return { version: newest, why: `${newest.name}, the newest: none is approved` };
-  const backOf = ({ name }: VersionBody): TakenBack | undefined =>
-    takenBack.find(({ model }) => model.toLowerCase() === name.toLowerCase());
+  const backOf = (each: VersionBody): TakenBack | undefined => takenBack.find((back) => isOf(back, each));
   const version = approved.find((each) => backOf(each) === undefined);
   const told = approved
     .slice(0, version === undefined ? undefined : approved.indexOf(version))
@@ -49,9 +49,18 @@ export function chooseVersion(
   };
 }
 
+export function takenBackBy(endpoints: readonly Pick<EndpointBody, 'name' | 'taken_back'>[]): TakenBack[] {
+  return endpoints.flatMap(({ name: endpoint, taken_back: all }) => all.map((each) => ({ ...each, endpoint })));
+}
+
+/** Whether it is about this version; names are the same without case. */
+export function isOf({ model }: Pick<TakenBack, 'model'>, { name }: Pick<VersionBody, 'name'>): boolean {
+  return model.toLowerCase() === name.toLowerCase();
+}
+
 function watchedText({ name }: VersionBody, watched: readonly Watched[]): string {
   return watched
-    .filter(({ model }) => model.toLowerCase() === name.toLowerCase())
+    .filter((each) => isOf(each, { name }))
     .map(({ endpoint }) => `; endpoint ${endpoint} still watches it and may take it back`)
     .join('');
 }
@@ -77,10 +86,7 @@ export async function findVersion(client: Client, progress: Progress, { group, v
   await client.get<GroupBody>(path); // says so where there is none
   const versions = await client.all<VersionBody>(`${path}/versions`);
   const endpoints = await client.all<EndpointBody>('/endpoints');
-  const takenBack = endpoints.flatMap(({ name: endpoint, taken_back: all }) =>
-    all.map(({ model, reason }) => ({ model, endpoint, reason })),
-  );
-  const choice = chooseVersion(group, versions, takenBack, endpoints.flatMap(watchedBy));
+  const choice = chooseVersion(group, versions, takenBackBy(endpoints), endpoints.flatMap(watchedBy));
   if ('refusal' in choice) throw new Failure(choice.refusal);
   progress.remark('version', choice.why);
   return choice.version;

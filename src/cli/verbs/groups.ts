@@ -1,8 +1,9 @@
 /** `penstock groups` and `penstock versions`: what is registered. */
 import type { Command } from 'commander';
-import type { GroupBody, VersionBody } from '../../api/index.ts';
+import type { EndpointBody, GroupBody, VersionBody } from '../../api/index.ts';
 import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
+import { isOf, takenBackBy } from '../find-version.ts';
 import { table } from '../table.ts';
 import { verb } from '../verb.ts';
 import { bytesText, pairsText, timeText } from '../words.ts';
@@ -28,7 +29,13 @@ export function addGroups(program: Command, doors: Doors): void {
 
 export function addVersions(program: Command, doors: Doors): void {
   verb(program, doors, 'versions <group>', 'list the versions of a model group').runs(async (session, _options, group: string) => {
-    const versions = await (await session.client()).all<VersionBody>(`/groups/${part(group)}/versions`);
+    const client = await session.client();
+    const known = await client.all<VersionBody>(`/groups/${part(group)}/versions`);
+    const back = takenBackBy(await client.all<EndpointBody>('/endpoints'));
+    const versions = known.map((version) => ({
+      ...version,
+      taken_back: back.filter((each) => isOf(each, version)).map(({ endpoint, reason, at }) => ({ endpoint, reason, at })),
+    }));
     session.print(
       versions,
       table(versions, [
@@ -40,8 +47,13 @@ export function addVersions(program: Command, doors: Doors): void {
         { title: 'METRICS', cell: (version) => pairsText(version.metrics) },
         { title: 'CREATED (UTC)', cell: (version) => timeText(version.created_at) },
         { title: 'SOURCE', cell: (version) => version.source_name },
+        { title: 'NOTE', cell: (version) => backText(version.taken_back.map(({ endpoint }) => endpoint)) },
       ]),
     );
     return 0;
   });
+}
+
+function backText(endpoints: readonly string[]): string | null {
+  return endpoints.length === 0 ? null : `taken back by ${endpoints.join(' and ')}`;
 }
