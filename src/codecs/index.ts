@@ -8,7 +8,7 @@ export { invalid, shown } from './oip/refusals.ts';
 export { decodeMessage, type MessageRequest } from './protobuf/decode-message.ts';
 export { encodeMessage, type ResponseParameters, streamError, streamMessage } from './protobuf/encode-message.ts';
 export { type InferMessage, readInferMessage } from './protobuf/infer-message.ts';
-export { csvHeader, decodeCsv, parseCsv } from './rows/csv.ts';
+export { type CsvSource, csvHeader, decodeCsv, parseCsv, raggedText } from './rows/csv.ts';
 export { csvFloats } from './rows/csv-floats.ts';
 export type { Invocation } from './rows/invocation.ts';
 export { bareInstances, decodeInstances, decodeJson } from './rows/json-body.ts';

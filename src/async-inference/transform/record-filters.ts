@@ -1,5 +1,5 @@
 /** What of a record the model sees, and what of its result is written: filters and the join of both. Text in, text out. */
-import { parseCsv } from '../../codecs/index.ts';
+import { parseCsv, raggedText } from '../../codecs/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { isWhole, type JsonPath, parsePath, select } from './json-path.ts';
 
@@ -67,6 +67,13 @@ export class RecordFilters {
     return JSON.stringify(select(this.#input, this.#shownMembers(parseJson(record, 'the record'))));
   }
 
+  /** Which columns of a record of CSV the model sees, from 0, in the order in which it does. */
+  placesSeen(record: string): readonly number[] {
+    const places = [...cellsOf(record).keys()];
+    const seen = select(this.#input, this.#shown(places));
+    return Array.isArray(seen) ? (seen as readonly number[]) : [seen as number];
+  }
+
   /** What is written. `result` is a line of CSV, or JSON. */
   outputOf(record: string, result: string, isCsv: boolean): string {
     if (!this.changesOutput) return result;
@@ -75,8 +82,11 @@ export class RecordFilters {
     return isWhole(this.#output) ? joined : JSON.stringify(select(this.#output, parseJson(joined, 'the result')));
   }
 
-  #shown(cells: readonly string[]): readonly string[] {
+  #shown<Cell>(cells: readonly Cell[]): readonly Cell[] {
     if (this.#hidden.length === 0) return cells;
+    // Else a column would be taken for its neighbour.
+    if (this.#header !== null && cells.length !== this.#header.length)
+      throw new PlatformError('invalid_request', `has ${raggedText(cells.length, this.#header.length)}`);
     const hidden = new Set(this.#hidden.map((column) => this.#placeOf(column, cells.length)));
     return cells.filter((_, place) => !hidden.has(place));
   }
@@ -142,7 +152,7 @@ function parseJson(text: string, what: string): unknown {
   }
 }
 
-function cellsOf(line: string): readonly string[] {
+export function cellsOf(line: string): readonly string[] {
   const [cells, ...others] = parseCsv(line);
   if (cells === undefined || others.length > 0) throw new PlatformError('invalid_request', 'expected one line of CSV');
   return cells;

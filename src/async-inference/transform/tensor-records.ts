@@ -3,6 +3,7 @@
  * comes out into rows again. The quick way is for numbers in CSV; whatever is not that plain takes the way of invocations.
  */
 import {
+  type CsvSource,
   csvHeader,
   cutRows,
   decodeCsv,
@@ -21,7 +22,7 @@ import { messageOf, PlatformError } from '../../errors.ts';
 import { bytesOf, elementCount, rowCount, type Signature, type Tensor } from '../../tensor.ts';
 import type { CsvBeside } from './csv-beside.ts';
 import { type Block, blocksOf, type LineRecord, recordsOf } from './line-blocks.ts';
-import type { RecordFilters } from './record-filters.ts';
+import { cellsOf, type RecordFilters } from './record-filters.ts';
 import { type BadRecord, type BlockResult, isTheirs, ObjectSpoilt, oneByOne } from './run-records.ts';
 import type { ObjectForm } from './transform-job.ts';
 
@@ -47,6 +48,8 @@ export class TensorRecords {
   #filters: RecordFilters;
   /** Of a CSV: undefined until its first line is known. */
   #header: readonly string[] | null | undefined;
+  /** The first line of a CSV, with all columns. */
+  #firstLine = '';
 
   constructor(options: TensorRecordsOptions) {
     this.#options = options;
@@ -58,6 +61,7 @@ export class TensorRecords {
   /** Takes the first line of a CSV; the answer is whether it is a header, which is no record. */
   begin(firstLine: string): boolean {
     const { filters, signature } = this.#options;
+    this.#firstLine = firstLine;
     if (filters.namesColumns) {
       this.#filters = filtersUnder(filters, firstLine);
       this.#header = parseCsv(this.#filters.inputOf(firstLine, true))[0] ?? [];
@@ -184,7 +188,7 @@ export class TensorRecords {
     const filters = this.#filters;
     const texts = records.map(({ text }) => textOf(text));
     const inputs = texts.map((text) => filters.inputOf(text, this.#isCsv));
-    const results = this.#isCsv ? await this.#csvResults(inputs) : await this.#jsonResults(inputs);
+    const results = this.#isCsv ? await this.#csvResults(inputs, this.#sourceOf(texts)) : await this.#jsonResults(inputs);
     if (results.length !== records.length) {
       throw new PlatformError('model_failed', `the model gave ${results.length} results for ${records.length} records`);
     }
@@ -192,10 +196,19 @@ export class TensorRecords {
     return results.map((result, index) => filters.outputOf(texts[index] as string, result, isCsv));
   }
 
-  async #csvResults(lines: readonly string[]): Promise<readonly string[]> {
+  async #csvResults(lines: readonly string[], source: CsvSource): Promise<readonly string[]> {
     const { signature } = this.#options;
     const header = this.#header ?? null;
-    return this.#results(decodeCsv(signature, `${lines.join('\n')}\n`, { header }));
+    const text = `${lines.join('\n')}\n`;
+    return this.#results(decodeCsv(signature, text, this.#filters.filtersInput ? { header, source } : { header }));
+  }
+
+  #sourceOf(records: readonly string[]): CsvSource {
+    const recordAt = (row: number | 'header'): string => (row === 'header' ? this.#firstLine : (records[row] ?? ''));
+    return {
+      widthOf: (row) => cellsOf(recordAt(row)).length,
+      placeOf: (row, column) => this.#filters.placesSeen(recordAt(row))[column] ?? column,
+    };
   }
 
   async #jsonResults(lines: readonly string[]): Promise<readonly string[]> {

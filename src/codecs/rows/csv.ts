@@ -68,6 +68,15 @@ export interface CsvOptions {
   readonly labelling?: string;
   /** Of the file that these rows are from, null where it has none: then no line of the text is one. */
   readonly header?: readonly string[] | null;
+  /** Given where these are only some columns of a file: what is wrong is told by its place there. Asked only then. */
+  readonly source?: CsvSource;
+}
+
+export interface CsvSource {
+  /** How many columns a row has there, or the header. */
+  readonly widthOf: (row: number | 'header') => number;
+  /** Which of them a column of the row is, from 0. */
+  readonly placeOf: (row: number, column: number) => number;
 }
 
 /** The names of the columns where the first line of a file holds them, else null. */
@@ -97,20 +106,23 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
   const rows = hasHeader ? lines.slice(1) : lines;
   if (rows.length === 0) throw new PlatformError('invalid_request', 'the CSV has a header and no rows: send one line a row');
   const left = labelColumn(header, options.label);
+  const { source } = options;
   const width = (header ?? first).length;
   for (const [index, cells] of rows.entries()) {
     if (cells.length === width) continue;
-    const line = index + (hasHeader ? 2 : 1);
-    throw new PlatformError(
-      'invalid_request',
-      `CSV line ${line} has ${cells.length === 1 ? '1 column' : `${cells.length} columns`}, the first line has ${width}`,
-    );
+    const [has, firstHas] = [source?.widthOf(index) ?? cells.length, source?.widthOf(header === null ? 0 : 'header') ?? width];
+    throw new PlatformError('invalid_request', `CSV line ${index + (hasHeader ? 2 : 1)} has ${raggedText(has, firstHas)}`);
   }
   const columns = Array.from({ length: width }, (_, column) => column).filter((column) => column !== left);
-  const table = { rows, header, firstLine: hasHeader ? 2 : 1, columns, hint: strayHint(options.labelling) };
+  const table = { rows, header, firstLine: hasHeader ? 2 : 1, columns, source, hint: strayHint(options.labelling) };
   const [spec, ...others] = inputs;
   if (spec !== undefined && others.length === 0) return ofOneInput(spec, table, left !== null);
   return [ofSeveralInputs(signature, table)];
+}
+
+/** `5 columns, the first line has 4` */
+export function raggedText(columns: number, firstColumns: number): string {
+  return `${columns === 1 ? '1 column' : `${columns} columns`}, the first line has ${firstColumns}`;
 }
 
 interface Table {
@@ -120,6 +132,7 @@ interface Table {
   readonly firstLine: number;
   /** Those that are inputs. */
   readonly columns: readonly number[];
+  readonly source: CsvSource | undefined;
   /** For columns that are none. */
   readonly hint: string;
 }
@@ -137,15 +150,16 @@ function ofOneInput(spec: TensorSpec, table: Table, isLabelled: boolean): readon
 }
 
 function ofSeveralInputs(signature: Signature, table: Table): Invocation {
-  const { rows, columns, header } = table;
+  const { rows, columns, header, source } = table;
   const { inputs } = signature;
   const sizes = inputs.map((spec) => (hasRows(spec) && !spec.shape.includes(-1, 1) ? elementCount(spec.shape.slice(1)) : -1));
   const needed = sizes.reduce((sum, size) => sum + size, 0);
   if (sizes.some((size) => size < 0) || needed !== columns.length) {
     const cure = sizes.some((size) => size < 0) ? '' : ` (${needed} columns)`;
+    const who = source === undefined ? 'the CSV has' : 'the filters leave';
     throw new PlatformError(
       'invalid_request',
-      `the model has ${inputs.length} inputs (${namesOf(inputs)})${cure}, the CSV has ${columns.length} columns: ` +
+      `the model has ${inputs.length} inputs (${namesOf(inputs)})${cure}, ${who} ${columns.length} columns: ` +
         `send JSON with named inputs, {"instances": [{"${inputs[0]?.name ?? 'name'}": …}, …]}`,
     );
   }
@@ -160,16 +174,26 @@ function ofSeveralInputs(signature: Signature, table: Table): Invocation {
   return { inputs: tensors, rows: rows.length };
 }
 
-function valuesOf({ datatype }: TensorSpec, { rows, header, firstLine, hint }: Table, columns: readonly number[]): unknown[] {
+function valuesOf({ datatype }: TensorSpec, table: Table, columns: readonly number[]): unknown[] {
   const values: unknown[] = [];
-  for (const [index, cells] of rows.entries()) {
-    const line = index + firstLine;
+  for (const [row, cells] of table.rows.entries()) {
     for (const column of columns) {
       const cell = cells[column] as string;
-      values.push(datatype === 'BYTES' ? cell : numberOf(cell, datatype, line, column, header?.[column], hint));
+      values.push(datatype === 'BYTES' ? cell : (numberOf(cell, datatype) ?? refuseCell(cell.trim(), table, row, column)));
     }
   }
   return values;
+}
+
+function refuseCell(text: string, { header, firstLine, source, hint }: Table, row: number, column: number): never {
+  const place = (source?.placeOf(row, column) ?? column) + 1;
+  const title = header?.[column];
+  const name = title === undefined ? '' : ` (${title.slice(0, 60)})`;
+  throw new PlatformError(
+    'invalid_request',
+    `CSV line ${row + firstLine}, column ${place}${name}: '${text.slice(0, 40)}' is not a number; ` +
+      (text === '' ? 'write NaN for a value that is missing' : hint),
+  );
 }
 
 function isHeader(first: readonly string[], takesText: boolean, known: readonly (string | undefined)[]): boolean {
@@ -195,19 +219,12 @@ function labelColumn(header: readonly string[] | null, label: string | undefined
   return column;
 }
 
-/** 64-bit integers stay text, so that none is rounded on the way. */
-function numberOf(cell: string, datatype: string, line: number, column: number, header: string | undefined, stray: string): unknown {
+/** 64-bit integers stay text, so that none is rounded on the way. Null for what is no number. */
+function numberOf(cell: string, datatype: string): number | string | boolean | null {
   const text = cell.trim();
   if (datatype === 'INT64' || datatype === 'UINT64') return /^[+-]?\d+\.0*$/.test(text) ? text.slice(0, text.indexOf('.')) : text;
   if (datatype === 'BOOL' && /^(true|false)$/i.test(text)) return text.toLowerCase() === 'true';
-  if (!isNumber(text)) {
-    const hint = text === '' ? 'write NaN for a value that is missing' : stray;
-    const name = header === undefined ? '' : ` (${header.slice(0, 60)})`;
-    throw new PlatformError(
-      'invalid_request',
-      `CSV line ${line}, column ${column + 1}${name}: '${text.slice(0, 40)}' is not a number; ${hint}`,
-    );
-  }
+  if (!isNumber(text)) return null;
   const [, sign, word] = /^([+-]?)(nan|inf)/i.exec(text) ?? [];
   if (word === undefined) return Number(text);
   if (word.toLowerCase() === 'nan') return Number.NaN;
