@@ -59,6 +59,13 @@ test('clients who wait for their answers are a closed loop, which says what it l
   );
 });
 
+test('of an input with more rows than are sent it says so, with the numbers', async () => {
+  const many = fileOf('many.csv', `${Array.from({ length: 64 }, () => 1).join(',')}\n`.repeat(10_001));
+  const { code, stderr } = await loadTest('--rate', '20', '--duration', '500ms', '--input', many);
+  assert.equal(code, 0);
+  assert.match(stderr, /rows .*many\.csv has 10,001 rows: only the first 10,000 are sent/);
+});
+
 test('what the server refuses is told by kind with its own words, and the exit code is 1', async () => {
   const wrong = fileOf('wrong.json', '{"instances": [[1, 2]]}');
   const answer = await loadTest('--rate', '20', '--duration', '1s', '--input', wrong, '--output', 'json');
@@ -84,6 +91,11 @@ test('an interrupted load tells what there is so far, and its exit code is that 
 
 for (const [argv, says] of [
   [['--input', rows], /give either --rate N .* or --concurrency N/],
+  [
+    ['--concurrency', '4', '--shape', 'even', '--input', rows],
+    /--shape beside --concurrency: .* leave it out, or give --rate N instead of --concurrency/,
+  ],
+  [['--concurrency', '4', '--shape', 'poisson', '--seed', '3', '--input', rows], /--shape, --seed beside --concurrency: .* leave them out/],
   [['--rate', '5'], /nobody knows what digits takes: give rows with --input/],
   [['--rate', '100000', '--duration', '1h', '--input', rows], /more than 2000000 requests: lower --rate or --duration/],
 ] as const) {

@@ -25,8 +25,13 @@ for (const { what, text, type, bodies } of [
   },
   { what: 'tensors are sent as they are', text: '{"inputs": []}', type: 'application/json', bodies: ['{"inputs": []}'] },
 ]) {
-  test(what, () => assert.deepEqual(bodiesOf(text, type), { contentType: type, bodies }));
+  test(what, () => assert.deepEqual(bodiesOf(text, type), { contentType: type, bodies, rowsCount: bodies.length }));
 }
+
+test('of many rows the first 10,000 are sent, and it is known how many there are', () => {
+  const { bodies, rowsCount } = bodiesOf('1,2\n'.repeat(10_001), 'text/csv');
+  assert.deepEqual([bodies.length, rowsCount], [10_000, 10_001]);
+});
 
 for (const [text, type, says] of [
   ['', 'text/csv', /no rows to send/],

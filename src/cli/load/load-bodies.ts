@@ -4,7 +4,9 @@ import { Failure } from '../failure.ts';
 
 export interface LoadBodies {
   readonly contentType: string;
+  /** At most 10,000, however many rows there are. */
   readonly bodies: readonly string[];
+  readonly rowsCount: number;
 }
 
 const bodiesMax = 10_000;
@@ -14,7 +16,7 @@ export function bodiesOf(text: string, contentType: string): LoadBodies {
   const bodies = contentType === 'text/csv' ? csvBodies(text) : contentType === 'application/json' ? jsonBodies(text) : null;
   if (bodies === null) throw new Failure(`rows for a load are CSV or JSON, not ${contentType}`, 2);
   if (bodies.length === 0) throw new Failure('there are no rows to send: expected at least one line of CSV, or one instance', 2);
-  return { contentType, bodies: bodies.slice(0, bodiesMax) };
+  return { contentType, bodies: bodies.slice(0, bodiesMax), rowsCount: bodies.length };
 }
 
 function csvBodies(text: string): string[] {

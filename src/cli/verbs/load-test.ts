@@ -38,61 +38,81 @@ Exit codes: 0 the promise was kept (without one: nothing failed), 1 it was not, 
 is wrong, ${interruptedCode} interrupted (what there is so far is printed).`;
 
 export function addLoadTest(program: Command, doors: Doors): void {
-  verb(program, doors, 'load-test <endpoint>', 'send an endpoint requests for a while, and tell whether it keeps its promise under them')
-    .with(addOptions)
-    .runs(async (session, options: LoadTestOptions, endpoint: string) => {
-      const { rate, concurrency, duration: forMs } = options;
-      if ((rate === undefined) === (concurrency === undefined)) {
-        throw new Failure('give either --rate N (requests a second) or --concurrency N (clients who wait for their answers)', 2);
-      }
-      if (rate !== undefined && (rate * forMs) / 1000 > requestsMax) {
-        throw new Failure(`${rate}/s for ${formatMs(forMs)} are more than ${requestsMax} requests: lower --rate or --duration`, 2);
-      }
-      const client = await session.client();
-      const view = await client.get<EndpointBody>(`/endpoints/${part(endpoint)}`);
-      const { rows, label } = await rowsFor(session, client, options, view);
-      const order = {
-        url: `${client.url}/api/v1/endpoints/${part(view.name)}/invoke${label === undefined ? '' : `?label=${part(label)}`}`,
-        headers: headersOf(session.doors, rows),
-        bodies: rows.bodies,
-        wantsAnswers: false,
-        forMs,
-        keepsInterrupted: true,
-      };
-      const load =
-        rate === undefined
-          ? { arrivalsMs: [], connections: 0, closed: { concurrency: concurrency as number, forMs, requestsMax } }
-          : {
-              arrivalsMs: arrivalsOf(options.shape, { ratePerSecond: rate, forMs }, new SeededRandom(options.seed)),
-              connections: options.connections,
-            };
-      const what = rate === undefined ? `${concurrency} clients` : `${shapeWords[options.shape]}, ${rate}/s`;
-      const words = `${what} for ${formatMs(forMs)}`;
-      const progress = new Progress(session.doors);
-      progress.stage('load', `${view.name}: ${words}`);
-      const report = await runLoad({ ...order, ...load }, session.doors.interrupted, (answered, failed) => {
-        if (session.doors.stderr.isTTY === true) progress.say(`${view.name}: ${words}; ${answered} answered, ${failed} failed`);
-      }).catch((error: unknown) => {
-        progress.fail();
-        throw error;
-      });
-      progress.done(`${view.name}: ${words}`);
-      const objective = view.objective === null ? null : parseObjective(view.objective);
-      const outcome = outcomeOf(
-        report,
-        {
-          endpoint: view.name,
-          loop: rate === undefined ? 'closed' : 'open',
-          load: words,
-          forMs,
-          connections: concurrency ?? options.connections,
-        },
-        objective,
-      );
-      session.print(outcome, outcomeText(outcome));
-      if (outcome.interrupted) return interruptedCode;
-      return (outcome.kept ?? outcome.failed === 0) ? 0 : 1;
+  const summary = 'send an endpoint requests for a while, and tell whether it keeps its promise under them';
+  const builder = verb(program, doors, 'load-test <endpoint>', summary);
+  builder.with(addOptions).runs(async (session, options: LoadTestOptions, endpoint: string) => {
+    checkLoad(builder.command, options);
+    const { rate, concurrency, duration: forMs } = options;
+    const client = await session.client();
+    const view = await client.get<EndpointBody>(`/endpoints/${part(endpoint)}`);
+    const { rows, label } = await rowsFor(session, client, options, view);
+    const order = {
+      url: `${client.url}/api/v1/endpoints/${part(view.name)}/invoke${label === undefined ? '' : `?label=${part(label)}`}`,
+      headers: headersOf(session.doors, rows),
+      bodies: rows.bodies,
+      wantsAnswers: false,
+      forMs,
+      keepsInterrupted: true,
+    };
+    const load =
+      rate === undefined
+        ? { arrivalsMs: [], connections: 0, closed: { concurrency: concurrency as number, forMs, requestsMax } }
+        : {
+            arrivalsMs: arrivalsOf(options.shape, { ratePerSecond: rate, forMs }, new SeededRandom(options.seed)),
+            connections: options.connections,
+          };
+    const what = rate === undefined ? `${concurrency} clients` : `${shapeWords[options.shape]}, ${rate}/s`;
+    const words = `${what} for ${formatMs(forMs)}`;
+    const progress = new Progress(session.doors);
+    if (rows.rowsCount > rows.bodies.length) progress.remark('rows', leftOutText(options.input, rows));
+    progress.stage('load', `${view.name}: ${words}`);
+    const report = await runLoad({ ...order, ...load }, session.doors.interrupted, (answered, failed) => {
+      if (session.doors.stderr.isTTY === true) progress.say(`${view.name}: ${words}; ${answered} answered, ${failed} failed`);
+    }).catch((error: unknown) => {
+      progress.fail();
+      throw error;
     });
+    progress.done(`${view.name}: ${words}`);
+    const objective = view.objective === null ? null : parseObjective(view.objective);
+    const outcome = outcomeOf(
+      report,
+      {
+        endpoint: view.name,
+        loop: rate === undefined ? 'closed' : 'open',
+        load: words,
+        forMs,
+        connections: concurrency ?? options.connections,
+      },
+      objective,
+    );
+    session.print(outcome, outcomeText(outcome));
+    if (outcome.interrupted) return interruptedCode;
+    return (outcome.kept ?? outcome.failed === 0) ? 0 : 1;
+  });
+}
+
+/** What is said of a rate would change nothing of clients who wait for their answers. */
+const ofRateAlone = ['shape', 'connections', 'seed'];
+
+function checkLoad(command: Command, { rate, concurrency, duration: forMs }: LoadTestOptions): void {
+  if ((rate === undefined) === (concurrency === undefined)) {
+    throw new Failure('give either --rate N (requests a second) or --concurrency N (clients who wait for their answers)', 2);
+  }
+  if (rate !== undefined && (rate * forMs) / 1000 > requestsMax) {
+    throw new Failure(`${rate}/s for ${formatMs(forMs)} are more than ${requestsMax} requests: lower --rate or --duration`, 2);
+  }
+  const given = ofRateAlone.filter((key) => command.getOptionValueSource(key) === 'cli');
+  if (rate !== undefined || given.length === 0) return;
+  throw new Failure(
+    `${given.map((key) => `--${key}`).join(', ')} beside --concurrency: clients who wait for their answers ask whenever they were answered; ` +
+      `leave ${given.length === 1 ? 'it' : 'them'} out, or give --rate N instead of --concurrency`,
+    2,
+  );
+}
+
+function leftOutText(input: string | undefined, { bodies, rowsCount }: LoadBodies): string {
+  const most = bodies.length.toLocaleString('en-US');
+  return `${input ?? 'the sample'} has ${rowsCount.toLocaleString('en-US')} rows: only the first ${most} are sent, over and over`;
 }
 
 function addOptions(command: Command): void {
