@@ -65,7 +65,9 @@ export class ProcessRecords {
   async #filtered(records: readonly LineRecord[]): Promise<string> {
     const { filters, form } = this.#options;
     const texts = records.map(({ text }) => text.toString());
-    const body = texts.map((text) => `${filters.inputOf(text, form.format === 'csv')}\n`).join('');
+    const seen = (text: string): string =>
+      form.format === 'json' ? filters.inputOfBody(text) : filters.inputOf(text, form.format === 'csv');
+    const body = texts.map((text) => `${seen(text)}\n`).join('');
     const answer = await this.#run(Buffer.from(body));
     const isCsv = form.result === 'csv';
     if (!filters.changesOutput) return this.#assembled(answer).toString();

@@ -46,10 +46,33 @@ test('members of JSON are left out by name, elements of a list by number', () =>
   assert.equal(filters({ ignored: ['0'] }).inputOf('[1,2,3]', false), '[2,3]');
 });
 
+for (const { what, ignored, record, seen } of [
+  {
+    what: 'members of each',
+    ignored: ['id'],
+    record: '{"id":7,"instances":[{"id":1,"x":[2]},{"x":[3]}]}',
+    seen: '{"instances":[{"x":[2]},{"x":[3]}]}',
+  },
+  { what: 'elements of each', ignored: ['0', '-1'], record: '{"instances":[[1,2,3],[4,5,6]]}', seen: '{"instances":[[2],[5]]}' },
+  { what: 'nothing of values', ignored: ['id'], record: '{"instances":[1,2]}', seen: '{"instances":[1,2]}' },
+  { what: 'members of each, in a list alone', ignored: ['id'], record: '[{"id":1,"x":2},{"x":3}]', seen: '[{"x":2},{"x":3}]' },
+]) {
+  test(`of instances are left out: ${what}`, () => assert.equal(filters({ ignored }).inputOf(record, false), seen));
+}
+
+test('a body that is a list of lists has its rows there, a line its elements', () => {
+  assert.equal(filters({ ignored: ['0'] }).inputOfBody('[[1,2],[3,4]]'), '[[2],[4]]');
+  assert.equal(filters({ ignored: ['0'] }).inputOf('[[1,2],[3,4]]', false), '[[3,4]]');
+  assert.equal(filters({ ignored: ['0'], inputFilter: '$[0:1]' }).inputOfBody('[[1,2],[3,4]]'), '[[2]]');
+});
+
 for (const { what, run } of [
   { what: 'a column that no header has', run: () => filters({ ignored: ['label'] }).under('a,b') },
   { what: 'a named column without a header', run: () => filters({ ignored: ['label'] }).inputOf('1,2', true) },
   { what: 'a column beyond the last', run: () => filters({ ignored: ['2'] }).inputOf('1,2', true) },
+  { what: 'a name for the elements of an instance', run: () => filters({ ignored: ['id'] }).inputOf('{"instances":[[1,2]]}', false) },
+  { what: 'a number for the members of an instance', run: () => filters({ ignored: ['0'] }).inputOf('{"instances":[{"x":1}]}', false) },
+  { what: 'a number for the members of a record', run: () => filters({ ignored: ['-1'] }).inputOf('{"x":1}', false) },
   { what: 'a record that is not JSON', run: () => filters({ inputFilter: '$.a' }).inputOf('{', false) },
   { what: 'names for columns', run: () => filters({ inputFilter: '$.a' }).inputOf('1,2', true) },
   { what: 'a column that is not there', run: () => filters({ inputFilter: '$[5]' }).inputOf('1,2', true) },

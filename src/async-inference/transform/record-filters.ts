@@ -64,7 +64,15 @@ export class RecordFilters {
   inputOf(record: string, isCsv: boolean): string {
     if (!this.filtersInput) return record;
     if (isCsv) return csvLine(select(this.#input, this.#shown(cellsOf(record))));
-    return JSON.stringify(select(this.#input, this.#shownMembers(parseJson(record, 'the record'))));
+    return JSON.stringify(select(this.#input, this.#shownOf(parseJson(record, 'the record'))));
+  }
+
+  /** What the model sees of a whole JSON body, whose lists are its rows; those of a line are one row. */
+  inputOfBody(body: string): string {
+    if (!this.filtersInput) return body;
+    const value = parseJson(body, 'the body');
+    const areRows = Array.isArray(value) && value.every((each) => Array.isArray(each));
+    return JSON.stringify(select(this.#input, areRows ? value.map((row) => this.#shownRow(row)) : this.#shownOf(value)));
   }
 
   /** Which columns of a record of CSV the model sees, from 0, in the order in which it does. */
@@ -91,11 +99,25 @@ export class RecordFilters {
     return cells.filter((_, place) => !hidden.has(place));
   }
 
-  #shownMembers(value: unknown): unknown {
+  /** Of a row, or of each instance of a document. */
+  #shownOf(value: unknown): unknown {
     if (this.#hidden.length === 0) return value;
-    if (Array.isArray(value)) return this.#shown(value as readonly string[]);
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).filter(([name]) => !this.#hidden.includes(name)));
+    if (Array.isArray(value) && value.every(isFields)) return value.map((row) => this.#shownMembers(row));
+    if (!isFields(value) || !Array.isArray(value.instances)) return this.#shownRow(value);
+    const { instances, ...others } = value;
+    return { ...this.#shownMembers(others, false), instances: instances.map((row) => this.#shownRow(row)) };
+  }
+
+  #shownRow(row: unknown): unknown {
+    if (Array.isArray(row)) return this.#shown(row as readonly unknown[]);
+    return isFields(row) ? this.#shownMembers(row) : row;
+  }
+
+  #shownMembers(row: Fields, isRow = true): Fields {
+    const counted = this.#hidden.find((column) => isPlace(column) && !Object.hasOwn(row, column));
+    if (isRow && counted !== undefined)
+      throw new PlatformError('invalid_request', `there is no column ${counted}: a JSON object has names, leave out its members by those`);
+    return Object.fromEntries(Object.entries(row).filter(([name]) => !this.#hidden.includes(name)));
   }
 
   #keptOf(record: string): string {
@@ -130,6 +152,12 @@ export class RecordFilters {
     const joined = this.#joins ? `${record},${result}` : `${this.#keptOf(record)}${result}`;
     return isWhole(this.#output) ? joined : csvLine(select(this.#output, cellsOf(joined)));
   }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const isPlace = (column: string): boolean => /^-?\d+$/.test(column);

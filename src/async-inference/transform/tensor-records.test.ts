@@ -77,3 +77,10 @@ for (const { what, order, text, output, told } of [
     for (const [index, each] of told.entries()) assert.match(result.told[index] as string, each);
   });
 }
+
+test('what is ignored of a JSON body is left out of each of its instances', async () => {
+  const json: ObjectForm = { ...csv, format: 'json', contentType: 'application/json' };
+  const rows = [1, 2].map((id) => ({ id, x: [10 * id, 0, 0] }));
+  assert.equal((await transformed(JSON.stringify({ instances: rows }), { ignored: ['id'] }, json)).output, '10\n20\n');
+  assert.equal((await transformed('[[7,1,0,0],[7,2,0,0]]', { ignored: ['0'] }, json)).output, '1\n2\n');
+});

@@ -112,7 +112,7 @@ export class TensorRecords {
       return { output: pieces.join(''), records: count, bad };
     }
     const text = textOf(bytes);
-    const invocations = decodeJson(signature, filters.inputOf(text, false));
+    const invocations = decodeJson(signature, filters.inputOfBody(text));
     const texts: string[] = [];
     for (const each of invocations.flatMap((all) => this.#cut(all))) {
       const outputs = await this.#options.run(each);
