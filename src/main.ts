@@ -6,6 +6,7 @@ import { type Doors, quickstart, runCli, type UpOptions } from './cli/index.ts';
 import { SystemClock } from './clock.ts';
 import { type Config, loadConfig } from './config.ts';
 import type { Platform, Product } from './platform.ts';
+import { v8Flags } from './v8-flags.ts';
 
 /** The package: `src` in a checkout, `dist` once built, both beside `assets`. */
 const root = join(import.meta.dirname, '..');
@@ -29,8 +30,7 @@ process.stdout.on('error', () => process.exit(0));
 
 /** Loaded only by a server: the verbs that talk to one start in a fraction of the time. */
 async function start(config: Config): Promise<Platform> {
-  // V8 stops putting functions into one that is hot once they are 920 bytes of bytecode, in the middle of the road of a request.
-  for (const flag of ['--max-inlined-bytecode-size=1000', '--max-inlined-bytecode-size-cumulative=4000']) setFlagsFromString(flag);
+  for (const flag of v8Flags) setFlagsFromString(flag);
   const { startPlatform } = await import('./platform.ts');
   const platform = await startPlatform(config, product);
   const link = platform.signInLink();
