@@ -22,7 +22,7 @@ export function plainInspection(more: Partial<Inspection> = {}): Inspection {
 }
 
 export interface ControlPlaneOptions
-  extends Partial<Pick<RegistryOptions, 'inspect' | 'inspectBundle' | 'images' | 'inUse' | 'modelBytesMax'>> {
+  extends Partial<Pick<RegistryOptions, 'inspect' | 'inspectBundle' | 'images' | 'inUse' | 'forgetGroup' | 'modelBytesMax'>> {
   readonly clock?: Clock;
   /** An earlier one's, to go on with its state. */
   readonly directory?: string;

@@ -186,8 +186,12 @@ export async function openHouse(more: Partial<Inspection> = {}, database?: OpenD
   const clock = new VirtualClock();
   let deployments: Deployments | null = null;
   const inUse = async (...asked: Parameters<Deployments['usersOf']>) => deployments?.usersOf(...asked) ?? [];
+  const forgetGroup = async (...asked: Parameters<Deployments['forgetGroup']>) => deployments?.forgetGroup(...asked);
   const stored = database === undefined ? {} : { database };
-  const plane = { ...(await openControlPlane({ ...stored, clock, inUse, inspect: async () => plainInspection(more) })), clock };
+  const plane = {
+    ...(await openControlPlane({ ...stored, clock, inUse, forgetGroup, inspect: async () => plainInspection(more) })),
+    clock,
+  };
   closing.push(() => plane.close());
   for (const text of ['one', 'two', 'three']) {
     const source = new TextEncoder().encode(text);

@@ -66,6 +66,7 @@ export async function openNativeApi() {
     inspectBundle: (path) => provider.borrow((link) => link.inspectBundle(path, 1024 ** 3)),
     catalogueDirectory,
     inUse: (group, version, tx) => deployments.usersOf(group, version, tx),
+    forgetGroup: (group, tx) => deployments.forgetGroup(group, tx),
   });
   const prices = defaultPrices;
   const cores = 2;

@@ -75,7 +75,10 @@ export class Deployments {
 
   constructor(options: DeploymentsOptions) {
     this.#options = options;
-    this.#kept = new KeptVersions(options);
+    this.#kept = new KeptVersions({
+      ...options,
+      remember: ({ config, generation, history }) => this.#reconcilers.get(keyOf(config.name))?.remember(generation, history),
+    });
     this.rollouts = new Rollouts({ ...options, want: async (stored) => this.#want(await withModels(this.#options.registry, stored)) });
   }
 
@@ -300,6 +303,11 @@ export class Deployments {
     return [...users];
   }
 
+  /** A group is deleted: for the registry, within its transaction. */
+  async forgetGroup(group: string, tx: Transaction): Promise<void> {
+    await this.#kept.forgetGroup(group, tx);
+  }
+
   /**
    * A function for a serverless variant: its name, at once. It is attached when it is ready, or serving is told that it
    * failed; neither before this returns. It is ended by `stopFunction`, or drained when its endpoint no longer wants it.
@@ -450,24 +458,13 @@ export class Deployments {
   #isServed(endpoint: DesiredEndpoint): void {
     const { profiles, functionProfiles } = this.#options;
     const { config, versions, rollout } = endpoint;
-    if (!isUnderWay(rollout)) this.#keep(endpoint);
+    if (!isUnderWay(rollout)) this.#recording = this.#recording.then(() => this.#kept.keep(endpoint));
     for (const [index, { functions, instanceCount, instanceType: type }] of config.variants.entries()) {
       const version = versions[index] as ModelVersion;
       if (instanceCount > 0) profiles.measureInBackground(version, `instance:${type}`);
       if (functions !== undefined) functionProfiles.measureInBackground(version);
     }
     for (const listener of this.#servedListeners) listener();
-  }
-
-  /** Where that is not written for a kill, it is when it is served again. */
-  #keep({ config, generation }: DesiredEndpoint): void {
-    const { log } = this.#options;
-    this.#recording = this.#recording
-      .then(() => this.#kept.keep({ config, generation }))
-      .then((history) => history !== null && this.#reconcilers.get(keyOf(config.name))?.remember(generation, history))
-      .catch((error: unknown) =>
-        log.error({ endpoint: config.name, error: messageOf(error) }, 'what serves could not be kept to go back to'),
-      );
   }
 
   #tell(reconciler: EndpointReconciler, { status, reason }: StatusAndReason, before: StatusAndReason | null): void {

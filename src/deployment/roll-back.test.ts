@@ -165,6 +165,32 @@ describe('a version that was taken back', () => {
     assert.equal(versionOf(await back()), 1);
   });
 
+  test('is forgotten with its group, as what served of it is: a group of the same name has other versions', async () => {
+    const house = await serving();
+    const { deployments, registry } = house;
+    await settle();
+    await house.deploy(2, watched);
+    await house.back();
+    const source = new TextEncoder().encode('other');
+    await registry.register({ group: 'other', source, sourceName: 'm.onnx', who: 'me' });
+    await registry.setApproval('other', 1, 'Approved', { who: 'me' });
+    await deployments.update('prod', { variants: [{ ...variant, group: 'other' }] }, 'me');
+    await settle();
+    for (const version of [1, 2, 3]) await registry.deleteVersion('digits', version, 'me');
+    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/2'], 'the group is still there');
+    await registry.deleteGroup('Digits', 'me');
+    for (const text of ['new', 'newer']) {
+      const version = new TextEncoder().encode(text);
+      await registry.register({ group: 'digits', source: version, sourceName: 'm.onnx', who: 'me' });
+    }
+    await registry.setApproval('digits', 1, 'Approved', { who: 'me' });
+    assert.deepEqual(takenBack(deployments.get('prod')), []);
+    const again = await house.restart();
+    await settle();
+    assert.deepEqual(takenBack(again.deployments.get('prod')), []);
+    await assert.rejects(on(again).back(), refusal('wrong_state', /serves other\/1, .* nothing to go back to/));
+  });
+
   test('is forgotten with its endpoint', async () => {
     const { deployments, back, deploy } = await serving();
     await settle();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { variant } from '../../test/deployment-house.ts';
-import { goneBack, nothingServed, withKept, withTakenBack } from './version-history.ts';
+import { goneBack, nothingServed, withKept, withoutGroup, withTakenBack } from './version-history.ts';
 
 const at = (...versions: number[]) => versions.map((version) => ({ ...variant, name: `v${version}`, version }));
 const served = (...sets: (readonly number[])[]) => sets.reduce((history, set) => withKept(history, at(...set)), nothingServed);
@@ -32,6 +32,14 @@ test('a version that is taken back again is there once, with the last reason', (
 test('where one of two versions is gone back on, the other is not taken back', () => {
   const history = goneBack(served([1], [1, 2]), { now: at(1, 2), to: at(1), reason: 'asked for by hand', atMs: 5 });
   assert.deepEqual([keptIn(history), history.takenBack.map(({ model }) => model)], [[[1]], ['digits/2']]);
+});
+
+test('what is of a group that is deleted is gone, and what is not stays as it is', () => {
+  const other = at(1).map((each) => ({ ...each, group: 'digits-2' }));
+  const back = { reason: 'late', atMs: 5 };
+  const history = withTakenBack(withKept(served([1], [2]), other), ['digits/3', 'digits-2/3'], back);
+  assert.deepEqual(withoutGroup(history, 'Digits'), { kept: [other], takenBack: [{ model: 'digits-2/3', ...back }] });
+  assert.equal(withoutGroup(history, 'digit'), history);
 });
 
 test('whatever comes, the history stays small and knows the latest', () => {

@@ -3,6 +3,7 @@
  * stored with the endpoint, and gone with it. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { keyOf } from '../registry/index.ts';
 import { modelsOf, type VariantConfig } from './endpoint-config.ts';
 
 export interface TakenBackVersion {
@@ -51,6 +52,15 @@ export function withTakenBack(
     kept: kept.filter((variants) => !modelsOf({ variants }).some((model) => models.includes(model))),
     takenBack: [...others, ...models.map((model) => ({ model, ...why }))].slice(-takenBackMost),
   };
+}
+
+/** The group was deleted: one that comes later under its name has other versions. */
+export function withoutGroup(history: VersionHistory, group: string): VersionHistory {
+  const isOfGroup = (model: string) => keyOf(model).startsWith(`${keyOf(group)}/`);
+  const kept = history.kept.filter((variants) => !modelsOf({ variants }).some(isOfGroup));
+  const takenBack = history.takenBack.filter(({ model }) => !isOfGroup(model));
+  const isSame = kept.length === history.kept.length && takenBack.length === history.takenBack.length;
+  return isSame ? history : { kept, takenBack };
 }
 
 /** What was in full service before `now`, the latest first. */

@@ -42,6 +42,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
     images: imageEntries(config.images),
     catalogueDirectory: product.catalogueDirectory,
     inUse: (group, number, tx) => deployments.usersOf(group, number, tx),
+    forgetGroup: (group, tx) => deployments.forgetGroup(group, tx),
     modelBytesMax: config.artifactLimitBytes,
   });
   const borrow = provider.borrow.bind(provider);

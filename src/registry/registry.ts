@@ -33,6 +33,8 @@ export interface RegistryOptions {
   readonly catalogueDirectory: string;
   /** Which endpoints use the version; asked within the transaction that would delete it. */
   readonly inUse: (group: string, version: number, tx: Transaction) => Promise<readonly string[]>;
+  /** Told of a group that is deleted, within the transaction that does it. */
+  readonly forgetGroup?: (group: string, tx: Transaction) => Promise<void>;
   /** 2 GiB unless given. */
   readonly modelBytesMax?: number;
 }
@@ -172,6 +174,7 @@ export class Registry {
   async deleteGroup(name: string, who: string): Promise<void> {
     await this.#record({ who, action: 'DeleteModelGroup', event: 'group.deleted' }, async (tx) => {
       await removeGroup(tx, name);
+      await this.#options.forgetGroup?.(name, tx);
       return { subject: name, detail: {} };
     });
   }
