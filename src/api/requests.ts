@@ -80,16 +80,18 @@ interface LoggedAccess {
   readonly method: string;
   readonly path: string;
   readonly operation?: string;
+  readonly model?: string;
   readonly status: number;
   readonly totalMs: number;
   readonly who: string | null;
   readonly from?: string;
 }
 
-function storyOfAccess({ at, method, path, operation, status, totalMs, who, from = 'nowhere' }: LoggedAccess): string {
+function storyOfAccess({ at, method, path, operation, model, status, totalMs, who, from = 'nowhere' }: LoggedAccess): string {
   const what = operation === undefined ? `${method} ${path}` : `${operation} (${method} ${path})`;
   const after = totalMs > 0 ? ` after ${totalMs} ms` : '';
-  return `it was the call ${what}, by ${who ?? 'somebody unknown'} from ${from}, answered ${status}${after} at ${timeOf(at)}`;
+  const about = model === undefined ? '' : ` for the model '${model}'`;
+  return `it was the call ${what}${about}, by ${who ?? 'somebody unknown'} from ${from}, answered ${status}${after} at ${timeOf(at)}`;
 }
 
 /** The last line of that id in a log; null where there is none. */

@@ -22,6 +22,28 @@ describe('a control call', () => {
     assert(line.endsWith('\n') && line.length < 400 && line.indexOf('\n') === line.length - 1);
   });
 
+  for (const [model, shown] of [
+    ['nobody', '"nobody"'],
+    ['a"\n\u001b[2J', '"a\\"\\n\\u001b[2J"'],
+    ['x'.repeat(200), `"${'x'.repeat(128)}"`],
+  ] as const) {
+    test(`names the model that was asked for: ${shown.slice(0, 40)}`, () => {
+      const of = {
+        atMs: 1000,
+        requestId: 'r1',
+        door: 'grpc',
+        method: 'POST',
+        url: '/S/M',
+        ms: 0,
+        who: null,
+        from: '::1',
+        userAgent: undefined,
+      };
+      const line = formatAccessLine({ ...of, status: 404, model });
+      assert(line.includes(`"path":"/S/M","model":${shown},"status":404,`), line);
+    });
+  }
+
   for (const [url, shown] of [
     [
       '/b/k?X-Amz-Credential=AKIA%2F1&X-Amz-Signature=abc&X-Amz-Expires=60',

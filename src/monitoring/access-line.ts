@@ -11,6 +11,8 @@ export interface AccessLine {
   readonly url: string;
   /** AWS's operation, where the path does not say it. */
   readonly operation?: string | undefined;
+  /** The model that was asked for, as it came, where the path does not say it. */
+  readonly model?: string | undefined;
   /** Of HTTP. */
   readonly status: number;
   readonly ms: number;
@@ -22,12 +24,13 @@ export interface AccessLine {
 
 const urlLengthMax = 512;
 const agentLengthMax = 128;
+const modelLengthMax = 128;
 /** Members of a query that open something, or may: signatures, keys, tokens, links. */
 const secretName = /key|secret|sign|credential|token|password|auth|session|link|code/i;
 
 /** With its line end. */
 export function formatAccessLine({ atMs, requestId, ms, url, from, userAgent, ...line }: AccessLine): string {
-  const { door, method, operation, status, who } = line;
+  const { door, method, operation, model, status, who } = line;
   const agent = userAgent?.slice(0, agentLengthMax);
   const fields = {
     at: atMs,
@@ -36,6 +39,7 @@ export function formatAccessLine({ atMs, requestId, ms, url, from, userAgent, ..
     method,
     path: withoutSecrets(url),
     operation,
+    model: model?.slice(0, modelLengthMax),
     status,
     totalMs: rounded(ms),
     who,

@@ -80,21 +80,30 @@ test('so are calls over gRPC: what changes something, what is asked, and what wa
     );
     const [line, ...others] = items.map((item) => JSON.parse(item.line) as Record<string, unknown>).filter((one) => one.request === id);
     assert.deepEqual(others, []);
-    return line === undefined ? null : [line.door, line.path, line.status, line.who, line.from];
+    return line === undefined ? null : [line.door, line.path, line.model, line.status, line.who, line.from];
   };
   const at = (method: string) => `/inference.GRPCInferenceService/${method}`;
   try {
-    for (const [method, request, headers, status, who] of [
-      ['ServerMetadata', {}, {}, 200, 'anonymous'],
-      ['ModelMetadata', { name: 'nobody' }, {}, 404, 'anonymous'],
-      ['RepositoryModelLoad', { model_name: 'nobody' }, {}, 404, 'anonymous'],
-      ['RepositoryModelLoad', { model_name: 'digits' }, {}, 200, 'anonymous'],
-      ['RepositoryModelUnload', { model_name: 'digits' }, wrongKey, 401, null],
-      ['ModelInfer', { model_name: 'digits' }, wrongKey, 401, null],
-      ['ModelInfer', { model_name: 'nobody' }, {}, 404, null],
+    for (const [method, request, headers, model, status, who] of [
+      ['ServerMetadata', {}, {}, undefined, 200, 'anonymous'],
+      ['ModelStatistics', {}, {}, undefined, 200, 'anonymous'],
+      ['ModelMetadata', { name: 'nobody' }, {}, 'nobody', 404, 'anonymous'],
+      ['ModelReady', { name: 'digits' }, {}, 'digits', 200, 'anonymous'],
+      ['RepositoryModelLoad', { model_name: 'nobody' }, {}, 'nobody', 404, 'anonymous'],
+      ['RepositoryModelLoad', { model_name: 'digits' }, {}, 'digits', 200, 'anonymous'],
+      ['RepositoryModelUnload', { model_name: 'digits' }, wrongKey, 'digits', 401, null],
+      // Nobody reads what somebody unknown wants of a model.
+      ['ModelMetadata', { name: 'digits' }, wrongKey, undefined, 401, null],
+      ['ModelInfer', { model_name: 'digits' }, wrongKey, undefined, 401, null],
+      ['ModelInfer', { model_name: 'nobody' }, {}, 'nobody', 404, null],
     ] as const) {
-      assert.deepEqual(await lineAfter(method, request, headers), ['grpc', at(method), status, who, '127.0.0.1']);
+      assert.deepEqual(await lineAfter(method, request, headers), ['grpc', at(method), model, status, who, '127.0.0.1'], method);
     }
+    const { body } = await server.call('GET', `/requests/call-${sent}`);
+    assert.match(
+      JSON.stringify(body),
+      /it was the call POST \/inference.GRPCInferenceService\/ModelInfer for the model 'nobody', by somebody/,
+    );
     assert.equal(await lineAfter('ModelInfer', { model_name: 'digits' }), null);
     assert.equal(await lineAfter('ServerLive', {}), null);
     assert.equal(await lineAfter('Check', {}, {}, 'health'), null);
@@ -106,7 +115,8 @@ test('so are calls over gRPC: what changes something, what is asked, and what wa
     '/audit?limit=20',
   );
   const told = items.filter(({ origin }) => origin.door === 'grpc').map(({ action, outcome, target }) => [action, outcome, target]);
-  assert.deepEqual(told.slice(0, 4), [
+  assert.deepEqual(told.slice(0, 5), [
+    ['Authenticate', 'unauthenticated', ''],
     ['Authenticate', 'unauthenticated', ''],
     ['UnloadEndpoint', 'unauthenticated', 'digits'],
     ['LoadEndpoint', 'ok', 'digits'],

@@ -32,6 +32,8 @@ export interface ControlCall {
   /** Null: open to everybody. */
   readonly permission: Permission | null;
   readonly answer: (request: never, caller: Caller | null) => object | Promise<object>;
+  /** Of those about one model; empty where none is named. */
+  readonly modelOf?: (request: never) => string;
   /** Of those that change something: for whoever tells that they were refused. */
   readonly changeOf?: (request: never) => RepositoryChange;
 }
@@ -48,10 +50,10 @@ export function controlCalls(services: OipServices, health: GrpcHealth): readonl
     call('ServerReady', null, () => ({ ready: services.health().ready })),
     call('Check', null, ({ service }: { service: string }) => ({ status: health.check(service) }), 'health'),
     call('ServerMetadata', 'read', () => serverMetadata(services.version)),
-    call('ModelReady', 'read', (asked: ModelRequest) => ({ ready: modelReadiness(services, place(asked)).refusal === null })),
-    call('ModelMetadata', 'read', (asked: ModelRequest) => modelMetadata(findModel(services, place(asked)))),
-    call('ModelConfig', 'read', (asked: ModelRequest) => ({ config: modelConfig(findModel(services, place(asked))) })),
-    call('ModelStatistics', 'read', (asked: ModelRequest) => ({
+    ofModel('ModelReady', (asked) => ({ ready: modelReadiness(services, place(asked)).refusal === null })),
+    ofModel('ModelMetadata', (asked) => modelMetadata(findModel(services, place(asked)))),
+    ofModel('ModelConfig', (asked) => ({ config: modelConfig(findModel(services, place(asked))) })),
+    ofModel('ModelStatistics', (asked) => ({
       model_stats: asked.name === '' ? allStatistics(services) : statisticsOf(services, place(asked)),
     })),
     call('RepositoryIndex', 'read', ({ ready }: { ready: boolean }) => ({ models: repositoryIndex(services.deployed(), ready) })),
@@ -60,11 +62,16 @@ export function controlCalls(services: OipServices, health: GrpcHealth): readonl
   ];
 }
 
+function ofModel(method: string, answer: (asked: ModelRequest) => object): ControlCall {
+  return { service: 'inference', method, permission: 'read', answer, modelOf: ({ name }: ModelRequest) => name };
+}
+
 function changing(services: OipServices, method: string, change: RepositoryChange['change']): ControlCall {
   return {
     service: 'inference',
     method,
     permission: 'deploy',
+    modelOf: (asked: RepositoryRequest) => nameIn(services, asked),
     changeOf: (asked: RepositoryRequest) => ({ change, target: nameIn(services, asked) }),
     answer: async (asked: RepositoryRequest, caller) => {
       const name = nameIn(services, asked);

@@ -165,25 +165,29 @@ export class GrpcDoor {
   }
 
   async #control(definition: MethodDefinition<object, object>, control: ControlCall, call: UnaryCall, respond: Respond): Promise<void> {
-    const { permission, answer, changeOf } = control;
+    const { permission, answer, modelOf, changeOf } = control;
     const { clock } = this.#services;
     const cameAtMs = clock.nowMs();
     const head = headOf(call);
     let caller: Caller | null = null;
     let error: PlatformError | null = null;
+    let asked: object | null = null;
     try {
       caller = permission === null ? null : admit(this.#services, head, permission);
-      const asked = read(definition, call.request) as never;
-      const reply = await asCalledBy(head, () => answer(asked, caller));
+      asked = read(definition, call.request);
+      const reply = await asCalledBy(head, () => answer(asked as never, caller));
       respond(null, definition.responseSerialize(reply), trailerOf(head.requestId));
     } catch (thrown) {
       error = asPlatformError(thrown);
-      const change = changeOf?.(readOrEmpty(definition, call.request) as never) ?? { change: null, target: '' };
+      if (changeOf !== undefined) asked ??= readOrEmpty(definition, call.request);
+      const change = changeOf?.(asked as never) ?? { change: null, target: '' };
       await tellGrpcRefused(this.#services, { head, caller, ...change }, error);
       this.#refuse(head, thrown, respond);
     }
     // Probes come every few seconds: only those that find it ill are told of.
-    if (permission !== null || error !== null) tellGrpcAccess(this.#services, { head, caller, error, ms: clock.nowMs() - cameAtMs });
+    if (permission === null && error === null) return;
+    const model = asked === null ? undefined : modelOf?.(asked as never);
+    tellGrpcAccess(this.#services, { head, caller, error, model, ms: clock.nowMs() - cameAtMs });
   }
 
   #infer(call: UnaryCall, respond: Respond): void {

@@ -59,7 +59,7 @@ export class GrpcInference {
       const error = this.#known(head, thrown);
       // It got as far as a model, but not into its queue: it counts among those that failed.
       if (route !== null) serving.reject(route, { requestId, rows: 0, arrivedAtMs }, error);
-      else tellGrpcAccess(this.#services, { head, caller: null, error, ms: 0 });
+      else tellGrpcAccess(this.#services, { head, caller: null, error, model: message?.modelName, ms: 0 });
       traces?.refuse(requestId, error);
       settle({ ok: false, error, message });
       return nothingToCancel;

@@ -13,17 +13,20 @@ interface ToldCall {
   readonly caller: Caller | null;
   /** Null where it was answered. */
   readonly error: PlatformError | null;
+  /** The one asked for, where one was and the message was read. */
+  readonly model?: string | undefined;
   readonly ms: number;
 }
 
 /** HTTP/2 answers each call with 200: the line has what REST would have answered, so that one filter finds them all. */
-export function tellGrpcAccess({ clock, writeAccess }: OipServices, { head, caller, error, ms }: ToldCall): void {
+export function tellGrpcAccess({ clock, writeAccess }: OipServices, { head, caller, error, model, ms }: ToldCall): void {
   writeAccess({
     atMs: clock.wallMs(),
     requestId: head.requestId,
     door: 'grpc',
     method: 'POST',
     url: head.path,
+    model: model === '' ? undefined : model,
     status: error === null ? 200 : httpStatus[error.code],
     ms,
     who: caller?.keyId ?? null,
