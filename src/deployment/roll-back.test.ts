@@ -55,6 +55,16 @@ describe('a rollback', () => {
     assert.deepEqual(takenBack(deployments.get('prod')), ['digits/3', 'digits/2']);
   });
 
+  test('goes to what served before, also where that was left by deploying an older one by hand', async () => {
+    const { deployments, back, deploy } = await serving();
+    await settle();
+    await deploy(2);
+    await deploy(1);
+    assert.equal(versionOf(await back()), 2);
+    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/1']);
+    await assert.rejects(back(), refusal('wrong_state', /nothing to go back to/));
+  });
+
   test('goes just so after a restart of the server', async () => {
     const first = await serving();
     await settle();
