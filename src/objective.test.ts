@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { budgetOf, formatMs, formatObjective, parseObjective, spokenMs } from './objective.ts';
+import fc from 'fast-check';
+import { budgetOf, formatMs, formatObjective, parseObjective, promisedShare, spokenMs } from './objective.ts';
 
 describe('an objective', () => {
   for (const [text, formatted] of [
@@ -38,6 +39,35 @@ describe('an objective', () => {
   test('leaves a budget of answers that may be late, exactly', () => {
     const budgets = [95, 99, 99.9, 99.999, 50].map((percentile) => budgetOf({ percentile, latencyMs: 50 }));
     assert.deepEqual(budgets, [0.05, 0.01, 0.001, 0.00001, 0.5]);
+  });
+
+  test('is kept by a share of requests just where whole numbers say so', () => {
+    const thousandths = fc.oneof(
+      fc.constantFrom(50_000, 57_000, 95_000, 99_900, 99_950, 99_990, 99_999),
+      fc.integer({ min: 50_000, max: 99_999 }),
+    );
+    // Of round numbers of requests a share is often just the promised one.
+    const requests = fc.oneof(
+      fc.integer({ min: 1, max: 1e7 }),
+      fc.integer({ min: 1, max: 1e4 }).map((thousands) => 1000 * thousands),
+    );
+    fc.assert(
+      fc.property(thousandths, requests, fc.integer({ min: -1, max: 1 }), (promised, all, beside) => {
+        const inTime = Math.min(all, Math.max(0, Math.round((promised * all) / 100_000) + beside));
+        const objective = parseObjective(`p${promised / 1000}<=50ms`);
+        const isKept = BigInt(inTime) * 100_000n >= BigInt(promised) * BigInt(all);
+        assert.equal(inTime / all >= promisedShare(objective), isKept);
+        assert.equal((all - inTime) / all <= budgetOf(objective), isKept);
+      }),
+      {
+        numRuns: 2000,
+        examples: [
+          [99_900, 1000, 0],
+          [57_000, 100, 0],
+          [90_000, 10, 0],
+        ],
+      },
+    );
   });
 
   test('is said in the unit that people would take', () => {

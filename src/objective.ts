@@ -36,6 +36,14 @@ export function parseObjective(text: string): Objective {
   return checkObjective({ percentile: Number(percentileText), latencyMs: Number(amount) * (unitMs[unit.toLowerCase()] as number) });
 }
 
+/**
+ * The share that is promised: 0.95 of p95. Rounded once, as a quotient of counts is, so that it may be compared with one: 99.9 / 100 is
+ * 0.9990000000000001, and 999 of 1000 would not be enough.
+ */
+export function promisedShare({ percentile }: Pick<Objective, 'percentile'>): number {
+  return Math.round(1000 * percentile) / 100_000;
+}
+
 /** The share of the answers that may be late: 0.05 of p95. */
 export function budgetOf({ percentile }: Objective): number {
   return Math.round((100 - percentile) * 1000) / 100_000;

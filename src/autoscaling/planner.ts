@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { FunctionPrices } from '../costs/index.ts';
 import { type BatchPolicy, checkFunctions, functionsDefault, promiseWithin, timeoutMsDefault } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import { checkObjective, type Objective } from '../objective.ts';
+import { budgetOf, checkObjective, type Objective } from '../objective.ts';
 import type { FunctionProfile } from '../profiling/index.ts';
 import { mmpp2, type ProfilePoint, poisson, type SwitchingRates } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
@@ -174,7 +174,7 @@ function withLoad(
 ): ComputedChoice {
   const tooMany = (setting: BatchingSetting): number | null => {
     const { needed, busyMean, waitingShare } = loadOf(setting);
-    return busyMean >= maxConcurrency || (objective !== null && waitingShare > 1 - objective.percentile / 100) ? needed : null;
+    return busyMean >= maxConcurrency || (objective !== null && waitingShare > budgetOf(objective)) ? needed : null;
   };
   const alternatives = choice.alternatives.map((alternative): BatchingAlternative => {
     const needed = tooMany(alternative);

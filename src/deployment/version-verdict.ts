@@ -2,7 +2,7 @@
  * Whether the new version of an update does plainly worse than it may, and than the old one: by its own requests, which are few in a canary, looked
  * at each second. Pure.
  */
-import { type Objective, spokenMs } from '../objective.ts';
+import { budgetOf, type Objective, spokenMs } from '../objective.ts';
 import { requestsOf, type VersionCounts } from './version-counts.ts';
 
 /** The requests of a version within the window that is judged. */
@@ -73,7 +73,7 @@ export function faultOf({ now, before, silentOn = [], objective, lateness, isOve
 }
 
 function faultsBy(objective: Objective | null): readonly Fault[] {
-  const budget = objective === null ? 0 : 1 - objective.percentile / 100;
+  const budget = objective === null ? 0 : budgetOf(objective);
   const failed = {
     kind: 'failed',
     said: 'failed',

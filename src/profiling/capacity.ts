@@ -1,6 +1,6 @@
 /** What one executor can carry: the batch size it should take, the rate that gives, and what a request costs there. Pure. */
 import { executorUsd, type FunctionPrices, functionUsd } from '../costs/index.ts';
-import { formatMs, type Objective } from '../objective.ts';
+import { formatMs, type Objective, promisedShare } from '../objective.ts';
 import type { ServiceTable } from './service-table.ts';
 
 /** s(b) of an executor by quantile, whether measured or made up. */
@@ -158,7 +158,7 @@ export function functionCapacityOf(
 
 /** s(b) by the quantile that the objective asks for; the median without one. */
 function serviceUnder(service: ServiceCurve, objective: Objective | null, quantileMs: 'quantileMs' | 'plannedMs'): (b: number) => number {
-  return objective === null ? (b) => service.medianMs(b) : (b) => service[quantileMs](objective.percentile / 100, b);
+  return objective === null ? (b) => service.medianMs(b) : (b) => service[quantileMs](promisedShare(objective), b);
 }
 
 function round(value: number): number {

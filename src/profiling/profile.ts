@@ -37,7 +37,8 @@ export const samplesMax = 200;
 
 /** The value that the share q of the ascending values does not exceed (nearest rank, no interpolation). */
 export function nearestRank(ascending: ArrayLike<number>, q: number): number {
-  const index = Math.ceil(q * ascending.length) - 1;
+  // 0.55 of 100 are 55.00000000000001.
+  const index = Math.ceil(q * ascending.length - 1e-9) - 1;
   return ascending[Math.min(Math.max(index, 0), ascending.length - 1)] as number;
 }
 

@@ -1,4 +1,5 @@
 /** What a search under one policy stands on: which candidates there are, how long requests wait under them, and what a promise asks of them. */
+import { promisedShare } from '../objective.ts';
 import { SeededRandom } from '../random.ts';
 import { AnalyticTables, type TablesOfOneWait } from './analytic-table.ts';
 import type { ChoiceInput, ChoicePolicy } from './choice.ts';
@@ -28,7 +29,7 @@ export interface Promised {
 
 export function promisedOf({ objective, marginMs, coldStart, overheadMs = 0 }: ChoiceInput): Promised {
   return {
-    quantile: objective === null ? 0 : objective.percentile / 100,
+    quantile: objective === null ? 0 : promisedShare(objective),
     limitMs: objective === null ? Number.POSITIVE_INFINITY : Math.max(0, objective.latencyMs - marginMs),
     extras: { overheadMs, coldStartProbability: coldStart.ms > 0 ? coldStart.probability : 0, coldStartMs: coldStart.ms },
   };

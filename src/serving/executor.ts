@@ -1,5 +1,5 @@
 /** A worker as dispatch sees it: idle or busy until when, and how much it takes at once. */
-import type { Objective } from '../objective.ts';
+import { type Objective, promisedShare } from '../objective.ts';
 import { batchSizeFor, overheadMs, type ServiceTable } from '../profiling/index.ts';
 import { residualMs, type Server } from '../queueing/index.ts';
 import type { RunRequests } from './run-requests.ts';
@@ -72,7 +72,7 @@ export class Executor {
   plan(objective: Objective | null, nowMs: number, isDue = nowMs - this.#plannedAtMs >= replanEveryMs): void {
     if (!isDue) return;
     this.#plannedAtMs = nowMs;
-    this.#quantile = objective === null ? 0.95 : objective.percentile / 100;
+    this.#quantile = objective === null ? 0.95 : promisedShare(objective);
     const choice = batchSizeFor(this.table, objective, this.#overMs);
     this.batchSize = choice.batchSize;
     this.batchReason = choice.reason;

@@ -2,7 +2,7 @@
  * The rule by which batches of a function are held at present, and what it follows from: the setting, the service times
  * of the sizes there are, how far they have run away, the margin.
  */
-import type { Objective } from '../objective.ts';
+import { type Objective, promisedShare } from '../objective.ts';
 import { batchSizeFor, type ServiceTable } from '../profiling/index.ts';
 import type { HoldPolicy } from '../queueing/index.ts';
 import { type FunctionSetting, holdPolicy } from './function-setting.ts';
@@ -78,7 +78,7 @@ export class FunctionRule {
 
   /** q of the promise. */
   get quantile(): number {
-    return this.#objective === null ? 0.95 : this.#objective.percentile / 100;
+    return this.#objective === null ? 0.95 : promisedShare(this.#objective);
   }
 
   get drift(): ServiceDrift {

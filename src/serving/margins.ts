@@ -1,5 +1,5 @@
 /** What is kept back from the objective for timers that are late and service times that are longer than they ever were. */
-import type { Objective } from '../objective.ts';
+import { type Objective, promisedShare } from '../objective.ts';
 import { nextMarginMs } from '../queueing/index.ts';
 
 /** A timer is late by a millisecond or two. */
@@ -31,7 +31,7 @@ export class Margins {
   /** A request was answered after so long, and nothing held it up but its batch. */
   observe(memoryMiB: number, objective: Objective, latencyMs: number): void {
     if (this.#fixedMs !== null) return;
-    const target = { latencyMs: objective.latencyMs, quantile: objective.percentile / 100 };
+    const target = { latencyMs: objective.latencyMs, quantile: promisedShare(objective) };
     const marginMs = nextMarginMs(this.marginMs(memoryMiB, objective), latencyMs, target);
     this.#bySize.set(memoryMiB, Math.min(marginMs, mostShare * objective.latencyMs));
   }

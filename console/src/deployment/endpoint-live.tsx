@@ -36,6 +36,8 @@ export function EndpointLive({ endpoint, range }: EndpointLiveProps): ReactEleme
 }
 
 const shownDecisions = 6;
+/** A mean of minutes that are all just as promised is rounded, not below the promise. */
+const roundingPercent = 1e-6;
 
 function Live({ endpoint, range, history }: EndpointLiveProps & { readonly history: HistoryBody }): ReactElement {
   const [, change] = useSearchValues();
@@ -141,7 +143,9 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       value: percent(sums.inTime),
       ...(sums.inTime === null ? {} : { unit: '%' }),
       note: promise === null ? 'nothing is promised' : `promised ${promise.percentile} %`,
-      ...(promise !== null && sums.inTime !== null && sums.inTime * 100 < promise.percentile ? { tone: 'bad' as const } : {}),
+      ...(promise !== null && sums.inTime !== null && sums.inTime * 100 < promise.percentile - roundingPercent
+        ? { tone: 'bad' as const }
+        : {}),
     },
   ];
   if (hasFunctions) {

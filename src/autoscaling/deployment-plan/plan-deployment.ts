@@ -2,7 +2,7 @@
  * Which instances and functions keep a promise at the least price, before anything runs: each mixture that comes into question is played
  * out under the same requests, and the cheapest that keeps the promise within the limits is chosen. Pure.
  */
-import { formatMs, formatObjective, type Objective } from '../../objective.ts';
+import { formatMs, formatObjective, type Objective, promisedShare } from '../../objective.ts';
 import { batchSizeFor, nearestRank, ServiceTable } from '../../profiling/index.ts';
 import { functionChoices, idleUsdPerHour, type UsableSize, usableSizes } from './function-choices.ts';
 import type { CurvePoint, DeploymentOrder, DeploymentPlan, Distribution, PlannedMixture } from './plan-order.ts';
@@ -40,7 +40,7 @@ interface Tried {
 
 export function planDeployment(order: DeploymentOrder): DeploymentPlan {
   const { objective, instance } = order;
-  const quantile = objective.percentile / 100;
+  const quantile = promisedShare(objective);
   const service = instance === null ? null : serviceDraws(instance.profile, quantile);
   const ground: Ground = {
     order,
@@ -124,7 +124,7 @@ function mixturesFor(ground: Ground, objective: Objective): Tried[] {
   for (let count = atPeak; count <= Math.min(atPeak + 2, instancesMost); count++) {
     const only = tryMixture(ground, objective, { ...pool, count }, null);
     tried.push(only);
-    if (only.mixture.inTime >= objective.percentile / 100) return tried;
+    if (only.mixture.inTime >= promisedShare(objective)) return tried;
     if (count < Math.min(atPeak + 2, instancesMost)) tried.pop();
   }
   return tried;
@@ -170,8 +170,8 @@ function usdPerHourOf({ instanceUsdPerHour, functionUsdPerHour }: Costly): numbe
   return instanceUsdPerHour + functionUsdPerHour;
 }
 
-function whyNot(mixture: Omit<PlannedMixture, 'rejectedBecause'>, { percentile }: Objective, usdPerHourMax: number | null): string | null {
-  if (mixture.inTime < percentile / 100) return `${percentText(mixture.inTime)} % in time, promised are ${percentile} %`;
+function whyNot(mixture: Omit<PlannedMixture, 'rejectedBecause'>, objective: Objective, usdPerHourMax: number | null): string | null {
+  if (mixture.inTime < promisedShare(objective)) return `${percentText(mixture.inTime)} % in time, promised are ${objective.percentile} %`;
   if (usdPerHourMax !== null && usdPerHourOf(mixture) > usdPerHourMax) return `dearer than $${usdPerHourMax} per hour`;
   return null;
 }
@@ -212,7 +212,7 @@ function distributionOf({ latenciesMs }: Played, { latencyMs }: Objective): Dist
 
 function reasonOf({ order, sizes, instance }: Ground, tried: readonly Tried[]): string {
   const { objective, usdPerHourMax } = order;
-  const kept = tried.filter(({ mixture }) => mixture.inTime >= objective.percentile / 100);
+  const kept = tried.filter(({ mixture }) => mixture.inTime >= promisedShare(objective));
   if (kept.length > 0) {
     const least = Math.min(...kept.map(({ mixture }) => usdPerHourOf(mixture)));
     return `${formatObjective(objective)} costs at least $${least.toPrecision(3)} per hour, and $${usdPerHourMax} is the most that it may`;

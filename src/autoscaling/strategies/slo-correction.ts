@@ -8,7 +8,7 @@
  * (it is no accident), over five minutes (it is not long ago) and in the last minute (it goes on), with the instances in service that
  * were wished for (they are not enough).
  */
-import type { Objective } from '../../objective.ts';
+import { budgetOf, type Objective } from '../../objective.ts';
 import type { RequestCounts, SloWindows, TypeObservation } from './observation.ts';
 
 export type SloLevel = 0 | 1 | 2;
@@ -35,7 +35,7 @@ const settledAfterMs = 120_000;
 /** null where too few requests came to tell. */
 export function burnRate({ requests, violations }: RequestCounts, objective: Objective): number | null {
   if (!(requests >= requestsForBurn) || !(violations >= 0)) return null;
-  return violations / requests / allowedShare(objective);
+  return violations / requests / budgetOf(objective);
 }
 
 export interface Burn {
@@ -51,7 +51,7 @@ export function burnOf(windows: SloWindows | null | undefined, objective: Object
   const { minute, fiveMinutes, hour, watchedMs } = windows;
   const burnWatched = burnRate(hour, objective);
   return {
-    goesOn: minute.violations > minute.requests * allowedShare(objective),
+    goesOn: minute.requests > 0 && minute.violations / minute.requests > budgetOf(objective),
     fiveMinutes: burnRate(fiveMinutes, objective),
     hour: burnWatched === null ? null : burnWatched * Math.min(1, watchedMs / hourMs),
   };
@@ -98,8 +98,4 @@ export function correctedRho(rho: number, level: SloLevel): number {
 /** The quantile of the demand that instances alone should carry; null: none. */
 export function floorTau(level: SloLevel): number | null {
   return level === 0 ? null : level === 1 ? 0.8 : 0.95;
-}
-
-function allowedShare({ percentile }: Objective): number {
-  return 1 - percentile / 100;
 }

@@ -23,6 +23,20 @@ describe('what a load has shown', () => {
     assert.deepEqual(pick(outcomeOf(failing, about, null)), [95, 6, null, null]);
   });
 
+  test('is a promise that was kept where just so many were in time', () => {
+    for (const [percentile, requests, late] of [
+      [57, 100, 43],
+      [58, 100, 42],
+      [99.9, 1000, 1],
+      [99.95, 2000, 1],
+    ] as const) {
+      const load = { ...well, latenciesMs: Array.from({ length: requests }, (_, i) => (i < late ? 9 : 1)) };
+      const one = { ...load, latenciesMs: load.latenciesMs.with(late, 9) };
+      const kept = [load, one].map((each) => outcomeOf(each, about, parseObjective(`p${percentile}<=5ms`)).kept);
+      assert.deepEqual(kept, [true, false], `p${percentile}`);
+    }
+  });
+
   test('has nearest-rank percentiles, and none where nobody was answered', () => {
     assert.deepEqual(outcomeOf(well, about, null).latency_ms, { p50: 48, p90: 86, p95: 91, p99: 95, p999: 95, max: 95 });
     const nobody = outcomeOf({ ...well, latenciesMs: [], failures: [['broken', 3]] }, about, parseObjective('p95<=95ms'));

@@ -1,5 +1,5 @@
 /** What a load has shown, in numbers and in words. Pure. */
-import { formatObjective, type Objective } from '../../objective.ts';
+import { formatObjective, type Objective, promisedShare } from '../../objective.ts';
 import { fields, table } from '../table.ts';
 import { msText, shareText } from '../words.ts';
 import type { LoadReport } from './run-load.ts';
@@ -62,7 +62,7 @@ export function outcomeOf(report: Omit<LoadReport, 'answers'>, { forMs, ...about
     latency_ms: sorted.length === 0 ? null : latenciesIn(sorted),
     objective: objective === null ? null : formatObjective(objective),
     in_time: inTime,
-    kept: inTime === null || objective === null ? null : inTime * 100 >= objective.percentile,
+    kept: inTime === null || objective === null ? null : inTime >= promisedShare(objective),
     failures: failures
       .toSorted(([, a], [, b]) => b - a)
       .map(([kind, count]) => ({ kind, count, first: reasonIn(first.get(kind) ?? '', kind) })),
