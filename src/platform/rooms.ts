@@ -28,15 +28,12 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
   const metrics = new Metrics({ store: series });
   const events = new Events(db, clock);
   const audit = new Audit(db, clock);
+  const written = { db, clock, log, events, audit };
   const refusals = refusalsIn(audit, ground);
   const ledger = new Ledger(clock);
   const registry: Registry = new Registry({
-    db,
+    ...written,
     objects: new FileObjectStore(directory.objects),
-    clock,
-    log,
-    events,
-    audit,
     inspect: (path, rewriteTo) => provider.borrow((link) => link.inspect(path, rewriteTo)),
     inspectBundle: (path) => provider.borrow((link) => link.inspectBundle(path, config.artifactLimitBytes), { timeoutMs: bundleTimeoutMs }),
     images: imageEntries(config.images),
@@ -72,17 +69,13 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
   });
   tables.onChange(({ group, version: number }) => serving.profileMeasured(group, number));
   const deployments: Deployments = new Deployments({
-    db,
-    clock,
-    log,
+    ...written,
     registry,
     provider,
     profiles,
     functionProfiles,
     prices,
     cores,
-    events,
-    audit,
     serving,
     checkPolicy: scalingPolicy,
     checkCapturePlace: (to) => checkPlace(to, hasBucket),
