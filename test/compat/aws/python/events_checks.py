@@ -27,7 +27,8 @@ def _():
 
 @check("a pattern that is none is refused, and so is a rule that is not there")
 def _():
-    same(refused(events.put_rule, Name="bad", EventPattern='{"source": "x"}').code, "InvalidEventPatternException")
+    for pattern in ['{"source": "x"}', '{"detail": {}}', '{"$or": [{"prefix": ["x"]}, {"source": ["y"]}]}']:
+        same(refused(events.put_rule, Name="bad", EventPattern=pattern).code, "InvalidEventPatternException")
     same(refused(events.describe_rule, Name="nobody").code, "ResourceNotFoundException")
     same(refused(events.put_rule, Name="timed", ScheduleExpression="rate(5 minutes)").code, "ValidationException")
     event = {"id": "1", "account": "0", "source": "my.app", "time": "t", "region": "r", "resources": [], "detail-type": "x"}
