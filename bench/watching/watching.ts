@@ -16,6 +16,8 @@ const modelPath = fileURLToPath(new URL('../../assets/catalogue/digits_mlp.onnx'
 const unwatched = new URL('./unwatched.ts', import.meta.url).href;
 const concurrency = 64;
 const turnMs = 100;
+/** Plain lines a second, of 1,000 by default: a server that is loaded half of the time would have twice as many of a second's requests in its log. */
+const requestLines = 1000 / 2;
 /** In its first ten seconds under load a server is still being compiled, and of one that does more there is more to compile. */
 const warmUpSeconds = 12;
 
@@ -34,7 +36,12 @@ interface Start {
 
 export async function watching({ starts, seconds, isDry }: WatchingOptions): Promise<void> {
   const all: Start[] = [];
-  for (let start = 0; start < starts; start++) all.push(await bothLoaded(seconds, start % 2 === 1));
+  for (let start = 0; start < starts; start++) {
+    const both = await bothLoaded(seconds, start % 2 === 1);
+    all.push(both);
+    const [ratio, cpuRatio] = [median(ratiosOf(both, 'ratePerSecond')), median(ratiosOf(both, 'cpuUs'))];
+    console.log(`start ${start + 1} of ${starts}: ${(100 * (1 - ratio)).toFixed(1)} % less, ${(100 * (cpuRatio - 1)).toFixed(1)} % more processor time`);
+  }
   const of = (name: keyof Start, what: keyof Turn): number => median(all.flatMap((each) => each[name].map((turn) => turn[what])));
   const ratios = all.map((each) => median(ratiosOf(each, 'ratePerSecond')));
   const [ratio, cpuRatio] = [median(ratios), median(all.map((each) => median(ratiosOf(each, 'cpuUs'))))];
@@ -54,7 +61,8 @@ export async function watching({ starts, seconds, isDry }: WatchingOptions): Pro
 
 /** Which of them starts first, is told: it makes no difference that should be one. */
 async function bothLoaded(seconds: number, isBlindFirst: boolean): Promise<Start> {
-  const servers = { watched: new Platform(), unwatched: new Platform({ NODE_OPTIONS: `--import ${unwatched}` }) };
+  const env = { PENSTOCK_REQUEST_LINES: String(requestLines) };
+  const servers = { watched: new Platform(env), unwatched: new Platform({ ...env, NODE_OPTIONS: `--import ${unwatched}` }) };
   try {
     for (const platform of isBlindFirst ? [servers.unwatched, servers.watched] : [servers.watched, servers.unwatched]) {
       await platform.start();
