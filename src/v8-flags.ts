@@ -1,4 +1,7 @@
-/** What V8 is told of programs that answer requests for weeks, the server and its workers: given to `node`, or set before the code that it is about is loaded. */
+/**
+ * What V8 is told by programs that answer requests for weeks, the server and its workers, when they begin. It is set by `setFlagsFromString`, which passes
+ * over what a later V8 no longer knows; `node` itself would not start.
+ */
 export const v8Flags: readonly string[] = [
   // V8 stops putting functions into one that is hot once they are 920 bytes of bytecode, in the middle of the road of a request.
   '--max-inlined-bytecode-size=1000',

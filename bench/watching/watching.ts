@@ -40,7 +40,9 @@ export async function watching({ starts, seconds, isDry }: WatchingOptions): Pro
     const both = await bothLoaded(seconds, start % 2 === 1);
     all.push(both);
     const [ratio, cpuRatio] = [median(ratiosOf(both, 'ratePerSecond')), median(ratiosOf(both, 'cpuUs'))];
-    console.log(`start ${start + 1} of ${starts}: ${(100 * (1 - ratio)).toFixed(1)} % less, ${(100 * (cpuRatio - 1)).toFixed(1)} % more processor time`);
+    console.log(
+      `start ${start + 1} of ${starts}: ${(100 * (1 - ratio)).toFixed(1)} % less, ${(100 * (cpuRatio - 1)).toFixed(1)} % more processor time`,
+    );
   }
   const of = (name: keyof Start, what: keyof Turn): number => median(all.flatMap((each) => each[name].map((turn) => turn[what])));
   const ratios = all.map((each) => median(ratiosOf(each, 'ratePerSecond')));

@@ -5,7 +5,6 @@ import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { LastLines, SharedMemory, WorkerLink, workerMainPath } from '../runtime/index.ts';
-import { v8Flags } from '../v8-flags.ts';
 import type { Cgroups, WorkerGroup } from './cgroups.ts';
 import type { Leftovers } from './leftovers.ts';
 import { anonymousBytes, cpuMs, limitAddressSpace, memoryUse, treeCpuMs, treeRssBytes } from './process-facts.ts';
@@ -34,7 +33,7 @@ const rssAgeMsMax = 250;
 const addressSpaceSlackMiB = 512;
 
 /** WebAssembly (Node's own, for TypeScript) reserves 10 GiB of addresses unless told not to: more than the limit leaves. */
-const nodeOptions = ['--disable-wasm-trap-handler', ...v8Flags];
+const nodeOptions = ['--disable-wasm-trap-handler'];
 
 /** `process`: it will start a command, and has no onnxruntime. */
 export type WorkerKind = 'onnx' | 'process';

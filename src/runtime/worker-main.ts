@@ -6,8 +6,10 @@
 import { writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { connect } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import { SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
+import { v8Flags } from '../v8-flags.ts';
 import { FrameReader, kinds, messageFrame, resolveShared } from './frames.ts';
 import { onnxruntime } from './onnx-model.ts';
 import { signalGroup } from './process-group.ts';
@@ -17,6 +19,7 @@ import { WorkerCalls } from './worker-calls.ts';
 // The first statement: see onnxruntime().
 Reflect.deleteProperty(globalThis, 'Float16Array');
 process.title = 'penstock-worker';
+for (const flag of v8Flags) setFlagsFromString(flag);
 
 function end(why: string, code: number): never {
   // The server reads this and shows it as the reason of the end. Written at once: nothing may be lost on the way out.

@@ -41,14 +41,15 @@ interface PoolAccount {
   readonly meter: TrafficMeter;
   readonly metrics: VariantMetrics;
   readonly book: RequestBook;
-  /** Of the batch that is being answered: who was, and is not counted yet. */
-  readonly answered: Answered[];
   /** When its instances were. */
   countedAtMs: number;
 }
 
 /** A request whose answer has gone out. */
 interface Answered {
+  /** To which it came: another may have answered it. */
+  readonly pool: VariantPool;
+  readonly account: PoolAccount;
   readonly call: InferenceCall;
   readonly result: Omit<InferenceResult, 'outputs'>;
   readonly came: Came;
@@ -61,6 +62,8 @@ export class Invocations {
   readonly #accounts = new WeakMap<VariantPool, PoolAccount>();
   /** By endpoint and variant: they outlive the pools, of which each version has its own. */
   readonly #meters = new Map<string, TrafficMeter>();
+  /** Of the batch that is being answered: who was, and is not counted yet. */
+  readonly #uncounted: Answered[] = [];
 
   constructor(books: Books) {
     this.#books = books;
@@ -87,7 +90,7 @@ export class Invocations {
       }
       const endMs = clock.nowMs();
       if (outcome.ok && call.whole === undefined)
-        account.answered.push({ call, result: outcome.result, came, endMs, encodeMs: endMs - startMs });
+        this.#uncounted.push({ pool, account, call, result: outcome.result, came, endMs, encodeMs: endMs - startMs });
       else this.#record(pool, account, call, outcome, startMs, endMs, came);
     });
     came.request = pending;
@@ -127,18 +130,14 @@ export class Invocations {
    * All of a batch have their answers, and are counted in a row: the code that does has been driven out of the processor's caches by each answer
    * that was encoded and sent, and so comes in once for all of them.
    */
-  batchAnswered(pool: VariantPool): void {
-    const account = this.#accountOf(pool);
-    const { answered, meter } = account;
-    if (answered.length === 0) return;
+  batchAnswered(): void {
     const { clock } = this.#books;
     const [nowMs, wallMs] = [clock.nowMs(), clock.wallMs()];
-    for (const each of answered) {
-      const { call, result, came, endMs } = each;
-      meter.answered(!isLate(pool, endMs - call.arrivedAtMs), result.overflow !== null);
-      this.#answered(pool, account, each, roadOf(came), Math.round(wallMs - (nowMs - endMs)));
+    for (const answered of this.#uncounted.splice(0)) {
+      const { pool, account, call, result, came, endMs } = answered;
+      account.meter.answered(!isLate(pool, endMs - call.arrivedAtMs), result.overflow !== null);
+      this.#answered(answered, roadOf(came), Math.round(wallMs - (nowMs - endMs)));
     }
-    answered.length = 0;
   }
 
   /** A batch left. */
@@ -189,7 +188,7 @@ export class Invocations {
     const all = { ...call, rows: whole.rows };
     if (end === 'ok') {
       const { result, encodeMs, road } = whole.answered(endMs - call.arrivedAtMs);
-      this.#answered(pool, account, { call: all, result, came, endMs, encodeMs }, road, this.#books.clock.wallMs());
+      this.#answered({ pool, account, call: all, result, came, endMs, encodeMs }, road, this.#books.clock.wallMs());
     } else if (end === 'cancelled') this.#refused(pool, account, all, endMs, 'cancelled', 'the client went away', came);
     else this.#failed(pool, account, all, endMs, end, came);
   }
@@ -200,13 +199,8 @@ export class Invocations {
   }
 
   /** `atMs`: when it ended, on the wall. */
-  #answered(
-    pool: VariantPool,
-    { metrics, book }: PoolAccount,
-    { call, result, endMs, encodeMs }: Answered,
-    road: Road,
-    atMs: number,
-  ): void {
+  #answered({ pool, account, call, result, endMs, encodeMs }: Answered, road: Road, atMs: number): void {
+    const { metrics, book } = account;
     const { lines } = this.#books;
     const totalMs = endMs - call.arrivedAtMs;
     const { timings, costUsd, executor, overflow, coldStart } = result;
@@ -307,7 +301,7 @@ export class Invocations {
         meter,
         metrics: metrics.variant(endpoint, variant),
         book: ledger.bookOf(endpoint, variant),
-        answered: [],
+
         countedAtMs: -Infinity,
       };
       this.#accounts.set(pool, account);

@@ -428,7 +428,7 @@ describe('a serverless variant', () => {
   });
 
   test('hands those who still wait to its successor where its functions did not come', async () => {
-    const { serving, serve, send, ready, pass, codeOf, stopped } = house();
+    const { serving, serve, send, ready, pass, codeOf, stopped, lines } = house();
     serve(1);
     send('a');
     serve(2);
@@ -436,6 +436,12 @@ describe('a serverless variant', () => {
     ready('f1', 2048, versionOf(2));
     await pass(10);
     assert.equal(codeOf('a'), 'ok');
+    assert.deepEqual(
+      lines.map(({ requestId, status }) => [requestId, status]),
+      [['a', 'ok']],
+      'it is counted and logged, whoever answered it',
+    );
+    assert.equal(serving.traffic('e', 'AllTraffic').requests, 1);
     ready('f0');
     assert.deepEqual(stopped, ['f0', 'f0'], 'one that comes after all is ended');
   });

@@ -368,7 +368,7 @@ export class Serving implements ServingDoor {
       serviceTable: (executor) => serviceTable(model, executor),
       onDispatch: (reason, rows) => this.#invocations.dispatched(pool, reason, rows),
       onRunFailed: (usd) => this.#invocations.runFailed(pool, usd),
-      onBatchAnswered: () => this.#invocations.batchAnswered(pool),
+      onBatchAnswered: () => this.#invocations.batchAnswered(),
       functions: {
         prices: functions.prices,
         memoryMiBSafe: () => functions.memoryMiBSafe(model),

@@ -43,6 +43,15 @@ test('a quiet second ends it', () => {
   assert.equal(kept(second(sampler, 9, 50)), 50, 'and so does a pause');
 });
 
+test('a time that is a little back begins no second', () => {
+  const sampler = new LineSampler(100);
+  second(sampler, 0, 1000);
+  let lines = 0;
+  for (let i = 0; i < 1000; i++)
+    if (sampler.weightOf({ totalMs: 1.6, isSpecial: false, atMs: startMs + (i % 2 === 0 ? 1000 : 999) }) > 0) lines++;
+  assert.equal(lines, 100);
+});
+
 test('who was slow, or is special, is kept however many plain ones come', () => {
   for (const changes of [{ isSpecial: true }, { totalMs: 12 }]) {
     const sampler = new LineSampler(100);

@@ -36,7 +36,8 @@ export class LineSampler {
    */
   weightOf({ atMs, totalMs, isSpecial }: RequestEnd): number {
     const second = Math.floor(atMs / 1000);
-    if (second !== this.#second) {
+    // Told in rows, answers may come a millisecond before one that was told of already.
+    if (second !== this.#second && second !== this.#second - 1) {
       const isNext = second === this.#second + 1;
       for (const stride of [this.#plain, this.#special]) stride.begin(isNext, this.#perSecondMax);
       this.#second = second;
