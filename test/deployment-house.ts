@@ -186,7 +186,7 @@ export async function openHouse(more: Partial<Inspection> = {}, database?: OpenD
   const clock = new VirtualClock();
   let deployments: Deployments | null = null;
   const inUse = async (...asked: Parameters<Deployments['usersOf']>) => deployments?.usersOf(...asked) ?? [];
-  const forgetGroup = async (...asked: Parameters<Deployments['forgetGroup']>) => deployments?.forgetGroup(...asked);
+  const forgetGroup = async (...asked: Parameters<Deployments['forgetGroup']>) => deployments?.forgetGroup(...asked) ?? (() => undefined);
   const stored = database === undefined ? {} : { database };
   const plane = {
     ...(await openControlPlane({ ...stored, clock, inUse, forgetGroup, inspect: async () => plainInspection(more) })),

@@ -303,9 +303,9 @@ export class Deployments {
     return [...users];
   }
 
-  /** A group is deleted: for the registry, within its transaction. */
-  async forgetGroup(group: string, tx: Transaction): Promise<void> {
-    await this.#kept.forgetGroup(group, tx);
+  /** A group is deleted: for the registry, within its transaction; it calls what this answers once that is committed. */
+  forgetGroup(group: string, tx: Transaction): Promise<() => void> {
+    return this.#kept.forgetGroup(group, tx);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** What has all requests now is written down as what one may go back to; where nobody watched it come, it is told. */
 import { messageOf } from '../errors.ts';
-import type { Events, Log, PlatformEvent } from '../monitoring/index.ts';
+import type { Events, Log } from '../monitoring/index.ts';
 import { keyOf } from '../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
 import type { DesiredEndpoint } from './desired.ts';
@@ -47,35 +47,43 @@ export class KeptVersions {
     }
   }
 
-  /** Nobody goes back to versions of a group that is deleted, nor takes those of a later one of its name for them. */
-  async forgetGroup(group: string, tx: Transaction): Promise<void> {
+  /**
+   * Nobody goes back to versions of a group that is deleted, nor takes those of a later one of its name for them. What it answers is to
+   * be called once the transaction is committed.
+   */
+  async forgetGroup(group: string, tx: Transaction): Promise<() => void> {
+    const written: StoredEndpoint[] = [];
     for (const { config, history: known } of await readRows(tx)) {
       if (withoutGroup(known, group) === known) continue;
       const stored = await lockRow(tx, config.name);
-      if (stored !== undefined) await this.#write(tx, { ...stored, history: withoutGroup(stored.history, group) });
+      if (stored === undefined) continue;
+      const without = { ...stored, history: withoutGroup(stored.history, group) };
+      await updateHistory(tx, without);
+      written.push(without);
     }
+    return () => {
+      for (const endpoint of written) this.#needs.remember(endpoint);
+    };
   }
 
   async #keep({ config: { name }, generation }: Generation): Promise<void> {
-    const { db, events } = this.#needs;
+    const { db, events, remember } = this.#needs;
     const asked = this.#asked.get(keyOf(name));
-    let event: PlatformEvent | null = null;
-    await inTransaction(db, async (tx) => {
+    const kept = await inTransaction(db, async (tx) => {
       const stored = await lockRow(tx, name);
       // Something else is wanted meanwhile.
-      if (stored?.generation !== generation || isUnderWay(stored.rollout)) return;
+      if (stored?.generation !== generation || isUnderWay(stored.rollout)) return null;
       const history = withKept(stored.history, stored.config.variants);
-      if (history === stored.history) return;
-      await this.#write(tx, { ...stored, history });
+      if (history === stored.history) return null;
+      const endpoint = { ...stored, history };
+      await updateHistory(tx, endpoint);
       // What was watched was kept before, with its last step, and what is gone back to long ago.
       const isNew = !isNewest(stored.history, stored.config.variants);
-      if (isNew) event = await events.record(tx, deployedEvent(stored, asked?.generation === generation ? asked.who : null));
+      const who = asked?.generation === generation ? asked.who : null;
+      return { endpoint, event: isNew ? await events.record(tx, deployedEvent(stored, who)) : null };
     });
-    if (event !== null) events.publish(event);
-  }
-
-  async #write(tx: Transaction, endpoint: StoredEndpoint): Promise<void> {
-    await updateHistory(tx, endpoint);
-    this.#needs.remember(endpoint);
+    if (kept === null) return;
+    remember(kept.endpoint);
+    if (kept.event !== null) events.publish(kept.event);
   }
 }

@@ -201,6 +201,26 @@ describe('a version that was taken back', () => {
     await assert.rejects(on(again).back(), refusal('wrong_state', /serves other\/1, .* nothing to go back to/));
   });
 
+  test('is remembered where the deletion of its group fails', async (context) => {
+    const house = await serving();
+    const { deployments, registry } = house;
+    await settle();
+    await house.deploy(2, watched);
+    await house.back();
+    const source = new TextEncoder().encode('other');
+    await registry.register({ group: 'other', source, sourceName: 'm.onnx', who: 'me' });
+    await registry.setApproval('other', 1, 'Approved', { who: 'me' });
+    await deployments.update('prod', { variants: [{ ...variant, group: 'other' }] }, 'me');
+    await settle();
+    for (const version of [1, 2, 3]) await registry.deleteVersion('digits', version, 'me');
+    context.mock.method(house.audit, 'record', () => Promise.reject(new Error('the disk is full')));
+    await assert.rejects(registry.deleteGroup('digits', 'me'), /the disk is full/);
+    context.mock.restoreAll();
+    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/2']);
+    const again = await house.restart();
+    assert.deepEqual(takenBack(again.deployments.get('prod')), ['digits/2'], 'and so it is stored');
+  });
+
   test('is forgotten with its endpoint', async () => {
     const { deployments, back, deploy } = await serving();
     await settle();

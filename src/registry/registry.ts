@@ -33,8 +33,8 @@ export interface RegistryOptions {
   readonly catalogueDirectory: string;
   /** Which endpoints use the version; asked within the transaction that would delete it. */
   readonly inUse: (group: string, version: number, tx: Transaction) => Promise<readonly string[]>;
-  /** Told of a group that is deleted, within the transaction that does it. */
-  readonly forgetGroup?: (group: string, tx: Transaction) => Promise<void>;
+  /** Told of a group that is deleted, within the transaction that does it. What it answers is called once that is committed. */
+  readonly forgetGroup?: (group: string, tx: Transaction) => Promise<() => void>;
   /** 2 GiB unless given. */
   readonly modelBytesMax?: number;
 }
@@ -172,11 +172,13 @@ export class Registry {
 
   /** Only an empty one. Throws `not_found`, `wrong_state`. */
   async deleteGroup(name: string, who: string): Promise<void> {
+    let forget: (() => void) | undefined;
     await this.#record({ who, action: 'DeleteModelGroup', event: 'group.deleted' }, async (tx) => {
       await removeGroup(tx, name);
-      await this.#options.forgetGroup?.(name, tx);
+      forget = await this.#options.forgetGroup?.(name, tx);
       return { subject: name, detail: {} };
     });
+    forget?.();
   }
 
   /** The latest first. Throws `not_found` where there is no such group. */
