@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { variant } from '../../test/deployment-house.ts';
-import { goneBack, nothingServed, withKept, withoutGroup, withTakenBack } from './version-history.ts';
+import { earlierThan, goneBack, isNewest, nothingServed, withKept, withoutGroup, withTakenBack } from './version-history.ts';
 
 const at = (...versions: number[]) => versions.map((version) => ({ ...variant, name: `v${version}`, version }));
 const served = (...sets: (readonly number[])[]) => sets.reduce((history, set) => withKept(history, at(...set)), nothingServed);
@@ -12,6 +12,14 @@ test('what is served anew with the same versions is one entry, with the settings
   const history = withKept(served([1]), wider);
   assert.deepEqual(history.kept, [wider]);
   assert.equal(withKept(history, wider), history, 'and nothing is to be written where nothing is new');
+});
+
+test('the same versions in another order are no others, and nothing to go back to', () => {
+  const history = served([1], [1, 2]);
+  assert.ok(isNewest(history, at(2, 1)));
+  const turned = withKept(history, at(2, 1));
+  assert.deepEqual(keptIn(turned), [[1], [2, 1]]);
+  assert.deepEqual(earlierThan(turned, at(1, 2)), [at(1)]);
 });
 
 test('a version that is taken back is nothing to go back to, however long ago it served well', () => {

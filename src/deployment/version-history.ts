@@ -86,6 +86,8 @@ export function newModels(now: readonly VariantConfig[], before: readonly Varian
   return modelsOf({ variants: now }).filter((model) => !old.includes(model));
 }
 
+/** In whatever order: it is a setting as well. */
 function isSameVersions(one: readonly VariantConfig[], other: readonly VariantConfig[]): boolean {
-  return modelsOf({ variants: one }).join() === modelsOf({ variants: other }).join();
+  const [models, others] = [one, other].map((variants) => modelsOf({ variants }).toSorted().join());
+  return models === others;
 }
