@@ -378,13 +378,13 @@ export class Deployments {
       const reconciler = this.#reconcilers.get(keyOf(name));
       const versions = reconciler === undefined ? [] : this.rollouts.versionsOf(reconciler);
       for (const event of changeEvents(before, wanted, versions, deed.rollbackReason)) told.push(await events.record(tx, event));
-      return { wanted, told };
+      return { wanted, told, isNew: wanted.generation !== before?.generation };
     }).catch((error: unknown) => {
       throw isUniqueViolation(error) ? new PlatformError('already_exists', `there is an endpoint '${name}' already`) : error;
     });
     if (changed !== null) {
       for (const event of changed.told) events.publish(event);
-      this.#kept.asked(changed.wanted, deed.who);
+      if (changed.isNew) this.#kept.asked(changed.wanted, deed.who);
       this.#want(changed.wanted);
     }
     return this.get(name);

@@ -62,6 +62,22 @@ describe('a deploy that nobody watches', () => {
     assert.deepEqual(await told(again), ['deployed 1:  to digits/1 by me', 'deployed 2: digits/1 to digits/2']);
   });
 
+  test('is not told as that of whoever only loads it again after such a restart', async () => {
+    const house = await serving();
+    house.provider.isPrompt = false;
+    await house.deployments.update('prod', to(2), 'you');
+    await house.deployments.unload('prod', 'you');
+    await settle();
+    const again = await house.restart();
+    await again.deployments.load('prod', 'another');
+    await settle();
+    await again.deployments.update('prod', to(1), 'you');
+    await again.deployments.load('prod', 'another');
+    await settle();
+    const [, second, third] = await told(again);
+    assert.deepEqual([second, third], ['deployed 2: digits/1 to digits/2', 'deployed 3: digits/2 to digits/1 by you']);
+  });
+
   test('is what a watched update is not, taken back or kept, nor a rollback: those are told as what they are', async () => {
     const house = await serving();
     await house.deployments.update('prod', to(2), 'you', undefined, watched);

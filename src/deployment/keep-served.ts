@@ -28,9 +28,9 @@ export class KeptVersions {
     this.#needs = needs;
   }
 
+  /** For a new generation: whoever loads it later has not asked for it. */
   asked({ config, generation }: Generation, who: string): void {
-    const key = keyOf(config.name);
-    if (this.#asked.get(key)?.generation !== generation) this.#asked.set(key, { generation, who });
+    this.#asked.set(keyOf(config.name), { generation, who });
   }
 
   forget(endpoint: string): void {
