@@ -25,13 +25,16 @@ export function encodeRecord(measured: ReadonlyMap<number, Measured>): Buffer {
   return out.taken();
 }
 
-/** The opposite; only the metrics wished for where some are. Throws `internal` where the bytes are broken; a distribution when it is asked for. */
+/**
+ * The opposite; only the metrics wished for where some are, and no byte after the last of those is looked at. Throws `internal` where the bytes are
+ * broken; a distribution when it is asked for.
+ */
 export function decodeRecord(bytes: Uint8Array, wished?: ReadonlySet<number>): Map<number, Measured> {
   const from = new Reader(bytes);
   if (from.unsigned() !== version) throw broken('another version wrote it');
   const size = from.unsigned();
   const measured = new Map<number, Measured>();
-  for (let i = 0; i < size; i++) {
+  for (let i = 0; i < size && measured.size !== wished?.size; i++) {
     const metric = from.unsigned();
     const [count, sum, min, max] = [from.number(), from.number(), from.number(), from.number()];
     const distribution = from.bytes(from.unsigned());

@@ -79,6 +79,16 @@ describe('a row of the metrics database', () => {
     );
   });
 
+  test('gives back those that are wished for, and reads nothing after them', () => {
+    const record = new Map([7, 2, 9].map((metric) => [metric, measureOf([metric, 2 * metric])]));
+    const row = encodeRecord(record);
+    const metricsOf = (wished: readonly number[], bytes: Uint8Array = row): number[] => [...decodeRecord(bytes, new Set(wished)).keys()];
+    assert.deepEqual([metricsOf([9, 7]), metricsOf([2]), metricsOf([2, 4]), metricsOf([])], [[7, 9], [2], [2], []]);
+    const upToSecond = row.subarray(0, encodeRecord(new Map([...record].slice(0, 2))).length);
+    assert.deepEqual(metricsOf([7, 2], upToSecond), [7, 2]);
+    assert.throws(() => metricsOf([9], upToSecond), /cannot be read/);
+  });
+
   test('that is garbage is refused, and never loops', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
