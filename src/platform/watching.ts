@@ -174,7 +174,7 @@ async function act(
 }
 
 function watched(
-  { config, status, reason, variants }: EndpointView,
+  { config, status, reason, variants, createdAtMs }: EndpointView,
   { drift, backlogOf }: Pick<WatchingNeeds, 'drift' | 'backlogOf'>,
 ): WatchedEndpoint {
   const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
@@ -182,6 +182,7 @@ function watched(
   return {
     name: config.name,
     variants: config.variants.map(({ name }) => name),
+    createdAtMs,
     objective: config.objective,
     trouble,
     backlog: backlogOf(config.name),

@@ -170,6 +170,21 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     assert.deepEqual([done.state, done.reason], ['Failed', '1 of 2 objects failed: a.csv: it is not there any more']);
   });
 
+  test('one is not gone on with by another model that has the name by now', async () => {
+    await server.approve(await server.register('renewed', 'digits_logreg'));
+    put('renewed/a.csv', rows(1));
+    put('renewed/b.csv', '1,2,x\n');
+    assert.equal((await transform('renewed', { model: 'renewed/1' })).state, 'Failed');
+    await server.callWell('DELETE', '/groups/renewed/versions/1');
+    await server.callWell('DELETE', '/groups/renewed');
+    await server.approve(await server.register('renewed', 'digits_mlp'));
+    put('renewed/b.csv', rows(1));
+    await server.callWell('POST', '/transforms/renewed/resume', {});
+    const done = await over(server, 'renewed');
+    assert.equal(done.state, 'Failed');
+    assert.match(done.reason ?? '', /^renewed\/1 is another model than the one this transform began with/);
+  });
+
   for (const { what, name, content, says } of [
     { what: 'an unknown kind of file', name: 'a.parquet', content: 'PAR1', says: /the end of its name does not say what it is/ },
     { what: 'what is no gzip', name: 'a.csv.gz', content: 'no gzip', says: /no whole gzip file/ },

@@ -165,6 +165,7 @@ export class Transforms {
     try {
       await this.#rows.started(order.name);
       const version = await this.#options.versionOf(order.group, order.version);
+      if (version.createdAtMs > kept.createdAtMs) throw otherModel(version.name);
       const places = { input: this.#inputOf(order.input), output: this.#outputOf(order.output) };
       await new TransformRun({ ...this.#options, rows: this.#rows }, { kept, version, ...places, meter, signal }).run();
       await this.#conclude(order.name);
@@ -235,4 +236,12 @@ export function placeText(place: TransformPlace): string {
 
 function keyOf(name: string): string {
   return name.toLowerCase();
+}
+
+/** A group was deleted and made anew: its versions are counted from 1 again. */
+function otherModel(version: string): PlatformError {
+  return new PlatformError(
+    'wrong_state',
+    `${version} is another model than the one this transform began with, which was deleted: order a new transform`,
+  );
 }

@@ -10,7 +10,7 @@ import { Alarms } from './alarms.ts';
 import { burnRuling, lookAtDefaults, type WatchedEndpoint } from './default-alarms.ts';
 
 const objective = { percentile: 95, latencyMs: 50 };
-const digits: WatchedEndpoint = { name: 'digits', variants: ['AllTraffic'], objective, trouble: null, backlog: null };
+const digits: WatchedEndpoint = { name: 'digits', variants: ['AllTraffic'], createdAtMs: 0, objective, trouble: null, backlog: null };
 
 async function house(t: TestContext) {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
@@ -46,7 +46,7 @@ async function house(t: TestContext) {
     await alarms.look();
     return alarms.list().map(({ name, state }) => `${name.split('/')[2]} ${state}`);
   };
-  return { scene, alarms, store, minute, states };
+  return { scene, clock, alarms, store, minute, states };
 }
 
 const minuteMs = 60_000;
@@ -78,6 +78,22 @@ describe('every endpoint', () => {
     const found = alarms.foundLast('penstock/digits/objective');
     assert.match(found ?? '', /\(\d+ of \d+\) took longer/);
     assert.notEqual(found, alarms.get('penstock/digits/objective')?.stateReason, 'what it finds is told although its state stays');
+  });
+
+  test('is judged by what came to it, not to one that had its name before', async (t) => {
+    const { scene, clock, minute, states } = await house(t);
+    for (let i = 0; i < 10; i++) minute(100, 95, 20);
+    assert.deepEqual((await states()).slice(1), ['errors ALARM', 'objective ALARM']);
+    scene.endpoints = [];
+    await states();
+    clock.advance(1000);
+    scene.endpoints = [{ ...digits, createdAtMs: clock.wallMs() }];
+    assert.deepEqual((await states()).slice(1), ['errors OK', 'objective OK']);
+    clock.advance(20_000);
+    for (let i = 0; i < 2; i++) minute(100, 95, 20);
+    assert.deepEqual((await states()).slice(1), ['errors ALARM', 'objective ALARM']);
+    for (let i = 0; i < 10; i++) minute(100, 95, 20);
+    assert.deepEqual((await states()).slice(1), ['errors ALARM', 'objective ALARM'], 'and when it is no longer young');
   });
 
   test('rings when calls fail, not for one of a few', async (t) => {

@@ -9,6 +9,8 @@ import type { AlarmState } from './evaluate.ts';
 export interface WatchedEndpoint {
   readonly name: string;
   readonly variants: readonly string[];
+  /** Epoch milliseconds: what was measured before is another's, who had its name. */
+  readonly createdAtMs: number;
   readonly objective: Objective | null;
   /** Why it does not come into service, or its workers end again and again; null where all is well. */
   readonly trouble: string | null;
@@ -33,6 +35,9 @@ export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age',
 export type DefaultKind = (typeof defaultKinds)[number];
 
 const minuteMs = 60_000;
+/** So long after an endpoint was made it is looked at more closely: the minute in which it was is shared with who had its name. */
+const youngMs = 10 * minuteMs;
+const closelyMs = 10_000;
 /** A long window tells that it matters, a short one that it is so now (Beyer et al., The Site Reliability Workbook, chapter 5, table 5-8). */
 const burns = [
   { longMs: 60 * minuteMs, shortMs: 5 * minuteMs, rate: 14.4, most: 0.8 },
@@ -192,17 +197,19 @@ interface Minute extends Share {
   readonly atMs: number;
 }
 
-/** The last `forMs` by minutes, all variants together. */
+/** The last `forMs` by minutes, of a young endpoint by tens of seconds, all variants together. */
 async function minutesOf(
   { store, wallMs }: DefaultAlarmsOptions,
-  { name, variants }: WatchedEndpoint,
+  { name, variants, createdAtMs }: WatchedEndpoint,
   forMs: number,
   namespace: string,
   bad: readonly string[],
   all: string,
 ): Promise<Minute[]> {
   const toMs = wallMs();
-  const span = { fromMs: Math.floor((toMs - forMs) / minuteMs) * minuteMs, toMs, periodMs: minuteMs };
+  const periodMs = toMs - createdAtMs < youngMs ? closelyMs : minuteMs;
+  const [oldest, own] = [Math.floor((toMs - forMs) / periodMs), Math.ceil(createdAtMs / periodMs)];
+  const span = { fromMs: Math.max(oldest, own) * periodMs, toMs, periodMs };
   const minutes: Minute[] = [];
   for (const variant of variants) {
     const place = placeOfVariant(namespace, name, variant);
