@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { decodeCsv } from '../../codecs/index.ts';
 import { plainly } from './run-records.ts';
 
-test('a column that is no input is told of with what helps in a transform: an input filter', () => {
+test('a column that is no input is told of with what helps in a transform', () => {
   const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }], outputs: [] } as const;
   const refusal = (): unknown => {
     try {
@@ -12,5 +12,5 @@ test('a column that is no input is told of with what helps in a transform: an in
       return error;
     }
   };
-  assert.match(plainly(refusal()), /; choose the model's columns with an input filter, such as \$\[:-1\]$/);
+  assert.match(plainly(refusal()), /; columns that are no features are left out with --ignore NAME, or an input filter such as \$\[:-1\]$/);
 });

@@ -56,7 +56,7 @@ export async function oneByOne(
 }
 
 const strayHint = /leave out columns that are no input$/;
-const filterHint = "choose the model's columns with an input filter, such as $[:-1]";
+const filterHint = 'columns that are no features are left out with --ignore NAME, or an input filter such as $[:-1]';
 
 /** Without the number that the line has within its block, and with what helps here. */
 export function plainly(error: unknown): string {
