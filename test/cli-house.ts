@@ -15,22 +15,26 @@ export async function runAgainst(answer: RequestListener, argv: readonly string[
   const server = createServer(answer);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  let [stdout, stderr] = ['', ''];
   try {
-    const code = await runCli(argv, {
-      stdout: { write: (text) => (stdout += text) },
-      stderr: { write: (text) => (stderr += text) },
-      stdin: (async function* () {})(),
-      env: { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
-      clock: new SystemClock(),
-      version: '1.2.3',
-      interrupted: new AbortController().signal,
-      up: () => Promise.resolve(0),
-      quickstart: () => Promise.resolve(0),
-    });
-    return { code, stdout, stderr };
+    return await runVerb(argv, { PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
   } finally {
     server.close();
     server.closeAllConnections();
   }
+}
+
+export async function runVerb(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran> {
+  let [stdout, stderr] = ['', ''];
+  const code = await runCli(argv, {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+    stdin: (async function* () {})(),
+    env,
+    clock: new SystemClock(),
+    version: '1.2.3',
+    interrupted: new AbortController().signal,
+    up: () => Promise.resolve(0),
+    quickstart: () => Promise.resolve(0),
+  });
+  return { code, stdout, stderr };
 }

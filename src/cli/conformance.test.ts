@@ -7,32 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { SystemClock } from '../clock.ts';
+import { type Ran, runVerb } from '../../test/cli-house.ts';
 import { bearerToken } from './bearer-token.ts';
-import { runCli } from './run-cli.ts';
 
-interface Run {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
-  let stdout = '';
-  let stderr = '';
-  const code = await runCli(['conformance', ...argv], {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
-    stdin: (async function* () {})(),
-    env,
-    clock: new SystemClock(),
-    version: '1.2.3',
-    interrupted: new AbortController().signal,
-    up: () => Promise.resolve(0),
-    quickstart: () => Promise.resolve(0),
-  });
-  return { code, stdout, stderr };
-}
+const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> => runVerb(['conformance', ...argv], env);
 
 describe('penstock conformance', () => {
   const keys: (string | undefined)[] = [];

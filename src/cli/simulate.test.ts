@@ -3,25 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { SystemClock } from '../clock.ts';
+import { type Ran, runVerb } from '../../test/cli-house.ts';
 import type { SimulationResult } from '../simulation/index.ts';
-import { runCli } from './run-cli.ts';
 
-async function run(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  let [stdout, stderr] = ['', ''];
-  const code = await runCli(['simulate', ...argv], {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
-    stdin: (async function* () {})(),
-    env: { PENSTOCK_URL: 'http://127.0.0.1:64999' }, // where nobody answers
-    clock: new SystemClock(),
-    version: '1.2.3',
-    interrupted: new AbortController().signal,
-    up: () => Promise.resolve(0),
-    quickstart: () => Promise.resolve(0),
-  });
-  return { code, stdout, stderr };
-}
+/** At an address where nobody answers. */
+const run = (...argv: string[]): Promise<Ran> => runVerb(['simulate', ...argv], { PENSTOCK_URL: 'http://127.0.0.1:64999' });
 
 describe('penstock simulate', () => {
   test('needs no server, compares policies in a table, and writes a page', async (t) => {

@@ -17,6 +17,22 @@ async function serving() {
   return { ...house, ...on(house) };
 }
 
+/** `prod` took digits/2 back and is in service by another group; digits is empty, and may be deleted. */
+async function elsewhere() {
+  const house = await serving();
+  const { deployments, registry } = house;
+  await settle();
+  await house.deploy(2, watched);
+  await house.back();
+  const source = new TextEncoder().encode('other');
+  await registry.register({ group: 'other', source, sourceName: 'm.onnx', who: 'me' });
+  await registry.setApproval('other', 1, 'Approved', { who: 'me' });
+  await deployments.update('prod', { variants: [{ ...variant, group: 'other' }] }, 'me');
+  await settle();
+  for (const version of [1, 2, 3]) await registry.deleteVersion('digits', version, 'me');
+  return house;
+}
+
 function on(house: House) {
   house.deployments.rollouts.follow({ get: () => null });
   const back = async () => {
@@ -176,17 +192,8 @@ describe('a version that was taken back', () => {
   });
 
   test('is forgotten with its group, as what served of it is: a group of the same name has other versions', async () => {
-    const house = await serving();
+    const house = await elsewhere();
     const { deployments, registry } = house;
-    await settle();
-    await house.deploy(2, watched);
-    await house.back();
-    const source = new TextEncoder().encode('other');
-    await registry.register({ group: 'other', source, sourceName: 'm.onnx', who: 'me' });
-    await registry.setApproval('other', 1, 'Approved', { who: 'me' });
-    await deployments.update('prod', { variants: [{ ...variant, group: 'other' }] }, 'me');
-    await settle();
-    for (const version of [1, 2, 3]) await registry.deleteVersion('digits', version, 'me');
     assert.deepEqual(takenBack(deployments.get('prod')), ['digits/2'], 'the group is still there');
     await registry.deleteGroup('Digits', 'me');
     for (const text of ['new', 'newer']) {
@@ -202,17 +209,8 @@ describe('a version that was taken back', () => {
   });
 
   test('is remembered where the deletion of its group fails', async (context) => {
-    const house = await serving();
+    const house = await elsewhere();
     const { deployments, registry } = house;
-    await settle();
-    await house.deploy(2, watched);
-    await house.back();
-    const source = new TextEncoder().encode('other');
-    await registry.register({ group: 'other', source, sourceName: 'm.onnx', who: 'me' });
-    await registry.setApproval('other', 1, 'Approved', { who: 'me' });
-    await deployments.update('prod', { variants: [{ ...variant, group: 'other' }] }, 'me');
-    await settle();
-    for (const version of [1, 2, 3]) await registry.deleteVersion('digits', version, 'me');
     context.mock.method(house.audit, 'record', () => Promise.reject(new Error('the disk is full')));
     await assert.rejects(registry.deleteGroup('digits', 'me'), /the disk is full/);
     context.mock.restoreAll();
