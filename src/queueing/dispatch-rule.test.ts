@@ -73,11 +73,9 @@ describe('predictCompletionMs', () => {
   });
 
   test('a long queue is predicted as if its batches were gone through one by one', () => {
-    const server = fc.record({
-      residualMs: fc.double({ min: 0, max: 400, noNaN: true }),
-      batchSizeMax: fc.integer({ min: 1, max: 9 }),
-      fullBatchMs: fc.double({ min: 5, max: 300, noNaN: true }),
-    });
+    // In 1/1024 ms, so that sums are exact: which of two servers is free first must not hang on how they are added up.
+    const ms = (min: number, max: number) => fc.integer({ min: min * 1024, max: max * 1024 }).map((ticks) => ticks / 1024);
+    const server = fc.record({ residualMs: ms(0, 400), batchSizeMax: fc.integer({ min: 1, max: 9 }), fullBatchMs: ms(5, 300) });
     fc.assert(
       fc.property(fc.array(server, { minLength: 1, maxLength: 6 }), fc.integer({ min: 0, max: 2000 }), (list, rowsAhead) => {
         const freeMs = list.map(({ residualMs: residual }) => residual);
@@ -91,9 +89,18 @@ describe('predictCompletionMs', () => {
           left -= batchSizeMax;
           freeMs[first] = doneMs;
         }
-        assert(Math.abs(predictCompletionMs(list, rowsAhead) - doneMs) < 1e-6);
+        assert.equal(predictCompletionMs(list, rowsAhead), doneMs);
       }),
     );
+  });
+
+  test('of servers that are free at the same time the one named first takes the next batch', () => {
+    const [swift, slow] = [
+      { residualMs: 0, batchSizeMax: 1, fullBatchMs: 5 },
+      { residualMs: 0, batchSizeMax: 1, fullBatchMs: 50 },
+    ];
+    assert.equal(predictCompletionMs([swift, swift, swift, slow], 2), 5);
+    assert.equal(predictCompletionMs([swift, swift, slow, swift], 2), 50);
   });
 
   test('without a server nobody is ever answered', () => {

@@ -48,7 +48,8 @@ export interface Server {
 
 /**
  * How long from now until a request is answered that has `rowsAhead` rows with an earlier or equal deadline before
- * it, if the servers take full batches one after the other; infinite without a server.
+ * it, if the servers take full batches one after the other; infinite without a server. Of servers that are free at the
+ * same time the one named first takes the next batch.
  *
  * The residual busy times are used one by one: an estimate by the mean rate, (q + 1)/Σμ, is too rosy in bursts.
  */
@@ -72,24 +73,22 @@ export function predictCompletionMs(servers: readonly Server[], rowsAhead: numbe
 
 function siftDown(heap: number[], freeMs: readonly number[], from: number): void {
   const moved = heap[from] as number;
-  const movedMs = freeMs[moved] as number;
   let place = from;
   for (;;) {
     let child = 2 * place + 1;
     if (child >= heap.length) break;
-    let childMs = freeMs[heap[child] as number] as number;
-    if (child + 1 < heap.length) {
-      const otherMs = freeMs[heap[child + 1] as number] as number;
-      if (otherMs < childMs) {
-        child++;
-        childMs = otherMs;
-      }
-    }
-    if (childMs >= movedMs) break;
+    if (child + 1 < heap.length && isBefore(heap[child + 1] as number, heap[child] as number, freeMs)) child++;
+    if (isBefore(moved, heap[child] as number, freeMs)) break;
     heap[place] = heap[child] as number;
     place = child;
   }
   heap[place] = moved;
+}
+
+function isBefore(left: number, right: number, freeMs: readonly number[]): boolean {
+  const leftMs = freeMs[left] as number;
+  const rightMs = freeMs[right] as number;
+  return leftMs < rightMs || (leftMs === rightMs && left < right);
 }
 
 /** Rounding must not make a batch begin that has not begun yet. */
