@@ -1,8 +1,10 @@
 /** Builds every room with `new`, in the order in which they stand on each other, starts them and stops them. */
+import { uptime } from 'node:os';
 import { Access } from './access/index.ts';
 import { type Config, isLoopback } from './config.ts';
 import type { Ledger } from './costs/index.ts';
 import { Listener, loadCertificate } from './http/index.ts';
+import { tellAbruptEnd } from './monitoring/index.ts';
 import { addressOf, openAsync } from './platform/async.ts';
 import { openCapturing } from './platform/capturing.ts';
 import { mountDoors } from './platform/doors.ts';
@@ -56,6 +58,8 @@ async function build(config: Config, product: Product, closers: Closer[], close:
     clock,
   });
   const rooms = buildRooms(config, product, ground, async (bucket) => (await s3.bucket(bucket)) !== null);
+  const machineStartedAtMs = startedAtMs - 1000 * uptime();
+  await tellAbruptEnd({ events: rooms.events, log: logs.platform, lastSignMs: directory.abandonedAtMs, machineStartedAtMs });
   await rooms.registry.open();
   const s3 = await openBuckets(rooms, startedAtMs, ground);
   const costs = openCosts(rooms.ledger, ground);

@@ -1,7 +1,7 @@
 /** Route of a single request: where its time went, and why. */
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
-import { accessLogGroup, type Decision, type LogPage, requestsLogGroup } from '../monitoring/index.ts';
+import { abruptEnds, accessLogGroup, type Decision, type LogPage, linesLostIn, requestsLogGroup } from '../monitoring/index.ts';
 import { timeOf } from './parameters.ts';
 import { type RanBefore, type RanLine, ranBefore, waitOf } from './ran-before.ts';
 import { type RequestBody, requestBody } from './request-bodies.ts';
@@ -60,17 +60,21 @@ export function requestRoutes(services: Needs): Route[] {
 }
 
 /** The last one of that id. Throws `not_found`, and says how far back the log goes. */
-async function find({ logGroups }: Needs, id: string): Promise<LoggedRequest> {
+async function find({ logGroups, events }: Needs, id: string): Promise<LoggedRequest> {
   const found = await lineOf(logGroups, requestsLogGroup, id);
   if (found !== null) return found as LoggedRequest;
   const shown = id.slice(0, 128);
   const access = (await lineOf(logGroups, accessLogGroup, id)) as LoggedAccess | null;
   if (access !== null) throw new PlatformError('not_found', `request ${shown} never reached a model: ${storyOfAccess(access)}`);
   const [log] = await logGroups.streams(requestsLogGroup);
-  const since = log === undefined || log.firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(log.firstAtMs)}`;
+  const firstAtMs = log?.firstAtMs ?? null;
+  const since = firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(firstAtMs)}`;
+  // Of an older end the log knows nothing any more, be it lost or not.
+  const ends = await abruptEnds(events, firstAtMs ?? 0, endsTold);
+  const lost = ends.map((end) => ` was answered in ${linesLostIn(end)}, when its line was not written yet,`).join('');
   throw new PlatformError(
     'not_found',
-    `request ${shown} is not in the log, ${since}: it is older, never reached an endpoint, was one of thousands a second of which only some are logged, or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
+    `request ${shown} is not in the log, ${since}: it is older, never reached an endpoint, was one of thousands a second of which only some are logged,${lost} or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
   );
 }
 
@@ -113,6 +117,8 @@ async function lineOf(logGroups: Needs['logGroups'], group: string, id: string):
   }
 }
 
+/** Of servers that ended abruptly: whoever asks does so soon. */
+const endsTold = 3;
 /** So many requests that ended while it waited are looked through. */
 const endedMost = 1000;
 /** From the end of a run to its line. */

@@ -58,6 +58,7 @@ export { parseMath } from './math/metric-math.ts';
 export { type ExpressionQuery, withExpressions } from './math/metric-queries.ts';
 export { Series } from './math/value.ts';
 export { Metrics, type Sample } from './metrics.ts';
+export { abruptEnds, linesLostIn, tellAbruptEnd } from './records/abrupt-end.ts';
 export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './records/audit.ts';
 export { type Deed, type Thing, thingOf } from './records/deeds.ts';
 export { Events, type NewEvent, type PlatformEvent } from './records/events.ts';

@@ -10,7 +10,7 @@ import { LineBlock } from './line-block.ts';
 
 /** Handing bytes to the disk takes some 30 us, whatever their number. */
 const flushBytes = 256 * 1024;
-const flushAfterMs = 200;
+export const flushAfterMs = 200;
 /** What may wait for a slow disk; beyond it lines are dropped. */
 const pendingBytesMax = 8 * 1024 * 1024;
 

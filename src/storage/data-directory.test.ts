@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -89,6 +89,23 @@ test('of many who race for it, also for one left by kill -9, exactly one wins', 
   assert.equal(said.filter((says) => says === 'held').length, 1, said.join('\n'));
   assert.equal(said.filter((says) => /^wrong_state data-\d+ is in use by /.test(says)).length, 4, said.join('\n'));
   await Promise.all(racers.filter(({ says }) => says === 'held').map((racer) => racer.kill()));
+});
+
+test('knows that the holder before went without a word, and when it was last seen to write', async () => {
+  const path = freshPath();
+  const first = await holder(path);
+  const atMs = Date.UTC(2026, 10, 27, 7);
+  await mkdir(join(path, 'logs'));
+  await writeFile(join(path, 'logs', 'requests.log'), 'a line\n');
+  for (const name of ['lock', 'lock.held']) await utimes(join(path, name), new Date(atMs - 5000), new Date(atMs - 5000));
+  await utimes(join(path, 'logs', 'requests.log'), new Date(atMs), new Date(atMs));
+  await first.kill();
+  const second = await openDataDirectory(path);
+  assert.equal(second.abandonedAtMs, atMs);
+  second.release();
+  const third = await openDataDirectory(path);
+  assert.equal(third.abandonedAtMs, null);
+  third.release();
 });
 
 test('refuses a path that is no directory, and says so', async () => {

@@ -1,5 +1,5 @@
 /** The one directory a server keeps its state in, and the lock that keeps a second server out. */
-import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PlatformError } from '../errors.ts';
@@ -35,11 +35,17 @@ export class DataDirectory {
   readonly logs: string;
   readonly keysFile: string;
   readonly configFile: string;
+  /**
+   * Epoch milliseconds of the last that was written here by a holder who went without a word: killed, crashed, or with its machine; null
+   * where the last one let go.
+   */
+  readonly abandonedAtMs: number | null;
   #held: DatabaseSync | null;
 
-  constructor(path: string, held: DatabaseSync) {
+  constructor(path: string, held: DatabaseSync, abandonedAtMs: number | null) {
     this.path = path;
     this.#held = held;
+    this.abandonedAtMs = abandonedAtMs;
     this.stateDb = join(path, 'state.db');
     this.metricsDb = join(path, 'metrics.db');
     this.objects = join(path, 'objects');
@@ -83,7 +89,7 @@ export async function openDataDirectory(dir: string): Promise<DataDirectory> {
     throw asDiskError(cause, `make the data directory ${path}`);
   }
   const held = takeLock(path);
-  const directory = new DataDirectory(path, held);
+  const directory = new DataDirectory(path, held, abandonedAt(path));
   try {
     directory.announce(null);
   } catch (error) {
@@ -112,6 +118,30 @@ function takeLock(path: string): DatabaseSync {
     const who = holder === null ? 'another process' : `process ${holder.pid}${holder.url === null ? '' : ` (${holder.url})`}`;
     throw new PlatformError('wrong_state', `${basename(path)} is in use by ${who}: stop it first, or choose another --data-dir`);
   }
+}
+
+/** Whoever lets go takes the note away. To be asked with the lock, before anything is written. */
+function abandonedAt(path: string): number | null {
+  const note = writtenAt(path, noteName);
+  if (note === null) return null;
+  const logs = join(path, 'logs');
+  const others = [...namesIn(path).map((name) => writtenAt(path, name)), ...namesIn(logs).map((name) => writtenAt(logs, name))];
+  return Math.max(note, ...others.map((atMs) => atMs ?? 0));
+}
+
+/** Taking the lock writes beside what is held. */
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path).filter((name) => !name.startsWith(heldName));
+  } catch {
+    return []; // no log was written yet
+  }
+}
+
+/** Of a file; null of anything else, and where there is none. */
+function writtenAt(path: string, name: string): number | null {
+  const file = statSync(join(path, name), { throwIfNoEntry: false });
+  return file?.isFile() === true ? Math.round(file.mtimeMs) : null;
 }
 
 function isHeld(path: string): boolean {

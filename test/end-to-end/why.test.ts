@@ -1,7 +1,7 @@
 /** What became of a single request, and what workers say: as somebody asks who wonders. */
 import assert from 'node:assert/strict';
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -144,5 +144,57 @@ describe('a server that is asked', () => {
     await assert.rejects(cli('logs', '--filter', '{ $.a = }'), ({ stderr }) => /Invalid filter pattern/.test(String(stderr)));
     await assert.rejects(cli('logs', '--log', '/nobody'), ({ stderr }) => /there is no log group \/nobody/.test(String(stderr)));
     await assert.rejects(cli('logs', '--log', 'workers'), ({ code }) => code === 2);
+  });
+});
+
+describe('a server that was killed', () => {
+  const dataDir = temporaryDirectory();
+  let server: Server;
+  after(async () => {
+    await server?.end();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  const why = (id: string) => run(penstock, ['why', id], { env: { ...plainEnvironment(), PENSTOCK_URL: server.url } });
+  const refusalOf = (id: string): Promise<string> =>
+    why(id).then(
+      () => '',
+      ({ stderr }) => String(stderr),
+    );
+  const ask = async (id: string): Promise<void> => {
+    const { status } = await server.call('POST', '/endpoints/digits/invoke', { instances: [row] }, { 'x-request-id': id });
+    assert.equal(status, 200);
+  };
+
+  test('says of a request that it was answered in its last moments, where it was', { timeout: 120_000 }, async () => {
+    server = await Server.start({ dataDir });
+    await server.deploy('digits', 'digits_mlp');
+    await ask('kept');
+    await until('its line is written', async () => (await why('kept')).stdout, 10_000);
+    await ask('lost');
+    const killedAtMs = Date.now();
+    server.signal('SIGKILL');
+    await server.ended;
+    server = await Server.start({ dataDir });
+    assert.match((await why('kept')).stdout, /^Request kept to digits/);
+    const refused = await refusalOf('lost');
+    const said =
+      /request lost is not in the log, .* was answered in the last 0\.3 s before the server ended abruptly \(kill -9, a crash\), which was between (\S+) and (\S+), when its line was not written yet, or its id is another/;
+    const [, lastSign = '', found = ''] = said.exec(refused) ?? [];
+    assert(Date.parse(lastSign) <= killedAtMs && killedAtMs <= Date.parse(found), refused);
+    assert(killedAtMs - Date.parse(lastSign) < 11_000, 'what an endpoint measures is written every ten seconds');
+    assert.match(server.stderr, /warn {2}the server before this one ended abruptly/);
+  });
+
+  test('and one that was asked to end does not', async () => {
+    await server.end();
+    rmSync(join(dataDir, 'logs'), { recursive: true });
+    server = await Server.start({ dataDir });
+    await server.inService('digits');
+    await ask('after');
+    await until('its line is written', async () => (await why('after')).stdout, 10_000);
+    const refused = await refusalOf('nobody');
+    assert.match(refused, /request nobody is not in the log, which goes back to \S+: it is older, (?!.*abruptly)/);
+    assert.doesNotMatch(server.stderr, /abruptly/);
   });
 });

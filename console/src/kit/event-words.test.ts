@@ -33,3 +33,8 @@ test('a measurement names where, and how long', () => {
   assert.equal(measured('function:1769'), 'was measured on a function of 1,769 MB: 0.10 ms for one row');
   assert.match(measured('instance:local.1'), /^was measured on an instance local\.1: /);
 });
+
+test('a server that was killed is news', () => {
+  const end: EventBody = { ...event('server.ended-abruptly', { lastSignMs: 1, withMachine: false }), subject: 'server' };
+  assert.deepEqual([isNews(end), eventWords(end).kind, eventWords(end).text], [true, 'bad', 'ended abruptly, and was started again']);
+});

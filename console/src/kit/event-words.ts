@@ -87,6 +87,7 @@ export function eventWords({ kind, subject, detail }: EventBody): EventWords {
       to: '/jobs',
     };
   }
+  if (kind === 'server.ended-abruptly') return { kind: 'bad', text: 'ended abruptly, and was started again', to: '/monitoring' };
   return { kind: 'person', text: kind, to: '/monitoring' };
 }
 

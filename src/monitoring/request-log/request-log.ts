@@ -1,6 +1,6 @@
 /** The log of requests: a line each; of thousands a second, for some. */
 import type { Clock } from '../../clock.ts';
-import type { LineFile } from '../line-file.ts';
+import { flushAfterMs, type LineFile } from '../line-file.ts';
 import { LineSampler, type RequestEnd } from './line-sampler.ts';
 import { formatRequestLine, type RequestLine } from './request-line.ts';
 
@@ -9,6 +9,8 @@ const samplersMax = 10_000;
 /** So many lines wait to be put together in a row, or for so long: one by one each would bring the code that does into the processor's caches. */
 const waitingMax = 64;
 const waitMs = 100;
+/** Of a disk that follows: so long after its answer a request's line is in the file. Whoever is killed takes those along that are not. */
+export const requestLineMsMax = waitMs + flushAfterMs;
 
 export class RequestLog {
   readonly #file: Pick<LineFile, 'write'>;
