@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
-import type { Events, PlatformEvent } from '../monitoring/index.ts';
+import { defaultAlarmNames, type Events, type EventWish, isWished, type PlatformEvent } from '../monitoring/index.ts';
 import { type EventBody, eventBody, pageOf } from './bodies.ts';
 import type { EventStream } from './event-stream.ts';
 import { limitDefault, limitParameter, timeOf } from './parameters.ts';
@@ -12,18 +12,29 @@ import type { Streams } from './streams.ts';
 
 const replayPage = 500;
 
+/** Which events, of those that were and of those that come alike. */
+const wishQuery = z.strictObject({
+  subject: z.string().max(256).optional().describe('What it happened to: `digits`, `digits/3`.'),
+  endpoint: z.string().max(256).optional().describe('In place of `subject`: what happened to it, and to the alarms that it has by itself.'),
+  kind: z
+    .string()
+    .max(500)
+    .regex(/^[a-z-]+(\.[a-z-]+)?(,[a-z-]+(\.[a-z-]+)?)*$/, 'expected kinds such as endpoint.failed or alarm, with commas between')
+    .optional()
+    .describe('Only such, with commas between: `endpoint.failed`; `alarm` stands for all of alarms.'),
+});
+
 export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] {
   return [
     route('GET /events/recent', {
       summary: 'List what happened last, the latest first',
-      query: z.strictObject({
+      query: wishQuery.extend({
         limit: limitParameter,
-        subject: z.string().max(256).optional().describe('What it happened to: `digits`, `digits/3`.'),
         before: z.coerce.number().int().min(1).optional().describe('The `next` of the page before.'),
       }),
       answer: pageOf(eventBody),
-      handle: async ({ query: { limit = limitDefault, subject, before } }) => {
-        const found = await events.recent({ before, subject, limit: limit + 1 });
+      handle: async ({ query: { limit = limitDefault, before, ...asked } }) => {
+        const found = await events.recent({ ...wishOf(asked), before, limit: limit + 1 });
         const items = found.slice(0, limit).map(eventBodyOf);
         return { items, next: found.length > limit ? String(items.at(-1)?.seq ?? '') : null };
       },
@@ -33,17 +44,32 @@ export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] 
       description:
         'Server-Sent Events (`text/event-stream`): each `data` is the JSON below, each `id` its `seq`. A client that comes back ' +
         'with Last-Event-ID, or asks with `since`, first gets what it has missed; else it gets what comes from now on.',
-      query: z.strictObject({ since: z.coerce.number().int().min(0).optional() }),
+      query: wishQuery.extend({
+        since: z.coerce.number().int().min(0).optional(),
+        recent: z.coerce
+          .number()
+          .int()
+          .min(0)
+          .max(replayPage)
+          .default(0)
+          .describe('So many of the past first, where it is not known what was missed.'),
+      }),
       answer: eventBody,
       streams: true,
-      handle: async ({ query, ...call }) => {
-        const since = query.since ?? lastEventId(call.request);
+      handle: async ({ query: { since, recent, ...asked }, ...call }) => {
+        const following = { since: since ?? lastEventId(call.request), recent, wish: wishOf(asked) };
         const stream = streams.open(call);
-        void followEvents(events, stream, { since }).catch(() => stream.end());
+        void followEvents(events, stream, following).catch(() => stream.end());
         return undefined;
       },
     }),
   ];
+}
+
+function wishOf({ subject, endpoint, kind }: z.output<typeof wishQuery>): EventWish {
+  if (subject !== undefined && endpoint !== undefined) throw new PlatformError('invalid_request', 'expected subject or endpoint, got both');
+  const named = subject === undefined ? undefined : [subject];
+  return { subjects: endpoint === undefined ? named : [endpoint, ...defaultAlarmNames(endpoint)], kinds: kind?.split(',') };
 }
 
 export function lastEventId(request: IncomingMessage): number | undefined {
@@ -56,28 +82,38 @@ export function lastEventId(request: IncomingMessage): number | undefined {
   );
 }
 
-/** Listens first and reads the past then, so that nothing falls between; what came meanwhile is sent after it. `kind`: what all are called. */
-export async function followEvents(
-  events: Events,
-  stream: EventStream,
-  { since, kind }: { since: number | undefined; kind?: string },
-): Promise<void> {
+export interface Following {
+  /** The `seq` of the last event that is known: all after it come first. */
+  readonly since: number | undefined;
+  /** Where that is not said: so many of the past. */
+  readonly recent?: number;
+  readonly wish?: EventWish;
+  /** What all are called. */
+  readonly kind?: string;
+}
+
+/** Listens first and reads the past then, so that nothing falls between; what came meanwhile is sent after it. */
+export async function followEvents(events: Events, stream: EventStream, { since, recent = 0, wish = {}, kind }: Following): Promise<void> {
   const meanwhile: PlatformEvent[] = [];
   let sentSeq = since ?? 0;
-  let isLive = since === undefined;
+  let isLive = false;
   const send = (event: PlatformEvent): void => {
     if (event.seq <= sentSeq) return;
     sentSeq = event.seq;
-    stream.send({ id: event.seq, kind: kind ?? event.kind, data: JSON.stringify(eventBodyOf(event)) });
+    if (isWished(event, wish)) stream.send({ id: event.seq, kind: kind ?? event.kind, data: JSON.stringify(eventBodyOf(event)) });
   };
   stream.onEnd(events.subscribe((event) => (isLive ? send(event) : meanwhile.push(event))));
-  while (!isLive && stream.isOpen) {
-    const page = await events.since(sentSeq, replayPage);
-    for (const event of page) send(event);
-    if (page.length === replayPage) continue;
-    for (const event of meanwhile) send(event);
-    isLive = true;
+  if (since !== undefined) {
+    for (let isMore = true; isMore && stream.isOpen; ) {
+      const page = await events.since(sentSeq, replayPage);
+      for (const event of page) send(event);
+      isMore = page.length === replayPage;
+    }
+  } else if (recent > 0) {
+    for (const event of (await events.recent({ ...wish, limit: recent })).toReversed()) send(event);
   }
+  for (const event of meanwhile) send(event);
+  isLive = true;
 }
 
 function eventBodyOf({ seq, id, atMs, kind, subject, detail }: PlatformEvent): EventBody {

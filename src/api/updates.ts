@@ -42,7 +42,7 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
       answer: pageOf(updateBody),
       handle: async ({ params, query: { limit = limitDefault, before } }) => {
         const { config, createdAtMs } = deployments.get(params.endpoint);
-        const recent = await events.recent({ subject: config.name, kinds, before, limit: limit + 1 });
+        const recent = await events.recent({ subjects: [config.name], kinds, before, limit: limit + 1 });
         const found = recent.filter(({ atMs }) => atMs >= createdAtMs); // those of an earlier one of its name are not its own
         const page = found.slice(0, limit);
         return { items: page.map(updateBodyOf), next: found.length > limit ? String(page.at(-1)?.seq ?? '') : null };
@@ -53,7 +53,7 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
 
 /** The update that was under way then (epoch milliseconds), as its last step tells it; null where none was. */
 export async function updateAt(events: Pick<Events, 'recent'>, subject: string, untilMs: number): Promise<UpdateBody | null> {
-  const [last] = (await events.recent({ subject, kinds, untilMs, limit: 1 })).map(updateBodyOf);
+  const [last] = (await events.recent({ subjects: [subject], kinds, untilMs, limit: 1 })).map(updateBodyOf);
   const isOver = last === undefined || ['kept', 'taken back', 'superseded', 'rolled back', 'deployed'].includes(last.what);
   // Older servers told of no versions, nor that an update was superseded: nobody knows until when such a one went on.
   return isOver || last.to.length === 0 ? null : last;

@@ -14,6 +14,7 @@ import { addDoctor } from './verbs/doctor.ts';
 import { addBaseline, addDrift, addLabels } from './verbs/drift.ts';
 import { addDelete, addEndpoints } from './verbs/endpoints.ts';
 import { addEnv } from './verbs/env.ts';
+import { addEvents } from './verbs/events.ts';
 import { addGroups, addVersions } from './verbs/groups.ts';
 import { addInvoke } from './verbs/invoke.ts';
 import { addKeys } from './verbs/keys.ts';
@@ -53,7 +54,21 @@ export function makeProgram(doors: Doors): Command {
     [addUp, addQuickstart, addEnv, addDoctor, addStatus, addConformance],
     [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
     [addDeploy, addEndpoints, addDescribe, addInvoke, addLoadTest, addAsync, addTransform, addRollback, addUnload, addLoad, addDelete],
-    [addTop, addDecisions, addCosts, addMetrics, addAlarms, addDrift, addBaseline, addLabels, addLogs, addWhy, addAudit, addKeys],
+    [
+      addTop,
+      addDecisions,
+      addCosts,
+      addMetrics,
+      addAlarms,
+      addDrift,
+      addBaseline,
+      addLabels,
+      addLogs,
+      addEvents,
+      addWhy,
+      addAudit,
+      addKeys,
+    ],
   ];
   for (const addVerb of add.flat()) addVerb(program, doors);
   return program;

@@ -27,6 +27,38 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   return `${lines.join('\n')}\n`;
 }
 
+/** A column of rows that come one by one. */
+export interface SteadyColumn<Row> extends Column<Row> {
+  /** Characters: at least so many, since nobody knows what comes. */
+  readonly width: number;
+}
+
+/** As `table`, of rows that come one by one: a column becomes wider with the first cell that needs it, and stays so. */
+export class SteadyTable<Row> {
+  readonly #columns: readonly SteadyColumn<Row>[];
+  readonly #widths: number[];
+
+  constructor(columns: readonly SteadyColumn<Row>[]) {
+    this.#columns = columns;
+    this.#widths = columns.map(({ title, width }) => Math.max(width, widthOf(title)));
+  }
+
+  get titles(): string {
+    return this.#line(this.#columns.map(({ title }) => title));
+  }
+
+  lineOf(row: Row): string {
+    const cells = this.#columns.map(({ cell }) => oneLine(cell(row)));
+    for (const [i, cell] of cells.entries()) this.#widths[i] = Math.max(this.#widths[i] as number, widthOf(cell));
+    return this.#line(cells);
+  }
+
+  #line(cells: readonly string[]): string {
+    const padded = cells.map((cell, i) => pad(cell, this.#widths[i] as number, this.#columns[i]?.align ?? 'left'));
+    return `${padded.join('  ').trimEnd()}\n`;
+  }
+}
+
 /** `name  value` a line, for one thing. Values of several lines keep their indentation. */
 export function fields(pairs: readonly (readonly [string, string | number | null | undefined])[]): string {
   const shown = pairs.filter(

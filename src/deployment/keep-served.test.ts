@@ -8,7 +8,7 @@ const to = (version: number) => ({ variants: [{ ...variant, version }] });
 const watched = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: [], timeoutMs: null };
 
 async function told({ events }: House) {
-  const found = await events.recent({ subject: 'prod', kinds: Object.keys(updateKinds), limit: 50 });
+  const found = await events.recent({ subjects: ['prod'], kinds: Object.keys(updateKinds), limit: 50 });
   return found.toReversed().map(({ kind, detail }) => {
     const { generation, from, to: now, who } = detail as UpdateDetail;
     return `${kind.slice('endpoint.'.length)} ${generation}: ${from?.join()} to ${now?.join()}${who === undefined ? '' : ` by ${who}`}`;

@@ -2,7 +2,7 @@ export type { AccessLine } from './access-line.ts';
 export type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmMetric, AlarmNote, AlarmQuery } from './alarms/alarm.ts';
 export { judgeAlarm } from './alarms/alarm-values.ts';
 export { Alarms, type AlarmsOptions } from './alarms/alarms.ts';
-export { isDefault as isDefaultAlarm, lookAtDefaults, type WatchedEndpoint } from './alarms/default-alarms.ts';
+export { defaultAlarmNames, isDefault as isDefaultAlarm, lookAtDefaults, type WatchedEndpoint } from './alarms/default-alarms.ts';
 export {
   type AlarmRule,
   type AlarmState,
@@ -61,7 +61,7 @@ export { Metrics, type Sample } from './metrics.ts';
 export { abruptEnds, linesLostIn, tellAbruptEnd } from './records/abrupt-end.ts';
 export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish } from './records/audit.ts';
 export { type Deed, type Thing, thingOf } from './records/deeds.ts';
-export { Events, type NewEvent, type PlatformEvent } from './records/events.ts';
+export { Events, type EventWish, isWished, type NewEvent, type PlatformEvent } from './records/events.ts';
 export { type Origin, originNow, withOrigin } from './records/origin.ts';
 export { claimedKey, Refusals, unknownCaller } from './records/refusals.ts';
 export type { RequestEnd } from './request-log/line-sampler.ts';

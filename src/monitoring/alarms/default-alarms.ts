@@ -113,6 +113,11 @@ export function defaultAlarmName(endpoint: string, kind: DefaultKind): string {
   return `penstock/${endpoint}/${kind}`;
 }
 
+/** Of all alarms that an endpoint may have by itself, whether it has them or not. */
+export function defaultAlarmNames(endpoint: string): string[] {
+  return defaultKinds.map((kind) => defaultAlarmName(endpoint, kind));
+}
+
 export interface DefaultAlarmsOptions {
   readonly alarms: Pick<Alarms, 'get' | 'list' | 'put' | 'delete' | 'rule'>;
   readonly store: Pick<MetricStore, 'series' | 'lacksRoomFor'>;

@@ -41,7 +41,7 @@ export async function tellAbruptEnd({ events, log, lastSignMs, machineStartedAtM
 
 /** The latest first, `limit` at most, without those that were over before `sinceMs`. */
 export async function abruptEnds(events: Pick<Events, 'recent'>, sinceMs: number, limit: number): Promise<AbruptEnd[]> {
-  const found = await events.recent({ subject, kinds: [kind], limit });
+  const found = await events.recent({ subjects: [subject], kinds: [kind], limit });
   return found
     .map(({ atMs, detail }) => ({ ...(detail as Omit<AbruptEnd, 'foundAtMs'>), foundAtMs: atMs }))
     .filter(({ foundAtMs }) => foundAtMs >= sinceMs);

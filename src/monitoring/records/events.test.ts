@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { VirtualClock } from '../../clock.ts';
 import { inTransaction, type OpenDatabase, openDatabase } from '../../storage/index.ts';
-import { Events, type PlatformEvent } from './events.ts';
+import { Events, isWished, type PlatformEvent } from './events.ts';
 
 const clock = new VirtualClock();
 let opened: OpenDatabase;
@@ -28,11 +28,42 @@ test('events come back in order, from any point on', async () => {
 
 test('what happened last to one endpoint is found without reading what happened to all others', async () => {
   const { rows } = await sql<{ detail: string }>`explain query plan
-    select * from events where subject = 's' and kind in ('a', 'b') and at <= 5 order by seq desc limit 1`.execute(opened.db);
+    select * from events where subject = 's' and (kind in ('a', 'b') or kind like 'c.%') and at <= 5 order by seq desc limit 1`.execute(
+    opened.db,
+  );
   assert.deepEqual(
     rows.map(({ detail }) => detail),
     ['SEARCH events USING INDEX events_of_subject (subject=?)'],
   );
+});
+
+test('those that are wished are found as they are told from others as they come', async () => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  const events = new Events(db, clock);
+  const all: PlatformEvent[] = [];
+  for (const [kind, subject] of [
+    ['endpoint.failed', 'digits'],
+    ['endpoint.in-service', 'digits'],
+    ['endpoints.counted', 'digits'],
+    ['alarm.state-changed', 'penstock/digits/errors'],
+    ['endpoint.failed', 'other'],
+  ] as const)
+    all.push(await events.record(db, { kind, subject, detail: null }));
+  for (const { wish, found } of [
+    { wish: {}, found: [1, 2, 3, 4, 5] },
+    { wish: { subjects: ['digits', 'penstock/digits/errors'] }, found: [1, 2, 3, 4] },
+    { wish: { kinds: ['endpoint'] }, found: [1, 2, 5] },
+    { wish: { kinds: ['endpoint.failed', 'alarm'] }, found: [1, 4, 5] },
+    { wish: { subjects: ['digits'], kinds: ['endpoint.failed'] }, found: [1] },
+    { wish: { kinds: ['end', 'endpoint.'] }, found: [] },
+  ]) {
+    assert.deepEqual((await events.recent({ ...wish, limit: 9 })).map(({ seq }) => seq).toReversed(), found);
+    assert.deepEqual(
+      all.filter((event) => isWished(event, wish)).map(({ seq }) => seq),
+      found,
+    );
+  }
+  await close();
 });
 
 test('events older than 90 days are forgotten, and the oldest of more than 200,000; by itself each hour', async () => {

@@ -20,6 +20,27 @@ export interface PlatformEvent extends NewEvent {
   readonly atMs: number;
 }
 
+/** Which events are meant: all of what is said must hold. */
+export interface EventWish {
+  /** What it happened to: one of these. */
+  readonly subjects?: readonly string[] | undefined;
+  /** What became of it: one of these. A word without a dot stands for all that begin with it, `alarm` for `alarm.state-changed`. */
+  readonly kinds?: readonly string[] | undefined;
+}
+
+export function isWished({ kind, subject }: NewEvent, { subjects, kinds }: EventWish): boolean {
+  if (subjects !== undefined && !subjects.includes(subject)) return false;
+  return kinds === undefined || kinds.some((each) => kind === each || kind.startsWith(`${each}.`));
+}
+
+export interface RecentEvents extends EventWish {
+  /** A `seq`: only those that came earlier. */
+  readonly before?: number | undefined;
+  /** Epoch milliseconds. */
+  readonly untilMs?: number | undefined;
+  readonly limit: number;
+}
+
 /** As long as what was measured. */
 const keptMs = 90 * 86_400_000;
 const eventsMax = 200_000;
@@ -68,25 +89,22 @@ export class Events {
   }
 
   /** Those before `seq`, or the last ones, newest first. */
-  async recent({
-    before,
-    subject,
-    kinds,
-    untilMs,
-    limit,
-  }: {
-    before?: number | undefined;
-    subject?: string | undefined;
-    /** Only these. */
-    kinds?: readonly string[] | undefined;
-    /** Epoch milliseconds. */
-    untilMs?: number | undefined;
-    limit: number;
-  }): Promise<PlatformEvent[]> {
+  async recent({ subjects, ...page }: RecentEvents): Promise<PlatformEvent[]> {
+    if (subjects === undefined) return this.#recentOf(page, null);
+    // One after the other each is found at the end of its index; together all that ever happened to them would be sorted.
+    const found = await Promise.all(subjects.map((subject) => this.#recentOf(page, subject)));
+    const latest = found.flat().sort((a, b) => b.seq - a.seq);
+    return latest.slice(0, page.limit);
+  }
+
+  async #recentOf({ before, kinds, untilMs, limit }: Omit<RecentEvents, 'subjects'>, subject: string | null): Promise<PlatformEvent[]> {
     let query = this.#db.selectFrom('events').selectAll().orderBy('seq', 'desc').limit(limit);
     if (before !== undefined) query = query.where('seq', '<', before);
-    if (subject !== undefined) query = query.where('subject', '=', subject);
-    if (kinds !== undefined) query = query.where('kind', 'in', kinds);
+    if (subject !== null) query = query.where('subject', '=', subject);
+    if (kinds !== undefined) {
+      const things = kinds.filter((kind) => !kind.includes('.'));
+      query = query.where((row) => row.or([row('kind', 'in', kinds), ...things.map((thing) => row('kind', 'like', `${thing}.%`))]));
+    }
     if (untilMs !== undefined) query = query.where('at', '<=', Math.floor(untilMs));
     return (await query.execute()).map(eventOf);
   }

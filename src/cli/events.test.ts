@@ -1,0 +1,87 @@
+/** `penstock events`, against a server that answers what it is told to. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runAgainst } from '../../test/cli-house.ts';
+import type { EventBody } from '../api/index.ts';
+import { eventText } from './event-text.ts';
+
+const event = (seq: number, kind: string, subject: string, detail: unknown = {}): EventBody => {
+  return { seq, id: `e${seq}`, at: '2026-11-27T05:00:00.123Z', kind, subject, detail };
+};
+const created = event(1, 'endpoint.created', 'digits', { generation: 1, config: { name: 'digits' } });
+const rings = event(2, 'alarm.state-changed', 'penstock/digits/a-name-of-its-own', { oldState: 'OK', newState: 'ALARM', reason: 'late' });
+
+async function run(argv: readonly string[], items: readonly EventBody[] = [rings, created]) {
+  const asked: string[] = [];
+  const ran = await runAgainst(
+    ({ url = '' }, response) => {
+      asked.push(decodeURIComponent(url.replace('/api/v1/events', '')));
+      if (url.includes('/recent')) response.end(JSON.stringify({ items, next: null }));
+      else
+        response.end(
+          items
+            .toReversed()
+            .map((each) => `id: ${each.seq}\nevent: ${each.kind}\ndata: ${JSON.stringify(each)}\n\n`)
+            .join(''),
+        );
+    },
+    ['events', ...argv],
+  );
+  return { ...ran, asked };
+}
+
+test('what happened is a table, the latest last', async () => {
+  const { code, stdout, asked } = await run(['digits', '--kind', 'endpoint, alarm', '-n', '20']);
+  assert.deepEqual([code, asked], [0, ['/recent?kind=endpoint,alarm&endpoint=digits&limit=20']]);
+  assert.equal(
+    stdout,
+    'AT (UTC)             EVENT                OF                                 WHAT\n' +
+      '2026-11-27 05:00:00  endpoint.created     digits\n' +
+      '2026-11-27 05:00:00  alarm.state-changed  penstock/digits/a-name-of-its-own  OK -> ALARM: late\n',
+  );
+});
+
+test('what is followed stands in columns that are wide enough before anything comes', async () => {
+  const { stdout, asked } = await run(['digits/3', '-f']);
+  assert.deepEqual(asked, ['/recent?subject=digits/3&limit=1', '?subject=digits/3&recent=50']);
+  assert.equal(
+    stdout,
+    'AT (UTC)             EVENT                     OF                          WHAT\n' +
+      '2026-11-27 05:00:00  endpoint.created          digits\n' +
+      '2026-11-27 05:00:00  alarm.state-changed       penstock/digits/a-name-of-its-own  OK -> ALARM: late\n',
+  );
+});
+
+for (const argv of [[], ['--follow']]) {
+  test(`programs get a line of JSON for each event, the latest last${argv.length === 0 ? '' : ', also when they follow'}`, async () => {
+    const { stdout } = await run([...argv, '--output', 'json']);
+    assert.deepEqual(
+      stdout.split('\n').map((line) => (line === '' ? null : (JSON.parse(line) as unknown))),
+      [created, rings, null],
+    );
+  });
+}
+
+test('a name that nothing happened to is told of, also to who waits for it', async () => {
+  assert.match((await run(['nobody'], [])).stderr, /^nothing happened to nobody: names are those of endpoints, groups, versions/);
+  assert.match((await run(['nobody', '-f'], [])).stderr, /; waiting for it\n$/);
+  assert.equal((await run(['--kind', 'alarm'], [])).stderr, 'nothing of the kind alarm happened\n');
+  assert.deepEqual([(await run([], [])).stdout, (await run(['--output', 'json'], [])).stderr], ['', '']);
+});
+
+for (const { detail, text } of [
+  { detail: null, text: '' },
+  {
+    detail: { generation: 3, from: ['digits/1'], to: ['digits/2', 'digits/3'], who: 'ops' },
+    text: 'digits/1 -> digits/2 and digits/3 by ops',
+  },
+  { detail: { from: [], to: ['digits/1'], reason: null }, text: 'digits/1' },
+  {
+    detail: { executor: 'instance:local.1', batchMax: 32, isWarm: false, config: { a: 1 }, versions: ['x'.repeat(80)] },
+    text: 'executor=instance:local.1, batchMax=32, isWarm=false',
+  },
+  { detail: { reason: 'r'.repeat(300), id: 7 }, text: `${'r'.repeat(199)}…` },
+  { detail: 'word', text: '"word"' },
+]) {
+  test(`of ${JSON.stringify(detail).slice(0, 60)} is told '${text.slice(0, 40)}'`, () => assert.equal(eventText({ detail }), text));
+}
