@@ -1,7 +1,15 @@
 /** Routes of what is kept of measurements, and of the alarms that look at them. */
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
-import { type Alarm, penstockNamespace, percentileNamed, placeOfVariant, statisticOf } from '../monitoring/index.ts';
+import {
+  type Alarm,
+  alarmRuleText,
+  isAlarmOf,
+  penstockNamespace,
+  percentileNamed,
+  placeOfVariant,
+  statisticOf,
+} from '../monitoring/index.ts';
 import { pageOf } from './bodies.ts';
 import { limitParameter, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -31,6 +39,10 @@ export const alarmBody = z.strictObject({
   name: z.string(),
   description: z.string(),
   state: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']),
+  rule: z
+    .string()
+    .nullable()
+    .describe('When it rings, `p99 of Latency > 50 in 3 of 5 x 60 s`; null where an endpoint has it by itself: its description tells.'),
   reason: z.string().describe('What the last look found.'),
   since: time,
   actions_enabled: z.boolean(),
@@ -99,14 +111,19 @@ export function metricRoutes(services: ApiServices): Route[] {
   ];
 }
 
-function alarmRoutes({ alarms }: ApiServices): Route[] {
+function alarmRoutes({ alarms, deployments }: ApiServices): Route[] {
   return [
     route('GET /alarms', {
       summary: 'List the alarms, those that ring first',
-      query: z.strictObject({ state: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']).optional() }),
+      query: z.strictObject({
+        state: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']).optional(),
+        endpoint: z.string().max(100).optional().describe('Those that it has by itself, and those that look at what is measured of it.'),
+      }),
       answer: pageOf(alarmBody),
-      handle: ({ query: { state } }) => {
-        const all = alarms.list().filter((alarm) => state === undefined || alarm.state === state);
+      handle: ({ query: { state, endpoint } }) => {
+        const about = alarms.list().filter((alarm) => endpoint === undefined || isAlarmOf(alarm, endpoint));
+        if (endpoint !== undefined && about.length === 0) deployments.get(endpoint);
+        const all = about.filter((alarm) => state === undefined || alarm.state === state);
         return {
           items: all
             .toSorted((a, b) => Number(b.state === 'ALARM') - Number(a.state === 'ALARM'))
@@ -130,8 +147,17 @@ function alarmRoutes({ alarms }: ApiServices): Route[] {
   ];
 }
 
-function alarmBodyOf({ name, description, state, stateReason, stateSinceMs, actionsEnabled }: Alarm, found: string | null): AlarmBody {
-  return { name, description, state, reason: found ?? stateReason, since: timeOf(stateSinceMs), actions_enabled: actionsEnabled };
+function alarmBodyOf(alarm: Alarm, found: string | null): AlarmBody {
+  const { name, description, state, stateReason, stateSinceMs, actionsEnabled } = alarm;
+  return {
+    name,
+    description,
+    state,
+    rule: alarmRuleText(alarm),
+    reason: found ?? stateReason,
+    since: timeOf(stateSinceMs),
+    actions_enabled: actionsEnabled,
+  };
 }
 
 function placeAsked({ namespace, endpoint, variant, dimensions }: z.output<typeof seriesQuery>) {

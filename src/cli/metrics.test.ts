@@ -82,3 +82,32 @@ test('a name that is not measured is answered with those that are, unless only r
   const nothing = await metrics(['--metric', 'QueueTime'], ['blue']);
   assert.deepEqual([nothing.code, nothing.stdout], [0, 'nothing was measured of QueueTime at digits in that time\n']);
 });
+
+const alarm = { name: 'slow', state: 'ALARM', since: at, rule: 'p99 of Latency > 50 in 3 of 3 x 60 s', reason: 'too late' };
+const own = { ...alarm, name: 'penstock/digits/errors', state: 'OK', rule: null, reason: 'of 5 min 0 of 0' };
+
+async function alarms(argv: readonly string[], items: readonly object[] = [alarm, own]) {
+  const asked: string[] = [];
+  const answer: RequestListener = ({ url = '' }, response) => {
+    asked.push(url.replace('/api/v1', ''));
+    response.end(JSON.stringify({ items, next: null }));
+  };
+  return { ...(await runAgainst(answer, ['alarms', ...argv])), asked };
+}
+
+test('alarms are shown with what they ring at, of all or of an endpoint', async () => {
+  const { code, stdout, asked } = await alarms([]);
+  assert.deepEqual([code, asked], [0, ['/alarms']]);
+  assert.equal(
+    stdout,
+    'ALARM                   STATE  SINCE (UTC)          RINGS AT                              REASON\n' +
+      'slow                    ALARM  2026-01-01 00:00:00  p99 of Latency > 50 in 3 of 3 x 60 s  too late\n' +
+      'penstock/digits/errors  OK     2026-01-01 00:00:00                                        of 5 min 0 of 0\n',
+  );
+  assert.deepEqual((await alarms(['digits', '--ringing'])).asked, ['/alarms?endpoint=digits&state=ALARM']);
+});
+
+test('where there are none it is said of whom', async () => {
+  assert.equal((await alarms(['digits', '--ringing'], [])).stdout, 'no alarm of digits rings\n');
+  assert.equal((await alarms(['digits'], [])).stdout, 'there are no alarms of digits yet: every endpoint gets some\n');
+});

@@ -27,6 +27,7 @@ const stateColours: Readonly<Record<string, Colour>> = {
   Approved: 'green',
   ready: 'green',
   ok: 'green',
+  OK: 'green',
   Creating: 'yellow',
   Updating: 'yellow',
   Deleting: 'yellow',
@@ -38,4 +39,5 @@ const stateColours: Readonly<Record<string, Colour>> = {
   Rejected: 'red',
   failed: 'red',
   problem: 'red',
+  ALARM: 'red',
 };

@@ -1,6 +1,7 @@
 export type { AccessLine } from './access-line.ts';
 export type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmMetric, AlarmNote, AlarmQuery } from './alarms/alarm.ts';
 export { judgeAlarm } from './alarms/alarm-values.ts';
+export { alarmRuleText, isAlarmOf } from './alarms/alarm-words.ts';
 export { Alarms, type AlarmsOptions } from './alarms/alarms.ts';
 export { defaultAlarmNames, isDefault as isDefaultAlarm, lookAtDefaults, type WatchedEndpoint } from './alarms/default-alarms.ts';
 export {

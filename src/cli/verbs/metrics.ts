@@ -5,7 +5,7 @@ import { parseDurationMs } from '../../objective.ts';
 import type { Doors } from '../doors.ts';
 import { measuredNames, variantMeant } from '../measured-names.ts';
 import { table } from '../table.ts';
-import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
+import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
 import { timeText } from '../words.ts';
 
 const minuteMs = 60_000;
@@ -76,12 +76,12 @@ function periodFor(sinceMs: number): number {
 }
 
 export function addAlarms(program: Command, doors: Doors): void {
-  verb(program, doors, 'alarms', 'show the alarms, those that ring first')
+  verb(program, doors, 'alarms [endpoint]', 'show the alarms, of an endpoint or all, those that ring first')
     .with((command) => command.option('--ringing', 'only those that ring', false))
-    .runs(async (session, { ringing }: AlarmsOptions) => {
-      const query = ringing ? { state: 'ALARM' } : {};
+    .runs(async (session, { ringing }: AlarmsOptions, endpoint: string | undefined) => {
+      const query = { endpoint, state: ringing ? 'ALARM' : undefined };
       const { items } = await (await session.client()).get<Page<AlarmBody>>('/alarms', { query });
-      session.print(items, alarmsText(items, ringing));
+      session.print(items, alarmsText(session, items, endpoint, ringing));
       return 0;
     });
 }
@@ -123,12 +123,14 @@ function numberText(value: number | null): string {
   return Number.isInteger(value) ? String(value) : value.toPrecision(4);
 }
 
-function alarmsText(items: readonly AlarmBody[], isRinging: boolean): string {
-  if (items.length === 0) return isRinging ? 'no alarm rings\n' : 'there are no alarms: every endpoint gets some\n';
+function alarmsText({ style }: Session, items: readonly AlarmBody[], endpoint: string | undefined, isRinging: boolean): string {
+  const whose = endpoint === undefined ? '' : ` of ${endpoint}`;
+  if (items.length === 0) return isRinging ? `no alarm${whose} rings\n` : `there are no alarms${whose} yet: every endpoint gets some\n`;
   return table(items, [
     { title: 'ALARM', cell: ({ name }) => name },
-    { title: 'STATE', cell: ({ state }) => state },
+    { title: 'STATE', cell: ({ state }) => style.state(state) },
     { title: 'SINCE (UTC)', cell: ({ since }) => timeText(since) },
+    { title: 'RINGS AT', cell: ({ rule }) => rule },
     { title: 'REASON', cell: ({ reason }) => reason },
   ]);
 }
