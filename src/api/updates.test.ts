@@ -69,6 +69,31 @@ test('a deploy that nobody watched is a line of its own, with who asked for it',
   assert.deepEqual([last?.what, last?.from, last?.to, last?.by], ['deployed', ['digits/1'], ['digits/2'], 'me']);
 });
 
+test('a rollback has who asked for it, and one that an alarm wanted has nobody', async (t) => {
+  const { tell, list } = await recorded(t);
+  await tell('update-taken-back', { ...versions, reason: 'alarm errors is in ALARM' });
+  await tell('update-taken-back', { ...versions, reason: 'asked for by hand', who: 'me' });
+  await tell('rolled-back', { ...versions, reason: 'asked for by hand', who: 'you' });
+  assert.deepEqual(
+    (await list()).items.map(({ by, reason }) => [by, reason]),
+    [
+      ['you', 'asked for by hand'],
+      ['me', 'asked for by hand'],
+      [null, 'alarm errors is in ALARM'],
+    ],
+  );
+});
+
+test('other settings are a line of their own, and neither begin nor end an update', async (t) => {
+  const { tell, list, underWay } = await recorded(t);
+  const settings = [{ setting: 'AllTraffic.scaling.instances_max', from: 4, to: 8 }];
+  await tell('update-begun', versions);
+  await tell('settings-changed', { ...versions, who: 'me', settings, moreSettings: 2 });
+  const [last] = (await list()).items;
+  assert.deepEqual([last?.what, last?.by, last?.settings, last?.more_settings], ['settings changed', 'me', settings, 2]);
+  assert.equal((await underWay())?.what, 'begun');
+});
+
 test('an endpoint has no part in the updates of an earlier one of its name', async (t) => {
   const { tell, makeAnew, list } = await recorded(t);
   await tell('update-begun', versions);

@@ -1,4 +1,4 @@
-/** Route of updates: each step of those that were watched, what it was judged by, deploys that nobody watched, and rollbacks. */
+/** Route of updates: each step of those that were watched, what it was judged by, deploys that nobody watched, other settings, and rollbacks. */
 import { z } from 'zod';
 import { type CountedVersion, type UpdateDetail, type UpdateKind, updateKinds } from '../deployment/index.ts';
 import type { Events, PlatformEvent } from '../monitoring/index.ts';
@@ -9,10 +9,23 @@ import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const kinds = Object.keys(updateKinds);
+/** Other settings neither begin nor end an update. */
+const kindsOfUpdates = kinds.filter((kind) => kind !== ('endpoint.settings-changed' satisfies UpdateKind));
+const settingValue = z.union([z.string(), z.number(), z.boolean()]).nullable();
 
 export const updateBody = z.strictObject({
   at: z.string(),
-  what: z.enum(['begun', 'share raised', 'step watched', 'kept', 'taken back', 'superseded', 'rolled back', 'deployed']),
+  what: z.enum([
+    'begun',
+    'share raised',
+    'step watched',
+    'kept',
+    'taken back',
+    'superseded',
+    'rolled back',
+    'deployed',
+    'settings changed',
+  ]),
   generation: z.number(),
   from: z
     .array(z.string())
@@ -22,7 +35,18 @@ export const updateBody = z.strictObject({
   to: z.array(z.string()),
   share_percent: z.number().nullable().describe('Of the requests, what the new version gets in its present step, or got in its last.'),
   reason: z.string().nullable(),
-  by: z.string().nullable().describe('Who asked for a deploy that nobody watched, where that is known; null of all else.'),
+  by: z
+    .string()
+    .nullable()
+    .describe(
+      'Who asked for it: for the deploy, the update that begins, other settings, a rollback. Null of what Penstock did by itself, and where it is not known any more.',
+    ),
+  settings: z
+    .array(z.strictObject({ setting: z.string(), from: settingValue, to: settingValue }))
+    .describe(
+      'Of other settings, and of a watched update that begins: such as AllTraffic.instance_count, the first 20. Null: none was given.',
+    ),
+  more_settings: z.number().describe('How many others were changed.'),
   versions: z
     .array(z.strictObject({ model: z.string(), requests: z.number(), late: z.number(), failed: z.number(), refused: z.number() }))
     .describe('What each version did since the update began to be watched: by that it is judged.'),
@@ -33,7 +57,7 @@ export type UpdateBody = z.infer<typeof updateBody>;
 export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deployments' | 'events'>): Route[] {
   return [
     route('GET /endpoints/:endpoint/updates', {
-      summary: 'List the steps of updates that were watched, deploys that nobody watched, and rollbacks, the latest first',
+      summary: 'List the steps of updates that were watched, deploys that nobody watched, other settings, and rollbacks, the latest first',
       params: endpointPath,
       query: z.strictObject({
         limit: limitParameter,
@@ -53,14 +77,14 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
 
 /** The update that was under way then (epoch milliseconds), as its last step tells it; null where none was. */
 export async function updateAt(events: Pick<Events, 'recent'>, subject: string, untilMs: number): Promise<UpdateBody | null> {
-  const [last] = (await events.recent({ subjects: [subject], kinds, untilMs, limit: 1 })).map(updateBodyOf);
+  const [last] = (await events.recent({ subjects: [subject], kinds: kindsOfUpdates, untilMs, limit: 1 })).map(updateBodyOf);
   const isOver = last === undefined || ['kept', 'taken back', 'superseded', 'rolled back', 'deployed'].includes(last.what);
   // Older servers told of no versions, nor that an update was superseded: nobody knows until when such a one went on.
   return isOver || last.to.length === 0 ? null : last;
 }
 
 function updateBodyOf({ atMs, kind, detail }: PlatformEvent): UpdateBody {
-  const { generation, from = [], to = [], share, reason, who, versions = [] } = detail as UpdateDetail;
+  const { generation, from = [], to = [], share, reason, who, settings = [], moreSettings = 0, versions = [] } = detail as UpdateDetail;
   return {
     at: timeOf(atMs),
     what: updateKinds[kind as UpdateKind],
@@ -70,6 +94,8 @@ function updateBodyOf({ atMs, kind, detail }: PlatformEvent): UpdateBody {
     share_percent: share === undefined ? null : percentOf(share),
     reason: reason ?? null,
     by: who ?? null,
+    settings: settings.map((change) => ({ ...change })),
+    more_settings: moreSettings,
     versions: versions.map(versionBodyOf),
   };
 }

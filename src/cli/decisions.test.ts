@@ -279,12 +279,19 @@ for (const { argv, says } of [
 }
 
 test('the steps of watched updates stand beside the decisions, the latest last, with what they were judged by', async () => {
-  const update = { at: '2026-11-24T12:00:00Z', generation: 2, from: ['digits/1'], to: ['digits/2'], reason: null, by: null, versions: [] };
+  const versions = { from: ['digits/1'], to: ['digits/2'], versions: [] };
+  const update = { at: '2026-11-24T12:00:00Z', generation: 2, ...versions, reason: null, by: null, settings: [], more_settings: 0 };
+  const settings = [
+    { setting: 'objective', from: null, to: 'p95<=50ms' },
+    { setting: 'AllTraffic.instance_count', from: 1, to: 2 },
+  ];
   const counted = { model: 'digits/2', requests: 531, late: 53, failed: 0, refused: 0 };
   const { code, stdout } = await run(['decisions', 'digits'], {
     'GET /api/v1/endpoints/digits/decisions?limit=10': { items: [], next: null },
     'GET /api/v1/endpoints/digits/updates?limit=10': {
       items: [
+        { ...update, what: 'rolled back', share_percent: null, reason: 'asked for by hand', by: 'me' },
+        { ...update, what: 'settings changed', share_percent: null, by: 'me', settings, more_settings: 1 },
         { ...update, what: 'taken back', share_percent: 20, reason: 'alarm errors is in ALARM', versions: [counted] },
         { ...update, what: 'begun', share_percent: null },
         { ...update, what: 'deployed', from: [], to: ['digits/1'], share_percent: null, by: 'me' },
@@ -298,4 +305,7 @@ test('the steps of watched updates stand beside the decisions, the latest last, 
   assert.match(lines[1] ?? '', /deployed +digits\/1 +asked for by me$/);
   assert.match(lines[2] ?? '', /begun +digits\/1 +digits\/2/);
   assert.match(lines[3] ?? '', /taken back +digits\/1 +digits\/2 +20 % +alarm errors is in ALARM; digits\/2: 531 requests, 9\.9 % late$/);
+  const changed = / objective from none to p95<=50ms, AllTraffic\.instance_count from 1 to 2 and 1 more; asked for by me$/;
+  assert.match(lines[4] ?? '', changed);
+  assert.match(lines[5] ?? '', / asked for by hand, by me$/);
 });

@@ -1,4 +1,4 @@
-/** The steps of updates that were watched, deploys that nobody watched, and rollbacks, as a table. */
+/** The steps of updates that were watched, deploys that nobody watched, other settings, and rollbacks, as a table. */
 import type { UpdateBody } from '../api/index.ts';
 import { table } from './table.ts';
 import { countText, shareText, timeText } from './words.ts';
@@ -12,12 +12,23 @@ export function updatesText(updates: readonly UpdateBody[]): string {
     { title: 'SHARE', cell: ({ share_percent: share }) => (share === null ? null : `${share} %`), align: 'right' },
     {
       title: 'WHY',
-      cell: ({ reason, by, versions }) =>
-        [reason, by === null ? null : `asked for by ${by}`, versions.map(judgedText).join('; ')]
-          .filter((text) => (text ?? '') !== '')
-          .join('; '),
+      cell: ({ reason, by, settings, more_settings: more, versions }) => {
+        const others = more === 0 ? '' : ` and ${more} more`;
+        const changed = settings.length === 0 ? '' : `${settings.map(changeText).join(', ')}${others}`;
+        return [changed, askedText(reason, by), versions.map(judgedText).join('; ')].filter((text) => text !== '').join('; ');
+      },
     },
   ]);
+}
+
+function askedText(reason: string | null, by: string | null): string {
+  if (by === null) return reason ?? '';
+  return reason === null ? `asked for by ${by}` : `${reason}, by ${by}`;
+}
+
+/** `objective from p95<=50ms to p95<=20ms` */
+function changeText({ setting, from, to }: UpdateBody['settings'][number]): string {
+  return `${setting} from ${from ?? 'none'} to ${to ?? 'none'}`;
 }
 
 function judgedText({ model, requests, late, failed, refused }: UpdateBody['versions'][number]): string {

@@ -377,7 +377,7 @@ export class Deployments {
       const told = [await events.record(tx, { kind: deed.event, subject, detail })];
       const reconciler = this.#reconcilers.get(keyOf(name));
       const versions = reconciler === undefined ? [] : this.rollouts.versionsOf(reconciler);
-      for (const event of changeEvents(before, wanted, versions, deed.rollbackReason)) told.push(await events.record(tx, event));
+      for (const event of changeEvents(before, wanted, versions, deed)) told.push(await events.record(tx, event));
       return { wanted, told, isNew: wanted.generation !== before?.generation };
     }).catch((error: unknown) => {
       throw isUniqueViolation(error) ? new PlatformError('already_exists', `there is an endpoint '${name}' already`) : error;

@@ -10,8 +10,10 @@ const watched = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: [], timeoutMs: 
 async function told({ events }: House) {
   const found = await events.recent({ subjects: ['prod'], kinds: Object.keys(updateKinds), limit: 50 });
   return found.toReversed().map(({ kind, detail }) => {
-    const { generation, from, to: now, who } = detail as UpdateDetail;
-    return `${kind.slice('endpoint.'.length)} ${generation}: ${from?.join()} to ${now?.join()}${who === undefined ? '' : ` by ${who}`}`;
+    const { generation, from, to: now, who, settings = [] } = detail as UpdateDetail;
+    const changed = settings.map((change) => `${change.setting} ${change.from} ${change.to}`).join(', ');
+    const by = who === undefined ? '' : ` by ${who}`;
+    return `${kind.slice('endpoint.'.length)} ${generation}: ${from?.join()} to ${now?.join()}${by}${changed === '' ? '' : `: ${changed}`}`;
   });
 }
 
@@ -49,7 +51,30 @@ describe('a deploy that nobody watches', () => {
     await settle();
     const again = await house.restart();
     await settle();
-    assert.deepEqual(await told(again), ['deployed 1:  to digits/1 by me']);
+    assert.deepEqual(
+      (await told(again)).filter((line) => !line.startsWith('settings-changed')),
+      ['deployed 1:  to digits/1 by me'],
+    );
+  });
+
+  test('is told where variants swap their versions, and one may go back on it', async () => {
+    const named = (name: string, version: number) => ({ ...variant, name, version });
+    const house = await serving({ ...prod, variants: [named('a', 1), named('b', 2)] });
+    await house.deployments.update('prod', { variants: [named('b', 2), named('a', 1)] }, 'you');
+    await settle();
+    await house.deployments.update('prod', { variants: [named('a', 2), named('b', 1)] }, 'you');
+    await settle();
+    const { config } = await house.deployments.rollBack('prod', 'me');
+    assert.deepEqual(
+      config.variants.map(({ name, version }) => `${name} ${version}`),
+      ['b 2', 'a 1'],
+    );
+    assert.deepEqual(await told(house), [
+      'deployed 1:  to digits/1,digits/2 by me',
+      'settings-changed 3: digits/2,digits/1 to digits/2,digits/1 by you: a.model digits/1 digits/2, b.model digits/2 digits/1',
+      'deployed 3: digits/2,digits/1 to digits/2,digits/1 by you',
+      'rolled-back 4: digits/2,digits/1 to digits/2,digits/1 by me',
+    ]);
   });
 
   test('is told also where the server was killed before it served; nobody knows by then who asked for it', async () => {
@@ -96,5 +121,60 @@ describe('a deploy that nobody watches', () => {
       kinds.filter((kind) => kind !== 'traffic-shifted'),
       ['deployed', 'update-begun', 'update-taken-back', 'update-begun', 'update-kept', 'rolled-back'],
     );
+  });
+});
+
+describe('a deploy of other settings', () => {
+  test('is told with which, from what to what, and who asked for it; one that changes nothing is not', async () => {
+    const house = await serving();
+    await house.deployments.update('prod', { variants: [variant], late: 'serve' }, 'you');
+    await house.deployments.update('prod', { objective: { percentile: 99, latencyMs: 20 }, late: 'shed' }, 'you');
+    await house.deployments.update('prod', { variants: [{ ...variant, instanceCount: 2 }] }, 'another');
+    await settle();
+    assert.deepEqual(await told(house), [
+      'deployed 1:  to digits/1 by me',
+      'settings-changed 2: digits/1 to digits/1 by you: objective p95<=50ms p99<=20ms, late serve shed',
+      'settings-changed 3: digits/1 to digits/1 by another: AllTraffic.instance_count 1 2',
+    ]);
+  });
+
+  test('is told of bounds of scaling too, which are no new generation', async () => {
+    const house = await serving();
+    const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 4, usdPerHourMax: null };
+    await house.deployments.setScaling('prod', 'AllTraffic', scaling, 'you');
+    await house.deployments.setScaling('prod', 'AllTraffic', { ...scaling, instancesMax: 8 }, 'you');
+    await house.deployments.setScaling('prod', 'AllTraffic', { ...scaling, instancesMax: 8 }, 'you');
+    const [, , last, ...others] = await told(house);
+    assert.deepEqual([last, others], ['settings-changed 1: digits/1 to digits/1 by you: AllTraffic.scaling.instances_max 4 8', []]);
+  });
+
+  test('together with other versions is told as both, and watched with the update that begins', async () => {
+    const house = await serving();
+    await house.deployments.update('prod', { ...to(2), late: 'shed' }, 'you');
+    await settle();
+    await house.deployments.update('prod', { ...to(1), late: 'serve' }, 'another', undefined, watched);
+    await settle();
+    await house.deployments.rollBack('prod', 'me');
+    await settle();
+    assert.deepEqual(
+      (await told(house)).filter((line) => !line.startsWith('traffic-shifted')),
+      [
+        'deployed 1:  to digits/1 by me',
+        'settings-changed 2: digits/1 to digits/2 by you: late serve shed',
+        'deployed 2: digits/1 to digits/2 by you',
+        'update-begun 3: digits/2 to digits/1 by another: late shed serve',
+        'update-taken-back 4: digits/1 to digits/2 by me',
+      ],
+    );
+  });
+
+  test('tells of many settings the first, and how many there are', async () => {
+    const house = await serving();
+    const variants = Array.from({ length: 9 }, (_, index) => ({ ...variant, name: `v${index}` }));
+    await house.deployments.update('prod', { variants }, 'you');
+    const [event] = await house.events.recent({ kinds: ['endpoint.settings-changed'], limit: 1 });
+    const { settings = [], moreSettings = 0 } = (event?.detail ?? {}) as Partial<UpdateDetail>;
+    assert.equal(settings.length, 20);
+    assert(moreSettings > 9, `${moreSettings}`);
   });
 });

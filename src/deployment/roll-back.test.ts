@@ -147,6 +147,7 @@ describe('a rollback', () => {
       const { generation, from, to: now, reason } = (told?.detail ?? {}) as Partial<UpdateDetail>;
       assert.deepEqual([generation, from, now, reason], [3, ['digits/2'], ['digits/1'], 'asked for by hand']);
     }
+    assert.equal(((event?.detail ?? {}) as Partial<UpdateDetail>).who, 'me');
     assert.equal(versions.takenBack[0]?.reason, 'asked for by hand', 'one deed has one name');
   });
 });

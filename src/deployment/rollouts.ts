@@ -120,7 +120,7 @@ export class Rollouts {
   async #act(
     { name, generation, rollout, versions }: Judged,
     verdict: Exclude<RolloutVerdict, { kind: 'wait' }>,
-    who = 'penstock',
+    who: string | null = null,
   ): Promise<boolean> {
     const { db, events, audit, clock, want } = this.#needs;
     let event: PlatformEvent | null = null;
@@ -133,9 +133,9 @@ export class Rollouts {
       if (verdict.kind === 'take-back') {
         await this.#kept(tx, next, rollout.beforeGeneration);
         const detail = changeDetail(stored, next, verdict.reason);
-        await audit.record(tx, { who, action: 'RollBackEndpoint', target: name, outcome: 'ok', detail });
+        await audit.record(tx, { who: who ?? 'penstock', action: 'RollBackEndpoint', target: name, outcome: 'ok', detail });
       }
-      event = await events.record(tx, verdictEvent(next, { rollout, config: stored.config, versions }, verdict));
+      event = await events.record(tx, verdictEvent(next, { rollout, config: stored.config, versions }, verdict, who));
       return next;
     });
     if (event !== null) events.publish(event);

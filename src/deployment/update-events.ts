@@ -1,8 +1,9 @@
-/** What is told of updates: each step of one that is watched, with what it was judged by, a deploy that nobody watches, and a rollback. Pure. */
+/** What is told of updates: each step of one that is watched, with what it was judged by, a deploy that nobody watches, other settings, a rollback. Pure. */
 import type { Deed, NewEvent } from '../monitoring/index.ts';
 import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
 import { isUnderWay, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
+import { type SettingChange, settingChanges } from './setting-changes.ts';
 import { type CountedVersion, requestsOf } from './version-counts.ts';
 
 /** By the kind of the event: what became of the update. */
@@ -15,6 +16,7 @@ export const updateKinds = {
   'endpoint.update-superseded': 'superseded',
   'endpoint.rolled-back': 'rolled back',
   'endpoint.deployed': 'deployed',
+  'endpoint.settings-changed': 'settings changed',
 } as const;
 
 export type UpdateKind = keyof typeof updateKinds;
@@ -26,8 +28,12 @@ export interface UpdateDetail {
   readonly to?: readonly string[];
   readonly share?: number;
   readonly reason?: string;
-  /** Of a deploy that nobody watched. */
+  /** Who asked for it; of what Penstock did by itself nobody. */
   readonly who?: string;
+  /** Those that a change changed, the first of many. */
+  readonly settings?: readonly SettingChange[];
+  /** How many others it changed. */
+  readonly moreSettings?: number;
   readonly versions?: readonly CountedVersion[];
 }
 
@@ -37,6 +43,7 @@ export function verdictEvent(
   { config, generation }: StoredEndpoint,
   { rollout, config: updated, versions }: Watched,
   verdict: Exclude<RolloutVerdict, { kind: 'wait' }>,
+  who: string | null,
 ): NewEvent {
   const { share, bakeMs } = stepOf(rollout);
   const event = (kind: UpdateKind, detail: Omit<UpdateDetail, 'generation'> & object): NewEvent => ({
@@ -47,7 +54,7 @@ export function verdictEvent(
   const [old, fresh] = [modelsOf(rollout.before), modelsOf(updated)];
   switch (verdict.kind) {
     case 'take-back':
-      return event('endpoint.update-taken-back', { reason: verdict.reason, share, from: fresh, to: old, versions });
+      return event('endpoint.update-taken-back', { reason: verdict.reason, share, from: fresh, to: old, versions, ...whoTold(who) });
     case 'done':
       return event('endpoint.update-kept', { from: old, to: fresh, versions, sawRequests: sawRequests(fresh, versions) } as object);
     case 'begin':
@@ -60,8 +67,12 @@ export function verdictEvent(
 /** Other versions than before have all requests, and nobody watched them come. `who` is null where nobody knows any more. */
 export function deployedEvent({ config, generation, history }: StoredEndpoint, who: string | null): NewEvent {
   const from = modelsOf({ variants: history.kept.at(-1) ?? [] });
-  const detail: UpdateDetail = { generation, from, to: modelsOf(config), ...(who === null ? {} : { who }) };
+  const detail: UpdateDetail = { generation, from, to: modelsOf(config), ...whoTold(who) };
   return { kind: 'endpoint.deployed' satisfies UpdateKind, subject: config.name, detail };
+}
+
+function whoTold(who: string | null): Pick<UpdateDetail, 'who'> {
+  return who === null ? {} : { who };
 }
 
 /** Who does what, as audit and events call it. */
@@ -86,18 +97,24 @@ export function changeDetail(
   return { generation, from: modelsOf(before.config), to: modelsOf(config), reason: rollbackReason, config };
 }
 
+/** More of one change are only counted. */
+const settingsTold = 20;
+
 /**
- * What a change of the endpoint means for updates: one that was under way is superseded, and one that is watched begins; a rollback
- * to the version before is told with its reason.
+ * What a change of the endpoint means for updates: one that was under way is superseded, and one that is watched begins; other settings
+ * are told, and a rollback to the version before with its reason.
  */
 export function changeEvents(
   before: StoredEndpoint | undefined,
   now: Pick<StoredEndpoint, 'config' | 'generation' | 'rollout' | 'state'>,
   versions: readonly CountedVersion[],
-  rollbackReason?: string,
+  { who, rollbackReason }: Pick<Doing, 'who' | 'rollbackReason'>,
 ): NewEvent[] {
   const { config, generation, rollout, state } = now;
   const common = { subject: config.name };
+  const settings = before === undefined ? [] : settingChanges(before.config, config);
+  const others = settings.length > settingsTold ? { moreSettings: settings.length - settingsTold } : {};
+  const changed = settings.length === 0 ? {} : { settings: settings.slice(0, settingsTold), ...others };
   const told: NewEvent[] = [];
   if (before !== undefined && isUnderWay(before.rollout) && rollout !== before.rollout) {
     const by = state === 'InService' ? `generation ${generation} (${modelsOf(config).join(' and ')})` : state;
@@ -108,17 +125,20 @@ export function changeEvents(
       from: modelsOf(before.rollout.before),
       to: modelsOf(before.config),
       versions,
+      who,
     };
     told.push({ ...common, kind: 'endpoint.update-superseded', detail });
   }
   if (isUnderWay(rollout) && rollout !== before?.rollout) {
     const { steps, alarms, timeoutMs } = rollout.guard;
-    const detail = { generation, from: modelsOf(rollout.before), to: modelsOf(config), steps, alarms, timeoutMs };
+    const detail = { generation, from: modelsOf(rollout.before), to: modelsOf(config), steps, alarms, timeoutMs, who, ...changed };
     told.push({ ...common, kind: 'endpoint.update-begun', detail });
-  }
-  if (rollbackReason !== undefined) {
+  } else if (rollbackReason !== undefined) {
     const { config: _settings, ...detail } = changeDetail(before, now, rollbackReason);
-    told.push({ ...common, kind: 'endpoint.rolled-back', detail });
+    told.push({ ...common, kind: 'endpoint.rolled-back', detail: { ...detail, who } });
+  } else if (before !== undefined && settings.length > 0) {
+    const detail = { generation, from: modelsOf(before.config), to: modelsOf(config), who, ...changed };
+    told.push({ ...common, kind: 'endpoint.settings-changed', detail });
   }
   return told;
 }

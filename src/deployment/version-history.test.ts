@@ -22,6 +22,19 @@ test('the same versions in another order are no others, and nothing to go back t
   assert.deepEqual(earlierThan(turned, at(1, 2)), [at(1)]);
 });
 
+test('variants that swap their versions serve others than before; under another name a version is the same', () => {
+  const named = (names: Readonly<Record<string, number>>) =>
+    Object.entries(names).map(([name, version]) => ({ ...variant, name, version }));
+  const history = withKept(nothingServed, named({ a: 1, b: 2 }));
+  assert.ok(!isNewest(history, named({ a: 2, b: 1 })));
+  assert.ok(!isNewest(history, named({ b: 1, a: 2 })));
+  assert.ok(isNewest(history, named({ c: 1, d: 2 })));
+  const swapped = withKept(history, named({ a: 2, b: 1 }));
+  assert.deepEqual(earlierThan(swapped, named({ a: 2, b: 1 })), [named({ a: 1, b: 2 })]);
+  const back = { now: named({ a: 2, b: 1 }), to: named({ a: 1, b: 2 }), reason: 'asked for by hand', atMs: 5 };
+  assert.deepEqual(goneBack(swapped, back), { kept: [named({ a: 1, b: 2 })], takenBack: [] }, 'both versions serve on');
+});
+
 test('a version that is taken back is nothing to go back to, however long ago it served well', () => {
   const history = withTakenBack(served([2], [1], [3]), ['digits/2'], { reason: 'late', atMs: 5 });
   assert.deepEqual(keptIn(history), [[1], [3]]);

@@ -86,8 +86,14 @@ export function newModels(now: readonly VariantConfig[], before: readonly Varian
   return modelsOf({ variants: now }).filter((model) => !old.includes(model));
 }
 
-/** In whatever order: it is a setting as well. */
+/** In whatever order and under whatever names: those are settings. But where variants swap their versions, each serves another than before. */
 function isSameVersions(one: readonly VariantConfig[], other: readonly VariantConfig[]): boolean {
   const [models, others] = [one, other].map((variants) => modelsOf({ variants }).toSorted().join());
-  return models === others;
+  if (models !== others) return false;
+  const before = new Map(one.map((variant) => [keyOf(variant.name), modelOf(variant)]));
+  return other.every((variant) => (before.get(keyOf(variant.name)) ?? modelOf(variant)) === modelOf(variant));
+}
+
+function modelOf({ group, version }: VariantConfig): string {
+  return `${group}/${version}`;
 }

@@ -14,6 +14,8 @@ export interface EventWords {
 /** Whether it is worth a line among a few: an alarm that begins to be quiet, or a measurement, is not. */
 export function isNews({ kind, detail }: EventBody): boolean {
   if (kind.startsWith('profile.') || kind === 'endpoint.updating' || kind === 'endpoint.creating') return false;
+  // That it was changed is told beside.
+  if (kind === 'endpoint.settings-changed') return false;
   return (
     (detail as { oldState?: string } | null)?.oldState !== 'INSUFFICIENT_DATA' || (detail as { newState?: string }).newState === 'ALARM'
   );
@@ -29,6 +31,7 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
   'in-service': ['ok', 'is in service'],
   failed: ['bad', 'failed'],
   deployed: ['ok', 'has other versions in full service, which nobody watched'],
+  'settings-changed': ['person', 'was given other settings'],
   'update-begun': ['changing', 'begins an update that is watched'],
   'update-superseded': ['zero', 'gave its update up for another change'],
   'update-taken-back': ['bad', 'had its update taken back'],
