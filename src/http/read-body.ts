@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { gunzip, inflate } from 'node:zlib';
 import { PlatformError } from '../errors.ts';
+import { giveBack } from '../spent-bytes.ts';
 
 /** Called once, with an error or the body. Not called at all if the client goes away before its request is complete. */
 export type BodyRead = (error: PlatformError | null, body: Buffer) => void;
@@ -47,6 +48,8 @@ class BodyCollector {
   readonly #done: BodyRead;
   /** Allocated once at the full length when the body comes in pieces and its length is known. */
   #whole: Buffer | null = null;
+  /** The chunk that was copied last: given back when the next one comes, for Node may still read it when it hands it out. */
+  #copied: Buffer | null = null;
   #chunks: Buffer[] = [];
   #received = 0;
   #isOver = false;
@@ -80,6 +83,8 @@ class BodyCollector {
     } else {
       this.#whole ??= Buffer.allocUnsafeSlow(this.#length);
       chunk.copy(this.#whole, before);
+      if (this.#copied !== null) giveBack(this.#copied);
+      this.#copied = chunk;
       if (this.#received === this.#length) this.#finish(null, this.#whole);
     }
   }

@@ -135,3 +135,28 @@ test('a tensor that reaches beyond its frame is refused', () => {
   const [frame] = readInChunks(bytes as Buffer, [1_000]);
   assert.throws(() => readTensors(frame as Frame, specsOf([tensor])), /does not fit/);
 });
+
+test('the memory of chunks that were copied into a larger frame is given back; who comes in one chunk is a view of it', () => {
+  const whole = messageFrame(1, kinds.call, { text: 'x'.repeat(300_000) });
+  const small = messageFrame(2, kinds.call, { text: 'y' });
+  const stream = Buffer.concat([whole, small]);
+  const chunks = [0, 100_000, 200_000].map((start) => {
+    const chunk = Buffer.allocUnsafeSlow(Math.min(100_000, stream.length - start));
+    stream.copy(chunk, 0, start);
+    return chunk;
+  });
+  const last = Buffer.allocUnsafeSlow(stream.length - 300_000);
+  stream.copy(last, 0, 300_000);
+  const frames: Frame[] = [];
+  const reader = new FrameReader((frame) => frames.push(frame));
+  for (const chunk of [...chunks, last]) reader.push(chunk);
+  assert.deepEqual(
+    [...chunks, last].map(({ buffer }) => buffer.detached),
+    [true, true, true, false],
+  );
+  assert.deepEqual(
+    frames.map(({ message }) => message),
+    [{ text: 'x'.repeat(300_000) }, { text: 'y' }],
+  );
+  assert.equal(frames[1]?.bytes.buffer, last.buffer);
+});

@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { PlatformError } from '../errors.ts';
+import { giveBack } from '../spent-bytes.ts';
 
 /**
  * What a frame is for. The first is the worker's, once; then calls go to the worker and answers come back. Only a reply
@@ -126,7 +127,7 @@ export class FrameReader {
     this.#bytesMax = bytesMax;
   }
 
-  /** Takes what came. Throws at the first frame that is none; the connection is of no use then. */
+  /** Takes what came; the chunk is the reader's from now on. Throws at the first frame that is none; the connection is of no use then. */
   push(chunk: Buffer): void {
     let rest = this.#partial === null ? chunk : this.#fill(this.#partial, chunk);
     if (this.#start !== null && rest.length > 0) {
@@ -140,6 +141,7 @@ export class FrameReader {
       if (end > rest.length) {
         this.#partial = Buffer.allocUnsafeSlow(bytes);
         this.#filled = rest.copy(this.#partial, 0, offset);
+        if (offset === 0) giveBack(rest);
         return;
       }
       this.#onFrame(parseFrame(offset === 0 && end === rest.length ? rest : rest.subarray(offset, end)));
@@ -152,10 +154,12 @@ export class FrameReader {
   #fill(partial: Buffer, chunk: Buffer): Buffer {
     const copied = chunk.copy(partial, this.#filled);
     this.#filled += copied;
-    if (this.#filled < partial.length) return chunk.subarray(copied);
+    const rest = chunk.subarray(copied);
+    if (rest.length === 0) giveBack(chunk);
+    if (this.#filled < partial.length) return rest;
     this.#partial = null;
     this.#onFrame(parseFrame(partial));
-    return chunk.subarray(copied);
+    return rest;
   }
 
   #length(bytes: number): number {

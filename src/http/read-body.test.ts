@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, request as send } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { readBody } from './read-body.ts';
+
+/** What a server reads of a body that a client sends in pieces, and the chunks in which it came. */
+async function received(t: TestContext, pieces: readonly Buffer[], headers: Record<string, string | number>, limitBytes = 1e7) {
+  const chunks: Buffer[] = [];
+  const { promise, resolve } = Promise.withResolvers<Promise<Buffer>>();
+  const server = createServer((request: IncomingMessage, response) => {
+    request.prependListener('data', (chunk: Buffer) => chunks.push(chunk));
+    const body = readBody(request, { limitBytes });
+    body.catch(() => undefined);
+    resolve(body);
+    response.end();
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  t.after(() => server.close());
+  const client = send({ port: (server.address() as AddressInfo).port, method: 'POST', headers });
+  client.on('error', () => undefined);
+  for (const piece of pieces) client.write(piece);
+  client.end();
+  return { body: await promise, chunks };
+}
+
+const pieces = Array.from({ length: 12 }, (_, i) => Buffer.alloc(50_000 + i, i));
+const whole = Buffer.concat(pieces);
+
+test('a large body is whole, whether its length was declared or not', async (t) => {
+  for (const headers of [{ 'content-length': whole.length }, { 'transfer-encoding': 'chunked' }]) {
+    const { body } = await received(t, pieces, headers);
+    assert(whole.equals(body));
+  }
+});
+
+test('the memory of its chunks is given back as the next one comes: garbage is not collected for their sake', async (t) => {
+  const { body, chunks } = await received(t, pieces, { 'content-length': whole.length });
+  assert(chunks.length > 2);
+  assert.deepEqual(
+    chunks.map(({ buffer }) => (buffer as ArrayBuffer).detached),
+    chunks.map((_, i) => i < chunks.length - 1),
+  );
+  assert(whole.equals(body));
+});
+
+test('a body that comes in one piece is not copied, and stays', async (t) => {
+  const { body, chunks } = await received(t, [Buffer.from('{"inputs":[]}')], { 'content-length': 13 });
+  assert.equal(body, chunks[0]);
+  assert.equal(body.toString(), '{"inputs":[]}');
+});
