@@ -134,7 +134,9 @@ const variantBody = z.strictObject({
   batch_size: z.number().nullable().describe('Rows that leave together at most, now; null while nothing is served.'),
   batch_size_max: z.number().nullable().describe('The largest batch that was measured; 0 for a model that may not be batched.'),
   statistics: statisticsBody.nullable(),
-  usage: usageBody.describe('What it used, and what that costs, since the server started.'),
+  usage: usageBody.describe(
+    'What it used, and what that costs, since the server started, or since the endpoint was made where that was later.',
+  ),
   workers: z.array(workerBody),
 });
 

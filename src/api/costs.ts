@@ -7,7 +7,7 @@ import type { ApiServices } from './services.ts';
 
 const usd = z.number().describe('US dollars.');
 
-const usedBody = z.strictObject({
+export const usedBody = z.strictObject({
   instance_seconds: z.number().describe('Of instances, and of functions that are kept warm.'),
   instance_usd: usd.describe('What those cost, whether they work or not.'),
   provisioned_seconds: z.number().describe('The part of instance_seconds that functions were kept warm.'),
@@ -75,7 +75,7 @@ export function costRoutes({ costs, clock, prices }: ApiServices): Route[] {
   ];
 }
 
-function usedBodyOf(usage: Usage): UsedBody {
+export function usedBodyOf(usage: Usage): UsedBody {
   return {
     instance_seconds: usage.instanceSeconds,
     instance_usd: usage.instanceUsd,

@@ -46,3 +46,4 @@ export type { SessionBody } from './session.ts';
 export type { PolicyResultBody, SimulationBody, SimulationInput, SimulationResultBody } from './simulation-bodies.ts';
 export type { TransformBody, TransformObjectBody } from './transforms.ts';
 export type { UpdateBody } from './updates.ts';
+export type { EndpointUsageBody } from './usage.ts';

@@ -36,6 +36,7 @@ import { simulationRoutes } from './simulations.ts';
 import { Streams } from './streams.ts';
 import { transformRoutes } from './transforms.ts';
 import { updateRoutes } from './updates.ts';
+import { usageRoutes } from './usage.ts';
 
 const tags = [
   { name: 'session', description: 'Who one is; signing in and out in a browser.' },
@@ -139,6 +140,7 @@ export class NativeApi {
       ...logRoutes(services, this.#streams),
       ...requestRoutes(services),
       ...updateRoutes(services),
+      ...usageRoutes(services),
     ];
   }
 }

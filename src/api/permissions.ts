@@ -31,6 +31,7 @@ export const permissions = {
   'POST /endpoints/:endpoint/unload': 'deploy',
   'POST /endpoints/:endpoint/rollback': 'deploy',
   'GET /endpoints/:endpoint/updates': 'read',
+  'GET /endpoints/:endpoint/usage': 'read',
   'POST /endpoints/:endpoint/invoke': 'invoke',
   'POST /endpoints/:endpoint/async': 'invoke',
   'GET /async': 'read',

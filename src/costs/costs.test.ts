@@ -172,6 +172,42 @@ describe('the ledger', () => {
     assert.deepEqual(ledger.usage('digits'), { ...nothing, requests: 2, receiptsUsd: 0.75 });
   });
 
+  test('begins anew for an endpoint that has the name of one that is gone, and forgets nothing of what is to be paid', () => {
+    const clock = new VirtualClock();
+    const ledger = new Ledger(clock);
+    const book = ledger.bookOf('digits', 'AllTraffic');
+    ledger.started('w1', 'digits', 'AllTraffic', 3600);
+    book.answered(0.25);
+    clock.advance(100_000);
+    ledger.ended('w1');
+    ledger.request('digits-2', 'AllTraffic', 0.25);
+    ledger.left('digits');
+    assert.deepEqual([ledger.usage('digits'), ledger.variantsOf('digits')], [nothing, []]);
+    ledger.started('w1', 'digits', 'AllTraffic', 3600);
+    ledger.request('digits', 'Canary', 0.5);
+    book.answered(0.5);
+    clock.advance(5000);
+    const used = { ...nothing, instanceSeconds: 5, instanceUsd: 5, totalUsd: 5, requests: 1, receiptsUsd: 0.5 };
+    assert.deepEqual(ledger.usage('digits', 'AllTraffic'), used);
+    assert.equal(ledger.usage('digits').requests, 2);
+    assert.deepEqual(
+      ledger.variantsOf('digits').map(({ variant, usage }) => [variant, usage.requests]),
+      [
+        ['AllTraffic', 1],
+        ['Canary', 1],
+      ],
+    );
+    assert.equal(ledger.usage('digits-2').requests, 1);
+    assert.deepEqual(
+      ledger.variants().map(({ endpoint, variant, usage }) => [`${endpoint}/${variant}`, usage.totalUsd]),
+      [
+        ['digits/AllTraffic', 105],
+        ['digits-2/AllTraffic', 0],
+        ['digits/Canary', 0],
+      ],
+    );
+  });
+
   test('counts those that failed beside those answered, and what failed runs cost apart from the receipts', () => {
     const ledger = new Ledger(new VirtualClock());
     const book = ledger.bookOf('digits', 'AllTraffic');

@@ -58,7 +58,7 @@ export function wholeHours({ fromMs, toMs }: Pick<CostsWish, 'fromMs' | 'toMs'>,
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const writeEveryMs = 10_000;
-const keptDays = 400;
+export const costsKeptDays = 400;
 const linesMax = 10_000;
 /** Far below the parameters that either database takes. */
 const rowsPerInsert = 500;
@@ -167,7 +167,7 @@ export class CostHistory {
           if (this.#clearedHourMs !== current) {
             await tx
               .deleteFrom('hourly_costs')
-              .where('hour', '<', current - keptDays * dayMs)
+              .where('hour', '<', current - costsKeptDays * dayMs)
               .execute();
           }
         });

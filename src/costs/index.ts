@@ -11,7 +11,7 @@ export {
   pingUsdPerHour,
   provisionedUsdPerHour,
 } from './functions.ts';
-export { CostHistory, type CostLine, type CostPeriod, costPeriods, wholeHours } from './history.ts';
+export { CostHistory, type CostLine, type CostPeriod, costPeriods, costsKeptDays, wholeHours } from './history.ts';
 export { billedAtLeastMs, type Invocation, Ledger, type RequestBook, sumOf, type Usage, usdPerMillion } from './ledger.ts';
 export {
   defaultPrices,

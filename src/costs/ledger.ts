@@ -4,7 +4,7 @@
  * functions by their invocations; a request's receipt is its share of the time it worked.
  */
 import type { Clock } from '../clock.ts';
-import { type Account, addTo, newAccount } from './account.ts';
+import { type Account, addTo, difference, isSame, newAccount } from './account.ts';
 import { gbSeconds } from './functions.ts';
 import { executorUsd } from './prices.ts';
 
@@ -71,6 +71,8 @@ interface VariantAccount {
   readonly endpoint: string;
   readonly variant: string;
   readonly account: Account;
+  /** The part of it that endpoints of this name used that are gone. */
+  earlier: Account;
 }
 
 interface RunningInstance {
@@ -143,25 +145,40 @@ export class Ledger {
     if (isColdStart) account.coldStarts++;
   }
 
-  /** All variants of an endpoint together, or one of them; instances that run included up to now. */
+  /** An endpoint is gone, with all that ran for it: what is used from now on, one uses that has its name. */
+  left(endpoint: string): void {
+    for (const variant of this.#accounts.values()) if (variant.endpoint === endpoint) variant.earlier = { ...variant.account };
+  }
+
+  /** All variants of an endpoint together, or one of them, without those of its name before it; instances that run included up to now. */
   usage(endpoint: string, variant: string | null = null): Usage {
     const sum = newAccount();
     const nowMs = this.#clock.nowMs();
     const prefix = `${endpoint}/`;
-    for (const [key, { account }] of this.#accounts) {
+    for (const [key, { account, earlier }] of this.#accounts) {
       if (variant === null ? !key.startsWith(prefix) : key !== prefix + variant) continue;
-      addTo(sum, account);
+      addTo(sum, difference(account, earlier));
       for (const instance of this.#running.values()) if (instance.account === account) charge(sum, instance, nowMs);
     }
     return usageOf(sum);
   }
 
-  /** Every variant that was ever used; instances that run included up to now. */
+  /** As `usage`, of each variant of an endpoint that used anything. */
+  variantsOf(endpoint: string): VariantUsage[] {
+    return [...this.#accounts.values()]
+      .filter((account) => account.endpoint === endpoint)
+      .map(({ variant }) => ({ endpoint, variant, usage: this.usage(endpoint, variant) }))
+      .filter(({ usage }) => !isSame(usage, newAccount()));
+  }
+
+  /** Every variant that was ever used, also of endpoints that are gone; instances that run included up to now. */
   variants(): VariantUsage[] {
     const nowMs = this.#clock.nowMs();
     const sums = new Map([...this.#accounts.values()].map(({ account }) => [account, { ...account }]));
     for (const instance of this.#running.values()) charge(sums.get(instance.account) as Account, instance, nowMs);
-    return [...this.#accounts.values()].map(({ account, ...names }) => ({ ...names, usage: usageOf(sums.get(account) as Account) }));
+    return [...this.#accounts.values()].map(({ endpoint, variant, account }) => {
+      return { endpoint, variant, usage: usageOf(sums.get(account) as Account) };
+    });
   }
 
   #end(id: string, leastMs: number): void {
@@ -180,7 +197,7 @@ export class Ledger {
     const key = `${endpoint}/${variant}`;
     let known = this.#accounts.get(key);
     if (known === undefined) {
-      known = { endpoint, variant, account: newAccount() };
+      known = { endpoint, variant, account: newAccount(), earlier: newAccount() };
       this.#accounts.set(key, known);
     }
     return known.account;

@@ -80,6 +80,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
     checkPolicy: scalingPolicy,
     checkCapturePlace: (to) => checkPlace(to, hasBucket),
   });
+  deployments.onGone((name) => ledger.left(name));
   meter(metrics, serving, provider, ground);
   return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, refusals, metrics, ledger, prices, cores };
 }

@@ -1,6 +1,6 @@
 /** `penstock describe`: everything about an endpoint, a model version or a model group. */
 import type { Command } from 'commander';
-import type { EndpointBody, GroupBody, StatisticsBody, StatusBody, VariantBody, VersionBody } from '../../api/index.ts';
+import type { EndpointBody, EndpointUsageBody, GroupBody, StatisticsBody, VariantBody, VersionBody } from '../../api/index.ts';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
@@ -23,19 +23,14 @@ export function addDescribe(program: Command, doors: Doors): void {
       }
       const endpoint = await ifFound(client.get<EndpointBody>(`/endpoints/${part(name)}`));
       if (endpoint !== null) {
-        session.print(endpoint, endpointText(session, endpoint, session.wantsJson ? null : await startedAt(client)));
+        const usage = session.wantsJson ? null : await ifFound(client.get<EndpointUsageBody>(`/endpoints/${part(name)}/usage`));
+        session.print(endpoint, endpointText(session, endpoint, usage));
         return 0;
       }
       await describeGroup(session, client, name);
       return 0;
     },
   );
-}
-
-/** When the server began to count. */
-async function startedAt(client: Client): Promise<string | null> {
-  const status = await client.get<StatusBody | null>('/status');
-  return status?.started_at ?? null;
 }
 
 async function describeGroup(session: Session, client: Client, name: string): Promise<void> {
@@ -92,7 +87,7 @@ function versionText(session: Session, version: VersionBody): string {
   ]);
 }
 
-function endpointText(session: Session, view: EndpointBody, countedSince: string | null): string {
+function endpointText(session: Session, view: EndpointBody, usage: EndpointUsageBody | null): string {
   const head = fields([
     ['endpoint', view.name],
     ['status', `${session.style.state(view.status)}${view.reason === null ? '' : `: ${view.reason}`}`],
@@ -124,12 +119,13 @@ function endpointText(session: Session, view: EndpointBody, countedSince: string
     { title: 'BATCH MEAN', cell: (variant) => batchText(variant.statistics), align: 'right' },
     { title: 'TIME MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
   ]);
-  const used = table(view.variants, [
-    { title: 'USED BY', cell: ({ name }) => name },
-    { title: 'SINCE (UTC)', cell: () => timeText(countedSince) },
-    { title: 'FUNCTION RUNS', cell: ({ functions, usage }) => (functions === null ? null : usage.invocations), align: 'right' },
-    { title: 'COLD STARTS', cell: ({ functions, usage }) => (functions === null ? null : usage.cold_starts), align: 'right' },
-    { title: 'COST', cell: ({ usage }) => usdText(usage.total_usd), align: 'right' },
+  const used = table(usage?.items ?? [], [
+    { title: 'USED BY', cell: ({ variant }) => variant },
+    { title: 'SINCE (UTC)', cell: () => timeText(usage?.since ?? null) },
+    { title: 'ANSWERED', cell: ({ requests }) => requests, align: 'right' },
+    { title: 'FUNCTION RUNS', cell: ({ invocations }) => (invocations === 0 ? null : invocations), align: 'right' },
+    { title: 'COLD STARTS', cell: ({ invocations, cold_starts: starts }) => (invocations === 0 ? null : starts), align: 'right' },
+    { title: 'COST', cell: ({ total_usd: usd }) => usdText(usd), align: 'right' },
   ]);
   const functions = table(
     view.variants.flatMap(({ name, functions: asked, setting, environments, overflow }) =>

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { CostHistory, Ledger } from '../costs/index.ts';
+import { Events } from '../monitoring/index.ts';
+import { openDatabase } from '../storage/index.ts';
+import type { Call } from './route.ts';
+import type { ApiServices } from './services.ts';
+import { type EndpointUsageBody, usageRoutes } from './usage.ts';
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const noonMs = Date.UTC(2026, 10, 27, 12);
+
+/** A server that began then, with an endpoint that was made then, on what servers before it left behind. */
+async function world(t: TestContext) {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const onFailure = (error: unknown): void => assert.fail(String(error));
+  let createdAtMs = 0;
+  const deployments = { get: () => ({ config: { name: 'digits' }, createdAtMs }) };
+  return {
+    start: (startedAtMs: number) => {
+      const clock = new VirtualClock(startedAtMs);
+      const ledger = new Ledger(clock);
+      const costs = new CostHistory({ db, clock, ledger, onFailure });
+      const events = new Events(db, clock);
+      costs.open();
+      const [usage] = usageRoutes({ deployments, ledger, costs, events, clock, server: { startedAtMs } } as unknown as ApiServices);
+      return {
+        clock,
+        close: () => costs.close(),
+        answer: (requests: number): void => {
+          for (let index = 0; index < requests; index++) ledger.request('digits', 'AllTraffic', 0.5);
+        },
+        create: (): void => {
+          createdAtMs = clock.wallMs();
+        },
+        erase: async (): Promise<void> => {
+          await events.record(db, { kind: 'endpoint.deleted', subject: 'digits', detail: {} });
+          ledger.left('digits');
+        },
+        used: async () => {
+          const call = { params: { endpoint: 'digits' } } as unknown as Call<unknown, unknown, unknown>;
+          const { since, items } = (await usage?.handle(call)) as EndpointUsageBody;
+          return { since, used: items.map(({ variant, requests, receipts_usd: usd }) => `${variant} ${requests} $${usd}`) };
+        },
+      };
+    },
+  };
+}
+
+test('is told since the endpoint was made, to the moment, without what one of its name used before', async (t) => {
+  const { clock, create, answer, erase, used } = (await world(t)).start(noonMs);
+  create();
+  answer(3);
+  clock.advance(minuteMs);
+  await erase();
+  clock.advance(minuteMs);
+  create();
+  assert.deepEqual(await used(), { since: '2026-11-27T12:02:00.000Z', used: [] });
+  answer(2);
+  assert.deepEqual(await used(), { since: '2026-11-27T12:02:00.000Z', used: ['AllTraffic 2 $1'] });
+});
+
+test('is told over restarts, with what is not written yet', async (t) => {
+  const { start } = await world(t);
+  const first = start(noonMs);
+  first.clock.advance(30 * minuteMs);
+  first.create();
+  first.answer(3);
+  await first.close();
+  const second = start(noonMs + 2 * hourMs);
+  second.answer(2);
+  assert.deepEqual(await second.used(), { since: '2026-11-27T12:30:00.000Z', used: ['AllTraffic 5 $2.5'] });
+});
+
+test('begins after the hour in which one of its name was deleted before it, as soon as that is more than since the start', async (t) => {
+  const { start } = await world(t);
+  const first = start(noonMs);
+  first.answer(3);
+  await first.erase();
+  first.clock.advance(minuteMs);
+  first.create();
+  first.answer(2);
+  await first.close();
+  const second = start(noonMs + 30 * minuteMs);
+  second.answer(1);
+  assert.deepEqual(await second.used(), { since: '2026-11-27T12:30:00.000Z', used: ['AllTraffic 1 $0.5'] });
+  second.clock.advance(hourMs);
+  second.answer(1);
+  await second.close();
+  const third = start(noonMs + 3 * hourMs);
+  assert.deepEqual(await third.used(), { since: '2026-11-27T13:00:00.000Z', used: ['AllTraffic 1 $0.5'] });
+});
+
+test('has nothing to do with one of its name that was deleted in another hour', async (t) => {
+  const { start } = await world(t);
+  const first = start(noonMs);
+  first.answer(3);
+  await first.erase();
+  first.clock.advance(hourMs);
+  first.create();
+  first.answer(2);
+  await first.close();
+  assert.deepEqual(await start(noonMs + 2 * hourMs).used(), { since: '2026-11-27T13:00:00.000Z', used: ['AllTraffic 2 $1'] });
+});
+
+test('goes no further back than costs are kept', async (t) => {
+  const { start } = await world(t);
+  start(noonMs - 500 * 24 * hourMs).create();
+  assert.equal((await start(noonMs).used()).since, new Date(noonMs - 400 * 24 * hourMs).toISOString());
+});
