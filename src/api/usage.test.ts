@@ -42,7 +42,8 @@ async function world(t: TestContext) {
         },
         used: async () => {
           const call = { params: { endpoint: 'digits' } } as unknown as Call<unknown, unknown, unknown>;
-          const { since, items } = (await usage?.handle(call)) as EndpointUsageBody;
+          assert(usage !== undefined);
+          const { since, items } = (await usage.handle(call)) as EndpointUsageBody;
           return { since, used: items.map(({ variant, requests, receipts_usd: usd }) => `${variant} ${requests} $${usd}`) };
         },
       };
