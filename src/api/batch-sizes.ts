@@ -6,7 +6,7 @@ import { timeOf } from './parameters.ts';
 
 const minuteMs = 60_000;
 const backMs = 10 * minuteMs;
-const reasons = ['idle', 'full', 'slack', 'next-would-miss', 'timeout', 'rescue', 'flush'] as const;
+const reasons = ['idle', 'full', 'ahead', 'slack', 'next-would-miss', 'timeout', 'rescue', 'flush'] as const;
 
 export async function batchesOf(store: Store, place: Parameters<typeof together>[1], nowMs: number): Promise<HistoryBody['batches']> {
   const toMs = Math.ceil(nowMs / minuteMs) * minuteMs;

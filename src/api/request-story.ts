@@ -85,6 +85,7 @@ function company(request: Omit<RequestBody, 'explanation'>): string {
 const closeReasons: Readonly<Record<string, string>> = {
   idle: 'somebody was free to take it, or had just become so',
   full: 'it was full',
+  ahead: 'company would have made it hardly cheaper: it was to be at hand when the batch before it was done',
   slack: 'waiting longer would have broken the promise to its most urgent request',
   'next-would-miss': 'with the next request in it, its most urgent one would have been late',
   timeout: 'its first request had waited as long as a batch may',

@@ -4,8 +4,11 @@
  */
 import assert from 'node:assert/strict';
 
-/** Why a batch left. Recorded with each one: "batching does nothing" is then a question with an answer. */
-export type CloseReason = 'idle' | 'full' | 'slack' | 'next-would-miss' | 'timeout' | 'rescue' | 'flush';
+/**
+ * Why a batch left. Recorded with each one: "batching does nothing" is then a question with an answer. `ahead`: it was sent behind the one that
+ * ran, because company would have made it hardly cheaper.
+ */
+export type CloseReason = 'idle' | 'full' | 'ahead' | 'slack' | 'next-would-miss' | 'timeout' | 'rescue' | 'flush';
 
 /** What the rules need to know of a request that waits. */
 export interface Waiting {

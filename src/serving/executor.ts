@@ -25,6 +25,12 @@ const stuckMsMin = 10;
 const replanEveryMs = 5000;
 
 /**
+ * Where rows in full batches are less than this much faster than each alone, nobody waits for company behind a batch that runs: what the worker loses
+ * by waiting for the way there and back between two batches is more.
+ */
+const batchGainMin = 1.25;
+
+/**
  * A batch is sent ahead only where it then waits no longer than this at the worker: what was sent can neither be taken
  * back when its client leaves nor be overtaken by a more urgent one.
  */
@@ -93,7 +99,13 @@ export class Executor {
 
   /** Whether a batch may be sent behind the current one, to be at hand when that is done. */
   get takesAhead(): boolean {
-    return this.#expectedMs.length === 1 && !this.isDraining && this.table.isKnown && this.#fullBatchMs() <= aheadMsMax;
+    const [currentMs = Number.POSITIVE_INFINITY] = this.#expectedMs;
+    return this.#expectedMs.length === 1 && !this.isDraining && this.table.isKnown && currentMs <= aheadMsMax;
+  }
+
+  /** Whether so many rows had better wait for more than be sent ahead. */
+  gainsByCompany(rows: number): boolean {
+    return rows < this.batchSize && this.batchSize * this.table.medianMs(1) > batchGainMin * this.table.medianMs(this.batchSize);
   }
 
   /**

@@ -277,8 +277,8 @@ export class Instances implements Side {
   }
 
   /**
-   * As long as an executor is idle and somebody waits, a batch leaves. And where a full batch waits, which no waiting
-   * makes fuller, one is sent ahead to an executor that is nearly done, so that it need not wait for us.
+   * As long as an executor is idle and somebody waits, a batch leaves. And where a batch waits that is full, or that company would
+   * make hardly cheaper, it is sent ahead to the executor that is done first, so that it need not wait for us.
    */
   #pump(): void {
     const { settings, clock } = this.#door;
@@ -291,7 +291,8 @@ export class Instances implements Side {
       const batch = take(this.#queue, executor.batchSizeAt(this.#queue.rows / this.#executors.size));
       if (idle === undefined && !mayGoAhead(batch, executor, nowMs)) break;
       this.#queue.remove(batch);
-      const reason = executor.isDraining ? 'flush' : idle === undefined ? 'full' : 'idle';
+      const waits = idle !== undefined ? 'idle' : rowsOf(batch) >= executor.batchSize ? 'full' : 'ahead';
+      const reason = executor.isDraining ? 'flush' : waits;
       this.#door.run({ executor, requests: batch, reason, isColdStart: false, onAnswered: this.#observe });
     }
     this.#release();
@@ -331,11 +332,13 @@ export class Instances implements Side {
 /** What was sent ahead runs even if its timeout passes meanwhile, and how long the run before it takes may depend on its data. */
 const aheadTimeoutMsMin = 10_000;
 
-/** A full batch of whom nobody's timeout is near: it will run as soon as it would have, and before it is too late. */
+function rowsOf(batch: readonly PendingRequest[]): number {
+  return batch.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/** A batch that gains nothing by waiting and of whom nobody's timeout is near: it will run as soon as it would have, and before it is too late. */
 function mayGoAhead(batch: readonly PendingRequest[], executor: Executor, nowMs: number): boolean {
-  const { batchSizeMax } = executor.asServer(nowMs);
-  const rows = batch.reduce((sum, request) => sum + request.rows, 0);
-  return rows >= batchSizeMax && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + aheadTimeoutMsMin);
+  return !executor.gainsByCompany(rowsOf(batch)) && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + aheadTimeoutMsMin);
 }
 
 /** The idle one that is fastest for one row; of equals the one used last, whose caches are warm. */

@@ -18,14 +18,20 @@ const signature = {
 const model = { name: 'm/1', group: 'm', version: 1, signature, batchable: true, runtime: { kind: 'onnx' } } as unknown as ModelVersion;
 const timings = { inMs: 0, runMs: 1, outMs: 0 };
 
-/** A pool on a clock that stands still, with workers that take 10 ms + 1 ms a row, however often they are asked. */
-function poolOf(options: Partial<PoolSettings> & { batchSizeMax?: number } = {}) {
+type ServiceMs = (rows: number) => number;
+
+/** A pool on a clock that stands still, with workers that take 10 ms + 1 ms a row unless said otherwise, however often they are asked. */
+function poolOf({
+  serviceMs = (rows) => 10 + rows,
+  ...options
+}: Partial<PoolSettings> & { batchSizeMax?: number; serviceMs?: ServiceMs } = {}) {
   const clock = new VirtualClock();
   const profile: Profile = {
     executor: 'instance:local.1',
     service: [1, 4, 8]
       .filter((b) => b <= (options.batchSizeMax ?? 8))
-      .map((b) => ({ b, p50Ms: 10 + b, p95Ms: 10 + b, p99Ms: 10 + b, samples: Array.from({ length: 200 }, () => 10 + b), rssMiB: 0 })),
+      .map((b) => ({ b, ms: serviceMs(b) }))
+      .map(({ b, ms }) => ({ b, p50Ms: ms, p95Ms: ms, p99Ms: ms, samples: Array.from({ length: 200 }, () => ms), rssMiB: 0 })),
     measuredAtMs: 0,
     loadMs: 0,
     batchMax: options.batchSizeMax ?? 8,
@@ -44,10 +50,10 @@ function poolOf(options: Partial<PoolSettings> & { batchSizeMax?: number } = {})
       restart: (id) => restarts.push(id),
     },
   );
-  return { clock, pool, dispatches, restarts, ...workers(clock, pool) };
+  return { clock, pool, dispatches, restarts, ...workers(clock, pool, serviceMs) };
 }
 
-function workers(clock: VirtualClock, pool: VariantPool) {
+function workers(clock: VirtualClock, pool: VariantPool, serviceMs: ServiceMs) {
   const batches: string[][] = [];
   const answerAll = (requests: readonly PendingRequest[]): RunAnswer => ({ kind: 'done', outputs: requests.map(() => []), timings });
   const attach = (id: string, answer: (requests: readonly PendingRequest[]) => RunAnswer | null = answerAll): void => {
@@ -56,7 +62,7 @@ function workers(clock: VirtualClock, pool: VariantPool) {
       batches.push(requests.map(({ call }) => call.requestId));
       const outcome = answer(requests);
       // One after the other, as a worker does.
-      freeAtMs = Math.max(freeAtMs, clock.nowMs()) + 10 + requests.reduce((sum, { rows }) => sum + rows, 0);
+      freeAtMs = Math.max(freeAtMs, clock.nowMs()) + serviceMs(requests.reduce((sum, { rows }) => sum + rows, 0));
       if (outcome !== null) clock.after(freeAtMs - clock.nowMs(), () => done(outcome));
     };
     pool.attach({ id, instanceType: 'local.1', coldStartMs: 0, charge: (ms) => ms / 1000, run });
@@ -167,6 +173,37 @@ describe('a full batch that waits', () => {
       { reason: 'idle', rows: 1 },
       { reason: 'idle', rows: 1 },
     ]);
+  });
+});
+
+describe('a batch that company makes hardly cheaper', () => {
+  /** In a batch of eight a row takes nine tenths of what it takes alone. */
+  const serviceMs: ServiceMs = (rows) => 1 + 9 * rows;
+
+  test('is sent ahead before it is full: the executor goes from one to the next', () => {
+    const { clock, attach, send, batches, dispatches, outcomes } = poolOf({ serviceMs });
+    attach('w1');
+    for (const id of ['a', 'b', 'c']) send(id);
+    assert.deepEqual(dispatches, [
+      { reason: 'idle', rows: 1 },
+      { reason: 'ahead', rows: 1 },
+    ]);
+    clock.advance(100);
+    assert.deepEqual(batches, [['a'], ['b'], ['c']]);
+    const last = outcomes.get('c');
+    assert(last?.ok === true);
+    assert.deepEqual([last.result.closeReason, last.result.timings.queueMs], ['ahead', 20]);
+  });
+
+  test('waits where a row alone takes much longer, and behind a batch that takes long', () => {
+    const cheaper = poolOf();
+    cheaper.attach('w1');
+    for (const id of ['a', 'b', 'c']) cheaper.send(id);
+    assert.deepEqual(cheaper.dispatches, [{ reason: 'idle', rows: 1 }]);
+    const slow = poolOf({ serviceMs: (rows) => 25 * rows });
+    slow.attach('w1');
+    for (const id of ['a', 'b']) slow.send(id);
+    assert.deepEqual(slow.dispatches, [{ reason: 'idle', rows: 1 }]);
   });
 });
 

@@ -20,6 +20,7 @@ interface Reason {
 /** From the axis up: instances, then functions. */
 const reasons: readonly Reason[] = [
   { name: 'idle', color: 'inst', label: 'instance idle' },
+  { name: 'ahead', color: 'inst', label: 'sent ahead' },
   { name: 'rescue', color: 'rescue', label: 'rescue' },
   { name: 'full', color: 'func', label: 'full' },
   { name: 'slack', color: 'func-2', label: 'slack', outline: 'func' },

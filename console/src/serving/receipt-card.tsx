@@ -17,6 +17,7 @@ interface ReceiptProps {
 const reasonWords: Readonly<Record<string, string>> = {
   idle: 'left at once, one was idle',
   full: 'left when full',
+  ahead: 'left to be at hand when one was idle',
   slack: 'left when its time was up',
   'next-would-miss': 'left before it would be late',
   timeout: 'left after its wait',
