@@ -164,6 +164,7 @@ export async function openNativeApi() {
       act: async () => {},
       onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
     }),
+    ...nothingRuled,
     async: nothingAsynchronous,
     transforms: nothingTransformed,
     ...nothingSeen,
@@ -196,6 +197,9 @@ export async function openNativeApi() {
   };
   return { url, access, close };
 }
+
+/** Their routes have tests of their own. */
+const nothingRuled = {} as Pick<ApiServices, 'rules' | 'deliveries'>;
 
 const unasked = async (): Promise<never> => assert.fail('nobody asks for it here');
 const nothingSeen: Pick<ApiServices, 'calls' | 'drift' | 'truth' | 'capturedValues' | 'registrationSample'> = {

@@ -41,6 +41,7 @@ export { type MetricsServices, NativeApi, registerMetrics } from './native-api.t
 export type { HistoryBody, LiveBody, OverviewBody, OverviewEndpointBody } from './overview-bodies.ts';
 export type { FunctionProfileBody, ServedBody } from './profiles.ts';
 export type { RequestBody } from './request-bodies.ts';
+export type { DeliveryBody, RuleBody } from './rules.ts';
 export type { ApiServices } from './services.ts';
 export type { SessionBody } from './session.ts';
 export type { PolicyResultBody, SimulationBody, SimulationInput, SimulationResultBody } from './simulation-bodies.ts';

@@ -28,6 +28,7 @@ import { OverviewReader } from './overview-reader.ts';
 import { profileRoutes } from './profiles.ts';
 import { requestRoutes } from './requests.ts';
 import { mount, type RefusedRoute, type Route } from './route.ts';
+import { ruleRoutes } from './rules.ts';
 import { serverRoutes } from './server.ts';
 import type { ApiServices } from './services.ts';
 import { sessionRoutes } from './session.ts';
@@ -54,6 +55,7 @@ const tags = [
   { name: 'metrics', description: 'What was measured.' },
   { name: 'alarms', description: 'What rings, and when it does.' },
   { name: 'events', description: 'What happens, as it happens.' },
+  { name: 'rules', description: 'Who is told of events, and what has not arrived.' },
   { name: 'logs', description: 'What happened.' },
   { name: 'requests', description: 'Where the time of a single request went.' },
   { name: 'audit', description: 'Who did what.' },
@@ -136,6 +138,7 @@ export class NativeApi {
       ...costRoutes(services),
       ...invokeRoutes(services),
       ...asyncRoutes(services),
+      ...ruleRoutes(services),
       ...eventRoutes(services, this.#streams),
       ...logRoutes(services, this.#streams),
       ...requestRoutes(services),

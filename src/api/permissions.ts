@@ -64,6 +64,8 @@ export const permissions = {
   'GET /metrics/series': 'read',
   'GET /alarms': 'read',
   'GET /alarms/history': 'read',
+  'GET /rules': 'read',
+  'GET /rules/deliveries': 'read',
   'GET /audit': 'administer',
   'GET /audit/verification': 'administer',
   'GET /logs': 'read',

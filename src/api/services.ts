@@ -12,6 +12,7 @@ import type {
   Audit,
   CallWatch,
   Decisions,
+  Deliveries,
   DriftWatch,
   Events,
   FeatureValues,
@@ -20,6 +21,7 @@ import type {
   MetricStore,
   Refusals,
   RequestTraces,
+  Rules,
 } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles, ServiceTables } from '../profiling/index.ts';
 import type { WorkerView } from '../providers/index.ts';
@@ -48,6 +50,8 @@ export interface ApiServices {
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
   readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf' | 'columns' | 'namesOf'>;
   readonly alarms: Pick<Alarms, 'list' | 'get' | 'foundLast' | 'history'>;
+  readonly rules: Pick<Rules, 'list' | 'faultOf'>;
+  readonly deliveries: Pick<Deliveries, 'byRule' | 'list'>;
   readonly async: AsyncApi;
   /** Is told of calls whose route is watched. */
   readonly calls: Pick<CallWatch, 'begin'>;

@@ -26,6 +26,7 @@ import { addPlan } from './verbs/plan.ts';
 import { addProfile } from './verbs/profile.ts';
 import { addRegister } from './verbs/register.ts';
 import { addRollback } from './verbs/rollback.ts';
+import { addRules } from './verbs/rules.ts';
 import { addSimulate } from './verbs/simulate.ts';
 import { addStatus } from './verbs/status.ts';
 import { addTop } from './verbs/top.ts';
@@ -65,6 +66,7 @@ export function makeProgram(doors: Doors): Command {
       addLabels,
       addLogs,
       addEvents,
+      addRules,
       addWhy,
       addAudit,
       addKeys,

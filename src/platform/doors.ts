@@ -124,7 +124,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
   const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner, deploymentPlanner, refusals } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
   const { clock, traces, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
-  const { calls, drift, truth, capturedValues, s3 } = front;
+  const { calls, drift, truth, capturedValues, s3, rules, deliveries } = front;
   return new NativeApi({
     db,
     registry,
@@ -144,6 +144,8 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     arrivals,
     series,
     alarms,
+    rules,
+    deliveries,
     async: asyncApi,
     calls,
     drift,

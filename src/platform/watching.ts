@@ -65,6 +65,7 @@ export interface WatchingNeeds extends SamplingNeeds {
 export interface Watching {
   readonly alarms: Alarms;
   readonly rules: Rules;
+  readonly deliveries: Deliveries;
 }
 
 /** Begins to watch. What ends it is added to the closers, as each begins. */
@@ -127,7 +128,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'what runs could not be looked at');
   closers.push(startSampler({ store: series, clock, look: sampling(needs), onFailure }));
   meterWatching({ ...needs, alarms, deliveries, endpoints: () => needs.deployments.list().map(({ config }) => config.name) });
-  return { alarms, rules };
+  return { alarms, rules, deliveries };
 }
 
 async function deliver(needs: WatchingNeeds, { rule, target, body, http }: Delivery, id: string, atMs: number): Promise<void> {

@@ -10,7 +10,7 @@ export {
 } from './database.ts';
 export { type FileSize, sizeOfFile } from './database-size.ts';
 export { FileObjectStore, type StoredObject } from './file-object-store.ts';
-export { type DeadJob, type Job, Jobs, type NewJob, type QueueState, type TakenJob } from './jobs.ts';
+export { type DeadJob, type Job, Jobs, type KeptJob, type NewJob, type QueueState, type TakenJob } from './jobs.ts';
 export { KeptObjects } from './kept-objects.ts';
 export { OrderedIds } from './ordered-ids.ts';
 export { inSharedTransaction } from './shared-transactions.ts';

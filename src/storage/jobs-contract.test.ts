@@ -60,6 +60,46 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       assert.equal(await jobs.find(again.id), null);
     });
 
+    test('are listed and counted by a member of their payloads, with why they failed', async () => {
+      const q = queue();
+      for (const [rule, count] of [
+        ['a', 3],
+        ["it's", 1],
+      ] as const)
+        for (let i = 0; i < count; i++) {
+          clock.advance(1);
+          await jobs.add(opened.db, { queue: q, payload: { rule, i } });
+        }
+      await jobs.add(opened.db, { queue: q, payload: { i: 9 } });
+      const [first, second] = (await take(q, 2)) as [TakenJob, TakenJob];
+      await jobs.retry(first, 5000, 'nobody answers');
+      await jobs.bury(opened.db, second, 'gone');
+      const listed = await jobs.list(q, 100, { limit: 9, offset: 0, member: ['rule', 'a'] });
+      assert.deepEqual(
+        listed.map(({ payload, state, reason, visibleAtMs }) => [
+          (payload as { i: number }).i,
+          state,
+          reason,
+          visibleAtMs - clock.wallMs(),
+        ]),
+        [
+          [2, 'open', null, -1],
+          [1, 'dead', 'gone', 0],
+          [0, 'open', 'nobody answers', 5000],
+        ],
+      );
+      assert.equal((await jobs.list(q, 100, { limit: 9, offset: 1 })).length, 4);
+      assert.equal((await jobs.list(q, 100, { limit: 9, offset: 0, member: ['rule', "it's"] })).length, 1);
+      const counts = (await jobs.countBy(q, 100, 'rule')).map(
+        ({ value, state, hasFailed, count }) => `${value} ${state} ${hasFailed} ${count}`,
+      );
+      assert.deepEqual(counts.sort(), ['a dead true 1', 'a open false 1', 'a open true 1', "it's open false 1", 'null open false 1']);
+      assert.equal(
+        (await jobs.countBy(q, 2, 'rule')).reduce((sum, { count }) => sum + count, 0),
+        2,
+      );
+    });
+
     test('are done together with their outcome, or not at all', async () => {
       const q = queue();
       const id = await jobs.add(opened.db, { queue: q, payload: null });

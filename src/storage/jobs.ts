@@ -73,6 +73,23 @@ export interface DeadJob extends Job {
   readonly reason: string;
 }
 
+/** A job that is not done: with what its last try failed with, where that was said. */
+export interface KeptJob extends Job {
+  readonly state: 'open' | 'dead';
+  readonly reason: string | null;
+  /** When it may be taken next; of a dead one when it died. Epoch milliseconds. */
+  readonly visibleAtMs: number;
+}
+
+/** Of the jobs of a queue those that have one value at a member of their payloads. */
+export interface MemberCount {
+  readonly value: string | null;
+  readonly state: 'open' | 'dead';
+  /** It was tried, and failed with a reason. */
+  readonly hasFailed: boolean;
+  readonly count: number;
+}
+
 export interface QueueState {
   /** That wait, or are worked on. */
   readonly backlog: number;
@@ -90,6 +107,7 @@ export interface JobsOptions {
 
 type JobRow = Selectable<JobsTable>;
 
+const reasonMax = 4096;
 /** Of a statement: whoever else uses the database waits for one. */
 const forgottenAtOnce = 500;
 
@@ -207,12 +225,12 @@ export class Jobs {
     return numDeletedRows > 0n;
   }
 
-  /** It did not work: another try, so much later. False where the lease was lost. */
-  async retry({ id, lease }: TakenJob, afterMs: number): Promise<boolean> {
+  /** It did not work, for a reason that may be told: another try, so much later. False where the lease was lost. */
+  async retry({ id, lease }: TakenJob, afterMs: number, reason: string | null = null): Promise<boolean> {
     const { db, clock } = this.#options;
     const { numUpdatedRows } = await db
       .updateTable('jobs')
-      .set({ lease: null, visible_at: clock.wallMs() + afterMs })
+      .set({ lease: null, visible_at: clock.wallMs() + afterMs, reason: reason?.slice(0, reasonMax) ?? null })
       .where('id', '=', id)
       .where('lease', '=', lease)
       .executeTakeFirstOrThrow();
@@ -223,7 +241,7 @@ export class Jobs {
   async bury(tx: Transaction | Database, { id, lease }: TakenJob, reason: string): Promise<boolean> {
     const { numUpdatedRows } = await tx
       .updateTable('jobs')
-      .set({ lease: null, state: 'dead', reason: reason.slice(0, 4096), visible_at: this.#options.clock.wallMs() })
+      .set({ lease: null, state: 'dead', reason: reason.slice(0, reasonMax), visible_at: this.#options.clock.wallMs() })
       .where('id', '=', id)
       .where('lease', '=', lease)
       .executeTakeFirstOrThrow();
@@ -300,6 +318,47 @@ export class Jobs {
       .offset(page.offset)
       .execute();
     return rows.map((row) => ({ ...jobOf(row), reason: row.reason ?? '' }));
+  }
+
+  /** Open and dead ones, the latest first; of a member of their payloads only those that have the value. `most` jobs of the queue are looked at. */
+  async list(
+    queue: string,
+    most: number,
+    { limit, offset, member }: { readonly limit: number; readonly offset: number; readonly member?: readonly [string, string] | undefined },
+  ): Promise<KeptJob[]> {
+    const some = this.#options.db.selectFrom('jobs').selectAll().where('queue', '=', queue).limit(most);
+    let query = this.#options.db.selectFrom(some.as('looked_at')).selectAll();
+    if (member !== undefined) query = query.where(this.#member(member[0]), '=', member[1]);
+    const rows = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute();
+    return rows.map((row) => ({
+      ...jobOf(row),
+      state: row.state === 'dead' ? 'dead' : 'open',
+      reason: row.reason,
+      visibleAtMs: Number(row.visible_at),
+    }));
+  }
+
+  /** How those stand that have the same value at a member of their payloads. `most` jobs of the queue are looked at. */
+  async countBy(queue: string, most: number, member: string): Promise<MemberCount[]> {
+    const failed = sql<number>`case when reason is null then 0 else 1 end`;
+    const of = this.#options.db.selectFrom('jobs').select(['state', this.#member(member).as('value'), failed.as('failed')]);
+    const rows = await this.#options.db
+      .selectFrom(of.where('queue', '=', queue).limit(most).as('looked_at'))
+      .select((row) => ['state', 'value', 'failed', row.fn.countAll<number>().as('count')])
+      .groupBy(['state', 'value', 'failed'])
+      .execute();
+    return rows.map(({ value, state, failed: hasFailed, count }) => ({
+      value,
+      state: state === 'dead' ? 'dead' : 'open',
+      hasFailed: Number(hasFailed) === 1,
+      count: Number(count),
+    }));
+  }
+
+  #member(name: string) {
+    return this.#options.dialect === 'postgres'
+      ? sql<string | null>`(payload::json ->> ${name})`
+      : sql<string | null>`(payload ->> ${name})`;
   }
 
   /** Takes away those that have been dead for longer, and the first that died of what is more: how many. */

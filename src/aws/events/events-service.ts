@@ -1,7 +1,7 @@
 /** EventBridge: rules over what happens here and what others put, on the one bus there is. */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
-import { compilePattern, type Envelope, type Rule, type Rules } from '../../monitoring/index.ts';
+import { compilePattern, type Envelope, missingMember, type Rule, type Rules } from '../../monitoring/index.ts';
 import { type Recording, recorded } from '../recorded.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
 import { complaint, targetOf, targetShown, withKnownValues } from './targets.ts';
@@ -136,13 +136,12 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
       } catch {
         throw new AwsError('ValidationException', 'Parameter Event is not valid JSON.');
       }
-      for (const member of ['id', 'account', 'source', 'time', 'region', 'resources', 'detail-type']) {
-        if (typeof event !== 'object' || event === null || !Object.hasOwn(event, member))
-          throw new AwsError(
-            'ValidationException',
-            `Parameter Event is not valid. Reason: it must have id, account, source, time, region, resources and detail-type; ${member} is missing.`,
-          );
-      }
+      const missing = missingMember(event);
+      if (missing !== null)
+        throw new AwsError(
+          'ValidationException',
+          `Parameter Event is not valid. Reason: it must have id, account, source, time, region, resources and detail-type; ${missing} is missing.`,
+        );
       return { Result: matches(event) };
     },
   };

@@ -30,6 +30,27 @@ export interface DeliveriesOptions {
   readonly onForgotten: (count: number) => void;
 }
 
+/** What has not arrived. */
+export interface KeptDelivery {
+  readonly id: string;
+  /** The rule's name; `alarm NAME` or `async ENDPOINT` where none but an alarm's action or a topic wants it. */
+  readonly rule: string;
+  readonly target: { readonly id: string; readonly arn: string };
+  readonly eventId: string;
+  readonly state: DeliveryState;
+  /** How often it was tried. */
+  readonly attempts: number;
+  /** With what the last try failed. */
+  readonly reason: string | null;
+  /** Epoch milliseconds. */
+  readonly createdAtMs: number;
+  /** When it is tried next; of one that was given up when that was. Epoch milliseconds. */
+  readonly atMs: number;
+}
+
+/** Not tried yet, or under way for the first time; failed, to be tried again; failed for good. */
+export type DeliveryState = 'waiting' | 'failing' | 'given_up';
+
 /** Since the start. */
 export interface DeliveryCounts {
   readonly delivered: number;
@@ -49,6 +70,8 @@ const lookEveryMs = 5000;
 /** Of those that were given up: long enough for somebody to ask why, and no more than a disk can hold. */
 const givenUp = { keptMs: 14 * 86_400_000, most: 10_000 };
 const forgetEveryMs = 3_600_000;
+/** To tell of them: all that may be given up, and as many that wait. */
+const lookedAtMax = 2 * givenUp.most;
 
 /** In the transaction of what makes it necessary; `announceDeliveries` once that is committed. */
 export async function addDelivery(jobs: Jobs, tx: Transaction | Database, delivery: Delivery): Promise<void> {
@@ -92,6 +115,45 @@ export class Deliveries {
 
   get counts(): DeliveryCounts {
     return { ...this.#counts };
+  }
+
+  /** By rule, how many deliveries have not arrived; at most `lookedAtMax` of all are looked at. */
+  async byRule(): Promise<ReadonlyMap<string, Readonly<Record<DeliveryState, number>>>> {
+    const found = new Map<string, Record<DeliveryState, number>>();
+    for (const { value, count, ...job } of await this.#options.jobs.countBy(deliveriesQueue, lookedAtMax, 'rule')) {
+      const counts = found.get(value ?? '') ?? { waiting: 0, failing: 0, given_up: 0 };
+      counts[stateOf(job.state, job.hasFailed)] += count;
+      found.set(value ?? '', counts);
+    }
+    return found;
+  }
+
+  /** Those that have not arrived, the latest first. */
+  async list({
+    rule,
+    ...page
+  }: {
+    readonly limit: number;
+    readonly offset: number;
+    readonly rule?: string | undefined;
+  }): Promise<KeptDelivery[]> {
+    const member = rule === undefined ? undefined : (['rule', rule] as const);
+    const kept = await this.#options.jobs.list(deliveriesQueue, lookedAtMax, { ...page, member });
+    return kept.map(({ id, payload, state, attempts, reason, createdAtMs, visibleAtMs }) => {
+      const { rule: of, target, eventId } = payload as Delivery;
+      const shown = { id: target.id, arn: target.arn };
+      return {
+        id,
+        rule: of,
+        target: shown,
+        eventId,
+        state: stateOf(state, reason !== null),
+        attempts,
+        reason,
+        createdAtMs,
+        atMs: visibleAtMs,
+      };
+    });
   }
 
   /** Resolves when what is under way has ended. */
@@ -177,12 +239,18 @@ export class Deliveries {
       const isHopeless = error instanceof PlatformError && error.code === 'invalid_request';
       const afterMs = isHopeless ? null : retryOf(job, clock.wallMs(), delivery.target.retry);
       this.#counts[afterMs === null ? 'given_up' : 'failed']++;
-      if (afterMs !== null) return void (await jobs.retry(job, afterMs));
-      await jobs.bury(db, job, messageOf(error));
+      const reason = messageOf(error);
+      if (afterMs !== null) return void (await jobs.retry(job, afterMs, reason));
+      await jobs.bury(db, job, reason);
       return onFailure(`the delivery to ${origin} of rule ${delivery.rule} was given up`, error);
     }
     await jobs.done(db, job);
   }
+}
+
+function stateOf(state: 'open' | 'dead', hasFailed: boolean): DeliveryState {
+  if (state === 'dead') return 'given_up';
+  return hasFailed ? 'failing' : 'waiting';
 }
 
 /** Who hangs when one of its addresses does: the server of a URL; an ARN is one by itself. */

@@ -11,3 +11,11 @@ export interface Envelope {
   readonly resources: readonly string[];
   readonly detail: unknown;
 }
+
+const members = ['id', 'account', 'source', 'time', 'region', 'resources', 'detail-type'];
+
+/** The first member without which EventBridge takes nothing for an event; null where all are there. */
+export function missingMember(event: unknown): string | null {
+  const isObject = typeof event === 'object' && event !== null;
+  return members.find((member) => !isObject || !Object.hasOwn(event, member)) ?? null;
+}

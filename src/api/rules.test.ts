@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import { addDelivery, Deliveries, deliveriesQueue, type Rule } from '../monitoring/index.ts';
+import { Jobs, openDatabase, type TakenJob } from '../storage/index.ts';
+import type { Page } from './bodies.ts';
+import type { Call } from './route.ts';
+import { type DeliveryBody, type RuleBody, ruleRoutes } from './rules.ts';
+import type { ApiServices } from './services.ts';
+
+const hook = 'https://hooks.example/a';
+const rule = (name: string, isEnabled = true): Rule => {
+  const targets = [{ id: 't', arn: hook, input: null, inputPath: null, http: { headers: { Authorization: 's3cret' }, query: {} } }];
+  return { name, description: '', pattern: '{"source":["my.app"]}', isEnabled, targets, createdBy: 'me', createdAtMs: 0 };
+};
+
+test('rules say what of their deliveries has not arrived, and why; nobody is shown a key', async (t) => {
+  const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const clock = new VirtualClock(Date.UTC(2026, 10, 27));
+  const jobs = new Jobs({ db, dialect, clock });
+  const never = (): never => assert.fail('nothing is delivered here');
+  const deliveries = new Deliveries({ db, clock, jobs, deliver: never, onFailure: never, onForgotten: never });
+  const rules = {
+    list: () => [rule('failing'), rule('off', false), rule('old')],
+    faultOf: (name: string) => (name === 'old' ? 'it is no pattern' : null),
+  };
+  const [list, pending] = ruleRoutes({ rules, deliveries } as unknown as ApiServices);
+  assert(list !== undefined && pending !== undefined);
+  const ask = (route: typeof list, query: object) => route.handle({ query } as Call<unknown, unknown, unknown>);
+  for (const name of ['failing', 'failing', 'failing', 'alarm slow']) {
+    clock.advance(1);
+    await addDelivery(jobs, db, {
+      rule: name,
+      target: rule(name).targets[0] as Rule['targets'][0],
+      body: '{}',
+      eventId: 'e',
+      http: { headers: { key: 's3cret' }, query: {} },
+    });
+  }
+  const [first, second] = (await jobs.take(deliveriesQueue, 2, 1000)) as [TakenJob, TakenJob];
+  await jobs.bury(db, first, 'no such host');
+  await jobs.retry(second, 5000, 'it answered 500');
+  const found = (await ask(list, {})) as Page<RuleBody>;
+  assert.deepEqual(
+    found.items.map(({ name, state, fault, deliveries: { waiting, failing, given_up: givenUp } }) => [
+      name,
+      state,
+      fault,
+      waiting,
+      failing,
+      givenUp,
+    ]),
+    [
+      ['failing', 'enabled', null, 1, 1, 1],
+      ['off', 'disabled', null, 0, 0, 0],
+      ['old', 'set-aside', 'it is no pattern', 0, 0, 0],
+    ],
+  );
+  const undelivered = (await ask(pending, { rule: 'failing' })) as Page<DeliveryBody>;
+  assert.deepEqual(
+    undelivered.items.map(({ state, attempts, reason, next_at: next, given_up_at: givenUp }) => [state, attempts, reason, next, givenUp]),
+    [
+      ['waiting', 0, null, '2026-11-27T00:00:00.003Z', null],
+      ['failing', 1, 'it answered 500', '2026-11-27T00:00:05.004Z', null],
+      ['given_up', 1, 'no such host', null, '2026-11-27T00:00:00.004Z'],
+    ],
+  );
+  const all = (await ask(pending, { limit: 1 })) as Page<DeliveryBody>;
+  assert.deepEqual([all.items.map(({ rule: of }) => of), all.next], [['alarm slow'], '1']);
+  assert(!JSON.stringify([found, undelivered, all]).includes('s3cret'));
+});
