@@ -1,102 +1,20 @@
 /** The endpoints as clients see them: who serves what, and the way in for every protocol. */
 import assert from 'node:assert/strict';
-import type { Clock } from '../clock.ts';
-import { executorUsd, type FunctionPrices, pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
 import type { CountedVersion, ServedEndpoint, ServedWorker, ServingDoor } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import type { Objective } from '../objective.ts';
-import type { ServiceTable } from '../profiling/index.ts';
 import type { Random } from '../random.ts';
-import type { ModelVersion } from '../registry/index.ts';
-import type { FunctionsView, FunctionVariant } from './function-variant.ts';
+import type { FunctionVariant } from './function-variant.ts';
 import { type Books, Invocations } from './invoke.ts';
-import { byWorker, lanesOf, type ServedExecutor, workerOf } from './lanes.ts';
-import { linkRunner } from './link-runner.ts';
 import type { OverflowPlan } from './overflow.ts';
-import { processRunner } from './process-runner.ts';
 import type { InferenceCall, Outcome, Route } from './request.ts';
-import type { RunRequests } from './run-requests.ts';
-import type { PoolSettings } from './side.ts';
-import type { VariantStatistics } from './statistics.ts';
-import { pickByWeight } from './traffic.ts';
+import { type ServedView, viewOf } from './served-view.ts';
+import { type Routing, takesRequests, variantByName, variantByVersion, variantByWeight } from './traffic.ts';
 import type { Arrived, TrafficCounts } from './traffic-meter.ts';
 import { VariantPool } from './variant-pool.ts';
+import { VariantPools, type VariantPoolsOptions } from './variant-pools.ts';
 
-const replyBytesMaxDefault = 64 * 1024 ** 2;
-
-export interface ServingOptions extends Books {
-  readonly clock: Clock;
+export interface ServingOptions extends Books, VariantPoolsOptions {
   readonly random: Random;
-  readonly queueRowsMax: number;
-  /** A reply of a process that is taken whole; 64 MiB unless given. */
-  readonly replyBytesMax?: number;
-  /** What is known of a model version's service times on an executor: `instance:local.1`, `function:2048`. */
-  readonly serviceTable: (version: ModelVersion, executor: string) => ServiceTable;
-  /** Ends a worker whose run does not end, and starts it anew. */
-  readonly restart: (workerId: string, reason: string) => void;
-  readonly functions: FunctionSource;
-  /** Functions take nothing more beside a variant's instances, and why; with null they do again. */
-  readonly onOverflowShut?: (of: { readonly endpoint: string; readonly variant: string }, reason: string | null) => void;
-}
-
-/** Where the workers of functions come from, and what they cost. */
-export interface FunctionSource {
-  readonly prices: FunctionPrices;
-  /** The size of an environment until one is chosen. */
-  readonly memoryMiBSafe: (version: ModelVersion) => number;
-  /** The worker's id, at once; it is attached later, or said to have failed. */
-  readonly start: (wish: {
-    readonly endpoint: string;
-    readonly variant: string;
-    readonly version: ModelVersion;
-    readonly memoryMiB: number;
-  }) => string;
-  /** Ends it in the background; unknown ids are fine. */
-  readonly stop: (workerId: string) => void;
-}
-
-export interface ServedVariant {
-  readonly name: string;
-  readonly version: ModelVersion;
-  readonly weight: number;
-  readonly executors: readonly ServedExecutor[];
-  /** Largest b of the profile; 32 while unknown, 0 where the model is not batched. */
-  readonly batchSizeMax: number;
-  readonly rowsWaiting: number;
-  readonly statistics: VariantStatistics;
-  /** Where functions run it, or take what instances cannot finish in time; null where there are none. */
-  readonly functions: FunctionsView | null;
-  /** Functions beside instances; null where the variant has but one kind. */
-  readonly overflow: OverflowView | null;
-}
-
-export interface OverflowView {
-  /** Of the requests answered, the share that functions answered. */
-  readonly share: number;
-  /** Why they take nothing at present; null where they do. */
-  readonly shutReason: string | null;
-}
-
-export interface ServedView {
-  readonly name: string;
-  readonly isReady: boolean;
-  readonly reason: string | null;
-  readonly objective: Objective | null;
-  readonly variants: readonly ServedVariant[];
-}
-
-interface RoutedVariant {
-  readonly pool: VariantPool;
-  readonly weight: number;
-}
-
-interface Routing {
-  readonly name: string;
-  readonly objective: Objective | null;
-  readonly settings: PoolSettings;
-  readonly variants: readonly RoutedVariant[];
-  /** Stopped on purpose: no new requests until it is served again. */
-  isSuspended: boolean;
 }
 
 export class Serving implements ServingDoor {
@@ -106,16 +24,14 @@ export class Serving implements ServingDoor {
   readonly #routings = new Map<string, Routing>();
   /** The same routings by the name as it comes in a URL, so that a request costs one look-up. */
   readonly #byGivenName = new Map<string, Routing>();
-  readonly #pools = new Map<string, VariantPool>();
-  readonly #poolOfWorker = new Map<string, VariantPool>();
-  /** By worker of an instance: the executors that it is. */
-  readonly #lanes = new Map<string, readonly string[]>();
+  readonly #pools: VariantPools;
   /** Endpoints, in lower case, whose calls somebody wants to see, whether they are captured or not. */
   readonly #watched = new Set<string>();
 
   constructor(options: ServingOptions) {
     this.#options = options;
     this.#invocations = new Invocations(options);
+    this.#pools = new VariantPools(options, this.#invocations, (retired) => this.#successor(retired));
   }
 
   /**
@@ -124,19 +40,14 @@ export class Serving implements ServingDoor {
    */
   route(endpoint: string, version?: string): Route {
     const routing = this.#routingOf(endpoint);
-    const pool = version === undefined ? this.#byTraffic(routing) : this.#byVersion(routing, version);
+    const pool = version === undefined ? variantByWeight(routing, this.#options.random) : variantByVersion(routing, version);
     return takesRequests(routing, pool);
   }
 
   /** The variant of that name, whatever its weight. Throws as `route` does. */
   routeToVariant(endpoint: string, variant: string): Route {
     const routing = this.#routingOf(endpoint);
-    const ofName = routing.variants.filter(({ pool }) => pool.variant.toLowerCase() === variant.toLowerCase());
-    // While an update takes over step by step there are two of a name.
-    const chosen = pickByWeight(ofName, this.#options.random) ?? ofName[0];
-    if (chosen !== undefined) return takesRequests(routing, chosen.pool);
-    const known = routing.variants.map(({ pool }) => pool.variant).join(', ');
-    throw new PlatformError('not_found', `endpoint ${routing.name} has no variant '${variant}'; it has: ${known}`);
+    return takesRequests(routing, variantByName(routing, variant, this.#options.random));
   }
 
   /**
@@ -163,7 +74,7 @@ export class Serving implements ServingDoor {
     const variants = endpoint.variants.map(({ config: variant, version }) => {
       const { functions = null, instanceCount } = variant;
       const own = { ...settings, functions, isHybrid: functions !== null && instanceCount > 0 };
-      const pool = this.#poolFor(config.name, variant.name, version, own);
+      const pool = this.#pools.poolFor(config.name, variant.name, version, own);
       return { pool, weight: variant.weight, settings: own };
     });
     const before = this.#routings.get(config.name.toLowerCase());
@@ -176,7 +87,7 @@ export class Serving implements ServingDoor {
       if (variants.some((now) => now.pool === pool)) continue;
       const heir = variants.find(({ pool: { variant, model } }) => variant === pool.variant && model.group === pool.model.group);
       if (pool.functions !== null) heir?.pool.functions?.succeed(pool.functions);
-      this.#retire(pool);
+      this.#pools.retire(pool);
     }
   }
 
@@ -185,58 +96,19 @@ export class Serving implements ServingDoor {
   }
 
   attach(worker: ServedWorker): void {
-    if (worker.functionMemoryMiB !== null) return this.#attachFunction(worker);
-    const routing = this.#routings.get(worker.endpoint.toLowerCase());
-    const settings = routing?.settings ?? {
-      objective: null,
-      late: 'serve' as const,
-      timeoutMs: 60_000,
-      queueRowsMax: this.#options.queueRowsMax,
-      functions: null,
-    };
-    const pool = this.#poolFor(worker.endpoint, worker.variant, worker.version, settings);
-    this.#poolOfWorker.set(worker.id, pool);
-    this.#options.ledger.started(worker.id, worker.endpoint, worker.variant, worker.usdPerHour);
-    const lanes = lanesOf(worker.id, worker.version);
-    this.#lanes.set(worker.id, lanes);
-    const charge = (serviceMs: number): number => executorUsd(worker.usdPerHour / lanes.length, serviceMs);
-    for (const id of lanes) pool.attach({ ...worker, id, charge, run: this.#runnerOf(worker) });
-  }
-
-  /** Its pool asked for it; where that is over, nobody needs it. */
-  #attachFunction(worker: ServedWorker): void {
-    const pool = this.#poolOfWorker.get(worker.id);
-    if (pool === undefined) return this.#options.functions.stop(worker.id);
-    // What a run costs is for its pool to say.
-    pool.attach({ ...worker, charge: () => 0, run: this.#runnerOf(worker) });
-  }
-
-  #runnerOf({ link, version }: ServedWorker): RunRequests {
-    if (version.runtime.kind === 'onnx') return linkRunner(link, version.signature);
-    return processRunner(link, version.name, this.#options.replyBytesMax ?? replyBytesMaxDefault);
+    this.#pools.attach(worker, this.#routings.get(worker.endpoint.toLowerCase())?.settings ?? null);
   }
 
   detach(workerId: string): void {
-    const pool = this.#poolOfWorker.get(workerId);
-    if (pool === undefined) return;
-    this.#poolOfWorker.delete(workerId);
-    this.#options.ledger.ended(workerId);
-    for (const lane of this.#lanes.get(workerId) ?? [workerId]) pool.detach(lane);
-    this.#lanes.delete(workerId);
-    if (pool.isRetired) this.#bury(pool);
+    this.#pools.detach(workerId);
   }
 
   functionFailed(workerId: string, reason: string): void {
-    const pool = this.#poolOfWorker.get(workerId);
-    this.#poolOfWorker.delete(workerId);
-    pool?.failed(workerId, reason);
+    this.#pools.functionFailed(workerId, reason);
   }
 
-  async drain(workerId: string): Promise<void> {
-    const pool = this.#poolOfWorker.get(workerId);
-    if (pool !== undefined) await Promise.all((this.#lanes.get(workerId) ?? [workerId]).map((lane) => pool.drain(lane)));
-    this.#options.ledger.sentAway(workerId);
-    this.detach(workerId);
+  drain(workerId: string): Promise<void> {
+    return this.#pools.drain(workerId);
   }
 
   async suspend(endpoint: string): Promise<void> {
@@ -252,13 +124,13 @@ export class Serving implements ServingDoor {
     this.#routings.delete(endpoint.toLowerCase());
     this.#byGivenName.delete(routing.name);
     await this.#finish(routing);
-    for (const { pool } of routing.variants) this.#retire(pool);
+    for (const { pool } of routing.variants) this.#pools.retire(pool);
     this.#invocations.forget(routing.name);
     this.#options.metrics.remove(routing.name);
   }
 
   counted(endpoint: string): readonly CountedVersion[] {
-    const own = [...this.#pools.values()].filter((pool) => pool.endpoint.toLowerCase() === endpoint.toLowerCase());
+    const own = [...this.#pools].filter((pool) => pool.endpoint.toLowerCase() === endpoint.toLowerCase());
     return own.map(({ model, statistics: { success, fail, late, refused } }) => ({
       model: model.name,
       counts: { answered: success.count, late, failed: fail.count - refused, refused },
@@ -267,7 +139,7 @@ export class Serving implements ServingDoor {
 
   /** Service times of a version were measured: its executors take larger batches from now on. */
   profileMeasured(group: string, version: number): void {
-    for (const pool of this.#pools.values()) {
+    for (const pool of this.#pools) {
       if (pool.model.version === version && pool.model.group.toLowerCase() === group.toLowerCase()) pool.profileMeasured();
     }
   }
@@ -306,16 +178,16 @@ export class Serving implements ServingDoor {
 
   /** Ends what was started here: functions, and every timer. Who still waits is not answered any more. */
   close(): void {
-    for (const pool of this.#pools.values()) pool.close();
+    for (const pool of this.#pools) pool.close();
   }
 
   endpoints(): readonly ServedView[] {
-    return [...this.#routings.values()].map((routing) => view(routing));
+    return [...this.#routings.values()].map((routing) => viewOf(routing));
   }
 
   endpoint(name: string): ServedView | undefined {
     const routing = this.#routings.get(name.toLowerCase());
-    return routing === undefined ? undefined : view(routing);
+    return routing === undefined ? undefined : viewOf(routing);
   }
 
   #showCalls({ name, settings, variants }: Routing): void {
@@ -327,95 +199,6 @@ export class Serving implements ServingDoor {
     const routing = this.#byGivenName.get(endpoint) ?? this.#routings.get(endpoint.toLowerCase());
     if (routing !== undefined) return routing;
     throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
-  }
-
-  #byTraffic(routing: Routing): VariantPool {
-    const chosen = pickByWeight(routing.variants, this.#options.random);
-    if (chosen === undefined) {
-      throw new PlatformError(
-        'unavailable',
-        `endpoint ${routing.name} gives no variant any traffic: set a weight above 0, or name a version`,
-      );
-    }
-    return chosen.pool;
-  }
-
-  #byVersion(routing: Routing, version: string): VariantPool {
-    const chosen = routing.variants.find(({ pool }) => pool.version === version);
-    if (chosen === undefined) {
-      const known = routing.variants.map(({ pool }) => pool.version).join(', ');
-      throw new PlatformError('not_found', `endpoint ${routing.name} does not serve version '${version}'; it serves: ${known}`);
-    }
-    return chosen.pool;
-  }
-
-  #poolFor(endpoint: string, variant: string, model: ModelVersion, settings: PoolSettings): VariantPool {
-    const key = keyOf({ endpoint, variant, model, settings });
-    let pool = this.#pools.get(key);
-    if (pool === undefined) {
-      pool = this.#newPool({ endpoint, variant, model }, settings);
-      this.#pools.set(key, pool);
-    }
-    return pool;
-  }
-
-  #newPool(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings): VariantPool {
-    const { clock, log, serviceTable, restart, ledger, functions, onOverflowShut } = this.#options;
-    const { endpoint, variant, model } = names;
-    const pool: VariantPool = new VariantPool(names, settings, {
-      clock,
-      restart: (lane, reason) => restart(workerOf(lane), reason),
-      serviceTable: (executor) => serviceTable(model, executor),
-      onDispatch: (reason, rows) => this.#invocations.dispatched(pool, reason, rows),
-      onRunFailed: (usd) => this.#invocations.runFailed(pool, usd),
-      onBatchAnswered: () => this.#invocations.batchAnswered(),
-      functions: {
-        prices: functions.prices,
-        memoryMiBSafe: () => functions.memoryMiBSafe(model),
-        start: (memoryMiB) => {
-          const id = functions.start({ endpoint, variant, version: model, memoryMiB });
-          this.#poolOfWorker.set(id, pool);
-          return id;
-        },
-        stop: (id) => {
-          this.#poolOfWorker.delete(id);
-          functions.stop(id);
-        },
-        onHung: (id, reason) => log.warn({ endpoint, variant, worker: id, reason }, 'a function was ended in the middle of a run'),
-        onInvoked: (invocation) => this.#invocations.invoked(pool, invocation),
-        onKept: ({ id, kept, memoryMiB }) => {
-          if (kept === null) return ledger.ended(id);
-          const usdPerHour = kept === 'pinged' ? pingUsdPerHour : provisionedUsdPerHour;
-          ledger.keptWarm(id, endpoint, variant, usdPerHour(functions.prices, memoryMiB));
-        },
-        onDeserted: () => {
-          if (pool.isRetired) this.#bury(pool);
-        },
-      },
-      onShut: (reason) => onOverflowShut?.(names, reason),
-    });
-    return pool;
-  }
-
-  /** No traffic comes here any more. */
-  #retire(pool: VariantPool): void {
-    pool.retire();
-    this.#bury(pool);
-  }
-
-  /** Once nobody is left to serve, what still waits goes to the variant's successor. */
-  #bury(pool: VariantPool): void {
-    if (!pool.isDeserted) return;
-    for (const request of pool.surrender()) {
-      try {
-        this.#successor(pool).resubmit(request);
-      } catch (error) {
-        request.fail(error as PlatformError);
-      }
-    }
-    const key = keyOf(pool);
-    if (this.#pools.get(key) === pool) this.#pools.delete(key);
-    if (pool.isEmpty) pool.close();
   }
 
   /** Who serves what a retired variant was chosen for: the endpoint as it is now, if it takes the same tensors. */
@@ -431,39 +214,4 @@ export class Serving implements ServingDoor {
   async #finish(routing: Routing): Promise<void> {
     await Promise.all(routing.variants.map(({ pool }) => pool.finish()));
   }
-}
-
-/** Throws `unavailable` where the endpoint is unloaded. */
-function takesRequests(routing: Routing, pool: VariantPool): VariantPool {
-  if (!routing.isSuspended) return pool;
-  const cure = `\`penstock load ${routing.name}\`, or POST /v2/repository/models/${routing.name}/load, serves it again`;
-  throw new PlatformError('unavailable', `endpoint ${routing.name} is unloaded: ${cure}`, { retryAfterMs: 1000 });
-}
-
-/** A variant that goes over from instances to functions alone, or back, gets a new pool, as for a new version. */
-function keyOf({ endpoint, variant, model, settings }: Pick<VariantPool, 'endpoint' | 'variant' | 'model' | 'settings'>): string {
-  return `${endpoint}/${variant}/${model.name}${settings.functions === null || settings.isHybrid === true ? '' : ' functions'}`.toLowerCase();
-}
-
-function view(routing: Routing): ServedView {
-  const variants = routing.variants.map(({ pool, weight }) => ({
-    name: pool.variant,
-    version: pool.model,
-    weight,
-    executors: byWorker(pool.executors),
-    batchSizeMax: pool.batchSizeMax,
-    rowsWaiting: pool.rowsWaiting,
-    statistics: pool.statistics,
-    functions: pool.functions?.view() ?? null,
-    overflow: overflowView(pool),
-  }));
-  const isReady = !routing.isSuspended && variants.every(({ executors, functions }) => executors.length > 0 || functions !== null);
-  const reason = routing.isSuspended ? 'unloaded' : isReady ? null : 'no worker is ready';
-  return { name: routing.name, isReady, reason, objective: routing.objective, variants };
-}
-
-function overflowView({ overflow, statistics }: VariantPool): OverflowView | null {
-  if (overflow === null) return null;
-  const { overflowed, success } = statistics;
-  return { share: success.count === 0 ? 0 : overflowed / success.count, shutReason: overflow.shutReason };
 }
