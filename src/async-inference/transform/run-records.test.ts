@@ -12,5 +12,8 @@ test('a column that is no input is told of with what helps in a transform', () =
       return error;
     }
   };
-  assert.match(plainly(refusal()), /; columns that are no features are left out with --ignore NAME, or an input filter such as \$\[:-1\]$/);
+  assert.match(
+    plainly(refusal()),
+    /; columns that are no features are left out with --ignore NAME \(or a number, -1 for the last\), or an input filter such as \$\[:-1\]$/,
+  );
 });

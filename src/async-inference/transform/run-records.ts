@@ -56,7 +56,8 @@ export async function oneByOne(
 }
 
 const strayHint = /leave out columns that are no input$/;
-const filterHint = 'columns that are no features are left out with --ignore NAME, or an input filter such as $[:-1]';
+const filterHint =
+  'columns that are no features are left out with --ignore NAME (or a number, -1 for the last), or an input filter such as $[:-1]';
 
 /** Without the number that the line has within its block, and with what helps here. */
 export function plainly(error: unknown): string {

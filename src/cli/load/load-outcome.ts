@@ -1,7 +1,7 @@
 /** What a load has shown, in numbers and in words. Pure. */
 import { formatObjective, type Objective, promisedShare } from '../../objective.ts';
 import { fields, table } from '../table.ts';
-import { msText, shareText } from '../words.ts';
+import { msText, shareText, shortened } from '../words.ts';
 import type { LoadReport } from './run-load.ts';
 
 export interface LoadOutcome {
@@ -116,7 +116,14 @@ function reasonIn(body: string, kind: string): string {
   if (kind === 'broken') return 'the connection ended, or none could be had';
   if (kind === 'not_sent') return 'not sent in time: no connection was free, or the generator was late';
   if (kind === 'unanswered') return 'sent, and not answered when the load ended';
-  return /"error": ?"((?:[^"\\]|\\.)*)/.exec(body)?.[1]?.replaceAll('\\"', '"') ?? body.trim();
+  const [error, hint] = ['error', 'hint'].map((member) => textIn(body, member));
+  if (error === undefined) return body.trim();
+  return hint === undefined ? error : `${error}; ${hint}`;
+}
+
+/** Of a body that may be cut. */
+function textIn(body: string, member: string): string | undefined {
+  return new RegExp(`"${member}": ?"((?:[^"\\\\]|\\\\.)*)`).exec(body)?.[1]?.replaceAll('\\"', '"');
 }
 
 export function outcomeText(outcome: LoadOutcome): string {
@@ -136,7 +143,7 @@ export function outcomeText(outcome: LoadOutcome): string {
   const told = table(failures, [
     { title: 'FAILED', cell: ({ kind }) => kind },
     { title: 'COUNT', cell: ({ count }) => count, align: 'right' },
-    { title: 'THE FIRST SAYS', cell: ({ first }) => first.slice(0, 160) },
+    { title: 'THE FIRST SAYS', cell: ({ first }) => shortened(first, 300) },
   ]);
   const since =
     loop === 'open'

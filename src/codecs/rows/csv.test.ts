@@ -86,8 +86,14 @@ for (const { what, text, label, says } of [
   { what: 'no line', text: '\n', says: /empty/ },
   { what: 'only a header', text: 'a,b\n', says: /a header and no rows/ },
   { what: 'lines of different length', text: '1,2\n3\n', says: /line 2 has 1 column, the first line has 2/ },
-  { what: 'one column for two', text: '1\n', says: /has 1 value, the model takes FP32 \[-1,2\]: 2 values in each row/ },
-  { what: 'too many columns', text: 'a,b,c\n1,2,3\n', says: /has 3 values, the model takes FP32 \[-1,2\]/ },
+  { what: 'one column for two', text: '1\n', says: /^the CSV has 1 column and no header, the model takes 2 \(input 'x', FP32 \[-1,2\]\)$/ },
+  { what: 'too many columns', text: 'a,b,c\n1,2,3\n', says: /^the CSV has 3 columns, the model takes 2 \(input/ },
+  {
+    what: 'too few beside the answers',
+    text: 'a,y\n1,2\n',
+    label: 'y',
+    says: /^the CSV has 1 column beside that of answers, the model takes 2/,
+  },
   {
     what: 'text for a number',
     text: 'a,b\n1,setosa\n',
@@ -119,6 +125,7 @@ test('tells whoever sends the answers along how to leave them out, by the words 
   };
   assert.equal(hintOf('a,b,answer\n1,2,3\n', '--label NAME'), 'leave out a column of answers with --label NAME');
   assert.equal(hintOf('a,b,answer\n1,2,3\n'), 'leave out columns that are no input');
+  assert.equal(hintOf('1,2,3\n', '--label NAME'), 'leave out a column of answers: write a header first, then --label NAME');
   assert.equal(hintOf('a\n1\n', '--label NAME'), null);
 });
 

@@ -1,11 +1,14 @@
 /** CSV by RFC 4180 (quotes, line breaks in quotes, either line end, a byte order mark), and its rows as an input tensor. */
 import { PlatformError } from '../../errors.ts';
-import { elementCount, type Signature, type TensorSpec } from '../../tensor.ts';
+import { describeTensor, elementCount, type Signature, type TensorSpec } from '../../tensor.ts';
 import { hasRows, type Invocation, namesOf, runOneByOne, tensorOfRows, wholeTensor } from './invocation.ts';
 
 /** What to do with columns that are no input, by how a column of answers can be named where this came from. */
-function strayHint(labelling: string | undefined): string {
-  return labelling === undefined ? 'leave out columns that are no input' : `leave out a column of answers with ${labelling}`;
+function strayHint(labelling: string | undefined, hasHeader: boolean): string {
+  if (labelling === undefined) return 'leave out columns that are no input';
+  return hasHeader
+    ? `leave out a column of answers with ${labelling}`
+    : `leave out a column of answers: write a header first, then ${labelling}`;
 }
 
 /** The cells of each line; empty lines are left out. Throws `invalid_request` for a quote that never ends. */
@@ -114,7 +117,15 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
     throw new PlatformError('invalid_request', `CSV line ${index + (hasHeader ? 2 : 1)} has ${raggedText(has, firstHas)}`);
   }
   const columns = Array.from({ length: width }, (_, column) => column).filter((column) => column !== left);
-  const table = { rows, header, firstLine: hasHeader ? 2 : 1, columns, source, hint: strayHint(options.labelling) };
+  const table = {
+    rows,
+    header,
+    firstLine: hasHeader ? 2 : 1,
+    columns,
+    source,
+    hint: strayHint(options.labelling, header !== null),
+    isWhole: options.header === undefined,
+  };
   const [spec, ...others] = inputs;
   if (spec !== undefined && others.length === 0) return ofOneInput(spec, table, left !== null);
   return [ofSeveralInputs(signature, table)];
@@ -122,7 +133,11 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
 
 /** `5 columns, the first line has 4` */
 export function raggedText(columns: number, firstColumns: number): string {
-  return `${columns === 1 ? '1 column' : `${columns} columns`}, the first line has ${firstColumns}`;
+  return `${columnsText(columns)}, the first line has ${firstColumns}`;
+}
+
+function columnsText(columns: number): string {
+  return columns === 1 ? '1 column' : `${columns} columns`;
 }
 
 interface Table {
@@ -135,18 +150,35 @@ interface Table {
   readonly source: CsvSource | undefined;
   /** For columns that are none. */
   readonly hint: string;
+  /** All lines of a file are here, its header too where it has one. */
+  readonly isWhole: boolean;
 }
 
 function ofOneInput(spec: TensorSpec, table: Table, isLabelled: boolean): readonly Invocation[] {
   const { rows, columns } = table;
   const width = columns.length;
+  const taken = hasRows(spec) && !spec.shape.includes(-1, 1) ? elementCount(spec.shape.slice(1)) : width;
+  if (width !== taken) throw wrongWidth(spec, table, taken, isLabelled);
   const values = valuesOf(spec, table, columns);
   if (runOneByOne(spec, rows.length, width)) {
     return rows.map((_, row) => ({ inputs: [wholeTensor(spec, [width], values.slice(row * width, (row + 1) * width))], rows: 1 }));
   }
   if (!hasRows(spec) && rows.length === 1) return [{ inputs: [wholeTensor(spec, [width], values)], rows: 1 }];
-  const hint = isLabelled || width <= elementCount(spec.shape.slice(1)) ? undefined : table.hint;
-  return [{ inputs: [tensorOfRows(spec, rows.length, [width], values, hint)], rows: hasRows(spec) ? rows.length : 1 }];
+  return [{ inputs: [tensorOfRows(spec, rows.length, [width], values)], rows: hasRows(spec) ? rows.length : 1 }];
+}
+
+/** In words of the file, by whose columns it is mended. */
+function wrongWidth(spec: TensorSpec, table: Table, taken: number, isLabelled: boolean): PlatformError {
+  const { columns, header, source, isWhole, hint } = table;
+  const all = source?.widthOf(0) ?? columns.length;
+  const has = all === columns.length ? columnsText(all) : `${columnsText(all)}, of which the filters leave ${columns.length}`;
+  const who = isWhole ? 'the CSV has' : 'it has'; // 'it' is the line that is run by itself
+  const besides = isLabelled ? ' beside that of answers' : isWhole && header === null ? ' and no header' : '';
+  return new PlatformError(
+    'invalid_request',
+    `${who} ${has}${besides}, the model takes ${taken} (input '${spec.name}', ${describeTensor(spec)})`,
+    isLabelled || columns.length < taken ? {} : { hint },
+  );
 }
 
 function ofSeveralInputs(signature: Signature, table: Table): Invocation {

@@ -61,8 +61,8 @@ function matches(wanted: readonly number[], given: readonly number[]): boolean {
   return wanted.length === given.length && wanted.every((size, axis) => size === -1 || size === given[axis]);
 }
 
-/** A tensor of rows: `count` values a row, each row shaped as `given`. Throws `invalid_request`, with the hint, where that does not fit. */
-export function tensorOfRows(spec: TensorSpec, rows: number, given: readonly number[], values: ArrayLike<unknown>, hint?: string): Tensor {
+/** A tensor of rows: `count` values a row, each row shaped as `given`. Throws `invalid_request` where that does not fit. */
+export function tensorOfRows(spec: TensorSpec, rows: number, given: readonly number[], values: ArrayLike<unknown>): Tensor {
   const wanted = spec.shape.slice(1);
   const count = rows === 0 ? elementCount(wanted.map((size) => Math.max(size, 0))) : values.length / rows;
   const shape = rows === 0 ? wanted.map((size) => Math.max(size, 0)) : fitShape(wanted, given, count);
@@ -71,7 +71,6 @@ export function tensorOfRows(spec: TensorSpec, rows: number, given: readonly num
     throw new PlatformError(
       'invalid_request',
       `a row of input '${spec.name}' has ${form}, the model takes ${describeTensor(spec)}: ${wantedText(wanted)} in each row`,
-      hint === undefined ? {} : { hint },
     );
   }
   return { name: spec.name, datatype: spec.datatype, shape: [rows, ...shape], data: packElements(spec.name, spec.datatype, values) };
