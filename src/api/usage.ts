@@ -1,6 +1,7 @@
 /** Route of what an endpoint used and cost since it was made; what one of its name used before is not its own. */
 import { z } from 'zod';
 import { costsKeptDays } from '../costs/index.ts';
+import { goneBefore } from '../monitoring/index.ts';
 import { usedBody, usedBodyOf } from './costs.ts';
 import { endpointPath, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -50,8 +51,8 @@ export function usageRoutes({ deployments, ledger, costs, events, clock, server 
 
 /** What is kept by the hour is its own from then on, epoch milliseconds. */
 async function ownSince({ events, clock }: Pick<Needs, 'events' | 'clock'>, name: string, createdAtMs: number): Promise<number> {
-  const [gone] = await events.recent({ subjects: [name], kinds: ['endpoint.deleted'], untilMs: createdAtMs, limit: 1 });
+  const goneMs = await goneBefore(events, name, createdAtMs);
   const hour = createdAtMs - (createdAtMs % hourMs);
-  const ownMs = gone !== undefined && gone.atMs >= hour ? hour + hourMs : createdAtMs;
+  const ownMs = goneMs !== null && goneMs >= hour ? hour + hourMs : createdAtMs;
   return Math.max(ownMs, clock.wallMs() - keptMs);
 }

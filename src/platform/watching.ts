@@ -27,6 +27,7 @@ import {
   lookAtDefaults,
   type MetricStore,
   type Metrics,
+  Predecessors,
   Rules,
   sendWebhook,
   startSampler,
@@ -106,6 +107,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
   const variantOf = (endpoint: string): string =>
     needs.deployments.list().find(({ config }) => config.name === endpoint)?.config.variants[0]?.name ?? 'AllTraffic';
   closers.push(events.subscribe((event) => tellOfEvent(logGroups, event, variantOf)));
+  const predecessors = new Predecessors(events);
   const alarms = new Alarms({
     db,
     clock,
@@ -118,6 +120,7 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
         alarms: own,
         store: series,
         endpoints: () => needs.deployments.list().map((view) => watched(view, needs)),
+        predecessors,
         wallMs: () => clock.wallMs(),
       }),
     onFailure: (alarm, error) => log.error({ alarm, error: messageOf(error) }, 'an alarm could not be looked at'),

@@ -3,6 +3,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
 import { openDatabase } from '../../storage/index.ts';
 import { Events } from '../records/events.ts';
+import { Predecessors } from '../records/predecessors.ts';
 import { AnswerColumns } from '../series/answer-columns.ts';
 import { MetricStore } from '../series/metric-store.ts';
 import { penstockNamespace, placeOfVariant, VariantSeries } from '../series/variant-series.ts';
@@ -18,19 +19,22 @@ async function house(t: TestContext) {
   const clock = new VirtualClock(Date.UTC(2026, 10, 24, 12));
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
   await store.open();
+  const events = new Events(db, clock);
+  const predecessors = new Predecessors(events);
   const scene = { endpoints: [digits] as readonly WatchedEndpoint[] };
   const alarms: Alarms = new Alarms({
     db,
     clock,
     store,
-    events: new Events(db, clock),
+    events,
     act: async () => {},
-    lookElsewhere: (own) => lookAtDefaults({ alarms: own, store, endpoints: () => scene.endpoints, wallMs: () => clock.wallMs() }),
+    lookElsewhere: (own) =>
+      lookAtDefaults({ alarms: own, store, endpoints: () => scene.endpoints, predecessors, wallMs: () => clock.wallMs() }),
     onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
   });
   const series = new VariantSeries(store, 'digits', 'AllTraffic');
-  /** A minute of so many answers, of which so many are late, and so many calls that fail. */
-  const minute = (answers: number, late: number, failures = 0): void => {
+  /** So many answers, of which so many are late, and so many calls that fail. */
+  const measure = (answers: number, late: number, failures = 0): void => {
     const columns = new AnswerColumns();
     for (let i = 0; i < answers; i++) {
       const answer = { totalMs: 10, queueMs: 1, computeMs: 8, encodeMs: 1, rows: 1, costUsd: 0 };
@@ -40,13 +44,25 @@ async function house(t: TestContext) {
       }
     }
     for (let i = 0; i < failures; i++) series.refused('model_failed');
+  };
+  /** A minute that begins with them. */
+  const minute = (...measured: Parameters<typeof measure>): void => {
+    measure(...measured);
     clock.advance(minuteMs);
   };
   const states = async (): Promise<string[]> => {
     await alarms.look();
     return alarms.list().map(({ name, state }) => `${name.split('/')[2]} ${state}`);
   };
-  return { scene, clock, alarms, store, minute, states };
+  const erase = async (): Promise<void> => {
+    await events.record(db, { kind: 'endpoint.deleted', subject: 'digits', detail: {} });
+    scene.endpoints = [];
+    await alarms.look();
+  };
+  const create = (): void => {
+    scene.endpoints = [{ ...digits, createdAtMs: clock.wallMs() }];
+  };
+  return { scene, clock, alarms, store, measure, minute, states, erase, create };
 }
 
 const minuteMs = 60_000;
@@ -81,19 +97,55 @@ describe('every endpoint', () => {
   });
 
   test('is judged by what came to it, not to one that had its name before', async (t) => {
-    const { scene, clock, minute, states } = await house(t);
+    const { clock, minute, states, erase, create } = await house(t);
     for (let i = 0; i < 10; i++) minute(100, 95, 20);
     assert.deepEqual((await states()).slice(1), ['errors ALARM', 'objective ALARM']);
-    scene.endpoints = [];
-    await states();
+    await erase();
     clock.advance(1000);
-    scene.endpoints = [{ ...digits, createdAtMs: clock.wallMs() }];
+    create();
     assert.deepEqual((await states()).slice(1), ['errors OK', 'objective OK']);
     clock.advance(20_000);
     for (let i = 0; i < 2; i++) minute(100, 95, 20);
     assert.deepEqual((await states()).slice(1), ['errors ALARM', 'objective ALARM']);
     for (let i = 0; i < 10; i++) minute(100, 95, 20);
-    assert.deepEqual((await states()).slice(1), ['errors ALARM', 'objective ALARM'], 'and when it is no longer young');
+    assert.deepEqual((await states()).slice(1), ['errors ALARM', 'objective ALARM'], 'and when it is older');
+  });
+
+  for (const { when, sinceGoneMs, found } of [
+    { when: 'where none had its name before', sinceGoneMs: null, found: '25 of 25' },
+    { when: 'where one of its name was deleted in the same ten seconds', sinceGoneMs: 1200, found: '25 of 25' },
+    { when: 'but for the second that it shares with one of its name', sinceGoneMs: 200, found: '0 of 0' },
+  ]) {
+    test(`is judged from the moment on at which it was made, ${when}`, async (t) => {
+      const { clock, alarms, measure, minute, states, erase, create } = await house(t);
+      clock.advance(2000);
+      if (sinceGoneMs !== null) measure(1000, 1000, 1000);
+      clock.advance(500);
+      if (sinceGoneMs !== null) await erase();
+      clock.advance(sinceGoneMs ?? 0);
+      create();
+      clock.advance(100);
+      minute(25, 25, 5);
+      const state = found === '0 of 0' ? 'OK' : 'ALARM';
+      assert.deepEqual((await states()).slice(1), [`errors ${state}`, `objective ${state}`]);
+      const { stateReason = '' } = alarms.get('penstock/digits/objective') ?? {};
+      assert.match(stateReason, new RegExp(`^\\S+ % of the last 60 min \\(${found}\\)`));
+    });
+  }
+
+  test('inherits nothing once seconds are kept no longer, and keeps what began since it was made', async (t) => {
+    const { clock, minute, states, erase, create } = await house(t);
+    minute(1000, 1000);
+    await erase();
+    clock.advance(2500);
+    create();
+    clock.advance(10_000);
+    minute(100, 0); // in the minute in which it was made, ten seconds later
+    clock.advance(70 * minuteMs);
+    minute(40, 20);
+    assert.equal((await states())[2], 'objective OK', '20 of 140 within six hours');
+    minute(40, 40);
+    assert.equal((await states())[2], 'objective ALARM', '60 of 180, and 60 of 80 within the last hour');
   });
 
   test('rings when calls fail, not for one of a few', async (t) => {

@@ -1,6 +1,7 @@
 /** The alarms that every endpoint has without anybody's asking: what they look at, and when they ring. */
 import { budgetOf, type Objective, spokenMs } from '../../objective.ts';
-import type { MetricStore } from '../series/metric-store.ts';
+import type { Predecessors } from '../records/predecessors.ts';
+import type { MetricSpan, MetricStore } from '../series/metric-store.ts';
 import { penstockNamespace, placeOfVariant, sagemakerNamespace } from '../series/variant-series.ts';
 import type { AlarmDefinition } from './alarm.ts';
 import type { Alarms } from './alarms.ts';
@@ -34,10 +35,8 @@ export interface Ruling {
 export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift'] as const;
 export type DefaultKind = (typeof defaultKinds)[number];
 
+const secondMs = 1000;
 const minuteMs = 60_000;
-/** So long after an endpoint was made it is looked at more closely: the minute in which it was is shared with who had its name. */
-const youngMs = 10 * minuteMs;
-const closelyMs = 10_000;
 /** A long window tells that it matters, a short one that it is so now (Beyer et al., The Site Reliability Workbook, chapter 5, table 5-8). */
 const burns = [
   { longMs: 60 * minuteMs, shortMs: 5 * minuteMs, rate: 14.4, most: 0.8 },
@@ -122,6 +121,7 @@ export interface DefaultAlarmsOptions {
   readonly alarms: Pick<Alarms, 'get' | 'list' | 'put' | 'delete' | 'rule'>;
   readonly store: Pick<MetricStore, 'series' | 'lacksRoomFor'>;
   readonly endpoints: () => readonly WatchedEndpoint[];
+  readonly predecessors: Pick<Predecessors, 'goneBefore'>;
   readonly wallMs: () => number;
 }
 
@@ -202,28 +202,48 @@ interface Minute extends Share {
   readonly atMs: number;
 }
 
-/** The last `forMs` by minutes, of a young endpoint by tens of seconds, all variants together. */
+/** The last `forMs` by minutes, of a younger endpoint what is its own, all variants together. */
 async function minutesOf(
-  { store, wallMs }: DefaultAlarmsOptions,
+  { store, predecessors, wallMs }: DefaultAlarmsOptions,
   { name, variants, createdAtMs }: WatchedEndpoint,
   forMs: number,
   namespace: string,
   bad: readonly string[],
   all: string,
 ): Promise<Minute[]> {
-  const toMs = wallMs();
-  const periodMs = toMs - createdAtMs < youngMs ? closelyMs : minuteMs;
-  const [oldest, own] = [Math.floor((toMs - forMs) / periodMs), Math.ceil(createdAtMs / periodMs)];
-  const span = { fromMs: Math.max(oldest, own) * periodMs, toMs, periodMs };
+  const nowMs = wallMs();
+  const isYoung = createdAtMs > nowMs - forMs;
+  const goneMs = isYoung ? await predecessors.goneBefore(name, createdAtMs) : null;
+  const spans = isYoung
+    ? ownSpans(createdAtMs, goneMs, nowMs)
+    : [{ fromMs: floor(nowMs - forMs, minuteMs), toMs: nowMs, periodMs: minuteMs }];
   const minutes: Minute[] = [];
-  for (const variant of variants) {
-    const place = placeOfVariant(namespace, name, variant);
-    for (const { atMs, count } of await store.series({ place, name: all, ...span })) minutes.push({ atMs, all: count, bad: 0 });
-    for (const metric of bad) {
-      for (const { atMs, sum } of await store.series({ place, name: metric, ...span })) minutes.push({ atMs, all: 0, bad: sum });
+  for (const span of spans) {
+    for (const variant of variants) {
+      const place = placeOfVariant(namespace, name, variant);
+      for (const { atMs, count } of await store.series({ place, name: all, ...span })) minutes.push({ atMs, all: count, bad: 0 });
+      for (const metric of bad) {
+        for (const { atMs, sum } of await store.series({ place, name: metric, ...span })) minutes.push({ atMs, all: 0, bad: sum });
+      }
     }
   }
   return minutes;
+}
+
+/**
+ * By minutes from the one on in which the endpoint was made. Where one of its name was deleted in that minute, it is its own by seconds, and
+ * so is the second in which it was made; once seconds are kept no longer, what tens of seconds began since.
+ */
+function ownSpans(createdAtMs: number, goneMs: number | null, nowMs: number): Pick<MetricSpan, 'fromMs' | 'toMs' | 'periodMs'>[] {
+  const [minute, second] = [floor(createdAtMs, minuteMs), floor(createdAtMs, secondMs)];
+  const isIn = (beginMs: number): boolean => goneMs !== null && goneMs >= beginMs;
+  if (!isIn(minute)) return [{ fromMs: minute, toMs: nowMs, periodMs: minuteMs }];
+  const shared = { fromMs: isIn(second) ? second + secondMs : second, toMs: Math.min(minute + minuteMs, nowMs), periodMs: secondMs };
+  return [shared, { fromMs: minute + minuteMs, toMs: nowMs, periodMs: minuteMs }].filter(({ fromMs, toMs }) => fromMs < toMs);
+}
+
+function floor(atMs: number, periodMs: number): number {
+  return Math.floor(atMs / periodMs) * periodMs;
 }
 
 function withinOf(minutes: readonly Minute[], nowMs: number): (ms: number) => Share {
