@@ -6,7 +6,7 @@
  *   [row, row, …]                   the instances alone
  *   {"features": row}               one row, as SageMaker's own algorithms take it, also among instances: of the one input
  */
-import { PlatformError } from '../../errors.ts';
+import { asPlatformError, PlatformError } from '../../errors.ts';
 import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { packElements } from './elements.ts';
 import { fitShape, flattenInto, hasRows, type Invocation, namesOf, onlyInput, runOneByOne, tensorOfRows } from './invocation.ts';
@@ -81,7 +81,22 @@ export function decodeInstances(signature: Signature, value: unknown): readonly 
   const instances = listOf('instances', value);
   if (instances.length === 0) throw new PlatformError('invalid_request', `'instances' is empty: send at least one row`);
   if (!isOneByOne(signature, instances)) return [fromInstances(signature, instances)];
-  return instances.map((instance) => fromInstances(signature, [instance]));
+  return instances.map((instance, index) => {
+    try {
+      return fromInstances(signature, [instance]);
+    } catch (error) {
+      throw ofInstance(error, index);
+    }
+  });
+}
+
+/** What is wrong with one of several instances, whose number is told. */
+function ofInstance(error: unknown, index: number): PlatformError {
+  const { code, message, hint } = asPlatformError(error);
+  const named = message.startsWith('instances[0]')
+    ? message.replace('instances[0]', `instances[${index}]`)
+    : `instances[${index}]: ${message}`;
+  return new PlatformError(code, named, { cause: error, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** Whether the model has no dimension for the rows, so that each is a request of its own. */
@@ -136,9 +151,34 @@ function collect(
 }
 
 function stack(spec: TensorSpec, values: readonly unknown[]): Tensor {
+  try {
+    return stacked(spec, values).tensor;
+  } catch (error) {
+    throw values.length === 1 ? error : faultIn(spec, values, error);
+  }
+}
+
+function stacked(spec: TensorSpec, values: readonly unknown[]): { readonly tensor: Tensor; readonly row: readonly number[] } {
   const elements: unknown[] = [];
-  const [, ...given] = flattenInto(values, elements, `input '${spec.name}'`);
-  return tensorOfRows(spec, values.length, given, elements);
+  const [, ...row] = flattenInto(values, elements, `input '${spec.name}'`);
+  return { tensor: tensorOfRows(spec, values.length, row, elements), row };
+}
+
+/** Whose fault it is that they are no tensor together: the first row that is none by itself, or that is of another shape than those before it. */
+function faultIn(spec: TensorSpec, values: readonly unknown[], error: unknown): unknown {
+  let before: string | null = null;
+  for (const [index, value] of values.entries()) {
+    try {
+      const shape = `[${stacked(spec, [value]).row.join(',')}]`;
+      before ??= shape;
+      if (shape === before) continue;
+      const message = `input '${spec.name}' has the shape ${shape}, in instances before it ${before}: rows of one request must be alike`;
+      return ofInstance(new PlatformError('invalid_request', message), index);
+    } catch (own) {
+      return ofInstance(own, index);
+    }
+  }
+  return error;
 }
 
 /** An input without rows: either its rows fill the fixed first dimension, or every row gives the same value. */
