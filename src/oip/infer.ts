@@ -16,6 +16,7 @@ import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
 import { type InferenceResult, invokeWhole, ModelPlans, type Outcome, type Route, requestRowsMax } from '../serving/index.ts';
+import { giveBack } from '../spent-bytes.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';
@@ -31,11 +32,19 @@ interface Exchange {
   readonly kind: Place['kind'];
 }
 
-/** A call that is looked at, and what it came with. */
-interface Seen {
-  readonly call: SeenCall;
+/** What the model was asked. */
+interface Asked {
+  readonly exchange: Exchange;
+  readonly plan: ModelPlan;
+  readonly decoded: InferRequest;
+  /** Its inputs are views of it, where they came in binary. */
   readonly body: Buffer;
+  /** Null where nobody looks at the call. */
+  readonly seen: SeenCall | null;
 }
+
+/** A smaller body costs more to give back than it takes. */
+const largeBytes = 64 * 1024;
 
 export class InferDoor {
   readonly #services: OipServices;
@@ -76,11 +85,11 @@ export class InferDoor {
       return;
     }
     const { inputs, rows, parameters } = decoded;
-    const seen = route.isWatched ? this.#seen(exchange, route, decoded, body) : null;
+    const asked: Asked = { exchange, plan, decoded, body, seen: route.isWatched ? this.#seen(exchange, route, decoded) : null };
     const call = { requestId, inputs, rows, timeoutMs: parameters.timeoutMs, priority: parameters.priority, arrivedAtMs };
     let cancel: () => void;
     try {
-      cancel = invokeWhole(serving, route, call, (outcome) => this.#settle(exchange, plan, decoded, outcome, seen));
+      cancel = invokeWhole(serving, route, call, (outcome) => this.#settle(asked, outcome));
     } catch (error) {
       this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
       return;
@@ -94,7 +103,7 @@ export class InferDoor {
     }
   }
 
-  #settle(exchange: Exchange, plan: ModelPlan, decoded: InferRequest, outcome: Outcome, seen: Seen | null): void {
+  #settle({ exchange, plan, decoded, body, seen }: Asked, outcome: Outcome): void {
     if (!outcome.ok) {
       this.#fail(exchange, outcome.error);
       return;
@@ -105,7 +114,7 @@ export class InferDoor {
     try {
       if (exchange.kind !== 'infer') {
         sendGenerated(exchange, encodeGenerate(plan, decoded as GenerateRequest, result.outputs));
-        if (seen !== null) tellTensors(seen.call, plan, decoded, result);
+        if (seen !== null) tellTensors(seen, plan, decoded, result);
         return;
       }
       const parameters = decoded.parameters.timings ? JSON.stringify(timingParameters(result)) : undefined;
@@ -114,16 +123,17 @@ export class InferDoor {
       if (request.headers['x-penstock-timings'] === 'true') addTimings(headers, result, this.#services.clock.nowMs() - startMs);
       const accepted = request.headers['accept-encoding'];
       sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
-      if (seen !== null) tell(seen, exchange, decoded, result, json, binary);
+      if (seen !== null) tell(seen, body, exchange, decoded, result, json, binary);
+      // The worker that answered has read all of it, and nobody else has it.
+      else if (body.length > largeBytes) giveBack(body);
     } catch (error) {
       this.#fail(exchange, error);
     }
   }
 
-  #seen({ request, requestId }: Exchange, route: Route, { id }: InferRequest, body: Buffer): Seen | null {
+  #seen({ request, requestId }: Exchange, route: Route, { id }: InferRequest): SeenCall | null {
     const header = request.headers['x-amzn-sagemaker-inference-id'];
-    const call = this.#services.calls.begin(route, requestId, id ?? (typeof header === 'string' ? header : null));
-    return call === null ? null : { call, body };
+    return this.#services.calls.begin(route, requestId, id ?? (typeof header === 'string' ? header : null));
   }
 
   /** No line of the log of requests tells of it. */
@@ -174,7 +184,8 @@ function sendGenerated({ request, response, requestId, kind }: Exchange, json: s
  * name them: a length of JSON, and what follows.
  */
 function tell(
-  { call, body }: Seen,
+  call: SeenCall,
+  body: Buffer,
   { request }: Exchange,
   { inputs, rows }: InferRequest,
   { outputs }: InferenceResult,

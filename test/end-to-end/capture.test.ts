@@ -212,6 +212,22 @@ describe('an endpoint whose calls are captured', { timeout: 170_000 }, () => {
     assert.equal((await drift()).rows_seen, 1); // a baseline is enough to look
   });
 
+  test('keeps a large body as it came', async () => {
+    await cli('deploy', 'catalogue:digits-mlp', 'sheets', '--approve', '--capture', '100%');
+    const data = Array.from({ length: 32 }, (_, i) => pixels[i] ?? []).flat();
+    const body = JSON.stringify({
+      id: 'large',
+      inputs: [{ name: 'pixels', shape: [32, 64], datatype: 'FP32', data: data.map((value) => value + 1 / 3) }],
+    });
+    const padded = body.padEnd(300_000);
+    const answer = await fetch(`${server.url}/v2/models/sheets/infer`, { method: 'POST', body: padded });
+    assert.equal(answer.status, 200);
+    const found = await until('it is in a file', async () =>
+      (await captured(server, 'penstock-capture')).find(({ line }) => line.eventMetadata.inferenceId === 'large'),
+    );
+    assert.equal(found.line.captureData.endpointInput?.data, padded);
+  });
+
   test('takes everything along that was known of it when it is deleted', async () => {
     await server.callWell('DELETE', '/endpoints/digits');
     await until('it is gone', async () => (await server.call('GET', '/endpoints/digits')).status === 404);

@@ -143,6 +143,29 @@ describe('a model that must not be batched never is:', () => {
       );
     }));
 
+  test('test_affine, asked for 600 kB by many at once, gives each its own', () =>
+    serving('test_affine', async (endpoint) => {
+      const values = (of: number) => Array.from({ length: 150_000 }, (_, i) => ((i * (of + 1)) % 97) / 8);
+      const ask = async (of: number, form: 'binary' | 'json'): Promise<void> => {
+        const x = values(of);
+        const { outputs } = await outputsOf(endpoint, [floats('x', [50_000, 3], x)], { form });
+        assertSameTensors(outputs.slice(0, 1), [
+          floats(
+            'y',
+            [50_000, 3],
+            x.map((value) => 2 * value + 1),
+          ),
+        ]);
+      };
+      const refused = async (): Promise<void> => {
+        const { error } = await infer(server.url, endpoint, [floats('x', [30_000, 5], values(0))]);
+        assert.equal(error?.code, 'invalid_request');
+      };
+      for (let round = 0; round < 3; round++) {
+        await Promise.all([...Array.from({ length: 8 }, (_, i) => ask(8 * round + i, i < 6 ? 'binary' : 'json')), refused()]);
+      }
+    }));
+
   test('test_random gives everybody other numbers', () =>
     serving('test_random', async (endpoint) => {
       const answers = await Promise.all(rows.map((row) => outputsOf(endpoint, [row])));
