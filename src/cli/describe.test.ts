@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import type { RequestListener } from 'node:http';
 import { test } from 'node:test';
+import { runAgainst } from '../../test/cli-house.ts';
 import type { StatisticsBody } from '../api/index.ts';
 import { countedText } from './verbs/describe.ts';
 
@@ -17,4 +19,29 @@ test('requests are counted since a moment that is told, for each variant where t
     /, since 2026-11-24 12:00:00 UTC \(a\), 2026-11-24 13:30:00 UTC \(b\)\n$/,
   );
   assert.equal(countedText([variant('AllTraffic', null)]), '');
+});
+
+const group = { name: 'digits', description: '', versions: 2, latest_version: 2, latest_approved: 1, tags: {}, created_at: early };
+const serve: RequestListener = ({ url = '' }, response) => {
+  const isGroup = url === '/api/v1/groups/digits';
+  response.writeHead(isGroup ? 200 : 404, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(isGroup ? group : { error: `there is nothing at ${url}`, code: 'not_found' }));
+};
+
+test('a group is told of by itself, whatever endpoint has its name', async () => {
+  const asked: string[] = [];
+  const answer: RequestListener = (request, response) => {
+    asked.push(request.url ?? '');
+    serve(request, response);
+  };
+  for (const argv of [
+    ['--group', 'digits'],
+    ['digits', '--group'],
+  ]) {
+    const { code, stdout } = await runAgainst(answer, ['describe', ...argv]);
+    assert.deepEqual([code, stdout.split('\n')[0]], [0, 'group     digits']);
+  }
+  assert.deepEqual([...new Set(asked)], ['/api/v1/groups/digits']);
+  const { code, stderr } = await runAgainst(serve, ['describe', '--group', 'digits/1']);
+  assert.deepEqual([code, stderr], [1, "penstock: there is no model group 'digits/1': see `penstock groups`\n"]);
 });

@@ -8,7 +8,7 @@ import { part, type Query } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure } from '../failure.ts';
 import { fields, table } from '../table.ts';
-import { type CommonOptions, parsedBy, type Session, verb, verbGroup } from '../verb.ts';
+import { type CommonOptions, parsedBy, type Session, verb, verbGroup, wholeNumber } from '../verb.ts';
 import { timeText, utcText } from '../words.ts';
 
 interface SubmitOptions extends CommonOptions {
@@ -28,7 +28,7 @@ interface SubmitOptions extends CommonOptions {
 interface ListOptions extends CommonOptions {
   readonly endpoint?: string;
   readonly state?: string;
-  readonly limit: string;
+  readonly limit: number;
 }
 
 const states = ['queued', 'succeeded', 'failed', 'expired', 'cancelled'];
@@ -90,7 +90,7 @@ function addList(all: Command, doors: Doors): void {
       command
         .option('--endpoint <name>', 'only those of an endpoint')
         .addOption(new Option('--state <state>', 'only those').choices(states))
-        .option('--limit <number>', 'how many', '50'),
+        .option('-n, --limit <number>', 'how many', wholeNumber(1, 500), 50),
     )
     .runs(async (session, { endpoint, state, limit }: ListOptions) => {
       const { items } = await (await session.client()).get<Page<AsyncBody>>('/async', { query: { endpoint, state, limit } });

@@ -25,7 +25,7 @@ export function addAudit(program: Command, doors: Doors): void {
         .option('--who <key>', 'only what this key did')
         .option('--action <name>', 'only such deeds, such as CreateEndpoint')
         .option('--target <name>', 'only what was done to this')
-        .option('--limit <number>', 'how many', wholeNumber(1, 500), 50),
+        .option('-n, --limit <number>', 'how many', wholeNumber(1, 500), 50),
     )
     .runs(async (session, { who, action, target, limit }: ListOptions) => {
       const { items } = await (await session.client()).get<Page<AuditBody>>('/audit', { query: { who, action, target, limit } });

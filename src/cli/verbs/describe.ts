@@ -9,13 +9,22 @@ import { runtimeFields } from '../process-options.ts';
 import { rolloutText } from '../rollout-options.ts';
 import { fields, table } from '../table.ts';
 import { batchingText, rangeText, readyText, scalingText, settingText, typeText } from '../variant-words.ts';
-import { type Session, verb } from '../verb.ts';
+import { type CommonOptions, type Session, verb } from '../verb.ts';
 import { bytesText, countText, msText, pairsText, shareText, tensorsText, timeText, usdText, utcText } from '../words.ts';
 
+interface DescribeOptions extends CommonOptions {
+  readonly group: boolean;
+}
+
 export function addDescribe(program: Command, doors: Doors): void {
-  verb(program, doors, 'describe <endpoint|group/version|group>', 'tell everything about an endpoint, a version or a group').runs(
-    async (session, _options, name: string) => {
+  verb(program, doors, 'describe <endpoint|group/version|group>', 'tell everything about an endpoint, a version or a group')
+    .with((command) => command.option('--group', 'the group, where an endpoint has the same name', false))
+    .runs(async (session, { group }: DescribeOptions, name: string) => {
       const client = await session.client();
+      if (group) {
+        await describeGroup(session, client, name);
+        return 0;
+      }
       if (name.includes('/')) {
         const version = await client.get<VersionBody>(versionPath(name));
         session.print(version, versionText(session, version));
@@ -27,16 +36,17 @@ export function addDescribe(program: Command, doors: Doors): void {
         session.print(endpoint, endpointText(session, endpoint, usage));
         return 0;
       }
-      await describeGroup(session, client, name);
+      await describeGroup(session, client, name, true);
       return 0;
-    },
-  );
+    });
 }
 
-async function describeGroup(session: Session, client: Client, name: string): Promise<void> {
+/** `isGuess`: it might have been an endpoint as well. */
+async function describeGroup(session: Session, client: Client, name: string, isGuess = false): Promise<void> {
   const group = await ifFound(client.get<GroupBody>(`/groups/${part(name)}`));
-  if (group === null)
+  if (group === null && isGuess)
     throw new Failure(`there is no endpoint and no model group '${name}': see \`penstock endpoints\` and \`penstock groups\``);
+  if (group === null) throw new Failure(`there is no model group '${name}': see \`penstock groups\``);
   session.print(
     group,
     fields([
