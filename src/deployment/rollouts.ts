@@ -72,7 +72,7 @@ export class Rollouts {
     const { endpoint } = reconciler;
     const { name } = endpoint.config;
     const isServed = rollout.stepSinceMs !== null;
-    const earlier = isServed ? this.#earlier.of(name, endpoint.generation, rollout) : null;
+    const earlier = isServed ? this.#earlier.of(endpoint, rollout) : null;
     const verdict = judgeRollout(rollout, {
       nowMs: this.#needs.clock.wallMs(),
       // While no server ran, nobody watched.

@@ -16,7 +16,7 @@ async function measured(t: TestContext) {
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
   await store.open();
   t.after(() => store.close());
-  const read = () => countedBefore(store)(prod, clock.wallMs());
+  const read = (createdAtMs = 0) => countedBefore(store)(prod, { createdAtMs, untilMs: clock.wallMs() });
   /** So many calls each that fail by the model's fault, by the caller's, and by nobody's. */
   const fail = (times: number): void => {
     for (const code of ['model_failed', 'invalid_request', 'cancelled']) {
@@ -44,6 +44,18 @@ test('what an endpoint did in the last hour is told by whose fault it was; who w
   answer(500, 7);
   clock.advance(minuteMs);
   assert.deepEqual(await read(), { answered: 500, late: 7, failed: 200, refused: 200 });
+});
+
+test('what one of its name did before it was made is not its own', async (t) => {
+  const { clock, fail, answer, read } = await measured(t);
+  fail(400);
+  clock.advance(500);
+  const createdAtMs = clock.wallMs();
+  assert.deepEqual(await read(createdAtMs), { answered: 0, late: 0, failed: 0, refused: 0 });
+  clock.advance(minuteMs);
+  answer(500, 7);
+  clock.advance(minuteMs);
+  assert.deepEqual(await read(createdAtMs), { answered: 500, late: 7, failed: 0, refused: 0 });
 });
 
 test('where few came in an hour, the last day is looked at; nothing is known of one that measured nothing', async (t) => {

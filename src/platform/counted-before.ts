@@ -10,10 +10,14 @@ const windowsMs = [3_600_000, 86_400_000];
 const requestsMin = 300;
 
 export function countedBefore(store: Pick<MetricStore, 'columns' | 'series' | 'namesOf'>): CountedBefore {
-  return async ({ name, variants }, untilMs) => {
+  return async ({ name, variants }, { createdAtMs, untilMs }) => {
+    // The minute in which it was made may be another's in part.
+    const ownMs = Math.ceil(createdAtMs / minuteMs) * minuteMs;
     let counts: VersionCounts = { answered: 0, late: 0, failed: 0, refused: 0 };
     for (const windowMs of windowsMs) {
-      const span = { fromMs: Math.floor((untilMs - windowMs) / minuteMs) * minuteMs, toMs: untilMs, periodMs: minuteMs };
+      const fromMs = Math.max(ownMs, Math.floor((untilMs - windowMs) / minuteMs) * minuteMs);
+      if (fromMs >= untilMs) break;
+      const span = { fromMs, toMs: untilMs, periodMs: minuteMs };
       const each = await Promise.all(variants.map((variant) => countsOf(store, name, variant.name, span)));
       counts = { answered: sum(each, 'answered'), late: sum(each, 'late'), failed: sum(each, 'failed'), refused: sum(each, 'refused') };
       if (counts.answered + counts.failed + counts.refused >= requestsMin) break;
