@@ -1,12 +1,13 @@
 /** What an event says beyond its kind and subject, in short. */
-import type { EventBody } from '../api/index.ts';
+import type { EventBody, UpdateBody } from '../api/index.ts';
+import { settingsText } from './updates-table.ts';
 import { shortened } from './words.ts';
 
 const textMax = 200;
 /** What is longer is for programs. */
 const memberMax = 60;
 /** Said by the kind, or of no use without the rest. */
-const untold = new Set(['generation', 'status']);
+const untold = new Set(['generation', 'status', 'moreSettings']);
 
 /** `OK -> ALARM: 93 % of …`, `digits/1 -> digits/2 by ops`, `executor=instance:local.1, batchMax=64` */
 export function eventText({ detail }: Pick<EventBody, 'detail'>): string {
@@ -17,8 +18,15 @@ export function eventText({ detail }: Pick<EventBody, 'detail'>): string {
     .filter(([name, value]) => !untold.has(name) && wordOf(value) !== '' && wordOf(value).length <= memberMax)
     .map(([name, value]) => `${name}=${wordOf(value)}`);
   const begin = [change[1] === '' ? '' : change.filter((word) => word !== '').join(' -> '), who === undefined ? '' : `by ${wordOf(who)}`];
-  const parts = [begin.filter((word) => word !== '').join(' '), wordOf(reason), facts.join(', ')].filter((part) => part !== '');
+  const changed = changedText(others);
+  const parts = [begin.filter((word) => word !== '').join(' '), wordOf(reason), changed, facts.join(', ')].filter((part) => part !== '');
   return shortened(parts.join(': '), textMax);
+}
+
+/** Which settings were changed; events of others may have anything under that name. */
+function changedText({ settings, moreSettings = 0 }: Readonly<Record<string, unknown>>): string {
+  const isTold = Array.isArray(settings) && settings.every((each) => typeof each === 'object' && each !== null && 'setting' in each);
+  return isTold ? settingsText(settings as UpdateBody['settings'], Number(moreSettings)) : '';
 }
 
 /** Nothing of what has members of its own. */

@@ -81,6 +81,17 @@ for (const { detail, text } of [
     text: 'executor=instance:local.1, batchMax=32, isWarm=false',
   },
   { detail: { reason: 'r'.repeat(300), id: 7 }, text: `${'r'.repeat(199)}…` },
+  {
+    detail: {
+      from: ['digits/1'],
+      to: ['digits/1'],
+      who: 'ops',
+      settings: [{ setting: 'late', from: 'serve', to: 'shed' }],
+      moreSettings: 2,
+    },
+    text: 'digits/1 -> digits/1 by ops: late from serve to shed and 2 more',
+  },
+  { detail: { settings: 'dark', moreSettings: [] }, text: 'settings=dark' },
   { detail: 'word', text: '"word"' },
 ]) {
   test(`of ${JSON.stringify(detail).slice(0, 60)} is told '${text.slice(0, 40)}'`, () => assert.equal(eventText({ detail }), text));

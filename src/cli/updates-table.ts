@@ -13,9 +13,9 @@ export function updatesText(updates: readonly UpdateBody[]): string {
     {
       title: 'WHY',
       cell: ({ reason, by, settings, more_settings: more, versions }) => {
-        const others = more === 0 ? '' : ` and ${more} more`;
-        const changed = settings.length === 0 ? '' : `${settings.map(changeText).join(', ')}${others}`;
-        return [changed, askedText(reason, by), versions.map(judgedText).join('; ')].filter((text) => text !== '').join('; ');
+        return [settingsText(settings, more), askedText(reason, by), versions.map(judgedText).join('; ')]
+          .filter((text) => text !== '')
+          .join('; ');
       },
     },
   ]);
@@ -26,9 +26,10 @@ function askedText(reason: string | null, by: string | null): string {
   return reason === null ? `asked for by ${by}` : `${reason}, by ${by}`;
 }
 
-/** `objective from p95<=50ms to p95<=20ms` */
-function changeText({ setting, from, to }: UpdateBody['settings'][number]): string {
-  return `${setting} from ${from ?? 'none'} to ${to ?? 'none'}`;
+/** `objective from p95<=50ms to p95<=20ms, late from serve to shed and 3 more`; nothing where there are none. */
+export function settingsText(settings: UpdateBody['settings'], more: number): string {
+  const told = settings.map(({ setting, from, to }) => `${setting} from ${from ?? 'none'} to ${to ?? 'none'}`).join(', ');
+  return more === 0 ? told : `${told} and ${more} more`;
 }
 
 function judgedText({ model, requests, late, failed, refused }: UpdateBody['versions'][number]): string {
