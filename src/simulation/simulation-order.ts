@@ -1,11 +1,11 @@
 /** What is to be simulated, and what follows from it before anything happens. */
-import type { FunctionsObservation } from '../autoscaling/index.ts';
+import { type FunctionsObservation, type Policy, policyLeadMs, priceFactorOf } from '../autoscaling/index.ts';
 import { functionUsd } from '../costs/index.ts';
 import type { FunctionsConfig, ScheduledFloor } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
 import { capacityOf } from '../profiling/index.ts';
 import type { FunctionSetting } from '../serving/index.ts';
-import type { Misfortune } from './fleet.ts';
+import type { FleetType, Misfortune } from './fleet.ts';
 import type { Load } from './load.ts';
 import { functionOf, type SimulatedProfile, typeOf } from './profile.ts';
 import { ServiceLaw, type ServiceQuantiles } from './service-law.ts';
@@ -69,8 +69,35 @@ export interface SimulatedFunctions {
   readonly batching?: FunctionsConfig['batching'];
 }
 
+const leadMsDefault = 120_000;
+
 /** AWS keeps an idle environment for some ten minutes, and lets an account have a thousand. */
 export const functionsUnlimited: Omit<SimulatedFunctions, 'warmMax'> = { maxConcurrency: 1000, provisioned: 0, keepAliveMs: 600_000 };
+
+/** Whether there are functions under this policy, the order's own: beside instances, or alone. */
+export function hasFunctions({ hasFunctions: mayHave }: SimulationOrder, policy: Policy): boolean {
+  return policy.overflow && mayHave !== false;
+}
+
+/** Whether memory and batch size of its functions are chosen as they go. */
+export function choosesFunctions(order: SimulationOrder, policy: Policy): boolean {
+  return order.choosesFunctions === true && hasFunctions(order, policy) && policy.kind !== 'batch' && order.serverless === undefined;
+}
+
+/** The types that may be used, as this policy pays for them and waits for them. */
+export function fleetTypes({ profile, types, leadMs, jitter, misfortune }: SimulationOrder, policy: Policy): FleetType[] {
+  const lead = policy.kind === 'oracle' ? 0 : (leadMs ?? policyLeadMs(policy));
+  const chosen = (types ?? profile.types.map(({ name }) => name)).map((name) => typeOf(profile, name));
+  const hasSpot = chosen.some(({ onDemand }) => onDemand !== null);
+  return chosen.map((type) => ({
+    name: type.name,
+    usdPerHour: type.usdPerHour * priceFactorOf(policy),
+    leadMs: lead ?? type.leadMs ?? leadMsDefault,
+    law: new ServiceLaw(type.service, jitter),
+    interruptionsPerHour: hasSpot && type.onDemand === null ? 0 : misfortune.interruptionsPerHour,
+    onDemand: type.onDemand,
+  }));
+}
 
 /** c_f: one request in a call of its own. */
 export function functionUsdEach(profile: SimulatedProfile, memoryMiB: number): number {

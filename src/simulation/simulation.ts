@@ -6,22 +6,18 @@ import {
   type Budget,
   formatPolicy,
   HourlyBudget,
-  leftForFunctionsUsd,
-  type OverflowObservation,
   type Plan,
   type Policy,
   parsePolicy,
   periodsOf,
-  policyLeadMs,
   priceFactorOf,
   type ScalingDecision,
   type ScalingTrigger,
   slotMsFor,
 } from '../autoscaling/index.ts';
-import { pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
-import { capacityOf, type FunctionCapacity, functionCapacityOf, type ServiceTable } from '../profiling/index.ts';
+import { capacityOf, type ServiceTable } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
-import { type FunctionVariant, type Outcome, VariantPool } from '../serving/index.ts';
+import type { FunctionVariant, Outcome, VariantPool } from '../serving/index.ts';
 import { ArrivalStream } from './arrival-stream.ts';
 import { SimulatedBatching } from './batching.ts';
 import { EventLoop, eventKind } from './event-loop.ts';
@@ -29,41 +25,33 @@ import { Fleet, type FleetType } from './fleet.ts';
 import { FunctionProvider } from './function-provider.ts';
 import { arrivalsOf, busyness, historyOf } from './load.ts';
 import { Measures } from './measures.ts';
-import { simulatedModel } from './model.ts';
+import { SimulatedOverflow } from './overflow.ts';
 import { Planning, type Seen } from './planning.ts';
-import { functionOf, typeOf } from './profile.ts';
 import { type DecisionNote, resultOf, type SimulationResult } from './result.ts';
 import { RowsOfLoad } from './rows-of-load.ts';
-import { ServiceLaw } from './service-law.ts';
-import { functionsSeen, functionsUnlimited, functionUsdEach, type SimulatedFunctions, type SimulationOrder } from './simulation-order.ts';
+import { simulatedPool } from './simulated-pool.ts';
+import { choosesFunctions, fleetTypes, functionsSeen, hasFunctions, type SimulationOrder } from './simulation-order.ts';
 
-const leadMsDefault = 120_000;
-const timeoutMs = 10_000;
-const queueRowsMax = 10_000_000;
 const beginsAtMsDefault = Date.UTC(2026, 0, 1);
-const hourMs = 3_600_000;
 const lookMs = 1000;
 const decisionsMost = 20_000;
 
 export class Simulation {
   readonly #order: SimulationOrder;
   readonly #policy: Policy;
+  readonly #choosesFunctions: boolean;
   readonly #loop: EventLoop;
   readonly #stream: ArrivalStream;
   readonly #rows: RowsOfLoad;
   readonly #measures: Measures;
   readonly #pool: VariantPool;
   readonly #fleet: Fleet;
+  readonly #overflow: SimulatedOverflow;
   readonly #planning: Planning;
   /** Chooses how functions batch; null where nobody does. */
   readonly #batching: SimulatedBatching | null;
   readonly #slotMs: number;
-  /** By memory size. */
-  readonly #capacities = new Map<number, FunctionCapacity | null>();
   readonly #hour = new HourlyBudget(null);
-  /** So many functions are pinged to stay, as decided last. */
-  #pinged = 0;
-  #warmBilledMs = 0;
   readonly #notes: DecisionNote[] = [];
   #decided = 0;
   #countedRows = 0;
@@ -71,16 +59,18 @@ export class Simulation {
   constructor(order: SimulationOrder) {
     const { load, objective, profile } = order;
     this.#order = order;
-    this.#policy = parsePolicy(order.policy);
+    const policy = parsePolicy(order.policy);
+    this.#policy = policy;
+    this.#choosesFunctions = choosesFunctions(order, policy);
     this.#loop = new EventLoop(order.beginsAtMs ?? beginsAtMsDefault);
     this.#stream = new ArrivalStream(arrivalsOf(load, order.seed));
     this.#rows = new RowsOfLoad(load);
     this.#measures = new Measures(objective.latencyMs);
     const random = new SeededRandom(order.serviceSeed);
-    const types = this.#types();
+    const types = fleetTypes(order, policy);
     const leadMs = Math.max(0, ...types.map((type) => type.leadMs));
     this.#slotMs = load.history.length > 0 ? Math.max(load.historySlotMs, slotMsFor(leadMs)) : slotMsFor(leadMs);
-    const functions = this.#hasFunctions
+    const functions = hasFunctions(order, policy)
       ? new FunctionProvider({
           loop: this.#loop,
           pool: () => this.#pool,
@@ -91,7 +81,7 @@ export class Simulation {
           gatewayMs: this.#choosesFunctions ? profile.overheadMs : 0,
         })
       : null;
-    this.#pool = this.#makePool(types, functions);
+    this.#pool = simulatedPool(order, { clock: this.#loop, policy, types, functions });
     this.#batching = this.#choosesFunctions ? this.#makeBatching(functions as FunctionProvider) : null;
     this.#fleet = new Fleet({
       loop: this.#loop,
@@ -102,6 +92,15 @@ export class Simulation {
       luck: new SeededRandom(order.serviceSeed + 1),
       launchFailureShare: order.misfortune.launchFailureShare,
       onNotice: (notices) => this.#decide('spot', notices).chosen.plan,
+    });
+    this.#overflow = new SimulatedOverflow({
+      clock: this.#loop,
+      order,
+      policy,
+      pool: this.#pool,
+      measures: this.#measures,
+      budget: () => this.#budget(),
+      instancesUsdPerHour: () => this.#fleet.usdPerHour,
     });
     this.#planning = this.#makePlanning(types);
   }
@@ -128,18 +127,9 @@ export class Simulation {
       if (this.#fleet.draining > 0) await Promise.resolve();
     }
     this.#fleet.bill(durationMs);
-    this.#billWarm(durationMs);
+    this.#overflow.bill(durationMs);
     this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), true);
     return resultOf(this.#order.label ?? formatPolicy(this.#policy), this.#measures, this.#notes, this.#decided);
-  }
-
-  get #hasFunctions(): boolean {
-    return this.#policy.overflow && this.#order.hasFunctions !== false;
-  }
-
-  get #choosesFunctions(): boolean {
-    const { choosesFunctions, serverless } = this.#order;
-    return choosesFunctions === true && this.#hasFunctions && this.#policy.kind !== 'batch' && serverless === undefined;
   }
 
   #arrive(nowMs: number): void {
@@ -164,13 +154,13 @@ export class Simulation {
     if (serverless !== undefined) this.#pool.functions?.apply({ ...serverless, decisionId: null });
     const begin = this.#planning.begin(this.#seen());
     this.#fleet.begin(begin.plan);
-    this.#warm(begin.warmFunctions);
+    this.#overflow.warm(begin.warmFunctions);
     this.#noteForecast();
     this.#batching?.open();
     const { planMs, fastMs } = periodsOf(this.#policy, this.#slotMs);
     this.#every(60_000, () => {
       this.#fleet.bill(this.#loop.nowMs());
-      this.#billWarm();
+      this.#overflow.bill();
       this.#measures.endMinute(this.#fleet.count('active'), this.#fleet.count('launching'), false);
     });
     this.#every(this.#slotMs, () => {
@@ -180,7 +170,7 @@ export class Simulation {
     });
     this.#every(planMs, () => this.#plan('period'));
     if (fastMs !== null) this.#every(fastMs, () => this.#loop.nowMs() % planMs !== 0 && this.#plan('fast'));
-    if (this.#isBudgeted) this.#every(lookMs, () => this.#follow());
+    if (this.#isBudgeted) this.#every(lookMs, () => this.#overflow.follow());
   }
 
   /** At each multiple of the period within the load; in the order in which they were set up where several fall together. */
@@ -198,27 +188,10 @@ export class Simulation {
   #plan(trigger: ScalingTrigger): void {
     const { chosen } = this.#decide(trigger);
     this.#fleet.apply(chosen.plan, this.#policy.kind === 'oracle');
-    this.#warm(chosen.warmFunctions);
+    this.#overflow.warm(chosen.warmFunctions);
     if (chosen.functions === null) return;
     const { memoryMiB, batchSizeMax, waitMsMax } = chosen.functions;
     this.#pool.functions?.apply({ memoryMiB, batchSizeMax, waitMsMax, decisionId: null });
-  }
-
-  /** So many functions are kept warm from now on. */
-  #warm(count: number): void {
-    if (this.#order.serverless !== undefined) return;
-    this.#billWarm(); // until now, as many as there were
-    this.#pinged = count;
-    this.#follow();
-  }
-
-  /** What the functions beside instances are to keep to. */
-  #follow(): void {
-    const budget = this.#budget();
-    const usdPerHour = budget === null ? 0 : this.#fleet.usdPerHour;
-    const allowance =
-      budget === null ? null : { usd: leftForFunctionsUsd(budget, usdPerHour), forMs: budget.remainingMs, usdPerHourMax: budget.usdMax };
-    this.#pool.overflow?.follow({ warmFunctions: this.#pinged, allowance });
   }
 
   get #isBudgeted(): boolean {
@@ -233,19 +206,6 @@ export class Simulation {
     this.#fleet.bill(this.#loop.nowMs());
     this.#hour.seen(this.#measures.instanceUsd + this.#measures.overflowUsd, wallMs);
     return this.#hour.at(usdPerHourMax, wallMs);
-  }
-
-  /** What keeping functions warm has cost since last asked: some are pinged now and then, some are paid for by time. */
-  #billWarm(untilMs: number = this.#loop.nowMs()): void {
-    if (untilMs <= this.#warmBilledMs) return;
-    const { profile, memoryMiB: memoryMiBGiven, functions } = this.#order;
-    const memoryMiB = this.#pool.functions?.setting.memoryMiB ?? memoryMiBGiven;
-    const provisioned = this.#hasFunctions ? (functions?.provisioned ?? 0) : 0;
-    const pinged = this.#pool.overflow === null ? 0 : Math.max(0, this.#pinged - provisioned);
-    const usdPerHour =
-      pinged * pingUsdPerHour(profile.functionPrices, memoryMiB) + provisioned * provisionedUsdPerHour(profile.functionPrices, memoryMiB);
-    this.#measures.functionsCost((usdPerHour * (untilMs - this.#warmBilledMs)) / hourMs);
-    this.#warmBilledMs = untilMs;
   }
 
   #decide(trigger: ScalingTrigger, notices?: Plan): ScalingDecision {
@@ -282,67 +242,6 @@ export class Simulation {
     };
   }
 
-  /** Those that may be used, as this policy pays for them and waits for them. */
-  #types(): FleetType[] {
-    const { profile, types, leadMs, jitter, misfortune } = this.#order;
-    const policy = this.#policy;
-    const lead = policy.kind === 'oracle' ? 0 : (leadMs ?? policyLeadMs(policy));
-    const chosen = (types ?? profile.types.map(({ name }) => name)).map((name) => typeOf(profile, name));
-    const hasSpot = chosen.some(({ onDemand }) => onDemand !== null);
-    return chosen.map((type) => ({
-      name: type.name,
-      usdPerHour: type.usdPerHour * priceFactorOf(policy),
-      leadMs: lead ?? type.leadMs ?? leadMsDefault,
-      law: new ServiceLaw(type.service, jitter),
-      interruptionsPerHour: hasSpot && type.onDemand === null ? 0 : misfortune.interruptionsPerHour,
-      onDemand: type.onDemand,
-    }));
-  }
-
-  #makePool(types: readonly FleetType[], functions: FunctionProvider | null): VariantPool {
-    const { objective, memoryMiB, profile, overflow, serverless, functions: deployed = functionsUnlimited } = this.#order;
-    const {
-      maxConcurrency,
-      provisioned,
-      keepAliveMs,
-      memoryMiB: wishedMiB = 'auto',
-      batching,
-    }: Omit<SimulatedFunctions, 'warmMax'> = deployed;
-    const isHybrid = functions !== null && this.#policy.kind !== 'batch' && serverless === undefined;
-    const isChosen = this.#choosesFunctions;
-    const config = {
-      memoryMiB: isChosen ? wishedMiB : memoryMiB,
-      maxConcurrency,
-      provisioned,
-      keepAliveMs,
-      batching: (isHybrid ? batching : undefined) ?? { kind: isChosen ? 'slack' : 'none' },
-    } as const;
-    const settings = {
-      objective,
-      late: 'serve',
-      timeoutMs,
-      queueRowsMax,
-      functions: functions === null ? null : config,
-      isHybrid,
-    } as const;
-    return new VariantPool({ endpoint: 'simulated', variant: 'AllTraffic', model: simulatedModel('simulated') }, settings, {
-      clock: this.#loop,
-      serviceTable: (executor) => {
-        const [, kind, name] = /^([^:]*):(.*)$/s.exec(executor) as unknown as [string, string, string];
-        if (kind === 'function') {
-          const { law, thereAndBack } = (functions as FunctionProvider).sizeOf(Number(name));
-          return isChosen ? thereAndBack : law.table;
-        }
-        return (types.find((type) => type.name === name) as FleetType).law.table;
-      },
-      onDispatch: () => {},
-      restart: () => {},
-      overheadMs: profile.overheadMs,
-      ...(overflow === undefined ? {} : { overflow }),
-      ...(functions === null ? {} : { functions: functions.neighbours }),
-    });
-  }
-
   #makeBatching(functions: FunctionProvider): SimulatedBatching {
     const { profile } = this.#order;
     const tableOf = (memoryMiB: number): ServiceTable => functions.sizeOf(memoryMiB).law.table;
@@ -362,44 +261,6 @@ export class Simulation {
     });
   }
 
-  /** What functions cost under the setting that they have. */
-  #overflowSeen(): OverflowObservation | null {
-    const { profile, memoryMiB: memoryMiBGiven, functions } = this.#order;
-    if (!this.#hasFunctions) return null;
-    const setting = this.#pool.functions?.setting;
-    const memoryMiB = setting?.memoryMiB ?? memoryMiBGiven;
-    const capacity = this.#functionCapacity(memoryMiB);
-    if (capacity === null) return null;
-    const { usdPerRequest, usdPerRequestAtBest, infeasibleBecause } = capacity;
-    // As many as the forecast asks for are kept warm where it is known how many there may be; else as many as the rule says.
-    const limits =
-      functions === undefined
-        ? {}
-        : {
-            warmMax: functions.warmMax,
-            serviceMs: capacity.durationMs,
-            ratePerSecondMax: functions.maxConcurrency * capacity.ratePerSecondAtBest,
-          };
-    return {
-      ...(this.#choosesFunctions
-        ? { usdPerRequest, usdPerRequestAlone: usdPerRequestAtBest }
-        : { usdPerRequest: functionUsdEach(profile, memoryMiBGiven) }),
-      ...(infeasibleBecause === undefined ? {} : { infeasibleBecause }),
-      ...limits,
-    };
-  }
-
-  #functionCapacity(memoryMiB: number): FunctionCapacity | null {
-    const { profile, objective } = this.#order;
-    let capacity = this.#capacities.get(memoryMiB);
-    if (capacity === undefined) {
-      const { table } = new ServiceLaw(functionOf(profile, memoryMiB).service);
-      capacity = functionCapacityOf(memoryMiB, table, profile.functionPrices, objective, profile.overheadMs);
-      this.#capacities.set(memoryMiB, capacity);
-    }
-    return capacity;
-  }
-
   #makePlanning(types: readonly FleetType[]): Planning {
     const { objective, load, profile, instancesMin = 0, instancesMax, floors, seed } = this.#order;
     return new Planning({
@@ -415,7 +276,7 @@ export class Simulation {
         const listed = { name, usdPerHour: usdPerHour / priceFactorOf(this.#policy), service: law.table };
         return { ...capacityOf(listed, objective, profile.overheadMs), leadMs, ...spot };
       }),
-      overflow: () => this.#overflowSeen(),
+      overflow: () => this.#overflow.observe(),
       functions: functionsSeen(profile),
       meanRatePerSecond: () => busyness(load, seed).meanRatePerSecond * this.#rows.mean,
       peakRatePerSecond: () => busyness(load, seed).peakRatePerSecond * this.#rows.mean,
