@@ -1,29 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { FunctionHouse, type FunctionHouseOptions } from '../../test/function-house.ts';
-import { PlatformError } from '../errors.ts';
-
-/** Instances that take 70 ms a row and 10 ms more, three rows at once within 500 ms; functions that take 83 ms and are warm. */
-function houseOf(options: FunctionHouseOptions = {}): FunctionHouse {
-  const house = new FunctionHouse({
-    coldMs: 2000,
-    serviceMs: (rows) => 10 + 73 * rows,
-    overheadMs: 5,
-    instances: { serviceMs: (rows) => 10 + 70 * rows, batchMax: 32 },
-    ...options,
-    settings: { objective: { percentile: 99, latencyMs: 500 }, ...options.settings },
-    functions: { provisioned: 12, maxConcurrency: 50, ...options.functions },
-  });
-  house.clock.advance(2000); // the warm ones are ready
-  return house;
-}
-
-const names = (count: number, prefix = 'r'): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
-const atFunction = (house: FunctionHouse, id: string): boolean => house.workerOf(id)?.startsWith('f') === true;
+import type { FunctionHouse, FunctionHouseOptions } from '../../test/function-house.ts';
+import { atFunction, names, overflowHouse } from '../../test/overflow-house.ts';
 
 describe('rule 1: an idle instance', () => {
   test('takes a request at once, whatever functions there are', () => {
-    const house = houseOf();
+    const house = overflowHouse();
     house.instance('w1');
     house.instance('w2');
     for (const id of ['a', 'b']) house.send(id);
@@ -38,7 +20,7 @@ describe('rule 1: an idle instance', () => {
 describe('rule 2: when all instances are busy', () => {
   /** Two instances with 50 and 150 ms of their 220 ms to go, and so many rows that wait. */
   function busy(waiting: number, options: FunctionHouseOptions = {}): FunctionHouse {
-    const house = houseOf(options);
+    const house = overflowHouse(options);
     house.instance('w1');
     house.instance('w2');
     house.send('x', { rows: 3 });
@@ -115,7 +97,7 @@ describe('rule 2: when all instances are busy', () => {
 
 test('who is let wait for instances has what their predictions were wrong by as a margin, a fifth of the objective at most', () => {
   // It is held up every now and then, for 60 ms more than the median by which it is predicted.
-  const house = houseOf({ settings: { objective: { percentile: 50, latencyMs: 500 } } });
+  const house = overflowHouse({ settings: { objective: { percentile: 50, latencyMs: 500 } } });
   let runs = 0;
   house.instance('w1', (rows) => 10 + 70 * rows + (runs++ % 10 === 0 ? 60 : 0));
   const lateShare = (from: number): number => {
@@ -135,13 +117,13 @@ test('who is let wait for instances has what their predictions were wrong by as 
 
 describe('without an instance', () => {
   test('everything is for functions', () => {
-    const house = houseOf();
+    const house = overflowHouse();
     house.send('a');
     assert(atFunction(house, 'a'));
   });
 
   test('nor functions, requests wait for whoever comes first', () => {
-    const house = houseOf({ functions: { provisioned: 0 } });
+    const house = overflowHouse({ functions: { provisioned: 0 } });
     house.isPrompt = false;
     house.send('a');
     house.pool.failed('f0', 'no memory');
@@ -155,7 +137,7 @@ describe('without an instance', () => {
 
 describe('company', () => {
   function held(): FunctionHouse {
-    const house = houseOf({ setting: { batchSizeMax: 4 } });
+    const house = overflowHouse({ setting: { batchSizeMax: 4 } });
     house.instance('w1');
     house.send('x', { rows: 3 });
     // Two batches of three are in time, and the seventh is not.
@@ -175,7 +157,7 @@ describe('company', () => {
   });
 
   test('is taken by an instance that falls idle with an empty queue; not what was dispatched', () => {
-    const house = houseOf({ setting: { batchSizeMax: 4 } });
+    const house = overflowHouse({ setting: { batchSizeMax: 4 } });
     house.instance('slow', () => 400);
     house.send('x', { rows: 3 });
     for (const id of names(3)) house.send(id);
@@ -195,7 +177,7 @@ describe('company', () => {
 describe('rescue', () => {
   /** The instance takes four times as long as was measured. */
   function stalled(options: FunctionHouseOptions = {}): FunctionHouse {
-    const house = houseOf(options);
+    const house = overflowHouse(options);
     house.instance('w1', (rows) => 4 * (10 + 70 * rows));
     house.send('x', { rows: 3 });
     house.send('a');
@@ -220,7 +202,7 @@ describe('rescue', () => {
   });
 
   test('leaves alone who will be in time', () => {
-    const house = houseOf();
+    const house = overflowHouse();
     house.instance('w1');
     house.send('x', { rows: 3 });
     for (const id of names(3)) house.send(id);
@@ -231,7 +213,7 @@ describe('rescue', () => {
 
 describe('when capacity is lost', () => {
   function queued(): FunctionHouse {
-    const house = houseOf();
+    const house = overflowHouse();
     house.instance('w1');
     house.instance('w2');
     for (const id of ['x', 'y']) house.send(id, { rows: 3 });
@@ -256,7 +238,7 @@ describe('when capacity is lost', () => {
   }
 
   test('the last one drains: what it can still do in time it does, what comes goes over', async () => {
-    const house = houseOf();
+    const house = overflowHouse();
     house.instance('w1');
     house.send('x', { rows: 3 });
     for (const id of names(3)) house.send(id);
@@ -269,7 +251,7 @@ describe('when capacity is lost', () => {
   });
 
   test('a request whose instance died under it is placed anew', () => {
-    const house = houseOf();
+    const house = overflowHouse();
     house.answer = () => null;
     house.instance('w1');
     house.send('a');
@@ -281,121 +263,8 @@ describe('when capacity is lost', () => {
   });
 });
 
-describe('the gate', () => {
-  /** One instance that is held up, so that everybody overflows. */
-  function overflowing(options: FunctionHouseOptions = {}): FunctionHouse {
-    const house = houseOf(options);
-    house.instance('w1', () => 100_000);
-    house.send('x');
-    for (const id of names(6, 'q')) house.send(id, { timeoutMs: 1_000_000 });
-    return house;
-  }
-
-  test('shuts when the budget of the hour is spent, says so, and opens an hour later', () => {
-    const house = overflowing({ functions: { usdPerHourMax: 2e-5 }, overflow: { rescue: false } });
-    for (const id of names(20)) {
-      house.send(id);
-      house.clock.advance(200);
-    }
-    const over = names(20).filter((id) => atFunction(house, id)).length;
-    // Three of those before them went over, too; a call costs 3e-6.
-    assert.equal(over, 4);
-    assert.deepEqual(house.shuts, ['the overflow budget of $0.00002 per hour is spent: requests wait for instances']);
-    assert.equal(house.pool.overflow?.shutReason, house.shuts[0]);
-    house.pool.detach('w1');
-    house.clock.advance(3_600_000);
-    house.send('later');
-    assert(atFunction(house, 'later'));
-    assert.deepEqual(house.shuts.slice(1), [null]);
-  });
-
-  test('refuses with late: shed', () => {
-    const house = overflowing({ functions: { usdPerHourMax: 1e-9 }, settings: { late: 'shed' } });
-    house.send('a');
-    house.clock.advance(600);
-    house.send('b');
-    assert.equal(house.codeOf('b'), 'overloaded');
-    assert.match(house.messageOf('b'), /budget of \$1e-9 per hour is spent: what instances cannot finish in time is refused/);
-  });
-
-  /** One instance with more than it can do. */
-  function beset(options: FunctionHouseOptions = {}): FunctionHouse {
-    const house = houseOf(options);
-    house.instance('w1');
-    house.send('x', { rows: 3 });
-    for (const id of names(4)) house.send(id);
-    assert.equal(house.shuts.length, 0);
-    return house;
-  }
-  const allowing = (house: FunctionHouse, usd: number, forMs = 60_000): void =>
-    house.pool.overflow?.follow({ warmFunctions: 0, allowance: { usd, forMs, usdPerHourMax: 0.05 } });
-
-  test('keeps to what a budget for all leaves to functions, and says until when', () => {
-    const house = beset();
-    allowing(house, 0);
-    house.send('waits');
-    assert.equal(house.workerOf('waits'), undefined);
-    assert.equal(
-      house.shuts[0],
-      'the budget of $0.05 for this hour leaves nothing for functions until 00:01 UTC: requests wait for instances',
-    );
-    assert.equal(house.pool.overflow?.shutReason, house.shuts[0]);
-    house.clock.advance(59_000);
-    assert.equal(house.codeOf('waits'), 'ok');
-    house.clock.advance(1000); // the next hour, before anybody has planned it
-    house.send('y', { rows: 3 });
-    for (const id of names(4, 'n')) house.send(id);
-    assert(atFunction(house, 'n3'));
-    assert.deepEqual(house.shuts.slice(1), [null]);
-  });
-
-  test('spends an allowance and no more; a few cents after that are not worth opening again', () => {
-    const house = beset();
-    allowing(house, 1e-9);
-    house.send('last');
-    assert(atFunction(house, 'last'), 'something is left');
-    house.clock.advance(300);
-    house.send('y', { rows: 3 });
-    for (const id of names(6, 'n')) house.send(id);
-    assert.equal(house.workerOf('n5'), undefined);
-    allowing(house, 1e-5);
-    house.send('z');
-    assert.equal(house.workerOf('z'), undefined);
-    allowing(house, 5e-4);
-    house.send('again');
-    assert(atFunction(house, 'again'));
-    house.pool.overflow?.follow({ warmFunctions: 0, allowance: null });
-    assert.equal(house.pool.overflow?.shutReason, null);
-  });
-
-  test('with late: shed refuses who would be late for want of money', () => {
-    const house = beset({ settings: { late: 'shed' } });
-    allowing(house, 0);
-    for (const id of names(3, 'n')) house.send(id);
-    assert.equal(house.codeOf('n2'), 'overloaded');
-    assert.match(house.messageOf('n2'), /leaves nothing for functions until 00:01 UTC/);
-  });
-
-  test('shuts for ten seconds when more than half of 20 calls failed', () => {
-    const house = houseOf();
-    house.answer = () => ({ kind: 'failed', error: new PlatformError('model_failed', 'no') });
-    for (const id of names(20)) {
-      house.send(id);
-      house.clock.advance(100);
-    }
-    assert(names(20).every((id) => atFunction(house, id)));
-    house.send('waits');
-    assert.match(house.shuts[0] ?? '', /take nothing for 10 s, most of their last calls failed/);
-    assert.equal(house.workerOf('waits'), undefined);
-    house.clock.advance(10_000);
-    house.send('again');
-    assert(atFunction(house, 'again'));
-    assert.equal(house.shuts[1], null);
-  });
-});
-
 test('functions come and go beside instances that stay: what they have is served out', () => {
-  const house = houseOf({ setting: { batchSizeMax: 4 } });
+  const house = overflowHouse({ setting: { batchSizeMax: 4 } });
   house.instance('w1');
   house.send('x', { rows: 3 });
   for (const id of names(4)) house.send(id);
@@ -414,7 +283,7 @@ test('functions come and go beside instances that stay: what they have is served
 });
 
 test('through a burst of three times what an instance can do nobody is late, and the steady load is for the instance', () => {
-  const house = houseOf({ setting: { batchSizeMax: 4 } });
+  const house = overflowHouse({ setting: { batchSizeMax: 4 } });
   house.instance('w1');
   const capacityPerMs = 3 / 220;
   let atMs = house.clock.nowMs();

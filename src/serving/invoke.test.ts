@@ -1,0 +1,102 @@
+/** What is counted, priced and logged of requests. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { servingHouse, versionOf } from '../../test/serving-house.ts';
+import { executorUsd } from '../costs/index.ts';
+import { PlatformError } from '../errors.ts';
+
+test('what was refused as it stood waited for nobody, and never ran', () => {
+  const { clock, serving, serve, lines } = servingHouse();
+  serve(1, { instanceCount: 1 });
+  const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
+  clock.advance(2);
+  serving.reject(serving.route('e'), call, new PlatformError('invalid_request', 'expected an input'));
+  assert.deepEqual(
+    lines.map(({ status, queueMs, computeMs, totalMs, executor }) => ({ status, queueMs, computeMs, totalMs, executor })),
+    [{ status: 'invalid_request', queueMs: 0, computeMs: 0, totalMs: 2, executor: undefined }],
+  );
+});
+
+test('who is plain has a line only where one is wanted; late, failed and traced ones always do, and all are counted', async () => {
+  const { serve, send, ready, pass, lines, metrics } = servingHouse({ plainLines: false });
+  serve(1, { instanceCount: 1 }, { percentile: 95, latencyMs: 15 });
+  ready('i1', null);
+  for (const [id, ms] of [
+    ['plain', 10],
+    ['traced', 10],
+    ['late', 20],
+  ] as const) {
+    send(id);
+    await pass(ms);
+  }
+  send('went away')();
+  assert.deepEqual(
+    lines.map(({ requestId, status }) => [requestId, status]),
+    [
+      ['traced', 'ok'],
+      ['late', 'ok'],
+      ['went away', 'cancelled'],
+    ],
+  );
+  assert.match((await metrics.prometheus()).body.toString(), /penstock_requests_total\{[^}]*outcome="ok"[^}]*\} 3/);
+});
+
+test('of each version it is counted what was late, refused and failed, also of one that gets no requests yet', async () => {
+  const { clock, serving, serve, send, ready, pass } = servingHouse();
+  serve(1, { instanceCount: 1 }, { percentile: 95, latencyMs: 5 });
+  ready('i1', null);
+  ready('i2', null, versionOf(2));
+  send('late');
+  await pass(10);
+  const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
+  serving.reject(serving.route('e'), call, new PlatformError('invalid_request', 'expected an input'));
+  serving.reject(serving.route('e'), call, new PlatformError('model_failed', 'it broke'));
+  assert.deepEqual(serving.counted('E'), [
+    { model: 'm/1', counts: { answered: 1, late: 1, failed: 1, refused: 1 } },
+    { model: 'm/2', counts: { answered: 0, late: 0, failed: 0, refused: 0 } },
+  ]);
+});
+
+test('who is refused or fails is counted beside those answered, and what a failed run took is told in money', async () => {
+  const { clock, serving, serve, send, ready, pass, kills, ledger, codeOf } = servingHouse();
+  serve(1, { instanceCount: 1 });
+  ready('i0', null);
+  send('answered');
+  await pass(10);
+  const { receiptsUsd } = ledger.usage('e');
+  send('fails');
+  let workedMs = 0;
+  while (codeOf('fails') === undefined) {
+    await pass(4);
+    workedMs += 4;
+    kills.get('i0')?.();
+    await pass(0);
+    serving.detach('i0');
+    ready('i0', null);
+  }
+  const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
+  serving.reject(serving.route('e'), call, new PlatformError('invalid_request', 'expected an input'));
+  send('went away')();
+  const usage = ledger.usage('e');
+  assert.deepEqual([usage.requests, usage.failedRequests, usage.receiptsUsd], [1, 2, receiptsUsd]);
+  assert(Math.abs(usage.failedRunsUsd / executorUsd(1, workedMs) - 1) < 1e-9, `${usage.failedRunsUsd}`);
+});
+
+test('receipts add up to what the instances worked, to one percent', async () => {
+  const { serving, serve, send, ready, pass, ledger, clock } = servingHouse();
+  serve(1, { instanceCount: 2 });
+  for (const id of ['i0', 'i1']) ready(id, null);
+  let workedMs = 0;
+  const passOne = async (): Promise<void> => {
+    workedMs += serving.endpoint('e')?.variants[0]?.executors.filter(({ isBusy }) => isBusy).length ?? 0;
+    await pass(1);
+  };
+  for (let i = 0; i < 60; i++) {
+    send(`r${i}`);
+    for (let ms = 0; ms < 7 * (i % 3); ms++) await passOne();
+  }
+  while (ledger.usage('e').requests < 60) await passOne();
+  const { receiptsUsd, instanceUsd } = ledger.usage('e');
+  assert(Math.abs(receiptsUsd / executorUsd(1, workedMs) - 1) < 0.01);
+  assert(Math.abs(instanceUsd / executorUsd(1, 2 * clock.nowMs()) - 1) < 0.01 && instanceUsd > receiptsUsd);
+});
