@@ -68,6 +68,17 @@ export function signedChunks({ headers }: Prepared, secret: string, chunks: read
     .join('');
 }
 
+/** A call of an operation in JSON, by its target. */
+export function json(target: string, document: unknown, version = '1.1'): Pick<Prepared, 'headers'> & { readonly body: string } {
+  const headers = { 'x-amz-target': target, 'content-type': `application/x-amz-json-${version}` };
+  return { headers, body: JSON.stringify(document) };
+}
+
+/** One in the query protocol. */
+export function form(fields: Readonly<Record<string, string>>): Pick<Prepared, 'headers'> & { readonly body: string } {
+  return { headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }, body: new URLSearchParams(fields).toString() };
+}
+
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
@@ -93,4 +104,14 @@ export function send(url: string, { method, path, headers, body }: Partial<Prepa
 
 export function sendSigned(url: string, options: SignOptions): Promise<Reply> {
   return send(url, sign(url, options));
+}
+
+/** Of a refusal in JSON. */
+export function typeOf(body: string): string {
+  return (JSON.parse(body) as { __type: string }).__type;
+}
+
+/** Of a refusal in JSON. */
+export function messageOf(body: string): string {
+  return (JSON.parse(body) as { message: string }).message;
 }
