@@ -1,4 +1,4 @@
-/** The whole command line: every verb, in the order in which `penstock --help` shows them. */
+/** The whole command line: every verb, by what it is for. */
 import { Command, Help, type Option } from 'commander';
 import type { Doors } from './doors.ts';
 import { addApprove, addReject } from './verbs/approve.ts';
@@ -34,12 +34,26 @@ import { addTransform } from './verbs/transform.ts';
 import { addQuickstart, addUp } from './verbs/up.ts';
 import { addWhy } from './verbs/why.ts';
 
+type AddVerb = (program: Command, doors: Doors) => void;
+
+/** As `penstock --help` lists them. */
+const groups: Readonly<Record<string, readonly AddVerb[]>> = {
+  'The server:': [addUp, addQuickstart, addEnv, addDoctor, addStatus, addConformance, addKeys],
+  'Models:': [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile],
+  'What would it take?': [addPlan, addSimulate],
+  'Endpoints:': [addDeploy, addEndpoints, addDescribe, addInvoke, addLoadTest, addRollback, addUnload, addLoad, addDelete],
+  'Later, and whole files:': [addAsync, addTransform],
+  'What happens, and why:': [addTop, addMetrics, addCosts, addDecisions, addWhy, addLogs, addEvents, addAlarms, addRules, addAudit],
+  'What comes in, and is it right?': [addDrift, addBaseline, addLabels],
+};
+
 export function makeProgram(doors: Doors): Command {
   const program = new Command('penstock')
     .description('Self-hosted machine-learning inference: bring a model and a promise (p95 <= 50 ms).')
     .version(doors.version, '--version', 'print the version')
-    .configureHelp({ optionDescription: withoutNothing })
-    .helpCommand('help [verb]', 'tell how a verb is used')
+    .configureHelp({ optionDescription: withoutNothing, subcommandTerm: nameAndArguments })
+    .usage('<verb> [options]')
+    .addHelpCommand(new Command('help').argument('[verb]').description('tell how a verb is used').helpGroup('The server:'))
     .exitOverride()
     .configureOutput({
       writeOut: (text) => doors.stdout.write(text),
@@ -51,29 +65,16 @@ export function makeProgram(doors: Doors): Command {
       '\nVerbs talk to PENSTOCK_URL, else to the server of --data-dir, else to http://127.0.0.1:8080, with the key in PENSTOCK_KEY.' +
         '\nStart with: penstock quickstart',
     );
-  const add = [
-    [addUp, addQuickstart, addEnv, addDoctor, addStatus, addConformance],
-    [addCatalogue, addRegister, addGroups, addVersions, addApprove, addReject, addProfile, addPlan, addSimulate],
-    [addDeploy, addEndpoints, addDescribe, addInvoke, addLoadTest, addAsync, addTransform, addRollback, addUnload, addLoad, addDelete],
-    [
-      addTop,
-      addDecisions,
-      addCosts,
-      addMetrics,
-      addAlarms,
-      addDrift,
-      addBaseline,
-      addLabels,
-      addLogs,
-      addEvents,
-      addRules,
-      addWhy,
-      addAudit,
-      addKeys,
-    ],
-  ];
-  for (const addVerb of add.flat()) addVerb(program, doors);
+  for (const [heading, verbs] of Object.entries(groups)) {
+    program.commandsGroup(heading);
+    for (const addVerb of verbs) addVerb(program, doors);
+  }
   return program;
+}
+
+/** That verbs have options is said at the top. */
+function nameAndArguments(this: Help, command: Command): string {
+  return Help.prototype.subcommandTerm.call(this, command).replace(' [options]', '');
 }
 
 /** A switch that is off unless given, and a list that is empty, need no words. */

@@ -36,6 +36,15 @@ async function run(argv: readonly string[], doors: Partial<Doors> = {}): Promise
   return { code, stdout, stderr };
 }
 
+test('every verb is listed by what it is for, with its arguments', async () => {
+  const { code, stdout } = await run(['--help']);
+  assert.equal(code, 0);
+  assert.match(stdout, /^Usage: penstock <verb> \[options\]\n/);
+  assert.match(stdout, /\n\nThe server:\n {2}up {2,}start the server\n/);
+  assert.match(stdout, /\n {2}deploy <model> \[endpoint\] {2,}\S/);
+  assert.doesNotMatch(stdout, /\n(Commands|Arguments):/);
+});
+
 interface Asked {
   readonly method: string;
   readonly path: string;
