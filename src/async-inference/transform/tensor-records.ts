@@ -88,7 +88,8 @@ export class TensorRecords {
       results = await this.#together(records);
     } catch (error) {
       if (!isTheirs(error)) throw error;
-      ({ results, bad } = await oneByOne(records, async (record) => (await this.#together([record]))[0] as string, policy));
+      const runOne = async (record: LineRecord): Promise<string> => (await this.#together([record]))[0] as string;
+      ({ results, bad } = await oneByOne(records, runOne, policy, (record) => this.#look(record)));
     }
     return { output: results.length === 0 ? '' : `${results.join('\n')}\n`, records: results.length, bad };
   }
@@ -188,7 +189,9 @@ export class TensorRecords {
     const filters = this.#filters;
     const texts = records.map(({ text }) => textOf(text));
     const inputs = texts.map((text) => filters.inputOf(text, this.#isCsv));
-    const results = this.#isCsv ? await this.#csvResults(inputs, this.#sourceOf(texts)) : await this.#jsonResults(inputs);
+    const results = this.#isCsv
+      ? await this.#results(this.#csvInvocations(inputs, this.#sourceOf(texts)))
+      : await this.#jsonResults(inputs);
     if (results.length !== records.length) {
       throw new PlatformError('model_failed', `the model gave ${results.length} results for ${records.length} records`);
     }
@@ -196,11 +199,18 @@ export class TensorRecords {
     return results.map((result, index) => filters.outputOf(texts[index] as string, result, isCsv));
   }
 
-  async #csvResults(lines: readonly string[], source: CsvSource): Promise<readonly string[]> {
+  /** Throws where a record cannot be read. */
+  #look({ text: bytes }: LineRecord): void {
+    const text = textOf(bytes);
+    const input = this.#filters.inputOf(text, this.#isCsv);
+    if (this.#isCsv) this.#csvInvocations([input], this.#sourceOf([text]));
+    else this.#jsonInvocations([input]);
+  }
+
+  #csvInvocations(lines: readonly string[], source: CsvSource): readonly Invocation[] {
     const { signature } = this.#options;
     const header = this.#header ?? null;
-    const text = `${lines.join('\n')}\n`;
-    return this.#results(decodeCsv(signature, text, this.#filters.filtersInput ? { header, source } : { header }));
+    return decodeCsv(signature, `${lines.join('\n')}\n`, this.#filters.filtersInput ? { header, source } : { header });
   }
 
   #sourceOf(records: readonly string[]): CsvSource {
@@ -212,23 +222,31 @@ export class TensorRecords {
   }
 
   async #jsonResults(lines: readonly string[]): Promise<readonly string[]> {
-    const { signature } = this.#options;
-    const values = lines.map(parseLine);
-    if (!values.some(isDocument)) return this.#results(decodeInstances(signature, values));
     const results: string[] = [];
-    for (const [index, value] of values.entries()) {
-      if (!isDocument(value)) results.push(...(await this.#results(decodeInstances(signature, [value]))));
-      else results.push(await this.#documentResult(lines[index] as string));
+    for (const { invocations, isDocument } of this.#jsonInvocations(lines)) {
+      const found = await this.#results(invocations);
+      results.push(...(isDocument ? [`{"predictions":[${found.join(',')}]}`] : found));
     }
     return results;
   }
 
-  async #documentResult(line: string): Promise<string> {
+  /** Lines of rows are one together; a document is one by itself. */
+  #jsonInvocations(lines: readonly string[]): readonly { readonly invocations: readonly Invocation[]; readonly isDocument: boolean }[] {
+    const { signature } = this.#options;
+    const values = lines.map(parseLine);
+    if (!values.some(isDocument)) return [{ invocations: decodeInstances(signature, values), isDocument: false }];
+    return values.map((value, index) => {
+      if (!isDocument(value)) return { invocations: decodeInstances(signature, [value]), isDocument: false };
+      return { invocations: this.#document(lines[index] as string), isDocument: true };
+    });
+  }
+
+  #document(line: string): readonly Invocation[] {
     const { signature, form } = this.#options;
     if (form.result === 'csv')
       throw new PlatformError('unsupported', 'a document of instances gives no single line of CSV: accept application/jsonlines');
     parseObject(line); // not nested too deep
-    return `{"predictions":[${(await this.#results(decodeJson(signature, line))).join(',')}]}`;
+    return decodeJson(signature, line);
   }
 
   async #results(invocations: readonly Invocation[]): Promise<string[]> {
