@@ -1,10 +1,10 @@
 /** The load generator's process: takes one order, sends one report. */
-import { poissonArrivals, runOpenLoop } from '../../src/cli/load/open-loop.ts';
+import { runClosedLoop } from '../../src/cli/load/closed-loop.ts';
+import { type LoadResult, type LoadTarget, poissonArrivals, runOpenLoop } from '../../src/cli/load/open-loop.ts';
 import { SystemClock } from '../../src/clock.ts';
 import { SeededRandom } from '../../src/random.ts';
-import { runClosedLoop } from './closed-loop.ts';
 import { summarize } from './latencies.ts';
-import type { LoadOrder, LoadReport, LoadWindow } from './load.ts';
+import type { LoadOrder, LoadReport, LoadShape, LoadWindow } from './load.ts';
 
 async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFINITY, windowMs }: LoadOrder): Promise<LoadReport> {
   const buffers = requests.map((request) => Buffer.from(request));
@@ -17,7 +17,7 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
   const answered: number[] = []; // the arrivals, in the order of their answers, as `latenciesMs` is
   const { latenciesMs, failures, elapsedMs } =
     shape.kind === 'closed'
-      ? await runClosedLoop({ host, port, requestOf, ...shape })
+      ? await runClosedWindow({ clock, host, port, requestOf }, shape)
       : await runOpenLoop({
           clock,
           host,
@@ -38,6 +38,22 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
     generatorCpu: (user + system) / 1000 / (performance.now() - startMs),
     ...(windowMs === undefined ? {} : { windows: windowsOf(answered, latenciesMs, windowMs) }),
   };
+}
+
+/** A closed loop, of which only the answers count that come in the window after the warm-up. */
+async function runClosedWindow(
+  target: LoadTarget & { readonly requestOf: (i: number) => Buffer },
+  { concurrency, warmUpMs, measureMs }: LoadShape & { readonly kind: 'closed' },
+): Promise<Pick<LoadResult, 'latenciesMs' | 'failures' | 'elapsedMs'>> {
+  const fromMs = target.clock.nowMs() + warmUpMs;
+  let [before, within] = [0, 0];
+  const onAnswer = (_i: number, _body: Buffer, answeredMs: number): void => {
+    if (answeredMs < fromMs) before++;
+    else if (answeredMs < fromMs + measureMs) within++;
+  };
+  const order = { ...target, onAnswer, concurrency, forMs: warmUpMs + measureMs, requestsMax: Number.POSITIVE_INFINITY };
+  const { latenciesMs, failures } = await runClosedLoop(order);
+  return { latenciesMs: latenciesMs.slice(before, before + within), failures, elapsedMs: measureMs };
 }
 
 function until(clock: SystemClock, wallMs: number): Promise<void> {

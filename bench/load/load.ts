@@ -36,7 +36,7 @@ export interface LoadWindow {
 }
 
 export interface LoadReport {
-  /** Answers with status 200 and their rate. */
+  /** Answers that tell of success (2xx), and their rate. */
   readonly answers: number;
   readonly ratePerSecond: number;
   readonly latencyMs: LatencySummary;

@@ -11,7 +11,8 @@ export interface ClosedLoopOptions extends LoadTarget {
   /** It ends before its time once it has sent so many. */
   readonly requestsMax: number;
   readonly requestOf: (i: number) => Buffer;
-  readonly onAnswer?: (i: number, body: Buffer) => void;
+  /** Told of each answer that tells of success, in the order of `latenciesMs`; it came at `answeredMs`, in `clock.nowMs()`. */
+  readonly onAnswer?: (i: number, body: Buffer, answeredMs: number) => void;
 }
 
 /** Runs until the time has passed, or so many were sent, and everybody is answered. */
@@ -42,16 +43,16 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadRes
   interrupted?.addEventListener('abort', end, { once: true });
   const ask = async (first: HttpConnection, client: number): Promise<void> => {
     let connection = first;
-    while (!isOver() && clock.nowMs() - startMs < forMs && sent < requestsMax) {
+    for (let sentMs = startMs; !isOver() && sentMs - startMs < forMs && sent < requestsMax; sentMs = clock.nowMs()) {
       const i = sent++;
-      const sentMs = clock.nowMs();
       try {
         if (!connection.isOpen) connections[client] = connection = await open();
         const { status, body } = await connection.send(requestOf(i));
         if (status < 200 || status > 299) failed(String(status), body);
         else {
-          latenciesMs.push(clock.nowMs() - sentMs);
-          onAnswer?.(i, body);
+          const answeredMs = clock.nowMs();
+          latenciesMs.push(answeredMs - sentMs);
+          onAnswer?.(i, body, answeredMs);
         }
       } catch {
         if (interrupted?.aborted === true) break;
