@@ -111,6 +111,7 @@ const usageBody = z.strictObject({
   function_gb_seconds: z.number(),
   function_usd: z.number().describe('What the invocations cost.'),
   total_usd: z.number(),
+  requests: z.number().describe('Answered in that time: `statistics` counts those of the version that serves.'),
 });
 
 const variantBody = z.strictObject({

@@ -264,6 +264,7 @@ function usageOf(usage: Usage): UsageBody {
     function_gb_seconds: usage.functionGbSeconds,
     function_usd: usage.functionUsd,
     total_usd: usage.totalUsd,
+    requests: usage.requests,
   };
 }
 

@@ -134,7 +134,7 @@ describe('the native API', () => {
     const answer = await send('POST', '/endpoints/on-demand/invoke', { instances });
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     const after = variant(await call('GET', '/endpoints/on-demand'));
-    assert.deepEqual([after?.usage.cold_starts, after?.usage.instance_usd], [1, 0]);
+    assert.deepEqual([after?.usage.cold_starts, after?.usage.instance_usd, after?.usage.requests], [1, 0, 1]);
     const wrong = await send('PATCH', '/endpoints/on-demand', { variants: [{ model: 'digits/1', functions: { usd_per_hour_max: 1 } }] });
     assert.deepEqual([wrong.status, wrong.body.code], [400, 'invalid_request']);
     assert.match(String(wrong.body.error), /a budget is for functions beside instances, and it is serverless/);

@@ -25,7 +25,7 @@ export function shareOf(variant: VariantBody, endpoint: EndpointBody): number {
 
 const requestsOf = ({ statistics }: VariantBody): number => statistics?.requests ?? 0;
 
-/** Since the server started, as their statistics are. */
+/** How fast, how often wrong: of the version that serves, since it was loaded. What it costs: since the server started, over all versions. */
 export function VariantTable({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
   const columns: readonly TableColumn<VariantBody>[] = [
     { title: 'Variant', cell: (variant) => <Name variant={variant} /> },
@@ -35,12 +35,12 @@ export function VariantTable({ endpoint }: { readonly endpoint: EndpointBody }):
     {
       title: 'Per million',
       isNumber: true,
-      cell: (variant) => (requestsOf(variant) === 0 ? '–' : usd((variant.usage.total_usd / requestsOf(variant)) * 1e6)),
+      cell: ({ usage }) => (usage.requests === 0 ? '–' : usd((usage.total_usd / usage.requests) * 1e6)),
     },
   ];
   return (
     <DataTable
-      caption={`Variants of ${endpoint.name}, since the server started`}
+      caption={`Variants of ${endpoint.name}: of the version that serves, and per million of all since the server started`}
       isDense
       columns={columns}
       rows={endpoint.variants}
