@@ -178,7 +178,8 @@ def _():
 def _():
     for status, body, more, says in [
         (400, json.dumps({"instances": [[1, 2, 3]]}), {"ContentType": "application/json"}, "has 3 values, the model takes FP32 [-1,64]"),
-        (400, "1,2,x", {"ContentType": "text/csv"}, "'x' is not a number"),
+        (400, "1,2,x", {"ContentType": "text/csv"}, "the CSV has 3 columns and no header, the model takes 64"),
+        (400, "1," * 63 + "x", {"ContentType": "text/csv"}, "'x' is not a number"),
         (400, "{", {"ContentType": "application/json"}, "not valid JSON"),
         (415, "x", {"ContentType": "application/xml"}, "send application/json, text/csv"),
         (406, json.dumps({"instances": pixels}), {"ContentType": "application/json", "Accept": "image/png"}, "accept one of application/json"),
