@@ -254,6 +254,18 @@ for (const { what, signature, body, says } of [
     body: '{"instances": [{"x":[1,2,3,4]},{"y":[1,2,3,4]}]}',
     says: /^instances\[1\]: the model has no input 'y'/,
   },
+  {
+    what: 'a row that names its inputs after one that does not',
+    signature: features,
+    body: '{"instances": [[1,2,3,4],[1,2,3,4],{"features":[1,2,3,4]}]}',
+    says: /^instances\[2\] names its inputs, instances\[0\] does not: rows of one request must be alike$/,
+  },
+  {
+    what: 'a row that does not name its inputs after one that does',
+    signature: tokens,
+    body: '{"instances": [{"ids":[1],"mask":[1]},[1]]}',
+    says: /^instances\[1\] must name its inputs, as instances\[0\] does: rows of one request must be alike$/,
+  },
   { what: 'a single row that is ragged', signature: features, body: '{"instances": [[[1,2],[3]]]}', says: /^input 'features' is ragged/ },
   { what: 'channels last', signature: channels, body: '{"instances": [[[[1,2,3],[1,2,3]],[[1,2,3],[1,2,3]]]]}', says: /shape \[2,2,3\]/ },
   { what: 'text for numbers', signature: features, body: '{"instances": [["a",2,3,4]]}', says: /must be a number, got "a"/ },

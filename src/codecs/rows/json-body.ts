@@ -116,14 +116,18 @@ function fromInstances(signature: Signature, given: readonly unknown[]): Invocat
     const spec = onlyInput(signature, 'a list of bare rows');
     return collect(signature, instances.length, () => instances, [spec]);
   }
+  const isNamed = isFields(instances[0]);
+  const other = instances.findIndex((instance) => isFields(instance) !== isNamed);
+  if (other !== -1) {
+    const differs = isNamed ? 'must name its inputs, as instances[0] does' : 'names its inputs, instances[0] does not';
+    throw new PlatformError('invalid_request', `instances[${other}] ${differs}: rows of one request must be alike`);
+  }
   const names = new Set(signature.inputs.map((spec) => spec.name));
-  for (const [index, instance] of instances.entries()) {
-    if (!isFields(instance))
-      throw new PlatformError('invalid_request', `instances[${index}] must name its inputs, as instances before it do`);
+  const rows = instances as readonly Fields[];
+  for (const [index, instance] of rows.entries()) {
     const stranger = Object.keys(instance).find((name) => !names.has(name));
     if (stranger !== undefined) throw unknownInput(signature, `instances[${index}]`, stranger);
   }
-  const rows = instances as readonly Fields[];
   return collect(signature, rows.length, (spec) => rows.map((row, index) => valueOf(row, spec, index)), signature.inputs);
 }
 
