@@ -69,6 +69,18 @@ for (const { what, from = {}, to, told } of [
     to: { variants: [named('a', 2), named('b', 1)] },
     told: ['a.model digits/1 digits/2', 'b.model digits/2 digits/1'],
   },
+  {
+    what: 'nothing of a variant whose name is only written otherwise, and what changed under the name it has now',
+    from: { variants: [{ ...variant, scaling }] },
+    to: { variants: [{ ...variant, name: 'alltraffic', weight: 2, scaling }] },
+    told: ['alltraffic.weight 1 2'],
+  },
+  {
+    what: 'a setting of more than one value, such as a newer server may have kept, as JSON',
+    from: { capture: captureDefault },
+    to: { capture: { ...captureDefault, ...({ sampledBy: { header: 'x-user' } } as object) } },
+    told: ['capture.sampled_by null {"header":"x-user"}'],
+  },
   { what: 'a long text, which is cut', to: { description: 'd'.repeat(1000) }, told: [`description null ${'d'.repeat(200)}…`] },
 ] satisfies readonly { what: string; from?: EndpointChange; to: EndpointChange; told: string[] }[]) {
   test(`tells ${what}`, () => {

@@ -1,5 +1,6 @@
 /** Which settings of an endpoint a change changed, from what to what, under the names that the native API has for them. Pure. */
 import { formatObjective } from '../objective.ts';
+import { keyOf } from '../registry/index.ts';
 import { type EndpointConfig, modelsOf, type VariantConfig } from './endpoint-config.ts';
 import type { FunctionsConfig } from './functions-config.ts';
 import type { ScalingConfig } from './scaling-config.ts';
@@ -21,7 +22,10 @@ const valueLengthMax = 200;
 /** In the order of the config. What model a variant serves is told where nothing else tells it: where variants swap theirs. */
 export function settingChanges(before: EndpointConfig, now: EndpointConfig): SettingChange[] {
   const isSameModels = modelsOf(before).toSorted().join() === modelsOf(now).toSorted().join();
-  const [old, fresh] = [settingsOf(before, isSameModels), settingsOf(now, isSameModels)];
+  // Names are one whatever their case: a variant is told under the name that it has now.
+  const names = new Map(now.variants.map(({ name }) => [keyOf(name), name]));
+  const variants = before.variants.map((variant) => ({ ...variant, name: names.get(keyOf(variant.name)) ?? variant.name }));
+  const [old, fresh] = [settingsOf({ ...before, variants }, isSameModels), settingsOf(now, isSameModels)];
   return [...new Set([...fresh.keys(), ...old.keys()])]
     .map((setting) => ({ setting, from: old.get(setting) ?? null, to: fresh.get(setting) ?? null }))
     .filter(({ from, to }) => from !== to)
@@ -64,9 +68,9 @@ function ofScaling(place: string, { floors = [], ...others }: ScalingConfig): Se
 
 /** `usdPerHourMax` is `usd_per_hour_max`. */
 function flat(place: string, settings: object): Setting[] {
-  return Object.entries(settings as Readonly<Record<string, SettingValue | readonly string[]>>).map(([name, value]) => [
+  return Object.entries(settings as Readonly<Record<string, SettingValue | object>>).map(([name, value]) => [
     `${place}${name.replace('MiB', 'Mib').replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`,
-    typeof value === 'object' && value !== null ? value.join(', ') : value,
+    Array.isArray(value) ? value.join(', ') : typeof value === 'object' && value !== null ? JSON.stringify(value) : value,
   ]);
 }
 
