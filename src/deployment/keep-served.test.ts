@@ -73,7 +73,7 @@ describe('a deploy that nobody watches', () => {
       'deployed 1:  to digits/1,digits/2 by me',
       'settings-changed 3: digits/2,digits/1 to digits/2,digits/1 by you: a.model digits/1 digits/2, b.model digits/2 digits/1',
       'deployed 3: digits/2,digits/1 to digits/2,digits/1 by you',
-      'rolled-back 4: digits/2,digits/1 to digits/2,digits/1 by me',
+      'rolled-back 4: digits/2,digits/1 to digits/2,digits/1 by me: b.model digits/1 digits/2, a.model digits/2 digits/1',
     ]);
   });
 

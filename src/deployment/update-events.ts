@@ -135,7 +135,7 @@ export function changeEvents(
     told.push({ ...common, kind: 'endpoint.update-begun', detail });
   } else if (rollbackReason !== undefined) {
     const { config: _settings, ...detail } = changeDetail(before, now, rollbackReason);
-    told.push({ ...common, kind: 'endpoint.rolled-back', detail: { ...detail, who } });
+    told.push({ ...common, kind: 'endpoint.rolled-back', detail: { ...detail, who, ...changed } });
   } else if (before !== undefined && settings.length > 0) {
     const detail = { generation, from: modelsOf(before.config), to: modelsOf(config), who, ...changed };
     told.push({ ...common, kind: 'endpoint.settings-changed', detail });
