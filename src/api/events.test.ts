@@ -18,7 +18,8 @@ async function house(t: TestContext) {
   const events = new Events(db, clock);
   const streams = new Streams(clock, () => ({}));
   t.after(() => streams.close());
-  const [recent, follow] = eventRoutes({ events } as unknown as ApiServices, streams);
+  const deployments = { list: () => [{ config: { name: 'digits' } }] };
+  const [recent, follow] = eventRoutes({ events, deployments } as unknown as ApiServices, streams);
   const tell = (kind: string, subject: string) => events.recordAndPublish({ kind, subject, detail: null });
   await tell('endpoint.created', 'digits');
   await tell('endpoint.in-service', 'digits');
@@ -57,6 +58,16 @@ test('of an endpoint what happened to its alarms is told too; a subject is that 
   assert.deepEqual([seqs(first), first.next], [[4, 2], '2']);
   assert.deepEqual(seqs(await list({ endpoint: 'digits', before: 2 })), [1]);
   await assert.rejects(list({ endpoint: 'digits', subject: 'digits' }), { code: 'invalid_request', message: /subject or endpoint/ });
+});
+
+test('an endpoint is found whatever the case of its name, as everywhere else; what is gone by the name that it had', async (t) => {
+  const { events, tell, list, follow } = await house(t);
+  assert.deepEqual(seqs(await list({ endpoint: 'DIGITS' })), [4, 2, 1]);
+  assert.deepEqual(seqs(await list({ endpoint: 'other' })), [3]);
+  const followed = await follow({ endpoint: 'Digits', recent: 1 });
+  await tell('endpoint.failed', 'digits');
+  await answered(events);
+  assert.deepEqual(followed(), [4, 5]);
 });
 
 test('who follows gets what is wished, of the past as of what comes, each once', async (t) => {

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
 import { defaultAlarmNames, type Events, type EventWish, isWished, type PlatformEvent } from '../monitoring/index.ts';
+import { keyOf } from '../registry/index.ts';
 import { type EventBody, eventBody, pageOf } from './bodies.ts';
 import type { EventStream } from './event-stream.ts';
 import { limitDefault, limitParameter, timeOf } from './parameters.ts';
@@ -24,7 +25,9 @@ const wishQuery = z.strictObject({
     .describe('Only such, with commas between: `endpoint.failed`; `alarm` stands for all of alarms.'),
 });
 
-export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] {
+export function eventRoutes({ events, deployments }: ApiServices, streams: Streams): Route[] {
+  const nameOf = (endpoint: string): string =>
+    deployments.list().find(({ config }) => keyOf(config.name) === keyOf(endpoint))?.config.name ?? endpoint;
   return [
     route('GET /events/recent', {
       summary: 'List what happened last, the latest first',
@@ -34,7 +37,7 @@ export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] 
       }),
       answer: pageOf(eventBody),
       handle: async ({ query: { limit = limitDefault, before, ...asked } }) => {
-        const found = await events.recent({ ...wishOf(asked), before, limit: limit + 1 });
+        const found = await events.recent({ ...wishOf(asked, nameOf), before, limit: limit + 1 });
         const items = found.slice(0, limit).map(eventBodyOf);
         return { items, next: found.length > limit ? String(items.at(-1)?.seq ?? '') : null };
       },
@@ -57,7 +60,7 @@ export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] 
       answer: eventBody,
       streams: true,
       handle: async ({ query: { since, recent, ...asked }, ...call }) => {
-        const following = { since: since ?? lastEventId(call.request), recent, wish: wishOf(asked) };
+        const following = { since: since ?? lastEventId(call.request), recent, wish: wishOf(asked, nameOf) };
         const stream = streams.open(call);
         void followEvents(events, stream, following).catch(() => stream.end());
         return undefined;
@@ -66,10 +69,11 @@ export function eventRoutes({ events }: ApiServices, streams: Streams): Route[] 
   ];
 }
 
-function wishOf({ subject, endpoint, kind }: z.output<typeof wishQuery>): EventWish {
+function wishOf({ subject, endpoint, kind }: z.output<typeof wishQuery>, nameOf: (endpoint: string) => string): EventWish {
   if (subject !== undefined && endpoint !== undefined) throw new PlatformError('invalid_request', 'expected subject or endpoint, got both');
   const named = subject === undefined ? undefined : [subject];
-  return { subjects: endpoint === undefined ? named : [endpoint, ...defaultAlarmNames(endpoint)], kinds: kind?.split(',') };
+  const name = endpoint === undefined ? undefined : nameOf(endpoint);
+  return { subjects: name === undefined ? named : [name, ...defaultAlarmNames(name)], kinds: kind?.split(',') };
 }
 
 export function lastEventId(request: IncomingMessage): number | undefined {
