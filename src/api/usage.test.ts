@@ -36,8 +36,8 @@ async function world(t: TestContext) {
         create: (): void => {
           createdAtMs = clock.wallMs();
         },
-        erase: async (): Promise<void> => {
-          await events.record(db, { kind: 'endpoint.deleted', subject: 'digits', detail: {} });
+        erase: async (name = 'digits'): Promise<void> => {
+          await events.record(db, { kind: 'endpoint.deleted', subject: name, detail: {} });
           ledger.left('digits');
         },
         used: async () => {
@@ -93,6 +93,17 @@ test('begins after the hour in which one of its name was deleted before it, as s
   await second.close();
   const third = start(noonMs + 3 * hourMs);
   assert.deepEqual(await third.used(), { since: '2026-11-27T13:00:00.000Z', used: ['AllTraffic 1 $0.5'] });
+});
+
+test('begins so also after one of its name in other case: what is kept has no case', async (t) => {
+  const { start } = await world(t);
+  const first = start(noonMs);
+  first.answer(3);
+  await first.erase('Digits');
+  first.clock.advance(minuteMs);
+  first.create();
+  await first.close();
+  assert.deepEqual(await start(noonMs + 2 * hourMs).used(), { since: '2026-11-27T13:00:00.000Z', used: [] });
 });
 
 test('has nothing to do with one of its name that was deleted in another hour', async (t) => {

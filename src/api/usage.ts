@@ -1,7 +1,7 @@
 /** Route of what an endpoint used and cost since it was made; what one of its name used before is not its own. */
 import { z } from 'zod';
 import { costsKeptDays } from '../costs/index.ts';
-import { goneBefore } from '../monitoring/index.ts';
+import { Predecessors } from '../monitoring/index.ts';
 import { usedBody, usedBodyOf } from './costs.ts';
 import { endpointPath, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -26,6 +26,7 @@ type Needs = Pick<ApiServices, 'deployments' | 'ledger' | 'costs' | 'events' | '
 };
 
 export function usageRoutes({ deployments, ledger, costs, events, clock, server }: Needs): Route[] {
+  const predecessors = new Predecessors(events);
   return [
     route('GET /endpoints/:endpoint/usage', {
       summary: 'Tell what an endpoint used and cost since it was made',
@@ -34,7 +35,7 @@ export function usageRoutes({ deployments, ledger, costs, events, clock, server 
       answer: usageBody,
       handle: async ({ params }) => {
         const { config, createdAtMs } = deployments.get(params.endpoint);
-        const keptSinceMs = await ownSince({ events, clock }, config.name, createdAtMs);
+        const keptSinceMs = ownSince(await predecessors.goneBefore(config.name, createdAtMs), createdAtMs, clock.wallMs());
         // To the moment, where this server knows it all, or more than what is kept.
         const countedSinceMs = Math.max(createdAtMs, server.startedAtMs);
         const isCounted = countedSinceMs <= keptSinceMs;
@@ -50,9 +51,8 @@ export function usageRoutes({ deployments, ledger, costs, events, clock, server 
 }
 
 /** What is kept by the hour is its own from then on, epoch milliseconds. */
-async function ownSince({ events, clock }: Pick<Needs, 'events' | 'clock'>, name: string, createdAtMs: number): Promise<number> {
-  const goneMs = await goneBefore(events, name, createdAtMs);
+function ownSince(goneMs: number | null, createdAtMs: number, nowMs: number): number {
   const hour = createdAtMs - (createdAtMs % hourMs);
   const ownMs = goneMs !== null && goneMs >= hour ? hour + hourMs : createdAtMs;
-  return Math.max(ownMs, clock.wallMs() - keptMs);
+  return Math.max(ownMs, nowMs - keptMs);
 }

@@ -64,7 +64,7 @@ export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type Audit
 export { type Deed, type Thing, thingOf } from './records/deeds.ts';
 export { Events, type EventWish, isWished, type NewEvent, type PlatformEvent } from './records/events.ts';
 export { type Origin, originNow, withOrigin } from './records/origin.ts';
-export { goneBefore, Predecessors } from './records/predecessors.ts';
+export { Predecessors } from './records/predecessors.ts';
 export { claimedKey, Refusals, unknownCaller } from './records/refusals.ts';
 export type { RequestEnd } from './request-log/line-sampler.ts';
 export type { RequestLine } from './request-log/request-line.ts';

@@ -18,6 +18,7 @@ import {
   createAuditAndEvents,
   createDecisions,
   createEventRules,
+  findEventsByKind,
   findEventsBySubject,
 } from './migrations/monitoring.ts';
 import { addRuntimes, createRegistry } from './migrations/registry.ts';
@@ -61,5 +62,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0030-lanes-of-deliveries': { up: setLanesOfDeliveries },
     '0031-version-history': { up: addVersionHistory },
     '0032-events-by-subject': { up: findEventsBySubject },
+    '0033-events-by-kind': { up: findEventsByKind },
   };
 }

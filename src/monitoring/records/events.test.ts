@@ -35,6 +35,35 @@ test('what happened last to one endpoint is found without reading what happened 
     rows.map(({ detail }) => detail),
     ['SEARCH events USING INDEX events_of_subject (subject=?)'],
   );
+  // What the index does not hold of it is read where all else fits: many events of another kind cost little.
+  const { rows: held } = await sql<{ name: string }>`select name from pragma_index_info('events_of_subject')`.execute(opened.db);
+  assert.deepEqual(
+    held.map(({ name }) => name),
+    ['subject', 'seq', 'kind'],
+  );
+});
+
+test('the last of a kind that happened to one of a name is found whatever the case of either, by the index of its kind', async (t) => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const events = new Events(db, clock);
+  const tell = async (kind: string, subject: string): Promise<number> => {
+    clock.advance(10);
+    return (await events.record(db, { kind, subject, detail: null })).atMs;
+  };
+  const firstMs = await tell('endpoint.deleted', 'digits');
+  const secondMs = await tell('endpoint.deleted', 'Digits');
+  await tell('endpoint.deleted', 'digits-rf');
+  await tell('endpoint.failed', 'digits');
+  const last = async (subject: string, untilMs: number) => (await events.lastOf('endpoint.deleted', subject, untilMs))?.atMs ?? null;
+  assert.deepEqual([await last('DIGITS', clock.wallMs()), await last('digits', secondMs - 1)], [secondMs, firstMs]);
+  assert.deepEqual([await last('digits', firstMs - 1), await last('other', clock.wallMs())], [null, null]);
+  const { rows } = await sql<{ detail: string }>`explain query plan
+    select * from events where kind = 'k' and lower(subject) = 's' and at <= 5 order by seq desc limit 1`.execute(db);
+  assert.deepEqual(
+    rows.map(({ detail }) => detail),
+    ['SEARCH events USING INDEX events_of_kind (kind=?)'],
+  );
 });
 
 test('those that are wished are found as they are told from others as they come', async () => {

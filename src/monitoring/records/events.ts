@@ -109,6 +109,14 @@ export class Events {
     return (await query.execute()).map(eventOf);
   }
 
+  /** The last of a kind that happened until then to what has the name, whatever the case of either; null where none is remembered. */
+  async lastOf(kind: string, name: string, untilMs: number): Promise<PlatformEvent | null> {
+    const ofKind = this.#db.selectFrom('events').selectAll().where('kind', '=', kind).where('at', '<=', Math.floor(untilMs));
+    const ofName = ofKind.where((row) => row(row.fn<string>('lower', ['subject']), '=', name.toLowerCase()));
+    const row = await ofName.orderBy('seq', 'desc').limit(1).executeTakeFirst();
+    return row === undefined ? null : eventOf(row);
+  }
+
   /** The number of the last event; 0 where there is none. */
   async lastSeq(): Promise<number> {
     const row = await this.#db.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst();

@@ -28,6 +28,16 @@ export async function findEventsBySubject(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('events_of_subject').on('events').columns(['subject', 'seq']).execute();
 }
 
+/**
+ * Events of a kind, such as the deletions of endpoints, are looked for among those of all kinds. Of a subject to which much of another kind happened,
+ * what the index says of their kind spares reading them.
+ */
+export async function findEventsByKind(db: AnyDatabase): Promise<void> {
+  await db.schema.createIndex('events_of_kind').on('events').columns(['kind', 'seq']).execute();
+  await db.schema.dropIndex('events_of_subject').execute();
+  await db.schema.createIndex('events_of_subject').on('events').columns(['subject', 'seq', 'kind']).execute();
+}
+
 export async function createDecisions(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await withSeq(db.schema.createTable('decisions'), dialect)
     .addColumn('id', 'text', (column) => column.notNull().unique())
