@@ -60,6 +60,7 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   const rooms = buildRooms(config, product, ground, async (bucket) => (await s3.bucket(bucket)) !== null);
   const machineStartedAtMs = startedAtMs - 1000 * uptime();
   await tellAbruptEnd({ events: rooms.events, log: logs.platform, lastSignMs: directory.abandonedAtMs, machineStartedAtMs });
+  directory.told();
   await rooms.registry.open();
   const s3 = await openBuckets(rooms, startedAtMs, ground);
   const costs = openCosts(rooms.ledger, ground);

@@ -99,13 +99,52 @@ test('knows that the holder before went without a word, and when it was last see
   await writeFile(join(path, 'logs', 'requests.log'), 'a line\n');
   for (const name of ['lock', 'lock.held']) await utimes(join(path, name), new Date(atMs - 5000), new Date(atMs - 5000));
   await utimes(join(path, 'logs', 'requests.log'), new Date(atMs), new Date(atMs));
+  await writeFile(join(path, 'config.json'), '{}'); // by an operator, afterwards
   await first.kill();
   const second = await openDataDirectory(path);
   assert.equal(second.abandonedAtMs, atMs);
+  second.told();
   second.release();
   const third = await openDataDirectory(path);
   assert.equal(third.abandonedAtMs, null);
   third.release();
+});
+
+test('remembers when that was until it was told, over starts that fail before they can, or are killed', async () => {
+  const path = freshPath();
+  const first = await holder(path);
+  const atMs = Date.UTC(2026, 10, 27, 7);
+  for (const name of ['lock', 'lock.held']) await utimes(join(path, name), new Date(atMs), new Date(atMs));
+  await first.kill();
+  const failed = await openDataDirectory(path);
+  failed.release();
+  assert.equal(await readLock(path), null);
+  await (await holder(path)).kill();
+  const last = await openDataDirectory(path);
+  assert.equal(last.abandonedAtMs, atMs);
+  last.announce('http://127.0.0.1:1234');
+  last.told();
+  assert.deepEqual(await readLock(path), { pid: process.pid, url: 'http://127.0.0.1:1234' });
+  last.release();
+  assert.equal((await readdir(path)).includes('lock'), false);
+});
+
+test('knows the end of a holder that was killed after it had told of the one before it', async () => {
+  const path = freshPath();
+  await (await holder(path)).kill();
+  const telling = holding.replace(".announce('http://127.0.0.1:8080')", '.told()');
+  const child = spawn(process.execPath, ['--input-type=module', '-e', telling, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.add(child);
+  await once(child.stdout, 'data');
+  const atMs = Date.UTC(2026, 10, 27, 8);
+  for (const name of ['lock', 'lock.held']) await utimes(join(path, name), new Date(atMs), new Date(atMs));
+  const gone = once(child, 'exit');
+  child.kill('SIGKILL');
+  await gone;
+  const next = await openDataDirectory(path);
+  assert.equal(next.abandonedAtMs, atMs);
+  next.told();
+  next.release();
 });
 
 test('refuses a path that is no directory, and says so', async () => {

@@ -24,6 +24,11 @@ export interface LockHolder {
   readonly url: string | null;
 }
 
+interface Note extends LockHolder {
+  /** Of the holder before, as long as nobody was told of it. */
+  readonly abandonedAtMs: number | null;
+}
+
 /** A directory of our own; paths are absolute. */
 export class DataDirectory {
   readonly path: string;
@@ -41,11 +46,14 @@ export class DataDirectory {
    */
   readonly abandonedAtMs: number | null;
   #held: DatabaseSync | null;
+  #url: string | null = null;
+  #isUntold: boolean;
 
   constructor(path: string, held: DatabaseSync, abandonedAtMs: number | null) {
     this.path = path;
     this.#held = held;
     this.abandonedAtMs = abandonedAtMs;
+    this.#isUntold = abandonedAtMs !== null;
     this.stateDb = join(path, 'state.db');
     this.metricsDb = join(path, 'metrics.db');
     this.objects = join(path, 'objects');
@@ -57,14 +65,22 @@ export class DataDirectory {
 
   /** Tells the others where this server answers. */
   announce(url: string | null): void {
-    const holder: LockHolder = { pid: process.pid, url };
-    writeFileAtomically(join(this.path, noteName), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+    this.#url = url;
+    const note: LockHolder & Partial<Note> = { pid: process.pid, url, ...(this.#isUntold ? { abandonedAtMs: this.abandonedAtMs } : {}) };
+    writeFileAtomically(join(this.path, noteName), `${JSON.stringify(note)}\n`, { mode: 0o600 });
   }
 
-  /** Lets the next one in; a second call does nothing. */
+  /** The end of the holder before is known now where it should be: the next one need not tell of it. */
+  told(): void {
+    if (!this.#isUntold) return;
+    this.#isUntold = false;
+    this.announce(this.#url);
+  }
+
+  /** Lets the next one in; a second call does nothing. Where the end of the holder before could not be told, the next one does. */
   release(): void {
     if (this.#held === null) return;
-    rmSync(join(this.path, noteName), { force: true });
+    if (!this.#isUntold) rmSync(join(this.path, noteName), { force: true });
     this.#held.close();
     this.#held = null;
   }
@@ -102,7 +118,8 @@ export async function openDataDirectory(dir: string): Promise<DataDirectory> {
 /** Who holds the directory; null where nobody does. Never throws: an unreadable directory is held by nobody we know. */
 export async function readLock(dir: string): Promise<LockHolder | null> {
   const path = resolve(dir);
-  return isHeld(path) ? readNote(path) : null;
+  const note = isHeld(path) ? readNote(path) : null;
+  return note === null ? null : { pid: note.pid, url: note.url };
 }
 
 function takeLock(path: string): DatabaseSync {
@@ -120,19 +137,27 @@ function takeLock(path: string): DatabaseSync {
   }
 }
 
-/** Whoever lets go takes the note away. To be asked with the lock, before anything is written. */
+/** What a server writes as long as it lives, with the logs; other files an operator may have written since. */
+const signsOfLife = /^(?:state|metrics)\.db/;
+
+/**
+ * Whoever lets go takes the note away. To be asked with the lock, before anything is written. Where somebody began since and could not tell of
+ * it, the note says when it was.
+ */
 function abandonedAt(path: string): number | null {
   const note = writtenAt(path, noteName);
   if (note === null) return null;
+  const untoldMs = readNote(path)?.abandonedAtMs ?? null;
+  if (untoldMs !== null) return untoldMs;
   const logs = join(path, 'logs');
-  const others = [...namesIn(path).map((name) => writtenAt(path, name)), ...namesIn(logs).map((name) => writtenAt(logs, name))];
+  const databases = namesIn(path).filter((name) => signsOfLife.test(name));
+  const others = [...databases.map((name) => writtenAt(path, name)), ...namesIn(logs).map((name) => writtenAt(logs, name))];
   return Math.max(note, ...others.map((atMs) => atMs ?? 0));
 }
 
-/** Taking the lock writes beside what is held. */
 function namesIn(path: string): string[] {
   try {
-    return readdirSync(path).filter((name) => !name.startsWith(heldName));
+    return readdirSync(path);
   } catch {
     return []; // no log was written yet
   }
@@ -161,11 +186,15 @@ function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 255) === 5;
 }
 
-function readNote(path: string): LockHolder | null {
+function readNote(path: string): Note | null {
   try {
     const note: unknown = JSON.parse(readFileSync(join(path, noteName), 'utf8'));
     if (typeof note !== 'object' || note === null || !('pid' in note) || typeof note.pid !== 'number') return null;
-    return { pid: note.pid, url: 'url' in note && typeof note.url === 'string' ? note.url : null };
+    return {
+      pid: note.pid,
+      url: 'url' in note && typeof note.url === 'string' ? note.url : null,
+      abandonedAtMs: 'abandonedAtMs' in note && typeof note.abandonedAtMs === 'number' ? note.abandonedAtMs : null,
+    };
   } catch {
     return null; // just being written, or just removed
   }
