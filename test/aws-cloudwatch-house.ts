@@ -1,6 +1,7 @@
 /** CloudWatch on a virtual clock: the service with real metrics and alarms behind it. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import type { Role } from '../src/access/index.ts';
 import { cloudWatchService } from '../src/aws/cloudwatch/cloudwatch-service.ts';
 import { AwsError, type AwsOutput } from '../src/aws/service.ts';
 import { checkInput } from '../src/aws/shapes/check-input.ts';
@@ -46,14 +47,14 @@ export async function openCloudWatch(t: TestContext) {
   });
   const shapes = shapesOf('cloudwatch');
   /** Times in the input are epoch seconds, as they travel. */
-  const ask = async (operation: string, input: Record<string, unknown>): Promise<AwsOutput> => {
+  const ask = async (operation: string, input: Record<string, unknown>, role: Role = 'admin'): Promise<AwsOutput> => {
     const run = service.operations[operation];
     assert(run !== undefined, operation);
     const call = {
       account: '000000000000',
       region: 'us-east-1',
       operation,
-      caller: { keyId: 'AKIA', role: 'admin' as const },
+      caller: { keyId: 'AKIA', role },
       requestId: 'r',
       remoteAddress: undefined,
       userAgent: undefined,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Role } from '../access/index.ts';
 import { VirtualClock } from '../clock.ts';
 import { addDelivery, Deliveries, deliveriesQueue, type Rule } from '../monitoring/index.ts';
 import { Jobs, openDatabase, type TakenJob } from '../storage/index.ts';
@@ -8,7 +9,7 @@ import type { Call } from './route.ts';
 import { type DeliveryBody, type RuleBody, ruleRoutes } from './rules.ts';
 import type { ApiServices } from './services.ts';
 
-const hook = 'https://hooks.example/a';
+const hook = 'https://hooks.example/services/T1/s3cret?token=s3cret';
 const rule = (name: string, isEnabled = true): Rule => {
   const targets = [{ id: 't', arn: hook, input: null, inputPath: null, http: { headers: { Authorization: 's3cret' }, query: {} } }];
   return { name, description: '', pattern: '{"source":["my.app"]}', isEnabled, targets, createdBy: 'me', createdAtMs: 0 };
@@ -27,7 +28,8 @@ test('rules say what of their deliveries has not arrived, and why; nobody is sho
   };
   const [list, pending] = ruleRoutes({ rules, deliveries } as unknown as ApiServices);
   assert(list !== undefined && pending !== undefined);
-  const ask = (route: typeof list, query: object) => route.handle({ query } as Call<unknown, unknown, unknown>);
+  const ask = (route: typeof list, query: object, role: Role = 'viewer') =>
+    route.handle({ query, caller: { keyId: 'k', role } } as Call<unknown, unknown, unknown>);
   for (const name of ['failing', 'failing', 'failing', 'alarm slow']) {
     clock.advance(1);
     await addDelivery(jobs, db, {
@@ -69,4 +71,10 @@ test('rules say what of their deliveries has not arrived, and why; nobody is sho
   const all = (await ask(pending, { limit: 1 })) as Page<DeliveryBody>;
   assert.deepEqual([all.items.map(({ rule: of }) => of), all.next], [['alarm slow'], '1']);
   assert(!JSON.stringify([found, undelivered, all]).includes('s3cret'));
+  const targets = async (role: Role): Promise<unknown[]> => [
+    ((await ask(list, {}, role)) as Page<RuleBody>).items[0]?.targets[0]?.arn,
+    ((await ask(pending, {}, role)) as Page<DeliveryBody>).items[0]?.target.arn,
+  ];
+  assert.deepEqual(await targets('invoker'), ['https://hooks.example/services/…', 'https://hooks.example/services/…']);
+  assert.deepEqual(await targets('deployer'), [hook, hook], 'who may change it sees it whole');
 });

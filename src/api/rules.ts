@@ -1,13 +1,17 @@
 /** Routes of rules: which events somebody is told of, and what has not arrived. They are made by EventBridge's clients. */
 import { z } from 'zod';
-import type { KeptDelivery } from '../monitoring/index.ts';
+import { type Caller, hasPermission } from '../access/index.ts';
+import { addressShown, type KeptDelivery } from '../monitoring/index.ts';
 import { pageOf } from './bodies.ts';
 import { pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const time = z.iso.datetime();
-const targetBody = z.strictObject({ id: z.string(), arn: z.string().describe('A URL, or the ARN of a log group.') });
+const targetBody = z.strictObject({
+  id: z.string(),
+  arn: z.string().describe('A URL, or the ARN of a log group. Who may not deploy sees of a URL only how it begins.'),
+});
 
 export const ruleBody = z.strictObject({
   name: z.string(),
@@ -43,7 +47,7 @@ export function ruleRoutes({ rules, deliveries }: ApiServices): Route[] {
       summary: 'List the rules, by name, with what of their deliveries has not arrived',
       query: pageQuery,
       answer: pageOf(ruleBody),
-      handle: async ({ query }) => {
+      handle: async ({ query, caller }) => {
         const byRule = await deliveries.byRule();
         const none = { waiting: 0, failing: 0, given_up: 0 };
         const all = rules.list();
@@ -56,7 +60,7 @@ export function ruleRoutes({ rules, deliveries }: ApiServices): Route[] {
             pattern,
             state: rules.faultOf(name) !== null ? 'set-aside' : isEnabled ? 'enabled' : 'disabled',
             fault: rules.faultOf(name),
-            targets: targets.map(({ id, arn }) => ({ id, arn })),
+            targets: targets.map((target) => targetOf(target, caller)),
             deliveries: byRule.get(name) ?? none,
             created_by: createdBy,
             created_at: timeOf(createdAtMs),
@@ -70,16 +74,33 @@ export function ruleRoutes({ rules, deliveries }: ApiServices): Route[] {
         'Of rules, of the actions of alarms, and of the topics of asynchronous endpoints. What was given up is kept for 14 days.',
       query: pageQuery.extend({ rule: z.string().max(300).optional().describe('Only of this one; also of one that was deleted.') }),
       answer: pageOf(deliveryBody),
-      handle: ({ query: { rule, ...query } }) => pageByOffset(query, (page) => deliveries.list({ ...page, rule }), deliveryBodyOf),
+      handle: ({ query: { rule, ...query }, caller }) =>
+        pageByOffset(
+          query,
+          (page) => deliveries.list({ ...page, rule }),
+          (delivery) => ({ ...deliveryBodyOf(delivery), target: targetOf(delivery.target, caller) }),
+        ),
     }),
   ];
 }
 
-function deliveryBodyOf({ id, rule, target, eventId, state, attempts, reason, createdAtMs, atMs }: KeptDelivery): DeliveryBody {
+function targetOf({ id, arn }: KeptDelivery['target'], { role }: Caller): DeliveryBody['target'] {
+  return { id, arn: hasPermission(role, 'deploy') ? arn : addressShown(arn) };
+}
+
+function deliveryBodyOf({
+  id,
+  rule,
+  eventId,
+  state,
+  attempts,
+  reason,
+  createdAtMs,
+  atMs,
+}: Omit<KeptDelivery, 'target'>): Omit<DeliveryBody, 'target'> {
   return {
     id,
     rule,
-    target,
     event_id: eventId,
     state,
     attempts,

@@ -76,6 +76,7 @@ export { checkHttpParameters } from './rules/http-parameters.ts';
 export { checkTransformer } from './rules/input-transformer.ts';
 export type { Rule, RuleTarget } from './rules/rule.ts';
 export { Rules } from './rules/rules.ts';
+export { addressesShown, addressShown } from './rules/shown-address.ts';
 export { checkWebhookUrl, sendWebhook, signatureOf } from './rules/webhook.ts';
 export { Measure, type Measured, percentileOf, Together } from './series/measured.ts';
 export { MetricBudget } from './series/metric-budget.ts';

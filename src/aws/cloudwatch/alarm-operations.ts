@@ -1,6 +1,17 @@
 /** Operations of CloudWatch on alarms. */
-import { type Alarm, type AlarmHistoryKind, type Alarms, checkWebhookUrl, isDefaultAlarm, keyOfPlace } from '../../monitoring/index.ts';
-import { AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
+import { hasPermission } from '../../access/index.ts';
+import {
+  type Alarm,
+  type AlarmHistoryKind,
+  type AlarmNote,
+  type Alarms,
+  addressesShown,
+  addressShown,
+  checkWebhookUrl,
+  isDefaultAlarm,
+  keyOfPlace,
+} from '../../monitoring/index.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
 import { alarmBody, historyBody } from './alarm-bodies.ts';
 import { readAlarm } from './alarm-input.ts';
 import { pageOf, placeOf, tokenAt } from './cloudwatch-pages.ts';
@@ -58,7 +69,10 @@ export function alarmLooks(
   alarms: AlarmsSeen,
   others: (place: AwsPlace) => Promise<readonly Alarm[]> = async () => [],
 ): Record<string, AwsOperation> {
-  const all = async (place: AwsPlace): Promise<Alarm[]> => [...alarms.list(), ...(await others(place))];
+  const all = async (call: AwsCall): Promise<Alarm[]> => {
+    const found = [...alarms.list(), ...(await others(call))];
+    return mayChange(call) ? found : found.map(alarmSeen);
+  };
   return {
     DescribeAlarms: async (input, call) => {
       const limit = Number(input.MaxRecords ?? describedDefault);
@@ -69,11 +83,25 @@ export function alarmLooks(
       const found = (await all(call)).filter((alarm) => watches(alarm, input));
       return { MetricAlarms: found.map((alarm) => alarmBody(call, alarm)) };
     },
-    DescribeAlarmHistory: (input) => history(alarms, input),
+    DescribeAlarmHistory: (input, call) => history(alarms, input, call),
   };
 }
 
-async function history(alarms: AlarmsSeen, input: AwsInput) {
+function mayChange({ caller }: AwsCall): boolean {
+  return hasPermission(caller.role, 'deploy');
+}
+
+/** By somebody who may not change it. */
+function alarmSeen({ actions: { OK, ALARM, INSUFFICIENT_DATA }, ...alarm }: Alarm): Alarm {
+  const seen = (addresses: readonly string[]): string[] => addresses.map(addressShown);
+  return { ...alarm, actions: { OK: seen(OK), ALARM: seen(ALARM), INSUFFICIENT_DATA: seen(INSUFFICIENT_DATA) } };
+}
+
+function noteSeen({ summary, data, ...note }: AlarmNote): AlarmNote {
+  return { ...note, summary: addressesShown(summary), data: JSON.parse(addressesShown(JSON.stringify(data ?? null))) as unknown };
+}
+
+async function history(alarms: AlarmsSeen, input: AwsInput, call: AwsCall) {
   const { AlarmName, AlarmTypes, HistoryItemType, StartDate, EndDate, MaxRecords = historyDefault, ScanBy } = input;
   const limit = Number(MaxRecords);
   const after = placeOf(input, 'InvalidNextToken');
@@ -90,7 +118,7 @@ async function history(alarms: AlarmsSeen, input: AwsInput) {
   const shown = notes.slice(0, limit);
   const last = shown.at(-1);
   const next = notes.length > limit && last !== undefined ? { NextToken: tokenAt(input, String(last.seq)) } : {};
-  return { AlarmHistoryItems: shown.map(historyBody), ...next };
+  return { AlarmHistoryItems: (mayChange(call) ? shown : shown.map(noteSeen)).map(historyBody), ...next };
 }
 
 function selected(all: readonly Alarm[], input: AwsInput): Alarm[] {

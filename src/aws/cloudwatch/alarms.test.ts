@@ -66,6 +66,30 @@ describe('a metric alarm', () => {
     assert.equal((JSON.parse(items[1]?.HistoryData ?? '{}') as { oldState: { stateValue: string } }).oldState.stateValue, 'ALARM');
   });
 
+  test('shows the whole URLs of its actions to those alone who may change them', async (t) => {
+    const house = await openCloudWatch(t);
+    const { ask } = house;
+    const hook = `https://hooks.example/services/${'s3cret'.repeat(50)}`;
+    await ask('PutMetricAlarm', { ...definition, AlarmActions: [hook, policy] });
+    for (const value of [9, 9]) await tenSeconds(house, value);
+    const seen = async (role: 'admin' | 'deployer' | 'invoker' | 'viewer') => ({
+      described: (await ask('DescribeAlarms', {}, role)).MetricAlarms as { AlarmActions: string[] }[],
+      told: await ask('DescribeAlarmHistory', {}, role),
+      found: (await ask('DescribeAlarms', { ActionPrefix: `${hook.slice(0, -1)}` }, role)).MetricAlarms as object[],
+    });
+    for (const role of ['admin', 'deployer'] as const) {
+      const { described, told, found } = await seen(role);
+      assert.deepEqual([described[0]?.AlarmActions, found.length], [[hook, policy], 1]);
+      assert.match(JSON.stringify(told), /executed action https:\/\/hooks\.example\/services\/s3cret/);
+    }
+    for (const role of ['invoker', 'viewer'] as const) {
+      const { described, told, found } = await seen(role);
+      assert.deepEqual([described[0]?.AlarmActions, found.length], [['https://hooks.example/services/…', policy], 0]);
+      assert.match(JSON.stringify(told), /executed action https:\/\/hooks\.example\/services\/…/);
+      assert(!JSON.stringify([described, told]).includes('s3cret'));
+    }
+  });
+
   test('runs its scaling policy again every minute while it rings, and calls nobody else again', async (t) => {
     const house = await openCloudWatch(t);
     await house.ask('PutMetricAlarm', { ...definition, EvaluationPeriods: 1, AlarmActions: [webhook, policy] });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { Role } from '../../access/index.ts';
 import { VirtualClock } from '../../clock.ts';
 import { Audit, Events, Rules } from '../../monitoring/index.ts';
 import { Jobs, openDatabase } from '../../storage/index.ts';
@@ -40,8 +41,8 @@ async function house(t: TestContext, stored: readonly object[] = []) {
   });
   const { operations } = eventsService({ rules, clock, audit: new Audit(db, clock), db, canDeliver });
   const call = { account: '000000000000', region: 'us-east-1', caller: { keyId: 'AKIA', role: 'admin' as const } };
-  const ask = async (operation: string, input: object): Promise<AwsOutput> =>
-    (operations[operation] as (input: object, call: object) => Promise<AwsOutput>)(input, call);
+  const ask = async (operation: string, input: object, role: Role = 'admin'): Promise<AwsOutput> =>
+    (operations[operation] as (input: object, call: object) => Promise<AwsOutput>)(input, { ...call, caller: { ...call.caller, role } });
   const put = async (...Targets: object[]): Promise<string[]> => {
     const { FailedEntries } = await ask('PutTargets', { Rule: 'mine', Targets });
     return (FailedEntries as { ErrorMessage: string }[]).map(({ ErrorMessage }) => ErrorMessage);
@@ -65,6 +66,17 @@ test('that a header or a query parameter has a value is shown, which one it is n
   assert.deepEqual(await put({ Id: 't', Arn: hook, HttpParameters: secrets }), []);
   assert.deepEqual(await shown(), [{ Id: 't', Arn: hook, HttpParameters: masked }]);
   assert.equal(rules.get('mine').targets[0]?.http?.headers.Authorization, 'Bearer s3cret');
+});
+
+test('the whole URL of a target is shown to those alone who may put it', async (t) => {
+  const { ask, put } = await house(t);
+  const Arn = 'https://hooks.example/services/T1/s3cret?token=s3cret';
+  assert.deepEqual(await put({ Id: 't', Arn, HttpParameters: secrets }), []);
+  const seen = async (role: Role) => (await ask('ListTargetsByRule', { Rule: 'mine' }, role)).Targets;
+  for (const role of ['admin', 'deployer'] as const) assert.deepEqual(await seen(role), [{ Id: 't', Arn, HttpParameters: masked }]);
+  for (const role of ['invoker', 'viewer'] as const) {
+    assert.deepEqual(await seen(role), [{ Id: 't', Arn: 'https://hooks.example/services/…', HttpParameters: masked }]);
+  }
 });
 
 test('what was shown may be put back: the values stay, and may change one by one', async (t) => {

@@ -1,7 +1,8 @@
 /** EventBridge: rules over what happens here and what others put, on the one bus there is. */
 import { randomUUID } from 'node:crypto';
+import { hasPermission } from '../../access/index.ts';
 import type { Clock } from '../../clock.ts';
-import { compilePattern, type Envelope, missingMember, type Rule, type Rules } from '../../monitoring/index.ts';
+import { addressShown, compilePattern, type Envelope, missingMember, type Rule, type Rules } from '../../monitoring/index.ts';
 import { type Recording, recorded } from '../recorded.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
 import { complaint, targetOf, targetShown, withKnownValues } from './targets.ts';
@@ -113,10 +114,12 @@ function targetOperations({ rules, canDeliver }: EventsServiceOptions): Record<s
       await rules.put({ ...rule, targets: rule.targets.filter(({ id }) => !ids.has(id)) });
       return { FailedEntryCount: 0, FailedEntries: [] };
     },
-    ListTargetsByRule: (input) => {
+    ListTargetsByRule: (input, { caller }) => {
       onDefault(input);
       const { items, next } = page(rules.get(String(input.Rule)).targets, input);
-      return { Targets: items.map(targetShown), ...next };
+      const isWhole = hasPermission(caller.role, 'deploy');
+      const targets = isWhole ? items : items.map((target) => ({ ...target, arn: addressShown(target.arn) }));
+      return { Targets: targets.map(targetShown), ...next };
     },
   };
 }
