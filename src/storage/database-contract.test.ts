@@ -74,6 +74,21 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       );
     });
 
+    test('gives deliveries of before they had a cause their rule, however many they are', async () => {
+      const jobOf = (id: string, rule: string, cause: string | null, queue = 'deliveries') => {
+        const payload = JSON.stringify({ rule, target: { id: 't', arn: 'https://a.example' }, body: '{}', eventId: 'e' });
+        const state = { lease: null, attempts: 0, state: 'open', reason: null };
+        return { id, queue, cause, payload, priority: 0, created_at: 1, visible_at: 1, expires_at: null, ...state };
+      };
+      const many = Array.from({ length: 150 }, (_, i) => jobOf(`ruled${i}`, `rule ${i}`, null));
+      const rows = [...many, jobOf('caused', 'r', 'its own'), jobOf('elsewhere', 'r', null, 'async/a')];
+      await db.insertInto('jobs').values(rows).execute();
+      await migrationsFor('state', 'sqlite')['0035-causes-of-deliveries']?.up(db);
+      const causes = new Map((await db.selectFrom('jobs').select(['id', 'cause']).execute()).map(({ id, cause }) => [id, cause]));
+      for (let i = 0; i < 150; i++) assert.equal(causes.get(`ruled${i}`), `rule ${i}`);
+      assert.deepEqual([causes.get('caused'), causes.get('elsewhere')], ['its own', null]);
+    });
+
     test('keeps texts, times, flags and JSON exactly as they were given', async () => {
       await addGroup(db, 'exact');
       const awkward = `{"quote":"'\\"","nul":"\\u0000","emoji":"🌊","line":"a\\nb"}`;

@@ -60,7 +60,7 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       assert.equal(await jobs.find(again.id), null);
     });
 
-    test('are listed and counted by a member of their payloads, with why they failed', async () => {
+    test('are listed and counted by what they come of, with why they failed', async () => {
       const q = queue();
       for (const [rule, count] of [
         ['a', 3],
@@ -68,13 +68,13 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       ] as const)
         for (let i = 0; i < count; i++) {
           clock.advance(1);
-          await jobs.add(opened.db, { queue: q, payload: { rule, i } });
+          await jobs.add(opened.db, { queue: q, payload: { i }, cause: rule });
         }
       await jobs.add(opened.db, { queue: q, payload: { i: 9 } });
       const [first, second] = (await take(q, 2)) as [TakenJob, TakenJob];
       await jobs.retry(first, 5000, 'nobody answers');
       await jobs.bury(opened.db, second, 'gone');
-      const listed = await jobs.list(q, 100, { limit: 9, offset: 0, member: ['rule', 'a'] });
+      const listed = await jobs.list(q, { limit: 9, offset: 0, cause: 'a' });
       assert.deepEqual(
         listed.map(({ payload, state, reason, visibleAtMs }) => [
           (payload as { i: number }).i,
@@ -88,14 +88,18 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
           [0, 'open', 'nobody answers', 5000],
         ],
       );
-      assert.equal((await jobs.list(q, 100, { limit: 9, offset: 1 })).length, 4);
-      assert.equal((await jobs.list(q, 100, { limit: 9, offset: 0, member: ['rule', "it's"] })).length, 1);
-      const counts = (await jobs.countBy(q, 100, 'rule')).map(
-        ({ value, state, hasFailed, count }) => `${value} ${state} ${hasFailed} ${count}`,
+      const all = await jobs.list(q, { limit: 2, offset: 1 });
+      assert.deepEqual(
+        all.map(({ payload }) => payload),
+        [{ i: 2 }, { i: 1 }],
       );
-      assert.deepEqual(counts.sort(), ['a dead true 1', 'a open false 1', 'a open true 1', "it's open false 1", 'null open false 1']);
+      assert.equal((await jobs.list(q, { limit: 9, offset: 0, cause: "it's" })).length, 1);
+      const counts = (await jobs.countByCause(q, 100)).map(
+        ({ cause, state, hasFailed, count }) => `${cause} ${state} ${hasFailed} ${count}`,
+      );
+      assert.deepEqual(counts.sort(), ['a dead true 1', 'a open false 1', 'a open true 1', "it's open false 1"]);
       assert.equal(
-        (await jobs.countBy(q, 2, 'rule')).reduce((sum, { count }) => sum + count, 0),
+        (await jobs.countByCause(q, 2)).reduce((sum, { count }) => sum + count, 0),
         2,
       );
     });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { sql } from 'kysely';
 import { openPglite } from '../../test/pglite.ts';
 import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { VirtualClock } from '../clock.ts';
@@ -23,6 +24,29 @@ describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
   after(async () => server?.stop());
 
   jobsContract('PostgreSQL', () => openDatabase({ url: server.url }));
+});
+
+test('those with a cause are counted and listed by indexes, however large what is to be done is', async (t) => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const of = sql`from jobs where queue = 'q' and cause is not null`;
+  for (const { query, index } of [
+    {
+      query: sql`select cause, state, (reason is null) as fresh ${of} limit 9`,
+      index: 'COVERING INDEX jobs_by_cause (queue=? AND cause>?)',
+    },
+    { query: sql`select id ${of} order by created_at desc, id desc limit 9`, index: 'INDEX jobs_with_causes (queue=?)' },
+    {
+      query: sql`select id ${of} and cause = 'c' order by created_at desc, id desc limit 9`,
+      index: 'COVERING INDEX jobs_by_cause (queue=? AND cause=?)',
+    },
+  ]) {
+    const { rows } = await sql<{ detail: string }>`explain query plan ${query}`.execute(db);
+    assert.deepEqual(
+      rows.map(({ detail }) => detail),
+      [`SEARCH jobs USING ${index}`],
+    );
+  }
 });
 
 test('whatever takers do and however they die, each job is done once', async () => {

@@ -26,6 +26,8 @@ export interface NewJob {
   readonly priority?: number;
   /** Whom it has to do with, where those are to have their turns (`takeByLane`). */
   readonly lane?: string;
+  /** What it comes of, where they are listed and counted by that. */
+  readonly cause?: string;
 }
 
 /** How many jobs of a lane may be taken. */
@@ -81,9 +83,9 @@ export interface KeptJob extends Job {
   readonly visibleAtMs: number;
 }
 
-/** Of the jobs of a queue those that have one value at a member of their payloads. */
-export interface MemberCount {
-  readonly value: string | null;
+/** Of the jobs of a queue those that come of the same. */
+export interface CauseCount {
+  readonly cause: string;
   readonly state: 'open' | 'dead';
   /** It was tried, and failed with a reason. */
   readonly hasFailed: boolean;
@@ -130,6 +132,7 @@ export class Jobs {
         id,
         queue: job.queue,
         lane: job.lane ?? null,
+        cause: job.cause ?? null,
         payload: JSON.stringify(job.payload),
         priority: job.priority ?? 0,
         created_at: nowMs,
@@ -320,16 +323,22 @@ export class Jobs {
     return rows.map((row) => ({ ...jobOf(row), reason: row.reason ?? '' }));
   }
 
-  /** Open and dead ones, the latest first; of a member of their payloads only those that have the value. `most` jobs of the queue are looked at. */
+  /** Of those that have a cause open and dead ones, the latest first; only those of one where it is given. What is not on the page is not read. */
   async list(
     queue: string,
-    most: number,
-    { limit, offset, member }: { readonly limit: number; readonly offset: number; readonly member?: readonly [string, string] | undefined },
+    { limit, offset, cause }: { readonly limit: number; readonly offset: number; readonly cause?: string | undefined },
   ): Promise<KeptJob[]> {
-    const some = this.#options.db.selectFrom('jobs').selectAll().where('queue', '=', queue).limit(most);
-    let query = this.#options.db.selectFrom(some.as('looked_at')).selectAll();
-    if (member !== undefined) query = query.where(this.#member(member[0]), '=', member[1]);
-    const rows = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute();
+    const { db } = this.#options;
+    const all = db.selectFrom('jobs').select('id').where('queue', '=', queue).where('cause', 'is not', null);
+    const of = cause === undefined ? all : all.where('cause', '=', cause);
+    const page = of.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).offset(offset);
+    const rows = await db
+      .selectFrom('jobs')
+      .selectAll()
+      .where('id', 'in', page)
+      .orderBy('created_at', 'desc')
+      .orderBy('id', 'desc')
+      .execute();
     return rows.map((row) => ({
       ...jobOf(row),
       state: row.state === 'dead' ? 'dead' : 'open',
@@ -338,27 +347,23 @@ export class Jobs {
     }));
   }
 
-  /** How those stand that have the same value at a member of their payloads. `most` jobs of the queue are looked at. */
-  async countBy(queue: string, most: number, member: string): Promise<MemberCount[]> {
-    const failed = sql<number>`case when reason is null then 0 else 1 end`;
-    const of = this.#options.db.selectFrom('jobs').select(['state', this.#member(member).as('value'), failed.as('failed')]);
-    const rows = await this.#options.db
-      .selectFrom(of.where('queue', '=', queue).limit(most).as('looked_at'))
-      .select((row) => ['state', 'value', 'failed', row.fn.countAll<number>().as('count')])
-      .groupBy(['state', 'value', 'failed'])
+  /** How those stand that come of the same. `most` jobs of the queue are looked at. */
+  async countByCause(queue: string, most: number): Promise<CauseCount[]> {
+    const { db } = this.#options;
+    // As the index has it, so that no row is read.
+    const isFresh = sql<boolean | number>`(reason is null)`;
+    const some = db.selectFrom('jobs').select(['cause', 'state', isFresh.as('fresh')]);
+    const rows = await db
+      .selectFrom(some.where('queue', '=', queue).where('cause', 'is not', null).limit(most).as('looked_at'))
+      .select((row) => ['cause', 'state', 'fresh', row.fn.countAll<number>().as('count')])
+      .groupBy(['cause', 'state', 'fresh'])
       .execute();
-    return rows.map(({ value, state, failed: hasFailed, count }) => ({
-      value,
+    return rows.map(({ cause, state, fresh, count }) => ({
+      cause: cause ?? '',
       state: state === 'dead' ? 'dead' : 'open',
-      hasFailed: Number(hasFailed) === 1,
+      hasFailed: Number(fresh) === 0,
       count: Number(count),
     }));
-  }
-
-  #member(name: string) {
-    return this.#options.dialect === 'postgres'
-      ? sql<string | null>`(payload::json ->> ${name})`
-      : sql<string | null>`(payload ->> ${name})`;
   }
 
   /** Takes away those that have been dead for longer, and the first that died of what is more: how many. */

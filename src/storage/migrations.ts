@@ -9,7 +9,7 @@ import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
 import { addRollouts, addVersionHistory, createEndpoints, createScaling } from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
-import { addLanes, createJobs, orderJobs, setLanesOfDeliveries } from './migrations/jobs.ts';
+import { addCauses, addLanes, createJobs, orderJobs, setCausesOfDeliveries, setLanesOfDeliveries } from './migrations/jobs.ts';
 import { createLogs } from './migrations/logs.ts';
 import { clearMetricRows, createMetricSeries, splitMetricRows } from './migrations/metrics.ts';
 import {
@@ -63,5 +63,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0031-version-history': { up: addVersionHistory },
     '0032-events-by-subject': { up: findEventsBySubject },
     '0033-events-by-kind': { up: findEventsByKind },
+    '0034-job-causes': { up: addCauses },
+    '0035-causes-of-deliveries': { up: setCausesOfDeliveries },
   };
 }

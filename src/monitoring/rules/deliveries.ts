@@ -70,12 +70,12 @@ const lookEveryMs = 5000;
 /** Of those that were given up: long enough for somebody to ask why, and no more than a disk can hold. */
 const givenUp = { keptMs: 14 * 86_400_000, most: 10_000 };
 const forgetEveryMs = 3_600_000;
-/** To tell of them: all that may be given up, and as many that wait. */
-const lookedAtMax = 2 * givenUp.most;
+/** To tell how many there are: all that may be given up, and as many that wait. */
+const countedMax = 2 * givenUp.most;
 
 /** In the transaction of what makes it necessary; `announceDeliveries` once that is committed. */
 export async function addDelivery(jobs: Jobs, tx: Transaction | Database, delivery: Delivery): Promise<void> {
-  await jobs.add(tx, { queue: deliveriesQueue, payload: delivery, lane: originOf(delivery.target.arn) });
+  await jobs.add(tx, { queue: deliveriesQueue, payload: delivery, lane: originOf(delivery.target.arn), cause: delivery.rule });
 }
 
 export function announceDeliveries(jobs: Jobs): void {
@@ -117,13 +117,13 @@ export class Deliveries {
     return { ...this.#counts };
   }
 
-  /** By rule, how many deliveries have not arrived; at most `lookedAtMax` of all are looked at. */
+  /** By rule, how many deliveries have not arrived; at most `countedMax` of all are counted. */
   async byRule(): Promise<ReadonlyMap<string, Readonly<Record<DeliveryState, number>>>> {
     const found = new Map<string, Record<DeliveryState, number>>();
-    for (const { value, count, ...job } of await this.#options.jobs.countBy(deliveriesQueue, lookedAtMax, 'rule')) {
-      const counts = found.get(value ?? '') ?? { waiting: 0, failing: 0, given_up: 0 };
+    for (const { cause, count, ...job } of await this.#options.jobs.countByCause(deliveriesQueue, countedMax)) {
+      const counts = found.get(cause) ?? { waiting: 0, failing: 0, given_up: 0 };
       counts[stateOf(job.state, job.hasFailed)] += count;
-      found.set(value ?? '', counts);
+      found.set(cause, counts);
     }
     return found;
   }
@@ -137,8 +137,7 @@ export class Deliveries {
     readonly offset: number;
     readonly rule?: string | undefined;
   }): Promise<KeptDelivery[]> {
-    const member = rule === undefined ? undefined : (['rule', rule] as const);
-    const kept = await this.#options.jobs.list(deliveriesQueue, lookedAtMax, { ...page, member });
+    const kept = await this.#options.jobs.list(deliveriesQueue, { ...page, cause: rule });
     return kept.map(({ id, payload, state, attempts, reason, createdAtMs, visibleAtMs }) => {
       const { rule: of, target, eventId } = payload as Delivery;
       const shown = { id: target.id, arn: target.arn };

@@ -49,6 +49,32 @@ export async function setLanesOfDeliveries(db: AnyDatabase): Promise<void> {
   }
 }
 
+/**
+ * Jobs are listed and counted by what they come of, without reading what is to be done: that may be large, and lies before the other columns.
+ * Most queues have no causes, and pay nothing for them.
+ */
+export async function addCauses(db: AnyDatabase): Promise<void> {
+  await db.schema.alterTable('jobs').addColumn('cause', 'text').execute();
+  await sql`create index jobs_with_causes on jobs (queue, created_at, id) where cause is not null`.execute(db);
+  await sql`create index jobs_by_cause on jobs (queue, cause, created_at, id, state, (reason is null)) where cause is not null`.execute(db);
+}
+
+/** That of a delivery is its rule. */
+export async function setCausesOfDeliveries(db: AnyDatabase): Promise<void> {
+  for (let last = ''; ; ) {
+    const { rows } = await sql<{ id: string; payload: string }>`
+      select id, payload from jobs where queue = 'deliveries' and cause is null and id > ${last} order by id limit ${rowsAtOnce}`.execute(
+      db,
+    );
+    for (const { id, payload } of rows) {
+      const { rule } = JSON.parse(payload) as { readonly rule: string };
+      await sql`update jobs set cause = ${rule} where id = ${id}`.execute(db);
+    }
+    last = rows.at(-1)?.id ?? '';
+    if (rows.length < rowsAtOnce) return;
+  }
+}
+
 /** As deliveries had it when this was written: the origin of a URL; an ARN by itself. */
 function laneOf(payload: string): string {
   const { arn } = (JSON.parse(payload) as { readonly target: { readonly arn: string } }).target;

@@ -6,6 +6,8 @@ export interface JobsTable {
   queue: string;
   /** Whom it has to do with; null where its queue has no lanes. */
   lane: string | null;
+  /** What it comes of; null where nobody asks for its queue by that. */
+  cause: string | null;
   /** JSON. */
   payload: string;
   priority: number;
