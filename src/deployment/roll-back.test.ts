@@ -113,14 +113,16 @@ describe('a rollback', () => {
     await assert.rejects(back(), refusal('wrong_state', /^endpoint prod serves digits\/3, .*digits\/1 is not there any more/));
   });
 
-  test('leaves the number of instances: the load is of today', async () => {
-    const { deployments, back } = await serving();
-    await settle();
-    await deployments.update('prod', { variants: [{ ...variant, version: 2, instanceCount: variant.instanceCount + 1 }] }, 'me');
-    const view = await back();
-    assert.equal(versionOf(view), 1);
-    assert.equal(view.config.variants[0]?.instanceCount, variant.instanceCount + 1);
-  });
+  for (const name of [variant.name, variant.name.toLowerCase()]) {
+    test(`leaves the number of instances, also of one that is ${name} by now: the load is of today`, async () => {
+      const { deployments, back } = await serving();
+      await settle();
+      await deployments.update('prod', { variants: [{ ...variant, name, version: 2, instanceCount: variant.instanceCount + 1 }] }, 'me');
+      const view = await back();
+      assert.equal(versionOf(view), 1);
+      assert.deepEqual([view.config.variants[0]?.name, view.config.variants[0]?.instanceCount], [name, variant.instanceCount + 1]);
+    });
+  }
 
   test('takes an update under way back, in the name of who asked; the next one passes over what was taken back', async () => {
     const { back, audit, deploy } = await serving();

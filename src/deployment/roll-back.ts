@@ -1,6 +1,6 @@
 /** What an endpoint goes back to where no update is under way. */
 import { PlatformError } from '../errors.ts';
-import type { Registry } from '../registry/index.ts';
+import { keyOf, type Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
 import { modelsOf, type VariantConfig } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
@@ -54,7 +54,7 @@ async function obstacleOf(
 
 /** The model that it was, with what it takes to start; how many instances there are, of what type and weight is not gone back on: the load is today's. */
 function asNow(earlier: VariantConfig, variants: readonly VariantConfig[]): VariantConfig {
-  const now = variants.find(({ name }) => name === earlier.name);
+  const now = variants.find(({ name }) => keyOf(name) === keyOf(earlier.name));
   if (now === undefined) return earlier;
   const { startTimeoutMs: _start, unpackTimeoutMs: _unpack, ...kept } = now;
   const { group, version, startTimeoutMs, unpackTimeoutMs } = earlier;
