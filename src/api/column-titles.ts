@@ -1,5 +1,5 @@
 /** What the header of a CSV calls the features of a model that only knows them by their places. */
-import { csvHeader } from '../codecs/index.ts';
+import { csvHeader, placeOfName } from '../codecs/index.ts';
 import type { Signature } from '../tensor.ts';
 
 /** By feature: `x[0]` is `mean radius`. Empty where the body has no header, or the model several inputs, which the header then names. */
@@ -14,6 +14,7 @@ export function columnTitles(
   const end = body.indexOf('\n');
   const header = csvHeader(signature, body.toString('utf8', 0, end === -1 ? body.length : end), label);
   if (header === null) return {};
-  const columns = header.filter((title) => title !== label);
+  const left = label === undefined ? -1 : placeOfName(label, header);
+  const columns = header.filter((_, place) => place !== left);
   return Object.fromEntries(columns.map((title, place) => [`${input.name}[${place}]`, title]));
 }

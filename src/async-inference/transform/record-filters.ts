@@ -1,5 +1,5 @@
 /** What of a record the model sees, and what of its result is written: filters and the join of both. Text in, text out. */
-import { parseCsv, raggedText } from '../../codecs/index.ts';
+import { headerNames, parseCsv, placeOfName, raggedText } from '../../codecs/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { isWhole, type JsonPath, parsePath, select } from './json-path.ts';
 
@@ -142,7 +142,7 @@ export class RecordFilters {
         `nothing says which column '${column}' is: there is no header; count it instead: 0, or -1 for the last`,
       );
     }
-    const place = header.indexOf(column);
+    const place = placeOfName(column, headerNames(header));
     if (place !== -1) return place;
     const known = header.length > 12 ? `${header.slice(0, 6).join(', ')} … ${header.slice(-3).join(', ')}` : header.join(', ');
     throw new PlatformError('invalid_request', `there is no column '${column}' in the header: ${known.slice(0, 300)}`);

@@ -84,3 +84,21 @@ test('what is ignored of a JSON body is left out of each of its instances', asyn
   assert.equal((await transformed(JSON.stringify({ instances: rows }), { ignored: ['id'] }, json)).output, '10\n20\n');
   assert.equal((await transformed('[[7,1,0,0],[7,2,0,0]]', { ignored: ['0'] }, json)).output, '1\n2\n');
 });
+
+test('a header that does not say which column is for which input spoils its object, also where bad records are left out', () => {
+  const inputs = ['age', 'fare'].map((name) => ({ name, datatype: 'FP32' as const, shape: [-1, 1] }));
+  const recordsOf = (order: Partial<ConstructorParameters<typeof RecordFilters>[0]>) =>
+    new TensorRecords({
+      signature: { ...signature, inputs },
+      form: csv,
+      filters: new RecordFilters({ inputFilter: '$', outputFilter: '$', joins: false, ...order }),
+      policy: 'skip',
+      csv: new CsvBeside({ threadsMax: 1 }),
+      rowsMax: 100,
+      run: async () => [],
+    });
+  assert.throws(() => recordsOf({}).begin('fare,ageX'), { name: 'ObjectSpoilt', message: /missing: age; not known: ageX/ });
+  assert.equal(recordsOf({}).begin('Fare, age'), true);
+  assert.equal(recordsOf({ ignored: ['label'] }).begin('fare,Label ,Age'), true);
+  assert.equal(recordsOf({}).begin('1,2'), false);
+});

@@ -4,12 +4,14 @@
  */
 import {
   type CsvSource,
+  checkCsvHeader,
   csvHeader,
   cutRows,
   decodeCsv,
   decodeInstances,
   decodeJson,
   decodeNpy,
+  headerNames,
   type Invocation,
   npyFile,
   parseCsv,
@@ -63,16 +65,18 @@ export class TensorRecords {
     const { filters, signature } = this.#options;
     this.#firstLine = firstLine;
     if (filters.namesColumns) {
-      this.#filters = filtersUnder(filters, firstLine);
-      this.#header = parseCsv(this.#filters.inputOf(firstLine, true))[0] ?? [];
-      return true;
+      this.#filters = spoiltUnless(() => filters.under(firstLine));
+      this.#header = headerNames(parseCsv(this.#filters.inputOf(firstLine, true))[0] ?? []);
+    } else {
+      try {
+        this.#header = csvHeader(signature, filters.inputOf(firstLine, true));
+      } catch {
+        this.#header = null; // what is wrong with it is told when it is run
+      }
     }
-    try {
-      this.#header = csvHeader(signature, filters.inputOf(firstLine, true));
-    } catch {
-      this.#header = null; // what is wrong with it is told when it is run
-    }
-    return this.#header !== null;
+    const header = this.#header;
+    if (header !== null) spoiltUnless(() => checkCsvHeader(signature, header));
+    return header !== null;
   }
 
   async lines(block: Block): Promise<BlockResult> {
@@ -284,9 +288,10 @@ export function withoutHeader(records: TensorRecords, block: Block): Block | nul
   return { ...block, bytes: block.bytes.subarray(end), records: block.records - 1, firstLine: first.line + breaks(first.text) };
 }
 
-function filtersUnder(filters: RecordFilters, header: string): RecordFilters {
+/** What is wrong with a header is wrong with the whole object, not with each of its lines. */
+function spoiltUnless<T>(read: () => T): T {
   try {
-    return filters.under(header);
+    return read();
   } catch (error) {
     throw new ObjectSpoilt(messageOf(error), { cause: error });
   }

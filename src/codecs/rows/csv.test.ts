@@ -139,7 +139,7 @@ for (const { what, text, inputs } of [
       ['hello', 'a, b'],
     ],
   },
-  { what: 'under a header of another kind', text: 'a,b,c,text\n1,2,3,hello\n', inputs: [[1], [2, 3], ['hello']] },
+  { what: 'under a header that names those of one column', text: 'Age, b, c, text\n1,2,3,hello\n', inputs: [[1], [2, 3], ['hello']] },
 ]) {
   test(`several inputs take their columns ${what}`, () => {
     const signature: Signature = {
@@ -172,6 +172,73 @@ test('columns that a header calls by the names of the inputs may stand in any or
     ],
   );
   assert.throws(() => decodeCsv(signature, '1,2,3\n'), { message: /2 inputs \(x, y\) \(2 columns\), the CSV has 3 columns/ });
+});
+
+const fares: Signature = {
+  inputs: ['age', 'fare'].map((name) => ({ name, datatype: 'FP32', shape: [-1, 1] })),
+  outputs: [],
+};
+
+for (const header of ['fare,age', 'Fare,AGE', 'fare, age', '" fare ",age', 'fare,"age "', 'fare, "age"', '\ufeffFARE,age']) {
+  test(`under ${JSON.stringify(header)} each input has the column of its name`, () => {
+    const [invocation] = decodeCsv(fares, `${header}\n1,3\n`);
+    assert.deepEqual(
+      invocation?.inputs.map(({ data }) => [...(unpackElements('FP32', data) as Float32Array)]),
+      [[3], [1]],
+    );
+  });
+}
+
+for (const { header, says } of [
+  {
+    header: 'fare,ageX',
+    says: /^the header does not name all of the model's inputs once \(missing: age; not known: ageX\): it takes age, fare; /,
+  },
+  { header: 'age,AGE', says: /missing: fare; more than once: age\)/ },
+  {
+    header: 'x,y',
+    says: /^the header \(x, y\) names none of the model's inputs: it takes age, fare; .*leave the header away for this one$/,
+  },
+  { header: 'fare,age,label', says: /^the header names more than the model's inputs \(not known: label\)/ },
+  { header: 'fare', says: /missing: age\)/ },
+]) {
+  test(`a header of several inputs that does not say which is which is refused: ${header}`, () => {
+    const row = header.replaceAll(/[^,]+/g, '1');
+    assert.throws(() => decodeCsv(fares, `${header}\n${row}\n`), { code: 'invalid_request', message: says });
+  });
+}
+
+test('names that differ in nothing but their case mean one column each', () => {
+  const both: Signature = { inputs: ['x', 'X'].map((name) => ({ name, datatype: 'FP32', shape: [-1] })), outputs: [] };
+  const [invocation] = decodeCsv(both, 'X,x\n1,2\n');
+  assert.deepEqual(
+    invocation?.inputs.map(({ data }) => [...(unpackElements('FP32', data) as Float32Array)]),
+    [[2], [1]],
+  );
+});
+
+test('inputs whose columns have no names take them in the order of the model alone', () => {
+  const pairs: Signature = {
+    inputs: [
+      { name: 'age', datatype: 'FP32', shape: [-1] },
+      { name: 'pair', datatype: 'FP32', shape: [-1, 2] },
+    ],
+    outputs: [],
+  };
+  assert.throws(() => decodeCsv(pairs, 'b,c,age\n1,2,3\n'), {
+    message: "the header has 'age' in another place than the model: it takes age, pair: 2 columns; its columns stand in this order",
+  });
+  assert.throws(() => decodeCsv(pairs, 'a,b,c\n1,2,3\n'), { message: /names none of the model's inputs/ });
+});
+
+test('the column of answers is found as inputs are', () => {
+  assert.deepEqual(values(model('FP32', -1, 2), 'a, b, Label\n1,2,setosa\n', 'label'), { rows: 1, shape: [1, 2], values: [1, 2] });
+});
+
+test('text that happens to be the name of an input in another case is no header', () => {
+  const texts: Signature = { inputs: ['title', 'body'].map((name) => ({ name, datatype: 'BYTES', shape: [-1] })), outputs: [] };
+  assert.equal(decodeCsv(texts, 'Title,hello\nsome,text\n')[0]?.rows, 2);
+  assert.equal(decodeCsv(texts, 'Body,Title\nsome,text\n')[0]?.rows, 1);
 });
 
 test('a model that takes a row at a time gets a request for each line', () => {

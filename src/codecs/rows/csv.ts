@@ -1,6 +1,7 @@
 /** CSV by RFC 4180 (quotes, line breaks in quotes, either line end, a byte order mark), and its rows as an input tensor. */
 import { PlatformError } from '../../errors.ts';
 import { describeTensor, elementCount, type Signature, type TensorSpec } from '../../tensor.ts';
+import { columnsByName, headerNames, listed, placeOfName } from './csv-header.ts';
 import { hasRows, type Invocation, namesOf, runOneByOne, tensorOfRows, wholeTensor } from './invocation.ts';
 
 /** What to do with columns that are no input, by how a column of answers can be named where this came from. */
@@ -61,9 +62,6 @@ function quotedCell(text: string, start: number, line: number): { cell: string; 
   }
 }
 
-/** Of a header with many columns the first tell what kind of file it is. */
-const shownColumnsMax = 10;
-
 export interface CsvOptions {
   /** The column that holds the true answer: it is left out of the input. */
   readonly label?: string;
@@ -85,18 +83,33 @@ export interface CsvSource {
 /** The names of the columns where the first line of a file holds them, else null. */
 export function csvHeader(signature: Signature, firstLine: string, label?: string): readonly string[] | null {
   const [first] = parseCsv(firstLine);
-  return first !== undefined && csvHeaderOf(signature, first, label) ? first : null;
+  return first === undefined ? null : csvHeaderOf(signature, first, label);
 }
 
-function csvHeaderOf({ inputs }: Signature, first: readonly string[], label: string | undefined): boolean {
-  const takesText = inputs.some(({ datatype }) => datatype === 'BYTES');
-  return isHeader(first, takesText, [...inputs.map(({ name }) => name), label]);
+/** Throws `invalid_request` where the header does not say which column is for which of several inputs. */
+export function checkCsvHeader({ inputs }: Signature, header: readonly string[]): void {
+  const widths = widthsOf(inputs);
+  if (inputs.length > 1 && !widths.includes(-1)) columnsByName(inputs, widths, header, [...header.keys()], strayHint(undefined, true));
+}
+
+/** How many columns each input takes; -1 where that may vary. */
+function widthsOf(inputs: readonly TensorSpec[]): number[] {
+  return inputs.map((spec) => (hasRows(spec) && !spec.shape.includes(-1, 1) ? elementCount(spec.shape.slice(1)) : -1));
+}
+
+function csvHeaderOf({ inputs }: Signature, first: readonly string[], label: string | undefined): readonly string[] | null {
+  const names = headerNames(first);
+  if (!inputs.some(({ datatype }) => datatype === 'BYTES')) return first.every((cell) => !isNumber(cell)) ? names : null;
+  // Text may be anything: a line that happens to hold one name in another case is no header.
+  const known = [...inputs.map(({ name }) => name), ...(label === undefined ? [] : [label])];
+  const isHeader = names.some((name) => known.includes(name)) || names.every((name) => placeOfName(name, known) !== -1);
+  return isHeader ? names : null;
 }
 
 /**
  * Rows of CSV. A model with one input takes all columns; one with several inputs takes from the left as many columns for
- * each as its rows have elements, in the model's order, or in that of a header that names the inputs. The first line is a
- * header when the model takes numbers and it holds none, or when it names the inputs. One invocation, or one for each
+ * each as its rows have elements, in the model's order, or those that a header calls by the inputs' names. The first line is
+ * a header when the model takes numbers and it holds none, or when it names the inputs. One invocation, or one for each
  * line where the model takes a row at a time.
  */
 export function decodeCsv(signature: Signature, text: string, options: CsvOptions = {}): readonly Invocation[] {
@@ -104,8 +117,8 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
   const [first] = lines;
   if (first === undefined) throw new PlatformError('invalid_request', 'the CSV is empty: send one line a row');
   const { inputs } = signature;
-  const hasHeader = options.header === undefined && csvHeaderOf(signature, first, options.label);
-  const header = options.header === undefined ? (hasHeader ? first : null) : options.header;
+  const header = options.header === undefined ? csvHeaderOf(signature, first, options.label) : options.header;
+  const hasHeader = options.header === undefined && header !== null;
   const rows = hasHeader ? lines.slice(1) : lines;
   if (rows.length === 0) throw new PlatformError('invalid_request', 'the CSV has a header and no rows: send one line a row');
   const left = labelColumn(header, options.label);
@@ -182,12 +195,13 @@ function wrongWidth(spec: TensorSpec, table: Table, taken: number, isLabelled: b
 }
 
 function ofSeveralInputs(signature: Signature, table: Table): Invocation {
-  const { rows, columns, header, source } = table;
+  const { rows, columns, header, source, hint } = table;
   const { inputs } = signature;
-  const sizes = inputs.map((spec) => (hasRows(spec) && !spec.shape.includes(-1, 1) ? elementCount(spec.shape.slice(1)) : -1));
+  const sizes = widthsOf(inputs);
   const needed = sizes.reduce((sum, size) => sum + size, 0);
-  if (sizes.some((size) => size < 0) || needed !== columns.length) {
-    const cure = sizes.some((size) => size < 0) ? '' : ` (${needed} columns)`;
+  const named = header === null || sizes.includes(-1) ? null : columnsByName(inputs, sizes, header, columns, hint);
+  if (sizes.includes(-1) || needed !== columns.length) {
+    const cure = sizes.includes(-1) ? '' : ` (${needed} columns)`;
     const who = source === undefined ? 'the CSV has' : 'the filters leave';
     throw new PlatformError(
       'invalid_request',
@@ -195,15 +209,19 @@ function ofSeveralInputs(signature: Signature, table: Table): Invocation {
         `send JSON with named inputs, {"instances": [{"${inputs[0]?.name ?? 'name'}": …}, …]}`,
     );
   }
-  const isNamed = header !== null && inputs.every(({ name }, index) => sizes[index] === 1 && header.includes(name));
-  let at = 0;
-  const tensors = inputs.map((spec, index) => {
-    const size = sizes[index] as number;
-    const taken = isNamed ? [header.indexOf(spec.name)] : columns.slice(at, at + size);
-    at += size;
-    return tensorOfRows(spec, rows.length, [size], valuesOf(spec, table, taken));
-  });
+  const places = named ?? columnsInOrder(sizes, columns);
+  const tensors = inputs.map((spec, index) =>
+    tensorOfRows(spec, rows.length, [sizes[index] as number], valuesOf(spec, table, places[index] as number[])),
+  );
   return { inputs: tensors, rows: rows.length };
+}
+
+function columnsInOrder(sizes: readonly number[], columns: readonly number[]): number[][] {
+  let at = 0;
+  return sizes.map((size) => {
+    at += size;
+    return columns.slice(at - size, at);
+  });
 }
 
 function valuesOf({ datatype }: TensorSpec, table: Table, columns: readonly number[]): unknown[] {
@@ -228,11 +246,6 @@ function refuseCell(text: string, { header, firstLine, source, hint }: Table, ro
   );
 }
 
-function isHeader(first: readonly string[], takesText: boolean, known: readonly (string | undefined)[]): boolean {
-  if (takesText) return first.some((cell) => known.includes(cell));
-  return first.every((cell) => !isNumber(cell));
-}
-
 function isNumber(cell: string): boolean {
   return cell.trim() !== '' && (Number.isFinite(Number(cell)) || /^[+-]?(nan|inf(inity)?)$/i.test(cell.trim()));
 }
@@ -242,12 +255,8 @@ function labelColumn(header: readonly string[] | null, label: string | undefined
   if (header === null) {
     throw new PlatformError('invalid_request', `the CSV has no header, so no column is called '${label}': add a header line`);
   }
-  const column = header.indexOf(label);
-  if (column < 0) {
-    const shown = header.slice(0, shownColumnsMax).map((name) => name.slice(0, 60));
-    const others = header.length > shown.length ? `, … (${header.length} in all)` : '';
-    throw new PlatformError('invalid_request', `no column of the CSV is called '${label}', there are ${shown.join(', ')}${others}`);
-  }
+  const column = placeOfName(label, header);
+  if (column < 0) throw new PlatformError('invalid_request', `no column of the CSV is called '${label}', there are ${listed(header)}`);
   return column;
 }
 
