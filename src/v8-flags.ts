@@ -9,7 +9,4 @@ export const v8Flags: readonly string[] = [
   // Collecting garbage in a lull, V8 forgets the shapes of objects of which there are none just then (connections and requests), and throws away all
   // code that was compiled for them. What is compiled when traffic comes back was 10 to 25 % slower, for good. Garbage is collected in lulls all the same.
   '--no-memory-reducer-favors-memory',
-  // Bodies lie outside V8's heap. It collects all of that for each 32 MB of them, six times a second with pictures; with this, when they have become
-  // many beside what the heap itself holds.
-  '--external-memory-accounted-in-global-limit',
 ];

@@ -44,6 +44,24 @@ test('the memory of its chunks is given back as the next one comes: garbage is n
   assert(whole.equals(body));
 });
 
+test('who announces much and sends little has memory held for little', async (t) => {
+  const announced = 400 * 1024 * 1024;
+  const before = process.memoryUsage().arrayBuffers;
+  const server = createServer((request) => {
+    readBody(request, { limitBytes: announced }).catch(() => undefined);
+    setImmediate(() => held.resolve(process.memoryUsage().arrayBuffers - before));
+  });
+  const held = Promise.withResolvers<number>();
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  t.after(() => server.close());
+  const client = send({ port: (server.address() as AddressInfo).port, method: 'POST', headers: { 'content-length': announced } });
+  client.on('error', () => undefined);
+  client.write('{');
+  const bytes = await held.promise;
+  client.destroy();
+  assert(bytes < 10_000_000, `${bytes} bytes are held`);
+});
+
 test('a body that comes in one piece is not copied, and stays', async (t) => {
   const { body, chunks } = await received(t, [Buffer.from('{"inputs":[]}')], { 'content-length': 13 });
   assert.equal(body, chunks[0]);

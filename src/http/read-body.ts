@@ -12,6 +12,9 @@ export type BodyRead = (error: PlatformError | null, body: Buffer) => void;
 
 const empty = Buffer.alloc(0);
 
+/** Memory is held for at most so many times what has come. */
+const announcedTimesMax = 4;
+
 /**
  * `content-encoding` gzip and deflate are undone; the limit holds before and after. Errors: `too_large` as soon as it is
  * known (the rest of the body is left unread), `unsupported` for another encoding, `invalid_request` for broken data.
@@ -46,7 +49,7 @@ class BodyCollector {
   readonly #length: number | null;
   readonly #limitBytes: number;
   readonly #done: BodyRead;
-  /** Allocated once at the full length when the body comes in pieces and its length is known. */
+  /** Of the full length, where it is known and the body comes in pieces. */
   #whole: Buffer | null = null;
   /** The chunk that was copied last: given back when the next one comes, for Node may still read it when it hands it out. */
   #copied: Buffer | null = null;
@@ -81,12 +84,27 @@ class BodyCollector {
     } else if (chunk.length === this.#length) {
       this.#finish(null, chunk);
     } else {
-      this.#whole ??= Buffer.allocUnsafeSlow(this.#length);
-      chunk.copy(this.#whole, before);
-      if (this.#copied !== null) giveBack(this.#copied);
-      this.#copied = chunk;
-      if (this.#received === this.#length) this.#finish(null, this.#whole);
+      this.#gather(chunk, before, this.#length);
     }
+  }
+
+  /** A length that was announced costs nothing until a part of it is there: who announces much and sends little would have memory held for all of it. */
+  #gather(chunk: Buffer, at: number, length: number): void {
+    if (this.#whole === null) {
+      this.#chunks.push(chunk);
+      if (this.#received * announcedTimesMax < length) return;
+      this.#whole = Buffer.allocUnsafeSlow(length);
+      let end = 0;
+      for (const earlier of this.#chunks.splice(0)) end += this.#copy(earlier, end, this.#whole);
+    } else this.#copy(chunk, at, this.#whole);
+    if (this.#received === length) this.#finish(null, this.#whole);
+  }
+
+  #copy(chunk: Buffer, at: number, whole: Buffer): number {
+    const bytes = chunk.copy(whole, at);
+    if (this.#copied !== null) giveBack(this.#copied);
+    this.#copied = chunk;
+    return bytes;
   }
 
   #finish(error: PlatformError | null, body: Buffer): void {

@@ -124,7 +124,7 @@ export class InferDoor {
       const accepted = request.headers['accept-encoding'];
       sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
       if (seen !== null) tell(seen, body, exchange, decoded, result, json, binary);
-      // The worker that answered has read all of it, and nobody else has it.
+      // All of it has been sent, or the link would not have taken the answer, and nobody else has it.
       else if (body.length > largeBytes) giveBack(body);
     } catch (error) {
       this.#fail(exchange, error);

@@ -99,14 +99,16 @@ export function parseFrame(bytes: Buffer): Frame {
   };
 }
 
-/** A small frame is one write, a large one several that leave together. */
-export function writeFrame(socket: Socket, frame: readonly Buffer[]): void {
+/** A small frame is one write, a large one several that leave together: `written` is called once nothing of it is read any more. */
+export function writeFrame(socket: Socket, frame: readonly Buffer[], written?: () => void): void {
   if (frame.length === 1) {
     socket.write(frame[0] as Buffer);
     return;
   }
+  const last = frame.length - 1;
   socket.cork();
-  for (const chunk of frame) socket.write(chunk);
+  for (let index = 0; index < last; index++) socket.write(frame[index] as Buffer);
+  socket.write(frame[last] as Buffer, written);
   socket.uncork();
 }
 

@@ -78,6 +78,8 @@ export class WorkerLink {
   /** By slot of the shared memory: the run whose frame lies there. */
   readonly #memoryCalls: (number | null)[] = Array.from({ length: slots }, () => null);
   readonly #open = new Map<number, OpenCall>();
+  /** Calls whose frame is still being written, from memory that belongs to whoever called. */
+  readonly #writing = new Set<number>();
   readonly #closeListeners: ((why: string) => void)[] = [];
   #lastCall = 0;
   #runsOpen = 0;
@@ -252,12 +254,16 @@ export class WorkerLink {
       return;
     }
     this.#open.set(call, open);
-    writeFrame(this.#socket, frame);
+    if (frame.length === 1) return writeFrame(this.#socket, frame);
+    this.#writing.add(call);
+    writeFrame(this.#socket, frame, () => this.#writing.delete(call));
   }
 
   #receive(frame: Frame): void {
     const open = this.#open.get(frame.call);
     if (open === undefined) throw malformed(`it answers call ${frame.call}, which is not open`);
+    // Whoever called takes back, with the answer, the memory that is being sent.
+    if (this.#writing.has(frame.call)) throw malformed(`it answers call ${frame.call} before it can have read it`);
     if (frame.kind === kinds.piece) {
       if (open.piece === undefined) throw malformed('an answer comes in pieces that is none of a process');
       open.piece(frame);

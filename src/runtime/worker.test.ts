@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { assertSameTensors, modelPath, rowsOf, sample } from '../../test/models/index.ts';
 import { bytesOf, decodeStrings, encodeStrings, type Tensor } from '../tensor.ts';
+import { kinds, messageFrame } from './frames.ts';
 import { type RunResult, receiveHello, type TensorParts, WorkerGone, WorkerLink, workerMainPath } from './index.ts';
+import { ranFrame } from './tensor-frames.ts';
 
 let folder: string;
 let server: Server;
@@ -231,6 +233,19 @@ test('garbage from a worker closes the link', async () => {
   await assert.rejects(call, WorkerGone);
   far.destroy();
   link.close();
+});
+
+test('an answer to what cannot have been read yet closes the link: its memory is still being sent', async () => {
+  const [near, far] = await socketPair();
+  const link = new WorkerLink(near);
+  const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }], outputs: [] };
+  far.write(messageFrame(1, kinds.answer, { signature, loadMs: 1 }));
+  await link.load({ path: 'x.onnx', threads: 1 });
+  far.pause();
+  const run = link.run([{ name: 'x', datatype: 'FP32', shape: [2 ** 22], parts: [new Uint8Array(2 ** 24)] }]);
+  for (const bytes of ranFrame(2, [])) far.write(bytes);
+  await assert.rejects(run, /is malformed: it answers call 2 before it can have read it/);
+  far.destroy();
 });
 
 async function socketPair(): Promise<[Socket, Socket]> {

@@ -36,6 +36,9 @@ const batchGainMin = 1.25;
  */
 const aheadMsMax = 20;
 
+/** In parts of what a batch was expected to take. */
+const overdueMin = 1.25;
+
 export class Executor {
   readonly worker: AttachedWorker;
   /** `instance:local.1`, `function:2048` */
@@ -97,10 +100,14 @@ export class Executor {
     return this.#expectedMs.length > 0;
   }
 
-  /** Whether a batch may be sent behind the current one, to be at hand when that is done. */
-  get takesAhead(): boolean {
+  /**
+   * Whether a batch may be sent behind the current one, to be at hand when that is done. Not where it should have been by now: it may hang, and what
+   * was sent would hang with it.
+   */
+  takesAhead(nowMs: number): boolean {
     const [currentMs = Number.POSITIVE_INFINITY] = this.#expectedMs;
-    return this.#expectedMs.length === 1 && !this.isDraining && this.table.isKnown && currentMs <= aheadMsMax;
+    const isOverdue = nowMs - this.sinceMs > overdueMin * currentMs;
+    return this.#expectedMs.length === 1 && currentMs <= aheadMsMax && !isOverdue && !this.isDraining && this.table.isKnown;
   }
 
   /** Whether so many rows had better wait for more than be sent ahead. */

@@ -302,7 +302,7 @@ export class Instances implements Side {
   #nextToFallIdle(nowMs: number): Executor | undefined {
     let best: Executor | undefined;
     for (const executor of this.#executors.values()) {
-      if (!executor.takesAhead) continue;
+      if (!executor.takesAhead(nowMs)) continue;
       if (best === undefined || executor.asServer(nowMs).residualMs < best.asServer(nowMs).residualMs) best = executor;
     }
     return best;

@@ -195,6 +195,18 @@ describe('a batch that company makes hardly cheaper', () => {
     assert.deepEqual([last.result.closeReason, last.result.timings.queueMs], ['ahead', 20]);
   });
 
+  test('goes to who is well, not behind a run that hangs', () => {
+    const { clock, attach, send, batches, outcomes } = poolOf({ serviceMs });
+    attach('hangs', () => null);
+    attach('well');
+    for (const id of ['a', 'b']) send(id);
+    clock.advance(1000);
+    for (const id of ['c', 'd']) send(id);
+    clock.advance(100);
+    assert.deepEqual(batches, [['a'], ['b'], ['c'], ['d']]);
+    assert.deepEqual([...outcomes.keys()], ['b', 'c', 'd']);
+  });
+
   test('waits where a row alone takes much longer, and behind a batch that takes long', () => {
     const cheaper = poolOf();
     cheaper.attach('w1');
