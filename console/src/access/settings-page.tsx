@@ -8,7 +8,6 @@ import { Health } from './health.tsx';
 import { Keys } from './keys.tsx';
 import { Prices } from './prices.tsx';
 import { Session } from './session.tsx';
-import './settings-page.css';
 
 export function SettingsPage(): ReactElement {
   const mayAdminister = useMay('administer');

@@ -65,7 +65,7 @@ function LogLines({ lines }: { readonly lines: readonly string[] }): ReactElemen
   if (lines.length === 0) return <p className="body mut">Nothing was written yet, or nothing that the filter lets through.</p>;
   return (
     // What scrolls must be reachable by keyboard.
-    <div className="log tw" tabIndex={0} role="region" aria-label="Log lines, the latest first">
+    <div className="log-table tw" tabIndex={0} role="region" aria-label="Log lines, the latest first">
       <table className="dense">
         <tbody>
           {lines.toReversed().map((line, index) => (

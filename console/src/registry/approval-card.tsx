@@ -43,7 +43,7 @@ export function ApprovalCard({ version, former, endpoints }: ApprovalProps): Rea
         onChange={(event) => setNote(event.currentTarget.value)}
       />
       {decision.error === null || isRejecting ? null : <Failure error={decision.error} what="Nothing was decided." />}
-      <div className="row wrap answers">
+      <div className="row wrap approval-answers">
         <Button
           variant="filled"
           leftSection={<Icon name="check" />}

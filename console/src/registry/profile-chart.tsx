@@ -33,7 +33,7 @@ export function ProfileChart({ compared }: { readonly compared: readonly Compare
         {width > 0 && lines.length > 0 ? <Drawing lines={lines} width={width} /> : null}
         {lines.length === 0 ? <p className="mut">Not measured yet: that takes a few seconds after a version is registered.</p> : null}
       </div>
-      <p className="sm dim said">{compared.map(gainSentence).join(' ')}</p>
+      <p className="sm dim gain">{compared.map(gainSentence).join(' ')}</p>
     </Card>
   );
 }

@@ -44,7 +44,7 @@ function Said({
   if (answer === undefined) return null;
   return (
     <Card title="Answer" end={<span className="mono">version {invoked.modelVersion}</span>} padded>
-      <p className="said">
+      <p className="answered">
         {answer.answer}
         {answer.sure === null ? null : <span className="u">{percent(answer.sure)} % sure</span>}
       </p>

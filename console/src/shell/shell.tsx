@@ -39,7 +39,7 @@ export function Shell(): ReactElement {
         <Sidebar onGo={() => setIsMenuOpen(false)} />
       </Drawer>
       <div>
-        <header className="top">
+        <header className="top-bar">
           <ActionIcon className="burger" variant="subtle" color="gray" size={36} aria-label="Open menu" onClick={() => setIsMenuOpen(true)}>
             <Icon name="menu" />
           </ActionIcon>

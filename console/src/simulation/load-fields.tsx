@@ -133,7 +133,7 @@ function Trace({ onChange }: FieldsProps): ReactElement {
   );
   return (
     <>
-      <div className="drop" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
+      <div className="trace-drop" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
         <Icon name="upload" />
         <span>{file === null ? 'Drop a CSV here, or' : file.name}</span>
         <FileButton accept=".csv,text/csv,text/plain" onChange={(given) => void take(given)} inputProps={{ 'aria-label': 'Trace' }}>

@@ -40,7 +40,7 @@ export function PlanCard({ plan, isOld, keepOne, nearestMs, onNearest }: PlanCar
           </>
         )}
         {plan.notes.map((note) => (
-          <p key={note} className="sm dim hint">
+          <p key={note} className="sm dim plan-note">
             {note}
           </p>
         ))}
