@@ -16,6 +16,7 @@ export interface OpenDoorOptions {
   readonly key?: { readonly id: string; readonly secret: string };
   readonly role?: Role;
   readonly limits?: AwsDoorOptions['limits'];
+  readonly onDone?: AwsDoorOptions['onDone'];
   readonly onRefused?: AwsDoorOptions['onRefused'];
   readonly writeAccess?: AwsDoorOptions['writeAccess'];
   readonly listenerLimits?: Partial<ListenerLimits>;
@@ -44,6 +45,7 @@ export async function openAwsDoor(options: OpenDoorOptions = {}) {
     log,
     place,
     ...(options.writeAccess === undefined ? {} : { writeAccess: options.writeAccess }),
+    ...(options.onDone === undefined ? {} : { onDone: options.onDone }),
     ...(options.onRefused === undefined ? {} : { onRefused: options.onRefused }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });

@@ -17,16 +17,17 @@ import type { Access, Caller, Permission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { accessFields, answer, type Listener, type WriteAccess } from '../http/index.ts';
-import { type Log, type Origin, unknownCaller, withOrigin } from '../monitoring/index.ts';
+import { type DeedEntry, isDeed, isRecorded, type Log, type Origin, unknownCaller, withOrigin } from '../monitoring/index.ts';
+import { withoutSecrets } from './recorded.ts';
 import { EndpointNotFound } from './runtime/endpoint-not-found.ts';
-import type { AwsCall, AwsPlace, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
+import type { AwsCall, AwsInput, AwsPlace, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
 import type { OperationShapes } from './shapes/shapes.ts';
 import { type Admission, Admissions } from './wire/admission.ts';
 import { isHash, payloadMismatch } from './wire/body-check.ts';
 import { checkedInput, type DocumentService, decodeCall, documentService, encodeAnswer, unpacked } from './wire/document-call.ts';
 import { errorReply, wireErrorOf } from './wire/error-replies.ts';
-import { actionPrefixes, permissionOf } from './wire/permissions.ts';
-import { bucketOperation, type RefusedCall, refusedCall, unsignedCall } from './wire/refused-call.ts';
+import { actionPrefixes, isChange, permissionOf } from './wire/permissions.ts';
+import { bucketOperation, type RefusedCall, refusedCall, targetOf, unsignedCall } from './wire/refused-call.ts';
 import { dropRest, isWaiting, readWhole } from './wire/request-body.ts';
 import { hostBucketOf, isAwsRequest, type Route, routeOf, withoutMount } from './wire/route.ts';
 import type { SignedRequest } from './wire/signature.ts';
@@ -64,6 +65,8 @@ export interface AwsDoorOptions {
   readonly limits?: Partial<AwsDoorLimits>;
   /** Told of each control call at its end, and of each invocation that got no further than the door. */
   readonly writeAccess?: WriteAccess;
+  /** Told of each call that changed something, or found it so, where what it reached has recorded nothing. */
+  readonly onDone?: (done: DeedEntry) => Promise<void>;
   /** Told of each call that was to change something and was refused, and of each whose signature is missing or wrong. */
   readonly onRefused?: (who: string, refused: RefusedCall) => Promise<void>;
 }
@@ -209,7 +212,10 @@ export class AwsDoor {
     const output = await withOrigin(this.#originOf(visit), async () => {
       try {
         if (name !== 'sts') this.#require(caller, permission, name, call.operation);
-        return await call.run(checkedInput(call), this.#awsCall(visit, caller, call.operation));
+        const input = checkedInput(call);
+        const done = await call.run(input, this.#awsCall(visit, caller, call.operation));
+        await this.#tellDone(caller.keyId, call.operation, input);
+        return done;
       } catch (error) {
         // What looks, and what tells of its own use, is no deed.
         if (!unaudited.includes(permission)) await this.#tellRefused(caller.keyId, refusedCall(name, call.operation, call.document, error));
@@ -220,6 +226,11 @@ export class AwsDoor {
     const { xmlNamespace } = service.shapes;
     const reply = encodeAnswer(call, output, route.form, { xmlNamespace, requestId });
     answer(request, response, 200, ['content-type', reply.contentType, 'x-amzn-requestid', requestId], reply.body);
+  }
+
+  async #tellDone(who: string, operation: string, input: AwsInput): Promise<void> {
+    if (!isChange(operation) || !isDeed(operation) || isRecorded()) return;
+    await this.#options.onDone?.({ who, action: operation, target: targetOf(input), outcome: 'ok', detail: withoutSecrets(input) });
   }
 
   async #readDocument(request: IncomingMessage, response: ServerResponse, { promises }: Admission): Promise<Buffer> {

@@ -11,7 +11,7 @@ export interface Recording {
 /** Members whose values are keys of somebody's receiver: the chain is never changed, so what was in it once stays. */
 const secretMembers = ['HeaderParameters', 'QueryStringParameters'];
 
-function withoutSecrets(input: object): object {
+export function withoutSecrets(input: object): object {
   return JSON.parse(
     JSON.stringify(input, (name, value: unknown) =>
       secretMembers.includes(name) && typeof value === 'object' && value !== null

@@ -206,6 +206,7 @@ function awsDoor(
     place,
     hostNames: listener.names,
     limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: bodyBytesMax },
+    onDone: (done) => audit.record(db, done),
     onRefused: (who, refused) => refusals.record({ who, ...refused }),
   });
 }

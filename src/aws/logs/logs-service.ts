@@ -26,9 +26,10 @@ export function logsService(options: LogsServiceOptions): AwsService {
   return { name: 'logs', operations: recorded(options, operations, changes) };
 }
 
-/** Streams and events are what is logged, and come with it. */
+/** Events are what is logged, and come with it. */
 const changes = {
   CreateLogGroup: 'logGroupName',
+  CreateLogStream: 'logGroupName',
   DeleteLogGroup: 'logGroupName',
   DeleteLogStream: 'logGroupName',
   PutRetentionPolicy: 'logGroupName',

@@ -41,6 +41,14 @@ export function permissionOf(service: AwsServiceName, operation: string, input: 
   return looking.test(operation) ? 'read' : 'deploy';
 }
 
+/** What a caller of models tells of itself again and again: data, as CloudTrail has it, and no deeds. */
+const told = ['PutMetricData', 'PutLogEvents', 'PutEvents'];
+
+/** Whether the audit tells of it, whatever right it takes. */
+export function isChange(operation: string): boolean {
+  return !looking.test(operation) && !told.includes(operation);
+}
+
 /** The name under which AWS's policies know the service. */
 export const actionPrefixes = {
   sagemaker: 'sagemaker',

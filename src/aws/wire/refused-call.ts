@@ -100,7 +100,8 @@ function nameIn(text: string): string {
   return /^[A-Za-z]{1,64}$/.test(text) ? text : 'UnknownOperation';
 }
 
-function targetOf(input: AwsInput): string {
+/** What a call is about, as its caller named it; empty where it names nothing. */
+export function targetOf(input: AwsInput): string {
   for (const member of naming) {
     const text = nameOf(input[member]);
     if (text !== '') return text.slice(0, targetLengthMax);
@@ -108,11 +109,11 @@ function targetOf(input: AwsInput): string {
   return '';
 }
 
-/** A package in a group goes by the registry's name for it, as where its call was not refused. */
+/** What SageMaker has goes by its name, as in the records of those who made it: of an ARN, and of a variant that scales, too. */
 function nameOf(value: unknown): string {
   if (Array.isArray(value)) return value.filter((each) => typeof each === 'string').join(' ');
   if (typeof value !== 'string') return '';
-  return /:model-package\/([^/]+\/\d+)$/.exec(value)?.[1] ?? value;
+  return /^arn:[^:]*:sagemaker:[^:]*:[^:]*:[\w-]+\/(.+)$/.exec(value)?.[1] ?? /^endpoint\/([^/]+)\/variant\//i.exec(value)?.[1] ?? value;
 }
 
 const byStatus: Readonly<Record<number, ErrorCode>> = {

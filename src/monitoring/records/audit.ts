@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { type AuditTable, type Database, inTransaction, OrderedIds, type Transaction } from '../../storage/index.ts';
 import type { Deed } from './deeds.ts';
-import { type Origin, originNow } from './origin.ts';
+import { noteRecorded, type Origin, originNow } from './origin.ts';
 
 export interface AuditEntry {
   /** The key's id, or `anonymous`. */
@@ -68,7 +68,8 @@ export class Audit {
 
   /** In the caller's transaction: the deed and its record stand or fall together. */
   async record(tx: Transaction | Database, entry: DeedEntry): Promise<void> {
-    return tx.isTransaction ? this.#append(tx, entry) : inTransaction(tx, (own) => this.#append(own, entry));
+    await (tx.isTransaction ? this.#append(tx, entry) : inTransaction(tx, (own) => this.#append(own, entry)));
+    noteRecorded();
   }
 
   /** What was asked for and refused: it stands alone. See `Refusals`, which bounds how many there are. */

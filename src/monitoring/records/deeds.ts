@@ -33,6 +33,7 @@ const things = {
   CreateInferenceRecommendationsJob: 'recommendation',
   CreateKey: 'key',
   CreateLogGroup: 'log-group',
+  CreateLogStream: 'log-group',
   CreateModel: 'model',
   CreateModelCard: 'model-card',
   CreateModelGroup: 'model-group',
@@ -114,7 +115,11 @@ const things = {
 /** `CreateEndpoint`, `SetApproval` */
 export type Deed = keyof typeof things;
 
+export function isDeed(action: string): action is Deed {
+  return Object.hasOwn(things, action);
+}
+
 /** Null of a call that only looks, or that nobody here knows: it can be asked for, and refused. */
 export function thingOf(action: string): Thing | null {
-  return Object.hasOwn(things, action) ? things[action as Deed] : null;
+  return isDeed(action) ? things[action] : null;
 }

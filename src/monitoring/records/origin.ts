@@ -9,12 +9,17 @@ export interface Origin {
   readonly requestId: string;
 }
 
-const current = new AsyncLocalStorage<Origin>();
+interface Call {
+  readonly origin: Origin;
+  isRecorded: boolean;
+}
+
+const current = new AsyncLocalStorage<Call>();
 const textMax = 256;
 
 /** Runs it as a call from there. What the client says of itself is cut. */
 export function withOrigin<Result>(origin: Origin, run: () => Result): Result {
-  return current.run({ ...origin, userAgent: origin.userAgent.slice(0, textMax) }, run);
+  return current.run({ origin: { ...origin, userAgent: origin.userAgent.slice(0, textMax) }, isRecorded: false }, run);
 }
 
 /** Runs it as the platform's own doing, though a call has led to it. */
@@ -24,5 +29,16 @@ export function withoutOrigin<Result>(run: () => Result): Result {
 
 /** Null where nobody called: the platform does it by itself. */
 export function originNow(): Origin | null {
-  return current.getStore() ?? null;
+  return current.getStore()?.origin ?? null;
+}
+
+/** The audit tells of the call from now on. */
+export function noteRecorded(): void {
+  const call = current.getStore();
+  if (call !== undefined) call.isRecorded = true;
+}
+
+/** Whether something that the call did is in the audit: what nobody below has recorded, the door records. */
+export function isRecorded(): boolean {
+  return current.getStore()?.isRecorded === true;
 }

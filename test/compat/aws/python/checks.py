@@ -64,6 +64,14 @@ def refused(call, **arguments):
     raise AssertionError(f"the call was not refused: {answer}")
 
 
+def told(name):
+    """What CloudTrail has under an event's name, the oldest first: the resource and the service."""
+    wish = [{"AttributeKey": "EventName", "AttributeValue": name}]
+    events = client("cloudtrail").lookup_events(LookupAttributes=wish)["Events"]
+    done = [event for event in events if "errorCode" not in json.loads(event["CloudTrailEvent"])]
+    return [(event["Resources"][0]["ResourceName"], event["EventSource"].split(".")[0]) for event in reversed(done)]
+
+
 def same(actual, expected):
     assert actual == expected, f"expected {expected!r}, got {actual!r}"
 

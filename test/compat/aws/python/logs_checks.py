@@ -3,7 +3,7 @@
 import json
 import time
 
-from checks import check, client, given, holds, refused, same
+from checks import check, client, given, holds, refused, same, told
 
 logs = client("logs")
 events = client("events")
@@ -135,3 +135,4 @@ def _():
     wish = [{"AttributeKey": "EventName", "AttributeValue": "DeleteLogGroup"}]
     found = [json.loads(event["CloudTrailEvent"]).get("errorCode") for event in client("cloudtrail").lookup_events(LookupAttributes=wish)["Events"]]
     same([code is None for code in found[:2]], [False, True])
+    same(told("CreateLogStream"), [("/my/app", "logs"), ("/my/app", "logs")])

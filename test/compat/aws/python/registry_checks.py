@@ -4,7 +4,7 @@ import datetime
 import io
 import tarfile
 
-from checks import check, client, given, holds, refused, same
+from checks import check, client, given, holds, refused, same, told
 
 sagemaker = client("sagemaker")
 s3 = client("s3")
@@ -195,6 +195,8 @@ def _():
         sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a"])
         tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
         same((tags.get("a"), tags["c"]), (None, "ü"))
+    for deed in ["AddTags", "DeleteTags"]:
+        holds(("bare", "sagemaker"), told(deed))
     refusal = refused(sagemaker.add_tags, ResourceArn=PREFIX + "model/bare", Tags=[{"Key": "penstock:late", "Value": "no"}])
     same(refusal.code, "ValidationException")
 

@@ -2,7 +2,7 @@
 
 import time
 
-from checks import check, client, refused, same
+from checks import check, client, refused, same, told
 
 scaling = client("application-autoscaling")
 sagemaker = client("sagemaker")
@@ -118,4 +118,6 @@ def _():
     same(scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"], [])
     same(scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"], [])
     same(scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"], [])
+    same(told("PutScheduledAction"), [("digits", "autoscaling")] * 2)
+    same(told("DeleteScheduledAction"), [("digits", "autoscaling")])
     until(3)
