@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runAgainst } from '../../test/cli-house.ts';
 import type { TransformBody, TransformObjectBody } from '../api/index.ts';
 import { outcomeText, progressText } from './verbs/transform.ts';
 
@@ -71,4 +72,21 @@ test('what a resumed transform took from its first start on is named apart from 
   const text = outcomeText({ ...over, state: 'Completed', reason: null }, [], true);
   assert.match(text, /^in all +13.6 s, pauses included$/m);
   assert.doesNotMatch(text, /^took/m);
+});
+
+test('who lost the server is told that the transform goes on without him, and how to follow it', async () => {
+  const { code, stderr } = await runAgainst(
+    ({ method }, response) => {
+      if (method === 'GET') return void response.destroy();
+      response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ ...over, model: 'digits/1', state: 'InProgress' }));
+    },
+    ['transform', '--resume', 'week'],
+  );
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /; transform week goes on by itself once its server runs again, and penstock transform --resume week follows it then\n$/,
+  );
 });

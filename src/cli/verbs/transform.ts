@@ -6,7 +6,7 @@ import type { TransformBody, TransformObjectBody } from '../../api/index.ts';
 import { keyOf } from '../address.ts';
 import { Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
-import { Failure } from '../failure.ts';
+import { Failure, Refusal } from '../failure.ts';
 import { nameFor, readSource, registerSource } from '../model-source.ts';
 import { pause } from '../pause.ts';
 import { Progress } from '../progress.ts';
@@ -157,12 +157,19 @@ async function follow(session: Session, client: Client, begun: TransformBody, is
   } catch (error) {
     if (doors.interrupted.aborted) return stop(session, client, path, progress);
     progress.fail();
-    throw error;
+    throw error instanceof Failure && !(error instanceof Refusal) ? lostSight(error, now.name) : error;
   }
   if (now.state === 'Completed') progress.done(`${now.name}: ${countText(now.records, 'record')}`);
   else progress.fail();
   await tell(session, client, now, isResumed);
   return now.state === 'Completed' ? 0 : 1;
+}
+
+/** The server went away, not the transform: that is in its database. */
+function lostSight(error: Failure, name: string): Failure {
+  const again = `penstock transform --resume ${shellQuoted(name)}`;
+  const cure = `transform ${name} goes on by itself once its server runs again, and ${again} follows it then`;
+  return new Failure(`${error.message}; ${cure}`, 1, { cause: error });
 }
 
 async function stop(session: Session, { url }: Client, path: string, progress: Progress): Promise<number> {
