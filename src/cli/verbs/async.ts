@@ -31,6 +31,8 @@ interface ListOptions extends CommonOptions {
   readonly limit: number;
 }
 
+const limitMost = 500;
+const narrower = '--endpoint and --state choose among them';
 const states = ['queued', 'succeeded', 'failed', 'expired', 'cancelled'];
 const typeOfExtension: Readonly<Record<string, string>> = { '.json': 'application/json', '.csv': 'text/csv', '.npy': 'application/x-npy' };
 
@@ -90,11 +92,13 @@ function addList(all: Command, doors: Doors): void {
       command
         .option('--endpoint <name>', 'only those of an endpoint')
         .addOption(new Option('--state <state>', 'only those').choices(states))
-        .option('-n, --limit <number>', 'how many', wholeNumber(1, 500), 50),
+        .option('-n, --limit <number>', 'how many', wholeNumber(1, limitMost), 50),
     )
     .runs(async (session, { endpoint, state, limit }: ListOptions) => {
-      const { items } = await (await session.client()).get<Page<AsyncBody>>('/async', { query: { endpoint, state, limit } });
+      const { items, next } = await (await session.client()).get<Page<AsyncBody>>('/async', { query: { endpoint, state, limit } });
       session.print(items, items.length === 0 ? 'there are no such requests\n' : listText(items));
+      if (next !== null)
+        session.remark(`the latest ${items.length}, there are more: ${limit < limitMost ? '-n shows more, ' : ''}${narrower}`);
       return 0;
     });
 }
