@@ -20,6 +20,17 @@ describe('penstock conformance', () => {
     const known = { '/v2': { name: 'other', version: '7', extensions: [] }, '/v2/models/m': metadata, '/v2/models': { models: ['m'] } }[
       request.url ?? ''
     ];
+    if (request.url?.startsWith('/api/v1/endpoints/') === true) {
+      const endpoint = {
+        name: request.url.split('/').at(-1),
+        status: 'InService',
+        generation: 1,
+        served_generation: 1,
+        variants: [],
+        objective: null,
+      };
+      return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(endpoint));
+    }
     response
       .writeHead(known === undefined ? 404 : 200, { 'content-type': 'application/json' })
       .end(JSON.stringify(known ?? { error: '?' }));
@@ -94,6 +105,14 @@ describe('penstock conformance', () => {
       assert.deepEqual([code, stdout], [2, ''], stderr);
       assert.match(stderr, complaint);
     }
+  });
+
+  test('says how the endpoints are removed that it put there', async () => {
+    const { stderr } = await run([url, '--only', 'C1', '--deploy']);
+    assert.match(
+      stderr,
+      /remove them with\nfor name in test-affine (\S+ )*digits-mlp( \S+)*; do PENSTOCK_URL=http:\/\/127\.0\.0\.1:\d+ penstock delete \$name; done\n$/,
+    );
   });
 
   test('takes the inputs of a request from a file', async () => {

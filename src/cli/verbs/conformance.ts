@@ -11,6 +11,7 @@ import { Progress } from '../progress.ts';
 import type { Style } from '../style.ts';
 import { fields, table } from '../table.ts';
 import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
+import { shellQuoted } from '../words.ts';
 
 interface ConformanceOptions extends CommonOptions {
   readonly grpc?: string;
@@ -34,7 +35,7 @@ export function addConformance(program: Command, doors: Doors): void {
     .with(addOptions)
     .runs(async (session, options: ConformanceOptions, url: string) => {
       const token = bearerToken(doors.env, url, options.tokenEnv);
-      const { cases, readInputs, runSuite } = await import('../../conformance/index.ts');
+      const { cases, fixtures, readInputs, runSuite } = await import('../../conformance/index.ts');
       const inputs = options.input === undefined ? undefined : readInputs(await read(options.input));
       const progress = new Progress(doors);
       if (options.deploy)
@@ -66,6 +67,7 @@ export function addConformance(program: Command, doors: Doors): void {
       });
       progress.done(`${report.cases.length} cases to ${url}`);
       session.print(report, reportText(report, session.style));
+      if (options.deploy) session.remark(leftText(url, Object.values(fixtures)));
       return report.total.failed > 0 ? 1 : 0;
     });
 }
@@ -84,6 +86,11 @@ function addOptions(command: Command): void {
     .option('--body-limit <bytes>', 'the largest body that the server takes', wholeNumber(1024, 1024 * mebibyte))
     .addOption(new Option('--timeout <duration>', 'for each answer').argParser(parsedBy(parseDurationMs)).default(10_000, '10s'))
     .addOption(new Option('--limit <duration>', 'for all of it').argParser(parsedBy(parseDurationMs)).default(600_000, '600s'));
+}
+
+function leftText(url: string, names: readonly string[]): string {
+  const remove = `for name in ${names.join(' ')}; do PENSTOCK_URL=${shellQuoted(url)} penstock delete $name; done`;
+  return `the endpoints that the cases want are still there: ask again without --deploy, or remove them with\n${remove}`;
 }
 
 function words(text: string): string[] {
