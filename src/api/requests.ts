@@ -70,8 +70,9 @@ async function find({ logGroups, events }: Needs, id: string): Promise<LoggedReq
   const firstAtMs = log?.firstAtMs ?? null;
   const since = firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(firstAtMs)}`;
   // Of an older end the log knows nothing any more, be it lost or not.
-  const ends = await abruptEnds(events, firstAtMs ?? 0, endsTold);
-  const lost = ends.map((end) => ` was answered in ${linesLostIn(end)}, when its line was not written yet,`).join('');
+  // Nobody knows when it came; of several ends the latest it is, as whoever asks does so soon.
+  const [end] = await abruptEnds(events, firstAtMs ?? 0, 1);
+  const lost = end === undefined ? '' : ` was answered in ${linesLostIn(end)}, when its line was not written yet,`;
   throw new PlatformError(
     'not_found',
     `request ${shown} is not in the log, ${since}: it is older, never reached an endpoint, was one of thousands a second of which only some are logged,${lost} or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
@@ -117,8 +118,6 @@ async function lineOf(logGroups: Needs['logGroups'], group: string, id: string):
   }
 }
 
-/** Of servers that ended abruptly: whoever asks does so soon. */
-const endsTold = 3;
 /** So many requests that ended while it waited are looked through. */
 const endedMost = 1000;
 /** From the end of a run to its line. */
