@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { SystemClock } from '../clock.ts';
+import { instanceCountMax } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Doors } from './doors.ts';
 import { runCli } from './run-cli.ts';
@@ -98,6 +99,7 @@ describe('a command line that is wrong ends with 2 and one line', () => {
     { argv: ['endpoints', '--output', 'xml'], says: /Allowed choices are text, json; see/ },
     { argv: ['deploy', 'x.onnx', '--objective', 'fast'], says: /objective 'fast' is not understood: expected .* p95<=50ms/ },
     { argv: ['deploy', 'x.onnx', '--instances', '0'], says: /whole number from 1/ },
+    { argv: ['deploy', 'x.onnx', '--instances', String(instanceCountMax + 1)], says: new RegExp(`from 1 to ${instanceCountMax}`) },
     { argv: ['deploy', 'x.onnx', '--name', 'a_b'], says: /endpoint name 'a_b' is not allowed/ },
     { argv: ['keys', 'create'], says: /required option '--role <role>' not specified; see penstock keys create --help/ },
     { argv: ['async', 'list', '--state', 'odd'], says: /; see penstock async list --help\n$/ },
@@ -384,6 +386,19 @@ test('env says where there are no keys, and how to get some', async () => {
   const { code, stderr } = await run(['env', '--data-dir', '/nowhere']);
   assert.equal(code, 1);
   assert.match(stderr, /there is no \/nowhere\/keys\.json: start a server there with `penstock up --data-dir \/nowhere`/);
+});
+
+test('env says that PENSTOCK_URL is another server, whose key it does not have', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'penstock-env-'));
+  t.after(() => rmSync(dataDir, { recursive: true }));
+  const key = { id: 'PENSTOCKTEST', secret: 'not-a-secret-at-all', role: 'admin', description: '', createdAtMs: 0 };
+  writeFileSync(join(dataDir, 'keys.json'), JSON.stringify({ keys: [key] }), { mode: 0o600 });
+  const argv = ['env', '--data-dir', dataDir, '--port', '8099'];
+  const other = await run(argv, { env: { PENSTOCK_URL: 'http://far:8080' } });
+  assert.match(other.stdout, /^export PENSTOCK_URL=http:\/\/127\.0\.0\.1:8099$/m);
+  const where = `the server on ${dataDir}, at http://127.0.0.1:8099`;
+  assert.equal(other.stderr, `PENSTOCK_URL is http://far:8080, which this does not look at: the key is that of ${where}\n`);
+  assert.equal((await run(argv, { env: { PENSTOCK_URL: 'http://127.0.0.1:8099/' } })).stderr, '');
 });
 
 test('doctor looks at this machine and says what it found', async () => {

@@ -54,7 +54,7 @@ export function addDeploy(program: Command, doors: Doors): void {
           "such as 'p95<=50ms', or none (a new endpoint has none unless given)",
           parsedBy((text) => (text === 'none' ? null : formatObjective(parseObjective(text)))),
         )
-        .option('--instances <number>', 'how many workers (default: 1)', wholeNumber(1, 1000))
+        .option('--instances <number>', 'how many workers (default: 1)', wholeNumber(1, 64))
         .option('--instance-type <type>', 'their type (default: local.1)')
         .addOption(
           new Option('--late <what>', 'a request that cannot keep the objective: serve it late, or shed it').choices(['serve', 'shed']),

@@ -15,7 +15,12 @@ interface EnvOptions extends CommonOptions {
 }
 
 export function addEnv(program: Command, doors: Doors): void {
-  verb(program, doors, 'env', 'print the exports a shell needs: eval "$(penstock env)"')
+  verb(
+    program,
+    doors,
+    'env',
+    'print the exports a shell needs, for the server of --data-dir whatever PENSTOCK_URL is: eval "$(penstock env)"',
+  )
     .with((command) => command.option('--port <port>', 'the port, where no server runs yet', wholeNumber(1, 65_535)))
     .runs(async (session, options: EnvOptions) => {
       const { id, secret } = await adminKey(options.dataDir);
@@ -31,10 +36,20 @@ export function addEnv(program: Command, doors: Doors): void {
         PENSTOCK_KEY: `${id}:${secret}`,
         ...authorities(url, options.dataDir),
       };
+      if (isOther(doors.env.PENSTOCK_URL, url)) session.remark(otherText(doors.env.PENSTOCK_URL, options.dataDir, url));
       const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuoted(value)}\n`);
       session.print(variables, lines.join(''));
       return 0;
     });
+}
+
+function isOther(given = '', url: string): boolean {
+  return given !== '' && given.replace(/\/+$/, '') !== url;
+}
+
+/** The key would be told to a server that does not know it. */
+function otherText(given = '', dataDirectory: string, url: string): string {
+  return `PENSTOCK_URL is ${given}, which this does not look at: the key is that of the server on ${dataDirectory}, at ${url}`;
 }
 
 /** Where a server signs its own certificate, clients must be told to trust it: Node and the AWS tools each in their way. */
