@@ -67,4 +67,37 @@ describe('a model whose answer is numbers', { skip: noBrowser }, () => {
       look.assertQuiet();
     });
   }
+
+  test('shows the numbers of a row of the form', async () => {
+    const look = await made.open('/endpoints/sum/try?by=form');
+    const { page } = look;
+    await page.getByLabel('0').first().fill('6');
+    await page.getByRole('button', { name: 'Send row' }).click();
+    await page.locator('.answered').getByText('[6, 0, 0]').waitFor();
+    look.assertQuiet();
+  });
+
+  for (const scheme of ['light', 'dark'] as const) {
+    test(`shows the numbers of each row of a file, and no class, ${scheme}`, async () => {
+      const look = await made.open('/endpoints/sum/try', { scheme });
+      const { page } = look;
+      const csv = 'a0,a1,a2,b0,b1,b2\n1,2,3,5,5,6\n0,0,1,1,0,0\n';
+      await page.locator('input[type=file]').setInputFiles({ name: 'rows.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+      await page.getByRole('cell', { name: '[6, 7, 9]' }).waitFor();
+      await page.getByText('Cost, from 2 receipts').waitFor();
+      assert.equal(await page.getByText(/\d classes/).count(), 0);
+      assert.equal(await page.getByRole('columnheader', { name: /Probability/ }).count(), 0);
+      await look.assertAccessible();
+      await look.screenshot(`try-values-csv-${scheme}`);
+      look.assertQuiet();
+    });
+  }
+
+  test('speaks of one receipt where there is one', async () => {
+    const look = await made.open('/endpoints/sum/try');
+    const csv = 'a0,a1,a2,b0,b1,b2\n1,2,3,5,5,6\n';
+    await look.page.locator('input[type=file]').setInputFiles({ name: 'row.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+    await look.page.getByText('Cost, from 1 receipt', { exact: true }).waitFor();
+    look.assertQuiet();
+  });
 });

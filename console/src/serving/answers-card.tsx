@@ -41,13 +41,14 @@ export function AnswersCard(props: AnswersProps): ReactElement {
   const count = (of: Filter): number => answers.filter((answer) => matches(answer, of, null)).length;
   const rows = answers.flatMap((answer, row) => (matches(answer, filter, cell) ? [{ answer, row }] : []));
   const hasTruth = answers.some(({ truth }) => truth !== null);
+  const isJudged = answers.some(({ isRight }) => isRight !== null);
   const hasBars = answers.some(({ probabilities }) => probabilities !== null);
   const names: Record<Filter, string> = {
     all: `All ${answers.length}`,
     wrong: `Wrong ${count('wrong')}`,
     unsure: `Unsure ${count('unsure')}`,
   };
-  const offered = filters.filter((each) => each === 'all' || (each === 'wrong' ? hasTruth : hasBars));
+  const offered = filters.filter((each) => each === 'all' || (each === 'wrong' ? isJudged : hasBars));
   return (
     <Card
       title={cell === null ? 'Answers' : `${cell.truth} taken for ${cell.answer}`}
@@ -73,7 +74,7 @@ export function AnswersCard(props: AnswersProps): ReactElement {
       <div className="tw">
         <table className="dense answers">
           <caption className="unseen">Answers of the model, {filter}</caption>
-          <Head shown={shown} hasTruth={hasTruth} hasBars={hasBars} isMany={classes.length > 12} />
+          <Head shown={shown} hasTruth={hasTruth} hasBars={hasBars} isMany={classes.length > 12} isValues={judged.kind === 'values'} />
           <tbody>
             {rows.slice(0, limit).map(({ answer, row }) => (
               <AnswerRow key={row} {...props} answer={answer} row={row} hasTruth={hasTruth} hasBars={hasBars} picture={show(row)} />
@@ -91,9 +92,10 @@ interface HeadProps {
   readonly hasTruth: boolean;
   readonly hasBars: boolean;
   readonly isMany: boolean;
+  readonly isValues: boolean;
 }
 
-function Head({ shown, hasTruth, hasBars, isMany }: HeadProps): ReactElement {
+function Head({ shown, hasTruth, hasBars, isMany, isValues }: HeadProps): ReactElement {
   return (
     <thead>
       <tr>
@@ -108,7 +110,7 @@ function Head({ shown, hasTruth, hasBars, isMany }: HeadProps): ReactElement {
             Truth
           </th>
         ) : null}
-        <th scope="col" className="n">
+        <th scope="col" className={isValues ? undefined : 'n'}>
           Answer
         </th>
         {hasBars ? <th scope="col">{isMany ? 'Likeliest classes' : 'Probability by class'}</th> : null}
@@ -145,10 +147,16 @@ function AnswerRow({ answer, row, judged, chosen, onChoose, hasTruth, hasBars, p
           <b>{answer.truth ?? '–'}</b>
         </td>
       ) : null}
-      <td className="n">
-        <b className={isWrong ? 'bad' : undefined}>{answer.answer}</b>
-        {isWrong ? <span className="bad"> ✕</span> : null}
-      </td>
+      {judged.kind === 'values' ? (
+        <td>
+          <Values text={answer.answer} />
+        </td>
+      ) : (
+        <td className="n">
+          <b className={isWrong ? 'bad' : undefined}>{answer.answer}</b>
+          {isWrong ? <span className="bad"> ✕</span> : null}
+        </td>
+      )}
       {hasBars ? (
         <td>
           <ProbabilityBars answer={answer} classes={judged.classes} />
@@ -156,5 +164,16 @@ function AnswerRow({ answer, row, judged, chosen, onChoose, hasTruth, hasBars, p
       ) : null}
       {hasBars ? <td className="n wide">{answer.sure === null ? '–' : `${percent(answer.sure)} %`}</td> : null}
     </tr>
+  );
+}
+
+const lettersShown = 120;
+
+/** The beginning of an answer that is long; more of it is under the pointer. */
+function Values({ text }: { readonly text: string }): ReactElement {
+  return (
+    <span className="values said" title={text.slice(0, 2000)}>
+      {text.length > lettersShown ? `${text.slice(0, lettersShown)}…` : text}
+    </span>
   );
 }

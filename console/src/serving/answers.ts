@@ -1,4 +1,4 @@
-/** What a model answered, and how good that is: classes, probabilities, accuracy with its interval, the confusion matrix. */
+/** What a model answered, and how good that is: values, or classes, probabilities, accuracy with its interval, the confusion matrix. */
 import type { AnswerShape } from './signature.ts';
 
 export interface Answer {
@@ -11,7 +11,11 @@ export interface Answer {
   readonly isRight: boolean | null;
 }
 
+/** Classes only where they are told: by a label, or by probabilities. A number is one for each row, values are all else. */
+export type AnswerKind = 'classes' | 'number' | 'values';
+
 export interface Judged {
+  readonly kind: AnswerKind;
   readonly answers: readonly Answer[];
   /** Of the probabilities, and of the matrix. */
   readonly classes: readonly string[];
@@ -27,6 +31,15 @@ export function judge(
   labels: readonly string[] | null,
 ): Judged {
   const read = predictions.map((prediction) => readPrediction(prediction, shape));
+  const kind = kindOf(read, shape);
+  if (kind !== 'classes') {
+    const answers = predictions.map((prediction, index): Answer => {
+      const truth = truths[index] ?? null;
+      const answer = kind === 'number' ? (read[index]?.answer ?? '–') : valuesText(prediction);
+      return { answer, probabilities: null, sure: null, truth: truth === null ? null : plain(truth), isRight: null };
+    });
+    return { kind, answers, classes: [] };
+  }
   const width = Math.max(0, ...read.map(({ scores }) => scores?.length ?? 0));
   const seen = [
     ...new Set([
@@ -54,11 +67,13 @@ export function judge(
       isRight: truth === null ? null : plain(truth) === said,
     };
   });
-  return { answers, classes };
+  return { kind, answers, classes };
 }
 
 interface Read {
   readonly answer: string | null;
+  /** Whether the answer is one value, and not a list of several. */
+  readonly isOne: boolean;
   readonly scores: readonly number[] | null;
   /** Of the classes, where the scores came with them. */
   readonly names: readonly string[];
@@ -72,9 +87,24 @@ function readPrediction(prediction: Prediction, { answer, scores }: AnswerShape)
   const list = isMap ? Object.values(scored) : Array.isArray(scored) ? scored.flat(3) : null;
   return {
     answer: answered === undefined ? null : plain(one(answered)),
+    isOne: answered !== undefined && !isRecord(answered) && (!Array.isArray(answered) || answered.flat(3).length === 1),
     scores: list !== null && list.every((value) => typeof value === 'number') ? list : null,
     names: isMap ? Object.keys(scored) : [],
   };
+}
+
+function kindOf(read: readonly Read[], { answer, isRegression }: AnswerShape): AnswerKind {
+  if (answer !== null) return !read.every(({ isOne }) => isOne) ? 'values' : isRegression ? 'number' : 'classes';
+  return read.every(({ scores }) => scores !== null && scores.length > 1 && areProbabilities(scores)) ? 'classes' : 'values';
+}
+
+/** `[6, 7, 9]`, or `y: [6, 7, 9]; z: 4` of several outputs. */
+export function valuesText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(valuesText).join(', ')}]`;
+  if (!isRecord(value)) return String(value);
+  return Object.entries(value)
+    .map(([name, each]) => `${name}: ${valuesText(each)}`)
+    .join('; ');
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

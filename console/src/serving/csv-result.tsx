@@ -38,18 +38,18 @@ export function CsvResult(props: ResultProps): ReactElement {
       .map((row) => (mapping.truth === null ? null : (row[mapping.truth] ?? null)));
     return judge(invoked.predictions, truths, shape, samples?.labels ?? null);
   }, [csv, invoked, mapping, shape, samples]);
-  const hasWrong = judged.answers.some(({ isRight }) => isRight === false) && !shape.isRegression;
+  const hasWrong = judged.answers.some(({ isRight }) => isRight === false);
   const [asked, setFilter] = useSearchValue('show', hasWrong ? 'wrong' : 'all');
   const filter = filters.find((each) => each === asked) ?? 'all';
   const [cell, setCell] = useState<Cell | null>(null);
   const first = judged.answers.findIndex(({ isRight }) => isRight === false);
   const [chosen, choose] = useState(hasWrong && first >= 0 ? first : 0);
   const values = rowValues(csv.rows[chosen] ?? [], signature.inputs, mapping);
-  const confusion = useMemo(() => (shape.isRegression ? null : confusionOf(judged)), [judged, shape]);
+  const confusion = useMemo(() => (judged.kind === 'classes' ? confusionOf(judged) : null), [judged]);
   const receipt = invoked.receipts[chosen] ?? null;
   return (
     <div className="gap">
-      <NumberStrip numbers={shape.isRegression ? regressionNumbers(judged, props) : classNumbers(judged, props)} />
+      <NumberStrip numbers={judged.kind === 'classes' ? classNumbers(judged, props) : valueNumbers(judged, props)} />
       <div className="grid">
         <div className="c7 stack">
           <AnswersCard
@@ -113,7 +113,7 @@ function timeAndCost({ invoked, tookMs }: ResultProps, rows: number): StripNumbe
       note: `${plural(invoked.parts, 'part')} in batches of up to ${invoked.batchRowsMax}`,
     },
     {
-      label: `Cost, from ${rows} receipts`,
+      label: `Cost, from ${plural(rows, 'receipt')}`,
       value: usdSmall(invoked.costUsd),
       note: rows === 0 ? '' : `${usd((invoked.costUsd / rows) * 1e6)} per million`,
     },
@@ -125,7 +125,14 @@ function classNumbers(judged: Judged, props: ResultProps): StripNumber[] {
   const accuracy = accuracyOf(answers);
   const rest = timeAndCost(props, answers.length);
   if (accuracy === null)
-    return [{ label: 'Answers', value: String(answers.length), note: `${judged.classes.length} classes; no truth to judge by` }, ...rest];
+    return [
+      {
+        label: 'Answers',
+        value: String(answers.length),
+        note: `${plural(judged.classes.length, 'class', 'classes')}; no truth to judge by`,
+      },
+      ...rest,
+    ];
   const wrong = answers.filter(({ isRight }) => isRight === false);
   const taken = wrong.reduce((counts, { answer }) => counts.set(answer, (counts.get(answer) ?? 0) + 1), new Map<string, number>());
   const [worst] = [...taken].toSorted(([, a], [, b]) => b - a);
@@ -140,12 +147,12 @@ function classNumbers(judged: Judged, props: ResultProps): StripNumber[] {
   ];
 }
 
-function regressionNumbers({ answers }: Judged, props: ResultProps): StripNumber[] {
-  const error = meanError(answers);
+function valueNumbers({ kind, answers }: Judged, props: ResultProps): StripNumber[] {
+  const error = kind === 'number' ? meanError(answers) : null;
   return [
     error === null
-      ? { label: 'Answers', value: String(answers.length), note: 'no truth to judge by' }
-      : { label: 'Mean absolute error', value: fixed(error, 3), note: `over ${answers.length} rows` },
+      ? { label: 'Answers', value: String(answers.length), note: kind === 'number' ? 'no truth to judge by' : 'values, and no classes' }
+      : { label: 'Mean absolute error', value: fixed(error, 3), note: `over ${plural(answers.length, 'row')}` },
     ...timeAndCost(props, answers.length),
   ];
 }

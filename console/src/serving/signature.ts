@@ -57,5 +57,7 @@ export function answerShape({ outputs }: Signature): AnswerShape {
   const scores = outputs.find((output) => isFloat(output) && (valuesPerRow(output) ?? 2) > 1);
   if (single !== undefined) return { answer: single.name, scores: scores?.name ?? null, isRegression: false };
   if (scores !== undefined) return { answer: null, scores: scores.name, isRegression: false };
-  return { answer: outputs[0]?.name ?? null, scores: null, isRegression: true };
+  const [only] = outputs;
+  const isOne = outputs.length === 1 && only !== undefined;
+  return { answer: isOne ? only.name : null, scores: null, isRegression: isOne };
 }

@@ -6,7 +6,7 @@ import { requestQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
 import { percent } from '../kit/format.ts';
 import { sentence } from '../kit/loaded.tsx';
-import { judge } from './answers.ts';
+import { judge, valuesText } from './answers.ts';
 import type { RowValues } from './mapping.ts';
 import { ProbabilityBars } from './probability-bars.tsx';
 import { ReceiptCard } from './receipt-card.tsx';
@@ -34,6 +34,8 @@ export function SingleResult({ endpoint, signature, values, labels, invoked }: S
   );
 }
 
+const lettersShown = 80;
+
 function Said({
   signature,
   labels,
@@ -42,14 +44,18 @@ function Said({
   const judged = judge(invoked.predictions.slice(0, 1), [null], answerShape(signature), labels);
   const [answer] = judged.answers;
   if (answer === undefined) return null;
+  const [prediction] = invoked.predictions;
+  const shown = answer.answer.length > lettersShown ? `${answer.answer.slice(0, lettersShown)}…` : answer.answer;
   return (
     <Card title="Answer" end={<span className="mono">version {invoked.modelVersion}</span>} padded>
-      <p className="answered">
-        {answer.answer}
+      <p className="answered said">
+        {shown}
         {answer.sure === null ? null : <span className="u">{percent(answer.sure)} % sure</span>}
       </p>
       <ProbabilityBars answer={answer} classes={judged.classes} />
-      {answer.probabilities === null ? <pre>{JSON.stringify(invoked.predictions[0], null, 1).slice(0, 2000)}</pre> : null}
+      {answer.probabilities === null && valuesText(prediction) !== shown ? (
+        <pre>{JSON.stringify(prediction, null, 1).slice(0, 2000)}</pre>
+      ) : null}
     </Card>
   );
 }

@@ -152,10 +152,62 @@ describe('answers', () => {
     assert.equal(confusion === null ? null : hardest(confusion), '1, taken for 0 once');
   });
 
-  test('that are numbers have a mean error', () => {
-    const { answers } = judge([[1.5], [2]], ['1', '2'], { answer: 'y', scores: null, isRegression: true }, null);
+  test('that are numbers have a mean error, and are not wrong for being near', () => {
+    const { kind, answers } = judge([[1.5], [2]], ['1', '2'], { answer: 'y', scores: null, isRegression: true }, null);
     assert.equal(meanError(answers), 0.25);
+    assert.deepEqual([kind, answers.map(({ isRight }) => isRight)], ['number', [null, null]]);
   });
+
+  const y = { name: 'y', datatype: 'FP32', shape: [-1, 3] };
+  for (const { what, outputs, predictions, kind, answer } of [
+    { what: 'probabilities', outputs: [y], predictions: [[0.1, 0.2, 0.7]], kind: 'classes', answer: '2' },
+    { what: 'three numbers', outputs: [y], predictions: [[6, 7, 9]], kind: 'values', answer: '[6, 7, 9]' },
+    {
+      what: 'shares that sum up to one in some rows only',
+      outputs: [y],
+      predictions: [
+        [0.2, 0.2, 0.6],
+        [0.2, 0.2, 0.2],
+      ],
+      kind: 'values',
+      answer: '[0.2, 0.2, 0.6]',
+    },
+    { what: 'a sum of one with a part below zero', outputs: [y], predictions: [[-1, 1, 1]], kind: 'values', answer: '[-1, 1, 1]' },
+    {
+      what: 'several outputs, none a label',
+      outputs: [
+        { ...y, name: 'mean', shape: [-1, 1] },
+        { ...y, name: 'spread', shape: [-1, 1] },
+      ],
+      predictions: [{ mean: [4], spread: [0.5] }],
+      kind: 'values',
+      answer: 'mean: [4]; spread: [0.5]',
+    },
+    {
+      what: 'a sequence of ids',
+      outputs: [{ name: 'ids', datatype: 'INT64', shape: [-1, -1] }],
+      predictions: [[5, 8, 1]],
+      kind: 'values',
+      answer: '[5, 8, 1]',
+    },
+    {
+      what: 'a label beside scores that are no probabilities',
+      outputs: [{ name: 'label', datatype: 'INT64', shape: [-1] }, y],
+      predictions: [{ label: 1, y: [-4, 9, 2] }],
+      kind: 'classes',
+      answer: '1',
+    },
+  ]) {
+    test(`that are ${what} are ${kind}`, () => {
+      const seen = judge(
+        predictions,
+        predictions.map(() => null),
+        answerShape({ inputs: [], outputs }),
+        null,
+      );
+      assert.deepEqual([seen.kind, seen.answers[0]?.answer], [kind, answer]);
+    });
+  }
 });
 
 test('a picture is one by its shape, or by its name and as many values as a square has', () => {
