@@ -43,7 +43,7 @@ export function invokeRoutes(services: ApiServices): Route[] {
       handle: async ({ params, query: asked, request, requestId, response }) => {
         const trace = services.traces?.begin(requestId, request.headers) ?? null;
         try {
-          const target = services.serving.route(params.endpoint, asked.version);
+          const target = targetOf(services, params.endpoint, asked.version);
           if (target.runtime === 'onnx') return await invoke(services, target, { ...asked, request, requestId, response });
           await invokeProcess(services, target, { request, requestId, response, trace, timings: asked.timings });
           return undefined;
@@ -54,6 +54,18 @@ export function invokeRoutes(services: ApiServices): Route[] {
       },
     }),
   ];
+}
+
+/** An endpoint that is deployed but not served yet (the server has just started, say) is there: its clients had better come again. */
+function targetOf({ serving, deployments }: ApiServices, endpoint: string, version: string | undefined): ServingRoute {
+  try {
+    return serving.route(endpoint, version);
+  } catch (error) {
+    const deployed = deployments.list().find(({ config }) => config.name.toLowerCase() === endpoint.toLowerCase());
+    if (deployed === undefined || serving.endpoint(endpoint) !== undefined) throw error;
+    const why = deployed.reason ?? `it is ${deployed.status}`;
+    throw new PlatformError('unavailable', `endpoint '${deployed.config.name}' is not ready: ${why}`, { retryAfterMs: 1000 });
+  }
 }
 
 async function invoke(

@@ -174,7 +174,18 @@ function awsDoor(
   { db, clock, logs, traces, s3, calls, asyncDoor, logGroups, rules, series, alarms, listener, access, sagemaker }: Front,
 ): AwsDoor {
   const { serving, autoScaling, audit, refusals, deployments } = rooms;
-  const inService: RuntimeOptions['inService'] = (name, waitMs) => deployments.waitFor(name, waitMs);
+  const untilServed: RuntimeOptions['untilServed'] = async (name, waitMs) => {
+    // An endpoint whose update goes on after a restart serves long before it is in service again.
+    const served = Promise.withResolvers<void>();
+    const stopListening = deployments.onServed(() => {
+      if (serving.endpoint(name) !== undefined) served.resolve();
+    });
+    try {
+      await Promise.race([served.promise, deployments.waitFor(name, waitMs)]);
+    } finally {
+      stopListening();
+    }
+  };
   const log = logs.platform;
   const place = { account: config.awsAccount, region: config.awsRegion };
   const watchers = [
@@ -198,7 +209,10 @@ function awsDoor(
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsDoor({
     services: [stsService(), sagemaker, autoScaling, ...watchers],
-    streams: [new S3Service(s3), new Runtime({ serving, traces, calls, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor, inService })],
+    streams: [
+      new S3Service(s3),
+      new Runtime({ serving, traces, calls, clock, log, bodyBytesMax, timeoutMs, async: asyncDoor, untilServed }),
+    ],
     access,
     clock,
     log,

@@ -30,8 +30,8 @@ export interface RuntimeOptions {
   /** The longest an invocation may take; an endpoint's own timeout may be shorter. */
   readonly timeoutMs: number;
   readonly async: AsyncDoor;
-  /** Resolves once an endpoint that is being made is in service; rejects where there is none, it failed or took too long. */
-  readonly inService: (endpoint: string, timeoutMs: number) => Promise<unknown>;
+  /** Resolves once an endpoint is served that is being made or brought back; rejects where there is none, it failed or took too long. */
+  readonly untilServed: (endpoint: string, timeoutMs: number) => Promise<unknown>;
 }
 
 /** Only an asynchronous endpoint is let have so much time; others may have it by another door. */
@@ -75,20 +75,20 @@ export class Runtime implements AwsStreamService {
     const exchange: Exchange = { request, response, place, members, route, trace };
     const body = await this.#readBody(exchange);
     const seen = route.isWatched ? calls.begin(route, request.requestId, members.InferenceId ?? null) : null;
-    const leftMs = Math.max(1, Math.min(timeoutMs, route.timeoutMs) - heldMs);
-    const terms = { serving, timeoutMs: leftMs, arrivedAtMs: clock.nowMs(), seen };
+    // Its client waits while it is held, and its promise and its timeout count from when it came.
+    const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs() - heldMs, seen };
     await (route.runtime === 'process' ? invokeProcess(exchange, body, terms) : this.#models.invoke(exchange, body, terms));
   }
 
   /** Who asks while the endpoint is being made is held until it serves: at AWS it would not be found. */
   async #heldRoute(request: VerifiedRequest, members: InvocationMembers): Promise<Route> {
-    const { serving, inService, timeoutMs } = this.#options;
+    const { serving, untilServed, timeoutMs } = this.#options;
     const { EndpointName: endpoint } = members;
     try {
       return this.#route(request, members);
     } catch (error) {
       if (serving.endpoint(endpoint) !== undefined) throw error;
-      await inService(endpoint, timeoutMs).catch(() => undefined);
+      await untilServed(endpoint, timeoutMs).catch(() => undefined);
       return this.#route(request, members);
     }
   }

@@ -1,0 +1,74 @@
+/** An update that a kill interrupts goes on with the next server, and those who call meanwhile are answered as ever, by every door. */
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
+import type { EndpointBody, RequestBody } from '../../src/api/index.ts';
+import { until } from './poll.ts';
+import { type Refusal, Server, temporaryDirectory } from './server.ts';
+
+const dataDir = temporaryDirectory();
+const servers: Server[] = [];
+after(async () => {
+  for (const server of servers) await server.end();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+async function start(): Promise<Server> {
+  const server = await Server.start({ dataDir });
+  servers.push(server);
+  return server;
+}
+
+const body = JSON.stringify({ instances: [new Array(64).fill(0)] });
+
+test('who calls as a server comes back in an update waits for workers, not for the end of the update', { timeout: 170_000 }, async () => {
+  const first = await start();
+  await first.deploy('digits', 'digits_mlp');
+  await first.approve(await first.register('digits', 'digits_logreg'));
+  const steps = [
+    { percent: 50, watch_s: 600 },
+    { percent: 100, watch_s: 600 },
+  ];
+  await first.callWell('PATCH', '/endpoints/digits', { variants: [{ model: 'digits/2' }], rollout: { steps, alarms: [] } });
+  await until('half of the requests go to the new version', async () => {
+    const { rollout } = await first.callWell<EndpointBody>('GET', '/endpoints/digits');
+    return rollout?.share_percent === 50 && rollout.watched_since !== null;
+  });
+  first.signal('SIGKILL');
+  await first.ended;
+
+  const second = await start();
+  const [accessKeyId = '', secretAccessKey = ''] = second.adminKey.split(':');
+  const client = new SageMakerRuntimeClient({
+    endpoint: second.url,
+    region: 'us-east-1',
+    credentials: { accessKeyId, secretAccessKey },
+    maxAttempts: 1,
+  });
+  const startedMs = performance.now();
+  const native = fetch(`${second.url}/api/v1/endpoints/digits/invoke`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  });
+  const held = client.send(new InvokeEndpointCommand({ EndpointName: 'digits', ContentType: 'application/json', Body: body }));
+  const unready = await native;
+  if (unready.status !== 200) {
+    assert.equal(unready.status, 503);
+    assert.match(((await unready.json()) as Refusal).error, /^endpoint 'digits' is not ready: /);
+    assert(Number(unready.headers.get('retry-after')) > 0);
+  }
+  const { $metadata } = await held;
+  const tookMs = performance.now() - startedMs;
+  client.destroy();
+  const { rollout } = await second.callWell<EndpointBody>('GET', '/endpoints/digits');
+  assert.equal(rollout?.share_percent, 50, 'the update goes on');
+  // How long it was held is told of it too.
+  const requestId = $metadata.requestId ?? assert.fail('an answer has a request id');
+  const { timings } = await until('its line is there', async () => {
+    const { status, body: story } = await second.call<RequestBody>('GET', `/requests/${requestId}`);
+    return status === 200 && story;
+  });
+  assert((timings?.total_ms ?? 0) > 0.5 * tookMs - 50, `${timings?.total_ms} of ${tookMs} ms`);
+});
