@@ -45,6 +45,20 @@ describe('going back in the console', { skip: noBrowser }, () => {
     await dialog.getByRole('button', { name: 'Go back' }).click();
     await dialog.waitFor({ state: 'detached' });
     await serves('digits/1');
+    const look = await made.open('/models/digits?version=2');
+    await look.page
+      .getByRole('row', { name: /digits\/2/ })
+      .getByText('taken back by digits')
+      .waitFor();
+    await look.page.getByRole('definition').filter({ hasText: 'by digits. ' }).waitFor();
+    await look.page.getByRole('link', { name: 'Deploy digits/1' }).waitFor();
+    assert.equal(await look.page.getByRole('link', { name: 'Deploy digits/2' }).count(), 0);
+    await look.assertAccessible();
+    await look.screenshot('model-taken-back-light');
+    await look.page.setViewportSize({ width: 390, height: 844 });
+    await look.assertNoSidewaysScroll();
+    await look.screenshot('model-taken-back-390');
+    look.assertQuiet();
     await server.deploy('alone', 'digits_rf');
     await server.callWell('PATCH', '/endpoints/alone', { late: 'shed' });
     await page.goto('/endpoints/alone');

@@ -26,6 +26,7 @@ import { HistoryTab } from './history-tab.tsx';
 import { ProfileChart } from './profile-chart.tsx';
 import { QualityCostChart } from './quality-cost-chart.tsx';
 import { endpointsOf } from './serving-where.ts';
+import { versionToDeploy } from './taken-back.ts';
 import { Upload } from './upload.tsx';
 import { usePlans } from './use-costs.ts';
 import { useKnownVersions, useVersions } from './use-versions.ts';
@@ -45,6 +46,14 @@ export function GroupPage(): ReactElement {
   const mayRegister = useMay('register');
   const isUploading = mayRegister && upload !== undefined;
   const serving = endpointsOf(endpoints.data?.items ?? [], group);
+  // The latest approved may lie further down than what was read.
+  const latest = described.data?.latest_approved ?? null;
+  const candidates = [
+    ...(versions.data ?? []),
+    ...(latest === null ? [] : [{ name: `${group}/${latest}`, version: latest, approval: 'Approved' as const }]),
+  ];
+  const isKnown = !endpoints.isPending && !versions.isPending;
+  const model = isKnown ? versionToDeploy(candidates, endpoints.data?.items ?? []) : null;
   const earlier = versions.hasNextPage ? (
     <Earlier isBusy={versions.isFetchingNextPage} onMore={() => void versions.fetchNextPage()} />
   ) : undefined;
@@ -60,7 +69,7 @@ export function GroupPage(): ReactElement {
         )
       }
       facts={described.data === undefined || described.data.description === '' ? undefined : <span>{described.data.description}</span>}
-      actions={described.data === undefined ? undefined : <Actions group={described.data} isUploading={isUploading} />}
+      actions={described.data === undefined ? undefined : <Actions group={described.data} model={model} isUploading={isUploading} />}
     >
       {isUploading ? (
         <Upload group={group} onRegistered={() => change({ upload: undefined })} onCancel={() => change({ upload: undefined })} />
@@ -80,12 +89,7 @@ export function GroupPage(): ReactElement {
                 <Tabs.Tab value="history">History</Tabs.Tab>
               </Tabs.List>
               <Tabs.Panel value="versions">
-                <Versions
-                  versions={items}
-                  latestApproved={described.data?.latest_approved ?? null}
-                  endpoints={endpoints.data?.items ?? []}
-                  earlier={earlier}
-                />
+                <Versions versions={items} latestApproved={latest} endpoints={endpoints.data?.items ?? []} earlier={earlier} />
               </Tabs.Panel>
               <Tabs.Panel value="history">
                 <HistoryTab versions={items} earlier={earlier} />
@@ -98,13 +102,19 @@ export function GroupPage(): ReactElement {
   );
 }
 
-function Actions({ group, isUploading }: { readonly group: GroupBody; readonly isUploading: boolean }): ReactElement {
+interface ActionsProps {
+  readonly group: GroupBody;
+  /** The version that is proposed; null where there is none. */
+  readonly model: string | null;
+  readonly isUploading: boolean;
+}
+
+function Actions({ group, model, isUploading }: ActionsProps): ReactElement {
   const [, change] = useSearchValues();
   const [isDeleting, setIsDeleting] = useState(false);
   const navigate = useNavigate();
   const client = useQueryClient();
   const [mayRegister, mayDeploy] = [useMay('register'), useMay('deploy')];
-  const model = group.latest_approved === null ? null : `${group.name}/${group.latest_approved}`;
   const removed = async (): Promise<void> => {
     await remove(path('/groups/:group', { group: group.name }));
     await client.invalidateQueries({ queryKey: ['groups'] });
@@ -196,7 +206,7 @@ function Versions({ versions, latestApproved, endpoints, earlier }: VersionsProp
         {shown === undefined ? null : mayApprove && shown === pending ? (
           <ApprovalCard key={shown.name} version={shown} former={formerOf(known, shown)} endpoints={endpoints} />
         ) : (
-          <VersionCard version={shown} />
+          <VersionCard version={shown} endpoints={endpoints} />
         )}
       </div>
       {compared.length === 0 ? null : (

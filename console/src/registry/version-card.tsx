@@ -1,14 +1,21 @@
 /** A version by itself: what it is, where it came from, who decided about it and why. */
 import type { ReactElement } from 'react';
-import type { VersionBody } from '../../../src/api/index.ts';
+import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { bytes } from '../kit/format.ts';
+import { sentence } from '../kit/loaded.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 import { tensorText } from './compare-signatures.ts';
+import { takenBackBy } from './taken-back.ts';
 import { approvalMark, batchText } from './version-words.tsx';
 
-export function VersionCard({ version }: { readonly version: VersionBody }): ReactElement {
+interface VersionCardProps {
+  readonly version: VersionBody;
+  readonly endpoints: readonly EndpointBody[];
+}
+
+export function VersionCard({ version, endpoints }: VersionCardProps): ReactElement {
   const { name, signature, approval_changed_by: by, approval_changed_at: at, approval_note: note } = version;
   const tensors = (list: VersionBody['signature']['inputs']): ReactElement => (
     <>
@@ -45,6 +52,15 @@ export function VersionCard({ version }: { readonly version: VersionBody }): Rea
                 ],
               ] as const)),
           ...(note === null ? [] : ([['Comment', note]] as const)),
+          ...takenBackBy(endpoints, name).map(
+            ({ endpoint, reason, at: backAt }) =>
+              [
+                'Taken back',
+                <span key={endpoint}>
+                  <Ago at={backAt} />, by {endpoint}. {sentence(reason)}
+                </span>,
+              ] as const,
+          ),
           ...Object.entries(version.metadata).map(([key, value]) => [key, value] as const),
         ]}
       />

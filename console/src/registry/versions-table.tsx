@@ -8,8 +8,10 @@ import { Card } from '../kit/card.tsx';
 import { Chip } from '../kit/chip.tsx';
 import { fixed, objective as objectiveText } from '../kit/format.ts';
 import { usdFine } from '../kit/money.ts';
+import { StateMark } from '../kit/state-mark.tsx';
 import { fullTime, shortTime, useUtc } from '../kit/time.ts';
 import { servedBy } from './serving-where.ts';
+import { takenBackBy } from './taken-back.ts';
 import { VersionMenu } from './version-menu.tsx';
 import { approvalMark, qualityName, qualityOf } from './version-words.tsx';
 
@@ -116,6 +118,7 @@ function Row({ version, endpoints, plan, hasCosts, isTicked, isShown, onTick }: 
         </Link>
         <span className="two">{version.description === '' ? version.source_name : version.description}</span>
         <span className="m-only">{approvalMark(version)}</span>
+        <TakenBackBy endpoints={endpoints} version={version.name} />
       </th>
       <td className="wide">{approvalMark(version)}</td>
       <td className="n">{quality === undefined ? <span className="dim">–</span> : <b>{fixed(quality, 3)}</b>}</td>
@@ -133,6 +136,23 @@ function Row({ version, endpoints, plan, hasCosts, isTicked, isShown, onTick }: 
         <VersionMenu version={version} />
       </td>
     </tr>
+  );
+}
+
+/** The reason is under the pointer, and on the card of the version. */
+function TakenBackBy({
+  endpoints,
+  version,
+}: {
+  readonly endpoints: readonly EndpointBody[];
+  readonly version: string;
+}): ReactElement | null {
+  const back = takenBackBy(endpoints, version);
+  if (back.length === 0) return null;
+  return (
+    <span className="two" title={back.map(({ reason }) => reason).join('; ')}>
+      <StateMark kind="warn">taken back by {back.map(({ endpoint }) => endpoint).join(' and ')}</StateMark>
+    </span>
   );
 }
 
