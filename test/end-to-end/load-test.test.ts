@@ -66,12 +66,26 @@ test('of an input with more rows than are sent it says so, with the numbers', as
   assert.match(stderr, /rows .*many\.csv has 10,001 rows: only the first 10,000 are sent/);
 });
 
-test('what the server refuses is told by kind with its own words, and the exit code is 1', async () => {
-  const wrong = fileOf('wrong.json', '{"instances": [[1, 2]]}');
-  const answer = await loadTest('--rate', '20', '--duration', '1s', '--input', wrong, '--output', 'json');
-  const { answered, failed, failures } = asJson(answer);
-  assert.deepEqual([answer.code, answered, failures.length, failures[0]?.kind, failures[0]?.count], [1, 0, 1, '400', failed]);
-  assert.match(failures[0]?.first ?? '', /64/);
+for (const load of [
+  ['--rate', '200'],
+  ['--concurrency', '4'],
+]) {
+  test(`rows that the model does not take end a load of ${load[0]} at once, with what to do`, async () => {
+    const wrong = fileOf('wrong.csv', `${Array.from({ length: 65 }, () => 1).join(',')}\n`);
+    const { code, stdout, stderr } = await loadTest(...load, '--duration', '600s', '--input', wrong);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(
+      stderr,
+      /penstock: the first rows were all refused, so no more are sent: the CSV has 65 columns and no header, the model takes 64 .*--label NAME/,
+    );
+  });
+}
+
+test('the slowest answer is told by the id that penstock why takes', async () => {
+  const { stdout } = await loadTest('--rate', '50', '--duration', '1s', '--input', rows);
+  const [, id = ''] = /^slowest +\S+ m?s from sending: penstock why (\S+)$/m.exec(stdout) ?? [];
+  const { explanation } = await server.callWell<{ explanation: readonly string[] }>('GET', `/requests/${id}`);
+  assert.match(explanation[0] ?? '', new RegExp(`^Request ${id} to digits`), stdout);
 });
 
 test('an interrupted load tells what there is so far, and its exit code is that of an interruption', async () => {

@@ -3,7 +3,7 @@
  * not how long anybody waits: whoever is answered slowly asks less (coordinated omission), so latencies count from the sending.
  */
 import { againMs, HttpConnection } from './http-connection.ts';
-import type { LoadResult, LoadTarget } from './open-loop.ts';
+import { type LoadResult, type LoadTarget, Slowest } from './open-loop.ts';
 
 export interface ClosedLoopOptions extends LoadTarget {
   readonly concurrency: number;
@@ -19,6 +19,7 @@ export interface ClosedLoopOptions extends LoadTarget {
 export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadResult> {
   const { clock, concurrency, forMs, requestsMax, host, port, isTls, requestOf, onAnswer, onFailure, bounds, interrupted } = options;
   const latenciesMs: number[] = [];
+  const slowest = new Slowest();
   const failures = new Map<string, number>();
   let sent = 0;
   const failed = (why: string, body: Buffer): void => {
@@ -47,11 +48,12 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadRes
       const i = sent++;
       try {
         if (!connection.isOpen) connections[client] = connection = await open();
-        const { status, body } = await connection.send(requestOf(i));
+        const { status, head, body } = await connection.send(requestOf(i));
         if (status < 200 || status > 299) failed(String(status), body);
         else {
           const answeredMs = clock.nowMs();
           latenciesMs.push(answeredMs - sentMs);
+          slowest.add(answeredMs - sentMs, head);
           onAnswer?.(i, body, answeredMs);
         }
       } catch {
@@ -67,5 +69,13 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadRes
   interrupted?.removeEventListener('abort', end);
   const elapsedMs = clock.nowMs() - startMs;
   const sending = { waitsMs: [], lateMs: 0, lastSentMs: elapsedMs }; // nothing is due before it is sent
-  return { latenciesMs, serviceMs: latenciesMs, sending, failures, elapsedMs, interrupted: interrupted?.aborted === true };
+  return {
+    latenciesMs,
+    serviceMs: latenciesMs,
+    slowest: slowest.answer,
+    sending,
+    failures,
+    elapsedMs,
+    interrupted: interrupted?.aborted === true,
+  };
 }

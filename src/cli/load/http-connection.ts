@@ -7,7 +7,14 @@ import { connect as connectTls } from 'node:tls';
 
 export interface HttpAnswer {
   readonly status: number;
+  /** Status line and headers. */
+  readonly head: string;
   readonly body: Buffer;
+}
+
+/** What its `x-request-id` says; null where it has none. */
+export function requestIdIn(head: string): string | null {
+  return /\r\nx-request-id: *([^\r\n]+)/i.exec(head)?.[1] ?? null;
 }
 
 /** So long one waits before a connection is tried again that broke or was not to be had, so that a server that is gone is not hammered. */
@@ -66,7 +73,7 @@ export class HttpConnection {
     this.#received = this.#received.subarray(whole.end);
     const waiting = this.#waiting;
     this.#waiting = null;
-    waiting?.resolve({ status: Number(head.slice(9, 12)), body: whole.body });
+    waiting?.resolve({ status: Number(head.slice(9, 12)), head, body: whole.body });
   }
 
   #end(error: Error): void {

@@ -8,9 +8,11 @@ const latenciesMs = Array.from({ length: 95 }, (_, i) => i + 1);
 const well = {
   latenciesMs,
   serviceMs: latenciesMs,
+  slowest: { request: 'r-95', serviceMs: 95 },
   sending: { waitsMs: latenciesMs.map(() => 0), lateMs: 0, lastSentMs: 9_990 },
   failures: [],
   excuses: [],
+  refusal: null,
   elapsedMs: 10_000,
   interrupted: false,
 };
@@ -61,11 +63,12 @@ describe('what a load has shown', () => {
     assert.deepEqual(text.split('\n'), [
       'endpoint  digits',
       'load      poisson arrivals, 10/s for 10 s (open loop)',
-      'answered  95 of 100, 9.5/s',
-      'sent      9.5/s of 10/s offered',
+      'answered  95 of 100, 9.5/s over 10 s',
+      'sent      9.5/s over 10 s, of 10/s offered',
       'failed    5',
       'latency   p50 48 ms, p90 86 ms, p95 91 ms, p99 95 ms, p99.9 95 ms, max 95 ms',
       'of which  before sending p50 0 ms, p95 0 ms; from sending p50 48 ms, p95 91 ms',
+      'slowest   95 ms from sending: penstock why r-95',
       'promise   p95<=50ms: not kept, 50 % in time',
       '',
       'FAILED  COUNT  THE FIRST SAYS',
@@ -96,6 +99,17 @@ describe('what a load has shown', () => {
     assert.equal(late.limited_by, 'generator');
     assert.match(outcomeText(late), /\nmuch of the latency is the wait before sending: the load generator itself was late; lower --rate/);
     assert.equal(outcomeOf(well, about, null).limited_by, null);
+  });
+
+  test('has its rates over the same time, the duration, also where the last arrival came before its end', () => {
+    const early = outcomeOf({ ...well, elapsedMs: 9_700 }, about, null);
+    assert.deepEqual(
+      [early.answered_per_second, early.sent_per_second, early.answered_over_ms, early.sent_over_ms],
+      [9.5, 9.5, 10_000, 10_000],
+    );
+    const late = outcomeOf({ ...well, elapsedMs: 19_000 }, about, null);
+    assert.deepEqual([late.answered_per_second, late.sent_per_second, late.answered_over_ms, late.sent_over_ms], [5, 9.5, 19_000, 10_000]);
+    assert.match(outcomeText(late), /^answered +95 of 95, 5\/s over 19 s\nsent +9\.5\/s over 10 s, of 9\.5\/s offered$/m);
   });
 
   test('that was interrupted says so', () => {

@@ -1,7 +1,7 @@
 /** What a load has shown, in numbers and in words. Pure. */
 import { formatObjective, type Objective, promisedShare } from '../../objective.ts';
 import { fields, table } from '../table.ts';
-import { msText, shareText, shortened } from '../words.ts';
+import { msText, shareText, shellQuoted, shortened } from '../words.ts';
 import type { LoadReport } from './run-load.ts';
 
 export interface LoadOutcome {
@@ -14,14 +14,20 @@ export interface LoadOutcome {
   readonly failed: number;
   readonly elapsed_ms: number;
   readonly answered_per_second: number;
+  /** What that is over: the duration that was asked for, or longer where the last answer came later. */
+  readonly answered_over_ms: number;
   /** What the arrivals asked for; null in a closed loop, where the answers decide. */
   readonly offered_per_second: number | null;
   readonly sent_per_second: number;
+  /** What that is over. */
+  readonly sent_over_ms: number;
   readonly connections: number;
   /** In the generator, of those that were sent; null in a closed loop, and where nothing was sent. */
   readonly send_wait_ms: Readonly<Record<'p50' | 'p95', number>> | null;
   /** From the sending to the answer. */
   readonly service_ms: Readonly<Record<'p50' | 'p95', number>> | null;
+  /** The slowest answer from its sending, for `penstock why`; null where none has an id. */
+  readonly slowest: { readonly request: string; readonly service_ms: number } | null;
   /** What kept the load from being as it was meant; null where nothing did. */
   readonly limited_by: 'connections' | 'generator' | null;
   readonly interrupted: boolean;
@@ -41,7 +47,8 @@ export interface LoadAbout extends Pick<LoadOutcome, 'endpoint' | 'loop' | 'load
 }
 
 export function outcomeOf(report: Omit<LoadReport, 'answers'>, { forMs, ...about }: LoadAbout, objective: Objective | null): LoadOutcome {
-  const { failures, excuses, elapsedMs } = report;
+  const { failures, excuses, elapsedMs, slowest } = report;
+  const overMs = about.loop === 'closed' ? elapsedMs : Math.max(elapsedMs, periodOf(report, forMs));
   const sorted = report.latenciesMs.toSorted((a, b) => a - b);
   const failed = failures.reduce((sum, [, count]) => sum + count, 0);
   const requests = sorted.length + failed;
@@ -55,9 +62,11 @@ export function outcomeOf(report: Omit<LoadReport, 'answers'>, { forMs, ...about
     answered: sorted.length,
     failed,
     elapsed_ms: elapsedMs,
-    answered_per_second: elapsedMs === 0 ? 0 : (sorted.length * 1000) / elapsedMs,
+    answered_per_second: overMs === 0 ? 0 : (sorted.length * 1000) / overMs,
+    answered_over_ms: overMs,
     ...sendingIn(report, about.loop, requests, forMs),
     service_ms: sorted.length === 0 ? null : waitsIn(report.serviceMs),
+    slowest: slowest === null ? null : { request: slowest.request, service_ms: slowest.serviceMs },
     interrupted: report.interrupted,
     latency_ms: sorted.length === 0 ? null : latenciesIn(sorted),
     objective: objective === null ? null : formatObjective(objective),
@@ -69,26 +78,39 @@ export function outcomeOf(report: Omit<LoadReport, 'answers'>, { forMs, ...about
   };
 }
 
-type SendingOutcome = Pick<LoadOutcome, 'offered_per_second' | 'sent_per_second' | 'send_wait_ms' | 'limited_by'>;
+type SendingOutcome = Pick<LoadOutcome, 'sent_over_ms' | 'offered_per_second' | 'sent_per_second' | 'send_wait_ms' | 'limited_by'>;
 
 /** What was asked of the generator, what it did, and what it waited for where that was less. */
 function sendingIn(report: Omit<LoadReport, 'answers'>, loop: LoadOutcome['loop'], requests: number, forMs: number): SendingOutcome {
-  const { sending, serviceMs, elapsedMs, interrupted, failures } = report;
+  const { sending, serviceMs, elapsedMs, failures } = report;
   const perSecond = (count: number, ms: number): number => (ms === 0 ? 0 : (count * 1000) / ms);
   if (loop === 'closed') {
-    return { offered_per_second: null, sent_per_second: perSecond(requests, elapsedMs), send_wait_ms: null, limited_by: null };
+    return {
+      offered_per_second: null,
+      sent_per_second: perSecond(requests, elapsedMs),
+      sent_over_ms: elapsedMs,
+      send_wait_ms: null,
+      limited_by: null,
+    };
   }
   const { waitsMs, lateMs, lastSentMs } = sending;
-  const periodMs = interrupted ? Math.min(forMs, elapsedMs) : forMs;
+  const periodMs = periodOf(report, forMs);
+  const sentOverMs = Math.max(periodMs, lastSentMs);
   const waitMs = sum(waitsMs);
   const isUnsent = failures.some(([kind]) => kind === 'not_sent');
   const isLimited = isUnsent || (waitMs > sum(serviceMs) * waitsPerServiceMax && waitMs > waitMsMax * waitsMs.length);
   return {
     offered_per_second: perSecond(requests, periodMs),
-    sent_per_second: perSecond(waitsMs.length, Math.max(periodMs, lastSentMs)),
+    sent_per_second: perSecond(waitsMs.length, sentOverMs),
+    sent_over_ms: sentOverMs,
     send_wait_ms: waitsMs.length === 0 ? null : waitsIn(waitsMs),
     limited_by: !isLimited ? null : lateMs > waitMs / 2 ? 'generator' : 'connections',
   };
+}
+
+/** For how long the load was to run: what rates are over, so that one whose last arrival came early has no higher one. */
+function periodOf({ interrupted, elapsedMs }: Pick<LoadReport, 'interrupted' | 'elapsedMs'>, forMs: number): number {
+  return interrupted ? Math.min(forMs, elapsedMs) : forMs;
 }
 
 /** Waits before sending that are a third of those for answers, and 5 ms in the mean, are worth a word. */
@@ -112,7 +134,7 @@ function latenciesIn(sorted: readonly number[]): NonNullable<LoadOutcome['latenc
   return { p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), p999: at(0.999), max: at(1) };
 }
 
-function reasonIn(body: string, kind: string): string {
+export function reasonIn(body: string, kind: string): string {
   if (kind === 'broken') return 'the connection ended, or none could be had';
   if (kind === 'not_sent') return 'not sent in time: no connection was free, or the generator was late';
   if (kind === 'unanswered') return 'sent, and not answered when the load ended';
@@ -127,17 +149,21 @@ function textIn(body: string, member: string): string | undefined {
 }
 
 export function outcomeText(outcome: LoadOutcome): string {
-  const { endpoint, loop, load, latency_ms: latency, objective, in_time: inTime, kept, failures } = outcome;
+  const { endpoint, loop, load, latency_ms: latency, objective, in_time: inTime, kept, failures, slowest } = outcome;
   const promise =
     objective === null || inTime === null ? null : `${objective}: ${kept ? 'kept' : 'not kept'}, ${shareText(inTime)} in time`;
   const text = fields([
     ['endpoint', endpoint],
     ['load', `${load} (${loop} loop)`],
-    ['answered', `${outcome.answered} of ${outcome.requests}, ${Math.round(10 * outcome.answered_per_second) / 10}/s`],
+    [
+      'answered',
+      `${outcome.answered} of ${outcome.requests}, ${rateText(outcome.answered_per_second)} over ${msText(outcome.answered_over_ms)}`,
+    ],
     ['sent', sentText(outcome)],
     ['failed', outcome.failed],
     ['latency', latency === null ? null : latencyText(latency)],
     ['of which', partsText(outcome)],
+    ['slowest', slowest === null ? null : `${msText(slowest.service_ms)} from sending: penstock why ${shellQuoted(slowest.request)}`],
     ['promise', promise],
   ]);
   const told = table(failures, [
@@ -160,8 +186,8 @@ export function outcomeText(outcome: LoadOutcome): string {
 
 const rateText = (perSecond: number): string => `${Math.round(10 * perSecond) / 10}/s`;
 
-function sentText({ offered_per_second: offered, sent_per_second: sent }: LoadOutcome): string | null {
-  return offered === null ? null : `${rateText(sent)} of ${rateText(offered)} offered`;
+function sentText({ offered_per_second: offered, sent_per_second: sent, sent_over_ms: overMs }: LoadOutcome): string | null {
+  return offered === null ? null : `${rateText(sent)} over ${msText(overMs)}, of ${rateText(offered)} offered`;
 }
 
 function partsText({ send_wait_ms: wait, service_ms: service }: LoadOutcome): string | null {

@@ -9,6 +9,8 @@ import type { LoadNews, LoadOrder } from './run-load.ts';
 
 const newsEveryMs = 500;
 const excuseLengthMax = 500;
+/** So many first answers that say so tell of all rows, not of one. */
+const refusalsMin = 3;
 
 assert(parentPort !== null, 'this file is the main of a thread');
 const port = parentPort;
@@ -23,13 +25,21 @@ const clock = new SystemClock();
 const interruption = new AbortController();
 port.on('message', () => interruption.abort());
 port.unref();
-let [answered, failed, toldAtMs] = [0, 0, clock.nowMs()];
+let [answered, failed, refused, toldAtMs] = [0, 0, 0, clock.nowMs()];
+let refusal: string | null = null;
 
 /** Told as outcomes come: a timer of its own would keep the thread. */
 function tellNow(): void {
   if (clock.nowMs() - toldAtMs < newsEveryMs) return;
   toldAtMs = clock.nowMs();
   tell({ kind: 'progress', answered, failed });
+}
+
+function noticeRefusal(why: string, body: Buffer): void {
+  if (why === '400' && body.includes('"code":"invalid_request"')) refused++;
+  if (answered > 0 || refused < refusalsMin || refused < failed || refusal !== null) return;
+  refusal = excuses.get(why) ?? '';
+  interruption.abort();
 }
 
 const isTls = url.protocol === 'https:';
@@ -49,6 +59,7 @@ const target = {
   onFailure: (why: string, body: Buffer) => {
     failed++;
     if (!excuses.has(why)) excuses.set(why, body.toString('utf8', 0, excuseLengthMax));
+    if (order.stopsWhereRefused === true) noticeRefusal(why, body);
     tellNow();
   },
 };
@@ -56,4 +67,4 @@ const { failures, ...result } =
   order.closed === undefined
     ? await runOpenLoop({ ...target, arrivalsMs: order.arrivalsMs, connections: order.connections })
     : await runClosedLoop({ ...target, ...order.closed });
-tell({ kind: 'over', report: { ...result, failures: [...failures], excuses: [...excuses], answers } });
+tell({ kind: 'over', report: { ...result, failures: [...failures], excuses: [...excuses], refusal, answers } });

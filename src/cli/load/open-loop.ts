@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { exponentialMs, type Random } from '../../random.ts';
-import { againMs, HttpConnection } from './http-connection.ts';
+import { againMs, HttpConnection, requestIdIn } from './http-connection.ts';
 
 /** A rate that holds for a while. */
 export interface Phase {
@@ -35,11 +35,37 @@ export interface LoadResult {
   readonly latenciesMs: readonly number[];
   /** The same answers, from their sending. */
   readonly serviceMs: readonly number[];
+  /** The slowest of them; null where there are none, or it bears no id. */
+  readonly slowest: SlowestAnswer | null;
   readonly sending: Sending;
   /** By status, `broken` where the connection ended, `not_sent` and `unanswered` where the time to wait was over. */
   readonly failures: ReadonlyMap<string, number>;
   readonly elapsedMs: number;
   readonly interrupted: boolean;
+}
+
+export interface SlowestAnswer {
+  /** Its `x-request-id`. */
+  readonly request: string;
+  /** From its sending. */
+  readonly serviceMs: number;
+}
+
+/** Keeps the head of one answer alone, and reads it at the end: a load does this for each. */
+export class Slowest {
+  #serviceMs = -1;
+  #head = '';
+
+  add(serviceMs: number, head: string): void {
+    if (serviceMs <= this.#serviceMs) return;
+    this.#serviceMs = serviceMs;
+    this.#head = head;
+  }
+
+  get answer(): SlowestAnswer | null {
+    const request = requestIdIn(this.#head);
+    return request === null ? null : { request, serviceMs: this.#serviceMs };
+  }
 }
 
 /** What the generator itself took: its limits are not to be blamed on the server. */
@@ -99,6 +125,7 @@ class OpenLoop {
   readonly #busy = new Set<HttpConnection>();
   readonly #latenciesMs: number[] = [];
   readonly #serviceMs: number[] = [];
+  readonly #slowest = new Slowest();
   readonly #waitsMs: number[] = [];
   #lateMs = 0;
   #lastSentMs = 0;
@@ -139,6 +166,7 @@ class OpenLoop {
     return {
       latenciesMs: this.#latenciesMs,
       serviceMs: this.#serviceMs,
+      slowest: this.#slowest.answer,
       sending: { waitsMs: this.#waitsMs, lateMs: this.#lateMs, lastSentMs: this.#lastSentMs },
       failures: this.#failures,
       elapsedMs,
@@ -219,7 +247,7 @@ class OpenLoop {
     this.#waitsMs.push(sentMs - (arrivalsMs[i] as number));
     this.#busy.add(connection);
     try {
-      const { status, body } = await connection.send(requestOf(i));
+      const { status, head, body } = await connection.send(requestOf(i));
       this.#busy.delete(connection);
       if (this.#isOver) return connection.close();
       this.#idle.push(connection);
@@ -227,6 +255,7 @@ class OpenLoop {
       const answeredMs = clock.nowMs() - this.#startMs;
       this.#latenciesMs.push(answeredMs - (arrivalsMs[i] as number));
       this.#serviceMs.push(answeredMs - sentMs);
+      this.#slowest.add(answeredMs - sentMs, head);
       onAnswer?.(i, body);
       this.#answered();
     } catch {

@@ -18,6 +18,8 @@ export interface LoadOrder {
   readonly forMs?: number;
   /** Whether an interruption is answered with what there is so far, in place of an error. */
   readonly keepsInterrupted?: boolean;
+  /** Whether it ends where the first answers all say that the rows are wrong: all others would say so, too. */
+  readonly stopsWhereRefused?: boolean;
   /** Whether the bodies of the answers are to be kept. */
   readonly wantsAnswers: boolean;
 }
@@ -27,6 +29,8 @@ export interface LoadReport extends Omit<LoadResult, 'failures'> {
   readonly failures: readonly (readonly [string, number])[];
   /** What the first of each kind was told. */
   readonly excuses: readonly (readonly [string, string])[];
+  /** What the first answers said, all of them, where it ended for that. */
+  readonly refusal: string | null;
   /** By arrival, where they were wanted and came. */
   readonly answers: readonly (string | undefined)[];
 }

@@ -8,7 +8,7 @@ import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure } from '../failure.ts';
 import { bodiesOf, type LoadBodies } from '../load/load-bodies.ts';
-import { outcomeOf, outcomeText } from '../load/load-outcome.ts';
+import { outcomeOf, outcomeText, reasonIn } from '../load/load-outcome.ts';
 import { arrivalsOf, type LoadShape, loadShapes } from '../load/load-shapes.ts';
 import { runLoad } from '../load/run-load.ts';
 import { Progress } from '../progress.ts';
@@ -35,7 +35,7 @@ const interruptedCode = 130;
 
 const exitCodesText = `
 Exit codes: 0 the promise was kept (without one: nothing failed), 1 it was not, or the endpoint is not to be had, 2 the command line
-is wrong, ${interruptedCode} interrupted (what there is so far is printed).`;
+is wrong, or the model takes no such rows, ${interruptedCode} interrupted (what there is so far is printed).`;
 
 export function addLoadTest(program: Command, doors: Doors): void {
   const summary = 'send an endpoint requests for a while, and tell whether it keeps its promise under them';
@@ -53,6 +53,7 @@ export function addLoadTest(program: Command, doors: Doors): void {
       wantsAnswers: false,
       forMs,
       keepsInterrupted: true,
+      stopsWhereRefused: true,
     };
     const load =
       rate === undefined
@@ -72,6 +73,10 @@ export function addLoadTest(program: Command, doors: Doors): void {
       progress.fail();
       throw error;
     });
+    if (report.refusal !== null) {
+      progress.fail();
+      throw new Failure(`the first rows were all refused, so no more are sent: ${reasonIn(report.refusal, '400')}`, 2);
+    }
     progress.done(`${view.name}: ${words}`);
     const objective = view.objective === null ? null : parseObjective(view.objective);
     const outcome = outcomeOf(
