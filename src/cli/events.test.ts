@@ -36,7 +36,7 @@ test('what happened is a table, the latest last', async () => {
   assert.equal(
     stdout,
     'AT (UTC)             EVENT                OF                                 WHAT\n' +
-      '2026-11-27 05:00:00  endpoint.created     digits\n' +
+      '2026-11-27 05:00:00  endpoint.created     digits                             generation 1\n' +
       '2026-11-27 05:00:00  alarm.state-changed  penstock/digits/a-name-of-its-own  OK -> ALARM: late\n',
   );
 });
@@ -47,7 +47,7 @@ test('what is followed stands in columns that are wide enough before anything co
   assert.equal(
     stdout,
     'AT (UTC)             EVENT                     OF                          WHAT\n' +
-      '2026-11-27 05:00:00  endpoint.created          digits\n' +
+      '2026-11-27 05:00:00  endpoint.created          digits                      generation 1\n' +
       '2026-11-27 05:00:00  alarm.state-changed       penstock/digits/a-name-of-its-own  OK -> ALARM: late\n',
   );
 });
@@ -78,7 +78,7 @@ for (const { detail, text } of [
   { detail: { from: [], to: ['digits/1'], reason: null }, text: 'digits/1' },
   {
     detail: { executor: 'instance:local.1', batchMax: 32, isWarm: false, config: { a: 1 }, versions: ['x'.repeat(80)] },
-    text: 'executor=instance:local.1, batchMax=32, isWarm=false',
+    text: 'executor instance:local.1, batch max 32, not warm',
   },
   { detail: { reason: 'r'.repeat(300), id: 7 }, text: `${'r'.repeat(199)}…` },
   {
@@ -91,7 +91,16 @@ for (const { detail, text } of [
     },
     text: 'digits/1 -> digits/1 by ops: late from serve to shed and 2 more',
   },
-  { detail: { settings: 'dark', moreSettings: [] }, text: 'settings=dark' },
+  { detail: { settings: 'dark', moreSettings: [] }, text: 'settings dark' },
+  { detail: { from: ['m/1'], to: ['m/2'], share: 0.2, bakeMs: 20_000 }, text: 'm/1 -> m/2: share 20 %, bake 20 s' },
+  { detail: { sawRequests: true }, text: 'saw requests' },
+  { detail: { lastSignMs: 1_795_769_397_738, withMachine: false }, text: 'last sign 2026-11-27 08:49:57 UTC, its machine went on' },
+  {
+    detail: { memoryMiB: 256, spentUsd: 0.25, timeoutMs: 1_800_000, p50Ms: 0.1168 },
+    text: 'memory 256 MiB, spent $0.25, timeout 30 min, p50 0.12 ms',
+  },
+  { detail: { generation: 4, config: {} }, text: 'generation 4' },
+  { detail: { lastSignMs: 1e300 }, text: 'last sign ms 1e+300' },
   { detail: 'word', text: '"word"' },
 ]) {
   test(`of ${JSON.stringify(detail).slice(0, 60)} is told '${text.slice(0, 40)}'`, () => assert.equal(eventText({ detail }), text));
