@@ -16,7 +16,7 @@ export interface CloudWatchOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly audit: Pick<Audit, 'record'>;
-  readonly store: Pick<MetricStore, 'put' | 'list' | 'series' | 'unitsOf' | 'lacksRoomFor' | 'drop'>;
+  readonly store: Pick<MetricStore, 'put' | 'written' | 'list' | 'series' | 'unitsOf' | 'lacksRoomFor' | 'drop'>;
   readonly alarms: AlarmsSeen;
   readonly heard: HeardActions;
   /** More that are seen but not kept, and belong to others: those of scaling policies. */

@@ -33,13 +33,13 @@ interface DatumBody {
 }
 
 export interface PutMetricDataOptions {
-  readonly store: Pick<MetricStore, 'put' | 'lacksRoomFor' | 'drop'>;
+  readonly store: Pick<MetricStore, 'put' | 'written' | 'lacksRoomFor' | 'drop'>;
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly log: Log;
 }
 
-/** All of a call, or nothing where something in it is wrong. */
-export function putMetricData({ store, clock, log }: PutMetricDataOptions, input: AwsInput): AwsOutput {
+/** All of a call, or nothing where something in it is wrong. Resolves once a kill takes nothing of it. */
+export async function putMetricData({ store, clock, log }: PutMetricDataOptions, input: AwsInput): Promise<AwsOutput> {
   const nowMs = clock.wallMs();
   const data = readData(input, nowMs);
   const lacking = store.lacksRoomFor(data);
@@ -50,6 +50,7 @@ export function putMetricData({ store, clock, log }: PutMetricDataOptions, input
     throw new AwsError('LimitExceeded', `Nothing of this call was kept: ${lacking} of its ${data.length} metrics are new, and ${why}.`);
   }
   for (const { place, metric, atMs, measured } of data) store.put(place, metric, atMs, measured);
+  await store.written();
   return {};
 }
 

@@ -41,6 +41,44 @@ async function resolutionsOf(db: Database): Promise<number[]> {
   return rows.flat();
 }
 
+describe('what callers put', () => {
+  const shop = { namespace: 'Shop', dimensions: { Till: '7' } };
+  const sales = { name: 'Sales', unit: 'Count' };
+  const of = (value: number): Measure => {
+    const measure = new Measure();
+    measure.add(value);
+    return measure;
+  };
+
+  for (const [name, open] of databases) {
+    test(`is there after a kill, once it is written, with what was put meanwhile (${name})`, async (t) => {
+      const { db, clock, store } = await house(t, open);
+      const waits = [3, 4].map((value) => {
+        store.put(shop, sales, clock.wallMs(), of(value));
+        return store.written();
+      });
+      await Promise.all(waits);
+      store.put(shop, sales, clock.wallMs(), of(5));
+      await store.written();
+      const next = await openStore(db, clock); // the first was not closed
+      const [point] = await next.series({ place: shop, ...sales, fromMs: epochMs, toMs: epochMs + 60_000, periodMs: 60_000 });
+      assert.deepEqual([point?.count, point?.sum, point?.max], [3, 12, 5]);
+    });
+  }
+
+  test('is kept, but not called written, where the disk takes nothing', async (t) => {
+    const { db, clock, store } = await house(t);
+    await db.schema.alterTable('metric_rows_1').renameTo('away').execute();
+    store.put(shop, sales, clock.wallMs(), of(3));
+    await assert.rejects(store.written());
+    await db.schema.alterTable('away').renameTo('metric_rows_1').execute();
+    await store.written();
+    const next = await openStore(db, clock);
+    const [point] = await next.series({ place: shop, ...sales, fromMs: epochMs, toMs: epochMs + 60_000, periodMs: 60_000 });
+    assert.equal(point?.sum, 3);
+  });
+});
+
 describe('what is measured', () => {
   for (const [how, offMs] of [
     ['a millisecond early', -1],

@@ -80,6 +80,8 @@ export class MetricStore {
   #ticks = 0;
   #clearedHour = 0;
   #turn: Promise<unknown> = Promise.resolve();
+  /** Waits for its turn, and has not begun. */
+  #nextWrite: Promise<void> | null = null;
   #cancelTimer: () => void = () => {};
 
   constructor(options: MetricStoreOptions) {
@@ -248,6 +250,21 @@ export class MetricStore {
     return done;
   }
 
+  /**
+   * Resolves once what was `put` before is in the database, where a kill does not take it; who asks while one writes shares the next. Throws where
+   * it cannot be written: it is kept, and tried again with everything else.
+   */
+  written(): Promise<void> {
+    if (this.#nextWrite === null) {
+      this.#nextWrite = this.#turn.then(() => {
+        this.#nextWrite = null;
+        return this.#writeAll(this.#spans.others.dirty());
+      });
+      this.#turn = this.#nextWrite.catch(() => undefined);
+    }
+    return this.#nextWrite;
+  }
+
   /** What is known of a group's spans beyond what is written, whole: copied, since it grows. */
   async #inMemory(
     group: MetricGroup,
@@ -311,22 +328,28 @@ export class MetricStore {
   }
 
   async #write(): Promise<void> {
-    const { db, onFailure } = this.#options;
     const second = this.#second();
     this.#move(second);
-    const dirty = [...this.#spans.own.dirty(), ...this.#spans.others.dirty()];
+    try {
+      await this.#writeAll([...this.#spans.own.dirty(), ...this.#spans.others.dirty()]);
+      for (const spans of Object.values(this.#spans)) spans.forget(second);
+      await this.#clear(second);
+    } catch (error) {
+      this.#options.onFailure(error);
+    }
+  }
+
+  async #writeAll(dirty: readonly OpenSpan[]): Promise<void> {
     for (const span of dirty) span.isDirty = false;
     try {
       for (const span of dirty) if (span.isPart) await this.#complete(span);
       const written = new Set(dirty.map(({ group }) => group));
       const groups = [...this.#catalogue.groups()].filter(({ id, isChanged }) => isChanged || written.has(id));
-      if (dirty.length > 0) await writeSpans(db, groups, dirty);
+      if (dirty.length > 0) await writeSpans(this.#options.db, groups, dirty);
       for (const group of groups) group.isChanged = false;
-      for (const spans of Object.values(this.#spans)) spans.forget(second);
-      await this.#clear(second);
     } catch (error) {
       for (const span of dirty) span.isDirty = true;
-      onFailure(error);
+      throw error;
     }
   }
 
