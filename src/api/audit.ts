@@ -1,6 +1,6 @@
 /** Routes of the audit: who did what, and whether the record of it is whole. */
 import { z } from 'zod';
-import type { AuditRecord } from '../monitoring/index.ts';
+import type { AuditRecord, Origin } from '../monitoring/index.ts';
 import { type AuditBody, auditBody, auditVerdictBody, pageOf } from './bodies.ts';
 import { endpointPath, pageQuery, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -62,12 +62,9 @@ export function auditRoutes({ audit, deployments }: ApiServices): Route[] {
 }
 
 function bodyOf({ atMs, origin, ...record }: AuditRecord): AuditBody {
-  return {
-    ...record,
-    at: timeOf(atMs),
-    origin:
-      origin === null
-        ? null
-        : { door: origin.door, remote_address: origin.remoteAddress, user_agent: origin.userAgent, request_id: origin.requestId },
-  };
+  return { ...record, at: timeOf(atMs), origin: origin === null ? null : originBody(origin) };
+}
+
+function originBody({ door, remoteAddress, userAgent, requestId, operation }: Origin): AuditBody['origin'] {
+  return { door, remote_address: remoteAddress, user_agent: userAgent, request_id: requestId, operation: operation ?? null };
 }

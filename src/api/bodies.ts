@@ -234,7 +234,13 @@ export const auditBody = z.strictObject({
   outcome: z.string(),
   detail: z.unknown(),
   origin: z
-    .strictObject({ door: z.string(), remote_address: z.string(), user_agent: z.string(), request_id: z.string() })
+    .strictObject({
+      door: z.string(),
+      remote_address: z.string(),
+      user_agent: z.string(),
+      request_id: z.string(),
+      operation: z.string().nullable().describe('What was called at the door of AWS, such as `CreateModelPackageGroup`.'),
+    })
     .nullable()
     .describe('Where the call came from; null where the platform did it by itself.'),
 });

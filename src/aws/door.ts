@@ -251,9 +251,10 @@ export class AwsDoor {
     };
   }
 
-  #originOf({ request, requestId }: Visit): Origin {
+  #originOf({ request, requestId, operationName }: Visit): Origin {
     const { socket, headers } = request;
-    return { door: 'aws', remoteAddress: socket.remoteAddress ?? '', userAgent: headers['user-agent'] ?? '', requestId };
+    const from = { remoteAddress: socket.remoteAddress ?? '', userAgent: headers['user-agent'] ?? '' };
+    return { door: 'aws', ...from, requestId, ...(operationName === undefined ? {} : { operation: operationName }) };
   }
 
   /** Throws `forbidden`, in the words of AWS's policies and our own. */

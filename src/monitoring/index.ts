@@ -63,7 +63,7 @@ export { abruptEnds, linesLostIn, tellAbruptEnd } from './records/abrupt-end.ts'
 export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish, type DeedEntry } from './records/audit.ts';
 export { type Deed, isDeed, type Thing, thingOf } from './records/deeds.ts';
 export { Events, type EventWish, isWished, type NewEvent, type PlatformEvent } from './records/events.ts';
-export { isRecorded, type Origin, originNow, withOrigin } from './records/origin.ts';
+export { isRecorded, type Origin, originNow, withOrigin, withoutOrigin } from './records/origin.ts';
 export { Predecessors } from './records/predecessors.ts';
 export { claimedKey, Refusals, unknownCaller } from './records/refusals.ts';
 export type { RequestEnd } from './request-log/line-sampler.ts';

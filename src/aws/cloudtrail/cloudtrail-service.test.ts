@@ -13,6 +13,7 @@ test('deeds and refusals are looked up by service, by kind of thing, and by whet
   await audit.record(db, { ...done, action: 'CreateLogGroup', target: '/mine' });
   await audit.record(db, { ...done, action: 'CreateEndpoint', target: 'digits' });
   await audit.record(db, { ...done, action: 'Plan', target: 'digits/1' });
+  await audit.record(db, { ...done, action: 'CreateModelGroup', target: 'digits' });
   const detail = { service: 'cloudwatch', message: 'no', claimed: 'AKIB' };
   await audit.recordRefused({ who: 'unknown', action: 'DescribeAlarms', target: '', outcome: 'unauthenticated', detail });
 
@@ -25,12 +26,14 @@ test('deeds and refusals are looked up by service, by kind of thing, and by whet
   assert.deepEqual(await names('EventSource', 'monitoring.amazonaws.com'), ['DescribeAlarms']);
   assert.deepEqual(await names('ResourceType', 'AWS::SageMaker::Endpoint'), ['CreateEndpoint']);
   assert.deepEqual(await names('ReadOnly', 'true'), ['DescribeAlarms']);
-  assert.deepEqual(await names('ReadOnly', 'false'), ['Plan', 'CreateEndpoint', 'CreateLogGroup']);
+  assert.deepEqual(await names('ReadOnly', 'false'), ['CreateModelPackageGroup', 'Plan', 'CreateEndpoint', 'CreateLogGroup']);
   const [group] = await found('EventName', 'CreateLogGroup');
   assert.deepEqual(
     [group?.EventSource, group?.Resources],
     ['logs.amazonaws.com', [{ ResourceType: 'AWS::Logs::LogGroup', ResourceName: '/mine' }]],
   );
+  assert.deepEqual(await names('EventName', 'CreateModelPackageGroup'), ['CreateModelPackageGroup']);
+  assert.deepEqual(await names('EventName', 'CreateModelGroup'), []);
   const [plan] = await found('EventName', 'Plan');
   assert.deepEqual(plan?.Resources, [{ ResourceName: 'digits/1' }]);
 });

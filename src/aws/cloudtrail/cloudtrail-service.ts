@@ -3,7 +3,7 @@
  */
 import type { Audit, AuditRecord, AuditWish } from '../../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
-import { eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
+import { actionsNamed, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
 
 const limitMax = 50;
 const pagesMost = 40;
@@ -58,11 +58,11 @@ function wishedOf({ LookupAttributes }: AwsInput): {
   const value = String(first.AttributeValue);
   const matches: Readonly<Record<Attribute, (record: AuditRecord) => boolean>> = {
     EventId: ({ id }) => eventId(id) === value,
-    EventName: () => true,
-    ReadOnly: ({ action }) => String(isReadOnly(action)) === value,
+    EventName: (record) => eventNameOf(record) === value,
+    ReadOnly: (record) => String(isReadOnly(eventNameOf(record))) === value,
     Username: () => true,
     AccessKeyId: () => true,
-    ResourceType: ({ action }) => resourceTypeOf(action) === value,
+    ResourceType: (record) => resourceTypeOf(record) === value,
     ResourceName: () => true,
     EventSource: (record) => eventSourceOf(record) === value,
   };
@@ -71,7 +71,7 @@ function wishedOf({ LookupAttributes }: AwsInput): {
     throw new AwsError('InvalidLookupAttributesException', `A lookup attribute is one of ${attributes.join(', ')}.`);
   const wish =
     attribute === 'EventName'
-      ? { action: value }
+      ? { action: actionsNamed(value) }
       : attribute === 'Username' || attribute === 'AccessKeyId'
         ? { who: value }
         : attribute === 'ResourceName'
@@ -81,10 +81,10 @@ function wishedOf({ LookupAttributes }: AwsInput): {
 }
 
 function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
-  const { id, atMs, who, action, target, outcome, detail, origin } = record;
-  const type = resourceTypeOf(action);
-  const [source, readOnly] = [eventSourceOf(record), isReadOnly(action)];
-  const isOk = outcome === 'ok';
+  const { id, atMs, who, target, detail, origin } = record;
+  const name = eventNameOf(record);
+  const type = resourceTypeOf(record);
+  const [source, readOnly, errorCode] = [eventSourceOf(record), isReadOnly(name), errorCodeOf(record)];
   const event = {
     eventVersion: '1.09',
     userIdentity: {
@@ -97,7 +97,7 @@ function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
     },
     eventTime: new Date(Math.floor(atMs / 1000) * 1000).toISOString().replace('.000Z', 'Z'),
     eventSource: source,
-    eventName: action,
+    eventName: name,
     awsRegion: place.region,
     sourceIPAddress: origin?.remoteAddress ?? 'penstock',
     userAgent: origin?.userAgent ?? 'penstock',
@@ -108,11 +108,11 @@ function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
     eventType: 'AwsApiCall',
     readOnly,
     recipientAccountId: place.account,
-    ...(isOk ? {} : { errorCode: codeIn(detail) ?? outcome, errorMessage: messageIn(detail) }),
+    ...(errorCode === null ? {} : { errorCode, errorMessage: messageIn(detail) }),
   };
   return {
     EventId: eventId(id),
-    EventName: action,
+    EventName: name,
     ReadOnly: String(readOnly),
     AccessKeyId: who,
     EventTime: new Date(atMs),
@@ -147,12 +147,6 @@ function lowerCamel(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [name.charAt(0).toLowerCase() + name.slice(1), lowerCamel(inner)]),
   );
-}
-
-/** AWS's code for a refusal of one of its own doors; others have the platform's only. */
-function codeIn(detail: unknown): string | null {
-  const code = typeof detail === 'object' && detail !== null && 'code' in detail ? detail.code : undefined;
-  return typeof code === 'string' ? code : null;
 }
 
 function messageIn(detail: unknown): string {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { thingOf } from '../../monitoring/index.ts';
 import { shapesOf } from '../shapes/shapes.ts';
 import { permissionOf } from '../wire/permissions.ts';
-import { eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
+import { actionsNamed, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
 
 describe('what is done here', () => {
   for (const [action, source, type] of [
@@ -18,11 +18,14 @@ describe('what is done here', () => {
     ['PutMetricAlarm', 'monitoring', 'AWS::CloudWatch::Alarm'],
     ['CreateBucket', 's3', 'AWS::S3::Bucket'],
     ['RegisterScalableTarget', 'autoscaling', 'AWS::ApplicationAutoScaling::ScalableTarget'],
+    ['UpdateScaling', 'autoscaling', 'AWS::ApplicationAutoScaling::ScalableTarget'],
+    ['UpdateModelGroup', 'sagemaker', 'AWS::SageMaker::ModelPackageGroup'],
     ['CreateKey', 'iam', 'AWS::IAM::AccessKey'],
     ['SignIn', 'signin', 'AWS::IAM::AccessKey'],
   ] as const) {
     test(`${action} is ${source}'s, and about ${type}`, () => {
-      assert.deepEqual([eventSourceOf({ action, detail: {} }), resourceTypeOf(action)], [`${source}.amazonaws.com`, type]);
+      const record = { action, detail: {}, origin: null };
+      assert.deepEqual([eventSourceOf(record), resourceTypeOf(record)], [`${source}.amazonaws.com`, type]);
     });
   }
 
@@ -38,7 +41,59 @@ describe('what is done here', () => {
 });
 
 test('what only looks is the service that was asked', () => {
-  assert.equal(eventSourceOf({ action: 'DescribeAlarms', detail: { service: 'cloudwatch' } }), 'monitoring.amazonaws.com');
-  assert.equal(eventSourceOf({ action: 'DescribeAlarms', detail: { service: 'toString' } }), 'sagemaker.amazonaws.com');
-  assert.deepEqual(['DescribeAlarms', 'ListAudit', 'PutRule', 'SignIn'].map(isReadOnly), [true, true, false, false]);
+  const looked = { action: 'DescribeAlarms', origin: null };
+  assert.equal(eventSourceOf({ ...looked, detail: { service: 'cloudwatch' } }), 'monitoring.amazonaws.com');
+  assert.equal(eventSourceOf({ ...looked, detail: { service: 'toString' } }), 'sagemaker.amazonaws.com');
+  assert.deepEqual(['DescribeAlarms', 'LookupEvents', 'PutRule', 'ConsoleLogin'].map(isReadOnly), [true, true, false, false]);
+});
+
+describe('a deed goes by the name that AWS has for it, whichever door it came by:', () => {
+  for (const [action, operation, name] of [
+    ['CreateModelGroup', undefined, 'CreateModelPackageGroup'],
+    ['DeleteModelGroup', 'DeleteModelPackageGroup', 'DeleteModelPackageGroup'],
+    ['RegisterModelVersion', undefined, 'CreateModelPackage'],
+    ['RegisterModelVersion', 'CreateModel', 'CreateModelPackage'],
+    ['SetApproval', undefined, 'UpdateModelPackage'],
+    ['SetApproval', 'CreateModelPackage', 'UpdateModelPackage'],
+    ['UpdateModelVersion', undefined, 'UpdateModelPackage'],
+    ['UpdateModelVersion', 'DeleteTags', 'DeleteTags'],
+    ['UpdateModelGroup', 'DeleteTags', 'DeleteTags'],
+    ['UpdateModelGroup', undefined, 'AddTags'],
+    ['DeleteModelVersion', undefined, 'DeleteModelPackage'],
+    ['UpdateScaling', undefined, 'RegisterScalableTarget'],
+    ['UpdateScaling', 'PutScalingPolicy', 'PutScalingPolicy'],
+    ['UpdateEndpoint', 'UpdateEndpointWeightsAndCapacities', 'UpdateEndpointWeightsAndCapacities'],
+    ['UpdateEndpoint', undefined, 'UpdateEndpoint'],
+    ['SignIn', undefined, 'ConsoleLogin'],
+    ['CreateKey', undefined, 'CreateAccessKey'],
+    ['RollBackEndpoint', undefined, 'RollBackEndpoint'],
+    ['CreateModelPackageGroup', 'CreateModelPackageGroup', 'CreateModelPackageGroup'],
+  ] as const) {
+    test(`${action}${operation === undefined ? '' : ` by ${operation}`} is ${name}, and found by it`, () => {
+      const from = { door: 'aws', remoteAddress: '', userAgent: '', requestId: '' };
+      const origin = operation === undefined ? null : { ...from, operation };
+      assert.equal(eventNameOf({ action, origin }), name);
+      assert(actionsNamed(name).includes(action));
+    });
+  }
+});
+
+describe("a refusal bears AWS's code, as the service's clients see it:", () => {
+  for (const [action, outcome, detail, code] of [
+    ['CreateModelGroup', 'ok', {}, null],
+    ['CreateModelGroup', 'already_exists', {}, 'ValidationException'],
+    ['CreateModelPackageGroup', 'forbidden', { service: 'sagemaker' }, 'AccessDeniedException'],
+    ['DeleteModelPackageGroup', 'wrong_state', { code: 'ConflictException' }, 'ConflictException'],
+    ['CreateEndpoint', 'unauthenticated', { code: 'signature-mismatch' }, 'InvalidSignatureException'],
+    ['CreateEndpoint', 'unauthenticated', {}, 'UnrecognizedClientException'],
+    ['CreateBucket', 'unauthenticated', { service: 's3', code: 'unknown-access-key' }, 'InvalidAccessKeyId'],
+    ['UpdateScaling', 'not_found', {}, 'ObjectNotFoundException'],
+    ['DeleteLogGroup', 'not_found', {}, 'ResourceNotFoundException'],
+    ['CreateKey', 'forbidden', {}, 'AccessDenied'],
+    ['DescribeAlarms', 'toString', { service: 'cloudwatch' }, 'toString'],
+  ] as const) {
+    test(`${action}, ${outcome} ${JSON.stringify(detail)}: ${code}`, () => {
+      assert.equal(errorCodeOf({ action, outcome, detail, origin: null }), code);
+    });
+  }
 });

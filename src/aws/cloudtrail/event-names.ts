@@ -1,6 +1,7 @@
-/** How AWS names what the audit tells of: the service that was called, and the kind of thing that it was about. */
-import { type AuditRecord, type Thing, thingOf } from '../../monitoring/index.ts';
+/** How AWS names what the audit tells of: what was called, of which service, about which kind of thing, and how it was refused. Pure. */
+import { type AuditRecord, type Deed, isDeed, type Thing, thingOf } from '../../monitoring/index.ts';
 import type { AwsServiceName } from '../service.ts';
+import { type CodeAndStatus, type ErrorForm, errorCodes, refusalCodes } from '../wire/error-codes.ts';
 
 /** Application Auto Scaling's events bear the name of EC2's Auto Scaling, as AWS's own examples have it. */
 const sources = {
@@ -47,21 +48,91 @@ const names = {
   transform: { service: 'sagemaker', type: 'AWS::SageMaker::TransformJob' },
 } as const satisfies Record<Thing, Named>;
 
-/** `logs.amazonaws.com`. What is no deed here was asked for and refused: its record says of which service. */
-export function eventSourceOf({ action, detail }: Pick<AuditRecord, 'action' | 'detail'>): string {
-  const thing = thingOf(action);
-  if (thing !== null) return sources[names[thing].service];
-  const service = typeof detail === 'object' && detail !== null && 'service' in detail ? detail.service : undefined;
-  return typeof service === 'string' && Object.hasOwn(sources, service) ? sources[service as keyof typeof sources] : sources.sagemaker;
+const scaling = [
+  'RegisterScalableTarget',
+  'DeregisterScalableTarget',
+  'PutScalingPolicy',
+  'DeleteScalingPolicy',
+  'PutScheduledAction',
+  'DeleteScheduledAction',
+  'TagResource',
+  'UntagResource',
+] as const;
+
+/** What AWS calls deeds that have other names here. Of several it is the first, unless the call tells which it was. */
+const eventNames: Readonly<Partial<Record<Deed, readonly [string, ...string[]]>>> = {
+  CreateKey: ['CreateAccessKey'],
+  CreateModelGroup: ['CreateModelPackageGroup'],
+  DeleteModelGroup: ['DeleteModelPackageGroup'],
+  DeleteModelVersion: ['DeleteModelPackage'],
+  ListAudit: ['LookupEvents'],
+  ListKeys: ['ListAccessKeys'],
+  RegisterModelVersion: ['CreateModelPackage'],
+  RevokeKey: ['DeleteAccessKey'],
+  SetApproval: ['UpdateModelPackage'],
+  SignIn: ['ConsoleLogin'],
+  UpdateEndpoint: ['UpdateEndpoint', 'UpdateEndpointWeightsAndCapacities', ...scaling],
+  UpdateModelGroup: ['AddTags', 'DeleteTags', 'CreateModelPackageGroup'],
+  UpdateModelVersion: ['UpdateModelPackage', 'AddTags', 'DeleteTags'],
+  UpdateScaling: scaling,
+};
+
+/** `CreateModelPackage`, by whichever door it came; the own name of a deed that AWS does not know. */
+export function eventNameOf({ action, origin }: Pick<AuditRecord, 'action' | 'origin'>): string {
+  const known = isDeed(action) ? eventNames[action] : undefined;
+  return known?.find((name) => name === origin?.operation) ?? known?.[0] ?? action;
+}
+
+/** Under which the audit may have events of this name. */
+export function actionsNamed(eventName: string): string[] {
+  const others = Object.entries(eventNames).flatMap(([action, known]) => (known.includes(eventName) ? [action] : []));
+  return [...new Set([eventName, ...others])];
+}
+
+type Said = Pick<AuditRecord, 'action' | 'origin' | 'detail'>;
+
+/** What is no deed here was asked for and refused: its record says of which service. */
+function serviceOf(record: Said): keyof typeof sources {
+  const thing = thingOf(eventNameOf(record)) ?? thingOf(record.action);
+  if (thing !== null) return names[thing].service;
+  const service = textIn(record.detail, 'service');
+  return service !== null && Object.hasOwn(sources, service) ? (service as keyof typeof sources) : 'sagemaker';
+}
+
+/** `logs.amazonaws.com` */
+export function eventSourceOf(record: Said): string {
+  return sources[serviceOf(record)];
 }
 
 /** `AWS::Logs::LogGroup` */
-export function resourceTypeOf(action: string): string | null {
-  const thing = thingOf(action);
-  return thing === null ? null : names[thing].type;
+export function resourceTypeOf(record: Pick<AuditRecord, 'action' | 'origin'>): string | null {
+  const things = [thingOf(eventNameOf(record)), thingOf(record.action)];
+  return things.flatMap((thing) => (thing === null ? [] : [names[thing].type])).find((type) => type !== null) ?? null;
+}
+
+/** `ValidationException`; null where it was done. Doors other than AWS's have the platform's code only. */
+export function errorCodeOf(record: Said & Pick<AuditRecord, 'outcome'>): string | null {
+  const { outcome, detail } = record;
+  if (outcome === 'ok') return null;
+  const service = serviceOf(record);
+  const refusals: Readonly<Record<string, CodeAndStatus>> = refusalCodes[formOf(service)];
+  const told = textIn(detail, 'code') ?? (outcome === 'unauthenticated' ? 'unknown-access-key' : outcome);
+  if (Object.hasOwn(refusals, told)) return refusals[told]?.code ?? null;
+  const codes: Readonly<Record<string, CodeAndStatus>> = service === 'iam' || service === 'signin' ? errorCodes.sts : errorCodes[service];
+  return Object.hasOwn(codes, told) ? (codes[told]?.code ?? null) : told;
+}
+
+function formOf(service: keyof typeof sources): ErrorForm {
+  if (service === 's3') return 'rest-xml';
+  return service === 'sts' || service === 'iam' || service === 'signin' ? 'query' : 'json-1.1';
+}
+
+function textIn(detail: unknown, member: string): string | null {
+  const value = typeof detail === 'object' && detail !== null ? (detail as Readonly<Record<string, unknown>>)[member] : undefined;
+  return typeof value === 'string' ? value : null;
 }
 
 /** Looks are in the audit where they were refused. */
-export function isReadOnly(action: string): boolean {
-  return /^(?:Describe|List|Get|Head|BatchGet|BatchDescribe|Lookup|Filter|Search|Test|Query|Verify)/.test(action);
+export function isReadOnly(eventName: string): boolean {
+  return /^(?:Describe|List|Get|Head|BatchGet|BatchDescribe|Lookup|Filter|Search|Test|Query|Verify)/.test(eventName);
 }

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
-import type { Log } from '../../monitoring/index.ts';
+import { type Log, withoutOrigin } from '../../monitoring/index.ts';
 import { CustomMetrics, type MeasureMetric } from './custom-metrics.ts';
 import { ProvisionedUse } from './provisioned-use.ts';
 import { type ActionDocument, provisionedDimension, type TargetDocument } from './scaling-documents.ts';
@@ -47,10 +47,10 @@ export class ScalingLoop {
     await this.#looking;
   }
 
-  /** Looks now, and from now on when something is due. */
+  /** Looks now, and from now on when something is due. What it does is not the deed of whoever has changed a schedule. */
   look(): void {
     this.#cancel();
-    this.#looking = this.#looking.then(() => this.#look());
+    this.#looking = withoutOrigin(() => this.#looking.then(() => this.#look()));
   }
 
   async #look(): Promise<void> {

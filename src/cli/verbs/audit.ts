@@ -56,7 +56,7 @@ function listText(items: readonly AuditBody[]): string {
     { title: 'AT (UTC)', cell: ({ at }) => timeText(at) },
     { title: 'WHO', cell: ({ who }) => who },
     { title: 'FROM', cell: ({ origin }) => (origin === null ? 'penstock itself' : `${origin.door} ${origin.remote_address}`) },
-    { title: 'ACTION', cell: ({ action }) => action },
+    { title: 'ACTION', cell: deedShown },
     { title: 'TARGET', cell: ({ target }) => target },
     { title: 'OUTCOME', cell: ({ outcome }) => outcome },
   ]);
@@ -65,4 +65,10 @@ function listText(items: readonly AuditBody[]): string {
 function verdictText({ records, head, broken }: AuditVerdictBody): string {
   if (broken === null) return `${records} records, each as it was written; the last one's hash is ${head === '' ? 'none' : head}\n`;
   return `broken at record ${broken.number}${broken.id === '' ? '' : ` (${broken.id})`}: ${broken.why}; the ${records} before it are whole\n`;
+}
+
+/** With what AWS calls it, where it came by AWS's door under another name. */
+function deedShown({ action, origin }: AuditBody): string {
+  const operation = origin?.operation ?? action;
+  return operation === action ? action : `${action} (${operation})`;
 }

@@ -39,7 +39,8 @@ export interface AuditWish {
   /** The last `id` of the page before. */
   readonly before?: string | undefined;
   readonly who?: string | undefined;
-  readonly action?: string | undefined;
+  /** Any of several. */
+  readonly action?: string | readonly string[] | undefined;
   readonly target?: string | undefined;
   /** Epoch milliseconds. */
   readonly fromMs?: number | undefined;
@@ -113,7 +114,7 @@ export class Audit {
     let query = this.#db.selectFrom('audit').selectAll().orderBy('id', 'desc').limit(limit);
     if (before !== undefined) query = query.where('id', '<', before);
     if (who !== undefined) query = query.where('who', '=', who);
-    if (action !== undefined) query = query.where('action', '=', action);
+    if (action !== undefined) query = query.where('action', 'in', [action].flat());
     if (target !== undefined) query = query.where('target', '=', target);
     if (fromMs !== undefined) query = query.where('at', '>=', fromMs);
     if (toMs !== undefined) query = query.where('at', '<=', toMs);

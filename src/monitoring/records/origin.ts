@@ -7,6 +7,8 @@ export interface Origin {
   readonly remoteAddress: string;
   readonly userAgent: string;
   readonly requestId: string;
+  /** What was called, by AWS's name: `CreateModelPackageGroup`; not in records of before, and not of other doors. */
+  readonly operation?: string;
 }
 
 interface Call {

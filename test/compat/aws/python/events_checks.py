@@ -2,7 +2,7 @@
 
 import json
 
-from checks import check, client, given, refused, same
+from checks import check, client, given, refused, same, told
 
 events = client("events")
 cloudtrail = client("cloudtrail")
@@ -101,6 +101,8 @@ def _():
 @check("what was done and what was refused is looked up, with who and from where")
 def _():
     sagemaker.create_model_package_group(ModelPackageGroupName="audited")
+    refused(sagemaker.create_model_package_group, ModelPackageGroupName="audited")
+    same(told("CreateModelPackageGroup")[-1], ("audited", "sagemaker"))
     refused(sagemaker.delete_model_package_group, ModelPackageGroupName="nobody")
     found = cloudtrail.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "DeleteModelPackageGroup"}])["Events"]
     same(len(found), 1)

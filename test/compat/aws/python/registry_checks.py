@@ -196,7 +196,7 @@ def _():
         tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
         same((tags.get("a"), tags["c"]), (None, "ü"))
     for deed in ["AddTags", "DeleteTags"]:
-        holds(("bare", "sagemaker"), told(deed))
+        same(told(deed), [("digits/1", "sagemaker"), ("bare", "sagemaker"), ("digits", "sagemaker")])
     refusal = refused(sagemaker.add_tags, ResourceArn=PREFIX + "model/bare", Tags=[{"Key": "penstock:late", "Value": "no"}])
     same(refusal.code, "ValidationException")
 
@@ -216,6 +216,9 @@ def _():
         sagemaker.delete_model_package(ModelPackageName=f"{PACKAGE}{number}")
     sagemaker.delete_model_package_group(ModelPackageGroupName="digits")
     holds("does not exist", refused(sagemaker.describe_model_package_group, ModelPackageGroupName="digits").message)
+    holds(("Digits", "sagemaker"), told("DeleteModelPackageGroup"))
+    for deed in ["CreateModelPackage", "UpdateModelPackage", "DeleteModelPackage"]:
+        holds(("Digits/1", "sagemaker"), told(deed))
 
 
 @check("names and numbers out of bounds are refused as AWS words it")

@@ -118,6 +118,11 @@ def _():
     same(scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"], [])
     same(scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"], [])
     same(scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"], [])
+    same(told("CreateModelPackage"), [("digits/1", "sagemaker")])  # another door registered it
+    same(told("PutScalingPolicy"), [("digits", "autoscaling")] * 3)
+    same(told("DeleteScalingPolicy"), [("digits", "autoscaling")] * 2)
+    same(told("RegisterScalableTarget"), [("digits", "autoscaling")] * 2)  # once by the scheduled action, which nobody called
+    same(told("DeregisterScalableTarget"), [("digits", "autoscaling")])
     same(told("PutScheduledAction"), [("digits", "autoscaling")] * 2)
     same(told("DeleteScheduledAction"), [("digits", "autoscaling")])
     until(3)
