@@ -270,7 +270,7 @@ describe('a decision in words', () => {
     assert.equal(
       explain(chosenOf({}), base),
       '1536 MiB, at most 11 rows or 74.5ms: keeps p95 <= 150ms with 95.57 % in time, p95 149ms, $0.2161 per million rows, 51.3 % less ' +
-        'than without batching ($0.4436); 1536 MiB, at most 17 rows or 61.6ms at $0.2161 was refused: only 85.9 % within 150ms, 95 % are promised.',
+        'than without batching ($0.4436); the next cheaper, 1536 MiB, at most 17 rows or 61.6ms at $0.2161, was refused: only 85.9 % within 150ms, 95 % are promised.',
     );
   });
 

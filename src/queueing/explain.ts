@@ -5,7 +5,7 @@ import { msText, percentText, quantileText, settingText, usdText } from './wordi
 /** Below this gain in cost the setting in force stays: predictions are not better than that, and each change disturbs. */
 export const gainMinDefault = 0.03;
 
-/** One sentence: what was chosen, what it promises, what it saves against no batching, and why the next cheaper one was refused. */
+/** One sentence: what was chosen, what it promises, what it saves against no batching, and why the next cheaper one was refused, which need not be the cheapest of all. */
 export function explain(choice: Choice, input: ChoiceInput): string {
   if (choice.kind === 'nothing-fits') {
     return `No memory size holds the model: it needs ${Math.ceil(choice.neededMiB)} MiB with a single row, and the largest size is ${choice.largestMiB} MiB.`;
@@ -16,7 +16,7 @@ export function explain(choice: Choice, input: ChoiceInput): string {
   const refused =
     nextCheaper === null || reason === 'slo-unreachable'
       ? ''
-      : `; ${settingText(nextCheaper)} at ${usdText(nextCheaper.predicted.costUsdPerMillion)} was refused: ${nextCheaper.rejectedBecause}`;
+      : `; the next cheaper, ${settingText(nextCheaper)} at ${usdText(nextCheaper.predicted.costUsdPerMillion)}, was refused: ${nextCheaper.rejectedBecause}`;
   return `${capital(settingText(chosen))}: ${promiseText(choice, input)}, ${cost}${refused}.`;
 }
 
