@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
-import { Events } from '../monitoring/index.ts';
+import { type EventKind, Events } from '../monitoring/index.ts';
 import { openDatabase } from '../storage/index.ts';
 import type { EventBody, Page } from './bodies.ts';
 import { eventRoutes } from './events.ts';
@@ -20,7 +20,7 @@ async function house(t: TestContext) {
   t.after(() => streams.close());
   const deployments = { list: () => [{ config: { name: 'digits' } }] };
   const [recent, follow] = eventRoutes({ events, deployments } as unknown as ApiServices, streams);
-  const tell = (kind: string, subject: string) => events.recordAndPublish({ kind, subject, detail: null });
+  const tell = (kind: EventKind, subject: string) => events.recordAndPublish({ kind, subject, detail: null });
   await tell('endpoint.created', 'digits');
   await tell('endpoint.in-service', 'digits');
   await tell('endpoint.in-service', 'other');
@@ -58,6 +58,16 @@ test('of an endpoint what happened to its alarms is told too; a subject is that 
   assert.deepEqual([seqs(first), first.next], [[4, 2], '2']);
   assert.deepEqual(seqs(await list({ endpoint: 'digits', before: 2 })), [1]);
   await assert.rejects(list({ endpoint: 'digits', subject: 'digits' }), { code: 'invalid_request', message: /subject or endpoint/ });
+});
+
+test('a kind that no event has is refused with those that there are', async (t) => {
+  const { list, follow } = await house(t);
+  for (const kind of ['bogus', 'alarm,endpoint.faild', 'end'])
+    await assert.rejects(list({ kind }), {
+      code: 'invalid_request',
+      message: /^no event is of the kind \S+: kinds are alarm\.state-changed; async\.failed, /,
+    });
+  await assert.rejects(follow({ kind: 'bogus' }), { code: 'invalid_request' });
 });
 
 test('an endpoint is found whatever the case of its name, as everywhere else; what is gone by the name that it had', async (t) => {

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
-import { defaultAlarmNames, type Events, type EventWish, isWished, type PlatformEvent } from '../monitoring/index.ts';
+import { checkKinds, defaultAlarmNames, type Events, type EventWish, isWished, type PlatformEvent } from '../monitoring/index.ts';
 import { keyOf } from '../registry/index.ts';
 import { type EventBody, eventBody, pageOf } from './bodies.ts';
 import type { EventStream } from './event-stream.ts';
@@ -73,7 +73,9 @@ function wishOf({ subject, endpoint, kind }: z.output<typeof wishQuery>, nameOf:
   if (subject !== undefined && endpoint !== undefined) throw new PlatformError('invalid_request', 'expected subject or endpoint, got both');
   const named = subject === undefined ? undefined : [subject];
   const name = endpoint === undefined ? undefined : nameOf(endpoint);
-  return { subjects: name === undefined ? named : [name, ...defaultAlarmNames(name)], kinds: kind?.split(',') };
+  const kinds = kind?.split(',');
+  if (kinds !== undefined) checkKinds(kinds);
+  return { subjects: name === undefined ? named : [name, ...defaultAlarmNames(name)], kinds };
 }
 
 export function lastEventId(request: IncomingMessage): number | undefined {

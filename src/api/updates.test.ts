@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
-import { Events } from '../monitoring/index.ts';
+import { type EventKind, Events } from '../monitoring/index.ts';
 import { openDatabase } from '../storage/index.ts';
 import type { Call } from './route.ts';
 import type { ApiServices } from './services.ts';
 import { type UpdateBody, updateAt, updateRoutes } from './updates.ts';
 
 const versions = { from: ['digits/1'], to: ['digits/2'] };
+
+/** What may become of an endpoint. */
+type EndpointWord = EventKind extends infer Kind ? (Kind extends `endpoint.${infer Word}` ? Word : never) : never;
 
 async function recorded(t: TestContext) {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
@@ -19,7 +22,7 @@ async function recorded(t: TestContext) {
   const [updates] = updateRoutes({ deployments, events } as unknown as ApiServices);
   return {
     /** A second passes. */
-    tell: async (kind: string, detail: object): Promise<void> => {
+    tell: async (kind: EndpointWord, detail: object): Promise<void> => {
       clock.advance(1000);
       await events.record(db, { kind: `endpoint.${kind}`, subject: 'digits', detail: { generation: 2, ...detail } });
     },
@@ -109,7 +112,7 @@ test('an endpoint has no part in the updates of an earlier one of its name', asy
 test('an update is under way from its beginning until it is kept, taken back or superseded', async (t) => {
   const { tell, underWay } = await recorded(t);
   assert.equal(await underWay(), null);
-  for (const end of ['update-kept', 'update-taken-back', 'update-superseded', 'rolled-back', 'deployed']) {
+  for (const end of ['update-kept', 'update-taken-back', 'update-superseded', 'rolled-back', 'deployed'] as const) {
     await tell('update-begun', versions);
     assert.deepEqual((await underWay())?.to, ['digits/2']);
     await tell(end, versions);

@@ -1,10 +1,11 @@
 /** How an endpoint is, in one word and a reason: from what is wanted and what is seen. Pure. */
+import type { EventKind } from '../monitoring/index.ts';
 import { type Desired, isSameKind, type ObservedWorker, readyOf, type Served, type WantedVariant, type WorkerKind } from './plan.ts';
 
 export type EndpointStatus = 'Creating' | 'Updating' | 'InService' | 'Failed' | 'Deleting' | 'Unloaded' | 'RollingBack';
 
 /** What its beginning is told as. */
-export const eventKinds: Record<EndpointStatus, string> = {
+export const eventKinds: Record<EndpointStatus, EventKind> = {
   Creating: 'endpoint.creating',
   Updating: 'endpoint.updating',
   InService: 'endpoint.in-service',

@@ -1,5 +1,5 @@
 /** What is told of updates: each step of one that is watched, with what it was judged by, a deploy that nobody watches, other settings, a rollback. Pure. */
-import type { Deed, NewEvent } from '../monitoring/index.ts';
+import type { Deed, EventKind, NewEvent } from '../monitoring/index.ts';
 import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
 import { isUnderWay, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
@@ -79,7 +79,7 @@ function whoTold(who: string | null): Pick<UpdateDetail, 'who'> {
 export interface Doing {
   readonly who: string;
   readonly action: Deed;
-  readonly event: string;
+  readonly event: EventKind;
   /** Of a rollback to the version before. */
   readonly rollbackReason?: string;
 }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { type Database, type DecisionsTable, inTransaction, isForeignKeyViolation, type Transaction } from '../storage/index.ts';
-import type { Events } from './records/events.ts';
+import type { Events, NewEvent } from './records/events.ts';
 
 export type DecisionKind = DecisionsTable['kind'];
 
@@ -198,7 +198,7 @@ async function fill(db: Database | Transaction, { id, effect }: Effect): Promise
     .execute();
 }
 
-function eventOf({ id, kind, endpoint, variant, trigger, chosen, reason }: Decision) {
+function eventOf({ id, kind, endpoint, variant, trigger, chosen, reason }: Decision): NewEvent {
   return { kind: 'decision.made', subject: endpoint, detail: { id, kind, variant, trigger, chosen, reason } };
 }
 

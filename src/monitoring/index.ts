@@ -62,6 +62,7 @@ export { Metrics, type Sample } from './metrics.ts';
 export { abruptEnds, linesLostIn, tellAbruptEnd } from './records/abrupt-end.ts';
 export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish, type DeedEntry } from './records/audit.ts';
 export { type Deed, isDeed, type Thing, thingOf } from './records/deeds.ts';
+export { checkKinds, type EventKind } from './records/event-kinds.ts';
 export { Events, type EventWish, isWished, type NewEvent, type PlatformEvent } from './records/events.ts';
 export { isRecorded, type Origin, originNow, withOrigin, withoutOrigin } from './records/origin.ts';
 export { Predecessors } from './records/predecessors.ts';

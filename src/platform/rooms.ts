@@ -118,7 +118,8 @@ function linesOf({ logs, logGroups, traces }: Ground): ServingOptions['lines'] {
 function overflowTeller(log: Logs['platform'], events: Events): NonNullable<ServingOptions['onOverflowShut']> {
   return ({ endpoint, variant }, reason) => {
     log.warn({ endpoint, variant, reason }, reason === null ? 'overflow goes to functions again' : 'overflow goes to functions no more');
-    const event = { kind: reason === null ? 'overflow.resumed' : 'overflow.suspended', subject: endpoint, detail: { variant, reason } };
+    const kind = reason === null ? 'overflow.resumed' : 'overflow.suspended';
+    const event = { kind, subject: endpoint, detail: { variant, reason } } as const;
     events
       .recordAndPublish(event)
       .catch((error: unknown) => log.error({ event, error: messageOf(error) }, 'an event could not be recorded'));

@@ -1,7 +1,7 @@
 /** Model groups and their versions: what may be deployed, and where its file lies. */
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { Audit, Deed, Events, Log } from '../monitoring/index.ts';
+import type { Audit, Deed, EventKind, Events, Log } from '../monitoring/index.ts';
 import { checkName } from '../objective.ts';
 import type { Bundle, Inspection } from '../runtime/index.ts';
 import { type Database, type FileObjectStore, inTransaction, type Transaction } from '../storage/index.ts';
@@ -312,7 +312,7 @@ export class Registry {
     change: (words: Words) => Words,
     who: string,
   ): Promise<void> {
-    const thing: { readonly action: Deed; readonly event: string } =
+    const thing: { readonly action: Deed; readonly event: EventKind } =
       version === null
         ? { action: 'UpdateModelGroup', event: 'group.updated' }
         : { action: 'UpdateModelVersion', event: 'version.updated' };
@@ -325,7 +325,7 @@ export class Registry {
 
   /** A change with its audit entry and its event, in one transaction; null: there was nothing to change. */
   async #record(
-    what: { readonly who: string; readonly action: Deed; readonly event: string },
+    what: { readonly who: string; readonly action: Deed; readonly event: EventKind },
     change: (tx: Transaction) => Promise<{ readonly subject: string; readonly detail: unknown } | null>,
   ): Promise<void> {
     const { db, events, audit } = this.#options;

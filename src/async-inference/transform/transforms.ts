@@ -33,6 +33,13 @@ interface Running {
 const runsMax = 2;
 const failuresShown = 3;
 const reasonMax = 1024;
+const eventKindOf = {
+  InProgress: 'transform.in-progress',
+  Completed: 'transform.completed',
+  Failed: 'transform.failed',
+  Stopping: 'transform.stopping',
+  Stopped: 'transform.stopped',
+} as const satisfies Record<TransformState, string>;
 
 export class Transforms {
   readonly #options: TransformsOptions;
@@ -196,8 +203,7 @@ export class Transforms {
   }
 
   async #tell(name: string, state: TransformState, reason: string | null): Promise<void> {
-    const word = state === 'InProgress' ? 'in-progress' : state.toLowerCase();
-    await this.#options.events.recordAndPublish({ kind: `transform.${word}`, subject: name, detail: { state, reason } });
+    await this.#options.events.recordAndPublish({ kind: eventKindOf[state], subject: name, detail: { state, reason } });
   }
 
   async #audit(who: string, action: Deed, target: string): Promise<void> {

@@ -25,7 +25,10 @@ export function addEvents(program: Command, doors: Doors): void {
       command
         .option('-f, --follow', 'go on with what comes', false)
         .option('-n, --lines <number>', 'how many of the past', wholeNumber(0, 500), 50)
-        .option('--kind <kinds>', 'only such: endpoint.failed,alarm.state-changed; alarm stands for all of alarms'),
+        .option(
+          '--kind <kinds>',
+          'only such: endpoint.failed,alarm.state-changed; alarm stands for all of alarms; a wrong one is answered with all',
+        ),
     )
     .runs(async (session, { follow, lines, kind }: EventsOptions, name: string | undefined) => {
       const client = await session.client();

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { VirtualClock } from '../../clock.ts';
 import { inTransaction, type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import type { EventKind } from './event-kinds.ts';
 import { Events, isWished, type PlatformEvent } from './events.ts';
 
 const clock = new VirtualClock();
@@ -47,7 +48,7 @@ test('the last of a kind that happened to one of a name is found whatever the ca
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   t.after(close);
   const events = new Events(db, clock);
-  const tell = async (kind: string, subject: string): Promise<number> => {
+  const tell = async (kind: EventKind, subject: string): Promise<number> => {
     clock.advance(10);
     return (await events.record(db, { kind, subject, detail: null })).atMs;
   };
@@ -73,7 +74,7 @@ test('those that are wished are found as they are told from others as they come'
   for (const [kind, subject] of [
     ['endpoint.failed', 'digits'],
     ['endpoint.in-service', 'digits'],
-    ['endpoints.counted', 'digits'],
+    ['endpoints.counted' as EventKind, 'digits'],
     ['alarm.state-changed', 'penstock/digits/errors'],
     ['endpoint.failed', 'other'],
   ] as const)
@@ -100,9 +101,9 @@ test('events older than 90 days are forgotten, and the oldest of more than 200,0
   const own = new VirtualClock(1e12);
   const events = new Events(db, own);
   const kinds = async (): Promise<string[]> => (await events.recent({ limit: 5000 })).map(({ kind }) => kind);
-  for (let i = 0; i < 2500; i++) await events.record(db, { kind: 'old', subject: 's', detail: null });
+  for (let i = 0; i < 2500; i++) await events.record(db, { kind: 'endpoint.creating', subject: 's', detail: null });
   own.advance(1000);
-  await events.record(db, { kind: 'new', subject: 's', detail: null });
+  await events.record(db, { kind: 'endpoint.in-service', subject: 's', detail: null });
   own.advance(90 * 86_400_000 - 1000);
   await events.sweep();
   assert.equal((await kinds()).length, 2501);
@@ -111,7 +112,7 @@ test('events older than 90 days are forgotten, and the oldest of more than 200,0
   own.advance(3_600_000);
   await end();
   assert.deepEqual(await kinds(), []);
-  const last = await events.record(db, { kind: 'kept', subject: 's', detail: null });
+  const last = await events.record(db, { kind: 'endpoint.changed', subject: 's', detail: null });
   const { id: _id, ...row } = await db.selectFrom('events').selectAll().executeTakeFirstOrThrow();
   await db
     .insertInto('events')
@@ -128,19 +129,19 @@ test('listeners hear what is published, until they have enough', async () => {
   const heard: string[] = [];
   const listener = (event: PlatformEvent): void => void heard.push(event.kind);
   const [endFirst, endSecond] = [events.subscribe(listener), events.subscribe(listener)];
-  await events.recordAndPublish({ kind: 'one', subject: 's', detail: null });
+  await events.recordAndPublish({ kind: 'group.created', subject: 's', detail: null });
   endFirst();
-  await events.recordAndPublish({ kind: 'two', subject: 's', detail: undefined });
+  await events.recordAndPublish({ kind: 'group.updated', subject: 's', detail: undefined });
   endSecond();
-  await events.recordAndPublish({ kind: 'three', subject: 's', detail: [] });
-  assert.deepEqual(heard, ['one', 'one', 'two']);
+  await events.recordAndPublish({ kind: 'group.deleted', subject: 's', detail: [] });
+  assert.deepEqual(heard, ['group.created', 'group.created', 'group.updated']);
 });
 
 test('an event of a transaction that fails has never been', async () => {
   const events = new Events(opened.db, clock);
   const before = await events.lastSeq();
   const failing = inTransaction(opened.db, async (tx) => {
-    await events.record(tx, { kind: 'undone', subject: 's', detail: {} });
+    await events.record(tx, { kind: 'group.created', subject: 's', detail: {} });
     throw new Error('no');
   });
   await assert.rejects(failing);

@@ -1,18 +1,21 @@
 /** What happened to groups, versions and endpoints: kept in order, and told to whoever listens. */
 import { randomUUID } from 'node:crypto';
 import { type Clock, repeat } from '../../clock.ts';
+import type { EventKind } from './event-kinds.ts';
 import type { Database, EventsTable, Transaction } from '../../storage/index.ts';
 
 export interface NewEvent {
   /** `endpoint.in-service`, `version.approved`: thing and what became of it. */
-  readonly kind: string;
+  readonly kind: EventKind;
   /** What it happened to: `digits`, `digits/3`. */
   readonly subject: string;
   /** Anything that JSON can hold. */
   readonly detail: unknown;
 }
 
-export interface PlatformEvent extends NewEvent {
+export interface PlatformEvent extends Omit<NewEvent, 'kind'> {
+  /** One of an older server may have another than is known now. */
+  readonly kind: string;
   /** Rises with each event: who remembers the last one reads on from there. */
   readonly seq: number;
   readonly id: string;
@@ -28,7 +31,7 @@ export interface EventWish {
   readonly kinds?: readonly string[] | undefined;
 }
 
-export function isWished({ kind, subject }: NewEvent, { subjects, kinds }: EventWish): boolean {
+export function isWished({ kind, subject }: Pick<PlatformEvent, 'kind' | 'subject'>, { subjects, kinds }: EventWish): boolean {
   if (subjects !== undefined && !subjects.includes(subject)) return false;
   return kinds === undefined || kinds.some((each) => kind === each || kind.startsWith(`${each}.`));
 }

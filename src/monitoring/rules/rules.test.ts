@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
 import { Jobs, openDatabase } from '../../storage/index.ts';
+import type { EventKind } from '../records/event-kinds.ts';
 import { Events } from '../records/events.ts';
 import { Deliveries, type Delivery } from './deliveries.ts';
 import type { Rule } from './rule.ts';
@@ -68,7 +69,7 @@ async function house(t: TestContext) {
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
   };
-  const happen = (kind: string, subject: string) => events.recordAndPublish({ kind, subject, detail: { subject } });
+  const happen = (kind: EventKind, subject: string) => events.recordAndPublish({ kind, subject, detail: { subject } });
   return { db, delivered, setAside, openRules, settle, happen };
 }
 
