@@ -1,8 +1,8 @@
 /** What happened to groups, versions and endpoints: kept in order, and told to whoever listens. */
 import { randomUUID } from 'node:crypto';
 import { type Clock, repeat } from '../../clock.ts';
-import type { EventKind } from './event-kinds.ts';
 import type { Database, EventsTable, Transaction } from '../../storage/index.ts';
+import type { EventKind } from './event-kinds.ts';
 
 export interface NewEvent {
   /** `endpoint.in-service`, `version.approved`: thing and what became of it. */
