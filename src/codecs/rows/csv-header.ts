@@ -82,7 +82,7 @@ export function columnsByName(
 function refusal(what: string, inputs: readonly TensorSpec[], widths: readonly number[], hint?: string): PlatformError {
   const order = inputs.map(({ name }, index) => (widths[index] === 1 ? name : `${name}: ${widths[index]} columns`));
   const isNamed = widths.every((width) => width === 1);
-  const cure = isNamed ? 'name its columns so, in any order, or leave the header away for this one' : 'its columns stand in this order';
+  const cure = isNamed ? 'name its columns so, in any order, or have them in this one without a header' : 'its columns stand in this order';
   return new PlatformError('invalid_request', `${what}: it takes ${listed(order)}; ${cure}`, hint === undefined ? {} : { hint });
 }
 

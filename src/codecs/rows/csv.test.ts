@@ -197,7 +197,7 @@ for (const { header, says } of [
   { header: 'age,AGE', says: /missing: fare; more than once: age\)/ },
   {
     header: 'x,y',
-    says: /^the header \(x, y\) names none of the model's inputs: it takes age, fare; .*leave the header away for this one$/,
+    says: /^the header \(x, y\) names none of the model's inputs: it takes age, fare; .*have them in this one without a header$/,
   },
   { header: 'fare,age,label', says: /^the header names more than the model's inputs \(not known: label\)/ },
   { header: 'fare', says: /missing: age\)/ },
