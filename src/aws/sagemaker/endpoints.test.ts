@@ -34,6 +34,18 @@ describe('an endpoint made from a config', () => {
     assert(entries.some(({ action, who }) => action === 'CreateEndpoint' && who === 'AKME'));
   });
 
+  test('has no settings of its own: those that its config does not have are refused', async () => {
+    const aws = await openAws();
+    const Tags = [{ Key: 'penstock:late', Value: 'shed' }];
+    await aws.ask('CreateEndpointConfig', { EndpointConfigName: 'plain', ProductionVariants: [instances] });
+    await aws.ask('CreateEndpointConfig', { EndpointConfigName: 'shed', ProductionVariants: [instances], Tags });
+    const idle = refusal(/^tag penstock:late does nothing on an endpoint/);
+    await assert.rejects(aws.ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'plain', Tags }), idle);
+    // The Python SDK of SageMaker gives its tags to both.
+    await aws.ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'shed', Tags });
+    assert.equal(aws.house.deployments.get('prod').config.late, 'shed');
+  });
+
   test('says so where another type stands for what was asked, and where that has no accelerator here', async () => {
     const { ask } = await deployed(await openAws(), [{ ...instances, InstanceType: 'ml.g5.xlarge' }]);
     assert.deepEqual((await ask('DescribeEndpoint', { EndpointName: 'prod' })).Notes?.slice(0, 2), [

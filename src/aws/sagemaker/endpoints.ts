@@ -19,6 +19,7 @@ import { awsStatus, describeEndpoint } from './endpoint-description.ts';
 import type { DeployedConfig, DeploymentConfig, EndpointConfigDocument } from './endpoint-documents.ts';
 import { EndpointRecords } from './endpoint-records.ts';
 import { pageOfAll, readPage } from './pages.ts';
+import { checkOnEndpoint } from './penstock-tags.ts';
 import { guardOf } from './rollout-guard.ts';
 import { readTags } from './tags.ts';
 
@@ -72,6 +73,7 @@ class Endpoints {
     const isTaken = () => new AwsError('ValidationException', `Cannot create already existing endpoint "${arn}".`);
     if (this.#find(name) !== null) throw isTaken();
     const config = await this.#configs.resolve(call, String(input['EndpointConfigName']));
+    checkOnEndpoint(words, await tags.of({ type: 'endpoint-config', name: config.name, version: null }));
     const keep = this.#records.keep(newDeployed(config, config.document), deploymentConfig);
     const change = deployable({ ...config, prices, timeoutMs });
     await this.#checkApproved(change);

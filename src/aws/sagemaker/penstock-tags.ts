@@ -22,6 +22,20 @@ export function readSettings(tags: Readonly<Record<string, string>>): PenstockSe
   return settings;
 }
 
+/**
+ * Tags of an endpoint itself. Settings count on its endpoint config, so on the endpoint they may only say the same: SageMaker's Python SDK
+ * puts the tags it is given on both. Throws `ValidationException` for others, which would do nothing.
+ */
+export function checkOnEndpoint(tags: Readonly<Record<string, string>>, ofConfig: Readonly<Record<string, string>>): void {
+  for (const [key, value] of Object.entries(tags)) {
+    if (!key.toLowerCase().startsWith(prefix) || ofConfig[key] === value) continue;
+    throw new AwsError(
+      'ValidationException',
+      `tag ${key} does nothing on an endpoint: it is a setting of its endpoint config. Give it to CreateEndpointConfig, and the endpoint this config by CreateEndpoint or UpdateEndpoint.`,
+    );
+  }
+}
+
 function settingOf(key: string, value: string): Partial<PenstockSettings> {
   switch (key) {
     case 'penstock:objective':

@@ -68,6 +68,11 @@ describe('tags', () => {
     house.endpoints.add('prod');
     await add(arn('endpoint/prod'), tag('a', 'b'));
     assert.deepEqual(await list(arn('endpoint/prod')), [tag('a', 'b')]);
+    const idle = refusal(
+      /^tag penstock:late does nothing on an endpoint: it is a setting of its endpoint config\. Give it to CreateEndpointConfig/,
+    );
+    await assert.rejects(add(arn('endpoint/prod'), tag('penstock:late', 'shed')), idle);
+    assert.deepEqual(await list(arn('endpoint/prod')), [tag('a', 'b')]);
     await house.db.deleteFrom('endpoints').execute();
     assert.deepEqual(await list(arn('endpoint/prod')), [], 'they went with it');
   });

@@ -8,7 +8,7 @@ import { AwsError, type AwsOperation } from '../service.ts';
 import { type Resource, resourceOf } from './arn.ts';
 import type { DocumentKind, Documents, GoesWith } from './documents.ts';
 import { readPage } from './pages.ts';
-import { readSettings } from './penstock-tags.ts';
+import { checkOnEndpoint, readSettings } from './penstock-tags.ts';
 
 /** By key; keys are told apart by case. */
 export type TagWords = Readonly<Record<string, string>>;
@@ -134,6 +134,7 @@ export function tagOperations(tags: Tags): Record<'AddTags' | 'ListTags' | 'Dele
     AddTags: async (input, call) => {
       const resource = await find(input['ResourceArn'], call);
       const added = readTags(input['Tags']);
+      if (resource.type === 'endpoint') checkOnEndpoint(added, await tags.of(resource));
       return { Tags: tagList(await tags.change(resource, (before) => ({ ...before, ...added }), call.caller.keyId)) };
     },
     ListTags: async (input, call) => {
