@@ -170,7 +170,7 @@ class Endpoints {
   /** A derived model has the image of its version, where no other Model bears that name. */
   async #withImages(derived: DeployedConfig): Promise<DeployedConfig> {
     const models = derived.models.map(async (model) => {
-      const found = await this.#options.findModel(model.name);
+      const found = await this.#options.findModel(model.name).catch(nullIfGone);
       return found?.group === model.group && found.version === model.version ? found : model;
     });
     return { ...derived, models: await Promise.all(models) };
@@ -259,4 +259,10 @@ function isCode(error: unknown, code: PlatformError['code']): boolean {
 
 function missing(place: AwsPlace, name: string): AwsError {
   return new AwsError('ValidationException', `Could not find endpoint "${arnOf(place, 'endpoint', name)}".`);
+}
+
+/** Another Model bears the name, and its package was deleted. */
+function nullIfGone(error: unknown): null {
+  if (error instanceof AwsError) return null;
+  throw error;
 }

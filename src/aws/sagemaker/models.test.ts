@@ -170,6 +170,12 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
       const failed = await house.ask('CreateModelPackage', { ModelPackageGroupName: 'packed', InferenceSpecification: bad });
       const ofFailed = create('failed', { PrimaryContainer: { ModelPackageName: failed.ModelPackageArn } });
       await assert.rejects(ofFailed, refusal(/is Failed and cannot be deployed/));
+      await house.ask('CreateModelPackage', { ModelPackageGroupName: 'packed', InferenceSpecification, ModelApprovalStatus: 'Approved' });
+      await create('vanish', { PrimaryContainer: { ModelPackageName: arn('model-package/packed/3') } });
+      await house.ask('DeleteModelPackage', { ModelPackageName: arn('model-package/packed/3') });
+      const gone = 'Could not find model package "packed/3", of which model "vanish" was made: it was deleted. Delete the model,';
+      await assert.rejects(house.side.models.findModel('vanish'), refusal(new RegExp(`^${gone}`)));
+      await remove('vanish');
       await remove('approved');
       assert.equal((await house.registry.version('packed', 1)).approval, 'Approved', 'the package stays');
       await create('approved', { PrimaryContainer: container });

@@ -50,7 +50,7 @@ export class Models {
     this.#options = options;
   }
 
-  /** What is deployed for it; null where there is no Model of that name. `digits-3` is also the version 3 of digits. */
+  /** What is deployed for it; null where there is no Model of that name. `digits-3` is also the version 3 of digits. Throws `ValidationException` where the package that it was made of is gone. */
   async findModel(name: string): Promise<DeployableModel | null> {
     const stored = await this.#find(name);
     if (stored === null) {
@@ -59,7 +59,9 @@ export class Models {
     }
     const { model, image } = stored.content;
     const version = await this.#versionOf(model.group, model.version);
-    return version === null ? null : deployable(stored.name, image, version);
+    if (version !== null) return deployable(stored.name, image, version);
+    const gone = `Could not find model package "${model.group}/${model.version}", of which model "${stored.name}" was made: it was deleted.`;
+    throw new AwsError('ValidationException', `${gone} Delete the model, and make it of another package.`);
   }
 
   operations(): Record<`${'Create' | 'Describe' | 'Delete'}Model` | 'ListModels', AwsOperation> {
