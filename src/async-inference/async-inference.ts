@@ -68,7 +68,10 @@ export class AsyncInference {
       return capacity;
     };
     const onUntold = (request: AsyncRequest, topic: string): void => {
-      options.log.warn({ id: request.id, topic }, 'no URL is known for a topic: give it one in asyncTopics of config.json');
+      options.log.warn(
+        { id: request.id, topic },
+        'no URL is known for a topic: give it one in asyncTopics of config.json, and restart the server',
+      );
       this.measures.untold(request);
     };
     this.#consumerOptions = {

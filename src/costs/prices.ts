@@ -87,7 +87,7 @@ export function instanceType(prices: PriceTable, name: string): InstanceType {
   if (price !== undefined) return { name, ...price };
   throw new PlatformError(
     'invalid_request',
-    `unknown instance type ${JSON.stringify(name)}: known are ${Object.keys(prices.instances).join(', ')}; add others under prices in config.json`,
+    `unknown instance type ${JSON.stringify(name)}: known are ${Object.keys(prices.instances).join(', ')}; add others under prices in config.json, and restart the server`,
   );
 }
 

@@ -41,7 +41,10 @@ describe('an image', () => {
     ':',
   ]) {
     test(`${JSON.stringify(image)} is unknown, and the error names the table`, () => {
-      assert.throws(() => resolveImage(table, image), { code: 'invalid_request', message: /images table.*acme\/scorer.*config\.json/ });
+      assert.throws(() => resolveImage(table, image), {
+        code: 'invalid_request',
+        message: /images table.*acme\/scorer.*config\.json, and restart the server$/,
+      });
     });
   }
 

@@ -54,7 +54,7 @@ export function resolveImage(entries: readonly ImageEntry[], image: string): Ima
   throw new PlatformError(
     'invalid_request',
     `image '${image.slice(0, nameLengthMax)}' is not in the images table: known are ${known}; ` +
-      `add {"match": "${repository.slice(0, nameLengthMax)}", "runtime": "process", "command": [...]} to images in config.json`,
+      `add {"match": "${repository.slice(0, nameLengthMax)}", "runtime": "process", "command": [...]} to images in config.json, and restart the server`,
   );
 }
 

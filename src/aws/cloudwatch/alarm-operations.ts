@@ -169,7 +169,7 @@ function checkAction(action: string, { isTopic }: HeardActions): void {
   if (isScalingPolicy(action) || isTopic(action)) return;
   if (!/^https?:\/\//.test(action)) {
     throw wrongValue(
-      `Invalid action '${action.slice(0, 200)}': expected the ARN of a scaling policy, a URL that is called, or a topic that the server's asyncTopics give a URL.`,
+      `Invalid action '${action.slice(0, 200)}': expected the ARN of a scaling policy, a URL that is called, or a topic that has a URL in asyncTopics of config.json, which is read when the server starts.`,
     );
   }
   checkWebhookUrl(action);

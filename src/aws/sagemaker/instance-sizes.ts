@@ -42,7 +42,10 @@ export function nearestInstanceType(name: string, { instances }: Pick<PriceTable
     .map(([type, price]) => ({ type, price, apart: apart(price, wanted), isOther: familyOf(type).charAt(0) !== family.charAt(0) }))
     .sort((a, b) => a.apart - b.apart || Number(a.isOther) - Number(b.isOther) || a.price.usdPerHour - b.price.usdPerHour);
   if (nearest === undefined)
-    throw new AwsError('ValidationException', 'no instance type is configured: name some under prices in config.json');
+    throw new AwsError(
+      'ValidationException',
+      'no instance type is configured: name some under prices in config.json, and restart the server',
+    );
   return nearest.type;
 }
 
