@@ -43,6 +43,7 @@ export function EndpointLogs({ endpoint }: { readonly endpoint: string }): React
           />
           <TextInput
             data-filter
+            className="log-filter"
             aria-label="Filter pattern"
             placeholder='Filter: "overloaded", { $.totalMs > 50 }'
             value={filter}

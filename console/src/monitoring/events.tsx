@@ -63,7 +63,7 @@ function EventTable({ items, subject }: { readonly items: readonly EventBody[]; 
       }
       columns={[
         { title: 'What', cell: ({ kind }) => <b>{kind}</b> },
-        { title: 'To', cell: (event) => <Link to={eventWords(event).to}>{event.subject}</Link> },
+        { title: 'Subject', cell: (event) => <Link to={eventWords(event).to}>{event.subject}</Link> },
         { title: 'Detail', isWide: true, cell: (event) => <Told event={event} /> },
         { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
       ]}
@@ -81,21 +81,4 @@ function Told({ event }: { readonly event: EventBody }): ReactElement {
       <StateShape kind={kind} /> {isTold ? text : `${text}: ${reasonWords(reason)}`}
     </span>
   );
-}
-
-/** A reason or a message if there is one; else what there is, as JSON. */
-export function Detail({ detail }: { readonly detail: unknown }): ReactElement {
-  if (detail === null || detail === undefined) return <span className="dim">–</span>;
-  const { reason, explanation, message } = typeof detail === 'object' ? (detail as Readonly<Record<string, unknown>>) : {};
-  const told = [reason, explanation, message].find((each): each is string => typeof each === 'string' && each !== '');
-  const json = JSON.stringify(detail);
-  return (
-    <span className={told === undefined ? 'mono said' : 'said'} title={json}>
-      {told === undefined ? shorten(json) : told}
-    </span>
-  );
-}
-
-function shorten(text: string): string {
-  return text.length > 240 ? `${text.slice(0, 240)}…` : text;
 }
