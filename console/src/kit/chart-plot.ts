@@ -67,7 +67,8 @@ export function plotOptions(wish: PlotWish): uPlot.Options {
   return {
     width,
     height,
-    padding: [8, 10, 0, 0],
+    // At the right half a label, which is centred on its tick.
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,

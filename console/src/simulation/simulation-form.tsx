@@ -86,11 +86,11 @@ export function SimulationForm(): ReactElement {
         {error === null ? null : <Failure error={error} what="It was not begun." />}
         <div className="row">
           <Button type="submit" variant="filled" disabled={needs !== null} loading={isBusy}>
-            Simulate {plural(wished.length, 'policy', 'policies')}
+            Simulate {plural(wished.length + (isRecorded ? 1 : 0), 'policy', 'policies')}
           </Button>
         </div>
         <p className="sm dim" role="status">
-          {needs ?? 'Takes about a second for 100,000 requests and a policy.'}
+          {needs ?? `${isRecorded ? 'What is deployed is one of them. ' : ''}Takes about a second for 100,000 requests and a policy.`}
         </p>
       </Card>
     </form>
