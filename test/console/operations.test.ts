@@ -91,6 +91,13 @@ describe('operations', { skip: noBrowser }, () => {
     await look.assertAccessible();
     await page.getByRole('tab', { name: 'Audit' }).click();
     await page.getByText('CreateEndpoint').first().waitFor();
+    await page
+      .getByRole('row', { name: /SetApproval/ })
+      .getByText('from=PendingManualApproval, to=Approved')
+      .waitFor();
+    const created = page.getByRole('row', { name: /CreateEndpoint/ });
+    await created.getByText('generation=1, ').click();
+    await created.getByText('"instanceType": "local.1"').waitFor();
     await page.getByRole('button', { name: 'Check the chain' }).click();
     await page.getByText(/records, all as they were written/).waitFor();
     await look.assertAccessible();

@@ -13,7 +13,7 @@ import { Failure, Skeletons } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
-import { Detail } from './events.tsx';
+import { detailWords } from './detail-words.ts';
 
 const pageSize = 50;
 
@@ -84,6 +84,19 @@ function AuditTable({ items }: { readonly items: readonly AuditBody[] }): ReactE
         { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
       ]}
     />
+  );
+}
+
+/** In a few lines; what is more opens under it. */
+function Detail({ detail }: { readonly detail: unknown }): ReactElement {
+  const words = detailWords(detail);
+  if (words === null) return <span className="dim">–</span>;
+  if (words.whole === null) return <span className="audit-detail">{words.text}</span>;
+  return (
+    <details className="audit-detail">
+      <summary>{words.text}</summary>
+      <pre>{words.whole}</pre>
+    </details>
   );
 }
 
