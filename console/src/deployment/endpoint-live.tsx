@@ -16,6 +16,7 @@ import type { ChosenRange } from '../kit/time-range.tsx';
 import { DecisionTimeline } from './decision-timeline.tsx';
 import { decisionWords, type TimelineEntry } from './decision-words.ts';
 import { EndpointCharts } from './endpoint-charts.tsx';
+import { isBelowPromise } from './endpoint-state.ts';
 import { VariantTable } from './endpoint-variants.tsx';
 import { type HistorySums, sumsOf } from './history-sums.ts';
 import { SettingNow } from './setting-now.tsx';
@@ -36,8 +37,6 @@ export function EndpointLive({ endpoint, range }: EndpointLiveProps): ReactEleme
 }
 
 const shownDecisions = 6;
-/** A mean of minutes that are all just as promised is rounded, not below the promise. */
-const roundingPercent = 1e-6;
 
 function Live({ endpoint, range, history }: EndpointLiveProps & { readonly history: HistoryBody }): ReactElement {
   const [, change] = useSearchValues();
@@ -142,10 +141,8 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       label: isZoomed ? 'In time' : `In time, ${title}`,
       value: percent(sums.inTime),
       ...(sums.inTime === null ? {} : { unit: '%' }),
-      note: promise === null ? 'nothing is promised' : `promised ${promise.percentile} %`,
-      ...(promise !== null && sums.inTime !== null && sums.inTime * 100 < promise.percentile - roundingPercent
-        ? { tone: 'bad' as const }
-        : {}),
+      note: promise === null ? 'nothing is promised' : `promise ${promise.percentile} %`,
+      ...(isBelowPromise(sums.inTime, endpoint.objective) ? { tone: 'warn' as const } : {}),
     },
   ];
   if (hasFunctions) {

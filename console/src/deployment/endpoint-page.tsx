@@ -2,7 +2,7 @@
 import { ActionIcon, Button, Menu, Tabs } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { type ReactElement, useState } from 'react';
+import { type ReactElement, useMemo, useState } from 'react';
 import type { EndpointBody } from '../../../src/api/index.ts';
 import { ApiError, path, post, remove } from '../api/client.ts';
 import { useLive } from '../api/live.tsx';
@@ -10,7 +10,7 @@ import { endpointQuery, historyQuery } from '../api/queries.ts';
 import { useMay } from '../api/session.ts';
 import { Chip } from '../kit/chip.tsx';
 import { Confirm } from '../kit/confirm.tsx';
-import { objective as objectiveWords, percent, plural, rate, usd } from '../kit/format.ts';
+import { objective as objectiveWords, parseObjective, percent, plural, rate, usd } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
 import { LiveSwitch } from '../kit/live-switch.tsx';
 import { Loaded, sentence } from '../kit/loaded.tsx';
@@ -25,7 +25,7 @@ import { EndpointDecisions } from './endpoint-decisions.tsx';
 import { EndpointLive } from './endpoint-live.tsx';
 import { EndpointLogs } from './endpoint-logs.tsx';
 import { EndpointSettings } from './endpoint-settings.tsx';
-import { endpointState } from './endpoint-state.ts';
+import { endpointState, isBelowPromise } from './endpoint-state.ts';
 import { EndpointVariants, shareOf } from './endpoint-variants.tsx';
 import { now, sumsOf } from './history-sums.ts';
 import { RollBack, rollBackVerb } from './roll-back.tsx';
@@ -77,6 +77,8 @@ function Beside({ endpoint, range }: WithRange): ReactElement {
   const { data: history } = useQuery({ ...historyQuery(endpoint.name, range), enabled: false });
   const total = (pick: (variant: EndpointBody['variants'][number]) => number): number =>
     endpoint.variants.reduce((sum, variant) => sum + pick(variant), 0);
+  const inTime = useMemo(() => (history === undefined ? null : sumsOf(history).inTime), [history]);
+  const promise = parseObjective(endpoint.objective);
   const { kind, word } = endpointState({
     status: endpoint.status,
     objective: endpoint.objective,
@@ -90,6 +92,11 @@ function Beside({ endpoint, range }: WithRange): ReactElement {
   return (
     <>
       <StateMark kind={kind}>{word}</StateMark>
+      {promise !== null && isBelowPromise(inTime, endpoint.objective) ? (
+        <Chip tone="warn">
+          in time {percent(inTime)} %, promise {promise.percentile} %
+        </Chip>
+      ) : null}
       <Chip tone={endpoint.objective === null ? 'plain' : 'accent'}>{objectiveWords(endpoint.objective)}</Chip>
       <Chip>late: {endpoint.late === 'serve' ? 'serve' : 'refuse'}</Chip>
     </>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OverviewEndpointBody } from '../../../src/api/index.ts';
-import { byTrouble, capacityWords, endpointState } from './endpoint-state.ts';
+import { byTrouble, capacityWords, endpointState, isBelowPromise } from './endpoint-state.ts';
 
 const usual: OverviewEndpointBody = {
   name: 'digits',
@@ -39,6 +39,20 @@ for (const { when, change, word } of [
   { when: 'an alarm rings', change: { alarms: 2 }, word: '2 alarms ring' },
 ] as const) {
   test(`says '${word}' when ${when}`, () => assert.equal(endpointState({ ...usual, ...change }).word, word));
+}
+
+for (const { inTime, objective, isBelow } of [
+  { inTime: 0.74, objective: 'p95<=50ms', isBelow: true },
+  { inTime: 0.9499, objective: 'p95<=50ms', isBelow: true },
+  { inTime: 0.95, objective: 'p95<=50ms', isBelow: false },
+  { inTime: 0.95 - 1e-12, objective: 'p95<=50ms', isBelow: false },
+  { inTime: 0.99, objective: 'p99.9<=50ms', isBelow: true },
+  { inTime: 0.1, objective: null, isBelow: false },
+  { inTime: null, objective: 'p95<=50ms', isBelow: false },
+]) {
+  test(`a share in time of ${inTime} is ${isBelow ? '' : 'not '}below ${objective}`, () => {
+    assert.equal(isBelowPromise(inTime, objective), isBelow);
+  });
 }
 
 test('sorts by trouble, then by traffic', () => {

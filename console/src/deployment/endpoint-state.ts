@@ -35,6 +35,15 @@ export function isOverObjective({ objective, latency_ms: latencyMs, rate }: Pick
   return promise !== null && latencyMs !== null && rate > 0 && latencyMs > promise.latencyMs;
 }
 
+/** A mean of minutes that are all just as promised is rounded, not below the promise. */
+const roundingPercent = 1e-6;
+
+/** Whether less was in time than is promised; not where nobody came, nor where nothing is promised. */
+export function isBelowPromise(inTime: number | null, objective: string | null): boolean {
+  const promise = parseObjective(objective);
+  return promise !== null && inTime !== null && inTime * 100 < promise.percentile - roundingPercent;
+}
+
 /** Those in trouble first, then those with the most traffic. */
 export function byTrouble(a: OverviewEndpointBody, b: OverviewEndpointBody): number {
   return endpointState(a).rank - endpointState(b).rank || b.rate - a.rate || a.name.localeCompare(b.name);

@@ -6,8 +6,8 @@ export interface StripNumber {
   readonly value: string;
   readonly unit?: string;
   readonly note?: ReactNode;
-  /** `bad` only where something is to be done about it. */
-  readonly tone?: 'bad';
+  /** Of the note: `bad` only where something is to be done about it. `warn` is of the number too. */
+  readonly tone?: 'bad' | 'warn';
   /** 0 to 1: a bar before the note, in the colour of latency. */
   readonly bar?: number | null;
 }
@@ -18,7 +18,7 @@ export function NumberStrip({ numbers }: { readonly numbers: readonly StripNumbe
       {numbers.map(({ label, value, unit, note, tone, bar }) => (
         <div className="kpi" key={label}>
           <dt>{label}</dt>
-          <dd>
+          <dd className={tone === 'warn' ? tone : undefined}>
             {value}
             {unit === undefined ? null : <span className="u">{unit}</span>}
           </dd>
