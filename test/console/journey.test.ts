@@ -84,7 +84,7 @@ describe('a newcomer in the console', { skip: noBrowser }, () => {
   test('asks what would be if that load came again', async () => {
     const { page } = look;
     await page.getByRole('link', { name: 'What-if' }).click();
-    await page.getByRole('button', { name: 'Simulate 3 policies' }).click();
+    await page.getByRole('button', { name: 'Simulate 4 policies' }).click();
     await page.waitForURL(/run=/);
     await page.getByText('Done', { exact: true }).waitFor({ timeout: 60_000 });
     await page.getByRole('table', { name: 'What each policy costs, and what it keeps' }).waitFor();
