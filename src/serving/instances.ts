@@ -291,8 +291,8 @@ export class Instances implements Side {
       const batch = take(this.#queue, executor.batchSizeAt(this.#queue.rows / this.#executors.size));
       if (idle === undefined && !mayGoAhead(batch, executor, nowMs)) break;
       this.#queue.remove(batch);
-      const waits = idle !== undefined ? 'idle' : rowsOf(batch) >= executor.batchSize ? 'full' : 'ahead';
-      const reason = executor.isDraining ? 'flush' : waits;
+      const behind = rowsOf(batch) >= executor.batchSize ? 'full' : 'ahead';
+      const reason = executor.isDraining ? 'flush' : idle === undefined ? behind : 'idle';
       this.#door.run({ executor, requests: batch, reason, isColdStart: false, onAnswered: this.#observe });
     }
     this.#release();
