@@ -1,5 +1,6 @@
 /** The classification extension: the largest classes of each row as `<value>:<index>`, the best first. */
 import { elementsOf, encodeStrings, type NumericArray, type Tensor } from '../../tensor.ts';
+import { floatText } from '../rows/float-text.ts';
 import { invalid } from './refusals.ts';
 
 /**
@@ -28,5 +29,6 @@ function addBest(values: NumericArray, from: number, columns: number, count: num
     const [left, right] = [valueAt(a), valueAt(b)];
     return left > right ? -1 : left < right ? 1 : a - b;
   });
-  for (const index of order.slice(0, count)) into.push(`${valueAt(index)}:${index}`);
+  const textOf = values instanceof Float32Array ? (index: number) => floatText(valueAt(index) as number) : valueAt;
+  for (const index of order.slice(0, count)) into.push(`${textOf(index)}:${index}`);
 }

@@ -109,7 +109,7 @@ test('what goes in as JSON comes out as the same JSON, for every datatype', () =
         const request = decodeRequest(plan, 0, body, undefined);
         const { json } = encodeResponse(plan, request, request.inputs);
         const sent = json.slice(json.indexOf('"data":[') + 8, json.lastIndexOf(']}]}'));
-        assert.deepEqual(sent === '' ? [] : JSON.parse(`[${sent}]`), data === '' ? [] : JSON.parse(`[${data}]`));
+        assert.deepEqual(asRead(datatype, sent), asRead(datatype, data));
         if (datatype.endsWith('64') && datatype !== 'FP64') assert.equal(sent, data);
       }),
       { numRuns: 50 },
@@ -117,11 +117,26 @@ test('what goes in as JSON comes out as the same JSON, for every datatype', () =
   }
 });
 
+/** As a client reads them: FP32 into 32 bits. */
+function asRead(datatype: Datatype, json: string): unknown[] {
+  const read: unknown[] = JSON.parse(`[${json}]`);
+  return datatype === 'FP32' ? read.map((value) => Math.fround(value as number)) : read;
+}
+
+test('32-bit floats have the digits that tell them, no more', () => {
+  const outputs = [floats('y', [1, 3], [0.1, -2.5, 1e-9]), answers[1] as Tensor];
+  assert.match(encodeResponse(affine, { id: undefined, outputs: affine.allJson }, outputs).json, /"data":\[0\.1,-2\.5,1e-9\]/);
+});
+
 test('classification gives the best of each row, equals by index', () => {
   const probabilities = new ModelPlan('m', '1', { inputs: [], outputs: [{ name: 'p', datatype: 'FP32', shape: [-1, 3] }] }, true);
   const output = floats('p', [2, 3], [0.25, 0.5, 0.25, 1, 0, 0]);
   const { json } = encodeResponse(probabilities, { id: undefined, outputs: [{ index: 0, binary: false, classes: 2 }] }, [output]);
   assert.match(json, /"shape":\[2,2\],"datatype":"BYTES","data":\["0.5:1","0.25:0","1:0","0:1"\]/);
+  const tenths = encodeResponse(probabilities, { id: undefined, outputs: [{ index: 0, binary: false, classes: 1 }] }, [
+    floats('p', [1, 3], [0.1, 0.3, 0.2]),
+  ]);
+  assert.match(tenths.json, /"data":\["0\.3:1"\]/);
   const { binary } = encodeResponse(probabilities, { id: undefined, outputs: [{ index: 0, binary: true, classes: 9 }] }, [output]);
   assert.equal(decodeStrings(binary?.[0] as Uint8Array).length, 6);
   const words = planOf('BYTES');

@@ -1,5 +1,6 @@
 /** The bytes of an output as the elements of a JSON array, without its brackets. */
 import { type Datatype, decodeStrings, elementsOf, type Tensor } from '../../tensor.ts';
+import { joinFloats } from '../rows/float-text.ts';
 import { invalid } from './refusals.ts';
 
 const binaryHint = 'ask for binary output: parameters.binary_data of the output, or binary_data_output of the request';
@@ -8,8 +9,9 @@ const binaryHint = 'ask for binary output: parameters.binary_data of the output,
 export function jsonElements({ name, datatype, data }: Tensor): string {
   switch (datatype) {
     case 'FP32':
+      return joinFloats(finite(name, elementsOf(datatype, data) as Float32Array));
     case 'FP64':
-      return finite(name, elementsOf(datatype, data) as Float32Array | Float64Array);
+      return finite(name, elementsOf(datatype, data) as Float64Array).join(',');
     case 'BOOL':
       return booleans(data);
     case 'BYTES':
@@ -24,13 +26,13 @@ export function jsonElements({ name, datatype, data }: Tensor): string {
   }
 }
 
-/** JSON has no word for NaN, and `join` would write one that no client reads. */
-function finite(name: string, values: Float32Array | Float64Array): string {
+/** The same values: JSON has no word for NaN, and one would be written that no client reads. */
+function finite<Floats extends Float32Array | Float64Array>(name: string, values: Floats): Floats {
   let sum = 0;
   // 0 * x is 0 for every finite x and NaN for the others: one multiplication an element, one test at the end.
   for (let index = 0; index < values.length; index++) sum += 0 * (values[index] as number);
   if (sum !== 0) throw invalid(`output '${name}' holds NaN or Infinity, which JSON cannot carry`, binaryHint);
-  return values.join(',');
+  return values;
 }
 
 function booleans(data: Uint8Array): string {

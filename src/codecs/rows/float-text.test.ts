@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { numberBytesMax, writeFloat } from './float-text.ts';
-
-function floatText(value: number): string {
-  const bytes = Buffer.alloc(numberBytesMax);
-  return bytes.toString('latin1', 0, writeFloat(bytes, 0, value));
-}
+import { floatText, joinFloats } from './float-text.ts';
 
 /** Whether a decimal is read as this number, and is farther from a tie with a neighbour than the writer's own margin. */
 function isTold(decimal: number, value: number): boolean {
@@ -76,3 +71,22 @@ for (const [value, text] of [
 ] as const) {
   test(`${text} is written so`, () => assert.equal(floatText(Math.fround(value)), text));
 }
+
+test('any stretch of a list is its numbers with commas between them, however many they are', () => {
+  const list = fc.float32Array({ maxLength: 40 }).chain((some) =>
+    fc.record({
+      values: fc
+        .integer({ min: 1, max: 200 })
+        .map((times) => Float32Array.from({ length: some.length * times }, (_, at) => some[at % some.length] as number)),
+      cut: fc.tuple(fc.nat(8000), fc.nat(8000)),
+    }),
+  );
+  fc.assert(
+    fc.property(list, ({ values, cut: [one, other] }) => {
+      const [from, to] = [Math.min(one, other, values.length), Math.min(Math.max(one, other), values.length)];
+      assert.equal(joinFloats(values, from, to), Array.from(values.subarray(from, to), floatText).join(','));
+      assert.equal(joinFloats(values), Array.from(values, floatText).join(','));
+    }),
+    { numRuns: 50 },
+  );
+});

@@ -1,7 +1,7 @@
 /**
  * 32-bit floats as text with few digits, quickly: whoever reads it into 32 bits has the same number again. JavaScript
- * writes them as the doubles they are here, with digits that nobody measured. Bytes are written, not strings: a file of
- * predictions is mostly this.
+ * writes them as the doubles they are here, with digits that nobody measured, in three times the time and twice the
+ * bytes. An answer in JSON and a file of predictions are mostly this.
  */
 
 /** The longest text of any number that is written here. */
@@ -21,6 +21,9 @@ const margin = 1e-5;
 /** A 32-bit float and its bits. */
 const float = new Float32Array(1);
 const bits = new Int32Array(float.buffer);
+/** So many are put into text at once: a large answer needs no large buffer. */
+const blockSize = 1024;
+const block = Buffer.alloc(blockSize * (numberBytesMax + 1));
 /** By the eight bits of its exponent: half the distance of a number to its neighbours. */
 const halfStep = Float64Array.from({ length: 256 }, (_, biased) => 2 ** (biased - 127 - 24));
 
@@ -29,6 +32,7 @@ const minus = 0x2d;
 const plus = 0x2b;
 const point = 0x2e;
 const letterE = 0x65;
+const comma = 0x2c;
 /** The digits of 0 to 99. */
 const tensOf = Uint8Array.from({ length: 100 }, (_, pair) => zero + Math.floor(pair / 10));
 const onesOf = Uint8Array.from({ length: 100 }, (_, pair) => zero + (pair % 10));
@@ -49,6 +53,25 @@ export function writeFloat(into: Uint8Array, at: number, value: number): number 
   const above = (halfStep[biased] as number) * scale - margin;
   const isPower = ((bits[0] as number) & 0x7f_ffff) === 0;
   return writeShortest(into, start, size * scale, { shift, above, below: isPower ? above / 2 : above });
+}
+
+/** 32-bit floats from place `from` to before `to`, with commas between them; NaN and infinities are as in JavaScript. */
+export function joinFloats(values: ArrayLike<number>, from = 0, to = values.length): string {
+  let text = '';
+  for (let start = from; start < to; start += blockSize) {
+    const end = Math.min(start + blockSize, to);
+    let at = 0;
+    for (let index = start; index < end; index++) {
+      if (index > from) block[at++] = comma;
+      at = writeFloat(block, at, values[index] as number);
+    }
+    text += block.toString('latin1', 0, at);
+  }
+  return text;
+}
+
+export function floatText(value: number): string {
+  return block.toString('latin1', 0, writeFloat(block, 0, value));
 }
 
 interface Decade {

@@ -30,6 +30,16 @@ test('what JSON cannot write becomes null', () => {
   assert.equal(predictionsJson([tensor('y', 'FP32', [1, 3], [Number.NaN, Number.POSITIVE_INFINITY, 1])], 1), '[[null,null,1]]');
 });
 
+test('32-bit floats have the digits that tell them, by row and by themselves; what is no number is null', () => {
+  const [third, numbers] = [1 / 3, [0.1, Number.NaN, -1e-9, Number.NEGATIVE_INFINITY]];
+  assert.equal(predictionsJson([tensor('y', 'FP32', [2, 2], numbers)], 2), '[[0.1,null],[-1e-9,null]]');
+  assert.equal(predictionsJson([tensor('y', 'FP32', [4], numbers)], 4), '[0.1,null,-1e-9,null]');
+  assert.equal(predictionsJson([tensor('y', 'FP32', [1, 2, 1, 2], [0.1, 0.2, 0.3, 0.4])], 1), '[[[[0.1,0.2]],[[0.3,0.4]]]]');
+  assert.equal(predictionsJson([tensor('y', 'FP64', [1, 1], [third])], 1), `[[${third}]]`);
+  const lines = [tensor('label', 'BYTES', [2], ['a', 'b']), tensor('p', 'FP32', [2, 1], [0.1, 0.3])];
+  assert.equal(predictionsCsv(lines, 2), 'a,0.1\nb,0.3\n');
+});
+
 test('as CSV: a line a row, all outputs side by side', () => {
   const outputs = [tensor('label', 'BYTES', [2], ['a "b", c', 'd']), tensor('p', 'FP64', [2, 2], [0.5, Number.NaN, 1, -1])];
   assert.equal(predictionsCsv(outputs, 2), '"a ""b"", c",0.5,NaN\nd,1,-1\n');
@@ -40,7 +50,7 @@ test('as CSV: outputs that do not count rows make one line', () => {
   assert.equal(predictionsCsv([tensor('y', 'FP64', [2, 1], [1, 2]), tensor('sum', 'FP64', [], [3])], 2), '1,2,3\n');
 });
 
-test('as CSV in bytes: the same cells, 32-bit floats with few digits', () => {
+test('as CSV in bytes: the same cells', () => {
   const outputs = [tensor('label', 'INT64', [2], [7n, 9007199254740993n]), tensor('p', 'FP32', [2, 2], [0.1, 1, 0.25, 1e-9])];
   assert.equal(predictionsCsvBytes(outputs, 2).toString(), '7,0.1,1\n9007199254740993,0.25,1e-9\n');
   const many = [
@@ -51,6 +61,7 @@ test('as CSV in bytes: the same cells, 32-bit floats with few digits', () => {
     tensor('half', 'FP16', [3], [0.5, -2, Number.NaN]),
   ];
   assert.equal(predictionsCsvBytes(many, 3).toString(), predictionsCsv(many, 3));
+  assert.equal(predictionsCsv(outputs, 2), predictionsCsvBytes(outputs, 2).toString());
   const texts = [tensor('t', 'BYTES', [1], ['a,b']), tensor('y', 'FP64', [1], [0.5])];
   assert.equal(predictionsCsvBytes(texts, 1).toString(), predictionsCsv(texts, 1));
 });

@@ -1,12 +1,13 @@
 /** The outputs of a model, row by row, as JSON and as CSV, built by hand: one pass, integers of 64 bits exact. */
 import { elementCount, rowCount, type Tensor } from '../../tensor.ts';
 import { type Element, unpackElements } from './elements.ts';
-import { numberBytesMax, writeFloat, writeText } from './float-text.ts';
+import { floatText, joinFloats, numberBytesMax, writeFloat, writeText } from './float-text.ts';
 
 /**
  * One prediction a row: the value itself where the model has one output, `{"label": …, "probabilities": […]}` where it
  * has several. Outputs that do not count rows make one prediction for the whole request. NaN and infinities, which
- * JSON cannot write, become null; integers beyond 2^53 are written in full.
+ * JSON cannot write, become null; integers beyond 2^53 are written in full, 32-bit floats in as few digits as it takes
+ * to read the same 32-bit number again.
  */
 export function predictionsJson(outputs: readonly Tensor[], rows: number): string {
   return `[${predictionTexts(outputs, rows).join(',')}]`;
@@ -33,17 +34,25 @@ export function predictionTexts(outputs: readonly Tensor[], rows: number): reado
  * whole request. Text is quoted where RFC 4180 asks for it. Each line ends with a line break.
  */
 export function predictionsCsv(outputs: readonly Tensor[], rows: number): string {
+  const bytesMax = predictionsCsvBytesMax(outputs, rows);
+  if (bytesMax === null) return linesWithText(outputs, rows);
+  const bytes = roomFor(bytesMax);
+  return bytes.toString('latin1', 0, writePredictionsCsv(outputs, rows, bytes));
+}
+
+function linesWithText(outputs: readonly Tensor[], rows: number): string {
   const lineCount = outputs.every((output) => output.shape.length > 0 && rowCount(output.shape) === rows) ? rows : 1;
   const columns = outputs.map(({ datatype, shape, data }) => ({
     elements: unpackElements(datatype, data),
     width: elementCount(shape) / Math.max(lineCount, 1),
+    textOf: (datatype === 'FP32' ? floatText : cellOf) as (element: Element) => string,
   }));
   let text = '';
   for (let row = 0; row < lineCount; row++) {
     let separator = '';
-    for (const { elements, width } of columns) {
+    for (const { elements, width, textOf } of columns) {
       for (let index = row * width; index < (row + 1) * width; index++) {
-        text += separator + cellOf(elements[index] as Element);
+        text += separator + textOf(elements[index] as Element);
         separator = ',';
       }
     }
@@ -56,13 +65,10 @@ export function predictionsCsv(outputs: readonly Tensor[], rows: number): string
 let scratch = Buffer.alloc(0);
 const scratchBytesMax = 8 * 2 ** 20;
 
-/**
- * The same lines as bytes, for whole files of them: 32-bit floats have no more digits than it takes to read the same 32-bit
- * number again.
- */
+/** The same lines as bytes, for whole files of them. */
 export function predictionsCsvBytes(outputs: readonly Tensor[], rows: number): Buffer {
   const bytesMax = predictionsCsvBytesMax(outputs, rows);
-  if (bytesMax === null) return Buffer.from(predictionsCsv(outputs, rows));
+  if (bytesMax === null) return Buffer.from(linesWithText(outputs, rows));
   const bytes = roomFor(bytesMax);
   return Buffer.from(bytes.subarray(0, writePredictionsCsv(outputs, rows, bytes)));
 }
@@ -117,12 +123,14 @@ class OutputWriter {
   readonly name: string;
   readonly #shape: readonly number[];
   readonly #elements: ArrayLike<Element>;
+  readonly #isFloats: boolean;
   #at = 0;
 
   constructor(output: Tensor, byRow: boolean) {
     this.name = output.name;
     this.#shape = byRow ? output.shape.slice(1) : output.shape;
     this.#elements = unpackElements(output.datatype, output.data);
+    this.#isFloats = output.datatype === 'FP32';
   }
 
   /** The next row, as nested lists. */
@@ -132,10 +140,18 @@ class OutputWriter {
 
   #write(axis: number): string {
     const size = this.#shape[axis];
-    if (size === undefined) return elementJson(this.#elements[this.#at++] as Element);
+    if (size === undefined) return this.#isFloats ? this.#floats(1) : elementJson(this.#elements[this.#at++] as Element);
+    if (this.#isFloats && axis === this.#shape.length - 1) return `[${this.#floats(size)}]`;
     let text = '[';
     for (let index = 0; index < size; index++) text += index === 0 ? this.#write(axis + 1) : `,${this.#write(axis + 1)}`;
     return `${text}]`;
+  }
+
+  /** The next `count` 32-bit floats. */
+  #floats(count: number): string {
+    const text = joinFloats(this.#elements as ArrayLike<number>, this.#at, this.#at + count);
+    this.#at += count;
+    return /[NI]/.test(text) ? text.replaceAll(/NaN|-?Infinity/g, 'null') : text;
   }
 }
 
