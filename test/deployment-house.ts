@@ -160,6 +160,8 @@ export interface House extends ControlPlane {
   readonly measured: string[];
   /** Another server on the same state, after this one was killed. */
   restart(): Promise<House>;
+  /** The same, not opened yet: its workers can be told before what to do. */
+  unopened(): House;
 }
 
 function build(plane: ControlPlane & { clock: VirtualClock }): House {
@@ -172,13 +174,14 @@ function build(plane: ControlPlane & { clock: VirtualClock }): House {
   const functionProfiles = { measureInBackground: ({ name }: { name: string }) => void measured.push(`${name} functions`) };
   const deployments = new Deployments({ ...plane, provider, serving, profiles, functionProfiles, prices: defaultPrices, cores: 2 });
   closing.push(() => deployments.close());
+  const unopened = () => build(plane);
   const restart = async () => {
     await deployments.close();
-    const next = build(plane);
+    const next = unopened();
     await next.deployments.open();
     return next;
   };
-  return { ...plane, provider, serving, deployments, measured, restart };
+  return { ...plane, provider, serving, deployments, measured, restart, unopened };
 }
 
 /** A house with digits/1, digits/2 Approved and digits/3 not. `more` is found in their files. */

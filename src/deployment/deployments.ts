@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { instanceType, type PriceTable } from '../costs/index.ts';
-import { messageOf, PlatformError } from '../errors.ts';
+import { PlatformError } from '../errors.ts';
 import type { Audit, Events, Log } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { Provider } from '../providers/index.ts';
@@ -16,7 +16,7 @@ import { type Database, inTransaction, isUniqueViolation, type Transaction } fro
 import { withModels, withVersions } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, scaledBy, type VariantConfig } from './endpoint-config.ts';
-import { deleteRow, insertRow, lockRow, readRows, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
+import { deleteRow, insertRow, lockRow, readRows, readTold, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
 import { KeptVersions } from './keep-served.ts';
@@ -31,7 +31,8 @@ import { keepCounts, readCounts, type ScaledCounts, writeCount } from './scaled-
 import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
 import { settled } from './settled.ts';
-import { eventKinds, type StatusAndReason } from './status.ts';
+import type { StatusAndReason } from './status.ts';
+import { ToldStatuses } from './told-statuses.ts';
 import { askedByHand, changeDetail, changeEvents, type Doing } from './update-events.ts';
 import { nothingServed } from './version-history.ts';
 
@@ -63,6 +64,7 @@ export class Deployments {
   /** Updates that are watched, and taken back where need be. */
   readonly rollouts: Rollouts;
   readonly #kept: KeptVersions;
+  readonly #told: ToldStatuses;
   /** By lower-case name. */
   readonly #reconcilers = new Map<string, EndpointReconciler>();
   readonly #listeners = new Set<(view: EndpointView) => void>();
@@ -75,6 +77,7 @@ export class Deployments {
 
   constructor(options: DeploymentsOptions) {
     this.#options = options;
+    this.#told = new ToldStatuses(options);
     this.#kept = new KeptVersions({
       ...options,
       remember: ({ config, generation, history }) => this.#reconcilers.get(keyOf(config.name))?.remember(generation, history),
@@ -85,9 +88,11 @@ export class Deployments {
   /** Takes up every endpoint where it was left. */
   async open(): Promise<void> {
     const { provider, db } = this.#options;
-    const counts = await readCounts(db);
+    const [counts, told] = [await readCounts(db), await readTold(db)];
     for (const stored of await readRows(db)) {
-      this.#newReconciler(await withModels(this.#options.registry, stored), counts.get(keyOf(stored.config.name)));
+      const key = keyOf(stored.config.name);
+      this.#told.takeUp(stored, told.get(key) ?? null);
+      this.#newReconciler(await withModels(this.#options.registry, stored), counts.get(key));
     }
     this.#stopListening = provider.onChange(({ spec }) => this.#reconcilers.get(keyOf(spec.endpoint))?.kick());
     for (const reconciler of this.#reconcilers.values()) reconciler.kick();
@@ -450,6 +455,7 @@ export class Deployments {
     this.#reconcilers.delete(keyOf(name));
     this.rollouts.forget(name);
     this.#kept.forget(name);
+    this.#told.forget(name);
     events.publish(event);
     for (const listener of this.#goneListeners) listener(name);
   }
@@ -459,6 +465,7 @@ export class Deployments {
     const { profiles, functionProfiles } = this.#options;
     const { config, versions, rollout } = endpoint;
     if (!isUnderWay(rollout)) this.#recording = this.#recording.then(() => this.#kept.keep(endpoint));
+    this.#recording = this.#recording.then(() => this.#told.served(endpoint));
     for (const [index, { functions, instanceCount, instanceType: type }] of config.variants.entries()) {
       const version = versions[index] as ModelVersion;
       if (instanceCount > 0) profiles.measureInBackground(version, `instance:${type}`);
@@ -467,16 +474,13 @@ export class Deployments {
     for (const listener of this.#servedListeners) listener();
   }
 
-  #tell(reconciler: EndpointReconciler, { status, reason }: StatusAndReason, before: StatusAndReason | null): void {
-    const { events, log } = this.#options;
-    const { config, generation } = reconciler.endpoint;
+  #tell(reconciler: EndpointReconciler, now: StatusAndReason, before: StatusAndReason | null): void {
+    const { endpoint, servedGeneration } = reconciler;
     const view = this.#viewOf(reconciler);
-    if (before?.status !== status) {
-      log.info({ endpoint: config.name, status, generation, reason }, 'the status of an endpoint changed');
-      const event = { kind: eventKinds[status], subject: config.name, detail: { status, reason, generation } };
-      this.#recording = this.#recording
-        .then(() => events.recordAndPublish(event))
-        .catch((error: unknown) => log.error({ event, error: messageOf(error) }, 'an event could not be recorded'));
+    if (before?.status !== now.status) {
+      const { config, generation } = endpoint;
+      this.#options.log.info({ endpoint: config.name, ...now, generation }, 'the status of an endpoint changed');
+      this.#recording = this.#recording.then(() => this.#told.tell(endpoint, now, servedGeneration !== null));
     }
     for (const listener of this.#listeners) listener(view);
   }

@@ -1,10 +1,11 @@
-/** The endpoints table: what is wanted, and nothing else. */
+/** The endpoints table: what is wanted of each, and what was told last of how it is. */
 
 import { keyOf } from '../registry/index.ts';
 import type { Database, Transaction } from '../storage/index.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { Rollout } from './rollout.ts';
+import type { EndpointStatus } from './status.ts';
 import { nothingServed, type VersionHistory, withTakenBack } from './version-history.ts';
 
 export type StoredEndpoint = Omit<DesiredEndpoint, 'versions' | 'versionsBefore'>;
@@ -50,6 +51,27 @@ export async function updateHistory(
     .set({ version_history: JSON.stringify(history) })
     .where('name_key', '=', keyOf(config.name))
     .where('generation', '=', generation)
+    .execute();
+}
+
+/** The status of an endpoint that an event told last, and of which generation. */
+export interface ToldStatus {
+  readonly status: EndpointStatus;
+  readonly generation: number;
+}
+
+/** By lower-case name; without those of which none was told, or by a server that did not keep it. */
+export async function readTold(db: Database): Promise<ReadonlyMap<string, ToldStatus>> {
+  const rows = await db.selectFrom('endpoints').select(['name_key', 'told_status']).execute();
+  return new Map(rows.flatMap(({ name_key: key, told_status: told }) => (told === null ? [] : [[key, JSON.parse(told) as ToldStatus]])));
+}
+
+/** Nothing of what is wanted changes. */
+export async function updateTold(tx: Transaction, name: string, told: ToldStatus): Promise<void> {
+  await tx
+    .updateTable('endpoints')
+    .set({ told_status: JSON.stringify(told) })
+    .where('name_key', '=', keyOf(name))
     .execute();
 }
 

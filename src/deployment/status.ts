@@ -15,6 +15,11 @@ export const eventKinds: Record<EndpointStatus, EventKind> = {
   RollingBack: 'endpoint.rolling-back',
 };
 
+/** Something else is to come of it by itself. */
+export function isOnTheWay(status: EndpointStatus): boolean {
+  return status === 'Creating' || status === 'Updating';
+}
+
 export interface StatusAndReason {
   readonly status: EndpointStatus;
   /** null where there is nothing to say. */

@@ -7,7 +7,7 @@ import { createArrivals } from './migrations/arrivals.ts';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
-import { addRollouts, addVersionHistory, createEndpoints, createScaling } from './migrations/deployment.ts';
+import { addRollouts, addToldStatus, addVersionHistory, createEndpoints, createScaling } from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
 import { addCauses, addLanes, createJobs, orderJobs, setCausesOfDeliveries, setLanesOfDeliveries } from './migrations/jobs.ts';
 import { createLogs } from './migrations/logs.ts';
@@ -65,5 +65,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0033-events-by-kind': { up: findEventsByKind },
     '0034-job-causes': { up: addCauses },
     '0035-causes-of-deliveries': { up: setCausesOfDeliveries },
+    '0036-told-statuses': { up: addToldStatus },
   };
 }

@@ -39,3 +39,8 @@ export async function addRollouts(db: AnyDatabase): Promise<void> {
 export async function addVersionHistory(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('endpoints').addColumn('version_history', 'text').execute();
 }
+
+/** What was told last of each; null for one of before, of which it is told once more. */
+export async function addToldStatus(db: AnyDatabase): Promise<void> {
+  await db.schema.alterTable('endpoints').addColumn('told_status', 'text').execute();
+}

@@ -13,6 +13,8 @@ export interface EndpointsTable {
   rollout: string | null;
   /** JSON: a `VersionHistory`; null for an endpoint of before there was one. */
   version_history: string | null;
+  /** JSON: the status that was told last, and of which generation; null where none was, or by a server that did not keep it. */
+  told_status: string | null;
 }
 
 export interface ScaledVariantsTable {
