@@ -15,16 +15,21 @@ export const rolloutInput = z.strictObject({
     .array(z.string().max(255))
     .optional()
     .describe(
-      'By name: one that rings takes the update back. Those that the endpoint has by itself unless given: objective, errors, crash-loop.',
+      'By name: one that rings takes the update back. Unless given, those of objective, errors and crash-loop that the endpoint has by itself and that do not ring already.',
     ),
   timeout_s: z.number().nullable().default(null).describe('Taken back where it is not over by then.'),
 });
 
-/** Whatever an update may be blamed for; that inputs drift is no fault of a model. */
+/**
+ * Whatever an update may be blamed for; that inputs drift is no fault of a model. What rings already is left out, since the update may be what
+ * is to end it: its own requests are judged in any case.
+ */
 const watchedByItself = ['objective', 'errors', 'crash-loop'];
 
 export function guardOf(input: z.output<typeof rolloutInput>, endpoint: string, alarms: Pick<Alarms, 'get'>): Guard {
-  const own = watchedByItself.map((name) => `penstock/${endpoint}/${name}`).filter((name) => alarms.get(name) !== null);
+  const own = watchedByItself
+    .map((name) => `penstock/${endpoint}/${name}`)
+    .filter((name) => (alarms.get(name)?.state ?? 'ALARM') !== 'ALARM');
   return {
     steps: input.steps.map(({ percent, watch_s }) => ({ share: percent / 100, bakeMs: watch_s * 1000 })),
     alarms: input.alarms ?? own,

@@ -52,7 +52,7 @@ export function addRolloutOptions(command: Command): void {
     )
     .option(
       '--rollback-on <alarms>',
-      "the alarms to watch: a,b,c (default: the endpoint's own on objective, errors and crash-loop)",
+      "the alarms to watch: a,b,c (default: the endpoint's own on objective, errors and crash-loop that do not ring already)",
       (text) => text.split(',').map((name) => name.trim()),
     );
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SeriesBody } from '../../src/api/index.ts';
 import { until } from './poll.ts';
@@ -138,6 +138,12 @@ describe('a real Prometheus', { skip: missing(), timeout: 120_000 }, () => {
       [],
     );
     assert.equal(await ask('up{job="penstock"}'), 1);
+  });
+});
+
+describe('the rules for Prometheus that ship', { skip: missing('promtool') }, () => {
+  test('ring when their own test says so, and not else', () => {
+    execFileSync('promtool', ['test', 'rules', 'alerts-test.yml'], { cwd: dirname(alerts), encoding: 'utf8', stdio: 'pipe' });
   });
 });
 
