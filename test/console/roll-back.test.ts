@@ -17,6 +17,21 @@ describe('going back in the console', { skip: noBrowser }, () => {
     assert.equal(variants[0]?.model, model);
   }
 
+  /** Deploy names no version that was taken back by itself, and says of it that it was, also where it is asked for. */
+  async function proposesTheOneBefore(): Promise<void> {
+    const look = await made.open('/deploy');
+    const { page } = look;
+    const version = page.getByRole('combobox', { name: 'Model version' });
+    await page.getByText('digits/2 was taken back').waitFor();
+    assert.equal(await version.inputValue(), 'digits/1');
+    await version.click();
+    await page.getByRole('option', { name: /digits\/2.*taken back by digits/s }).click();
+    await page.waitForURL(/model=digits%2F2|model=digits\/2/);
+    await page.getByText('digits/2 was taken back').waitFor();
+    await look.assertAccessible();
+    look.assertQuiet();
+  }
+
   test('an update under way is taken back where both versions are shown, once it is confirmed', async () => {
     const { server } = made;
     const steps = [{ percent: 100, watch_s: 600 }];
@@ -59,6 +74,7 @@ describe('going back in the console', { skip: noBrowser }, () => {
     await look.assertNoSidewaysScroll();
     await look.screenshot('model-taken-back-390');
     look.assertQuiet();
+    await proposesTheOneBefore();
     await server.deploy('alone', 'digits_rf');
     await server.callWell('PATCH', '/endpoints/alone', { late: 'shed' });
     await page.goto('/endpoints/alone');

@@ -18,7 +18,7 @@ import { Page } from '../kit/page.tsx';
 import { useSearchValues } from '../kit/search-state.ts';
 import { nearestPossible } from './deploy/cost-curve.ts';
 import { FromCatalogue } from './deploy/from-catalogue.tsx';
-import { useModelsToDeploy } from './deploy/models-to-deploy.ts';
+import { type ModelsToDeploy, useModelsToDeploy } from './deploy/models-to-deploy.ts';
 import { Alternatives, PlanCard } from './deploy/plan-card.tsx';
 import { afterClick, usdMonth } from './deploy/plan-words.ts';
 import { type Deployed, StagesCard } from './deploy/stages-card.tsx';
@@ -54,13 +54,13 @@ export function DeployPage(): ReactElement {
 function Planned(): ReactElement {
   const [wish, change] = useWish();
   const [{ catalogue }, write] = useSearchValues();
-  const { isLoaded, error, names, version } = useModelsToDeploy(wish.model);
-  const [first] = names;
-  const isMissing = isLoaded && first !== undefined && catalogue === undefined && !names.includes(wish.model);
+  const models = useModelsToDeploy(wish.model);
+  const { isLoaded, error, names, proposed } = models;
+  const isMissing = isLoaded && catalogue === undefined && !names.includes(wish.model);
   // A version that is not there, or not approved, cannot be planned for.
   useEffect(() => {
-    if (isMissing) change({ model: first });
-  }, [isMissing, first, change]);
+    if (isMissing && proposed !== null) change({ model: proposed });
+  }, [isMissing, proposed, change]);
   if (error !== null) return <Failure error={error} what="The models could not be loaded." />;
   if (!isLoaded) return <Skeletons heights={[110, 260, 150]} />;
   if (catalogue !== undefined) {
@@ -70,8 +70,8 @@ function Planned(): ReactElement {
     };
     return <FromCatalogue name={catalogue} onTaken={take} />;
   }
-  if (first === undefined) return <NothingApproved />;
-  return <Planning wish={wish} change={change} names={names} version={version} />;
+  if (proposed === null) return <NothingApproved />;
+  return <Planning wish={wish} change={change} models={models} />;
 }
 
 function NothingApproved(): ReactElement {
@@ -98,8 +98,7 @@ function NothingApproved(): ReactElement {
 interface PlanningProps {
   readonly wish: Wish;
   readonly change: (change: Partial<Wish>) => void;
-  readonly names: readonly string[];
-  readonly version: ReturnType<typeof useModelsToDeploy>['version'];
+  readonly models: ModelsToDeploy;
 }
 
 /** So long after the last move the plan is asked for. */
@@ -121,7 +120,7 @@ function usePlan(wish: Wish) {
   return { plan, curve: curve.data?.curve ?? null, isOld };
 }
 
-function Planning({ wish, change, names, version }: PlanningProps): ReactElement {
+function Planning({ wish, change, models }: PlanningProps): ReactElement {
   const [deployed, setDeployed] = useState<Deployed | null>(null);
   const { data: endpoints } = useQuery(endpointsQuery());
   const { data: overview } = useQuery(overviewQuery(86_400));
@@ -136,7 +135,7 @@ function Planning({ wish, change, names, version }: PlanningProps): ReactElement
   return (
     <div className="grid deploy">
       <div className="c5 stack">
-        <ModelCard wish={wish} change={change} name={deployed?.name ?? name} nameTrouble={trouble} models={names} version={version} />
+        <ModelCard wish={wish} change={change} name={deployed?.name ?? name} nameTrouble={trouble} models={models} />
         <PromiseCard wish={wish} change={change} curve={curve} plan={isOld ? undefined : plan.data} />
         <TrafficCard wish={wish} change={change} recorded={recorded} />
         <LimitsCard wish={wish} change={change} />

@@ -1,13 +1,13 @@
 /** A version by itself: what it is, where it came from, who decided about it and why. */
 import type { ReactElement } from 'react';
 import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
+import { takenBackBy } from '../api/taken-back.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { bytes } from '../kit/format.ts';
 import { sentence } from '../kit/loaded.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 import { tensorText } from './compare-signatures.ts';
-import { takenBackBy } from './taken-back.ts';
 import { approvalMark, batchText } from './version-words.tsx';
 
 interface VersionCardProps {

@@ -3,6 +3,7 @@ import { Checkbox } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement, ReactNode } from 'react';
 import type { DeploymentPlanBody, EndpointBody, VersionBody } from '../../../src/api/index.ts';
+import { takenBackBy } from '../api/taken-back.ts';
 import { useNow } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { Chip } from '../kit/chip.tsx';
@@ -11,7 +12,6 @@ import { usdFine } from '../kit/money.ts';
 import { StateMark } from '../kit/state-mark.tsx';
 import { fullTime, shortTime, useUtc } from '../kit/time.ts';
 import { servedBy } from './serving-where.ts';
-import { takenBackBy } from './taken-back.ts';
 import { VersionMenu } from './version-menu.tsx';
 import { approvalMark, qualityName, qualityOf } from './version-words.tsx';
 

@@ -3,15 +3,20 @@
 import { Button, Checkbox, NumberInput, SegmentedControl, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactElement, useState } from 'react';
-import type { DeploymentPlanBody, OverviewEndpointBody, VersionBody } from '../../../../src/api/index.ts';
+import type { DeploymentPlanBody, EndpointBody, OverviewEndpointBody } from '../../../../src/api/index.ts';
 import { pricesQuery, profileQuery } from '../../api/model-queries.ts';
 import { historyQuery } from '../../api/queries.ts';
+import { takenBackBy } from '../../api/taken-back.ts';
+import { Ago } from '../../kit/ago.tsx';
 import { Card } from '../../kit/card.tsx';
 import { fixed } from '../../kit/format.ts';
 import { Icon } from '../../kit/icon.tsx';
+import { sentence } from '../../kit/loaded.tsx';
 import { usdFine } from '../../kit/money.ts';
+import { StateMark } from '../../kit/state-mark.tsx';
 import { type CurvePoints, looserPromise } from './cost-curve.ts';
 import { CostCurve } from './cost-curve-chart.tsx';
+import type { ModelsToDeploy } from './models-to-deploy.ts';
 import { promiseSpoken, rateText, versionSentence } from './plan-words.ts';
 import { type PromiseScale, peakScale, promiseScale, rateScale } from './promise-scale.ts';
 import { recordedTraffic } from './recorded-traffic.ts';
@@ -26,11 +31,11 @@ export interface WishProps {
 interface ModelCardProps extends WishProps {
   readonly name: string;
   readonly nameTrouble: string | null;
-  readonly models: readonly string[];
-  readonly version: VersionBody | undefined;
+  readonly models: ModelsToDeploy;
 }
 
-export function ModelCard({ wish, change, name, nameTrouble, models, version }: ModelCardProps): ReactElement {
+export function ModelCard({ wish, change, name, nameTrouble, models }: ModelCardProps): ReactElement {
+  const { names, version, endpoints } = models;
   const { data: profiles } = useQuery({ ...profileQuery(wish.model), enabled: wish.model !== '' });
   const profile = profiles?.items.find(({ executor }) => executor === 'instance:local.1');
   return (
@@ -47,7 +52,8 @@ export function ModelCard({ wish, change, name, nameTrouble, models, version }: 
           />
           <Select
             label="Model version"
-            data={[...models]}
+            data={[...names]}
+            renderOption={({ option }) => <VersionOption name={option.value} endpoints={endpoints} />}
             value={wish.model}
             onChange={(model) => model !== null && change({ model, name: null })}
             searchable
@@ -56,9 +62,42 @@ export function ModelCard({ wish, change, name, nameTrouble, models, version }: 
           />
         </div>
         {version === undefined ? null : <p className="sm dim takes">{versionSentence(version, profile)}</p>}
+        <TakenBackNotes wish={wish} models={models} />
       </div>
     </section>
   );
+}
+
+interface OptionProps {
+  readonly name: string;
+  readonly endpoints: readonly EndpointBody[];
+}
+
+function VersionOption({ name, endpoints }: OptionProps): ReactElement {
+  const by = takenBackBy(endpoints, name).map(({ endpoint }) => endpoint);
+  return (
+    <span>
+      {name}
+      {by.length === 0 ? null : (
+        <span className="two">
+          <StateMark kind="warn">taken back by {by.join(' and ')}</StateMark>
+        </span>
+      )}
+    </span>
+  );
+}
+
+/** Why the version that is chosen is not to be trusted, or not the newest. */
+function TakenBackNotes({ wish, models: { names, endpoints } }: { readonly wish: Wish; readonly models: ModelsToDeploy }): ReactElement[] {
+  const [group, number] = wish.model.split('/');
+  return names
+    .filter((name) => name.startsWith(`${group}/`) && Number(name.split('/')[1]) >= Number(number))
+    .flatMap((name) => takenBackBy(endpoints, name).map((back) => ({ name, ...back })))
+    .map(({ name, endpoint, reason, at }) => (
+      <p key={`${name} ${endpoint}`} className="sm mut taken-back">
+        <StateMark kind="warn">{name} was taken back</StateMark> by {endpoint} <Ago at={at} />. {sentence(reason)}
+      </p>
+    ));
 }
 
 interface PromiseCardProps extends WishProps {
