@@ -11,7 +11,7 @@ export interface Answer {
   readonly isRight: boolean | null;
 }
 
-/** Classes only where they are told: by a label, or by probabilities. A number is one for each row, values are all else. */
+/** Classes only where they are told: by a label that is called so, or by probabilities. A number is one for each row, values are all else. */
 export type AnswerKind = 'classes' | 'number' | 'values';
 
 export interface Judged {
@@ -93,9 +93,11 @@ function readPrediction(prediction: Prediction, { answer, scores }: AnswerShape)
   };
 }
 
-function kindOf(read: readonly Read[], { answer, isRegression }: AnswerShape): AnswerKind {
-  if (answer !== null) return !read.every(({ isOne }) => isOne) ? 'values' : isRegression ? 'number' : 'classes';
-  return read.every(({ scores }) => scores !== null && scores.length > 1 && areProbabilities(scores)) ? 'classes' : 'values';
+function kindOf(read: readonly Read[], { answer, isLabel, isNumber }: AnswerShape): AnswerKind {
+  if (answer !== null && !read.every(({ isOne }) => isOne)) return 'values';
+  const areClasses = isLabel || read.every(({ scores }) => scores !== null && scores.length > 1 && areProbabilities(scores));
+  if (areClasses) return 'classes';
+  return isNumber ? 'number' : 'values';
 }
 
 /** `[6, 7, 9]`, or `y: [6, 7, 9]; z: 4` of several outputs. */

@@ -42,22 +42,28 @@ export function pictureShape(input: TensorSpec): PictureShape | null {
 }
 
 export interface AnswerShape {
-  /** The output that is the class, or the value; null where only scores are given. */
+  /** The output that is the class, or the value; null where only scores are given, or several values. */
   readonly answer: string | null;
+  /** It is called a label: a class even where no probabilities stand beside it. */
+  readonly isLabel: boolean;
   /** The output with a value for each class; null where there is none. */
   readonly scores: string | null;
-  /** A number that is meant as one, not as the name of a class. */
-  readonly isRegression: boolean;
+  /** The only output is a number, and nothing says that it names a class. */
+  readonly isNumber: boolean;
 }
 
 const isFloat = ({ datatype }: TensorSpec): boolean => /^(FP|BF)/.test(datatype);
 
+/** As skl2onnx, Core ML and TensorFlow call it: `output_label`, `classLabel`, `class_ids`. A whole number by another name may be a count. */
+const isNamedLabel = ({ name }: TensorSpec): boolean => /label|class|categor/i.test(name);
+
 export function answerShape({ outputs }: Signature): AnswerShape {
-  const single = outputs.find((output) => !isFloat(output) && (valuesPerRow(output) ?? 1) === 1);
-  const scores = outputs.find((output) => isFloat(output) && (valuesPerRow(output) ?? 2) > 1);
-  if (single !== undefined) return { answer: single.name, scores: scores?.name ?? null, isRegression: false };
-  if (scores !== undefined) return { answer: null, scores: scores.name, isRegression: false };
+  const singles = outputs.filter((output) => !isFloat(output) && (valuesPerRow(output) ?? 1) === 1);
+  const label = singles.find(isNamedLabel);
+  const scores = outputs.find((output) => isFloat(output) && (valuesPerRow(output) ?? 2) > 1)?.name ?? null;
+  if (label !== undefined) return { answer: label.name, scores, isLabel: true, isNumber: false };
+  if (scores !== null) return { answer: singles[0]?.name ?? null, scores, isLabel: false, isNumber: false };
   const [only] = outputs;
   const isOne = outputs.length === 1 && only !== undefined;
-  return { answer: isOne ? only.name : null, scores: null, isRegression: isOne };
+  return { answer: isOne ? only.name : null, scores, isLabel: false, isNumber: isOne && !/^(BYTES|BOOL)$/.test(only.datatype) };
 }

@@ -110,7 +110,7 @@ describe('answers', () => {
   });
 
   test('of scores alone are the best of them, by the names of the classes', () => {
-    const { answers } = judge([[0.1, 0.9]], [null], { answer: null, scores: 'y', isRegression: false }, ['ham', 'spam']);
+    const { answers } = judge([[0.1, 0.9]], [null], { answer: null, scores: 'y', isLabel: false, isNumber: false }, ['ham', 'spam']);
     assert.equal(answers[0]?.answer, 'spam');
   });
 
@@ -118,7 +118,7 @@ describe('answers', () => {
     const { answers, classes } = judge(
       [{ label: 'b', p: { a: 0.25, b: 0.75 } }],
       ['b'],
-      { answer: 'label', scores: 'p', isRegression: false },
+      { answer: 'label', scores: 'p', isLabel: true, isNumber: false },
       null,
     );
     assert.deepEqual([classes, answers[0]?.sure], [['a', 'b'], 0.75]);
@@ -153,7 +153,7 @@ describe('answers', () => {
   });
 
   test('that are numbers have a mean error, and are not wrong for being near', () => {
-    const { kind, answers } = judge([[1.5], [2]], ['1', '2'], { answer: 'y', scores: null, isRegression: true }, null);
+    const { kind, answers } = judge([[1.5], [2]], ['1', '2'], { answer: 'y', scores: null, isLabel: false, isNumber: true }, null);
     assert.equal(meanError(answers), 0.25);
     assert.deepEqual([kind, answers.map(({ isRight }) => isRight)], ['number', [null, null]]);
   });
@@ -189,6 +189,41 @@ describe('answers', () => {
       predictions: [[5, 8, 1]],
       kind: 'values',
       answer: '[5, 8, 1]',
+    },
+    {
+      what: 'a whole number alone',
+      outputs: [{ name: 'bikes', datatype: 'INT64', shape: [-1] }],
+      predictions: [41],
+      kind: 'number',
+      answer: '41',
+    },
+    {
+      what: 'a whole number alone that is called a label',
+      outputs: [{ name: 'output_label', datatype: 'INT64', shape: [-1, 1] }],
+      predictions: [[2]],
+      kind: 'classes',
+      answer: '2',
+    },
+    {
+      what: 'a text alone',
+      outputs: [{ name: 'summary', datatype: 'BYTES', shape: [-1] }],
+      predictions: ['It rained.'],
+      kind: 'values',
+      answer: 'It rained.',
+    },
+    {
+      what: 'a count beside an embedding',
+      outputs: [{ name: 'tokens', datatype: 'INT64', shape: [-1] }, y],
+      predictions: [{ tokens: 9, y: [-4, 9, 2] }],
+      kind: 'values',
+      answer: 'tokens: 9; y: [-4, 9, 2]',
+    },
+    {
+      what: 'a whole number beside probabilities',
+      outputs: [{ name: 'digit', datatype: 'INT64', shape: [-1] }, y],
+      predictions: [{ digit: 2, y: [0.1, 0.2, 0.7] }],
+      kind: 'classes',
+      answer: '2',
     },
     {
       what: 'a label beside scores that are no probabilities',
