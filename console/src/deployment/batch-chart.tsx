@@ -29,9 +29,9 @@ const reasons: readonly Reason[] = [
   { name: 'flush', color: 'flush', label: 'flush' },
 ];
 
-const height = 162;
-const left = 36;
-const foot = 34;
+const height = 147;
+const left = 40;
+const foot = 19;
 
 export function BatchChart({ batches }: { readonly batches: Batches | null }): ReactElement {
   const [box, width] = useWidth<HTMLDivElement>();
@@ -43,6 +43,11 @@ export function BatchChart({ batches }: { readonly batches: Batches | null }): R
         <div ref={box} role="img" aria-label={sentenceOf(batches)}>
           {batches === null ? <p className="mut">No batch left in the last ten minutes.</p> : <Bars batches={batches} width={width} />}
         </div>
+        {batches === null ? null : (
+          <p className="batch-caption">
+            rows per batch; {count(batches.dispatched)} batches in 10 min, mean {fixed(batches.mean_rows, 1)}
+          </p>
+        )}
       </div>
     </Card>
   );
@@ -82,9 +87,6 @@ function Bars({ batches, width }: { readonly batches: Batches; readonly width: n
       {sizes.map((size, index) => (
         <Bar key={size.from} size={size} x={left + index * step} step={step} y={y} />
       ))}
-      <text x={left} y={height - 3}>
-        {`rows per batch; ${count(batches.dispatched)} batches in 10 min, mean ${fixed(batches.mean_rows, 1)}`}
-      </text>
     </svg>
   );
 }
@@ -127,7 +129,7 @@ function Bar({ size, x, step, y }: BarProps): ReactElement {
         );
       })}
       {step > 22 ? (
-        <text x={x + step / 2} y={height - 19} textAnchor="middle">
+        <text x={x + step / 2} y={height - 4} textAnchor="middle">
           {sizeWords(size.from, size.to)}
         </text>
       ) : null}
