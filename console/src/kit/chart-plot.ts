@@ -33,6 +33,7 @@ export interface PlotWish {
   readonly lines: readonly PlotLine[];
   readonly isStacked: boolean;
   readonly hasBand: boolean;
+  readonly isWhole: boolean;
   readonly height: number;
   readonly width: number;
   readonly syncKey: string;
@@ -62,7 +63,7 @@ function isolated(plot: uPlot, series: number): number[] | null {
 }
 
 export function plotOptions(wish: PlotWish): uPlot.Options {
-  const { height, width, syncKey, state, format } = wish;
+  const { height, width, syncKey, state, format, isWhole } = wish;
   const { series, bands } = seriesOf(wish);
   return {
     width,
@@ -87,6 +88,7 @@ export function plotOptions(wish: PlotWish): uPlot.Options {
         size: axisWidth,
         grid: { stroke: colorOf('line'), width: 1 },
         space: 34,
+        incrs: isWhole ? valueSteps.filter(Number.isInteger) : valueSteps,
         values: (_, ticks) => ticks.map((tick) => (isNear(tick, state) ? '' : format(tick, true))),
       },
     ],
@@ -98,6 +100,9 @@ export function plotOptions(wish: PlotWish): uPlot.Options {
 function isNear(tick: number, { objective, top }: PlotState): boolean {
   return objective !== null && Math.abs(tick - objective) < top * 0.07;
 }
+
+/** Of the values' axis. No 2.5, as uPlot has it: an axis that rounds would say 3, 5, 8. */
+const valueSteps = Array.from({ length: 19 }, (_, power) => [1, 2, 5].map((step) => Number(`${step}e${power - 6}`))).flat();
 
 const minute = 60;
 const hour = 3600;

@@ -22,6 +22,8 @@ export interface TimeChartProps {
   readonly at: readonly number[];
   readonly lines: readonly ChartLine[];
   readonly isStacked?: boolean;
+  /** What is counted comes in whole pieces, and so do the ticks. */
+  readonly isWhole?: boolean;
   /** What lies between is likely; null where nothing is said. */
   readonly band?: { readonly high: Column; readonly low: Column } | undefined;
   readonly objective?: { readonly value: number; readonly label: string } | null;

@@ -72,7 +72,7 @@ type Latest = RefObject<{ props: PlotProps; place: PlotPlace }>;
 
 function makePlot(latest: Latest, state: PlotState, onPlaced: PlotPlace['onPlaced']): uPlot | null {
   const { props, place } = latest.current;
-  const { lines, isStacked = false, band, height = 180, syncKey = 'page' } = props;
+  const { lines, isStacked = false, isWhole = false, band, height = 180, syncKey = 'page' } = props;
   const { current: box } = place.box;
   if (box === null) return null;
   let placed = '';
@@ -81,6 +81,7 @@ function makePlot(latest: Latest, state: PlotState, onPlaced: PlotPlace['onPlace
       lines,
       isStacked,
       hasBand: band !== undefined,
+      isWhole,
       height,
       width: box.clientWidth,
       syncKey,

@@ -171,6 +171,7 @@ function Charts({ run }: { readonly run: SimulationResultBody }): ReactElement {
       <TimeChart
         {...common}
         title="Instances"
+        isWhole
         lines={linesOf(run, ({ series }) => series.instances)}
         format={(value, isAxis) => fixed(value, isAxis ? 0 : 1)}
       />
