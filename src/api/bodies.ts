@@ -74,6 +74,10 @@ export const profileBody = z.strictObject({
   measured_at: time,
   load_ms: z.number(),
   batch_max: z.number().describe('The largest batch that was measured, in rows.'),
+  slowdown: z
+    .number()
+    .nullable()
+    .describe('How many times as long its runs took, as others had the processors; that waiting is taken off. null where nobody looked.'),
   service: z.array(
     z.strictObject({ b: z.number(), p50_ms: z.number(), p95_ms: z.number(), p99_ms: z.number(), samples: z.number(), rss_mib: z.number() }),
   ),

@@ -18,6 +18,7 @@ import {
 import { standingBodyOf } from './decisions.ts';
 import { captureBodyOf, captureInput } from './drift-bodies.ts';
 import { endpointPath, given, pageByOffset, pageQuery, timeOf } from './parameters.ts';
+import { notesOnProfiles } from './profile-notes.ts';
 import { guardOf, rolloutBodyOf, rolloutInput } from './rollout.ts';
 import { type Route, route } from './route.ts';
 import { scalingBodyOf, scalingInput, scalingOf } from './scaling.ts';
@@ -147,7 +148,7 @@ function rollbackRoute(services: ApiServices): Route {
 
 export function endpointBodyOf(
   view: EndpointView,
-  { serving, ledger, batching }: Pick<ApiServices, 'serving' | 'ledger' | 'batching'>,
+  { serving, ledger, batching, tables }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables'>,
 ): EndpointBody {
   const { config } = view;
   const served = serving.endpoint(config.name);
@@ -164,7 +165,7 @@ export function endpointBodyOf(
     capture: captureBodyOf(config),
     rollout: rolloutBodyOf(view),
     taken_back: view.versions.takenBack.map(({ model, reason, atMs }) => ({ model, reason, at: timeOf(atMs) })),
-    notes: [...view.notes],
+    notes: [...view.notes, ...notesOnProfiles(config, served, tables)],
     variants: config.variants.map((variant) => {
       const observed = view.variants.find(({ name }) => name === variant.name);
       const now = served?.variants.find(({ name }) => name === variant.name);

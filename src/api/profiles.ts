@@ -107,6 +107,7 @@ function profileBodyOf(profile: Profile): ProfileBody {
     measured_at: timeOf(profile.measuredAtMs),
     load_ms: profile.loadMs,
     batch_max: profile.batchMax,
+    slowdown: profile.slowdown ?? null,
     service: profile.service.map(pointBodyOf),
     notes: [...profile.notes],
   };

@@ -21,6 +21,20 @@ test('requests are counted since a moment that is told, for each variant where t
   assert.equal(countedText([variant('AllTraffic', null)]), '');
 });
 
+test('a version is told with what was measured of it, and that the machine was busy', async () => {
+  const version = { name: 'digits/1', runtime: { kind: 'onnx' }, approval: 'Approved', approval_changed_by: null, approval_note: null };
+  const rest = { signature: { inputs: [], outputs: [] }, batchable: true, batchable_reason: 'probed', metrics: {}, metadata: {}, tags: {} };
+  const file = { notes: [], artifact: { bytes: 1, sha256: 'a' }, opsets: {}, properties: {}, created_at: early, created_by: 'me' };
+  const busy = 'measured on a busy machine: its runs took 3.0 times as long';
+  const measured = { executor: 'instance:local.1', service: [{ b: 1, p50_ms: 4 }], batch_max: 32, notes: [busy] };
+  const answer: RequestListener = ({ url = '' }, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(url.endsWith('/profile') ? { items: [measured] } : { ...version, ...rest, ...file }));
+  };
+  const { stdout } = await runAgainst(answer, ['describe', 'digits/1']);
+  assert.match(stdout, new RegExp(`^measured +instance:local\\.1: 4 ms for a row, up to 32 at once; ${busy}$`, 'm'));
+});
+
 const group = { name: 'digits', description: '', versions: 2, latest_version: 2, latest_approved: 1, tags: {}, created_at: early };
 const serve: RequestListener = ({ url = '' }, response) => {
   const isGroup = url === '/api/v1/groups/digits';

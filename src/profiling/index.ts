@@ -19,3 +19,4 @@ export { type MeasuredProfile, Profiles, type ProfilesOptions } from './profiles
 export { type AffineTimes, affineService, referenceProfile } from './reference-profile.ts';
 export { ServiceTable } from './service-table.ts';
 export { type ServedTimes, ServiceTables } from './service-tables.ts';
+export { timer, timerOf } from './timer.ts';

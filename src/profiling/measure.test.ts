@@ -6,6 +6,7 @@ import { SeededRandom } from '../random.ts';
 import type { RunResult } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
 import { batchSizesMeasured, type MeasureOptions, measure } from './measure.ts';
+import { timer } from './timer.ts';
 
 const signature: Signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }],
@@ -14,7 +15,7 @@ const signature: Signature = {
 const answer: RunResult = { outputs: [], timings: { inMs: 0, runMs: 0, outMs: 0 } };
 
 /** Measures a model that takes `msOf(b)` per run, on a clock that only its runs move. */
-async function measured(msOf: (b: number) => number, more: Partial<MeasureOptions> = {}) {
+async function measured(msOf: (b: number) => number, more: Partial<MeasureOptions> = {}, runs?: Parameters<typeof measure>[0]) {
   const clock = new VirtualClock();
   const rows: number[] = [];
   const run = async (inputs: readonly Tensor[]) => {
@@ -28,13 +29,13 @@ async function measured(msOf: (b: number) => number, more: Partial<MeasureOption
     batchable: true,
     executor: 'instance:local.1',
     loadMs: 20,
-    startedMs: clock.nowMs(),
+    sinceLoad: timer({ clock }),
     clock,
     random: new SeededRandom(1),
     memoryMiB: 0,
   };
   const given = { ...options, budgetMs: 3000, batchSizes: batchSizesMeasured, rssOf: async () => 80, ...more };
-  return { profile: await measure(run, given), tookMs: clock.nowMs(), rows };
+  return { profile: await measure(runs ?? run, given), tookMs: clock.nowMs(), rows };
 }
 
 describe('measuring', () => {
@@ -82,6 +83,25 @@ describe('measuring', () => {
     });
     assert.equal(profile.batchMax, 2);
     assert.deepEqual(profile.notes, ['stopped before b=4: out of memory']);
+  });
+
+  test('takes off what others took, has as many runs as without them, and says so', async () => {
+    let spent = { computedMs: 0, waitedMs: 0 };
+    const clock = new VirtualClock();
+    const processorTime = () => spent;
+    // Each run computes b ms and waits for twice as long.
+    const run = async (inputs: readonly Tensor[]) => {
+      const b = inputs[0]?.shape[0] as number;
+      clock.advance(3 * b);
+      spent = { computedMs: spent.computedMs + b, waitedMs: spent.waitedMs + 2 * b };
+      return answer;
+    };
+    const { profile } = await measured((b) => b, { clock, processorTime, sinceLoad: timer({ clock, processorTime }) }, run);
+    const { profile: alone } = await measured((b) => b);
+    const timesOf = ({ service }: typeof profile) => service.map(({ b, p95Ms, samples }) => [b, p95Ms, samples.length]);
+    assert.deepEqual(timesOf(profile), timesOf(alone));
+    assert.deepEqual([profile.slowdown, alone.slowdown, profile.coldMs], [3, 1, 1]);
+    assert.match(profile.notes.join(), /measured on a busy machine: its runs took 3\.0 times as long/);
   });
 
   test('measures only one row of a model that may not be batched', async () => {

@@ -2,28 +2,30 @@
  * Measures S(b) of one model in one worker: the whole round trip from dispatch to answer, since that is what dispatch
  * will see. It stops where time or memory runs out, and says so; what it has by then is a profile all the same.
  */
-import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { type RunResult, sampleInputs } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
-import { type Profile, type ServicePoint, samplesMax, servicePoint } from './profile.ts';
+import { busyText, type Profile, type ServicePoint, samplesMax, servicePoint } from './profile.ts';
+import { slowdownOf, type Timed, type TimerOptions, timer } from './timer.ts';
 
 export const batchSizesMeasured: readonly number[] = [1, 2, 4, 8, 16, 32];
 export const profileBudgetMs = 3000;
 
+/** On a busy machine it may last so many times as long: what others take does not count, or a quick model is measured cold. */
+const patience = 4;
+
 /** Fewer runs of a size say nothing about its tail. */
 const samplesMin = 3;
 
-export interface MeasureOptions {
+export interface MeasureOptions extends TimerOptions {
   readonly signature: Signature;
   /** Otherwise only b = 1 is measured. */
   readonly batchable: boolean;
   readonly executor: string;
   readonly loadMs: number;
-  /** When the load began, by the clock's `nowMs`. */
-  readonly startedMs: number;
-  readonly clock: Clock;
+  /** Since the load began. */
+  readonly sinceLoad: () => Timed;
   readonly random: Random;
   readonly budgetMs: number;
   /** Runs of a size that are enough, where the whole time is not to be used up. */
@@ -44,23 +46,26 @@ type Run = (inputs: readonly Tensor[]) => Promise<RunResult>;
 export async function measure(run: Run, options: MeasureOptions): Promise<Profile> {
   const { clock, batchable, batchSizes } = options;
   const sizes = batchable ? batchSizes : batchSizes.slice(0, 1);
-  const endMs = clock.nowMs() + options.budgetMs;
+  const leftMs = budgetOf(options);
   const service: ServicePoint[] = [];
   const notes: string[] = [];
+  const all: Timed[] = [];
   const rssAtStartMiB = await options.rssOf();
   let coldMs = 0;
   const isWarm = (): void => {
-    if (service.length === 0) coldMs = clock.nowMs() - options.startedMs;
+    if (service.length === 0) coldMs = options.sinceLoad().ownMs;
   };
   for (const [index, b] of sizes.entries()) {
-    const obstacle = obstacleTo(b, service.at(-1), rssAtStartMiB, endMs - clock.nowMs(), options.memoryMiB);
+    const obstacle = obstacleTo(b, service.at(-1), rssAtStartMiB, leftMs(), options.memoryMiB);
     if (obstacle !== null) {
       notes.push(obstacle);
       break;
     }
     try {
-      const shareMs = (endMs - clock.nowMs()) * shareOf(sizes, index);
-      const times = await timeRuns(run, b, shareMs, options, isWarm);
+      const shareMs = leftMs() * shareOf(sizes, index);
+      const runs = await timeRuns(run, b, { ...options, budgetMs: shareMs }, isWarm);
+      all.push(...runs);
+      const times = runs.map(({ ownMs }) => ownMs);
       service.push(servicePoint(b, times, Math.round(await options.rssOf())));
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -70,22 +75,35 @@ export async function measure(run: Run, options: MeasureOptions): Promise<Profil
     }
   }
   const batchMax = (service.at(-1) as ServicePoint).b;
-  return { executor: options.executor, service, measuredAtMs: clock.wallMs(), loadMs: options.loadMs, coldMs, batchMax, notes };
+  const slowdown = slowdownOf(all);
+  const busy = busyText({ slowdown });
+  if (busy !== null) notes.push(busy);
+  const { executor, loadMs } = options;
+  return { executor, service, measuredAtMs: clock.wallMs(), loadMs, coldMs, slowdown, batchMax, notes };
 }
 
-/** Runs batches of b until there are enough samples or the share of the budget is used up; the first one only warms up. */
-async function timeRuns(run: Run, b: number, shareMs: number, options: MeasureOptions, isWarm: () => void): Promise<number[]> {
-  const { clock, signal, samplesEnough = samplesMax } = options;
+/** From now on: how much of the time for measuring is left. */
+function budgetOf(options: MeasureOptions): () => number {
+  const time = timer(options);
+  return () => {
+    const { tookMs, ownMs } = time();
+    return options.budgetMs - Math.max(ownMs, tookMs / patience);
+  };
+}
+
+/** Runs batches of b until there are enough samples or the time for them is used up; the first one only warms up. */
+async function timeRuns(run: Run, b: number, options: MeasureOptions, isWarm: () => void): Promise<Timed[]> {
+  const { signal, samplesEnough = samplesMax } = options;
   const inputs = sampleInputs(options.signature, b, options.random);
-  const untilMs = clock.nowMs() + shareMs;
+  const leftMs = budgetOf(options);
   await run(inputs);
   isWarm();
-  const times: number[] = [];
-  while (times.length < samplesEnough && (times.length < samplesMin || clock.nowMs() < untilMs)) {
+  const times: Timed[] = [];
+  while (times.length < samplesEnough && (times.length < samplesMin || leftMs() > 0)) {
     signal?.throwIfAborted();
-    const startMs = clock.nowMs();
+    const time = timer(options);
     await run(inputs);
-    times.push(clock.nowMs() - startMs);
+    times.push(time());
   }
   return times;
 }

@@ -22,6 +22,11 @@ export interface Profile {
   readonly loadMs: number;
   /** From a warm worker without a model to the answer of its first inference, held back by nothing but what the executor is. */
   readonly coldMs?: number;
+  /**
+   * How many times as long its runs took while it was measured, as others had the processors; that waiting is taken off here. 1 on
+   * a machine that was free, absent where nobody looked.
+   */
+  readonly slowdown?: number;
   /** What the worker was given when this was measured. */
   readonly threads?: number;
   /** What it was held to; null for nothing. */
@@ -34,6 +39,16 @@ export interface Profile {
 
 /** Enough for an empirical p99; more would cost time and room in the database. */
 export const samplesMax = 200;
+
+/** Below, something always is in the way: the garbage collector, a timer of the kernel's. */
+const slowdownBusy = 1.2;
+
+/** Says that a profile was measured while others had the processors; null where they were free, or nobody knows. */
+export function busyText({ slowdown = 1 }: Pick<Profile, 'slowdown'>): string | null {
+  if (slowdown < slowdownBusy) return null;
+  const times = slowdown < 10 ? slowdown.toFixed(1) : slowdown.toFixed(0);
+  return `measured on a busy machine: its runs took ${times} times as long, waiting for processors that others had; that waiting is taken off`;
+}
 
 /** The value that the share q of the ascending values does not exceed (nearest rank, no interpolation). */
 export function nearestRank(ascending: ArrayLike<number>, q: number): number {

@@ -38,7 +38,7 @@ function instantWorker(loads: unknown[] = []) {
       return { signature, loadMs: 20 };
     },
     run: async () => ({ outputs: [], timings: { inMs: 0, runMs: 0, outMs: 0 } }),
-    status: async () => ({ rssBytes: 80 * 1024 ** 2 }),
+    status: async () => ({ rssBytes: 80 * 1024 ** 2, pid: process.pid }),
   };
   return link as WorkerLink;
 }
@@ -158,7 +158,7 @@ describe('profiles', () => {
     assert.deepEqual(version.signature.inputs, [{ name: 'pixels', datatype: 'FP32', shape: [-1, 64] }]);
     const profiles = profilesOn(plane, (use, options) => provider.borrow(use, options));
     const profile = await profiles.measure(version, 'instance:local.1');
-    assert.deepEqual([profile.batchMax, profile.notes], [32, []]);
+    assert.equal(profile.batchMax, 32);
     for (const { samples, rssMiB } of profile.service) assert.ok(samples.length >= 3 && (samples[0] as number) > 0 && rssMiB > 20);
   });
 });

@@ -13,7 +13,8 @@ import type { WorkerLink } from '../runtime/index.ts';
 import type { Database } from '../storage/index.ts';
 import { functionExecutor, functionSizes, measureMemoryMiB } from './function-sizes.ts';
 import { batchSizesMeasured, measure, profileBudgetMs } from './measure.ts';
-import type { Profile } from './profile.ts';
+import { busyText, type Profile } from './profile.ts';
+import { timer, timerOf } from './timer.ts';
 
 export interface ProfilesOptions {
   readonly db: Database;
@@ -135,15 +136,18 @@ export class Profiles {
   async #measureAndPut(version: ModelVersion, executor: string): Promise<Profile> {
     const { signal } = this.#closing;
     signal.throwIfAborted();
-    const { clock, random, registry, borrow, events } = this.#options;
+    const { clock, random, registry, borrow, events, log } = this.#options;
     const size = this.#sizeOf(executor);
     const { threads, memoryMiB, vcpuMax } = size;
     const path = registry.artifactPath(version);
     const measureWith = async (link: WorkerLink): Promise<Profile> => {
-      const startedMs = clock.nowMs();
-      const { signature, loadMs } = await link.load({ path, threads, name: version.name });
+      // Who is held to a part of a processor waits for it by intent.
+      const timing = vcpuMax === null || vcpuMax >= threads ? await timerOf(link, clock) : { clock };
+      const sinceLoad = timer(timing);
+      const { signature, loadMs: tookMs } = await link.load({ path, threads, name: version.name });
+      const loadMs = Math.min(tookMs, sinceLoad().ownMs);
       const rssOf = async () => (await link.status()).rssBytes / 1024 ** 2;
-      const given = { signature, loadMs, startedMs, batchable: version.batchable, executor, memoryMiB, rssOf, clock, random, signal };
+      const given = { ...timing, signature, loadMs, sinceLoad, batchable: version.batchable, executor, memoryMiB, rssOf, random, signal };
       const run: Parameters<typeof measure>[0] = (inputs) =>
         link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
       return measure(run, { ...given, budgetMs: profileBudgetMs, batchSizes: batchSizesMeasured });
@@ -157,6 +161,8 @@ export class Profiles {
     const profile = { ...measured, threads, vcpuMax };
     signal.throwIfAborted();
     await this.put(version, profile);
+    const busy = busyText(profile);
+    if (busy !== null) log.warn({ version: version.name, executor, slowdown: profile.slowdown }, `a profile was ${busy}`);
     const { batchMax, service } = profile;
     await events.recordAndPublish({
       kind: 'profile.measured',

@@ -5,7 +5,7 @@
  * somebody asks and an eighth of a size's samples is new: a ring of 500 is sorted at most once in 62 batches.
  */
 import assert from 'node:assert/strict';
-import { nearestRank, type Profile, type ServicePoint, servicePoint } from './profile.ts';
+import { busyText, nearestRank, type Profile, type ServicePoint, servicePoint } from './profile.ts';
 
 /** From so many samples on, a quantile is what was seen; below, a tail is guessed. */
 const samplesForQuantile = 200;
@@ -43,6 +43,8 @@ export class ServiceTable {
   readonly batchMax: number;
   /** From the wish for a worker to the answer of its first inference, as it was measured; null while nothing was. */
   readonly coldMs: number | null;
+  /** Where it was measured beside others who had the processors: what that means; else null. */
+  readonly busy: string | null;
   readonly #points: readonly Point[];
   /** By b, from 1; index 0 is not used. */
   readonly #targets: readonly (Target | undefined)[];
@@ -60,6 +62,7 @@ export class ServiceTable {
     const service = profile !== null && profile.service.length > 0 ? profile.service : [{ b: 1, samples: [] }];
     const [first] = profile?.service ?? [];
     this.coldMs = first === undefined || profile === null ? null : (profile.coldMs ?? profile.loadMs + first.p50Ms);
+    this.busy = profile === null ? null : busyText(profile);
     this.#points = service.map(({ b, samples }) => newPoint(b, samples));
     this.batchMax = (this.#points.at(-1) as Point).b;
     this.#targets = Array.from({ length: this.batchMax + 1 }, (_, b) => this.#targetOf(b));

@@ -54,6 +54,19 @@ export function treeCpuMs(pid: number): number {
   return childrenOf(pid).reduce((sum, child) => sum + treeCpuMs(child), cpuMs(pid) ?? 0);
 }
 
+/** What became of a thread's time while it had something to do, since it began; in milliseconds. */
+export interface ProcessorTime {
+  readonly computedMs: number;
+  /** Others had the processors. */
+  readonly waitedMs: number;
+}
+
+/** Of the thread that a process began with, which in a worker runs the model. Costs some 10 us. */
+export function processorTime(pid: number): ProcessorTime | null {
+  const [computedNs, waitedNs] = read(`/proc/${pid}/schedstat`)?.split(' ').map(Number) ?? [];
+  return computedNs === undefined || waitedNs === undefined ? null : { computedMs: computedNs / 1e6, waitedMs: waitedNs / 1e6 };
+}
+
 /** Memory that is the process's alone, without files and what it shares; this is what its group is charged for. */
 export function anonymousBytes(pid: number): number | null {
   const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];

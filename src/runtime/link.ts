@@ -44,6 +44,7 @@ export interface Loaded {
 
 export interface WorkerStatus {
   readonly rssBytes: number;
+  readonly pid: number;
 }
 
 /** What control calls say; `worker-calls.ts` answers them. */

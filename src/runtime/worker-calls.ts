@@ -132,7 +132,7 @@ export class WorkerCalls {
         return inspectBundle(message.path, message.bytesMax);
       }
       case 'status':
-        return { rssBytes: process.memoryUsage.rss() } satisfies WorkerStatus;
+        return { rssBytes: process.memoryUsage.rss(), pid: process.pid } satisfies WorkerStatus;
     }
   }
 }

@@ -20,7 +20,7 @@ async function runBy(link: { status?: () => Promise<WorkerStatus>; run?: () => P
   const counted = {
     status: () => {
       calls.push('status');
-      return link.status?.() ?? Promise.resolve({ rssBytes: 0 });
+      return link.status?.() ?? Promise.resolve({ rssBytes: 0, pid: 0 });
     },
     run: () => {
       calls.push('run');

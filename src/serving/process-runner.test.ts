@@ -20,7 +20,7 @@ function requestFor(sink: ReplySink | null = null): PendingRequest {
 function run(invoke: (sink: ReplySink | null) => Promise<Invoked>, request = requestFor()): Promise<RunAnswer> {
   const link = {
     invoke: (_payload: unknown, _max: number, sink: ReplySink | null = null) => invoke(sink),
-    status: async () => ({ rssBytes: 0 }),
+    status: async () => ({ rssBytes: 0, pid: 0 }),
   };
   return new Promise((resolve) => processRunner(link, 'm/1', 100)([request], resolve));
 }

@@ -2,7 +2,7 @@
  * How many rows a run of a transform has. Nobody waits for a single one, so throughput decides: the profile's sizes are gone
  * on with, doubled while that still helps.
  */
-import { type MeasureOptions, measure, type Profile, type ServicePoint } from '../../profiling/index.ts';
+import { type MeasureOptions, measure, type Profile, type ServicePoint, timer } from '../../profiling/index.ts';
 import type { RunResult } from '../../runtime/index.ts';
 import type { Tensor } from '../../tensor.ts';
 
@@ -42,14 +42,14 @@ export function sizesBeyond(profile: Profile | null): readonly number[] {
 export async function chooseRows(
   run: (inputs: readonly Tensor[]) => Promise<RunResult>,
   profile: Profile | null,
-  options: Omit<MeasureOptions, 'batchSizes' | 'budgetMs' | 'samplesEnough' | 'loadMs' | 'startedMs'>,
+  options: Omit<MeasureOptions, 'batchSizes' | 'budgetMs' | 'samplesEnough' | 'loadMs' | 'sinceLoad'>,
 ): Promise<number> {
   if (!options.batchable) return 1;
   const sizes = sizesBeyond(profile);
   const service = [...(profile?.service ?? [])];
   if (sizes.length > 0) {
-    const startedMs = options.clock.nowMs();
-    const more = await measure(run, { ...options, batchSizes: sizes, budgetMs, samplesEnough, loadMs: 0, startedMs });
+    const sinceLoad = timer(options);
+    const more = await measure(run, { ...options, batchSizes: sizes, budgetMs, samplesEnough, loadMs: 0, sinceLoad });
     service.push(...more.service);
   }
   return rowsForThroughput(service.toSorted((a, b) => a.b - b.b));

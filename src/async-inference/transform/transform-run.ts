@@ -5,7 +5,7 @@ import { heldVcpu, instanceType, type PriceTable, threadsOf } from '../../costs/
 import { commandOf } from '../../deployment/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import type { Log } from '../../monitoring/index.ts';
-import type { Profiles } from '../../profiling/index.ts';
+import { type Profiles, timerOf } from '../../profiling/index.ts';
 import type { Provider, WorkerSpec } from '../../providers/index.ts';
 import type { Random } from '../../random.ts';
 import type { ModelVersion } from '../../registry/index.ts';
@@ -164,11 +164,12 @@ export class TransformRun {
     if (kept.batchRows !== null) return kept.batchRows;
     const executor = `instance:${order.instanceType}`;
     const profile = await profiles.get(version.group, version.version, executor);
-    const chosen = await workers.use((link) => {
+    const chosen = await workers.use(async (link) => {
       const rssOf = async () => (await link.status()).rssBytes / 2 ** 20;
       const { signature, batchable } = version;
       const memoryMiB = instanceType(this.#needs.prices, order.instanceType).memoryMiB;
-      return chooseRows((inputs) => runOn(link, inputs), profile, { signature, batchable, executor, clock, random, rssOf, memoryMiB });
+      const options = { ...(await timerOf(link, clock)), signature, batchable, executor, random, rssOf, memoryMiB };
+      return chooseRows((inputs) => runOn(link, inputs), profile, options);
     });
     log.info({ transform: order.name, rows: chosen }, 'the rows of a run are chosen by their throughput');
     await rows.choseRows(order, chosen);

@@ -1,6 +1,6 @@
 /** `penstock describe`: everything about an endpoint, a model version or a model group. */
 import type { Command } from 'commander';
-import type { EndpointBody, EndpointUsageBody, GroupBody, StatisticsBody, VariantBody, VersionBody } from '../../api/index.ts';
+import type { EndpointBody, EndpointUsageBody, GroupBody, ProfileBody, StatisticsBody, VariantBody, VersionBody } from '../../api/index.ts';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
@@ -27,7 +27,8 @@ export function addDescribe(program: Command, doors: Doors): void {
       }
       if (name.includes('/')) {
         const version = await client.get<VersionBody>(versionPath(name));
-        session.print(version, versionText(session, version));
+        const known = session.wantsJson ? null : await client.get<{ items: ProfileBody[] }>(`${versionPath(name)}/profile`);
+        session.print(version, versionText(session, version, known?.items ?? []));
         return 0;
       }
       const endpoint = await ifFound(client.get<EndpointBody>(`/endpoints/${part(name)}`));
@@ -70,7 +71,7 @@ async function ifFound<T>(answer: Promise<T>): Promise<T | null> {
   }
 }
 
-function versionText(session: Session, version: VersionBody): string {
+function versionText(session: Session, version: VersionBody, profiles: readonly ProfileBody[]): string {
   const decided = version.approval_changed_by === null ? '' : ` by ${version.approval_changed_by}, ${utcText(version.approval_changed_at)}`;
   const note = version.approval_note === null ? '' : `: ${version.approval_note}`;
   return fields([
@@ -81,6 +82,7 @@ function versionText(session: Session, version: VersionBody): string {
     ['inputs', tensorsText(version.signature.inputs)],
     ['outputs', tensorsText(version.signature.outputs)],
     ['batchable', `${version.batchable ? 'yes' : 'no'}: ${version.batchable_reason}`],
+    ['measured', profiles.map(profileText).join('\n')],
     ['metrics', pairsText(version.metrics)],
     ['metadata', pairsText(version.metadata)],
     ['tags', pairsText(version.tags)],
@@ -95,6 +97,12 @@ function versionText(session: Session, version: VersionBody): string {
     ['properties', pairsText(version.properties)],
     ['created', `${utcText(version.created_at)} by ${version.created_by}`],
   ]);
+}
+
+/** In a line: `penstock profile --cached` tells all of it. */
+function profileText({ executor, service: [first], batch_max: most, notes }: ProfileBody): string {
+  const row = first === undefined ? '' : `${msText(first.p50_ms)} for a row, up to ${most} at once`;
+  return [`${executor}: ${row}`, ...notes].join('; ');
 }
 
 function endpointText(session: Session, view: EndpointBody, usage: EndpointUsageBody | null): string {
