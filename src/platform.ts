@@ -95,6 +95,8 @@ async function build(config: Config, product: Product, closers: Closer[], close:
   closers.push(() => api.close());
   const grpc = await openGrpc(tls);
   if (grpc !== null) closers.push(() => grpc.close());
+  // Closed first: from then on workers end because the server does.
+  closers.push(() => rooms.workerEnds.close());
   directory.announce(url);
   const addresses = { url, grpc: grpc?.address ?? null };
   logs.platform.info({ ...addresses, dataDirectory: directory.path, version: product.version }, 'penstock serves');

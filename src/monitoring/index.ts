@@ -67,6 +67,7 @@ export { Events, type EventWish, isWished, type NewEvent, type PlatformEvent } f
 export { isRecorded, type Origin, originNow, withOrigin, withoutOrigin } from './records/origin.ts';
 export { Predecessors } from './records/predecessors.ts';
 export { claimedKey, Refusals, unknownCaller } from './records/refusals.ts';
+export { type LostRequests, type WorkerEnd, WorkerEnds } from './records/worker-ends.ts';
 export type { RequestEnd } from './request-log/line-sampler.ts';
 export type { RequestLine } from './request-log/request-line.ts';
 export { addDelivery, announceDeliveries, Deliveries, type Delivery, deliveriesQueue, type KeptDelivery } from './rules/deliveries.ts';

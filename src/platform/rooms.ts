@@ -6,7 +6,17 @@ import type { Config } from '../config.ts';
 import { Ledger, priceTable } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import { Audit, captureBucketDefault, capturePlace, Events, type Logs, Metrics, Refusals, tellFailure } from '../monitoring/index.ts';
+import {
+  Audit,
+  captureBucketDefault,
+  capturePlace,
+  Events,
+  type Logs,
+  Metrics,
+  Refusals,
+  tellFailure,
+  WorkerEnds,
+} from '../monitoring/index.ts';
 import { FunctionProfiles, functionSizes, Profiles, ServiceTables } from '../profiling/index.ts';
 import { SystemRandom } from '../random.ts';
 import { imageEntries, Registry } from '../registry/index.ts';
@@ -30,6 +40,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
   const audit = new Audit(db, clock);
   const written = { db, clock, log, events, audit };
   const refusals = refusalsIn(audit, ground);
+  const workerEnds = workerEndsIn(events, ground);
   const ledger = new Ledger(clock);
   const registry: Registry = new Registry({
     ...written,
@@ -59,6 +70,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
     replyBytesMax: config.bodyLimitBytes,
     serviceTable: (model, executor) => tables.tableOf(model, executor),
     restart: (workerId, reason) => provider.restart(workerId, reason),
+    onLost: (workerId, requests) => workerEnds.lost(workerId, requests),
     onOverflowShut: overflowTeller(log, events),
     functions: {
       prices: prices.functions,
@@ -82,7 +94,8 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
   });
   deployments.onGone((name) => ledger.left(name));
   meter(metrics, serving, provider, ground);
-  return { registry, profiles, functionProfiles, tables, serving, deployments, events, audit, refusals, metrics, ledger, prices, cores };
+  const records = { events, audit, refusals, workerEnds };
+  return { registry, profiles, functionProfiles, tables, serving, deployments, ...records, metrics, ledger, prices, cores };
 }
 
 /** Every call would be lost, one by one, with nobody to tell but the log. */
@@ -99,6 +112,15 @@ async function checkPlace(to: string, hasBucket: (bucket: string) => Promise<boo
 function refusalsIn(audit: Audit, { clock, logs }: Ground): Refusals {
   const onFailure = (error: unknown): void => logs.platform.error({ error: messageOf(error) }, 'a refused call is not in the audit');
   return new Refusals({ audit, clock, onFailure });
+}
+
+/** Workers that end without having been asked to are told as events, within bounds. */
+function workerEndsIn(events: Events, { clock, logs, provider }: Ground): WorkerEnds {
+  const onFailure = (error: unknown): void =>
+    logs.platform.error({ error: messageOf(error) }, 'the end of a worker is not among the events');
+  const ends = new WorkerEnds({ events, clock, onFailure });
+  provider.onEnded((worker, end) => ends.ended(worker, end));
+  return ends;
 }
 
 /** Where the line that tells how a request went is written. */

@@ -10,7 +10,7 @@ import { after, afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { modelPath } from '../../test/models/index.ts';
 import { SystemClock, VirtualClock } from '../clock.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { Log, WorkerEnd } from '../monitoring/index.ts';
 import { type TensorParts, WorkerGone, type WorkerLink } from '../runtime/index.ts';
 import { bytesOf } from '../tensor.ts';
 import { LocalProvider, type WorkerSpec, type WorkerView } from './index.ts';
@@ -168,6 +168,43 @@ test('a worker that is killed in a run is started again at once, with a new link
   assert.notEqual(again.pid, pid);
   assert.notEqual(provider.link('w1'), link);
   assert.equal((await (provider.link('w1') as WorkerLink).run(slowRun(1n))).outputs.length, 1);
+});
+
+test('the end of a worker that was ready is told, where nobody asked for it, with how it ended and what comes next', async () => {
+  await open();
+  const told: (WorkerEnd | null)[] = [];
+  provider.onEnded((_, end) => void told.push(end));
+  const { pid } = await started(spec('test_affine'));
+  for (const end of [() => process.kill(pid, 'SIGKILL'), () => provider.restart('w1', 'it hung')]) {
+    const ended = seen((view) => view.pid === null);
+    end();
+    await ended;
+    advance(500);
+    await seen(isReady);
+  }
+  await provider.stop('w1');
+  assert.deepEqual(
+    told.map((end) => end && [end.worker, end.executor, end.model, end.reason, end.exitCode, end.signal, end.restartMs]),
+    [
+      ['w1', 'instance:local.1', 'test_affine/1', 'killed by SIGKILL', null, 'SIGKILL', 0],
+      ['w1', 'instance:local.1', 'test_affine/1', 'it hung', null, 'SIGKILL', 500],
+      null,
+    ],
+  );
+});
+
+test('a function that is killed is told of, also where it is asked to end as soon as its link is gone', async () => {
+  await open();
+  const told: (WorkerEnd | null)[] = [];
+  provider.onEnded((_, end) => void told.push(end));
+  const { link, pid } = await started(spec('test_affine', { kind: 'function', instanceType: 'function:1024' }));
+  const stopped = new Promise<void>((resolve) => link.onClose(() => resolve(provider.stop('w1'))));
+  process.kill(pid, 'SIGKILL');
+  await stopped;
+  assert.deepEqual(
+    told.map((end) => end && [end.executor, end.reason, end.restartMs]),
+    [['function:1024', 'killed by SIGKILL', null]],
+  );
 });
 
 test('three ends without ten steady seconds are a failure, still tried, at growing intervals', async () => {

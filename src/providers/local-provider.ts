@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { Log, WorkerEnd } from '../monitoring/index.ts';
 import { type Random, SystemRandom } from '../random.ts';
 import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
 import { CgroupNotes } from './cgroup-notes.ts';
@@ -56,6 +56,7 @@ export class LocalProvider implements Provider {
   readonly #workers = new Map<string, SupervisedWorker>();
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(view: WorkerView) => void>();
+  readonly #endListeners = new Set<(id: string, end: WorkerEnd | null) => void>();
   readonly #borrowers = new Turnstile(borrowedMax);
   readonly #heard: LocalProviderOptions['heard'];
   #opened: Opened | null = null;
@@ -101,6 +102,9 @@ export class LocalProvider implements Provider {
       take: () => (spec.process === undefined ? pool.take() : WorkerProcess.start(surroundings, 'process')),
       changed: (view) => this.#tell(view),
       heard: (line) => this.#heard?.(spec, line),
+      ended: (end) => {
+        for (const listener of this.#endListeners) listener(spec.id, end);
+      },
       startDelayMs: spec.kind === 'instance' ? this.#startDelayMs : 0,
     });
     this.#workers.set(spec.id, worker);
@@ -131,6 +135,12 @@ export class LocalProvider implements Provider {
   onChange(listener: (view: WorkerView) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Told of each end of a worker's process; null where it was asked for, or had not been ready. The answer ends the listening. */
+  onEnded(listener: (id: string, end: WorkerEnd | null) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
   }
 
   async borrow<T>(use: (link: WorkerLink) => Promise<T>, options: BorrowOptions = {}): Promise<T> {

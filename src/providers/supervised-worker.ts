@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { Log, WorkerEnd } from '../monitoring/index.ts';
 import type { Random } from '../random.ts';
 import { sampleInputs, WorkerGone, type WorkerLink } from '../runtime/index.ts';
 import type { ProcessTree } from './process-tree.ts';
@@ -23,6 +23,8 @@ const unpackedBytesMax = Number.MAX_SAFE_INTEGER;
 const answerTimeoutMs = 10_000;
 /** The bare process with onnxruntime takes 80 MiB: a ceiling below this would end every worker. */
 const ceilingMiBMin = 192;
+/** Of what it printed last, an event has so much. */
+const lastLinesMax = 2000;
 
 /** How long to wait before the next try after so many ends in a row: none, 0.5 s, doubling, at most 30 s. */
 export function restartDelayMs(crashes: number): number {
@@ -37,6 +39,8 @@ export interface WorkerSurroundings {
   readonly changed: (view: WorkerView) => void;
   /** Told of each line that its processes print, that an instance is ready, and of how each of them ended. */
   readonly heard?: (line: string) => void;
+  /** Told of each end of a process; null where it was asked for, or had not been ready. */
+  readonly ended?: (end: WorkerEnd | null) => void;
   /** It is not begun with before so long has passed; nothing unless given. */
   readonly startDelayMs?: number;
 }
@@ -60,6 +64,8 @@ export class SupervisedWorker {
   #readySinceMs: number | null = null;
   #askedAtMs: number | null = null;
   #isStopping = false;
+  /** It had gone before it was asked to. */
+  #isLost = false;
 
   constructor(spec: WorkerSpec, around: WorkerSurroundings) {
     this.spec = spec;
@@ -144,6 +150,9 @@ export class SupervisedWorker {
       if (this.#isStopping) return await process.stop();
       this.#process = process;
       process.hear((line) => this.#around.heard?.(line));
+      process.link.onClose(() => {
+        this.#isLost = !this.#isStopping;
+      });
       void process.ended.then((why) => this.#ended(why));
       await this.#makeReady(process);
     } catch (error) {
@@ -207,6 +216,8 @@ export class SupervisedWorker {
     const didNotFit = this.#readySinceMs === null && (this.#isTooLarge || this.#process?.wasTooLarge === true);
     if (didNotFit) this.#crashes = Math.max(this.#crashes, crashesMax - 1); // nor will it the next time
     this.#crashes = wasSteady ? 1 : this.#crashes + 1;
+    const delayMs = restartDelayMs(this.#crashes);
+    this.#around.ended?.(this.#abruptEnd(delayMs));
     this.#reason = this.#killReason ?? why;
     if (didNotFit) this.#reason = `the model did not fit into ${this.spec.memoryMiB} MiB: ${this.#reason}`;
     this.#killReason = null;
@@ -217,12 +228,31 @@ export class SupervisedWorker {
     if (this.#isStopping) return;
     this.#restarts++;
     this.#state = this.#crashes >= crashesMax ? 'failed' : 'starting';
-    const delayMs = restartDelayMs(this.#crashes);
     log.warn({ worker: this.spec.id, model: this.spec.modelName, reason: this.#reason, retryMs: delayMs }, 'a worker ended');
     this.#around.heard?.(`(the worker ended: ${this.#reason}; it is started again${delayMs === 0 ? '' : ` in ${delayMs / 1000} s`})`);
     this.#cancelRetry = clock.after(delayMs, () => {
       this.#attempt = this.#attempt.then(() => this.#try());
     });
     changed(this.view());
+  }
+  /** null where it was asked to end, or had not been ready. */
+  #abruptEnd(delayMs: number): WorkerEnd | null {
+    const process = this.#process;
+    if (process === null || this.#readySinceMs === null || !this.#isLost) return null;
+    const { id, endpoint, variant, modelName, kind, instanceType } = this.spec;
+    const { code, signal } = process.exit;
+    const how = signal === null ? `exit code ${code}` : `killed by ${signal}`;
+    return {
+      worker: id,
+      endpoint,
+      variant,
+      model: modelName,
+      executor: kind === 'function' ? instanceType : `instance:${instanceType}`,
+      reason: this.#killReason ?? (process.wasTooLarge ? `it needed more than its memory limit of ${this.spec.memoryMiB} MiB` : how),
+      exitCode: code,
+      signal,
+      lastLines: process.lastLines.slice(-lastLinesMax),
+      restartMs: this.#isStopping || kind === 'function' ? null : delayMs,
+    };
   }
 }

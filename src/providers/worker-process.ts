@@ -43,6 +43,7 @@ const environmentNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_
 
 interface Ear {
   hear: ((line: string) => void) | null;
+  readonly lines: LastLines;
 }
 
 export class WorkerProcess {
@@ -98,7 +99,7 @@ export class WorkerProcess {
       detached: true, // Ctrl-C is for the server, which drains first
     });
     const lines = new LastLines();
-    const ear: Ear = { hear: null };
+    const ear: Ear = { hear: null, lines };
     const ended = endOf(child, lines).then(async (how) => {
       await grown?.tree.end(clock, log);
       grown?.forget();
@@ -132,6 +133,16 @@ export class WorkerProcess {
   /** Whoever has taken it is told of each line that it prints. */
   hear(listener: (line: string) => void): void {
     this.#ear.hear = listener;
+  }
+
+  /** How the process itself ended; the code is null where a signal did it, and both are while it runs. */
+  get exit(): { readonly code: number | null; readonly signal: string | null } {
+    return { code: this.#child.exitCode, signal: this.#child.signalCode };
+  }
+
+  /** What it printed last, by lines. */
+  get lastLines(): string {
+    return this.#ear.lines.toString();
   }
 
   /** Whether the system watches over its memory, so that nobody else need do so. */

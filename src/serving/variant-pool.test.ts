@@ -40,6 +40,7 @@ function poolOf({
   const table = new ServiceTable(profile);
   const dispatches: { reason: string; rows: number }[] = [];
   const restarts: string[] = [];
+  const losses: [worker: string, runAgain: number, failed: number][] = [];
   const pool = new VariantPool(
     { endpoint: 'e', variant: 'AllTraffic', model },
     { ...settings, ...options },
@@ -48,9 +49,10 @@ function poolOf({
       serviceTable: () => table,
       onDispatch: (reason, rows) => dispatches.push({ reason, rows }),
       restart: (id) => restarts.push(id),
+      onLost: (id, { runAgain, failed }) => losses.push([id, runAgain, failed]),
     },
   );
-  return { clock, pool, dispatches, restarts, ...workers(clock, pool, serviceMs) };
+  return { clock, pool, dispatches, restarts, losses, ...workers(clock, pool, serviceMs) };
 }
 
 function workers(clock: VirtualClock, pool: VariantPool, serviceMs: ServiceMs) {
@@ -318,8 +320,8 @@ describe('failures', () => {
     assert.deepEqual(['first', 'a', 'b', 'bad', 'c'].map(codeOf), ['ok', 'ok', 'ok', 'invalid_request', 'ok']);
   });
 
-  test('a worker that dies hands its requests back once, each alone; who kills two workers fails', () => {
-    const { clock, attach, send, codeOf, batches } = poolOf();
+  test('a worker that dies hands its requests back once, each alone; who kills two workers fails; how many is told', () => {
+    const { clock, attach, send, codeOf, batches, losses } = poolOf();
     const deadly = (requests: readonly PendingRequest[]): RunAnswer =>
       requests.some(({ call }) => call.requestId === 'bad')
         ? { kind: 'gone', why: 'SIGSEGV' }
@@ -333,6 +335,10 @@ describe('failures', () => {
     }
     assert.deepEqual(batches, [['busy'], ['a', 'bad', 'b'], ['a'], ['bad'], ['b']]);
     assert.deepEqual(['a', 'bad', 'b'].map(codeOf), ['ok', 'model_failed', 'ok']);
+    assert.deepEqual(losses, [
+      ['w1', 3, 0],
+      ['w2', 0, 1],
+    ]);
   });
 });
 

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { CaptureConfig } from '../monitoring/index.ts';
+import type { CaptureConfig, LostRequests } from '../monitoring/index.ts';
 import { formatMs } from '../objective.ts';
 import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
@@ -29,6 +29,8 @@ export interface PoolNeighbours extends InstancesNeeds {
   readonly onDispatch: (reason: CloseReason, rows: number) => void;
   /** Told of each run that failed, with what it cost. */
   readonly onRunFailed?: (usd: number) => void;
+  /** A worker died under requests, and what becomes of these. */
+  readonly onLost?: (executorId: string, requests: LostRequests) => void;
   /** All requests of a batch have their answers. */
   readonly onBatchAnswered?: () => void;
   /** Where functions come from; may be left out where there are none. */
@@ -310,26 +312,33 @@ export class VariantPool implements Route, Door {
    */
   #takeBack(executor: Executor, { lost, lostWhy: why, neverBegan }: BatchEnd): void {
     this.#side.lost(executor);
+    let [runAgain, failed] = [0, 0];
     for (const request of lost) {
       if (request.state === 'settled') continue;
-      if (neverBegan) {
-        this.resubmit(request);
+      const failure = neverBegan ? null : this.#failureAfterLoss(request, executor, why);
+      if (failure !== null) {
+        failed++;
+        request.fail(failure);
         continue;
       }
-      request.losses++;
-      if (request.hasReplyBegun) {
-        request.fail(new PlatformError('model_failed', `the worker of ${this.model.name} died in the middle of its reply: ${why}`));
-        continue;
-      }
-      if (request.losses === lossesMax || (request.losses > 1 && executor.aliveAtMs >= request.lostAtMs)) {
-        const text = `the worker of ${this.model.name} died ${request.losses} times while it ran this request: ${why}`;
-        request.fail(new PlatformError('model_failed', text));
-        continue;
-      }
-      request.lostAtMs = this.clock.nowMs();
-      request.bucket = `alone ${this.#alone++}`;
+      if (!neverBegan) request.bucket = `alone ${this.#alone++}`;
+      runAgain++;
       this.resubmit(request);
     }
+    if (runAgain + failed > 0) this.#neighbours.onLost?.(executor.worker.id, { runAgain, failed });
+  }
+
+  /** Null where it gets another chance. */
+  #failureAfterLoss(request: PendingRequest, executor: Executor, why: string): PlatformError | null {
+    request.losses++;
+    if (request.hasReplyBegun)
+      return new PlatformError('model_failed', `the worker of ${this.model.name} died in the middle of its reply: ${why}`);
+    if (request.losses === lossesMax || (request.losses > 1 && executor.aliveAtMs >= request.lostAtMs)) {
+      const text = `the worker of ${this.model.name} died ${request.losses} times while it ran this request: ${why}`;
+      return new PlatformError('model_failed', text);
+    }
+    request.lostAtMs = this.clock.nowMs();
+    return null;
   }
 
   #expire(request: PendingRequest, nowMs: number): false {

@@ -5,6 +5,7 @@
 import { executorUsd, type FunctionPrices, pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
 import type { ServedWorker } from '../deployment/index.ts';
 import type { PlatformError } from '../errors.ts';
+import type { LostRequests } from '../monitoring/index.ts';
 import type { ServiceTable } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { Books, Invocations } from './invoke.ts';
@@ -26,6 +27,8 @@ export interface VariantPoolsOptions extends Pick<Books, 'clock' | 'ledger' | 'l
   /** Ends a worker whose run does not end, and starts it anew. */
   readonly restart: (workerId: string, reason: string) => void;
   readonly functions: FunctionSource;
+  /** A worker died under requests, and what becomes of these. */
+  readonly onLost?: (workerId: string, requests: LostRequests) => void;
   /** Functions take nothing more beside a variant's instances, and why; with null they do again. */
   readonly onOverflowShut?: (of: { readonly endpoint: string; readonly variant: string }, reason: string | null) => void;
 }
@@ -138,7 +141,7 @@ export class VariantPools {
   }
 
   #newPool(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings): VariantPool {
-    const { clock, log, serviceTable, restart, ledger, functions, onOverflowShut } = this.#options;
+    const { clock, log, serviceTable, restart, ledger, functions, onLost, onOverflowShut } = this.#options;
     const { endpoint, variant, model } = names;
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
@@ -146,6 +149,7 @@ export class VariantPools {
       serviceTable: (executor) => serviceTable(model, executor),
       onDispatch: (reason, rows) => this.#invocations.dispatched(pool, reason, rows),
       onRunFailed: (usd) => this.#invocations.runFailed(pool, usd),
+      onLost: (lane, requests) => onLost?.(workerOf(lane), requests),
       onBatchAnswered: () => this.#invocations.batchAnswered(),
       functions: {
         prices: functions.prices,

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { VersionBody } from '../../src/api/index.ts';
+import type { EventBody, Page, VersionBody } from '../../src/api/index.ts';
 import { assertSameTensors, sample } from '../models/index.ts';
 import { Load } from './load.ts';
 import { infer, slowRun } from './oip-client.ts';
@@ -57,6 +57,15 @@ describe('a worker that is killed under load', () => {
     assert(typeof pid === 'number');
     process.kill(pid, 'SIGKILL');
     assert.equal((await running).status, 200);
+    const told = await until('the end of the worker is told', async () => {
+      const { body } = await server.call<Page<EventBody>>('GET', '/events/recent?kind=worker&endpoint=slow&limit=10');
+      return body.items.length > 0 && body.items;
+    });
+    const asTold = told.map(({ detail }) => {
+      const { reason, requests, requestsRunAgain, requestsFailed, restartMs } = detail as Record<string, unknown>;
+      return [reason, requests, requestsRunAgain, requestsFailed, restartMs];
+    });
+    assert.deepEqual(asTold, [['killed by SIGKILL', 1, 1, 0, 0]]);
   });
 });
 

@@ -38,3 +38,11 @@ test('a server that was killed is news', () => {
   const end: EventBody = { ...event('server.ended-abruptly', { lastSignMs: 1, withMachine: false }), subject: 'server' };
   assert.deepEqual([isNews(end), eventWords(end).kind, eventWords(end).text], [true, 'bad', 'ended abruptly, and was started again']);
 });
+
+test('a worker that was killed is news, of its endpoint', () => {
+  const end = event('worker.ended-abruptly', { reason: 'killed by SIGKILL', requests: 2 });
+  assert.deepEqual(
+    [isNews(end), eventWords(end)],
+    [true, { kind: 'bad', text: 'lost a worker: killed by SIGKILL', to: '/endpoints/digits' }],
+  );
+});

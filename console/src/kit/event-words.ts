@@ -90,6 +90,7 @@ export function eventWords({ kind, subject, detail }: EventBody): EventWords {
       to: '/jobs',
     };
   }
+  if (kind === 'worker.ended-abruptly') return { kind: 'bad', text: because('lost a worker'), to: `/endpoints/${subject}` };
   if (kind === 'server.ended-abruptly') return { kind: 'bad', text: 'ended abruptly, and was started again', to: '/monitoring' };
   return { kind: 'person', text: kind, to: '/monitoring' };
 }

@@ -54,6 +54,7 @@ export const eventKinds = [
   'version.registered',
   'version.rejected',
   'version.updated',
+  'worker.ended-abruptly',
 ] as const;
 
 export type EventKind = (typeof eventKinds)[number];
