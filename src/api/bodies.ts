@@ -177,6 +177,10 @@ export const endpointBody = z.strictObject({
   status: z.enum(endpointStatuses),
   reason: z.string().nullable(),
   objective: z.string().nullable().describe('Such as p95<=50ms.'),
+  in_time: z
+    .number()
+    .nullable()
+    .describe('Of the answers of the last hour, the share within the objective, 0 to 1; null without an objective or answers.'),
   late: z.enum(['serve', 'shed']),
   timeout_ms: z.number(),
   description: z.string().nullable(),

@@ -17,6 +17,7 @@ import {
 } from './bodies.ts';
 import { standingBodyOf } from './decisions.ts';
 import { captureBodyOf, captureInput } from './drift-bodies.ts';
+import type { OverviewReader } from './overview-reader.ts';
 import { endpointPath, given, pageByOffset, pageQuery, timeOf } from './parameters.ts';
 import { notesOnProfiles } from './profile-notes.ts';
 import { guardOf, rolloutBodyOf, rolloutInput } from './rollout.ts';
@@ -67,9 +68,11 @@ const endpointChange = z.strictObject({
     .describe('Watch the update and take it back where an alarm rings or its workers fail; {} watches it for five minutes.'),
 });
 
-export function endpointRoutes(services: ApiServices): Route[] {
+type Shares = Pick<OverviewReader, 'inTime'>;
+
+export function endpointRoutes(services: ApiServices, overview: Shares): Route[] {
   const { registry, deployments, functionProfiles } = services;
-  const bodyOf = (view: EndpointView): EndpointBody => endpointBodyOf(view, services);
+  const bodyOf = (view: EndpointView): Promise<EndpointBody> => endpointBodyOf(view, services, overview);
   return [
     route('GET /endpoints', {
       summary: 'List the endpoints',
@@ -113,7 +116,7 @@ export function endpointRoutes(services: ApiServices): Route[] {
         return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, keeps, guard));
       },
     }),
-    rollbackRoute(services),
+    rollbackRoute(services, overview),
     route('DELETE /endpoints/:endpoint', {
       summary: 'Delete an endpoint',
       description: 'New requests are refused at once, those under way are answered.',
@@ -134,7 +137,7 @@ export function endpointRoutes(services: ApiServices): Route[] {
   ];
 }
 
-function rollbackRoute(services: ApiServices): Route {
+function rollbackRoute(services: ApiServices, overview: Shares): Route {
   return route('POST /endpoints/:endpoint/rollback', {
     summary: 'Take back the update under way, or go back to the version before',
     description:
@@ -142,14 +145,17 @@ function rollbackRoute(services: ApiServices): Route {
     params: endpointPath,
     answer: endpointBody,
     status: 202,
-    handle: async ({ params, caller }) => endpointBodyOf(await services.deployments.rollBack(params.endpoint, caller.keyId), services),
+    handle: async ({ params, caller }) =>
+      endpointBodyOf(await services.deployments.rollBack(params.endpoint, caller.keyId), services, overview),
   });
 }
 
-export function endpointBodyOf(
+export async function endpointBodyOf(
   view: EndpointView,
   { serving, ledger, batching, tables }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables'>,
-): EndpointBody {
+  overview: Shares,
+): Promise<EndpointBody> {
+  const inTime = await overview.inTime(view);
   const { config } = view;
   const served = serving.endpoint(config.name);
   return {
@@ -157,6 +163,7 @@ export function endpointBodyOf(
     status: view.status,
     reason: view.reason ?? shutReasonOf(served) ?? batching.reasonOf(config.name),
     objective: config.objective === null ? null : formatObjective(config.objective),
+    in_time: inTime,
     late: config.late,
     timeout_ms: config.timeoutMs,
     description: config.description ?? null,

@@ -82,6 +82,6 @@ function numbersOf(services: ApiServices, reader: OverviewReader, { endpoint, pe
     const history: HistoryBody = await historyOf(services, view.config, spanOf(Math.min(fromMs, nowMs - 1), nowMs, periodMs));
     // The last one that was sent may not have been over, and what is looked at every ten seconds comes late.
     fromMs = nowMs - Math.max(periodMs, 12_000);
-    return { endpoint: endpointBodyOf(view, services), history, overview: null };
+    return { endpoint: await endpointBodyOf(view, services, reader), history, overview: null };
   };
 }

@@ -1,5 +1,5 @@
 /** What endpoints measured minute by minute. A minute that is over does not change any more: it is read once and kept. */
-import type { EndpointConfig } from '../deployment/index.ts';
+import type { EndpointConfig, EndpointView } from '../deployment/index.ts';
 import { type Measured, penstockNamespace, percentileOf } from '../monitoring/index.ts';
 import { type Store, together } from './measured-together.ts';
 
@@ -21,8 +21,35 @@ const minuteMs = 60_000;
 const names = ['Latency', 'ObjectiveMissed', 'Rows', 'Overflow/*', 'InstancesSpent', 'FunctionsSpent'] as const;
 /** Values come in by the second, and what is looked at every ten. */
 const settledMs = 15_000;
-/** Longer spans are read anew. */
+/** Longer spans are read anew; and whose nobody asked for so long are let go. */
 const keptMs = 24 * 60 * minuteMs;
+
+export interface MinuteSpan {
+  /** Epoch milliseconds, whole minutes, the last of which may not be over. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly nowMs: number;
+}
+
+export function lastMinutes(spanMs: number, nowMs: number): MinuteSpan {
+  const toMs = Math.ceil(nowMs / minuteMs) * minuteMs;
+  return { fromMs: toMs - Math.ceil(spanMs / minuteMs) * minuteMs, toMs, nowMs };
+}
+
+/**
+ * Of the answers, the share within the objective; null where nothing is promised, or nothing was answered. What was measured before the
+ * endpoint was made is another's, who had its name.
+ */
+export function inTimeOf(minutes: readonly Minute[], { config, createdAtMs }: Pick<EndpointView, 'config' | 'createdAtMs'>): number | null {
+  if (config.objective === null) return null;
+  let [promised, missed] = [0, 0];
+  for (const minute of minutes) {
+    if (minute.atMs + minuteMs <= createdAtMs) continue;
+    promised += minute.promised;
+    missed += minute.missed;
+  }
+  return promised === 0 ? null : (promised - missed) / promised;
+}
 
 interface Kept {
   /** What it was read for: another promise has another percentile, other variants are other numbers. */
@@ -41,11 +68,12 @@ export class Minutes {
   }
 
   /** Those in which something was measured, rising; the last one may not be over. Both times are whole minutes. */
-  async of(config: EndpointConfig, fromMs: number, toMs: number, nowMs: number): Promise<readonly Minute[]> {
+  async of(config: EndpointConfig, { fromMs, toMs, nowMs }: MinuteSpan): Promise<readonly Minute[]> {
     if (toMs - fromMs > keptMs) return this.#read(config, fromMs, toMs);
     const mark = JSON.stringify([config.objective?.percentile, config.variants.map(({ name }) => name)]);
     let kept = this.#kept.get(config.name);
     if (kept === undefined || kept.mark !== mark || kept.fromMs > fromMs || kept.toMs < fromMs) {
+      for (const [name, { toMs: readMs }] of this.#kept) if (readMs < nowMs - keptMs) this.#kept.delete(name);
       kept = { mark, fromMs, toMs: fromMs, minutes: [] };
       this.#kept.set(config.name, kept);
     }
@@ -61,12 +89,9 @@ export class Minutes {
     return [...known, ...fresh];
   }
 
-  /** Those of others are let go. */
-  keepOnly(endpoints: ReadonlySet<string>): void {
-    for (const name of this.#kept.keys()) if (!endpoints.has(name)) this.#kept.delete(name);
-  }
-
   async #read({ name: endpoint, objective, variants }: EndpointConfig, fromMs: number, toMs: number): Promise<Minute[]> {
+    // An hour of one endpoint takes half a millisecond: who reads those of many lets requests pass in between.
+    await new Promise((resolve) => setImmediate(resolve));
     const place = { namespace: penstockNamespace, endpoint, variants: variants.map(({ name }) => name) };
     const read = await together(this.#store, place, { fromMs, toMs, periodMs: minuteMs }, names);
     const starts = new Set(names.flatMap((name) => [...read[name].keys()]));

@@ -127,7 +127,7 @@ export class NativeApi {
       ...versionRoutes(services),
       ...modelPreviewRoutes(services),
       ...profileRoutes(services),
-      ...endpointRoutes(services),
+      ...endpointRoutes(services, overview),
       ...transformRoutes(services),
       ...simulationRoutes(services, this.#simulations),
       ...arrivalRoutes(services),

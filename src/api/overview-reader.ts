@@ -4,7 +4,7 @@ import { type Alarm, penstockNamespace, percentileOf, Together } from '../monito
 import { formatObjective } from '../objective.ts';
 import { alwaysOnUsdPerHour } from './always-on.ts';
 import { together } from './measured-together.ts';
-import { type Minute, Minutes } from './minutes.ts';
+import { inTimeOf, lastMinutes, type Minute, type MinuteSpan, Minutes } from './minutes.ts';
 import type { OverviewBody, OverviewEndpointBody } from './overview-bodies.ts';
 import { timeOf } from './parameters.ts';
 import type { ApiServices } from './services.ts';
@@ -45,20 +45,25 @@ export class OverviewReader {
     return body;
   }
 
+  /** Of the answers of the last hour, the share within the objective, as a row of the overview has it; null without either. */
+  async inTime(view: EndpointView): Promise<number | null> {
+    if (view.config.objective === null) return null;
+    return inTimeOf(await this.#minutes.of(view.config, lastMinutes(hourMs, this.#sources.clock.wallMs())), view);
+  }
+
   async #read(spanMs: number): Promise<OverviewBody> {
     const { deployments, clock, alarms } = this.#sources;
     const nowMs = clock.wallMs();
-    const toMs = Math.ceil(nowMs / minuteMs) * minuteMs;
-    const fromMs = toMs - Math.ceil(spanMs / minuteMs) * minuteMs;
+    const span = lastMinutes(spanMs, nowMs);
+    const { fromMs, toMs } = span;
     const views = deployments.list();
-    this.#minutes.keepOnly(new Set(views.map(({ config }) => config.name)));
     const ringing = alarms.list().filter(({ state }) => state === 'ALARM');
     const seen: Seen[] = [];
     const rows: Row[] = [];
     for (const view of views) {
-      const minutes = await this.#minutes.of(view.config, fromMs, toMs, nowMs);
+      const minutes = await this.#minutes.of(view.config, span);
       seen.push({ view, minutes });
-      rows.push(await this.#rowOf({ view, minutes }, { fromMs, toMs, nowMs, ringing }));
+      rows.push(await this.#rowOf({ view, minutes }, { ...span, ringing }));
     }
     return {
       at: timeOf(nowMs),
@@ -69,18 +74,11 @@ export class OverviewReader {
     };
   }
 
-  async #rowOf(
-    { view, minutes }: Seen,
-    { fromMs, toMs, nowMs, ringing }: { fromMs: number; toMs: number; nowMs: number; ringing: readonly Alarm[] },
-  ): Promise<Row> {
+  async #rowOf({ view, minutes }: Seen, { fromMs, toMs, nowMs, ringing }: MinuteSpan & { ringing: readonly Alarm[] }): Promise<Row> {
     const { config } = view;
     const served = this.#sources.serving.endpoint(config.name);
     const sum = (of: (minute: Minute) => number): number => minutes.reduce((total, minute) => total + of(minute), 0);
-    const [answered, promised, usd] = [
-      sum((each) => each.answered),
-      sum((each) => each.promised),
-      sum((each) => each.instancesUsd + each.functionsUsd),
-    ];
+    const [answered, usd] = [sum((each) => each.answered), sum((each) => each.instancesUsd + each.functionsUsd)];
     const now = await this.#lastMinute(config, minutes, nowMs);
     const lastMs = Math.max(0, ...(served?.variants ?? []).map(({ statistics }) => statistics.lastInferenceMs));
     return {
@@ -93,7 +91,7 @@ export class OverviewReader {
       requests: answered,
       latency_ms: now.latencyMs,
       spark: sparkOf(minutes, fromMs, toMs),
-      in_time: config.objective === null || promised === 0 ? null : 1 - sum((each) => each.missed) / promised,
+      in_time: inTimeOf(minutes, view),
       instances_ready: readyInstances(view),
       instances_wanted: view.variants.reduce((total, { wanted }) => total + wanted, 0),
       instance_type: config.variants.find(({ instanceCount, scaling }) => instanceCount > 0 || scaling !== undefined)?.instanceType ?? null,

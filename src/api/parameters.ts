@@ -35,15 +35,17 @@ export function jsonParameter<T extends z.ZodType>(schema: T) {
 export async function pageByOffset<T, Body>(
   query: z.output<typeof pageQuery>,
   read: (page: { limit: number; offset: number }) => Promise<readonly T[]> | readonly T[],
-  bodyOf: (item: T) => Body,
+  bodyOf: (item: T) => Body | Promise<Body>,
 ): Promise<Omit<Page<Body>, 'items'> & { items: Body[] }> {
   const { limit = limitDefault, cursor = '0' } = query;
   if (!/^\d{1,9}$/.test(cursor)) {
     throw new PlatformError('invalid_request', `the cursor '${cursor}' is none of this list: pass on the 'next' of the page before`);
   }
   const offset = Number(cursor);
-  const items = await read({ limit: limit + 1, offset });
-  return { items: items.slice(0, limit).map(bodyOf), next: items.length > limit ? String(offset + limit) : null };
+  const found = await read({ limit: limit + 1, offset });
+  const items: Body[] = [];
+  for (const item of found.slice(0, limit)) items.push(await bodyOf(item));
+  return { items, next: found.length > limit ? String(offset + limit) : null };
 }
 
 export function timeOf(wallMs: number): string {

@@ -32,7 +32,7 @@ function sample(atMs: number, statistics: StatisticsBody | null): Sample {
     decision: null,
     usage: { cold_starts: 0 } as VariantBody['usage'],
   };
-  const endpoint = { name: 'digits', status: 'InService', objective: 'p95<=50ms' } as EndpointBody;
+  const endpoint = { name: 'digits', status: 'InService', objective: 'p95<=50ms', in_time: 0.98 } as EndpointBody;
   const status = {
     version: '1.0.0',
     uptime_s: 60,
@@ -67,4 +67,5 @@ test('people see a table', () => {
   const text = topText(sample(0, counters(0)), sample(1000, counters(100)), new Style({ write: () => true }, {}));
   assert.match(text, /^penstock 1\.0\.0 {2}up 60 s {2}1 worker {2}1 MiB {2}2 cores\n\nENDPOINT {2}STATUS/);
   assert.match(text, /\ndigits {4}InService {2}digits\/1 {4}1\/1 {4}100 {5}200/);
+  assert.match(text, / {2}OBJECTIVE {2}IN TIME {2}MEMORY\n.* {2}p95<=50ms {5}98 % {2}/);
 });

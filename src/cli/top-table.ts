@@ -1,5 +1,6 @@
 /** Two looks at the server, a moment apart, as rates. */
 import type { EndpointBody, StatisticsBody, StatusBody, VariantBody } from '../api/index.ts';
+import { inTimeText } from './promise-words.ts';
 import type { Style } from './style.ts';
 import { table } from './table.ts';
 import { environmentsText } from './variant-words.ts';
@@ -32,6 +33,8 @@ export interface TopRow {
   /** Of the requests answered in between, the share that functions answered though there are instances; null without both. */
   readonly overflow_share: number | null;
   readonly objective: string | null;
+  /** Of the answers of the last hour, of all variants of the endpoint, the share within the objective; null without either. */
+  readonly in_time: number | null;
   readonly rss_bytes: number;
 }
 
@@ -58,6 +61,7 @@ export function topRows(before: Sample, now: Sample): TopRow[] {
         batch_rows: ratio(gained('rows'), gained('executions')),
         overflow_share: variant.overflow === null ? null : ratio(gained('overflowed'), gained('requests')),
         objective: view.objective,
+        in_time: view.in_time,
         rss_bytes: variant.workers.reduce((sum, worker) => sum + (worker.rss_bytes ?? 0), 0),
       };
     }),
@@ -109,6 +113,7 @@ export function topText(before: Sample, now: Sample, style: Style): string {
     },
     { title: 'COLD STARTS', cell: (row) => (row.cold_starts === 0 ? null : row.cold_starts), align: 'right' },
     { title: 'OBJECTIVE', cell: (row) => row.objective },
+    { title: 'IN TIME', cell: (row) => inTimeText(row, style), align: 'right' },
     { title: 'MEMORY', cell: (row) => bytesText(row.rss_bytes), align: 'right' },
   ])}`;
 }

@@ -18,7 +18,7 @@ import { decisionWords, type TimelineEntry } from './decision-words.ts';
 import { EndpointCharts } from './endpoint-charts.tsx';
 import { isBelowPromise } from './endpoint-state.ts';
 import { VariantTable } from './endpoint-variants.tsx';
-import { type HistorySums, sumsOf } from './history-sums.ts';
+import { type HistorySums, shownInTime, sumsOf } from './history-sums.ts';
 import { SettingNow } from './setting-now.tsx';
 import { useTimeline } from './use-timeline.ts';
 
@@ -111,7 +111,9 @@ function Quiet({
   );
 }
 
-function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySums, { isZoomed, title }: ChosenRange): StripNumber[] {
+function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySums, range: ChosenRange): StripNumber[] {
+  const { isZoomed, title } = range;
+  const inTime = shownInTime(endpoint, sums, range);
   const promise = parseObjective(endpoint.objective);
   const share = promise === null || sums.promisedMs === null ? null : sums.promisedMs / promise.latencyMs;
   const hasFunctions = endpoint.variants.some(({ functions }) => functions !== null);
@@ -139,10 +141,10 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
     },
     {
       label: isZoomed ? 'In time' : `In time, ${title}`,
-      value: percent(sums.inTime),
-      ...(sums.inTime === null ? {} : { unit: '%' }),
+      value: percent(inTime),
+      ...(inTime === null ? {} : { unit: '%' }),
       note: promise === null ? 'nothing is promised' : `promise ${promise.percentile} %`,
-      ...(isBelowPromise(sums.inTime, endpoint.objective) ? { tone: 'warn' as const } : {}),
+      ...(isBelowPromise(inTime, endpoint.objective) ? { tone: 'warn' as const } : {}),
     },
   ];
   if (hasFunctions) {

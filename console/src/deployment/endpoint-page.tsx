@@ -27,7 +27,7 @@ import { EndpointLogs } from './endpoint-logs.tsx';
 import { EndpointSettings } from './endpoint-settings.tsx';
 import { endpointState, isBelowPromise } from './endpoint-state.ts';
 import { EndpointVariants, shareOf } from './endpoint-variants.tsx';
-import { now, sumsOf } from './history-sums.ts';
+import { now, shownInTime, sumsOf } from './history-sums.ts';
 import { RollBack, rollBackVerb } from './roll-back.tsx';
 import './deployment.css';
 
@@ -77,7 +77,8 @@ function Beside({ endpoint, range }: WithRange): ReactElement {
   const { data: history } = useQuery({ ...historyQuery(endpoint.name, range), enabled: false });
   const total = (pick: (variant: EndpointBody['variants'][number]) => number): number =>
     endpoint.variants.reduce((sum, variant) => sum + pick(variant), 0);
-  const inTime = useMemo(() => (history === undefined ? null : sumsOf(history).inTime), [history]);
+  const sums = useMemo(() => (history === undefined ? null : sumsOf(history)), [history]);
+  const inTime = sums === null ? null : shownInTime(endpoint, sums, range);
   const promise = parseObjective(endpoint.objective);
   const { kind, word } = endpointState({
     status: endpoint.status,

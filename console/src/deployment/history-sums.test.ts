@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HistoryBody } from '../../../src/api/index.ts';
 import { joinHistory } from '../api/history.ts';
-import { sumsOf } from './history-sums.ts';
+import { shownInTime, sumsOf } from './history-sums.ts';
 
 const names = [
   'rate',
@@ -59,4 +59,12 @@ test('an hour of live periods stays an hour, and the last period is told anew', 
   assert.equal(all.columns.rate.length, all.at.length);
   assert.deepEqual(all.columns.rate.slice(-2), [9980, 9990]);
   assert(all.at.every((value, index) => index === 0 || value > (all.at[index - 1] ?? 0)));
+});
+
+test('of the last hour the share in time is the one that the server tells everybody, of other times that of the periods', () => {
+  const [told, summed] = [{ in_time: 0.98 }, { inTime: 0.9 }];
+  assert.equal(shownInTime(told, summed, { isZoomed: false, spanS: 3600 }), 0.98);
+  assert.equal(shownInTime(told, summed, { isZoomed: true, spanS: 3600 }), 0.9);
+  assert.equal(shownInTime(told, summed, { isZoomed: false, spanS: 900 }), 0.9);
+  assert.equal(shownInTime({ in_time: null }, summed, { isZoomed: false, spanS: 3600 }), null);
 });

@@ -1,5 +1,6 @@
 /** What the columns of a history say together: sums over the time that is shown, and what is now. */
-import type { HistoryBody } from '../../../src/api/index.ts';
+import type { EndpointBody, HistoryBody } from '../../../src/api/index.ts';
+import type { ChosenRange } from '../kit/time-range.tsx';
 
 type Columns = HistoryBody['columns'];
 
@@ -18,6 +19,15 @@ export interface HistorySums {
   readonly usdPerHour: number | null;
   readonly usdPerMillion: number | null;
   readonly requestsPerHour: number | null;
+}
+
+/** The share in time of what is shown: of the last hour as the server tells it, to the shell too; of other times what the periods say. */
+export function shownInTime(
+  endpoint: Pick<EndpointBody, 'in_time'>,
+  sums: Pick<HistorySums, 'inTime'>,
+  { isZoomed, spanS }: Pick<ChosenRange, 'isZoomed' | 'spanS'>,
+): number | null {
+  return !isZoomed && spanS === 3600 ? endpoint.in_time : sums.inTime;
 }
 
 const freshPeriods = 6;

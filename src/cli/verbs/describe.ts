@@ -6,6 +6,7 @@ import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
 import { versionPath } from '../model-source.ts';
 import { runtimeFields } from '../process-options.ts';
+import { keptText } from '../promise-words.ts';
 import { rolloutText } from '../rollout-options.ts';
 import { fields, table } from '../table.ts';
 import { batchingText, rangeText, readyText, scalingText, settingText, typeText } from '../variant-words.ts';
@@ -111,6 +112,7 @@ function endpointText(session: Session, view: EndpointBody, usage: EndpointUsage
     ['status', `${session.style.state(view.status)}${view.reason === null ? '' : `: ${view.reason}`}`],
     ['description', view.description],
     ['objective', view.objective ?? 'none'],
+    ['in time', keptText(view, session.style)],
     [
       'late',
       view.late === 'serve'

@@ -4,6 +4,7 @@ import type { EndpointBody } from '../../api/index.ts';
 import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { versionPath } from '../model-source.ts';
+import { inTimeText } from '../promise-words.ts';
 import { table } from '../table.ts';
 import { readyText, typeText } from '../variant-words.ts';
 import { type CommonOptions, verb } from '../verb.ts';
@@ -27,6 +28,7 @@ export function addEndpoints(program: Command, doors: Doors): void {
         { title: 'READY', cell: (view) => ofAll(view, readyText), align: 'right' },
         { title: 'TYPE', cell: (view) => ofAll(view, typeText) },
         { title: 'OBJECTIVE', cell: (view) => view.objective },
+        { title: 'IN TIME', cell: (view) => inTimeText(view, session.style), align: 'right' },
         { title: 'UPDATED (UTC)', cell: (view) => timeText(view.updated_at) },
         { title: 'REASON', cell: (view) => shortened(view.reason ?? '', 60) },
       ]),

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EndpointConfig } from '../deployment/index.ts';
+import type { MetricStore } from '../monitoring/index.ts';
+import { inTimeOf, lastMinutes, type Minute, Minutes } from './minutes.ts';
+
+const minuteMs = 60_000;
+const at = (minute: number, promised: number, missed: number) => ({ atMs: minute * minuteMs, promised, missed }) as Minute;
+const endpoint = (objective: EndpointConfig['objective'], createdAtMs = 0) => ({ config: { objective } as EndpointConfig, createdAtMs });
+const promise = { percentile: 95, latencyMs: 50 };
+
+test('the share in time is that of all answers together, and not known where nothing came or nothing is promised', () => {
+  assert.equal(inTimeOf([at(1, 10, 5), at(2, 90, 0)], endpoint(promise)), 0.95);
+  assert.equal(inTimeOf([at(1, 0, 0)], endpoint(promise)), null);
+  assert.equal(inTimeOf([], endpoint(promise)), null);
+  assert.equal(inTimeOf([at(1, 10, 5)], endpoint(null)), null);
+});
+
+test('what was late before an endpoint was made is not held against it', () => {
+  assert.equal(inTimeOf([at(1, 10, 10), at(2, 10, 0)], endpoint(promise, 2 * minuteMs + 1)), 1);
+});
+
+test('a minute that is over is read once', async () => {
+  const config = { name: 'digits', objective: promise, variants: [{ name: 'AllTraffic' }] } as unknown as EndpointConfig;
+  const read: number[] = [];
+  const columns = ({ fromMs, toMs }: { fromMs: number; toMs: number }, names: readonly string[]) => {
+    read.push((toMs - fromMs) / minuteMs);
+    const point = { atMs: toMs - minuteMs, count: 1, sum: 0 };
+    return Promise.resolve(Object.fromEntries(names.map((name) => [name, name === 'ObjectiveMissed' ? [point] : []])));
+  };
+  const minutes = new Minutes({ columns, namesOf: () => [] } as unknown as Pick<MetricStore, 'columns' | 'namesOf'>);
+  for (const nowMs of [100 * minuteMs + 20_000, 100 * minuteMs + 21_000, 102 * minuteMs + 20_000]) {
+    await minutes.of(config, lastMinutes(60 * minuteMs, nowMs));
+  }
+  assert.deepEqual(read, [60, 1, 3]);
+});
