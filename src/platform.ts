@@ -28,6 +28,9 @@ export interface Platform {
   close(): Promise<void>;
 }
 
+/** So many of the largest bodies may be held at once. */
+const bodiesHeldMax = 16;
+
 /** Starts a server and resolves when it serves. Throws `PlatformError` where it cannot; then nothing of it runs. */
 export async function startPlatform(config: Config, product: Product): Promise<Platform> {
   const closers: Closer[] = [];
@@ -51,7 +54,11 @@ async function build(config: Config, product: Product, closers: Closer[], close:
     host: config.host,
     port: config.port,
     tls,
-    limits: { bodyLimitBytes: config.bodyLimitBytes, connectionsMax: config.connectionsMax },
+    limits: {
+      bodyLimitBytes: config.bodyLimitBytes,
+      bodiesBytesMax: bodiesHeldMax * Math.max(config.bodyLimitBytes, config.invocationLimitBytes),
+      connectionsMax: config.connectionsMax,
+    },
     access,
     log: logs.platform,
     writeAccess: (line) => logs.access(line),

@@ -44,6 +44,7 @@ export async function openAwsDoor(options: OpenDoorOptions = {}) {
     clock,
     log,
     place,
+    budget: listener.bodies.budget,
     ...(options.writeAccess === undefined ? {} : { writeAccess: options.writeAccess }),
     ...(options.onDone === undefined ? {} : { onDone: options.onDone }),
     ...(options.onRefused === undefined ? {} : { onRefused: options.onRefused }),
@@ -56,6 +57,7 @@ export async function openAwsDoor(options: OpenDoorOptions = {}) {
   const url = await listener.listen();
   return {
     url,
+    listener,
     access,
     door,
     key,

@@ -116,7 +116,7 @@ export async function openNativeApi() {
     serving,
   });
   await deployments.open();
-  const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock });
+  const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, limits: { bodyLimitBytes: 1024 * 1024 }, access, log, clock });
   const authenticate = listener.authenticate.bind(listener);
   const chooser = new Chooser({ clock });
   const planChooser = deploymentChooser({ clock });
@@ -178,7 +178,7 @@ export async function openNativeApi() {
     connectionOf: listener.connectionOf.bind(listener),
     workers: () => provider.list(),
     logGroups,
-    bodyLimitBytes: 1024 * 1024,
+    bodies: listener.bodies,
     server: { version: '1.2.3', startedAtMs: clock.wallMs(), cores, grpc: () => null },
   });
   listener.scope('/api', (scope) => api.register(scope));

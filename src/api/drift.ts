@@ -36,9 +36,9 @@ export function driftRoutes(services: ApiServices): Route[] {
       query: z.strictObject({ label: z.string().optional().describe('A column of the CSV that is the answer, not an input.') }),
       raw: bodyTypes,
       answer: baselineBody,
-      handle: async ({ params, query, request, caller }) => {
+      handle: async ({ params, query, request, response, caller }) => {
         const name = nameOf(params.endpoint);
-        const body = await readBody(request, { limitBytes: services.bodyLimitBytes });
+        const body = await readBody(request, response, services.bodies);
         const { values, source, titles } = await baselineValues(services, name, request.headers['content-type'], body, query.label);
         const baseline = await drift.setBaseline(name, values, source, titles);
         const detail = { source, rows: baseline.rows, features: baseline.features.length };
@@ -63,9 +63,9 @@ export function driftRoutes(services: ApiServices): Route[] {
       params: endpointPath,
       raw: ['application/jsonlines', 'application/x-ndjson', 'application/json'],
       answer: labelsBody,
-      handle: async ({ params, request }) => {
+      handle: async ({ params, request, response }) => {
         const name = nameOf(params.endpoint);
-        const text = (await readBody(request, { limitBytes: labelBytesMax })).toString('utf8');
+        const text = (await readBody(request, response, { ...services.bodies, limitBytes: labelBytesMax })).toString('utf8');
         const { matched, unknown, misfit } = await truth.label(name, readLabels(text, labelLinesMax));
         return {
           matched,

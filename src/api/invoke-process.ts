@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asPlatformError, PlatformError } from '../errors.ts';
-import { readBody } from '../http/index.ts';
 import { passedTrace, type TraceContext } from '../monitoring/index.ts';
 import type { PayloadHeaders, Reply, ReplyHead } from '../runtime/index.ts';
 import { type InferenceResult, ModelError, type Outcome, rawCall, type Route as ServingRoute } from '../serving/index.ts';
 import { inferenceIdOf } from './inference-id.ts';
+import { readInvocation } from './invocation-body.ts';
 import type { ApiServices } from './services.ts';
 
 interface Exchange {
@@ -20,9 +20,9 @@ interface Exchange {
 
 /** Writes the answer. Throws what is no answer of the process, as long as nothing of one was sent. */
 export async function invokeProcess(services: ApiServices, target: ServingRoute, exchange: Exchange): Promise<void> {
-  const { serving, clock, bodyLimitBytes } = services;
+  const { serving, clock } = services;
   const { request, response, requestId, trace } = exchange;
-  const body = await readBody(request, { limitBytes: bodyLimitBytes });
+  const body = await readInvocation(services, target, exchange);
   const payload = { headers: { ...passedOn(request.headers), ...passedTrace(request.headers, trace) }, body };
   const sink = {
     begin: (head: ReplyHead) => {

@@ -3,12 +3,12 @@ import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { type Invocation, predictionsJson } from '../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
-import { readBody } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
 import { type InferenceResult, invokeParts, partsOf, type Route as ServingRoute } from '../serving/index.ts';
 import { predictionsBody, type ReceiptBody } from './bodies.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
 import { inferenceIdOf } from './inference-id.ts';
+import { readInvocation } from './invocation-body.ts';
 import { invokeProcess } from './invoke-process.ts';
 import { endpointPath, switchParameter } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -73,9 +73,9 @@ async function invoke(
   target: ServingRoute,
   asked: Pick<Parameters<Route['handle']>[0], 'request' | 'requestId' | 'response'> & { label?: string | undefined; timings: boolean },
 ): Promise<Buffer> {
-  const { serving, clock, bodyLimitBytes } = services;
+  const { serving, clock } = services;
   const { request, requestId } = asked;
-  const body = await readBody(request, { limitBytes: bodyLimitBytes });
+  const body = await readInvocation(services, target, asked);
   const arrivedAtMs = clock.nowMs();
   let invocations: readonly Invocation[];
   try {

@@ -6,6 +6,7 @@ import type { BatchController, DeploymentPlanner, Planner, ScalingController } f
 import type { Clock } from '../clock.ts';
 import type { CostHistory, Ledger, PriceTable } from '../costs/index.ts';
 import type { Deployments } from '../deployment/index.ts';
+import type { BodyLimits } from '../http/index.ts';
 import type {
   Alarms,
   ArrivalHistory,
@@ -79,7 +80,7 @@ export interface ApiServices {
   /** How a request came. */
   readonly connectionOf: (request: IncomingMessage) => AccessConnection;
   readonly logGroups: Pick<LogGroups, 'groups' | 'has' | 'read' | 'streams'>;
-  readonly bodyLimitBytes: number;
+  readonly bodies: BodyLimits;
   readonly server: {
     readonly version: string;
     readonly startedAtMs: number;

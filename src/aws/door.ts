@@ -16,7 +16,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access, Caller, Permission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { accessFields, answer, type Listener, type WriteAccess } from '../http/index.ts';
+import { accessFields, answer, type BodyBudget, type Listener, type WriteAccess } from '../http/index.ts';
 import { type DeedEntry, isDeed, isRecorded, type Log, type Origin, unknownCaller, withOrigin } from '../monitoring/index.ts';
 import { withoutSecrets } from './recorded.ts';
 import { EndpointNotFound } from './runtime/endpoint-not-found.ts';
@@ -60,6 +60,8 @@ export interface AwsDoorOptions {
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly log: Log;
   readonly place: AwsPlace;
+  /** What bodies may take together that are read whole; S3's objects are not. */
+  readonly budget: BodyBudget;
   /** Names this server goes by, besides `localhost`: what stands before one in `Host` is a bucket. */
   readonly hostNames?: readonly string[];
   readonly limits?: Partial<AwsDoorLimits>;
@@ -178,8 +180,8 @@ export class AwsDoor {
     if (service.name === 'sagemaker-runtime') this.#require(admission.caller, 'invoke', service.name, 'InvokeEndpoint');
     if (service.name === 's3') this.#giveTime(request);
     response.setHeader(service.name === 's3' ? 'x-amz-request-id' : 'x-amzn-requestid', requestId);
-    const { account, region } = this.#options.place;
-    const verified = new Verified(request, response, { ...admission, account, region, requestId, path, hostBucket });
+    const { budget, place } = this.#options;
+    const verified = new Verified(request, response, { ...admission, ...place, budget, requestId, path, hostBucket });
     // An invocation is no control call, and there are many.
     if (service.name === 'sagemaker-runtime') return service.handle(verified, response);
     await withOrigin(this.#originOf(visit), async () => {
@@ -234,7 +236,7 @@ export class AwsDoor {
   }
 
   async #readDocument(request: IncomingMessage, response: ServerResponse, { promises }: Admission): Promise<Buffer> {
-    const body = await readWhole(request, response, this.#limits.documentBytesMax);
+    const body = await readWhole(request, response, { limitBytes: this.#limits.documentBytesMax, budget: this.#options.budget });
     if (isHash(promises.payload) && sha256Hex(body) !== promises.payload) throw payloadMismatch();
     return body;
   }

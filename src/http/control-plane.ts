@@ -1,5 +1,5 @@
 /** Fastify as the control plane sees it: zod for checks and types, our error bodies, and the headers every answer bears. */
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -20,8 +20,10 @@ import { z } from 'zod';
 import { type ErrorCode, messageOf, PlatformError } from '../errors.ts';
 import type { AccessLine, Log } from '../monitoring/index.ts';
 import { answer } from './answer.ts';
+import type { BodyLimits } from './body-budget.ts';
 import { errorBody, errorHeaders, httpStatus } from './errors.ts';
 import { problemWords } from './problem-words.ts';
+import { readRawBodyInto } from './read-body.ts';
 import { requestIdOf } from './request-id.ts';
 import { accessFields, callerTold } from './told-access.ts';
 import { Verbs } from './verbs.ts';
@@ -30,6 +32,11 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Its requests have a log of their own. */
     readonly isInference?: boolean;
+  }
+
+  interface FastifyRequest {
+    /** For whoever reads the body: what that takes is given back with the answer. */
+    response: ServerResponse;
   }
 }
 
@@ -49,7 +56,7 @@ export type RequestHandler = (request: RawRequestDefaultExpression<Server>, resp
 
 /** `attach` is handed fastify's request handler and answers the server that will call it. */
 export function createControlPlane(options: {
-  readonly bodyLimitBytes: number;
+  readonly bodies: BodyLimits;
   readonly log: Log;
   readonly writeAccess: (line: Omit<AccessLine, 'atMs'>) => void;
   readonly attach: (handler: RequestHandler) => Server;
@@ -58,14 +65,16 @@ export function createControlPlane(options: {
   const app = fastify({
     serverFactory: options.attach,
     clientErrorHandler: options.onClientError,
-    bodyLimit: options.bodyLimitBytes,
+    bodyLimit: options.bodies.limitBytes,
     routerOptions: { maxParamLength: 1024 },
     genReqId: requestIdOf,
     logger: false,
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  readBodies(app, options.bodies);
   app.addHook('onRequest', (request, reply, done) => {
+    request.response = reply.raw;
     reply.headers({
       'x-request-id': request.id,
       'x-content-type-options': 'nosniff',
@@ -107,6 +116,21 @@ export function createControlPlane(options: {
     return sendError({ error: new PlatformError('not_found', `${request.method} ${path} is not known here`), status: 404 }, request, reply);
   });
   return app.withTypeProvider<ZodTypeProvider>();
+}
+
+/** As fastify reads them by itself, but within the budget that all doors share. */
+function readBodies(app: HttpScope, bodies: BodyLimits): void {
+  app.decorateRequest('response');
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', (request, _payload, parsed) => {
+    readRawBodyInto(request.raw, request.response, bodies, (error, body) => {
+      if (error === null) void parseJson(request, body.toString('utf8'), parsed);
+      else parsed(error);
+    });
+  });
+  app.addContentTypeParser('text/plain', (request, _payload, parsed) => {
+    readRawBodyInto(request.raw, request.response, bodies, (error, body) => parsed(error, body.toString('utf8')));
+  });
 }
 
 interface Refusal {

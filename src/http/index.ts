@@ -1,4 +1,5 @@
 export { answer } from './answer.ts';
+export { BodyBudget, BodyHold, type BodyLimits } from './body-budget.ts';
 export { serveConsole } from './console.ts';
 export type { HttpScope, HttpScope as FastifyInstance } from './control-plane.ts';
 export { errorBody, errorHeaders, httpStatus } from './errors.ts';

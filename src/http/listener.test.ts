@@ -38,7 +38,7 @@ async function open(limits: Partial<ListenerLimits> = {}, prepare: (listener: Li
   const log = openLogs(null, 'silent').platform;
   const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, limits: { closeMs: 200, ...limits }, access, log, clock });
   listener.direct('/echo', (request, response) => {
-    readBodyInto(request, listener.limits.bodyLimitBytes, (error, body) => {
+    readBodyInto(request, response, listener.bodies, (error, body) => {
       const id = requestIdOf(request);
       if (error === null) answer(request, response, 200, ['x-request-id', id], body);
       else answer(request, response, httpStatus[error.code], ['x-request-id', id], errorBody(error, id));
@@ -182,6 +182,21 @@ describe('a connection', () => {
     }
   });
 
+  test('that is cut off in the middle of a large body holds nothing of it any more', async () => {
+    const over = Promise.withResolvers<void>();
+    const { listener, port } = await open({ headersTimeoutMs: 200, requestTimeoutMs: 200 }, (opened) => {
+      opened.direct('/slow', (request, response) => {
+        response.once('close', over.resolve);
+        readBodyInto(request, response, opened.bodies, () => assert.fail('it is never whole'));
+      });
+    });
+    const socket = await dial(port);
+    socket.write(`POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n${'x'.repeat(200_000)}`);
+    assert.match(await listen(socket), /^HTTP\/1.1 408 /);
+    await over.promise;
+    assert.equal(listener.bodies.budget.bytes, 0);
+  });
+
   test('that talks nonsense, or too much before the body, is told so', async () => {
     const { port } = await open();
     for (const [said, answered] of [
@@ -198,7 +213,9 @@ describe('a connection', () => {
     const { port } = await open({ headersTimeoutMs: 250, requestTimeoutMs: 250 }, (listener) => {
       listener.direct('/slow', (request, response) => {
         listener.giveTime(request);
-        readBodyInto(request, 1000, (error, body) => answer(request, response, error === null ? 200 : 400, [], body));
+        readBodyInto(request, response, { ...listener.bodies, limitBytes: 1000 }, (error, body) =>
+          answer(request, response, error === null ? 200 : 400, [], body),
+        );
       });
     });
     const head = 'POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n';

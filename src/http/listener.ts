@@ -20,6 +20,7 @@ import { isLoopback } from '../config.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../monitoring/index.ts';
 import { answer } from './answer.ts';
+import { BodyBudget, type BodyLimits } from './body-budget.ts';
 import { refuseConnection } from './broken-request.ts';
 import { createControlPlane, type HttpScope, type RequestHandler } from './control-plane.ts';
 import { errorBody } from './errors.ts';
@@ -30,6 +31,8 @@ import type { WriteAccess } from './told-access.ts';
 
 export interface ListenerLimits {
   readonly bodyLimitBytes: number;
+  /** What all bodies may take together, but for small ones. */
+  readonly bodiesBytesMax: number;
   readonly connectionsMax: number;
   /** From the first byte to the end of the headers. */
   readonly headersTimeoutMs: number;
@@ -43,6 +46,7 @@ export interface ListenerLimits {
 
 export const defaultLimits: ListenerLimits = {
   bodyLimitBytes: 64 * 1024 * 1024,
+  bodiesBytesMax: 1024 * 1024 * 1024,
   connectionsMax: 20_000,
   headersTimeoutMs: 20_000,
   requestTimeoutMs: 60_000,
@@ -91,6 +95,8 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #limits: ListenerLimits;
   readonly #isLoopback: boolean;
+  /** For whoever reads a body: all doors share one budget. */
+  readonly bodies: BodyLimits;
   readonly #doors: Door[] = [];
   #claim: Claim | null = null;
   #claimed: DirectHandler | null = null;
@@ -111,8 +117,9 @@ export class Listener {
         `${options.host} is not a loopback address, so TLS is required: give --tls-cert F --tls-key F, or --tls self-signed`,
       );
     }
+    this.bodies = { limitBytes: this.#limits.bodyLimitBytes, budget: new BodyBudget(this.#limits.bodiesBytesMax) };
     this.#app = createControlPlane({
-      bodyLimitBytes: this.#limits.bodyLimitBytes,
+      bodies: this.bodies,
       log: options.log,
       writeAccess: (line) => options.writeAccess?.({ ...line, atMs: options.clock.wallMs() }),
       attach: (handler) => {

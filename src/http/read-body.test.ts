@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, request as send } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { BodyBudget } from './body-budget.ts';
 import { readBody } from './read-body.ts';
 
 /** What a server reads of a body that a client sends in pieces, and the chunks in which it came. */
@@ -10,10 +13,9 @@ async function received(t: TestContext, pieces: readonly Buffer[], headers: Reco
   const { promise, resolve } = Promise.withResolvers<Promise<Buffer>>();
   const server = createServer((request: IncomingMessage, response) => {
     request.prependListener('data', (chunk: Buffer) => chunks.push(chunk));
-    const body = readBody(request, { limitBytes });
-    body.catch(() => undefined);
+    const body = readBody(request, response, { limitBytes, budget: new BodyBudget(limitBytes) });
+    body.catch(() => undefined).finally(() => response.end());
     resolve(body);
-    response.end();
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   t.after(() => server.close());
@@ -47,8 +49,8 @@ test('the memory of its chunks is given back as the next one comes: garbage is n
 test('who announces much and sends little has memory held for little', async (t) => {
   const announced = 400 * 1024 * 1024;
   const before = process.memoryUsage().arrayBuffers;
-  const server = createServer((request) => {
-    readBody(request, { limitBytes: announced }).catch(() => undefined);
+  const server = createServer((request, response) => {
+    readBody(request, response, { limitBytes: announced, budget: new BodyBudget(announced) }).catch(() => undefined);
     setImmediate(() => held.resolve(process.memoryUsage().arrayBuffers - before));
   });
   const held = Promise.withResolvers<number>();
@@ -66,4 +68,37 @@ test('a body that comes in one piece is not copied, and stays', async (t) => {
   const { body, chunks } = await received(t, [Buffer.from('{"inputs":[]}')], { 'content-length': 13 });
   assert.equal(body, chunks[0]);
   assert.equal(body.toString(), '{"inputs":[]}');
+});
+
+test('a body that comes a byte at a time takes hardly more than its bytes', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const held = (): number => {
+    collectGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+  const bytes = 100_000;
+  const measured = Promise.withResolvers<number>();
+  const whole = Promise.withResolvers<Buffer>();
+  const server = createServer((request, response) => {
+    const before = held();
+    let chunks = 0;
+    readBody(request, response, { limitBytes: 1e7, budget: new BodyBudget(1e7) }).then(whole.resolve, whole.reject);
+    request.on('data', () => {
+      if (++chunks === bytes) measured.resolve(held() - before);
+    });
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write('POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
+  socket.write('1\r\na\r\n'.repeat(bytes));
+  const took = await measured.promise;
+  assert(took < 50 * bytes, `${took} bytes are held for ${bytes}`);
+  socket.write('0\r\n\r\n');
+  assert.equal((await whole.promise).toString(), 'a'.repeat(bytes));
+  socket.destroy();
 });

@@ -72,7 +72,7 @@ export class OipDoor {
         });
         return;
       }
-      const { status, body } = await this.#answer(request, place, requestId, caller);
+      const { status, body } = await this.#answer(request, response, place, requestId, caller);
       sendJson(request, response, requestId, status, body);
     } catch (thrown) {
       const error = asPlatformError(thrown);
@@ -98,7 +98,13 @@ export class OipDoor {
     return caller;
   }
 
-  async #answer(request: IncomingMessage, place: Place, requestId: string, caller: Caller | null): Promise<Answer> {
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    place: Place,
+    requestId: string,
+    caller: Caller | null,
+  ): Promise<Answer> {
     const { serving, deployed, version } = this.#services;
     switch (place.kind) {
       case 'server':
@@ -119,9 +125,9 @@ export class OipDoor {
       case 'all-statistics':
         return ok({ model_stats: allStatistics(this.#services) });
       case 'index':
-        return ok(repositoryIndex(deployed(), (await readControlBody(request))['ready'] === true));
+        return ok(repositoryIndex(deployed(), (await this.#readBody(request, response))['ready'] === true));
       default:
-        return this.#changeRepository(request, place, caller?.keyId ?? 'anonymous');
+        return this.#changeRepository(await this.#readBody(request, response), place, caller?.keyId ?? 'anonymous');
     }
   }
 
@@ -139,19 +145,18 @@ export class OipDoor {
     return { status: 503, body: { name, ready: false, error: refusal.message, code: refusal.code, request_id: requestId } };
   }
 
-  async #changeRepository(request: IncomingMessage, { kind, model }: Place, who: string): Promise<Answer> {
-    const { parameters } = await readControlBody(request);
+  async #changeRepository({ parameters }: JsonObject, { kind, model }: Place, who: string): Promise<Answer> {
     await changeRepository(this.#services, kind === 'load' ? 'load' : 'unload', model, Object.keys(parameters ?? {}), who);
     return ok({ name: model, [kind]: true });
+  }
+
+  /** Empty bodies are allowed. */
+  async #readBody(request: IncomingMessage, response: ServerResponse): Promise<JsonObject> {
+    const body = await readBody(request, response, { ...this.#services.listener.bodies, limitBytes: controlBodyBytes });
+    return body.length === 0 ? {} : parseObject(textOf(body));
   }
 }
 
 function ok(body: unknown): Answer {
   return { status: 200, body };
-}
-
-/** Empty bodies are allowed. */
-async function readControlBody(request: IncomingMessage): Promise<JsonObject> {
-  const body = await readBody(request, { limitBytes: controlBodyBytes });
-  return body.length === 0 ? {} : parseObject(textOf(body));
 }

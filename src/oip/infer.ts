@@ -66,7 +66,7 @@ export class InferDoor {
       this.#refuseAtDoor(exchange, place, notServed(error, this.#services, place));
       return;
     }
-    readBodyInto(request, listener.limits.bodyLimitBytes, (error, body) => {
+    readBodyInto(request, response, listener.bodies, (error, body) => {
       if (error === null) this.#infer(exchange, route, body);
       else this.#refuse(exchange, route, this.#services.clock.nowMs(), error, true);
     });

@@ -30,7 +30,7 @@ export interface OipServices {
   readonly health: () => { readonly live: boolean; readonly ready: boolean; readonly reason: string | null };
   /** Told whenever `health` may answer anything else. */
   readonly onHealthChange: (listener: () => void) => void;
-  readonly listener: Pick<Listener, 'authenticate' | 'limits'>;
+  readonly listener: Pick<Listener, 'authenticate' | 'bodies' | 'limits'>;
   readonly access: { require(caller: Caller, permission: Permission): void };
   /** Is told of calls whose route is watched. */
   readonly calls: Pick<CallWatch, 'begin'>;

@@ -24,7 +24,7 @@ export class PredictDoor {
   }
 
   handle(exchange: Exchange, place: Place): void {
-    const { request, requestId } = exchange;
+    const { request, response, requestId } = exchange;
     const { listener, access, serving, clock } = this.#services;
     let route: Route;
     let caller: ReturnType<typeof listener.authenticate> | null = null;
@@ -37,11 +37,11 @@ export class PredictDoor {
       const error = notServed(thrown, this.#services, place);
       this.#services.traces?.refuse(requestId, asPlatformError(error));
       this.#fail(exchange, error);
-      tellAccess(this.#services, { request, response: exchange.response, requestId, who: null }, 0);
+      tellAccess(this.#services, { request, response, requestId, who: null }, 0);
       void tellRefused(this.#services, { request, requestId, place, caller }, asPlatformError(error));
       return;
     }
-    readBodyInto(request, listener.limits.bodyLimitBytes, (error, body) => {
+    readBodyInto(request, response, listener.bodies, (error, body) => {
       const arrivedAtMs = clock.nowMs();
       try {
         if (error !== null) throw error;

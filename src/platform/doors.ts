@@ -27,6 +27,7 @@ import { type AsyncWorks, addressOf } from './async.ts';
 import type { Capturing } from './capturing.ts';
 import type { Ground, Product } from './ground.ts';
 import type { Loops } from './loops.ts';
+import { meterBodies } from './meter.ts';
 import { registrationSample } from './registration-sample.ts';
 import type { BuiltRooms } from './rooms.ts';
 import type { Watching } from './watching.ts';
@@ -57,6 +58,7 @@ export interface GrpcPort {
 export function mountDoors(config: Config, product: Product, rooms: Rooms, front: Front): Doors {
   const { listener, access } = front;
   const { metrics } = rooms;
+  meterBodies(metrics, listener.bodies.budget);
   const services = oipServices(config, product, rooms, front);
   const oip = new OipDoor(services);
   let grpc: GrpcPort | null = null;
@@ -163,7 +165,7 @@ function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Fr
     authenticate: listener.authenticate.bind(listener),
     connectionOf: listener.connectionOf.bind(listener),
     logGroups,
-    bodyLimitBytes: config.bodyLimitBytes,
+    bodies: listener.bodies,
     server: { version, startedAtMs, cores, grpc },
   });
 }
@@ -218,6 +220,7 @@ function awsDoor(
     log,
     writeAccess: (line) => logs.access(line),
     place,
+    budget: listener.bodies.budget,
     hostNames: listener.names,
     limits: { droppedBytesMax: config.bodyLimitBytes, invocationBytesMax: bodyBytesMax },
     onDone: (done) => audit.record(db, done),

@@ -1,5 +1,6 @@
 /** What Prometheus sees besides the requests themselves. */
 import type { WatchedBacklog } from '../async-inference/index.ts';
+import type { BodyBudget } from '../http/index.ts';
 import type { AlarmState, Alarms, Deliveries, DriftWatch, Metrics } from '../monitoring/index.ts';
 import { budgetOf } from '../objective.ts';
 import type { LocalProvider } from '../providers/index.ts';
@@ -66,6 +67,17 @@ export function meter(
   metrics.counter('penstock_worker_restarts_total', 'How often a worker was started anew.', ['worker'], () =>
     provider.list().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),
   );
+}
+
+/** And of the bodies of all doors. */
+export function meterBodies(metrics: Metrics, budget: BodyBudget): void {
+  const taken = 'Memory that bodies of requests and messages of gRPC may have together: what they take, and what is free.';
+  metrics.gauge('penstock_bodies_bytes', taken, ['state'], () =>
+    Object.entries({ used: budget.bytes, free: budget.bytesMax - budget.bytes }).map(([state, value]) => ({ labels: { state }, value })),
+  );
+  metrics.counter('penstock_bodies_refused_total', 'Bodies and messages that were refused because there was no room for them.', [], () => [
+    { labels: {}, value: budget.refused },
+  ]);
 }
 
 export interface WatchedNeeds {

@@ -10,6 +10,7 @@ import type { Access } from '../../src/access/index.ts';
 import { Admissions } from '../../src/aws/wire/admission.ts';
 import { hostBucketOf, routeOf, withoutMount } from '../../src/aws/wire/route.ts';
 import { Verified } from '../../src/aws/wire/verified.ts';
+import { BodyBudget } from '../../src/http/index.ts';
 
 export interface Captured {
   readonly id: string;
@@ -94,11 +95,12 @@ export async function verify(line: Captured, { access = accessWith(capturedKey),
   const inner = withoutMount(path);
   const { service } = routeOf(signed, inner);
   const hostBucket = service === 's3' ? hostBucketOf(line.headers.host, []) : null;
-  const admissions = new Admissions({ access, clock: { wallMs: () => nowMs } });
+  const budget = new BodyBudget(2 ** 24);
+  const admissions = new Admissions({ access, clock: { wallMs: () => nowMs }, budget });
   const context = { path: inner, hostBucket, isS3: service === 's3', bytesMax: 2 ** 20 };
   const admission = await admissions.admit(request, response, signed, context);
   const place = { account: '000000000000', region: 'us-east-1' };
-  const verified = new Verified(request, response, { ...admission, ...place, requestId: 'r', path: inner, hostBucket });
+  const verified = new Verified(request, response, { ...admission, ...place, budget, requestId: 'r', path: inner, hostBucket });
   return { verified, body: await verified.readBody(2 ** 20) };
 }
 

@@ -47,7 +47,7 @@ describe('a server of small limits', () => {
   const limitBytes = 64 * 1024;
 
   test('refuses a message beyond them, and messages of those who read no answers, and serves all others', async () => {
-    await withServer({ flags: ['--body-limit', String(limitBytes)] }, async (server) => {
+    await withServer({ flags: ['--body-limit', String(limitBytes), '--invocation-limit', String(limitBytes)] }, async (server) => {
       await server.deploy('affine', 'test_affine');
       const address = await grpcAddress(server);
       const client = new GrpcClient(address);

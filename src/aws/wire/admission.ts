@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access, Caller } from '../../access/index.ts';
 import type { Clock } from '../../clock.ts';
+import type { BodyBudget } from '../../http/index.ts';
 import { AwsError } from '../service.ts';
 import { type BodyPromises, isHash, isStream, payloadMismatch, promisesOf, unsignedPayload } from './body-check.ts';
 import type { Pair } from './percent.ts';
@@ -36,16 +37,19 @@ export interface AdmissionContext {
 export interface AdmissionOptions {
   readonly access: Pick<Access, 'secretFor' | 'callerFor'>;
   readonly clock: Pick<Clock, 'wallMs'>;
+  readonly budget: BodyBudget;
 }
 
 export class Admissions {
   readonly #access: AdmissionOptions['access'];
   readonly #clock: AdmissionOptions['clock'];
+  readonly #budget: BodyBudget;
   readonly #keys = new SigningKeys();
 
-  constructor({ access, clock }: AdmissionOptions) {
+  constructor({ access, clock, budget }: AdmissionOptions) {
     this.#access = access;
     this.#clock = clock;
+    this.#budget = budget;
   }
 
   /** Throws `SignatureRefusal`, `AwsError` for S3's own refusals, `PlatformError` for a body that is too large. */
@@ -63,7 +67,8 @@ export class Admissions {
     }
     checkCoverage(signed, signature);
     const promised = promisedPayload(signed, signature, context.isS3);
-    const wholeBody = promised === null ? await readWhole(request, response, context.bytesMax) : null;
+    const limits = { limitBytes: context.bytesMax, budget: this.#budget };
+    const wholeBody = promised === null ? await readWhole(request, response, limits) : null;
     const payload = promised ?? sha256Hex(wholeBody as Buffer);
     const key = this.#keys.verify(signed, signature, payload, secret);
     checkTime(signature, this.#clock.wallMs());

@@ -1,7 +1,7 @@
 /** Reads bodies: whole ones up to a limit, and the rest of those that were refused. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../errors.ts';
-import { readRawBodyInto } from '../../http/index.ts';
+import { type BodyLimits, readRawBodyInto } from '../../http/index.ts';
 
 const toldToContinue = new WeakSet<ServerResponse>();
 
@@ -18,16 +18,16 @@ export function isWaiting(request: IncomingMessage, response: ServerResponse): b
   return expect !== undefined && /^100-continue$/i.test(expect) && !toldToContinue.has(response);
 }
 
-/** The bytes as they came. Throws `too_large`; `invalid_request` where the client goes away. */
-export function readWhole(request: IncomingMessage, response: ServerResponse, bytesMax: number): Promise<Buffer> {
+/** The bytes as they came. Throws `too_large`; `unavailable` where bodies take too much together; `invalid_request` where the client goes away. */
+export function readWhole(request: IncomingMessage, response: ServerResponse, limits: BodyLimits): Promise<Buffer> {
   letComeBody(request, response);
   return new Promise((resolve, reject) => {
     const onClose = (): void => reject(clientGone());
     request.once('close', onClose);
-    readRawBodyInto(request, bytesMax, (error, body) => {
+    readRawBodyInto(request, response, limits, (error, body) => {
       request.off('close', onClose);
       if (error === null) resolve(body);
-      else reject(error.code === 'too_large' ? tooLarge(bytesMax, error) : error);
+      else reject(error.code === 'too_large' ? tooLarge(limits.limitBytes, error) : error);
     });
   });
 }

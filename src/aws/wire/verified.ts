@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { type Readable, Transform } from 'node:stream';
 import type { Caller } from '../../access/index.ts';
+import { type BodyBudget, BodyHold } from '../../http/index.ts';
 import type { AwsPlace, VerifiedRequest } from '../service.ts';
 import { BodyCheck, type BodyPromises, isHash, isStream, payloadMismatch } from './body-check.ts';
 import { type Pair, utf8Of } from './percent.ts';
@@ -15,6 +16,7 @@ export interface VerifiedParts extends AwsPlace {
   readonly hostBucket: string | null;
   readonly pairs: readonly Pair[];
   readonly promises: BodyPromises;
+  readonly budget: BodyBudget;
   /** The body, where it had to be read to verify the signature. */
   readonly wholeBody: Buffer | null;
 }
@@ -101,7 +103,7 @@ export class Verified implements VerifiedRequest {
       return wholeBody;
     }
     if (this.#isChunked) return this.#collect(bytesMax);
-    const body = await readWhole(this.#request, this.#response, bytesMax);
+    const body = await readWhole(this.#request, this.#response, { limitBytes: bytesMax, budget: this.#parts.budget });
     if (promises.checksums.length > 0) {
       const check = new BodyCheck(promises);
       check.update(body, () => {});
@@ -118,11 +120,14 @@ export class Verified implements VerifiedRequest {
   }
 
   async #collect(bytesMax: number): Promise<Buffer> {
+    const hold = new BodyHold(this.#parts.budget, this.#response);
     const pieces: Buffer[] = [];
     let length = 0;
     for await (const piece of this.body as AsyncIterable<Buffer>) {
       length += piece.length;
       if (length > bytesMax) throw tooLarge(bytesMax);
+      const refusal = hold.grow(length);
+      if (refusal !== null) throw refusal;
       pieces.push(piece);
     }
     return Buffer.concat(pieces, length);

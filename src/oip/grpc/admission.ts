@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Metadata } from '@grpc/grpc-js';
 import type { Caller, Permission } from '../../access/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { requestIdOf } from '../../http/index.ts';
+import { type BodyBudget, requestIdOf } from '../../http/index.ts';
 import type { OipServices } from '../neighbours.ts';
 
 /** The part of grpc-js's calls that all kinds have. */
@@ -41,6 +41,14 @@ export function admit({ listener, access }: OipServices, { headers, remoteAddres
   const caller = listener.authenticate({ headers, socket: { remoteAddress }, method: 'POST' });
   access.require(caller, permission);
   return caller;
+}
+
+/** Room for a message of the client's. Throws `overloaded` where bodies and messages take too much already. */
+export function makeRoom(budget: BodyBudget, bytes: number): void {
+  if (budget.take(bytes)) return;
+  const mebibytes = Math.round(budget.bytes / 2 ** 20);
+  const text = `messages and bodies of ${mebibytes} MiB wait here for models or for clients to read answers: read answers, then send more`;
+  throw new PlatformError('overloaded', text, { retryAfterMs: 1000 });
 }
 
 /** How long it may still take; undefined where the client sets no limit. Throws `deadline_exceeded` where that has passed. */

@@ -17,14 +17,13 @@ import type { Caller } from '../../access/index.ts';
 import { invalid } from '../../codecs/index.ts';
 import { isLoopback } from '../../config.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
-import type { Certificate } from '../../http/index.ts';
+import type { BodyBudget, Certificate } from '../../http/index.ts';
 import type { OipServices } from '../neighbours.ts';
-import { admit, type CallHead, headOf } from './admission.ts';
+import { admit, type CallHead, headOf, makeRoom } from './admission.ts';
 import { type ControlCall, controlCalls } from './control-calls.ts';
 import { GrpcHealth } from './health.ts';
 import { InferStream } from './infer-stream.ts';
 import { GrpcInference } from './inference.ts';
-import { MessageBudget } from './message-budget.ts';
 import { loadProtocol, type Protocol } from './protocol.ts';
 import { GrpcReflection } from './reflection.ts';
 import { statusOf, trailerOf } from './status.ts';
@@ -40,8 +39,6 @@ export interface GrpcOptions {
 
 /** Calls that one connection may have open. */
 const streamsMax = 2048;
-/** So many of the largest messages may be held at once. */
-const messagesHeldMax = 16;
 const keepaliveMs = 60_000;
 const keepaliveTimeoutMs = 20_000;
 
@@ -57,7 +54,8 @@ export class GrpcDoor {
   readonly #protocol: Protocol;
   readonly #health: GrpcHealth;
   readonly #inference: GrpcInference;
-  readonly #budget: MessageBudget;
+  /** Shared with the bodies of requests over HTTP. */
+  readonly #budget: BodyBudget;
   readonly #server: Server;
   readonly #injector: ConnectionInjector;
   readonly #port: NetServer;
@@ -78,7 +76,7 @@ export class GrpcDoor {
     this.#protocol = loadProtocol();
     this.#health = new GrpcHealth(services);
     this.#inference = new GrpcInference(services);
-    this.#budget = new MessageBudget(messagesHeldMax * bodyLimitBytes);
+    this.#budget = services.listener.bodies.budget;
     this.#server = new Server({
       'grpc.max_receive_message_length': bodyLimitBytes,
       // An answer is as large as the model makes it, as over HTTP.
@@ -196,7 +194,7 @@ export class GrpcDoor {
     let held = call.request.length;
     try {
       admit(this.#services, head, 'invoke');
-      budget.admit(held);
+      makeRoom(budget, held);
     } catch (thrown) {
       this.#tellAtDoor(head, thrown);
       this.#refuse(head, thrown, respond);

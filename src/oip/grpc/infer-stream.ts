@@ -5,9 +5,9 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { streamError, streamMessage } from '../../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
-import type { CallHead } from './admission.ts';
+import type { BodyBudget } from '../../http/index.ts';
+import { type CallHead, makeRoom } from './admission.ts';
 import type { Answered, GrpcInference } from './inference.ts';
-import type { MessageBudget } from './message-budget.ts';
 import { detailsOf, statusOf } from './status.ts';
 
 /** Enough for a full batch of single rows and the next. */
@@ -24,7 +24,7 @@ export class InferStream {
   readonly #call: ServerDuplexStream<Buffer, Buffer>;
   readonly #head: CallHead;
   readonly #inference: GrpcInference;
-  readonly #budget: MessageBudget;
+  readonly #budget: BodyBudget;
   readonly #turns: Turn[] = [];
   #count = 0;
   #isFull = false;
@@ -33,7 +33,7 @@ export class InferStream {
   #isOver = false;
 
   /** The caller may invoke. */
-  constructor(call: ServerDuplexStream<Buffer, Buffer>, head: CallHead, inference: GrpcInference, budget: MessageBudget) {
+  constructor(call: ServerDuplexStream<Buffer, Buffer>, head: CallHead, inference: GrpcInference, budget: BodyBudget) {
     this.#call = call;
     this.#head = head;
     this.#inference = inference;
@@ -62,7 +62,7 @@ export class InferStream {
     const head = { ...this.#head, requestId: `${this.#head.requestId}.${this.#count++}` };
     const settle = (answered: Answered): void => this.#settle(turn, envelope(answered));
     try {
-      this.#budget.admit(turn.bytes);
+      makeRoom(this.#budget, turn.bytes);
     } catch (thrown) {
       turn.bytes = 0;
       settle({ ok: false, error: asPlatformError(thrown), message: null });

@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type ClientRequest, createServer, type IncomingMessage, request as send } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { afterEach, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { answer } from './answer.ts';
+import { BodyBudget, smallBodyBytes } from './body-budget.ts';
+import { errorBody, errorHeaders, httpStatus } from './errors.ts';
+import { readBodyInto } from './read-body.ts';
+
+const limitBytes = 2 ** 20;
+const closers: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+class BodyServer {
+  readonly budget: BodyBudget;
+  readonly #server = createServer((request, response) => {
+    this.#open++;
+    request.on('data', (chunk: Buffer) => {
+      this.arrivedBytes += chunk.length;
+      this.#look();
+    });
+    response.once('close', () => {
+      this.#open--;
+      this.#look();
+    });
+    readBodyInto(request, response, { limitBytes, budget: this.budget }, (error, body) => {
+      this.heldMost = Math.max(this.heldMost, this.budget.bytes);
+      if (error !== null) {
+        this.refused++;
+        const headers = Object.entries(errorHeaders(error)).flat();
+        answer(request, response, httpStatus[error.code], headers, errorBody(error, 'r'));
+      } else if (request.url === '/kept' && this.#keeps) this.kept.push(() => answer(request, response, 200, [], String(body.length)));
+      else answer(request, response, 200, [], String(body.length));
+      this.#look();
+    });
+  });
+  /** Answers requests to `/kept`. */
+  readonly kept: (() => void)[] = [];
+  arrivedBytes = 0;
+  refused = 0;
+  heldMost = 0;
+  #open = 0;
+  #keeps = true;
+  #awaited: { readonly holds: () => boolean; readonly resolve: () => void }[] = [];
+
+  constructor(bytesMax: number) {
+    this.budget = new BodyBudget(bytesMax);
+  }
+
+  async listen(): Promise<void> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    closers.push(() => {
+      this.#server.closeAllConnections();
+      return new Promise((resolve) => this.#server.close(resolve));
+    });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Once it holds; looked at whenever something comes, goes or is decided. */
+  async when(holds: () => boolean): Promise<void> {
+    if (holds()) return;
+    await new Promise<void>((resolve) => this.#awaited.push({ holds, resolve }));
+  }
+
+  /** From now on everybody is answered. */
+  keepNone(): void {
+    this.#keeps = false;
+    for (const answerIt of this.kept.splice(0)) answerIt();
+  }
+
+  async empty(): Promise<void> {
+    await this.when(() => this.#open === 0);
+  }
+
+  #look(): void {
+    this.heldMost = Math.max(this.heldMost, this.budget.bytes);
+    const [met, unmet] = [true, false].map((is) => this.#awaited.filter(({ holds }) => holds() === is));
+    this.#awaited = unmet ?? [];
+    for (const { resolve } of met ?? []) resolve();
+  }
+}
+
+async function serve(bytesMax: number): Promise<BodyServer> {
+  const server = new BodyServer(bytesMax);
+  await server.listen();
+  return server;
+}
+
+/** A client that has sent so much of its body, and not all. */
+async function slowClient(port: number, sentBytes: number, announcedBytes: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  socket.write(`POST /kept HTTP/1.1\r\nhost: x\r\ncontent-length: ${announcedBytes}\r\n\r\n`);
+  socket.write(Buffer.alloc(sentBytes));
+  return socket;
+}
+
+interface Replied {
+  readonly status: number | undefined;
+  readonly headers: IncomingMessage['headers'];
+  readonly text: string;
+}
+
+async function reply(client: ClientRequest): Promise<Replied> {
+  const [message] = (await once(client, 'response')) as [IncomingMessage];
+  const text = Buffer.concat(await message.toArray()).toString();
+  return { status: message.statusCode, headers: message.headers, text };
+}
+
+function post(port: number, body: Buffer, headers: Record<string, string> = {}, path = '/'): Promise<Replied> {
+  const client = send({ port, method: 'POST', path, headers: { ...headers, 'content-length': body.length }, agent: false });
+  client.end(body);
+  return reply(client);
+}
+
+test('hundreds of slow clients take no more than all bodies may, others are served meanwhile, and nothing is left of them', async () => {
+  const server = await serve(4 * 2 ** 20);
+  const [clients, sent] = [300, 200_000];
+  const sockets = await Promise.all(Array.from({ length: clients }, () => slowClient(server.port, sent, limitBytes)));
+  for (const socket of sockets) socket.resume();
+  // Who is refused is read a little longer, so that it sees its answer.
+  await server.when(() => server.arrivedBytes === clients * sent);
+  assert(server.heldMost <= server.budget.bytesMax, `${server.heldMost} bytes were held`);
+  assert(server.budget.bytes > server.budget.bytesMax - 2 * limitBytes, 'the others hold what they sent');
+  assert(server.refused >= clients - server.budget.bytesMax / smallBodyBytes, `${server.refused} were refused`);
+  assert.equal(server.budget.refused, server.refused);
+
+  assert.equal((await post(server.port, Buffer.alloc(smallBodyBytes))).status, 200);
+  const refused = await post(server.port, Buffer.alloc(limitBytes));
+  assert.equal(refused.status, 503);
+  assert.equal(refused.headers['retry-after'], '1');
+  assert.match(refused.text, /bodies of \d+ bytes are held here, all together at most 3932160 may be.*send it again/);
+
+  for (const socket of sockets) socket.destroy();
+  await server.empty();
+  assert.equal(server.budget.bytes, 0);
+  assert.equal((await post(server.port, Buffer.alloc(limitBytes))).status, 200);
+});
+
+test('a length that is announced takes nothing, and what came is held until it is answered', async () => {
+  const server = await serve(1.5 * limitBytes);
+  const idle = await slowClient(server.port, 10, limitBytes);
+  const body = Buffer.alloc(limitBytes - 1);
+  const first = post(server.port, body, {}, '/kept');
+  await server.when(() => server.kept.length === 1);
+  assert.equal(server.budget.bytes, body.length);
+  assert.equal((await post(server.port, body)).status, 503);
+  server.kept[0]?.();
+  assert.equal((await first).status, 200);
+  assert.equal((await post(server.port, body)).status, 200);
+  idle.destroy();
+  await server.empty();
+  assert.equal(server.budget.bytes, 0);
+});
+
+test('what a packed body unpacks to counts as well, however small it came', async () => {
+  const server = await serve(2 * limitBytes);
+  const packed = gzipSync(Buffer.alloc(limitBytes));
+  assert(packed.length < smallBodyBytes);
+  const replies = Array.from({ length: 20 }, () => post(server.port, packed, { 'content-encoding': 'gzip' }, '/kept'));
+  await server.when(() => server.refused + server.kept.length === 20);
+  assert(server.refused >= 18 && server.heldMost <= server.budget.bytesMax);
+  server.keepNone();
+  const statuses = (await Promise.all(replies)).map(({ status }) => status);
+  assert.equal(statuses.filter((status) => status === 503).length, server.refused);
+  await server.empty();
+  assert.equal(server.budget.bytes, 0);
+});
+
+test('large ones leave room for small messages, which other doors count', () => {
+  const budget = new BodyBudget(16 * limitBytes);
+  assert(budget.take(15 * limitBytes));
+  assert(!budget.take(smallBodyBytes + 1));
+  assert(!budget.take(1, smallBodyBytes + 1), 'the last byte of a large one');
+  assert(budget.take(smallBodyBytes));
+  budget.add(limitBytes - smallBodyBytes);
+  assert(!budget.take(1));
+  assert.deepEqual([budget.bytes, budget.refused], [budget.bytesMax, 3]);
+});
+
+const large = fc.integer({ min: 1, max: 400_000 });
+
+/** What one client does, in this order; between them any order is possible. */
+const visit = fc.record({
+  kind: fc.constantFrom('declared', 'chunked', 'gzip'),
+  isKept: fc.boolean(),
+  pieces: fc.array(large, { minLength: 1, maxLength: 4 }),
+  /** Leaves before it has sent so many of them; more than there are: it waits for its answer. */
+  leavesBefore: fc.integer({ min: 0, max: 8 }),
+});
+
+const visits = fc.array(visit, { minLength: 1, maxLength: 12 }).chain((all) => {
+  const turns = all.flatMap(({ pieces }, client) => [...pieces, null].map(() => client));
+  return fc.record({ all: fc.constant(all), turns: fc.shuffledSubarray(turns, { minLength: turns.length }) });
+});
+
+test('in whichever order bodies come, are refused, are answered or left alone: never too much is held, and in the end nothing', async () => {
+  await fc.assert(
+    fc.asyncProperty(visits, async ({ all, turns }) => {
+      const server = await serve(limitBytes);
+      const clients = all.map(({ kind, isKept, pieces }) => {
+        const whole = Buffer.alloc(pieces.reduce((sum, piece) => sum + piece, 0));
+        const body = kind === 'gzip' ? gzipSync(whole) : whole;
+        const length = kind === 'chunked' ? { 'transfer-encoding': 'chunked' } : { 'content-length': body.length };
+        const headers = { ...length, ...(kind === 'gzip' ? { 'content-encoding': 'gzip' } : {}) };
+        const client = send({ port: server.port, method: 'POST', path: isKept ? '/kept' : '/', headers, agent: false });
+        client.on('error', () => undefined);
+        client.on('response', (message) => message.resume());
+        client.flushHeaders();
+        return { client, body, sent: 0, at: 0, gone: new Promise((resolve) => client.once('close', resolve)) };
+      });
+      for (const index of turns) {
+        const [plan, state] = [all[index], clients[index]];
+        assert(plan !== undefined && state !== undefined);
+        const { client, body } = state;
+        if (state.at === plan.leavesBefore) client.destroy();
+        else if (state.at === plan.pieces.length) client.end(body.subarray(state.sent));
+        else {
+          const end = Math.min(body.length, state.sent + (plan.pieces[state.at] ?? 0));
+          client.write(body.subarray(state.sent, end));
+          state.sent = end;
+        }
+        state.at++;
+        // So that what was sent and what was decided get in between.
+        await new Promise(setImmediate);
+        if (index % 3 === 0) server.kept.shift()?.();
+      }
+      const isOver = Promise.all(clients.map(({ gone }) => gone));
+      server.keepNone();
+      await isOver;
+      await server.empty();
+      assert.equal(server.budget.bytes, 0);
+      assert(server.heldMost <= server.budget.bytesMax, `${server.heldMost} bytes were held`);
+    }),
+    { numRuns: 40 },
+  );
+});

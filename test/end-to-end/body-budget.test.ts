@@ -1,0 +1,141 @@
+/** What bodies may take together: one number for all doors, beside which small requests and S3's objects pass. */
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { status } from '@grpc/grpc-js';
+import { sendSigned, typeOf } from '../aws/signed-request.ts';
+import { assertSameTensors, sample } from '../models/index.ts';
+import { GrpcClient, grpcAddress } from './grpc-client.ts';
+import { infer } from './oip-client.ts';
+import { until } from './poll.ts';
+import { dial } from './raw-client.ts';
+import { type Refusal, Server } from './server.ts';
+
+const bodyLimitBytes = 256 * 1024;
+const digits = sample('digits_mlp');
+const large = Buffer.alloc(100_000, ' ');
+
+let server: Server;
+before(async () => {
+  server = await Server.start({ flags: ['--body-limit', '256KiB', '--invocation-limit', '256KiB'] });
+  await server.deploy('digits', 'digits_mlp');
+});
+after(() => server?.end());
+
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const line = text.split('\n').find((each) => each.startsWith(`${name} `));
+  return Number(line?.slice(name.length));
+}
+
+const heldBytes = (): Promise<number> => metric('penstock_bodies_bytes{state="used"}');
+
+function post(path: string, body: Uint8Array, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+  return fetch(`${server.url}${path}`, { method: 'POST', headers, body: new Uint8Array(body) });
+}
+
+function signed(service: string, path: string, body: Uint8Array, options: object = {}) {
+  const [id = '', secret = ''] = server.adminKey.split(':');
+  return sendSigned(server.url, { key: { id, secret }, service, path, body, ...options });
+}
+
+/** All but the last byte of a body of the largest size. */
+async function slowClient(): Promise<Socket> {
+  const socket = await dial(server.url);
+  socket.write(`POST /v2/models/digits/infer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${bodyLimitBytes}\r\n\r\n`);
+  socket.write(Buffer.alloc(bodyLimitBytes - 1));
+  return socket;
+}
+
+describe('where slow clients hold what all bodies may take', () => {
+  const bytes = 15 * (bodyLimitBytes - 1);
+  let sockets: Socket[] = [];
+  before(async () => {
+    sockets = await Promise.all(Array.from({ length: 15 }, slowClient));
+    await until('all is held', async () => (await heldBytes()) === bytes);
+  });
+  after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test('small requests are served', async () => {
+    const { status: answered, error, outputs } = await infer(server.url, 'digits', digits.inputs);
+    assert.equal(answered, 200, error?.error);
+    assertSameTensors(outputs, digits.outputs);
+  });
+
+  for (const { path, type } of [
+    { path: '/v2/models/digits/infer', type: 'application/json' },
+    { path: '/v1/models/digits:predict', type: 'application/json' },
+    { path: '/v2/repository/index', type: 'application/json' },
+    { path: '/api/v1/endpoints/digits/invoke', type: 'application/json' },
+    { path: '/api/v1/endpoints/digits/invoke', type: 'text/csv' },
+    { path: '/api/v1/endpoints', type: 'application/json' },
+  ]) {
+    test(`a large one to ${path}, ${type}, is refused, to come again`, async () => {
+      for (const packing of [{}, { 'content-encoding': 'gzip' }]) {
+        // The control plane takes nothing that is packed.
+        if (path === '/api/v1/endpoints' && 'content-encoding' in packing) continue;
+        const sent = 'content-encoding' in packing ? gzipSync(large) : large;
+        const reply = await post(path, sent, { 'content-type': type, ...packing });
+        const { code, error } = (await reply.json()) as Refusal;
+        assert.deepEqual([reply.status, code, reply.headers.get('retry-after')], [503, 'unavailable', '1'], error);
+        assert.match(error, /bodies of 39321\d\d bytes are held here, all together at most 3932160 may be/);
+      }
+    });
+  }
+
+  test("one of AWS's is refused in AWS's words, whether its hash came before it or not", async () => {
+    for (const sendsHash of [true, false]) {
+      const invoked = await signed('sagemaker', '/endpoints/digits/invocations', large, { sendsHash });
+      assert.deepEqual([invoked.status, typeOf(invoked.body), invoked.headers['retry-after']], [503, 'ServiceUnavailable', '1']);
+      const headers = { 'x-amz-target': 'SageMaker.ListModels', 'content-type': 'application/x-amz-json-1.1' };
+      const listed = await signed('sagemaker', '/', large, { sendsHash, headers });
+      assert.deepEqual([listed.status, typeOf(listed.body)], [503, 'ServiceUnavailableException']);
+    }
+  });
+
+  test('objects of S3, which go to the disk, are taken and given', async () => {
+    assert.equal((await signed('s3', '/held', Buffer.alloc(0), { method: 'PUT' })).status, 200);
+    const object = Buffer.alloc(2 ** 20, 'o');
+    assert.equal((await signed('s3', '/held/object', object, { method: 'PUT' })).status, 200);
+    assert.equal((await signed('s3', '/held/object', Buffer.alloc(0), { method: 'GET' })).body, object.toString());
+  });
+
+  test('a large message of gRPC is refused, a small one is not: there is one number for all', async () => {
+    const client = new GrpcClient(await grpcAddress(server));
+    const pixels = (rows: number): object => {
+      const input = { name: 'pixels', datatype: 'FP32', shape: [rows, 64] };
+      return { model_name: 'digits', inputs: [input], raw_input_contents: [Buffer.alloc(4 * 64 * rows)] };
+    };
+    assert.equal((await client.ask('ModelInfer', pixels(1))).refused, null);
+    const { refused } = await client.ask('ModelInfer', pixels(400));
+    assert.deepEqual([refused?.code, refused?.metadata['grpc-retry-pushback-ms']], [status.RESOURCE_EXHAUSTED, '1000']);
+    client.close();
+  });
+
+  test('those refused are counted, and what is held is what was', async () => {
+    assert.equal(await heldBytes(), bytes);
+    assert.equal(await metric('penstock_bodies_refused_total'), 16);
+    const outcome = 'penstock_requests_total{endpoint="digits",variant="AllTraffic",outcome="unavailable"}';
+    assert.equal(await metric(outcome), 9);
+  });
+});
+
+test('nothing is held once they are gone', async () => {
+  await until('all is free', async () => (await heldBytes()) === 0);
+  const wide = { name: 'pixels', shape: [1, 64], datatype: 'FP32', data: Array.from({ length: 64 }, () => 0) };
+  const body = Buffer.from(`${JSON.stringify({ inputs: [wide] })}${' '.repeat(100_000)}`);
+  assert.equal((await post('/v2/models/digits/infer', body)).status, 200);
+  await until('it is free again', async () => (await heldBytes()) === 0);
+});
+
+test('a packed body of any size is unpacked by every door', async () => {
+  const instances = [Array.from({ length: 64 }, () => 0)];
+  const body = gzipSync(JSON.stringify({ instances }));
+  for (const path of ['/v1/models/digits:predict', '/api/v1/endpoints/digits/invoke']) {
+    const reply = await post(path, body, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
+    assert.equal(reply.status, 200, await reply.text());
+  }
+});
