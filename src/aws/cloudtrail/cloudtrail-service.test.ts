@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
-import { Audit } from '../../monitoring/index.ts';
+import { Audit, type DeedEntry, withOrigin } from '../../monitoring/index.ts';
 import { openDatabase } from '../../storage/index.ts';
 import { cloudtrailService } from './cloudtrail-service.ts';
 
@@ -38,8 +38,72 @@ test('deeds and refusals are looked up by service, by kind of thing, and by whet
   assert.deepEqual(plan?.Resources, [{ ResourceName: 'digits/1' }]);
 });
 
+test('a call that does several deeds is one event, by its own name and with all that is told of it', async (t) => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const audit = new Audit(db, new VirtualClock());
+  const call = (operation: string, requestId: string, ...deeds: Pick<DeedEntry, 'action' | 'target' | 'detail'>[]): Promise<void> =>
+    withOrigin({ door: 'aws', remoteAddress: '', userAgent: '', requestId, operation }, async () => {
+      for (const deed of deeds) await audit.record(db, { who: 'AKIA', outcome: 'ok', ...deed });
+    });
+  const registered = { action: 'RegisterModelVersion', target: 'g/1', detail: { sourceName: 'm.onnx' } } as const;
+  const approved = { action: 'SetApproval', target: 'g/1', detail: { from: 'PendingManualApproval', to: 'Approved' } } as const;
+  await call('CreateModelPackage', 'r1', registered, approved);
+  const described = { action: 'UpdateModelVersion', target: 'g/1', detail: { metadata: { owner: 'me' } } } as const;
+  await call('UpdateModelPackage', 'r2', approved, described);
+  await call('CreateModel', 'r3', { ...registered, target: 'aside/1' }, { action: 'CreateModel', target: 'm', detail: { image: 'onnx' } });
+  await audit.record(db, { who: 'AKIA', outcome: 'ok', ...registered, target: 'native/1' });
+  await audit.record(db, { who: 'AKIA', outcome: 'ok', ...approved, target: 'native/1' });
+
+  const lookUp = cloudtrailService({ audit }).operations.LookupEvents as unknown as (input: object, call: object) => Promise<Answer>;
+  const place = { account: '000000000000', region: 'us-east-1' };
+  const told = ({ EventName, Resources: [resource] }: Looked): string =>
+    `${EventName} ${(resource as { ResourceName: string }).ResourceName}`;
+  const found = async (AttributeKey: string, AttributeValue: string): Promise<string[]> =>
+    (await lookUp({ LookupAttributes: [{ AttributeKey, AttributeValue }] }, place)).Events.map(told);
+
+  const { Events } = await lookUp({}, place);
+  const all = [
+    'UpdateModelPackage native/1',
+    'CreateModelPackage native/1',
+    'CreateModel m',
+    'UpdateModelPackage g/1',
+    'CreateModelPackage g/1',
+  ];
+  assert.deepEqual(Events.map(told), all);
+  const parameters = Events.slice(2).map(
+    ({ CloudTrailEvent }) => (JSON.parse(CloudTrailEvent) as { requestParameters: object }).requestParameters,
+  );
+  assert.deepEqual(parameters, [
+    { image: 'onnx', sourceName: 'm.onnx' },
+    { ...approved.detail, ...described.detail },
+    { ...registered.detail, ...approved.detail },
+  ]);
+  assert.deepEqual(await found('EventName', 'UpdateModelPackage'), ['UpdateModelPackage native/1', 'UpdateModelPackage g/1']);
+  assert.deepEqual(await found('EventName', 'CreateModelPackage'), ['CreateModelPackage native/1', 'CreateModelPackage g/1']);
+  assert.deepEqual(await found('ResourceName', 'g/1'), ['UpdateModelPackage g/1', 'CreateModelPackage g/1']);
+  assert.deepEqual(await found('EventId', Events[3]?.EventId ?? ''), ['UpdateModelPackage g/1']);
+
+  const pages: string[] = [];
+  let NextToken: string | undefined;
+  do {
+    const page = await lookUp({ MaxResults: 1, ...(NextToken === undefined ? {} : { NextToken }) }, place);
+    pages.push(page.Events.map(told).join());
+    NextToken = page.NextToken;
+  } while (NextToken !== undefined);
+  assert.deepEqual(pages, all);
+  assert.equal((await audit.list({ limit: 50 })).length, 8, 'the audit itself has each deed');
+});
+
 interface Looked {
+  readonly EventId: string;
   readonly EventName: string;
   readonly EventSource: string;
+  readonly CloudTrailEvent: string;
   readonly Resources: readonly object[];
+}
+
+interface Answer {
+  readonly Events: Looked[];
+  readonly NextToken?: string;
 }

@@ -3,9 +3,11 @@
  */
 import type { Audit, AuditRecord, AuditWish } from '../../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
+import { byCall, oneOf } from './calls.ts';
 import { actionsNamed, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
 
 const limitMax = 50;
+const pageSize = 200;
 const pagesMost = 40;
 const attributes = ['EventId', 'EventName', 'ReadOnly', 'Username', 'ResourceType', 'ResourceName', 'EventSource', 'AccessKeyId'] as const;
 type Attribute = (typeof attributes)[number];
@@ -23,19 +25,21 @@ async function lookupEvents(audit: Pick<Audit, 'list'>, input: AwsInput, place: 
     throw new AwsError('InvalidTimeRangeException', 'The start time is after the end time.');
   const asked = wishedOf(input);
   const wish = { fromMs, toMs, ...asked.wish };
-  const found: AuditRecord[] = [];
+  const looked: AuditRecord[] = [];
+  let found: AuditRecord[][] = [];
   let before = tokenOf(input);
   for (let pages = 0; found.length <= limit && pages < pagesMost; pages++) {
-    const records = await audit.list({ ...wish, limit: 200, before });
-    found.push(...records.filter(asked.matches));
+    const records = await audit.list({ ...wish, limit: pageSize, before });
+    looked.push(...records);
+    found = byCall(looked).filter((call) => asked.matches(oneOf(call)));
     before = records.at(-1)?.id;
-    if (records.length < 200 || before === undefined) break;
+    if (records.length < pageSize || before === undefined) break;
   }
-  const shown = found.slice(0, limit);
-  const last = shown.at(-1);
+  const [next] = found[limit] ?? [];
   return {
-    Events: shown.map((record) => eventOf(record, place)),
-    ...(found.length > limit && last !== undefined ? { NextToken: Buffer.from(last.id).toString('base64') } : {}),
+    Events: found.slice(0, limit).map((call) => eventOf(oneOf(call), place)),
+    // The last record before the next event: all others of the calls that are shown, unless one that ran beside has a record between them.
+    ...(next === undefined ? {} : { NextToken: Buffer.from((looked[looked.indexOf(next) - 1] as AuditRecord).id).toString('base64') }),
   };
 }
 

@@ -59,7 +59,7 @@ const scaling = [
   'UntagResource',
 ] as const;
 
-/** What AWS calls deeds that have other names here. Of several it is the first, unless the call tells which it was. */
+/** What AWS calls deeds that have other names here. Of several it is the first; of those that came by AWS's door the call tells. */
 const eventNames: Readonly<Partial<Record<Deed, readonly [string, ...string[]]>>> = {
   CreateKey: ['CreateAccessKey'],
   CreateModelGroup: ['CreateModelPackageGroup'],
@@ -77,10 +77,18 @@ const eventNames: Readonly<Partial<Record<Deed, readonly [string, ...string[]]>>
   UpdateScaling: scaling,
 };
 
-/** `CreateModelPackage`, by whichever door it came; the own name of a deed that AWS does not know. */
+/** What was called; `CreateModelPackage`, also where the deed came by another door than AWS's; the own name of a deed that AWS does not know. */
 export function eventNameOf({ action, origin }: Pick<AuditRecord, 'action' | 'origin'>): string {
-  const known = isDeed(action) ? eventNames[action] : undefined;
-  return known?.find((name) => name === origin?.operation) ?? known?.[0] ?? action;
+  return origin?.operation ?? namesOf(action)[0] ?? action;
+}
+
+/** Whether the deed is what was called for, rather than what that took: CreateModel registers a version, too. */
+export function isCallsOwn({ action, origin }: Pick<AuditRecord, 'action' | 'origin'>): boolean {
+  return origin?.operation === action || namesOf(action).some((name) => name === origin?.operation);
+}
+
+function namesOf(action: string): readonly string[] {
+  return (isDeed(action) ? eventNames[action] : undefined) ?? [];
 }
 
 /** Under which the audit may have events of this name. */
