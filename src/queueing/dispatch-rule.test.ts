@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   type HoldPolicy,
+  isOverdue,
   leavesAtMs,
   type OpenBatch,
   predictCompletionMs,
@@ -112,6 +113,10 @@ test('a busy executor needs what is left of its service time, an overdue one a q
   assert.equal(residualMs(30, 100), 70);
   assert.equal(residualMs(110, 100), 0);
   assert.equal(residualMs(130, 100), 25);
+  assert.deepEqual(
+    [125, 126].map((elapsedMs) => isOverdue(elapsedMs, 100)),
+    [false, true],
+  );
 });
 
 test('a priority moves a request by a bounded amount: 1 forward by the horizon, 11 and more back by it, 0 not at all', () => {

@@ -126,10 +126,14 @@ function skipRounds(servers: readonly Server[], freeMs: number[], rowsAhead: num
   return left;
 }
 
+/** Whether what was to take `serviceMs` has run for longer than chance makes it: it may hang. */
+export function isOverdue(elapsedMs: number, serviceMs: number): boolean {
+  return elapsedMs > 1.25 * serviceMs;
+}
+
 /** How long a busy executor still needs: an overdue one counts a quarter of its service time, after twice that nothing is known. */
 export function residualMs(elapsedMs: number, serviceMs: number): number {
-  if (elapsedMs <= serviceMs) return serviceMs - elapsedMs;
-  return elapsedMs <= 1.25 * serviceMs ? 0 : 0.25 * serviceMs;
+  return isOverdue(elapsedMs, serviceMs) ? 0.25 * serviceMs : Math.max(0, serviceMs - elapsedMs);
 }
 
 /**

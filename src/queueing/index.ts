@@ -32,6 +32,7 @@ export {
   type ArrivalEffect,
   type CloseReason,
   type HoldPolicy,
+  isOverdue,
   leavesAtMs,
   type OpenBatch,
   predictCompletionMs,

@@ -1,7 +1,7 @@
 /** A worker as dispatch sees it: idle or busy until when, and how much it takes at once. */
 import { type Objective, promisedShare } from '../objective.ts';
 import { batchSizeFor, overheadMs, type ServiceTable } from '../profiling/index.ts';
-import { residualMs, type Server } from '../queueing/index.ts';
+import { isOverdue, residualMs, type Server } from '../queueing/index.ts';
 import type { RunRequests } from './run-requests.ts';
 import type { ServiceDrift } from './service-drift.ts';
 
@@ -35,9 +35,6 @@ const batchGainMin = 1.25;
  * back when its client leaves nor be overtaken by a more urgent one.
  */
 const aheadMsMax = 20;
-
-/** In parts of what a batch was expected to take. */
-const overdueMin = 1.25;
 
 export class Executor {
   readonly worker: AttachedWorker;
@@ -106,8 +103,8 @@ export class Executor {
    */
   takesAhead(nowMs: number): boolean {
     const [currentMs = Number.POSITIVE_INFINITY] = this.#expectedMs;
-    const isOverdue = nowMs - this.sinceMs > overdueMin * currentMs;
-    return this.#expectedMs.length === 1 && currentMs <= aheadMsMax && !isOverdue && !this.isDraining && this.table.isKnown;
+    const mayHang = isOverdue(nowMs - this.sinceMs, currentMs);
+    return this.#expectedMs.length === 1 && currentMs <= aheadMsMax && !mayHang && !this.isDraining && this.table.isKnown;
   }
 
   /** Whether so many rows had better wait for more than be sent ahead. */
