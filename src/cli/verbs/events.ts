@@ -4,13 +4,12 @@ import type { EventBody, Page } from '../../api/index.ts';
 import type { Query } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { eventText } from '../event-text.ts';
+import { addPastOptions, type PastOptions } from '../past-options.ts';
 import { type SteadyColumn, SteadyTable, table } from '../table.ts';
-import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
+import { verb } from '../verb.ts';
 import { timeText } from '../words.ts';
 
-interface EventsOptions extends CommonOptions {
-  readonly follow: boolean;
-  readonly lines: number;
+interface EventsOptions extends PastOptions {
   readonly kind?: string;
 }
 
@@ -22,13 +21,10 @@ export function addEvents(program: Command, doors: Doors): void {
     'show what happened to an endpoint and its alarms, a version or a transform, or to all; the latest last',
   )
     .with((command) =>
-      command
-        .option('-f, --follow', 'go on with what comes', false)
-        .option('-n, --lines <number>', 'how many of the past', wholeNumber(0, 500), 50)
-        .option(
-          '--kind <kinds>',
-          'only such: endpoint.failed,alarm.state-changed; alarm stands for all of alarms; a wrong one is answered with all',
-        ),
+      addPastOptions(command, 'events').option(
+        '--kind <kinds>',
+        'only such: endpoint.failed,alarm.state-changed; alarm stands for all of alarms; a wrong one is answered with all',
+      ),
     )
     .runs(async (session, { follow, lines, kind }: EventsOptions, name: string | undefined) => {
       const client = await session.client();

@@ -4,12 +4,11 @@ import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { Failure, Refusal } from '../failure.ts';
 import { logText } from '../log-text.ts';
-import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
+import { addPastOptions, type PastOptions } from '../past-options.ts';
+import { verb } from '../verb.ts';
 import { shellQuoted } from '../words.ts';
 
-interface LogsOptions extends CommonOptions {
-  readonly follow: boolean;
-  readonly lines: number;
+interface LogsOptions extends PastOptions {
   readonly log?: string;
   readonly filter?: string;
 }
@@ -17,9 +16,7 @@ interface LogsOptions extends CommonOptions {
 export function addLogs(program: Command, doors: Doors): void {
   verb(program, doors, 'logs [endpoint]', 'show the log of the server, of the requests to an endpoint, or of its workers')
     .with((command) =>
-      command
-        .option('-f, --follow', 'go on with what comes', false)
-        .option('-n, --lines <number>', 'how many lines of the past', wholeNumber(0, 10_000), 100)
+      addPastOptions(command, 'lines')
         .option(
           '--log <log>',
           'platform, requests, access (control calls), workers (of an endpoint), or the name of a log group: requests with an endpoint, else platform',
