@@ -44,7 +44,7 @@ export const updateBody = z.strictObject({
   settings: z
     .array(z.strictObject({ setting: z.string(), from: settingValue, to: settingValue }))
     .describe(
-      'Of other settings, and of a watched update that begins: such as AllTraffic.instance_count, the first 20. Null: none was given.',
+      'Of other settings, and of a watched update that begins or is taken back: such as AllTraffic.instance_count, the first 20. Null: none was given.',
     ),
   more_settings: z.number().describe('How many others were changed.'),
   versions: z

@@ -163,7 +163,7 @@ describe('a deploy of other settings', () => {
         'settings-changed 2: digits/1 to digits/2 by you: late serve shed',
         'deployed 2: digits/1 to digits/2 by you',
         'update-begun 3: digits/2 to digits/1 by another: late shed serve',
-        'update-taken-back 4: digits/1 to digits/2 by me',
+        'update-taken-back 4: digits/1 to digits/2 by me: late serve shed',
       ],
     );
   });

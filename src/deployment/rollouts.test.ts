@@ -78,6 +78,37 @@ describe('an update that is watched', () => {
     assert.equal(deployments.get('prod').reason, null);
   });
 
+  for (const [what, change] of [
+    ['settings alone', { late: 'shed', timeoutMs: 30_000 }],
+    ['a version and settings', { ...toTwo, late: 'shed', timeoutMs: 30_000 }],
+  ] as const) {
+    test(`of ${what} says, where it is taken back, which settings went back with it, from what to what`, async () => {
+      const { house, alarm, deployments } = await serving();
+      await deployments.update('prod', change, 'me', undefined, watched);
+      await wait(house, 10_000);
+      alarm.state = 'ALARM';
+      await wait(house, 2000);
+      assert.equal(deployments.get('prod').config.late, 'serve');
+      const [event] = await house.events.recent({ kinds: ['endpoint.update-taken-back'], limit: 1 });
+      const { settings, moreSettings } = event?.detail as UpdateDetail;
+      assert.deepEqual(settings, [
+        { setting: 'late', from: 'shed', to: 'serve' },
+        { setting: 'timeout_ms', from: 30_000, to: 60_000 },
+      ]);
+      assert.equal(moreSettings, undefined);
+    });
+  }
+
+  test('that brings no other settings tells of none where it is taken back', async () => {
+    const { house, alarm, deployments } = await serving();
+    await deployments.update('prod', toTwo, 'me', undefined, watched);
+    await wait(house, 10_000);
+    alarm.state = 'ALARM';
+    await wait(house, 2000);
+    const [event] = await house.events.recent({ kinds: ['endpoint.update-taken-back'], limit: 1 });
+    assert.deepEqual([event?.kind, (event?.detail as UpdateDetail).settings], ['endpoint.update-taken-back', undefined]);
+  });
+
   test('takes the requests over step by step', async () => {
     const {
       house,

@@ -54,7 +54,15 @@ export function verdictEvent(
   const [old, fresh] = [modelsOf(rollout.before), modelsOf(updated)];
   switch (verdict.kind) {
     case 'take-back':
-      return event('endpoint.update-taken-back', { reason: verdict.reason, share, from: fresh, to: old, versions, ...whoTold(who) });
+      return event('endpoint.update-taken-back', {
+        reason: verdict.reason,
+        share,
+        from: fresh,
+        to: old,
+        versions,
+        ...settingsTold(updated, config),
+        ...whoTold(who),
+      });
     case 'done':
       return event('endpoint.update-kept', { from: old, to: fresh, versions, sawRequests: sawRequests(fresh, versions) } as object);
     case 'begin':
@@ -98,7 +106,14 @@ export function changeDetail(
 }
 
 /** More of one change are only counted. */
-const settingsTold = 20;
+const settingsMost = 20;
+
+/** Which settings another config changes; nothing where none. */
+function settingsTold(before: EndpointConfig, now: EndpointConfig): Pick<UpdateDetail, 'settings' | 'moreSettings'> {
+  const settings = settingChanges(before, now);
+  const others = settings.length > settingsMost ? { moreSettings: settings.length - settingsMost } : {};
+  return settings.length === 0 ? {} : { settings: settings.slice(0, settingsMost), ...others };
+}
 
 /**
  * What a change of the endpoint means for updates: one that was under way is superseded, and one that is watched begins; other settings
@@ -112,9 +127,7 @@ export function changeEvents(
 ): NewEvent[] {
   const { config, generation, rollout, state } = now;
   const common = { subject: config.name };
-  const settings = before === undefined ? [] : settingChanges(before.config, config);
-  const others = settings.length > settingsTold ? { moreSettings: settings.length - settingsTold } : {};
-  const changed = settings.length === 0 ? {} : { settings: settings.slice(0, settingsTold), ...others };
+  const changed = before === undefined ? {} : settingsTold(before.config, config);
   const told: NewEvent[] = [];
   if (before !== undefined && isUnderWay(before.rollout) && rollout !== before.rollout) {
     const by = state === 'InService' ? `generation ${generation} (${modelsOf(config).join(' and ')})` : state;
@@ -136,7 +149,7 @@ export function changeEvents(
   } else if (rollbackReason !== undefined) {
     const { config: _settings, ...detail } = changeDetail(before, now, rollbackReason);
     told.push({ ...common, kind: 'endpoint.rolled-back', detail: { ...detail, who, ...changed } });
-  } else if (before !== undefined && settings.length > 0) {
+  } else if (before !== undefined && changed.settings !== undefined) {
     const detail = { generation, from: modelsOf(before.config), to: modelsOf(config), who, ...changed };
     told.push({ ...common, kind: 'endpoint.settings-changed', detail });
   }
