@@ -40,6 +40,10 @@ function weights({ serving: { served } }: House): (readonly [string, number])[] 
 
 const kinds = async ({ events }: House) => (await events.since(0, 100)).map(({ kind }) => kind);
 
+/** The settings that each update took along when it was taken back. */
+const wentBack = async ({ events }: House) =>
+  (await events.recent({ kinds: ['endpoint.update-taken-back'], limit: 9 })).map(({ detail }) => (detail as UpdateDetail).settings);
+
 describe('an update that is watched', () => {
   test('keeps the old workers until the end, and is Updating until then', async () => {
     const { house, deployments, provider } = await serving();
@@ -89,13 +93,12 @@ describe('an update that is watched', () => {
       alarm.state = 'ALARM';
       await wait(house, 2000);
       assert.equal(deployments.get('prod').config.late, 'serve');
-      const [event] = await house.events.recent({ kinds: ['endpoint.update-taken-back'], limit: 1 });
-      const { settings, moreSettings } = event?.detail as UpdateDetail;
-      assert.deepEqual(settings, [
-        { setting: 'late', from: 'shed', to: 'serve' },
-        { setting: 'timeout_ms', from: 30_000, to: 60_000 },
+      assert.deepEqual(await wentBack(house), [
+        [
+          { setting: 'late', from: 'shed', to: 'serve' },
+          { setting: 'timeout_ms', from: 30_000, to: 60_000 },
+        ],
       ]);
-      assert.equal(moreSettings, undefined);
     });
   }
 
@@ -105,8 +108,7 @@ describe('an update that is watched', () => {
     await wait(house, 10_000);
     alarm.state = 'ALARM';
     await wait(house, 2000);
-    const [event] = await house.events.recent({ kinds: ['endpoint.update-taken-back'], limit: 1 });
-    assert.deepEqual([event?.kind, (event?.detail as UpdateDetail).settings], ['endpoint.update-taken-back', undefined]);
+    assert.deepEqual(await wentBack(house), [undefined]);
   });
 
   test('takes the requests over step by step', async () => {
