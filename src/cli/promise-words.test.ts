@@ -14,6 +14,7 @@ test('a promise is told with the share that kept it, in the colour of warnings w
   const broken = { objective: 'p99.9<=2s', in_time: 0.9989 };
   assert.equal(keptText(broken, plain), '99.8 % of the last hour, promise 99.9 %');
   assert.match(inTimeText(broken, terminal), warned);
+  assert.equal(inTimeText({ objective: 'p99.99<=2s', in_time: 0.99958 }, plain), '99.95 %');
 });
 
 test('where nothing came there is a dash, and nothing where nothing is promised', () => {

@@ -10,7 +10,8 @@ type Promised = Pick<EndpointBody, 'objective' | 'in_time'>;
 export function inTimeText({ objective, in_time: share }: Promised, style: Style): string {
   if (objective === null) return '';
   if (share === null) return '–';
-  return share < promisedShare(parseObjective(objective)) ? style.paint('yellow', shareText(share)) : shareText(share);
+  const told = share > 0.999 ? `${Math.floor(10_000 * share) / 100} %` : shareText(share);
+  return share < promisedShare(parseObjective(objective)) ? style.paint('yellow', told) : told;
 }
 
 /** `97.1 % of the last hour, promise 95 %`. */

@@ -6,7 +6,7 @@ import type { EndpointBody, HistoryBody } from '../../../src/api/index.ts';
 import { historyQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
 import type { PlotMark } from '../kit/chart-plot.ts';
-import { count, fixed, ms, parseObjective, percent, rate, usd } from '../kit/format.ts';
+import { count, fixed, ms, parseObjective, percent, percentInTime, rate, usd } from '../kit/format.ts';
 import { Loaded } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { NumberStrip, type StripNumber } from '../kit/number-strip.tsx';
@@ -141,7 +141,7 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
     },
     {
       label: isZoomed ? 'In time' : `In time, ${title}`,
-      value: percent(inTime),
+      value: percentInTime(inTime),
       ...(inTime === null ? {} : { unit: '%' }),
       note: promise === null ? 'nothing is promised' : `promise ${promise.percentile} %`,
       ...(isBelowPromise(inTime, endpoint.objective) ? { tone: 'warn' as const } : {}),

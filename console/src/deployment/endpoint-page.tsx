@@ -10,7 +10,7 @@ import { endpointQuery, historyQuery } from '../api/queries.ts';
 import { useMay } from '../api/session.ts';
 import { Chip } from '../kit/chip.tsx';
 import { Confirm } from '../kit/confirm.tsx';
-import { objective as objectiveWords, parseObjective, percent, plural, rate, usd } from '../kit/format.ts';
+import { objective as objectiveWords, parseObjective, percent, percentInTime, plural, rate, usd } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
 import { LiveSwitch } from '../kit/live-switch.tsx';
 import { Loaded, sentence } from '../kit/loaded.tsx';
@@ -95,7 +95,7 @@ function Beside({ endpoint, range }: WithRange): ReactElement {
       <StateMark kind={kind}>{word}</StateMark>
       {promise !== null && isBelowPromise(inTime, endpoint.objective) ? (
         <Chip tone="warn">
-          in time {percent(inTime)} %, promise {promise.percentile} %
+          in time {percentInTime(inTime)} %, promise {promise.percentile} %
         </Chip>
       ) : null}
       <Chip tone={endpoint.objective === null ? 'plain' : 'accent'}>{objectiveWords(endpoint.objective)}</Chip>

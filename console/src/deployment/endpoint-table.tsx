@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { ReactElement, ReactNode } from 'react';
 import type { OverviewEndpointBody } from '../../../src/api/index.ts';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
-import { ms, parseObjective, percent, rate, usd } from '../kit/format.ts';
+import { ms, parseObjective, percentInTime, rate, usd } from '../kit/format.ts';
 import { Spark } from '../kit/spark.tsx';
 import { StateMark } from '../kit/state-mark.tsx';
 import { capacityWords, endpointState, isOverObjective } from './endpoint-state.ts';
@@ -69,7 +69,7 @@ const columns: readonly TableColumn<Row>[] = [
     title: 'In time',
     isNumber: true,
     isWide: true,
-    cell: ({ in_time: share }) => (share === null ? '–' : `${percent(share)} %`),
+    cell: ({ in_time: share }) => (share === null ? '–' : `${percentInTime(share)} %`),
     sort: (row) => row.in_time,
   },
   { title: 'Capacity', isWide: true, cell: (row) => <Capacity row={row} /> },

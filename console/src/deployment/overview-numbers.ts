@@ -1,6 +1,6 @@
 /** The strip of the overview. */
 import type { OverviewBody } from '../../../src/api/index.ts';
-import { count, fixed, ms, parseObjective, percent, rate, usd } from '../kit/format.ts';
+import { count, fixed, ms, parseObjective, percentInTime, rate, usd } from '../kit/format.ts';
 import { usdFine } from '../kit/money.ts';
 import type { StripNumber } from '../kit/number-strip.tsx';
 import { clockTime } from '../kit/time.ts';
@@ -18,7 +18,7 @@ export function overviewNumbers({ totals, endpoints }: OverviewBody, span: strin
     objectivesKept(endpoints),
     {
       label: `In time, ${span}`,
-      value: promised === 0 ? '–' : percent(inTime / promised),
+      value: promised === 0 ? '–' : percentInTime(inTime / promised),
       ...(promised === 0 ? {} : { unit: '%' }),
       note: promised === 0 ? 'no request with an objective' : `${count(inTime)} of ${count(promised)} requests`,
     },

@@ -70,6 +70,16 @@ export function percent(share: Maybe): string {
   return fixed(value, 1);
 }
 
+/**
+ * A share in time as `percent`, rounded down, as the shell's: what misses a promise by little must not read as if it did not. A mean that is just
+ * as promised is off by rounding.
+ */
+export function percentInTime(share: Maybe): string {
+  if (isUnknown(share)) return unknown;
+  const parts = share > 0.999 ? 10_000 : 1000;
+  return percent(Math.floor(parts * share + 1e-6) / parts);
+}
+
 /** Money for an hour or a million: three decimals, two from a dollar on. */
 export function usd(value: Maybe): string {
   if (isUnknown(value)) return unknown;
