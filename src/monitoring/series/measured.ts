@@ -67,7 +67,9 @@ export class Together implements Measured {
   sum = 0;
   min = Number.POSITIVE_INFINITY;
   max = Number.NEGATIVE_INFINITY;
-  readonly #parts: Measured[] = [];
+  /** Of most there is one: a chart by as fine periods as are kept. */
+  #first: Measured | null = null;
+  #others: Measured[] | null = null;
   #sketch: Sketch | null = null;
 
   add(part: Measured): void {
@@ -75,17 +77,17 @@ export class Together implements Measured {
     this.sum += part.sum;
     this.min = Math.min(this.min, part.min);
     this.max = Math.max(this.max, part.max);
-    this.#parts.push(part);
+    if (this.#first === null) this.#first = part;
+    else (this.#others ??= []).push(part);
     this.#sketch = null;
   }
 
   get sketch(): Sketch {
+    if (this.#first !== null && this.#others === null) return this.#first.sketch;
     if (this.#sketch === null) {
-      // Of most there is one: a chart by as fine periods as are kept.
-      const [first] = this.#parts;
-      if (first !== undefined && this.#parts.length === 1) return first.sketch;
       this.#sketch = new Sketch();
-      for (const { sketch } of this.#parts) this.#sketch.merge(sketch);
+      if (this.#first !== null) this.#sketch.merge(this.#first.sketch);
+      for (const { sketch } of this.#others ?? []) this.#sketch.merge(sketch);
     }
     return this.#sketch;
   }

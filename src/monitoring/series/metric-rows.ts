@@ -80,9 +80,11 @@ export async function readMetrics(
     .orderBy('at')
     .execute();
   const wished = new Set(metrics);
-  return rows.flatMap(({ at, data }) =>
-    Array.from(decodeRecord(data, wished), ([metric, measured]) => ({ at: Number(at), metric, measured })),
-  );
+  const read: { at: number; metric: number; measured: Measured }[] = [];
+  for (const { at, data } of rows) {
+    for (const [metric, measured] of decodeRecord(data, wished)) read.push({ at: Number(at), metric, measured });
+  }
+  return read;
 }
 
 /** What is older is forgotten: epoch seconds, by resolution. */

@@ -37,10 +37,18 @@ export function decodeRecord(bytes: Uint8Array, wished?: ReadonlySet<number>): M
   for (let i = 0; i < size && measured.size !== wished?.size; i++) {
     const metric = from.unsigned();
     const [count, sum, min, max] = [from.number(), from.number(), from.number(), from.number()];
-    const distribution = from.bytes(from.unsigned());
+    const length = from.unsigned();
+    const distribution = { bytes, from: from.skip(length), length };
     if (wished === undefined || wished.has(metric)) measured.set(metric, new Stored({ count, sum, min, max }, distribution));
   }
   return measured;
+}
+
+/** Of the bytes of a row. A view of it would take longer to make than to read, and there are thousands for a day. */
+interface Part {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly length: number;
 }
 
 /** Most questions are about sums and counts: the distribution is read when somebody asks for it. */
@@ -49,10 +57,10 @@ class Stored implements Measured {
   readonly sum: number;
   readonly min: number;
   readonly max: number;
-  readonly #distribution: Uint8Array;
+  readonly #distribution: Part;
   #sketch: Sketch | null = null;
 
-  constructor({ count, sum, min, max }: Omit<Measured, 'sketch'>, distribution: Uint8Array) {
+  constructor({ count, sum, min, max }: Omit<Measured, 'sketch'>, distribution: Part) {
     this.count = count;
     this.sum = sum;
     this.min = min;
@@ -67,9 +75,12 @@ class Stored implements Measured {
 
   #read(): Sketch {
     if (this.min !== this.max) {
-      const from = new Reader(this.#distribution);
+      const { bytes, from: begin, length } = this.#distribution;
+      const from = new Reader(bytes, begin);
       const zeros = from.number();
-      return new Sketch(from.buckets(), from.buckets(), zeros);
+      const sketch = new Sketch(from.buckets(), from.buckets(), zeros);
+      if (from.at !== begin + length) throw broken('a distribution is longer or shorter than it says');
+      return sketch;
     }
     const sketch = new Sketch();
     if (this.count > 0) sketch.add(this.min, this.count);
@@ -159,14 +170,25 @@ class Bytes {
 }
 
 class Reader {
-  readonly #bytes: Buffer;
-  #at = 0;
+  readonly #bytes: Uint8Array;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(bytes: Uint8Array, at = 0) {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  /** Where the next byte is. */
+  get at(): number {
+    return this.#at;
   }
 
   unsigned(): number {
+    const first = this.#bytes[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at++;
+      return first;
+    }
     let [value, scale] = [0, 1];
     for (;;) {
       const byte = this.#bytes[this.#at++];
@@ -180,31 +202,33 @@ class Reader {
   number(): number {
     const whole = this.unsigned();
     if (whole > 0) return whole - 1;
-    if (this.#at + 8 > this.#bytes.length) throw broken('it ends too early');
-    this.#at += 8;
-    return this.#bytes.readDoubleLE(this.#at - 8);
+    const { buffer, byteOffset } = this.#bytes;
+    const at = this.skip(8);
+    return new DataView(buffer, byteOffset + at, 8).getFloat64(0, true);
   }
 
-  bytes(length: number): Uint8Array {
+  /** Where what is skipped began. */
+  skip(length: number): number {
     if (length > this.#bytes.length - this.#at) throw broken('it ends too early');
     this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
+    return this.#at - length;
   }
 
   buckets(): Buckets {
     const size = this.unsigned();
     if (size > this.#bytes.length - this.#at) throw broken('it ends too early');
-    const numbers: number[] = [];
-    const counts: number[] = [];
     if (size === 0) return new Buckets();
+    const numbers = new Array<number>(size);
+    const counts = new Array<number>(size);
     const zigzag = this.unsigned();
     let bucket = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+    const bytes = this.#bytes;
     for (let i = 0; i < size; i++) {
-      const byte = this.#bytes[this.#at++];
+      const byte = bytes[this.#at++];
       if (byte === undefined) throw broken('it ends too early');
       bucket += byte === 0 ? this.unsigned() : byte >> 4;
-      numbers.push(bucket);
-      counts.push(byte === 0 ? this.number() : byte & nibbleMax);
+      numbers[i] = bucket;
+      counts[i] = byte === 0 ? this.number() : byte & nibbleMax;
     }
     return new Buckets(numbers, counts);
   }
