@@ -56,7 +56,7 @@ function objectivesKept(endpoints: OverviewBody['endpoints']): StripNumber {
 
 /** Against instances for the peak that run all the time. Where that would have been cheaper, it says so. */
 function saved({ always_on_usd: alwaysOn, spent_usd: spent }: OverviewBody['totals'], span: string): StripNumber {
-  const label = 'Saved against always-on for peak';
+  const label = 'Saved against always-on';
   if (alwaysOn === null || alwaysOn <= 0) return { label, value: '–', note: 'not known yet' };
   // While the first minute lasts, or with nearly no traffic, always-on would have been cheaper: nothing is saved then, and a share would mislead.
   if (spent > alwaysOn * 0.99)

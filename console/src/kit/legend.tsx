@@ -12,9 +12,11 @@ export interface LegendItem {
 }
 
 export function Legend({ items, unit }: { readonly items: readonly LegendItem[]; readonly unit?: string | undefined }): ReactElement {
+  // Beside the last value: on a line of its own it would belong to nothing.
+  const lastValued = items.findLastIndex(({ value }) => value !== undefined);
   return (
     <span className="leg">
-      {items.map(({ label, color, mark = 'area', value, tone }) => (
+      {items.map(({ label, color, mark = 'area', value, tone }, index) => (
         <span key={label} className={tone}>
           <i
             className={`sw ${mark === 'area' ? '' : mark === 'dash' ? 'l d' : 'l'}`}
@@ -22,9 +24,10 @@ export function Legend({ items, unit }: { readonly items: readonly LegendItem[];
           />
           {label}
           {value === undefined ? null : <b>{value}</b>}
+          {unit !== undefined && index === lastValued ? <span className="dim">{unit}</span> : null}
         </span>
       ))}
-      {unit === undefined ? null : <span className="dim">{unit}</span>}
+      {unit === undefined || lastValued >= 0 ? null : <span className="dim">{unit}</span>}
     </span>
   );
 }

@@ -12,6 +12,8 @@ interface ReceiptProps {
   readonly title: string;
   readonly receipt: ReceiptBody;
   readonly objective: string | null;
+  /** From the whole request to its last prediction; unknown of one row of many. */
+  readonly totalMs?: number;
 }
 
 const reasonWords: Readonly<Record<string, string>> = {
@@ -31,13 +33,16 @@ interface Stage {
   readonly color: TokenName;
 }
 
-export function ReceiptCard({ title, receipt, objective }: ReceiptProps): ReactElement {
+export function ReceiptCard({ title, receipt, objective, ...props }: ReceiptProps): ReactElement {
   const promise = parseObjective(objective);
   const isFunction = receipt.executor.startsWith('function');
-  const totalMs = receipt.queue_ms + receipt.compute_ms;
+  const knownMs = receipt.queue_ms + receipt.compute_ms;
+  const totalMs = Math.max(knownMs, props.totalMs ?? 0);
   const stages: Stage[] = [
     { name: 'wait', valueMs: receipt.queue_ms, color: isFunction ? 'func-2' : 'flush' },
     { name: 'run', valueMs: receipt.compute_ms, color: isFunction ? 'func' : 'inst' },
+    // To the worker and back, and what the machine did meanwhile: without it the receipt would say less than the request took.
+    ...(props.totalMs === undefined ? [] : [{ name: 'hand over', valueMs: totalMs - knownMs, color: 'rate' as const }]),
   ];
   return (
     <Card title={title} padded>

@@ -27,7 +27,9 @@ export function SingleResult({ endpoint, signature, values, labels, invoked }: S
   return (
     <div className="stack" aria-live="polite">
       {invoked === null ? null : <Said signature={signature} labels={labels} invoked={invoked} />}
-      {receipt === null ? null : <ReceiptCard title="Receipt" receipt={receipt} objective={endpoint.objective} />}
+      {receipt === null ? null : (
+        <ReceiptCard title="Receipt" receipt={receipt} objective={endpoint.objective} totalMs={invoked?.totalMs ?? 0} />
+      )}
       {invoked?.requestId === null || invoked === null ? null : <Story request={invoked.requestId} />}
       <SnippetsCard endpoint={endpoint.name} signature={signature} values={values} of="this row" />
     </div>

@@ -34,9 +34,9 @@ export function CostScatter({ run, best }: { readonly run: SimulationResultBody;
           </g>
         ))}
         <line x1={left} x2={width - 10} y1={y(promised)} y2={y(promised)} stroke="var(--bad)" strokeDasharray="4 3" />
-        {[0.25, 0.5, 0.75].map((part) => (
-          <text key={part} x={x(dearest * part)} y={height - bottom + 16} textAnchor="middle">
-            {usd(dearest * part)}
+        {costTicks(dearest).map((cost) => (
+          <text key={cost} x={x(cost)} y={height - bottom + 18} textAnchor="middle">
+            {usd(cost)}
           </text>
         ))}
         <text x={width - 10} y={height - 4} textAnchor="end">
@@ -62,6 +62,13 @@ export function CostScatter({ run, best }: { readonly run: SimulationResultBody;
       </svg>
     </Card>
   );
+}
+
+/** Round amounts, three to six of them. */
+function costTicks(dearest: number): number[] {
+  const power = 10 ** Math.floor(Math.log10(dearest / 3));
+  const tick = ([5, 2, 1].find((each) => each * power * 3 <= dearest) ?? 1) * power;
+  return Array.from({ length: Math.floor((dearest * 0.95) / tick) }, (_, i) => tick * (i + 1));
 }
 
 interface Point {

@@ -79,7 +79,13 @@ function Money({ result, dearest }: { readonly result: PolicyResultBody; readonl
   const width = (usdOf: number): number => (160 * usdOf) / dearest;
   const [instances, functions] = [width(result.instance_usd), width(result.function_usd)];
   return (
-    <svg width="164" height="12" role="img" aria-label={`instances ${usd(result.instance_usd)}, functions ${usd(result.function_usd)}`}>
+    <svg
+      className="policy-money"
+      viewBox="0 0 164 12"
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={`instances ${usd(result.instance_usd)}, functions ${usd(result.function_usd)}`}
+    >
       <rect x="0" y="1" width={instances} height="10" rx="2" fill="var(--inst)" />
       <rect x={instances + (instances > 0 ? 2 : 0)} y="1" width={functions} height="10" rx="2" fill="var(--func)" />
     </svg>

@@ -166,7 +166,7 @@ function Charts({ run }: { readonly run: SimulationResultBody }): ReactElement {
         title="Load"
         unit={`/s, mean of ${duration(run.period_s * 1000)}`}
         lines={[{ label: 'requests', color: 'rate', width: 1.5, values: run.requests }]}
-        format={(value) => rate(value)}
+        format={(value, isAxis) => (isAxis && Number.isInteger(value) ? fixed(value) : rate(value))}
       />
       <TimeChart
         {...common}
@@ -182,7 +182,7 @@ function Charts({ run }: { readonly run: SimulationResultBody }): ReactElement {
         lines={linesOf(run, ({ series }) => series.p95_ms)}
         objective={promise === null ? null : { value: promise.latencyMs, label: objective(run.objective) }}
         {...(promise === null ? {} : { topMax: 3 * promise.latencyMs })}
-        format={(value) => fixed(value, value < 100 ? 1 : 0)}
+        format={(value, isAxis) => fixed(value, value < 100 && !(isAxis && Number.isInteger(value)) ? 1 : 0)}
       />
     </>
   );
