@@ -87,7 +87,7 @@ function AlarmTable({ items }: { readonly items: readonly AlarmBody[] }): ReactE
                     {name.slice('penstock/'.length)}
                   </Link>
                 )}
-                <span className="two said">{description}</span>
+                <span className="two said alarm-words">{description}</span>
               </>
             );
           },
