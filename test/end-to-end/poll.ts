@@ -7,7 +7,7 @@ const askEveryMs = 25;
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | null | false> | T | undefined | null | false,
-  patienceMs = 20_000,
+  patienceMs = 60_000,
 ): Promise<T> {
   const deadlineMs = performance.now() + patienceMs;
   for (;;) {
