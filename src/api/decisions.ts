@@ -91,6 +91,16 @@ export function decisionRoutes({ deployments, decisions, batching, scaling, regi
         return { items, next: made.length > limit ? (items.at(-1)?.id ?? null) : null, total: await decisions.count(wish) };
       },
     }),
+    route('GET /decisions', {
+      summary: 'List what was decided for all endpoints, the latest first',
+      query: decisionsQuery,
+      answer: pageOf(anyDecisionBody),
+      handle: async ({ query: { kind, changes, limit = 20, before } }) => {
+        const made = await decisions.list({ kind, changes, limit: limit + 1, before });
+        const items = made.slice(0, limit).map(decisionBodyOf);
+        return { items, next: made.length > limit ? (items.at(-1)?.id ?? null) : null };
+      },
+    }),
     route('GET /endpoints/:endpoint/decisions/:decision', {
       summary: 'Tell a decision',
       params: endpointPath.extend({ decision: z.string().max(64) }),

@@ -46,6 +46,8 @@ export const permissions = {
   'POST /endpoints/:endpoint/baseline': 'deploy',
   'DELETE /endpoints/:endpoint/baseline': 'deploy',
   'POST /endpoints/:endpoint/labels': 'invoke',
+  'GET /decisions': 'read',
+  'GET /updates': 'read',
   'GET /endpoints/:endpoint/decisions': 'read',
   'GET /endpoints/:endpoint/decisions/:decision': 'read',
   'POST /endpoints/:endpoint/decisions': 'deploy',

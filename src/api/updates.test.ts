@@ -18,8 +18,9 @@ async function recorded(t: TestContext) {
   const clock = new VirtualClock(Date.UTC(2026, 10, 27));
   const events = new Events(db, clock);
   let createdAtMs = clock.wallMs();
-  const deployments = { get: () => ({ config: { name: 'digits' }, createdAtMs }) };
-  const [updates] = updateRoutes({ deployments, events } as unknown as ApiServices);
+  const view = () => ({ config: { name: 'digits' }, createdAtMs });
+  const deployments = { get: view, list: () => [view()] };
+  const [updates, ofAll] = updateRoutes({ deployments, events } as unknown as ApiServices);
   return {
     /** A second passes. */
     tell: async (kind: EndpointWord, detail: object): Promise<void> => {
@@ -35,6 +36,10 @@ async function recorded(t: TestContext) {
         readonly items: UpdateBody[];
         readonly next: string | null;
       }>,
+    listAll: (query: object = {}) =>
+      ofAll?.handle({ params: {}, query } as unknown as Call<unknown, unknown, unknown>) as Promise<{ readonly items: UpdateBody[] }>,
+    /** Of an endpoint that is not there any more. */
+    tellOther: () => events.record(db, { kind: 'endpoint.deployed', subject: 'gone', detail: { generation: 1, ...versions } }),
     underWay: () => updateAt(events, 'digits', clock.wallMs()),
   };
 }
@@ -106,6 +111,18 @@ test('an endpoint has no part in the updates of an earlier one of its name', asy
   assert.deepEqual(
     (await list()).items.map(({ what }) => what),
     ['begun'],
+  );
+});
+
+test('those of all endpoints name theirs, without those of endpoints that are gone', async (t) => {
+  const { tell, tellOther, listAll, makeAnew } = await recorded(t);
+  await tell('deployed', versions);
+  makeAnew();
+  await tellOther();
+  await tell('update-begun', versions);
+  assert.deepEqual(
+    (await listAll()).items.map(({ endpoint, what }) => [endpoint, what]),
+    [['digits', 'begun']],
   );
 });
 

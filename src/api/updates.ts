@@ -26,6 +26,7 @@ export const updateBody = z.strictObject({
     'deployed',
     'settings changed',
   ]),
+  endpoint: z.string(),
   generation: z.number(),
   from: z
     .array(z.string())
@@ -54,15 +55,17 @@ export const updateBody = z.strictObject({
 
 export type UpdateBody = z.infer<typeof updateBody>;
 
+const updatesQuery = z.strictObject({
+  limit: limitParameter,
+  before: z.coerce.number().int().min(1).optional().describe('The `next` of the page before.'),
+});
+
 export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deployments' | 'events'>): Route[] {
   return [
     route('GET /endpoints/:endpoint/updates', {
       summary: 'List the steps of updates that were watched, deploys that nobody watched, other settings, and rollbacks, the latest first',
       params: endpointPath,
-      query: z.strictObject({
-        limit: limitParameter,
-        before: z.coerce.number().int().min(1).optional().describe('The `next` of the page before.'),
-      }),
+      query: updatesQuery,
       answer: pageOf(updateBody),
       handle: async ({ params, query: { limit = limitDefault, before } }) => {
         const { config, createdAtMs } = deployments.get(params.endpoint);
@@ -70,6 +73,19 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
         const found = recent.filter(({ atMs }) => atMs >= createdAtMs); // those of an earlier one of its name are not its own
         const page = found.slice(0, limit);
         return { items: page.map(updateBodyOf), next: found.length > limit ? String(page.at(-1)?.seq ?? '') : null };
+      },
+    }),
+    route('GET /updates', {
+      summary: 'List the same of all endpoints, the latest first',
+      description: 'Of those that are there: a page has fewer than its limit where others were deleted since.',
+      query: updatesQuery,
+      answer: pageOf(updateBody),
+      handle: async ({ query: { limit = limitDefault, before } }) => {
+        const createdAtMs = new Map(deployments.list().map((view) => [view.config.name, view.createdAtMs]));
+        const recent = await events.recent({ kinds, before, limit: limit + 1 });
+        const page = recent.slice(0, limit);
+        const own = page.filter(({ subject, atMs }) => atMs >= (createdAtMs.get(subject) ?? Number.POSITIVE_INFINITY));
+        return { items: own.map(updateBodyOf), next: recent.length > limit ? String(page.at(-1)?.seq ?? '') : null };
       },
     }),
   ];
@@ -83,11 +99,12 @@ export async function updateAt(events: Pick<Events, 'recent'>, subject: string, 
   return isOver || last.to.length === 0 ? null : last;
 }
 
-function updateBodyOf({ atMs, kind, detail }: PlatformEvent): UpdateBody {
+function updateBodyOf({ atMs, kind, subject, detail }: PlatformEvent): UpdateBody {
   const { generation, from = [], to = [], share, reason, who, settings = [], moreSettings = 0, versions = [] } = detail as UpdateDetail;
   return {
     at: timeOf(atMs),
     what: updateKinds[kind as UpdateKind],
+    endpoint: subject,
     generation,
     from: [...from],
     to: [...to],

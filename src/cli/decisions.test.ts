@@ -137,6 +137,23 @@ test('decisions come one a line, the latest last, prediction beside measurement'
   assert.match(lines[2] ?? '', /10:00:30 +change-point +50 +1536 MiB +8 +slack +96 ms +\$0\.216 +B = 8/);
 });
 
+test('decisions of all endpoints, and updates beside them, name theirs', async () => {
+  const other = { ...decision, at: '2026-11-24T10:00:30.000Z', endpoint: 'iris' };
+  const update = { at: '2026-11-24T10:01:00.000Z', what: 'deployed', endpoint: 'wine', generation: 2, from: ['wine/1'], to: ['wine/2'] };
+  const rest = { share_percent: null, reason: null, by: null, settings: [], more_settings: 0, versions: [] };
+  const { code, stdout } = await run(['decisions'], {
+    'GET /api/v1/decisions?limit=10': { items: [other, decision], next: null },
+    'GET /api/v1/updates?limit=10': { items: [{ ...update, ...rest }], next: null },
+  });
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^WHEN \(UTC\) +ENDPOINT +ASKED BY .*\n.* digits +period .*\n.* iris +period .*\n\nWHEN \(UTC\) +ENDPOINT +UPDATE .*\n.* wine +deployed /,
+  );
+  const { code: wrong, stderr } = await run(['decisions', '--now']);
+  assert.deepEqual([wrong === 0, /name it/.test(stderr)], [false, true]);
+});
+
 test('decisions show the percentile that is promised', async () => {
   const promising = { ...decision, inputs: { ...decision.inputs, objective: 'p99.9<=100ms' } };
   const { stdout } = await run(['decisions', 'digits'], {

@@ -3,9 +3,11 @@ import type { UpdateBody } from '../api/index.ts';
 import { table } from './table.ts';
 import { countText, shareText, timeText } from './words.ts';
 
-export function updatesText(updates: readonly UpdateBody[]): string {
+/** With the endpoint of each where they are those of `several`. */
+export function updatesText(updates: readonly UpdateBody[], several = false): string {
   return table(updates, [
     { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'ENDPOINT', cell: ({ endpoint }) => (several ? endpoint : null) },
     { title: 'UPDATE', cell: ({ what }) => what },
     { title: 'FROM', cell: ({ from }) => from.join(' and ') },
     { title: 'TO', cell: ({ to }) => to.join(' and ') },

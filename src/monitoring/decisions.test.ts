@@ -65,6 +65,14 @@ for (const [name, open] of [
       await removeEndpoint('Digits');
     });
 
+    test('are read of all endpoints where none is named, in the order in which they were made', async () => {
+      for (const endpoint of ['Digits', 'iris']) await addEndpoint(endpoint);
+      const made = [await record(decision()), await record(decision({ endpoint: 'iris' })), await record(decision({ kind: 'scaling' }))];
+      assert.deepEqual(await decisions.list({ limit: 9 }), made.toReversed());
+      assert.deepEqual(await decisions.list({ limit: 1, kind: 'batching', before: made[1]?.id }), [made[0]]);
+      for (const endpoint of ['Digits', 'iris']) await removeEndpoint(endpoint);
+    });
+
     test('are read page by page, and by kind', async () => {
       await addEndpoint('Digits');
       for (let index = 0; index < 7; index++)

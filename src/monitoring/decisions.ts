@@ -47,7 +47,8 @@ export interface UnknownEffect {
 }
 
 export interface DecisionPage {
-  readonly endpoint: string;
+  /** Those of all endpoints unless given. */
+  readonly endpoint?: string | undefined;
   readonly kind?: DecisionKind | undefined;
   /** Only those that made something different, or only those that did not; all unless given. */
   readonly changes?: boolean | undefined;
@@ -118,12 +119,8 @@ export class Decisions {
 
   /** Newest first, in the order in which they were made; to read on, give the last id as `before`. */
   async list({ endpoint, kind, changes, untilMs, limit, before }: DecisionPage): Promise<Decision[]> {
-    let query = this.#db
-      .selectFrom('decisions')
-      .selectAll()
-      .where('endpoint_key', '=', keyOf(endpoint))
-      .orderBy('seq', 'desc')
-      .limit(limit);
+    let query = this.#db.selectFrom('decisions').selectAll().orderBy('seq', 'desc').limit(limit);
+    if (endpoint !== undefined) query = query.where('endpoint_key', '=', keyOf(endpoint));
     if (kind !== undefined) query = query.where('kind', '=', kind);
     if (changes !== undefined) query = query.where('changes', '=', changes ? 1 : 0);
     if (untilMs !== undefined) query = query.where('at', '<=', Math.floor(untilMs));
@@ -134,7 +131,7 @@ export class Decisions {
   }
 
   /** How many of an endpoint are kept. */
-  async count({ endpoint, kind, changes }: Pick<DecisionPage, 'endpoint' | 'kind' | 'changes'>): Promise<number> {
+  async count({ endpoint, kind, changes }: Pick<DecisionPage, 'kind' | 'changes'> & { readonly endpoint: string }): Promise<number> {
     let query = this.#db
       .selectFrom('decisions')
       .select((all) => all.fn.countAll().as('kept'))

@@ -10,6 +10,7 @@ import type {
   SettingBody,
   UpdateBody,
 } from '../../api/index.ts';
+import { PlatformError } from '../../errors.ts';
 import { type Client, part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { type Column, table } from '../table.ts';
@@ -23,25 +24,32 @@ interface DecisionsOptions extends CommonOptions {
 }
 
 export function addDecisions(program: Command, doors: Doors): void {
-  verb(program, doors, 'decisions <endpoint>', 'show what was chosen for an endpoint, why, and what came of it; and how its updates went')
+  verb(
+    program,
+    doors,
+    'decisions [endpoint]',
+    'show what was chosen for an endpoint, or for all, why, and what came of it; and how updates went',
+  )
     .with((command) =>
       command
         .option('-n, --limit <number>', 'how many, the latest last', wholeNumber(1, 500), 10)
         .option('--now', 'have it decided anew at once; see the result by calling this again', false),
     )
-    .runs(async (session, options: DecisionsOptions, endpoint: string) => {
+    .runs(async (session, options: DecisionsOptions, endpoint: string | undefined) => {
       const client = await session.client();
-      const path = `/endpoints/${part(endpoint)}/decisions`;
+      const of = endpoint === undefined ? '' : `/endpoints/${part(endpoint)}`;
+      const path = `${of}/decisions`;
       if (options.now) {
+        if (endpoint === undefined) throw new PlatformError('invalid_request', '--now decides for one endpoint: name it');
         const asked = await client.post<{ asked: boolean }>(path);
         session.print(asked, asked.asked ? `asked: see \`penstock decisions ${endpoint}\`\n` : await idleText(client, endpoint));
         return 0;
       }
       const { items } = await client.get<Page<AnyDecisionBody>>(path, { query: { limit: options.limit } });
-      const { items: updates } = await client.get<Page<UpdateBody>>(`/endpoints/${part(endpoint)}/updates`, {
-        query: { limit: options.limit },
-      });
-      const text = [allText(items.toReversed()), updatesText(updates.toReversed())].filter((each) => each !== '').join('\n');
+      const { items: updates } = await client.get<Page<UpdateBody>>(`${of}/updates`, { query: { limit: options.limit } });
+      const several = endpoint === undefined;
+      const texts = [allText(items.toReversed(), several), updatesText(updates.toReversed(), several)];
+      const text = texts.filter((each) => each !== '').join('\n');
       session.print({ decisions: items, updates }, text === '' ? nothingText(endpoint) : text);
       return 0;
     });
@@ -53,14 +61,15 @@ export function waitText({ batch_size_max: rows, wait_ms_max: waitMs }: SettingB
   return waitMs === null ? 'slack' : msText(waitMs);
 }
 
-function allText(decisions: readonly AnyDecisionBody[]): string {
+/** With the endpoint of each where they are those of `several`. */
+function allText(decisions: readonly AnyDecisionBody[], several: boolean): string {
   const batching = decisions.filter((decision) => decision.kind === 'batching');
   const scaling = decisions.filter((decision) => decision.kind === 'scaling');
-  return [decisionsText(batching), scalingText(scaling)].filter((text) => text !== '').join('\n');
+  return [decisionsText(batching, several), scalingText(scaling, several)].filter((text) => text !== '').join('\n');
 }
 
 /** How many instances there were to be; what had come in a slot, and what came of it. */
-function scalingText(decisions: readonly ScalingDecisionBody[]): string {
+function scalingText(decisions: readonly ScalingDecisionBody[], several: boolean): string {
   const planned = ({ chosen }: ScalingDecisionBody) => Object.values(chosen.plan).reduce((sum, count) => sum + count, 0);
   const had = ({ inputs }: ScalingDecisionBody) =>
     Object.values(inputs.types).reduce((sum, { active, launching }) => sum + active + launching, 0);
@@ -68,6 +77,7 @@ function scalingText(decisions: readonly ScalingDecisionBody[]): string {
     unknown !== null ? 'unknown' : effect === null || effect.attainment === null ? null : shareText(effect.attainment);
   return table(decisions, [
     { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'ENDPOINT', cell: ({ endpoint }) => (several ? endpoint : null) },
     { title: 'ASKED BY', cell: ({ trigger }) => trigger },
     { title: 'CAME', cell: ({ inputs }) => inputs.last_count, align: 'right' },
     { title: 'HAD', cell: had, align: 'right' },
@@ -83,12 +93,13 @@ function spentPerHour({ effect }: ScalingDecisionBody): string | null {
   return effect === null || effect.window_s === 0 ? null : usdText((effect.spent_usd * 3600) / effect.window_s);
 }
 
-function decisionsText(decisions: readonly DecisionBody[]): string {
+function decisionsText(decisions: readonly DecisionBody[], several: boolean): string {
   const predicted = ({ alternatives }: DecisionBody) => alternatives.find(({ label }) => label === 'chosen')?.predicted;
   const rate = ({ inputs: { arrivals } }: DecisionBody) => Math.round(10 * arrivals.rate_per_second) / 10;
   const usd = (value: number | undefined): string | null => (value === undefined ? null : usdText(value));
   return table(decisions, [
     { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'ENDPOINT', cell: ({ endpoint }) => (several ? endpoint : null) },
     { title: 'ASKED BY', cell: ({ trigger }) => trigger },
     { title: 'ROWS/S', cell: rate, align: 'right' },
     { title: 'MEMORY', cell: ({ chosen }) => `${chosen.memory_mib} MiB`, align: 'right' },
@@ -128,6 +139,6 @@ function percentileColumns(
   ];
 }
 
-function nothingText(endpoint: string): string {
-  return `nothing was decided for ${endpoint} yet: decisions are made for variants that are serverless or scale, once their model is measured\n`;
+function nothingText(endpoint: string | undefined): string {
+  return `nothing was decided${endpoint === undefined ? '' : ` for ${endpoint}`} yet: decisions are made for variants that are serverless or scale, once their model is measured\n`;
 }
