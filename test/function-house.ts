@@ -28,6 +28,8 @@ export interface FunctionHouseOptions {
   readonly instances?: { readonly serviceMs: (rows: number) => number; readonly batchMax?: number };
   readonly overflow?: OverflowOptions;
   readonly overheadMs?: number;
+  /** That starts share; without, they are in nobody's way. */
+  readonly cores?: number;
 }
 
 export interface Run {
@@ -112,6 +114,7 @@ export class FunctionHouse {
         onKept: ({ id, kept }) => (kept === null ? this.kept.delete(id) : this.kept.set(id, kept)),
         onDeserted: () => this.deserted++,
         onHung: (id, reason) => this.hung.push(`${id}: ${reason}`),
+        ...(options.cores === undefined ? {} : { startsMax: () => options.cores as number }),
         ...(options.isColdMeasured === true ? {} : { coldStartMs: coldMs }),
         ...(Number.isNaN(marginMsFixed) ? {} : { marginMsFixed }),
       },

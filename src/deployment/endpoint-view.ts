@@ -96,6 +96,7 @@ function notesOn(config: EndpointConfig, machine: Machine): string[] {
     ...notesOnTypes(config),
     ...notesOnBudgets(config, machine),
     ...notesOnInstances(config, machine),
+    ...notesOnOverflow(config, machine),
     ...notesOnFunctions(config, machine),
   ];
 }
@@ -141,6 +142,19 @@ function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machi
   }
   if (threads <= cores) return [];
   return [`${instances} instances with ${threads} threads on ${cores} cores: they take turns, so each is slower than it could be`];
+}
+
+/** What functions beside instances are for is more processors: on one machine there are no more than it has. */
+function notesOnOverflow({ variants }: EndpointConfig, { prices, cores }: Machine): string[] {
+  return variants.flatMap(({ name, functions, instanceCount, instanceType: type }) => {
+    if (functions === undefined || instanceCount === 0) return [];
+    const free = Math.max(0, cores - threadsOf(instanceType(prices, type), cores) * instanceCount);
+    if (functions.maxConcurrency <= free) return [];
+    const [most, left] = [`up to ${functions.maxConcurrency} functions`, `its ${instanceCount} × ${type} leave ${free} of ${cores} cores`];
+    return [
+      `variant ${name}: ${most} run on this machine, where ${left}: beyond that they take turns with the instances, and all are later than predicted; a max concurrency of ${Math.max(1, free)} is what fits`,
+    ];
+  });
 }
 
 function notesOnFunctions({ variants, objective, timeoutMs }: EndpointConfig, { provider }: Machine): string[] {

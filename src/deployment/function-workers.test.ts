@@ -181,6 +181,18 @@ describe('functions beside instances', () => {
     await settle();
     assert.deepEqual(provider.ids(), [instance]);
   });
+
+  test('say when there may be more of them than the instances leave cores', async () => {
+    const { deployments, provider } = await openHouse();
+    provider.limits = { cpu: true, memory: true, reason: null };
+    const view = await deployments.create({ ...prod, variants: [hybrid] }, 'me');
+    assert.deepEqual(view.notes, [
+      'variant AllTraffic: up to 10 functions run on this machine, where its 1 × local.1 leave 1 of 2 cores: beyond that they take turns with ' +
+        'the instances, and all are later than predicted; a max concurrency of 1 is what fits',
+    ]);
+    const fits = { ...hybrid, functions: { ...hybrid.functions, maxConcurrency: 1 } };
+    assert.deepEqual((await deployments.update('prod', { variants: [fits] }, 'me')).notes, []);
+  });
 });
 
 describe('a change of a serverless endpoint', () => {

@@ -75,6 +75,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
     functions: {
       prices: prices.functions,
       memoryMiBSafe: ({ artifact }) => memoryMiBSafe(artifact.bytes, functionSizes(prices.functions)),
+      cores,
       start: (wish) => deployments.startFunction(wish),
       stop: (workerId) => deployments.stopFunction(workerId),
     },

@@ -61,6 +61,32 @@ describe('from nothing, and back to it', () => {
     assert.deepEqual([scene.codeOf('b'), scene.started.length], ['ok', 1]);
   });
 
+  test('where starts share two cores, no more than two start at once, and those alone that are still needed then', () => {
+    const scene = functionHouse({}, { cores: 2 });
+    for (const id of ['a', 'b', 'c', 'd', 'e']) scene.send(id);
+    scene.clock.advance(99);
+    assert.deepEqual(environmentsOf(scene), { ...nothing, starting: 2 });
+    scene.clock.advance(400);
+    assert.deepEqual(
+      [...scene.outcomes.values()].map(({ ok }) => ok),
+      [true, true, true, true, true],
+    );
+    assert.deepEqual(
+      scene.started.map(({ atMs }) => atMs),
+      [0, 0, 100, 100], // the first two took a batch each when they were ready, the three others were soon taken by four
+    );
+  });
+
+  test('those that are kept warm come one after the other, too', () => {
+    const scene = functionHouse({ provisioned: 3, maxConcurrency: 3 }, { cores: 1 });
+    scene.clock.advance(350);
+    assert.deepEqual(
+      scene.started.map(({ atMs }) => atMs),
+      [0, 100, 200],
+    );
+    assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 3 });
+  });
+
   test('with a keep-alive of nothing it ends after its batch', () => {
     const scene = functionHouse({ keepAliveMs: 0 });
     scene.send('a');

@@ -15,6 +15,11 @@ export interface EnvironmentsNeeds {
   readonly stop: (id: string) => void;
   /** From now on keeping this one warm costs, or no more. */
   readonly onKept: (environment: Environment) => void;
+  /**
+   * So many start at once at most. Where starts share processors, those that begin together are all as late as the last of them: one
+   * after the other, the first is ready early, and may be all that is needed. No limit unless given.
+   */
+  readonly startsMax?: (() => number) | undefined;
   /** The last one is gone. */
   readonly onDeserted: () => void;
 }
@@ -81,9 +86,13 @@ export class Environments {
     return this.#leaving > 0;
   }
 
-  /** How many more may be started. */
+  /** How many more may be started now. */
   get room(): number {
-    return Math.max(0, this.#limits.maxConcurrency - this.#all.size);
+    return Math.max(0, Math.min(this.#limits.maxConcurrency - this.#all.size, this.#startsLeft));
+  }
+
+  get #startsLeft(): number {
+    return (this.#needs.startsMax?.() ?? Number.POSITIVE_INFINITY) - this.#starting;
   }
 
   /** Why none can be had at present; null while one may be. */
@@ -271,7 +280,7 @@ export class Environments {
   }
 
   #start(kept: Environment['kept'] = null): boolean {
-    if (this.#all.size >= this.#limits.maxConcurrency || !this.#backOff.mayStart()) return false;
+    if (this.room === 0 || !this.#backOff.mayStart()) return false;
     let id: string;
     try {
       id = this.#needs.start(this.#limits.memoryMiB);
@@ -318,7 +327,7 @@ export class Environments {
   /** New ones are started first, and old ones go as new ones become ready. */
   #renew(): void {
     while (this.#all.size - this.#leaving < this.#successors) {
-      if (this.#backOff.failure !== null) return;
+      if (this.#backOff.failure !== null || this.#startsLeft === 0) return;
       const isFull = this.#all.size >= this.#limits.maxConcurrency;
       const old = isFull ? this.#idle.find(({ isLeaving }) => isLeaving) : undefined;
       if (old !== undefined) this.#remove(old.id);

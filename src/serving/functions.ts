@@ -68,8 +68,8 @@ export class Functions implements Side, FunctionVariant {
       mayGrow: () => this.#environments.room > 0 || this.#environments.starting > 0,
       onTimer: () => this.#settle(),
     });
-    const { start, stop, onKept, onDeserted } = needs;
-    this.#environments = new Environments(this.#limits(), { clock, start, stop, onKept, onDeserted });
+    const { start, stop, startsMax, onKept, onDeserted } = needs;
+    this.#environments = new Environments(this.#limits(), { clock, start, stop, startsMax, onKept, onDeserted });
     this.#admission = new FunctionAdmission(door, this.#environments, this.#buffer);
     this.replan();
   }

@@ -17,6 +17,27 @@ describe('rule 1: an idle instance', () => {
   });
 });
 
+test('functions that start on the machine of the instances leave these their processors, and come one at a time where one is left', () => {
+  for (const [cores, starting] of [
+    [2, 1],
+    [1, 1],
+    [5, 4],
+    [undefined, 7], // one waits for the instance, which will be in time
+  ] as const) {
+    const house = overflowHouse({
+      functions: { provisioned: 0 },
+      coldMs: 100,
+      isColdMeasured: true,
+      ...(cores === undefined ? {} : { cores }),
+    });
+    house.instance('w1');
+    house.send('x', { rows: 3 });
+    house.clock.advance(1);
+    for (const id of names(8)) house.send(id, { rows: 3 });
+    assert.equal(house.functions.view().environments.starting, starting, `${cores} cores`);
+  }
+});
+
 describe('rule 2: when all instances are busy', () => {
   /** Two instances with 50 and 150 ms of their 220 ms to go, and so many rows that wait. */
   function busy(waiting: number, options: FunctionHouseOptions = {}): FunctionHouse {

@@ -45,6 +45,8 @@ export interface FunctionSource {
     readonly version: ModelVersion;
     readonly memoryMiB: number;
   }) => string;
+  /** Of the machine that functions start on, with the instances; without, starts are in nobody's way. */
+  readonly cores?: number;
   /** Ends it in the background; unknown ids are fine. */
   readonly stop: (workerId: string) => void;
 }
@@ -143,6 +145,7 @@ export class VariantPools {
   #newPool(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings): VariantPool {
     const { clock, log, serviceTable, restart, ledger, functions, onLost, onOverflowShut } = this.#options;
     const { endpoint, variant, model } = names;
+    const { cores } = functions;
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
       restart: (lane, reason) => restart(workerOf(lane), reason),
@@ -159,6 +162,8 @@ export class VariantPools {
           this.#poolOfWorker.set(id, pool);
           return id;
         },
+        // Of a process nobody knows what its start waits for.
+        startsMax: cores === undefined || model.runtime.kind !== 'onnx' ? undefined : () => cores,
         stop: (id) => {
           this.#poolOfWorker.delete(id);
           functions.stop(id);
