@@ -5,6 +5,7 @@ import { type Invocation, predictionsJson } from '../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import type { SeenCall } from '../monitoring/index.ts';
 import { type InferenceResult, invokeParts, partsOf, type Route as ServingRoute } from '../serving/index.ts';
+import { giveBackBody } from '../spent-bytes.ts';
 import { predictionsBody, type ReceiptBody } from './bodies.ts';
 import { bodyTypes, decodeBody } from './decode-body.ts';
 import { inferenceIdOf } from './inference-id.ts';
@@ -81,10 +82,12 @@ async function invoke(
   try {
     invocations = decodeBody(target.signature, request.headers['content-type'], body, asked.label);
   } catch (error) {
+    giveBackBody(body);
     serving.reject(target, { requestId, rows: 1, arrivedAtMs }, asPlatformError(error));
     throw error;
   }
   const seen = target.isWatched ? services.calls.begin(target, requestId, inferenceIdOf(request)) : null;
+  if (seen === null) giveBackBody(body, invocations);
   const parts = await runParts(services, target, invocations, { requestId, arrivedAtMs, response: asked.response, seen });
   const predictions = parts.map(({ text }) => text.slice(1, -1)).join(',');
   const timings = asked.timings ? `,"timings":${JSON.stringify(timingsOf(parts, clock.nowMs() - arrivedAtMs))}` : '';

@@ -16,7 +16,7 @@ import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
 import { type InferenceResult, invokeWhole, ModelPlans, type Outcome, type Route, requestRowsMax } from '../serving/index.ts';
-import { giveBack } from '../spent-bytes.ts';
+import { giveBackBody } from '../spent-bytes.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';
@@ -42,9 +42,6 @@ interface Asked {
   /** Null where nobody looks at the call. */
   readonly seen: SeenCall | null;
 }
-
-/** A smaller body costs more to give back than it takes. */
-const largeBytes = 64 * 1024;
 
 export class InferDoor {
   readonly #services: OipServices;
@@ -81,6 +78,7 @@ export class InferDoor {
     try {
       decoded = decode(exchange, plan, route, body);
     } catch (error) {
+      giveBackBody(body);
       this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
       return;
     }
@@ -125,7 +123,7 @@ export class InferDoor {
       sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
       if (seen !== null) tell(seen, body, exchange, decoded, result, json, binary);
       // All of it has been sent, or the link would not have taken the answer, and nobody else has it.
-      else if (body.length > largeBytes) giveBack(body);
+      else giveBackBody(body);
     } catch (error) {
       this.#fail(exchange, error);
     }

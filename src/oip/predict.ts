@@ -4,6 +4,7 @@ import { decodeJson, type Invocation, predictionsJson, textOf } from '../codecs/
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import { readBodyInto } from '../http/index.ts';
 import { invokeParts, partsOf, type Route } from '../serving/index.ts';
+import { giveBackBody } from '../spent-bytes.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
 import type { Place } from './places.ts';
@@ -59,6 +60,8 @@ export class PredictDoor {
     const invocations: readonly Invocation[] = decodeJson(route.signature, textOf(body));
     const parts = partsOf(route, invocations);
     const seen = route.isWatched ? this.#services.calls.begin(route, requestId, null) : null;
+    // It was text: nothing that came of it is a view of it.
+    if (seen === null) giveBackBody(body);
     const texts: string[] = [];
     const cancel = invokeParts(
       this.#services.serving,

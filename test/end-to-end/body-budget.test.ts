@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
+import { npyFile } from '../../src/codecs/index.ts';
 import { sendSigned, typeOf } from '../aws/signed-request.ts';
 import { assertSameTensors, sample } from '../models/index.ts';
 import { GrpcClient, grpcAddress } from './grpc-client.ts';
@@ -129,6 +130,42 @@ test('nothing is held once they are gone', async () => {
   const body = Buffer.from(`${JSON.stringify({ inputs: [wide] })}${' '.repeat(100_000)}`);
   assert.equal((await post('/v2/models/digits/infer', body)).status, 200);
   await until('it is free again', async () => (await heldBytes()) === 0);
+});
+
+test('a large body is answered alike whatever its form, though text is given back as soon as it is read', async () => {
+  const rows = Array.from({ length: 800 }, (_, row) => Array.from({ length: 64 }, (_, pixel) => (row * pixel) % 17));
+  const data = Buffer.from(Float32Array.from(rows.flat()).buffer);
+  const bodies = {
+    'application/json': JSON.stringify({ instances: rows }),
+    'application/jsonlines': rows.map((row) => JSON.stringify({ instances: [row] })).join('\n'),
+    'text/csv': rows.map((row) => row.join(',')).join('\n'),
+    'application/x-npy': npyFile({ datatype: 'FP32', shape: [800, 64], data }),
+  };
+  const labels: Record<string, unknown[]> = {};
+  for (const [type, body] of Object.entries(bodies)) {
+    assert(body.length > 64 * 1024);
+    const headers = { 'content-type': type, accept: 'application/json' };
+    const invoked = await signed('sagemaker', '/endpoints/digits/invocations', Buffer.from(body), {
+      headers: type === 'application/jsonlines' ? { 'content-type': type } : headers,
+    });
+    assert.equal(invoked.status, 200, invoked.body);
+    const answers = invoked.body
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { predictions: { label: number }[] });
+    labels[`InvokeEndpoint ${type}`] = answers.flatMap(({ predictions }) => predictions.map(({ label }) => label));
+    if (type === 'application/jsonlines') continue;
+    const answer = (await (await post('/api/v1/endpoints/digits/invoke', Buffer.from(body), headers)).json()) as (typeof answers)[0];
+    labels[`invoke ${type}`] = answer.predictions.map(({ label }) => label);
+  }
+  const [first = [], ...others] = Object.values(labels);
+  assert.equal(first.length, 800);
+  assert(new Set(first).size > 1);
+  for (const other of others) assert.deepEqual(other, first);
+  const wrong = bodies['text/csv'].replace('\n', ',1\n');
+  for (const path of ['/api/v1/endpoints/digits/invoke', '/v1/models/digits:predict', '/v2/models/digits/infer']) {
+    assert.equal((await post(path, Buffer.from(wrong), { 'content-type': 'text/csv' })).status, 400);
+  }
 });
 
 test('a packed body of any size is unpacked by every door', async () => {

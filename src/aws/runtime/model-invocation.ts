@@ -5,6 +5,7 @@
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../monitoring/index.ts';
 import { invokeParts, ModelPlans, type Part, partsOf } from '../../serving/index.ts';
+import { giveBackBody } from '../../spent-bytes.ts';
 import { Answer } from './answer.ts';
 import { type DecodedBody, decodeBody } from './decode-body.ts';
 import type { Exchange, InvocationTerms } from './exchange.ts';
@@ -33,9 +34,11 @@ export class ModelInvocations {
         decoded.documents.flatMap(({ invocations }) => invocations),
       );
     } catch (error) {
+      giveBackBody(body);
       serving.reject(route, { requestId, rows: 0, arrivedAtMs }, asPlatformError(error));
       return Promise.reject(this.#refusal(exchange, error));
     }
+    if (seen === null) giveBackBody(body, parts);
     const { timeoutMs: asked = timeoutMs, priority } = decoded.documents[0]?.request?.parameters ?? {};
     const call = { requestId, timeoutMs: Math.min(asked, timeoutMs), priority, arrivedAtMs };
     const answer = new Answer(plan, decoded, parts);
