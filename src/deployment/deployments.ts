@@ -4,19 +4,19 @@
  * and brought about again.
  */
 import assert from 'node:assert/strict';
-import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
-import { instanceType, type PriceTable } from '../costs/index.ts';
+import type { PriceTable } from '../costs/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Audit, Events, Log } from '../monitoring/index.ts';
 import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
 import type { Provider } from '../providers/index.ts';
 import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
-import { withModels, withVersions } from './config-versions.ts';
+import { withModels } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
-import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, scaledBy, type VariantConfig } from './endpoint-config.ts';
-import { deleteRow, insertRow, lockRow, readRows, readTold, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
+import { EndpointChanges } from './endpoint-changes.ts';
+import type { EndpointChange, EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import { deleteRow, lockRow, readRows, readTold, type StoredEndpoint } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
 import { KeptVersions } from './keep-served.ts';
@@ -24,17 +24,15 @@ import type { KeptBeside } from './kept-beside.ts';
 import type { Desired } from './plan.ts';
 import { EndpointReconciler } from './reconcile.ts';
 import { alreadyExists, existing, noEndpoint } from './refusals.ts';
-import { versionsBefore } from './roll-back.ts';
-import { checkGuard, type Guard, isUnderWay } from './rollout.ts';
-import { newRollout, Rollouts } from './rollouts.ts';
-import { keepCounts, readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
+import { type Guard, isUnderWay } from './rollout.ts';
+import { Rollouts } from './rollouts.ts';
+import { readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
 import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
 import type { ServingDoor } from './serving-door.ts';
 import { settled } from './settled.ts';
 import type { StatusAndReason } from './status.ts';
 import { ToldStatuses } from './told-statuses.ts';
 import { askedByHand, changeDetail, changeEvents, type Doing } from './update-events.ts';
-import { nothingServed } from './version-history.ts';
 
 export interface DeploymentsOptions {
   readonly db: Database;
@@ -63,6 +61,7 @@ export class Deployments {
   readonly #options: DeploymentsOptions;
   /** Updates that are watched, and taken back where need be. */
   readonly rollouts: Rollouts;
+  readonly #changes: EndpointChanges;
   readonly #kept: KeptVersions;
   readonly #told: ToldStatuses;
   /** By lower-case name. */
@@ -83,6 +82,7 @@ export class Deployments {
       remember: ({ config, generation, history }) => this.#reconcilers.get(keyOf(config.name))?.remember(generation, history),
     });
     this.rollouts = new Rollouts({ ...options, want: async (stored) => this.#want(await withModels(this.#options.registry, stored)) });
+    this.#changes = new EndpointChanges({ ...options, alarmState: (alarm) => this.rollouts.alarmState(alarm) });
   }
 
   /** Takes up every endpoint where it was left. */
@@ -110,26 +110,11 @@ export class Deployments {
 
   /** Throws `invalid_request`, `already_exists`, `not_found` (a version), `wrong_state` (not Approved). */
   async create(given: EndpointConfig, who: string, keepBeside?: KeptBeside): Promise<EndpointView> {
-    this.#check(given);
-    await this.#checkCapture(given.capture);
+    this.#changes.check(given);
+    await this.#changes.checkCapture(given.capture);
     return this.#change(given.name, { who, action: 'CreateEndpoint', event: 'endpoint.created' }, async (tx, before) => {
       if (before !== undefined) throw alreadyExists(before);
-      const { config, versions } = await withVersions(this.#options.registry, tx, given, []);
-      const atMs = this.#options.clock.wallMs();
-      const endpoint = {
-        config,
-        versions,
-        generation: 1,
-        state: 'InService',
-        createdAtMs: atMs,
-        updatedAtMs: atMs,
-        rollout: null,
-        versionsBefore: [],
-        history: nothingServed,
-      } as const;
-      await insertRow(tx, endpoint);
-      await keepBeside?.(tx, endpoint);
-      return endpoint;
+      return this.#changes.created(tx, given, keepBeside);
     });
   }
 
@@ -145,10 +130,10 @@ export class Deployments {
     keepBeside?: KeptBeside,
     guard: Guard | null = null,
   ): Promise<EndpointView> {
-    await this.#checkCapture(change.capture);
-    return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, async (tx, before) => {
-      return this.#changed(tx, existing(name, before), change, { guard, keepBeside });
-    });
+    await this.#changes.checkCapture(change.capture);
+    return this.#change(name, { who, action: 'UpdateEndpoint', event: 'endpoint.changed' }, (tx, before) =>
+      this.#changes.changed(tx, existing(name, before), change, { guard, keepBeside }),
+    );
   }
 
   /**
@@ -162,12 +147,7 @@ export class Deployments {
       return this.get(name);
     }
     const deed: Doing = { who, action: 'RollBackEndpoint', event: 'endpoint.changed', rollbackReason: askedByHand };
-    return this.#change(name, deed, async (tx, before) => {
-      const stored = existing(name, before);
-      const { registry, clock } = this.#options;
-      const { variants, history } = await versionsBefore(stored, registry, tx, clock.wallMs());
-      return this.#changed(tx, { ...stored, history }, { variants }, { guard: null });
-    });
+    return this.#change(name, deed, (tx, before) => this.#changes.rolledBack(tx, existing(name, before)));
   }
 
   /**
@@ -184,30 +164,9 @@ export class Deployments {
     const deed: Doing = { who, action: 'UpdateScaling', event: 'endpoint.changed' };
     let count: number | null = null;
     const view = await this.#change(name, deed, async (tx, before) => {
-      const stored = existing(name, before);
-      const old = stored.config.variants.find((each) => keyOf(each.name) === keyOf(variant));
-      if (old === undefined) throw new PlatformError('not_found', `endpoint ${name} has no variant '${variant}'`);
-      const wanted = wantedInstances(old, (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant)));
-      const next = scaledBy(old, scaling, wanted);
-      const variants = stored.config.variants.map((each) => (each === old ? next : each));
-      const { config, versions } = await withVersions(
-        this.#options.registry,
-        tx,
-        this.#check({ ...stored.config, variants }),
-        stored.config.variants,
-      );
-      await keepBeside?.(tx, { config, generation: stored.generation });
-      if (isDeepStrictEqual(config, stored.config)) return null;
-      const scaled = config.variants.filter((each) => each.scaling !== undefined);
-      await keepCounts(
-        tx,
-        name,
-        scaled.map((each) => each.name),
-      );
-      // The number stays as it is, also where the limits have become wider again.
-      count = scaling === null ? null : wantedInstances(next, wanted);
-      if (count !== null) await writeCount(tx, { endpoint: name, variant, instances: count, atMs: this.#options.clock.wallMs() });
-      return this.#store(tx, await withModels(this.#options.registry, { ...stored, config }, tx, versions));
+      const rescaled = await this.#changes.rescaled(tx, existing(name, before), { variant, scaling, keepBeside });
+      count = rescaled?.count ?? null;
+      return rescaled?.endpoint ?? null;
     });
     if (count === null) return view;
     this.#reconcilers.get(keyOf(name))?.scale(variant, count, []);
@@ -328,19 +287,6 @@ export class Deployments {
     this.#reconcilers.get(id.slice(0, id.indexOf('.')))?.stopFunction(id);
   }
 
-  #check(config: EndpointConfig): EndpointConfig {
-    checkConfig(config, this.#options.prices.functions.memoryMiB);
-    for (const { instanceType: type, scaling } of config.variants) {
-      instanceType(this.#options.prices, type);
-      if (scaling !== undefined) this.#options.checkPolicy?.(scaling.policy, scaling);
-    }
-    return config;
-  }
-
-  async #checkCapture(capture: EndpointConfig['capture']): Promise<void> {
-    if (capture !== null && capture !== undefined && capture.percent > 0) await this.#options.checkCapturePlace?.(capture.to);
-  }
-
   async #reload(reconciler: EndpointReconciler, { who, action, event }: Doing): Promise<EndpointView> {
     const { db, audit, events } = this.#options;
     const { generation, config } = reconciler.endpoint;
@@ -356,8 +302,7 @@ export class Deployments {
   async #wish(name: string, state: Desired['state'], record: Doing): Promise<EndpointView> {
     return this.#change(name, record, async (tx, before) => {
       if (before?.state === state) return null;
-      const stored = existing(name, before);
-      return this.#store(tx, await withModels(this.#options.registry, { ...stored, state, rollout: null }, tx));
+      return this.#changes.inState(tx, existing(name, before), state);
     });
   }
 
@@ -395,26 +340,6 @@ export class Deployments {
     return this.get(name);
   }
 
-  /** With another config, and what goes with one; null where it is the same. */
-  async #changed(
-    tx: Transaction,
-    stored: StoredEndpoint,
-    change: EndpointChange,
-    { guard, keepBeside }: { readonly guard: Guard | null; readonly keepBeside?: KeptBeside | undefined },
-  ): Promise<DesiredEndpoint | null> {
-    const { registry, clock } = this.#options;
-    const given = this.#check(changedBy(change, stored.config));
-    if (guard !== null) checkGuard(guard, given, (alarm) => this.rollouts.alarmState(alarm));
-    const { config, versions } = await withVersions(registry, tx, given, stored.config.variants);
-    const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
-    await keepBeside?.(tx, { config, generation }, stored.config);
-    if (generation === stored.generation) return null;
-    const scaled = config.variants.filter(({ scaling }) => scaling !== undefined).map((variant) => variant.name);
-    await keepCounts(tx, config.name, scaled);
-    const rollout = newRollout(stored, guard, clock.wallMs());
-    return this.#store(tx, await withModels(registry, { ...stored, config, generation, rollout }, tx, versions));
-  }
-
   #viewOf(reconciler: EndpointReconciler): EndpointView {
     return viewOf(reconciler, this.#options, this.rollouts.versionsOf(reconciler));
   }
@@ -423,12 +348,6 @@ export class Deployments {
     const reconciler = this.#reconcilers.get(keyOf(endpoint.config.name));
     if (reconciler === undefined) this.#newReconciler(endpoint).kick();
     else reconciler.wish(endpoint);
-  }
-
-  async #store(tx: Transaction, endpoint: DesiredEndpoint): Promise<DesiredEndpoint> {
-    const updated = { ...endpoint, updatedAtMs: this.#options.clock.wallMs() };
-    await updateRow(tx, updated);
-    return updated;
   }
 
   #newReconciler(endpoint: DesiredEndpoint, counts?: ScaledCounts): EndpointReconciler {
