@@ -296,9 +296,12 @@ describe('the native API', () => {
   test('describes every route for programs and for people', async () => {
     const document = (await (await fetch(`${server.url}/api/v1/openapi.json`)).json()) as {
       openapi: string;
-      paths: Record<string, unknown>;
+      tags: { name: string }[];
+      paths: Record<string, Record<string, { tags: string[] }>>;
     };
     assert.match(document.openapi, /^3\.1/);
+    const used = Object.values(document.paths).flatMap((path) => Object.values(path).flatMap((each) => each.tags));
+    assert.deepEqual(new Set(used), new Set(document.tags.map(({ name }) => name)), 'each that is used is described');
     assert('/api/v1/endpoints/{endpoint}/invoke' in document.paths, Object.keys(document.paths).join(' '));
     assert.equal((await fetch(`${server.url}/api/docs`)).status, 200);
   });

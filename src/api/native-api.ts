@@ -52,6 +52,8 @@ const tags = [
   { name: 'transforms', description: 'Whole data sets through a model.' },
   { name: 'simulations', description: 'What policies would have made of a load.' },
   { name: 'plan', description: 'What would be chosen, without deploying anything.' },
+  { name: 'decisions', description: 'What was chosen for all endpoints, and why.' },
+  { name: 'updates', description: 'How the updates of all endpoints went.' },
   { name: 'metrics', description: 'What was measured.' },
   { name: 'alarms', description: 'What rings, and when it does.' },
   { name: 'events', description: 'What happens, as it happens.' },

@@ -37,7 +37,10 @@ async function recorded(t: TestContext) {
         readonly next: string | null;
       }>,
     listAll: (query: object = {}) =>
-      ofAll?.handle({ params: {}, query } as unknown as Call<unknown, unknown, unknown>) as Promise<{ readonly items: UpdateBody[] }>,
+      ofAll?.handle({ params: {}, query } as unknown as Call<unknown, unknown, unknown>) as Promise<{
+        readonly items: UpdateBody[];
+        readonly next: string | null;
+      }>,
     /** Of an endpoint that is not there any more. */
     tellOther: () => events.record(db, { kind: 'endpoint.deployed', subject: 'gone', detail: { generation: 1, ...versions } }),
     underWay: () => updateAt(events, 'digits', clock.wallMs()),
@@ -124,6 +127,21 @@ test('those of all endpoints name theirs, without those of endpoints that are go
     (await listAll()).items.map(({ endpoint, what }) => [endpoint, what]),
     [['digits', 'begun']],
   );
+});
+
+test('however many of those of endpoints that are gone came since, a page is full, and the pages are all', async (t) => {
+  const { tell, tellOther, listAll } = await recorded(t);
+  for (const reason of ['first', 'second', 'third']) {
+    await tell('update-kept', { ...versions, reason });
+    for (let i = 0; i < 700; i++) await tellOther();
+  }
+  const { items, next } = await listAll({ limit: 2 });
+  assert.deepEqual(
+    items.map(({ reason }) => reason),
+    ['third', 'second'],
+  );
+  const last = await listAll({ limit: 2, before: Number(next) });
+  assert.deepEqual([last.items.map(({ reason }) => reason), last.next], [['first'], null]);
 });
 
 test('an update is under way from its beginning until it is kept, taken back or superseded', async (t) => {

@@ -77,18 +77,39 @@ export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deploym
     }),
     route('GET /updates', {
       summary: 'List the same of all endpoints, the latest first',
-      description: 'Of those that are there: a page has fewer than its limit where others were deleted since.',
+      description: 'Of those that are there; what endpoints did that were deleted since is passed over.',
       query: updatesQuery,
       answer: pageOf(updateBody),
       handle: async ({ query: { limit = limitDefault, before } }) => {
         const createdAtMs = new Map(deployments.list().map((view) => [view.config.name, view.createdAtMs]));
-        const recent = await events.recent({ kinds, before, limit: limit + 1 });
-        const page = recent.slice(0, limit);
-        const own = page.filter(({ subject, atMs }) => atMs >= (createdAtMs.get(subject) ?? Number.POSITIVE_INFINITY));
-        return { items: own.map(updateBodyOf), next: recent.length > limit ? String(page.at(-1)?.seq ?? '') : null };
+        const isOwn = ({ subject, atMs }: PlatformEvent) => atMs >= (createdAtMs.get(subject) ?? Number.POSITIVE_INFINITY);
+        const { found, lookedAt } = await find(events, isOwn, { limit: limit + 1, before });
+        const page = found.slice(0, limit);
+        return { items: page.map(updateBodyOf), next: found.length > limit ? String(page.at(-1)?.seq ?? '') : lookedAt };
       },
     }),
   ];
+}
+
+/** So many events are read at once, so many times: a page may be short where more than that was done by endpoints that are gone. */
+const readAtOnce = 500;
+const readsMax = 10;
+
+/** The latest such updates, and where there is more to look at behind them; null where there is nothing. */
+async function find(
+  events: Pick<Events, 'recent'>,
+  isWanted: (event: PlatformEvent) => boolean,
+  { limit, before }: { readonly limit: number; readonly before: number | undefined },
+): Promise<{ readonly found: readonly PlatformEvent[]; readonly lookedAt: string | null }> {
+  const found: PlatformEvent[] = [];
+  let from = before;
+  for (let reads = 0; reads < readsMax && found.length < limit; reads++) {
+    const recent = await events.recent({ kinds, before: from, limit: readAtOnce });
+    found.push(...recent.filter(isWanted));
+    from = recent.at(-1)?.seq;
+    if (recent.length < readAtOnce) return { found, lookedAt: null };
+  }
+  return { found, lookedAt: from === undefined ? null : String(from) };
 }
 
 /** The update that was under way then (epoch milliseconds), as its last step tells it; null where none was. */
