@@ -86,6 +86,37 @@ describe('the end of a worker that was not asked to end', () => {
     assert.deepEqual(counted().slice(12), [4]);
   });
 
+  test('is counted and told of each, and floods nobody, also where more variants than are told apart end again and again', async () => {
+    const variants = 1200;
+    const loop = async (rounds: number): Promise<void> => {
+      for (let i = 0; i < rounds; i++) for (let at = 0; at < variants; at++) end({ endpoint: `e${at}` });
+      await pass();
+    };
+    const counted = () => details().reduce((sum, { othersBefore = 0 }) => sum + 1 + Number(othersBefore), 0);
+    for (let i = 0; i < 12; i++) end({ endpoint: 'e0' });
+    await loop(1);
+    assert.equal(told.filter(({ subject }) => subject === 'e0').length, 10, 'met first, and held to what it may');
+    await loop(11);
+    const atOnce = told.length;
+    assert.ok(atOnce <= 1001 * 10, `${atOnce} told at once`);
+    await pass(60_000);
+    assert.equal(counted(), 12 + 12 * variants);
+    assert.ok(told.length - atOnce <= 1001, `${told.length - atOnce} in a minute`);
+    await loop(1);
+    await pass(60_000);
+    assert.ok(told.length - atOnce <= 2 * 1001, 'nobody has a burst anew');
+    assert.equal(counted(), 12 + 13 * variants);
+  });
+
+  test('is told for itself again, once those that were met before have been quiet for so long that nothing is lost with them', async () => {
+    for (let at = 0; at < 1000; at++) for (let i = 0; i < 10; i++) end({ endpoint: `e${at}` });
+    await pass(10 * 60_000);
+    told.length = 0;
+    for (const endpoint of ['new', 'newer']) for (let i = 0; i < 10; i++) end({ endpoint });
+    await pass();
+    assert.equal(told.length, 20);
+  });
+
   test('that was held back is told at the latest when the server ends', async () => {
     for (let i = 0; i < 11; i++) end();
     await pass();

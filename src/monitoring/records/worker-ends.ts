@@ -1,13 +1,13 @@
 /** Workers that were ready and ended without having been asked to: killed, crashed, or ended because they hung or had grown too large. */
 import type { Clock } from '../../clock.ts';
-import { type Allowance, takeOne } from './allowance.ts';
+import { type Allowance, isWhole, takeOne } from './allowance.ts';
 import type { Events } from './events.ts';
 
 const kind = 'worker.ended-abruptly';
 /** Of one variant so many are told at once, and one a minute from then on, with how many others there were. */
 const bounds = { burst: 10, perMinute: 1 };
 const tellAfterMs = 60_000;
-/** Variants that are told apart; of more, those that were met first are forgotten. */
+/** Variants that are told apart: those of which there was no end for ten minutes are forgotten for others, and what is more counts as one. */
 const variantsMax = 1000;
 /** What ends a server, too, and often all its processes at once: whether it does is known by then. */
 const serverEnds: ReadonlySet<string | null> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP']);
@@ -61,6 +61,8 @@ export class WorkerEnds {
   /** By worker, until its end is told. */
   readonly #lost = new Map<string, LostRequests>();
   readonly #variants = new Map<string, Variant>();
+  /** All for which there is no room, together: what is held back is told, and floods nobody, however many they are. */
+  readonly #others: Variant;
   /** Ends that may be the server's own. */
   readonly #waiting = new Map<Told, () => void>();
   #recording: Promise<unknown> = Promise.resolve();
@@ -68,6 +70,7 @@ export class WorkerEnds {
 
   constructor(options: WorkerEndsOptions) {
     this.#options = options;
+    this.#others = this.#fresh();
   }
 
   /** A worker is gone with these in it; its end is told as well, before or after. */
@@ -91,7 +94,7 @@ export class WorkerEnds {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const cancel of this.#waiting.values()) cancel();
-    for (const { untold } of this.#variants.values()) {
+    for (const { untold } of [...this.#variants.values(), this.#others]) {
       if (untold === null) continue;
       untold.cancel();
       this.#record(untold.end, untold.others);
@@ -132,13 +135,22 @@ export class WorkerEnds {
     const known = this.#variants.get(key);
     if (known !== undefined) return known;
     if (this.#variants.size >= variantsMax) {
-      const [[oldest, { untold }]] = this.#variants as unknown as [[string, Variant]];
-      untold?.cancel();
-      this.#variants.delete(oldest);
+      const spent = this.#variants.entries().find(([, each]) => this.#isLikeFresh(each));
+      if (spent === undefined) return this.#others;
+      this.#variants.delete(spent[0]);
     }
-    const fresh: Variant = { allowance: { left: bounds.burst, atMs: this.#options.clock.nowMs() }, untold: null };
+    const fresh = this.#fresh();
     this.#variants.set(key, fresh);
     return fresh;
+  }
+
+  #fresh(): Variant {
+    return { allowance: { left: bounds.burst, atMs: this.#options.clock.nowMs() }, untold: null };
+  }
+
+  /** Nothing is lost with it: no end that was counted, and it has no more told than it may if it comes back. */
+  #isLikeFresh({ allowance, untold }: Variant): boolean {
+    return untold === null && isWhole(allowance, bounds, this.#options.clock.nowMs());
   }
 
   #record({ endpoint, runAgain, failed, reason, restartMs, ...end }: Told, others: number): void {
