@@ -29,7 +29,7 @@ export interface FunctionHouseOptions {
   readonly overflow?: OverflowOptions;
   readonly overheadMs?: number;
   /** That starts share; without, they are in nobody's way. */
-  readonly cores?: number;
+  readonly cores?: number | (() => number);
 }
 
 export interface Run {
@@ -88,7 +88,7 @@ export class FunctionHouse {
 
   constructor(options: FunctionHouseOptions = {}) {
     this.#options = options;
-    const { serviceMs = (rows: number) => 10 + rows, setting, coldMs = 100, marginMsFixed = 0 } = options;
+    const { serviceMs = (rows: number) => 10 + rows, setting, coldMs = 100, marginMsFixed = 0, cores } = options;
     this.takesMs = serviceMs ?? ((rows) => 10 + rows);
     this.coldMs = coldMs;
     this.pool = new VariantPool({ endpoint: 'e', variant: 'AllTraffic', model }, this.settings(), {
@@ -114,7 +114,7 @@ export class FunctionHouse {
         onKept: ({ id, kept }) => (kept === null ? this.kept.delete(id) : this.kept.set(id, kept)),
         onDeserted: () => this.deserted++,
         onHung: (id, reason) => this.hung.push(`${id}: ${reason}`),
-        ...(options.cores === undefined ? {} : { startsMax: () => options.cores as number }),
+        ...(cores === undefined ? {} : { startsMax: typeof cores === 'number' ? () => cores : cores }),
         ...(options.isColdMeasured === true ? {} : { coldStartMs: coldMs }),
         ...(Number.isNaN(marginMsFixed) ? {} : { marginMsFixed }),
       },

@@ -9,7 +9,14 @@ const setting = { memoryMiB: 1024, maxConcurrency: 1, provisioned: 0, warm: 0, k
 test('a function that starts is expected when starts usually end; one that is overdue takes a quarter of that yet, and is not taken to be ready at any moment', () => {
   const clock = new VirtualClock(0);
   const starts = new ColdStarts(() => 400);
-  const environments = new Environments(setting, { clock, start: () => 'f0', stop: () => {}, onKept: () => {}, onDeserted: () => {} });
+  const environments = new Environments(setting, {
+    clock,
+    start: () => 'f0',
+    stop: () => {},
+    onKept: () => {},
+    startHangsMs: () => 1000,
+    onDeserted: () => {},
+  });
   environments.want(1);
   const doneInMs = (atMs: number): number => {
     clock.advance(atMs - clock.nowMs());

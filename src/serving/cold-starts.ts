@@ -6,6 +6,10 @@ import type { Environments } from './environments.ts';
 const kept = 32;
 /** Before one was seen, where none was measured either. */
 const unseenMs = 500;
+/** A start that takes so many times what is expected waits for something else than a processor, most likely for ever. */
+const hangsAfterTimes = 3;
+/** Nor sooner than this: what was measured on a machine at rest says little of a busy one. */
+const hangsMsMin = 1000;
 
 export class ColdStarts {
   readonly #seenMs: number[] = [];
@@ -24,6 +28,11 @@ export class ColdStarts {
 
   get expectedMs(): number {
     return this.#medianMs ?? this.#measuredMs() ?? unseenMs;
+  }
+
+  /** A start that takes as long as this seems to hang. */
+  get hangsMs(): number {
+    return Math.max(hangsMsMin, hangsAfterTimes * this.expectedMs);
   }
 
   add(ms: number): void {

@@ -87,6 +87,25 @@ describe('from nothing, and back to it', () => {
     assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 3 });
   });
 
+  test('a start that hangs holds up the next one until it is long overdue, and no longer', () => {
+    const scene = functionHouse({}, { cores: 1 });
+    scene.isPrompt = false;
+    scene.send('a'); // f0 never becomes ready
+    scene.isPrompt = true;
+    for (const id of ['b', 'c', 'd', 'e']) scene.send(id);
+    scene.clock.advance(999);
+    assert.equal(scene.started.length, 1);
+    scene.clock.advance(2000);
+    assert.deepEqual(
+      [...scene.outcomes.values()].map(({ ok }) => ok),
+      [true, true, true, true, true],
+    );
+    assert.deepEqual(
+      scene.started.map(({ atMs }) => atMs),
+      [0, 1000, 1100], // one after the other as before, f0 left out of account
+    );
+  });
+
   test('with a keep-alive of nothing it ends after its batch', () => {
     const scene = functionHouse({ keepAliveMs: 0 });
     scene.send('a');
@@ -325,5 +344,19 @@ describe('another size', () => {
     scene.apply({ batchSizeMax: 1, memoryMiB: 2048 });
     scene.clock.advance(1000);
     assert.deepEqual([...scene.alive], ['f0']);
+  });
+
+  test('no warm one ends for a successor that may not start yet, though more start than may by now', () => {
+    let cores = 4;
+    const scene = functionHouse({ maxConcurrency: 4 }, { cores: () => cores });
+    for (const id of ['a', 'b']) scene.send(id);
+    scene.clock.advance(200);
+    scene.isPrompt = false;
+    for (const id of ['c', 'd', 'e', 'f']) scene.send(id);
+    scene.clock.advance(120);
+    assert.deepEqual(environmentsOf(scene), { starting: 2, idle: 2, busy: 0 });
+    cores = 1;
+    scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
+    assert.deepEqual([scene.stopped, scene.started.length], [[], 4]);
   });
 });

@@ -20,6 +20,8 @@ export interface EnvironmentsNeeds {
    * after the other, the first is ready early, and may be all that is needed. No limit unless given.
    */
   readonly startsMax?: (() => number) | undefined;
+  /** A start that has taken as long as this is in nobody's way: it waits for something else than a processor, or hangs. */
+  readonly startHangsMs: () => number;
   /** The last one is gone. */
   readonly onDeserted: () => void;
 }
@@ -53,6 +55,7 @@ export class Environments {
   #isEnding = false;
   #keepAliveAtMs = Number.POSITIVE_INFINITY;
   #cancelKeepAlive: () => void = () => {};
+  #cancelHanging: () => void = () => {};
 
   constructor(limits: EnvironmentLimits, needs: EnvironmentsNeeds) {
     this.#limits = limits;
@@ -92,7 +95,15 @@ export class Environments {
   }
 
   get #startsLeft(): number {
-    return (this.#needs.startsMax?.() ?? Number.POSITIVE_INFINITY) - this.#starting;
+    const { startsMax } = this.#needs;
+    return startsMax === undefined ? Number.POSITIVE_INFINITY : startsMax() - this.#startsUnderWay().length;
+  }
+
+  /** Those that do not hang, the oldest first. */
+  #startsUnderWay(): Environment[] {
+    if (this.#starting === 0) return [];
+    const sinceMs = this.#needs.clock.nowMs() - this.#needs.startHangsMs() + roundingMs;
+    return [...this.#all.values()].filter(({ state, askedAtMs }) => state === 'starting' && askedAtMs > sinceMs);
   }
 
   /** Why none can be had at present; null while one may be. */
@@ -230,6 +241,7 @@ export class Environments {
     this.#needs.stop(id);
     for (const told of environment.onEnd) told();
     if (this.#all.size === 0) {
+      this.#cancelHanging();
       this.#cancelKeepAlive();
       this.#keepAliveAtMs = Number.POSITIVE_INFINITY;
       this.#needs.onDeserted();
@@ -276,6 +288,7 @@ export class Environments {
       const { id } = (this.#idle.find(({ isKept }) => !isKept) ?? this.#idle[0]) as Environment;
       this.#remove(id);
     }
+    this.#armHanging();
     this.#armKeepAlive();
   }
 
@@ -327,7 +340,7 @@ export class Environments {
   /** New ones are started first, and old ones go as new ones become ready. */
   #renew(): void {
     while (this.#all.size - this.#leaving < this.#successors) {
-      if (this.#backOff.failure !== null || this.#startsLeft === 0) return;
+      if (this.#backOff.failure !== null || this.#startsLeft <= 0) return;
       const isFull = this.#all.size >= this.#limits.maxConcurrency;
       const old = isFull ? this.#idle.find(({ isLeaving }) => isLeaving) : undefined;
       if (old !== undefined) this.#remove(old.id);
@@ -340,6 +353,15 @@ export class Environments {
       if (this.#leaving <= this.#successors - ready) break;
       this.#remove(id);
     }
+  }
+
+  /** Where no more may start, it is looked again when the oldest start hangs. */
+  #armHanging(): void {
+    this.#cancelHanging();
+    const oldest = this.#startsLeft > 0 ? undefined : this.#startsUnderWay()[0];
+    if (oldest === undefined) return;
+    const { clock, startHangsMs } = this.#needs;
+    this.#cancelHanging = clock.after(oldest.askedAtMs + startHangsMs() - clock.nowMs(), () => this.#adjust());
   }
 
   /** Armed for the one that has been idle longest; those needed by batches that wait are left alone. */

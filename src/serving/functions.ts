@@ -69,7 +69,8 @@ export class Functions implements Side, FunctionVariant {
       onTimer: () => this.#settle(),
     });
     const { start, stop, startsMax, onKept, onDeserted } = needs;
-    this.#environments = new Environments(this.#limits(), { clock, start, stop, startsMax, onKept, onDeserted });
+    const startHangsMs = (): number => this.#coldStarts.hangsMs;
+    this.#environments = new Environments(this.#limits(), { clock, start, stop, startsMax, startHangsMs, onKept, onDeserted });
     this.#admission = new FunctionAdmission(door, this.#environments, this.#buffer);
     this.replan();
   }
