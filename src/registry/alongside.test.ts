@@ -39,8 +39,10 @@ test('a model may be approved with its registration: it is told of like any othe
   const { registry, events, db, clock } = await plane();
   const { version } = await registry.register({ ...model, group: 'digits', approval: 'Approved' });
   assert.deepEqual([version.approval, version.approvalChangedBy, version.approvalChangedAtMs], ['Approved', 'me', clock.wallMs()]);
-  const kinds = (await events.since(0, 10)).map(({ kind }) => kind);
-  assert.deepEqual(kinds, ['group.created', 'version.registered', 'version.approved']);
+  const [group, registered, approved] = await events.since(0, 10);
+  assert.deepEqual([group?.kind, registered?.kind, approved?.kind], ['group.created', 'version.registered', 'version.approved']);
+  assert.equal(((registered?.detail ?? {}) as { approval?: string }).approval, 'Approved');
+  assert.deepEqual(approved?.detail, { from: 'PendingManualApproval', to: 'Approved', note: null, withRegistration: true });
   assert.equal((await db.selectFrom('audit').selectAll().where('action', '=', 'SetApproval').execute()).length, 1);
 });
 

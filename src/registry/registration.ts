@@ -164,7 +164,7 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
     const subject = `${request.group}/${version}`;
     const detail = { sourceName: prepared.details.sourceName, artifact: prepared.artifact, notes: prepared.inspection.notes };
     await needs.audit.record(tx, { who: request.who, action: 'RegisterModelVersion', target: subject, outcome: 'ok', detail });
-    news.push(await events.record(tx, { kind: 'version.registered', subject, detail }));
+    news.push(await events.record(tx, { kind: 'version.registered', subject, detail: { ...detail, approval } }));
     if (approval !== 'PendingManualApproval') news.push(await decideAtOnce(needs, tx, { subject, approval, who: request.who }));
     return { version, reused: false };
   });
@@ -172,7 +172,7 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
   return registered;
 }
 
-/** Told as if it had been decided right after. */
+/** Told as a decision like any other, but for `withRegistration`: who tells of states tells of one that never was otherwise. */
 async function decideAtOnce(
   { audit, events }: Pick<RegistrationNeeds, 'audit' | 'events'>,
   tx: Transaction,
@@ -180,7 +180,8 @@ async function decideAtOnce(
 ): Promise<PlatformEvent> {
   const detail = { from: 'PendingManualApproval', to: approval, note: null };
   await audit.record(tx, { who, action: 'SetApproval', target: subject, outcome: 'ok', detail });
-  return events.record(tx, { kind: approval === 'Approved' ? 'version.approved' : 'version.rejected', subject, detail });
+  const kind = approval === 'Approved' ? 'version.approved' : 'version.rejected';
+  return events.record(tx, { kind, subject, detail: { ...detail, withRegistration: true } });
 }
 
 export interface FailedModel {

@@ -109,3 +109,22 @@ test('a Model is told of when it is made and when it is deleted, without its env
   const [deleted] = await told('model.deleted', {}, 'gone');
   assert.deepEqual(deleted?.detail, { ModelName: 'gone', ModelArn: ModelArn.replace('digits', 'gone'), Tags: {} });
 });
+
+for (const { kind, detail, status } of [
+  { kind: 'version.registered', detail: { approval: 'PendingManualApproval' }, status: 'PendingManualApproval' },
+  { kind: 'version.registered', detail: { approval: 'Approved' }, status: 'Approved' },
+  { kind: 'version.registered', detail: {}, status: 'PendingManualApproval' }, // of a server of before
+  { kind: 'version.approved', detail: { from: 'PendingManualApproval', to: 'Approved' }, status: 'Approved' },
+  { kind: 'version.rejected', detail: { from: 'Approved', to: 'Rejected' }, status: 'Rejected' },
+]) {
+  test(`${kind} with ${JSON.stringify(detail)} tells of a package that is ${status}`, async () => {
+    const [package_, ...others] = await told(kind, detail, 'digits/3');
+    const { ModelApprovalStatus, ModelPackageVersion } = (package_?.detail ?? {}) as Record<string, unknown>;
+    assert.deepEqual([ModelApprovalStatus, ModelPackageVersion, others], [status, 3, []]);
+  });
+}
+
+test('a decision that came with its registration is no change of its own', async () => {
+  const detail = { from: 'PendingManualApproval', to: 'Approved', note: null, withRegistration: true };
+  assert.deepEqual(await told('version.approved', detail, 'digits/3'), []);
+});

@@ -19,7 +19,6 @@ const endpointStates: Readonly<Record<string, string>> = {
 const endpointFailures = new Set(['endpoint.failed', 'endpoint.rolling-back']);
 
 const approvals: Readonly<Record<string, string>> = {
-  'version.registered': 'PendingManualApproval',
   'version.approved': 'Approved',
   'version.rejected': 'Rejected',
 };
@@ -49,8 +48,10 @@ export interface Things {
   readonly tagsOf: (arn: string) => Promise<Readonly<Record<string, string>>>;
 }
 
-/** What nobody else has a shape for comes as it is, from the source `penstock`. Some of ours are two of theirs. */
+/** What nobody else has a shape for comes as it is, from the source `penstock`. Some of ours are two of theirs, some none. */
 export async function envelopesOf(event: PlatformEvent, place: AwsPlace, things: Things): Promise<Envelope[]> {
+  // Who registers a model with an approval makes one change of it, and the event of its registration tells of that.
+  if (memberOf(event.detail, 'withRegistration') === true) return [];
   const told = [
     (await endpointTold(event, place, things)) ??
       (await packageTold(event, place, things)) ??
@@ -113,7 +114,8 @@ async function packageTold({ kind, subject, atMs, detail }: PlatformEvent, place
   const [group = '', number] = subject.split('/');
   const version = number === undefined ? null : Number(number);
   const ModelPackageArn = arnOf(place, 'model-package', group, version);
-  const approval = approvals[kind] ?? memberOf(detail, 'approval');
+  const registeredAs = kind === 'version.registered' ? 'PendingManualApproval' : undefined; // unless it says otherwise
+  const approval = approvals[kind] ?? memberOf(detail, 'approval') ?? registeredAs;
   return {
     source: 'aws.sagemaker',
     'detail-type': 'SageMaker Model Package State Change',
