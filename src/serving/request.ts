@@ -158,6 +158,8 @@ export class PendingRequest {
   losses = 0;
   /** When the last of them died. */
   lostAtMs = 0;
+  /** It was answered with 504 while its run went on. */
+  isOverdue = false;
   /** Its client has the beginning of a reply: nobody else can give it the rest. */
   hasReplyBegun = false;
   /** Told once nothing more may happen to it: by whoever hands it a reply piece by piece. */

@@ -342,6 +342,28 @@ describe('failures', () => {
   });
 });
 
+test('of a run that hung, those whose timeout passed in it count as failed once its worker ends; whose client left does not', () => {
+  const { clock, pool, send, codeOf, losses } = poolOf({ timeoutMs: 1000 });
+  let end: (answer: RunAnswer) => void = () => assert.fail('nothing runs');
+  send('a');
+  const left = send('left');
+  send('impatient', { timeoutMs: 300 });
+  pool.attach({
+    id: 'w1',
+    instanceType: 'local.1',
+    coldStartMs: 0,
+    charge: () => 0,
+    run: (_requests, done) => {
+      end = done;
+    },
+  });
+  pool.cancel(left);
+  clock.advance(1000);
+  assert.deepEqual(['a', 'impatient'].map(codeOf), ['deadline_exceeded', 'deadline_exceeded']);
+  end({ kind: 'gone', why: 'SIGKILL' });
+  assert.deepEqual(losses, [['w1', 0, 2]]);
+});
+
 describe('workers that are killed together', () => {
   const dies = (): RunAnswer => ({ kind: 'gone', why: 'SIGKILL' });
 

@@ -314,6 +314,7 @@ export class VariantPool implements Route, Door {
     this.#side.lost(executor);
     let [runAgain, failed] = [0, 0];
     for (const request of lost) {
+      if (request.isOverdue) failed++; // the timeout is over sooner than the run that hangs is ended
       if (request.state === 'settled') continue;
       const failure = neverBegan ? null : this.#failureAfterLoss(request, executor, why);
       if (failure !== null) {
@@ -370,8 +371,10 @@ export class VariantPool implements Route, Door {
     }
     for (const request of [...this.#running].flat()) {
       if (request.state === 'settled') continue;
-      if (request.timeoutAtMs <= nowMs) this.#expire(request, nowMs);
-      else nextMs = Math.min(nextMs, request.timeoutAtMs);
+      if (request.timeoutAtMs <= nowMs) {
+        request.isOverdue = true;
+        this.#expire(request, nowMs);
+      } else nextMs = Math.min(nextMs, request.timeoutAtMs);
     }
     const { timeoutMs } = this.#settings;
     for (const executor of this.#side.executors) {
