@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** A rest of this size is read and dropped, and the connection stays. */
 const harmlessRestBytes = 1024 * 1024;
-/** So much of a longer rest is read before the connection is closed. The request timeout bounds the time. */
+/** So much of a longer rest is read before the connection is closed. The request timeout bounds the time, which a client that does not read cannot stretch. */
 const lingerBytesMax = 8 * 1024 * 1024;
 
 /** `headers` are name, value, name, value, ... and hold no content-length. */

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { until } from '../../test/end-to-end/poll.ts';
 import { answer } from './answer.ts';
 import { BodyBudget, smallBodyBytes } from './body-budget.ts';
 import { errorBody, errorHeaders, httpStatus } from './errors.ts';
@@ -23,21 +24,17 @@ class BodyServer {
     this.#open++;
     request.on('data', (chunk: Buffer) => {
       this.arrivedBytes += chunk.length;
-      this.#look();
+      this.#noteHeld();
     });
-    response.once('close', () => {
-      this.#open--;
-      this.#look();
-    });
+    response.once('close', () => this.#open--);
     readBodyInto(request, response, { limitBytes, budget: this.budget }, (error, body) => {
-      this.heldMost = Math.max(this.heldMost, this.budget.bytes);
+      this.#noteHeld();
       if (error !== null) {
         this.refused++;
         const headers = Object.entries(errorHeaders(error)).flat();
         answer(request, response, httpStatus[error.code], headers, errorBody(error, 'r'));
       } else if (request.url === '/kept' && this.#keeps) this.kept.push(() => answer(request, response, 200, [], String(body.length)));
       else answer(request, response, 200, [], String(body.length));
-      this.#look();
     });
   });
   /** Answers requests to `/kept`. */
@@ -47,7 +44,6 @@ class BodyServer {
   heldMost = 0;
   #open = 0;
   #keeps = true;
-  #awaited: { readonly holds: () => boolean; readonly resolve: () => void }[] = [];
 
   constructor(bytesMax: number) {
     this.budget = new BodyBudget(bytesMax);
@@ -66,12 +62,6 @@ class BodyServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Once it holds; looked at whenever something comes, goes or is decided. */
-  async when(holds: () => boolean): Promise<void> {
-    if (holds()) return;
-    await new Promise<void>((resolve) => this.#awaited.push({ holds, resolve }));
-  }
-
   /** From now on everybody is answered. */
   keepNone(): void {
     this.#keeps = false;
@@ -79,14 +69,11 @@ class BodyServer {
   }
 
   async empty(): Promise<void> {
-    await this.when(() => this.#open === 0);
+    await until('every request is over', () => this.#open === 0);
   }
 
-  #look(): void {
+  #noteHeld(): void {
     this.heldMost = Math.max(this.heldMost, this.budget.bytes);
-    const [met, unmet] = [true, false].map((is) => this.#awaited.filter(({ holds }) => holds() === is));
-    this.#awaited = unmet ?? [];
-    for (const { resolve } of met ?? []) resolve();
   }
 }
 
@@ -130,7 +117,7 @@ test('hundreds of slow clients take no more than all bodies may, others are serv
   const sockets = await Promise.all(Array.from({ length: clients }, () => slowClient(server.port, sent, limitBytes)));
   for (const socket of sockets) socket.resume();
   // Who is refused is read a little longer, so that it sees its answer.
-  await server.when(() => server.arrivedBytes === clients * sent);
+  await until('all that was sent is here', () => server.arrivedBytes === clients * sent);
   assert(server.heldMost <= server.budget.bytesMax, `${server.heldMost} bytes were held`);
   assert(server.budget.bytes > server.budget.bytesMax - 2 * limitBytes, 'the others hold what they sent');
   assert(server.refused >= clients - server.budget.bytesMax / smallBodyBytes, `${server.refused} were refused`);
@@ -153,7 +140,7 @@ test('a length that is announced takes nothing, and what came is held until it i
   const idle = await slowClient(server.port, 10, limitBytes);
   const body = Buffer.alloc(limitBytes - 1);
   const first = post(server.port, body, {}, '/kept');
-  await server.when(() => server.kept.length === 1);
+  await until('the body is here', () => server.kept.length === 1);
   assert.equal(server.budget.bytes, body.length);
   assert.equal((await post(server.port, body)).status, 503);
   server.kept[0]?.();
@@ -169,7 +156,7 @@ test('what a packed body unpacks to counts as well, however small it came', asyn
   const packed = gzipSync(Buffer.alloc(limitBytes));
   assert(packed.length < smallBodyBytes);
   const replies = Array.from({ length: 20 }, () => post(server.port, packed, { 'content-encoding': 'gzip' }, '/kept'));
-  await server.when(() => server.refused + server.kept.length === 20);
+  await until('all are kept or refused', () => server.refused + server.kept.length === 20);
   assert(server.refused >= 18 && server.heldMost <= server.budget.bytesMax);
   server.keepNone();
   const statuses = (await Promise.all(replies)).map(({ status }) => status);

@@ -58,7 +58,10 @@ export interface BodyLimits {
   readonly budget: BodyBudget;
 }
 
-/** What the body of one request holds of the budget. It ends with the response: once that is sent, or whoever should get it is gone. */
+/**
+ * What the body of one request holds of the budget. It ends with the response: once that is sent, or whoever should get it is gone. Not
+ * before: an answer that lies there takes as much memory, and the body is the only measure of it. How long it may, the listener bounds.
+ */
 export class BodyHold {
   readonly #budget: BodyBudget;
   readonly #response: ServerResponse;

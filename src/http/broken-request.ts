@@ -1,5 +1,6 @@
 /** What a connection gets that never became a request: broken, oversized or too slow. */
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../clock.ts';
 import { type ErrorCode, PlatformError } from '../errors.ts';
 import { errorBody } from './errors.ts';
 
@@ -26,8 +27,16 @@ const refusals: Readonly<Record<string, Refusal>> = {
 
 const malformed: Refusal = { status: '400 Bad Request', code: 'invalid_request', message: 'this is not a well-formed HTTP/1.1 request' };
 
-/** Writes the refusal, if the connection can still take one, and closes it. */
-export function refuseConnection(error: Error & { readonly code?: string }, socket: Duplex, requestId: string): void {
+/** A client that is still sending would not see its refusal if the connection went together with it; but it may never hang up. */
+const lingerMs = 1000;
+
+/** Writes the refusal, if the connection can still take one, and closes it: what the request holds is given back whatever its client does. */
+export function refuseConnection(
+  error: Error & { readonly code?: string },
+  socket: Duplex,
+  requestId: string,
+  clock: Pick<Clock, 'after'>,
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
     socket.destroy();
     return;
@@ -37,6 +46,10 @@ export function refuseConnection(error: Error & { readonly code?: string }, sock
   socket.end(
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n` +
       `x-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  socket.once(
+    'close',
+    clock.after(lingerMs, () => socket.destroy()),
   );
 }
 

@@ -28,6 +28,7 @@ import { requestIdOf } from './request-id.ts';
 import type { Certificate } from './self-signed.ts';
 import { namesOf } from './tls.ts';
 import type { WriteAccess } from './told-access.ts';
+import { UntakenAnswers } from './untaken-answers.ts';
 
 export interface ListenerLimits {
   readonly bodyLimitBytes: number;
@@ -36,7 +37,7 @@ export interface ListenerLimits {
   readonly connectionsMax: number;
   /** From the first byte to the end of the headers. */
   readonly headersTimeoutMs: number;
-  /** From the first byte to the end of the body. */
+  /** From the first byte to the end of the body. An answer of which nothing is taken lies there as long, at most twice. */
   readonly requestTimeoutMs: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
@@ -104,6 +105,7 @@ export class Listener {
   #server!: Server;
   /** Connections of requests that were given time. */
   readonly #unhurried = new WeakSet<Socket>();
+  readonly #answers: UntakenAnswers;
   #isClosing = false;
 
   /** Throws `invalid_request` for an address beyond loopback without TLS. */
@@ -117,6 +119,7 @@ export class Listener {
         `${options.host} is not a loopback address, so TLS is required: give --tls-cert F --tls-key F, or --tls self-signed`,
       );
     }
+    this.#answers = new UntakenAnswers(options.clock, this.#limits.requestTimeoutMs);
     this.bodies = { limitBytes: this.#limits.bodyLimitBytes, budget: new BodyBudget(this.#limits.bodiesBytesMax) };
     this.#app = createControlPlane({
       bodies: this.bodies,
@@ -128,7 +131,7 @@ export class Listener {
       },
       onClientError: (error, socket) => {
         if ('code' in error && error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#unhurried.has(socket)) return;
-        refuseConnection(error, socket, requestIdOf({ headers: {} }));
+        refuseConnection(error, socket, requestIdOf({ headers: {} }), options.clock);
       },
     });
   }
@@ -199,6 +202,7 @@ export class Listener {
       const what = inUse ? 'another program is using it, choose another --port (0 takes any that is free)' : messageOf(cause);
       throw new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });
     }
+    this.#answers.start();
     const { port: taken } = this.#server.address() as AddressInfo;
     return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${taken}`;
   }
@@ -214,6 +218,7 @@ export class Listener {
     const cancel = this.#options.clock.after(this.#limits.closeMs, () => this.#server.closeAllConnections());
     await closed;
     cancel();
+    this.#answers.stop();
     await this.#app.close();
   }
 
@@ -231,6 +236,7 @@ export class Listener {
     const handle = (request: IncomingMessage, response: ServerResponse): void => this.#dispatch(request, response, control);
     const server =
       tls === null ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, handle);
+    server.on(tls === null ? 'connection' : 'secureConnection', (socket: Socket) => this.#answers.watch(socket));
     server.maxConnections = limits.connectionsMax;
     // Whoever asks before sending a body that is too large is told so before sending it.
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
