@@ -6,6 +6,7 @@ import { formatObjective } from '../objective.ts';
 import { Bursts } from './bursts.ts';
 import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
+import { settingChanges } from './setting-changes.ts';
 import { type CountedVersion, countsSince, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from './version-counts.ts';
 import { newModels } from './version-history.ts';
 import { type Comparison, faultOf, type JudgedVersion } from './version-verdict.ts';
@@ -39,7 +40,8 @@ export class RolloutWindows {
 
   /**
    * What speaks against the new version now, looked at once a second. The first look at a step begins it. `earlier` is what the endpoint did
-   * before the update, which it is compared with where nothing else is known: where it brings no other version, and after a restart.
+   * before the update. That is compared with where nothing else is known: where it brings no other version, and after a restart; and where
+   * other settings come with the version: the old one has them too, so what they do to both shows in no comparison of the two.
    */
   faultOf(
     { config, generation, rollout }: Judged,
@@ -63,16 +65,22 @@ export class RolloutWindows {
     const windows = [marks.atStep, marks.atUpdate, new Map()].map((then) => since(old, then));
     const compared = windows.find((counts) => requestsOf(counts) >= comparedMin);
     const judged = (models: readonly string[], counts: VersionCounts): JudgedVersion => ({ models: models.join(' and '), counts });
-    return faultOf({
-      now: judged(fresh, since(fresh, marks.atStep)),
-      ...(compared === undefined ? beforeUpdate(config, rollout, earlier) : { before: judged(old, compared) }),
+    const inStep = (models: readonly string[]): JudgedVersion => judged(models, since(models, marks.atStep));
+    const common = {
       objective: config.objective,
       lateness: {
         designEffect: Math.max(marks.newBursts.designEffect, marks.oldBursts.designEffect),
         watchedSeconds: marks.newBursts.looks,
       },
       isOver,
-    });
+    };
+    const bringsNone = newModels(config.variants, rollout.before.variants).length === 0;
+    if (compared === undefined)
+      return faultOf({ now: inStep(fresh), ...besidePast(config, rollout, { earlier, isOfSettings: bringsNone }), ...common });
+    const fault = faultOf({ now: inStep(fresh), before: judged(old, compared), ...common });
+    if (fault !== null || settingChanges(rollout.before, config).length === 0) return fault;
+    const all = [...new Set([...fresh, ...old, ...modelsOf(config)])];
+    return faultOf({ now: inStep(all), ...besidePast(config, rollout, { earlier, isOfSettings: true }), ...common });
   }
 
   /** What each version did since the update began to be watched: the new ones first. */
@@ -101,13 +109,16 @@ export class RolloutWindows {
   }
 }
 
-/** Lateness by another objective is another thing, and callers who are refused alike are no fault of settings. */
-function beforeUpdate(config: EndpointConfig, { before }: Rollout, counts: VersionCounts): Pick<Comparison, 'before' | 'silentOn'> {
-  if (requestsOf(counts) < comparedMin) return { before: null };
+/** Lateness by another objective is another thing, and callers who are refused as wrong are no fault of settings. */
+function besidePast(
+  config: EndpointConfig,
+  { before }: Rollout,
+  { earlier, isOfSettings }: { readonly earlier: VersionCounts; readonly isOfSettings: boolean },
+): Pick<Comparison, 'before' | 'silentOn'> {
+  if (requestsOf(earlier) < comparedMin) return { before: null };
   const isOther = formatted(config) !== formatted(before);
-  const bringsNone = newModels(config.variants, before.variants).length === 0;
-  const silentOn = [...(isOther ? (['late'] as const) : []), ...(bringsNone ? (['refused'] as const) : [])];
-  return { before: { models: 'before the update', counts }, silentOn };
+  const silentOn = [...(isOther ? (['late'] as const) : []), ...(isOfSettings ? (['refused'] as const) : [])];
+  return { before: { models: 'before the update', counts: earlier }, silentOn };
 }
 
 function formatted({ objective }: EndpointConfig): string {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { type House, openHouse, prod, refusal, serverless, settle, until, variant } from '../../test/deployment-house.ts';
 import type { AlarmState } from '../monitoring/index.ts';
 import type { CountedBefore } from './earlier-counts.ts';
+import type { EndpointChange } from './endpoint-config.ts';
 import type { Guard } from './rollout.ts';
 import type { UpdateDetail } from './update-events.ts';
 import type { VersionCounts } from './version-counts.ts';
@@ -284,6 +285,36 @@ describe('an update that is watched', () => {
     assert.match(await withFailures(60, nothing), /^100 % of the requests go to the new workers/);
     assert.match(await withFailures(260, nothing), /taken back: 20 % of the 1300 requests of digits\/1 failed \(5 % may be\)$/);
   });
+
+  const allFail = { answered: 0, late: 0, failed: 400, refused: 0 };
+
+  /** A canary to digits/2 with such settings too, where nothing failed before it; of both versions this is what comes in its first step. */
+  async function bothDo(counts: VersionCounts, settings: EndpointChange, before: VersionCounts = { ...usual, failed: 0 }) {
+    const { house, alarm, deployments, serving: served } = await serving();
+    follow(house, alarm, async () => before);
+    const models = ['digits/1', 'digits/2'];
+    served.counts = models.map((model) => ({ model, counts: { answered: 5000, late: 0, failed: 0, refused: 0 } }));
+    await deployments.update('prod', { ...toTwo, ...settings }, 'me', undefined, { ...canary, alarms: [] });
+    await wait(house, 5000);
+    served.counts = models.map((model) => ({ model, counts: { ...counts, answered: 5000 } }));
+    await wait(house, 5000);
+    return deployments.get('prod').reason ?? '';
+  }
+
+  test('with settings that both versions get is judged beside the past too: what is bad for both may be their doing', async () => {
+    const said = /taken back: 100 % of the 800 requests of digits\/2 and digits\/1 failed \(1 % may be\); before the update: 0 %$/;
+    assert.match(await bothDo(allFail, { late: 'shed' }), said);
+  });
+
+  for (const [what, counts, settings, before] of [
+    ['traffic that is bad for both, where no setting changes', allFail, {}, undefined],
+    ['what always failed so, whatever settings change', allFail, { late: 'shed' }, { ...allFail, failed: 9000 }],
+    ['callers who send nonsense to both, whatever settings change', { ...allFail, failed: 0, refused: 400 }, { late: 'shed' }, undefined],
+  ] as const) {
+    test(`is kept through ${what}`, async () => {
+      assert.match(await bothDo(counts, settings, before), /^10 % of the requests go to the new workers/);
+    });
+  }
 
   test('is watched for the whole time of its step by a server that runs: while none did, nobody watched', async () => {
     const first = await serving();
