@@ -173,7 +173,7 @@ async function act(
   checkWebhookUrl(url);
   const { name, state, stateReason, stateSinceMs } = alarm;
   const body = JSON.stringify({ alarm: name, state, before, reason: stateReason, at: new Date(stateSinceMs).toISOString() });
-  await addDelivery(jobs, db, { rule: `alarm ${name}`, target: { id: 'action', arn: url }, body, eventId: '' });
+  await addDelivery(jobs, db, { rule: `alarm ${name}`, target: { id: 'action', arn: url }, body, eventId: '', about: name });
   announceDeliveries(jobs);
 }
 

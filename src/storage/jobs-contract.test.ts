@@ -200,6 +200,38 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       assert.deepEqual(await takeTurns(9), ['s1', 'q1', 'o1', 's2', 'q2']);
     });
 
+    test('of one sequence are taken one after the other; one that waits for another try holds up those behind it, and no others', async () => {
+      const q = queue();
+      const add = async (payload: string, sequence?: string, priority = 0) =>
+        jobs.add(opened.db, { queue: q, payload, lane: 'l', priority, ...(sequence === undefined ? {} : { sequence }) });
+      for (const [payload, sequence] of [
+        ['a1', 'a'],
+        ['a2', 'a'],
+        ['b1', 'b'],
+        ['of none', undefined],
+        ['of none too', undefined],
+      ] as const)
+        await add(payload, sequence);
+      await add('a3', 'a', 5); // urgent or not
+      const takeNext = async () => jobs.takeByLane(q, 9, 1000, { perLane: 9, room: new Map() });
+      const payloads = (taken: readonly TakenJob[]) => taken.map(({ payload }) => payload);
+      const first = await takeNext();
+      assert.deepEqual(payloads(first), ['a1', 'b1', 'of none', 'of none too']);
+      assert.deepEqual(await takeNext(), []);
+      const [a1, ...others] = first as [TakenJob, ...TakenJob[]];
+      await jobs.retry(a1, 5000);
+      for (const job of others) await jobs.done(opened.db, job);
+      await add('b2', 'b');
+      assert.deepEqual(payloads(await takeNext()), ['b2']);
+      clock.advance(5000);
+      const [again] = (await takeNext()).filter(({ id }) => id === a1.id) as [TakenJob];
+      await jobs.bury(opened.db, again, 'given up');
+      const [a2] = (await takeNext()) as [TakenJob];
+      assert.equal(a2.payload, 'a2');
+      await jobs.done(opened.db, a2);
+      assert.deepEqual(payloads(await takeNext()), ['a3']);
+    });
+
     test('that were put aside long ago are forgotten, and the oldest of what is too much; the others stay', async () => {
       const q = queue();
       const bury = async (payload: string): Promise<void> => {

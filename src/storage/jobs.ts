@@ -26,6 +26,11 @@ export interface NewJob {
   readonly priority?: number;
   /** Whom it has to do with, where those are to have their turns (`takeByLane`). */
   readonly lane?: string;
+  /**
+   * Those of one sequence are done in the order in which they were added, whatever their priority: `takeByLane` takes none before all added
+   * earlier are done, or put aside. At most some hundred characters.
+   */
+  readonly sequence?: string | undefined;
   /** What it comes of, where they are listed and counted by that. */
   readonly cause?: string;
 }
@@ -132,6 +137,7 @@ export class Jobs {
         id,
         queue: job.queue,
         lane: job.lane ?? null,
+        sequence: job.sequence ?? null,
         cause: job.cause ?? null,
         payload: JSON.stringify(job.payload),
         priority: job.priority ?? 0,
@@ -183,7 +189,8 @@ export class Jobs {
 
   /**
    * As `take`, of the jobs that have a lane, the lanes in turn: the first of each, then the second of each. What waits in a lane without
-   * room holds up no other, and is not read: each lane is looked up in the index, and of it no more than are wanted and those that are not due before.
+   * room holds up no other, and is not read: each lane is looked up in the index, and of it no more than are wanted and those before that are not due
+   * or have one of their sequence before them.
    */
   async takeByLane(queue: string, most: number, leaseMs: number, { perLane, room }: LaneRoom): Promise<TakenJob[]> {
     const nowMs = this.#options.clock.wallMs();
@@ -200,6 +207,7 @@ export class Jobs {
         select jobs.id, jobs.lane, jobs.priority, jobs.created_at from lanes join jobs on jobs.id in (
           select id from jobs as due
           where ${open} and due.lane = lanes.lane and due.visible_at <= ${nowMs} and (due.expires_at is null or due.expires_at > ${nowMs})
+            and not exists (select 1 from jobs as earlier where ${open} and earlier.sequence = due.sequence and earlier.id < due.id)
           order by due.priority desc, due.created_at, due.id limit ${perLane}
         )
         ${full.length === 0 ? sql`` : sql`where lanes.lane not in (${sql.join(full)})`}`.execute(tx);

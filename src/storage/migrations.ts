@@ -9,7 +9,15 @@ import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
 import { addRollouts, addToldStatus, addVersionHistory, createEndpoints, createScaling } from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
-import { addCauses, addLanes, createJobs, orderJobs, setCausesOfDeliveries, setLanesOfDeliveries } from './migrations/jobs.ts';
+import {
+  addCauses,
+  addLanes,
+  addSequences,
+  createJobs,
+  orderJobs,
+  setCausesOfDeliveries,
+  setLanesOfDeliveries,
+} from './migrations/jobs.ts';
 import { createLogs } from './migrations/logs.ts';
 import { clearMetricRows, createMetricSeries, splitMetricRows } from './migrations/metrics.ts';
 import {
@@ -66,5 +74,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0034-job-causes': { up: addCauses },
     '0035-causes-of-deliveries': { up: setCausesOfDeliveries },
     '0036-told-statuses': { up: addToldStatus },
+    '0037-job-sequences': { up: addSequences },
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import fc from 'fast-check';
 import { VirtualClock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import { Jobs, openDatabase } from '../../storage/index.ts';
@@ -16,7 +17,7 @@ async function house(t: TestContext) {
   const forgotten: number[] = [];
   /** Each that hangs, until it is let go of. */
   const hanging: (() => void)[] = [];
-  const scene = { hangs: (_arn: string): boolean => false, refusal: (_arn: string): Error | null => null };
+  const scene = { hangs: (_arn: string): boolean => false, refusal: (_arn: string, _body: string): Error | null => null };
   const openDeliveries = () => {
     const deliveries = new Deliveries({
       db,
@@ -28,7 +29,7 @@ async function house(t: TestContext) {
           await new Promise<void>((resolve) => hanging.push(resolve));
           throw new PlatformError('unavailable', 'no answer within 10 s');
         }
-        const refusal = scene.refusal(arn);
+        const refusal = scene.refusal(arn, body);
         if (refusal !== null) throw refusal;
         delivered.push(`${arn} ${body}`);
       },
@@ -42,8 +43,8 @@ async function house(t: TestContext) {
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 400; i++) await new Promise((resolve) => setImmediate(resolve));
   };
-  const add = async (arn: string, body: string, retry?: Delivery['target']['retry']): Promise<void> =>
-    addDelivery(jobs, db, { rule: 'r', target: { id: 't', arn, retry }, body, eventId: body });
+  const add = async (arn: string, body: string, retry?: Delivery['target']['retry'], about?: string): Promise<void> =>
+    addDelivery(jobs, db, { rule: 'r', target: { id: 't', arn, retry }, body, eventId: body, about });
   const tell = async (): Promise<void> => {
     announceDeliveries(jobs);
     await settle();
@@ -123,6 +124,74 @@ test('one origin hears of things in the order in which they happened', async (t)
     Array.from({ length: 25 }, (_, i) => i),
   );
   await end(deliveries);
+});
+
+test('a target hears of an object in order: one that failed is not overtaken until it is given up, while all else goes on', async (t) => {
+  const { clock, begun, delivered, scene, openDeliveries, settle, add, tell, end } = await house(t);
+  scene.refusal = (_arn, body) => (body === 'digits DELETING' ? new PlatformError('unavailable', 'it answered 503') : null);
+  const retry = { retriesMax: 1, ageSMax: 86_400 };
+  for (const state of ['DELETING', 'DELETED']) {
+    await add(hook('well'), `digits ${state}`, retry, 'digits');
+    await add(hook('well'), `iris ${state}`, retry, 'iris');
+  }
+  await add('http://well.example/other', 'digits DELETED', retry, 'digits');
+  const deliveries = openDeliveries();
+  await tell();
+  const others = [`${hook('well')} iris DELETING`, 'http://well.example/other digits DELETED', `${hook('well')} iris DELETED`];
+  assert.deepEqual(delivered.toSorted(), others.toSorted());
+  clock.advance(5000);
+  await settle();
+  assert.equal(begun.filter((each) => each.endsWith('digits DELETING')).length, 2);
+  assert.equal(delivered.at(-1), `${hook('well')} digits DELETED`);
+  await end(deliveries);
+});
+
+test('whatever fails however often, nothing about an object overtakes another to the same target, and nothing is left behind', async (t) => {
+  const told = fc.record({
+    target: fc.constantFrom(hook('a'), hook('b'), 'http://b.example/other'),
+    about: fc.constantFrom('digits', 'iris', 'wine'),
+    /** How often it fails before it arrives; `never`: it cannot arrive. */
+    fails: fc.oneof(fc.nat(4), fc.constant('never' as const)),
+    waitMs: fc.constantFrom(0, 0, 0, 1, 700, 6000),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(told, { minLength: 1, maxLength: 14 }), async (events) => {
+      const { clock, jobs, begun, delivered, scene, openDeliveries, settle, add, tell, end } = await house(t);
+      const tries = new Map<string, number>();
+      scene.refusal = (_arn, body) => {
+        const { fails } = events[Number(body)] as (typeof events)[number];
+        const before = tries.get(body) ?? 0;
+        tries.set(body, before + 1);
+        if (fails === 'never') return new PlatformError('invalid_request', 'it is not called');
+        return before < fails ? new PlatformError('unavailable', 'it answered 503') : null;
+      };
+      const deliveries = openDeliveries();
+      for (const [i, { target, about, waitMs }] of events.entries()) {
+        await add(target, String(i), undefined, about);
+        announceDeliveries(jobs);
+        clock.advance(waitMs);
+      }
+      await tell();
+      // Longer than all their tries, were they all of one object.
+      for (let i = 0; i < 200 && (await jobs.state(deliveriesQueue)).backlog > 0; i++) {
+        clock.advance(120_000);
+        await settle();
+      }
+      const arriving = events.flatMap(({ target, fails }, i) => (fails === 'never' ? [] : [`${target} ${i}`]));
+      assert.deepEqual(delivered.toSorted(), arriving.toSorted());
+      const keyOf = (each: string): string => `${each.split(' ')[0]} ${events[Number(each.split(' ')[1])]?.about}`;
+      for (const [key, tried] of Map.groupBy(begun, keyOf)) {
+        const order = tried.map((each) => Number(each.split(' ')[1]));
+        assert.deepEqual(
+          order,
+          order.toSorted((x, y) => x - y),
+          `to ${key}`,
+        );
+      }
+      await end(deliveries);
+    }),
+    { numRuns: 25 },
+  );
 });
 
 test('what was under way when everything was killed is delivered again once its lease ends', async (t) => {

@@ -1,7 +1,9 @@
 /**
  * What is to be delivered, and by whom: jobs that are taken as places get free. Each origin has few places and each gets its turn, so that one
- * that hangs holds up nobody but itself. In order of their making per origin, at least once, whatever is killed.
+ * that hangs holds up nobody but itself. Begun in order of their making per origin; of what is about one object each waits until the one before it
+ * has arrived at the same target, or was given up. At least once, whatever is killed.
  */
+import { hash } from 'node:crypto';
 import { type Clock, repeat } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Database, Jobs, TakenJob, Transaction } from '../../storage/index.ts';
@@ -17,6 +19,8 @@ export interface Delivery {
   /** Sent with it. */
   readonly http?: HttpParameters | undefined;
   readonly eventId: string;
+  /** What the event happened to, where there is such a thing: of it the target hears in order. */
+  readonly about?: string | undefined;
 }
 
 export interface DeliveriesOptions {
@@ -75,7 +79,14 @@ const countedMax = 2 * givenUp.most;
 
 /** In the transaction of what makes it necessary; `announceDeliveries` once that is committed. */
 export async function addDelivery(jobs: Jobs, tx: Transaction | Database, delivery: Delivery): Promise<void> {
-  await jobs.add(tx, { queue: deliveriesQueue, payload: delivery, lane: originOf(delivery.target.arn), cause: delivery.rule });
+  const { rule, target, about } = delivery;
+  const sequence = about === undefined ? undefined : sequenceOf(target.arn, about);
+  await jobs.add(tx, { queue: deliveriesQueue, payload: delivery, lane: originOf(target.arn), sequence, cause: rule });
+}
+
+/** Whichever rules want it: who listens at an address knows nothing of them. A digest, for an index takes no URLs of any length. */
+function sequenceOf(arn: string, about: string): string {
+  return hash('sha256', JSON.stringify([arn, about]), 'base64url');
 }
 
 export function announceDeliveries(jobs: Jobs): void {

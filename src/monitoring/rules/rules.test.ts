@@ -27,12 +27,16 @@ async function house(t: TestContext) {
   const jobs = new Jobs({ db, dialect, clock });
   const delivered: Delivery[] = [];
   const setAside: string[] = [];
+  const scene = { arrives: async (_delivery: Delivery): Promise<void> => {} };
   const onFailure = (what: string, error: unknown): never => assert.fail(`${what}: ${String(error)}`);
   const deliveries = new Deliveries({
     db,
     clock,
     jobs,
-    deliver: async (delivery) => void delivered.push(delivery),
+    deliver: async (delivery) => {
+      await scene.arrives(delivery);
+      delivered.push(delivery);
+    },
     onForgotten: () => {},
     onFailure,
   });
@@ -70,7 +74,7 @@ async function house(t: TestContext) {
     for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
   };
   const happen = (kind: EventKind, subject: string) => events.recordAndPublish({ kind, subject, detail: { subject } });
-  return { db, delivered, setAside, openRules, settle, happen };
+  return { db, delivered, setAside, scene, openRules, settle, happen };
 }
 
 const subjects = (delivered: readonly Delivery[]) =>
@@ -102,6 +106,23 @@ test('what happens while nothing runs is told afterwards, in order', async (t) =
   await settle();
   assert.deepEqual(subjects(delivered), ['a', 'b', 'c']);
   await again.close();
+});
+
+test('a target hears of an object in the order in which things happened to it, whichever rules tell it', async (t) => {
+  const { delivered, scene, openRules, settle, happen } = await house(t);
+  const rules = await openRules();
+  await rules.put({ ...rule, pattern: '{"detail-type": ["endpoint.deleting"]}' });
+  await rules.put({ ...rule, name: 'gone', pattern: '{"detail-type": ["endpoint.deleted"]}' });
+  const { promise, resolve: answer } = Promise.withResolvers<void>();
+  scene.arrives = async ({ rule: by, about }) => (by === 'ready' && about === 'digits' ? promise : undefined);
+  for (const kind of ['endpoint.deleting', 'endpoint.deleted'] as const) for (const name of ['digits', 'iris']) await happen(kind, name);
+  await settle();
+  const told = () => delivered.map(({ rule: by, about }) => `${by} ${about}`);
+  assert.deepEqual(told(), ['ready iris', 'gone iris']);
+  answer();
+  await settle();
+  assert.deepEqual(told(), ['ready iris', 'gone iris', 'ready digits', 'gone digits']);
+  await rules.close();
 });
 
 test('a target may want a part of the event, or something else', async (t) => {

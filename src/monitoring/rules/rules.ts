@@ -38,6 +38,12 @@ interface KnownRule {
   readonly fault: string | null;
 }
 
+interface ToldEvent {
+  readonly envelope: Envelope;
+  /** What the event happened to. */
+  readonly about: string;
+}
+
 const cursor = 'rules';
 const rulesMax = 300;
 const targetsMax = 5;
@@ -159,18 +165,19 @@ export class Rules {
   }
 
   /** Those of which somebody is to be told. */
-  async #told(batch: readonly PlatformEvent[]): Promise<Envelope[]> {
+  async #told(batch: readonly PlatformEvent[]): Promise<ToldEvent[]> {
     const heard = [...this.#rules.values()].filter(({ rule }) => rule.isEnabled && rule.targets.length > 0);
     if (heard.length === 0) return [];
-    const told: Envelope[] = [];
+    const told: ToldEvent[] = [];
     for (const event of batch) {
       const envelopes = await this.#options.envelopesOf(event);
-      told.push(...envelopes.filter((envelope) => heard.some(({ matches }) => matches(envelope))));
+      const wanted = envelopes.filter((envelope) => heard.some(({ matches }) => matches(envelope)));
+      told.push(...wanted.map((envelope) => ({ envelope, about: event.subject })));
     }
     return told;
   }
 
-  async #addJobs(tx: Transaction, envelope: Envelope): Promise<void> {
+  async #addJobs(tx: Transaction, envelope: Envelope, about?: string): Promise<void> {
     const { jobs, clock, ruleArn } = this.#options;
     const ingestedAt = new Date(clock.wallMs()).toISOString();
     for (const { rule, matches } of this.#rules.values()) {
@@ -179,7 +186,7 @@ export class Rules {
         const { id, arn, retry } = target;
         const body = bodyOf(target, envelope, { ruleName: rule.name, ruleArn: ruleArn(rule.name), ingestedAt });
         const http = target.http === undefined ? undefined : resolveParameters(target.http, envelope);
-        await addDelivery(jobs, tx, { rule: rule.name, target: { id, arn, retry }, body, http, eventId: envelope.id });
+        await addDelivery(jobs, tx, { rule: rule.name, target: { id, arn, retry }, body, http, eventId: envelope.id, about });
       }
     }
   }
@@ -226,7 +233,7 @@ export class Rules {
       const told = await this.#told(batch);
       if (told.length > 0) {
         await inTransaction(db, async (tx) => {
-          for (const envelope of told) await this.#addJobs(tx, envelope);
+          for (const { envelope, about } of told) await this.#addJobs(tx, envelope, about);
           await this.#writeCursor(tx, last.seq);
         });
         this.#kept = last.seq;

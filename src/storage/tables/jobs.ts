@@ -6,6 +6,8 @@ export interface JobsTable {
   queue: string;
   /** Whom it has to do with; null where its queue has no lanes. */
   lane: string | null;
+  /** Those of one are done one after the other; null where it waits for none. */
+  sequence: string | null;
   /** What it comes of; null where nobody asks for its queue by that. */
   cause: string | null;
   /** JSON. */
