@@ -19,6 +19,7 @@ export const overviewEndpointBody = z.strictObject({
   latency_ms: z.number().nullable().describe('The promised percentile, p95 where nothing is promised, of the last minute.'),
   spark: column.describe('The same over the span, in 40 parts.'),
   in_time: share.nullable().describe('Answered within the objective, of the span; null without an objective or traffic.'),
+  in_time_last_hour: share.nullable().describe('The same of the last hour, as the endpoint itself tells it: by it the promise is judged.'),
   instances_ready: z.number(),
   instances_wanted: z.number(),
   instance_type: z.string().nullable(),

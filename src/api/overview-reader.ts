@@ -1,6 +1,6 @@
 /** Puts together what the overview shows: what is wanted, what runs, what was measured, what rings. */
 import type { EndpointConfig, EndpointView } from '../deployment/index.ts';
-import { type Alarm, penstockNamespace, percentileOf, Together } from '../monitoring/index.ts';
+import { type Alarm, isAlarmOf, penstockNamespace, percentileOf, Together } from '../monitoring/index.ts';
 import { formatObjective } from '../objective.ts';
 import { alwaysOnUsdPerHour } from './always-on.ts';
 import { together } from './measured-together.ts';
@@ -92,6 +92,7 @@ export class OverviewReader {
       latency_ms: now.latencyMs,
       spark: sparkOf(minutes, fromMs, toMs),
       in_time: inTimeOf(minutes, view),
+      in_time_last_hour: await this.inTime(view),
       instances_ready: readyInstances(view),
       instances_wanted: view.variants.reduce((total, { wanted }) => total + wanted, 0),
       instance_type: config.variants.find(({ instanceCount, scaling }) => instanceCount > 0 || scaling !== undefined)?.instanceType ?? null,
@@ -100,7 +101,7 @@ export class OverviewReader {
       usd_per_hour: this.#instancesUsdPerHour(view) + now.functionsUsdPerHour,
       usd_per_million: answered === 0 ? null : (usd / answered) * 1e6,
       last_request_at: lastMs === 0 ? null : timeOf(lastMs),
-      alarms: ringing.filter((alarm) => isOf(alarm, config.name)).length,
+      alarms: ringing.filter((alarm) => isAlarmOf(alarm, config.name)).length,
     };
   }
 
@@ -171,13 +172,6 @@ function readyInstances({ config, variants }: EndpointView): number {
     const isServerless = own?.functions !== undefined && own.instanceCount === 0 && own.scaling === undefined;
     return total + (isServerless ? 0 : ready);
   }, 0);
-}
-
-function isOf({ name, queries }: Alarm, endpoint: string): boolean {
-  return (
-    name.startsWith(`penstock/${endpoint}/`) ||
-    queries.some((query) => JSON.stringify(query).includes(`"EndpointName":${JSON.stringify(endpoint)}`))
-  );
 }
 
 /** Each part the mean of its minutes, weighted by how many were answered in them. */

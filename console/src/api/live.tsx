@@ -143,6 +143,7 @@ function takeEvent(client: QueryClient, event: EventBody): void {
       : { ...before, items: [event, ...before.items.filter(({ seq }) => seq !== event.seq)].slice(0, eventsMax) },
   );
   if (event.kind.startsWith('decision')) void client.invalidateQueries({ queryKey: ['decisions'] });
+  if (event.kind.startsWith('alarm')) void client.invalidateQueries({ queryKey: ['alarms'] });
   if (event.kind.startsWith('version') || event.kind.startsWith('group')) void client.invalidateQueries({ queryKey: ['groups'] });
   if (event.kind.startsWith('endpoint')) void client.invalidateQueries({ queryKey: ['endpoints'] });
 }

@@ -73,6 +73,14 @@ export const alarmsQuery = () =>
     refetchInterval: 15_000,
   });
 
+/** Its own, and those on what is measured of it; those that ring first. */
+export const alarmsOfQuery = (endpoint: string) =>
+  queryOptions({
+    queryKey: ['alarms', 'of', endpoint],
+    queryFn: ({ signal }) => get<Page<AlarmBody>>('/alarms', { endpoint }, signal),
+    refetchInterval: 15_000,
+  });
+
 export const groupsQuery = () => queryOptions({ queryKey: ['groups'], queryFn: ({ signal }) => getAll<GroupBody>('/groups', {}, signal) });
 
 export const versionsQuery = (group: string, limit = 100) =>

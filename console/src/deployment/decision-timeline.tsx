@@ -1,7 +1,8 @@
 /** Decisions, the latest first: what changed, why in a sentence or two, what else there was, what it brought. */
+
 import { type ReactElement, useEffect, useRef } from 'react';
 import { Ago } from '../kit/ago.tsx';
-import { sentence } from '../kit/loaded.tsx';
+import { sentence } from '../kit/format.ts';
 import { StateShape } from '../kit/state-mark.tsx';
 import { clockTime, dayOf, exactTime, useUtc } from '../kit/time.ts';
 import { type AlternativeRow, type DecisionWords, decisionWords, type TimelineEntry } from './decision-words.ts';

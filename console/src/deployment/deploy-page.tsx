@@ -20,7 +20,7 @@ import { nearestPossible } from './deploy/cost-curve.ts';
 import { FromCatalogue } from './deploy/from-catalogue.tsx';
 import { type ModelsToDeploy, useModelsToDeploy } from './deploy/models-to-deploy.ts';
 import { Alternatives, PlanCard } from './deploy/plan-card.tsx';
-import { afterClick, usdMonth } from './deploy/plan-words.ts';
+import { afterClick, payWords } from './deploy/plan-words.ts';
 import { type Deployed, StagesCard } from './deploy/stages-card.tsx';
 import { useSettled, useWish } from './deploy/use-wish.ts';
 import { commandOf, endpointOf, nameTrouble, planBodyOf, proposedName, type Wish } from './deploy/wish.ts';
@@ -200,9 +200,7 @@ function Go({ wish, name, plan, isReady, onDeployed }: GoProps): ReactElement {
     <section className="card bar-go" aria-label="Deploy">
       <div className="body row wrap">
         <p className="mut">
-          {chosen === null
-            ? 'What cannot be kept is not deployed from here.'
-            : `${afterClick(chosen)} You pay for use; at this traffic about ${usdMonth(chosen.usd_per_hour)} a month.`}
+          {chosen === null ? 'What cannot be kept is not deployed from here.' : `${afterClick(chosen)} ${payWords(chosen, wish.keepOne)}`}
         </p>
         {chosen === null ? null : <Copy text={commandOf(wish, name, plan, chosen)} label="Copy as CLI" />}
         <Button

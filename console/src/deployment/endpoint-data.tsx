@@ -10,8 +10,8 @@ import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { DataTable } from '../kit/data-table.tsx';
-import { count, fixed, percent, plural } from '../kit/format.ts';
-import { Failure, Loaded, sentence } from '../kit/loaded.tsx';
+import { count, fixed, percent, plural, sentence } from '../kit/format.ts';
+import { Failure, Loaded } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { NumberStrip } from '../kit/number-strip.tsx';
 import { Pairs } from '../kit/pairs.tsx';
@@ -66,8 +66,9 @@ function Features({ endpoint, drift }: { readonly endpoint: string; readonly dri
       footer={
         baseline === null ? undefined : (
           <>
-            Against {baseline.source}, {plural(baseline.rows, 'row')}, set <Ago at={baseline.made_at} />. Drifted: population stability
-            index of 0.25 or more.
+            Against {baseline.source}, {plural(baseline.rows, 'row')}, set <Ago at={baseline.made_at} />. Drifted: the stability index is
+            0.25 or more, and the KS distance is no chance, all features taken together (Benjamini-Hochberg, 5 %). Few rows alone can give a
+            large index.
           </>
         )
       }
@@ -99,6 +100,19 @@ type Feature = DriftBody['features'][number];
 
 const spreadOf = (values: Feature['now']): string => values?.map((value) => fixed(value, 2)).join(' … ') ?? '–';
 
+/** How likely the KS distance is by chance, as the shell tells it. */
+const chanceWords = (chance: number): string => (chance < 1e-4 ? '< 0.0001' : fixed(chance, 4));
+
+/** What the model calls it, and the file that the baseline was made of. */
+function Name({ feature: { name, column } }: { readonly feature: Feature }): ReactElement {
+  return (
+    <span className="mono nw">
+      {name}
+      {column === null || column === name ? null : <span className="dim"> {column}</span>}
+    </span>
+  );
+}
+
 function FeatureTable({ features }: { readonly features: readonly Feature[] }): ReactElement {
   return (
     <DataTable
@@ -107,7 +121,7 @@ function FeatureTable({ features }: { readonly features: readonly Feature[] }): 
       rows={features}
       keyOf={({ name }) => name}
       columns={[
-        { title: 'Feature', cell: ({ name }) => <span className="mono">{name}</span>, sort: ({ name }) => name },
+        { title: 'Feature', cell: (feature) => <Name feature={feature} />, sort: ({ name }) => name },
         {
           title: 'State',
           cell: ({ drifted }) => <StateMark kind={drifted ? 'warn' : 'ok'}>{drifted ? 'Drifted' : 'As it was'}</StateMark>,
@@ -115,6 +129,13 @@ function FeatureTable({ features }: { readonly features: readonly Feature[] }): 
         },
         { title: 'Stability index', isNumber: true, cell: ({ psi }) => fixed(psi, 3), sort: ({ psi }) => psi },
         { title: 'KS distance', isNumber: true, isWide: true, cell: ({ ks }) => fixed(ks, 3), sort: ({ ks }) => ks },
+        {
+          title: 'By chance',
+          isNumber: true,
+          isWide: true,
+          cell: ({ p_value: chance }) => chanceWords(chance),
+          sort: (row) => row.p_value,
+        },
         { title: 'Baseline, 5 … 50 … 95 %', isNumber: true, isWide: true, cell: ({ baseline }) => spreadOf(baseline) },
         { title: 'Now', isNumber: true, isWide: true, cell: ({ now }) => spreadOf(now) },
         { title: 'Missing', isNumber: true, isWide: true, cell: ({ missing }) => percent(missing.now), sort: ({ missing }) => missing.now },

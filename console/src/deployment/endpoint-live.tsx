@@ -6,7 +6,7 @@ import type { EndpointBody, HistoryBody } from '../../../src/api/index.ts';
 import { historyQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
 import type { PlotMark } from '../kit/chart-plot.ts';
-import { count, fixed, ms, parseObjective, percent, percentInTime, rate, usd } from '../kit/format.ts';
+import { count, duration, fixed, ms, parseObjective, percent, percentInTime, rate, usd } from '../kit/format.ts';
 import { Loaded } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { NumberStrip, type StripNumber } from '../kit/number-strip.tsx';
@@ -124,7 +124,9 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       value: rate(sums.rate),
       unit: '/s',
       note:
-        sums.peakRate === null || sums.peakAt === null ? 'nobody came' : `peak ${rate(sums.peakRate)} at ${clockTime(sums.peakAt * 1000)}`,
+        sums.peakRate === null || sums.peakAt === null
+          ? 'nobody came'
+          : `busiest ${duration(history.period_s * 1000)} ${rate(sums.peakRate)} /s, at ${clockTime(sums.peakAt * 1000)}`,
     },
     {
       label: `p${promise?.percentile ?? 95} ${isZoomed ? 'at its end' : 'now'}`,
@@ -137,7 +139,7 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
           : share === null
             ? `promised ${ms(promise.latencyMs)} ms`
             : `${fixed(share * 100)} % of objective`,
-      ...(share !== null && share > 1 ? { tone: 'bad' as const } : {}),
+      ...(share !== null && share > 1 && isBelowPromise(inTime, endpoint.objective) ? { tone: 'bad' as const } : {}),
     },
     {
       label: isZoomed ? 'In time' : `In time, ${title}`,

@@ -3,17 +3,18 @@ import { ActionIcon, Button, Menu, Tabs } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useMemo, useState } from 'react';
-import type { EndpointBody } from '../../../src/api/index.ts';
+import type { AlarmBody, EndpointBody } from '../../../src/api/index.ts';
 import { ApiError, path, post, remove } from '../api/client.ts';
 import { useLive } from '../api/live.tsx';
-import { endpointQuery, historyQuery } from '../api/queries.ts';
+import { alarmsOfQuery, endpointQuery, historyQuery } from '../api/queries.ts';
 import { useMay } from '../api/session.ts';
 import { Chip } from '../kit/chip.tsx';
+import { said } from '../kit/code.tsx';
 import { Confirm } from '../kit/confirm.tsx';
-import { objective as objectiveWords, parseObjective, percent, percentInTime, plural, rate, usd } from '../kit/format.ts';
+import { objective as objectiveWords, parseObjective, percent, percentInTime, plural, rate, sentence, usd } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
 import { LiveSwitch } from '../kit/live-switch.tsx';
-import { Loaded, sentence } from '../kit/loaded.tsx';
+import { Loaded } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { Page } from '../kit/page.tsx';
 import { useParameter, useSearchValue, useTab } from '../kit/search-state.ts';
@@ -80,15 +81,16 @@ function Beside({ endpoint, range }: WithRange): ReactElement {
   const sums = useMemo(() => (history === undefined ? null : sumsOf(history)), [history]);
   const inTime = sums === null ? null : shownInTime(endpoint, sums, range);
   const promise = parseObjective(endpoint.objective);
+  const ringing = useRinging(endpoint.name);
   const { kind, word } = endpointState({
     status: endpoint.status,
     objective: endpoint.objective,
-    latency_ms: history === undefined ? null : now(history.columns.promised_ms),
+    in_time_last_hour: endpoint.in_time,
     rate: history === undefined ? 0 : (now(history.columns.rate) ?? 0),
     instances_ready: total(({ ready }) => ready),
     instances_wanted: total(({ wanted }) => wanted),
     has_functions: endpoint.variants.some(({ functions }) => functions !== null),
-    alarms: 0,
+    alarms: ringing.length,
   });
   return (
     <>
@@ -102,6 +104,12 @@ function Beside({ endpoint, range }: WithRange): ReactElement {
       <Chip>late: {endpoint.late === 'serve' ? 'serve' : 'refuse'}</Chip>
     </>
   );
+}
+
+/** Its alarms that ring. */
+function useRinging(endpoint: string): readonly AlarmBody[] {
+  const { data } = useQuery(alarmsOfQuery(endpoint));
+  return (data?.items ?? []).filter(({ state }) => state === 'ALARM');
 }
 
 function Facts({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
@@ -181,7 +189,8 @@ function Troubles({ endpoint }: { readonly endpoint: EndpointBody }): ReactEleme
   const { status, reason, notes, name } = endpoint;
   const isWatched = status === 'Updating' && endpoint.rollout?.state === 'shifting';
   const [, setTab] = useSearchValue('tab', 'live');
-  if (reason === null && notes.length === 0) return null;
+  const ringing = useRinging(name);
+  if (reason === null && notes.length === 0 && ringing.length === 0) return null;
   return (
     <div className="section stack">
       {reason === null ? null : (
@@ -194,12 +203,26 @@ function Troubles({ endpoint }: { readonly endpoint: EndpointBody }): ReactEleme
             </Button>
           }
         >
-          {sentence(reason)}
+          {said(sentence(reason))}
         </Note>
       )}
+      {ringing.map((alarm) => (
+        <Note
+          key={alarm.name}
+          tone="warn"
+          title={`${alarm.name} rings.`}
+          end={
+            <Button size="sm" renderRoot={(props: object) => <Link to="/monitoring" {...props} />}>
+              All alarms
+            </Button>
+          }
+        >
+          {said(sentence(alarm.reason))}
+        </Note>
+      ))}
       {notes.map((note) => (
         <Note key={note} title="To know:">
-          {sentence(note)}
+          {said(note)}
         </Note>
       ))}
     </div>

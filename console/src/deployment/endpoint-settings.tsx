@@ -85,7 +85,11 @@ function Form({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
     setIsBusy(false);
   };
   return (
-    <Card title="Settings" padded footer="A change starts new workers beside the old, and takes over when they have answered.">
+    <Card
+      title="Settings"
+      padded
+      footer="These are in force at once, with the workers that run. Another version, instance type or variant starts new workers beside the old, and takes over when they have answered."
+    >
       <form
         className="fields"
         onSubmit={(event) => {

@@ -14,6 +14,7 @@ const usual: OverviewEndpointBody = {
   latency_ms: 42,
   spark: [],
   in_time: 0.99,
+  in_time_last_hour: 0.99,
   instances_ready: 2,
   instances_wanted: 2,
   instance_type: 'local.1',
@@ -27,9 +28,15 @@ const usual: OverviewEndpointBody = {
 
 for (const { when, change, word } of [
   { when: 'all is well', change: {}, word: 'In service' },
-  { when: 'it is slower than was promised', change: { latency_ms: 51 }, word: 'Over objective' },
-  { when: 'it was slow, and nobody comes now', change: { latency_ms: 51, rate: 0 }, word: 'In service' },
-  { when: 'its workers crash', change: { status: 'Failed', latency_ms: 51 }, word: 'Failed' },
+  { when: 'less is in time than was promised', change: { in_time_last_hour: 0.94 }, word: 'Over objective' },
+  {
+    when: 'one call was slow, and the promise is kept all the same',
+    change: { latency_ms: 113, in_time_last_hour: 0.998 },
+    word: 'In service',
+  },
+  { when: 'it was slow a day ago, within what is shown', change: { in_time: 0.5 }, word: 'In service' },
+  { when: 'it was slow, and nobody comes now', change: { in_time_last_hour: 0.94, rate: 0 }, word: 'In service' },
+  { when: 'its workers crash', change: { status: 'Failed', in_time_last_hour: 0.94 }, word: 'Failed' },
   { when: 'it starts', change: { status: 'Creating', instances_ready: 1 }, word: 'Starting, 1 of 2' },
   {
     when: 'functions have gone to zero',
@@ -60,7 +67,7 @@ test('sorts by trouble, then by traffic', () => {
     usual,
     { ...usual, name: 'busy', rate: 99 },
     { ...usual, name: 'failed', status: 'Failed' as const },
-    { ...usual, name: 'late', latency_ms: 80 },
+    { ...usual, name: 'late', in_time_last_hour: 0.8 },
   ];
   assert.deepEqual(
     rows.toSorted(byTrouble).map(({ name }) => name),

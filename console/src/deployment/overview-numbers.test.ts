@@ -39,6 +39,30 @@ for (const { when, change, value, note } of [
 }
 
 test('more than the peak of whole minutes is said to be more than that', () => {
-  assert.match(String(noteOf(/^Requests/, {})[1]), /^peak 40\.0 at/);
+  assert.match(String(noteOf(/^Requests/, {})[1]), /^busiest minute 40\.0 \/s, at/);
   assert.equal(noteOf(/^Requests/, { rate: 41 })[1], 'more than any minute before');
 });
+
+for (const { when, inTimes, value, note } of [
+  { when: 'one percentile of a short while is over, and the share in time is not', inTimes: [0.998], value: '1', note: 'all of them' },
+  {
+    when: 'less is in time than is promised',
+    inTimes: [0.998, 0.94, 0.9],
+    value: '1',
+    note: 'c: 90.0 % in time in the last hour, promise 95 %',
+  },
+  { when: 'nothing was answered', inTimes: [null], value: '–', note: 'none with traffic' },
+] as const) {
+  test(`objectives kept: ${value} when ${when}`, () => {
+    const endpoints = inTimes.map((inTime, i) => ({
+      name: 'abc'[i],
+      objective: 'p95<=50ms',
+      rate: 7,
+      latency_ms: 113,
+      in_time_last_hour: inTime,
+    }));
+    const numbers = overviewNumbers({ totals, endpoints } as unknown as OverviewBody, '1 h');
+    const kept = numbers.find(({ label }) => label === 'Objectives kept');
+    assert.deepEqual([kept?.value, kept?.note], [value, note]);
+  });
+}

@@ -1,6 +1,6 @@
 /** The strip of the overview. */
 import type { OverviewBody } from '../../../src/api/index.ts';
-import { count, fixed, ms, parseObjective, percentInTime, rate, usd } from '../kit/format.ts';
+import { count, fixed, parseObjective, percentInTime, rate, usd } from '../kit/format.ts';
 import { usdFine } from '../kit/money.ts';
 import type { StripNumber } from '../kit/number-strip.tsx';
 import { clockTime } from '../kit/time.ts';
@@ -32,25 +32,37 @@ export function overviewNumbers({ totals, endpoints }: OverviewBody, span: strin
   ];
 }
 
-/** The peak is that of whole minutes: what comes now may be more. */
+/** Of whole minutes, as Deploy has it: what comes now may be more. */
 function peakWords({ rate: now, peak_rate: peak, peak_at: at }: OverviewBody['totals']): string {
   if (peak === null || at === null) return now > 0 ? 'the first minute' : 'none yet';
-  return now > peak ? `more than any minute before` : `peak ${rate(peak)} at ${clockTime(Date.parse(at))}`;
+  return now > peak ? 'more than any minute before' : `busiest minute ${rate(peak)} /s, at ${clockTime(Date.parse(at))}`;
 }
 
+/** By the share in time: see `isOverObjective`. */
 function objectivesKept(endpoints: OverviewBody['endpoints']): StripNumber {
-  const promising = endpoints.filter(({ objective, rate: now, latency_ms: latency }) => objective !== null && now > 0 && latency !== null);
-  const [worst] = promising
-    .filter(isOverObjective)
-    .map(({ name, latency_ms: latency, objective }) => ({ name, overMs: (latency ?? 0) - (parseObjective(objective)?.latencyMs ?? 0) }))
-    .toSorted((a, b) => b.overMs - a.overMs);
-  const kept = promising.length - promising.filter(isOverObjective).length;
+  const promising = endpoints.filter(
+    ({ objective, rate: now, in_time_last_hour: inTime }) => objective !== null && now > 0 && inTime !== null,
+  );
   if (promising.length === 0) return { label: 'Objectives kept', value: '–', note: 'none with traffic' };
+  const missed = promising
+    .filter(isOverObjective)
+    .map(({ name, in_time_last_hour: inTime, objective }) => ({
+      name,
+      inTime: inTime ?? 0,
+      percentile: parseObjective(objective)?.percentile ?? 0,
+    }))
+    .toSorted((a, b) => b.percentile - 100 * b.inTime - (a.percentile - 100 * a.inTime));
+  const [worst] = missed;
   return {
     label: 'Objectives kept',
-    value: String(kept),
+    value: String(promising.length - missed.length),
     unit: `of ${promising.length} with traffic`,
-    ...(worst === undefined ? { note: 'all of them' } : { note: `${worst.name} is ${ms(worst.overMs)} ms over`, tone: 'bad' as const }),
+    ...(worst === undefined
+      ? { note: 'all of them' }
+      : {
+          note: `${worst.name}: ${percentInTime(worst.inTime)} % in time in the last hour, promise ${worst.percentile} %`,
+          tone: 'bad' as const,
+        }),
   };
 }
 

@@ -8,6 +8,7 @@ import { Card } from '../kit/card.tsx';
 import { difference, fixed, ms, percent, plural, rate, usd } from '../kit/format.ts';
 import { Pairs } from '../kit/pairs.tsx';
 import type { HistorySums } from './history-sums.ts';
+import { policyWords } from './policy-words.ts';
 
 interface SettingNowProps {
   readonly endpoint: EndpointBody;
@@ -61,7 +62,7 @@ function pairsOf(
   const pairs: (readonly [string, ReactNode])[] = [];
   if (variant.wanted > 0 || variant.scaling !== null || variant.functions === null) pairs.push(['Instances', instanceWords(variant)]);
   const { scaling: policy } = variant;
-  if (policy !== null) pairs.push(['Their number', `${policy.policy}, ${policy.instances_min} to ${policy.instances_max}`]);
+  if (policy !== null) pairs.push(['Their number', `${policy.instances_min} to ${policy.instances_max}: ${policyWords(policy.policy)}`]);
   if (variant.functions !== null) pairs.push(['Functions', functionWords(variant)]);
   const arrivals = batching?.inputs.arrivals;
   // Beside instances, functions see only what these leave over.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { lastOf, stacked, steadyTop, tableRows, topFor } from './chart-data.ts';
+import { dots, lastOf, stacked, steadyTop, tableRows, topFor } from './chart-data.ts';
 
 test('puts each column on top of those before it, and leaves gaps as gaps', () => {
   const [instances, functions] = stacked([
@@ -10,6 +10,17 @@ test('puts each column on top of those before it, and leaves gaps as gaps', () =
   ]);
   assert.deepEqual(instances, [1, 2, 0, null]);
   assert.deepEqual(functions, [2, 2, 3, null]);
+});
+
+test('a value between two gaps is a dot, but not where nothing of it was added to a stack', () => {
+  const alone = [null, 0, null, 4, 4, null, 5];
+  assert.deepEqual(dots(alone, null), [1, 6]);
+  const [instances = [], functions = []] = stacked([
+    [50, null, 20, null, 0],
+    [0, null, 5, null, 3],
+  ]);
+  assert.deepEqual(dots(instances, []), [0, 2]);
+  assert.deepEqual(dots(functions, instances), [2, 4]);
 });
 
 test('the top of an axis is above all values and not far above', () => {

@@ -14,6 +14,17 @@ export function stacked(columns: readonly Column[]): (number | null)[][] {
   );
 }
 
+type Points = ArrayLike<number | null | undefined>;
+
+/** Where a value between two gaps makes no line, so that it is a dot: not where it adds nothing to what it is stacked on; null where to nothing. */
+export function dots(column: Points, below: Points | null): number[] {
+  const isGap = (index: number): boolean => (column[index] ?? null) === null;
+  return Array.from(column, (_, index) => index).filter((index) => {
+    if (isGap(index) || !isGap(index - 1) || !isGap(index + 1)) return false;
+    return below === null || (column[index] ?? 0) > (below[index] ?? 0);
+  });
+}
+
 export function maxOf(columns: readonly Column[]): number {
   let max = 0;
   for (const column of columns) for (const value of column) if (value !== null && value > max) max = value;

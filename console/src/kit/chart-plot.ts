@@ -1,6 +1,7 @@
 /** uPlot as the design wants it: hairlines, the objective, decisions on the axis, the forecast on sunken ground. Colours are read from the tokens. */
 import type uPlot from 'uplot';
 import type { TokenName } from '../theme/tokens.ts';
+import { dots } from './chart-data.ts';
 import { clockTime, dayOf, exactTime } from './time.ts';
 
 export interface PlotLine {
@@ -52,13 +53,10 @@ export function colorOf(name: TokenName): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-function isolated(plot: uPlot, series: number): number[] | null {
-  const values = plot.data[series] ?? [];
-  const found: number[] = [];
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] !== null && values[i] !== undefined && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null)
-      found.push(i);
-  }
+/** The first series stands on the ground, after the column of times. */
+function dotsOf({ data }: uPlot, series: number, isStacked: boolean): number[] | null {
+  const below = series > 1 ? (data[series - 1] ?? []) : [];
+  const found = dots(data[series] ?? [], isStacked ? below : null);
   return found.length === 0 ? null : found;
 }
 
@@ -139,7 +137,7 @@ function seriesOf({ lines, isStacked, hasBand }: PlotWish): { series: uPlot.Seri
     stroke: colorOf(color),
     width: isStacked ? 0 : width,
     // A value between two gaps makes no line: it is a dot.
-    points: { show: false, size: 4, filter: isolated },
+    points: { show: false, size: 4, filter: (plot, at) => dotsOf(plot, at, isStacked) },
     spanGaps: false,
     ...(isDashed ? { dash: [5, 4] } : {}),
     ...(isStacked && index === 0 ? { fill: `${colorOf(color)}d0` } : {}),

@@ -1,6 +1,6 @@
 /** Text to be copied: a command, a snippet, log lines. */
 import { Button, CopyButton } from '@mantine/core';
-import type { ReactElement } from 'react';
+import type { ReactElement, ReactNode } from 'react';
 import { Icon } from './icon.tsx';
 
 export function Copy({ text, label = 'Copy' }: { readonly text: string; readonly label?: string }): ReactElement {
@@ -13,6 +13,11 @@ export function Copy({ text, label = 'Copy' }: { readonly text: string; readonly
       )}
     </CopyButton>
   );
+}
+
+/** Of a text of the server's: what stands between backticks, a command say, as code. */
+export function said(text: string): ReactNode {
+  return text.split('`').map((piece, index) => (index % 2 === 0 ? piece : <code key={index}>{piece}</code>));
 }
 
 const pattern = /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(#.*$|\/\/ .*$)|\b(import|from|print|const|await|as|for|in|return)\b/gm;

@@ -32,6 +32,8 @@ for (const { what, said, is } of [
   { what: 'a dollar and more', said: format.usd(11.7), is: '$11.70' },
   { what: 'money saved', said: format.usd(-0.072), is: '−$0.072' },
   { what: 'the cost of a request', said: format.usdSmall(7e-8), is: '$0.000 000 070' },
+  { what: 'a sentence', said: format.sentence('the promise is kept'), is: 'The promise is kept.' },
+  { what: 'a sentence that begins with a name', said: format.sentence('digits/2 on 2 cores'), is: 'digits/2 on 2 cores.' },
   { what: 'a difference up', said: format.difference(1.44), is: '+1.4' },
   { what: 'a difference down', said: format.difference(-0.21), is: '−0.2' },
   { what: 'hardly a difference', said: format.difference(-0.01), is: '0.0' },

@@ -152,3 +152,9 @@ export function shape({ datatype, shape: dimensions }: { readonly datatype: stri
   const type = names[datatype] ?? datatype.toLowerCase().replace('uint', 'u').replace('int', 'i');
   return `${type}[${dimensions.map((size, index) => (size < 0 ? (index === 0 ? 'N' : '?') : size)).join(',')}]`;
 }
+
+/** With a capital, unless it begins with a name such as `digits/2`, and a full stop. */
+export function sentence(text: string): string {
+  const begun = /^[a-z]+(?=[\s,;:]|$)/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return /[.!?:]$/.test(begun) ? begun : `${begun}.`;
+}

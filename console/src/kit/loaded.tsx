@@ -5,6 +5,8 @@
 import { Button, Skeleton } from '@mantine/core';
 import { type ReactElement, type ReactNode, useEffect, useState } from 'react';
 import { ApiError } from '../api/client.ts';
+import { said } from './code.tsx';
+import { sentence } from './format.ts';
 import { Note } from './note.tsx';
 
 export interface LoadedProps<T> {
@@ -61,16 +63,10 @@ export function Failure({
         )
       }
     >
-      {sentence(error.message)} {hint === undefined ? null : sentence(hint)}
+      {said(sentence(error.message))} {hint === undefined ? null : said(sentence(hint))}
       {requestId === undefined ? null : <span className="dim mono"> {requestId}</span>}
     </Note>
   );
-}
-
-/** With a capital and a full stop. */
-export function sentence(text: string): string {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?:]$/.test(begun) ? begun : `${begun}.`;
 }
 
 const patienceMs = 300;

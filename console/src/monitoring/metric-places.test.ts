@@ -11,6 +11,7 @@ test('metrics stand with whose they are, whatever the order of the dimensions', 
     metric('Penstock', 'Latency', { VariantName: 'AllTraffic', EndpointName: 'digits' }),
     metric('Penstock', 'Rows', { EndpointName: 'digits', VariantName: 'b' }),
     metric('Penstock', 'MetricValuesDropped', {}),
+    metric('shop', 'Orders', {}),
   ]);
   assert.deepEqual(
     places.map(({ label, metrics }) => [label, metrics.map(({ name }) => name)]),
@@ -18,6 +19,7 @@ test('metrics stand with whose they are, whatever the order of the dimensions', 
       ['digits', ['Latency', 'Rows']],
       ['digits, b', ['Rows']],
       ['the platform', ['MetricValuesDropped']],
+      ['shop', ['Orders']],
     ],
   );
 });

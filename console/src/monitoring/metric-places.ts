@@ -21,16 +21,26 @@ export function placesOf(metrics: readonly MetricBody[]): readonly Place[] {
     .map(([key, own]): Place => {
       const { namespace = '', dimensions = {} } = own[0] ?? {};
       const sorted = own.toSorted((a, b) => a.name.localeCompare(b.name));
-      return { key, namespace, dimensions, label: labelOf(dimensions), metrics: sorted };
+      return {
+        key,
+        namespace,
+        dimensions,
+        label: labelOf(dimensions) || (namespace === platformNamespace ? 'the platform' : namespace),
+        metrics: sorted,
+      };
     })
     .sort((a, b) => a.namespace.localeCompare(b.namespace) || a.label.localeCompare(b.label));
 }
 
+/** Of the platform's own measurements; without dimensions they are of all of it. */
+const platformNamespace = 'Penstock';
+
+/** Empty where there are no dimensions. */
 function labelOf(dimensions: Readonly<Record<string, string>>): string {
   const { EndpointName: endpoint, VariantName: variant, ...others } = dimensions;
   const rest = Object.entries(others).map(([name, value]) => `${name} ${value}`);
   const own = endpoint === undefined ? [] : [variant === undefined || variant === 'AllTraffic' ? endpoint : `${endpoint}, ${variant}`];
-  return [...own, ...rest].join(', ') || 'the platform';
+  return [...own, ...rest].join(', ');
 }
 
 /** Every period of the span, in epoch seconds, and for each statistic its value there. */

@@ -3,9 +3,8 @@
 import type { ReactElement } from 'react';
 import type { DeploymentPlanBody, MixtureBody } from '../../../../src/api/index.ts';
 import { Card } from '../../kit/card.tsx';
-import { duration, fixed, ms, objective as objectiveText, percent, plural } from '../../kit/format.ts';
+import { duration, fixed, ms, objective as objectiveText, percent, plural, sentence } from '../../kit/format.ts';
 import { Legend } from '../../kit/legend.tsx';
-import { sentence } from '../../kit/loaded.tsx';
 import { usdFine } from '../../kit/money.ts';
 import { Note } from '../../kit/note.tsx';
 import { NumberStrip } from '../../kit/number-strip.tsx';

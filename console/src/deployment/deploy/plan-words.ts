@@ -95,6 +95,14 @@ export function afterClick({ instances, functions }: MixtureBody): string {
   return `Then: start ${plural(instances, 'worker')}, load the model, answer a probe, open.`;
 }
 
+/** By what it is paid for, and about how much that is. */
+export function payWords({ instances, functions, usd_per_hour: usd }: MixtureBody, keepOne: boolean): string {
+  const hourly = instances > 0 ? 'Instances are paid for by the hour' : keepOne ? 'The one that stays warm is paid for by the hour' : null;
+  const paid =
+    hourly === null ? 'You pay for use' : functions === null ? `${hourly}, whether requests come or not` : `${hourly}, functions by use`;
+  return `${paid}: at this traffic about ${usdMonth(usd)} a month.`;
+}
+
 export function rateText(value: number): string {
   return value < 0.1 ? String(Number(value.toPrecision(2))) : rate(value);
 }

@@ -9,9 +9,8 @@ import { historyQuery } from '../../api/queries.ts';
 import { takenBackBy } from '../../api/taken-back.ts';
 import { Ago } from '../../kit/ago.tsx';
 import { Card } from '../../kit/card.tsx';
-import { fixed } from '../../kit/format.ts';
+import { fixed, sentence } from '../../kit/format.ts';
 import { Icon } from '../../kit/icon.tsx';
-import { sentence } from '../../kit/loaded.tsx';
 import { usdFine } from '../../kit/money.ts';
 import { StateMark } from '../../kit/state-mark.tsx';
 import { type CurvePoints, looserPromise } from './cost-curve.ts';
@@ -237,15 +236,17 @@ export function LimitsCard({ wish, change }: WishProps): ReactElement {
               onChange={(value) => change({ late: value === 'shed' ? 'shed' : 'serve' })}
             />
           </span>
-          <span className="row end">
+          <span className="row">
             <span className="mut">Without traffic</span>
             <SegmentedControl
               aria-label="Without traffic"
+              // Instances alone never go to zero: nobody would be there to start one.
+              disabled={!wish.hasFunctions}
               data={[
                 { value: 'zero', label: 'to zero' },
                 { value: 'one', label: 'keep 1' },
               ]}
-              value={wish.keepOne ? 'one' : 'zero'}
+              value={wish.keepOne || !wish.hasFunctions ? 'one' : 'zero'}
               onChange={(value) => change({ keepOne: value === 'one' })}
             />
           </span>
@@ -271,7 +272,7 @@ function Allowed({ wish, change }: WishProps): ReactElement {
         onChange={(event) => allowInstances(event.currentTarget.checked)}
       />
       <Checkbox size="xs" label="Functions" checked={hasFunctions} onChange={(event) => allowFunctions(event.currentTarget.checked)} />
-      <span className="row end nw">
+      <span className="row nw">
         <label htmlFor="at-most">At most</label>
         <NumberInput
           id="at-most"
