@@ -1,12 +1,11 @@
 /** Always-on instances, and the queue they empty: an idle one never waits for company. */
 import { PlatformError } from '../errors.ts';
-import { formatMs } from '../objective.ts';
 import { overheadMs, type ServiceTable } from '../profiling/index.ts';
 import { predictCompletionMs, type Server, take } from '../queueing/index.ts';
 import { AdmissionMargin, leastMarginMs } from './admission-margin.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { Executor } from './executor.ts';
-import { queueIsFull } from './refusals.ts';
+import { queueIsFull, tooLate } from './refusals.ts';
 import type { PendingRequest } from './request.ts';
 import type { Door, Side, SideWorker } from './side.ts';
 
@@ -81,15 +80,12 @@ export class Instances implements Side {
     const { objective, late, queueRowsMax } = settings;
     if (this.#queue.rows + request.rows > queueRowsMax) return queueIsFull(this.#door, this.#queue.rows, this.drainMs());
     if (objective === null || late === 'serve') return null;
+    // What an answer takes is learnt from runs alone: refused by an idle instance, nobody would ever see that it has become quick again.
+    if (this.idle !== undefined) return null;
     const nowMs = clock.nowMs();
     const answeredAtMs = this.predictAtMs(request, this.#queue.rowsUntil(request.deadlineMs), nowMs);
     if (answeredAtMs <= request.promisedAtMs) return null;
-    const predicted = Number.isFinite(answeredAtMs)
-      ? `${Math.ceil(answeredAtMs - nowMs)} ms`
-      : 'nobody knows how many ms: no instance is ready';
-    const timeoutIsNearer = request.timeoutAtMs <= request.promisedAtMs;
-    const promise = timeoutIsNearer ? 'the timeout of this request' : `its objective of ${formatMs(objective.latencyMs)}`;
-    const text = `endpoint ${endpoint} cannot answer within ${promise}: it would take ${predicted}`;
+    const text = `endpoint ${endpoint} is overloaded: ${tooLate(this.#door, request, answeredAtMs - nowMs)}; ask again later or add instances`;
     return new PlatformError('overloaded', text, { retryAfterMs: this.drainMs() });
   }
 

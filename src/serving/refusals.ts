@@ -1,6 +1,6 @@
 /** What a request is told that is not taken. */
 import { PlatformError } from '../errors.ts';
-import { formatMs } from '../objective.ts';
+import { formatMs, spokenMs } from '../objective.ts';
 import type { PendingRequest } from './request.ts';
 import type { Door } from './side.ts';
 
@@ -15,10 +15,11 @@ export function tooLate({ settings, clock }: Door, request: PendingRequest, answ
   const objectiveMs = settings.objective?.latencyMs ?? Number.POSITIVE_INFINITY;
   const timeoutMs = timeoutAtMs - call.arrivedAtMs;
   const promise = timeoutMs <= objectiveMs ? `timeout of ${formatMs(timeoutMs)}` : `objective of ${formatMs(objectiveMs)}`;
-  const takesMs = Math.ceil(clock.nowMs() - call.arrivedAtMs + answeredInMs);
+  if (answeredInMs === Number.POSITIVE_INFINITY) return `its ${promise} cannot be kept: nobody is ready to answer`;
+  const takes = spokenMs(Math.ceil(10 * (clock.nowMs() - call.arrivedAtMs + answeredInMs)) / 10);
   const marginMs = Math.min(timeoutMs, objectiveMs) - (promisedAtMs - call.arrivedAtMs);
   const margin = marginMs < 0.05 ? '' : `, and ${formatMs(Number(marginMs.toPrecision(2)))} of it are held back for runs that take longer`;
-  return `its ${promise} cannot be kept: an answer would take ${takesMs} ms${margin}`;
+  return `its ${promise} cannot be kept: an answer would take ${takes}${margin}`;
 }
 
 /** `mostAtOnce` functions are all there may be, and are busy; with null, more are starting. */

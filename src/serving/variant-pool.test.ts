@@ -291,6 +291,26 @@ describe('too much', () => {
   });
 });
 
+test('`shed` refuses nobody whom an idle instance takes, so that one that was slow for a while is found quick again', () => {
+  let takesMs = 2;
+  const { clock, attach, send, codeOf } = poolOf({ late: 'shed', objective: { percentile: 95, latencyMs: 10 }, serviceMs: () => takesMs });
+  attach('w1');
+  const codes = (prefix: string, gapMs: number): (string | undefined)[] => {
+    const ids = Array.from({ length: 100 }, (_, i) => `${prefix}${i}`);
+    for (const id of ids) {
+      send(id);
+      clock.advance(gapMs);
+    }
+    clock.advance(1000);
+    return ids.map(codeOf);
+  };
+  takesMs = 40;
+  assert.deepEqual(new Set(codes('alone', 50)), new Set(['ok']));
+  assert.deepEqual(new Set(codes('while it is busy', 20)), new Set(['ok', 'overloaded']));
+  takesMs = 2;
+  assert.deepEqual(new Set(codes('quick again', 50)), new Set(['ok']));
+});
+
 test('where the promise is broken for those who wait anyway, the size of best throughput is taken', () => {
   // B = 1, the only size with 2*s(1)+d <= 23: 11 ms a row. Eight together take 18.
   const { clock, attach, send, batches } = poolOf({ objective: { percentile: 95, latencyMs: 23 } });
