@@ -1,9 +1,10 @@
 /**
  * Times what a worker does, without the time that it waited for processors that others had: a profile says what a model takes,
- * and a machine that is busy while it is measured need not be so later. Where the system does not tell, time is what passed.
+ * and a machine that is busy while it is measured need not be so later. Where the system does not tell, time is what passed. Of a model
+ * with several threads only the waiting of the first is known, so on a busy machine its times stay somewhat too long.
  */
 import type { Clock } from '../clock.ts';
-import { type ProcessorTime, processorTime } from '../providers/index.ts';
+import { hasCpuQuota, type ProcessorTime, processorTime } from '../providers/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
 
 export interface TimerOptions {
@@ -35,8 +36,12 @@ export function timer({ clock, processorTime = () => null }: TimerOptions): () =
   };
 }
 
-/** For what the worker of a link does; this server, which takes its answers, waits with it. */
-export async function timerOf(link: Pick<WorkerLink, 'status'>, clock: Clock): Promise<TimerOptions> {
+/**
+ * For what the worker of a link does; this server, which takes its answers, waits with it. Where both are held to a quota of processor time,
+ * what that makes them wait is counted as what others do, but it comes with serving, too: nothing is taken off then.
+ */
+export async function timerOf(link: Pick<WorkerLink, 'status'>, clock: Clock, hasQuota = hasCpuQuota()): Promise<TimerOptions> {
+  if (hasQuota) return { clock };
   const { pid } = await link.status();
   return {
     clock,

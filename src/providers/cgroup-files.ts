@@ -1,5 +1,6 @@
 /** The files by which Linux holds groups of processes (cgroups): where they are, and what is asked of them. */
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /** What is done to them; errors are Node's, with a code such as EACCES. */
 export interface CgroupFiles {
@@ -67,6 +68,21 @@ export function ownGroups(files: CgroupFiles): Record<Controller, OwnGroup | nul
     }
   }
   return own;
+}
+
+/**
+ * Whether this process and its workers, which stand below it, are held to an amount of processor time from outside, as by `docker --cpus`,
+ * limits of Kubernetes or `CPUQuota`: by a quota of its group or of one above, as far as a container sees these.
+ */
+export function hasCpuQuota(files: CgroupFiles = systemFiles): boolean {
+  const own = ownGroups(files).cpu;
+  if (own === null) return false;
+  const [name, none] = own.layout === 'v1' ? ['cpu.cfs_quota_us', '-1'] : ['cpu.max', 'max'];
+  for (let folder = own.folder; folder.length >= own.mount.length; folder = dirname(folder)) {
+    const path = join(folder, name);
+    if (files.exists(path) && files.read(path).trim().split(' ')[0] !== none) return true;
+  }
+  return false;
 }
 
 interface Mount {

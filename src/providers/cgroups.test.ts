@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { Log } from '../monitoring/index.ts';
-import { type CgroupFiles, ownGroups } from './cgroup-files.ts';
+import { type CgroupFiles, hasCpuQuota, ownGroups } from './cgroup-files.ts';
 import { CgroupNotes } from './cgroup-notes.ts';
 import { Cgroups } from './cgroups.ts';
 
@@ -308,4 +308,38 @@ test('the group of a process is found below what a container sees of the tree', 
   const outside = new Kernel('v1', [line], ['4:memory:/docker/abc']);
   assert.equal(ownGroups(outside).memory?.folder, '/sys/fs/cgroup/memory');
   assert.equal(ownGroups(outside).cpu, null);
+});
+
+describe('whether a quota of processor time holds this process', () => {
+  const line = '32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu';
+  const mount = '/sys/fs/cgroup/cpu';
+
+  test('version 1: its own group has one, or one above it', () => {
+    const kernel = new Kernel('v1', [line], ['1:cpu:/a/b']);
+    for (const folder of [mount, `${mount}/a`, `${mount}/a/b`, `${mount}/other`]) kernel.group(folder);
+    const quota = (folder: string, us: string) => kernel.files.set(join(folder, 'cpu.cfs_quota_us'), `${us}\n`);
+    for (const folder of kernel.groups) quota(folder, '-1');
+    quota(`${mount}/other`, '30000');
+    assert.equal(hasCpuQuota(kernel), false);
+    for (const folder of [mount, `${mount}/a`, `${mount}/a/b`]) {
+      quota(folder, '30000');
+      assert.equal(hasCpuQuota(kernel), true, folder);
+      quota(folder, '-1');
+    }
+  });
+
+  test('version 2: the same, where the root of all has none', () => {
+    const kernel = v2('/docker/7').group('/sys/fs/cgroup').group('/sys/fs/cgroup/docker').group('/sys/fs/cgroup/docker/7');
+    kernel.files.delete('/sys/fs/cgroup/cpu.max');
+    assert.equal(hasCpuQuota(kernel), false);
+    kernel.files.set('/sys/fs/cgroup/docker/cpu.max', '150000 100000\n');
+    assert.equal(hasCpuQuota(kernel), true);
+  });
+
+  test('a container has that of its own root; where nothing is told there is none', () => {
+    const kernel = v2('/').group('/sys/fs/cgroup');
+    kernel.files.set('/sys/fs/cgroup/cpu.max', '50000 100000\n');
+    assert.equal(hasCpuQuota(kernel), true);
+    assert.equal(hasCpuQuota(new Kernel('v1', [], [])), false);
+  });
 });

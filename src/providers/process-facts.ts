@@ -57,11 +57,14 @@ export function treeCpuMs(pid: number): number {
 /** What became of a thread's time while it had something to do, since it began; in milliseconds. */
 export interface ProcessorTime {
   readonly computedMs: number;
-  /** Others had the processors. */
+  /** Others had the processors; or, by a quota, it was not to have one: the system does not tell these apart. */
   readonly waitedMs: number;
 }
 
-/** Of the thread that a process began with, which in a worker runs the model. Costs some 10 us. */
+/**
+ * Of the thread that a process began with, which in a worker runs the model. Others that help it are left out: what they wait, one beside the
+ * other, says little about how much later the run ended. Costs some 10 us.
+ */
 export function processorTime(pid: number): ProcessorTime | null {
   const [computedNs, waitedNs] = read(`/proc/${pid}/schedstat`)?.split(' ').map(Number) ?? [];
   return computedNs === undefined || waitedNs === undefined ? null : { computedMs: computedNs / 1e6, waitedMs: waitedNs / 1e6 };
