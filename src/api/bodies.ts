@@ -180,7 +180,9 @@ export const endpointBody = z.strictObject({
   in_time: z
     .number()
     .nullable()
-    .describe('Of the answers of the last hour, the share within the objective, 0 to 1; null without an objective or answers.'),
+    .describe(
+      'Of the answers of the last hour, the share within the objective, 0 to 1; null without an objective or answers. Where it was given another, from the minute after that on.',
+    ),
   late: z.enum(['serve', 'shed']),
   timeout_ms: z.number(),
   description: z.string().nullable(),

@@ -1,13 +1,14 @@
 /** The numbers of one endpoint over time, in columns, as charts take them. */
 import { z } from 'zod';
 import type { ScalingInputs } from '../autoscaling/index.ts';
-import type { EndpointConfig } from '../deployment/index.ts';
+import type { EndpointConfig, EndpointView } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { type Decisions, type Measured, penstockNamespace, percentileOf, sagemakerNamespace } from '../monitoring/index.ts';
 import type { Objective } from '../objective.ts';
 import { alwaysOnUsdPerHour } from './always-on.ts';
 import { batchesOf } from './batch-sizes.ts';
 import { type ByPeriod, type Span, together } from './measured-together.ts';
+import { judges } from './minutes.ts';
 import { type HistoryBody, historyBody } from './overview-bodies.ts';
 import { endpointPath, timeOf } from './parameters.ts';
 import { type Route, route } from './route.ts';
@@ -38,8 +39,9 @@ export function historyRoutes(services: ApiServices): Route[] {
       }),
       answer: historyBody,
       handle: async ({ params, query: { to: toMs = clock.wallMs(), from: fromMs = toMs - 3_600_000, period_s: periodS } }) => {
-        const { config } = deployments.get(params.endpoint);
-        return Buffer.from(JSON.stringify(await historyOf(services, config, spanOf(fromMs, toMs, periodS * 1000))));
+        return Buffer.from(
+          JSON.stringify(await historyOf(services, deployments.get(params.endpoint), spanOf(fromMs, toMs, periodS * 1000))),
+        );
       },
     }),
   ];
@@ -54,7 +56,9 @@ export function spanOf(fromMs: number, toMs: number, periodMs: number): Span {
   throw new PlatformError('invalid_request', `expected at most ${periodsMax} periods, got ${periods}: ask for longer ones, period_s`);
 }
 
-export async function historyOf(sources: Sources, config: EndpointConfig, span: Span): Promise<HistoryBody> {
+type Promising = Pick<EndpointView, 'config' | 'createdAtMs' | 'objectiveSinceMs'>;
+
+export async function historyOf(sources: Sources, { config, ...since }: Promising, span: Span): Promise<HistoryBody> {
   const { fromMs, toMs, periodMs } = span;
   const { name: endpoint, objective } = config;
   const variants = config.variants.map(({ name }) => name);
@@ -73,7 +77,15 @@ export async function historyOf(sources: Sources, config: EndpointConfig, span: 
     at: starts.map((ms) => ms / 1000),
     columns: columnsOf(
       { seen, failed, looked },
-      { starts, periodMs, coarseMs: coarse.periodMs, nowMs, objective, isServerless: isServerless(config) },
+      {
+        starts,
+        periodMs,
+        coarseMs: coarse.periodMs,
+        nowMs,
+        objective,
+        judges: (ms) => judges(since, ms),
+        isServerless: isServerless(config),
+      },
     ),
     forecast: await forecastOf(sources.decisions, endpoint),
     batches: await batchesOf(sources.series, own, nowMs),
@@ -94,6 +106,8 @@ interface Frame {
   readonly coarseMs: number;
   readonly nowMs: number;
   readonly objective: Objective | null;
+  /** Whether what came in a period that begins then was judged by this objective alone. */
+  readonly judges: (ms: number) => boolean;
   readonly isServerless: boolean;
 }
 
@@ -130,7 +144,7 @@ function columnsOf({ seen, failed, looked }: Seen, frame: Frame): HistoryBody['c
     p95_ms: percentile(95),
     p99_ms: percentile(99),
     promised_ms: objective === null ? starts.map(() => null) : percentile(objective.percentile),
-    in_time: of(seen.ObjectiveMissed, ({ sum, count }) => (count === 0 ? null : 1 - sum / count)),
+    in_time: of(seen.ObjectiveMissed, ({ sum, count }, ms) => (count === 0 || !frame.judges(ms) ? null : 1 - sum / count)),
     instance_rate: of(answered, (measured, ms) => (measured.count - functionAnswers(measured, ms)) / seconds(ms)),
     function_rate: of(answered, (measured, ms) => functionAnswers(measured, ms) / seconds(ms)),
     instance_usd_per_hour: usdPerHour(looked.InstancesSpent),

@@ -79,7 +79,7 @@ function numbersOf(services: ApiServices, reader: OverviewReader, { endpoint, pe
     const view = deployments.list().find(({ config }) => config.name.toLowerCase() === endpoint.toLowerCase());
     if (view === undefined) return null;
     const nowMs = clock.wallMs();
-    const history: HistoryBody = await historyOf(services, view.config, spanOf(Math.min(fromMs, nowMs - 1), nowMs, periodMs));
+    const history: HistoryBody = await historyOf(services, view, spanOf(Math.min(fromMs, nowMs - 1), nowMs, periodMs));
     // The last one that was sent may not have been over, and what is looked at every ten seconds comes late.
     fromMs = nowMs - Math.max(periodMs, 12_000);
     return { endpoint: await endpointBodyOf(view, services, reader), history, overview: null };

@@ -6,7 +6,11 @@ import { inTimeOf, lastMinutes, type Minute, Minutes } from './minutes.ts';
 
 const minuteMs = 60_000;
 const at = (minute: number, promised: number, missed: number) => ({ atMs: minute * minuteMs, promised, missed }) as Minute;
-const endpoint = (objective: EndpointConfig['objective'], createdAtMs = 0) => ({ config: { objective } as EndpointConfig, createdAtMs });
+const endpoint = (objective: EndpointConfig['objective'], createdAtMs = 0, objectiveSinceMs = createdAtMs) => ({
+  config: { objective } as EndpointConfig,
+  createdAtMs,
+  objectiveSinceMs,
+});
 const promise = { percentile: 95, latencyMs: 50 };
 
 test('the share in time is that of all answers together, and not known where nothing came or nothing is promised', () => {
@@ -18,6 +22,12 @@ test('the share in time is that of all answers together, and not known where not
 
 test('what was late before an endpoint was made is not held against it', () => {
   assert.equal(inTimeOf([at(1, 10, 10), at(2, 10, 0)], endpoint(promise, 2 * minuteMs + 1)), 1);
+});
+
+test('what was judged by another objective says nothing of the one of now', () => {
+  assert.equal(inTimeOf([at(1, 10, 10), at(2, 10, 10), at(3, 10, 1)], endpoint(promise, 0, 2 * minuteMs + 1)), 0.9);
+  assert.equal(inTimeOf([at(2, 10, 10)], endpoint(promise, 0, 2 * minuteMs + 1)), null);
+  assert.equal(inTimeOf([at(2, 10, 10)], endpoint(promise, 0, Number.POSITIVE_INFINITY)), null, 'it is not served yet');
 });
 
 test('a minute that is over is read once', async () => {

@@ -36,15 +36,24 @@ export function lastMinutes(spanMs: number, nowMs: number): MinuteSpan {
   return { fromMs: toMs - Math.ceil(spanMs / minuteMs) * minuteMs, toMs, nowMs };
 }
 
+/** Whether all that came in a period that begins then (epoch milliseconds) was judged by the objective of now. */
+export function judges({ createdAtMs, objectiveSinceMs }: Pick<EndpointView, 'createdAtMs' | 'objectiveSinceMs'>, ms: number): boolean {
+  return objectiveSinceMs <= createdAtMs || ms >= objectiveSinceMs;
+}
+
 /**
  * Of the answers, the share within the objective; null where nothing is promised, or nothing was answered. What was measured before the
- * endpoint was made is another's, who had its name.
+ * endpoint was made is another's, who had its name; and what was until the end of the minute in which it was given another objective may have been
+ * judged by the one before.
  */
-export function inTimeOf(minutes: readonly Minute[], { config, createdAtMs }: Pick<EndpointView, 'config' | 'createdAtMs'>): number | null {
-  if (config.objective === null) return null;
+export function inTimeOf(
+  minutes: readonly Minute[],
+  view: Pick<EndpointView, 'config' | 'createdAtMs' | 'objectiveSinceMs'>,
+): number | null {
+  if (view.config.objective === null) return null;
   let [promised, missed] = [0, 0];
   for (const minute of minutes) {
-    if (minute.atMs + minuteMs <= createdAtMs) continue;
+    if (minute.atMs + minuteMs <= view.createdAtMs || !judges(view, minute.atMs)) continue;
     promised += minute.promised;
     missed += minute.missed;
   }

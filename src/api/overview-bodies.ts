@@ -18,7 +18,9 @@ export const overviewEndpointBody = z.strictObject({
   requests: z.number().describe('Answered within the span.'),
   latency_ms: z.number().nullable().describe('The promised percentile, p95 where nothing is promised, of the last minute.'),
   spark: column.describe('The same over the span, in 40 parts.'),
-  in_time: share.nullable().describe('Answered within the objective, of the span; null without an objective or traffic.'),
+  in_time: share
+    .nullable()
+    .describe('Answered within the objective, of the span, since it was last changed; null without an objective or traffic.'),
   in_time_last_hour: share.nullable().describe('The same of the last hour, as the endpoint itself tells it: by it the promise is judged.'),
   instances_ready: z.number(),
   instances_wanted: z.number(),
@@ -40,7 +42,7 @@ export const overviewBody = z.strictObject({
     peak_at: time.nullable(),
     requests: z.number(),
     promised_requests: z.number().describe('Those to endpoints with an objective.'),
-    in_time_requests: z.number().describe('Of those, answered within it.'),
+    in_time_requests: z.number().describe('Of those, answered within the one of then.'),
     usd_per_hour: usd.nullable(),
     usd_per_million: usd.nullable(),
     spent_usd: usd.describe('Within the span.'),
@@ -57,7 +59,7 @@ export const historyColumnsBody = z.strictObject({
   p95_ms: column,
   p99_ms: column,
   promised_ms: column.describe('The percentile of the objective.'),
-  in_time: column.describe('Share within the objective.'),
+  in_time: column.describe('Share within the objective; null where another was promised in the period.'),
   instance_rate: column.describe('Requests per second that instances answered.'),
   function_rate: column.describe('Requests per second that functions answered.'),
   instance_usd_per_hour: column,

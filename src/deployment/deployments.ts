@@ -16,7 +16,7 @@ import { withModels } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import { EndpointChanges } from './endpoint-changes.ts';
 import type { EndpointChange, EndpointConfig, VariantConfig } from './endpoint-config.ts';
-import { deleteRow, lockRow, readRows, readTold, type StoredEndpoint } from './endpoint-rows.ts';
+import { deleteRow, lockRow, readRows, readServedObjectives, readTold, type StoredEndpoint } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
 import { KeptVersions } from './keep-served.ts';
@@ -28,6 +28,7 @@ import { type Guard, isUnderWay } from './rollout.ts';
 import { Rollouts } from './rollouts.ts';
 import { readCounts, type ScaledCounts, writeCount } from './scaled-rows.ts';
 import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
+import { ServedObjectives } from './served-objectives.ts';
 import type { ServingDoor } from './serving-door.ts';
 import { settled } from './settled.ts';
 import type { StatusAndReason } from './status.ts';
@@ -64,6 +65,7 @@ export class Deployments {
   readonly #changes: EndpointChanges;
   readonly #kept: KeptVersions;
   readonly #told: ToldStatuses;
+  readonly #objectives: ServedObjectives;
   /** By lower-case name. */
   readonly #reconcilers = new Map<string, EndpointReconciler>();
   readonly #listeners = new Set<(view: EndpointView) => void>();
@@ -77,6 +79,7 @@ export class Deployments {
   constructor(options: DeploymentsOptions) {
     this.#options = options;
     this.#told = new ToldStatuses(options);
+    this.#objectives = new ServedObjectives(options);
     this.#kept = new KeptVersions({
       ...options,
       remember: ({ config, generation, history }) => this.#reconcilers.get(keyOf(config.name))?.remember(generation, history),
@@ -88,10 +91,11 @@ export class Deployments {
   /** Takes up every endpoint where it was left. */
   async open(): Promise<void> {
     const { provider, db } = this.#options;
-    const [counts, told] = [await readCounts(db), await readTold(db)];
+    const [counts, told, objectives] = [await readCounts(db), await readTold(db), await readServedObjectives(db)];
     for (const stored of await readRows(db)) {
       const key = keyOf(stored.config.name);
       this.#told.takeUp(stored, told.get(key) ?? null);
+      this.#objectives.takeUp(stored, objectives.get(key) ?? null);
       this.#newReconciler(await withModels(this.#options.registry, stored), counts.get(key));
     }
     this.#stopListening = provider.onChange(({ spec }) => this.#reconcilers.get(keyOf(spec.endpoint))?.kick());
@@ -341,7 +345,10 @@ export class Deployments {
   }
 
   #viewOf(reconciler: EndpointReconciler): EndpointView {
-    return viewOf(reconciler, this.#options, this.rollouts.versionsOf(reconciler));
+    return viewOf(reconciler, this.#options, {
+      rolloutVersions: this.rollouts.versionsOf(reconciler),
+      objectiveSinceMs: this.#objectives.sinceMs(reconciler.endpoint),
+    });
   }
 
   #want(endpoint: DesiredEndpoint): void {
@@ -375,16 +382,18 @@ export class Deployments {
     this.rollouts.forget(name);
     this.#kept.forget(name);
     this.#told.forget(name);
+    this.#objectives.forget(name);
     events.publish(event);
     for (const listener of this.#goneListeners) listener(name);
   }
 
   /** Measured only now that it serves: that takes time that a start should have. */
   #isServed(endpoint: DesiredEndpoint): void {
-    const { profiles, functionProfiles } = this.#options;
+    const { profiles, functionProfiles, clock } = this.#options;
+    const atMs = clock.wallMs();
     const { config, versions, rollout } = endpoint;
     if (!isUnderWay(rollout)) this.#recording = this.#recording.then(() => this.#kept.keep(endpoint));
-    this.#recording = this.#recording.then(() => this.#told.served(endpoint));
+    this.#recording = this.#recording.then(() => this.#told.served(endpoint)).then(() => this.#objectives.served(endpoint, atMs));
     for (const [index, { functions, instanceCount, instanceType: type }] of config.variants.entries()) {
       const version = versions[index] as ModelVersion;
       if (instanceCount > 0) profiles.measureInBackground(version, `instance:${type}`);

@@ -1,5 +1,6 @@
 /** The endpoints table: what is wanted of each, and what was told last of how it is. */
 
+import type { Objective } from '../objective.ts';
 import { keyOf } from '../registry/index.ts';
 import type { Database, Transaction } from '../storage/index.ts';
 import type { DesiredEndpoint } from './desired.ts';
@@ -71,6 +72,30 @@ export async function updateTold(tx: Transaction, name: string, told: ToldStatus
   await tx
     .updateTable('endpoints')
     .set({ told_status: JSON.stringify(told) })
+    .where('name_key', '=', keyOf(name))
+    .execute();
+}
+
+/** What an endpoint is served with, or was last. */
+export interface ServedObjective {
+  readonly objective: Objective | null;
+  /** Epoch milliseconds. */
+  readonly sinceMs: number;
+}
+
+/** By lower-case name; without those of which it is not known. */
+export async function readServedObjectives(db: Database): Promise<ReadonlyMap<string, ServedObjective>> {
+  const rows = await db.selectFrom('endpoints').select(['name_key', 'served_objective']).execute();
+  return new Map(
+    rows.flatMap(({ name_key: key, served_objective: served }) => (served === null ? [] : [[key, JSON.parse(served) as ServedObjective]])),
+  );
+}
+
+/** Nothing of what is wanted changes. */
+export async function updateServedObjective(db: Database, name: string, served: ServedObjective): Promise<void> {
+  await db
+    .updateTable('endpoints')
+    .set({ served_objective: JSON.stringify(served) })
     .where('name_key', '=', keyOf(name))
     .execute();
 }

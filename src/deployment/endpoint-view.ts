@@ -34,6 +34,8 @@ export interface EndpointView {
   readonly servedGeneration: number | null;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+  /** Epoch milliseconds: answers are judged by its objective since then; infinite for as long as it is not served with that. */
+  readonly objectiveSinceMs: number;
   readonly variants: readonly VariantView[];
   /** How an update comes about that is watched, or why the last one was taken back. */
   readonly rollout: Rollout | null;
@@ -51,7 +53,11 @@ interface Machine {
   readonly provider: Pick<Provider, 'limits'>;
 }
 
-export function viewOf(reconciler: EndpointReconciler, machine: Machine, rolloutVersions: readonly CountedVersion[] = []): EndpointView {
+export function viewOf(
+  reconciler: EndpointReconciler,
+  machine: Machine,
+  { rolloutVersions, objectiveSinceMs }: Pick<EndpointView, 'rolloutVersions' | 'objectiveSinceMs'>,
+): EndpointView {
   const { config, generation, createdAtMs, updatedAtMs, rollout, history } = reconciler.endpoint;
   const { workers } = reconciler;
   // Until it has been watched to its end, what was before is what is gone back to.
@@ -83,6 +89,7 @@ export function viewOf(reconciler: EndpointReconciler, machine: Machine, rollout
     servedGeneration,
     createdAtMs,
     updatedAtMs,
+    objectiveSinceMs,
     variants,
     rollout,
     versions: history,

@@ -178,7 +178,7 @@ async function act(
 }
 
 function watched(
-  { config, status, reason, variants, createdAtMs }: EndpointView,
+  { config, status, reason, variants, createdAtMs, objectiveSinceMs }: EndpointView,
   { drift, backlogOf }: Pick<WatchingNeeds, 'drift' | 'backlogOf'>,
 ): WatchedEndpoint {
   const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
@@ -188,6 +188,7 @@ function watched(
     variants: config.variants.map(({ name }) => name),
     createdAtMs,
     objective: config.objective,
+    objectiveSinceMs,
     trouble,
     backlog: backlogOf(config.name),
     drift: drift.lastLook(config.name),

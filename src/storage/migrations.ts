@@ -7,7 +7,14 @@ import { createArrivals } from './migrations/arrivals.ts';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
-import { addRollouts, addToldStatus, addVersionHistory, createEndpoints, createScaling } from './migrations/deployment.ts';
+import {
+  addRollouts,
+  addServedObjective,
+  addToldStatus,
+  addVersionHistory,
+  createEndpoints,
+  createScaling,
+} from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
 import {
   addCauses,
@@ -75,5 +82,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0035-causes-of-deliveries': { up: setCausesOfDeliveries },
     '0036-told-statuses': { up: addToldStatus },
     '0037-job-sequences': { up: addSequences },
+    '0038-served-objectives': { up: addServedObjective },
   };
 }

@@ -13,7 +13,15 @@ import { Alarms } from './alarms.ts';
 import { burnRuling, burns, lookAtDefaults, ringsFrom, type WatchedEndpoint } from './default-alarms.ts';
 
 const objective = { percentile: 95, latencyMs: 50 };
-const digits: WatchedEndpoint = { name: 'digits', variants: ['AllTraffic'], createdAtMs: 0, objective, trouble: null, backlog: null };
+const digits: WatchedEndpoint = {
+  name: 'digits',
+  variants: ['AllTraffic'],
+  createdAtMs: 0,
+  objective,
+  objectiveSinceMs: 0,
+  trouble: null,
+  backlog: null,
+};
 
 async function house(t: TestContext) {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
@@ -62,9 +70,13 @@ async function house(t: TestContext) {
     await alarms.look();
   };
   const create = (): void => {
-    scene.endpoints = [{ ...digits, createdAtMs: clock.wallMs() }];
+    scene.endpoints = [{ ...digits, createdAtMs: clock.wallMs(), objectiveSinceMs: clock.wallMs() }];
   };
-  return { scene, clock, alarms, store, measure, minute, states, erase, create };
+  /** Epoch milliseconds; from now on unless given. */
+  const promise = (latencyMs: number, objectiveSinceMs = clock.wallMs()): void => {
+    scene.endpoints = [{ ...digits, objective: { ...objective, latencyMs }, objectiveSinceMs }];
+  };
+  return { scene, clock, alarms, store, measure, minute, states, erase, create, promise };
 }
 
 const minuteMs = 60_000;
@@ -158,6 +170,24 @@ describe('every endpoint', () => {
       assert.match(stateReason, new RegExp(`^\\S+ % of the last 60 min \\(${found}\\)`));
     });
   }
+
+  test('is not judged by what another objective was missed by, and says what this one was', async (t) => {
+    const { clock, alarms, measure, minute, states, promise } = await house(t);
+    for (let i = 0; i < 20; i++) minute(100, 50);
+    assert.equal((await states())[2], 'objective ALARM');
+    clock.advance(2000);
+    measure(100, 50);
+    clock.advance(500);
+    promise(1);
+    clock.advance(1000);
+    minute(40, 1);
+    assert.equal((await states())[2], 'objective OK');
+    assert.match(alarms.foundLast('penstock/digits/objective') ?? '', /^2\.5 % of the last 60 min \(1 of 40\) took longer than 1 ms/);
+    for (let i = 0; i < 10; i++) minute(100, 50);
+    assert.equal((await states())[2], 'objective ALARM');
+    promise(50, Number.POSITIVE_INFINITY);
+    assert.equal((await states())[2], 'objective OK', 'nothing was judged by one that is not served yet');
+  });
 
   test('inherits nothing once seconds are kept no longer, and keeps what began since it was made', async (t) => {
     const { clock, minute, states, erase, create } = await house(t);

@@ -1,7 +1,8 @@
 /** The alarms that every endpoint has without anybody's asking: what they look at, and when they ring. */
 import { budgetOf, type Objective, spokenMs } from '../../objective.ts';
 import type { Predecessors } from '../records/predecessors.ts';
-import type { MetricSpan, MetricStore } from '../series/metric-store.ts';
+import type { MetricStore } from '../series/metric-store.ts';
+import { ownSpans } from '../series/own-spans.ts';
 import { penstockNamespace, placeOfVariant, sagemakerNamespace } from '../series/variant-series.ts';
 import type { AlarmDefinition } from './alarm.ts';
 import type { Alarms } from './alarms.ts';
@@ -13,6 +14,8 @@ export interface WatchedEndpoint {
   /** Epoch milliseconds: what was measured before is another's, who had its name. */
   readonly createdAtMs: number;
   readonly objective: Objective | null;
+  /** Epoch milliseconds: what was measured before was judged by another objective; infinite where nothing was by this one yet. */
+  readonly objectiveSinceMs: number;
   /** Why it does not come into service, or its workers end again and again; null where all is well. */
   readonly trouble: string | null;
   /** How old the oldest request is that waits to be worked on asynchronously, and how old it may be; null where there is no such thing. */
@@ -35,7 +38,6 @@ export interface Ruling {
 export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift'] as const;
 export type DefaultKind = (typeof defaultKinds)[number];
 
-const secondMs = 1000;
 const minuteMs = 60_000;
 /**
  * A long window tells that it matters, a short one that it is so now (Beyer et al., The Site Reliability Workbook, chapter 5, table 5-8). The
@@ -197,13 +199,11 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
       : blindRuling(options.store, endpoint, sagemakerNamespace, 'Invocations');
   if (blind !== null) return blind;
   if (kind === 'objective') {
-    const minutes = await minutesOf(options, endpoint, burns[1].longMs, penstockNamespace, ['ObjectiveMissed'], 'ObjectiveMissed');
+    const minutes = await minutesOf(options, endpoint, { ...missed, forMs: burns[1].longMs, sinceMs: endpoint.objectiveSinceMs });
     return burnRuling(endpoint.objective as Objective, withinOf(minutes, options.wallMs()));
   }
-  const bad = ['Invocation5XXErrors', 'InvocationModelErrors'];
-  return errorsRuling(
-    withinOf(await minutesOf(options, endpoint, errorWindows.longMs, sagemakerNamespace, bad, 'Invocations'), options.wallMs()),
-  );
+  const minutes = await minutesOf(options, endpoint, { ...failed, forMs: errorWindows.longMs, sinceMs: endpoint.createdAtMs });
+  return errorsRuling(withinOf(minutes, options.wallMs()));
 }
 
 /** Where there was no room for what a variant measures, that nothing is known of it does not make it well. */
@@ -225,21 +225,31 @@ interface Minute extends Share {
   readonly atMs: number;
 }
 
-/** The last `forMs` by minutes, of a younger endpoint what is its own, all variants together. */
+interface Measured {
+  readonly namespace: string;
+  readonly bad: readonly string[];
+  readonly all: string;
+  readonly forMs: number;
+  /** Epoch milliseconds: since when it counts, no earlier than the endpoint was made. */
+  readonly sinceMs: number;
+}
+
+const missed = { namespace: penstockNamespace, bad: ['ObjectiveMissed'], all: 'ObjectiveMissed' };
+const failed = { namespace: sagemakerNamespace, bad: ['Invocation5XXErrors', 'InvocationModelErrors'], all: 'Invocations' };
+
+/** The last `forMs` by minutes, of what has counted for less long what does, all variants together. */
 async function minutesOf(
   { store, predecessors, wallMs }: DefaultAlarmsOptions,
   { name, variants, createdAtMs }: WatchedEndpoint,
-  forMs: number,
-  namespace: string,
-  bad: readonly string[],
-  all: string,
+  { namespace, bad, all, forMs, sinceMs }: Measured,
 ): Promise<Minute[]> {
   const nowMs = wallMs();
-  const isYoung = createdAtMs > nowMs - forMs;
-  const goneMs = isYoung ? await predecessors.goneBefore(name, createdAtMs) : null;
-  const spans = isYoung
-    ? ownSpans(createdAtMs, goneMs, nowMs)
-    : [{ fromMs: floor(nowMs - forMs, minuteMs), toMs: nowMs, periodMs: minuteMs }];
+  let spans: ReturnType<typeof ownSpans> = [{ fromMs: floor(nowMs - forMs, minuteMs), toMs: nowMs, periodMs: minuteMs }];
+  if (sinceMs > nowMs - forMs) {
+    // Until its objective was changed, answers were judged by the one before.
+    const othersUntilMs = sinceMs > createdAtMs ? sinceMs : await predecessors.goneBefore(name, createdAtMs);
+    spans = ownSpans({ fromMs: sinceMs, othersUntilMs }, nowMs);
+  }
   const minutes: Minute[] = [];
   for (const span of spans) {
     for (const variant of variants) {
@@ -251,18 +261,6 @@ async function minutesOf(
     }
   }
   return minutes;
-}
-
-/**
- * By minutes from the one on in which the endpoint was made. Where one of its name was deleted in that minute, it is its own by seconds, and
- * so is the second in which it was made; once seconds are kept no longer, what tens of seconds began since.
- */
-function ownSpans(createdAtMs: number, goneMs: number | null, nowMs: number): Pick<MetricSpan, 'fromMs' | 'toMs' | 'periodMs'>[] {
-  const [minute, second] = [floor(createdAtMs, minuteMs), floor(createdAtMs, secondMs)];
-  const isIn = (beginMs: number): boolean => goneMs !== null && goneMs >= beginMs;
-  if (!isIn(minute)) return [{ fromMs: minute, toMs: nowMs, periodMs: minuteMs }];
-  const shared = { fromMs: isIn(second) ? second + secondMs : second, toMs: Math.min(minute + minuteMs, nowMs), periodMs: secondMs };
-  return [shared, { fromMs: minute + minuteMs, toMs: nowMs, periodMs: minuteMs }].filter(({ fromMs, toMs }) => fromMs < toMs);
 }
 
 function floor(atMs: number, periodMs: number): number {

@@ -44,3 +44,8 @@ export async function addVersionHistory(db: AnyDatabase): Promise<void> {
 export async function addToldStatus(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('endpoints').addColumn('told_status', 'text').execute();
 }
+
+/** What each is judged by, and since when; null for one of before, which is taken to have had its objective since it was made. */
+export async function addServedObjective(db: AnyDatabase): Promise<void> {
+  await db.schema.alterTable('endpoints').addColumn('served_objective', 'text').execute();
+}

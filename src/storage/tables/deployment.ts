@@ -15,6 +15,8 @@ export interface EndpointsTable {
   version_history: string | null;
   /** JSON: the status that was told last, and of which generation; null where none was, or by a server that did not keep it. */
   told_status: string | null;
+  /** JSON: the objective that it was served with last, and since when; null where it was with none yet, or by a server that did not keep it. */
+  served_objective: string | null;
 }
 
 export interface ScaledVariantsTable {
