@@ -27,6 +27,17 @@ test('functions whose service times are those of the instance are not told of on
   assert.match(notesOf(3.12, [{ ...variant, instanceCount: 0 }], served).join(), /^digits\/1 on function:2048 was measured/);
 });
 
+test('functions that were measured themselves are told of, though their runs took as many times as long', () => {
+  const served = { variants: [{ name: 'a', functions: { setting: { memoryMiB: 2048 } } }] } as unknown as ServedView;
+  const tableOf = (_: unknown, executor: string) =>
+    new ServiceTable({ ...profile, slowdown: 3.12, measuredAtMs: executor === 'function:2048' ? 5000 : 0 });
+  const notes = notesOnProfiles({ variants: [variant] }, served, { tableOf });
+  assert.deepEqual(
+    notes.map((note) => note.split(' was ')[0]),
+    ['digits/1 on instance:local.1', 'digits/1 on function:2048'],
+  );
+});
+
 test('an endpoint says nothing of models that had the machine to themselves, or of which nobody knows', () => {
   assert.deepEqual([notesOf(1.05), notesOf(undefined)], [[], []]);
 });

@@ -9,13 +9,13 @@ type Tables = Pick<ApiServices['tables'], 'tableOf'>;
 /** Each once. `served` tells which functions are in force; undefined while nothing is served. */
 export function notesOnProfiles({ variants }: Pick<EndpointConfig, 'variants'>, served: ServedView | undefined, tables: Tables): string[] {
   const notes = variants.flatMap((variant) => {
-    const told = new Set<string>(); // service times of functions may be those of the instance
+    const told = new Set<number | null>(); // service times of functions may be derived from those of the instance
     const functions = served?.variants.find(({ name }) => name === variant.name)?.functions ?? null;
     return executorsOf(variant, functions?.setting.memoryMiB ?? null).flatMap((executor) => {
-      const { busy } = tables.tableOf(variant, executor);
+      const { busy, measuredAtMs } = tables.tableOf(variant, executor);
       const model = `${variant.group}/${variant.version}`;
-      if (busy === null || told.has(busy)) return [];
-      told.add(busy);
+      if (busy === null || told.has(measuredAtMs)) return [];
+      told.add(measuredAtMs);
       return [`${model} on ${executor} was ${busy}; \`penstock profile ${model}\` measures again`];
     });
   });

@@ -45,6 +45,8 @@ export class ServiceTable {
   readonly coldMs: number | null;
   /** Where it was measured beside others who had the processors: what that means; else null. */
   readonly busy: string | null;
+  /** When; one that is derived from what was measured on another executor has the time of that. null while nothing was. */
+  readonly measuredAtMs: number | null;
   readonly #points: readonly Point[];
   /** By b, from 1; index 0 is not used. */
   readonly #targets: readonly (Target | undefined)[];
@@ -63,6 +65,7 @@ export class ServiceTable {
     const [first] = profile?.service ?? [];
     this.coldMs = first === undefined || profile === null ? null : (profile.coldMs ?? profile.loadMs + first.p50Ms);
     this.busy = profile === null ? null : busyText(profile);
+    this.measuredAtMs = profile?.measuredAtMs ?? null;
     this.#points = service.map(({ b, samples }) => newPoint(b, samples));
     this.batchMax = (this.#points.at(-1) as Point).b;
     this.#targets = Array.from({ length: this.batchMax + 1 }, (_, b) => this.#targetOf(b));
