@@ -1,7 +1,7 @@
 /** A variant of functions, alone or beside instances, on a clock that stands still: its functions start and run as a test says, and what happens is written down. */
 import assert from 'node:assert/strict';
 import { VirtualClock } from '../src/clock.ts';
-import { defaultPrices, type Invocation } from '../src/costs/index.ts';
+import { coresLeft, defaultPrices, type Invocation } from '../src/costs/index.ts';
 import { type FunctionsConfig, functionsDefault } from '../src/deployment/index.ts';
 import { type Profile, ServiceTable } from '../src/profiling/index.ts';
 import type { ModelVersion } from '../src/registry/index.ts';
@@ -114,7 +114,9 @@ export class FunctionHouse {
         onKept: ({ id, kept }) => (kept === null ? this.kept.delete(id) : this.kept.set(id, kept)),
         onDeserted: () => this.deserted++,
         onHung: (id, reason) => this.hung.push(`${id}: ${reason}`),
-        ...(cores === undefined ? {} : { startsMax: typeof cores === 'number' ? () => cores : cores }),
+        ...(cores === undefined
+          ? {}
+          : { coresLeft: (types) => coresLeft(defaultPrices, types, typeof cores === 'number' ? cores : cores()) }),
         ...(options.isColdMeasured === true ? {} : { coldStartMs: coldMs }),
         ...(Number.isNaN(marginMsFixed) ? {} : { marginMsFixed }),
       },
@@ -180,11 +182,15 @@ export class FunctionHouse {
   }
 
   /** An instance is there, which does one batch after the other; `takesMs` is what it really takes. */
-  instance(id: string, takesMs: (rows: number) => number = this.#options.instances?.serviceMs ?? (() => 10)): void {
+  instance(
+    id: string,
+    takesMs: (rows: number) => number = this.#options.instances?.serviceMs ?? (() => 10),
+    instanceType = 'local.1',
+  ): void {
     let freeAtMs = 0;
     this.pool.attach({
       id,
-      instanceType: 'local.1',
+      instanceType,
       coldStartMs: 0,
       charge: () => 0,
       run: (requests, done) => {

@@ -14,6 +14,7 @@ export {
 export { CostHistory, type CostLine, type CostPeriod, costPeriods, costsKeptDays, wholeHours } from './history.ts';
 export { billedAtLeastMs, type Invocation, Ledger, type RequestBook, sumOf, type Usage, usdPerMillion } from './ledger.ts';
 export {
+  coresLeft,
   defaultPrices,
   executorUsd,
   type FunctionPrices,

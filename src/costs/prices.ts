@@ -82,7 +82,7 @@ export function priceTable(overrides: Readonly<Record<string, unknown>> | null):
 }
 
 /** Throws `invalid_request`, naming the types there are. */
-export function instanceType(prices: PriceTable, name: string): InstanceType {
+export function instanceType(prices: Pick<PriceTable, 'instances'>, name: string): InstanceType {
   const price = Object.hasOwn(prices.instances, name) ? prices.instances[name] : undefined;
   if (price !== undefined) return { name, ...price };
   throw new PlatformError(
@@ -94,6 +94,14 @@ export function instanceType(prices: PriceTable, name: string): InstanceType {
 /** How many threads a worker of this type gets on a machine of so many cores; at least one. */
 export function threadsOf(type: Pick<InstancePrice, 'vcpu'>, cores: number): number {
   return Math.max(1, Math.floor(Math.min(type.vcpu, cores)));
+}
+
+/** How many cores of a machine are left beside workers of these types, one for each name; 0 where they have all or would have more. */
+export function coresLeft(prices: Pick<PriceTable, 'instances'>, types: readonly string[], cores: number): number {
+  return Math.max(
+    0,
+    types.reduce((left, type) => left - threadsOf(instanceType(prices, type), cores), cores),
+  );
 }
 
 /**

@@ -1,5 +1,5 @@
 /** An endpoint as it is shown: what is wanted of it, and how it is. */
-import { instanceType, isAccelerated, type PriceTable, threadsOf } from '../costs/index.ts';
+import { coresLeft, instanceType, isAccelerated, type PriceTable, threadsOf } from '../costs/index.ts';
 import { formatMs, formatObjective } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
 import { keyOf, type ModelVersion } from '../registry/index.ts';
@@ -155,7 +155,7 @@ function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machi
 function notesOnOverflow({ variants }: EndpointConfig, { prices, cores }: Machine): string[] {
   return variants.flatMap(({ name, functions, instanceCount, instanceType: type }) => {
     if (functions === undefined || instanceCount === 0) return [];
-    const free = Math.max(0, cores - threadsOf(instanceType(prices, type), cores) * instanceCount);
+    const free = coresLeft(prices, new Array<string>(instanceCount).fill(type), cores);
     if (functions.maxConcurrency <= free) return [];
     const [most, left] = [`up to ${functions.maxConcurrency} functions`, `its ${instanceCount} × ${type} leave ${free} of ${cores} cores`];
     return [

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { scalingPolicy } from '../autoscaling/index.ts';
 import type { Config } from '../config.ts';
-import { Ledger, priceTable } from '../costs/index.ts';
+import { coresLeft, Ledger, priceTable } from '../costs/index.ts';
 import { Deployments } from '../deployment/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import {
@@ -75,7 +75,7 @@ export function buildRooms(config: Config, product: Product, ground: Ground, has
     functions: {
       prices: prices.functions,
       memoryMiBSafe: ({ artifact }) => memoryMiBSafe(artifact.bytes, functionSizes(prices.functions)),
-      cores,
+      coresLeft: (instanceTypes) => coresLeft(prices, instanceTypes, cores),
       start: (wish) => deployments.startFunction(wish),
       stop: (workerId) => deployments.stopFunction(workerId),
     },

@@ -13,8 +13,8 @@ export interface FunctionsNeeds {
   /** Asks for a worker of so much memory; answers with its id at once. */
   readonly start: (memoryMiB: number) => string;
   readonly stop: (workerId: string) => void;
-  /** So many start at once at most, as the processors for them are there; no limit unless given. */
-  readonly startsMax?: (() => number) | undefined;
+  /** So many cores are left beside instances of these types: as many start at once at most, and one always may. No limit unless given. */
+  readonly coresLeft?: ((instanceTypes: readonly string[]) => number) | undefined;
   /** A run is charged. */
   readonly onInvoked: (invocation: Invocation) => void;
   /** This environment is kept warm from now on, in another way, or no more; it is charged for that by time. */

@@ -68,7 +68,8 @@ export class Functions implements Side, FunctionVariant {
       mayGrow: () => this.#environments.room > 0 || this.#environments.starting > 0,
       onTimer: () => this.#settle(),
     });
-    const { start, stop, startsMax, onKept, onDeserted } = needs;
+    const { start, stop, coresLeft, onKept, onDeserted } = needs;
+    const startsMax = coresLeft === undefined ? undefined : () => Math.max(1, coresLeft([]));
     const startHangsMs = (): number => this.#coldStarts.hangsMs;
     this.#environments = new Environments(this.#limits(), { clock, start, stop, startsMax, startHangsMs, onKept, onDeserted });
     this.#admission = new FunctionAdmission(door, this.#environments, this.#buffer);

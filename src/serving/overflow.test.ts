@@ -18,11 +18,13 @@ describe('rule 1: an idle instance', () => {
 });
 
 test('functions that start on the machine of the instances leave these their processors, and come one at a time where one is left', () => {
-  for (const [cores, starting] of [
-    [2, 1],
-    [1, 1],
-    [5, 4],
-    [undefined, 7], // one waits for the instance, which will be in time
+  for (const [cores, instanceType, starting] of [
+    [2, 'local.1', 1],
+    [1, 'local.1', 1],
+    [5, 'local.1', 4],
+    [5, 'local.2', 3],
+    [4, 'local.4', 1], // it leaves none
+    [undefined, 'local.1', 7], // one waits for the instance, which will be in time
   ] as const) {
     const house = overflowHouse({
       functions: { provisioned: 0 },
@@ -30,11 +32,11 @@ test('functions that start on the machine of the instances leave these their pro
       isColdMeasured: true,
       ...(cores === undefined ? {} : { cores }),
     });
-    house.instance('w1');
+    house.instance('w1', undefined, instanceType);
     house.send('x', { rows: 3 });
     house.clock.advance(1);
     for (const id of names(8)) house.send(id, { rows: 3 });
-    assert.equal(house.functions.view().environments.starting, starting, `${cores} cores`);
+    assert.equal(house.functions.view().environments.starting, starting, `${instanceType} of ${cores} cores`);
   }
 });
 

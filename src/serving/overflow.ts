@@ -63,11 +63,11 @@ export class Overflow implements Side {
     this.#instances = instances;
     this.#gate = new OverflowGate(door, onShut);
     this.#rescues = options.rescue ?? true;
-    const { startsMax } = functions;
+    const { coresLeft } = functions;
     this.functions = new Functions(door, {
       ...functions,
-      // An instance has a processor already, at least one: a start that takes it makes late whom the instance has promised.
-      startsMax: startsMax === undefined ? undefined : () => Math.max(1, startsMax() - instances.executors.length),
+      // A start that takes the processors of an instance makes late whom that has promised.
+      coresLeft: coresLeft === undefined ? undefined : () => coresLeft(instances.executors.map(({ worker }) => worker.instanceType)),
       ...(options.overflowBatch === undefined ? {} : { batchSizeMax: options.overflowBatch }),
       onInvoked: (invocation) => {
         this.#gate.spent(invocation.usd);

@@ -45,8 +45,8 @@ export interface FunctionSource {
     readonly version: ModelVersion;
     readonly memoryMiB: number;
   }) => string;
-  /** Of the machine that functions start on, with the instances; without, starts are in nobody's way. */
-  readonly cores?: number;
+  /** Of the machine that functions start on, beside instances of these types; without, starts are in nobody's way. */
+  readonly coresLeft?: (instanceTypes: readonly string[]) => number;
   /** Ends it in the background; unknown ids are fine. */
   readonly stop: (workerId: string) => void;
 }
@@ -145,7 +145,6 @@ export class VariantPools {
   #newPool(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings): VariantPool {
     const { clock, log, serviceTable, restart, ledger, functions, onLost, onOverflowShut } = this.#options;
     const { endpoint, variant, model } = names;
-    const { cores } = functions;
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
       restart: (lane, reason) => restart(workerOf(lane), reason),
@@ -163,7 +162,7 @@ export class VariantPools {
           return id;
         },
         // Of a process nobody knows what its start waits for.
-        startsMax: cores === undefined || model.runtime.kind !== 'onnx' ? undefined : () => cores,
+        coresLeft: model.runtime.kind === 'onnx' ? functions.coresLeft : undefined,
         stop: (id) => {
           this.#poolOfWorker.delete(id);
           functions.stop(id);
