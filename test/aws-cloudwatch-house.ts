@@ -31,7 +31,10 @@ export async function openCloudWatch(t: TestContext) {
     clock,
     events,
     store,
-    act: async (action, { alarm, datapoint }) => void acted.push({ action, state: alarm.state, datapoint }),
+    act: async (action, { alarm, datapoint }) => {
+      acted.push({ action, state: alarm.state, datapoint });
+      return 'done';
+    },
     isRepeated: (action) => action.includes(':scalingPolicy:'),
     onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
   });

@@ -161,7 +161,7 @@ export async function openNativeApi() {
       clock,
       events,
       store,
-      act: async () => {},
+      act: async () => 'done',
       onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
     }),
     ...nothingRuled,

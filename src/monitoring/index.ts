@@ -1,5 +1,6 @@
 export type { AccessLine } from './access-line.ts';
 export type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmMetric, AlarmNote, AlarmQuery } from './alarms/alarm.ts';
+export { noteAction } from './alarms/alarm-notes.ts';
 export { judgeAlarm } from './alarms/alarm-values.ts';
 export { alarmRuleText, isAlarmOf } from './alarms/alarm-words.ts';
 export { Alarms, type AlarmsOptions } from './alarms/alarms.ts';

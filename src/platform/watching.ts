@@ -27,6 +27,7 @@ import {
   lookAtDefaults,
   type MetricStore,
   type Metrics,
+  noteAction,
   Predecessors,
   Rules,
   sendWebhook,
@@ -78,6 +79,9 @@ export async function openWatching(needs: WatchingNeeds, closers: (() => Promise
     clock,
     jobs,
     deliver: (delivery, id, atMs) => deliver(needs, delivery, id, atMs),
+    onEnded: async (tx, { actionOf }, error) => {
+      if (actionOf !== undefined) await noteAction(tx, { ...actionOf, atMs: clock.wallMs(), error });
+    },
     onForgotten: (count) => log.warn({ count }, 'deliveries that were given up long ago, or the oldest of too many, were forgotten'),
     onFailure: tellFailure,
   });
@@ -153,15 +157,15 @@ function isScalingPolicy(action: string): boolean {
   return /^arn:aws[\w-]*:autoscaling:[^:]*:[^:]*:scalingPolicy:/.test(action);
 }
 
-/** An alarm's action that is a URL gets the change, as surely as the targets of rules get their events. */
+/** An alarm's action that is a URL gets the change, as surely as the targets of rules get their events: not at once, and perhaps never. */
 async function act(
   { jobs, db, autoScaling, addressOf }: WatchingNeeds,
   action: string,
   { alarm, before, datapoint }: AlarmChange,
-): Promise<void> {
+): Promise<'done' | 'later'> {
   if (isScalingPolicy(action)) {
     const above = datapoint === null ? 0 : datapoint - alarm.rule.threshold;
-    if (await autoScaling.alarmed(action, above)) return;
+    if (await autoScaling.alarmed(action, above)) return 'done';
     throw new PlatformError('not_found', `there is no step scaling policy ${action}`);
   }
   const url = addressOf(action);
@@ -173,8 +177,11 @@ async function act(
   checkWebhookUrl(url);
   const { name, state, stateReason, stateSinceMs } = alarm;
   const body = JSON.stringify({ alarm: name, state, before, reason: stateReason, at: new Date(stateSinceMs).toISOString() });
-  await addDelivery(jobs, db, { rule: `alarm ${name}`, target: { id: 'action', arn: url }, body, eventId: '', about: name });
+  const target = { id: 'action', arn: url };
+  const actionOf = { alarm: name, action };
+  await addDelivery(jobs, db, { rule: `alarm ${name}`, target, body, eventId: '', about: name, actionOf });
   announceDeliveries(jobs);
+  return 'later';
 }
 
 function watched(

@@ -6,6 +6,7 @@ import { type Database, openDatabase } from '../../storage/index.ts';
 import { Events } from '../records/events.ts';
 import { MetricStore } from '../series/metric-store.ts';
 import type { AlarmDefinition } from './alarm.ts';
+import { noteAction } from './alarm-notes.ts';
 import { Alarms } from './alarms.ts';
 
 const place = { namespace: 'AWS/SageMaker', dimensions: { EndpointName: 'digits', VariantName: 'AllTraffic' } };
@@ -41,6 +42,7 @@ async function house(
       act: async (action, { alarm }) => {
         if (action === 'broken') throw new Error('nobody is there');
         acted.push(`${action}: ${alarm.name}`);
+        return action === 'posted' ? 'later' : 'done';
       },
       onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),
     });
@@ -146,6 +148,22 @@ describe('an alarm', () => {
     await alarms.look();
     assert.equal(alarms.get(definition.name)?.state, 'OK');
     await assert.rejects(alarms.setState('nobody', 'OK', ''), /there is no alarm nobody/);
+  });
+
+  test('says of an action that is done later how it ended once that is known, and until then nothing', async (t) => {
+    const { db, clock, acted, openAlarms } = await house(t);
+    const alarms = await openAlarms();
+    await alarms.put({ ...definition, actions: { ...definition.actions, ALARM: ['posted', 'ring'] } });
+    await alarms.setState(definition.name, 'ALARM', 'to see what happens');
+    assert.deepEqual(acted, ['posted: too many errors', 'ring: too many errors']);
+    const actions = async () => (await alarms.history({ kind: 'Action', limit: 9 })).map(({ summary, data }) => [summary, data]);
+    assert.deepEqual(await actions(), [['Successfully executed action ring', { action: 'ring' }]]);
+    await noteAction(db, { alarm: definition.name, action: 'posted', atMs: clock.wallMs(), error: 'connect ECONNREFUSED' });
+    assert.deepEqual((await actions())[0], [
+      'Failed to execute action posted: connect ECONNREFUSED',
+      { action: 'posted', error: 'connect ECONNREFUSED' },
+    ]);
+    await alarms.close();
   });
 
   test('on what nobody measures has too little data, harms no other, and says so', async (t) => {

@@ -8,6 +8,7 @@ import { type Database, inTransaction, type Transaction } from '../../storage/in
 import type { Events, PlatformEvent } from '../records/events.ts';
 import type { MetricStore } from '../series/metric-store.ts';
 import type { Alarm, AlarmChange, AlarmDefinition, AlarmHistoryKind, AlarmNote } from './alarm.ts';
+import { noteAction, writeNote } from './alarm-notes.ts';
 import { valuesOf, withoutRoom } from './alarm-values.ts';
 import { type AlarmState, evaluate } from './evaluate.ts';
 
@@ -16,8 +17,11 @@ export interface AlarmsOptions {
   readonly clock: Clock;
   readonly events: Pick<Events, 'record' | 'publish'>;
   readonly store: Pick<MetricStore, 'series' | 'lacksRoomFor'>;
-  /** Does what an action says; throws where it cannot. Called for each action of the state that was entered. */
-  readonly act: (action: string, change: AlarmChange) => Promise<void>;
+  /**
+   * Does what an action says; throws where it cannot. Called for each action of the state that was entered. Who has it done later says how it
+   * ended by `noteAction`, once that is known.
+   */
+  readonly act: (action: string, change: AlarmChange) => Promise<'done' | 'later'>;
   /** Whether an action is done again, once a minute, for as long as its alarm stays in the state. */
   readonly isRepeated?: (action: string) => boolean;
   /** Looks at those that are judged elsewhere; called before the others. */
@@ -250,13 +254,13 @@ export class Alarms {
   }
 
   async #act(action: string, change: AlarmChange): Promise<void> {
-    const { db, act } = this.#options;
+    const { db, clock, act } = this.#options;
     const { name } = change.alarm;
+    const note = (error: string | null) => noteAction(db, { alarm: name, action, atMs: clock.wallMs(), error });
     try {
-      await act(action, change);
-      await this.#note(db, name, 'Action', `Successfully executed action ${action}`, { action });
+      if ((await act(action, change)) === 'done') await note(null);
     } catch (error) {
-      await this.#note(db, name, 'Action', `Failed to execute action ${action}: ${messageOf(error)}`, { action, error: messageOf(error) });
+      await note(messageOf(error));
     }
   }
 
@@ -276,11 +280,7 @@ export class Alarms {
   }
 
   async #note(tx: Transaction | Database, alarm: string, kind: AlarmHistoryKind, summary: string, data: unknown): Promise<void> {
-    const at = this.#options.clock.wallMs();
-    await tx
-      .insertInto('alarm_history')
-      .values({ alarm, at, kind, summary: summary.slice(0, 255), data: JSON.stringify(data) })
-      .execute();
+    await writeNote(tx, { alarm, atMs: this.#options.clock.wallMs(), kind, summary, data });
   }
 
   async #clear(): Promise<void> {

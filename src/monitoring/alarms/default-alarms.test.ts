@@ -37,7 +37,7 @@ async function house(t: TestContext) {
     clock,
     store,
     events,
-    act: async () => {},
+    act: async () => 'done',
     lookElsewhere: (own) =>
       lookAtDefaults({ alarms: own, store, endpoints: () => scene.endpoints, predecessors, wallMs: () => clock.wallMs() }),
     onFailure: (alarm, error) => assert.fail(`${alarm}: ${String(error)}`),

@@ -15,9 +15,14 @@ async function house(t: TestContext) {
   const delivered: string[] = [];
   const failures: string[] = [];
   const forgotten: number[] = [];
+  const ended: string[] = [];
   /** Each that hangs, until it is let go of. */
   const hanging: (() => void)[] = [];
-  const scene = { hangs: (_arn: string): boolean => false, refusal: (_arn: string, _body: string): Error | null => null };
+  const scene = {
+    hangs: (_arn: string): boolean => false,
+    refusal: (_arn: string, _body: string): Error | null => null,
+    isFull: false,
+  };
   const openDeliveries = () => {
     const deliveries = new Deliveries({
       db,
@@ -33,6 +38,11 @@ async function house(t: TestContext) {
         if (refusal !== null) throw refusal;
         delivered.push(`${arn} ${body}`);
       },
+      onEnded: async (tx, { actionOf, body }, reason) => {
+        assert(tx.isTransaction);
+        if (scene.isFull) throw new Error('the disk is full');
+        ended.push(`${actionOf?.alarm} ${actionOf?.action} ${body}: ${reason}`);
+      },
       onForgotten: (count) => forgotten.push(count),
       onFailure: (what, error) => failures.push(`${what}: ${String(error)}`),
     });
@@ -45,6 +55,10 @@ async function house(t: TestContext) {
   };
   const add = async (arn: string, body: string, retry?: Delivery['target']['retry'], about?: string): Promise<void> =>
     addDelivery(jobs, db, { rule: 'r', target: { id: 't', arn, retry }, body, eventId: body, about });
+  const addAction = async (arn: string, body: string): Promise<void> => {
+    const actionOf = { alarm: 'slow', action: 'arn:topic' };
+    await addDelivery(jobs, db, { rule: 'alarm slow', target: { id: 't', arn }, body, eventId: '', actionOf });
+  };
   const tell = async (): Promise<void> => {
     announceDeliveries(jobs);
     await settle();
@@ -55,7 +69,7 @@ async function house(t: TestContext) {
     for (const letGo of hanging.splice(0)) letGo();
     await closed;
   };
-  return { clock, jobs, begun, delivered, failures, forgotten, scene, hanging, openDeliveries, settle, add, tell, end };
+  return { clock, jobs, begun, delivered, failures, forgotten, ended, scene, hanging, openDeliveries, settle, add, addAction, tell, end };
 }
 
 const hook = (name: string): string => `http://${name}.example/hook`;
@@ -223,6 +237,47 @@ test('a failure is tried again, later and later; what can never work is put asid
   await tell();
   assert.deepEqual(await jobs.state(deliveriesQueue), { backlog: 0, taken: 0, dead: 1, oldestAtMs: null });
   assert.match(failures[0] ?? '', /given up.*it is not called/);
+  await end(deliveries);
+});
+
+test('how one ended is told when it has arrived or was given up, not when it is to be tried again, and across a restart', async (t) => {
+  const { clock, ended, scene, openDeliveries, settle, addAction, tell, end } = await house(t);
+  const before = openDeliveries();
+  scene.refusal = () => new PlatformError('unavailable', 'connect ECONNREFUSED');
+  await addAction(hook('ill'), 'a');
+  await tell();
+  assert.deepEqual(ended, []);
+  await end(before);
+  scene.refusal = () => null;
+  const again = openDeliveries();
+  clock.advance(5000);
+  await settle();
+  assert.deepEqual(ended, ['slow arn:topic a: null']);
+  scene.refusal = () => new PlatformError('unavailable', 'connect ECONNREFUSED');
+  await addAction(hook('dead'), 'b');
+  await tell();
+  for (let hour = 0; hour < 24; hour++) {
+    clock.advance(3_600_000);
+    await settle();
+  }
+  scene.refusal = () => new PlatformError('invalid_request', 'it is not called');
+  await addAction(hook('refused'), 'c');
+  await tell();
+  assert.deepEqual(ended.slice(1), ['slow arn:topic b: connect ECONNREFUSED', 'slow arn:topic c: it is not called']);
+  await end(again);
+});
+
+test('an end that could not be kept is told with the next one', async (t) => {
+  const { clock, delivered, ended, scene, openDeliveries, settle, addAction, tell, end } = await house(t);
+  const deliveries = openDeliveries();
+  scene.isFull = true;
+  await addAction(hook('well'), 'a');
+  await tell();
+  assert.deepEqual([delivered.length, ended], [1, []]);
+  scene.isFull = false;
+  clock.advance(60_000);
+  await settle();
+  assert.deepEqual([delivered.length, ended], [2, ['slow arn:topic a: null']]);
   await end(deliveries);
 });
 

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { type Clock, repeat } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
-import type { Database, Jobs, TakenJob, Transaction } from '../../storage/index.ts';
+import { type Database, inTransaction, type Jobs, type TakenJob, type Transaction } from '../../storage/index.ts';
 import type { HttpParameters } from './http-parameters.ts';
 import { type RetryPolicy, retryOf } from './retries.ts';
 import type { RuleTarget } from './rule.ts';
@@ -21,6 +21,8 @@ export interface Delivery {
   readonly eventId: string;
   /** What the event happened to, where there is such a thing: of it the target hears in order. */
   readonly about?: string | undefined;
+  /** The alarm whose action it is, and the action as that has it; not in those that were made before, whose end was noted already. */
+  readonly actionOf?: { readonly alarm: string; readonly action: string } | undefined;
 }
 
 export interface DeliveriesOptions {
@@ -29,6 +31,8 @@ export interface DeliveriesOptions {
   readonly jobs: Jobs;
   /** Delivers; throws where that failed: it is tried again then. */
   readonly deliver: (delivery: Delivery, id: string, atMs: number) => Promise<void>;
+  /** It has arrived (null), or was given up for this reason: in the transaction that keeps that, so that it is told once. */
+  readonly onEnded?: (tx: Transaction, delivery: Delivery, reason: string | null) => Promise<void>;
   readonly onFailure: (what: string, error: unknown) => void;
   /** So many that were given up are not known any more. */
   readonly onForgotten: (count: number) => void;
@@ -238,7 +242,7 @@ export class Deliveries {
   }
 
   async #deliver(job: TakenJob, origin: string): Promise<void> {
-    const { db, jobs, clock, deliver, onFailure } = this.#options;
+    const { jobs, clock, deliver, onFailure } = this.#options;
     const delivery = job.payload as Delivery;
     try {
       await deliver(delivery, job.id, clock.wallMs());
@@ -251,10 +255,18 @@ export class Deliveries {
       this.#counts[afterMs === null ? 'given_up' : 'failed']++;
       const reason = messageOf(error);
       if (afterMs !== null) return void (await jobs.retry(job, afterMs, reason));
-      await jobs.bury(db, job, reason);
+      await this.#keepEnd(job, reason);
       return onFailure(`the delivery to ${origin} of rule ${delivery.rule} was given up`, error);
     }
-    await jobs.done(db, job);
+    await this.#keepEnd(job, null);
+  }
+
+  async #keepEnd(job: TakenJob, reason: string | null): Promise<void> {
+    const { db, jobs, onEnded } = this.#options;
+    await inTransaction(db, async (tx) => {
+      const isOurs = reason === null ? await jobs.done(tx, job) : await jobs.bury(tx, job, reason);
+      if (isOurs) await onEnded?.(tx, job.payload as Delivery, reason);
+    });
   }
 }
 
