@@ -15,7 +15,7 @@ import { type Database, inTransaction, isUniqueViolation, type Transaction } fro
 import { withModels } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import { EndpointChanges } from './endpoint-changes.ts';
-import type { EndpointChange, EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import { type EndpointChange, type EndpointConfig, type VariantConfig, withWanted } from './endpoint-config.ts';
 import { deleteRow, lockRow, readRows, readServedObjectives, readTold, type StoredEndpoint } from './endpoint-rows.ts';
 import { type EndpointView, viewOf } from './endpoint-view.ts';
 import type { FunctionWish } from './function-workers.ts';
@@ -166,19 +166,21 @@ export class Deployments {
     keepBeside?: KeptBeside,
   ): Promise<EndpointView> {
     const deed: Doing = { who, action: 'UpdateScaling', event: 'endpoint.changed' };
-    let count: number | null = null;
-    const view = await this.#change(name, deed, async (tx, before) => {
-      const rescaled = await this.#changes.rescaled(tx, existing(name, before), { variant, scaling, keepBeside });
-      count = rescaled?.count ?? null;
-      return rescaled?.endpoint ?? null;
-    });
-    if (count === null) return view;
-    this.#reconcilers.get(keyOf(name))?.scale(variant, count, []);
-    return this.get(name);
+    return this.#recount(name, variant, deed, (tx, before) => this.#changes.rescaled(tx, before, { variant, scaling, keepBeside }));
   }
 
   /**
-   * So many instances are wanted of a variant that scales, from now on and after a restart; where there are more, `leaving` go
+   * Somebody wants so many instances of a variant that scales, from now on: `scale` says what becomes of them. Throws as `update`, `not_found`
+   * for the variant too, `wrong_state` where it does not scale.
+   */
+  async setCount(name: string, variant: string, instances: number, who: string): Promise<EndpointView> {
+    const asked = { variant, instances };
+    const deed: Doing = { who, action: 'UpdateEndpoint', event: 'endpoint.changed', asked };
+    return this.#recount(name, variant, deed, (tx, before) => this.#changes.counted(tx, before, asked));
+  }
+
+  /**
+   * The load has it that so many instances are wanted of a variant that scales, from now on and after a restart; where there are more, `leaving` go
    * first. It is no change of the config. Answers how many the config allows of it; null where it does not scale (any more).
    */
   async scale(name: string, variant: string, count: number, leaving: readonly string[] = []): Promise<number | null> {
@@ -310,6 +312,27 @@ export class Deployments {
     });
   }
 
+  /** A change after which another number of instances may be wanted of a variant; with the number null it scales no more. */
+  async #recount(
+    name: string,
+    variant: string,
+    deed: Doing,
+    decide: (
+      tx: Transaction,
+      before: StoredEndpoint,
+    ) => Promise<{ readonly endpoint: DesiredEndpoint; readonly count: number | null } | null>,
+  ): Promise<EndpointView> {
+    let count: number | null = null;
+    const view = await this.#change(name, deed, async (tx, before) => {
+      const changed = await decide(tx, existing(name, before));
+      count = changed?.count ?? null;
+      return changed?.endpoint ?? null;
+    });
+    if (count === null) return view;
+    this.#reconcilers.get(keyOf(name))?.scale(variant, count, []);
+    return this.get(name);
+  }
+
   /**
    * One change of what is wanted: row, audit entry and event together, then the reconciler is told. `decide` returns
    * null where there is nothing to change.
@@ -323,15 +346,19 @@ export class Deployments {
     await this.#recording; // so that events stand in the order in which things happened
     const changed = await inTransaction(db, async (tx) => {
       const before = await lockRow(tx, name);
+      const counts = await readCounts(tx);
       const wanted = await decide(tx, before);
       if (wanted === null) return null;
       const subject = wanted.config.name;
-      const detail = changeDetail(before, wanted, deed.rollbackReason);
+      const detail = { ...changeDetail(before, wanted, deed.rollbackReason), ...deed.asked };
       await audit.record(tx, { who: deed.who, action: deed.action, target: subject, outcome: 'ok', detail });
       const told = [await events.record(tx, { kind: deed.event, subject, detail })];
       const reconciler = this.#reconcilers.get(keyOf(name));
       const versions = reconciler === undefined ? [] : this.rollouts.versionsOf(reconciler);
-      for (const event of changeEvents(before, wanted, versions, deed)) told.push(await events.record(tx, event));
+      // Of instances those that are wanted tell, not those of a config whose number follows the load.
+      const old = before && asWanted(before, counts);
+      for (const event of changeEvents(old, asWanted(wanted, await readCounts(tx)), versions, deed))
+        told.push(await events.record(tx, event));
       return { wanted, told, isNew: wanted.generation !== before?.generation };
     }).catch((error: unknown) => {
       throw isUniqueViolation(error) ? new PlatformError('already_exists', `there is an endpoint '${name}' already`) : error;
@@ -422,4 +449,8 @@ export class Deployments {
       this.#lookLater();
     });
   }
+}
+
+function asWanted<T extends { readonly config: EndpointConfig }>(endpoint: T, counts: ReadonlyMap<string, ScaledCounts>): T {
+  return { ...endpoint, config: withWanted(endpoint.config, counts.get(keyOf(endpoint.config.name))) };
 }

@@ -10,7 +10,7 @@ import { keyOf, type Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
 import { withModels, withVersions } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
-import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, scaledBy } from './endpoint-config.ts';
+import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, scaledBy, type VariantConfig } from './endpoint-config.ts';
 import { insertRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
 import type { KeptBeside } from './kept-beside.ts';
 import type { Desired } from './plan.ts';
@@ -115,8 +115,7 @@ export class EndpointChanges {
   ): Promise<{ readonly endpoint: DesiredEndpoint; readonly count: number | null } | null> {
     const { registry, clock } = this.#needs;
     const { name } = stored.config;
-    const old = stored.config.variants.find((each) => keyOf(each.name) === keyOf(variant));
-    if (old === undefined) throw new PlatformError('not_found', `endpoint ${name} has no variant '${variant}'`);
+    const old = variantOf(stored.config, variant);
     const wanted = wantedInstances(old, (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant)));
     const next = scaledBy(old, scaling, wanted);
     const variants = stored.config.variants.map((each) => (each === old ? next : each));
@@ -131,6 +130,26 @@ export class EndpointChanges {
     return { endpoint: await this.#store(tx, await withModels(registry, { ...stored, config }, tx, versions)), count };
   }
 
+  /**
+   * The same config, with so many instances wanted of a variant that scales, within its limits; null where that many are already. Throws
+   * `not_found` for the variant, `wrong_state` where it does not scale.
+   */
+  async counted(
+    tx: Transaction,
+    stored: StoredEndpoint,
+    { variant, instances }: { readonly variant: string; readonly instances: number },
+  ): Promise<{ readonly endpoint: DesiredEndpoint; readonly count: number } | null> {
+    const { name } = stored.config;
+    const config = variantOf(stored.config, variant);
+    if (config.scaling === undefined) {
+      throw new PlatformError('wrong_state', `${config.name} of endpoint ${name} does not scale: update its number of instances`);
+    }
+    const count = wantedInstances(config, instances);
+    if (count === wantedInstances(config, (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant)))) return null;
+    await writeCount(tx, { endpoint: name, variant, instances: count, atMs: this.#needs.clock.wallMs() });
+    return { endpoint: await this.#store(tx, await withModels(this.#needs.registry, stored, tx)), count };
+  }
+
   /** To be served, unloaded or deleted; no update of it is under way any more. */
   async inState(tx: Transaction, stored: StoredEndpoint, state: Desired['state']): Promise<DesiredEndpoint> {
     return this.#store(tx, await withModels(this.#needs.registry, { ...stored, state, rollout: null }, tx));
@@ -141,6 +160,13 @@ export class EndpointChanges {
     await updateRow(tx, updated);
     return updated;
   }
+}
+
+/** Throws `not_found`. */
+function variantOf({ name, variants }: EndpointConfig, variant: string): VariantConfig {
+  const found = variants.find((each) => keyOf(each.name) === keyOf(variant));
+  if (found === undefined) throw new PlatformError('not_found', `endpoint ${name} has no variant '${variant}'`);
+  return found;
 }
 
 /** Of those whose number of instances is not in the config. */

@@ -2,8 +2,9 @@
 import { PlatformError } from '../errors.ts';
 import { type CaptureConfig, checkCapture } from '../monitoring/index.ts';
 import { checkName, checkObjective, type Objective } from '../objective.ts';
+import { keyOf } from '../registry/index.ts';
 import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
-import { checkScaling, instanceCountMax, type ScalingConfig } from './scaling-config.ts';
+import { checkScaling, instanceCountMax, type ScalingConfig, wantedInstances } from './scaling-config.ts';
 
 export interface VariantConfig {
   /** `AllTraffic` where there is only one. */
@@ -56,6 +57,12 @@ export function changedBy(change: EndpointChange, config: EndpointConfig): Endpo
 export function scaledBy({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, wanted: number): VariantConfig {
   if (scaling !== null) return { ...variant, scaling };
   return before === undefined ? variant : { ...variant, instanceCount: Math.max(1, wanted) };
+}
+
+/** With as many instances of each variant as are wanted, where that follows its load too. */
+export function withWanted(config: EndpointConfig, decided: ReadonlyMap<string, number> | undefined): EndpointConfig {
+  const variants = config.variants.map((each) => ({ ...each, instanceCount: wantedInstances(each, decided?.get(keyOf(each.name))) }));
+  return { ...config, variants };
 }
 
 /** The versions that it names, such as `digits/3`, each once. */

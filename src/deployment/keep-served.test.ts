@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type House, openHouse, prod, settle, variant } from '../../test/deployment-house.ts';
+import { type House, openHouse, prod, refusal, settle, variant } from '../../test/deployment-house.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { type UpdateDetail, updateKinds } from './update-events.ts';
 
@@ -146,6 +146,40 @@ describe('a deploy of other settings', () => {
     await house.deployments.setScaling('prod', 'AllTraffic', { ...scaling, instancesMax: 8 }, 'you');
     const [, , last, ...others] = await told(house);
     assert.deepEqual([last, others], ['settings-changed 1: digits/1 to digits/1 by you: AllTraffic.scaling.instances_max 4 8', []]);
+  });
+
+  test('is told of the instances that somebody wants where it scales, and at the end of scaling only of what that changed', async () => {
+    const house = await serving();
+    const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 4, usdPerHourMax: null };
+    await house.deployments.setScaling('prod', 'AllTraffic', scaling, 'you');
+    await house.deployments.scale('prod', 'AllTraffic', 2); // the load's doing, nobody's
+    await house.deployments.setCount('PROD', 'alltraffic', 3, 'you');
+    await house.deployments.setCount('prod', 'AllTraffic', 3, 'you');
+    await settle();
+    assert.equal(house.deployments.get('prod').variants[0]?.ready, 3);
+    await house.deployments.setScaling('prod', 'AllTraffic', { ...scaling, instancesMin: 4 }, 'me');
+    await house.deployments.setScaling('prod', 'AllTraffic', null, 'another');
+    const by = (line: string): string => line.replace('settings-changed 1: digits/1 to digits/1 by ', '');
+    const [, , ...others] = await told(house);
+    assert.deepEqual(others.map(by), [
+      'you: AllTraffic.instance_count 2 3',
+      'me: AllTraffic.instance_count 3 4, AllTraffic.scaling.instances_min 1 4',
+      'another: AllTraffic.scaling.policy economic null, AllTraffic.scaling.instances_min 4 null, AllTraffic.scaling.instances_max 4 null',
+    ]);
+  });
+
+  test('such a number is written down as it was asked for, taken within the limits, and refused where nothing scales', async () => {
+    const house = await serving();
+    const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 4, usdPerHourMax: null };
+    await house.deployments.setScaling('prod', 'AllTraffic', scaling, 'you');
+    await house.deployments.setCount('prod', 'AllTraffic', 9, 'you');
+    const { detail } = (await house.events.recent({ kinds: ['endpoint.changed'], limit: 1 }))[0] ?? {};
+    const { variant: which, instances } = detail as { variant?: string; instances?: number };
+    assert.deepEqual([which, instances, house.deployments.get('prod').variants[0]?.wanted], ['AllTraffic', 9, 4]);
+    await house.deployments.setScaling('prod', 'AllTraffic', null, 'you');
+    await assert.rejects(house.deployments.setCount('prod', 'AllTraffic', 2, 'you'), refusal('wrong_state', /AllTraffic.*does not scale/));
+    await assert.rejects(house.deployments.setCount('prod', 'nobody', 2, 'you'), refusal('not_found', /no variant 'nobody'/));
+    await assert.rejects(house.deployments.setCount('nobody', 'AllTraffic', 2, 'you'), refusal('not_found', /nobody/));
   });
 
   test('together with other versions is told as both, and watched with the update that begins', async () => {

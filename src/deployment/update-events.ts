@@ -90,6 +90,8 @@ export interface Doing {
   readonly event: EventKind;
   /** Of a rollback to the version before. */
   readonly rollbackReason?: string;
+  /** What was asked for, where the config does not tell it. */
+  readonly asked?: { readonly variant: string; readonly instances: number };
 }
 
 /** Why somebody's rollback was: of an update under way, or to the version before. */

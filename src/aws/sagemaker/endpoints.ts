@@ -155,7 +155,7 @@ class Endpoints {
     const { variants, counts } = changedCapacities(before, input['DesiredWeightsAndCapacities'] as DesiredWeightAndCapacity[]);
     checkQuota(variants, before);
     await deployments.update(name, { variants }, call.caller.keyId, this.#records.keepAgain());
-    for (const { variant, count } of counts) await deployments.scale(name, variant, count);
+    for (const { variant, count } of counts) await deployments.setCount(name, variant, count, call.caller.keyId);
     return { EndpointArn: arnOf(call, 'endpoint', name) };
   }
 

@@ -92,6 +92,13 @@ describe('a scalable target', () => {
     await scaled.aws.ask('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities: change });
     await settle();
     assert.deepEqual([scaled.now.wanted, scaled.now.scaling?.instancesMin], [3, 2]);
+    await scaled.aws.ask('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities: change });
+    await scaled.ask('DeregisterScalableTarget', count);
+    const told = await scaled.aws.house.events.recent({ kinds: ['endpoint.settings-changed'], limit: 2 });
+    const counts = told.map(({ detail }) =>
+      (detail as { settings: { setting: string }[] }).settings.filter(({ setting }) => setting.endsWith('instance_count')),
+    );
+    assert.deepEqual(counts, [[], [{ setting: 'AllTraffic.instance_count', from: 2, to: 3 }]], 'the latest first');
   });
 
   for (const [what, input, code, message] of [
