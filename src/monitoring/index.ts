@@ -61,7 +61,15 @@ export { type ExpressionQuery, withExpressions } from './math/metric-queries.ts'
 export { Series } from './math/value.ts';
 export { Metrics, type Sample } from './metrics.ts';
 export { abruptEnds, linesLostIn, tellAbruptEnd } from './records/abrupt-end.ts';
-export { Audit, type AuditEntry, type AuditRecord, type AuditVerdict, type AuditWish, type DeedEntry } from './records/audit.ts';
+export {
+  Audit,
+  type AuditCall,
+  type AuditEntry,
+  type AuditRecord,
+  type AuditVerdict,
+  type AuditWish,
+  type DeedEntry,
+} from './records/audit.ts';
 export { type Deed, isDeed, type Thing, thingOf } from './records/deeds.ts';
 export { checkKinds, type EventKind } from './records/event-kinds.ts';
 export { Events, type EventWish, isWished, type NewEvent, type PlatformEvent } from './records/events.ts';

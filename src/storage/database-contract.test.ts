@@ -11,6 +11,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
   describe(`${name} as the database`, () => {
     let opened: OpenDatabase;
     let db: Database;
+    const dialect = name === 'SQLite' ? 'sqlite' : 'postgres';
     before(async () => {
       opened = await open();
       db = opened.db;
@@ -87,6 +88,30 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       const causes = new Map((await db.selectFrom('jobs').select(['id', 'cause']).execute()).map(({ id, cause }) => [id, cause]));
       for (let i = 0; i < 150; i++) assert.equal(causes.get(`ruled${i}`), `rule ${i}`);
       assert.deepEqual([causes.get('caused'), causes.get('elsewhere')], ['its own', null]);
+    });
+
+    test('finds in an audit of before which records are one call', async () => {
+      const of = (requestId: string, operation?: string): string => JSON.stringify({ door: 'aws', requestId, operation });
+      const origins = {
+        i1: of('r1', 'CreateModel'),
+        i2: of('r2', 'CreateModel'),
+        i3: of('r1', 'CreateModel'),
+        i4: of('r3'),
+        i5: of('r3'),
+        i6: null,
+      };
+      const said = { who: 'w', action: 'a', target: 't', outcome: 'ok', detail: '{}', number: 0, hash: '', call_id: '' };
+      const rows = Object.entries(origins).map(([id, origin], at) => ({ ...said, id, at, origin }));
+      await db.insertInto('audit').values(rows).execute();
+      await db.schema.dropIndex('audit_by_call').execute();
+      await db.schema.alterTable('audit').dropColumn('call_id').execute();
+      await migrationsFor('state', dialect)['0039-audit-by-call']?.up(db);
+      const found = await db.selectFrom('audit').select('call_id').orderBy('id').execute();
+      await db.deleteFrom('audit').execute();
+      assert.deepEqual(
+        found.map(({ call_id: id }) => id),
+        ['i1', 'i2', 'i1', 'i4', 'i5', 'i6'],
+      );
     });
 
     test('keeps texts, times, flags and JSON exactly as they were given', async () => {

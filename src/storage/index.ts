@@ -12,7 +12,7 @@ export { type FileSize, sizeOfFile } from './database-size.ts';
 export { FileObjectStore, type StoredObject } from './file-object-store.ts';
 export { type DeadJob, type Job, Jobs, type KeptJob, type NewJob, type QueueState, type TakenJob } from './jobs.ts';
 export { KeptObjects } from './kept-objects.ts';
-export { OrderedIds } from './ordered-ids.ts';
+export { firstIdAt, OrderedIds, timeOfId } from './ordered-ids.ts';
 export { inSharedTransaction } from './shared-transactions.ts';
 export type { CheckpointOptions } from './sqlite-checkpoints.ts';
 export type { S3ObjectsTable, S3PiecesTable } from './tables/aws.ts';

@@ -33,6 +33,7 @@ import {
   createAuditAndEvents,
   createDecisions,
   createEventRules,
+  findAuditByCall,
   findEventsByKind,
   findEventsBySubject,
 } from './migrations/monitoring.ts';
@@ -83,5 +84,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0036-told-statuses': { up: addToldStatus },
     '0037-job-sequences': { up: addSequences },
     '0038-served-objectives': { up: addServedObjective },
+    '0039-audit-by-call': { up: (db) => findAuditByCall(db, dialect) },
   };
 }

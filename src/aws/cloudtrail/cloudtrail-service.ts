@@ -1,10 +1,10 @@
 /**
  * CloudTrail: the audit, as AWS's clients look it up. Deeds and refusals only: what was read and answered is recorded nowhere but in the access log, for consoles and pollers read every few seconds.
  */
-import type { Audit, AuditRecord, AuditWish } from '../../monitoring/index.ts';
+import type { Audit, AuditWish } from '../../monitoring/index.ts';
 import { AwsError, type AwsInput, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
-import { byCall, oneOf } from './calls.ts';
-import { actionsNamed, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
+import { type CallRecord, oneOf } from './calls.ts';
+import { actionsNamed, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly } from './event-names.ts';
 
 const limitMax = 50;
 const pageSize = 200;
@@ -12,11 +12,11 @@ const pagesMost = 40;
 const attributes = ['EventId', 'EventName', 'ReadOnly', 'Username', 'ResourceType', 'ResourceName', 'EventSource', 'AccessKeyId'] as const;
 type Attribute = (typeof attributes)[number];
 
-export function cloudtrailService({ audit }: { readonly audit: Pick<Audit, 'list'> }): AwsService {
+export function cloudtrailService({ audit }: { readonly audit: Pick<Audit, 'calls'> }): AwsService {
   return { name: 'cloudtrail', operations: { LookupEvents: (input, call) => lookupEvents(audit, input, call) } };
 }
 
-async function lookupEvents(audit: Pick<Audit, 'list'>, input: AwsInput, place: AwsPlace): Promise<AwsOutput> {
+async function lookupEvents(audit: Pick<Audit, 'calls'>, input: AwsInput, place: AwsPlace): Promise<AwsOutput> {
   const limit = typeof input.MaxResults === 'number' ? input.MaxResults : limitMax;
   if (limit < 1 || limit > limitMax)
     throw new AwsError('InvalidMaxResultsException', `A maximum number of results between 1 and ${limitMax} is expected, got ${limit}.`);
@@ -25,21 +25,20 @@ async function lookupEvents(audit: Pick<Audit, 'list'>, input: AwsInput, place: 
     throw new AwsError('InvalidTimeRangeException', 'The start time is after the end time.');
   const asked = wishedOf(input);
   const wish = { fromMs, toMs, ...asked.wish };
-  const looked: AuditRecord[] = [];
-  let found: AuditRecord[][] = [];
+  const found: CallRecord[] = [];
   let before = tokenOf(input);
-  for (let pages = 0; found.length <= limit && pages < pagesMost; pages++) {
-    const records = await audit.list({ ...wish, limit: pageSize, before });
-    looked.push(...records);
-    found = byCall(looked).filter((call) => asked.matches(oneOf(call)));
-    before = records.at(-1)?.id;
-    if (records.length < pageSize || before === undefined) break;
+  let isEnd = false;
+  for (let pages = 0; found.length <= limit && pages < pagesMost && !isEnd; pages++) {
+    const calls = (await audit.calls({ ...wish, limit: pageSize, before })).map(oneOf);
+    found.push(...calls.filter(asked.matches));
+    before = calls.at(-1)?.id;
+    isEnd = calls.length < pageSize;
   }
-  const [next] = found[limit] ?? [];
+  // Where one page finds too few among so many, the next looks on from there.
+  const last = found.length > limit ? found[limit - 1]?.id : isEnd ? undefined : before;
   return {
-    Events: found.slice(0, limit).map((call) => eventOf(oneOf(call), place)),
-    // The last record before the next event: all others of the calls that are shown, unless one that ran beside has a record between them.
-    ...(next === undefined ? {} : { NextToken: Buffer.from((looked[looked.indexOf(next) - 1] as AuditRecord).id).toString('base64') }),
+    Events: found.slice(0, limit).map((call) => eventOf(call, place)),
+    ...(last === undefined ? {} : { NextToken: Buffer.from(last).toString('base64') }),
   };
 }
 
@@ -54,21 +53,21 @@ function tokenOf({ NextToken }: AwsInput): string | undefined {
 /** One attribute, as CloudTrail has it. */
 function wishedOf({ LookupAttributes }: AwsInput): {
   wish: Pick<AuditWish, 'who' | 'action' | 'target'>;
-  matches: (record: AuditRecord) => boolean;
+  matches: (call: CallRecord) => boolean;
 } {
   const [first, ...more] = (LookupAttributes ?? []) as readonly AwsInput[];
   if (first === undefined) return { wish: {}, matches: () => true };
   if (more.length > 0) throw new AwsError('InvalidLookupAttributesException', 'Only one lookup attribute is expected.');
   const value = String(first.AttributeValue);
-  const matches: Readonly<Record<Attribute, (record: AuditRecord) => boolean>> = {
+  const matches: Readonly<Record<Attribute, (call: CallRecord) => boolean>> = {
     EventId: ({ id }) => eventId(id) === value,
-    EventName: (record) => eventNameOf(record) === value,
-    ReadOnly: (record) => String(isReadOnly(eventNameOf(record))) === value,
-    Username: () => true,
-    AccessKeyId: () => true,
-    ResourceType: (record) => resourceTypeOf(record) === value,
-    ResourceName: () => true,
-    EventSource: (record) => eventSourceOf(record) === value,
+    EventName: (call) => eventNameOf(call) === value,
+    ReadOnly: (call) => String(isReadOnly(eventNameOf(call))) === value,
+    Username: ({ who }) => who === value,
+    AccessKeyId: ({ who }) => who === value,
+    ResourceType: ({ resources }) => resources.some(({ type }) => type === value),
+    ResourceName: ({ resources }) => resources.some(({ name }) => name === value),
+    EventSource: (call) => eventSourceOf(call) === value,
   };
   const attribute = attributes.find((name) => name === first.AttributeKey);
   if (attribute === undefined)
@@ -84,11 +83,10 @@ function wishedOf({ LookupAttributes }: AwsInput): {
   return { wish, matches: matches[attribute] };
 }
 
-function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
-  const { id, atMs, who, target, detail, origin } = record;
-  const name = eventNameOf(record);
-  const type = resourceTypeOf(record);
-  const [source, readOnly, errorCode] = [eventSourceOf(record), isReadOnly(name), errorCodeOf(record)];
+function eventOf(call: CallRecord, place: AwsPlace): AwsOutput {
+  const { id, atMs, who, detail, origin, resources } = call;
+  const name = eventNameOf(call);
+  const [source, readOnly, errorCode] = [eventSourceOf(call), isReadOnly(name), errorCodeOf(call)];
   const event = {
     eventVersion: '1.09',
     userIdentity: {
@@ -122,7 +120,10 @@ function eventOf(record: AuditRecord, place: AwsPlace): AwsOutput {
     EventTime: new Date(atMs),
     EventSource: source,
     Username: who,
-    Resources: target === '' ? [] : [{ ...(type === null ? {} : { ResourceType: type }), ResourceName: target }],
+    Resources: resources.map((resource) => ({
+      ...(resource.type === null ? {} : { ResourceType: resource.type }),
+      ResourceName: resource.name,
+    })),
     CloudTrailEvent: JSON.stringify(event),
   };
 }

@@ -54,6 +54,32 @@ test('the audit is read newest first, page by page, also what happened in one mi
   );
 });
 
+test('a call of which the first deed came to nothing is one all the same', async (t) => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const audit = new Audit(db, clock);
+  const entry: DeedEntry = { who: 'w', action: 'CreateEndpoint', target: 't', outcome: 'ok', detail: null };
+  const origin = { door: 'aws', remoteAddress: '', userAgent: '', requestId: 'r1', operation: 'CreateEndpoint' };
+  const failing = async (): Promise<void> =>
+    inTransaction(db, async (tx) => {
+      await audit.record(tx, entry);
+      throw new Error('no');
+    });
+  await withOrigin(origin, async () => {
+    await assert.rejects(failing);
+    clock.advance(1);
+    for (const target of ['a', 'b']) await audit.record(db, { ...entry, target });
+  });
+  const calls = await audit.calls({ limit: 10 });
+  assert.deepEqual(
+    calls.map(({ records }) => records.map(({ target }) => target)),
+    [['b', 'a']],
+  );
+  const [{ atMs } = { atMs: Number.NaN }] = calls;
+  assert.deepEqual(await audit.calls({ limit: 10, target: 'b', fromMs: atMs, toMs: atMs }), calls);
+  assert.deepEqual(await audit.calls({ limit: 10, fromMs: atMs + 1 }), []);
+});
+
 for (const [name, open] of [
   ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
   ['PGlite', openPglite],

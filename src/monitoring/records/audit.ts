@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
-import { type AuditTable, type Database, inTransaction, OrderedIds, type Transaction } from '../../storage/index.ts';
+import { type AuditTable, type Database, firstIdAt, inTransaction, OrderedIds, type Transaction, timeOfId } from '../../storage/index.ts';
 import type { Deed } from './deeds.ts';
-import { noteRecorded, type Origin, originNow } from './origin.ts';
+import { callIdNow, noteRecorded, type Origin, originNow } from './origin.ts';
 
 export interface AuditEntry {
   /** The key's id, or `anonymous`. */
@@ -31,6 +31,16 @@ export interface AuditRecord extends AuditEntry {
   readonly atMs: number;
   /** Null where the platform did it by itself. */
   readonly origin: Origin | null;
+}
+
+/** What one call did and was refused. */
+export interface AuditCall {
+  /** Its own, as long as it is kept: that of its first record. */
+  readonly id: string;
+  /** When that was made, epoch milliseconds: no earlier than the call before, also where the clock was set back. */
+  readonly atMs: number;
+  /** At least one, newest first. */
+  readonly records: readonly AuditRecord[];
 }
 
 /** What is looked for; all of it where nothing is said. */
@@ -90,9 +100,10 @@ export class Audit {
       .executeTakeFirst();
     const head = kept ?? (await startAnew(tx));
     const origin = originNow();
+    const id = this.#ids.next(at);
     const row = {
       number: Number(head.number),
-      id: this.#ids.next(at),
+      id,
       at,
       who,
       action,
@@ -104,7 +115,7 @@ export class Audit {
     const hash = hashOf(head.hash, row);
     await tx
       .insertInto('audit')
-      .values({ ...row, hash })
+      .values({ ...row, call_id: callIdNow(id), hash })
       .execute();
     await tx.updateTable('audit_head').set({ hash }).where('id', '=', 1).execute();
   }
@@ -120,6 +131,25 @@ export class Audit {
     if (toMs !== undefined) query = query.where('at', '<=', toMs);
     const rows = await query.execute();
     return rows.map(recordOf);
+  }
+
+  /**
+   * Newest first, each once and whole, however calls ran beside each other; what is no call of AWS's stands for itself. Who, action and target are
+   * looked for in all records of a call, the time is the call's. To read on, give the last `id` as `before`.
+   */
+  async calls({ limit, before, who, action, target, fromMs, toMs }: AuditWish): Promise<AuditCall[]> {
+    let query = this.#db.selectFrom('audit').select('call_id').groupBy('call_id').orderBy('call_id', 'desc').limit(limit);
+    if (before !== undefined) query = query.where('call_id', '<', before);
+    if (who !== undefined) query = query.where('who', '=', who);
+    if (action !== undefined) query = query.where('action', 'in', [action].flat());
+    if (target !== undefined) query = query.where('target', '=', target);
+    if (fromMs !== undefined) query = query.where('call_id', '>=', firstIdAt(Math.ceil(fromMs)));
+    if (toMs !== undefined) query = query.where('call_id', '<', firstIdAt(Math.floor(toMs) + 1));
+    const ids = (await query.execute()).map(({ call_id: id }) => id);
+    if (ids.length === 0) return [];
+    const rows = await this.#db.selectFrom('audit').selectAll().where('call_id', 'in', ids).orderBy('id', 'desc').execute();
+    const byCall = Map.groupBy(rows, ({ call_id: id }) => id);
+    return ids.map((id) => ({ id, atMs: timeOfId(id), records: (byCall.get(id) ?? []).map(recordOf) }));
   }
 
   /** Goes through all of it, a page at a time. `head` is the hash of a record that was told before: it must still be there. */
@@ -152,7 +182,7 @@ export class Audit {
   }
 }
 
-type Chained = Omit<AuditTable, 'hash'>;
+type Chained = Omit<AuditTable, 'call_id' | 'hash'>;
 
 /** Of everything the record says, and of the one before it. */
 function hashOf(before: string, { number, id, at, who, action, target, outcome, detail, origin }: Chained): string {

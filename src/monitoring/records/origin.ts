@@ -14,6 +14,7 @@ export interface Origin {
 interface Call {
   readonly origin: Origin;
   isRecorded: boolean;
+  firstId: string | null;
 }
 
 const current = new AsyncLocalStorage<Call>();
@@ -21,7 +22,7 @@ const textMax = 256;
 
 /** Runs it as a call from there. What the client says of itself is cut. */
 export function withOrigin<Result>(origin: Origin, run: () => Result): Result {
-  return current.run({ origin: { ...origin, userAgent: origin.userAgent.slice(0, textMax) }, isRecorded: false }, run);
+  return current.run({ origin: { ...origin, userAgent: origin.userAgent.slice(0, textMax) }, isRecorded: false, firstId: null }, run);
 }
 
 /** Runs it as the platform's own doing, though a call has led to it. */
@@ -32,6 +33,12 @@ export function withoutOrigin<Result>(run: () => Result): Result {
 /** Null where nobody called: the platform does it by itself. */
 export function originNow(): Origin | null {
   return current.getStore()?.origin ?? null;
+}
+
+/** What a record bears of its call: the id of the first that was begun of a call of AWS's, else its own. */
+export function callIdNow(recordId: string): string {
+  const call = current.getStore();
+  return call?.origin.operation === undefined ? recordId : (call.firstId ??= recordId);
 }
 
 /** The audit tells of the call from now on. */

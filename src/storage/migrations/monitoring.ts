@@ -80,6 +80,22 @@ export async function chainAudit(db: AnyDatabase): Promise<void> {
   await sql`insert into audit_head (id, number, hash) values (1, 0, '')`.execute(db);
 }
 
+/** The records of one call need not lie beside each other: each bears the id of the first, so that calls are read in order, whole, and once. */
+export async function findAuditByCall(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await db.schema
+    .alterTable('audit')
+    .addColumn('call_id', 'text', (added) => added.notNull().defaultTo(''))
+    .execute();
+  const [operation, request] = ['operation', 'requestId'].map((member) =>
+    dialect === 'sqlite' ? sql`audit.origin ->> ${sql.lit(member)}` : sql`audit.origin::json ->> ${sql.lit(member)}`,
+  );
+  await sql`update audit set call_id = id`.execute(db);
+  const firsts = sql`select ${request} as request, min(id) as first_id from audit where ${operation} is not null group by ${request}`;
+  await sql`update audit set call_id = firsts.first_id from (${firsts}) as firsts
+    where ${operation} is not null and ${request} = firsts.request`.execute(db);
+  await db.schema.createIndex('audit_by_call').on('audit').column('call_id').execute();
+}
+
 export async function createAlarms(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
     .createTable('alarms')

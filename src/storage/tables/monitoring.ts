@@ -15,7 +15,9 @@ export interface AuditTable {
   number: number;
   /** JSON: where the call came from; null where the platform did it by itself. */
   origin: string | null;
-  /** Of all the above and the hash before. */
+  /** The id of the first record of the same call of AWS's, of which all bear it; the own id where a record stands for itself. Not sealed: it only finds. */
+  call_id: string;
+  /** Of all the above but `call_id`, and the hash before. */
   hash: string;
 }
 
