@@ -215,6 +215,7 @@ describe('operations', { skip: noBrowser }, () => {
     '/monitoring?tab=metrics',
     '/monitoring?tab=logs&log=requests',
     '/monitoring?tab=events',
+    '/monitoring?tab=rules',
     '/monitoring?tab=audit',
     '/settings',
     '/settings?tab=prices',

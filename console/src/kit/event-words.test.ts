@@ -46,3 +46,29 @@ test('a worker that was killed is news, of its endpoint', () => {
     [true, { kind: 'bad', text: 'lost a worker: killed by SIGKILL', to: '/endpoints/digits' }],
   );
 });
+
+test('a change says which settings, from what to what', () => {
+  const settings = [
+    { setting: 'objective', from: 'p95<=50ms', to: null },
+    { setting: 'late', from: 'serve', to: 'shed' },
+  ];
+  const changed = event('endpoint.settings-changed', { generation: 2, settings, moreSettings: 3 });
+  const words = 'was given other settings: objective from p95\u00a0≤\u00a050\u00a0ms to none, late from serve to shed and 3 more';
+  assert.deepEqual([isNews(changed), eventWords(changed).text], [true, words]);
+  const plain = event('endpoint.changed', { generation: 2, config: {} });
+  assert.deepEqual([isNews(plain), eventWords(plain).text], [false, 'was changed: generation 2']);
+});
+
+for (const { kind, to } of [
+  { kind: 'model.created', to: '/models' },
+  { kind: 'model.deleted', to: '/models' },
+  { kind: 'overflow.suspended', to: '/endpoints/digits' },
+  { kind: 'overflow.resumed', to: '/endpoints/digits' },
+  { kind: 'endpoint.load-requested', to: '/endpoints/digits' },
+]) {
+  test(`${kind} has a sentence, and a way to what it is about`, () => {
+    const words = eventWords(event(kind, {}));
+    assert.notEqual(words.text, kind);
+    assert.equal(words.to, to);
+  });
+}

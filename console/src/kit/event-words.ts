@@ -1,5 +1,5 @@
 /** Events as people say them: a mark, a sentence after the name, where it leads. */
-import type { EventBody } from '../../../src/api/index.ts';
+import type { EventBody, UpdateBody } from '../../../src/api/index.ts';
 import { fixed, ms } from './format.ts';
 import { reasonWords } from './reason-words.ts';
 import type { StateKind } from './state-mark.tsx';
@@ -14,8 +14,8 @@ export interface EventWords {
 /** Whether it is worth a line among a few: an alarm that begins to be quiet, or a measurement, is not. */
 export function isNews({ kind, detail }: EventBody): boolean {
   if (kind.startsWith('profile.') || kind === 'endpoint.updating' || kind === 'endpoint.creating') return false;
-  // That it was changed is told beside.
-  if (kind === 'endpoint.settings-changed') return false;
+  // Which settings, or which versions, is told beside.
+  if (kind === 'endpoint.changed') return false;
   return (
     (detail as { oldState?: string } | null)?.oldState !== 'INSUFFICIENT_DATA' || (detail as { newState?: string }).newState === 'ALARM'
   );
@@ -32,6 +32,8 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
   failed: ['bad', 'failed'],
   deployed: ['ok', 'has other versions in full service, which nobody watched'],
   'settings-changed': ['person', 'was given other settings'],
+  'load-requested': ['person', 'is to be served again'],
+  'unload-requested': ['person', 'is to be stopped'],
   'update-begun': ['changing', 'begins an update that is watched'],
   'update-superseded': ['zero', 'gave its update up for another change'],
   'update-taken-back': ['bad', 'had its update taken back'],
@@ -51,6 +53,13 @@ const ofEndpoints: Readonly<Record<string, readonly [StateKind, string]>> = {
 };
 
 const withReason: ReadonlySet<string> = new Set(['failed', 'objective-unreachable', 'update-taken-back', 'rolled-back']);
+
+const ofOthers: Readonly<Record<string, readonly [StateKind, string, place: 'endpoints' | 'models']>> = {
+  'model.created': ['person', "was made, a Model of SageMaker's API", 'models'],
+  'model.deleted': ['zero', "was deleted, a Model of SageMaker's API", 'models'],
+  'overflow.suspended': ['warn', 'gets no help from functions', 'endpoints'],
+  'overflow.resumed': ['ok', 'gets help from functions again', 'endpoints'],
+};
 
 const ofVersions: Readonly<Record<string, readonly [StateKind, string]>> = {
   registered: ['warn', 'was registered and waits for approval'],
@@ -72,7 +81,8 @@ export function eventWords({ kind, subject, detail }: EventBody): EventWords {
   const plain = what.replaceAll('-', ' ');
   if (thing === 'endpoint') {
     const [mark, text] = ofEndpoints[what] ?? ['person', plain];
-    return { kind: mark, text: withReason.has(what) ? because(text) : text, to: `/endpoints/${subject}` };
+    const told = withReason.has(what) ? because(text) : text;
+    return { kind: mark, text: `${told}${settingsWords(what, facts)}`, to: `/endpoints/${subject}` };
   }
   if (thing === 'version' || thing === 'group') {
     const [mark, text] = (thing === 'version' ? ofVersions[what] : undefined) ?? ['person', `was ${plain}`];
@@ -92,7 +102,19 @@ export function eventWords({ kind, subject, detail }: EventBody): EventWords {
   }
   if (kind === 'worker.ended-abruptly') return { kind: 'bad', text: because('lost a worker'), to: `/endpoints/${subject}` };
   if (kind === 'server.ended-abruptly') return { kind: 'bad', text: 'ended abruptly, and was started again', to: '/monitoring' };
-  return { kind: 'person', text: kind, to: '/monitoring' };
+  const other = ofOthers[kind];
+  if (other === undefined) return { kind: 'person', text: kind, to: '/monitoring' };
+  const [mark, text, place] = other;
+  return { kind: mark, text: because(text), to: place === 'models' ? '/models' : `/endpoints/${subject.split('/')[0] ?? ''}` };
+}
+
+/** `: objective from p95 ≤ 50 ms to p95 ≤ 20 ms and 3 more`, as the shell says it; of a change that does not say which, its number. */
+function settingsWords(what: string, { settings, moreSettings: more, generation }: Detail): string {
+  if (!Array.isArray(settings)) return what === 'changed' && typeof generation === 'number' ? `: generation ${generation}` : '';
+  const told = (settings as UpdateBody['settings'])
+    .map(({ setting, from, to }) => `${setting} from ${reasonWords(String(from ?? 'none'))} to ${reasonWords(String(to ?? 'none'))}`)
+    .join(', ');
+  return typeof more === 'number' ? `: ${told} and ${more} more` : `: ${told}`;
 }
 
 function decisionWords(subject: string, facts: Detail): EventWords {

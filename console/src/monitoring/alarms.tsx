@@ -6,6 +6,7 @@ import type { AlarmBody, AlarmNoteBody, Page } from '../../../src/api/index.ts';
 import { get } from '../api/client.ts';
 import { alarmsQuery } from '../api/queries.ts';
 import { Ago } from '../kit/ago.tsx';
+import { breakable } from '../kit/breakable.tsx';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { Loaded } from '../kit/loaded.tsx';
@@ -53,7 +54,7 @@ export function Alarms(): ReactElement {
               isDense
               whenEmpty="None has rung yet."
               columns={[
-                { title: 'Alarm', cell: ({ alarm }) => <span className="mono">{alarm}</span> },
+                { title: 'Alarm', className: 'said', cell: ({ alarm }) => <span className="mono">{breakable(alarm)}</span> },
                 { title: 'What', cell: ({ summary }) => summary },
                 { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
               ]}

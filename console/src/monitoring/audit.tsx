@@ -5,6 +5,7 @@ import type { ReactElement } from 'react';
 import type { AuditBody, AuditVerdictBody, Page } from '../../../src/api/index.ts';
 import { get } from '../api/client.ts';
 import { Ago } from '../kit/ago.tsx';
+import { betweenWords, breakable } from '../kit/breakable.tsx';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { Earlier } from '../kit/earlier.tsx';
@@ -68,17 +69,11 @@ function AuditTable({ items }: { readonly items: readonly AuditBody[] }): ReactE
       isDense
       whenEmpty="Nothing was done of that kind."
       columns={[
-        { title: 'Deed', cell: ({ action }) => <b>{action}</b> },
-        { title: 'To', cell: ({ target }) => <span className="mono">{target}</span> },
-        { title: 'By', cell: ({ who }) => <span className="mono">{who}</span> },
+        { title: 'Deed', className: 'said kind', cell: (record) => <Deed record={record} /> },
+        { title: 'By', isWide: true, cell: (record) => <By record={record} /> },
         {
           title: 'Outcome',
           cell: ({ outcome }) => <StateMark kind={outcome === 'ok' ? 'ok' : 'bad'}>{outcome === 'ok' ? 'done' : outcome}</StateMark>,
-        },
-        {
-          title: 'From',
-          isWide: true,
-          cell: ({ origin }) => (origin === null ? <span className="dim">by itself</span> : `${origin.remote_address}, ${origin.door}`),
         },
         { title: 'Detail', isWide: true, cell: ({ detail }) => <Detail detail={detail} /> },
         { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
@@ -87,14 +82,33 @@ function AuditTable({ items }: { readonly items: readonly AuditBody[] }): ReactE
   );
 }
 
+function Deed({ record: { action, target, who } }: { readonly record: AuditBody }): ReactElement {
+  return (
+    <>
+      <b>{breakable(action, betweenWords)}</b>
+      <span className="two mono">{breakable(target)}</span>
+      <span className="two m-only">by {who}</span>
+    </>
+  );
+}
+
+function By({ record: { who, origin } }: { readonly record: AuditBody }): ReactElement {
+  return (
+    <>
+      <span className="mono">{who}</span>
+      <span className="two">{origin === null ? 'by itself' : `from ${origin.remote_address}, ${origin.door}`}</span>
+    </>
+  );
+}
+
 /** In a few lines; what is more opens under it. */
 function Detail({ detail }: { readonly detail: unknown }): ReactElement {
   const words = detailWords(detail);
   if (words === null) return <span className="dim">–</span>;
-  if (words.whole === null) return <span className="audit-detail">{words.text}</span>;
+  if (words.whole === null) return <span className="audit-detail">{breakable(words.text)}</span>;
   return (
     <details className="audit-detail">
-      <summary>{words.text}</summary>
+      <summary>{breakable(words.text)}</summary>
       <pre>{words.whole}</pre>
     </details>
   );

@@ -6,6 +6,7 @@ import type { ReactElement } from 'react';
 import type { EventBody, Page } from '../../../src/api/index.ts';
 import { get } from '../api/client.ts';
 import { Ago } from '../kit/ago.tsx';
+import { breakable } from '../kit/breakable.tsx';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { Earlier } from '../kit/earlier.tsx';
@@ -62,8 +63,12 @@ function EventTable({ items, subject }: { readonly items: readonly EventBody[]; 
         subject === '' ? 'Nothing happened yet.' : `Nothing is known of ${subject}: names are written whole, as digits or digits/3.`
       }
       columns={[
-        { title: 'What', cell: ({ kind }) => <b>{kind}</b> },
-        { title: 'Subject', cell: (event) => <Link to={eventWords(event).to}>{event.subject}</Link> },
+        { title: 'What', className: 'said kind', cell: ({ kind }) => <b>{breakable(kind)}</b> },
+        {
+          title: 'Subject',
+          className: 'said',
+          cell: (event) => <Link to={eventWords(event).to}>{breakable(event.subject)}</Link>,
+        },
         { title: 'Detail', isWide: true, cell: (event) => <Told event={event} /> },
         { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
       ]}

@@ -1,4 +1,4 @@
-/** Monitoring: what rings, what was measured, what was said, what happened, who did what. */
+/** Monitoring: what rings, what was measured, what was said, what happened, who is told of it, who did what. */
 import { Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
@@ -13,11 +13,12 @@ import { Audit } from './audit.tsx';
 import { Events } from './events.tsx';
 import { Logs } from './logs.tsx';
 import { Metrics } from './metrics.tsx';
+import { Rules } from './rules.tsx';
 import './monitoring-page.css';
 
 export function MonitoringPage(): ReactElement {
   const mayAdminister = useMay('administer');
-  const [tab, setTab] = useTab(['alarms', 'metrics', 'logs', 'events', ...(mayAdminister ? ['audit'] : [])]);
+  const [tab, setTab] = useTab(['alarms', 'metrics', 'logs', 'events', 'rules', ...(mayAdminister ? ['audit'] : [])]);
   const { data } = useQuery(alarmsQuery());
   const ringing = data?.items.filter(({ state }) => state === 'ALARM').length;
   return (
@@ -37,6 +38,7 @@ export function MonitoringPage(): ReactElement {
           <Tabs.Tab value="metrics">Metrics</Tabs.Tab>
           <Tabs.Tab value="logs">Logs</Tabs.Tab>
           <Tabs.Tab value="events">Events</Tabs.Tab>
+          <Tabs.Tab value="rules">Rules</Tabs.Tab>
           {mayAdminister ? <Tabs.Tab value="audit">Audit</Tabs.Tab> : null}
         </Tabs.List>
         <Tabs.Panel value="alarms">
@@ -50,6 +52,9 @@ export function MonitoringPage(): ReactElement {
         </Tabs.Panel>
         <Tabs.Panel value="events">
           <Events />
+        </Tabs.Panel>
+        <Tabs.Panel value="rules">
+          <Rules />
         </Tabs.Panel>
         {mayAdminister ? (
           <Tabs.Panel value="audit">

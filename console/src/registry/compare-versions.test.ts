@@ -60,6 +60,11 @@ describe('two versions', () => {
     assert.deepEqual([row?.before, row?.change], [['–'], '']);
   });
 
+  test('differ by so many of a unit, where they have one', () => {
+    const wish = { format: String, decimals: 1, unit: 'MB', isLessBetter: true };
+    assert.deepEqual([numberRow('Memory', 40, 57.6, wish).change, numberRow('Memory', 40, 40.01, wish).change], ['+17.6 MB', '']);
+  });
+
   test('are better with less of what is a loss', () => {
     const wish = { format: String, decimals: 1, isLessBetter: true };
     assert.deepEqual(

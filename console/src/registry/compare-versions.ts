@@ -60,6 +60,8 @@ function metricRows({ version: before }: Compared, { version: after }: Compared)
 interface NumberWish {
   readonly format: (value: number) => string;
   readonly decimals: number;
+  /** Of the difference. */
+  readonly unit?: string;
   readonly isLessBetter: boolean;
   /** As a share of the old one rather than as a difference. */
   readonly asShare?: boolean;
@@ -68,13 +70,13 @@ interface NumberWish {
 }
 
 export function numberRow(label: string, old: number | undefined, next: number | undefined, wish: NumberWish): ComparedRow {
-  const { format, decimals, isLessBetter, asShare = false, isNeutral = false } = wish;
+  const { format, decimals, unit = '', isLessBetter, asShare = false, isNeutral = false } = wish;
   const text = (value: number | undefined): string => (value === undefined ? '–' : format(value));
   const row = { label, before: [text(old)], after: [text(next)], isBreaking: false, isCode: false };
   if (old === undefined || next === undefined) return { ...row, change: '', tone: '', isSame: old === next };
   const by = next - old;
-  const change = asShare ? (old === 0 ? '' : `${difference((100 * by) / old, 0)} %`) : difference(by, decimals);
-  const isNone = /^[+−]?0(\.0+)?( %)?$/.test(change) || by === 0;
+  const change = asShare ? (old === 0 ? '' : `${difference((100 * by) / old, 0)} %`) : `${difference(by, decimals)} ${unit}`.trim();
+  const isNone = /^[+−]?0(\.0+)?( |$)/.test(change) || by === 0;
   const tone = isNone || isNeutral ? 'dim' : by < 0 === isLessBetter ? 'good' : 'bad';
   return { ...row, change: isNone ? '' : change, tone, isSame: text(old) === text(next) };
 }
@@ -128,6 +130,7 @@ function profileRows(before: Compared, after: Compared): ComparedRow[] {
     numberRow('Memory when loaded', memory(before), memory(after), {
       format: (value) => `${fixed(value)} MB`,
       decimals: 0,
+      unit: 'MB',
       isLessBetter: true,
       isNeutral: true,
     }),
@@ -138,7 +141,13 @@ function costRows(before: Compared, after: Compared): ComparedRow[] {
   const of = (key: 'p95_ms' | 'usd_per_million' | 'usd_per_hour') => [before.plan?.chosen?.[key], after.plan?.chosen?.[key]] as const;
   const wish = { format: usdFine, decimals: 3, isLessBetter: true, asShare: true };
   return [
-    numberRow('Predicted p95', ...of('p95_ms'), { format: (value) => `${ms(value)} ms`, decimals: 1, isLessBetter: true, isNeutral: true }),
+    numberRow('Predicted p95', ...of('p95_ms'), {
+      format: (value) => `${ms(value)} ms`,
+      decimals: 1,
+      unit: 'ms',
+      isLessBetter: true,
+      isNeutral: true,
+    }),
     numberRow('Per million requests', ...of('usd_per_million'), wish),
     numberRow('Per hour', ...of('usd_per_hour'), wish),
   ];

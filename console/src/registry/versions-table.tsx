@@ -126,7 +126,7 @@ function Row({ version, endpoints, plan, hasCosts, isTicked, isShown, onTick }: 
       <td className="wide">
         <Serving endpoints={endpoints} version={version.name} />
       </td>
-      <td className="wide mut nw">
+      <td className="wide mut said registered">
         <time dateTime={version.created_at} title={fullTime(at)}>
           {shortTime(at, now)}
         </time>
