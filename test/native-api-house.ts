@@ -126,8 +126,10 @@ export async function openNativeApi() {
   ].map(([name = '', file = '']) => new FileGroup({ name, path: join(directory, 'logs', file), files: 3, flush: () => logs.flush() }));
   const logGroups = new LogGroups({ db, clock, files, onFailure: (error) => assert.fail(String(error)) });
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
+  const warnings: string[] = [];
   const api = new NativeApi({
     db,
+    log: { warn: (_fields, message) => warnings.push(message) },
     registry,
     deployments,
     serving,
@@ -195,7 +197,7 @@ export async function openNativeApi() {
     await database.close();
     rmSync(directory, { recursive: true });
   };
-  return { url, access, close };
+  return { url, access, series: store, warnings, close };
 }
 
 /** Their routes have tests of their own. */

@@ -181,7 +181,7 @@ export const endpointBody = z.strictObject({
     .number()
     .nullable()
     .describe(
-      'Of the answers of the last hour, the share within the objective, 0 to 1; null without an objective or answers. Where it was given another, from the minute after that on.',
+      'Of the answers of the last hour, the share within the objective, 0 to 1; null without an objective or answers, or where it cannot be read. Where it was given another, from the minute after that on.',
     ),
   late: z.enum(['serve', 'shed']),
   timeout_ms: z.number(),

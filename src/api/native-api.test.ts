@@ -384,6 +384,25 @@ describe('the native API', () => {
     assert.equal((await call('GET', '/endpoints', { headers })).status, 401);
   });
 
+  test('what is done is told as done where what was measured cannot be read, without a share in time', async (t) => {
+    const unreadable = (): Promise<never> => Promise.reject(new Error('the disk is gone'));
+    const reading = t.mock.method(server.series, 'columns', unreadable);
+    const created = await send('POST', '/endpoints', { name: 'unread', objective: 'p95<=50ms', variants: [{ model: 'digits' }] });
+    assert.deepEqual([created.status, created.body.in_time], [202, null], JSON.stringify(created.body));
+    const changed = await send('PATCH', '/endpoints/unread', { description: 'as it was wished' });
+    assert.deepEqual([changed.status, changed.body.in_time, changed.body.description], [202, null, 'as it was wished']);
+    assert.equal((await call('GET', '/endpoints')).status, 200);
+    assert(reading.mock.callCount() >= 4);
+    assert.deepEqual(server.warnings, ['which share of the answers was in time cannot be read: the disk is gone']);
+
+    reading.mock.restore();
+    assert.equal((await call('GET', '/endpoints/unread')).status, 200);
+    t.mock.method(server.series, 'columns', unreadable);
+    assert.equal((await call('GET', '/endpoints/unread')).status, 200);
+    assert.equal(server.warnings.length, 2, 'once each time that it begins');
+    assert.equal((await call('DELETE', '/endpoints/unread')).status, 204);
+  });
+
   test('updates, unloads, loads and deletes an endpoint', async () => {
     const updated = await send('PATCH', '/endpoints/digits', { objective: null, timeout_ms: 5000 });
     assert.deepEqual([updated.status, updated.body.objective, updated.body.timeout_ms], [202, null, 5000]);

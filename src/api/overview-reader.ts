@@ -1,5 +1,6 @@
 /** Puts together what the overview shows: what is wanted, what runs, what was measured, what rings. */
 import type { EndpointConfig, EndpointView } from '../deployment/index.ts';
+import { messageOf } from '../errors.ts';
 import { type Alarm, isAlarmOf, penstockNamespace, percentileOf, Together } from '../monitoring/index.ts';
 import { formatObjective } from '../objective.ts';
 import { alwaysOnUsdPerHour } from './always-on.ts';
@@ -16,7 +17,7 @@ const moneyParts = 120;
 /** Several pages that look at once are told the same. */
 const freshMs = 1000;
 
-type Sources = Pick<ApiServices, 'deployments' | 'serving' | 'series' | 'alarms' | 'clock' | 'tables' | 'prices'>;
+type Sources = Pick<ApiServices, 'deployments' | 'serving' | 'series' | 'alarms' | 'log' | 'clock' | 'tables' | 'prices'>;
 type Row = OverviewEndpointBody;
 
 interface Seen {
@@ -29,6 +30,8 @@ export class OverviewReader {
   readonly #minutes: Minutes;
   /** By span: when it was last asked for, and the answer. */
   readonly #last = new Map<number, { readonly atMs: number; readonly body: Promise<OverviewBody> }>();
+  /** That shares in time cannot be read is logged when it begins. */
+  #isUnreadable = false;
 
   constructor(sources: Sources) {
     this.#sources = sources;
@@ -45,10 +48,24 @@ export class OverviewReader {
     return body;
   }
 
-  /** Of the answers of the last hour, the share within the objective, as a row of the overview has it; null without either. */
+  /**
+   * Of the answers of the last hour, the share within the objective, as a row of the overview has it; null without either. Null, too, where
+   * it cannot be read: who is told that an endpoint was made or changed is told so whatever became of what was measured.
+   */
   async inTime(view: EndpointView): Promise<number | null> {
     if (view.config.objective === null) return null;
-    return inTimeOf(await this.#minutes.of(view.config, lastMinutes(hourMs, this.#sources.clock.wallMs())), view);
+    const { clock, log } = this.#sources;
+    try {
+      const minutes = await this.#minutes.of(view.config, lastMinutes(hourMs, clock.wallMs()));
+      this.#isUnreadable = false;
+      return inTimeOf(minutes, view);
+    } catch (error) {
+      if (!this.#isUnreadable) {
+        log.warn({ endpoint: view.config.name }, `which share of the answers was in time cannot be read: ${messageOf(error)}`);
+      }
+      this.#isUnreadable = true;
+      return null;
+    }
   }
 
   async #read(spanMs: number): Promise<OverviewBody> {

@@ -18,6 +18,7 @@ import type {
   Events,
   FeatureValues,
   GroundTruth,
+  Log,
   LogGroups,
   MetricStore,
   Refusals,
@@ -34,6 +35,7 @@ import type { AsyncApi } from './async-services.ts';
 export interface ApiServices {
   /** For audit entries that stand alone. */
   readonly db: Database;
+  readonly log: Pick<Log, 'warn'>;
   readonly registry: Registry;
   readonly deployments: Deployments;
   readonly serving: Serving;

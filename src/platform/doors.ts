@@ -125,10 +125,11 @@ function oipServices(config: Config, { version }: Product, { serving, deployment
 function nativeApi(config: Config, { version }: Product, rooms: Rooms, front: Front, grpc: () => string | null): NativeApi {
   const { registry, deployments, serving, events, audit, decisions, batching, scaling, planner, deploymentPlanner, refusals } = rooms;
   const { ledger, prices, profiles, functionProfiles, cores } = rooms;
-  const { clock, traces, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
+  const { clock, logs, traces, logGroups, db, provider, series, alarms, asyncApi, costs, arrivals, listener, access, startedAtMs } = front;
   const { calls, drift, truth, capturedValues, s3, rules, deliveries } = front;
   return new NativeApi({
     db,
+    log: logs.platform,
     registry,
     deployments,
     serving,
