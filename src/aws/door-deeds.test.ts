@@ -1,10 +1,11 @@
 /** Each call that changes something is in the audit once it is done, whatever records it: by AWS's own table of operations, so that none is forgotten. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { json, sendSigned } from '../../test/aws/signed-request.ts';
 import { type OpenAwsDoor, openAwsDoor } from '../../test/aws-door.ts';
 import { VirtualClock } from '../clock.ts';
-import { Audit, type DeedEntry } from '../monitoring/index.ts';
+import { Audit, type DeedEntry, originNow } from '../monitoring/index.ts';
 import { openDatabase } from '../storage/index.ts';
 import type { AwsService } from './index.ts';
 import { type Shape, shapesOf } from './shapes/shapes.ts';
@@ -46,10 +47,34 @@ const silent = (name: (typeof names)[number]): AwsService => ({
   ),
 });
 
+async function keep(entry: DeedEntry): Promise<void> {
+  done.push(entry);
+  asked = originNow()?.parameters;
+}
+
+/** As CloudTrail writes members; the maps that are sent here are empty. */
+function lowerCamel(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(lowerCamel);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name.replace(/^./, (first) => first.toLowerCase()), lowerCamel(inner)]),
+  );
+}
+
+/** What AWS's shapes call sensitive is not told. */
+function shown(shape: Shape | null, sent: unknown): object {
+  const members = Object.entries(sent as object);
+  return Object.fromEntries(
+    members.map(([name, value]) => [name, shape?.members.get(name)?.isSensitive === true ? '***' : (value as unknown)]),
+  );
+}
+
 let door: OpenAwsDoor;
 const done: DeedEntry[] = [];
+/** What was asked, of the last one. */
+let asked: unknown;
 before(async () => {
-  door = await openAwsDoor({ services: names.map(silent), onDone: async (entry) => void done.push(entry) });
+  door = await openAwsDoor({ services: names.map(silent), onDone: keep, onRefused: async () => void (asked = originNow()?.parameters) });
 });
 after(() => door.close());
 
@@ -67,10 +92,13 @@ describe('a call that nothing else has recorded is recorded by the door where it
       for (const operation of shapesOf(name).operationNames()) {
         done.length = 0;
         const input = shapesOf(name).operation(operation)?.input ?? null;
-        const reply = await call(door, name, operation, input === null ? {} : least(input));
+        const sent = input === null ? {} : least(input);
+        const reply = await call(door, name, operation, sent);
         if (reply.status !== 200) wrong.push(`${operation}: ${reply.body}`);
         const isLook = /^(?:Describe|List|Get|Batch|Lookup|Filter|Search|Test)/.test(operation);
         const expected = isLook || data.includes(operation) ? [] : [operation];
+        if (done.length > 0 && !isDeepStrictEqual(asked, lowerCamel(shown(input, sent))))
+          wrong.push(`${operation}: asked ${JSON.stringify(asked)}`);
         if (done.map(({ action }) => action).join() !== expected.join()) wrong.push(`${operation}: recorded ${done.length} times`);
       }
       assert.deepEqual(wrong, []);
@@ -84,6 +112,13 @@ test('it says who, what about, and nothing that is secret', async () => {
   await call(door, 'sagemaker', 'AddTags', { ResourceArn, Tags: [{ Key: 'a', Value: 'b' }] });
   const detail = { ResourceArn, Tags: [{ Key: 'a', Value: 'b' }] };
   assert.deepEqual(done, [{ who: door.key.id, action: 'AddTags', target: 'digits', outcome: 'ok', detail }]);
+});
+
+test('of a call that is refused it says what was asked, too', async () => {
+  asked = null;
+  const reply = await call(door, 'sagemaker', 'DeleteEndpoint', { EndpointName: '-' });
+  assert.equal(reply.status, 400);
+  assert.deepEqual(asked, { endpointName: '-' });
 });
 
 test('what a call reached and recorded is not recorded again', async (t) => {

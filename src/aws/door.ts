@@ -18,6 +18,7 @@ import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { accessFields, answer, type BodyBudget, type Listener, type WriteAccess } from '../http/index.ts';
 import { type DeedEntry, isDeed, isRecorded, type Log, type Origin, unknownCaller, withOrigin } from '../monitoring/index.ts';
+import { askedOf } from './asked.ts';
 import { withoutSecrets } from './recorded.ts';
 import { EndpointNotFound } from './runtime/endpoint-not-found.ts';
 import type { AwsCall, AwsInput, AwsPlace, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
@@ -94,6 +95,8 @@ interface Visit {
   operation: OperationShapes | null;
   /** `CreateEndpoint`; of what is no document its path tells. */
   operationName: string | undefined;
+  /** For the audit, of what may have a record there. */
+  asked: Readonly<Record<string, unknown>> | undefined;
   /** Its key's id, once its signature is verified. */
   who: string | null;
   /** Epoch milliseconds; 0 of an invocation, which has a log of its own. */
@@ -139,6 +142,7 @@ export class AwsDoor {
       route,
       operation: null,
       operationName: undefined,
+      asked: undefined,
       who: null,
       cameAtMs,
     };
@@ -184,6 +188,8 @@ export class AwsDoor {
     const verified = new Verified(request, response, { ...admission, ...place, budget, requestId, path, hostBucket });
     // An invocation is no control call, and there are many.
     if (service.name === 'sagemaker-runtime') return service.handle(verified, response);
+    // Of S3 the audit has the buckets.
+    visit.asked = { bucketName: (hostBucket ?? path.split('/')[1] ?? '').slice(0, 255) };
     await withOrigin(this.#originOf(visit), async () => {
       try {
         await service.handle(verified, response);
@@ -211,6 +217,7 @@ export class AwsDoor {
     const { name } = service.service;
     const permission = name === 'sts' ? 'read' : permissionOf(name, call.operation, call.document);
     const { caller } = admission;
+    if (isChange(call.operation) || !unaudited.includes(permission)) visit.asked = askedOf(call.document, call.shapes.input);
     const output = await withOrigin(this.#originOf(visit), async () => {
       try {
         if (name !== 'sts') this.#require(caller, permission, name, call.operation);
@@ -253,10 +260,11 @@ export class AwsDoor {
     };
   }
 
-  #originOf({ request, requestId, operationName }: Visit): Origin {
+  #originOf({ request, requestId, operationName, asked }: Visit): Origin {
     const { socket, headers } = request;
     const from = { remoteAddress: socket.remoteAddress ?? '', userAgent: headers['user-agent'] ?? '' };
-    return { door: 'aws', ...from, requestId, ...(operationName === undefined ? {} : { operation: operationName }) };
+    const called = operationName === undefined ? {} : { operation: operationName };
+    return { door: 'aws', ...from, requestId, ...called, ...(asked === undefined ? {} : { parameters: asked }) };
   }
 
   /** Throws `forbidden`, in the words of AWS's policies and our own. */

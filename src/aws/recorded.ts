@@ -9,7 +9,7 @@ export interface Recording {
 }
 
 /** Members whose values are keys of somebody's receiver: the chain is never changed, so what was in it once stays. */
-const secretMembers = ['HeaderParameters', 'QueryStringParameters'];
+export const secretMembers = ['HeaderParameters', 'QueryStringParameters'];
 
 export function withoutSecrets(input: object): object {
   return JSON.parse(

@@ -95,6 +95,29 @@ test('a call that does several deeds is one event, by its own name and with all 
   assert.equal((await audit.list({ limit: 50 })).length, 8, 'the audit itself has each deed');
 });
 
+test('a call shows what was asked, done or refused, and of tags what sort of thing they are on', async (t) => {
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const audit = new Audit(db, new VirtualClock());
+  const resourceArn = 'arn:aws:sagemaker:us-east-1:000000000000:endpoint-config/digits';
+  const from = (operation: string, parameters: Record<string, unknown>) => {
+    return { door: 'aws', remoteAddress: '', userAgent: '', requestId: operation, operation, parameters };
+  };
+  await withOrigin(from('DeleteEndpoint', { endpointName: 'digits' }), () =>
+    audit.recordRefused({ who: 'AKIA', action: 'DeleteEndpoint', target: 'digits', outcome: 'not_found', detail: { message: 'no' } }),
+  );
+  await withOrigin(from('AddTags', { resourceArn, tags: [{ key: 'Team', value: 'a' }] }), () =>
+    audit.record(db, { who: 'AKIA', action: 'AddTags', target: 'digits', outcome: 'ok', detail: {} }),
+  );
+  const lookUp = cloudtrailService({ audit }).operations.LookupEvents as unknown as (input: object, call: object) => Promise<Answer>;
+  const { Events } = await lookUp({}, { account: '000000000000', region: 'us-east-1' });
+  const [tagged, refused] = Events.map(({ CloudTrailEvent }) => JSON.parse(CloudTrailEvent) as Record<string, unknown>);
+  assert.deepEqual(tagged?.requestParameters, { resourceArn, tags: [{ key: 'Team', value: 'a' }] });
+  assert.deepEqual([refused?.requestParameters, refused?.errorMessage], [{ endpointName: 'digits' }, 'no']);
+  assert.deepEqual(Events[0]?.Resources, [{ ResourceType: 'AWS::SageMaker::EndpointConfig', ResourceName: 'digits' }]);
+  assert.equal((await audit.verify()).broken, null);
+});
+
 interface Looked {
   readonly EventId: string;
   readonly EventName: string;

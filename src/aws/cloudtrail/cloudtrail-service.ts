@@ -103,7 +103,7 @@ function eventOf(call: CallRecord, place: AwsPlace): AwsOutput {
     awsRegion: place.region,
     sourceIPAddress: origin?.remoteAddress ?? 'penstock',
     userAgent: origin?.userAgent ?? 'penstock',
-    requestParameters: lowerCamel(masked(detail)),
+    requestParameters: origin?.parameters ?? lowerCamel(masked(detail)),
     responseElements: null,
     requestID: origin?.requestId ?? '',
     eventID: eventId(id),

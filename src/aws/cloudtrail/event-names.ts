@@ -112,9 +112,27 @@ export function eventSourceOf(record: Said): string {
   return sources[serviceOf(record)];
 }
 
+const arnThings: Readonly<Record<string, Thing>> = {
+  endpoint: 'endpoint',
+  'endpoint-config': 'endpoint-config',
+  'inference-component': 'inference-component',
+  'inference-recommendations-job': 'recommendation',
+  model: 'model',
+  'model-card': 'model-card',
+  'model-package': 'model-version',
+  'model-package-group': 'model-group',
+  'transform-job': 'transform',
+};
+
+/** Tags are on whatever the ARN names that was asked with. */
+function taggedThing({ origin, detail }: Pick<AuditRecord, 'origin'> & { readonly detail?: unknown }): Thing | null {
+  const arn = textIn(origin?.parameters, 'resourceArn') ?? textIn(detail, 'ResourceArn') ?? '';
+  return arnThings[/^arn:[^:]*:sagemaker:[^:]*:[^:]*:([\w-]+)\//.exec(arn)?.[1] ?? ''] ?? null;
+}
+
 /** `AWS::Logs::LogGroup` */
-export function resourceTypeOf(record: Pick<AuditRecord, 'action' | 'origin'>): string | null {
-  const things = [thingOf(eventNameOf(record)), thingOf(record.action)];
+export function resourceTypeOf(record: Pick<AuditRecord, 'action' | 'origin'> & { readonly detail?: unknown }): string | null {
+  const things = [thingOf(eventNameOf(record)), thingOf(record.action), taggedThing(record)];
   return things.flatMap((thing) => (thing === null ? [] : [names[thing].type])).find((type) => type !== null) ?? null;
 }
 

@@ -9,6 +9,8 @@ export interface Origin {
   readonly requestId: string;
   /** What was called, by AWS's name: `CreateModelPackageGroup`; not in records of before, and not of other doors. */
   readonly operation?: string;
+  /** What was asked, in CloudTrail's words, without secrets and bounded; of AWS's calls that may have a record, not in those of before. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
 }
 
 interface Call {
