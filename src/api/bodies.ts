@@ -97,7 +97,8 @@ const workerBody = z.strictObject({
 export const statisticsBody = z.strictObject({
   since: time.describe('When this version of the model was loaded, or the server started.'),
   requests: z.number().describe('Requests answered.'),
-  failures: z.number().describe('Requests that ended in an error.'),
+  failures: z.number().describe('Requests that ended in an error, those that were refused among them.'),
+  refused: z.number().describe('Of these failures, those that were refused: HTTP 4xx.'),
   overflowed: z.number().describe('Of the requests answered, those that functions answered though the variant has instances.'),
   rows: z.number().describe('Rows answered.'),
   executions: z.number().describe('Runs of the model; rows / executions is the mean batch size.'),
@@ -165,8 +166,9 @@ const rolloutBody = z.strictObject({
         ready: z.number().describe('Workers that take requests.'),
         requests: z.number().describe('That came to it since the update began to be watched; by them it is judged.'),
         late: z.number().describe('Of these, answered later than the objective says.'),
-        failed: z.number().describe('Of these, by the fault of the model or of the platform: HTTP 5xx and 429.'),
-        refused: z.number().describe('Of these, as wrong: HTTP 400 and the like.'),
+        failed: z.number().describe('Of these, by the fault of the model or of the platform: HTTP 5xx.'),
+        refused: z.number().describe('Of these, not taken: HTTP 4xx.'),
+        overloaded: z.number().describe('Of those refused, for want of room or because the objective could not be kept: HTTP 429.'),
       }),
     )
     .describe('While an update is under way: its versions, and those that it replaces.'),

@@ -253,6 +253,7 @@ function statisticsOf(statistics: ServedVariant['statistics']): StatisticsBody {
     since: timeOf(statistics.sinceMs),
     requests: statistics.success.count,
     failures: statistics.fail.count,
+    refused: statistics.refused,
     overflowed: statistics.overflowed,
     rows: statistics.inferenceCount,
     executions: statistics.executionCount,

@@ -59,7 +59,7 @@ export function rolloutBodyOf(view: EndpointView): EndpointBody['rollout'] {
     steps: guard.steps.map(({ share, bakeMs }) => ({ percent: percentOf(share), watch_s: bakeMs / 1000 })),
     alarms: [...guard.alarms],
     previous_generation: beforeGeneration,
-    versions: view.rolloutVersions.map(({ model, counts: { answered, late, failed, refused } }) => ({
+    versions: view.rolloutVersions.map(({ model, counts: { answered, late, failed, refused, overloaded } }) => ({
       model,
       is_new: own.has(model),
       share_percent: Math.round(1e4 * (shares.get(model) ?? 0)) / 100,
@@ -68,6 +68,7 @@ export function rolloutBodyOf(view: EndpointView): EndpointBody['rollout'] {
       late,
       failed,
       refused,
+      overloaded,
     })),
   };
 }

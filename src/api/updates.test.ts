@@ -105,6 +105,18 @@ test('other settings are a line of their own, and neither begin nor end an updat
   assert.equal((await underWay())?.what, 'begun');
 });
 
+test('of those refused it tells how many were for want of room; an older server did not', async (t) => {
+  const { tell, list } = await recorded(t);
+  const counts = { answered: 1, late: 0, failed: 0, refused: 3 };
+  await tell('step-watched', { ...versions, versions: [{ model: 'digits/2', counts }] });
+  await tell('update-kept', { ...versions, versions: [{ model: 'digits/2', counts: { ...counts, overloaded: 2 } }] });
+  const told = { model: 'digits/2', requests: 4, late: 0, failed: 0, refused: 3 };
+  assert.deepEqual(
+    (await list()).items.map((update) => update.versions),
+    [[{ ...told, overloaded: 2 }], [{ ...told, overloaded: 0 }]],
+  );
+});
+
 test('an endpoint has no part in the updates of an earlier one of its name', async (t) => {
   const { tell, makeAnew, list } = await recorded(t);
   await tell('update-begun', versions);

@@ -1,6 +1,6 @@
 /** Route of updates: each step of those that were watched, what it was judged by, deploys that nobody watched, other settings, and rollbacks. */
 import { z } from 'zod';
-import { type CountedVersion, type UpdateDetail, type UpdateKind, updateKinds } from '../deployment/index.ts';
+import { type CountedVersion, nothingCounted, requestsOf, type UpdateDetail, type UpdateKind, updateKinds } from '../deployment/index.ts';
 import type { Events, PlatformEvent } from '../monitoring/index.ts';
 import { pageOf } from './bodies.ts';
 import { endpointPath, limitDefault, limitParameter, timeOf } from './parameters.ts';
@@ -49,8 +49,19 @@ export const updateBody = z.strictObject({
     ),
   more_settings: z.number().describe('How many others were changed.'),
   versions: z
-    .array(z.strictObject({ model: z.string(), requests: z.number(), late: z.number(), failed: z.number(), refused: z.number() }))
-    .describe('What each version did since the update began to be watched: by that it is judged.'),
+    .array(
+      z.strictObject({
+        model: z.string(),
+        requests: z.number(),
+        late: z.number(),
+        failed: z.number(),
+        refused: z.number(),
+        overloaded: z.number(),
+      }),
+    )
+    .describe(
+      'What each version did since the update began to be watched: by that it is judged. Overloaded (HTTP 429) is a part of refused (HTTP 4xx); updates of older servers have it in failed.',
+    ),
 });
 
 export type UpdateBody = z.infer<typeof updateBody>;
@@ -138,6 +149,8 @@ function updateBodyOf({ atMs, kind, subject, detail }: PlatformEvent): UpdateBod
   };
 }
 
-function versionBodyOf({ model, counts: { answered, late, failed, refused } }: CountedVersion): UpdateBody['versions'][number] {
-  return { model, requests: answered + failed + refused, late, failed, refused };
+/** What an older server told had no `overloaded`: they were among those that failed. */
+function versionBodyOf({ model, counts }: CountedVersion): UpdateBody['versions'][number] {
+  const { late, failed, refused, overloaded } = { ...nothingCounted, ...counts };
+  return { model, requests: requestsOf(counts), late, failed, refused, overloaded };
 }

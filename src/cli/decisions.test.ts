@@ -302,7 +302,7 @@ test('the steps of watched updates stand beside the decisions, the latest last, 
     { setting: 'objective', from: null, to: 'p95<=50ms' },
     { setting: 'AllTraffic.instance_count', from: 1, to: 2 },
   ];
-  const counted = { model: 'digits/2', requests: 531, late: 53, failed: 0, refused: 0 };
+  const counted = { model: 'digits/2', requests: 531, late: 53, failed: 0, refused: 12, overloaded: 10 };
   const { code, stdout } = await run(['decisions', 'digits'], {
     'GET /api/v1/endpoints/digits/decisions?limit=10': { items: [], next: null },
     'GET /api/v1/endpoints/digits/updates?limit=10': {
@@ -321,7 +321,10 @@ test('the steps of watched updates stand beside the decisions, the latest last, 
   assert.match(lines[0] ?? '', /^WHEN \(UTC\) +UPDATE +FROM +TO +SHARE +WHY$/);
   assert.match(lines[1] ?? '', /deployed +digits\/1 +asked for by me$/);
   assert.match(lines[2] ?? '', /begun +digits\/1 +digits\/2/);
-  assert.match(lines[3] ?? '', /taken back +digits\/1 +digits\/2 +20 % +alarm errors is in ALARM; digits\/2: 531 requests, 9\.9 % late$/);
+  assert.match(
+    lines[3] ?? '',
+    /taken back +digits\/1 +digits\/2 +20 % +alarm errors is in ALARM; digits\/2: 531 requests, 9\.9 % late, 1\.8 % refused as overloaded, 0\.3 % refused as wrong$/,
+  );
   const changed = / objective from none to p95<=50ms, AllTraffic\.instance_count from 1 to 2 and 1 more; asked for by me$/;
   assert.match(lines[4] ?? '', changed);
   assert.match(lines[5] ?? '', / asked for by hand, by me$/);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { test } from 'node:test';
 import { runAgainst } from '../../test/cli-house.ts';
-import type { StatisticsBody } from '../api/index.ts';
-import { countedText } from './verbs/describe.ts';
+import type { StatisticsBody, VariantBody } from '../api/index.ts';
+import { countedText, variantsText } from './verbs/describe.ts';
 
 const variant = (name: string, since: string | null) => ({ name, statistics: since === null ? null : ({ since } as StatisticsBody) });
 const [early, late] = ['2026-11-24T12:00:00.000Z', '2026-11-24T13:30:00.000Z'];
@@ -19,6 +19,27 @@ test('requests are counted since a moment that is told, for each variant where t
     /, since 2026-11-24 12:00:00 UTC \(a\), 2026-11-24 13:30:00 UTC \(b\)\n$/,
   );
   assert.equal(countedText([variant('AllTraffic', null)]), '');
+});
+
+test('who was refused, for want of room too, is told apart from who failed', () => {
+  const statistics = { requests: 100, failures: 7, refused: 5, executions: 0 } as StatisticsBody;
+  const served = {
+    name: 'AllTraffic',
+    model: 'digits/1',
+    weight: 1,
+    batch_size: 8,
+    instance_type: 'local.1',
+    workers: [],
+    functions: null,
+    statistics,
+  };
+  const [head = '', row = ''] = variantsText([served as unknown as VariantBody]).split('\n');
+  const cellOf = (title: string) =>
+    row
+      .slice(0, head.indexOf(title) + title.length)
+      .split(/ +/)
+      .at(-1);
+  assert.deepEqual(['REQUESTS', 'FAILED', 'REFUSED'].map(cellOf), ['100', '2', '5']);
 });
 
 test('a version is told with what was measured of it, and that the machine was busy', async () => {

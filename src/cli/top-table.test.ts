@@ -8,6 +8,7 @@ const counters = (requests: number, more: Partial<StatisticsBody> = {}): Statist
   since: '2026-11-24T12:00:00.000Z',
   requests,
   failures: 0,
+  refused: 0,
   overflowed: 0,
   rows: requests * 2,
   executions: requests / 4,

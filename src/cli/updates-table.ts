@@ -34,11 +34,12 @@ export function settingsText(settings: UpdateBody['settings'], more: number): st
   return more === 0 ? told : `${told} and ${more} more`;
 }
 
-function judgedText({ model, requests, late, failed, refused }: UpdateBody['versions'][number]): string {
+function judgedText({ model, requests, late, failed, refused, overloaded }: UpdateBody['versions'][number]): string {
   const told = [
     ['late', late],
     ['failed', failed],
-    ['refused', refused],
+    ['refused as overloaded', overloaded],
+    ['refused as wrong', refused - overloaded],
   ] as const;
   const bad = told.filter(([, count]) => count > 0).map(([what, count]) => `${shareText(count / requests)} ${what}`);
   return `${model}: ${countText(requests, 'request')}${bad.length === 0 ? '' : `, ${bad.join(', ')}`}`;

@@ -21,5 +21,5 @@ export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.t
 export { signatureChange } from './signature-change.ts';
 export type { EndpointStatus } from './status.ts';
 export { type UpdateDetail, type UpdateKind, updateKinds } from './update-events.ts';
-export type { CountedVersion, VersionCounts } from './version-counts.ts';
+export { type CountedVersion, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from './version-counts.ts';
 export { commandOf } from './worker-command.ts';

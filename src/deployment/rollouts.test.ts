@@ -211,8 +211,8 @@ describe('an update that is watched', () => {
 
   test('is taken back by its own requests alone, when half a minute shows it, and with the figures, which its event has too', async () => {
     const { house, deployments, serving: served, events } = await serving();
-    const one = { answered: 1000, late: 2, failed: 0, refused: 0 };
-    const two = { answered: 0, late: 0, failed: 0, refused: 0 };
+    const one = { answered: 1000, late: 2, failed: 0, refused: 0, overloaded: 0 };
+    const two = { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 };
     const counts = (now: object, before: object) => {
       served.counts = [
         { model: 'digits/1', counts: { ...one, ...before } },
@@ -249,7 +249,7 @@ describe('an update that is watched', () => {
     const { house, deployments, serving: served } = await serving();
     await deployments.update('prod', toTwo, 'me', undefined, { ...canary, alarms: [] });
     await wait(house, 10_000);
-    const good = { answered: 5000, late: 0, failed: 0, refused: 0 };
+    const good = { answered: 5000, late: 0, failed: 0, refused: 0, overloaded: 0 };
     served.counts = ['digits/1', 'digits/2'].map((model) => ({ model, counts: good }));
     await wait(house, 55_000);
     assert.deepEqual(weights(house), [['digits/2', 1]]);
@@ -268,11 +268,11 @@ describe('an update that is watched', () => {
     follow(house, alarm, async () => before);
     await deployments.update('prod', { late: 'shed' }, 'me', undefined, { ...watched, alarms: [] });
     await wait(house, 5000);
-    served.counts = [{ model: 'digits/1', counts: { answered: 1000 - failed, late: 0, failed, refused: 300 } }];
+    served.counts = [{ model: 'digits/1', counts: { answered: 1000 - failed, late: 0, failed, refused: 300, overloaded: 0 } }];
     await wait(house, 5000);
     return deployments.get('prod').reason ?? '';
   }
-  const usual = { answered: 9700, late: 0, failed: 300, refused: 0 };
+  const usual = { answered: 9700, late: 0, failed: 300, refused: 0, overloaded: 0 };
 
   test('of its settings alone is judged beside what the endpoint did before: what fails as it always did speaks against nothing', async () => {
     assert.match(await withFailures(30, usual), /^100 % of the requests go to the new workers/);
@@ -281,19 +281,19 @@ describe('an update that is watched', () => {
   });
 
   test('of which nothing shows what is usual may fail as often as its objective lets be late', async () => {
-    const nothing = { answered: 0, late: 0, failed: 0, refused: 0 };
+    const nothing = { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 };
     assert.match(await withFailures(60, nothing), /^100 % of the requests go to the new workers/);
     assert.match(await withFailures(260, nothing), /taken back: 20 % of the 1300 requests of digits\/1 failed \(5 % may be\)$/);
   });
 
-  const allFail = { answered: 0, late: 0, failed: 400, refused: 0 };
+  const allShed = { answered: 0, late: 0, failed: 0, refused: 400, overloaded: 400 };
 
   /** A canary to digits/2 with such settings too, where nothing failed before it; of both versions this is what comes in its first step. */
   async function bothDo(counts: VersionCounts, settings: EndpointChange, before: VersionCounts = { ...usual, failed: 0 }) {
     const { house, alarm, deployments, serving: served } = await serving();
     follow(house, alarm, async () => before);
     const models = ['digits/1', 'digits/2'];
-    served.counts = models.map((model) => ({ model, counts: { answered: 5000, late: 0, failed: 0, refused: 0 } }));
+    served.counts = models.map((model) => ({ model, counts: { answered: 5000, late: 0, failed: 0, refused: 0, overloaded: 0 } }));
     await deployments.update('prod', { ...toTwo, ...settings }, 'me', undefined, { ...canary, alarms: [] });
     await wait(house, 5000);
     served.counts = models.map((model) => ({ model, counts: { ...counts, answered: 5000 } }));
@@ -302,14 +302,14 @@ describe('an update that is watched', () => {
   }
 
   test('with settings that both versions get is judged beside the past too: what is bad for both may be their doing', async () => {
-    const said = /taken back: 100 % of the 800 requests of digits\/2 and digits\/1 failed \(1 % may be\); before the update: 0 %$/;
-    assert.match(await bothDo(allFail, { late: 'shed' }), said);
+    const said = /taken back: 100 % of the 800 requests of digits\/2 and digits\/1 were refused as overloaded .*; before the update: 0 %$/;
+    assert.match(await bothDo(allShed, { late: 'shed' }), said);
   });
 
   for (const [what, counts, settings, before] of [
-    ['traffic that is bad for both, where no setting changes', allFail, {}, undefined],
-    ['what always failed so, whatever settings change', allFail, { late: 'shed' }, { ...allFail, failed: 9000 }],
-    ['callers who send nonsense to both, whatever settings change', { ...allFail, failed: 0, refused: 400 }, { late: 'shed' }, undefined],
+    ['traffic that is bad for both, where no setting changes', allShed, {}, undefined],
+    ['what always failed so, whatever settings change', allShed, { late: 'shed' }, { ...allShed, refused: 9000, overloaded: 9000 }],
+    ['callers who send nonsense to both, whatever settings change', { ...allShed, overloaded: 0 }, { late: 'shed' }, undefined],
   ] as const) {
     test(`is kept through ${what}`, async () => {
       assert.match(await bothDo(counts, settings, before), /^10 % of the requests go to the new workers/);
@@ -336,10 +336,10 @@ describe('an update that is watched', () => {
     const house = await first.house.restart();
     follow(house, first.alarm, async () => usual);
     await wait(house, 5000);
-    house.serving.counts = [{ model: 'digits/2', counts: { answered: 970, late: 0, failed: 30, refused: 0 } }];
+    house.serving.counts = [{ model: 'digits/2', counts: { answered: 970, late: 0, failed: 30, refused: 0, overloaded: 0 } }];
     await wait(house, 5000);
     assert.equal(house.deployments.get('prod').status, 'Updating');
-    house.serving.counts = [{ model: 'digits/2', counts: { answered: 970, late: 0, failed: 30, refused: 500 } }];
+    house.serving.counts = [{ model: 'digits/2', counts: { answered: 970, late: 0, failed: 30, refused: 500, overloaded: 0 } }];
     await wait(house, 5000);
     assert.match(house.deployments.get('prod').reason ?? '', /digits\/2 were refused as wrong .*; before the update: 0 %$/);
   });

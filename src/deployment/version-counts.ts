@@ -5,10 +5,12 @@ export interface VersionCounts {
   readonly answered: number;
   /** Of those answered, how many later than the objective says. */
   readonly late: number;
-  /** By the fault of the model or of the platform: HTTP 5xx and 429. */
+  /** By the fault of the model or of the platform: HTTP 5xx. */
   readonly failed: number;
-  /** By the fault of the request, as it was found: HTTP 400 and the like. */
+  /** Not taken: HTTP 4xx. */
   readonly refused: number;
+  /** Of those refused, how many for want of room, or because the objective could not be kept: HTTP 429. The others were wrong themselves. */
+  readonly overloaded: number;
 }
 
 /** Of one version of an endpoint. */
@@ -18,7 +20,7 @@ export interface CountedVersion {
   readonly counts: VersionCounts;
 }
 
-export const nothingCounted: VersionCounts = { answered: 0, late: 0, failed: 0, refused: 0 };
+export const nothingCounted: VersionCounts = { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 };
 
 export function requestsOf({ answered, failed, refused }: VersionCounts): number {
   return answered + failed + refused;
@@ -32,6 +34,7 @@ export function countsSince(now: VersionCounts, then: VersionCounts): VersionCou
     late: now.late - then.late,
     failed: now.failed - then.failed,
     refused: now.refused - then.refused,
+    overloaded: now.overloaded - then.overloaded,
   };
 }
 
@@ -43,6 +46,7 @@ export function sumOfCounts(all: readonly VersionCounts[]): VersionCounts {
       late: sum.late + each.late,
       failed: sum.failed + each.failed,
       refused: sum.refused + each.refused,
+      overloaded: sum.overloaded + each.overloaded,
     }),
     nothingCounted,
   );

@@ -62,6 +62,25 @@ for (const { when, now, before, isOver = false, lateness = steady, says } of [
     before: good,
     says: '80 % of the 50 requests of m/2 were refused as wrong (HTTP 400) (1 % may be); m/1: 0 %',
   },
+  {
+    when: 'it has no room for what the old one takes',
+    now: { refused: 40, overloaded: 40 },
+    before: good,
+    says: '100 % of the 40 requests of m/2 were refused as overloaded (HTTP 429) (1 % may be); m/1: 0 %',
+  },
+  {
+    when: 'it has no room, and how the old one did is unknown',
+    now: { refused: 40, overloaded: 40 },
+    before: null,
+    says: '100 % of the 40 requests of m/2 were refused as overloaded (HTTP 429) (5 % may be)',
+  },
+  {
+    when: 'it has no room, where callers sent nonsense to the old one',
+    now: { refused: 40, overloaded: 40 },
+    before: { refused: 160, answered: 40 },
+    says: '100 % of the 40 requests of m/2 were refused as overloaded (HTTP 429) (1 % may be); m/1: 0 %',
+  },
+  { when: 'both have no room', now: { refused: 40, overloaded: 40 }, before: { refused: 160, overloaded: 160 }, says: null },
   { when: 'callers send nonsense to both', now: { refused: 40, answered: 10 }, before: { refused: 160, answered: 40 }, says: null },
   { when: 'it refuses, and how the old one did is unknown', now: { refused: 40, answered: 10 }, before: null, says: null },
   {

@@ -32,7 +32,7 @@ export interface Lateness {
 }
 
 interface Fault {
-  readonly kind: 'late' | 'failed' | 'refused';
+  readonly kind: 'late' | 'failed' | 'overloaded' | 'refused';
   readonly said: string;
   readonly mayBe: number;
   /** Where nothing is known to compare it with. */
@@ -51,7 +51,7 @@ const latenessSecondsMin = 30;
 /** How often, of good updates, one is taken back by mistake: at most one in a thousand for each kind of fault, however long it is watched, where requests are independent. */
 const mistakesMost = 0.001;
 const failuresMost = 0.01;
-/** Where nothing shows what is usual, as many may fail as the objective lets be late, but no more than these. */
+/** Where nothing shows what is usual, as many may fail, or find no room, as the objective lets be late, but no more than these. */
 const failuresMostAlone = 0.05;
 
 /** Why the new version is to be taken back; null where nothing speaks plainly against it. */
@@ -83,6 +83,7 @@ function faultsBy(objective: Objective | null): readonly Fault[] {
     needsComparison: false,
     comesInBursts: false,
   } as const;
+  const overloaded = { ...failed, kind: 'overloaded', said: 'were refused as overloaded (HTTP 429)' } as const;
   const refused = {
     kind: 'refused',
     said: 'were refused as wrong (HTTP 400)',
@@ -104,7 +105,8 @@ function faultsBy(objective: Objective | null): readonly Fault[] {
   });
   return [
     { ...failed, bad: (counts) => counts.failed },
-    { ...refused, bad: (counts) => counts.refused },
+    { ...overloaded, bad: (counts) => counts.overloaded },
+    { ...refused, bad: (counts) => counts.refused - counts.overloaded },
     ...(objective === null ? [] : [late(objective)]),
   ];
 }

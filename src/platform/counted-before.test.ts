@@ -17,9 +17,9 @@ async function measured(t: TestContext) {
   await store.open();
   t.after(() => store.close());
   const read = (createdAtMs = 0) => countedBefore(store)(prod, { createdAtMs, untilMs: clock.wallMs() });
-  /** So many calls each that fail by the model's fault, by the caller's, and by nobody's. */
+  /** So many calls each that fail by the model's fault, by the caller's, for want of room, and by nobody's. */
   const fail = (times: number): void => {
-    for (const code of ['model_failed', 'invalid_request', 'cancelled']) {
+    for (const code of ['model_failed', 'invalid_request', 'overloaded', 'cancelled']) {
       for (let i = 0; i < times; i++) {
         store.add(placeOfVariant(penstockNamespace, 'prod', 'AllTraffic'), { name: `Errors/${code}`, unit: 'Count' }, 1);
         store.add(placeOfVariant(sagemakerNamespace, 'prod', 'AllTraffic'), { name: 'Invocations', unit: 'None' }, 1);
@@ -43,7 +43,7 @@ test('what an endpoint did in the last hour is told by whose fault it was; who w
   fail(200);
   answer(500, 7);
   clock.advance(minuteMs);
-  assert.deepEqual(await read(), { answered: 500, late: 7, failed: 200, refused: 200 });
+  assert.deepEqual(await read(), { answered: 500, late: 7, failed: 200, refused: 400, overloaded: 200 });
 });
 
 test('what one of its name did before it was made is not its own', async (t) => {
@@ -51,19 +51,19 @@ test('what one of its name did before it was made is not its own', async (t) => 
   fail(400);
   clock.advance(500);
   const createdAtMs = clock.wallMs();
-  assert.deepEqual(await read(createdAtMs), { answered: 0, late: 0, failed: 0, refused: 0 });
+  assert.deepEqual(await read(createdAtMs), { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 });
   clock.advance(minuteMs);
   answer(500, 7);
   clock.advance(minuteMs);
-  assert.deepEqual(await read(createdAtMs), { answered: 500, late: 7, failed: 0, refused: 0 });
+  assert.deepEqual(await read(createdAtMs), { answered: 500, late: 7, failed: 0, refused: 0, overloaded: 0 });
 });
 
 test('where few came in an hour, the last day is looked at; nothing is known of one that measured nothing', async (t) => {
   const { clock, fail, read } = await measured(t);
-  assert.deepEqual(await read(), { answered: 0, late: 0, failed: 0, refused: 0 });
+  assert.deepEqual(await read(), { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 });
   fail(400);
   clock.advance(90 * minuteMs);
   fail(20);
   clock.advance(minuteMs);
-  assert.deepEqual(await read(), { answered: 0, late: 0, failed: 420, refused: 420 });
+  assert.deepEqual(await read(), { answered: 0, late: 0, failed: 420, refused: 840, overloaded: 420 });
 });

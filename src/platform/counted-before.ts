@@ -1,8 +1,8 @@
 /** What an endpoint did before an update, by what is kept of its metrics: the last hour, or the last day where that had few requests. */
-import type { CountedBefore, VersionCounts } from '../deployment/index.ts';
+import { type CountedBefore, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from '../deployment/index.ts';
 import type { ErrorCode } from '../errors.ts';
 import { type MetricStore, penstockNamespace, placeOfVariant, sagemakerNamespace } from '../monitoring/index.ts';
-import { isOurs } from '../serving/index.ts';
+import { isRefusal } from '../serving/index.ts';
 
 const minuteMs = 60_000;
 const windowsMs = [3_600_000, 86_400_000];
@@ -13,14 +13,14 @@ export function countedBefore(store: Pick<MetricStore, 'columns' | 'series' | 'n
   return async ({ name, variants }, { createdAtMs, untilMs }) => {
     // The minute in which it was made may be another's in part.
     const ownMs = Math.ceil(createdAtMs / minuteMs) * minuteMs;
-    let counts: VersionCounts = { answered: 0, late: 0, failed: 0, refused: 0 };
+    let counts = nothingCounted;
     for (const windowMs of windowsMs) {
       const fromMs = Math.max(ownMs, Math.floor((untilMs - windowMs) / minuteMs) * minuteMs);
       if (fromMs >= untilMs) break;
       const span = { fromMs, toMs: untilMs, periodMs: minuteMs };
       const each = await Promise.all(variants.map((variant) => countsOf(store, name, variant.name, span)));
-      counts = { answered: sum(each, 'answered'), late: sum(each, 'late'), failed: sum(each, 'failed'), refused: sum(each, 'refused') };
-      if (counts.answered + counts.failed + counts.refused >= requestsMin) break;
+      counts = sumOfCounts(each);
+      if (requestsOf(counts) >= requestsMin) break;
     }
     return counts;
   };
@@ -50,11 +50,8 @@ async function countsOf(
   return {
     answered: Math.max(0, asked - ended),
     late: total('ObjectiveMissed'),
-    failed: of((code) => isOurs[code]),
-    refused: of((code) => !isOurs[code]),
+    failed: of((code) => !isRefusal(code)),
+    refused: of(isRefusal),
+    overloaded: of((code) => code === 'overloaded'),
   };
-}
-
-function sum(all: readonly VersionCounts[], field: keyof VersionCounts): number {
-  return all.reduce((before, each) => before + each[field], 0);
 }

@@ -21,6 +21,6 @@ export type { OverflowView, ServedVariant, ServedView } from './served-view.ts';
 export { Serving, type ServingOptions } from './serving.ts';
 export type { PoolSettings, SideWorker } from './side.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './statistics.ts';
-export { isOurs, noTraffic, type TrafficCounts } from './traffic-meter.ts';
+export { isRefusal, noTraffic, type TrafficCounts } from './traffic-meter.ts';
 export { type PoolNeighbours, VariantPool } from './variant-pool.ts';
 export type { FunctionSource } from './variant-pools.ts';

@@ -51,9 +51,10 @@ test('of each version it is counted what was late, refused and failed, also of o
   const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
   serving.reject(serving.route('e'), call, new PlatformError('invalid_request', 'expected an input'));
   serving.reject(serving.route('e'), call, new PlatformError('model_failed', 'it broke'));
+  for (const _ of [1, 2]) serving.reject(serving.route('e'), call, new PlatformError('overloaded', 'no room'));
   assert.deepEqual(serving.counted('E'), [
-    { model: 'm/1', counts: { answered: 1, late: 1, failed: 1, refused: 1 } },
-    { model: 'm/2', counts: { answered: 0, late: 0, failed: 0, refused: 0 } },
+    { model: 'm/1', counts: { answered: 1, late: 1, failed: 1, refused: 3, overloaded: 2 } },
+    { model: 'm/2', counts: { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 } },
   ]);
 });
 

@@ -131,9 +131,9 @@ export class Serving implements ServingDoor {
 
   counted(endpoint: string): readonly CountedVersion[] {
     const own = [...this.#pools].filter((pool) => pool.endpoint.toLowerCase() === endpoint.toLowerCase());
-    return own.map(({ model, statistics: { success, fail, late, refused } }) => ({
+    return own.map(({ model, statistics: { success, fail, late, refused, overloaded } }) => ({
       model: model.name,
-      counts: { answered: success.count, late, failed: fail.count - refused, refused },
+      counts: { answered: success.count, late, failed: fail.count - refused, refused, overloaded },
     }));
   }
 

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '../errors.ts';
 import type { Timings } from './request.ts';
-import { isOurs } from './traffic-meter.ts';
+import { isRefusal } from './traffic-meter.ts';
 
 export interface Duration {
   readonly count: number;
@@ -41,8 +41,10 @@ export class VariantStatistics {
   overflowed = 0;
   /** Of those answered, how many later than the objective said then. */
   late = 0;
-  /** Of those that failed, how many by a fault of their own. */
+  /** Of those that got no answer (`fail`), how many were refused; the others failed. */
   refused = 0;
+  /** Of those refused, for want of room. */
+  overloaded = 0;
   readonly success: Counter = new Counter();
   readonly fail: Counter = new Counter();
   readonly queue: Counter = new Counter();
@@ -71,7 +73,8 @@ export class VariantStatistics {
 
   failed(totalMs: number, code: ErrorCode): void {
     this.fail.add(totalMs);
-    if (!isOurs[code]) this.refused++;
+    if (isRefusal(code)) this.refused++;
+    if (code === 'overloaded') this.overloaded++;
   }
 
   executed(batchRows: number, timings: { readonly inMs: number; readonly runMs: number; readonly outMs: number }): void {

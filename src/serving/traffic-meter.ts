@@ -26,7 +26,7 @@ export interface Arrived {
 export const noTraffic: TrafficCounts = { requestsArrived: 0, rowsArrived: 0, rowMs: 0, requests: 0, violations: 0, overflowed: 0 };
 
 /** Whose fault a refusal is: the request's own, or ours. */
-export const isOurs: Readonly<Record<ErrorCode, boolean>> = {
+const isOurs: Readonly<Record<ErrorCode, boolean>> = {
   invalid_request: false,
   unauthenticated: false,
   forbidden: false,
@@ -41,6 +41,11 @@ export const isOurs: Readonly<Record<ErrorCode, boolean>> = {
   unavailable: true,
   internal: true,
 };
+
+/** Who was refused was not taken, by whosever fault; all others that got no answer were taken and failed. */
+export function isRefusal(code: ErrorCode): boolean {
+  return code === 'overloaded' || !isOurs[code];
+}
 
 export class TrafficMeter {
   readonly #endpoint: string;

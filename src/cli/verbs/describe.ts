@@ -127,18 +127,6 @@ function endpointText(session: Session, view: EndpointBody, usage: EndpointUsage
     ['created', utcText(view.created_at)],
     ['updated', utcText(view.updated_at)],
   ]);
-  const variants = table(view.variants, [
-    { title: 'VARIANT', cell: (variant) => variant.name },
-    { title: 'MODEL', cell: (variant) => variant.model },
-    { title: 'WEIGHT', cell: (variant) => variant.weight, align: 'right' },
-    { title: 'READY', cell: readyText, align: 'right' },
-    { title: 'TYPE', cell: typeText },
-    { title: 'BATCH MAX', cell: (variant) => variant.batch_size, align: 'right' },
-    { title: 'REQUESTS', cell: (variant) => variant.statistics?.requests ?? null, align: 'right' },
-    { title: 'FAILED', cell: (variant) => variant.statistics?.failures ?? null, align: 'right' },
-    { title: 'BATCH MEAN', cell: (variant) => batchText(variant.statistics), align: 'right' },
-    { title: 'TIME MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
-  ]);
   const used = table(usage?.items ?? [], [
     { title: 'USED BY', cell: ({ variant }) => variant },
     { title: 'SINCE (UTC)', cell: () => timeText(usage?.since ?? null) },
@@ -172,9 +160,35 @@ function endpointText(session: Session, view: EndpointBody, usage: EndpointUsage
       { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
     ],
   );
-  return [head, updateText(view), `${variants}${countedText(view.variants)}`, used, scaledText(view), functions, decidedText(view), workers]
+  return [
+    head,
+    updateText(view),
+    `${variantsText(view.variants)}${countedText(view.variants)}`,
+    used,
+    scaledText(view),
+    functions,
+    decidedText(view),
+    workers,
+  ]
     .filter((text) => text !== '')
     .join('\n');
+}
+
+/** What each variant serves, and what became of its requests. */
+export function variantsText(variants: readonly VariantBody[]): string {
+  return table(variants, [
+    { title: 'VARIANT', cell: (variant) => variant.name },
+    { title: 'MODEL', cell: (variant) => variant.model },
+    { title: 'WEIGHT', cell: (variant) => variant.weight, align: 'right' },
+    { title: 'READY', cell: readyText, align: 'right' },
+    { title: 'TYPE', cell: typeText },
+    { title: 'BATCH MAX', cell: (variant) => variant.batch_size, align: 'right' },
+    { title: 'REQUESTS', cell: (variant) => variant.statistics?.requests ?? null, align: 'right' },
+    { title: 'FAILED', cell: ({ statistics: own }) => (own === null ? null : own.failures - own.refused), align: 'right' },
+    { title: 'REFUSED', cell: (variant) => variant.statistics?.refused ?? null, align: 'right' },
+    { title: 'BATCH MEAN', cell: (variant) => batchText(variant.statistics), align: 'right' },
+    { title: 'TIME MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
+  ]);
 }
 
 /** Since when requests are counted: since the version was loaded, which a start of the server does too. */
