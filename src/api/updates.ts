@@ -12,6 +12,7 @@ const kinds = Object.keys(updateKinds);
 /** Other settings neither begin nor end an update. */
 const kindsOfUpdates = kinds.filter((kind) => kind !== ('endpoint.settings-changed' satisfies UpdateKind));
 const settingValue = z.union([z.string(), z.number(), z.boolean()]).nullable();
+const settingChange = z.strictObject({ setting: z.string(), from: settingValue, to: settingValue });
 
 export const updateBody = z.strictObject({
   at: z.string(),
@@ -43,11 +44,17 @@ export const updateBody = z.strictObject({
       'Who asked for it: for the deploy, the update that begins, other settings, a rollback. Null of what Penstock did by itself, and where it is not known any more.',
     ),
   settings: z
-    .array(z.strictObject({ setting: z.string(), from: settingValue, to: settingValue }))
+    .array(settingChange)
     .describe(
       'Of other settings, and of a watched update that begins or is taken back: such as AllTraffic.instance_count, the first 20. Null: none was given.',
     ),
   more_settings: z.number().describe('How many others were changed.'),
+  staying: z
+    .array(settingChange)
+    .describe(
+      'Of a rollback to the version before, which changes no settings: those that are others than when that version served last, from then to now, the first 20.',
+    ),
+  more_staying: z.number().describe('How many others stay so.'),
   versions: z
     .array(
       z.strictObject({
@@ -132,7 +139,8 @@ export async function updateAt(events: Pick<Events, 'recent'>, subject: string, 
 }
 
 function updateBodyOf({ atMs, kind, subject, detail }: PlatformEvent): UpdateBody {
-  const { generation, from = [], to = [], share, reason, who, settings = [], moreSettings = 0, versions = [] } = detail as UpdateDetail;
+  const { generation, from = [], to = [], share, reason, who, versions = [] } = detail as UpdateDetail;
+  const { settings = [], moreSettings = 0, staying = [], moreStaying = 0 } = detail as UpdateDetail;
   return {
     at: timeOf(atMs),
     what: updateKinds[kind as UpdateKind],
@@ -145,6 +153,8 @@ function updateBodyOf({ atMs, kind, subject, detail }: PlatformEvent): UpdateBod
     by: who ?? null,
     settings: settings.map((change) => ({ ...change })),
     more_settings: moreSettings,
+    staying: staying.map((change) => ({ ...change })),
+    more_staying: moreStaying,
     versions: versions.map(versionBodyOf),
   };
 }

@@ -140,7 +140,7 @@ test('decisions come one a line, the latest last, prediction beside measurement'
 test('decisions of all endpoints, and updates beside them, name theirs', async () => {
   const other = { ...decision, at: '2026-11-24T10:00:30.000Z', endpoint: 'iris' };
   const update = { at: '2026-11-24T10:01:00.000Z', what: 'deployed', endpoint: 'wine', generation: 2, from: ['wine/1'], to: ['wine/2'] };
-  const rest = { share_percent: null, reason: null, by: null, settings: [], more_settings: 0, versions: [] };
+  const rest = { share_percent: null, reason: null, by: null, settings: [], more_settings: 0, staying: [], more_staying: 0, versions: [] };
   const { code, stdout } = await run(['decisions'], {
     'GET /api/v1/decisions?limit=10': { items: [other, decision], next: null },
     'GET /api/v1/updates?limit=10': { items: [{ ...update, ...rest }], next: null },
@@ -297,7 +297,17 @@ for (const { argv, says } of [
 
 test('the steps of watched updates stand beside the decisions, the latest last, with what they were judged by', async () => {
   const versions = { from: ['digits/1'], to: ['digits/2'], versions: [] };
-  const update = { at: '2026-11-24T12:00:00Z', generation: 2, ...versions, reason: null, by: null, settings: [], more_settings: 0 };
+  const update = {
+    at: '2026-11-24T12:00:00Z',
+    generation: 2,
+    ...versions,
+    reason: null,
+    by: null,
+    settings: [],
+    more_settings: 0,
+    staying: [],
+    more_staying: 0,
+  };
   const settings = [
     { setting: 'objective', from: null, to: 'p95<=50ms' },
     { setting: 'AllTraffic.instance_count', from: 1, to: 2 },

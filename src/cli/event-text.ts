@@ -1,13 +1,13 @@
 /** What an event says beyond its kind and subject, in short. */
 import type { EventBody, UpdateBody } from '../api/index.ts';
-import { settingsText } from './updates-table.ts';
+import { settingsText } from './settings-text.ts';
 import { durationText, msText, shortened, usdText, utcText } from './words.ts';
 
 const textMax = 200;
 /** What is longer is for programs. */
 const memberMax = 60;
 /** Said by the kind, or of no use without the rest. */
-const untold = new Set(['generation', 'status', 'moreSettings']);
+const untold = new Set(['generation', 'status', 'moreSettings', 'moreStaying']);
 
 /** `OK -> ALARM: 93 % of …`, `digits/1 -> digits/2 by ops`, `share 20 %, bake 20 s` */
 export function eventText({ detail }: Pick<EventBody, 'detail'>): string {

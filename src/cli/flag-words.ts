@@ -24,6 +24,11 @@ const flags: Readonly<Record<string, string>> = {
   'capture.redact': '--redact',
 };
 
+/** `--late` of `late`; null where `deploy` has none. */
+export function flagOf(member: string): string | null {
+  return flags[member] ?? null;
+}
+
 /** A refusal that begins with such a member, or tells of several: by the options; others as they are. */
 export function inFlags(message: string): string {
   return message.replaceAll(

@@ -1,5 +1,6 @@
 /** The steps of updates that were watched, deploys that nobody watched, other settings, and rollbacks, as a table. */
 import type { UpdateBody } from '../api/index.ts';
+import { settingsText, stayingText } from './settings-text.ts';
 import { table } from './table.ts';
 import { countText, shareText, timeText } from './words.ts';
 
@@ -14,8 +15,9 @@ export function updatesText(updates: readonly UpdateBody[], several = false): st
     { title: 'SHARE', cell: ({ share_percent: share }) => (share === null ? null : `${share} %`), align: 'right' },
     {
       title: 'WHY',
-      cell: ({ reason, by, settings, more_settings: more, versions }) => {
-        return [settingsText(settings, more), askedText(reason, by), versions.map(judgedText).join('; ')]
+      cell: (update) => {
+        const { reason, by, settings, more_settings: more, versions } = update;
+        return [settingsText(settings, more), stayingText(update), askedText(reason, by), versions.map(judgedText).join('; ')]
           .filter((text) => text !== '')
           .join('; ');
       },
@@ -26,12 +28,6 @@ export function updatesText(updates: readonly UpdateBody[], several = false): st
 function askedText(reason: string | null, by: string | null): string {
   if (by === null) return reason ?? '';
   return reason === null ? `asked for by ${by}` : `${reason}, by ${by}`;
-}
-
-/** `objective from p95<=50ms to p95<=20ms, late from serve to shed and 3 more`; nothing where there are none. */
-export function settingsText(settings: UpdateBody['settings'], more: number): string {
-  const told = settings.map(({ setting, from, to }) => `${setting} from ${from ?? 'none'} to ${to ?? 'none'}`).join(', ');
-  return more === 0 ? told : `${told} and ${more} more`;
 }
 
 function judgedText({ model, requests, late, failed, refused, overloaded }: UpdateBody['versions'][number]): string {

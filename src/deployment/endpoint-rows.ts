@@ -7,7 +7,7 @@ import type { DesiredEndpoint } from './desired.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { Rollout } from './rollout.ts';
 import type { EndpointStatus } from './status.ts';
-import { nothingServed, type VersionHistory, withTakenBack } from './version-history.ts';
+import { type KeptConfig, nothingServed, type VersionHistory, withTakenBack } from './version-history.ts';
 
 export type StoredEndpoint = Omit<DesiredEndpoint, 'versions' | 'versionsBefore'>;
 
@@ -134,11 +134,19 @@ function storedOf(row: EndpointRow): StoredEndpoint {
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
     rollout: row.rollout === null ? null : (JSON.parse(row.rollout) as Rollout),
-    history: row.version_history === null ? historyBefore(row) : (JSON.parse(row.version_history) as VersionHistory),
+    history: row.version_history === null ? historyBefore(row) : historyOf(row.version_history),
   };
 }
 
-/** Older servers kept what was taken back with the update alone. */
+/** An older server kept of each config its variants alone, as a list. */
+function historyOf(text: string): VersionHistory {
+  const { kept, ...others } = JSON.parse(text) as Omit<VersionHistory, 'kept'> & {
+    readonly kept: readonly (KeptConfig | KeptConfig['variants'])[];
+  };
+  return { ...others, kept: kept.map((each) => ('variants' in each ? each : { variants: each })) };
+}
+
+/** Still older ones kept what was taken back with the update alone. */
 function historyBefore({ rollout, updated_at: atMs }: EndpointRow): VersionHistory {
   const { tried = [], takenBack } = JSON.parse(rollout ?? '{}') as {
     readonly tried?: readonly string[];

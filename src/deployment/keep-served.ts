@@ -73,7 +73,7 @@ export class KeptVersions {
       const stored = await lockRow(tx, name);
       // Something else is wanted meanwhile.
       if (stored?.generation !== generation || isUnderWay(stored.rollout)) return null;
-      const history = withKept(stored.history, stored.config.variants);
+      const history = withKept(stored.history, stored.config);
       if (history === stored.history) return null;
       const endpoint = { ...stored, history };
       await updateHistory(tx, endpoint);

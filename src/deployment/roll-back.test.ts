@@ -71,6 +71,43 @@ describe('a rollback', () => {
     assert.deepEqual(takenBack(deployments.get('prod')), ['digits/3', 'digits/2']);
   });
 
+  test('says which settings stay that are others than when that version last served, from what to what', async () => {
+    const first = await serving();
+    const { deployments, events, back, deploy } = first;
+    await settle();
+    await deployments.update('prod', { timeoutMs: 30_000 }, 'me');
+    await settle();
+    await deployments.update('prod', { ...to(2), objective: { percentile: 95, latencyMs: 1 }, late: 'shed' }, 'me');
+    await settle();
+    await back();
+    const stayed = async (at: House['events']) =>
+      ((await at.recent({ kinds: ['endpoint.rolled-back'], limit: 1 }))[0]?.detail as UpdateDetail | undefined)?.staying;
+    assert.deepEqual(await stayed(events), [
+      { setting: 'objective', from: 'p95<=50ms', to: 'p95<=1ms' },
+      { setting: 'late', from: 'serve', to: 'shed' },
+    ]);
+    await deploy(3);
+    const again = await first.restart();
+    await settle();
+    await on(again).back();
+    assert.equal(await stayed(again.events), undefined, 'none where none came with the version');
+  });
+
+  test('of versions that an older server kept says what it knows: the settings of their variants', async () => {
+    const first = await serving();
+    await settle();
+    await first.deployments.update('prod', { variants: [{ ...variant, version: 2, instanceCount: 3 }], late: 'shed' }, 'me');
+    await settle();
+    const old = JSON.stringify({ kept: [[variant], [{ ...variant, version: 2, instanceCount: 3 }]], takenBack: [] });
+    await first.db.updateTable('endpoints').set({ version_history: old }).execute();
+    const again = await first.restart();
+    await settle();
+    assert.equal(versionOf(await on(again).back()), 1);
+    const [event] = await again.events.recent({ kinds: ['endpoint.rolled-back'], limit: 1 });
+    const { instanceCount: from } = variant;
+    assert.deepEqual((event?.detail as UpdateDetail | undefined)?.staying, [{ setting: 'AllTraffic.instance_count', from, to: 3 }]);
+  });
+
   test('goes to what served before, also where that was left by deploying an older one by hand', async () => {
     const { deployments, back, deploy } = await serving();
     await settle();

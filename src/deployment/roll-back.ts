@@ -17,10 +17,10 @@ export async function versionsBefore(
   const { name, variants: now } = config;
   const passedOver: string[] = [];
   for (const to of earlierThan(history, now)) {
-    const obstacle = await obstacleOf(to, registry, tx);
+    const obstacle = await obstacleOf(to.variants, registry, tx);
     if (obstacle === null) {
       return {
-        variants: to.map((variant) => asNow(variant, now)),
+        variants: to.variants.map((variant) => asNow(variant, now)),
         history: goneBack(history, { now, to, reason: askedByHand, atMs }),
       };
     }

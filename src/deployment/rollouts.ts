@@ -165,7 +165,7 @@ function after(
     case 'next':
       return { ...stored, rollout: { ...rollout, step: rollout.step + 1, stepSinceMs: null } };
     case 'done':
-      return { ...stored, rollout: null, updatedAtMs: nowMs, history: withKept(stored.history, stored.config.variants) };
+      return { ...stored, rollout: null, updatedAtMs: nowMs, history: withKept(stored.history, stored.config) };
     case 'take-back': {
       const generation = stored.generation + 1;
       const back = { ...rollout, stepSinceMs: null, takenBack: verdict.reason };

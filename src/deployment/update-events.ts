@@ -5,6 +5,7 @@ import type { StoredEndpoint } from './endpoint-rows.ts';
 import { isUnderWay, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
 import { type SettingChange, settingChanges } from './setting-changes.ts';
 import { type CountedVersion, requestsOf } from './version-counts.ts';
+import { servedLast } from './version-history.ts';
 
 /** By the kind of the event: what became of the update. */
 export const updateKinds = {
@@ -34,6 +35,10 @@ export interface UpdateDetail {
   readonly settings?: readonly SettingChange[];
   /** How many others it changed. */
   readonly moreSettings?: number;
+  /** Of a rollback: those that are others than when the versions it went back to served last, from then to now; the first of many. */
+  readonly staying?: readonly SettingChange[];
+  /** How many others stay so. */
+  readonly moreStaying?: number;
   readonly versions?: readonly CountedVersion[];
 }
 
@@ -74,7 +79,7 @@ export function verdictEvent(
 
 /** Other versions than before have all requests, and nobody watched them come. `who` is null where nobody knows any more. */
 export function deployedEvent({ config, generation, history }: StoredEndpoint, who: string | null): NewEvent {
-  const from = modelsOf({ variants: history.kept.at(-1) ?? [] });
+  const from = modelsOf(history.kept.at(-1) ?? { variants: [] });
   const detail: UpdateDetail = { generation, from, to: modelsOf(config), ...whoTold(who) };
   return { kind: 'endpoint.deployed' satisfies UpdateKind, subject: config.name, detail };
 }
@@ -117,6 +122,14 @@ function settingsTold(before: EndpointConfig, now: EndpointConfig): Pick<UpdateD
   return settings.length === 0 ? {} : { settings: settings.slice(0, settingsMost), ...others };
 }
 
+/** A rollback changes versions alone: which settings of now its versions did not have when they served last. */
+function stayingTold(before: StoredEndpoint | undefined, now: EndpointConfig): Pick<UpdateDetail, 'staying' | 'moreStaying'> {
+  const then = before === undefined ? null : servedLast(before.history, now);
+  const { settings: staying, moreSettings } = then === null ? {} : settingsTold(then, now);
+  if (staying === undefined) return {};
+  return { staying, ...(moreSettings === undefined ? {} : { moreStaying: moreSettings }) };
+}
+
 /**
  * What a change of the endpoint means for updates: one that was under way is superseded, and one that is watched begins; other settings
  * are told, and a rollback to the version before with its reason.
@@ -150,7 +163,7 @@ export function changeEvents(
     told.push({ ...common, kind: 'endpoint.update-begun', detail });
   } else if (rollbackReason !== undefined) {
     const { config: _settings, ...detail } = changeDetail(before, now, rollbackReason);
-    told.push({ ...common, kind: 'endpoint.rolled-back', detail: { ...detail, who, ...changed } });
+    told.push({ ...common, kind: 'endpoint.rolled-back', detail: { ...detail, who, ...changed, ...stayingTold(before, config) } });
   } else if (before !== undefined && changed.settings !== undefined) {
     const detail = { generation, from: modelsOf(before.config), to: modelsOf(config), who, ...changed };
     told.push({ ...common, kind: 'endpoint.settings-changed', detail });

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { variant } from '../../test/deployment-house.ts';
+import { prod, variant } from '../../test/deployment-house.ts';
 import { earlierThan, goneBack, isNewest, nothingServed, withKept, withoutGroup, withTakenBack } from './version-history.ts';
 
-const at = (...versions: number[]) => versions.map((version) => ({ ...variant, name: `v${version}`, version }));
+const at = (...versions: number[]) => ({ variants: versions.map((version) => ({ ...variant, name: `v${version}`, version })) });
 const served = (...sets: (readonly number[])[]) => sets.reduce((history, set) => withKept(history, at(...set)), nothingServed);
-const keptIn = ({ kept }: typeof nothingServed) => kept.map((variants) => variants.map(({ version }) => version));
+const keptIn = ({ kept }: typeof nothingServed) => kept.map(({ variants }) => variants.map(({ version }) => version));
 
 test('what is served anew with the same versions is one entry, with the settings of now', () => {
-  const wider = at(1).map((each) => ({ ...each, instanceCount: 4 }));
+  const wider = { ...prod, variants: at(1).variants.map((each) => ({ ...each, instanceCount: 4 })) };
   const history = withKept(served([1]), wider);
   assert.deepEqual(history.kept, [wider]);
   assert.equal(withKept(history, wider), history, 'and nothing is to be written where nothing is new');
@@ -16,22 +16,23 @@ test('what is served anew with the same versions is one entry, with the settings
 
 test('the same versions in another order are no others, and nothing to go back to', () => {
   const history = served([1], [1, 2]);
-  assert.ok(isNewest(history, at(2, 1)));
+  assert.ok(isNewest(history, at(2, 1).variants));
   const turned = withKept(history, at(2, 1));
   assert.deepEqual(keptIn(turned), [[1], [2, 1]]);
-  assert.deepEqual(earlierThan(turned, at(1, 2)), [at(1)]);
+  assert.deepEqual(earlierThan(turned, at(1, 2).variants), [at(1)]);
 });
 
 test('variants that swap their versions serve others than before; under another name a version is the same', () => {
-  const named = (names: Readonly<Record<string, number>>) =>
-    Object.entries(names).map(([name, version]) => ({ ...variant, name, version }));
+  const named = (names: Readonly<Record<string, number>>) => ({
+    variants: Object.entries(names).map(([name, version]) => ({ ...variant, name, version })),
+  });
   const history = withKept(nothingServed, named({ a: 1, b: 2 }));
-  assert.ok(!isNewest(history, named({ a: 2, b: 1 })));
-  assert.ok(!isNewest(history, named({ b: 1, a: 2 })));
-  assert.ok(isNewest(history, named({ c: 1, d: 2 })));
+  assert.ok(!isNewest(history, named({ a: 2, b: 1 }).variants));
+  assert.ok(!isNewest(history, named({ b: 1, a: 2 }).variants));
+  assert.ok(isNewest(history, named({ c: 1, d: 2 }).variants));
   const swapped = withKept(history, named({ a: 2, b: 1 }));
-  assert.deepEqual(earlierThan(swapped, named({ a: 2, b: 1 })), [named({ a: 1, b: 2 })]);
-  const back = { now: named({ a: 2, b: 1 }), to: named({ a: 1, b: 2 }), reason: 'asked for by hand', atMs: 5 };
+  assert.deepEqual(earlierThan(swapped, named({ a: 2, b: 1 }).variants), [named({ a: 1, b: 2 })]);
+  const back = { now: named({ a: 2, b: 1 }).variants, to: named({ a: 1, b: 2 }), reason: 'asked for by hand', atMs: 5 };
   assert.deepEqual(goneBack(swapped, back), { kept: [named({ a: 1, b: 2 })], takenBack: [] }, 'both versions serve on');
 });
 
@@ -51,12 +52,12 @@ test('a version that is taken back again is there once, with the last reason', (
 });
 
 test('where one of two versions is gone back on, the other is not taken back', () => {
-  const history = goneBack(served([1], [1, 2]), { now: at(1, 2), to: at(1), reason: 'asked for by hand', atMs: 5 });
+  const history = goneBack(served([1], [1, 2]), { now: at(1, 2).variants, to: at(1), reason: 'asked for by hand', atMs: 5 });
   assert.deepEqual([keptIn(history), history.takenBack.map(({ model }) => model)], [[[1]], ['digits/2']]);
 });
 
 test('what is of a group that is deleted is gone, and what is not stays as it is', () => {
-  const other = at(1).map((each) => ({ ...each, group: 'digits-2' }));
+  const other = { variants: at(1).variants.map((each) => ({ ...each, group: 'digits-2' })) };
   const back = { reason: 'late', atMs: 5 };
   const history = withTakenBack(withKept(served([1], [2]), other), ['digits/3', 'digits-2/3'], back);
   assert.deepEqual(withoutGroup(history, 'Digits'), { kept: [other], takenBack: [{ model: 'digits-2/3', ...back }] });

@@ -1,10 +1,11 @@
 /** `penstock rollback`: an update taken back by hand, or the version before served again. */
 import type { Command } from 'commander';
-import type { EndpointBody } from '../../api/index.ts';
+import type { EndpointBody, UpdateBody } from '../../api/index.ts';
 import { part } from '../client.ts';
 import type { Doors } from '../doors.ts';
 import { inService } from '../in-service.ts';
 import { Progress } from '../progress.ts';
+import { stayingText } from '../settings-text.ts';
 import { verb } from '../verb.ts';
 
 /** The version before may have to start first, and a process may take four minutes. */
@@ -24,7 +25,12 @@ export function addRollback(program: Command, doors: Doors): void {
     const first = await client.post<EndpointBody>(`${path}/rollback`);
     try {
       const view = await inService(session, client, progress, first, timeoutMs);
-      session.print(view, `${view.name} went back from ${modelsOf(before)} to ${modelsOf(view)}\n`);
+      const { items } = await client.get<{ readonly items: readonly UpdateBody[] }>(`${path}/updates?limit=10`);
+      const update = items.find(({ what, generation }) => what === 'rolled back' && generation === first.generation);
+      const stays = update === undefined ? '' : stayingText(update, '\n');
+      const { staying = [] } = update ?? {};
+      const went = `${view.name} went back from ${modelsOf(before)} to ${modelsOf(view)}`;
+      session.print({ ...view, staying }, `${[went, stays].filter((line) => line !== '').join('\n')}\n`);
     } catch (error) {
       progress.fail();
       throw error;
