@@ -183,7 +183,7 @@ export const endpointBody = z.strictObject({
     .number()
     .nullable()
     .describe(
-      'Of the answers of the last hour, the share within the objective, 0 to 1; null without an objective or answers, or where it cannot be read. Where it was given another, from the minute after that on.',
+      'Of the answers of the last hour, the share within the objective, 0 to 1; null without an objective or answers, or where it cannot be read. Where it was given another, from the minute after that on. Of the variants it has now; by whole minutes, so one of the same name that was deleted in the minute in which it was made counts in that minute.',
     ),
   late: z.enum(['serve', 'shed']),
   timeout_ms: z.number(),

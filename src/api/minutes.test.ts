@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EndpointConfig } from '../deployment/index.ts';
 import type { MetricStore } from '../monitoring/index.ts';
-import { inTimeOf, lastMinutes, type Minute, Minutes } from './minutes.ts';
+import { inTimeOf, lastMinutes, type Minute, Minutes, promisedIn } from './minutes.ts';
 
 const minuteMs = 60_000;
 const at = (minute: number, promised: number, missed: number) => ({ atMs: minute * minuteMs, promised, missed }) as Minute;
@@ -30,6 +30,12 @@ test('what was judged by another objective says nothing of the one of now', () =
   assert.equal(inTimeOf([at(2, 10, 10)], endpoint(promise, 0, Number.POSITIVE_INFINITY)), null, 'it is not served yet');
 });
 
+test('what is summed over endpoints is what the share of each is made of', () => {
+  const view = endpoint(promise, 0, 2 * minuteMs + 1);
+  assert.deepEqual(promisedIn([at(2, 10, 10), at(3, 10, 1)], view), { promised: 10, missed: 1 });
+  assert.deepEqual(promisedIn([at(3, 10, 1)], endpoint(null)), { promised: 0, missed: 0 });
+});
+
 test('a minute that is over is read once', async () => {
   const config = { name: 'digits', objective: promise, variants: [{ name: 'AllTraffic' }] } as unknown as EndpointConfig;
   const read: number[] = [];
@@ -43,4 +49,21 @@ test('a minute that is over is read once', async () => {
     await minutes.of(config, lastMinutes(60 * minuteMs, nowMs));
   }
   assert.deepEqual(read, [60, 1, 3]);
+});
+
+test('of an endpoint that nobody asks for any more nothing is kept, while others are asked for', async () => {
+  const of = (name: string) => ({ name, objective: promise, variants: [{ name: 'AllTraffic' }] }) as unknown as EndpointConfig;
+  const read: number[] = [];
+  const columns = ({ fromMs, toMs }: { fromMs: number; toMs: number }) => {
+    read.push((toMs - fromMs) / minuteMs);
+    return Promise.resolve({});
+  };
+  const minutes = new Minutes({ columns, namesOf: () => [] } as unknown as Pick<MetricStore, 'columns' | 'namesOf'>);
+  const ask = (name: string, minute: number) => minutes.of(of(name), lastMinutes(60 * minuteMs, minute * minuteMs + 20_000));
+  await ask('gone', 100);
+  for (let minute = 100; minute <= 116; minute++) await ask('digits', minute);
+  read.length = 0;
+  await ask('digits', 117);
+  await ask('gone', 117);
+  assert.deepEqual(read, [2, 60]);
 });

@@ -21,8 +21,10 @@ const minuteMs = 60_000;
 const names = ['Latency', 'ObjectiveMissed', 'Rows', 'Overflow/*', 'InstancesSpent', 'FunctionsSpent'] as const;
 /** Values come in by the second, and what is looked at every ten. */
 const settledMs = 15_000;
-/** Longer spans are read anew; and whose nobody asked for so long are let go. */
+/** Longer spans are read anew. */
 const keptMs = 24 * 60 * minuteMs;
+/** Whose nobody asked for so long are let go: an endpoint may be gone. */
+const unaskedMs = 15 * minuteMs;
 
 export interface MinuteSpan {
   /** Epoch milliseconds, whole minutes, the last of which may not be over. */
@@ -43,21 +45,29 @@ export function judges({ createdAtMs, objectiveSinceMs }: Pick<EndpointView, 'cr
 
 /**
  * Of the answers, the share within the objective; null where nothing is promised, or nothing was answered. What was measured before the
- * endpoint was made is another's, who had its name; and what was until the end of the minute in which it was given another objective may have been
+ * minute in which the endpoint was made is another's, who had its name (that minute may be so in part, and counts); and what was until the end of the minute in which it was given another objective may have been
  * judged by the one before.
  */
 export function inTimeOf(
   minutes: readonly Minute[],
   view: Pick<EndpointView, 'config' | 'createdAtMs' | 'objectiveSinceMs'>,
 ): number | null {
-  if (view.config.objective === null) return null;
+  const { promised, missed } = promisedIn(minutes, view);
+  return promised === 0 ? null : (promised - missed) / promised;
+}
+
+/** Of the answers, how many are held against the objective of now, and how many of them missed it. */
+export function promisedIn(
+  minutes: readonly Minute[],
+  view: Pick<EndpointView, 'config' | 'createdAtMs' | 'objectiveSinceMs'>,
+): Pick<Minute, 'promised' | 'missed'> {
   let [promised, missed] = [0, 0];
-  for (const minute of minutes) {
+  for (const minute of view.config.objective === null ? [] : minutes) {
     if (minute.atMs + minuteMs <= view.createdAtMs || !judges(view, minute.atMs)) continue;
     promised += minute.promised;
     missed += minute.missed;
   }
-  return promised === 0 ? null : (promised - missed) / promised;
+  return { promised, missed };
 }
 
 interface Kept {
@@ -66,11 +76,13 @@ interface Kept {
   fromMs: number;
   toMs: number;
   minutes: Minute[];
+  askedMs: number;
 }
 
 export class Minutes {
   readonly #store: Store;
   readonly #kept = new Map<string, Kept>();
+  #lookedMs = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -79,13 +91,14 @@ export class Minutes {
   /** Those in which something was measured, rising; the last one may not be over. Both times are whole minutes. */
   async of(config: EndpointConfig, { fromMs, toMs, nowMs }: MinuteSpan): Promise<readonly Minute[]> {
     if (toMs - fromMs > keptMs) return this.#read(config, fromMs, toMs);
+    this.#letGo(nowMs);
     const mark = JSON.stringify([config.objective?.percentile, config.variants.map(({ name }) => name)]);
     let kept = this.#kept.get(config.name);
     if (kept === undefined || kept.mark !== mark || kept.fromMs > fromMs || kept.toMs < fromMs) {
-      for (const [name, { toMs: readMs }] of this.#kept) if (readMs < nowMs - keptMs) this.#kept.delete(name);
-      kept = { mark, fromMs, toMs: fromMs, minutes: [] };
+      kept = { mark, fromMs, toMs: fromMs, minutes: [], askedMs: nowMs };
       this.#kept.set(config.name, kept);
     }
+    kept.askedMs = nowMs;
     const begin = kept.toMs;
     const fresh = begin >= toMs ? [] : await this.#read(config, begin, toMs);
     const settled = Math.floor((nowMs - settledMs) / minuteMs) * minuteMs;
@@ -96,6 +109,13 @@ export class Minutes {
     }
     const known = kept.minutes.filter(({ atMs }) => atMs >= fromMs && atMs < begin);
     return [...known, ...fresh];
+  }
+
+  /** Looked for once a minute. */
+  #letGo(nowMs: number): void {
+    if (Math.abs(nowMs - this.#lookedMs) < minuteMs) return;
+    this.#lookedMs = nowMs;
+    for (const [name, { askedMs }] of this.#kept) if (askedMs < nowMs - unaskedMs) this.#kept.delete(name);
   }
 
   async #read({ name: endpoint, objective, variants }: EndpointConfig, fromMs: number, toMs: number): Promise<Minute[]> {

@@ -5,7 +5,7 @@ import { type Alarm, isAlarmOf, penstockNamespace, percentileOf, Together } from
 import { formatObjective } from '../objective.ts';
 import { alwaysOnUsdPerHour } from './always-on.ts';
 import { together } from './measured-together.ts';
-import { inTimeOf, lastMinutes, type Minute, type MinuteSpan, Minutes } from './minutes.ts';
+import { inTimeOf, lastMinutes, type Minute, type MinuteSpan, Minutes, promisedIn } from './minutes.ts';
 import type { OverviewBody, OverviewEndpointBody } from './overview-bodies.ts';
 import { timeOf } from './parameters.ts';
 import type { ApiServices } from './services.ts';
@@ -152,6 +152,8 @@ export class OverviewReader {
     const all = seen.flatMap(({ minutes }) => minutes);
     const byMinute = new Map<number, number>();
     for (const { atMs, answered } of all) byMinute.set(atMs, (byMinute.get(atMs) ?? 0) + answered);
+    // As the rows have it.
+    const promised = seen.map(({ view, minutes }) => promisedIn(minutes, view));
     const [peak] = [...byMinute].sort(([, a], [, b]) => b - a);
     const sum = (of: (minute: Minute) => number): number => all.reduce((total, minute) => total + of(minute), 0);
     const [requests, spent] = [sum((each) => each.answered), sum((each) => each.instancesUsd + each.functionsUsd)];
@@ -160,8 +162,8 @@ export class OverviewReader {
       peak_rate: peak === undefined ? null : peak[1] / 60,
       peak_at: peak === undefined ? null : timeOf(peak[0]),
       requests,
-      promised_requests: sum((each) => each.promised),
-      in_time_requests: sum((each) => each.promised - each.missed),
+      promised_requests: promised.reduce((total, each) => total + each.promised, 0),
+      in_time_requests: promised.reduce((total, each) => total + each.promised - each.missed, 0),
       usd_per_hour: rows.reduce((total, { usd_per_hour: usd }) => total + (usd ?? 0), 0),
       usd_per_million: requests === 0 ? null : (spent / requests) * 1e6,
       spent_usd: spent,
