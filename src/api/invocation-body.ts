@@ -16,11 +16,12 @@ export async function readInvocation(
   { serving, clock, bodies }: ApiServices,
   target: Route,
   { request, response, requestId }: Exchange,
+  cameAtMs = clock.nowMs(),
 ): Promise<Buffer> {
   try {
     return await readBody(request, response, bodies);
   } catch (error) {
-    serving.reject(target, { requestId, rows: 0, arrivedAtMs: clock.nowMs() }, asPlatformError(error));
+    serving.reject(target, { requestId, rows: 0, arrivedAtMs: clock.nowMs(), cameAtMs }, asPlatformError(error));
     throw error;
   }
 }

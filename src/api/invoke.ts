@@ -76,14 +76,15 @@ async function invoke(
 ): Promise<Buffer> {
   const { serving, clock } = services;
   const { request, requestId } = asked;
-  const body = await readInvocation(services, target, asked);
+  const cameAtMs = clock.nowMs();
+  const body = await readInvocation(services, target, asked, cameAtMs);
   const arrivedAtMs = clock.nowMs();
   let invocations: readonly Invocation[];
   try {
     invocations = decodeBody(target.signature, request.headers['content-type'], body, asked.label);
   } catch (error) {
     giveBackBody(body);
-    serving.reject(target, { requestId, rows: 1, arrivedAtMs }, asPlatformError(error));
+    serving.reject(target, { requestId, rows: 1, arrivedAtMs, cameAtMs }, asPlatformError(error));
     throw error;
   }
   const seen = target.isWatched ? services.calls.begin(target, requestId, inferenceIdOf(request)) : null;

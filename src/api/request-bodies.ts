@@ -31,6 +31,9 @@ export const requestBody = z.strictObject({
   cost_usd: z.number().nullable(),
   timings: z.strictObject({
     total_ms: z.number(),
+    body_ms: z
+      .number()
+      .describe('Its body came, where it was refused while or after it did; the times of all others begin when theirs is here.'),
     batch_wait_ms: z.number().describe('Kept for company.'),
     executor_wait_ms: z.number().describe('Waited for somebody to be free.'),
     compute_ms: z.number(),

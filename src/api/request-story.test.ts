@@ -22,7 +22,7 @@ const request: Omit<RequestBody, 'explanation'> = {
   close_reason: 'slack',
   cold_start: false,
   cost_usd: 1e-7,
-  timings: { total_ms: 12.3, batch_wait_ms: 8.1, executor_wait_ms: 2, compute_ms: 2.1, encode_ms: 0.1, other_ms: 0 },
+  timings: { total_ms: 12.3, body_ms: 0, batch_wait_ms: 8.1, executor_wait_ms: 2, compute_ms: 2.1, encode_ms: 0.1, other_ms: 0 },
   update: null,
   decisions: [],
 };
@@ -90,7 +90,7 @@ test('one that never ran says so, and why', () => {
     batch_rows: 0,
     batch_requests: null,
     close_reason: null,
-    timings: { total_ms: 0.2, batch_wait_ms: 0, executor_wait_ms: 0.2, compute_ms: 0, encode_ms: 0, other_ms: 0 },
+    timings: { total_ms: 0.2, body_ms: 0, batch_wait_ms: 0, executor_wait_ms: 0.2, compute_ms: 0, encode_ms: 0, other_ms: 0 },
   };
   assert.deepEqual(storyOf(refused, []), [
     'Request r-1 to digits (variant AllTraffic, version 3) failed after 0.2 ms, at 2026-11-24T12:00:00.000Z: overloaded, endpoint digits is overloaded.',
@@ -99,6 +99,8 @@ test('one that never ran says so, and why', () => {
   ]);
   const wrong = { ...refused, status: 'invalid_request', error: 'no such input', rows_ahead: null };
   assert.deepEqual(storyOf(wrong, []).slice(1), ['It never waited for anybody: it was refused as it stood.']);
+  const large = { ...wrong, status: 'too_large', timings: { ...wrong.timings, total_ms: 5200, body_ms: 5199 } };
+  assert.deepEqual(storyOf(large, []).slice(1), ['It never waited for anybody: it was refused when its body had been coming for 5199 ms.']);
 });
 
 test('one of more rows than a batch says so', () => {

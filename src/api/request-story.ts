@@ -46,7 +46,10 @@ function duringUpdate({ update, version }: Omit<RequestBody, 'explanation'>): st
 
 function timesInWords({ timings, executor, rows_ahead: ahead }: Omit<RequestBody, 'explanation'>): string {
   // Nobody was ahead of it, and not none either: it was never placed.
-  if (executor === null && ahead === null) return 'It never waited for anybody: it was refused as it stood.';
+  if (executor === null && ahead === null) {
+    const how = timings.body_ms < 1 ? 'as it stood' : `when its body had been coming for ${ms(timings.body_ms)}`;
+    return `It never waited for anybody: it was refused ${how}.`;
+  }
   const { batch_wait_ms: kept, executor_wait_ms: waited, compute_ms: computed, encode_ms: encoded, other_ms: other } = timings;
   const parts = [
     { timeMs: kept, name: 'the wait for company', told: `its batch was kept for company for ${ms(kept)}` },

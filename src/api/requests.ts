@@ -28,6 +28,7 @@ interface LoggedRequest {
   readonly computeMs: number | null;
   readonly encodeMs: number | null;
   readonly totalMs: number | null;
+  readonly bodyMs?: number | null;
   readonly costUsd: number | null;
   readonly parts?: number;
   readonly rowsAhead?: number;
@@ -159,6 +160,7 @@ async function decidedBefore({ decisions }: Needs, { endpoint, variant, at, tota
 
 function bodyOf(line: LoggedRequest, decisions: readonly Decision[], update: UpdateBody | null): Omit<RequestBody, 'explanation'> {
   const { queueMs, computeMs, encodeMs, totalMs, batchWaitMs = 0 } = line;
+  const body = line.bodyMs ?? 0;
   const [queue, compute, encode, total] = [queueMs ?? 0, computeMs ?? 0, encodeMs ?? 0, totalMs ?? 0];
   const kept = Math.min(batchWaitMs, queue);
   return {
@@ -181,11 +183,12 @@ function bodyOf(line: LoggedRequest, decisions: readonly Decision[], update: Upd
     cost_usd: line.costUsd,
     timings: {
       total_ms: total,
+      body_ms: body,
       batch_wait_ms: kept,
       executor_wait_ms: rounded(queue - kept),
       compute_ms: compute,
       encode_ms: encode,
-      other_ms: rounded(Math.max(0, total - queue - compute - encode)),
+      other_ms: rounded(Math.max(0, total - body - queue - compute - encode)),
     },
     update: update === null ? null : { from: update.from, to: update.to, share_percent: update.share_percent },
     decisions: decisions.map(({ id, kind, atMs, reason, explanation }) => ({ id, kind, at: timeOf(atMs), reason, explanation })),

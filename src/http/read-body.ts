@@ -32,6 +32,12 @@ export function readBodyInto(request: IncomingMessage, response: ServerResponse,
   else readEncoded(request, response, encoding.toLowerCase(), limits, done);
 }
 
+/** Whether a body is on its way that may be refused while it comes: of others it need not be known when their head came. */
+export function comesInPieces({ headers }: IncomingMessage): boolean {
+  const { 'content-length': declared, 'transfer-encoding': chunked } = headers;
+  return declared === undefined ? chunked !== undefined : Number(declared) > smallBodyBytes;
+}
+
 /** The body as it came, `content-encoding` left alone: for those who verify the very bytes. */
 export function readRawBodyInto(request: IncomingMessage, response: ServerResponse, limits: BodyLimits, done: BodyRead): void {
   const { 'content-length': declared, 'transfer-encoding': chunked } = request.headers;

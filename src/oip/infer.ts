@@ -13,9 +13,17 @@ import {
   type ModelPlan,
 } from '../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
-import { readBodyInto } from '../http/index.ts';
+import { comesInPieces, readBodyInto } from '../http/index.ts';
 import type { SeenCall } from '../monitoring/index.ts';
-import { type InferenceResult, invokeWhole, ModelPlans, type Outcome, type Route, requestRowsMax } from '../serving/index.ts';
+import {
+  type InferenceResult,
+  invokeWhole,
+  ModelPlans,
+  type Outcome,
+  type RefusedCall,
+  type Route,
+  requestRowsMax,
+} from '../serving/index.ts';
 import { giveBackBody } from '../spent-bytes.ts';
 import { notServed, takesBytes } from './models.ts';
 import type { OipServices } from './neighbours.ts';
@@ -52,7 +60,7 @@ export class InferDoor {
   }
 
   handle(request: IncomingMessage, response: ServerResponse, requestId: string, place: Place): void {
-    const { listener, access, serving } = this.#services;
+    const { listener, access, serving, clock } = this.#services;
     const exchange: Exchange = { request, response, requestId, kind: place.kind };
     let route: Route;
     try {
@@ -63,13 +71,14 @@ export class InferDoor {
       this.#refuseAtDoor(exchange, place, notServed(error, this.#services, place));
       return;
     }
+    const cameAtMs = comesInPieces(request) ? clock.nowMs() : undefined;
     readBodyInto(request, response, listener.bodies, (error, body) => {
-      if (error === null) this.#infer(exchange, route, body);
-      else this.#refuse(exchange, route, this.#services.clock.nowMs(), error, true);
+      if (error === null) this.#infer(exchange, route, body, cameAtMs);
+      else this.#refuse(exchange, route, { arrivedAtMs: clock.nowMs(), cameAtMs }, error, true);
     });
   }
 
-  #infer(exchange: Exchange, route: Route, body: Buffer): void {
+  #infer(exchange: Exchange, route: Route, body: Buffer, cameAtMs: number | undefined): void {
     const { serving, clock } = this.#services;
     const { response, requestId } = exchange;
     const arrivedAtMs = clock.nowMs();
@@ -79,7 +88,7 @@ export class InferDoor {
       decoded = decode(exchange, plan, route, body);
     } catch (error) {
       giveBackBody(body);
-      this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
+      this.#refuse(exchange, route, { arrivedAtMs, cameAtMs }, asPlatformError(error), false);
       return;
     }
     const { inputs, rows, parameters } = decoded;
@@ -89,7 +98,7 @@ export class InferDoor {
     try {
       cancel = invokeWhole(serving, route, call, (outcome) => this.#settle(asked, outcome));
     } catch (error) {
-      this.#refuse(exchange, route, arrivedAtMs, asPlatformError(error), false);
+      this.#refuse(exchange, route, { arrivedAtMs, cameAtMs }, asPlatformError(error), false);
       return;
     }
     if (response.writableEnded) return;
@@ -145,8 +154,14 @@ export class InferDoor {
   }
 
   /** A request that got as far as a model, but not into its queue: it counts among those that failed. */
-  #refuse(exchange: Exchange, route: Route, arrivedAtMs: number, error: PlatformError, isBody: boolean): void {
-    this.#services.serving.reject(route, { requestId: exchange.requestId, rows: 0, arrivedAtMs }, error);
+  #refuse(
+    exchange: Exchange,
+    route: Route,
+    times: Pick<RefusedCall, 'arrivedAtMs' | 'cameAtMs'>,
+    error: PlatformError,
+    isBody: boolean,
+  ): void {
+    this.#services.serving.reject(route, { requestId: exchange.requestId, rows: 0, ...times }, error);
     if (isBody && error.code === 'unsupported') {
       const { request, response, requestId } = exchange;
       sendError(request, response, requestId, error, { status: 415, headers: { 'accept-encoding': 'gzip, deflate' } });

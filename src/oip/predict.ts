@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { decodeJson, type Invocation, predictionsJson, textOf } from '../codecs/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
-import { readBodyInto } from '../http/index.ts';
+import { comesInPieces, readBodyInto } from '../http/index.ts';
 import { invokeParts, partsOf, type Route } from '../serving/index.ts';
 import { giveBackBody } from '../spent-bytes.ts';
 import { notServed, takesBytes } from './models.ts';
@@ -42,6 +42,7 @@ export class PredictDoor {
       void tellRefused(this.#services, { request, requestId, place, caller }, asPlatformError(error));
       return;
     }
+    const cameAtMs = comesInPieces(request) ? clock.nowMs() : undefined;
     readBodyInto(request, response, listener.bodies, (error, body) => {
       const arrivedAtMs = clock.nowMs();
       try {
@@ -49,7 +50,7 @@ export class PredictDoor {
         this.#predict(exchange, route, body, arrivedAtMs);
       } catch (thrown) {
         // It got as far as a model, but not into its queue: it counts among those that failed.
-        serving.reject(route, { requestId, rows: 0, arrivedAtMs }, asPlatformError(thrown));
+        serving.reject(route, { requestId, rows: 0, arrivedAtMs, cameAtMs }, asPlatformError(thrown));
         this.#fail(exchange, thrown);
       }
     });

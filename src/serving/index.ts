@@ -12,6 +12,7 @@ export {
   type Outcome,
   type PendingRequest,
   type RawCall,
+  type RefusedCall,
   type Route,
   rawCall,
   type Timings,

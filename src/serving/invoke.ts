@@ -4,7 +4,7 @@ import type { Invocation, Ledger, RequestBook } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, Metrics, RequestEnd, RequestLine, VariantMetrics } from '../monitoring/index.ts';
 import { isFunctionType } from './executor.ts';
-import type { InferenceCall, InferenceResult, Outcome, PendingRequest, Road, WholeCall } from './request.ts';
+import type { InferenceCall, InferenceResult, Outcome, PendingRequest, RefusedCall, Road, WholeCall } from './request.ts';
 import { type Arrived, noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
@@ -120,10 +120,11 @@ export class Invocations {
   }
 
   /** A request that an adapter refused before it came here: counted and logged all the same. */
-  reject(pool: VariantPool, call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>, error: PlatformError): void {
+  reject(pool: VariantPool, { cameAtMs, ...call }: RefusedCall, error: PlatformError): void {
     const nowMs = this.#books.clock.nowMs();
-    pool.statistics.failed(nowMs - call.arrivedAtMs, error.code);
-    this.#refused(pool, this.#accountOf(pool), call, nowMs, error.code, error.message);
+    const all = cameAtMs === undefined ? call : { ...call, arrivedAtMs: cameAtMs, bodyMs: call.arrivedAtMs - cameAtMs };
+    pool.statistics.failed(nowMs - all.arrivedAtMs, error.code);
+    this.#refused(pool, this.#accountOf(pool), all, nowMs, error.code, error.message);
   }
 
   /**
@@ -248,7 +249,7 @@ export class Invocations {
   #refused(
     pool: VariantPool,
     account: PoolAccount,
-    call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs' | 'whole'>,
+    call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs' | 'whole'> & Pick<RequestLine, 'bodyMs'>,
     nowMs: number,
     status: ErrorCode | 'cancelled',
     error: string,
@@ -281,6 +282,7 @@ export class Invocations {
         encodeMs: 0,
         totalMs,
         costUsd: 0,
+        bodyMs: call.bodyMs,
         ...(came === null ? {} : roadOf(came)),
         ...partsOf(call),
         error,

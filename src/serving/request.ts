@@ -104,6 +104,12 @@ export interface InferenceResult {
   readonly reply?: Reply;
 }
 
+/** What is told of a request that an adapter refuses. */
+export interface RefusedCall extends Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'> {
+  /** `clock.nowMs()` when its head came, where its body came in pieces: it counts from then on. */
+  readonly cameAtMs?: number | undefined;
+}
+
 export type Outcome = { readonly ok: true; readonly result: InferenceResult } | { readonly ok: false; readonly error: PlatformError };
 
 /** Where a request belongs among those that wait; see `PendingRequest`. */

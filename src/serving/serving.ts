@@ -6,7 +6,7 @@ import type { Random } from '../random.ts';
 import type { FunctionVariant } from './function-variant.ts';
 import { type Books, Invocations } from './invoke.ts';
 import type { OverflowPlan } from './overflow.ts';
-import type { InferenceCall, Outcome, Route } from './request.ts';
+import type { InferenceCall, Outcome, RefusedCall, Route } from './request.ts';
 import { type ServedView, viewOf } from './served-view.ts';
 import { type Routing, takesRequests, variantByName, variantByVersion, variantByWeight } from './traffic.ts';
 import type { Arrived, TrafficCounts } from './traffic-meter.ts';
@@ -61,7 +61,7 @@ export class Serving implements ServingDoor {
   }
 
   /** Counts and logs a request that an adapter refused: its shape was wrong, say. */
-  reject(route: Route, call: Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'>, error: PlatformError): void {
+  reject(route: Route, call: RefusedCall, error: PlatformError): void {
     assert(route instanceof VariantPool, 'a route comes from route()');
     this.#invocations.reject(route, call, error);
   }

@@ -4,13 +4,14 @@ import type { Socket } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
+import type { RequestBody } from '../../src/api/index.ts';
 import { npyFile } from '../../src/codecs/index.ts';
 import { sendSigned, typeOf } from '../aws/signed-request.ts';
 import { assertSameTensors, sample } from '../models/index.ts';
 import { GrpcClient, grpcAddress } from './grpc-client.ts';
 import { infer } from './oip-client.ts';
 import { until } from './poll.ts';
-import { dial } from './raw-client.ts';
+import { dial, heard, statusesOf } from './raw-client.ts';
 import { type Refusal, Server } from './server.ts';
 
 const bodyLimitBytes = 256 * 1024;
@@ -58,6 +59,37 @@ async function slowClient(): Promise<Socket> {
   socket.write(`POST /v2/models/digits/infer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${bodyLimitBytes}\r\n\r\n`);
   socket.write(Buffer.alloc(bodyLimitBytes - 1));
   return socket;
+}
+
+for (const { path, sentBytes, status: wanted } of [
+  { path: '/v2/models/digits/infer', sentBytes: 200_000, status: 413 },
+  { path: '/v2/models/digits/infer', sentBytes: 10, status: 400 },
+  { path: '/v1/models/digits:predict', sentBytes: 200_000, status: 413 },
+  { path: '/api/v1/endpoints/digits/invoke', sentBytes: 200_000, status: 413 },
+]) {
+  test(`who is refused with ${wanted} at ${path} after half of its body is told how long it had been sending`, async () => {
+    const socket = await dial(server.url);
+    const chunk = (bytes: number): void => void socket.write(`${bytes.toString(16)}\r\n${' '.repeat(bytes)}\r\n`);
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    chunk(100_000);
+    await until('the first half is there', async () => (await heldBytes()) > 0);
+    const seenAtMs = performance.now();
+    await until('some time has passed', () => performance.now() - seenAtMs > 2);
+    const sentMs = performance.now() - seenAtMs;
+    chunk(sentBytes);
+    socket.write('0\r\n\r\n');
+    const head = await heard(socket, /x-request-id: \S+\r/i);
+    socket.destroy();
+    assert.equal(statusesOf(head)[0], wanted);
+    const id = /x-request-id: (\S+)/i.exec(head)?.[1] ?? '';
+    const { timings, explanation } = await until('it is in the log', async () => {
+      const reply = await server.call<RequestBody>('GET', `/requests/${id}`);
+      return reply.status === 200 ? reply.body : undefined;
+    });
+    assert(timings.body_ms >= sentMs && timings.total_ms >= timings.body_ms, JSON.stringify(timings));
+    assert.match(explanation.join(' '), /never waited for anybody: it was refused when its body had been coming for \d/);
+    await until('all is free', async () => (await heldBytes()) === 0);
+  });
 }
 
 describe('where slow clients hold what all bodies may take', () => {

@@ -21,6 +21,8 @@ export interface InvocationTerms {
   /** The longest it may take, from its arrival. */
   readonly timeoutMs: number;
   readonly arrivedAtMs: number;
+  /** When its head came. */
+  readonly cameAtMs: number;
   /** Is told of it; null where nobody looks. */
   readonly seen: SeenCall | null;
 }

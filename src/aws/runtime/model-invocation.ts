@@ -21,7 +21,7 @@ export class ModelInvocations {
   }
 
   /** Resolves when the answer is sent, or the client has gone. Rejects where there is none. */
-  invoke(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs, seen }: InvocationTerms): Promise<void> {
+  invoke(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs, cameAtMs, seen }: InvocationTerms): Promise<void> {
     const { request, response, members, route } = exchange;
     const { requestId } = request;
     const plan = this.#plans.of(route);
@@ -35,7 +35,7 @@ export class ModelInvocations {
       );
     } catch (error) {
       giveBackBody(body);
-      serving.reject(route, { requestId, rows: 0, arrivedAtMs }, asPlatformError(error));
+      serving.reject(route, { requestId, rows: 0, arrivedAtMs, cameAtMs }, asPlatformError(error));
       return Promise.reject(this.#refusal(exchange, error));
     }
     if (seen === null) giveBackBody(body, parts);

@@ -73,10 +73,10 @@ export class Runtime implements AwsStreamService {
     checkTargets(route, members);
     if (route.timeoutMs >= asyncTimeoutMs) await this.#checkRealTime(route);
     const exchange: Exchange = { request, response, place, members, route, trace };
-    const body = await this.#readBody(exchange);
+    const body = await this.#readBody(exchange, cameAtMs);
     const seen = route.isWatched ? calls.begin(route, request.requestId, members.InferenceId ?? null) : null;
     // Its client waits while it is held, and its promise and its timeout count from when it came.
-    const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs() - heldMs, seen };
+    const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs() - heldMs, cameAtMs, seen };
     await (route.runtime === 'process' ? invokeProcess(exchange, body, terms) : this.#models.invoke(exchange, body, terms));
   }
 
@@ -140,13 +140,13 @@ export class Runtime implements AwsStreamService {
     return validationError(`Endpoint ${served.name} is not an asynchronous endpoint: call InvokeEndpoint.`);
   }
 
-  async #readBody({ request, route }: Exchange): Promise<Buffer> {
+  async #readBody({ request, route }: Exchange, cameAtMs: number): Promise<Buffer> {
     const { bodyBytesMax, clock, serving } = this.#options;
     try {
       return await request.readBody(bodyBytesMax);
     } catch (thrown) {
       const error = asPlatformError(thrown);
-      serving.reject(route, { requestId: request.requestId, rows: 0, arrivedAtMs: clock.nowMs() }, error);
+      serving.reject(route, { requestId: request.requestId, rows: 0, arrivedAtMs: clock.nowMs(), cameAtMs }, error);
       if (error.code !== 'too_large') throw thrown;
       throw new AwsError('RequestEntityTooLargeException', `HTTP content length exceeded ${bodyBytesMax} bytes.`, { httpStatus: 413 });
     }

@@ -28,6 +28,8 @@ export interface RequestLine {
   readonly computeMs: number;
   readonly encodeMs: number;
   readonly totalMs: number;
+  /** Of it: how long its body came, where it was refused while or after that did; the times of all others begin when it is here. */
+  readonly bodyMs?: number | undefined;
   readonly costUsd: number;
   /** Its batch was billed with the start of a function's environment; written only where that is so. */
   readonly coldStart?: boolean | undefined;
@@ -47,7 +49,7 @@ export function formatRequestLine(line: RequestLine): string {
     line.queueMs,
   )},"computeMs":${milliseconds(line.computeMs)},"encodeMs":${milliseconds(line.encodeMs)},"totalMs":${milliseconds(
     line.totalMs,
-  )},"costUsd":${dollars(line.costUsd)}${line.rowsAhead === undefined ? '' : `,"rowsAhead":${line.rowsAhead}`}${
+  )}${line.bodyMs === undefined ? '' : `,"bodyMs":${milliseconds(line.bodyMs)}`},"costUsd":${dollars(line.costUsd)}${line.rowsAhead === undefined ? '' : `,"rowsAhead":${line.rowsAhead}`}${
     line.batchRequests === undefined ? '' : `,"batchRequests":${line.batchRequests}`
   }${line.batchWaitMs === undefined ? '' : `,"batchWaitMs":${milliseconds(line.batchWaitMs)}`}${
     line.parts === undefined ? '' : `,"parts":${line.parts}`
