@@ -2,6 +2,9 @@
  * Makes `assets/aws-shapes.json` from the shapes of AWS's service models: one line a shape, only what the server reads.
  *
  *     node toolchain/aws-shapes.ts shapes.json
+ *     node toolchain/aws-shapes.ts add BOTOCORE/data iam/2010-05-08 GetRole SimulatePrincipalPolicy
+ *
+ * The second form adds operations, with all shapes that they use, from an installed botocore of the same version.
  *
  * The input is `{services: {NAME: {metadata, operations, shapes}}}` in the form of botocore's `service-2.json` files,
  * with operations' input, output and errors given as names of shapes, `resultWrapper` moved to the operation, and
@@ -9,6 +12,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 
 interface SourceShape {
   readonly type: string;
@@ -29,10 +33,10 @@ interface SourceShape {
 }
 
 interface SourceOperation {
-  readonly input?: string;
-  readonly output?: string;
+  readonly input?: string | undefined;
+  readonly output?: string | undefined;
   readonly errors?: string[];
-  readonly resultWrapper?: string;
+  readonly resultWrapper?: string | undefined;
 }
 
 interface Source {
@@ -52,7 +56,7 @@ function relaxed(service: string, name: string, shape: SourceShape): SourceShape
   // It has an error of its own for that.
   if (service === 'cloudtrail' && name === 'MaxResults') return { type: shape.type };
   // New instance types come every month, and the sizes of this installation are its own.
-  if (/InstanceType$/.test(name) && shape.enum !== undefined) {
+  if (name.endsWith('InstanceType') && shape.enum !== undefined) {
     const { enum: _, ...rest } = shape;
     return { ...rest, max: 64, pattern: '[a-z0-9-]+(\\.[a-z0-9-]+)+' };
   }
@@ -91,22 +95,87 @@ function lines(record: Record<string, unknown>): string {
     .join(',\n');
 }
 
-const [file] = process.argv.slice(2);
-if (file === undefined) throw new Error('expected the path of shapes.json');
-const { source, services } = JSON.parse(readFileSync(file, 'utf8')) as Source;
-const parts = Object.entries(services).map(([name, { metadata, operations, shapes }]) => {
-  const { signingName, targetPrefix, jsonVersion, xmlNamespace } = metadata;
-  const calls = Object.fromEntries(
-    Object.entries(operations).map(([operation, { input, output, errors, resultWrapper }]) => [
-      operation,
-      { input, output, errors, resultWrapper },
-    ]),
-  );
-  const all = Object.fromEntries(Object.entries(shapes).map(([shape, each]) => [shape, compact(relaxed(name, shape, each))]));
-  const head = JSON.stringify({ signingName, targetPrefix, jsonVersion, xmlNamespace });
-  return `${JSON.stringify(name)}: {"metadata": ${head},\n"operations": {\n${lines(calls)}},\n"shapes": {\n${lines(all)}}}`;
-});
-const { package: origin, version, license } = source;
-const about = `derived from the service models in ${origin} ${version} (${license}); made by toolchain/aws-shapes.ts`;
 const target = join(import.meta.dirname, '..', 'assets', 'aws-shapes.json');
-writeFileSync(target, `{"source": ${JSON.stringify(about)},\n"services": {\n${parts.join(',\n')}}}\n`);
+
+/** As the file stores a service. */
+interface Compact {
+  readonly metadata: Record<string, unknown>;
+  readonly operations: Record<string, SourceOperation>;
+  readonly shapes: Record<string, unknown>;
+}
+
+function compactService(name: string, { metadata, operations, shapes }: Source['services'][string]): Compact {
+  const { signingName, targetPrefix, jsonVersion, xmlNamespace } = metadata;
+  const calls = Object.entries(operations).map(([operation, { input, output, errors, resultWrapper }]) => [
+    operation,
+    { input, output, errors, resultWrapper },
+  ]);
+  const all = Object.entries(shapes).map(([shape, each]) => [shape, compact(relaxed(name, shape, each))]);
+  return {
+    metadata: { signingName, targetPrefix, jsonVersion, xmlNamespace },
+    operations: Object.fromEntries(calls) as Compact['operations'],
+    shapes: Object.fromEntries(all) as Compact['shapes'],
+  };
+}
+
+function write(about: string, services: Record<string, Compact>): void {
+  const parts = Object.entries(services).map(
+    ([name, { metadata, operations, shapes }]) =>
+      `${JSON.stringify(name)}: {"metadata": ${JSON.stringify(metadata)},\n"operations": {\n${lines(operations)}},\n"shapes": {\n${lines(shapes)}}}`,
+  );
+  writeFileSync(target, `{"source": ${JSON.stringify(about)},\n"services": {\n${parts.join(',\n')}}}\n`);
+}
+
+/** A service model as botocore ships it. */
+interface Model {
+  readonly metadata: Record<string, unknown> & { readonly endpointPrefix: string; readonly signingName?: string };
+  readonly operations: Record<
+    string,
+    Record<'input' | 'output', { shape: string; resultWrapper?: string } | undefined> & { errors?: { shape: string }[] }
+  >;
+  readonly shapes: Record<string, SourceShape>;
+}
+
+/** The operations with the closure of their shapes, in the form of `Source`. */
+function picked({ metadata, operations, shapes }: Model, names: readonly string[]): Source['services'][string] {
+  const chosen = names.map((name): [string, SourceOperation] => {
+    const model = operations[name];
+    if (model === undefined) throw new Error(`the model has no operation ${name}`);
+    const { input, output, errors = [] } = model;
+    return [
+      name,
+      { input: input?.shape, output: output?.shape, errors: errors.map(({ shape }) => shape), resultWrapper: output?.resultWrapper },
+    ];
+  });
+  const found: Record<string, SourceShape> = {};
+  const visit = (name: string | undefined): void => {
+    if (name === undefined || found[name] !== undefined) return;
+    const shape = shapes[name] as SourceShape;
+    found[name] = shape;
+    if (shape.pattern !== undefined) new RegExp(`^(?:${shape.pattern})$`, 'u'); // throws for a pattern that needs a jsPattern
+    for (const each of Object.values(shape.members ?? {})) visit(each.shape);
+    for (const each of [shape.member, shape.key, shape.value]) visit(each?.shape);
+  };
+  for (const [, { input, output, errors = [] }] of chosen) for (const name of [input, output, ...errors]) visit(name);
+  const signingName = metadata.signingName ?? metadata.endpointPrefix;
+  return { metadata: { ...metadata, signingName }, operations: Object.fromEntries(chosen), shapes: found };
+}
+
+const [file, ...more] = process.argv.slice(2);
+if (file === 'add') {
+  const [data = '', path = '', ...names] = more;
+  const model = JSON.parse(gunzipSync(readFileSync(join(data, path, 'service-2.json.gz'))).toString()) as Model;
+  const before = JSON.parse(readFileSync(target, 'utf8')) as { source: string; services: Record<string, Compact> };
+  const [name = ''] = path.split('/');
+  const added = compactService(name, picked(model, names));
+  const known = before.services[name] ?? { metadata: added.metadata, operations: {}, shapes: {} };
+  const fresh = Object.fromEntries(Object.entries(added.shapes).filter(([shape]) => !Object.hasOwn(known.shapes, shape)));
+  const merged = { ...known, operations: { ...known.operations, ...added.operations }, shapes: { ...known.shapes, ...fresh } };
+  write(before.source, { ...before.services, [name]: merged });
+} else {
+  if (file === undefined) throw new Error('expected the path of shapes.json, or `add`');
+  const { source, services } = JSON.parse(readFileSync(file, 'utf8')) as Source;
+  const { package: origin, version, license } = source;
+  const about = `derived from the service models in ${origin} ${version} (${license}); made by toolchain/aws-shapes.ts`;
+  write(about, Object.fromEntries(Object.entries(services).map(([name, service]) => [name, compactService(name, service)])));
+}
