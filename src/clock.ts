@@ -1,4 +1,4 @@
-/** Time is handed in: nobody else reads the wall clock or sets a timer. */
+/** Time is injected: no other module reads the wall clock or sets timers. */
 import assert from 'node:assert/strict';
 
 export interface Clock {
@@ -7,13 +7,13 @@ export interface Clock {
   /** Milliseconds since the epoch. For times that are stored or shown. */
   wallMs(): number;
   /**
-   * Runs once after so many milliseconds, a fraction of one counting as a whole one where time is real; the answer cancels
-   * it. With 0 or less it runs as soon as what has happened by now was dealt with.
+   * Runs once after `delayMs` milliseconds, which a real clock rounds up to a whole number. With 0 or less it runs once pending work is
+   * done. Returns a function that cancels it.
    */
   after(delayMs: number, run: () => void): () => void;
 }
 
-/** The longest delay a Node timer takes; a longer one would fire at once. */
+/** The longest delay of a Node.js timer; a longer one would fire at once. */
 const timerMsMax = 2 ** 31 - 1;
 
 export class SystemClock implements Clock {
@@ -35,25 +35,67 @@ export class SystemClock implements Clock {
   }
 }
 
-/** Works so long after the start, and again so long after each work has ended. The answer ends it, and resolves when the last one has ended. */
-export function repeat(clock: Clock, everyMs: number, work: () => Promise<void>, onFailure: (error: unknown) => void): () => Promise<void> {
-  let [isOver, running] = [false, Promise.resolve()];
-  let cancel = (): void => {};
-  const later = (): void => {
-    cancel = clock.after(everyMs, () => {
-      running = work()
-        .catch(onFailure)
-        .finally(() => {
-          if (!isOver) later();
-        });
+export interface LoopOptions {
+  readonly clock: Clock;
+  readonly everyMs: number;
+  /** May resolve to the delay until the next run, in place of `everyMs`. */
+  readonly run: () => Promise<number | void>;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Periodic work whose runs never overlap: the next run is scheduled when the last one has ended. */
+export class Loop {
+  readonly #options: LoopOptions;
+  #cancel: () => void = () => {};
+  #running: Promise<void> | null = null;
+  #isDue = false;
+  #isClosed = false;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+  }
+
+  /** Schedules the first run. Without an argument it begins after `everyMs`. */
+  open(delayMs = this.#options.everyMs): void {
+    this.#cancel = this.#options.clock.after(delayMs, () => this.runNow());
+  }
+
+  /** Runs at once, or once more directly after the current run. */
+  runNow(): void {
+    this.#isDue = true;
+    if (this.#isClosed || this.#running !== null) return;
+    this.#cancel();
+    this.#running = this.#work().then((delayMs) => {
+      this.#running = null;
+      if (this.#isClosed) return;
+      if (this.#isDue) this.runNow();
+      else this.open(delayMs);
     });
-  };
-  later();
-  return () => {
-    isOver = true;
-    cancel();
-    return running;
-  };
+  }
+
+  /** Resolves when the current run has ended. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancel();
+    await this.#running;
+  }
+
+  async #work(): Promise<number> {
+    this.#isDue = false;
+    try {
+      return (await this.#options.run()) ?? this.#options.everyMs;
+    } catch (error) {
+      this.#options.onFailure(error);
+      return this.#options.everyMs;
+    }
+  }
+}
+
+/** A `Loop` that begins after an interval. Returns a function that closes it. */
+export function repeat(clock: Clock, everyMs: number, run: () => Promise<void>, onFailure: (error: unknown) => void): () => Promise<void> {
+  const loop = new Loop({ clock, everyMs, run, onFailure });
+  loop.open();
+  return () => loop.close();
 }
 
 interface Alarm {
@@ -62,7 +104,7 @@ interface Alarm {
   readonly run: () => void;
 }
 
-/** A clock that stands still until told to go on: the simulator's, and that of every test about time. */
+/** A clock that advances only on demand, for the simulator and for tests. */
 export class VirtualClock implements Clock {
   #nowMs = 0;
   #order = 0;
@@ -87,7 +129,7 @@ export class VirtualClock implements Clock {
     return () => this.#alarms.delete(alarm);
   }
 
-  /** Goes on by so many milliseconds and runs what falls due on the way, in order of time, then of setting. */
+  /** Advances by `byMs` and runs due timers, ordered by time, then by registration. */
   advance(byMs: number): void {
     assert(byMs >= 0, 'time does not go backwards');
     const untilMs = this.#nowMs + byMs;

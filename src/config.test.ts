@@ -20,7 +20,7 @@ async function fileOf(content: unknown): Promise<string> {
 
 const nowhere = { dataDir: '/nonexistent/penstock-data' };
 
-test('nothing given gives the defaults', () => {
+test('uses defaults if nothing is set', () => {
   const { dataDir, ...config } = loadConfig({ flags: nowhere });
   assert.equal(dataDir, nowhere.dataDir);
   assert.deepEqual(config, {
@@ -46,6 +46,8 @@ test('nothing given gives the defaults', () => {
     asyncTopics: null,
     batchPeriodMs: 30_000,
     connectionsMax: 20_000,
+    drainMs: 10_000,
+    memoryLimitBytes: null,
     warmWorkers: 2,
     cores: null,
     awsAccount: '000000000000',
@@ -53,28 +55,32 @@ test('nothing given gives the defaults', () => {
     otlpEndpoint: null,
     traceShare: 0.01,
     webhookSecret: null,
+    webhookPrivate: 'refuse',
     prices: null,
     images: null,
+    environments: null,
+    python: null,
+    isolation: null,
   });
 });
 
-test('a flag beats the environment, that beats the file, that beats the default', async () => {
+test('prefers flags over the environment, the file and defaults, in this order', async () => {
   const file = await fileOf({ port: 1, warmWorkers: 1, queueRowsMax: 1 });
   const config = loadConfig({ flags: { ...nowhere, port: '3' }, env: { PENSTOCK_PORT: '2', PENSTOCK_WARM_WORKERS: '2' }, file });
   assert.deepEqual([config.port, config.warmWorkers, config.queueRowsMax, config.connectionsMax], [3, 2, 1, 20_000]);
 });
 
-test('config.json in the data directory counts, and need not exist', async () => {
+test('reads config.json in the data directory, which need not exist', async () => {
   await writeFile(join(directory, 'config.json'), '{"logLevel": "debug"}');
   assert.equal(loadConfig({ flags: { dataDir: directory } }).logLevel, 'debug');
   assert.equal(loadConfig({ env: { PENSTOCK_DATA_DIR: directory } }).logLevel, 'debug');
   assert.throws(() => loadConfig({ flags: nowhere, file: '/nonexistent/config.json' }), {
     code: 'invalid_request',
-    message: /cannot be read.*ENOENT/,
+    message: /cannot read.*ENOENT/,
   });
 });
 
-test('one setting can be had alone, whatever the others are', () => {
+test('reads a single setting even if the others are invalid', () => {
   const env = { PENSTOCK_AWS_REGION: 'eu-west-3', PENSTOCK_HOST: '0.0.0.0' };
   assert.equal(loadSetting('awsRegion', { flags: nowhere, env }), 'eu-west-3');
   assert.throws(
@@ -111,15 +117,20 @@ describe('values', () => {
     [{ timeout: 'soon' }, /--timeout: expected a time such as 500ms/],
     [{ batchPeriod: '5s' }, /--batch-period: expected .*, from 10s to 60s/],
     [{ timeout: '0s' }, /--timeout/],
-    [{ host: '' }, /--host: expected a text/],
-    [{ databaseUrl: { url: 'postgres://u:hunter2@h/d' } }, /--database-url: expected a text, got \{"url":"postgres:\/\/…@h\/d"\}$/],
+    [{ host: '' }, /--host: expected a non-empty string/],
+    [
+      { databaseUrl: { url: 'postgres://u:hunter2@h/d' } },
+      /--database-url: expected a URL such as postgres:.*, got \{"url":"postgres:\/\/…@h\/d"\}$/,
+    ],
+    [{ databaseUrl: 'garbage' }, /--database-url: expected a URL such as postgres:\/\/user:password@host\/db, got "?garbage"?$/],
+    [{ databaseUrl: '' }, /--database-url: expected a URL such as postgres:/],
   ] as const) {
-    test(`refuses ${JSON.stringify(flags)}`, () => {
+    test(`rejects ${JSON.stringify(flags)}`, () => {
       assert.throws(() => loadConfig({ flags: { ...nowhere, ...flags } }), { code: 'invalid_request', message });
     });
   }
 
-  test('an error names the place the value came from', async () => {
+  test('an error names the source of the value', async () => {
     assert.throws(
       () => loadConfig({ flags: nowhere, env: { PENSTOCK_WARM_WORKERS: 'many' } }),
       /^PlatformError: PENSTOCK_WARM_WORKERS: expected/,
@@ -129,7 +140,7 @@ describe('values', () => {
   });
 });
 
-describe('what is unknown is refused, with the nearest known name', () => {
+describe('rejects unknown settings with the nearest known name', () => {
   test('among flags', () => {
     assert.throws(() => loadConfig({ flags: { ...nowhere, prot: 1 } }), {
       code: 'invalid_request',
@@ -138,7 +149,7 @@ describe('what is unknown is refused, with the nearest known name', () => {
     assert.throws(() => loadConfig({ flags: { prices: {} } }), /unknown flag --prices/);
   });
 
-  test('among PENSTOCK_ variables; those of clients and empty ones are left alone', () => {
+  test('among PENSTOCK_ variables, except client and empty ones', () => {
     assert.throws(
       () => loadConfig({ flags: nowhere, env: { PENSTOCK_PROT: '1' } }),
       /unknown environment variable PENSTOCK_PROT: did you mean PENSTOCK_PORT\?/,
@@ -149,15 +160,15 @@ describe('what is unknown is refused, with the nearest known name', () => {
     });
   });
 
-  test('in the file, which cannot say where it lies itself', async () => {
+  test('in the file, which cannot set its own location', async () => {
     const refuses = async (content: unknown, message: RegExp): Promise<void> => {
       const file = await fileOf(content);
       assert.throws(() => loadConfig({ flags: nowhere, file }), { code: 'invalid_request', message });
     };
     await refuses({ warmworker: 1 }, /unknown setting in .*: did you mean warmWorkers\?|warmworker: did you mean warmWorkers\?/);
-    await refuses({ zzzzzzzzzzzz: 1 }, /known are host, port/);
-    await refuses({ dataDir: '/x' }, /dataDir cannot stand in a file/);
-    await refuses('{broken', /cannot be read/);
+    await refuses({ zzzzzzzzzzzz: 1 }, /expected one of host, port/);
+    await refuses({ dataDir: '/x' }, /dataDir cannot be set in a file/);
+    await refuses('{broken', /cannot read/);
     await refuses('[]', /expected a JSON object of settings, got \[\]/);
   });
 });
@@ -167,22 +178,22 @@ describe('TLS', () => {
 
   test('is required beyond loopback', () => {
     for (const host of ['0.0.0.0', '::', '192.0.2.1', 'penstock.example.com']) {
-      assert.throws(() => load({ host }), { code: 'invalid_request', message: /needs TLS: add --tls self-signed/ });
+      assert.throws(() => load({ host }), { code: 'invalid_request', message: /requires TLS: add --tls self-signed/ });
       assert.equal(load({ host, tls: 'self-signed' }).tls, 'self-signed');
     }
   });
 
-  test('comes from files as soon as both are given', () => {
+  test('uses files if certificate and key are given', () => {
     assert.equal(load({ tlsCert: 'c.pem', tlsKey: 'k.pem', host: '0.0.0.0' }).tls, 'files');
     assert.equal(load({ tlsCert: 'c.pem', tlsKey: 'k.pem', tls: 'files' }).tls, 'files');
     for (const flags of [{ tlsCert: 'c.pem' }, { tlsKey: 'k.pem' }, { tls: 'files' }]) {
       assert.throws(() => load(flags), /needs both --tls-cert F and --tls-key F/);
     }
-    for (const tls of ['off', 'self-signed']) assert.throws(() => load({ tlsCert: 'c', tlsKey: 'k', tls }), /do not fit together/);
+    for (const tls of ['off', 'self-signed']) assert.throws(() => load({ tlsCert: 'c', tlsKey: 'k', tls }), /conflict/);
   });
 });
 
-test('one name gives the flag and the variable', () => {
+test('derives flag and variable from one name', () => {
   assert.equal(flagName(settings.bodyLimitBytes), '--body-limit');
   assert.equal(variableName(settings.bodyLimitBytes), 'PENSTOCK_BODY_LIMIT');
   const names = Object.values(settings).map(({ name }) => name);

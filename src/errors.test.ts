@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PlatformError } from './errors.ts';
 
-test('what overload makes by the thousand does not say where it was made; everything else does', () => {
+test('overload errors have no stack trace; all others do', () => {
   const { stackTraceLimit } = Error;
   assert.equal(new PlatformError('deadline_exceeded', 'too late').stack, 'PlatformError: too late');
   assert.match(new PlatformError('internal', 'what is this').stack ?? '', /what is this\n {4}at .*errors\.test\.ts/);

@@ -1,6 +1,6 @@
-/** The one way in which anything in Penstock refuses: a code for programs, a sentence for people. */
+/** The error type of all modules: a code for programs and a message for people. */
 
-/** Every code there is. Each protocol has one table that `satisfies Record<ErrorCode, …>`. */
+/** All error codes. Each protocol has one table that `satisfies Record<ErrorCode, …>`. */
 export type ErrorCode =
   | 'invalid_request'
   | 'unauthenticated'
@@ -18,23 +18,26 @@ export type ErrorCode =
 
 export interface PlatformErrorOptions {
   readonly cause?: unknown;
-  /** What the caller can do about it, where the message does not say so already. */
+  /** What the caller can do, unless the message says it. */
   readonly hint?: string;
-  /** When it makes sense to ask again; with `overloaded` and `unavailable`. */
+  /** Delay after which a retry makes sense; only with `overloaded` and `unavailable`. */
   readonly retryAfterMs?: number;
+  /** The HTTP status, 400 to 499, that a model chose for its caller; only with `invalid_request`. */
+  readonly callerStatus?: number;
+  /** The last lines of a program that failed: for the operator, not for callers. */
+  readonly lines?: readonly string[];
 }
 
-/** Overload makes thousands of these a second: where they were made tells nobody anything, and costs more than all else about them. */
+/** Overload creates thousands of these errors a second. Their stack traces have no value and would be the main cost. */
 const withoutStack: ReadonlySet<ErrorCode> = new Set(['overloaded', 'deadline_exceeded']);
 
-/**
- * What the caller did wrong, or the world did to us. The message says what was expected, what came and what to do.
- * Our own mistakes are asserts.
- */
+/** An error of the caller or the environment. The message says what was expected, what was received and what to do. */
 export class PlatformError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly callerStatus: number | undefined;
+  readonly lines: readonly string[];
 
   constructor(code: ErrorCode, message: string, options: PlatformErrorOptions = {}) {
     const { stackTraceLimit } = Error;
@@ -45,6 +48,8 @@ export class PlatformError extends Error {
     this.code = code;
     this.hint = options.hint;
     this.retryAfterMs = options.retryAfterMs;
+    this.callerStatus = options.callerStatus;
+    this.lines = options.lines ?? [];
   }
 }
 
@@ -53,7 +58,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Anything that was thrown, as a `PlatformError`; what we did not foresee becomes `internal`. */
+/** Converts anything thrown to a `PlatformError`; unexpected errors become `internal`. */
 export function asPlatformError(error: unknown): PlatformError {
   if (error instanceof PlatformError) return error;
   return new PlatformError('internal', messageOf(error), { cause: error });

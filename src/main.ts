@@ -1,14 +1,15 @@
-/** The program: hands the command line what it needs of the process, and the process its exit code. */
+/** Entry point: connects the command line with the process. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { type Doors, quickstart, runCli, type UpOptions } from './cli/index.ts';
+import { type CliContext, quickstart, quickstartDirectory, runCli, type UpOptions } from './cli/index.ts';
 import { SystemClock } from './clock.ts';
-import { type Config, loadConfig } from './config.ts';
+import type { Config } from './config.ts';
+import { withOwnImports } from './own-imports.ts';
 import type { Platform, Product } from './platform.ts';
 import { v8Flags } from './v8-flags.ts';
 
-/** The package: `src` in a checkout, `dist` once built, both beside `assets`. */
+/** Root of the package. It contains `src` (in a checkout) or `dist` (once built), and `assets`. */
 const root = join(import.meta.dirname, '..');
 const product: Product = {
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
@@ -16,8 +17,10 @@ const product: Product = {
   consoleDirectory: join(root, 'console', 'dist'),
 };
 
+process.umask(0o077); // files are private to the user: a backup contains the database
+
 const interruption = new AbortController();
-/** A second signal does not wait. */
+/** The first signal interrupts the command, so that a server drains; a second one exits at once. */
 const onSignal = (): void => {
   if (interruption.signal.aborted) process.exit(1);
   interruption.abort();
@@ -25,27 +28,28 @@ const onSignal = (): void => {
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
 
-// Whoever read our output has heard enough (`penstock logs | head`).
+// The reader closed the pipe (`penstock logs | head`).
 process.stdout.on('error', () => process.exit(0));
 
-/** Loaded only by a server: the verbs that talk to one start in a fraction of the time. */
+/** Imports the server only when one is started, so that the verbs that call a server start in a fraction of the time. */
 async function start(config: Config): Promise<Platform> {
   for (const flag of v8Flags) setFlagsFromString(flag);
-  const { startPlatform } = await import('./platform.ts');
+  const { startPlatform } = await withOwnImports(new URL('.', import.meta.url).href, () => import('./platform.ts'));
   const platform = await startPlatform(config, product);
   const link = platform.signInLink();
   if (link !== null) process.stderr.write(`sign in to the console, once, within 15 minutes: ${link}\n`);
   return platform;
 }
 
-function configOf(flags: UpOptions['flags'], defaults: { readonly dataDir?: string } = {}): Config {
+async function configOf(flags: UpOptions['flags'], defaults: { readonly dataDir?: string } = {}): Promise<Config> {
+  const { loadConfig } = await import('./config.ts');
   const dataDir = String(flags.dataDir ?? process.env.PENSTOCK_DATA_DIR ?? defaults.dataDir ?? './penstock-data');
   return loadConfig({ flags: { ...flags, dataDir }, env: process.env });
 }
 
 const interrupted = new Promise<void>((resolve) => interruption.signal.addEventListener('abort', () => resolve()));
 
-const doors: Doors = {
+const context: CliContext = {
   stdout: process.stdout,
   stderr: process.stderr,
   stdin: process.stdin,
@@ -54,21 +58,21 @@ const doors: Doors = {
   version: product.version,
   interrupted: interruption.signal,
   async up(options) {
-    const platform = await start(configOf(options.flags));
+    const platform = await start(await configOf(options.flags));
     process.stdout.write(`penstock ready ${platform.url}\n`);
     await interrupted;
+    await platform.drain();
     await platform.close();
     return 0;
   },
   quickstart: (options) =>
-    quickstart(options, doors, {
-      start: (flags) => start(configOf(flags, { dataDir: './penstock-data/quickstart' })),
+    quickstart(options, context, {
+      start: async (flags) => start(await configOf(flags, { dataDir: quickstartDirectory(process.getuid?.()) })),
       rowsFile: join(product.catalogueDirectory, 'digits_test.csv'),
     }),
 };
 
-process.exitCode = await runCli(process.argv.slice(2), doors);
-// A pipe takes what is printed bit by bit: wait for the last of it. What else holds the process open (a half-closed
-// socket, say) has nothing to tell any more.
+process.exitCode = await runCli(process.argv.slice(2), context);
+// Pipes are written asynchronously: wait for the rest, then exit even if half-closed sockets keep the process alive.
 for (const output of [process.stdout, process.stderr]) await new Promise<void>((resolve) => output.write('', () => resolve()));
 process.exit();

@@ -1,37 +1,44 @@
-/** Builds every room with `new`, in the order in which they stand on each other, starts them and stops them. */
+/** Creates all modules in dependency order, starts them and stops them. */
 import { uptime } from 'node:os';
 import { Access } from './access/index.ts';
 import { type Config, isLoopback } from './config.ts';
 import type { Ledger } from './costs/index.ts';
-import { Listener, loadCertificate } from './http/index.ts';
-import { tellAbruptEnd } from './monitoring/index.ts';
-import { addressOf, openAsync } from './platform/async.ts';
-import { openCapturing } from './platform/capturing.ts';
-import { mountDoors } from './platform/doors.ts';
-import { type Closer, openGround, type Product } from './platform/ground.ts';
-import { openArrivals, openBuckets, openCosts } from './platform/histories.ts';
-import { openLoops } from './platform/loops.ts';
-import { buildRooms } from './platform/rooms.ts';
+import { type Listener, loadCertificate } from './http/index.ts';
+import { recordAbruptEnd } from './logs/index.ts';
+import { type AsyncServices, addressOf, openAsync } from './platform/async.ts';
+import { openBatch } from './platform/batch.ts';
+import { openCapture } from './platform/capture.ts';
+import { openControllers } from './platform/controllers.ts';
+import { drainServers } from './platform/drain.ts';
+import { openEnvironments } from './platform/environments.ts';
+import { type Closer, openFoundation, type Product } from './platform/foundation.ts';
+import { openGuards } from './platform/guards.ts';
+import { buildListener } from './platform/listener.ts';
+import { buildModules } from './platform/modules.ts';
+import { openMonitoring, webhookPolicy } from './platform/monitoring.ts';
 import { buildSageMaker } from './platform/sagemaker.ts';
-import { openTransforms } from './platform/transforms.ts';
-import { openWatching } from './platform/watching.ts';
+import { mountServers } from './platform/servers.ts';
+import { openArrivals, openBuckets, openCosts } from './platform/storage.ts';
+import { openStorageHealth } from './platform/storage-health.ts';
 
 export interface Platform {
   /** `http://127.0.0.1:8080` */
   readonly url: string;
-  /** `127.0.0.1:8001`; null where gRPC is not served. */
+  /** `127.0.0.1:8001`; null if gRPC is not served. */
   readonly grpc: string | null;
   readonly ledger: Ledger;
-  /** A link that opens the console, once; null on loopback, where none is needed. */
+  /** A one-time sign-in link to the console; null on loopback, where sign-in is not needed. */
   signInLink(): string | null;
-  /** Stops taking requests, answers those under way, ends the workers, lets go of the data directory. */
+  /**
+   * Prepares a graceful shutdown: reports not ready and finishes open requests. Resolves when all are done or the drain time is over. Call
+   * `close` afterwards.
+   */
+  drain(): Promise<void>;
+  /** Stops accepting requests, finishes the current ones, ends the workers and releases the data directory. */
   close(): Promise<void>;
 }
 
-/** So many of the largest bodies may be held at once. */
-const bodiesHeldMax = 16;
-
-/** Starts a server and resolves when it serves. Throws `PlatformError` where it cannot; then nothing of it runs. */
+/** Starts a server and resolves when it serves. On failure it stops everything and throws `PlatformError`. */
 export async function startPlatform(config: Config, product: Product): Promise<Platform> {
   const closers: Closer[] = [];
   const close = async (): Promise<void> => {
@@ -46,72 +53,77 @@ export async function startPlatform(config: Config, product: Product): Promise<P
 }
 
 async function build(config: Config, product: Product, closers: Closer[], close: () => Promise<void>): Promise<Platform> {
-  const ground = await openGround(config, closers);
-  const { clock, directory, logs, provider, startedAtMs } = ground;
-  const access = Access.open(directory.keysFile, clock);
+  const foundation = await openFoundation(config, closers);
+  const { clock, directory, logs, provider, startedAtMs } = foundation;
+  const access = Access.open(directory.keysFile, clock, provider);
   const tls = loadCertificate(config, directory.path, startedAtMs);
-  const listener = new Listener({
-    host: config.host,
-    port: config.port,
-    tls,
-    limits: {
-      bodyLimitBytes: config.bodyLimitBytes,
-      bodiesBytesMax: bodiesHeldMax * Math.max(config.bodyLimitBytes, config.invocationLimitBytes),
-      connectionsMax: config.connectionsMax,
-    },
-    access,
-    log: logs.platform,
-    writeAccess: (line) => logs.access(line),
-    clock,
-  });
-  const rooms = buildRooms(config, product, ground, async (bucket) => (await s3.bucket(bucket)) !== null);
+  const listener = buildListener(config, { tls, access, logs, clock });
+  const modules = buildModules(config, product, foundation, { access, hasBucket: async (bucket) => (await s3.bucket(bucket)) !== null });
+  const { overload, start: startGuards } = openGuards(config, listener, modules.metrics, foundation, closers);
+  const health = await openStorageHealth(config, { ...foundation, ...modules }, closers);
   const machineStartedAtMs = startedAtMs - 1000 * uptime();
-  await tellAbruptEnd({ events: rooms.events, log: logs.platform, lastSignMs: directory.abandonedAtMs, machineStartedAtMs });
-  directory.told();
-  await rooms.registry.open();
-  const s3 = await openBuckets(rooms, startedAtMs, ground);
-  const costs = openCosts(rooms.ledger, ground);
-  closers.push(() => costs.close());
-  const arrivals = openArrivals(rooms.serving, ground);
-  closers.push(() => arrivals.close());
-  closers.push(() => rooms.refusals.close());
-  closers.push(() => rooms.profiles.close());
-  await rooms.deployments.open();
-  closers.push(() => rooms.deployments.close());
-  const loops = openLoops(config, rooms, ground, closers);
-  closers.push(() => rooms.serving.close());
-  const capturing = await openCapturing({ ...ground, ...rooms, s3, log: logs.platform }, closers);
-  const async = await openAsync(config, rooms, { ...ground, ...capturing, s3 }, closers);
-  const transforms = await openTransforms(config, rooms, { ...ground, s3 }, closers);
-  const sagemaker = buildSageMaker(config, { ...rooms, transforms }, { ...ground, s3 });
+  await recordAbruptEnd({ events: modules.events, log: logs.platform, lastSignMs: directory.abandonedAtMs, machineStartedAtMs });
+  directory.markReported();
+  await openEnvironments(modules.environments, modules.metrics, closers);
+  await modules.registry.open(foundation.trash.sweepOptions('objects'));
+  const s3 = await openBuckets(modules, startedAtMs, foundation);
+  const costs = openCosts(modules.ledger, foundation);
+  const arrivals = openArrivals(modules.serving, foundation);
+  closers.push(...[costs, arrivals].map((each) => () => each.close()));
+  closers.push(...[modules.refusals, modules.registry, modules.profiles].map((each) => () => each.close()));
+  await modules.deployments.open();
+  closers.push(() => modules.deployments.close());
+  let backlogOf: AsyncServices['backlogOf'] = () => null; // until asynchronous inference is open
+  const controllers = openControllers(config, modules, { ...foundation, backlogOf: (endpoint) => backlogOf(endpoint) }, closers);
+  closers.push(() => modules.serving.close());
+  const capture = await openCapture({ ...foundation, ...modules, s3, overload, listener }, closers);
+  const async = await openAsync(config, modules, { ...foundation, ...capture, s3 }, closers);
+  backlogOf = async.backlogOf;
+  const { transforms, evaluations } = await openBatch(config, modules, { ...foundation, s3 }, closers);
+  const sagemaker = buildSageMaker(config, { ...modules, transforms }, { ...foundation, s3 });
   const workers = () => provider.list();
-  const place = { account: config.awsAccount, region: config.awsRegion };
-  const { webhookSecret } = config;
+  const awsLocation = { account: config.awsAccount, region: config.awsRegion };
+  const webhooks = webhookPolicy(config);
   const topicUrl = (topic: string) => addressOf(config.asyncTopics, topic);
-  const around = { log: logs.platform, workers, webhookSecret, place, addressOf: topicUrl, sagemaker };
-  const watching = await openWatching({ ...ground, ...rooms, ...loops, ...async, ...capturing, ...around }, closers);
+  const shortOfMemory = () => (overload.pressure === 'normal' ? null : overload.reason);
+  const shared = { log: logs.platform, workers, webhookSecret: config.webhookSecret, awsLocation, addressOf: topicUrl, sagemaker };
+  const monitoring = await openMonitoring(
+    { ...foundation, ...modules, ...controllers, ...async, ...capture, ...shared, webhooks, shortOfMemory },
+    closers,
+  );
 
-  const { api, openGrpc } = mountDoors(
+  foundation.availability.onUncertain(async () => {
+    await modules.deployments.refresh();
+    await monitoring.alarms.refresh();
+    await monitoring.rules.refresh();
+  });
+
+  const { api, openGrpc, readiness } = mountServers(
     config,
     product,
-    { ...rooms, ...loops, transforms },
-    { ...ground, ...watching, ...async, ...capturing, costs, arrivals, s3, listener, access, sagemaker },
+    { ...modules, ...controllers, transforms, evaluations },
+    { ...foundation, ...monitoring, ...async, ...capture, costs, arrivals, s3, listener, access, sagemaker, webhooks, health },
   );
   const url = await listener.listen();
-  closers.push(() => listener.close());
-  closers.push(() => api.close());
+  startGuards();
+  webhooks.addOwnAddress(url);
+  closers.push(...[listener, api].map((server) => () => server.close()));
   const grpc = await openGrpc(tls);
-  if (grpc !== null) closers.push(() => grpc.close());
-  // Closed first: from then on workers end because the server does.
-  closers.push(() => rooms.workerEnds.close());
+  if (grpc !== null) {
+    webhooks.addOwnAddress(grpc.address);
+    closers.push(() => grpc.close());
+  }
+  // Closed first, because worker exits from here on are caused by the shutdown and must not be recorded.
+  closers.push(() => modules.workerEnds.close());
   directory.announce(url);
   const addresses = { url, grpc: grpc?.address ?? null };
   logs.platform.info({ ...addresses, dataDirectory: directory.path, version: product.version }, 'penstock serves');
   const signInLink = (): string | null => (isLoopback(config.host) ? null : `${reachable(url, listener)}/sign-in#${access.signInLink()}`);
-  return { ...addresses, ledger: rooms.ledger, signInLink, close };
+  const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc });
+  return { ...addresses, ledger: modules.ledger, signInLink, drain, close };
 }
 
-/** An address that listens for all has no name that a browser could go to: one that the certificate holds has. */
+/** Replaces a wildcard address (0.0.0.0, ::) by a name from the certificate, which a browser can open. */
 function reachable(url: string, { names }: Listener): string {
   if (!/\/\/(?:0\.0\.0\.0|\[::\]):/.test(url)) return url;
   const name = names.find((other) => !isLoopback(other) && !['0.0.0.0', '::', '[::]'].includes(other)) ?? 'localhost';

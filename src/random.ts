@@ -1,4 +1,4 @@
-/** Chance is handed in, so that a run can be repeated. */
+/** Randomness is injected, so that a run can be repeated. */
 
 export interface Random {
   /** Uniform in [0, 1). */
@@ -11,7 +11,7 @@ export class SystemRandom implements Random {
   }
 }
 
-/** The same numbers for the same seed (mulberry32: 32 bits of state, enough for loads and tests, not for secrets). */
+/** The same numbers for the same seed (mulberry32). Its 32 bits of state suffice for load generation and tests, not for secrets. */
 export class SeededRandom implements Random {
   #state: number;
 
@@ -28,7 +28,7 @@ export class SeededRandom implements Random {
   }
 }
 
-/** A gap of a Poisson process of the given rate, in milliseconds. */
+/** A random interval of a Poisson process with the given rate, in milliseconds. */
 export function exponentialMs(random: Random, ratePerSecond: number): number {
   return (-Math.log(1 - random.next()) / ratePerSecond) * 1000;
 }

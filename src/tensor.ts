@@ -1,20 +1,20 @@
 /**
- * Tensors as every room handles them: raw little-endian, row-major bytes, the form of the protocol's binary
- * extension. So merging requests is joining bytes, splitting is cutting them, and nothing is converted on the way
- * from a binary request to the model.
+ * Tensors as used by all modules: raw little-endian, row-major bytes, as in the binary extension of the Open Inference Protocol. Merging
+ * requests concatenates bytes, splitting slices them, and a binary request reaches the model without conversion.
  */
 import assert from 'node:assert/strict';
 import { PlatformError } from './errors.ts';
 
 interface DatatypeFacts {
-  /** Bytes of one element; null where they vary (BYTES). */
+  /** Bytes of one element; null if variable (BYTES). */
   readonly bytes: number | null;
   /** The name in a Triton model configuration. */
   readonly config: string;
-  /** The name onnxruntime uses; null where its Node binding has none. */
+  /** The name in onnxruntime; null if its Node binding has none. */
   readonly onnx: string | null;
 }
 
+/** Datatypes by their name in the Open Inference Protocol. */
 export const datatypes = {
   BOOL: { bytes: 1, config: 'TYPE_BOOL', onnx: 'bool' },
   INT8: { bytes: 1, config: 'TYPE_INT8', onnx: 'int8' },
@@ -34,11 +34,15 @@ export const datatypes = {
 
 export type Datatype = keyof typeof datatypes;
 
-/** What a model expects or gives; -1 stands for a size that varies. The batch dimension, if any, is the first. */
+/** An input or output of a model. A size of -1 varies. The batch dimension, if any, is the first. */
 export interface TensorSpec {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
+  /** BYTES only: each element is one JSON text. */
+  readonly content?: 'json';
+  /** Names of the columns of an input [-1,k], for forms of requests that name their values: CSV, rows as JSON objects. */
+  readonly columns?: readonly string[];
 }
 
 export interface Tensor {
@@ -56,6 +60,17 @@ export interface Tensor {
 export interface Signature {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+}
+
+/** The signature of a model that takes and returns rows of any JSON: Python models of the form `json`. */
+export const jsonSignature: Signature = {
+  inputs: [{ name: 'request', datatype: 'BYTES', shape: [-1], content: 'json' }],
+  outputs: [{ name: 'response', datatype: 'BYTES', shape: [-1], content: 'json' }],
+};
+
+/** Whether the rows of this model are JSON texts. */
+export function takesJson({ inputs }: Signature): boolean {
+  return inputs.length === 1 && inputs[0]?.content === 'json';
 }
 
 export type NumericArray =
@@ -95,7 +110,7 @@ export function isDatatype(word: unknown): word is Datatype {
   return typeof word === 'string' && Object.hasOwn(datatypes, word);
 }
 
-/** How many elements a tensor of this shape holds; a scalar (`[]`) holds one. */
+/** Number of elements of a tensor with this shape; a scalar (`[]`) has one. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1;
   for (const size of shape) count *= size;
@@ -107,7 +122,7 @@ export function rowCount(shape: readonly number[]): number {
   return shape.length === 0 ? 1 : (shape[0] as number);
 }
 
-/** An empty array that fits the datatype; fill it and hand its bytes on with `bytesOf`. */
+/** A zeroed array for this datatype. Fill it and pass its bytes on with `bytesOf`. */
 export function newArray(datatype: Exclude<Datatype, 'BYTES'>, length: number): NumericArray {
   return new arrays[datatype](length);
 }
@@ -117,11 +132,11 @@ export function bytesOf(array: NumericArray): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-/** The elements as a typed array: a view where the bytes are aligned for it, else a copy. Not for BYTES. */
+/** The elements as a typed array: a view if the bytes are aligned, otherwise a copy. Not for BYTES. */
 export function elementsOf(datatype: Exclude<Datatype, 'BYTES'>, data: Uint8Array): NumericArray {
   const { bytes } = datatypes[datatype];
   assert(data.byteLength % bytes === 0, `${data.byteLength} bytes are no whole number of ${datatype} elements`);
-  // Not `slice`: a Buffer's is another view.
+  // Not `slice`, which returns a view for a Buffer.
   const aligned = data.byteOffset % bytes === 0 ? data : new Uint8Array(data);
   return new arrays[datatype](aligned.buffer, aligned.byteOffset, aligned.byteLength / bytes);
 }
@@ -129,7 +144,7 @@ export function elementsOf(datatype: Exclude<Datatype, 'BYTES'>, data: Uint8Arra
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Strings as a BYTES tensor's data. */
+/** Encodes strings as the data of a BYTES tensor. */
 export function encodeStrings(strings: readonly string[]): Uint8Array {
   const encoded = strings.map((text) => encoder.encode(text));
   const data = new Uint8Array(encoded.reduce((sum, bytes) => sum + 4 + bytes.length, 0));
@@ -144,8 +159,8 @@ export function encodeStrings(strings: readonly string[]): Uint8Array {
 }
 
 /**
- * Visits each element of a BYTES tensor's data as [start, end) of its content.
- * Throws `invalid_request` where a length runs past the end; returns how many elements there were.
+ * Visits each element of the data of a BYTES tensor: `start` and `end` (exclusive) of its content. Returns the number of elements. Throws
+ * `invalid_request` if a length exceeds the data.
  */
 export function walkStrings(data: Uint8Array, visit: (start: number, end: number) => void): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -165,7 +180,7 @@ export function walkStrings(data: Uint8Array, visit: (start: number, end: number
   return count;
 }
 
-/** A BYTES tensor's data as strings. Throws `invalid_request` where it is malformed or not UTF-8. */
+/** Decodes the data of a BYTES tensor as strings. Throws `invalid_request` if it is malformed or not UTF-8. */
 export function decodeStrings(data: Uint8Array): string[] {
   const strings: string[] = [];
   walkStrings(data, (start, end) => {
@@ -178,7 +193,7 @@ export function decodeStrings(data: Uint8Array): string[] {
   return strings;
 }
 
-/** `FP32 [-1,3]`, as error messages and tables show a tensor. */
+/** Formats a tensor for error messages and tables: `FP32 [-1,3]`. */
 export function describeTensor(spec: TensorSpec): string {
   return `${spec.datatype} [${spec.shape.join(',')}]`;
 }

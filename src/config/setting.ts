@@ -1,21 +1,21 @@
-/** What is known of a setting, and how it is called where it is given. */
+/** The definition of a setting, and its names by source. */
 
 export interface Setting<Value = unknown> {
   /** As in config.json; `--body-limit` and PENSTOCK_BODY_LIMIT follow from `bodyLimit`. */
   readonly name: string;
   readonly default: Value;
   readonly help: string;
-  /** What a value looks like: `N`, `F`, `off|files`. */
+  /** The form of a value in help texts: `N`, `F`, `off|files`. */
   readonly placeholder: string;
-  /** Where it may stand; everywhere unless said. */
-  readonly only?: readonly Source[];
-  /** Reads what was given, a text or a JSON value; answers undefined where it makes no sense. */
-  readonly read: (given: unknown) => Value | undefined;
-  /** What would make sense, as the error says it. */
+  /** The sources that may set it; omitted: all. */
+  readonly only?: readonly SettingSource[];
+  /** Parses a string or a JSON value. Returns undefined if the value is invalid. */
+  readonly read: (provided: unknown) => Value | undefined;
+  /** A description of valid values for error messages. */
   readonly expected: string;
 }
 
-export type Source = 'flag' | 'environment' | 'file';
+export type SettingSource = 'flag' | 'environment' | 'file';
 
 /** `--body-limit`. */
 export function flagName(setting: Pick<Setting, 'name'>): string {

@@ -1,11 +1,22 @@
-/** The settings of a server, all of them: one table gives their flags, variables, keys in config.json, checks and documentation. */
-import { bytes, choice, duration, integer, list, object, pattern, portOrOff, share, text } from './kinds.ts';
+/** All settings of a server. This table defines their flags, environment variables, keys in config.json, validation and help. */
+import {
+  bytesKind,
+  choiceKind,
+  durationKind,
+  integerKind,
+  listKind,
+  objectKind,
+  patternKind,
+  portKind,
+  shareKind,
+  textKind,
+} from './kinds.ts';
 import type { Setting } from './setting.ts';
 
 export interface Config {
   readonly host: string;
   readonly port: number;
-  /** Null where nobody said: 8001, or any free one where that is how `port` was chosen. See `grpcPort`. */
+  /** Null if not set: 8001, or any free port if `port` is 0. */
   readonly grpcPort: number | 'off' | null;
   readonly dataDir: string;
   readonly tls: 'off' | 'files' | 'self-signed';
@@ -15,163 +26,217 @@ export interface Config {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly bodyLimitBytes: number;
   readonly artifactLimitBytes: number;
-  /** Of `metrics.db`. */
+  /** The size limit of `metrics.db`. */
   readonly metricsLimitBytes: number;
   readonly requestLinesPerSecond: number;
   readonly queueRowsMax: number;
   readonly timeoutMs: number;
   readonly invocationLimitBytes: number;
   readonly invocationTimeoutMs: number;
-  /** Of a body that an asynchronous request is read from, and of all that are read at once. */
+  /** The limit of one asynchronous request body, and of all bodies in memory together. */
   readonly asyncBodyLimitBytes: number;
-  /** The URLs that notifications of asynchronous requests go to, by topic. */
+  /** The URLs that receive notifications of asynchronous requests, by topic. */
   readonly asyncTopics: Readonly<Record<string, unknown>> | null;
   readonly batchPeriodMs: number;
   readonly scalingLeadMs: number | null;
   readonly startDelayMs: number | null;
   readonly connectionsMax: number;
+  /** How long requests in flight may take to finish after SIGTERM. */
+  readonly drainMs: number;
+  /** The limit of the server process; null: 90 % of the memory of the machine or container. */
+  readonly memoryLimitBytes: number | null;
   readonly warmWorkers: number;
   readonly cores: number | null;
-  /** 12 digits: what ARNs bear. */
+  /** The account ID in ARNs: 12 digits. */
   readonly awsAccount: string;
   readonly awsRegion: string;
-  /** Where traces go; null: nowhere. */
+  /** The OTLP collector of traces; null: tracing is off. */
   readonly otlpEndpoint: string | null;
-  /** 0..1: of the requests whose callers trace nothing. */
+  /** The share, 0 to 1, of requests without a caller's trace to sample. */
   readonly traceShare: number;
-  /** A secret: it is shown nowhere. */
+  /** Secret: never logged or returned. */
   readonly webhookSecret: string | null;
+  readonly webhookPrivate: 'refuse' | 'allow';
   /** Overrides of the price table, as `costs` reads them. */
   readonly prices: Readonly<Record<string, unknown>> | null;
-  /** What container images stand for, as `registry` reads them. */
+  /** How to run the processes of images, as `registry` reads them. */
   readonly images: readonly unknown[] | null;
+  /** Python environments: their builds and the operator's interpreters, as `environments` reads them. */
+  readonly environments: Readonly<Record<string, unknown>> | null;
+  /** Whether and how Python models run, as `platform` reads it. */
+  readonly python: Readonly<Record<string, unknown>> | null;
+  /** How workers are isolated, as `providers` reads it. */
+  readonly isolation: Readonly<Record<string, unknown>> | null;
 }
 
-/** One entry for each property of `Config`: the compiler names the one that is missing. */
+/** One entry for each property of `Config`; the compiler reports missing ones. */
 export const settings: { readonly [Property in keyof Config]: Setting<Config[Property]> } = {
-  host: { name: 'host', default: '127.0.0.1', help: 'address to listen on; any other than loopback needs TLS', ...text('A') },
-  port: { name: 'port', default: 8080, help: 'port to listen on; 0 takes any free one', ...integer(0, 65_535) },
+  host: {
+    name: 'host',
+    default: '127.0.0.1',
+    help: 'address to listen on; any address other than loopback requires TLS',
+    ...textKind('A'),
+  },
+  port: { name: 'port', default: 8080, help: 'port to listen on; 0 chooses any free port', ...integerKind(0, 65_535) },
   grpcPort: {
     name: 'grpcPort',
     default: null,
-    help: 'port for gRPC; 0 takes any free one (default: 8001, or any free one with --port 0)',
-    ...portOrOff(),
+    help: 'port for gRPC; 0 chooses any free port (default: 8001, or any free port with --port 0)',
+    ...portKind(),
   },
   dataDir: {
     name: 'dataDir',
     default: './penstock-data',
-    help: 'directory that holds all state',
-    only: ['flag', 'environment'], // the file lies inside it
-    ...text('D'),
+    help: 'directory for all state',
+    only: ['flag', 'environment'], // config.json is inside it
+    ...textKind('D'),
   },
   tls: {
     name: 'tls',
     default: 'off',
-    help: 'off, a certificate from files, or one made at start',
-    ...choice(['off', 'files', 'self-signed']),
+    help: 'TLS: off, a certificate from files, or a self-signed certificate created at startup',
+    ...choiceKind(['off', 'files', 'self-signed']),
   },
-  tlsCert: { name: 'tlsCert', default: null, help: 'certificate chain, PEM', ...text('F') },
-  tlsKey: { name: 'tlsKey', default: null, help: 'private key of the certificate, PEM', ...text('F') },
+  tlsCert: { name: 'tlsCert', default: null, help: 'certificate chain file (PEM)', ...textKind('F') },
+  tlsKey: { name: 'tlsKey', default: null, help: 'private key file (PEM)', ...textKind('F') },
   databaseUrl: {
     name: 'databaseUrl',
     default: null,
     help: 'PostgreSQL instead of SQLite: postgres://user:password@host/db',
-    ...text('URL'),
+    ...patternKind('URL', /^postgres(?:ql)?:\/\/./, 'a URL such as postgres://user:password@host/db'),
   },
   logLevel: {
     name: 'logLevel',
     default: 'info',
-    help: 'what is shown on standard error',
-    ...choice(['debug', 'info', 'warn', 'error', 'silent']),
+    help: 'minimum level of log lines on stderr',
+    ...choiceKind(['debug', 'info', 'warn', 'error', 'silent']),
   },
-  bodyLimitBytes: { name: 'bodyLimit', default: 64 * 2 ** 20, help: 'largest request body, also once unpacked', ...bytes() },
-  artifactLimitBytes: { name: 'artifactLimit', default: 4 * 2 ** 30, help: 'largest model file', ...bytes() },
+  bodyLimitBytes: { name: 'bodyLimit', default: 64 * 2 ** 20, help: 'largest request body, also after decompression', ...bytesKind() },
+  artifactLimitBytes: { name: 'artifactLimit', default: 4 * 2 ** 30, help: 'largest model file', ...bytesKind() },
   metricsLimitBytes: {
     name: 'metricsLimit',
     default: 4 * 2 ** 30,
-    help: 'largest file of what was measured and of log groups: beyond, the oldest of the finest is dropped',
-    ...bytes(),
+    help: 'largest file of metrics and log groups; above it, the oldest data of the finest resolution is deleted',
+    ...bytesKind(),
   },
   requestLinesPerSecond: {
     name: 'requestLines',
     default: 1000,
-    help: "lines a second in the log of requests for an endpoint's plain ones: of more, one in so many is logged",
-    ...integer(1, 1_000_000_000),
+    help: "request log lines per second for an endpoint's ordinary requests; above it, they are sampled",
+    ...integerKind(1, 1_000_000_000),
   },
-  queueRowsMax: { name: 'queueRowsMax', default: 10_000, help: 'rows that may wait for one variant', ...integer(1, 10_000_000) },
-  timeoutMs: { name: 'timeout', default: 60_000, help: 'longest time a request may take', ...duration() },
+  queueRowsMax: {
+    name: 'queueRowsMax',
+    default: 10_000,
+    help: 'maximum number of rows that wait for one variant',
+    ...integerKind(1, 10_000_000),
+  },
+  timeoutMs: { name: 'timeout', default: 60_000, help: 'longest time for a request', ...durationKind() },
   invocationLimitBytes: {
     name: 'invocationLimit',
     default: 6 * 2 ** 20,
-    help: 'largest body of an InvokeEndpoint by AWS tools',
-    ...bytes(),
+    help: 'largest body of an InvokeEndpoint call by AWS tools',
+    ...bytesKind(),
   },
   invocationTimeoutMs: {
     name: 'invocationTimeout',
     default: 60_000,
-    help: "longest time an InvokeEndpoint by AWS tools may take; an endpoint's own timeout may be shorter",
-    ...duration(),
+    help: "longest time for an InvokeEndpoint call by AWS tools; an endpoint's own timeout may be shorter",
+    ...durationKind(),
   },
   asyncBodyLimitBytes: {
     name: 'asyncBodyLimit',
     default: 32 * 2 ** 20,
-    help: 'largest body of an asynchronous request that a model is given, and of all that are in memory at once',
-    ...bytes(),
+    help: 'largest body of an asynchronous request, and of all such bodies in memory together',
+    ...bytesKind(),
   },
-  asyncTopics: { name: 'asyncTopics', default: null, help: 'the URLs that topics stand for', only: ['file'], ...object() },
+  asyncTopics: { name: 'asyncTopics', default: null, help: 'URLs of notification topics', only: ['file'], ...objectKind() },
   batchPeriodMs: {
     name: 'batchPeriod',
     default: 30_000,
-    help: 'how often the setting of serverless variants is chosen anew',
-    ...duration(10_000, 60_000),
+    help: 'how often the settings of serverless variants are reviewed',
+    ...durationKind(10_000, 60_000),
   },
   scalingLeadMs: {
     name: 'scalingLead',
     default: null,
-    help: 'how long instances take to start at least, for those who decide on their number',
-    ...duration(),
+    help: 'minimum start time of instances that scaling decisions assume',
+    ...durationKind(),
   },
   startDelayMs: {
     name: 'startDelay',
     default: null,
-    help: 'hold each instance back so long when it starts, as machines of a cloud would: to try out scaling',
-    ...duration(1, 3_600_000),
+    help: 'delay the start of each instance, like cloud machines, to try out scaling',
+    ...durationKind(1, 3_600_000),
   },
-  connectionsMax: { name: 'connectionsMax', default: 20_000, help: 'connections that may be open', ...integer(1, 1_000_000) },
-  warmWorkers: { name: 'warmWorkers', default: 2, help: 'workers kept ready without a model', ...integer(0, 64) },
-  cores: { name: 'cores', default: null, help: 'cores that workers may use; all unless given', ...integer(1, 4096) },
+  connectionsMax: { name: 'connectionsMax', default: 20_000, help: 'maximum number of open connections', ...integerKind(1, 1_000_000) },
+  drainMs: {
+    name: 'drain',
+    default: 10_000,
+    help: 'how long requests in flight may take to finish after SIGTERM; new ones are accepted during the first fifth, at most 2s',
+    ...durationKind(),
+  },
+  memoryLimitBytes: {
+    name: 'memoryLimit',
+    default: null,
+    help: 'server memory limit; near it, large bodies are rejected with 503 (default: 90 % of the machine or container)',
+    ...bytesKind(),
+  },
+  warmWorkers: { name: 'warmWorkers', default: 2, help: 'workers kept ready without a model', ...integerKind(0, 64) },
+  cores: { name: 'cores', default: null, help: 'cores that workers may use (default: all)', ...integerKind(1, 4096) },
   awsAccount: {
     name: 'awsAccount',
     default: '000000000000',
-    help: 'AWS account that ARNs name',
-    ...pattern('ID', /^\d{12}$/, '12 digits'),
+    help: 'AWS account ID in ARNs',
+    ...patternKind('ID', /^\d{12}$/, '12 digits'),
   },
   awsRegion: {
     name: 'awsRegion',
     default: 'us-east-1',
-    help: 'AWS region that ARNs name',
-    // So long that the patterns of AWS's own models take the ARNs.
-    ...pattern('R', /^(?=.{9,16}$)[a-z]+(?:-[a-z0-9]+)+$/, 'a region of 9 to 16 characters such as us-east-1'),
+    help: 'AWS region in ARNs',
+    // The length bounds of AWS's own patterns for ARNs.
+    ...patternKind('R', /^(?=.{9,16}$)[a-z]+(?:-[a-z0-9]+)+$/, 'a region of 9 to 16 characters such as us-east-1'),
   },
   otlpEndpoint: {
     name: 'otlpEndpoint',
     default: null,
-    help: 'collector of traces, OTLP over HTTP, such as http://127.0.0.1:4318',
-    ...pattern('URL', /^https?:\/\/\S{1,500}$/, 'a URL such as http://127.0.0.1:4318'),
+    help: 'trace collector, OTLP over HTTP, such as http://127.0.0.1:4318',
+    ...patternKind('URL', /^https?:\/\/\S{1,500}$/, 'a URL such as http://127.0.0.1:4318'),
   },
   traceShare: {
     name: 'traceShare',
     default: 0.01,
-    help: 'share of the requests that begin a trace of their own; callers decide for theirs',
-    ...share(),
+    help: 'share of requests that start a new trace; requests with a trace follow the decision of their caller',
+    ...shareKind(),
   },
   webhookSecret: {
     name: 'webhookSecret',
     default: null,
-    help: 'what receivers of webhooks check signatures with; unsigned without one',
-    only: ['environment', 'file'], // arguments of a process are seen by everybody
-    ...text('S'),
+    help: 'secret that signs webhooks; without one, they are unsigned',
+    only: ['environment', 'file'], // other users can read the arguments of a process
+    ...textKind('S'),
   },
-  prices: { name: 'prices', default: null, help: 'overrides of the price table', only: ['file'], ...object() },
-  images: { name: 'images', default: null, help: 'what container images stand for', only: ['file'], ...list() },
+  webhookPrivate: {
+    name: 'webhookPrivate',
+    default: 'refuse',
+    help: 'whether webhooks may call private networks and, if the server listens beyond loopback, this machine',
+    ...choiceKind(['refuse', 'allow']),
+  },
+  prices: { name: 'prices', default: null, help: 'overrides of the price table', only: ['file'], ...objectKind() },
+  images: { name: 'images', default: null, help: 'how to run the processes of container images', only: ['file'], ...listKind() },
+  environments: {
+    name: 'environments',
+    default: null,
+    help: 'how Python environments are built, and interpreters of the operator',
+    only: ['file'],
+    ...objectKind(),
+  },
+  python: { name: 'python', default: null, help: 'whether and how Python models run', only: ['file'], ...objectKind() },
+  isolation: {
+    name: 'isolation',
+    default: null,
+    help: 'isolation of workers: mode and uids',
+    only: ['file'],
+    ...objectKind(),
+  },
 };

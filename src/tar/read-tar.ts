@@ -1,34 +1,40 @@
 /**
- * Reads tar archives as they come, entry by entry: ustar, with the long names of pax and GNU. What an entry may be
- * called, and how much of it is wanted, is for who reads; here nothing is written anywhere.
+ * Reads tar archives as streams, entry by entry: ustar with the long names of pax and GNU. The caller decides which names and sizes to
+ * accept; this module writes nothing.
  */
 import { PlatformError } from '../errors.ts';
 
 export interface TarEntry {
-  /** As the archive says it: may be absolute, or lead out by `..`. */
+  /** As stored in the archive: may be absolute or contain `..`. */
   readonly path: string;
   readonly kind: 'file' | 'directory' | 'symlink' | 'hardlink';
   readonly bytes: number;
-  /** Whether its owner may execute it. */
+  /** Whether the owner of the file has permission to execute it. */
   readonly isExecutable: boolean;
-  /** What a link leads to; empty for anything else. */
+  /** The target of a link; empty for anything else. */
   readonly link: string;
-  /** To be read, if at all, before the next entry is asked for. */
+  /** Must be read before the next entry is requested; can be left unread. */
   readonly content: AsyncIterable<Buffer>;
 }
 
 const blockBytes = 512;
-/** Names longer than a file system's come from nobody honest. */
+/** Limit for files, folders and long names: a gigabyte of headers compresses to a megabyte. */
+const headersMax = 500_000;
+/** Limit for long names and pax records. Names that file systems allow are shorter. */
 const extrasBytesMax = 64 * 1024;
 
-/** Throws `invalid_request` where it is no archive, or cut off, and `unsupported` for kinds of entries that are none of files and folders. */
+/**
+ * Throws `invalid_request` if the archive is malformed or truncated, and `unsupported` for entries that are neither files, folders nor
+ * links.
+ */
 export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const bytes = new ByteQueue(source);
   try {
     let extras: Extras = {};
     for (let index = 0; ; index++) {
-      const header = await bytes.take(blockBytes);
-      // Two blocks of zeros end an archive; some end with one, or with none.
+      const header = await bytes.shift(blockBytes);
+      if (index > headersMax) throw damaged(`more than ${headersMax} entries`);
+      // An archive ends with two zero blocks; some end with one or none.
       if (header === null || header.every((byte) => byte === 0)) return;
       const type = typeOf(header, index);
       const size = numberAt(header, 124, 12);
@@ -53,7 +59,7 @@ interface Extras {
   readonly bytes?: number;
 }
 
-/** Entries that speak of the next one: pax, pax for all that follow (a comment, mostly), GNU's long name and long link. */
+/** Entries that describe the next one: pax, global pax (mostly a comment), GNU's long name and long link. */
 const extraKinds = ['x', 'g', 'L', 'K'];
 const kinds: Readonly<Record<string, TarEntry['kind']>> = {
   0: 'file',
@@ -68,8 +74,8 @@ function typeOf(header: Buffer, index: number): string {
   let sum = 0;
   for (let at = 0; at < blockBytes; at++) sum += at >= 148 && at < 156 ? 32 : (header[at] as number);
   if (sum !== Number.parseInt(untilNul(header.toString('latin1', 148, 156)).trim(), 8)) {
-    const what = index === 0 ? 'this is no tar archive' : `the tar archive is damaged after ${index} entries`;
-    throw new PlatformError('invalid_request', `${what}: the checksum of a header is wrong; expected a .tar or .tar.gz file`);
+    const what = index === 0 ? 'this is not a tar archive' : `the tar archive is damaged after ${index} entries`;
+    throw new PlatformError('invalid_request', `${what}: wrong header checksum. Expected a .tar or .tar.gz file`);
   }
   return String.fromCharCode(header[156] as number);
 }
@@ -83,7 +89,7 @@ function entryOf(header: Buffer, type: string, extras: Extras): Omit<TarEntry, '
   if (kind === undefined) {
     throw new PlatformError(
       'unsupported',
-      `'${path.slice(0, 200)}' in the archive is neither file, folder nor link (tar type ${JSON.stringify(type)})`,
+      `'${path.slice(0, 200)}' in the archive is neither a file, a folder nor a link (tar type ${JSON.stringify(type)})`,
     );
   }
   const bytes = kind === 'file' ? (extras.bytes ?? numberAt(header, 124, 12)) : 0;
@@ -102,19 +108,19 @@ async function readExtras(bytes: ByteQueue, type: string, size: number): Promise
   return paxExtras(text);
 }
 
-/** Lines of `LENGTH KEY=VALUE`; the length is that of the whole line in bytes. */
+/** Parses lines of `LENGTH KEY=VALUE`. The length counts the bytes of the whole line. */
 function paxExtras(text: string): Extras {
   const extras: { path?: string; link?: string; bytes?: number } = {};
   const all = Buffer.from(text, 'utf8');
   for (let from = 0; from < all.length; ) {
     const length = Number(/^\d{1,6}(?= )/.exec(all.toString('latin1', from, from + 8))?.[0]);
-    if (!(length > 0) || from + length > all.length) throw damaged('a pax header that is none');
+    if (!(length > 0) || from + length > all.length) throw damaged('an invalid pax header');
     const [, key = '', value = ''] = /^\d+ ([^=]*)=(.*)\n$/s.exec(all.toString('utf8', from, from + length)) ?? [];
     if (key === 'path') extras.path = value;
     if (key === 'linkpath') extras.link = value;
     if (key === 'size') extras.bytes = sizeOf(value);
     if (key.startsWith('GNU.sparse'))
-      throw new PlatformError('unsupported', 'the archive holds sparse files: pack it again without --sparse');
+      throw new PlatformError('unsupported', 'the archive contains sparse files: pack it again without --sparse');
     from += length;
   }
   return extras;
@@ -126,17 +132,17 @@ function sizeOf(text: string): number {
   return size;
 }
 
-/** Octal digits, or, where they do not suffice, a number of which the first byte is 0x80. */
+/** Octal digits or, for larger numbers, a binary number whose first byte is 0x80. */
 function numberAt(header: Buffer, offset: number, length: number): number {
   if (header[offset] === 0x80) {
-    if (header.readUIntBE(offset + 1, length - 7) !== 0) throw damaged('a size that no disk holds');
+    if (header.readUIntBE(offset + 1, length - 7) !== 0) throw damaged('an impossibly large size');
     return header.readUIntBE(offset + length - 6, 6);
   }
   const text = header
     .toString('latin1', offset, offset + length)
     .replaceAll('\0', ' ')
     .trim();
-  if (!/^[0-7]*$/.test(text)) throw damaged(`'${text}' where a number is expected`);
+  if (!/^[0-7]*$/.test(text)) throw damaged(`'${text}' instead of a number`);
   return text === '' ? 0 : Number.parseInt(text, 8);
 }
 
@@ -153,22 +159,22 @@ function damaged(what: string): PlatformError {
   return new PlatformError('invalid_request', `the tar archive is damaged: it has ${what}`);
 }
 
-/** The bytes of one entry, with those that fill its last block. */
+/** The bytes of one entry and its padding to full blocks. */
 class Content implements AsyncIterable<Buffer> {
   readonly #queue: ByteQueue;
-  #left: number;
+  #remaining: number;
   #filling: number;
 
   constructor(queue: ByteQueue, bytes: number) {
     this.#queue = queue;
-    this.#left = bytes;
+    this.#remaining = bytes;
     this.#filling = (blockBytes - (bytes % blockBytes)) % blockBytes;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    while (this.#left > 0) {
-      const chunk = await this.#queue.some(this.#left);
-      this.#left -= chunk.length;
+    while (this.#remaining > 0) {
+      const chunk = await this.#queue.some(this.#remaining);
+      this.#remaining -= chunk.length;
       yield chunk;
     }
   }
@@ -180,42 +186,42 @@ class Content implements AsyncIterable<Buffer> {
   }
 
   async skip(): Promise<void> {
-    while (this.#left > 0) this.#left -= (await this.#queue.some(this.#left)).length;
+    while (this.#remaining > 0) this.#remaining -= (await this.#queue.some(this.#remaining)).length;
     while (this.#filling > 0) this.#filling -= (await this.#queue.some(this.#filling)).length;
   }
 }
 
-/** Hands out a stream in the pieces that are asked for. */
+/** Reads a stream in pieces of requested sizes. */
 class ByteQueue {
   readonly #source: AsyncIterator<Uint8Array>;
-  #rest: Buffer = Buffer.alloc(0);
+  #remaining: Buffer = Buffer.alloc(0);
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** So many; null where the stream has ended. */
-  async take(bytes: number): Promise<Buffer | null> {
+  /** Exactly this many bytes; null at the end of the stream. */
+  async shift(bytes: number): Promise<Buffer | null> {
     const chunks: Buffer[] = [];
     let missing = bytes;
     while (missing > 0) {
-      if (this.#rest.length === 0 && !(await this.#more())) {
+      if (this.#remaining.length === 0 && !(await this.#more())) {
         if (missing === bytes) return null;
         throw damaged('an end in the middle of a header');
       }
-      const chunk = this.#rest.subarray(0, missing);
-      this.#rest = this.#rest.subarray(chunk.length);
+      const chunk = this.#remaining.subarray(0, missing);
+      this.#remaining = this.#remaining.subarray(chunk.length);
       missing -= chunk.length;
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);
   }
 
-  /** At least one byte and at most so many. */
+  /** Between one and `bytesMax` bytes. */
   async some(bytesMax: number): Promise<Buffer> {
-    if (this.#rest.length === 0 && !(await this.#more())) throw damaged('an end in the middle of a file');
-    const chunk = this.#rest.subarray(0, bytesMax);
-    this.#rest = this.#rest.subarray(chunk.length);
+    if (this.#remaining.length === 0 && !(await this.#more())) throw damaged('an end in the middle of a file');
+    const chunk = this.#remaining.subarray(0, bytesMax);
+    this.#remaining = this.#remaining.subarray(chunk.length);
     return chunk;
   }
 
@@ -229,7 +235,7 @@ class ByteQueue {
       if (next.done === true) return false;
       const { value } = next;
       if (value.byteLength === 0) continue;
-      this.#rest = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      this.#remaining = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
       return true;
     }
   }

@@ -37,7 +37,7 @@ async function unpacked(archive: Uint8Array, chunkBytes = 1000) {
   return entries;
 }
 
-test('what is packed comes out the same, whatever the files are called and however the bytes come in', async () => {
+test('packed files are read back unchanged, regardless of their names and of chunk boundaries', async () => {
   const path = fc.array(fc.stringMatching(/^[a-zé.]{1,80}$/), { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
   const files = fc.array(fc.record({ path, text: fc.string({ maxLength: 2000 }) }), { maxLength: 5 });
   await fc.assert(
@@ -56,14 +56,14 @@ describe("the system's tar", () => {
   const run = (args: readonly string[], cwd: string, input?: Buffer) =>
     spawnSync('tar', args, { cwd, ...(input === undefined ? {} : { input }) });
 
-  test('reads what is packed here', async () => {
+  test('reads archives written here', async () => {
     const archive = await packed([{ path: `${'d'.repeat(90)}/${'é'.repeat(90)}.sh`, text: 'hello' }]);
     const { stdout, stderr } = run(['-xO'], tmpdir(), archive);
     assert.equal(stdout.toString(), 'hello', stderr.toString());
   });
 
   for (const format of ['gnu', 'pax', 'ustar']) {
-    test(`is read in its format ${format}, with long names, links and rights`, async () => {
+    test(`writes the format ${format}, and its archives are read here with long names, links and permissions`, async () => {
       const directory = await mkdtemp(join(tmpdir(), 'penstock-tar-'));
       const long = `${'a'.repeat(60)}/${'b'.repeat(60)}`;
       spawnSync(
@@ -93,13 +93,13 @@ describe("the system's tar", () => {
   }
 });
 
-describe('refuses', () => {
-  test('what is no archive', async () => {
-    await assert.rejects(unpacked(Buffer.alloc(1024, 'x')), { code: 'invalid_request', message: /no tar archive/ });
+describe('rejects', () => {
+  test('input that is not an archive', async () => {
+    await assert.rejects(unpacked(Buffer.alloc(1024, 'x')), { code: 'invalid_request', message: /not a tar archive/ });
     await assert.rejects(unpacked(Buffer.from('short')), { code: 'invalid_request', message: /in the middle of a header/ });
   });
 
-  test('an archive that is cut off', async () => {
+  test('a truncated archive', async () => {
     const archive = await packed([{ path: 'a', text: 'a'.repeat(600) }]);
     await assert.rejects(unpacked(archive.subarray(0, 700)), { code: 'invalid_request', message: /in the middle of a file/ });
   });
@@ -111,10 +111,10 @@ describe('refuses', () => {
     let sum = 0;
     for (const [at, byte] of archive.subarray(0, 512).entries()) sum += at >= 148 && at < 156 ? 32 : byte;
     archive.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-    await assert.rejects(unpacked(archive), { code: 'unsupported', message: /neither file, folder nor link/ });
+    await assert.rejects(unpacked(archive), { code: 'unsupported', message: /neither a file, a folder nor a link/ });
   });
 
-  test('any bytes at all without harm', async () => {
+  test('accepts or rejects any bytes without failing', async () => {
     const archive = await packed([
       { path: 'some/file', text: 'text' },
       { path: 'é', text: 'x'.repeat(1000) },
@@ -129,7 +129,7 @@ describe('refuses', () => {
     );
   });
 
-  test('to pack a file that changed', async () => {
+  test('a file that changed while it was packed', async () => {
     const files = async function* (): AsyncGenerator<TarFile> {
       yield { path: 'a', bytes: 3, isExecutable: false, content: chunksOf(Buffer.from('long'), 9) };
     };
@@ -139,7 +139,7 @@ describe('refuses', () => {
   });
 });
 
-test('an empty archive has nothing, and so has one of no bytes', async () => {
+test('an empty archive has no entries, nor has an empty input', async () => {
   assert.deepEqual(await unpacked(await packed([])), []);
   assert.deepEqual(await unpacked(Buffer.alloc(0)), []);
 });

@@ -1,4 +1,4 @@
-/** Writes tar archives: files only, without times and owners, so that the same files are always the same bytes. */
+/** Writes tar archives of files without times and owners, so that the same files always produce the same bytes. */
 import { PlatformError } from '../errors.ts';
 
 export interface TarFile {
@@ -6,15 +6,15 @@ export interface TarFile {
   readonly path: string;
   readonly bytes: number;
   readonly isExecutable: boolean;
-  /** Exactly so many bytes. */
+  /** Must yield exactly `bytes` bytes. */
   readonly content: AsyncIterable<Uint8Array>;
 }
 
 const blockBytes = 512;
-/** What eleven octal digits hold. */
+/** The largest number of eleven octal digits. */
 const octalBytesMax = 8 ** 11 - 1;
 
-/** Throws `invalid_request` where a file turns out longer or shorter than was said. */
+/** Throws `invalid_request` if a file is longer or shorter than declared. */
 export async function* tarOf(files: AsyncIterable<TarFile>): AsyncGenerator<Uint8Array> {
   for await (const { path, bytes, isExecutable, content } of files) {
     const pax = paxOf(path, bytes);
@@ -36,13 +36,13 @@ export async function* tarOf(files: AsyncIterable<TarFile>): AsyncGenerator<Uint
   yield Buffer.alloc(2 * blockBytes);
 }
 
-/** What does not fit into a header of 1988. */
+/** A pax header for values that do not fit into a ustar header. */
 function paxOf(path: string, bytes: number): string {
   const isPlain = /^[\x20-\x7e]{1,100}$/.test(path);
   return (isPlain ? '' : paxLine('path', path)) + (bytes > octalBytesMax ? paxLine('size', String(bytes)) : '');
 }
 
-/** The length counts itself. */
+/** The length includes its own digits. */
 function paxLine(key: string, value: string): string {
   const rest = ` ${key}=${value}\n`;
   const restBytes = Buffer.byteLength(rest, 'utf8');

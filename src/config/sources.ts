@@ -1,22 +1,22 @@
-/** What somebody gave, on the command line, in the environment and in config.json. What nobody knows is refused, with the nearest that is known. */
+/** Reads settings from the command line, the environment and config.json. Unknown names are rejected with the nearest known one. */
 import { readFileSync } from 'node:fs';
 import { messageOf, PlatformError } from '../errors.ts';
-import { isObject } from './kinds.ts';
-import { flagName, type Source, variableName } from './setting.ts';
+import { isRecord } from './kinds.ts';
+import { flagName, type SettingSource, variableName } from './setting.ts';
 import { settings } from './settings.ts';
 
-/** Variables that belong to the clients of a server, and to those who simulate and test: where recorded loads lie. */
+/** Variables of clients (PENSTOCK_URL, PENSTOCK_KEY) and of simulations and tests (PENSTOCK_TRACES), which are not settings. */
 const clientVariables = ['PENSTOCK_URL', 'PENSTOCK_KEY', 'PENSTOCK_TRACES'];
 
-/** A value somebody gave, first come first counted. */
-export interface Given {
+/** A value with its source. In a list, the first value of a name wins. */
+export interface SourcedValue {
   readonly name: string;
   readonly value: unknown;
-  /** How the giver knows it: `--port`, `PENSTOCK_PORT`, `port in config.json`. */
+  /** The name in its source, for error messages: `--port`, `PENSTOCK_PORT`, `port in config.json`. */
   readonly label: string;
 }
 
-export function fromFlags(flags: Readonly<Record<string, unknown>>): Given[] {
+export function readFlags(flags: Readonly<Record<string, unknown>>): SourcedValue[] {
   const known = namesFor('flag');
   return Object.entries(flags).flatMap(([name, value]) => {
     if (value === undefined) return [];
@@ -30,7 +30,7 @@ export function fromFlags(flags: Readonly<Record<string, unknown>>): Given[] {
   });
 }
 
-export function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Given[] {
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): SourcedValue[] {
   const byVariable = new Map(namesFor('environment').map((name) => [variableName({ name }), name]));
   return Object.entries(env).flatMap(([variable, value]) => {
     if (!variable.startsWith('PENSTOCK_') || clientVariables.includes(variable) || value === undefined || value === '') return [];
@@ -40,30 +40,31 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
   });
 }
 
-export function fromFile(path: string, mustExist: boolean): Given[] {
+export function readConfigFile(path: string, mustExist: boolean): SourcedValue[] {
   let content: unknown;
   try {
     content = JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
-    // ENOTDIR: whoever opens the data directory says that it is none.
+    // ENOTDIR: opening the data directory will report that it is not a directory.
     const isMissing = cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
     if (isMissing && !mustExist) return [];
-    throw new PlatformError('invalid_request', `${path} cannot be read: ${messageOf(cause)}; expected a JSON object of settings`, {
+    throw new PlatformError('invalid_request', `cannot read ${path}: ${messageOf(cause)}. Expected a JSON object of settings`, {
       cause,
     });
   }
-  if (!isObject(content)) throw new PlatformError('invalid_request', `${path}: expected a JSON object of settings, got ${show(content)}`);
+  if (!isRecord(content))
+    throw new PlatformError('invalid_request', `${path}: expected a JSON object of settings, got ${maskedValue(content)}`);
   const known = namesFor('file');
   return Object.entries(content).map(([name, value]) => {
     if (name === settings.dataDir.name) {
-      throw new PlatformError('invalid_request', `${path}: dataDir cannot stand in a file; give --data-dir or PENSTOCK_DATA_DIR`);
+      throw new PlatformError('invalid_request', `${path}: dataDir cannot be set in a file. Use --data-dir or PENSTOCK_DATA_DIR`);
     }
     if (!known.includes(name)) throw unknown(name, known, `setting in ${path}`);
     return { name, value, label: `${name} in ${path}` };
   });
 }
 
-function namesFor(source: Source): string[] {
+function namesFor(source: SettingSource): string[] {
   return Object.values(settings)
     .filter(({ only }) => only === undefined || only.includes(source))
     .map(({ name }) => name);
@@ -74,11 +75,11 @@ function unknown(name: string, known: readonly string[], what: string): Platform
   const suggestion =
     nearest !== undefined && nearest.edits <= Math.max(2, name.length / 3)
       ? `did you mean ${nearest.other}?`
-      : `known are ${known.join(', ')}`;
+      : `expected one of ${known.join(', ')}`;
   return new PlatformError('invalid_request', `unknown ${what} ${name}: ${suggestion}`);
 }
 
-/** How many letters to add, drop or change to come from one word to the other (Levenshtein), without case. */
+/** The case-insensitive Levenshtein distance. */
 function editDistance(from: string, to: string): number {
   const [a, b] = [from.toLowerCase(), to.toLowerCase()];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
@@ -93,7 +94,7 @@ function editDistance(from: string, to: string): number {
   return row[b.length] as number;
 }
 
-/** A secret in a URL does not belong into an error. */
-export function show(value: unknown): string {
+/** Formats a value for an error message, with credentials in URLs masked. */
+export function maskedValue(value: unknown): string {
   return (JSON.stringify(value) ?? String(value)).replace(/:\/\/[^@/"]*@/, '://…@').slice(0, 100);
 }

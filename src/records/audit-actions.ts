@@ -1,0 +1,140 @@
+/** Audited actions by name, each with the kind of resource it acts on. */
+
+export type ResourceKind =
+  | 'access'
+  | 'alarm'
+  | 'bucket'
+  | 'dashboard'
+  | 'endpoint'
+  | 'endpoint-config'
+  | 'environment'
+  | 'evaluation'
+  | 'evaluation-set'
+  | 'inference-component'
+  | 'key'
+  | 'log-group'
+  | 'model'
+  | 'model-card'
+  | 'model-group'
+  | 'model-version'
+  | 'object'
+  | 'plan'
+  | 'recommendation'
+  | 'role'
+  | 'rule'
+  | 'scalable-target'
+  | 'simulation'
+  | 'tag'
+  | 'trail'
+  | 'transform';
+
+const resourceKinds = {
+  AddTags: 'tag',
+  AssumeRole: 'role',
+  Authenticate: 'access',
+  ContinueUpdate: 'endpoint',
+  CreateBucket: 'bucket',
+  CreateEndpoint: 'endpoint',
+  CreateEndpointConfig: 'endpoint-config',
+  CreateEnvironment: 'environment',
+  CreateEvaluation: 'evaluation',
+  CreateEvaluationSet: 'evaluation-set',
+  CreateInferenceComponent: 'inference-component',
+  CreateInferenceRecommendationsJob: 'recommendation',
+  CreateKey: 'key',
+  CreateLogGroup: 'log-group',
+  CreateLogStream: 'log-group',
+  CreateModel: 'model',
+  CreateModelCard: 'model-card',
+  CreateModelGroup: 'model-group',
+  CreateModelPackage: 'model-version',
+  CreateModelPackageGroup: 'model-group',
+  CreateTransformJob: 'transform',
+  DecideBatching: 'endpoint',
+  DeleteAlarms: 'alarm',
+  DeleteBaseline: 'endpoint',
+  DeleteBucket: 'bucket',
+  DeleteDashboards: 'dashboard',
+  DeleteEndpoint: 'endpoint',
+  DeleteEndpointConfig: 'endpoint-config',
+  DeleteEnvironment: 'environment',
+  DeleteEvaluationSet: 'evaluation-set',
+  DeleteInferenceComponent: 'inference-component',
+  DeleteLogGroup: 'log-group',
+  DeleteLogStream: 'log-group',
+  DeleteModel: 'model',
+  DeleteModelCard: 'model-card',
+  DeleteModelGroup: 'model-group',
+  DeleteModelPackage: 'model-version',
+  DeleteModelPackageGroup: 'model-group',
+  DeleteModelVersion: 'model-version',
+  DeleteRetentionPolicy: 'log-group',
+  DeleteRule: 'rule',
+  DeleteScalingPolicy: 'scalable-target',
+  DeleteScheduledAction: 'scalable-target',
+  DeleteSimulation: 'simulation',
+  DeleteTags: 'tag',
+  DeregisterScalableTarget: 'scalable-target',
+  DisableAlarmActions: 'alarm',
+  DisableRule: 'rule',
+  EnableAlarmActions: 'alarm',
+  EnableRule: 'rule',
+  ListAudit: 'trail',
+  ListKeys: 'key',
+  LoadEndpoint: 'endpoint',
+  LookupEvents: 'trail',
+  MeasureFunctionProfile: 'model-version',
+  MeasureProfile: 'model-version',
+  Plan: 'plan',
+  PlanDeployment: 'plan',
+  PlanSelection: 'plan',
+  PreviewModel: 'model-version',
+  PutDashboard: 'dashboard',
+  PutMetricAlarm: 'alarm',
+  PutRetentionPolicy: 'log-group',
+  PutRule: 'rule',
+  PutScalingPolicy: 'scalable-target',
+  PutScheduledAction: 'scalable-target',
+  PutTargets: 'rule',
+  RejectedCalls: 'access',
+  RegisterModelVersion: 'model-version',
+  RegisterScalableTarget: 'scalable-target',
+  RemoveTargets: 'rule',
+  ResumeTransformJob: 'transform',
+  RevokeKey: 'key',
+  RollBackEndpoint: 'endpoint',
+  SetAlarmState: 'alarm',
+  ScrubObject: 'object',
+  SetApproval: 'model-version',
+  SetBaseline: 'endpoint',
+  SignIn: 'access',
+  Simulate: 'simulation',
+  StopInferenceRecommendationsJob: 'recommendation',
+  StopEvaluation: 'evaluation',
+  StopTransformJob: 'transform',
+  TagResource: 'scalable-target',
+  UnloadEndpoint: 'endpoint',
+  UntagResource: 'scalable-target',
+  UpdateEndpoint: 'endpoint',
+  UpdateEndpointWeightsAndCapacities: 'endpoint',
+  UpdateInferenceComponent: 'inference-component',
+  UpdateInferenceComponentRuntimeConfig: 'inference-component',
+  UpdateModelCard: 'model-card',
+  UpdateModelGroup: 'model-group',
+  UpdateModelPackage: 'model-version',
+  UpdateModelVersion: 'model-version',
+  UpdateScaling: 'endpoint',
+  VerifyAudit: 'trail',
+} as const satisfies Record<string, ResourceKind>;
+
+/** `CreateEndpoint`, `SetApproval` */
+export type AuditAction = keyof typeof resourceKinds;
+
+export function isAuditAction(action: string): action is AuditAction {
+  return Object.hasOwn(resourceKinds, action);
+}
+
+/** Null for read-only or unknown actions: they are audited only if rejected. */
+export function resourceKindOf(action: string): ResourceKind | null {
+  return isAuditAction(action) ? resourceKinds[action] : null;
+}

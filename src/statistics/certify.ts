@@ -1,0 +1,92 @@
+/**
+ * Certifies that a model, or a cascade of two, keeps a floor of accuracy: Learn then Test (Angelopoulos et al. 2021) by fixed-sequence
+ * testing. Whatever the models and the rows are, the probability that any certified plan is below the floor is at most 1 - confidence, so
+ * any of them may be chosen, also by price and after looking. Choosing by the measured accuracy alone breaks the floor in up to half of
+ * all cases.
+ */
+import { binomialCdf } from './binomial.ts';
+
+/** How one model answered each row of an evaluation set. */
+export interface ModelOutcomes {
+  /** Classes by row. */
+  readonly predictions: Int32Array;
+  /** 1 minus the largest score by row; a row goes on to the second model of a cascade if it is above the threshold. */
+  readonly unsureness: Float64Array;
+}
+
+/** A model alone, or a cascade. Models are numbered from the cheapest to the most expensive. */
+export interface PlanTest {
+  /** -1: every row goes on to the second model; 1: none. A model alone has 1. */
+  readonly threshold: number;
+  readonly errors: number;
+  /** Rows that go on to the second model. */
+  readonly escalated: number;
+  /** Of "the accuracy is below the floor". */
+  readonly pValue: number;
+  readonly isCertified: boolean;
+}
+
+export interface Chain {
+  readonly first: number;
+  /** null for a model alone. */
+  readonly second: number | null;
+  /** In the order of the tests; after one that failed, the rest is not tested. */
+  readonly tests: readonly PlanTest[];
+}
+
+export interface Certification {
+  /** The level of each chain. */
+  readonly level: number;
+  readonly chains: readonly Chain[];
+}
+
+/** From "every row goes on" to "none does". Fixed before any row is seen: otherwise the tests would not hold. */
+export const thresholds: readonly number[] = [
+  -1, 1e-5, 1e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1,
+];
+
+export interface CertifyOptions {
+  /** The accuracy to be kept, above 0 and below 1. */
+  readonly floor: number;
+  /** The probability with which every certified plan keeps it. */
+  readonly confidence?: number;
+}
+
+/** Tests all models, and all cascades from a cheaper to a more expensive one. `models` are in the order of their price. */
+export function certify(labels: Int32Array, models: readonly ModelOutcomes[], { floor, confidence = 0.95 }: CertifyOptions): Certification {
+  const singles = models.map((_, first) => ({ first, second: null }));
+  const pairs = models.flatMap((_, first) => models.slice(first + 1).map((__, i) => ({ first, second: first + 1 + i })));
+  const level = (1 - confidence) / (singles.length + pairs.length);
+  const chains = [...singles, ...pairs].map(({ first, second }): Chain => {
+    const tests: PlanTest[] = [];
+    for (const threshold of second === null ? [1] : thresholds) {
+      const counts = countOutcomes(
+        labels,
+        models[first] as ModelOutcomes,
+        second === null ? null : (models[second] as ModelOutcomes),
+        threshold,
+      );
+      const pValue = binomialCdf(counts.errors, labels.length, 1 - floor);
+      tests.push({ threshold, ...counts, pValue, isCertified: pValue <= level });
+      if (pValue > level) break;
+    }
+    return { first, second, tests };
+  });
+  return { level, chains };
+}
+
+/** What a plan would have answered: no model runs again. */
+export function countOutcomes(
+  labels: Int32Array,
+  first: ModelOutcomes,
+  second: ModelOutcomes | null,
+  threshold: number,
+): { readonly errors: number; readonly escalated: number } {
+  let [errors, escalated] = [0, 0];
+  for (let row = 0; row < labels.length; row++) {
+    const goesOn = second !== null && (first.unsureness[row] as number) > threshold;
+    if (goesOn) escalated++;
+    if ((goesOn ? second : first).predictions[row] !== labels[row]) errors++;
+  }
+  return { errors, escalated };
+}

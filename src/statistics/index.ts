@@ -1,0 +1,18 @@
+export { binomialCdf, binomialPmf } from './binomial.ts';
+export { type Certification, type Chain, certify, countOutcomes, type ModelOutcomes, type PlanTest, thresholds } from './certify.ts';
+export { mcnemar, pairedBootstrap } from './compare.ts';
+export { confidenceSequence, logEvidence } from './evidence.ts';
+export { accuracyLowerBound, clopperPearson, type Interval, rowsNeeded } from './intervals.ts';
+export { macroF1Interval } from './macro-f1.ts';
+export {
+  type CalibrationBin,
+  type ClassificationScores,
+  type ClassScores,
+  calibrationBins,
+  classificationScores,
+  type RegressionScores,
+  regressionScores,
+  type ScoredRow,
+  type ScoredRows,
+  scoreRow,
+} from './scores.ts';

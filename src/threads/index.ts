@@ -1,0 +1,3 @@
+export { nextTurn, Slices } from './slices.ts';
+export { ThreadPool, type Threads } from './thread-pool.ts';
+export { type ThreadTask, threadTask } from './thread-task.ts';
