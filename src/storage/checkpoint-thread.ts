@@ -1,21 +1,24 @@
-/** The main of the thread that copies SQLite's log: it waits for the disk, and nobody for it. It has a connection of its own to each file. */
+/**
+ * Entry point of the checkpoint thread. It copies SQLite's log and may block on the disk without delaying requests. It has its own
+ * connection to each file.
+ */
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../errors.ts';
-import type { CheckpointAnswer, CheckpointOrder } from './checkpointer.ts';
+import type { CheckpointRequest, CheckpointResult } from './checkpointer.ts';
 
-assert(parentPort !== null, 'this file is the main of a thread');
+assert(parentPort !== null, 'this file must run as a worker thread');
 const port = parentPort;
 const connections = new Map<string, DatabaseSync>();
 
-/** Those who write wait meanwhile, so nobody who reads is waited for longer. */
+/** Writers wait during a RESTART checkpoint, so the wait for readers is short. */
 const readersWaitMsMax = 20;
 
-port.on('message', (order: CheckpointOrder) => port.postMessage(answerTo(order)));
+port.on('message', (request: CheckpointRequest) => port.postMessage(answerTo(request)));
 
-function answerTo({ file, mode }: CheckpointOrder): CheckpointAnswer {
+function answerTo({ file, mode }: CheckpointRequest): CheckpointResult {
   try {
     if (mode === 'close') return { isWhole: letGo(file) };
     const row = connectionTo(file).prepare(`pragma wal_checkpoint(${mode})`).get();
@@ -29,7 +32,7 @@ function answerTo({ file, mode }: CheckpointOrder): CheckpointAnswer {
 function connectionTo(file: string): DatabaseSync {
   const known = connections.get(file);
   if (known !== undefined) return known;
-  // A file that has gone away must not be made anew.
+  // Opens existing files only: a deleted database must not be created again.
   const connection = new DatabaseSync(new URL('?mode=rw', pathToFileURL(file)), { timeout: readersWaitMsMax });
   connections.set(file, connection);
   return connection;

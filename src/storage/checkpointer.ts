@@ -1,18 +1,20 @@
 /**
- * Copies SQLite's log (the WAL file) into the file of the database on a thread of its own. Copying waits for the disk three times, and SQLite
- * would do it within some commit, on the thread that serves (https://sqlite.org/wal.html#avoiding_excessively_large_wal_files).
- * The thread is started when first there is something to copy; one is enough for all files.
+ * Copies SQLite's log (the WAL file) into the database file on a separate thread. A checkpoint syncs three times. SQLite itself would run
+ * it within a commit, on the thread that serves requests (https://sqlite.org/wal.html#avoiding_excessively_large_wal_files). The thread
+ * starts on first use and serves all files.
  */
 import { Worker } from 'node:worker_threads';
 import { messageOf, PlatformError } from '../errors.ts';
 
-/** PASSIVE copies what it can beside those who write; RESTART waits for readers too, and lets the log begin anew. */
+/**
+ * PASSIVE copies as much as it can while writers continue. RESTART also waits for readers, so that the log can restart from its beginning.
+ */
 export type CheckpointMode = 'PASSIVE' | 'RESTART';
 
-export type CheckpointOrder = { readonly file: string; readonly mode: CheckpointMode | 'close' };
+export type CheckpointRequest = { readonly file: string; readonly mode: CheckpointMode | 'close' };
 
-/** `isWhole`: all of the log was copied, and nobody reads from it any more. */
-export type CheckpointAnswer =
+/** `isWhole`: the entire log was copied and no reader uses it any more. */
+export type CheckpointResult =
   | { readonly isWhole: boolean }
   | { readonly error: string; readonly code: string | undefined; readonly errcode: number | undefined };
 
@@ -26,7 +28,7 @@ const ownThreadUrl = new URL(import.meta.url.endsWith('.ts') ? './checkpoint-thr
 export class Checkpointer {
   readonly #threadUrl: URL;
   #thread: Worker | null = null;
-  /** The thread does one thing after the other, so answers come in the order of what was asked. */
+  /** The thread is sequential, so responses arrive in the order of requests. */
   #waiting: Waiting[] = [];
   #turns: Promise<unknown> = Promise.resolve();
 
@@ -34,42 +36,45 @@ export class Checkpointer {
     this.#threadUrl = threadUrl;
   }
 
-  /** One file at a time: whoever lets others wait for a checkpoint shall not have to wait for another file's. */
+  /** Runs one checkpoint sequence at a time: a file that blocks its writers must not wait for another file's checkpoint. */
   inTurn<T>(run: () => Promise<T>): Promise<T> {
     const turn = this.#turns.then(run, run);
     this.#turns = turn.catch(() => undefined);
     return turn;
   }
 
-  /** Whether all was copied. Rejects with SQLite's error, or `unavailable` where the thread ends; the next call starts it anew. */
+  /**
+   * Resolves to whether the entire log was copied. Rejects with SQLite's error, or `unavailable` if the thread exits; the next call
+   * restarts it.
+   */
   checkpoint(file: string, mode: CheckpointMode): Promise<boolean> {
-    return this.#ask({ file, mode });
+    return this.#request({ file, mode });
   }
 
-  /** Closes the thread's connection to the file, so that whoever has the last one leaves no log behind. */
-  async letGo(file: string): Promise<void> {
-    if (this.#thread !== null) await this.#ask({ file, mode: 'close' });
+  /** Closes the thread's connection to the file, so that the last other connection can remove the log. */
+  async release(file: string): Promise<void> {
+    if (this.#thread !== null) await this.#request({ file, mode: 'close' });
   }
 
-  /** For when all files are closed. */
+  /** Call after all files are closed. */
   async close(): Promise<void> {
     await this.#thread?.terminate();
   }
 
-  #ask(order: CheckpointOrder): Promise<boolean> {
+  #request(request: CheckpointRequest): Promise<boolean> {
     const thread = (this.#thread ??= this.#start());
-    thread.ref(); // whoever waits for an answer gets it, also where the process has nothing else to do
+    thread.ref(); // Keep the process alive until the response arrives.
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      thread.postMessage(order);
+      thread.postMessage(request);
     });
   }
 
   #start(): Worker {
     const thread = new Worker(this.#threadUrl, { name: 'checkpoint' });
-    thread.on('message', (answer: CheckpointAnswer) => {
+    thread.on('message', (answer: CheckpointResult) => {
       const waiting = this.#waiting.shift();
-      if (this.#waiting.length === 0) thread.unref(); // no reason for the process to live on
+      if (this.#waiting.length === 0) thread.unref(); // An idle thread must not keep the process alive.
       if (!('error' in answer)) return waiting?.resolve(answer.isWhole);
       const { error, code, errcode } = answer;
       waiting?.reject(Object.assign(new Error(error), { code, errcode }));
@@ -77,7 +82,7 @@ export class Checkpointer {
     const ended = (why: string): void => {
       if (this.#thread !== thread) return;
       this.#thread = null;
-      const error = new PlatformError('unavailable', `the thread that copies the log of the database ended: ${why}`);
+      const error = new PlatformError('unavailable', `the database checkpoint thread ended: ${why}`);
       for (const { reject } of this.#waiting.splice(0)) reject(error);
     };
     thread.on('error', (error) => ended(messageOf(error)));

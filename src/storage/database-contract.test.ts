@@ -1,12 +1,13 @@
-/** What every database promises. Each dialect's test calls this; it is part of no product code. */
+/** The contract of every database. Each dialect's test calls this function. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { sql } from 'kysely';
 import { inTransaction, isForeignKeyViolation, isUniqueViolation, type OpenDatabase } from './database.ts';
 import { migrationsFor } from './migrations.ts';
 import type { ModelVersionsTable } from './tables/registry.ts';
 import type { Database } from './tables.ts';
 
-/** `open` gives an empty database; with `again` the same one a second time while the first is open, where that is possible. */
+/** `open` returns an empty database. `again` opens the same one a second time, if the dialect supports that. */
 export function databaseContract(name: string, open: () => Promise<OpenDatabase>, again?: () => Promise<OpenDatabase>): void {
   describe(`${name} as the database`, () => {
     let opened: OpenDatabase;
@@ -18,9 +19,9 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
     });
     after(async () => opened?.close());
 
-    test('has every table after the migrations, and opening it again changes nothing', async () => {
-      const kept = ['audit', 'events', 'decisions', 'hourly_costs'] as const;
-      for (const table of ['model_groups', 'model_versions', 'profiles', 'endpoints', ...kept] as const) {
+    test('has all tables after the migrations, and opening it again changes nothing', async () => {
+      const retained = ['audit', 'events', 'decisions', 'hourly_costs'] as const;
+      for (const table of ['model_groups', 'model_versions', 'profiles', 'endpoints', ...retained] as const) {
         assert.deepEqual(await db.selectFrom(table).selectAll().execute(), [], table);
       }
       if (again === undefined) return;
@@ -30,21 +31,34 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       await second.close();
     });
 
-    test('refuses a second row of the same key, and says that this was the reason', async () => {
+    test('renames members of documents that an earlier development version stored', async () => {
+      const row = { name_key: 'old', name: 'old', state: 'Completed', created_at: 1, updated_at: 1 };
+      const document = JSON.stringify({ order: { name: 'old', environment: { order: 'mine' } }, batchRows: null });
+      await db
+        .insertInto('transforms')
+        .values({ ...row, document, started_at: null, ended_at: null, reason: null })
+        .execute();
+      await migrationsFor('state', dialect)['0045-renamed-members']?.up(db);
+      const stored = await db.selectFrom('transforms').select('document').where('name_key', '=', 'old').executeTakeFirstOrThrow();
+      assert.deepEqual(JSON.parse(stored.document), { spec: { name: 'old', environment: { order: 'mine' } }, batchRows: null });
+      await db.deleteFrom('transforms').where('name_key', '=', 'old').execute();
+    });
+
+    test('rejects a duplicate key with a unique violation', async () => {
       await addGroup(db, 'twice');
       await assert.rejects(addGroup(db, 'twice'), (error) => isUniqueViolation(error) && !isForeignKeyViolation(error));
       await addVersion(db, 'twice', 1);
       await assert.rejects(addVersion(db, 'twice', 1), isUniqueViolation);
     });
 
-    test('refuses a version without its group, and to delete a group that has versions', async () => {
-      await assert.rejects(addVersion(db, 'nobody', 1), (error) => isForeignKeyViolation(error) && !isUniqueViolation(error));
+    test('rejects a version without a group, and the deletion of a group with versions', async () => {
+      await assert.rejects(addVersion(db, 'absent', 1), (error) => isForeignKeyViolation(error) && !isUniqueViolation(error));
       await addGroup(db, 'parent');
       await addVersion(db, 'parent', 1);
       await assert.rejects(db.deleteFrom('model_groups').where('name_key', '=', 'parent').execute(), isForeignKeyViolation);
     });
 
-    test('takes the profiles along when their version goes', async () => {
+    test('deletes profiles with their version', async () => {
       await addGroup(db, 'profiled');
       await addVersion(db, 'profiled', 1);
       await db
@@ -55,7 +69,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       assert.equal((await db.selectFrom('profiles').selectAll().where('group_key', '=', 'profiled').execute()).length, 0);
     });
 
-    test('gives deliveries of before there were lanes that of their target, however many they are', async () => {
+    test('assigns a lane to every delivery queued before lanes existed', async () => {
       const jobOf = (id: string, arn: string, lane: string | null, queue = 'deliveries') => {
         const payload = JSON.stringify({ rule: 'r', target: { id: 't', arn }, body: '{}', eventId: 'e' });
         const state = { lease: null, attempts: 0, state: 'open', reason: null };
@@ -75,7 +89,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       );
     });
 
-    test('gives deliveries of before they had a cause their rule, however many they are', async () => {
+    test('assigns a cause to every delivery queued before causes existed', async () => {
       const jobOf = (id: string, rule: string, cause: string | null, queue = 'deliveries') => {
         const payload = JSON.stringify({ rule, target: { id: 't', arn: 'https://a.example' }, body: '{}', eventId: 'e' });
         const state = { lease: null, attempts: 0, state: 'open', reason: null };
@@ -90,8 +104,25 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       assert.deepEqual([causes.get('caused'), causes.get('elsewhere')], ['its own', null]);
     });
 
-    test('finds in an audit of before which records are one call', async () => {
-      const of = (requestId: string, operation?: string): string => JSON.stringify({ door: 'aws', requestId, operation });
+    test('continues event numbers after the highest one that any event or reader has, even if that event was deleted', async () => {
+      const step = migrationsFor('state', dialect)['0044-event-head'];
+      const headOf = async (): Promise<number> => {
+        await db.schema.dropTable('event_head').execute();
+        if (dialect === 'postgres') await sql`alter table events alter column seq add generated by default as identity`.execute(db);
+        await step?.up(db);
+        return Number((await db.selectFrom('event_head').select('seq').executeTakeFirstOrThrow()).seq);
+      };
+      assert.equal(await headOf(), 0);
+      await db.insertInto('events').values({ seq: 7, id: 'e', at: 1, kind: 'k', subject: 's', detail: '{}' }).execute();
+      assert.equal(await headOf(), 7);
+      await db.insertInto('cursors').values({ name: 'rules', seq: 9 }).execute();
+      assert.equal(await headOf(), 9);
+      for (const table of ['events', 'cursors'] as const) await db.deleteFrom(table).execute();
+      assert.equal(await headOf(), dialect === 'sqlite' ? 7 : 0);
+    });
+
+    test('groups the audit records of one call that were written before the column existed', async () => {
+      const of = (requestId: string, operation?: string): string => JSON.stringify({ protocol: 'aws', requestId, operation });
       const origins = {
         i1: of('r1', 'CreateModel'),
         i2: of('r2', 'CreateModel'),
@@ -114,10 +145,10 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       );
     });
 
-    test('keeps texts, times, flags and JSON exactly as they were given', async () => {
+    test('stores texts, times, flags and JSON exactly', async () => {
       await addGroup(db, 'exact');
       const awkward = `{"quote":"'\\"","nul":"\\u0000","emoji":"🌊","line":"a\\nb"}`;
-      const latest = 8_640_000_000_000_000; // the last time a Date can hold
+      const latest = 8_640_000_000_000_000; // The last time that a Date can hold.
       await addVersion(db, 'exact', 7, { metadata: awkward, created_at: latest, approval_note: null, batchable: 1 });
       const row = await db.selectFrom('model_versions').selectAll().where('group_key', '=', 'exact').executeTakeFirstOrThrow();
       assert.equal(row.metadata, awkward);
@@ -127,7 +158,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       assert.equal(row.artifact_bytes, 2 ** 40);
     });
 
-    test('inserts or changes in one step', async () => {
+    test('inserts or updates in one statement', async () => {
       const upsert = (generation: number) =>
         db
           .insertInto('endpoints')
@@ -139,21 +170,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       assert.deepEqual({ ...(await upsert(2)) }, { generation: 2, created_at: 1 });
     });
 
-    test('numbers events upwards by itself', async () => {
-      const seqs: number[] = [];
-      for (const id of ['a', 'b', 'c']) {
-        const event = { id, at: 1, kind: 'k', subject: 's', detail: '{}' };
-        seqs.push((await db.insertInto('events').values(event).returning('seq').executeTakeFirstOrThrow()).seq);
-      }
-      assert.deepEqual(
-        seqs,
-        [...seqs].sort((a, b) => a - b),
-      );
-      assert.equal(new Set(seqs).size, 3);
-      assert.equal(typeof seqs[0], 'number');
-    });
-
-    test('numbers decisions upwards, and takes them along when their endpoint goes', async () => {
+    test('numbers decisions in order, and deletes them with their endpoint', async () => {
       const endpoint = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
       await db
         .insertInto('endpoints')
@@ -169,12 +186,12 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       const [first, second] = [await decide('a', 'decided'), await decide('b', 'decided')];
       assert(second.seq > first.seq);
       await assert.rejects(decide('a', 'decided'), isUniqueViolation);
-      await assert.rejects(decide('c', 'nobody'), isForeignKeyViolation);
+      await assert.rejects(decide('c', 'absent'), isForeignKeyViolation);
       await db.deleteFrom('endpoints').where('name_key', '=', 'decided').execute();
       assert.deepEqual(await db.selectFrom('decisions').selectAll().execute(), []);
     });
 
-    test('keeps all of a transaction or nothing of it', async () => {
+    test('commits all of a transaction or nothing', async () => {
       const failed = inTransaction(db, async (tx) => {
         await addGroup(tx, 'half');
         throw new Error('after the first half');
@@ -185,7 +202,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       assert.equal((await db.selectFrom('model_groups').selectAll().where('name_key', '=', 'whole').execute()).length, 1);
     });
 
-    test('gives 50 concurrent registrations the versions 1 to 50, none twice', async () => {
+    test('assigns the versions 1 to 50 to 50 concurrent registrations without duplicates', async () => {
       await addGroup(db, 'busy');
       const versions = await Promise.all(
         Array.from({ length: 50 }, () =>
@@ -207,7 +224,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
       );
     });
 
-    test('stops at once what would wait for ever: the database itself used inside a transaction', async () => {
+    test('throws instead of deadlocking if the database itself is used inside a transaction', async () => {
       await assert.rejects(
         inTransaction(db, async () => db.selectFrom('audit').selectAll().execute()),
         /use its `tx`/,
@@ -216,7 +233,7 @@ export function databaseContract(name: string, open: () => Promise<OpenDatabase>
         inTransaction(db, async () => inTransaction(db, async () => 1)),
         /use its `tx`/,
       );
-      // What a transaction has started and left running is outside again once it has ended.
+      // Work that starts inside and outlives the transaction counts as outside once the transaction has ended.
       let later: Promise<unknown> = Promise.resolve();
       const ended = Promise.withResolvers<void>();
       await inTransaction(db, async (tx) => {

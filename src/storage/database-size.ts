@@ -1,14 +1,14 @@
-/** How large a SQLite file is. */
+/** The size of a SQLite file. */
 import { sql } from 'kysely';
 import type { Database } from './tables.ts';
 
 export interface FileSize {
   readonly usedBytes: number;
-  /** Of what was deleted: what is written next goes there. */
+  /** Free pages, which later writes reuse. */
   readonly freeBytes: number;
 }
 
-/** Of the database itself; its log comes on top. */
+/** Size of the database file without its log. */
 export async function sizeOfFile(db: Database): Promise<FileSize> {
   const { rows } = await sql<{ pages: number; free: number; bytes: number }>`
     select page_count as pages, freelist_count as free, page_size as bytes

@@ -46,7 +46,7 @@ describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
 });
 
 describe('opening a database', () => {
-  test('says where it could not connect, without the password', async () => {
+  test('names the unreachable address without the password', async () => {
     await assert.rejects(openDatabase({ url: 'postgres://user:hunter2@127.0.0.1:1/penstock' }), (error: Error) => {
       assert.match(error.message, /cannot connect to PostgreSQL at postgres:\/\/user@127\.0\.0\.1:1\/penstock/);
       assert.doesNotMatch(error.message, /hunter2/);
@@ -54,7 +54,7 @@ describe('opening a database', () => {
     });
   });
 
-  test('refuses what is no database, and what cannot be opened, and says what to do', async () => {
+  test('rejects a file that is not a database or cannot be opened, with a remedy', async () => {
     const file = join(directory, 'text.db');
     await writeFile(file, 'this is not a database, and long enough to be sure of it '.repeat(20));
     await assert.rejects(openDatabase({ file, synchronous: 'FULL' }), { code: 'unavailable', message: /not a database.*--data-dir/ });
@@ -62,16 +62,16 @@ describe('opening a database', () => {
     await assert.rejects(openDatabase({ file: missing, synchronous: 'FULL' }), { code: 'unavailable', message: /cannot be opened/ });
   });
 
-  test('refuses a database that a newer program has changed', async () => {
+  test('rejects a database that a newer version has migrated', async () => {
     const file = join(directory, 'newer.db');
     await (await openDatabase({ file, synchronous: 'FULL' })).close();
     const sqlite = new DatabaseSync(file);
     sqlite.exec(`insert into kysely_migration (name, timestamp) values ('9999-future', '2099-01-01T00:00:00.000Z')`);
     sqlite.close();
-    await assert.rejects(openDatabase({ file, synchronous: 'FULL' }), { code: 'wrong_state', message: /newer Penstock/ });
+    await assert.rejects(openDatabase({ file, synchronous: 'FULL' }), { code: 'wrong_state', message: /newer version of Penstock/ });
   });
 
-  test('SQLite runs with the settings that make an acknowledged write last', async () => {
+  test('configures SQLite so that acknowledged writes are durable', async () => {
     const file = join(directory, 'pragmas.db');
     const { db, close } = await openDatabase({ file, synchronous: 'FULL' });
     await inTransaction(db, async () => undefined);
@@ -81,7 +81,7 @@ describe('opening a database', () => {
     await close();
   });
 
-  test('a full disk is named as such, the transaction is undone, and the database goes on', async () => {
+  test('reports a full disk, rolls the transaction back, and continues to work', async () => {
     const file = join(directory, 'full.db');
     const { db, close } = await openDatabase({ file, synchronous: 'FULL' });
     const pages = await sql<{ page_count: number }>`pragma page_count`.execute(db);

@@ -1,49 +1,75 @@
-/** Opens the database, brings it to its present form, and runs transactions. */
+/** Opens the database, migrates it and runs transactions. */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Kysely, type Dialect as KyselyDialect, type KyselyPlugin } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import { migrationsFor, type Purpose } from './migrations.ts';
-import { openPostgres } from './postgres.ts';
+import { defaultPostgresLimits, Postgres, type PostgresLimits } from './postgres.ts';
+import { type ServerIdentity, ServerLock } from './server-lock.ts';
 import { openSqlite, type Synchronous } from './sqlite.ts';
 import type { CheckpointOptions } from './sqlite-checkpoints.ts';
 import type { SqliteLog } from './sqlite-log.ts';
 import type { Database, Dialect, Tables, Transaction } from './tables.ts';
 
+/** A SQLite file or a PostgreSQL server. */
 export type DatabaseLocation =
   | {
       readonly file: string;
       readonly synchronous: Synchronous;
-      /** How the log is copied beside the thread; without it SQLite copies it within some commits. */
+      /** Copies SQLite's log on a separate thread. Without it SQLite copies the log within commits. */
       readonly checkpoints?: CheckpointOptions;
     }
-  | { readonly url: string };
+  | PostgresLocation;
+
+export interface PostgresLocation {
+  readonly url: string;
+  /** If given, this server uses the database exclusively and rejects a second server. */
+  readonly server?: ServerIdentity;
+  /** Default: the system clock. */
+  readonly clock?: Clock;
+  readonly limits?: PostgresLimits;
+  /** Called when the database becomes unavailable (with the reason) or available again (null). */
+  readonly onAvailability?: (problem: string | null) => void;
+}
 
 export interface OpenDatabase {
   readonly db: Database;
   readonly dialect: Dialect;
   readonly close: () => Promise<void>;
+  readonly availability: Availability;
 }
+
+/** The availability of a database server. A SQLite file is always available. */
+export interface Availability {
+  /** Why it is unavailable; null if it is available. */
+  readonly problem: string | null;
+  /** Why this server must restart: another server has used the database in the meantime. Null otherwise. */
+  readonly takenOver: string | null;
+  /**
+   * Calls the listener once the database is available again after a connection broke during a write: state in memory may differ from the
+   * database. A listener that rejects is called again the next time the database becomes available.
+   */
+  onUncertain(listener: () => Promise<void>): void;
+}
+
+const alwaysAvailable: Availability = { problem: null, takenOver: null, onUncertain: () => undefined };
 
 const everything: readonly Purpose[] = ['state', 'metrics'];
 
 /**
- * Opens the database and runs the migrations it lacks, under a lock, so that two processes may start at once; it holds
- * everything unless told what it is for. Throws `unavailable` where it cannot be reached or written, `wrong_state` where
- * a newer program has changed it.
+ * Opens the database and runs pending migrations under a lock, so that two processes may start concurrently. `purposes` selects the
+ * tables. Throws `unavailable` if the database cannot be reached or written, or `wrong_state` if a newer version has migrated it.
  */
 export async function openDatabase(where: DatabaseLocation, purposes: readonly Purpose[] = everything): Promise<OpenDatabase> {
-  if ('url' in where) {
-    const pool = await openPostgres(where.url);
-    return openDialect(pool.dialect, 'postgres', (run) => run(), pool.close, purposes);
-  }
+  if ('url' in where) return openPostgres(where, purposes);
   const file = openSqlite(where.file, where.synchronous);
   const opened = await openDialect(file.dialect, 'sqlite', file.exclusively, async () => file.close(), purposes);
   const { log } = file;
   if (log !== null) logs.set(opened.db, log);
   const alone = (run: () => Promise<boolean>): Promise<boolean> => opened.db.withoutPlugins().connection().execute(run);
-  const checkpoints = where.checkpoints === undefined ? null : file.checkpointBeside(alone, where.checkpoints);
+  const checkpoints = where.checkpoints === undefined ? null : file.checkpointOffThread(alone, where.checkpoints);
   const close = async (): Promise<void> => {
     await log?.close();
     await checkpoints?.stop();
@@ -53,10 +79,51 @@ export async function openDatabase(where: DatabaseLocation, purposes: readonly P
   return { ...opened, close };
 }
 
+async function openPostgres(where: PostgresLocation, purposes: readonly Purpose[]): Promise<OpenDatabase> {
+  const { url, server, clock = new SystemClock(), limits = defaultPostgresLimits, onAvailability } = where;
+  const { connectMs } = limits;
+  const lock = server === undefined ? undefined : await ServerLock.take(url, { clock, server, connectMs, onTakenOver: onAvailability });
+  try {
+    // Migrations have no time limit.
+    const migrating = await Postgres.open(url, { clock, limits: { connectMs, statementMs: null } });
+    const migrated = await openDialect(
+      migrating.dialect,
+      'postgres',
+      (run) => run(),
+      () => migrating.close(),
+      purposes,
+    );
+    await migrated.close();
+    await lock?.announce();
+    const listeners: (() => Promise<void>)[] = [];
+    const onUncertain = async (): Promise<void> => {
+      for (const listener of listeners) await listener();
+    };
+    const postgres = await Postgres.open(url, { clock, limits, lock, onAvailability, onUncertain });
+    const opened = guarded(new Kysely<Tables>({ dialect: postgres.dialect }), 'postgres');
+    const availability: Availability = {
+      get problem() {
+        return postgres.problem;
+      },
+      get takenOver() {
+        return lock?.takenOver ?? null;
+      },
+      onUncertain: (listener) => void listeners.push(listener),
+    };
+    const close = async (): Promise<void> => {
+      await opened.close();
+      await lock?.close();
+    };
+    return { ...opened, availability, close };
+  } catch (error) {
+    await lock?.close();
+    throw error;
+  }
+}
+
 /**
- * What `openDatabase` does once it has a dialect; tests open PGlite by it. `locked` runs the migrations under a lock
- * where the dialect has none of its own (Kysely takes PostgreSQL's advisory lock itself). `abandon` closes what was
- * opened where the migrations fail.
+ * The part of `openDatabase` after the dialect is known; tests use it to open PGlite. `locked` runs the migrations under a lock if the
+ * dialect has none (Kysely takes PostgreSQL's advisory lock itself). `abandon` closes the connection if the migrations fail.
  */
 export async function openDialect(
   kyselyDialect: KyselyDialect,
@@ -74,29 +141,33 @@ export async function openDialect(
     await abandon();
     throw error;
   }
+  return guarded(plain, dialect);
+}
+
+function guarded(plain: Database, dialect: Dialect): OpenDatabase {
   const guard = new TransactionGuard();
   const db = plain.withPlugin(guard);
   guards.set(db, guard);
-  return { db, dialect, close: () => plain.destroy() };
+  return { db, dialect, close: () => plain.destroy(), availability: alwaysAvailable };
 }
 
 async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promise<void> {
   const migrations = migrationsFor(purpose, dialect);
-  // Each purpose counts its own steps, so that both may go on side by side in one database.
+  // Each purpose has its own migration table, so both can share a database.
   const own = purpose === 'state' ? '' : `_${purpose}`;
   const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => migrations },
     migrationTableName: `kysely_migration${own}`,
     migrationLockTableName: `kysely_migration_lock${own}`,
-    disableTransactions: dialect === 'sqlite', // there all migrations run inside the transaction that locks the file
+    disableTransactions: dialect === 'sqlite', // With SQLite all migrations run inside the transaction that locks the file.
   });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   if (messageOf(error).startsWith('corrupted migrations')) {
     throw new PlatformError(
       'wrong_state',
-      'the database was changed by a newer Penstock than this one: update this one, or use another data directory',
+      'the database was migrated by a newer version of Penstock: update this server, or use another data directory',
       { cause: error },
     );
   }
@@ -104,14 +175,14 @@ async function migrate(db: Database, purpose: Purpose, dialect: Dialect): Promis
 }
 
 /**
- * Runs one transaction: all of it happens or, where `run` throws, none of it. Use only `tx` inside, and await nothing
- * but the database: in SQLite there is one connection, so transactions wait for each other, in order. Whoever calls
- * `db` inside would wait for ever (SQLite) or work outside the transaction (PostgreSQL): both are asserted against.
+ * Runs one transaction, which is rolled back if `run` throws. Inside, use only `tx` and await nothing but the database: SQLite has a
+ * single connection, so transactions run one after the other. Using `db` inside would deadlock (SQLite) or bypass the transaction
+ * (PostgreSQL); an assertion prevents both.
  */
 export function inTransaction<T>(db: Database, run: (tx: Transaction) => Promise<T>): Promise<T> {
   const guard = guardOf(db);
   guard.check();
-  // Without the plugin, so that the transaction's own queries pass.
+  // The plugin is removed here, so that it does not reject the queries of the transaction itself.
   return db
     .withoutPlugins()
     .transaction()
@@ -119,17 +190,17 @@ export function inTransaction<T>(db: Database, run: (tx: Transaction) => Promise
 }
 
 /**
- * As `inTransaction`, but it may resolve before what was written is on the disk: that is when `lasting` resolves, which throws
- * `unavailable` where the disk fails.
+ * Like `inTransaction`, but may resolve before the data is on disk. `lasting` resolves once it is, or rejects with `unavailable` if the
+ * disk fails.
  */
-export async function inHastyTransaction<T>(
+export async function inDeferredTransaction<T>(
   db: Database,
   run: (tx: Transaction) => Promise<T>,
-): Promise<{ readonly result: T; readonly lasting: Promise<void> }> {
+): Promise<{ readonly result: T; readonly durable: Promise<void> }> {
   const guard = guardOf(db);
   guard.check();
   const log = logs.get(db);
-  if (log === undefined) return { result: await inTransaction(db, run), lasting: Promise.resolve() };
+  if (log === undefined) return { result: await inTransaction(db, run), durable: Promise.resolve() };
   const result = await db
     .withoutPlugins()
     .connection()
@@ -141,11 +212,11 @@ export async function inHastyTransaction<T>(
         log.resume();
       }
     });
-  return { result, lasting: log.sync() };
+  return { result, durable: log.sync() };
 }
 
-/** Asserts that whoever begins a transaction is not inside another one. */
-export function checkOutside(db: Database): void {
+/** Asserts that the caller is not inside a transaction. */
+export function requireNoTransaction(db: Database): void {
   guardOf(db).check();
 }
 
@@ -155,7 +226,7 @@ function guardOf(db: Database): TransactionGuard {
   return guard;
 }
 
-/** Knows whether the running code is inside a transaction, and stops what would wait for itself. */
+/** Tracks whether the current async context is inside a transaction, and rejects queries that would deadlock. */
 class TransactionGuard implements KyselyPlugin {
   readonly #inside = new AsyncLocalStorage<{ open: boolean }>();
 
@@ -164,12 +235,12 @@ class TransactionGuard implements KyselyPlugin {
     try {
       return await this.#inside.run(transaction, run);
     } finally {
-      transaction.open = false; // what was started inside and outlives the transaction may use the database again
+      transaction.open = false; // Work that outlives the transaction may use the database again.
     }
   }
 
   check(): void {
-    assert(this.#inside.getStore()?.open !== true, 'inside a transaction: use its `tx`, not `db`, which would wait for ever');
+    assert(this.#inside.getStore()?.open !== true, 'inside a transaction use its `tx`: a query on `db` would deadlock');
   }
 
   transformQuery: KyselyPlugin['transformQuery'] = ({ node }) => {
@@ -183,12 +254,12 @@ class TransactionGuard implements KyselyPlugin {
 const guards = new WeakMap<Database, TransactionGuard>();
 const logs = new WeakMap<Database, SqliteLog>();
 
-/** Whether a unique or primary key refused a row: somebody else was first. */
+/** Whether a unique or primary key constraint rejected a row. */
 export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === '23505' || sqliteCodeOf(error) === 2067 || sqliteCodeOf(error) === 1555;
 }
 
-/** Whether a foreign key refused: what a row points to is missing, or what is deleted is still pointed to. */
+/** Whether a foreign key constraint failed: the referenced row is missing, or a row to delete is still referenced. */
 export function isForeignKeyViolation(error: unknown): boolean {
   return codeOf(error) === '23503' || sqliteCodeOf(error) === 787;
 }

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
+import { whyNoMount } from '../../test/mounting.ts';
 import { FileObjectStore } from './file-object-store.ts';
-import { whyNoMount } from './mounting.test.ts';
 
 const modulePath = join(import.meta.dirname, 'file-object-store.ts');
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -21,7 +21,7 @@ before(async () => {
 });
 after(async () => rm(directory, { recursive: true, force: true }));
 
-/** Every file below, with its path. */
+/** Every file below the directory, with its path. */
 async function filesIn(root: string): Promise<string[]> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
@@ -31,7 +31,7 @@ async function* chunksOf(bytes: Uint8Array, size: number): AsyncGenerator<Uint8A
   for (let offset = 0; offset < bytes.length; offset += size) yield bytes.subarray(offset, offset + size);
 }
 
-/** `script` has `store` and `put(bytes)` at hand, and prints what it got. */
+/** `script` can use `store` and `put(bytes)`, which prints the result. */
 function program(root: string, script: string): string {
   return `const { FileObjectStore } = await import(${JSON.stringify(modulePath)});
     const store = new FileObjectStore(${JSON.stringify(root)});
@@ -39,12 +39,12 @@ function program(root: string, script: string): string {
     ${script}`;
 }
 
-/** Runs a shell command with the program as "$PROGRAM" and Node as "$NODE". */
+/** Runs a shell command with the program as "$PROGRAM" and Node.js as "$NODE". */
 function shell(command: string, source: string): { status: number | null; stdout: string; stderr: string } {
   return spawnSync('bash', ['-c', command], { encoding: 'utf8', env: { ...process.env, NODE: process.execPath, PROGRAM: source } });
 }
 
-test('stores bytes and streams under the sha256 of their content, once', async () => {
+test('stores bytes and streams once under the SHA-256 of their content', async () => {
   const root = freshRoot();
   const store = new FileObjectStore(root);
   const bytes = randomBytes(300_000);
@@ -58,7 +58,7 @@ test('stores bytes and streams under the sha256 of their content, once', async (
   assert.equal((await stat(store.localPath(expected.sha256))).mode & 0o777, 0o400);
 });
 
-test('the same bytes put many times at once are one object', async () => {
+test('concurrent puts of the same bytes yield one object', async () => {
   const root = freshRoot();
   const store = new FileObjectStore(root);
   const bytes = randomBytes(50_000);
@@ -67,14 +67,14 @@ test('the same bytes put many times at once are one object', async () => {
   assert.equal((await filesIn(root)).length, 1);
 });
 
-test('an empty object is an object', async () => {
+test('stores an empty object', async () => {
   const store = new FileObjectStore(freshRoot());
   const stored = await store.put(new Uint8Array());
   assert.equal(stored.bytes, 0);
   assert.equal((await store.read(stored.sha256)).length, 0);
 });
 
-test('what is not there is not found, and may be removed', async () => {
+test('reports an absent object as not found, and removing it succeeds', async () => {
   const store = new FileObjectStore(freshRoot());
   const nothing = '0'.repeat(64);
   assert.equal(await store.has(nothing), false);
@@ -86,12 +86,12 @@ test('what is not there is not found, and may be removed', async () => {
   assert.equal(await store.has(address), false);
 });
 
-test('an address is never a path', () => {
+test('rejects an address that is a path', () => {
   const store = new FileObjectStore(freshRoot());
   for (const address of ['../../etc/passwd', '', 'A'.repeat(64), `${'a'.repeat(64)}/x`]) assert.throws(() => store.localPath(address));
 });
 
-test('an object beyond the limit is refused and leaves nothing', async () => {
+test('rejects an object above the limit and leaves nothing behind', async () => {
   const root = freshRoot();
   const store = new FileObjectStore(root);
   await assert.rejects(store.put(chunksOf(randomBytes(1001), 100), 1000), { code: 'too_large' });
@@ -99,17 +99,27 @@ test('an object beyond the limit is refused and leaves nothing', async () => {
   assert.equal((await store.put(chunksOf(randomBytes(1000), 100), 1000)).bytes, 1000);
 });
 
-test('a source that breaks off leaves nothing and its own error', async () => {
+test('a staged object appears when it is kept, and one that is dropped leaves nothing behind', async () => {
+  const root = freshRoot();
+  const store = new FileObjectStore(root);
+  const [kept, dropped] = [await store.stage(Buffer.from('kept')), await store.stage(Buffer.from('dropped'))];
+  assert.equal(await store.has(kept.sha256), false);
+  assert.deepEqual(await store.keep(kept), { sha256: sha256(Buffer.from('kept')), bytes: 4 });
+  await store.drop(dropped);
+  assert.deepEqual(await filesIn(root), [store.localPath(kept.sha256)]);
+});
+
+test('a source that fails leaves nothing behind, and its error is passed on', async () => {
   const root = freshRoot();
   async function* broken(): AsyncGenerator<Uint8Array> {
     yield randomBytes(1000);
-    throw new Error('the client went away');
+    throw new Error('the client disconnected');
   }
-  await assert.rejects(new FileObjectStore(root).put(broken()), /the client went away/);
+  await assert.rejects(new FileObjectStore(root).put(broken()), /the client disconnected/);
   assert.deepEqual(await filesIn(root), []);
 });
 
-test('an object that was cut short from outside is healed by putting it again', async () => {
+test('putting a truncated object again repairs it', async () => {
   const store = new FileObjectStore(freshRoot());
   const bytes = randomBytes(1000);
   const { sha256: address } = await store.put(bytes);
@@ -119,7 +129,7 @@ test('an object that was cut short from outside is healed by putting it again', 
   assert.deepEqual(await store.read(address), bytes);
 });
 
-test('kill -9 in the middle of a put leaves no object, and the next start sweeps what was begun', async () => {
+test('kill -9 during a put leaves no object, and the next start deletes the partial file', async () => {
   const root = freshRoot();
   const endless = `async function* endless() { for (let n = 0; ; n++) { yield Buffer.alloc(65536, n); if (n === 20) console.log('halfway'); if (n >= 20) await new Promise(() => setInterval(() => {}, 1000)); } }
     await store.put(endless());`;
@@ -139,8 +149,8 @@ test('kill -9 in the middle of a put leaves no object, and the next start sweeps
   await store.put(Buffer.from('goes on'));
 });
 
-describe('where the disk does not take it', () => {
-  test('a file-size limit is a clear error, and nothing is left', async () => {
+describe('on a disk that rejects writes', () => {
+  test('a file-size limit is reported clearly and leaves nothing behind', async () => {
     const root = freshRoot();
     const source = program(root, 'await put(10_000_000); await put(1000);');
     const { stdout, stderr } = shell(`trap '' XFSZ; ulimit -f 1000; exec "$NODE" --input-type=module -e "$PROGRAM"`, source);
@@ -148,7 +158,7 @@ describe('where the disk does not take it', () => {
     assert.equal((await filesIn(root)).length, 1);
   });
 
-  test('a full disk is a clear error, nothing is left, and smaller objects still fit', { skip: whyNoMount() }, () => {
+  test('a full disk is reported clearly and leaves nothing behind, and smaller objects still fit', { skip: whyNoMount() }, () => {
     const root = freshRoot();
     const source = program(root, `await put(4_000_000); await put(1000);`);
     const mount = `mkdir -p ${root} && mount -t tmpfs -o size=1m tmpfs ${root}`;
@@ -157,7 +167,7 @@ describe('where the disk does not take it', () => {
     assert.match(stdout, /^unavailable cannot store an artifact in .*: the disk is full .*\nstored\n1\n$/, stderr);
   });
 
-  test('a read-only directory is a clear error, and what it holds can still be read', { skip: whyNoMount() }, async () => {
+  test('a read-only directory is reported clearly, and its objects remain readable', { skip: whyNoMount() }, async () => {
     const root = freshRoot();
     const { sha256: address } = await new FileObjectStore(root).put(Buffer.from('kept'));
     const source = program(root, `await put(1000); console.log(String(await store.read('${address}')));`);

@@ -1,61 +1,104 @@
 /**
- * Artifacts by the sha256 of their content, as files: `objects/sha256/ab/abcd…`. An object is there whole or not at
- * all, and never changes. Who needs which object, and when it may go, the registry knows.
+ * Content-addressed objects as files: `objects/sha256/ab/abcd…`. An object is complete or absent, and never changes. Callers track which
+ * objects are referenced. A sweep moves objects to `objects/trash` instead of deleting them, see `trash.ts`.
  */
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { SystemClock } from '../clock.ts';
+import { asDiskError, systemCode } from '../data-directory/index.ts';
 import { PlatformError } from '../errors.ts';
-import { asDiskError, systemCode } from './disk-errors.ts';
+import { isRetained } from './backup/retain.ts';
+import { Trash } from './trash.ts';
 
 export interface StoredObject {
   readonly sha256: string;
   readonly bytes: number;
 }
 
+/** An object that is not yet kept. */
+export interface StagedObject extends StoredObject {
+  /** Of its temporary file. */
+  readonly path: string;
+}
+
+/** The system clock, because times are compared with those of files. */
+const clock = new SystemClock();
+
 const streamChunkBytes = 256 * 1024;
 
 export class FileObjectStore {
+  readonly trash: Trash;
+  readonly #directory: string;
   readonly #root: string;
   readonly #temporary: string;
-  /** Directories whose own names are known to outlast a power loss: at most 256. */
-  readonly #lasting = new Set<string>();
+  /** Directories whose entries are known to be synced: at most 256. */
+  readonly #durable = new Set<string>();
 
-  /** `root` is the `objects` directory; it is made when first needed. */
+  /** `root` is the `objects` directory, created on first use. */
   constructor(root: string) {
+    this.#directory = root;
     this.#root = join(root, 'sha256');
     this.#temporary = join(root, 'temporary');
+    this.trash = new Trash(join(root, 'trash'));
   }
 
   /**
-   * Stores the bytes and tells their address; the same bytes again are the same object. When it resolves they survive
-   * a power loss; when it throws nothing is left. Throws `too_large` beyond `limitBytes`, `unavailable` where the disk
-   * is full or not writable, and whatever the source throws. `settling` is awaited once the address is known, before
-   * the object can be there: who keeps count of objects begins here.
+   * Stores the bytes and returns their address. Storing the same bytes again yields the same object. Once it resolves, the object survives
+   * a power loss; if it throws, nothing is stored. Throws `too_large` beyond `limitBytes`, `unavailable` if the disk is full or read-only,
+   * and any error of the source. `settling` is awaited when the address is known, before the object appears: callers that count references
+   * register here.
    */
   async put(
     source: AsyncIterable<Uint8Array> | Uint8Array,
     limitBytes = Number.POSITIVE_INFINITY,
     settling?: (sha256: string) => Promise<void>,
   ): Promise<StoredObject> {
-    const temporary = join(this.#temporary, randomUUID());
+    const staged = await this.stage(source, limitBytes);
+    return this.keep(staged, settling);
+  }
+
+  /**
+   * The first half of `put`: writes the bytes to a temporary file without syncing it, which is cheap for thousands of files. Pass the
+   * result to `keep` or to `drop`. Throws as `put` does.
+   */
+  async stage(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes = Number.POSITIVE_INFINITY): Promise<StagedObject> {
+    const path = join(this.#temporary, randomUUID());
     try {
       await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
-      const stored = await write(temporary, source instanceof Uint8Array ? [source] : source, limitBytes);
-      await settling?.(stored.sha256);
-      await this.#settle(temporary, stored);
-      return stored;
+      return { path, ...(await write(path, source instanceof Uint8Array ? [source] : source, limitBytes)) };
     } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to report
-      throw asDiskError(error, `store an artifact in ${this.#root}`);
+      return await this.#fail(path, error);
     }
   }
 
-  /** Where the object is or would be. */
+  /** The second half of `put`. */
+  async keep({ path, sha256, bytes }: StagedObject, settling?: (sha256: string) => Promise<void>): Promise<StoredObject> {
+    try {
+      await sync(path);
+      await settling?.(sha256);
+      await this.#settle(path, sha256);
+      return { sha256, bytes };
+    } catch (error) {
+      return await this.#fail(path, error);
+    }
+  }
+
+  /** Removes a staged object. Never throws: the next start removes what is left. */
+  async drop({ path }: StagedObject): Promise<void> {
+    await rm(path, { force: true }).catch(() => undefined);
+  }
+
+  async #fail(path: string, error: unknown): Promise<never> {
+    await rm(path, { force: true }).catch(() => undefined); // Report the original error, not a failed cleanup.
+    throw asDiskError(error, `store an artifact in ${this.#root}`);
+  }
+
+  /** The path of the object, whether it exists or not. */
   localPath(sha256: string): string {
-    assert(/^[0-9a-f]{64}$/.test(sha256), `expected a sha256 in 64 hexadecimal digits, got ${JSON.stringify(sha256)}`);
+    assert(/^[0-9a-f]{64}$/.test(sha256), `expected a SHA-256 of 64 hexadecimal digits, got ${JSON.stringify(sha256)}`);
     return join(this.#root, sha256.slice(0, 2), sha256);
   }
 
@@ -70,7 +113,7 @@ export class FileObjectStore {
     return { sha256, bytes };
   }
 
-  /** The whole object. Throws `not_found`. */
+  /** Reads the whole object. Throws `not_found`. */
   async read(sha256: string): Promise<Buffer> {
     try {
       return await readFile(this.localPath(sha256));
@@ -80,7 +123,7 @@ export class FileObjectStore {
     }
   }
 
-  /** The bytes from `start` up to `end`, without it. The stream ends with an error where the object is missing or shorter. */
+  /** Streams the bytes from `start` up to but excluding `end`. The stream fails if the object is missing or truncated. */
   async *stream(sha256: string, start: number, end: number): AsyncGenerator<Buffer> {
     if (start >= end) return;
     let left = end - start;
@@ -93,17 +136,17 @@ export class FileObjectStore {
       if (systemCode(error) === 'ENOENT') throw missing(sha256);
       throw asDiskError(error, `read the artifact ${sha256}`);
     }
-    if (left > 0) throw new PlatformError('internal', `the artifact ${sha256} lacks ${left} bytes: its file was damaged from outside`);
+    if (left > 0) throw new PlatformError('internal', `the artifact ${sha256} is damaged: its file is ${left} bytes too short`);
   }
 
-  /** The addresses of all objects, in no order. */
-  async *list(): AsyncGenerator<string> {
-    for (const prefix of await namesIn(this.#root)) {
+  /** The addresses of all objects, or only those that begin with the two digits `group`, in no particular order. */
+  async *list(group?: string): AsyncGenerator<string> {
+    for (const prefix of group === undefined ? await namesIn(this.#root) : [group]) {
       for (const name of await namesIn(join(this.#root, prefix))) if (/^[0-9a-f]{64}$/.test(name)) yield name;
     }
   }
 
-  /** A path beside the objects for a file that is still being made; swept at the next start should it be left. */
+  /** Path for a temporary file on the same file system. Files left there are deleted at the next start. */
   async temporaryPath(): Promise<string> {
     try {
       await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
@@ -113,34 +156,45 @@ export class FileObjectStore {
     return join(this.#temporary, randomUUID());
   }
 
-  /** An object that is not there is fine. */
+  /** Succeeds if the object is absent. While a backup runs, the object moves to the trash instead. */
   async remove(sha256: string): Promise<void> {
     try {
+      const nowMs = clock.wallMs();
+      if (await isRetained(this.#directory, nowMs)) return await this.moveToTrash(sha256, nowMs);
       await rm(this.localPath(sha256), { force: true });
     } catch (error) {
       throw asDiskError(error, `remove the artifact ${sha256}`);
     }
   }
 
-  /** At start, before anybody puts: removes what a killed process left half written. */
+  /** Like `remove`, but the object can be restored until the trash is emptied. */
+  async moveToTrash(sha256: string, atMs: number): Promise<void> {
+    await this.trash.take(this.localPath(sha256), sha256, atMs);
+  }
+
+  /** Returns false if the trash has no such object. */
+  async restore(sha256: string): Promise<boolean> {
+    const path = this.localPath(sha256);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    return this.trash.restore(sha256, path);
+  }
+
+  /** Deletes partial files of a killed process. Call at startup, before the first put. */
   async sweepTemporary(): Promise<void> {
     for (const name of await namesIn(this.#temporary)) await rm(join(this.#temporary, name), { recursive: true, force: true });
   }
 
-  async #settle(temporary: string, { sha256, bytes }: StoredObject): Promise<void> {
-    // A file of another length under this name was damaged from outside: the good one takes its place.
+  async #settle(temporary: string, sha256: string): Promise<void> {
+    // Replaces an existing file: its bytes are identical, unless it was damaged, in which case this repairs it.
     const path = this.localPath(sha256);
     const directory = dirname(path);
-    if ((await this.#sizeOf(sha256)) === bytes) await rm(temporary);
-    else {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      await rename(temporary, path);
-    }
-    // Also where it was there: who put it may not have come so far yet.
-    await syncNames(directory);
-    if (this.#lasting.has(directory)) return;
-    for (const above of [this.#root, dirname(this.#root), dirname(dirname(this.#root))]) await syncNames(above);
-    this.#lasting.add(directory);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await rename(temporary, path);
+    // Required even if the object existed: a concurrent put may not have synced it yet.
+    await sync(directory);
+    if (this.#durable.has(directory)) return;
+    for (const above of [this.#root, dirname(this.#root), dirname(dirname(this.#root))]) await sync(above);
+    this.#durable.add(directory);
   }
 
   async #sizeOf(sha256: string): Promise<number | undefined> {
@@ -153,7 +207,7 @@ export class FileObjectStore {
   }
 }
 
-/** None where there is no such directory. */
+/** Empty if the directory does not exist. */
 async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
@@ -176,16 +230,15 @@ async function write(path: string, source: AsyncIterable<Uint8Array> | Iterable<
       hash.update(chunk);
       await writeAll(file, chunk);
     }
-    await file.sync();
     return { sha256: hash.digest('hex'), bytes };
   } finally {
     await file.close();
   }
 }
 
-/** Makes the names in a directory as lasting as the files behind them, while requests are served. */
-async function syncNames(directory: string): Promise<void> {
-  const opened = await open(directory, 'r');
+/** Syncs a file, or a directory so that the names in it survive a power loss, without blocking the thread. */
+async function sync(path: string): Promise<void> {
+  const opened = await open(path, 'r');
   try {
     await opened.sync();
   } finally {
@@ -193,7 +246,7 @@ async function syncNames(directory: string): Promise<void> {
   }
 }
 
-/** One write may take only a part, as it does right before a disk is full; the next one then says why. */
+/** A write may be partial right before the disk is full. The next write then fails with the reason. */
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let offset = 0; offset < chunk.byteLength; ) {
     const { bytesWritten } = await file.write(chunk, offset);

@@ -1,9 +1,9 @@
-/** What every queue of jobs promises, whatever keeps it. Each database's test calls this; it is part of no product code. */
+/** The contract of job queues on every database. Each database's test calls this function. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
 import { inTransaction, type OpenDatabase } from './database.ts';
-import { Jobs, type TakenJob } from './jobs.ts';
+import { Jobs, type LeasedJob } from './jobs.ts';
 
 export function jobsContract(name: string, open: () => Promise<OpenDatabase>): void {
   describe(`jobs on ${name}`, () => {
@@ -14,13 +14,13 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
     before(async () => {
       opened = await open();
       clock = new VirtualClock(Date.UTC(2026, 10, 24));
-      jobs = new Jobs({ db: opened.db, dialect: opened.dialect, clock });
+      jobs = new Jobs({ db: opened.db, dialect: opened.dialect, clock, time: 'process' });
     });
     after(async () => opened.close());
     const queue = (): string => `q${queues++}`;
-    const take = async (from: string, most = 10) => jobs.take(from, most, 1000);
+    const take = async (from: string, most = 10) => jobs.lease(from, most, 1000);
 
-    test('are taken by one taker each, the more urgent first, then the older', async () => {
+    test('are leased exclusively, by priority and then by age', async () => {
       const q = queue();
       for (const [payload, priority] of [
         ['a', 0],
@@ -42,25 +42,25 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       assert.deepEqual(await take(q), []);
     });
 
-    test('come back when their lease ends; what the first taker says then does not count', async () => {
+    test('become available when their lease ends; later reports of the first worker are rejected', async () => {
       const q = queue();
       await jobs.add(opened.db, { queue: q, payload: null });
-      const [lost] = (await take(q)) as [TakenJob];
+      const [lost] = (await take(q)) as [LeasedJob];
       clock.advance(999);
       assert.deepEqual(await jobs.extend([lost], 1000), []);
       clock.advance(999);
       assert.deepEqual(await take(q), []);
       clock.advance(1);
-      const [again] = (await take(q)) as [TakenJob];
+      const [again] = (await take(q)) as [LeasedJob];
       assert.deepEqual([again.id, again.attempts], [lost.id, 2]);
       assert.deepEqual(await jobs.extend([again, lost], 1000), [lost]);
-      const late = [await jobs.done(opened.db, lost), await jobs.retry(lost, 0), await jobs.bury(opened.db, lost, 'x')];
+      const late = [await jobs.done(opened.db, lost), await jobs.retry(lost, 0), await jobs.markDead(opened.db, lost, 'x')];
       assert.deepEqual(late, [false, false, false]);
       assert.equal(await jobs.done(opened.db, again), true);
       assert.equal(await jobs.find(again.id), null);
     });
 
-    test('are listed and counted by what they come of, with why they failed', async () => {
+    test('are listed and counted by cause, with the reason of their failure', async () => {
       const q = queue();
       for (const [rule, count] of [
         ['a', 3],
@@ -71,9 +71,9 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
           await jobs.add(opened.db, { queue: q, payload: { i }, cause: rule });
         }
       await jobs.add(opened.db, { queue: q, payload: { i: 9 } });
-      const [first, second] = (await take(q, 2)) as [TakenJob, TakenJob];
-      await jobs.retry(first, 5000, 'nobody answers');
-      await jobs.bury(opened.db, second, 'gone');
+      const [first, second] = (await take(q, 2)) as [LeasedJob, LeasedJob];
+      await jobs.retry(first, 5000, 'no response');
+      await jobs.markDead(opened.db, second, 'gone');
       const listed = await jobs.list(q, { limit: 9, offset: 0, cause: 'a' });
       assert.deepEqual(
         listed.map(({ payload, state, reason, visibleAtMs }) => [
@@ -85,7 +85,7 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
         [
           [2, 'open', null, -1],
           [1, 'dead', 'gone', 0],
-          [0, 'open', 'nobody answers', 5000],
+          [0, 'open', 'no response', 5000],
         ],
       );
       const all = await jobs.list(q, { limit: 2, offset: 1 });
@@ -104,34 +104,34 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       );
     });
 
-    test('are done together with their outcome, or not at all', async () => {
+    test('are done atomically with their outcome', async () => {
       const q = queue();
       const id = await jobs.add(opened.db, { queue: q, payload: null });
-      const [taken] = (await take(q)) as [TakenJob];
+      const [taken] = (await take(q)) as [LeasedJob];
       const failing = inTransaction(opened.db, async (tx) => {
         await jobs.done(tx, taken);
-        throw new Error('the outcome could not be kept');
+        throw new Error('the outcome could not be stored');
       });
-      await assert.rejects(failing, /could not be kept/);
+      await assert.rejects(failing, /could not be stored/);
       assert.equal((await jobs.find(id))?.state, 'open');
     });
 
-    test('wait for their time, and after a failure for as long as is said', async () => {
+    test('wait until they are due, and after a failure for the given delay', async () => {
       const q = queue();
       await jobs.add(opened.db, { queue: q, payload: null, notBeforeMs: clock.wallMs() + 500 });
       assert.deepEqual(await take(q), []);
       clock.advance(500);
-      const [taken] = (await take(q)) as [TakenJob];
+      const [taken] = (await take(q)) as [LeasedJob];
       await jobs.retry(taken, 300);
       assert.deepEqual(await take(q), []);
       clock.advance(300);
       assert.equal((await take(q))[0]?.attempts, 2);
     });
 
-    test('that can never be done are put aside with the reason, and may be tried anew', async () => {
+    test('that fail permanently are dead, with the reason, and can be revived', async () => {
       const q = queue();
       await jobs.add(opened.db, { queue: q, payload: 'poison' });
-      await jobs.bury(opened.db, ((await take(q)) as [TakenJob])[0], 'it kills every worker');
+      await jobs.markDead(opened.db, ((await take(q)) as [LeasedJob])[0], 'it kills every worker');
       clock.advance(10_000);
       assert.deepEqual(await take(q), []);
       const [dead] = await jobs.dead(q, { limit: 10, offset: 0 });
@@ -141,11 +141,11 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       assert.equal(await jobs.revive(dead?.id ?? ''), false);
     });
 
-    test('that expired are not taken, but told of', async () => {
+    test('that expired are not leased but returned by expired()', async () => {
       const q = queue();
       const expiresAtMs = clock.wallMs() + 100;
       await jobs.add(opened.db, { queue: q, payload: 'works', expiresAtMs });
-      const [working] = (await take(q)) as [TakenJob];
+      const [working] = (await take(q)) as [LeasedJob];
       await jobs.add(opened.db, { queue: q, payload: 'waits', expiresAtMs });
       clock.advance(100);
       assert.deepEqual(await take(q), []);
@@ -154,23 +154,23 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
         expired.map(({ payload }) => payload),
         ['waits'],
       );
-      assert.equal(await jobs.done(opened.db, expired[0] as TakenJob), true);
+      assert.equal(await jobs.done(opened.db, expired[0] as LeasedJob), true);
       assert.equal(await jobs.done(opened.db, working), true);
     });
 
-    test('are counted, and known by the oldest', async () => {
+    test('are counted with the time of the oldest', async () => {
       const q = queue();
-      assert.deepEqual(await jobs.state(q), { backlog: 0, taken: 0, dead: 0, oldestAtMs: null });
+      assert.deepEqual(await jobs.state(q), { backlog: 0, leased: 0, dead: 0, oldestAtMs: null });
       const oldestAtMs = clock.wallMs();
       for (let i = 0; i < 3; i++) {
         await jobs.add(opened.db, { queue: q, payload: i });
         clock.advance(10);
       }
       await take(q, 1);
-      assert.deepEqual(await jobs.state(q), { backlog: 3, taken: 1, dead: 0, oldestAtMs });
+      assert.deepEqual(await jobs.state(q), { backlog: 3, leased: 1, dead: 0, oldestAtMs });
     });
 
-    test('of many lanes are taken in turn, as many of each as there is room for', async () => {
+    test('of several partitions are leased round-robin, within the capacity of each', async () => {
       const q = queue();
       for (const [lane, payload] of [
         ['slow', 's1'],
@@ -185,7 +185,7 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       }
       await jobs.add(opened.db, { queue: q, payload: 'of no lane' });
       const takeTurns = async (most: number, room: readonly (readonly [string, number])[] = []) =>
-        (await jobs.takeByLane(q, most, 1000, { perLane: 2, room: new Map(room) })).map(({ payload }) => payload);
+        (await jobs.leaseByPartition(q, most, 1000, { perPartition: 2, capacity: new Map(room) })).map(({ payload }) => payload);
       assert.deepEqual(
         await takeTurns(2, [
           ['slow', 0],
@@ -200,7 +200,7 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
       assert.deepEqual(await takeTurns(9), ['s1', 'q1', 'o1', 's2', 'q2']);
     });
 
-    test('of one sequence are taken one after the other; one that waits for another try holds up those behind it, and no others', async () => {
+    test('of one sequence run one after the other; a pending retry delays those behind it and no others', async () => {
       const q = queue();
       const add = async (payload: string, sequence?: string, priority = 0) =>
         jobs.add(opened.db, { queue: q, payload, lane: 'l', priority, ...(sequence === undefined ? {} : { sequence }) });
@@ -212,54 +212,54 @@ export function jobsContract(name: string, open: () => Promise<OpenDatabase>): v
         ['of none too', undefined],
       ] as const)
         await add(payload, sequence);
-      await add('a3', 'a', 5); // urgent or not
-      const takeNext = async () => jobs.takeByLane(q, 9, 1000, { perLane: 9, room: new Map() });
-      const payloads = (taken: readonly TakenJob[]) => taken.map(({ payload }) => payload);
+      await add('a3', 'a', 5); // Whatever its priority.
+      const takeNext = async () => jobs.leaseByPartition(q, 9, 1000, { perPartition: 9, capacity: new Map() });
+      const payloads = (taken: readonly LeasedJob[]) => taken.map(({ payload }) => payload);
       const first = await takeNext();
       assert.deepEqual(payloads(first), ['a1', 'b1', 'of none', 'of none too']);
       assert.deepEqual(await takeNext(), []);
-      const [a1, ...others] = first as [TakenJob, ...TakenJob[]];
+      const [a1, ...others] = first as [LeasedJob, ...LeasedJob[]];
       await jobs.retry(a1, 5000);
       for (const job of others) await jobs.done(opened.db, job);
       await add('b2', 'b');
       assert.deepEqual(payloads(await takeNext()), ['b2']);
       clock.advance(5000);
-      const [again] = (await takeNext()).filter(({ id }) => id === a1.id) as [TakenJob];
-      await jobs.bury(opened.db, again, 'given up');
-      const [a2] = (await takeNext()) as [TakenJob];
+      const [again] = (await takeNext()).filter(({ id }) => id === a1.id) as [LeasedJob];
+      await jobs.markDead(opened.db, again, 'given up');
+      const [a2] = (await takeNext()) as [LeasedJob];
       assert.equal(a2.payload, 'a2');
       await jobs.done(opened.db, a2);
       assert.deepEqual(payloads(await takeNext()), ['a3']);
     });
 
-    test('that were put aside long ago are forgotten, and the oldest of what is too much; the others stay', async () => {
+    test('that died long ago are deleted, and the oldest beyond the limit; the others remain', async () => {
       const q = queue();
       const bury = async (payload: string): Promise<void> => {
         await jobs.add(opened.db, { queue: q, payload });
-        await jobs.bury(opened.db, ((await take(q, 1)) as [TakenJob])[0], 'it never works');
+        await jobs.markDead(opened.db, ((await take(q, 1)) as [LeasedJob])[0], 'it never works');
         clock.advance(1000);
       };
       for (const payload of ['long ago', 'a', 'b', 'c']) await bury(payload);
       await jobs.add(opened.db, { queue: q, payload: 'open' });
       const left = async () => (await jobs.dead(q, { limit: 10, offset: 0 })).map(({ payload }) => payload);
-      assert.equal(await jobs.forgetDead(q, { keptMs: 3500, most: 10 }), 1);
+      assert.equal(await jobs.deleteDead(q, { keptMs: 3500, most: 10 }), 1);
       assert.deepEqual(await left(), ['c', 'b', 'a']);
-      assert.equal(await jobs.forgetDead(q, { keptMs: 3500, most: 2 }), 1);
+      assert.equal(await jobs.deleteDead(q, { keptMs: 3500, most: 2 }), 1);
       assert.deepEqual(await left(), ['c', 'b']);
-      assert.equal(await jobs.forgetDead(q, { keptMs: 3500, most: 2 }), 0);
+      assert.equal(await jobs.deleteDead(q, { keptMs: 3500, most: 2 }), 0);
       assert.equal((await jobs.state(q)).backlog, 1);
     });
 
-    test('are announced to whoever waits, and cancelled from under whoever works on them', async () => {
+    test('are announced to consumers, and can be cancelled while leased', async () => {
       const q = queue();
-      let told = 0;
-      const end = jobs.onAnnounced(q, () => told++);
+      let reported = 0;
+      const end = jobs.onAnnounced(q, () => reported++);
       const id = await jobs.add(opened.db, { queue: q, payload: null });
       jobs.announce(q);
       end();
       jobs.announce(q);
-      assert.equal(told, 1);
-      const [taken] = (await take(q)) as [TakenJob];
+      assert.equal(reported, 1);
+      const [taken] = (await take(q)) as [LeasedJob];
       assert.equal(await jobs.cancel(opened.db, id), true);
       assert.equal(await jobs.done(opened.db, taken), false);
     });

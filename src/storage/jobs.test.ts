@@ -9,7 +9,7 @@ import { openPglite } from '../../test/pglite.ts';
 import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { VirtualClock } from '../clock.ts';
 import { openDatabase } from './database.ts';
-import { Jobs, type TakenJob } from './jobs.ts';
+import { Jobs, type LeasedJob } from './jobs.ts';
 import { jobsContract } from './jobs-contract.test.ts';
 
 jobsContract('SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
@@ -24,9 +24,46 @@ describe('with a real PostgreSQL', { skip: whyNoPostgres() }, () => {
   after(async () => server?.stop());
 
   jobsContract('PostgreSQL', () => openDatabase({ url: server.url }));
+
+  test('workers whose clocks are an hour apart agree on due times, leases and expiry', async (t) => {
+    const url = await server.createDatabase('clocks');
+    const { db, dialect, close } = await openDatabase({ url });
+    t.after(close);
+    const [early, late] = [-3_600_000, 3_600_000].map((aheadMs) => {
+      const clock = new VirtualClock(Date.now() + aheadMs);
+      return { clock, jobs: new Jobs({ db, dialect, clock }) };
+    }) as [{ clock: VirtualClock; jobs: Jobs }, { clock: VirtualClock; jobs: Jobs }];
+    await early.jobs.add(db, { queue: 'q', payload: 'work', lane: 'l', expiresAtMs: early.clock.wallMs() + 60_000 });
+    await late.jobs.add(db, { queue: 'q', payload: 'later', lane: 'l', notBeforeMs: late.clock.wallMs() + 60_000 });
+    await early.jobs.add(db, { queue: 'q', payload: 'expired', expiresAtMs: early.clock.wallMs() - 1 });
+    const [taken] = (await early.jobs.lease('q', 9, 30_000)) as [LeasedJob];
+    assert.equal(taken.payload, 'work');
+    const lanes = { perPartition: 9, capacity: new Map<string, number>() };
+    for (const { jobs } of [early, late]) {
+      assert.deepEqual(await jobs.lease('q', 9, 30_000), []);
+      assert.deepEqual(await jobs.leaseByPartition('q', 9, 30_000, lanes), []);
+      const { leased: count, backlog } = await jobs.state('q');
+      assert.deepEqual([count, backlog], [1, 3]);
+    }
+    assert.deepEqual(await late.jobs.extend([taken], 30_000), []);
+    assert.deepEqual(
+      (await late.jobs.expired('q', 9, 30_000)).map(({ payload }) => payload),
+      ['expired'],
+    );
+    assert.deepEqual(await early.jobs.expired('q', 9, 30_000), []);
+    assert.equal(await early.jobs.retry(taken, 0), true);
+    const [again] = (await late.jobs.lease('q', 9, 0)) as [LeasedJob];
+    assert.equal(again.id, taken.id);
+    const [last] = (await early.jobs.lease('q', 9, 30_000)) as [LeasedJob];
+    assert.equal(await late.jobs.done(db, again), false);
+    assert.equal(await early.jobs.markDead(db, last, 'no'), true);
+    assert.equal(await late.jobs.deleteDead('q', { keptMs: 60_000, most: 9 }), 0);
+    assert.equal(await late.jobs.revive(last.id, db, late.clock.wallMs() + 60_000), true);
+    assert.equal((await early.jobs.lease('q', 9, 30_000)).length, 1);
+  });
 });
 
-test('those with a cause are counted and listed by indexes, however large what is to be done is', async (t) => {
+test('jobs with a cause are counted and listed through indexes, however large their payload', async (t) => {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   t.after(close);
   const of = sql`from jobs where queue = 'q' and cause is not null`;
@@ -49,7 +86,7 @@ test('those with a cause are counted and listed by indexes, however large what i
   }
 });
 
-test('whatever takers do and however they die, each job is done once', async () => {
+test('each job is done once, whatever workers do and however they die', async () => {
   const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   const clock = new VirtualClock();
   const jobs = new Jobs({ db, dialect, clock });
@@ -63,10 +100,10 @@ test('whatever takers do and however they die, each job is done once', async () 
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.integer({ min: 1, max: 6 }), async (steps, count) => {
       const queue = `round${round++}`;
       for (let i = 0; i < count; i++) await jobs.add(db, { queue, payload: i });
-      const held: TakenJob[] = [];
+      const held: LeasedJob[] = [];
       const done: unknown[] = [];
       for (const each of steps) {
-        if (each.kind === 'take') held.push(...(await jobs.take(queue, each.most, 1000)));
+        if (each.kind === 'take') held.push(...(await jobs.lease(queue, each.most, 1000)));
         else if (each.kind === 'wait') clock.advance(each.ms);
         else {
           const job = held[each.which % Math.max(held.length, 1)];
@@ -78,7 +115,7 @@ test('whatever takers do and however they die, each job is done once', async () 
       }
       for (let i = 0; i < 50; i++) {
         clock.advance(1000);
-        for (const job of await jobs.take(queue, 10, 1000)) if (await jobs.done(db, job)) done.push(job.payload);
+        for (const job of await jobs.lease(queue, 10, 1000)) if (await jobs.done(db, job)) done.push(job.payload);
       }
       assert.deepEqual(
         done.map(Number).sort((a, b) => a - b),

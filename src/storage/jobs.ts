@@ -1,9 +1,9 @@
 /**
- * Work that must be done once it was accepted, whatever is killed meanwhile: rows of the database, taken under a lease. Whoever took a job and is
- * not heard of until its lease ends has lost it: the next one gets it, and what the first one says then does not count any more.
+ * Durable work queues: rows of the database, processed under a lease. If a worker does not extend its lease before it ends, another worker
+ * gets the job, and any later report of the first one is rejected.
  */
 import { randomUUID } from 'node:crypto';
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Clock } from '../clock.ts';
 import { inTransaction } from './database.ts';
 import { OrderedIds } from './ordered-ids.ts';
@@ -12,34 +12,34 @@ import type { JobsTable } from './tables/jobs.ts';
 import type { Database, Dialect, Transaction } from './tables.ts';
 
 export interface NewJob {
-  /** Whose work it is: `webhook`, `async/digits`. */
+  /** Names the consumer: `webhook`, `async/digits`. */
   readonly queue: string;
-  /** Anything that JSON can hold; large things lie in the object store, and here is where. */
+  /** Any JSON value. Store large data in the object store and reference it. */
   readonly payload: unknown;
-  /** Given, it is the job's own; else one is made. A job of an id that is there already is refused by the key. */
+  /** Generated if absent. A duplicate id is rejected by the primary key. */
   readonly id?: string;
-  /** Not before then, epoch milliseconds; at once unless given. */
+  /** Epoch milliseconds before which the job is not leased; default: now. */
   readonly notBeforeMs?: number;
-  /** Who has not been taken by then is no longer wanted: `expired` tells of it. Epoch milliseconds. */
+  /** Epoch milliseconds after which a job that was not leased is returned by `expired`. */
   readonly expiresAtMs?: number;
-  /** The higher goes first; 0 unless given. Among equals the older. */
+  /** Higher priorities first, default 0; then the oldest first. */
   readonly priority?: number;
-  /** Whom it has to do with, where those are to have their turns (`takeByLane`). */
+  /** The partition for fair scheduling (`leaseByPartition`). */
   readonly lane?: string;
   /**
-   * Those of one sequence are done in the order in which they were added, whatever their priority: `takeByLane` takes none before all added
-   * earlier are done, or put aside. At most some hundred characters.
+   * Jobs of one sequence run in the order they were added, whatever their priority: `leaseByPartition` skips a job until all earlier ones
+   * are done or dead. At most about a hundred characters.
    */
   readonly sequence?: string | undefined;
-  /** What it comes of, where they are listed and counted by that. */
+  /** The origin of the job, by which jobs are listed and counted. */
   readonly cause?: string;
 }
 
-/** How many jobs of a lane may be taken. */
-export interface LaneRoom {
-  readonly perLane: number;
-  /** Of a lane of which it is another number. */
-  readonly room: ReadonlyMap<string, number>;
+/** How many jobs of each partition may be leased. */
+export interface PartitionCapacity {
+  readonly perPartition: number;
+  /** Partitions with a capacity other than the default. */
+  readonly capacity: ReadonlyMap<string, number>;
 }
 
 interface LaneRow {
@@ -49,7 +49,7 @@ interface LaneRow {
   readonly created_at: number;
 }
 
-/** Ids: of each lane as many as it has room for, the first of each before the second of any. */
+/** Picks ids round-robin over the partitions, up to the capacity of each. */
 function inTurn(rows: readonly LaneRow[], roomOf: (lane: string) => number): string[] {
   const ordered = rows.toSorted(
     (a, b) => Number(b.priority) - Number(a.priority) || Number(a.created_at) - Number(b.created_at) || (a.id < b.id ? -1 : 1),
@@ -64,15 +64,15 @@ export interface Job {
   readonly id: string;
   readonly queue: string;
   readonly payload: unknown;
-  /** How often it was taken, this time included. */
+  /** The number of leases, including the current one. */
   readonly attempts: number;
   /** Epoch milliseconds. */
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
 }
 
-/** A job that somebody works on. */
-export interface TakenJob extends Job {
+/** A job that a worker has leased. */
+export interface LeasedJob extends Job {
   readonly lease: string;
 }
 
@@ -80,29 +80,29 @@ export interface DeadJob extends Job {
   readonly reason: string;
 }
 
-/** A job that is not done: with what its last try failed with, where that was said. */
-export interface KeptJob extends Job {
+/** A job that is not done, with the reason of its last failure, if any. */
+export interface PendingJob extends Job {
   readonly state: 'open' | 'dead';
   readonly reason: string | null;
-  /** When it may be taken next; of a dead one when it died. Epoch milliseconds. */
+  /** When the job can be leased next; for a dead job, when it died. Epoch milliseconds. */
   readonly visibleAtMs: number;
 }
 
-/** Of the jobs of a queue those that come of the same. */
+/** The number of jobs in a queue with the same cause and state. */
 export interface CauseCount {
   readonly cause: string;
   readonly state: 'open' | 'dead';
-  /** It was tried, and failed with a reason. */
+  /** Whether an attempt has failed with a reason. */
   readonly hasFailed: boolean;
   readonly count: number;
 }
 
 export interface QueueState {
-  /** That wait, or are worked on. */
+  /** Open jobs, waiting or leased. */
   readonly backlog: number;
-  readonly taken: number;
+  readonly leased: number;
   readonly dead: number;
-  /** Epoch milliseconds; null where nothing is open. */
+  /** Epoch milliseconds; null if the queue has no open jobs. */
   readonly oldestAtMs: number | null;
 }
 
@@ -110,12 +110,14 @@ export interface JobsOptions {
   readonly db: Database;
   readonly dialect: Dialect;
   readonly clock: Clock;
+  /** The clock that determines due times, expiry and leases. Default: that of the database, if the database is a server. */
+  readonly time?: 'database' | 'process';
 }
 
 type JobRow = Selectable<JobsTable>;
 
 const reasonMax = 4096;
-/** Of a statement: whoever else uses the database waits for one. */
+/** Rows per statement, which bounds how long other users of the database wait. */
 const forgottenAtOnce = 500;
 
 export class Jobs {
@@ -127,7 +129,7 @@ export class Jobs {
     this.#options = options;
   }
 
-  /** In the caller's transaction, with what makes the job necessary. Whoever waits for the queue is told by `announce`, once that is committed. */
+  /** Adds a job in the caller's transaction, together with the change that requires it. Call `announce` after the commit. */
   async add(tx: Transaction | Database, job: NewJob): Promise<string> {
     const nowMs = this.#options.clock.wallMs();
     const id = job.id ?? this.#ids.next(nowMs);
@@ -142,8 +144,8 @@ export class Jobs {
         payload: JSON.stringify(job.payload),
         priority: job.priority ?? 0,
         created_at: nowMs,
-        visible_at: job.notBeforeMs ?? nowMs,
-        expires_at: job.expiresAtMs ?? null,
+        visible_at: this.#in((job.notBeforeMs ?? nowMs) - nowMs),
+        expires_at: job.expiresAtMs === undefined ? null : this.#in(job.expiresAtMs - nowMs),
         lease: null,
         attempts: 0,
         state: 'open',
@@ -153,51 +155,59 @@ export class Jobs {
     return id;
   }
 
-  /** Tells whoever waits for the queue that there may be something. */
+  /** Notifies the consumers of a queue that jobs may be available. */
   announce(queue: string): void {
     for (const listener of this.#listeners.get(queue) ?? []) listener();
   }
 
-  /** Told when something may have come. Jobs whose time comes later are not announced: look now and then, too. The answer ends it. */
+  /**
+   * Calls the listener when jobs may be available. Jobs with a later due time are not announced, so consumers must also poll. Returns a
+   * function that unsubscribes.
+   */
   onAnnounced(queue: string, listener: () => void): () => void {
     const listeners = this.#listeners.get(queue) ?? new Set();
     this.#listeners.set(queue, listeners.add(listener));
     return () => listeners.delete(listener);
   }
 
-  /** At most so many whose time has come, each for the taker alone until the lease ends. */
-  async take(queue: string, most: number, leaseMs: number): Promise<TakenJob[]> {
-    const { db, dialect, clock } = this.#options;
-    const nowMs = clock.wallMs();
+  /** Leases up to `most` due jobs, each exclusively until its lease ends. */
+  async lease(queue: string, most: number, leaseMs: number): Promise<LeasedJob[]> {
+    const { db, dialect } = this.#options;
     return inSharedTransaction(db, async (tx) => {
+      const now = this.#in(0);
       let query = tx
         .selectFrom('jobs')
         .select('id')
         .where('queue', '=', queue)
         .where('state', '=', 'open')
-        .where('visible_at', '<=', nowMs)
-        .where((row) => row.or([row('expires_at', 'is', null), row('expires_at', '>', nowMs)]))
+        .where('visible_at', '<=', now)
+        .where((row) => row.or([row('expires_at', 'is', null), row('expires_at', '>', now)]))
         .orderBy('priority', 'desc')
         .orderBy('created_at')
         .orderBy('id')
         .limit(most);
       if (dialect === 'postgres') query = query.forUpdate().skipLocked();
       const ids = (await query.execute()).map(({ id }) => id);
-      return lease(tx, ids, nowMs, leaseMs);
+      return this.#lease(tx, ids, leaseMs);
     });
   }
 
   /**
-   * As `take`, of the jobs that have a lane, the lanes in turn: the first of each, then the second of each. What waits in a lane without
-   * room holds up no other, and is not read: each lane is looked up in the index, and of it no more than are wanted and those before that are not due
-   * or have one of their sequence before them.
+   * Like `lease`, but only for jobs with a partition, round-robin over the partitions. A partition without capacity does not delay others,
+   * and its jobs are not read. For each partition, the query reads only the requested number of rows from the index, and rows before them
+   * that are not due or wait for their sequence.
    */
-  async takeByLane(queue: string, most: number, leaseMs: number, { perLane, room }: LaneRoom): Promise<TakenJob[]> {
-    const nowMs = this.#options.clock.wallMs();
-    const roomOf = (lane: string): number => Math.min(perLane, room.get(lane) ?? perLane);
-    const full = [...room.keys()].filter((lane) => roomOf(lane) <= 0);
+  async leaseByPartition(
+    queue: string,
+    most: number,
+    leaseMs: number,
+    { perPartition, capacity }: PartitionCapacity,
+  ): Promise<LeasedJob[]> {
+    const roomOf = (lane: string): number => Math.min(perPartition, capacity.get(lane) ?? perPartition);
+    const full = [...capacity.keys()].filter((lane) => roomOf(lane) <= 0);
     const open = sql`queue = ${queue} and state = 'open'`;
     return inSharedTransaction(this.#options.db, async (tx) => {
+      const now = this.#in(0);
       const { rows } = await sql<LaneRow>`
         with recursive lanes (lane) as (
           select (select lane from jobs where ${open} and lane is not null order by lane limit 1)
@@ -206,20 +216,20 @@ export class Jobs {
         )
         select jobs.id, jobs.lane, jobs.priority, jobs.created_at from lanes join jobs on jobs.id in (
           select id from jobs as due
-          where ${open} and due.lane = lanes.lane and due.visible_at <= ${nowMs} and (due.expires_at is null or due.expires_at > ${nowMs})
+          where ${open} and due.lane = lanes.lane and due.visible_at <= ${now} and (due.expires_at is null or due.expires_at > ${now})
             and not exists (select 1 from jobs as earlier where ${open} and earlier.sequence = due.sequence and earlier.id < due.id)
-          order by due.priority desc, due.created_at, due.id limit ${perLane}
+          order by due.priority desc, due.created_at, due.id limit ${perPartition}
         )
         ${full.length === 0 ? sql`` : sql`where lanes.lane not in (${sql.join(full)})`}`.execute(tx);
-      return lease(tx, inTurn(rows, roomOf).slice(0, most), nowMs, leaseMs);
+      return this.#lease(tx, inTurn(rows, roomOf).slice(0, most), leaseMs);
     });
   }
 
-  /** The work goes on: the leases end so much later. Answers with those that were lost already. */
-  async extend(jobs: readonly TakenJob[], leaseMs: number): Promise<TakenJob[]> {
-    const visible_at = this.#options.clock.wallMs() + leaseMs;
+  /** Extends the leases of running jobs. Returns those whose lease was already lost. */
+  async extend(jobs: readonly LeasedJob[], leaseMs: number): Promise<LeasedJob[]> {
+    const visible_at = this.#in(leaseMs);
     return inTransaction(this.#options.db, async (tx) => {
-      const lost: TakenJob[] = [];
+      const lost: LeasedJob[] = [];
       for (const [lease, under] of Map.groupBy(jobs, (job) => job.lease)) {
         const these = under.map(({ id }) => id);
         const update = tx.updateTable('jobs').set({ visible_at }).where('lease', '=', lease).where('id', 'in', these);
@@ -230,93 +240,90 @@ export class Jobs {
     });
   }
 
-  /** It is done: in the transaction that keeps its outcome, so that there is one. False where the lease was lost: then keep nothing. */
-  async done(tx: Transaction | Database, { id, lease }: TakenJob): Promise<boolean> {
+  /** Removes a finished job, in the transaction that stores its result. Returns false if the lease was lost: then roll back. */
+  async done(tx: Transaction | Database, { id, lease }: LeasedJob): Promise<boolean> {
     const { numDeletedRows } = await tx.deleteFrom('jobs').where('id', '=', id).where('lease', '=', lease).executeTakeFirstOrThrow();
     return numDeletedRows > 0n;
   }
 
-  /** It did not work, for a reason that may be told: another try, so much later. False where the lease was lost. */
-  async retry({ id, lease }: TakenJob, afterMs: number, reason: string | null = null): Promise<boolean> {
-    const { db, clock } = this.#options;
-    const { numUpdatedRows } = await db
+  /** Schedules another attempt after a temporary failure. Returns false if the lease was lost. */
+  async retry({ id, lease }: LeasedJob, afterMs: number, reason: string | null = null): Promise<boolean> {
+    const { numUpdatedRows } = await this.#options.db
       .updateTable('jobs')
-      .set({ lease: null, visible_at: clock.wallMs() + afterMs, reason: reason?.slice(0, reasonMax) ?? null })
+      .set({ lease: null, visible_at: this.#in(afterMs), reason: reason?.slice(0, reasonMax) ?? null })
       .where('id', '=', id)
       .where('lease', '=', lease)
       .executeTakeFirstOrThrow();
     return numUpdatedRows > 0n;
   }
 
-  /** It will never work: put aside with the reason. False where the lease was lost. */
-  async bury(tx: Transaction | Database, { id, lease }: TakenJob, reason: string): Promise<boolean> {
+  /** Marks a job as permanently failed. Returns false if the lease was lost. */
+  async markDead(tx: Transaction | Database, { id, lease }: LeasedJob, reason: string): Promise<boolean> {
     const { numUpdatedRows } = await tx
       .updateTable('jobs')
-      .set({ lease: null, state: 'dead', reason: reason.slice(0, reasonMax), visible_at: this.#options.clock.wallMs() })
+      .set({ lease: null, state: 'dead', reason: reason.slice(0, reasonMax), visible_at: this.#in(0) })
       .where('id', '=', id)
       .where('lease', '=', lease)
       .executeTakeFirstOrThrow();
     return numUpdatedRows > 0n;
   }
 
-  /** Takes a job away whoever has it; whoever works on it loses its lease. False where it is not there. */
+  /** Removes a job even if it is leased; its worker loses the lease. Returns false if it does not exist. */
   async cancel(tx: Transaction | Database, id: string): Promise<boolean> {
     const { numDeletedRows } = await tx.deleteFrom('jobs').where('id', '=', id).executeTakeFirstOrThrow();
     return numDeletedRows > 0n;
   }
 
-  /**
-   * A dead one may try again, as if it were new, until `expiresAtMs` where it may expire. False where it is not there, or not dead.
-   */
+  /** Reopens a dead job as if it were new, until `expiresAtMs`. Returns false if it does not exist or is not dead. */
   async revive(id: string, tx: Transaction | Database = this.#options.db, expiresAtMs: number | null = null): Promise<boolean> {
+    const expires_at = expiresAtMs === null ? null : this.#in(expiresAtMs - this.#options.clock.wallMs());
     const { numUpdatedRows } = await tx
       .updateTable('jobs')
-      .set({ state: 'open', reason: null, attempts: 0, visible_at: this.#options.clock.wallMs(), expires_at: expiresAtMs })
+      .set({ state: 'open', reason: null, attempts: 0, visible_at: this.#in(0), expires_at })
       .where('id', '=', id)
       .where('state', '=', 'dead')
       .executeTakeFirstOrThrow();
     return numUpdatedRows > 0n;
   }
 
-  /** Takes those whose time is over and that nobody works on: each for the taker alone, who says what becomes of them. */
-  async expired(queue: string, most: number, leaseMs: number): Promise<TakenJob[]> {
-    const { db, clock } = this.#options;
-    const nowMs = clock.wallMs();
+  /** Leases expired jobs that no worker holds. The caller decides what happens to them. */
+  async expired(queue: string, most: number, leaseMs: number): Promise<LeasedJob[]> {
     const lease = randomUUID();
-    return inTransaction(db, async (tx) => {
+    return inTransaction(this.#options.db, async (tx) => {
+      const now = this.#in(0);
       const ids = await tx
         .selectFrom('jobs')
         .select('id')
         .where('queue', '=', queue)
         .where('state', '=', 'open')
-        .where('expires_at', '<=', nowMs)
-        .where('visible_at', '<=', nowMs)
+        .where('expires_at', '<=', now)
+        .where('visible_at', '<=', now)
         .orderBy('created_at')
         .limit(most)
         .execute();
       if (ids.length === 0) return [];
       const rows = await tx
         .updateTable('jobs')
-        .set({ lease, visible_at: nowMs + leaseMs })
+        .set({ lease, visible_at: this.#in(leaseMs) })
         .where(
           'id',
           'in',
           ids.map(({ id }) => id),
         )
-        .where('visible_at', '<=', nowMs)
+        .where('visible_at', '<=', now)
         .returningAll()
         .execute();
       return rows.map((row) => ({ ...jobOf(row), lease }));
     });
   }
 
-  /** Open or dead; null where it is done, or never was. */
+  /** An open or dead job; null if it is done or never existed. */
   async find(id: string): Promise<(Job & { readonly state: 'open' | 'dead'; readonly reason: string | null }) | null> {
     const row = await this.#options.db.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst();
     return row === undefined ? null : { ...jobOf(row), state: row.state === 'dead' ? 'dead' : 'open', reason: row.reason };
   }
 
-  /** Dead ones, the latest first. */
+  /** Dead jobs, the latest first. */
   async dead(queue: string, page: { readonly limit: number; readonly offset: number }): Promise<DeadJob[]> {
     const rows = await this.#options.db
       .selectFrom('jobs')
@@ -331,11 +338,11 @@ export class Jobs {
     return rows.map((row) => ({ ...jobOf(row), reason: row.reason ?? '' }));
   }
 
-  /** Of those that have a cause open and dead ones, the latest first; only those of one where it is given. What is not on the page is not read. */
+  /** Open and dead jobs that have a cause, the latest first, optionally of one cause. Reads only the rows of the page. */
   async list(
     queue: string,
     { limit, offset, cause }: { readonly limit: number; readonly offset: number; readonly cause?: string | undefined },
-  ): Promise<KeptJob[]> {
+  ): Promise<PendingJob[]> {
     const { db } = this.#options;
     const all = db.selectFrom('jobs').select('id').where('queue', '=', queue).where('cause', 'is not', null);
     const of = cause === undefined ? all : all.where('cause', '=', cause);
@@ -355,10 +362,10 @@ export class Jobs {
     }));
   }
 
-  /** How those stand that come of the same. `most` jobs of the queue are looked at. */
+  /** Counts jobs by cause and state. Examines at most `most` jobs of the queue. */
   async countByCause(queue: string, most: number): Promise<CauseCount[]> {
     const { db } = this.#options;
-    // As the index has it, so that no row is read.
+    // Spelled as in the index, so that the query reads no rows.
     const isFresh = sql<boolean | number>`(reason is null)`;
     const some = db.selectFrom('jobs').select(['cause', 'state', isFresh.as('fresh')]);
     const rows = await db
@@ -374,24 +381,23 @@ export class Jobs {
     }));
   }
 
-  /** Takes away those that have been dead for longer, and the first that died of what is more: how many. */
-  async forgetDead(queue: string, { keptMs, most }: { readonly keptMs: number; readonly most: number }): Promise<number> {
-    const { db, clock } = this.#options;
+  /** Deletes jobs that have been dead for longer than `keptMs`, and the oldest beyond `most`. Returns the number deleted. */
+  async deleteDead(queue: string, { keptMs, most }: { readonly keptMs: number; readonly most: number }): Promise<number> {
+    const { db } = this.#options;
     let forgotten = 0;
     for (;;) {
       const dead = db.selectFrom('jobs').select('id').where('queue', '=', queue).where('state', '=', 'dead');
       const tooMany = dead.orderBy('visible_at', 'desc').orderBy('id', 'desc').offset(most).limit(forgottenAtOnce);
-      const tooOld = dead.where('visible_at', '<', clock.wallMs() - keptMs).limit(forgottenAtOnce);
+      const tooOld = dead.where('visible_at', '<', this.#in(-keptMs)).limit(forgottenAtOnce);
       const ids = [...(await tooOld.execute()), ...(await tooMany.execute())].map(({ id }) => id);
       if (ids.length === 0) return forgotten;
-      // One that was revived meanwhile is not dead.
+      // A job revived in the meantime is not dead.
       const { numDeletedRows } = await db.deleteFrom('jobs').where('id', 'in', ids).where('state', '=', 'dead').executeTakeFirstOrThrow();
       forgotten += Number(numDeletedRows);
     }
   }
 
   async state(queue: string): Promise<QueueState> {
-    const nowMs = this.#options.clock.wallMs();
     const rows = await this.#options.db
       .selectFrom('jobs')
       .select((row) => [
@@ -402,7 +408,7 @@ export class Jobs {
           .sum<number>(
             row
               .case()
-              .when(row.and([row('lease', 'is not', null), row('visible_at', '>', nowMs)]))
+              .when(row.and([row('lease', 'is not', null), row('visible_at', '>', this.#in(0))]))
               .then(1)
               .else(0)
               .end(),
@@ -415,26 +421,37 @@ export class Jobs {
     const open = rows.find(({ state }) => state === 'open');
     return {
       backlog: Number(open?.all ?? 0),
-      taken: Number(open?.taken ?? 0),
+      leased: Number(open?.taken ?? 0),
       dead: Number(rows.find(({ state }) => state === 'dead')?.all ?? 0),
       oldestAtMs: open === undefined ? null : Number(open.oldest),
     };
   }
-}
 
-/** In the order of the ids; without those that somebody else took meanwhile. */
-async function lease(tx: Transaction, ids: readonly string[], nowMs: number, leaseMs: number): Promise<TakenJob[]> {
-  if (ids.length === 0) return [];
-  const lease = randomUUID();
-  const rows = await tx
-    .updateTable('jobs')
-    .set((row) => ({ lease, visible_at: nowMs + leaseMs, attempts: row('attempts', '+', 1) }))
-    .where('id', 'in', ids)
-    .where('visible_at', '<=', nowMs)
-    .returningAll()
-    .execute();
-  const place = new Map(ids.map((id, i) => [id, i]));
-  return rows.sort((a, b) => (place.get(a.id) as number) - (place.get(b.id) as number)).map((row) => ({ ...jobOf(row), lease }));
+  /** In the order of the ids, skipping jobs that another transaction leased in the meantime. */
+  async #lease(tx: Transaction, ids: readonly string[], leaseMs: number): Promise<LeasedJob[]> {
+    if (ids.length === 0) return [];
+    const lease = randomUUID();
+    const rows = await tx
+      .updateTable('jobs')
+      .set((row) => ({ lease, visible_at: this.#in(leaseMs), attempts: row('attempts', '+', 1) }))
+      .where('id', 'in', ids)
+      .where('visible_at', '<=', this.#in(0))
+      .returningAll()
+      .execute();
+    const place = new Map(ids.map((id, i) => [id, i]));
+    return rows.sort((a, b) => (place.get(a.id) as number) - (place.get(b.id) as number)).map((row) => ({ ...jobOf(row), lease }));
+  }
+
+  /**
+   * The time `ms` milliseconds from now, by the configured clock. Processes that share a database may have different clocks, and one whose
+   * clock is fast would steal leased jobs. `statement_timestamp` advances within a transaction and, unlike `clock_timestamp`, can use an
+   * index.
+   */
+  #in(ms: number): RawBuilder<number> {
+    const { clock, dialect, time = dialect === 'postgres' ? 'database' : 'process' } = this.#options;
+    if (time === 'process') return sql`${clock.wallMs() + ms}`;
+    return sql`(extract(epoch from statement_timestamp()) * 1000)::bigint + ${Math.round(ms)}::bigint`;
+  }
 }
 
 function jobOf(row: JobRow): Job {

@@ -1,21 +1,21 @@
-/**
- * How the database came to its present form, step by step and forward only: in this order, each step with those of its
- * topic in `migrations/`. One that has been released is never changed again: add the next one.
- */
+/** All migrations in order, forward only; the steps are in `migrations/` by topic. Never change a released step: add a new one. */
 import type { Migration } from 'kysely/migration';
 import { createArrivals } from './migrations/arrivals.ts';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
 import {
+  addAnnouncedStatus,
   addRollouts,
   addServedObjective,
-  addToldStatus,
   addVersionHistory,
   createEndpoints,
   createScaling,
 } from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
+import { createEnvironments } from './migrations/environments.ts';
+import { createEvaluations } from './migrations/evaluation.ts';
+import { createInstallation } from './migrations/installation.ts';
 import {
   addCauses,
   addLanes,
@@ -36,13 +36,17 @@ import {
   findAuditByCall,
   findEventsByKind,
   findEventsBySubject,
+  numberEventsInOrder,
 } from './migrations/monitoring.ts';
-import { addRuntimes, createRegistry } from './migrations/registry.ts';
+import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
+import { renameMembers } from './migrations/renamed-members.ts';
+import { createServerHolder } from './migrations/server.ts';
 import type { Dialect } from './tables.ts';
 
-/** `state` survives a power loss; `metrics` may lose its last moments for that it costs little to write. */
+/** `state` survives a power loss. `metrics` may lose its last seconds, in exchange for cheap writes. */
 export type Purpose = 'state' | 'metrics';
 
+/** The migrations by name. Kysely runs them in the order of their names. */
 export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string, Migration> {
   if (purpose === 'metrics') {
     return {
@@ -81,9 +85,17 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0033-events-by-kind': { up: findEventsByKind },
     '0034-job-causes': { up: addCauses },
     '0035-causes-of-deliveries': { up: setCausesOfDeliveries },
-    '0036-told-statuses': { up: addToldStatus },
+    '0036-told-statuses': { up: addAnnouncedStatus },
     '0037-job-sequences': { up: addSequences },
     '0038-served-objectives': { up: addServedObjective },
     '0039-audit-by-call': { up: (db) => findAuditByCall(db, dialect) },
+    '0040-installation': { up: createInstallation },
+    '0043-server-holder': { up: createServerHolder },
+    '0044-event-head': { up: (db) => numberEventsInOrder(db, dialect) },
+    '0045-renamed-members': { up: renameMembers },
+    '0046-version-files': { up: addVersionFiles },
+    '0047-environments': { up: createEnvironments },
+    '0048-python-models': { up: addPythonModels },
+    '0049-evaluations': { up: createEvaluations },
   };
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { OrderedIds } from './ordered-ids.ts';
 
-test('each id comes after all before it, also where many are made at once or the clock is set back', () => {
+test('each id sorts after all earlier ones, even within a millisecond or if the clock is set back', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: Date.UTC(2100) }), { minLength: 2, maxLength: 50 }), (times) => {
       const ids = new OrderedIds();

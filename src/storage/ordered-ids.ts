@@ -1,4 +1,4 @@
-/** Ids that sort by time, then by the order in which they were made, and that nobody guesses. */
+/** Unguessable ids that sort by time, and by creation order within a millisecond. */
 import { randomBytes } from 'node:crypto';
 
 const countsPerMs = 36 ** 4;
@@ -9,7 +9,7 @@ export class OrderedIds {
   #ms = 0;
   #count = 0;
 
-  /** After all that were made here before, also where the clock was set back meanwhile. */
+  /** Sorts after all previous ids of this instance, even if the clock was set back. */
   next(wallMs: number): string {
     const ms = Math.floor(wallMs);
     this.#count++;
@@ -24,14 +24,14 @@ export class OrderedIds {
   }
 }
 
-/** Sorts before all that are made at that time (epoch milliseconds, held within what an id can say), and after all that were made before. */
+/** Sorts after all ids of earlier times, and before all ids of this time (epoch milliseconds, clamped to the range of an id). */
 export function firstIdAt(wallMs: number): string {
   return Math.min(Math.max(Math.floor(wallMs), 0), timeMax)
     .toString(36)
     .padStart(timeLength, '0');
 }
 
-/** When it was made, epoch milliseconds. */
+/** The creation time in epoch milliseconds. */
 export function timeOfId(id: string): number {
   return Number.parseInt(id.slice(0, timeLength), 36);
 }

@@ -18,7 +18,7 @@ for (const [name, open] of [
   ['SQLite in memory', () => openDatabase({ file: ':memory:', synchronous: 'FULL' })],
   ['PGlite', openPglite],
 ] as const) {
-  describe(`transactions that are shared, on ${name}`, () => {
+  describe(`shared transactions on ${name}`, () => {
     let opened: OpenDatabase;
     before(async () => {
       opened = await open();
@@ -33,13 +33,13 @@ for (const [name, open] of [
       return rows.map((row) => row.name);
     };
 
-    test('each has its own answer, and all is kept', async () => {
+    test('each caller gets its own result, and everything is stored', async () => {
       const names = Array.from({ length: 50 }, (_, i) => `each-${String(i).padStart(2, '0')}`);
       assert.deepEqual(await Promise.all(names.map((each) => inSharedTransaction(opened.db, (tx) => add(tx, each)))), names);
       assert.deepEqual(await named('each-'), names);
     });
 
-    test("one that fails fails alone, and takes nobody's work along", async () => {
+    test('a failing caller fails alone and does not affect others', async () => {
       const outcomes = await Promise.allSettled(
         ['fails-a', 'fails-b', 'fails-c'].map((each) =>
           inSharedTransaction(opened.db, async (tx) => {
@@ -56,7 +56,7 @@ for (const [name, open] of [
       assert.deepEqual(await named('fails-'), ['fails-a', 'fails-c']);
     });
 
-    test('those who come together share a transaction; others go their own way between', async () => {
+    test('concurrent callers share a transaction; other transactions run in between', async () => {
       let together: Transaction[] = [];
       const shared = [1, 2, 3].map(() => inSharedTransaction(opened.db, async (tx) => void (together = [...together, tx])));
       await Promise.all([...shared, inTransaction(opened.db, (tx) => add(tx, 'own'))]);
@@ -64,7 +64,7 @@ for (const [name, open] of [
       assert.deepEqual(await named('own'), ['own']);
     });
 
-    test('inside a transaction nobody may wait for another one', async () => {
+    test('throws inside a transaction instead of deadlocking', async () => {
       await inTransaction(opened.db, async () => {
         assert.throws(() => inSharedTransaction(opened.db, async () => null), /inside a transaction/);
       });
@@ -72,7 +72,7 @@ for (const [name, open] of [
   });
 }
 
-test('what was acknowledged is in the log of the file, and commits wait for the disk again afterwards', async () => {
+test('an acknowledged write is in the log file, and commits are synchronous again afterwards', async () => {
   const file = join(directory, 'lasting.db');
   const { db, close } = await openDatabase({ file, synchronous: 'FULL' });
   await inSharedTransaction(db, (tx) => tx.insertInto('s3_buckets').values({ name: 'kept', created_at: 1 }).execute());
@@ -83,7 +83,7 @@ test('what was acknowledged is in the log of the file, and commits wait for the 
   );
   const { rows } = await sql<{ synchronous: number }>`pragma synchronous`.execute(db);
   assert.equal(rows[0]?.synchronous, 2, '2 is FULL');
-  const other = new DatabaseSync(file, { readOnly: true }); // as whoever opens it after a kill sees it
+  const other = new DatabaseSync(file, { readOnly: true }); // As seen by a process that opens the file after a kill.
   assert.equal(other.prepare('select count(*) as n from s3_buckets').get()?.n, 1);
   other.close();
   await close();

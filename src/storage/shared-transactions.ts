@@ -1,8 +1,6 @@
-/**
- * Many small transactions as one, for what comes in crowds. Nobody's thread waits for the disk: those who came meanwhile wait for the
- * next sync of the log together.
- */
-import { checkOutside, inHastyTransaction, inTransaction } from './database.ts';
+/** Group commit: runs many small concurrent transactions as one, so that they share a single sync of the log, off the serving thread. */
+import { inDeferredTransaction, inTransaction, requireNoTransaction } from './database.ts';
+import { isOutcomeUnknown } from './postgres-errors.ts';
 import type { Database, Transaction } from './tables.ts';
 
 interface Sharer {
@@ -11,15 +9,15 @@ interface Sharer {
   readonly reject: (error: unknown) => void;
 }
 
-/** Who wants the database for something else waits for no more than so many. */
+/** Bounds how long other users of the database wait for a shared transaction. */
 const sharersMax = 16;
 
 /**
- * As `inTransaction`, in one with others that are waiting for the database too. It resolves when what was written is on the disk.
- * Where one of them throws, all are undone, and each is run again in a transaction of its own: `run` may be asked twice.
+ * Like `inTransaction`, but shares a transaction with other waiting callers. Resolves when the data is on disk. If one caller throws, the
+ * shared transaction is rolled back and each caller runs in its own transaction, so `run` may be called twice.
  */
 export function inSharedTransaction<T>(db: Database, run: (tx: Transaction) => Promise<T>): Promise<T> {
-  checkOutside(db);
+  requireNoTransaction(db);
   let shared = ofDatabase.get(db);
   if (shared === undefined) ofDatabase.set(db, (shared = new SharedTransactions(db)));
   return shared.add(run);
@@ -48,7 +46,7 @@ class SharedTransactions {
     this.#isRunning = true;
     while (this.#waiting.length > 0) {
       await this.#runSome();
-      // Whatever else came meanwhile is looked at before the next one, and may join it.
+      // Let pending I/O add callers to the next transaction.
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#isRunning = false;
@@ -57,20 +55,21 @@ class SharedTransactions {
   async #runSome(): Promise<void> {
     let sharers: readonly Sharer[] = [];
     try {
-      const { result: results, lasting } = await inHastyTransaction(this.#db, async (tx) => {
-        sharers = this.#waiting.splice(0, sharersMax); // only now: more came while it waited for its turn
+      const { result: results, durable } = await inDeferredTransaction(this.#db, async (tx) => {
+        sharers = this.#waiting.splice(0, sharersMax); // Collected only now: more callers may have arrived in the meantime.
         const all: unknown[] = [];
         for (const { run } of sharers) all.push(await run(tx));
         return all;
       });
-      // The next ones need not wait until these are on the disk.
-      void lasting.then(
+      // The next transaction need not wait until this one is on disk.
+      void durable.then(
         () => sharers.forEach(({ resolve }, index) => resolve(results[index])),
         (error: unknown) => sharers.forEach(({ reject }) => reject(error)),
       );
     } catch (error) {
-      if (sharers.length > 1) await this.#runEach(sharers);
-      else for (const { reject } of sharers.length === 1 ? sharers : this.#waiting.splice(0)) reject(error);
+      // A change that may be stored must not be repeated.
+      if (sharers.length > 1 && !isOutcomeUnknown(error)) await this.#runEach(sharers);
+      else for (const { reject } of sharers.length > 0 ? sharers : this.#waiting.splice(0)) reject(error);
     }
   }
 

@@ -21,19 +21,19 @@ const framesMax = 100;
 const frameBytes = 4096 + 24;
 
 for (const { when, frames, copied, isDue } of [
-  { when: 'a short one is let grow', frames: 99, copied: 0, isDue: false },
-  { when: 'a long one is copied', frames: 100, copied: 0, isDue: true },
-  { when: 'one that is copied but for a little cannot begin anew yet', frames: 100, copied: 99, isDue: true },
-  { when: 'one that is all copied begins anew by itself', frames: 100, copied: 100, isDue: false },
+  { when: 'a short log may grow', frames: 99, copied: 0, isDue: false },
+  { when: 'a long log is copied', frames: 100, copied: 0, isDue: true },
+  { when: 'a log copied except for a few frames cannot restart yet', frames: 100, copied: 99, isDue: true },
+  { when: 'a completely copied log restarts by itself', frames: 100, copied: 100, isDue: false },
 ]) {
-  test(`of logs, ${when}`, () => assert.equal(isCheckpointDue({ frames, copied }, framesMax), isDue));
+  test(`checkpoint due: ${when}`, () => assert.equal(isCheckpointDue({ frames, copied }, framesMax), isDue));
 }
 
-test('an SQLite that cannot tell the length of its log is let alone', () => {
+test('an SQLite that cannot report the length of its log is left alone', () => {
   assert.deepEqual(['3.49.1', '3.51.0', '3.53.4', '4.0.0', '0'].map(knowsLogLength), [false, true, true, true, false]);
 });
 
-/** A database whose log is copied beside, and what to end. */
+/** A database whose log is copied on a thread, with cleanup. */
 async function opened(name: string, options: Partial<CheckpointOptions> = {}) {
   const file = join(directory, `${name}.db`);
   const failures: unknown[] = [];
@@ -57,10 +57,10 @@ async function writeMany(database: OpenDatabase, count: number, prefix = 'b'): P
   for (let i = 0; i < count; i++) await write(database, `${prefix}${i}`);
 }
 
-/** Of the file: as long as the log ever was. */
+/** Frames in the log file. The file never shrinks, so this is the maximum length of the log so far. */
 const framesOf = (file: string): number => statSync(`${file}-wal`).size / frameBytes;
 
-/** Since the log began anew. */
+/** Frames since the log restarted. */
 function usedFramesOf(file: string): number {
   const asking = new DatabaseSync(file);
   const row = asking.prepare('pragma wal_checkpoint(NOOP)').get();
@@ -68,12 +68,12 @@ function usedFramesOf(file: string): number {
   return Number(row?.['log']);
 }
 
-/** A thread that does as the script says with `order`. */
+/** A thread that runs the script for each `order`. */
 const threadOf = (script: string): URL =>
   new URL(`data:text/javascript,${encodeURIComponent(`import { parentPort as port } from 'node:worker_threads'; ${script}`)}`);
 
-describe('a log that is copied beside', () => {
-  test('begins anew again and again under writers that never rest', async () => {
+describe('a log copied on a thread', () => {
+  test('restarts repeatedly under continuous writes', async () => {
     const { file, failures, database, close } = await opened('writers');
     await Promise.all(['a', 'b', 'c', 'd'].map((prefix) => writeMany(database, 1000, prefix)));
     assert.ok(framesOf(file) < 6 * framesMax, `${framesOf(file)} frames`);
@@ -81,13 +81,13 @@ describe('a log that is copied beside', () => {
     await close();
   });
 
-  test('begins anew too where somebody always reads, each for a moment', async () => {
+  test('restarts under continuous short reads', async () => {
     const { file, failures, database, close } = await opened('readers');
     let isWriting = true;
     const reading = async (): Promise<void> => {
       let last = begin(file);
       while (isWriting) {
-        const next = begin(file); // before the last one has ended
+        const next = begin(file); // Starts before the last one has ended.
         last.close();
         last = next;
         await turn();
@@ -100,7 +100,7 @@ describe('a log that is copied beside', () => {
     await close();
   });
 
-  test('grows while somebody reads for long, loses nothing, and begins anew afterwards', async () => {
+  test('grows during a long read, loses nothing, and restarts afterwards', async () => {
     const clock = new VirtualClock();
     const { file, database, close } = await opened('long', { clock });
     const reader = begin(file);
@@ -118,7 +118,7 @@ describe('a log that is copied beside', () => {
     await close();
   });
 
-  test('is gone after a clean end, and all of it is in the file', async () => {
+  test('is removed by an orderly close, with all data in the file', async () => {
     const { file, database, close } = await opened('clean');
     await writeMany(database, 200);
     await close();
@@ -147,21 +147,21 @@ for (const [what, script, says] of [
   ],
   ['a thread that dies', 'process.exit(7)', /ended: exit code 7/],
 ] as const) {
-  test(`${what} is told and tried again, and nobody who writes is troubled`, async () => {
+  test(`${what} is reported and retried, and writers are not affected`, async () => {
     const clock = new VirtualClock();
-    const told = [Promise.withResolvers<unknown>(), Promise.withResolvers<unknown>()] as const;
+    const reported = [Promise.withResolvers<unknown>(), Promise.withResolvers<unknown>()] as const;
     let failures = 0;
     const threadUrl = threadOf(`port.on('message', ({ mode }) => mode === 'close' ? port.postMessage({ isWhole: true }) : (${script}))`);
     const { file, database, close } = await opened(what.replaceAll(' ', '-'), {
       checkpointer: new Checkpointer({ threadUrl }),
       clock,
-      onFailure: (error) => told[failures++]?.resolve(error),
+      onFailure: (error) => reported[failures++]?.resolve(error),
     });
     await writeMany(database, 120);
-    assert.match(String(await told[0].promise), says);
+    assert.match(String(await reported[0].promise), says);
     await writeMany(database, 60, 'meanwhile');
     clock.advance(1000);
-    assert.match(String(await told[1].promise), says);
+    assert.match(String(await reported[1].promise), says);
     await close();
     const reader = begin(file);
     assert.equal(reader.prepare('select count(*) as n from s3_buckets').get()?.['n'], 180);
@@ -169,17 +169,17 @@ for (const [what, script, says] of [
   });
 }
 
-test('a database that may not grow is told and tried again; when it may, the log begins anew', { skip: noLimit }, async () => {
+test('a database that cannot grow is reported and retried; once it can, the log restarts', { skip: noLimit }, async () => {
   const clock = new VirtualClock();
-  const told = Promise.withResolvers<unknown>();
+  const reported = Promise.withResolvers<unknown>();
   const large = 'x'.repeat(2000);
   const before = await opened('limited');
   await writeMany(before.database, 400, large);
   await before.close();
-  const { file, database, close } = await opened('limited', { clock, onFailure: told.resolve });
+  const { file, database, close } = await opened('limited', { clock, onFailure: reported.resolve });
   limitFiles(String(statSync(file).size));
   await writeMany(database, 40, `more-${large}`);
-  assert.match(String(await told.promise), /cannot copy .*disk is full/);
+  assert.match(String(await reported.promise), /cannot copy .*disk is full/);
   limitFiles('unlimited');
   clock.advance(1000);
   let written = 440;
@@ -190,7 +190,7 @@ test('a database that may not grow is told and tried again; when it may, the log
   reader.close();
 });
 
-describe('a process that has nothing else to do', () => {
+describe('a process that is otherwise idle', () => {
   const ending = (name: string, script: string) => {
     const file = join(directory, `${name}.db`);
     const path = join(directory, `${name}.ts`);
@@ -204,12 +204,12 @@ describe('a process that has nothing else to do', () => {
   };
   const twenty = "for (let i = 0; i < 20; i++) await write('b' + i);";
 
-  test('closes the database to the end', () => {
+  test('closes the database completely', () => {
     const script = `${twenty} await close(); await checkpointer.close(); process.stdout.write('closed');`;
     assert.deepEqual(ending('closing', script), { status: 0, stdout: 'closed', hasLog: false });
   });
 
-  test('waits for what it asked of the thread, which may have to wait for the disk', () => {
+  test("waits for the thread's response, which may wait for the disk", () => {
     const slowDisk = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)';
     const threadUrl = threadOf(`port.on('message', () => { ${slowDisk}; port.postMessage({ isWhole: true }); })`);
     const script = `const slow = new Checkpointer({ threadUrl: new URL(${JSON.stringify(threadUrl)}) });
@@ -217,13 +217,13 @@ describe('a process that has nothing else to do', () => {
     assert.deepEqual(ending('waiting', script), { status: 0, stdout: 'PASSIVEtrue RESTARTtrue ', hasLog: false });
   });
 
-  test('ends, though nobody ends the thread', () => {
+  test('exits without stopping the thread', () => {
     const script = `${twenty} process.stdout.write(String(await checkpointer.checkpoint(file, 'PASSIVE')));`;
     assert.deepEqual(ending('leaving', script), { status: 0, stdout: 'true', hasLog: false });
   });
 });
 
-test('kill -9 while it is copied loses nothing that was acknowledged', async () => {
+test('kill -9 during a checkpoint loses no acknowledged write', async () => {
   for (const acknowledgedMin of [50, 137, 260]) {
     const file = join(directory, `killed-${acknowledgedMin}.db`);
     const script = join(directory, `writer-${acknowledgedMin}.ts`);
@@ -237,14 +237,14 @@ test('kill -9 while it is copied loses nothing that was acknowledged', async () 
     const acknowledged = text.split('\n').slice(0, -1);
     assert.ok(acknowledged.length >= acknowledgedMin);
     const reader = begin(file);
-    const kept = new Set(
+    const retained = new Set(
       reader
         .prepare('select name from s3_buckets')
         .all()
         .map(({ name }) => name),
     );
     assert.deepEqual(
-      acknowledged.filter((name) => !kept.has(name)),
+      acknowledged.filter((name) => !retained.has(name)),
       [],
     );
     assert.equal(reader.prepare('pragma integrity_check').get()?.['integrity_check'], 'ok');
@@ -252,7 +252,7 @@ test('kill -9 while it is copied loses nothing that was acknowledged', async () 
   }
 });
 
-/** What a process begins with that opens the database, and copies its log nearly always. */
+/** The start of a script that opens the database and checkpoints almost continuously. */
 function opening(file: string): string {
   const from = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
   return `
@@ -268,7 +268,7 @@ function opening(file: string): string {
   `;
 }
 
-/** A script that writes for ever, and says what was acknowledged. */
+/** A script that writes endlessly and prints acknowledged writes. */
 function endlessWriter(file: string): string {
   return `${opening(file)}
     for (const who of ['a', 'b', 'c']) void (async () => {
@@ -280,12 +280,12 @@ function endlessWriter(file: string): string {
   `;
 }
 
-/** For this process, in bytes: writing beyond it fails. */
+/** Limits file sizes of this process, in bytes: larger writes fail. */
 function limitFiles(bytes: string): void {
   assert.equal(spawnSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`]).status, 0);
 }
 
-/** Another connection that reads what there is now, until it is closed. */
+/** Opens another connection with a read transaction that lasts until it is closed. */
 function begin(file: string): DatabaseSync {
   const reader = new DatabaseSync(file);
   reader.exec('begin; select count(*) from s3_buckets');

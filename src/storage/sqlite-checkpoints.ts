@@ -1,23 +1,23 @@
 /**
- * When SQLite's log is copied into the file of the database, and its length bounded by that.
+ * Decides when SQLite's log is copied into the database file, which bounds the log's length.
  *
- * A checkpoint beside those who write never ends: what they commit meanwhile is left, and the log begins anew only where nothing is. So
- * the log grows for a while, most of it is copied and synced beside, and then, while transactions wait for their turn (nobody's thread
- * does), the little that is left.
+ * A checkpoint concurrent with writers never completes, because their new commits remain, and the log restarts only if nothing remains.
+ * So the log grows for a while, and most of it is copied and synced concurrently. Then the small rest is copied while transactions wait
+ * for their turn, without blocking the thread.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../clock.ts';
+import { asDiskError } from '../data-directory/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Checkpointer } from './checkpointer.ts';
-import { asDiskError } from './disk-errors.ts';
 
 export interface CheckpointOptions {
   readonly checkpointer: Checkpointer;
   readonly clock: Clock;
-  /** Told each time that it did not succeed; it is tried again, ever more seldom. Nothing is lost meanwhile: the log grows. */
+  /** Called for each failure. The checkpoint is retried with increasing delay. No data is lost: the log grows. */
   readonly onFailure: (error: unknown) => void;
-  /** A log of so many frames (a page and its head, some 4 KiB) is copied and begins anew; 4,000 unless given. */
+  /** A log of this many frames (a page with header, about 4 KiB) is copied and restarted; default: 4,000. */
   readonly framesMax?: number;
 }
 
@@ -27,16 +27,16 @@ export interface LogLength {
 }
 
 const framesMaxDefault = 4000;
-/** Longer than this the log becomes only where the thread does not get on; then SQLite copies it within a commit, as it does by itself. */
+/** The log exceeds this only if the checkpoint thread is stuck. SQLite then copies it within a commit, as it does by default. */
 const safetyNetFrames = 16_000;
 const retryMs = { first: 1000, max: 10_000 };
 
-/** A long log is to be copied; one that is copied already begins anew with whoever writes next. */
+/** A long log is due unless it is copied completely: then the next writer restarts it. */
 export function isCheckpointDue({ frames, copied }: LogLength, framesMax: number): boolean {
   return frames >= framesMax && copied < frames;
 }
 
-/** From SQLite 3.51 on a log can be asked for its length; older ones would copy it instead. */
+/** SQLite reports the length of its log from version 3.51. Older versions would run a checkpoint instead. */
 export function knowsLogLength(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major > 3 || (major === 3 && minor >= 51);
@@ -46,7 +46,7 @@ export class SqliteCheckpoints {
   readonly #options: CheckpointOptions;
   readonly #framesMax: number;
   readonly #path: string;
-  readonly #askLength: StatementSync;
+  readonly #requestLength: StatementSync;
   readonly #alone: (run: () => Promise<boolean>) => Promise<boolean>;
   #file: FileHandle | null = null;
   #running: Promise<void> | null = null;
@@ -54,33 +54,36 @@ export class SqliteCheckpoints {
   #retryMs = retryMs.first;
   #isClosed = false;
 
-  /** `alone` runs something while no transaction runs. */
+  /** `alone` runs a function while no transaction is active. */
   constructor(sqlite: DatabaseSync, path: string, alone: (run: () => Promise<boolean>) => Promise<boolean>, options: CheckpointOptions) {
     this.#options = options;
     this.#framesMax = options.framesMax ?? framesMaxDefault;
     this.#path = path;
     this.#alone = alone;
-    this.#askLength = sqlite.prepare('pragma wal_checkpoint(NOOP)');
+    this.#requestLength = sqlite.prepare('pragma wal_checkpoint(NOOP)');
     sqlite.exec(`pragma wal_autocheckpoint = ${safetyNetFrames}`);
   }
 
-  /** After each commit: a microsecond where nothing is due. */
-  look(): void {
+  /** Call after each commit. Takes about a microsecond if nothing is due. */
+  poll(): void {
     if (this.#running !== null || this.#cancelRetry !== null || this.#isClosed || !this.#isDue()) return;
     this.#running = this.#run().finally(() => {
       this.#running = null;
     });
   }
 
-  /** Before the connection is closed, which then copies what is left and removes the log. */
+  /** Call before closing the connection, which copies the rest and removes the log. */
   async stop(): Promise<void> {
     this.#isClosed = true;
     this.#cancelRetry?.();
     await this.#running;
-    await this.#options.checkpointer.letGo(this.#path).catch(() => undefined);
+    await this.#options.checkpointer.release(this.#path).catch(() => undefined);
   }
 
-  /** After it: whoever closes a file loses all locks that the process has on it (fcntl(2)). */
+  /**
+   * Call after closing the connection. Before that, closing any descriptor of the file would drop all locks of the process on it
+   * (fcntl(2)).
+   */
   async closeFile(): Promise<void> {
     await this.#file?.close();
   }
@@ -104,7 +107,7 @@ export class SqliteCheckpoints {
     const { checkpointer } = this.#options;
     await checkpointer.checkpoint(this.#path, 'PASSIVE');
     if (!this.#isDue()) return true;
-    // SQLite syncs the file only where all was copied. Done before, little is left to sync while others wait.
+    // SQLite syncs the file only if everything was copied. Syncing it before leaves little to sync while transactions wait.
     this.#file ??= await open(this.#path, 'r');
     await this.#file.datasync();
     return this.#alone(() => checkpointer.checkpoint(this.#path, 'RESTART'));
@@ -114,7 +117,7 @@ export class SqliteCheckpoints {
     if (this.#isClosed) return;
     this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => {
       this.#cancelRetry = null;
-      this.look();
+      this.poll();
     });
     this.#retryMs = Math.min(2 * this.#retryMs, retryMs.max);
   }
@@ -124,10 +127,10 @@ export class SqliteCheckpoints {
     return length !== null && isCheckpointDue(length, this.#framesMax);
   }
 
-  /** Null while this connection reads row by row: then it cannot be asked. */
+  /** The length of the log; null while this connection iterates over rows, because the pragma cannot run then. */
   #length(): LogLength | null {
     try {
-      const { log, checkpointed } = this.#askLength.get() as { log: number; checkpointed: number };
+      const { log, checkpointed } = this.#requestLength.get() as { log: number; checkpointed: number };
       return { frames: log, copied: checkpointed };
     } catch {
       return null;
@@ -136,6 +139,6 @@ export class SqliteCheckpoints {
 }
 
 function readFor(path: string, frames: number): PlatformError {
-  const why = 'another process has been reading the database for long: end it';
-  return new PlatformError('unavailable', `${path}-wal cannot begin anew and has grown to ${frames} pages, because ${why}`);
+  const why = 'another process has kept a read transaction on the database open for long: end that process';
+  return new PlatformError('unavailable', `${path}-wal cannot be restarted and has grown to ${frames} pages, because ${why}`);
 }

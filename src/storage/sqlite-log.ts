@@ -1,21 +1,21 @@
 /**
- * SQLite's log (the WAL file) and when it is on the disk. SQLite waits for the disk by blocking the thread, at each commit. Here commits
- * may go without, and whoever must know that they last asks for it: the wait is then elsewhere, and one for all who ask meanwhile.
+ * Syncs SQLite's log (the WAL file) outside of commits. SQLite blocks the thread on the disk at each commit. With this class, commits skip
+ * the sync, and callers that need durability await `sync`, which is asynchronous and shared by all concurrent callers.
  *
- * This gives nothing away. A commit under `synchronous = NORMAL` is in the log at once, and the log is synced before anything is
- * copied from it into the file of the database, so a power loss takes at most the last commits, and leaves no half of one
- * (https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous). Synced, it is what a commit under FULL is.
+ * No guarantee is lost. A commit under `synchronous = NORMAL` is written to the log immediately, and SQLite syncs the log before
+ * copying from it into the database file. A power loss therefore loses at most the last commits and never part of one
+ * (https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous). After a sync, the commit is as durable as under FULL.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
-import { asDiskError } from './disk-errors.ts';
+import { asDiskError } from '../data-directory/index.ts';
 
 export class SqliteLog {
   readonly #sqlite: DatabaseSync;
   readonly #path: string;
   #file: FileHandle | null = null;
   #running: Promise<void> | null = null;
-  /** For those who came while one ran: what they committed may have come too late for it. */
+  /** The next sync. Callers that arrive during the current sync share it, because the current one may miss their commits. */
   #next: Promise<void> | null = null;
 
   constructor(sqlite: DatabaseSync, path: string) {
@@ -23,17 +23,17 @@ export class SqliteLog {
     this.#path = `${path}-wal`;
   }
 
-  /** What is committed from now on is on the disk only after a `sync`; not inside a transaction. */
+  /** Later commits are durable only after a `sync`. Must not be called inside a transaction. */
   defer(): void {
     this.#sqlite.exec('pragma synchronous = NORMAL');
   }
 
-  /** Commits wait for the disk themselves again. */
+  /** Commits are synchronous again. */
   resume(): void {
     this.#sqlite.exec('pragma synchronous = FULL');
   }
 
-  /** Resolves when all that was committed before is on the disk. Throws `unavailable`. */
+  /** Resolves when all previous commits are on disk. Throws `unavailable`. */
   sync(): Promise<void> {
     if (this.#running === null) return this.#begin();
     this.#next ??= this.#running.then(

@@ -1,40 +1,43 @@
-/** SQLite by Node's own driver: one file, one connection, every acknowledged write on the disk. */
+/** SQLite through Node's driver: one file, one connection, every acknowledged write durable. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { SqliteDialect } from 'kysely';
-import { asDiskError } from './disk-errors.ts';
+import { asDiskError } from '../data-directory/index.ts';
 import { type CheckpointOptions, knowsLogLength, SqliteCheckpoints } from './sqlite-checkpoints.ts';
 import { SqliteLog } from './sqlite-log.ts';
 
-/** FULL survives a power loss; NORMAL may lose the last moments, but never breaks the file. */
+/** FULL survives a power loss. NORMAL may lose the last seconds but never corrupts the file. */
 export type Synchronous = 'FULL' | 'NORMAL';
 
 export interface SqliteFile {
   readonly dialect: SqliteDialect;
-  /** Runs with the file locked against other processes, in one transaction. */
+  /** Runs in one transaction with the file locked against other processes. */
   readonly exclusively: <T>(run: () => Promise<T>) => Promise<T>;
-  /** Null where commits do not wait for the disk anyway. */
+  /** Null if commits are not synced anyway. */
   readonly log: SqliteLog | null;
-  /** From now on the log is copied beside this thread. `alone` runs something while no transaction runs. Null where SQLite does it as ever. */
-  readonly checkpointBeside: (
+  /**
+   * Starts copying the log on a separate thread. `alone` runs a function while no transaction is active. Returns null if SQLite copies the
+   * log itself.
+   */
+  readonly checkpointOffThread: (
     alone: (run: () => Promise<boolean>) => Promise<boolean>,
     options: CheckpointOptions,
   ) => SqliteCheckpoints | null;
   readonly close: () => void;
 }
 
-/** Opens or makes the file. Throws `unavailable` where it cannot be opened, written or is no database. */
+/** Opens or creates the file. Throws `unavailable` if it cannot be opened or written, or is not a database. */
 export function openSqlite(file: string, synchronous: Synchronous): SqliteFile {
   const sqlite = onDisk(file, () => configure(new DatabaseSync(file), synchronous));
   const statements = new Statements(sqlite);
   let checkpoints: SqliteCheckpoints | null = null;
   const written = (): void => {
-    if (!sqlite.isTransaction) checkpoints?.look();
+    if (!sqlite.isTransaction) checkpoints?.poll();
   };
   return {
     dialect: new SqliteDialect({
       database: { prepare: (text) => prepare(statements, file, text, written), close: () => sqlite.close() },
     }),
-    checkpointBeside(alone, options) {
+    checkpointOffThread(alone, options) {
       if (file === ':memory:' || !knowsLogLength(process.versions.sqlite ?? '0')) return null;
       return (checkpoints = new SqliteCheckpoints(sqlite, file, alone, options));
     },
@@ -56,7 +59,7 @@ export function openSqlite(file: string, synchronous: Synchronous): SqliteFile {
 
 function configure(sqlite: DatabaseSync, synchronous: Synchronous): DatabaseSync {
   try {
-    // All explicit: the defaults differ between drivers, and Node's busy timeout is zero.
+    // Everything is explicit: defaults differ between drivers, and Node's busy timeout is zero.
     sqlite.exec('pragma busy_timeout = 5000');
     sqlite.exec('pragma journal_mode = WAL');
     sqlite.exec(`pragma synchronous = ${synchronous}`);
@@ -70,44 +73,41 @@ function configure(sqlite: DatabaseSync, synchronous: Synchronous): DatabaseSync
 
 interface Prepared {
   readonly statement: StatementSync;
-  /** Whether it answers with rows. */
+  /** Whether the statement returns rows. */
   readonly reads: boolean;
 }
 
 const statementsMax = 256;
 
-/**
- * Statements are parsed once and kept: the same few come again and again, and to parse one takes longer than to run it. The one
- * that was not used for the longest time goes first.
- */
+/** An LRU cache of prepared statements: the same few statements recur, and preparing one takes longer than running it. */
 class Statements {
   readonly sqlite: DatabaseSync;
-  readonly #kept = new Map<string, Prepared>();
+  readonly #cached = new Map<string, Prepared>();
 
   constructor(sqlite: DatabaseSync) {
     this.sqlite = sqlite;
   }
 
   prepare(text: string): Prepared {
-    const known = this.#kept.get(text);
+    const known = this.#cached.get(text);
     if (known !== undefined) {
-      this.#kept.delete(text);
-      this.#kept.set(text, known);
+      this.#cached.delete(text);
+      this.#cached.set(text, known);
       return known;
     }
     const statement = this.sqlite.prepare(text);
     const prepared = { statement, reads: statement.columns().length > 0 };
-    // What changes tables is run once, and changes what others answer with.
-    if (/^\s*(?:create|alter|drop)\b/i.test(text)) this.#kept.clear();
-    else this.#kept.set(text, prepared);
-    if (this.#kept.size > statementsMax) this.#kept.delete(this.#kept.keys().next().value as string);
+    // Statements that change tables run once and invalidate the others.
+    if (/^\s*(?:create|alter|drop)\b/i.test(text)) this.#cached.clear();
+    else this.#cached.set(text, prepared);
+    if (this.#cached.size > statementsMax) this.#cached.delete(this.#cached.keys().next().value as string);
     return prepared;
   }
 }
 
-/** Node's statement in the form that Kysely's dialect expects. */
+/** Adapts a statement to the interface of Kysely's dialect. */
 function prepare(statements: Statements, file: string, text: string, written: () => void) {
-  // SQLite itself rolls back where the disk is full; Kysely's rollback would then fail and hide the reason.
+  // SQLite rolls back by itself if the disk is full. Kysely's rollback would then fail and hide the reason.
   if (text === 'rollback' && !statements.sqlite.isTransaction) {
     return { reader: false, all: () => [], run: () => ({ changes: 0, lastInsertRowid: 0 }), iterate: () => [].values() };
   }
@@ -120,12 +120,12 @@ function prepare(statements: Statements, file: string, text: string, written: ()
       written();
       return changes;
     },
-    // One of its own: a kept one would begin anew under whoever still reads.
+    // Not cached: reusing a statement would restart it under an active iteration.
     iterate: (parameters: readonly unknown[]) => statements.sqlite.prepare(text).iterate(...values(parameters)),
   };
 }
 
-/** Kysely types its parameters as unknown; what the driver cannot bind it refuses itself. */
+/** Kysely types its parameters as unknown; the driver rejects unsupported values. */
 function values(parameters: readonly unknown[]): SQLInputValue[] {
   return parameters as SQLInputValue[];
 }

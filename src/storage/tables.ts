@@ -1,13 +1,16 @@
 /**
- * The tables of the database; `tables/` has their rows by topic, column by column, as they are written there. Only what
- * SQLite and PostgreSQL share: text, numbers (times are epoch milliseconds), JSON as text, booleans as 0 or 1. Names are
- * unique without case: `name_key` and `group_key` are the name in lower case, `name` is the name as given.
+ * The tables of the database; `tables/` has their rows by topic. Columns use only what SQLite and PostgreSQL share: text, numbers (times
+ * are epoch milliseconds), JSON as text, booleans as 0 or 1. Names are unique case-insensitively: `name_key` and `group_key` are in lower
+ * case, `name` is as provided.
  */
 import type { Kysely, Transaction as KyselyTransaction } from 'kysely';
 import type { AsyncRequestsTable, TransformObjectsTable, TransformsTable } from './tables/async-inference.ts';
 import type { AwsDocumentsTable, S3BucketsTable, S3ObjectsTable, S3PiecesTable, S3UploadsTable } from './tables/aws.ts';
 import type { HourlyCostsTable } from './tables/costs.ts';
 import type { EndpointsTable, ScaledVariantsTable, ScalingStatesTable } from './tables/deployment.ts';
+import type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environments.ts';
+import type { EvaluationFilesTable, EvaluationOutcomesTable, EvaluationSetsTable, EvaluationsTable } from './tables/evaluation.ts';
+import type { InstallationTable } from './tables/installation.ts';
 import type { JobsTable } from './tables/jobs.ts';
 import type {
   LogEventsTable,
@@ -27,19 +30,26 @@ import type {
   CursorsTable,
   DecisionsTable,
   DriftBaselinesTable,
+  EventHeadTable,
   EventRulesTable,
   EventsTable,
   ObservedPredictionsTable,
 } from './tables/monitoring.ts';
-import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable } from './tables/registry.ts';
+import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable, PythonModelsTable, VersionFilesTable } from './tables/registry.ts';
 
 export interface Tables {
+  installation: InstallationTable;
+  environments: EnvironmentsTable;
+  environment_locks: EnvironmentLocksTable;
   model_groups: ModelGroupsTable;
   model_versions: ModelVersionsTable;
+  version_files: VersionFilesTable;
+  python_models: PythonModelsTable;
   profiles: ProfilesTable;
   endpoints: EndpointsTable;
   audit: AuditTable;
   audit_head: AuditHeadTable;
+  event_head: EventHeadTable;
   events: EventsTable;
   decisions: DecisionsTable;
   hourly_costs: HourlyCostsTable;
@@ -57,6 +67,10 @@ export interface Tables {
   async_requests: AsyncRequestsTable;
   drift_baselines: DriftBaselinesTable;
   observed_predictions: ObservedPredictionsTable;
+  evaluation_sets: EvaluationSetsTable;
+  evaluation_files: EvaluationFilesTable;
+  evaluation_outcomes: EvaluationOutcomesTable;
+  evaluations: EvaluationsTable;
   transforms: TransformsTable;
   transform_objects: TransformObjectsTable;
   event_rules: EventRulesTable;

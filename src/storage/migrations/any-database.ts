@@ -1,11 +1,11 @@
-/** What the steps of `migrations.ts` have in common. */
+/** Shared by the steps of `migrations.ts`. */
 import type { CreateTableBuilder, Kysely } from 'kysely';
 import type { Dialect } from '../tables.ts';
 
-/** A migration sees the tables of its own time, so it goes without the types of today's. */
+/** A migration runs on an older schema, so it must not use the current table types. */
 export type AnyDatabase = Kysely<unknown>;
 
-/** A key that counts up by itself: in SQLite only a column declared exactly `integer primary key autoincrement` does. */
+/** An auto-incrementing key. In SQLite only a column declared exactly `integer primary key autoincrement` is one. */
 export function withSeq<Table extends string>(table: CreateTableBuilder<Table>, dialect: Dialect) {
   return dialect === 'sqlite'
     ? table.addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())

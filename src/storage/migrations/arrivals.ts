@@ -1,7 +1,7 @@
-/** A step of `migrations.ts`: who came when. */
+/** A step of `migrations.ts`: arrivals of requests. */
 import type { AnyDatabase } from './any-database.ts';
 
-/** They have no endpoint above them: who called a name is worth knowing also when it is deployed anew. */
+/** Without a foreign key to endpoints: arrivals remain useful when an endpoint is deployed again under the same name. */
 export async function createArrivals(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('recorded_minutes')
@@ -22,7 +22,7 @@ export async function createArrivals(db: AnyDatabase): Promise<void> {
   await ofMinute('second_arrivals')
     .addColumn('seconds', 'text', (column) => column.notNull())
     .execute();
-  // What is too old is looked for by its time.
+  // Old rows are deleted by time.
   for (const name of ['minute_arrivals', 'second_arrivals'])
     await db.schema.createIndex(`${name}_by_minute`).on(name).column('minute').execute();
 }

@@ -1,8 +1,8 @@
-/** Steps of `migrations.ts`: requests that are worked on later, and transform jobs. */
+/** Steps of `migrations.ts`: asynchronous requests and transform jobs. */
 import type { Dialect } from '../tables.ts';
 import type { AnyDatabase } from './any-database.ts';
 
-/** What becomes of a request is written in the transaction that takes its job away. */
+/** The outcome of a request is written in the transaction that removes its job. */
 export async function createAsyncRequests(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
     .createTable('async_requests')

@@ -1,10 +1,10 @@
-/** Steps of `migrations.ts`: buckets and what they hold, and what AWS's services keep beside the objects of the rooms. */
+/** Steps of `migrations.ts`: S3 buckets and their contents, and documents that AWS services store alongside platform resources. */
 import { sql } from 'kysely';
 import type { Dialect } from '../tables.ts';
 import type { AnyDatabase } from './any-database.ts';
 
 export async function createS3(db: AnyDatabase, dialect: Dialect): Promise<void> {
-  // Keys are listed in the order of their UTF-8 bytes; PostgreSQL would follow the language of the server.
+  // Keys are listed in the order of their UTF-8 bytes. PostgreSQL would otherwise use the collation of the server.
   const key = dialect === 'sqlite' ? 'text' : sql`text collate "C"`;
   await db.schema
     .createTable('s3_buckets')
@@ -54,7 +54,7 @@ export async function addContent(db: AnyDatabase, dialect: Dialect): Promise<voi
     .execute();
 }
 
-/** A document goes with what it tells about: the group, the version, the endpoint. */
+/** A document is deleted with its group, version or endpoint. */
 export async function createAwsDocuments(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('aws_documents')
@@ -74,7 +74,7 @@ export async function createAwsDocuments(db: AnyDatabase): Promise<void> {
       ['group_key', 'version'],
       'model_versions',
       ['group_key', 'version'],
-      (constraint) => constraint.onDelete('cascade'), // without a version in the row it does not count
+      (constraint) => constraint.onDelete('cascade'), // Not enforced for rows without a version.
     )
     .execute();
   await db.schema.createIndex('aws_documents_by_age').on('aws_documents').columns(['kind', 'created_at', 'name_key']).execute();

@@ -2,7 +2,7 @@
 import type { AnyDatabase } from './any-database.ts';
 
 export async function createCosts(db: AnyDatabase): Promise<void> {
-  // What was used has been paid: it stays when its endpoint goes.
+  // Without a foreign key to endpoints: costs remain after an endpoint is deleted.
   let table = db.schema
     .createTable('hourly_costs')
     .addColumn('hour', 'bigint', (column) => column.notNull())
@@ -26,7 +26,7 @@ export async function createCosts(db: AnyDatabase): Promise<void> {
   await table.addPrimaryKeyConstraint('hourly_costs_pk', ['hour', 'endpoint_key', 'variant']).execute();
 }
 
-/** Of hours before this, nobody counted them. */
+/** Earlier hours have no count. */
 export async function addFailed(db: AnyDatabase): Promise<void> {
   for (const sum of ['failed_requests', 'failed_runs_usd']) {
     await db.schema

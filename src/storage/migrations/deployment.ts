@@ -1,4 +1,4 @@
-/** Steps of `migrations.ts`: endpoints, their updates and how many instances were decided on. */
+/** Steps of `migrations.ts`: endpoints, their updates and their decided numbers of instances. */
 import type { AnyDatabase } from './any-database.ts';
 
 export async function createEndpoints(db: AnyDatabase): Promise<void> {
@@ -14,7 +14,7 @@ export async function createEndpoints(db: AnyDatabase): Promise<void> {
     .execute();
 }
 
-/** Both go with their endpoint. */
+/** The rows of both tables are deleted with their endpoint. */
 export async function createScaling(db: AnyDatabase): Promise<void> {
   for (const [name, column, type] of [
     ['scaled_variants', 'instances', 'integer'],
@@ -35,17 +35,17 @@ export async function addRollouts(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('endpoints').addColumn('rollout', 'text').execute();
 }
 
-/** Which versions each served and took back; null for one of before, of which that is not known. */
+/** The versions that each endpoint served and rolled back; null for earlier endpoints, whose history is unknown. */
 export async function addVersionHistory(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('endpoints').addColumn('version_history', 'text').execute();
 }
 
-/** What was told last of each; null for one of before, of which it is told once more. */
-export async function addToldStatus(db: AnyDatabase): Promise<void> {
+/** The last announced status of each endpoint; null for earlier endpoints, whose status is announced once more. */
+export async function addAnnouncedStatus(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('endpoints').addColumn('told_status', 'text').execute();
 }
 
-/** What each is judged by, and since when; null for one of before, which is taken to have had its objective since it was made. */
+/** The objective of each endpoint and its start time. Null for earlier endpoints, whose objective is assumed to be unchanged. */
 export async function addServedObjective(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('endpoints').addColumn('served_objective', 'text').execute();
 }

@@ -1,7 +1,7 @@
-/** A step of `migrations.ts`: what drift and the quality of answers are known from. */
+/** A step of `migrations.ts`: data for drift detection and model quality. */
 import type { AnyDatabase } from './any-database.ts';
 
-/** Baselines and predictions go with their endpoint. */
+/** Baselines and predictions are deleted with their endpoint. */
 export async function createDrift(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('drift_baselines')

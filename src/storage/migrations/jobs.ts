@@ -1,4 +1,4 @@
-/** Steps of `migrations.ts`: work that was accepted. */
+/** Migrations of the job queues. */
 import { sql } from 'kysely';
 import type { AnyDatabase } from './any-database.ts';
 
@@ -20,13 +20,16 @@ export async function createJobs(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority', 'created_at']).execute();
 }
 
-/** In the order in which they are taken, so that the first of a long queue is found without sorting all of it. */
+/** Indexed in the order of leasing, so that the first job of a long queue is found without sorting. */
 export async function orderJobs(db: AnyDatabase): Promise<void> {
   await db.schema.dropIndex('jobs_to_take').execute();
   await db.schema.createIndex('jobs_to_take').on('jobs').columns(['queue', 'state', 'priority desc', 'created_at', 'id']).execute();
 }
 
-/** Most queues have no lanes, and pay nothing for them. */
+/**
+ * `lane` is the partition for fair scheduling. Most queues have none, so a partial index adds no cost to them. 'of before' marks
+ * deliveries stored before this migration.
+ */
 export async function addLanes(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('jobs').addColumn('lane', 'text').execute();
   await sql`update jobs set lane = 'of before' where queue = 'deliveries'`.execute(db);
@@ -37,7 +40,10 @@ export async function addLanes(db: AnyDatabase): Promise<void> {
 
 const rowsAtOnce = 100;
 
-/** Deliveries of before there were lanes held each other up in one, and what has none is never taken: each gets that of its target. */
+/**
+ * Assigns each stored delivery to the lane of its target. Until now these deliveries shared one lane and delayed each other, and
+ * deliveries without a lane are never leased.
+ */
 export async function setLanesOfDeliveries(db: AnyDatabase): Promise<void> {
   for (let last = ''; ; ) {
     const { rows } = await sql<{ id: string; payload: string }>`
@@ -50,8 +56,8 @@ export async function setLanesOfDeliveries(db: AnyDatabase): Promise<void> {
 }
 
 /**
- * Jobs are listed and counted by what they come of, without reading what is to be done: that may be large, and lies before the other columns.
- * Most queues have no causes, and pay nothing for them.
+ * Jobs are listed and counted by cause without reading their payload, which may be large and precedes the other columns. Most queues have
+ * no causes, so a partial index adds no cost to them.
  */
 export async function addCauses(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('jobs').addColumn('cause', 'text').execute();
@@ -59,7 +65,7 @@ export async function addCauses(db: AnyDatabase): Promise<void> {
   await sql`create index jobs_by_cause on jobs (queue, cause, created_at, id, state, (reason is null)) where cause is not null`.execute(db);
 }
 
-/** That of a delivery is its rule. */
+/** The cause of a delivery is its rule. */
 export async function setCausesOfDeliveries(db: AnyDatabase): Promise<void> {
   for (let last = ''; ; ) {
     const { rows } = await sql<{ id: string; payload: string }>`
@@ -76,8 +82,8 @@ export async function setCausesOfDeliveries(db: AnyDatabase): Promise<void> {
 }
 
 /**
- * Jobs that are done one after the other. The index of lanes tells the sequence too, so that nobody reads what is to be done to find what is next.
- * What was added before stays without one, and waits for none.
+ * Jobs of a sequence run one after the other. The lane index contains the sequence, so finding the next job reads no payload. Existing
+ * jobs have no sequence and wait for none.
  */
 export async function addSequences(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('jobs').addColumn('sequence', 'text').execute();
@@ -87,7 +93,7 @@ export async function addSequences(db: AnyDatabase): Promise<void> {
   await sql`create index jobs_in_sequence on jobs (queue, state, sequence, id) where sequence is not null`.execute(db);
 }
 
-/** As deliveries had it when this was written: the origin of a URL; an ARN by itself. */
+/** Fixed as of this migration: the origin of a URL, or the ARN itself. */
 function laneOf(payload: string): string {
   const { arn } = (JSON.parse(payload) as { readonly target: { readonly arn: string } }).target;
   return /^https?:/.test(arn) && URL.canParse(arn) ? new URL(arn).origin : arn;

@@ -1,9 +1,9 @@
-/** Steps of `migrations.ts`: what was measured. */
+/** Steps of `migrations.ts`: metrics. */
 import { sql } from 'kysely';
 import type { Dialect } from '../tables.ts';
 import type { AnyDatabase } from './any-database.ts';
 
-/** A row holds all that a group measured within a span: a row for each metric would be mostly keys. */
+/** A row holds all metrics of a group within a time span, because a row per metric would consist mostly of keys. */
 export async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
     .createTable('metric_groups')
@@ -21,18 +21,18 @@ export async function createMetricSeries(db: AnyDatabase, dialect: Dialect): Pro
     .addColumn('data', dialect === 'sqlite' ? 'blob' : 'bytea', (column) => column.notNull())
     .addPrimaryKeyConstraint('metric_rows_pk', ['resolution', 'group_id', 'at'])
     .execute();
-  // What is too old is looked for by its time.
+  // Old rows are deleted by time.
   await db.schema.createIndex('metric_rows_by_time').on('metric_rows').columns(['resolution', 'at']).execute();
 }
 
-/** Rows are written in another way now; there is nobody yet who had others. */
+/** The row format changed before any release, so existing rows are discarded. */
 export async function clearMetricRows(db: AnyDatabase): Promise<void> {
   await sql`delete from metric_rows`.execute(db);
 }
 
 /**
- * A table for each resolution: what is kept for an hour, lying between what is kept for 90 days, left holes when it went that
- * nothing filled, a third of the file.
+ * One table per resolution. In a common table, deleted short-lived rows left holes between rows that are retained for 90 days: up to a
+ * third of the file.
  */
 export async function splitMetricRows(db: AnyDatabase, dialect: Dialect): Promise<void> {
   for (const resolution of [1, 10, 60]) {
@@ -46,7 +46,7 @@ export async function splitMetricRows(db: AnyDatabase, dialect: Dialect): Promis
       .execute();
     await sql`insert into ${sql.table(name)} (group_id, at, data)
       select group_id, at, data from metric_rows where resolution = ${resolution} order by at`.execute(db);
-    // What is too old is looked for by its time.
+    // Old rows are deleted by time.
     await db.schema.createIndex(`${name}_by_time`).on(name).column('at').execute();
   }
   await db.schema.dropTable('metric_rows').execute();

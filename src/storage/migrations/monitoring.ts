@@ -1,4 +1,4 @@
-/** Steps of `migrations.ts`: audit, events and rules about them, decisions, alarms. */
+/** Steps of `migrations.ts`: audit, events and their rules, decisions, alarms. */
 import { sql } from 'kysely';
 import type { Dialect } from '../tables.ts';
 import { type AnyDatabase, withSeq } from './any-database.ts';
@@ -23,14 +23,13 @@ export async function createAuditAndEvents(db: AnyDatabase, dialect: Dialect): P
     .execute();
 }
 
-/** What happened to one endpoint is looked for among all that happened in 90 days. */
+/** Finds the events of one endpoint among all events of 90 days. */
 export async function findEventsBySubject(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('events_of_subject').on('events').columns(['subject', 'seq']).execute();
 }
 
 /**
- * Events of a kind, such as the deletions of endpoints, are looked for among those of all kinds. Of a subject to which much of another kind happened,
- * what the index says of their kind spares reading them.
+ * Finds events of one kind, such as endpoint deletions. The subject index includes the kind, so that events of other kinds are not read.
  */
 export async function findEventsByKind(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('events_of_kind').on('events').columns(['kind', 'seq']).execute();
@@ -38,12 +37,29 @@ export async function findEventsByKind(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('events_of_subject').on('events').columns(['subject', 'seq', 'kind']).execute();
 }
 
+/**
+ * Event numbers follow the order of commits, so a reader that continues after a number misses none. The counter is a row that commits
+ * lock.
+ */
+export async function numberEventsInOrder(db: AnyDatabase, dialect: Dialect): Promise<void> {
+  await db.schema
+    .createTable('event_head')
+    .addColumn('id', 'integer', (added) => added.primaryKey())
+    .addColumn('seq', 'bigint', (added) => added.notNull())
+    .execute();
+  if (dialect === 'postgres') await sql`alter table events alter column seq drop identity`.execute(db);
+  // Includes numbers of deleted events: a reused number would be taken for an old event.
+  const counted = dialect === 'postgres' ? sql`` : sql`union all select seq from sqlite_sequence where name = 'events'`;
+  const known = sql`select max(seq) as seq from events union all select max(seq) from cursors ${counted}`;
+  await sql`insert into event_head (id, seq) select 1, coalesce(max(seq), 0) from (${known}) as known`.execute(db);
+}
+
 export async function createDecisions(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await withSeq(db.schema.createTable('decisions'), dialect)
     .addColumn('id', 'text', (column) => column.notNull().unique())
     .addColumn('at', 'bigint', (column) => column.notNull())
     .addColumn('kind', 'text', (column) => column.notNull())
-    // Decisions explain an endpoint that is there: one that comes later under the same name must not go on with them.
+    // Decisions are deleted with their endpoint, so a later endpoint of the same name does not inherit them.
     .addColumn('endpoint_key', 'text', (column) => column.notNull().references('endpoints.name_key').onDelete('cascade'))
     .addColumn('endpoint', 'text', (column) => column.notNull())
     .addColumn('variant', 'text', (column) => column.notNull())
@@ -59,7 +75,7 @@ export async function createDecisions(db: AnyDatabase, dialect: Dialect): Promis
   await db.schema.createIndex('decisions_of_endpoint').on('decisions').columns(['endpoint_key', 'seq']).execute();
 }
 
-/** What was recorded before has the number 0: no chain covers it. */
+/** Earlier records have the number 0: no chain covers them. */
 export async function chainAudit(db: AnyDatabase): Promise<void> {
   await db.schema
     .alterTable('audit')
@@ -80,7 +96,10 @@ export async function chainAudit(db: AnyDatabase): Promise<void> {
   await sql`insert into audit_head (id, number, hash) values (1, 0, '')`.execute(db);
 }
 
-/** The records of one call need not lie beside each other: each bears the id of the first, so that calls are read in order, whole, and once. */
+/**
+ * Records of one call may be interleaved with others. Each carries the id of the call's first record, so that calls can be read in order,
+ * completely and once.
+ */
 export async function findAuditByCall(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
     .alterTable('audit')
@@ -106,7 +125,7 @@ export async function createAlarms(db: AnyDatabase, dialect: Dialect): Promise<v
     .addColumn('state_since', 'bigint', (column) => column.notNull())
     .addColumn('updated_at', 'bigint', (column) => column.notNull())
     .execute();
-  // The history of an alarm outlives it.
+  // The history of an alarm remains after its deletion.
   await withSeq(db.schema.createTable('alarm_history'), dialect)
     .addColumn('alarm', 'text', (column) => column.notNull())
     .addColumn('at', 'bigint', (column) => column.notNull())

@@ -1,4 +1,4 @@
-/** Steps of `migrations.ts`: models, their versions and what was measured of them. */
+/** Steps of `migrations.ts`: models, versions and profiles. */
 import type { AnyDatabase } from './any-database.ts';
 
 export async function createRegistry(db: AnyDatabase): Promise<void> {
@@ -52,15 +52,63 @@ export async function createRegistry(db: AnyDatabase): Promise<void> {
       ['group_key', 'version'],
       'model_versions',
       ['group_key', 'version'],
-      (constraint) => constraint.onDelete('cascade'), // a profile means nothing without its version
+      (constraint) => constraint.onDelete('cascade'), // A profile is deleted with its version.
     )
     .execute();
 }
 
-/** Until then every model was ONNX. */
+/** Existing models are all ONNX. */
 export async function addRuntimes(db: AnyDatabase): Promise<void> {
   await db.schema
     .alterTable('model_versions')
     .addColumn('runtime', 'text', (column) => column.notNull().defaultTo('{"kind":"onnx"}'))
+    .execute();
+}
+
+/** Existing models have one file, and no rows here. */
+export async function addVersionFiles(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('version_files')
+    .addColumn('group_key', 'text', (column) => column.notNull())
+    .addColumn('version', 'integer', (column) => column.notNull())
+    .addColumn('path', 'text', (column) => column.notNull())
+    .addColumn('sha256', 'text', (column) => column.notNull())
+    .addColumn('bytes', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('version_files_pk', ['group_key', 'version', 'path'])
+    .addForeignKeyConstraint(
+      'files_of_version',
+      ['group_key', 'version'],
+      'model_versions',
+      ['group_key', 'version'],
+      (constraint) => constraint.onDelete('cascade'), // Files are deleted with their version.
+    )
+    .execute();
+  await db.schema.createIndex('version_files_by_object').on('version_files').column('sha256').execute();
+}
+
+/** What was recognised in the files of Python models, and the state of their opening. */
+export async function addPythonModels(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('python_models')
+    .addColumn('group_key', 'text', (column) => column.notNull())
+    .addColumn('version', 'integer', (column) => column.notNull())
+    .addColumn('recognised', 'text', (column) => column.notNull())
+    .addColumn('sample', 'text')
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('requested_by', 'text')
+    .addColumn('requested_at', 'bigint')
+    .addColumn('note', 'text')
+    .addColumn('reason', 'text')
+    .addColumn('last_lines', 'text', (column) => column.notNull())
+    .addColumn('facts', 'text')
+    .addColumn('changed_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('python_models_pk', ['group_key', 'version'])
+    .addForeignKeyConstraint(
+      'python_models_of_version',
+      ['group_key', 'version'],
+      'model_versions',
+      ['group_key', 'version'],
+      (constraint) => constraint.onDelete('cascade'),
+    )
     .execute();
 }

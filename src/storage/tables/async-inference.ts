@@ -1,32 +1,33 @@
-/** Requests that are worked on later, and data sets that go through a model. */
+/** Asynchronous requests and transform jobs. */
 
-/** A request that was accepted, and what became of it. */
+/** An accepted asynchronous request and its outcome. */
 export interface AsyncRequestsTable {
-  /** That of its job. */
+  /** The id of its job. */
   id: string;
   endpoint_key: string;
   inference_id: string;
   /** `queued`, `succeeded`, `failed`, `expired`, `cancelled`. */
   state: string;
-  /** JSON: what is to be done. */
+  /** JSON: the request. */
   document: string;
-  /** Where it came with the request, and may be needed again. */
+  /** The body if it was sent inline, retained for retries. */
   body: Uint8Array | null;
   created_at: number;
   expires_at: number;
   finished_at: number | null;
-  /** Tries that failed by its own fault, and by nobody's. */
+  /** Failed attempts that the request itself may have caused. */
   failures: number;
+  /** Attempts that failed because no executor was available. */
   troubles: number;
   reason: string | null;
 }
 
-/** A data set that goes through a model. */
+/** A transform job over a data set. */
 export interface TransformsTable {
   name_key: string;
   name: string;
   state: string;
-  /** JSON: what was ordered. */
+  /** JSON: the definition of the job. */
   document: string;
   created_at: number;
   updated_at: number;
@@ -35,7 +36,7 @@ export interface TransformsTable {
   reason: string | null;
 }
 
-/** An object of it. */
+/** An input object of a transform job. */
 export interface TransformObjectsTable {
   transform_key: string;
   position: number;
@@ -45,8 +46,8 @@ export interface TransformObjectsTable {
   state: string;
   records: number;
   skipped: number;
-  /** Why it failed; of one that is done, which records were left out. */
+  /** The reason of a failure; for a completed object, the records that were skipped. */
   note: string | null;
-  /** JSON: where to go on. */
+  /** JSON: where to continue. */
   checkpoint: string | null;
 }

@@ -1,29 +1,29 @@
-/** Buckets and what they hold, and what AWS's services keep beside the objects of the rooms. */
+/** S3 buckets and their contents, and documents that AWS services store alongside platform resources. */
 
 export interface S3BucketsTable {
   name: string;
   created_at: number;
 }
 
-/** What a key of a bucket holds now. Its bytes are its pieces. */
+/** The current object of a key. Its content is stored as pieces (`S3PiecesTable`). */
 export interface S3ObjectsTable {
   bucket: string;
   key: string;
-  /** Another with each write: to this its pieces belong. */
+  /** Unique for each write; owner of the object's pieces. */
   id: string;
   bytes: number;
   /** Without quotes. */
   etag: string;
   modified_at: number;
-  /** How many parts it was uploaded in; null where it came at once. */
+  /** The number of parts of a multipart upload; null for a single put. */
   parts: number | null;
   /** JSON: `ObjectHeaders`. */
   headers: string;
-  /** JSON: `{crc32: base64}`, as the client gave them. */
+  /** JSON: `{crc32: base64}`, as sent by the client. */
   checksums: string;
 }
 
-/** Uploads in parts that were begun and neither completed nor aborted. */
+/** Multipart uploads that are neither completed nor aborted. */
 export interface S3UploadsTable {
   id: string;
   bucket: string;
@@ -32,11 +32,11 @@ export interface S3UploadsTable {
   created_at: number;
 }
 
-/** Files that together are an object, in order, or the parts so far of an upload. */
+/** The pieces of an object, in order, or the parts of an incomplete upload. */
 export interface S3PiecesTable {
   /** The id of an object or of an upload. */
   owner: string;
-  /** From 1; of an upload the number of the part. */
+  /** Starts at 1; for an upload, the part number. */
   position: number;
   sha256: string;
   bytes: number;
@@ -44,11 +44,11 @@ export interface S3PiecesTable {
   md5: string;
   checksums: string;
   stored_at: number;
-  /** The bytes themselves, where they are few; else they are in the file of that name. */
+  /** The bytes if small; null if they are in the file of that hash. */
   content: Uint8Array | null;
 }
 
-/** What AWS's services keep of an object that its room does not know. */
+/** Data that an AWS API stores about a resource, in addition to what the platform stores. */
 export interface AwsDocumentsTable {
   /** `model`, `endpoint-config`, `tags`. */
   kind: string;
@@ -58,10 +58,10 @@ export interface AwsDocumentsTable {
   content: string;
   created_at: number;
   updated_at: number;
-  /** What it goes with when that is deleted; null where it stays until it is removed itself. */
+  /** The resource with which the document is deleted; null if it is deleted separately. */
   group_key: string | null;
   version: number | null;
-  /** The version that a model package has or, where its file could not be read, would have. */
+  /** The version number of a model package, or the number it would have if its file could not be read. */
   number: number | null;
   endpoint_key: string | null;
 }

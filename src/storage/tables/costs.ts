@@ -1,8 +1,11 @@
 /** The history of costs. */
 
-/** What a variant used within an hour. All sums are floats, counts too: whole up to 2^53, and both databases add them alike. */
+/**
+ * The usage of a variant within an hour. All numbers are floats, including counts, which are exact up to 2^53: both databases add floats
+ * identically.
+ */
 export interface HourlyCostsTable {
-  /** When the hour began, and its day in UTC. */
+  /** Start of the hour in epoch milliseconds, and its day in UTC. */
   hour: number;
   day: number;
   endpoint_key: string;

@@ -1,4 +1,4 @@
-/** Endpoints as they are wanted, and what was decided on how many instances they have. */
+/** The desired state of endpoints, and decisions about their number of instances. */
 
 export interface EndpointsTable {
   name_key: string;
@@ -9,20 +9,20 @@ export interface EndpointsTable {
   desired: 'InService' | 'Unloaded' | 'Deleted';
   created_at: number;
   updated_at: number;
-  /** JSON: a `Rollout`; null where no update is watched. */
+  /** JSON: a `Rollout`; null if no update is in progress. */
   rollout: string | null;
-  /** JSON: a `VersionHistory`; null for an endpoint of before there was one. */
+  /** JSON: a `VersionHistory`; null for endpoints of earlier versions. */
   version_history: string | null;
-  /** JSON: the status that was told last, and of which generation; null where none was, or by a server that did not keep it. */
+  /** JSON: the last announced status and its generation; null if none was announced or recorded. */
   told_status: string | null;
-  /** JSON: the objective that it was served with last, and since when; null where it was with none yet, or by a server that did not keep it. */
+  /** JSON: the last served objective and its start time; null if none was served or recorded. */
   served_objective: string | null;
 }
 
 export interface ScaledVariantsTable {
   endpoint_key: string;
   variant_key: string;
-  /** How many instances were decided on last. */
+  /** The last decided number of instances. */
   instances: number;
   updated_at: number;
 }
@@ -30,7 +30,7 @@ export interface ScaledVariantsTable {
 export interface ScalingStatesTable {
   endpoint_key: string;
   variant_key: string;
-  /** JSON: what is remembered from one scaling decision to the next. */
+  /** JSON: the state that scaling decisions carry over. */
   state: string;
   updated_at: number;
 }

@@ -1,2 +1,2 @@
-/** 0 or 1: neither database needs to know booleans. */
+/** 0 or 1, because SQLite has no booleans. */
 export type Flag = 0 | 1;

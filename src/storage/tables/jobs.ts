@@ -1,23 +1,23 @@
-/** What `jobs.ts` keeps: queues of work, in the order in which it is taken. */
+/** Job queues, see `jobs.ts`. */
 
-/** Work that was accepted; gone when it is done. */
+/** An accepted job, deleted when it is done. */
 export interface JobsTable {
   id: string;
   queue: string;
-  /** Whom it has to do with; null where its queue has no lanes. */
+  /** The partition; null if the queue has none. */
   lane: string | null;
-  /** Those of one are done one after the other; null where it waits for none. */
+  /** Jobs of one sequence run one after the other; null if the job waits for none. */
   sequence: string | null;
-  /** What it comes of; null where nobody asks for its queue by that. */
+  /** The origin of the job; null if the queue is not queried by cause. */
   cause: string | null;
   /** JSON. */
   payload: string;
   priority: number;
   created_at: number;
-  /** Nobody takes it before: its time has not come, or it is taken until then. Of a dead one, when it died. */
+  /** When the job can be leased next: its due time, or the end of its lease. For a dead job, when it died. */
   visible_at: number;
   expires_at: number | null;
-  /** Whoever has it. */
+  /** Identifies the current lease. */
   lease: string | null;
   attempts: number;
   /** `open`, `dead`. */

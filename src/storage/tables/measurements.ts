@@ -1,14 +1,14 @@
-/** What was counted, measured and logged. SQLite keeps it in a file of its own. */
+/** Counters, metrics and logs. SQLite stores them in a separate file. */
 
-/** When a server counted arrivals. */
+/** The seconds in which a server counted arrivals. */
 export interface RecordedMinutesTable {
-  /** When the minute began. */
+  /** Start of the minute in epoch milliseconds. */
   minute: number;
-  /** 60 letters: 1 for each second that was counted, 0 for each that was not. */
+  /** 60 characters: 1 for each second that was counted, 0 for each that was not. */
   seconds: string;
 }
 
-/** Floats that are whole, as of `hourly_costs`; no row where nobody came. */
+/** Counts are integers stored as floats, as in `hourly_costs`. Minutes without arrivals have no row. */
 export interface MinuteArrivalsTable {
   endpoint_key: string;
   minute: number;
@@ -21,11 +21,11 @@ export interface SecondArrivalsTable {
   endpoint_key: string;
   minute: number;
   variant: string;
-  /** JSON: `[second, requests, rows]` of each second in which somebody came. */
+  /** JSON: `[second, requests, rows]` for each second with arrivals. */
   seconds: string;
 }
 
-/** Who measures, and what. */
+/** A source of metrics (namespace and dimensions), with the metrics that it reports. */
 export interface MetricGroupsTable {
   id: number;
   namespace: string;
@@ -36,10 +36,10 @@ export interface MetricGroupsTable {
   last_at: number;
 }
 
-/** All that a group measured within a span, whose seconds stand in the name of the table. */
+/** All values of a group within a time span, whose length in seconds is part of the table name. */
 export interface MetricRowsTable {
   group_id: number;
-  /** Epoch seconds of its beginning. */
+  /** Start of the span in epoch seconds. */
   at: number;
   data: Uint8Array;
 }
@@ -48,7 +48,7 @@ export interface LogGroupsTable {
   id: number;
   name: string;
   created_at: number;
-  /** Null where only the size is bounded. */
+  /** Null if only the size is bounded. */
   retention_days: number | null;
 }
 
@@ -60,12 +60,12 @@ export interface LogStreamsTable {
   first_at: number | null;
   last_at: number | null;
   ingested_at: number | null;
-  /** Of its events. */
+  /** Total size of its events. */
   bytes: number;
 }
 
 export interface LogEventsTable {
-  /** In the order in which they came. */
+  /** In order of arrival. */
   seq: number;
   group_id: number;
   stream_id: number;

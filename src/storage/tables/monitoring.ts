@@ -1,4 +1,4 @@
-/** Audit, events and rules about them, decisions, alarms, drift. */
+/** Audit, events and their rules, decisions, alarms, drift. */
 import type { Generated } from 'kysely';
 import type { Flag } from './flag.ts';
 
@@ -11,26 +11,32 @@ export interface AuditTable {
   outcome: string;
   /** JSON. */
   detail: string;
-  /** From 1, without a gap. */
+  /** Starts at 1, without gaps. */
   number: number;
-  /** JSON: where the call came from; null where the platform did it by itself. */
+  /** JSON: the origin of the call; null for an action of the platform itself. */
   origin: string | null;
-  /** The id of the first record of the same call of AWS's, of which all bear it; the own id where a record stands for itself. Not sealed: it only finds. */
+  /** The id of the first record of the same AWS call, or the record's own id. Only used for lookups, so it is not part of the hash. */
   call_id: string;
-  /** Of all the above but `call_id`, and the hash before. */
+  /** Covers all columns above except `call_id`, and the previous hash. */
   hash: string;
 }
 
-/** One row: the last record. */
+/** A single row: the last record. */
 export interface AuditHeadTable {
   id: number;
   number: number;
   hash: string;
 }
 
+/** A single row: the number of the last event. */
+export interface EventHeadTable {
+  id: number;
+  seq: number;
+}
+
 export interface EventsTable {
-  /** Given by the database, rising. */
-  seq: Generated<number>;
+  /** Increases in the order of commits, without gaps; see `EventHeadTable`. */
+  seq: number;
   id: string;
   at: number;
   kind: string;
@@ -45,14 +51,14 @@ export interface EventRulesTable {
   document: string;
 }
 
-/** How far somebody has read the events. */
+/** How far a consumer has read the events. */
 export interface CursorsTable {
   name: string;
   seq: number;
 }
 
 export interface DecisionsTable {
-  /** Given by the database, rising: in which order decisions were made, also where the clock was set back meanwhile. */
+  /** Assigned by the database: the order in which decisions were made, even if the clock was set back. */
   seq: Generated<number>;
   id: string;
   at: number;
@@ -61,7 +67,7 @@ export interface DecisionsTable {
   endpoint: string;
   variant: string;
   trigger: string;
-  /** Whether it made anything different. */
+  /** Whether the decision changed anything. */
   changes: Flag;
   /** JSON. */
   inputs: string;
@@ -71,7 +77,7 @@ export interface DecisionsTable {
   chosen: string;
   reason: string;
   explanation: string;
-  /** JSON: what came of it; null until that is known. */
+  /** JSON: the effect of the decision; null until it is known. */
   effect: string | null;
 }
 
@@ -95,7 +101,7 @@ export interface AlarmHistoryTable {
   data: string;
 }
 
-/** What the inputs of an endpoint usually look like. */
+/** The reference distribution of an endpoint's inputs. */
 export interface DriftBaselinesTable {
   endpoint_key: string;
   /** JSON. */
@@ -103,7 +109,7 @@ export interface DriftBaselinesTable {
   made_at: number;
 }
 
-/** What was predicted, until labels come or it grows old. */
+/** Predictions, retained until labels arrive or they expire. */
 export interface ObservedPredictionsTable {
   endpoint_key: string;
   inference_id: string;

@@ -1,4 +1,4 @@
-/** What the registry keeps, and the profiles of its versions. */
+/** Models, versions and profiles. */
 import type { Generated } from 'kysely';
 import type { Flag } from './flag.ts';
 
@@ -9,7 +9,7 @@ export interface ModelGroupsTable {
   /** JSON: `{key: value}`. */
   tags: string;
   created_at: number;
-  /** The number the next version gets; only ever goes up, so that no number is given twice. */
+  /** The number of the next version. Only increases, so that numbers are never reused. */
   next_version: Generated<number>;
 }
 
@@ -21,11 +21,14 @@ export interface ModelVersionsTable {
   approval_changed_at: number | null;
   approval_note: string | null;
   description: string;
-  /** JSON objects: `metadata` and `tags` hold strings, `metrics` what the model's maker measured. */
+  /** JSON objects: `metadata` and `tags` hold strings, `metrics` the values that the author of the model measured. */
   metadata: string;
   metrics: string;
   tags: string;
-  /** What is served; `source_*` is what was uploaded, which may have been rewritten. */
+  /**
+   * The served file, or the manifest of the rows in version_files, whose total size is `artifact_bytes`. `source_*` is the uploaded file,
+   * which may have been rewritten.
+   */
   artifact_sha256: string;
   artifact_bytes: number;
   source_sha256: string;
@@ -35,7 +38,7 @@ export interface ModelVersionsTable {
   /** JSON: `{domain: version}`. */
   opsets: string;
   producer: string;
-  /** JSON: `{key: value}`, the file's own metadata. */
+  /** JSON: `{key: value}`, the metadata inside the file. */
   properties: string;
   /** JSON: sentences. */
   notes: string;
@@ -47,12 +50,44 @@ export interface ModelVersionsTable {
   created_at: number;
 }
 
+/** The files of models that have several: those with external data. Deleted with their version. */
+export interface VersionFilesTable {
+  group_key: string;
+  version: number;
+  /** `model.onnx`, or the name of a data file relative to it. */
+  path: string;
+  sha256: string;
+  bytes: number;
+}
+
 export interface ProfilesTable {
   group_key: string;
   version: number;
-  /** What it was measured on: `instance:local.1`, `function:1024`. */
+  /** The executor that was measured: `instance:local.1`, `function:1024`. */
   executor: string;
   /** JSON: a `Profile`. */
   profile: string;
   measured_at: number;
+}
+
+/** Versions that run Python. Deleted with their version. */
+export interface PythonModelsTable {
+  group_key: string;
+  version: number;
+  /** JSON: what the files say, read without running any code. */
+  recognised: string;
+  /** JSON: `{contentType, body, label?}`, the body as base64; null if there is none. */
+  sample: string | null;
+  state: 'registered' | 'opening' | 'opened' | 'failed';
+  /** The approver, from the request until its outcome and after it. */
+  requested_by: string | null;
+  requested_at: number | null;
+  note: string | null;
+  /** Why the last opening failed. */
+  reason: string | null;
+  /** JSON: the last lines of a failed opening. */
+  last_lines: string;
+  /** JSON: what opening the model showed; null until then. */
+  facts: string | null;
+  changed_at: number;
 }

@@ -1,0 +1,90 @@
+/** In-memory state of a log group and its streams; events are database rows. */
+
+import type { LogGroupView, LogStreamView } from './log-event.ts';
+import type { GroupRow, StreamRow } from './log-rows.ts';
+import { RateLimiter } from './rate-limiter.ts';
+
+export class LogGroup {
+  readonly id: number;
+  readonly name: string;
+  readonly createdAtMs: number;
+  retentionDays: number | null;
+  readonly streams = new Map<string, LogStream>();
+  readonly limiter: RateLimiter;
+  /** Has changes not stored in the database. */
+  isDirty = false;
+
+  constructor({ id, name, createdAtMs, retentionDays }: GroupRow, nowMs: number) {
+    this.id = id;
+    this.name = name;
+    this.createdAtMs = createdAtMs;
+    this.retentionDays = retentionDays;
+    this.limiter = new RateLimiter(nowMs);
+  }
+
+  get bytes(): number {
+    let bytes = 0;
+    for (const stream of this.streams.values()) bytes += stream.bytes;
+    return bytes;
+  }
+
+  /** Events before this time are expired. Epoch milliseconds. */
+  retainedFromMs(wallMs: number): number {
+    return this.retentionDays === null ? 0 : wallMs - this.retentionDays * 86_400_000;
+  }
+
+  view(): LogGroupView {
+    const { name, createdAtMs, retentionDays, bytes } = this;
+    return { name, createdAtMs, retentionDays, bytes };
+  }
+
+  row(): GroupRow {
+    const { id, name, createdAtMs, retentionDays } = this;
+    return { id, name, createdAtMs, retentionDays };
+  }
+}
+
+export class LogStream {
+  readonly id: number;
+  readonly group: LogGroup;
+  readonly name: string;
+  readonly createdAtMs: number;
+  firstAtMs: number | null;
+  lastAtMs: number | null;
+  ingestedAtMs: number | null;
+  bytes: number;
+  isDirty = false;
+  /** Deleted: pending lines are discarded. */
+  isDeleted = false;
+  /** Lines dropped since the last stored one. */
+  skipped = 0;
+
+  constructor(group: LogGroup, row: Omit<StreamRow, 'groupId'>) {
+    this.group = group;
+    this.id = row.id;
+    this.name = row.name;
+    this.createdAtMs = row.createdAtMs;
+    this.firstAtMs = row.firstAtMs;
+    this.lastAtMs = row.lastAtMs;
+    this.ingestedAtMs = row.ingestedAtMs;
+    this.bytes = row.bytes;
+  }
+
+  /** Accounts for a new event. */
+  addEvent(atMs: number, bytes: number, wallMs: number): void {
+    this.firstAtMs = Math.min(this.firstAtMs ?? atMs, atMs);
+    this.lastAtMs = Math.max(this.lastAtMs ?? atMs, atMs);
+    this.ingestedAtMs = wallMs;
+    this.bytes += bytes;
+    this.isDirty = true;
+  }
+
+  view(): LogStreamView {
+    const { name, createdAtMs, firstAtMs, lastAtMs, ingestedAtMs, bytes } = this;
+    return { name, createdAtMs, firstAtMs, lastAtMs, ingestedAtMs, bytes };
+  }
+
+  row(): StreamRow {
+    return { id: this.id, groupId: this.group.id, ...this.view() };
+  }
+}

@@ -1,0 +1,89 @@
+/** Log groups and streams of the server's own lines, named as in AWS. */
+import type { PlatformEvent } from '../../records/index.ts';
+import { formatRequestLine, type RequestLine } from '../request-log/request-line.ts';
+import type { LogGroups } from './log-groups.ts';
+
+/** Group for the output of an endpoint's workers and containers, and its failed requests. */
+export function endpointLogGroup(endpoint: string): string {
+  return `/aws/sagemaker/Endpoints/${endpoint}`;
+}
+
+/** Group for the workers and results of all transforms. */
+const transformsLogGroup = '/aws/sagemaker/TransformJobs';
+/** Not below the name of a job: clients follow all streams there and expect one for each instance. */
+const resultsStream = 'results';
+/** Workers of a transform have this prefix and its name in place of an endpoint's. */
+const transformPrefix = 'transform:';
+
+interface Worker {
+  readonly endpoint: string;
+  readonly variant: string;
+  readonly id: string;
+}
+
+/** Requests that a line names. A larger batch prints lines that belong to too many requests to help any. */
+const requestsNamedMax = 64;
+
+/** Logs a line printed by a worker, or about it, in the worker's own stream. A line printed for requests names them. */
+export function logWorkerLine(
+  groups: Pick<LogGroups, 'write'>,
+  { endpoint, variant, id }: Worker,
+  line: string,
+  requestIds: readonly string[] = [],
+): void {
+  const isTransform = endpoint.startsWith(transformPrefix);
+  const name = isTransform ? endpoint.slice(transformPrefix.length) : variant;
+  groups.write(isTransform ? transformsLogGroup : endpointLogGroup(endpoint), streamName(`${name}/${id}`), withRequests(line, requestIds));
+}
+
+/** `text (request ID)`. A line that is a JSON object gets the member `requests`, so filters on its members still apply. */
+function withRequests(line: string, requestIds: readonly string[]): string {
+  if (requestIds.length === 0) return line;
+  const named = requestIds.slice(0, requestsNamedMax);
+  if (isJsonObject(line)) {
+    const rest = line.trim().slice(1);
+    return `{"requests":${JSON.stringify(named)}${rest.trim() === '}' ? '' : ','}${rest}`;
+  }
+  const more = requestIds.length > named.length ? `, and ${requestIds.length - named.length} more` : '';
+  return `${line} (request${requestIds.length === 1 ? '' : 's'} ${named.join(', ')}${more})`;
+}
+
+function isJsonObject(line: string): boolean {
+  if (!line.trimStart().startsWith('{')) return false;
+  try {
+    return typeof JSON.parse(line) === 'object';
+  } catch {
+    return false;
+  }
+}
+
+/** Logs the result of a transform or an asynchronous request. `variantOf` returns the first variant of an endpoint. */
+export function logEvent(
+  groups: Pick<LogGroups, 'write'>,
+  { kind, subject, detail, atMs }: PlatformEvent,
+  variantOf: (endpoint: string) => string,
+): void {
+  if (kind.startsWith('transform.')) {
+    const line = JSON.stringify({ event: kind, transform: subject, detail });
+    groups.write(transformsLogGroup, resultsStream, line, atMs);
+  } else if (kind.startsWith('async.')) {
+    const line = JSON.stringify({ event: kind, endpoint: subject, ...(detail as object) });
+    groups.write(endpointLogGroup(subject), streamName(`${variantOf(subject)}/async/data-log`), line, atMs);
+  }
+}
+
+/** AWS allows neither character in stream names. */
+function streamName(text: string): string {
+  return text.replaceAll(/[:*]/g, '-');
+}
+
+/** One line per request, one per control call, and the server's own log including its control loops. */
+export const requestsLogGroup = '/penstock/requests';
+export const accessLogGroup = '/penstock/access';
+export const platformLogGroup = '/penstock/platform';
+
+/** Logs a failed request, with its id, to the group of its endpoint. */
+export function logFailure(groups: Pick<LogGroups, 'write'>, line: RequestLine): void {
+  if (line.status === 'ok' || line.status === 'cancelled') return;
+  groups.write(endpointLogGroup(line.endpoint), `${line.variant}/requests`, formatRequestLine(line).trimEnd(), line.atMs);
+}

@@ -1,0 +1,234 @@
+/**
+ * Writes a backup, even while a server uses the data directory. The database is read as of one point in time. Meanwhile the server moves
+ * objects to the trash instead of deleting them, so every referenced object remains readable (`retain.ts`).
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { sql } from 'kysely';
+import type { Clock } from '../../clock.ts';
+import { systemCode } from '../../data-directory/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { type TarFile, tarOf } from '../../tar/index.ts';
+import { FileObjectStore } from '../file-object-store.ts';
+import { checkInstallation } from '../installation.ts';
+import { migrationsFor } from '../migrations.ts';
+import { type ReferencedObject, referencedObjects, type StoreName } from '../referenced-objects.ts';
+import type { Database, Transaction } from '../tables.ts';
+import { type BackupHeader, type BackupManifest, plainFiles, tableNames } from './format.ts';
+import { readDatabase, snapshotFile } from './read-database.ts';
+import { type Retention, retainObjects } from './retain.ts';
+import { writeWholeFile } from './whole-file.ts';
+
+export interface BackupOptions {
+  readonly dataDir: string;
+  readonly databaseUrl: string | null;
+  /** Must not exist. */
+  readonly file: string;
+  readonly clock: Clock;
+}
+
+export interface BackupResult extends Pick<BackupManifest, 'objects' | 'missing' | 'damaged'> {
+  readonly file: string;
+  /** The size of the archive. */
+  readonly bytes: number;
+}
+
+/** Rows fetched from PostgreSQL at a time, which bounds the memory. */
+const rowsAtOnce = 200;
+const chunkBytes = 1024 * 1024;
+
+/**
+ * Throws `already_exists`, `wrong_state` if directory and database do not belong together, `not_found` or `unavailable`. No file remains
+ * after an error.
+ */
+export async function writeBackup(options: BackupOptions): Promise<BackupResult> {
+  const { dataDir, databaseUrl, file, clock } = options;
+  const stores = { objects: new FileObjectStore(join(dataDir, 'objects')), buckets: new FileObjectStore(join(dataDir, 'buckets')) };
+  const retention = await retainObjects([join(dataDir, 'objects'), join(dataDir, 'buckets')], clock);
+  try {
+    const backup = new Backup(options, stores, retention);
+    const bytes = await writeWholeFile(file, tarOf(databaseUrl === null ? backup.ofSqlite() : backup.ofPostgres(databaseUrl)));
+    const { objects, missing, damaged } = backup.manifest();
+    return { file, bytes, objects, missing, damaged };
+  } finally {
+    await retention.end();
+  }
+}
+
+/** Produces the entries of the archive in the order of `format.ts`. */
+class Backup {
+  readonly #options: BackupOptions;
+  readonly #stores: Readonly<Record<StoreName, FileObjectStore>>;
+  readonly #retention: Retention;
+  readonly #sha256s: Record<string, string> = {};
+  readonly #missing: string[] = [];
+  readonly #damaged: string[] = [];
+  #objects = 0;
+  #bytes = 0;
+
+  constructor(options: BackupOptions, stores: Readonly<Record<StoreName, FileObjectStore>>, retention: Retention) {
+    this.#options = options;
+    this.#stores = stores;
+    this.#retention = retention;
+  }
+
+  manifest(): BackupManifest {
+    return { sha256s: this.#sha256s, objects: this.#objects, bytes: this.#bytes, missing: this.#missing, damaged: this.#damaged };
+  }
+
+  async *ofSqlite(): AsyncGenerator<TarFile> {
+    const { dataDir, file } = this.#options;
+    // The snapshots are written next to the backup, because that disk needs the space anyway.
+    const [state, metrics] = ['state', 'metrics'].map((name) => join(dirname(file), `.penstock-${name}-${randomUUID()}.db`)) as [
+      string,
+      string,
+    ];
+    try {
+      this.#retention.beginSnapshot();
+      snapshotFile(join(dataDir, 'state.db'), state);
+      const { db, close } = await readDatabase(null, state, this.#options.clock);
+      try {
+        yield* this.#head(db, 'sqlite');
+        yield* this.#file('state.db', state);
+        if (await isThere(join(dataDir, 'metrics.db'))) {
+          this.#retention.beginSnapshot();
+          snapshotFile(join(dataDir, 'metrics.db'), metrics);
+          yield* this.#file('metrics.db', metrics);
+        }
+        yield* this.#rest(db);
+      } finally {
+        await close();
+      }
+    } finally {
+      for (const path of [state, metrics]) for (const suffix of ['', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true });
+    }
+  }
+
+  async *ofPostgres(url: string): AsyncGenerator<TarFile> {
+    const { db, close } = await readDatabase(url, '', this.#options.clock);
+    const tx = await db.startTransaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute();
+    try {
+      yield* this.#head(tx, 'postgres');
+      for (const table of tableNames) yield* this.#table(tx, table);
+      yield* this.#rest(tx);
+    } finally {
+      await tx.rollback().execute();
+      await close();
+    }
+  }
+
+  async *#head(db: Database | Transaction, database: BackupHeader['database']): AsyncGenerator<TarFile> {
+    await checkInstallation(this.#options.dataDir, db, this.#options.databaseUrl);
+    const installation = await db.selectFrom('installation').select('id').executeTakeFirst();
+    if (installation === undefined) {
+      throw new PlatformError(
+        'wrong_state',
+        'the database has no installation id: start this version of Penstock on it once, then back it up',
+      );
+    }
+    const migrations = currentMigrations(database);
+    const header: BackupHeader = {
+      format: 1,
+      createdAtMs: this.#options.clock.wallMs(),
+      installation: installation.id,
+      database,
+      migrations,
+    };
+    yield this.#bufferOf('backup.json', Buffer.from(JSON.stringify(header)));
+    for (const name of plainFiles) {
+      const content = await readFile(join(this.#options.dataDir, name)).catch((error: unknown) => {
+        if (systemCode(error) === 'ENOENT') return null;
+        throw error;
+      });
+      if (content !== null) yield this.#bufferOf(name, content);
+    }
+  }
+
+  /** The objects, followed by the manifest. */
+  async *#rest(db: Database | Transaction): AsyncGenerator<TarFile> {
+    for await (const object of referencedObjects(db)) {
+      const path = await this.#pathOf(object);
+      const name = `${object.store}/${object.sha256}`;
+      if (path === null) {
+        this.#missing.push(name);
+        continue;
+      }
+      const bytes = (await stat(path)).size;
+      this.#objects++;
+      this.#bytes += bytes;
+      const onRead = (sha256: string): void => {
+        if (sha256 !== object.sha256) this.#damaged.push(name);
+      };
+      yield { path: name, bytes, isExecutable: false, content: hashed(path, onRead) };
+    }
+    yield this.#bufferOf('manifest.json', Buffer.from(JSON.stringify(this.manifest())));
+  }
+
+  /** The path of the object, or null if it does not exist. A running server may move objects to the trash and back meanwhile. */
+  async #pathOf({ store, sha256 }: ReferencedObject): Promise<string | null> {
+    const objects = this.#stores[store];
+    const path = objects.localPath(sha256);
+    if (await objects.has(sha256)) return path;
+    const trashed = (await objects.trash.list()).findLast((entry) => entry.sha256 === sha256);
+    if (trashed !== undefined) return trashed.path;
+    return (await objects.has(sha256)) ? path : null;
+  }
+
+  async *#file(name: string, path: string): AsyncGenerator<TarFile> {
+    const bytes = (await stat(path)).size;
+    const onRead = (sha256: string): void => {
+      this.#sha256s[name] = sha256;
+    };
+    yield { path: name, bytes, isExecutable: false, content: hashed(path, onRead) };
+  }
+
+  async *#table(tx: Transaction, table: string): AsyncGenerator<TarFile> {
+    const rows = sql.raw(`fetch ${rowsAtOnce} from backup_rows`);
+    await sql.raw(`declare backup_rows cursor for select * from ${table}`).execute(tx);
+    for (let part = 1; ; part++) {
+      const page = await sql`${rows}`.execute(tx);
+      if (page.rows.length === 0) break;
+      const lines = page.rows.map((row) => `${JSON.stringify(row, bytesAsBase64)}\n`).join('');
+      yield this.#bufferOf(`tables/${table}/${String(part).padStart(6, '0')}.jsonl`, Buffer.from(lines));
+    }
+    await sql.raw('close backup_rows').execute(tx);
+  }
+
+  #bufferOf(path: string, content: Buffer): TarFile {
+    this.#sha256s[path] = createHash('sha256').update(content).digest('hex');
+    return { path, bytes: content.length, isExecutable: false, content: once(content) };
+  }
+}
+
+/** The last migration of each purpose. */
+export function currentMigrations(database: BackupHeader['database']): string[] {
+  return (['state', 'metrics'] as const).map((purpose) => Object.keys(migrationsFor(purpose, database)).at(-1) ?? '');
+}
+
+/** Encodes a Buffer in a row so that `bytesOf` can decode it. JSON.stringify has already called its `toJSON`. */
+function bytesAsBase64(_key: string, value: unknown): unknown {
+  const isBytes = typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer' && 'data' in value;
+  return isBytes ? { base64: Buffer.from(value.data as number[]).toString('base64') } : value;
+}
+
+async function* once(content: Buffer): AsyncGenerator<Buffer> {
+  yield content;
+}
+
+async function* hashed(path: string, onRead: (sha256: string) => void): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) {
+    hash.update(chunk as Buffer);
+    yield chunk as Buffer;
+  }
+  onRead(hash.digest('hex'));
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,44 @@
+/** A step of `migrations.ts`: evaluations. */
+import type { AnyDatabase } from './any-database.ts';
+
+export async function createEvaluations(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('evaluation_sets')
+    .addColumn('name_key', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('sha256', 'text', (column) => column.notNull())
+    .addColumn('bytes', 'bigint', (column) => column.notNull())
+    .addColumn('labels_sha256', 'text', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('created_by', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('evaluation_files')
+    .addColumn('set_key', 'text', (column) => column.notNull().references('evaluation_sets.name_key').onDelete('cascade'))
+    .addColumn('sha256', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('evaluation_files_pk', ['sha256', 'set_key'])
+    .execute();
+  await db.schema
+    .createTable('evaluation_outcomes')
+    .addColumn('set_key', 'text', (column) => column.notNull().references('evaluation_sets.name_key').onDelete('cascade'))
+    .addColumn('artifact_key', 'text', (column) => column.notNull())
+    .addColumn('outcomes_sha256', 'text', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('evaluated_by', 'text', (column) => column.notNull())
+    .addColumn('evaluated_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('evaluation_outcomes_pk', ['artifact_key', 'set_key'])
+    .execute();
+  await db.schema
+    .createTable('evaluations')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('set_key', 'text', (column) => column.notNull().references('evaluation_sets.name_key').onDelete('cascade'))
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('reason', 'text')
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('created_by', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('ended_at', 'bigint')
+    .execute();
+  await db.schema.createIndex('evaluations_by_age').on('evaluations').columns(['created_at', 'id']).execute();
+}

@@ -1,0 +1,16 @@
+/** Steps of `migrations.ts`: the server that uses the database. */
+import type { AnyDatabase } from './any-database.ts';
+
+/** A single row: the current or last holder of the server lock. SQLite locks its directory instead and leaves the table empty. */
+export async function createServerHolder(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('server_holder')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('session', 'text', (column) => column.notNull())
+    .addColumn('backend_pid', 'bigint', (column) => column.notNull())
+    .addColumn('host', 'text', (column) => column.notNull())
+    .addColumn('pid', 'bigint', (column) => column.notNull())
+    .addColumn('data_directory', 'text', (column) => column.notNull())
+    .addColumn('since', 'bigint', (column) => column.notNull())
+    .execute();
+}

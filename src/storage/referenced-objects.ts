@@ -1,0 +1,50 @@
+/** Lists the objects that database rows reference: files and manifests of model versions, files of evaluations, and pieces of S3 objects. */
+import type { Database, Transaction } from './tables.ts';
+
+/** The two object stores of a data directory, by folder name. */
+export type StoreName = 'objects' | 'buckets';
+
+export interface ReferencedObject {
+  readonly store: StoreName;
+  readonly sha256: string;
+}
+
+const pageSize = 1000;
+
+/** Yields each object once, ordered by store and address. Reads page by page, so memory is bounded. */
+export async function* referencedObjects(db: Database | Transaction): AsyncGenerator<ReferencedObject> {
+  for (const store of ['objects', 'buckets'] as const) {
+    for (let after = ''; ; ) {
+      const rows = await (store === 'objects' ? artifactsAfter(db, after) : piecesAfter(db, after));
+      for (const { sha256 } of rows) yield { store, sha256 };
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageSize) break;
+      after = last.sha256;
+    }
+  }
+}
+
+function artifactsAfter(db: Database | Transaction, after: string) {
+  return db
+    .selectFrom('model_versions')
+    .select('artifact_sha256 as sha256')
+    .where('artifact_sha256', '>', after)
+    .union(db.selectFrom('version_files').select('sha256').where('sha256', '>', after))
+    .union(db.selectFrom('evaluation_files').select('sha256').where('sha256', '>', after))
+    .orderBy('sha256')
+    .limit(pageSize)
+    .execute();
+}
+
+/** Pieces stored inline in their row have no file. */
+function piecesAfter(db: Database | Transaction, after: string) {
+  return db
+    .selectFrom('s3_pieces')
+    .select('sha256')
+    .where('sha256', '>', after)
+    .where('content', 'is', null)
+    .groupBy('sha256')
+    .orderBy('sha256')
+    .limit(pageSize)
+    .execute();
+}

@@ -1,0 +1,47 @@
+/** Evaluations: labelled sets, and what models answered to them. */
+
+export interface EvaluationSetsTable {
+  name_key: string;
+  name: string;
+  /** The file as uploaded. */
+  sha256: string;
+  bytes: number;
+  /** The labels by row, read from the file. */
+  labels_sha256: string;
+  /** JSON: `{format, label, metric, rows, classes}`. */
+  document: string;
+  created_by: string;
+  created_at: number;
+}
+
+/** Objects that a set and its outcomes need. Deleted with the set. */
+export interface EvaluationFilesTable {
+  set_key: string;
+  sha256: string;
+}
+
+/** What one model answered to a set. Never changed: the same artifact and the same set have the same outcomes. Deleted with the set. */
+export interface EvaluationOutcomesTable {
+  set_key: string;
+  /** Identifies the bytes that answered, and for a Python model their environment. */
+  artifact_key: string;
+  outcomes_sha256: string;
+  /** JSON: `{evaluation, model, classes, metrics, notes}`. */
+  document: string;
+  evaluated_by: string;
+  evaluated_at: number;
+}
+
+/** Runs of several models on one set. Deleted with the set. */
+export interface EvaluationsTable {
+  id: string;
+  set_key: string;
+  /** `InProgress`, `Completed`, `Failed`, `Stopped`. */
+  state: string;
+  reason: string | null;
+  /** JSON: `{candidates, skipsBadLabels, pairs}`. */
+  document: string;
+  created_by: string;
+  created_at: number;
+  ended_at: number | null;
+}

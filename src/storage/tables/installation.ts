@@ -1,0 +1,8 @@
+/** The row of `installation.ts`. */
+
+export interface InstallationTable {
+  /** Always 1: the table has one row. */
+  slot: number;
+  id: string;
+  created_at: number;
+}
