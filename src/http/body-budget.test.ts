@@ -6,10 +6,10 @@ import { afterEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { until } from '../../test/end-to-end/poll.ts';
-import { answer } from './answer.ts';
 import { BodyBudget, smallBodyBytes } from './body-budget.ts';
 import { errorBody, errorHeaders, httpStatus } from './errors.ts';
-import { readBodyInto } from './read-body.ts';
+import { readRequestBodyInto } from './read-body.ts';
+import { respond } from './respond.ts';
 
 const limitBytes = 2 ** 20;
 const closers: (() => Promise<unknown>)[] = [];
@@ -27,17 +27,17 @@ class BodyServer {
       this.#noteHeld();
     });
     response.once('close', () => this.#open--);
-    readBodyInto(request, response, { limitBytes, budget: this.budget }, (error, body) => {
+    readRequestBodyInto(request, response, { limitBytes, budget: this.budget }, (error, body) => {
       this.#noteHeld();
       if (error !== null) {
         this.refused++;
         const headers = Object.entries(errorHeaders(error)).flat();
-        answer(request, response, httpStatus[error.code], headers, errorBody(error, 'r'));
-      } else if (request.url === '/kept' && this.#keeps) this.kept.push(() => answer(request, response, 200, [], String(body.length)));
-      else answer(request, response, 200, [], String(body.length));
+        respond(request, response, httpStatus[error.code], headers, errorBody(error, 'r'));
+      } else if (request.url === '/kept' && this.#keeps) this.kept.push(() => respond(request, response, 200, [], String(body.length)));
+      else respond(request, response, 200, [], String(body.length));
     });
   });
-  /** Answers requests to `/kept`. */
+  /** Pending responses to `/kept`. */
   readonly kept: (() => void)[] = [];
   arrivedBytes = 0;
   refused = 0;
@@ -62,7 +62,7 @@ class BodyServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** From now on everybody is answered. */
+  /** Responds to all pending and later requests. */
   keepNone(): void {
     this.#keeps = false;
     for (const answerIt of this.kept.splice(0)) answerIt();
@@ -83,7 +83,7 @@ async function serve(bytesMax: number): Promise<BodyServer> {
   return server;
 }
 
-/** A client that has sent so much of its body, and not all. */
+/** A client that has sent only a part of its body. */
 async function slowClient(port: number, sentBytes: number, announcedBytes: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
@@ -111,13 +111,13 @@ function post(port: number, body: Buffer, headers: Record<string, string> = {}, 
   return reply(client);
 }
 
-test('hundreds of slow clients take no more than all bodies may, others are served meanwhile, and nothing is left of them', async () => {
+test('bounds the memory of hundreds of slow clients, serves others meanwhile, and releases everything', async () => {
   const server = await serve(4 * 2 ** 20);
   const [clients, sent] = [300, 200_000];
   const sockets = await Promise.all(Array.from({ length: clients }, () => slowClient(server.port, sent, limitBytes)));
   for (const socket of sockets) socket.resume();
-  // Who is refused is read a little longer, so that it sees its answer.
-  await until('all that was sent is here', () => server.arrivedBytes === clients * sent);
+  // Rejected clients are read a little longer, so that they get the response.
+  await until('everything sent has arrived', () => server.arrivedBytes === clients * sent);
   assert(server.heldMost <= server.budget.bytesMax, `${server.heldMost} bytes were held`);
   assert(server.budget.bytes > server.budget.bytesMax - 2 * limitBytes, 'the others hold what they sent');
   assert(server.refused >= clients - server.budget.bytesMax / smallBodyBytes, `${server.refused} were refused`);
@@ -127,7 +127,7 @@ test('hundreds of slow clients take no more than all bodies may, others are serv
   const refused = await post(server.port, Buffer.alloc(limitBytes));
   assert.equal(refused.status, 503);
   assert.equal(refused.headers['retry-after'], '1');
-  assert.match(refused.text, /bodies of \d+ bytes are held here, all together at most 3932160 may be.*send it again/);
+  assert.match(refused.text, /memory for request bodies is exhausted: \d+ bytes are in use, the limit is 3932160.*retry later/);
 
   for (const socket of sockets) socket.destroy();
   await server.empty();
@@ -135,7 +135,7 @@ test('hundreds of slow clients take no more than all bodies may, others are serv
   assert.equal((await post(server.port, Buffer.alloc(limitBytes))).status, 200);
 });
 
-test('a length that is announced takes nothing, and what came is held until it is answered', async () => {
+test('counts received bytes, not the declared length, until the response is sent', async () => {
   const server = await serve(1.5 * limitBytes);
   const idle = await slowClient(server.port, 10, limitBytes);
   const body = Buffer.alloc(limitBytes - 1);
@@ -151,7 +151,7 @@ test('a length that is announced takes nothing, and what came is held until it i
   assert.equal(server.budget.bytes, 0);
 });
 
-test('what a packed body unpacks to counts as well, however small it came', async () => {
+test('counts the decompressed size of a body', async () => {
   const server = await serve(2 * limitBytes);
   const packed = gzipSync(Buffer.alloc(limitBytes));
   assert(packed.length < smallBodyBytes);
@@ -165,25 +165,25 @@ test('what a packed body unpacks to counts as well, however small it came', asyn
   assert.equal(server.budget.bytes, 0);
 });
 
-test('large ones leave room for small messages, which other doors count', () => {
+test('reserves a part of the budget for small messages', () => {
   const budget = new BodyBudget(16 * limitBytes);
-  assert(budget.take(15 * limitBytes));
-  assert(!budget.take(smallBodyBytes + 1));
-  assert(!budget.take(1, smallBodyBytes + 1), 'the last byte of a large one');
-  assert(budget.take(smallBodyBytes));
+  assert(budget.reserve(15 * limitBytes));
+  assert(!budget.reserve(smallBodyBytes + 1));
+  assert(!budget.reserve(1, smallBodyBytes + 1), 'the last byte of a large one');
+  assert(budget.reserve(smallBodyBytes));
   budget.add(limitBytes - smallBodyBytes);
-  assert(!budget.take(1));
+  assert(!budget.reserve(1));
   assert.deepEqual([budget.bytes, budget.refused], [budget.bytesMax, 3]);
 });
 
 const large = fc.integer({ min: 1, max: 400_000 });
 
-/** What one client does, in this order; between them any order is possible. */
+/** Actions of one client, in this order; different clients interleave arbitrarily. */
 const visit = fc.record({
   kind: fc.constantFrom('declared', 'chunked', 'gzip'),
   isKept: fc.boolean(),
   pieces: fc.array(large, { minLength: 1, maxLength: 4 }),
-  /** Leaves before it has sent so many of them; more than there are: it waits for its answer. */
+  /** Disconnects before sending this piece; if larger than the number of pieces, waits for the response. */
   leavesBefore: fc.integer({ min: 0, max: 8 }),
 });
 
@@ -192,7 +192,7 @@ const visits = fc.array(visit, { minLength: 1, maxLength: 12 }).chain((all) => {
   return fc.record({ all: fc.constant(all), turns: fc.shuffledSubarray(turns, { minLength: turns.length }) });
 });
 
-test('in whichever order bodies come, are refused, are answered or left alone: never too much is held, and in the end nothing', async () => {
+test('in any order of arrival, rejection, response and disconnect, never exceeds the budget and releases everything', async () => {
   await fc.assert(
     fc.asyncProperty(visits, async ({ all, turns }) => {
       const server = await serve(limitBytes);
@@ -219,7 +219,7 @@ test('in whichever order bodies come, are refused, are answered or left alone: n
           state.sent = end;
         }
         state.at++;
-        // So that what was sent and what was decided get in between.
+        // Lets the server process what was sent.
         await new Promise(setImmediate);
         if (index % 3 === 0) server.kept.shift()?.();
       }

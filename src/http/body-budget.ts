@@ -1,40 +1,83 @@
 /**
- * How much memory bodies may take together, whichever door they come by: those that are being read or worked on, and answers over gRPC
- * that clients have yet to take. A length that is announced counts for nothing: bytes are counted as they come.
+ * Memory budget shared by the bodies of all APIs: bodies being read or processed, and gRPC responses that clients have not
+ * read yet. Bytes count when they arrive; a declared length does not count.
  */
 import type { ServerResponse } from 'node:http';
 import { PlatformError } from '../errors.ts';
+import { writeFailure } from './broken-request.ts';
+import type { LoopActivity } from './loop-activity.ts';
+import { requestIdOf } from './request-id.ts';
 
-/** A body is not counted up to this size: most are smaller and come in one piece, and counting them would cost more than they take. */
+/** Bodies up to this size are not counted: most arrive in one chunk, and counting them would cost more than their memory. */
 export const smallBodyBytes = 64 * 1024;
 
-/** So much of the budget is left to small messages: they pass also where large bodies have taken all that those may. */
+/** Share of the budget reserved for small messages, so that large bodies cannot block them. */
 const shareOfSmall = 1 / 16;
 
 export class BodyBudget {
   readonly bytesMax: number;
-  /** What there may be when a large one comes. */
+  /** The part of the budget that large bodies may use. */
   readonly largeBytesMax: number;
   #bytes = 0;
   #refused = 0;
+  #acceptedBytesMax = Number.POSITIVE_INFINITY;
+  #shortage = '';
+  readonly #activity: Pick<LoopActivity, 'enter'> | null;
+  readonly #holds = new Set<BodyHold>();
 
-  constructor(bytesMax: number) {
+  /** `activity` is notified when a body arrives, because its processing may start in the same tick. */
+  constructor(bytesMax: number, activity: Pick<LoopActivity, 'enter'> | null = null) {
     this.bytesMax = bytesMax;
     this.largeBytesMax = bytesMax * (1 - shareOfSmall);
+    this.#activity = activity;
   }
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Bodies and messages for which there was no room; only rises. */
+  /** Counter of bodies and messages rejected for lack of memory. */
   get refused(): number {
     return this.#refused;
   }
 
-  /** For what comes from outside, alone or as the next part of a whole. False where too much is held already: then nothing more is. */
-  take(bytes: number, wholeBytes = bytes): boolean {
-    if (this.#bytes + bytes > (wholeBytes > smallBodyBytes ? this.largeBytesMax : this.bytesMax)) {
+  /** Rejects bodies that grow above this size from now on, with the reason `why`. Bodies already above it are not affected. */
+  rejectAbove(bytes: number, why: string): void {
+    this.#acceptedBytesMax = bytes;
+    this.#shortage = why;
+  }
+
+  /** The reason for a rejection that just happened. */
+  explain(wholeBytes: number): string {
+    if (wholeBytes > this.#acceptedBytesMax) {
+      return `the server is short of memory and currently accepts bodies of up to ${this.#acceptedBytesMax} bytes: ${this.#shortage}`;
+    }
+    return `the memory for request bodies is exhausted: ${this.#bytes} bytes are in use, the limit is ${this.largeBytesMax}`;
+  }
+
+  /** The request that holds the most memory; null if none holds any. */
+  largest(): BodyHold | null {
+    let largest: BodyHold | null = null;
+    for (const hold of this.#holds) if (largest === null || hold.bytes > largest.bytes) largest = hold;
+    return largest;
+  }
+
+  opened(hold: BodyHold): void {
+    this.#holds.add(hold);
+  }
+
+  closed(hold: BodyHold): void {
+    this.#holds.delete(hold);
+  }
+
+  arrived(response: ServerResponse): void {
+    this.#activity?.enter(response.req);
+  }
+
+  /** Reserves memory for received bytes, possibly the next part of a larger body. Returns false if the budget is exhausted, and reserves nothing. */
+  reserve(bytes: number, wholeBytes = bytes): boolean {
+    const isShort = wholeBytes > this.#acceptedBytesMax && wholeBytes - bytes <= this.#acceptedBytesMax;
+    if (isShort || this.#bytes + bytes > (wholeBytes > smallBodyBytes ? this.largeBytesMax : this.bytesMax)) {
       this.#refused++;
       return false;
     }
@@ -42,7 +85,7 @@ export class BodyBudget {
     return true;
   }
 
-  /** For what is there already. */
+  /** Counts memory that is already allocated. */
   add(bytes: number): void {
     this.#bytes += bytes;
   }
@@ -52,45 +95,80 @@ export class BodyBudget {
   }
 }
 
-/** What one body may take, and all together. */
+/** Limits of a single body and of all bodies together. */
 export interface BodyLimits {
   readonly limitBytes: number;
   readonly budget: BodyBudget;
 }
 
 /**
- * What the body of one request holds of the budget. It ends with the response: once that is sent, or whoever should get it is gone. Not
- * before: an answer that lies there takes as much memory, and the body is the only measure of it. How long it may, the listener bounds.
+ * The budget held by the body of one request. It is released when the response is sent or the client has disconnected, not
+ * earlier: an unsent response uses memory, too, and the size of its request body is the only estimate. The listener
+ * limits that time.
  */
 export class BodyHold {
   readonly #budget: BodyBudget;
   readonly #response: ServerResponse;
   #bytes = 0;
   #isOver = false;
+  /** Why the request was failed. */
+  #failure: PlatformError | null = null;
 
   constructor(budget: BodyBudget, response: ServerResponse) {
     this.#budget = budget;
     this.#response = response;
   }
 
-  /** So many bytes of the body are here by now. Null, or why no more of it is taken: `unavailable`, and it holds nothing any more. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get route(): string {
+    const { method = '', url = '' } = this.#response.req;
+    return `${method} ${url.split('?', 1)[0]}`.slice(0, 200);
+  }
+
+  /** `bytes` of the body have arrived so far. Returns null, or the error `unavailable` if the body is rejected; the hold is then released. */
   grow(bytes: number): PlatformError | null {
+    if (this.#failure !== null) return this.#failure;
     if (bytes <= smallBodyBytes || this.#isOver || this.#response.closed) return null;
-    if (this.#budget.take(bytes - this.#bytes, bytes)) {
-      if (this.#bytes === 0) this.#response.once('close', () => this.#end());
+    this.#budget.arrived(this.#response);
+    if (this.#budget.reserve(bytes - this.#bytes, bytes)) {
+      if (this.#bytes === 0) {
+        this.#budget.opened(this);
+        this.#response.once('close', () => this.#end());
+      }
       this.#bytes = bytes;
       return null;
     }
-    const { bytes: held, largeBytesMax: most } = this.#budget;
+    const why = this.#budget.explain(bytes);
     this.#end();
-    return new PlatformError('unavailable', `bodies of ${held} bytes are held here, all together at most ${most} may be`, {
-      hint: 'send it again when others are answered, or in smaller parts; or start the server with a higher body limit',
+    return new PlatformError('unavailable', why, {
+      hint: 'retry later, send smaller parts, or start the server with a higher body limit',
       retryAfterMs: 1000,
     });
   }
 
+  /** Fails the request. If its body is still being read, the next `grow` returns the error. Otherwise call `cutOff`. */
+  fail(error: PlatformError): void {
+    this.#failure = error;
+    this.#end();
+  }
+
+  /**
+   * Ends a failed request that has not been answered. The client gets the error if the response has not begun. The handler
+   * of the request sees a disconnected client and stops its work.
+   */
+  cutOff(): void {
+    if (this.#failure === null || this.#response.closed || this.#response.writableEnded) return;
+    const { req: request, socket } = this.#response;
+    if (this.#response.headersSent || !request.complete || socket === null) this.#response.destroy();
+    else writeFailure(socket, this.#failure, requestIdOf(request), () => this.#response.destroy());
+  }
+
   #end(): void {
     this.#isOver = true;
+    this.#budget.closed(this);
     this.#budget.release(this.#bytes);
     this.#bytes = 0;
   }

@@ -1,8 +1,9 @@
-/** What a connection gets that never became a request: broken, oversized or too slow. */
+/** Responses to connections without a complete request: malformed, oversized or too slow. */
+import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { type ErrorCode, PlatformError } from '../errors.ts';
-import { errorBody } from './errors.ts';
+import { errorBody, errorHeaders, httpStatus } from './errors.ts';
 
 interface Refusal {
   readonly status: string;
@@ -15,23 +16,23 @@ const refusals: Readonly<Record<string, Refusal>> = {
   ERR_HTTP_REQUEST_TIMEOUT: {
     status: '408 Request Timeout',
     code: 'deadline_exceeded',
-    message: 'the request was not complete in time: send it faster, or in smaller parts',
+    message: 'the request was not complete within the time limit: send it faster, or in smaller parts',
   },
   HPE_HEADER_OVERFLOW: {
     status: '431 Request Header Fields Too Large',
     code: 'too_large',
-    message: 'the headers are too large: at most 16 KiB are accepted',
+    message: 'the headers are too large: expected at most 16 KiB',
   },
   HPE_CHUNK_EXTENSIONS_OVERFLOW: { status: '413 Payload Too Large', code: 'too_large', message: 'the chunk extensions are too large' },
 };
 
-const malformed: Refusal = { status: '400 Bad Request', code: 'invalid_request', message: 'this is not a well-formed HTTP/1.1 request' };
+const malformed: Refusal = { status: '400 Bad Request', code: 'invalid_request', message: 'malformed request: expected HTTP/1.1' };
 
-/** A client that is still sending would not see its refusal if the connection went together with it; but it may never hang up. */
+/** A client that is still sending needs time to read the response, but might never close the connection itself. */
 const lingerMs = 1000;
 
-/** Writes the refusal, if the connection can still take one, and closes it: what the request holds is given back whatever its client does. */
-export function refuseConnection(
+/** Sends the error if the connection is still writable, and closes it, so that memory is released regardless of the client. */
+export function rejectConnection(
   error: Error & { readonly code?: string },
   socket: Duplex,
   requestId: string,
@@ -42,18 +43,33 @@ export function refuseConnection(
     return;
   }
   const { status, code, message } = refusals[error.code ?? ''] ?? malformed;
-  const body = errorBody(new PlatformError(code, message), requestId);
-  socket.end(
-    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n` +
-      `x-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+  socket.end(lastResponse(status, new PlatformError(code, message), requestId));
   socket.once(
     'close',
     clock.after(lingerMs, () => socket.destroy()),
   );
 }
 
-/** An answer is already on its way: another one in the middle of it would only confuse. */
+/** Writes a response directly to the socket, bypassing node:http, and ends the connection. `done` runs after the write. */
+export function writeFailure(socket: Duplex, error: PlatformError, requestId: string, done: () => void): void {
+  const status = httpStatus[error.code];
+  socket.end(lastResponse(`${status} ${STATUS_CODES[status]}`, error, requestId), done);
+}
+
+function lastResponse(status: string, error: PlatformError, requestId: string): string {
+  const body = errorBody(error, requestId);
+  const headers = Object.entries({
+    connection: 'close',
+    'content-type': 'application/json',
+    'x-content-type-options': 'nosniff',
+    'x-request-id': requestId,
+    ...errorHeaders(error),
+    'content-length': String(Buffer.byteLength(body)),
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status}\r\n${headers.join('')}\r\n${body}`;
+}
+
+/** Whether a response has begun: a second one in the middle of it would corrupt the stream. */
 function isAnswering(socket: Duplex): boolean {
   const { _httpMessage: message } = socket as { _httpMessage?: { headersSent: boolean } | null };
   return message?.headersSent === true;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
 import { SystemClock } from '../clock.ts';
-import { openLogs } from '../monitoring/index.ts';
+import { openLogs } from '../logs/index.ts';
 import { serveConsole } from './console.ts';
 import { Listener } from './listener.ts';
 
@@ -41,7 +41,7 @@ const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 const get = (path: string, headers: Record<string, string> = {}): Promise<Response> => fetch(url + path, { headers });
 
 describe('without a build', () => {
-  test('the front page says how to make one, and looks at each visit whether there is one', async () => {
+  test('the page explains how to build the console, and serves it as soon as it is built', async () => {
     const response = await get('/', html);
     assert.equal(response.status, 200);
     assert.match(await response.text(), /npm run build:console/);
@@ -57,7 +57,7 @@ describe('without a build', () => {
 });
 
 describe('the page', () => {
-  test('is at every address that is nobody else’s, with a nonce of its own for styles and nothing inline for scripts', async () => {
+  test('is served at every path outside the APIs, with a fresh style nonce and no inline scripts', async () => {
     const nonces = new Set<string>();
     for (const path of ['/', '/endpoints/digits?range=1h', '/models/digits/3', '/monitoring', '/apiary', '/v2x']) {
       const response = await get(path, html);
@@ -76,7 +76,7 @@ describe('the page', () => {
     assert.equal(nonces.size, 6);
   });
 
-  test('is not what a program gets that asks for something unknown, nor below the doors of others', async () => {
+  test('is not served to programs or below API paths', async () => {
     for (const [path, accept] of [
       ['/endpoints/digits', 'application/json'],
       ['/endpoints/digits', '*/*'],
@@ -96,7 +96,7 @@ describe('the page', () => {
 });
 
 describe('a file of the build', () => {
-  test('is kept for ever where its name says what it holds, is asked for again by its tag where not, and comes compressed', async () => {
+  test('is immutable if its name has a hash, is revalidated by ETag otherwise, and is compressed', async () => {
     const packed = await get('/assets/main-4f2a.js', { 'accept-encoding': 'gzip, br' });
     assert.equal(packed.headers.get('content-encoding'), 'br');
     assert.equal(packed.headers.get('cache-control'), 'public, max-age=31536000, immutable');
@@ -113,7 +113,7 @@ describe('a file of the build', () => {
     assert.equal(again.status, 304);
   });
 
-  test('that is not there, or not of the build, is not found', async () => {
+  test('that does not exist or is outside the build is not found', async () => {
     for (const path of [
       '/assets/gone-1.js',
       '/.secret',

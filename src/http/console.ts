@@ -1,6 +1,6 @@
 /**
- * The browser console: the files of its build, and its page for every address that is nobody else's. What it holds is
- * the same for everybody and open to everybody; what it shows it asks the API for, which asks who one is.
+ * The browser console: its static files, and its page for every path that no API uses. The files are public and identical
+ * for all users; data comes from the API, which authenticates.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -9,16 +9,16 @@ import fastifyStatic from '@fastify/static';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpScope } from './control-plane.ts';
 
-/** Stands in index.html where the nonce of the answer belongs: the console adds `<style>` at run time, nobody else may. */
-const noncePlace = '__CSP_NONCE__';
-/** Paths that are other doors': an unknown one is an error in their words, not a page. */
-const otherDoors = /^\/(?:api|v2|aws|metrics)(?:\/|$)/;
+/** Placeholder in index.html for the nonce, which allows only the console to add `<style>` at run time. */
+const noncePlaceholder = '__CSP_NONCE__';
+/** Path prefixes of APIs: an unknown path below them is an API error, not a page. */
+const otherPaths = /^\/(?:api|v2|aws|metrics)(?:\/|$)/;
 const hasExtension = /\.[a-zA-Z0-9]{1,8}$/;
-/** The build names these by what they hold. */
+/** File names in this folder contain a content hash. */
 const hashed = '/assets/';
 const yearS = 31_536_000;
 
-/** `directory` is where the build lies, or would lie: `console/dist`. It may be built while the server runs. */
+/** `directory` is the build output, `console/dist`. It may be built while the server runs. */
 export async function serveConsole(scope: HttpScope, directory: string): Promise<void> {
   await scope.register(fastifyStatic, {
     root: directory,
@@ -35,7 +35,7 @@ export async function serveConsole(scope: HttpScope, directory: string): Promise
     schema: { hide: true },
     handler: (request, reply) => {
       const [path = '/'] = request.url.split('?', 1);
-      if (otherDoors.test(path)) return reply.callNotFound();
+      if (otherPaths.test(path)) return reply.callNotFound();
       if (hasExtension.test(path)) return sendFile(path, reply);
       if (path !== '/' && !wantsPage(request)) return reply.callNotFound();
       return sendPage(directory, reply);
@@ -58,10 +58,10 @@ async function sendPage(directory: string, reply: FastifyReply): Promise<Fastify
   const nonce = randomBytes(16).toString('base64');
   const page = await readFile(join(directory, 'index.html'), 'utf8').catch(() => null);
   reply.headers({ 'cache-control': 'no-store', 'content-security-policy': policyWith(nonce) }).type('text/html; charset=utf-8');
-  return reply.send(Buffer.from(page === null ? unbuilt : page.replaceAll(noncePlace, nonce)));
+  return reply.send(Buffer.from(page === null ? unbuilt : page.replaceAll(noncePlaceholder, nonce)));
 }
 
-/** Nothing from elsewhere, nothing inline but the styles of this very answer, in nobody's frame. */
+/** No external sources, no inline code except styles with this nonce, no framing. */
 function policyWith(styleNonce: string | null): string {
   return [
     "default-src 'none'",
@@ -82,10 +82,10 @@ const unbuilt = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Penstock</title></head>
 <body>
-<h1>Penstock serves; its console is not built</h1>
-<p>This server runs from a checkout. Build the console once, then load this page again:</p>
+<h1>The console is not built</h1>
+<p>This server runs from a checkout. Build the console once, then reload this page:</p>
 <pre>npm run build:console</pre>
-<p>All else works without it: the <a href="/api/docs">API</a>, models at <code>/v2</code>, the command line (<code>penstock --help</code>).</p>
+<p>Everything else works without it: the <a href="/api/docs">API</a>, models at <code>/v2</code>, the command line (<code>penstock --help</code>).</p>
 </body>
 </html>
 `;

@@ -1,11 +1,13 @@
-/** Fastify as the control plane sees it: zod for checks and types, our error bodies, and the headers every answer bears. */
+/** Fastify setup of the control plane: zod validation and types, error bodies, and common response headers. */
 import type { Server, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import fastify, {
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  type FastifyServerOptions,
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
 } from 'fastify';
@@ -17,33 +19,36 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { checkJsonCost, documentLimits } from '../codecs/index.ts';
+import { isLoopback } from '../config.ts';
 import { type ErrorCode, messageOf, PlatformError } from '../errors.ts';
-import type { AccessLine, Log } from '../monitoring/index.ts';
-import { answer } from './answer.ts';
+import type { AccessLine, Log } from '../logs/index.ts';
+import { accessFields, callerOf, isRejectedOnEntry } from './access-log.ts';
+import { AllowedMethods } from './allowed-methods.ts';
 import type { BodyLimits } from './body-budget.ts';
-import { errorBody, errorHeaders, httpStatus } from './errors.ts';
-import { problemWords } from './problem-words.ts';
+import { clientClosedRequest, isBrokenOff } from './client-gone.ts';
+import { errorBody, errorHeaders, httpStatusOf } from './errors.ts';
+import { formatProblem } from './format-problem.ts';
 import { readRawBodyInto } from './read-body.ts';
 import { requestIdOf } from './request-id.ts';
-import { accessFields, callerTold } from './told-access.ts';
-import { Verbs } from './verbs.ts';
+import { respond } from './respond.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Its requests have a log of their own. */
+    /** Inference requests are written to the request log instead of the access log. */
     readonly isInference?: boolean;
   }
 
   interface FastifyRequest {
-    /** For whoever reads the body: what that takes is given back with the answer. */
+    /** For body readers: their memory is released with the response. */
     response: ServerResponse;
   }
 }
 
-/** Of an inference request that got no further than the door: no line tells of it but one of the access log. */
-const atTheDoor: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'not_found'];
+/** Errors of inference requests that never reached a model: they have a line only in the access log. */
+const rejectedOnEntry: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'not_found'];
 
-/** A scope in which routes are registered; schemas are zod's. */
+/** A scope for registering routes with zod schemas. */
 export type HttpScope = FastifyInstance<
   Server,
   RawRequestDefaultExpression<Server>,
@@ -54,9 +59,19 @@ export type HttpScope = FastifyInstance<
 
 export type RequestHandler = (request: RawRequestDefaultExpression<Server>, response: RawReplyDefaultExpression<Server>) => void;
 
-/** `attach` is handed fastify's request handler and answers the server that will call it. */
+/**
+ * Given to fastify when it is created: otherwise it loads its own compilers, which take 5 % of the start, before it could get ours.
+ * Its types know only compilers of the Ajv library.
+ */
+const ownCompilers = { buildValidator: () => validatorCompiler, buildSerializer: () => serializerCompiler } as unknown as NonNullable<
+  NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']
+>;
+
+/** `attach` receives fastify's request handler and returns the server that will call it. */
 export function createControlPlane(options: {
   readonly bodies: BodyLimits;
+  /** Whether HSTS may be sent. */
+  readonly isHstsAllowed: boolean;
   readonly log: Log;
   readonly writeAccess: (line: Omit<AccessLine, 'atMs'>) => void;
   readonly attach: (handler: RequestHandler) => Server;
@@ -69,9 +84,8 @@ export function createControlPlane(options: {
     routerOptions: { maxParamLength: 1024 },
     genReqId: requestIdOf,
     logger: false,
+    schemaController: { compilersFactory: ownCompilers },
   });
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
   readBodies(app, options.bodies);
   app.addHook('onRequest', (request, reply, done) => {
     request.response = reply.raw;
@@ -81,55 +95,83 @@ export function createControlPlane(options: {
       'x-frame-options': 'DENY',
       'referrer-policy': 'no-referrer',
     });
+    if (options.isHstsAllowed && isPublicName(request.headers.host)) reply.header('strict-transport-security', hsts);
     done();
   });
-  const tell = (request: FastifyRequest, status: number, ms: number): void =>
-    options.writeAccess({ ...accessFields(request.raw), requestId: request.id, door: 'api', status, ms, who: callerTold(request.raw) });
-  const tellAnswered = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
-    tell(request, reply.statusCode, reply.elapsedTime);
+  const logAccess = (request: FastifyRequest, status: number, ms: number): void =>
+    options.writeAccess({ ...accessFields(request.raw), requestId: request.id, protocol: 'api', status, ms, who: callerOf(request.raw) });
+  const logResponse = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    logAccess(request, reply.statusCode, reply.elapsedTime);
     done();
   };
-  const verbs = new Verbs();
-  // A page for any address says nothing about which verbs an address takes.
+  const allowedMethods = new AllowedMethods();
+  // The catch-all page does not define the methods of a path.
   app.addHook('onRoute', (route) => {
     const { method, url, config } = route;
-    if (url !== '/*') verbs.learn(url, method);
-    // Told of by a hook of each route, so that inference requests have none.
-    if (config?.isInference !== true) route.onResponse = [tellAnswered, ...[route.onResponse ?? []].flat()];
+    if (url !== '/*') allowedMethods.add(url, method);
+    // Logged by a hook per route, so that inference routes have no such hook.
+    if (config?.isInference !== true) route.onResponse = [logResponse, ...[route.onResponse ?? []].flat()];
   });
-  app.setErrorHandler((thrown, request, reply) => {
-    const refusal = toPlatformError(thrown, request, options.log);
-    const { isInference = false } = request.routeOptions.config;
-    if (isInference && atTheDoor.includes(refusal.error.code)) tell(request, refusal.status, 0);
-    return sendError(refusal, request, reply);
-  });
-  app.setNotFoundHandler((request, reply) => {
+  const notFound = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const path = request.url.slice(0, 200);
-    const allowed = verbs.at(request.url);
+    const allowed = allowedMethods.at(request.url);
     if (allowed.length > 0 && !allowed.includes(request.method)) {
       reply.header('allow', allowed.join(', '));
-      tell(request, 405, 0);
-      const error = new PlatformError('unsupported', `${request.method} is not for ${path}: it takes ${allowed.join(', ')}`);
+      logAccess(request, 405, 0);
+      const error = new PlatformError('unsupported', `method ${request.method} is not allowed for ${path}: expected ${allowed.join(', ')}`);
       return sendError({ error, status: 405 }, request, reply);
     }
-    tell(request, 404, 0);
-    return sendError({ error: new PlatformError('not_found', `${request.method} ${path} is not known here`), status: 404 }, request, reply);
+    logAccess(request, 404, 0);
+    return sendError({ error: new PlatformError('not_found', `unknown route: ${request.method} ${path}`), status: 404 }, request, reply);
+  };
+  app.setNotFoundHandler(notFound);
+  app.setErrorHandler((thrown, request, reply) => {
+    if (isBrokenOff(request.raw)) {
+      // No response is sent, so the onResponse hook does not run.
+      if (request.routeOptions.config.isInference !== true) logAccess(request, clientClosedRequest, reply.elapsedTime);
+      return reply.hijack();
+    }
+    // An invalid body on an unknown route is still an unknown route.
+    if (request.is404 && !(thrown instanceof PlatformError)) return notFound(request, reply);
+    const refusal = toPlatformError(thrown, request, options.log);
+    const { isInference = false } = request.routeOptions.config;
+    if (isInference && (rejectedOnEntry.includes(refusal.error.code) || isRejectedOnEntry(request.raw)))
+      logAccess(request, refusal.status, 0);
+    return sendError(refusal, request, reply);
   });
   return app.withTypeProvider<ZodTypeProvider>();
 }
 
-/** As fastify reads them by itself, but within the budget that all doors share. */
+const hsts = `max-age=${365 * 24 * 60 * 60}`;
+
+/** Browsers ignore HSTS for IP addresses, and for localhost it would affect every other program on this machine. */
+function isPublicName(host: string | undefined): boolean {
+  const name = (host ?? '').replace(/:\d{1,5}$/, '').toLowerCase();
+  return name.includes('.') && !isLoopback(name) && !name.endsWith('.localhost') && isIP(name) === 0;
+}
+
+/** Larger than any control call; parsing this much blocks the event loop for about 10 ms. */
+const documentBytesMax = 4 * 2 ** 20;
+
+/** Reads bodies like fastify, but within the shared memory budget. */
 function readBodies(app: HttpScope, bodies: BodyLimits): void {
   app.decorateRequest('response');
+  const documents = { ...bodies, limitBytes: Math.min(bodies.limitBytes, documentBytesMax) };
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser('application/json', (request, _payload, parsed) => {
-    readRawBodyInto(request.raw, request.response, bodies, (error, body) => {
-      if (error === null) void parseJson(request, body.toString('utf8'), parsed);
-      else parsed(error);
+    readRawBodyInto(request.raw, request.response, documents, (error, body) => {
+      if (error !== null) return parsed(error);
+      const text = body.toString('utf8');
+      try {
+        checkJsonCost(text, documentLimits);
+      } catch (refusal) {
+        return parsed(refusal as Error);
+      }
+      void parseJson(request, text, parsed);
     });
   });
   app.addContentTypeParser('text/plain', (request, _payload, parsed) => {
-    readRawBodyInto(request.raw, request.response, bodies, (error, body) => parsed(error, body.toString('utf8')));
+    readRawBodyInto(request.raw, request.response, documents, (error, body) => parsed(error, body.toString('utf8')));
   });
 }
 
@@ -142,39 +184,39 @@ function sendError({ error, status }: Refusal, request: FastifyRequest, reply: F
   const body = Buffer.from(errorBody(error, request.id));
   reply.headers({ ...errorHeaders(error), 'content-type': 'application/json' });
   if (request.raw.complete) return reply.code(status).send(body);
-  // Fastify would leave the rest of the body, an upload's say, where it is: the client would send for ever and never look.
+  // Fastify would leave the rest of an upload unread, so the client would block on sending and never read the response.
   reply.hijack();
   const headers = Object.entries(reply.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
-  answer(request.raw, reply.raw, status, headers, body);
+  respond(request.raw, reply.raw, status, headers, body);
   return reply;
 }
 
-/** Fastify's own errors that deserve another code than their status tells. */
+/** Maps errors of handlers, zod and Fastify to error codes and statuses. */
 function toPlatformError(thrown: unknown, request: FastifyRequest, log: Log): Refusal {
   if (thrown instanceof PlatformError) {
     if (thrown.code === 'internal') logFailure(thrown, request, log);
-    return { error: thrown, status: httpStatus[thrown.code] };
+    return { error: thrown, status: httpStatusOf(thrown) };
   }
   if (hasZodFastifySchemaValidationErrors(thrown)) {
     const { validationContext } = thrown;
-    const given = validationContext === 'querystring' ? request.query : validationContext === 'params' ? request.params : request.body;
+    const provided = validationContext === 'querystring' ? request.query : validationContext === 'params' ? request.params : request.body;
     const known = namesOf(request.routeOptions.schema?.[validationContext as 'body' | 'params' | 'querystring']);
     const problems = thrown.validation.map((problem) => {
       const place = problem.instancePath.slice(1).replaceAll('/', '.');
-      return `${place === '' ? validationContext : place}: ${problemWords(problem, given, known)}`;
+      return `${place === '' ? validationContext : place}: ${formatProblem(problem, provided, known)}`;
     });
     return { error: new PlatformError('invalid_request', problems.join('; ')), status: 400 };
   }
   const { statusCode = 500, message } = thrown as Partial<FastifyError>;
   if (statusCode < 500 && !isResponseSerializationError(thrown)) {
     const code = statusCode === 413 ? 'too_large' : statusCode === 415 ? 'unsupported' : 'invalid_request';
-    return { error: new PlatformError(code, message ?? 'the request is not understood'), status: statusCode };
+    return { error: new PlatformError(code, message ?? 'invalid request'), status: statusCode };
   }
   logFailure(thrown, request, log);
-  return { error: new PlatformError('internal', `something went wrong here; the log has more under ${request.id}`), status: 500 };
+  return { error: new PlatformError('internal', `internal error: see the server log for request ${request.id}`), status: 500 };
 }
 
-/** The names that an object of this schema may have; null where it is a schema of something else. */
+/** The member names of an object schema; null for other schemas. */
 function namesOf(schema: unknown): readonly string[] | null {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : null;
 }

@@ -1,4 +1,4 @@
-/** How a refusal looks over HTTP: the status of each code and the one body that all our own protocols share. */
+/** HTTP status of each error code, and the error body shared by all APIs except those of AWS. */
 import type { ErrorCode, PlatformError } from '../errors.ts';
 
 export const httpStatus = {
@@ -17,6 +17,11 @@ export const httpStatus = {
   deadline_exceeded: 504,
 } as const satisfies Record<ErrorCode, number>;
 
+/** The status of an error: the one that a model chose for its caller, or that of the code. */
+export function httpStatusOf({ code, callerStatus }: Pick<PlatformError, 'code' | 'callerStatus'>): number {
+  return callerStatus ?? httpStatus[code];
+}
+
 /** `{"error":"…","code":"…","hint"?:"…","request_id":"…"}` */
 export function errorBody(
   error: { readonly code: ErrorCode; readonly message: string; readonly hint?: string | undefined },
@@ -25,7 +30,7 @@ export function errorBody(
   return JSON.stringify({ error: error.message, code: error.code, hint: error.hint, request_id: requestId });
 }
 
-/** The headers that belong to a refusal: when to come back, how to say who one is. */
+/** Headers of an error response: Retry-After and WWW-Authenticate. */
 export function errorHeaders(error: PlatformError): Record<string, string> {
   const headers: Record<string, string> = {};
   if (error.code === 'overloaded' || error.code === 'unavailable') {

@@ -1,12 +1,25 @@
-export { answer } from './answer.ts';
+export { accessFields, markRejectedOnEntry, rememberCaller, type WriteAccess } from './access-log.ts';
 export { BodyBudget, BodyHold, type BodyLimits } from './body-budget.ts';
+export { clientClosedRequest, isBrokenOff } from './client-gone.ts';
+export { closePort } from './close-port.ts';
 export { serveConsole } from './console.ts';
+export { sendContinue } from './continue.ts';
 export type { HttpScope, HttpScope as FastifyInstance } from './control-plane.ts';
-export { errorBody, errorHeaders, httpStatus } from './errors.ts';
-export { type Claim, type DirectHandler, defaultLimits, Listener, type ListenerLimits, type ListenerOptions } from './listener.ts';
+export { errorBody, errorHeaders, httpStatus, httpStatusOf } from './errors.ts';
+export {
+  type CallingRequest,
+  type Claim,
+  type DirectHandler,
+  defaultLimits,
+  Listener,
+  type ListenerLimits,
+  type ListenerOptions,
+} from './listener.ts';
+export { blockedFromMs, LoopWatchdog } from './loop-watchdog.ts';
 export { describeApi, type OpenApiOptions } from './open-api.ts';
-export { type BodyRead, comesInPieces, readBody, readBodyInto, readRawBodyInto } from './read-body.ts';
+export { garbageCollector, memoryMeter, OverloadGuard } from './overload-guard.ts';
+export { type BodyRead, isStreamedBody, readRawBodyInto, readRequestBody, readRequestBodyInto } from './read-body.ts';
 export { requestIdOf } from './request-id.ts';
+export { respond } from './respond.ts';
 export { type Certificate, selfSignedCertificate } from './self-signed.ts';
 export { loadCertificate } from './tls.ts';
-export { accessFields, tellCaller, type WriteAccess } from './told-access.ts';

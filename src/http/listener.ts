@@ -1,6 +1,6 @@
 /**
- * The one door of the server: limits, TLS, who is calling, and which room a path belongs to. Direct prefixes take
- * node:http's request as it is (the inference routes); everything else goes through fastify.
+ * The HTTP listener: limits, TLS, authentication, and dispatch by path. Handlers of direct prefixes get the raw node:http
+ * request (inference routes); everything else goes through fastify.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -18,30 +18,36 @@ import type { Access, AccessConnection, Caller } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { isLoopback } from '../config.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
-import { answer } from './answer.ts';
+import type { Log } from '../logs/index.ts';
+import type { WriteAccess } from './access-log.ts';
 import { BodyBudget, type BodyLimits } from './body-budget.ts';
-import { refuseConnection } from './broken-request.ts';
+import { rejectConnection } from './broken-request.ts';
+import { closePort } from './close-port.ts';
+import { sendContinue } from './continue.ts';
 import { createControlPlane, type HttpScope, type RequestHandler } from './control-plane.ts';
 import { errorBody } from './errors.ts';
+import { LoopActivity } from './loop-activity.ts';
 import { requestIdOf } from './request-id.ts';
+import { respond } from './respond.ts';
 import type { Certificate } from './self-signed.ts';
-import { namesOf } from './tls.ts';
-import type { WriteAccess } from './told-access.ts';
-import { UntakenAnswers } from './untaken-answers.ts';
+import { StalledResponses } from './stalled-responses.ts';
+import { certificateNames, isSelfSigned } from './tls.ts';
 
 export interface ListenerLimits {
   readonly bodyLimitBytes: number;
-  /** What all bodies may take together, but for small ones. */
+  /** Memory limit of all bodies together, without small ones. */
   readonly bodiesBytesMax: number;
   readonly connectionsMax: number;
   /** From the first byte to the end of the headers. */
   readonly headersTimeoutMs: number;
-  /** From the first byte to the end of the body. An answer of which nothing is taken lies there as long, at most twice. */
+  /**
+   * From the first byte to the end of the body. A response that the client does not read is dropped after one to two
+   * times this limit.
+   */
   readonly requestTimeoutMs: number;
-  /** How long an idle connection is kept. */
+  /** Lifetime of an idle connection. */
   readonly keepAliveMs: number;
-  /** How long requests in flight may take to finish when the listener closes. */
+  /** Time limit for requests in flight when the listener closes. */
   readonly closeMs: number;
 }
 
@@ -57,19 +63,25 @@ export const defaultLimits: ListenerLimits = {
 
 const headerBytesMax = 16 * 1024;
 
-/** How long a connection that falls idle while the listener closes may still bring a request that was under way. */
+/** During closing, an idle connection stays open this long for a request already on its way. */
 const lastRequestMs = 100;
+
+/** During draining, a new connection must send its first byte within this time. */
+const firstRequestMs = 1000;
+
+/** During draining, a client whose connection was closed may reconnect within this time. */
+const quietMs = 200;
 
 export interface ListenerOptions {
   readonly host: string;
-  /** 0 for any that is free. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Null: plain HTTP, which only a loopback address may speak. */
+  /** Null: plain HTTP, allowed only on loopback addresses. */
   readonly tls: Certificate | null;
   readonly limits?: Partial<ListenerLimits>;
   readonly access: Pick<Access, 'authenticate'>;
   readonly log: Log;
-  /** Is told of each control call at its end; nobody is unless given. */
+  /** Called at the end of each control call. Optional. */
   readonly writeAccess?: WriteAccess;
   readonly clock: Clock;
 }
@@ -77,36 +89,42 @@ export interface ListenerOptions {
 /** `path` is the URL without its query, still percent-encoded. */
 export type DirectHandler = (request: IncomingMessage, response: ServerResponse, path: string, query: string) => void;
 
-/** What tells of a request who sent it, over whichever protocol it came. */
+/** The parts of a request needed for authentication, for HTTP and gRPC. */
 export interface CallingRequest {
   readonly headers: IncomingHttpHeaders;
-  readonly socket: Pick<Socket, 'remoteAddress'>;
+  readonly socket: Pick<Socket, 'remoteAddress'> & Partial<Pick<Socket, 'remotePort' | 'localAddress' | 'localPort'>>;
   readonly method?: string | undefined;
 }
 
-interface Door {
+interface DirectMount {
   readonly prefix: string;
   readonly handle: DirectHandler;
 }
 
-/** A door that knows its requests by more than their paths. Asked for every request: its answer must cost next to nothing. */
+/** Recognizes requests by more than their path. Runs for every request, so it must be cheap. */
 export type Claim = (request: IncomingMessage) => boolean;
 
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #limits: ListenerLimits;
   readonly #isLoopback: boolean;
-  /** For whoever reads a body: all doors share one budget. */
+  /** Body limits; all APIs share one memory budget. */
   readonly bodies: BodyLimits;
-  readonly #doors: Door[] = [];
+  /** The request that the event loop is working on. */
+  readonly activity: LoopActivity;
+  readonly #mounts: DirectMount[] = [];
   #claim: Claim | null = null;
   #claimed: DirectHandler | null = null;
   readonly #app: HttpScope;
   #server!: Server;
-  /** Connections of requests that were given time. */
-  readonly #unhurried = new WeakSet<Socket>();
-  readonly #answers: UntakenAnswers;
+  /** Connections of requests with an extended timeout. */
+  readonly #extended = new WeakSet<Socket>();
+  readonly #answers: StalledResponses;
+  /** The request that is being dispatched, and its response. */
+  #dispatched: IncomingMessage | null = null;
+  #response: ServerResponse | null = null;
   #isClosing = false;
+  #isDrained = false;
 
   /** Throws `invalid_request` for an address beyond loopback without TLS. */
   constructor(options: ListenerOptions) {
@@ -116,12 +134,15 @@ export class Listener {
     if (!this.#isLoopback && options.tls === null) {
       throw new PlatformError(
         'invalid_request',
-        `${options.host} is not a loopback address, so TLS is required: give --tls-cert F --tls-key F, or --tls self-signed`,
+        `${options.host} is not a loopback address, so TLS is required: set --tls-cert FILE and --tls-key FILE, or --tls self-signed`,
       );
     }
-    this.#answers = new UntakenAnswers(options.clock, this.#limits.requestTimeoutMs);
-    this.bodies = { limitBytes: this.#limits.bodyLimitBytes, budget: new BodyBudget(this.#limits.bodiesBytesMax) };
+    this.#answers = new StalledResponses(options.clock, this.#limits.requestTimeoutMs);
+    this.activity = new LoopActivity(options.clock);
+    this.bodies = { limitBytes: this.#limits.bodyLimitBytes, budget: new BodyBudget(this.#limits.bodiesBytesMax, this.activity) };
     this.#app = createControlPlane({
+      // With HSTS, browsers allow no exception for a certificate that they cannot verify.
+      isHstsAllowed: options.tls !== null && !isSelfSigned(options.tls),
       bodies: this.bodies,
       log: options.log,
       writeAccess: (line) => options.writeAccess?.({ ...line, atMs: options.clock.wallMs() }),
@@ -130,67 +151,77 @@ export class Listener {
         return this.#server;
       },
       onClientError: (error, socket) => {
-        if ('code' in error && error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#unhurried.has(socket)) return;
-        refuseConnection(error, socket, requestIdOf({ headers: {} }), options.clock);
+        if ('code' in error && error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#extended.has(socket)) return;
+        rejectConnection(error, socket, requestIdOf({ headers: {} }), options.clock);
       },
     });
   }
 
-  /** Those that this server goes by: the host it listens on, and what its certificate says. */
+  /** Host names of this server: the listen address and the names in its certificate. */
   get names(): string[] {
     const { host, tls } = this.#options;
-    return [...new Set([host.toLowerCase(), ...(tls === null ? [] : namesOf(tls))])];
+    return [...new Set([host.toLowerCase(), ...(tls === null ? [] : certificateNames(tls))])];
   }
 
   get limits(): ListenerLimits {
     return this.#limits;
   }
 
-  /** Everything at or below the prefix goes to `handle`, which answers it by itself. To be called before `listen`. */
+  /** Routes everything at or below the prefix to `handle`, which sends the response. Call before `listen`. */
   direct(prefix: string, handle: DirectHandler): void {
-    this.#doors.push({ prefix, handle });
+    this.#mounts.push({ prefix, handle });
   }
 
   /**
-   * What `isMine` says yes to goes to `handle`, whatever its path, before all other doors. One door may claim; to be
-   * called before `listen`. Such a door also decides whether a client that waits for `100 Continue` may send its body.
+   * Routes requests accepted by `isMine` to `handle`, regardless of path and before all other routes. Only one claim is
+   * possible; call before `listen`. The handler also decides whether to send `100 Continue`.
    */
   claim(isMine: Claim, handle: DirectHandler): void {
-    assert(this.#claim === null, 'two doors cannot both come first');
+    assert(this.#claim === null, 'only one claim is possible');
     this.#claim = isMine;
     this.#claimed = handle;
   }
 
-  /** Routes below the prefix. To be called before `listen`. */
+  /** Registers routes below the prefix. Call before `listen`. */
   scope(prefix: string, register: (app: HttpScope) => Promise<void> | void): void {
     this.#app.register(async (scope) => register(scope as HttpScope), { prefix });
   }
 
   /**
-   * From now on the body may take as long as it comes at all: the request timeout is for silence, no more for the whole.
-   * For uploads of those who are known, which may be large and their lines slow.
+   * Turns the request timeout into an idle timeout: the body may take any time as long as bytes arrive. For authenticated
+   * uploads, which may be large and slow.
    */
-  giveTime(request: IncomingMessage): void {
+  extendTimeout(request: IncomingMessage): void {
     if (request.complete) return;
     const { socket } = request;
-    this.#unhurried.add(socket);
+    this.#extended.add(socket);
     socket.setTimeout(this.#limits.requestTimeoutMs);
     request.once('end', () => socket.setTimeout(0));
-    request.once('close', () => this.#unhurried.delete(socket));
+    request.once('close', () => this.#extended.delete(socket));
   }
 
-  /** Who is calling. Throws `unauthenticated` or `forbidden`. */
+  /**
+   * Authenticates a request. Throws `unauthenticated` or `forbidden`, and `overloaded` if the request exceeds the limits of
+   * its key. It counts against them until its response is closed.
+   */
   authenticate(request: CallingRequest): Caller {
-    return this.#options.access.authenticate(request.headers, this.connectionOf(request));
+    const caller = this.#options.access.authenticate(request.headers, this.connectionOf(request));
+    if (caller.limiter !== undefined && request === this.#dispatched) {
+      const end = caller.limiter.begin();
+      this.#response?.once('close', end);
+      // Counted once, even if authenticated again.
+      this.#dispatched = null;
+    }
+    return caller;
   }
 
-  /** How a request came, as those judge it who let callers in. */
+  /** The connection of a request, as input for authentication. */
   connectionOf({ socket, method }: Omit<CallingRequest, 'headers'>): AccessConnection {
     const isSecure = this.#options.tls !== null;
-    return { remoteAddress: socket.remoteAddress, listenerIsLoopback: this.#isLoopback, isSecure, method };
+    return { remoteAddress: socket.remoteAddress, listenerIsLoopback: this.#isLoopback, socket, isSecure, method };
   }
 
-  /** Answers the URL once connections are accepted. Throws `unavailable` where the address cannot be had. */
+  /** Returns the URL once connections are accepted. Throws `unavailable` if the address cannot be bound. */
   async listen(): Promise<string> {
     const { host, port, tls } = this.#options;
     await this.#app.ready();
@@ -199,27 +230,63 @@ export class Listener {
       await once(this.#server, 'listening');
     } catch (cause) {
       const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      const what = inUse ? 'another program is using it, choose another --port (0 takes any that is free)' : messageOf(cause);
+      const what = inUse ? 'another program is using it; choose another --port (0: any free port)' : messageOf(cause);
       throw new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });
     }
     this.#answers.start();
-    const { port: taken } = this.#server.address() as AddressInfo;
-    return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${taken}`;
+    const { port: boundPort } = this.#server.address() as AddressInfo;
+    return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
   }
 
-  /** Takes no new connections, lets requests in flight finish for a bounded time, then cuts the rest off. */
+  /**
+   * Shuts down without resetting connections. From now on each response closes its connection. New requests and connections
+   * are accepted for a grace period, so that every active client gets such a response. Then idle connections are closed, and
+   * the others after their requests or at the timeout.
+   */
+  async drain({ timeoutMs, graceMs }: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void> {
+    const { clock } = this.#options;
+    this.#isClosing = true;
+    const { sockets } = this.#answers;
+    for (const socket of sockets) closeAfterResponse(socket);
+    await this.#answers.settled({ quietMs: Math.min(quietMs, graceMs), timeoutMs: graceMs });
+    const restMs = Math.max(0, timeoutMs - graceMs) / 2;
+    const { closed } = await closePort(this.#server, { clock, timeoutMs: restMs, close: () => this.#stopListening() });
+    const cancels = [
+      // Node does not treat a connection without any bytes as idle, because its first request may be on its way. On a busy machine
+      // timers are late, and requests that have arrived are read after them, but before `after(0)`.
+      clock.after(firstRequestMs, () => {
+        clock.after(0, () => {
+          for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+        });
+      }),
+      clock.after(restMs, () => this.#server.closeAllConnections()),
+    ];
+    await closed;
+    for (const cancel of cancels) cancel();
+    this.#isDrained = true;
+  }
+
+  /** Rejects new connections, lets requests in flight finish within a time limit, then closes the rest. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    // Node looks at these two whenever a response ends: else connections in use now would be kept long after their answer.
+    if (!this.#isDrained) {
+      const closed = this.#stopListening();
+      const cancel = this.#options.clock.after(this.#limits.closeMs, () => this.#server.closeAllConnections());
+      await closed;
+      cancel();
+    }
+    this.#answers.stop();
+    await this.#app.close();
+  }
+
+  /** Closes the port and idle connections. Resolves when the last connection is closed. */
+  #stopListening(): Promise<void> {
+    // Node reads these two settings at the end of each response. Their normal values would keep active connections open too long.
     this.#server.keepAliveTimeout = lastRequestMs;
     this.#server.keepAliveTimeoutBuffer = 0;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    const cancel = this.#options.clock.after(this.#limits.closeMs, () => this.#server.closeAllConnections());
-    await closed;
-    cancel();
-    this.#answers.stop();
-    await this.#app.close();
+    return closed;
   }
 
   #createServer(control: RequestHandler): Server {
@@ -230,18 +297,24 @@ export class Listener {
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveMs,
-      // How often the two timeouts above are looked at.
+      // Check interval of the two timeouts above.
       connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
     };
-    const handle = (request: IncomingMessage, response: ServerResponse): void => this.#dispatch(request, response, control);
+    const handle = (request: IncomingMessage, response: ServerResponse): void => {
+      this.#dispatched = request;
+      this.#response = response;
+      this.#dispatch(request, response, control);
+      this.#dispatched = null;
+      this.#response = null;
+    };
     const server =
       tls === null ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, handle);
     server.on(tls === null ? 'connection' : 'secureConnection', (socket: Socket) => this.#answers.watch(socket));
     server.maxConnections = limits.connectionsMax;
-    // Whoever asks before sending a body that is too large is told so before sending it.
+    // With `Expect: 100-continue`, a body above the limit is rejected before it is sent.
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
       const isTooLarge = Number(request.headers['content-length'] ?? 0) > limits.bodyLimitBytes;
-      if (!isTooLarge && this.#claim?.(request) !== true) response.writeContinue();
+      if (!isTooLarge && !hasTwoHosts(request) && this.#claim?.(request) !== true) sendContinue(response);
       handle(request, response);
     });
     return server;
@@ -249,14 +322,19 @@ export class Listener {
 
   #dispatch(request: IncomingMessage, response: ServerResponse, control: RequestHandler): void {
     const url = request.url ?? '/';
+    this.activity.enter(request);
     if (this.#isClosing) response.shouldKeepAlive = false;
+    if (hasTwoHosts(request)) {
+      rejectTwoHosts(request, response);
+      return;
+    }
     if (this.#claim?.(request) === true) {
       this.#enter(this.#claimed as DirectHandler, request, response, url);
       return;
     }
-    for (const door of this.#doors) {
-      if (!isBelow(url, door.prefix)) continue;
-      this.#enter(door.handle, request, response, url);
+    for (const context of this.#mounts) {
+      if (!isBelow(url, context.prefix)) continue;
+      this.#enter(context.handle, request, response, url);
       return;
     }
     control(request, response);
@@ -272,7 +350,7 @@ export class Listener {
     }
   }
 
-  /** A door answers its own errors; what it throws is our mistake. */
+  /** Handlers send their own error responses, so an exception is an internal error. */
   #failed(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     const requestId = requestIdOf(request);
     this.#options.log.error(
@@ -283,9 +361,32 @@ export class Listener {
       response.destroy();
       return;
     }
-    const body = errorBody(new PlatformError('internal', `something went wrong here; the log has more under ${requestId}`), requestId);
-    answer(request, response, 500, ['content-type', 'application/json', 'x-request-id', requestId], body);
+    const body = errorBody(new PlatformError('internal', `internal error: see the server log for request ${requestId}`), requestId);
+    respond(request, response, 500, ['content-type', 'application/json', 'x-request-id', requestId], body);
   }
+}
+
+/** With two Host headers, a proxy and this server may disagree about the host. Node silently uses the first. */
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts > 1;
+}
+
+function rejectTwoHosts(request: IncomingMessage, response: ServerResponse): void {
+  const requestId = requestIdOf(request);
+  const error = new PlatformError('invalid_request', 'the request has several Host headers: expected one');
+  response.shouldKeepAlive = false;
+  respond(request, response, 400, ['content-type', 'application/json', 'x-request-id', requestId], errorBody(error, requestId));
+}
+
+/** Has no effect on a response that has begun: its headers have already announced whether the connection stays open. */
+function closeAfterResponse(socket: Socket): void {
+  const { _httpMessage: response } = socket as Socket & { readonly _httpMessage?: ServerResponse | null };
+  if (response !== null && response !== undefined && !response.headersSent) response.shouldKeepAlive = false;
 }
 
 function isBelow(url: string, prefix: string): boolean {

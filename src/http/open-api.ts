@@ -1,4 +1,4 @@
-/** The description of an API for programs (OpenAPI 3.1) and for people (a page that needs nothing from outside). */
+/** API documentation: an OpenAPI 3.1 document and a page without external resources. */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
@@ -8,14 +8,14 @@ export interface OpenApiOptions {
   readonly title: string;
   readonly version: string;
   readonly description: string;
-  /** Where the document is served, within the scope: `/v1/openapi.json`. */
+  /** Path of the document within the scope, for example `/v1/openapi.json`. */
   readonly documentPath: string;
-  /** Where the page is served, within the scope: `/docs`. */
+  /** Path of the page within the scope, for example `/docs`. */
   readonly pagePath: string;
   readonly tags?: readonly { readonly name: string; readonly description: string }[];
 }
 
-/** Describes every route that the scope registers after this call. */
+/** Documents every route that the scope registers after this call. */
 export async function describeApi(scope: HttpScope, options: OpenApiOptions): Promise<void> {
   const { title, version, description } = options;
   await scope.register(swagger, {
@@ -31,7 +31,7 @@ export async function describeApi(scope: HttpScope, options: OpenApiOptions): Pr
   await scope.register(swaggerUi, {
     routePrefix: options.pagePath,
     staticCSP: true,
-    // Without its slash the page names its parts beside itself, where they are not.
+    // The page uses relative links, which need the trailing slash.
     uiHooks: {
       onRequest: (request, reply, done) => {
         if (request.url.split('?')[0]?.endsWith(options.pagePath)) reply.redirect(`.${options.pagePath}/`);
@@ -39,7 +39,7 @@ export async function describeApi(scope: HttpScope, options: OpenApiOptions): Pr
       },
     },
     theme: { title: `${title} API` },
-    // Without the bar on top: it has the logo of somebody else and offers to explore other documents.
+    // BaseLayout has no top bar with a foreign logo and a field to explore other documents.
     uiConfig: { layout: 'BaseLayout', validatorUrl: null, docExpansion: 'list', deepLinking: true },
   });
   scope.get(options.documentPath, { schema: { hide: true } }, (_request, reply) =>

@@ -5,15 +5,15 @@ import { type TestContext, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { BodyBudget } from './body-budget.ts';
-import { readBody } from './read-body.ts';
+import { readRequestBody } from './read-body.ts';
 
-/** What a server reads of a body that a client sends in pieces, and the chunks in which it came. */
+/** The body that a server reads from a client that sends it in pieces, and the received chunks. */
 async function received(t: TestContext, pieces: readonly Buffer[], headers: Record<string, string | number>, limitBytes = 1e7) {
   const chunks: Buffer[] = [];
   const { promise, resolve } = Promise.withResolvers<Promise<Buffer>>();
   const server = createServer((request: IncomingMessage, response) => {
     request.prependListener('data', (chunk: Buffer) => chunks.push(chunk));
-    const body = readBody(request, response, { limitBytes, budget: new BodyBudget(limitBytes) });
+    const body = readRequestBody(request, response, { limitBytes, budget: new BodyBudget(limitBytes) });
     body.catch(() => undefined).finally(() => response.end());
     resolve(body);
   });
@@ -29,14 +29,14 @@ async function received(t: TestContext, pieces: readonly Buffer[], headers: Reco
 const pieces = Array.from({ length: 12 }, (_, i) => Buffer.alloc(50_000 + i, i));
 const whole = Buffer.concat(pieces);
 
-test('a large body is whole, whether its length was declared or not', async (t) => {
+test('reads a large body completely, with and without a declared length', async (t) => {
   for (const headers of [{ 'content-length': whole.length }, { 'transfer-encoding': 'chunked' }]) {
     const { body } = await received(t, pieces, headers);
     assert(whole.equals(body));
   }
 });
 
-test('the memory of its chunks is given back as the next one comes: garbage is not collected for their sake', async (t) => {
+test('releases the memory of each chunk when the next one arrives, without garbage collection', async (t) => {
   const { body, chunks } = await received(t, pieces, { 'content-length': whole.length });
   assert(chunks.length > 2);
   assert.deepEqual(
@@ -46,11 +46,11 @@ test('the memory of its chunks is given back as the next one comes: garbage is n
   assert(whole.equals(body));
 });
 
-test('who announces much and sends little has memory held for little', async (t) => {
+test('allocates little memory for a large declared length with few bytes sent', async (t) => {
   const announced = 400 * 1024 * 1024;
   const before = process.memoryUsage().arrayBuffers;
   const server = createServer((request, response) => {
-    readBody(request, response, { limitBytes: announced, budget: new BodyBudget(announced) }).catch(() => undefined);
+    readRequestBody(request, response, { limitBytes: announced, budget: new BodyBudget(announced) }).catch(() => undefined);
     setImmediate(() => held.resolve(process.memoryUsage().arrayBuffers - before));
   });
   const held = Promise.withResolvers<number>();
@@ -64,13 +64,13 @@ test('who announces much and sends little has memory held for little', async (t)
   assert(bytes < 10_000_000, `${bytes} bytes are held`);
 });
 
-test('a body that comes in one piece is not copied, and stays', async (t) => {
+test('does not copy a body that arrives in one chunk', async (t) => {
   const { body, chunks } = await received(t, [Buffer.from('{"inputs":[]}')], { 'content-length': 13 });
   assert.equal(body, chunks[0]);
   assert.equal(body.toString(), '{"inputs":[]}');
 });
 
-test('a body that comes a byte at a time takes hardly more than its bytes', async (t) => {
+test('uses little more memory than its size for a body that arrives byte by byte', async (t) => {
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
   const held = (): number => {
@@ -83,7 +83,7 @@ test('a body that comes a byte at a time takes hardly more than its bytes', asyn
   const server = createServer((request, response) => {
     const before = held();
     let chunks = 0;
-    readBody(request, response, { limitBytes: 1e7, budget: new BodyBudget(1e7) }).then(whole.resolve, whole.reject);
+    readRequestBody(request, response, { limitBytes: 1e7, budget: new BodyBudget(1e7) }).then(whole.resolve, whole.reject);
     request.on('data', () => {
       if (++chunks === bytes) measured.resolve(held() - before);
     });

@@ -1,44 +1,45 @@
 /**
- * Reads a request's body, up to a limit. The callback form costs next to nothing where the whole body comes in one
- * piece, as those of inference requests do: no copy, no promise, no wait for the end event.
+ * Reads a request body up to a limit. The callback form is nearly free if the body arrives in one chunk, which is typical of
+ * inference requests: no copy, no promise, no wait for the end event.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createGunzip, createInflate } from 'node:zlib';
+import { releaseMemory } from '../buffer-release.ts';
 import { PlatformError } from '../errors.ts';
-import { giveBack } from '../spent-bytes.ts';
+import { Slices } from '../threads/index.ts';
 import { BodyHold, type BodyLimits, smallBodyBytes } from './body-budget.ts';
 
-/** Called once, with an error or the body. Not called at all if the client goes away before its request is complete. */
+/** Called once, with an error or the body. Never called if the client disconnects before its request is complete. */
 export type BodyRead = (error: PlatformError | null, body: Buffer) => void;
 
 const empty = Buffer.alloc(0);
 
-/** Memory is held for at most so many times what has come. */
+/** Memory is allocated for at most this multiple of the received bytes. */
 const announcedTimesMax = 4;
 
-/** Chunks that are smaller on average are joined: each takes some five hundred bytes besides its own. */
+/** Chunks that are smaller on average are joined, because each costs about 500 bytes of overhead. */
 const tinyChunkBytes = 4096;
-/** So many of them are kept as they came. */
+/** Number of small chunks buffered before joining. */
 const tinyChunksMax = 32;
 
 /**
- * `content-encoding` gzip and deflate are undone; the limits hold before and after. What it takes of the budget is given back once the
- * response is sent or its client is gone. Errors: `too_large` as soon as it is known (the rest of the body is left unread), `unavailable`
- * where bodies take too much together, `unsupported` for another encoding, `invalid_request` for broken data.
+ * Decodes `content-encoding` gzip and deflate; limits apply before and after. The memory budget is released when the response
+ * is sent or the client disconnects. Errors: `too_large` as early as possible (the rest of the body is left unread),
+ * `unavailable` if the budget is exhausted, `unsupported` for another encoding, `invalid_request` for malformed data.
  */
-export function readBodyInto(request: IncomingMessage, response: ServerResponse, limits: BodyLimits, done: BodyRead): void {
+export function readRequestBodyInto(request: IncomingMessage, response: ServerResponse, limits: BodyLimits, done: BodyRead): void {
   const encoding = request.headers['content-encoding'];
   if (encoding === undefined || encoding === 'identity') readRawBodyInto(request, response, limits, done);
   else readEncoded(request, response, encoding.toLowerCase(), limits, done);
 }
 
-/** Whether a body is on its way that may be refused while it comes: of others it need not be known when their head came. */
-export function comesInPieces({ headers }: IncomingMessage): boolean {
+/** Whether the body may be rejected while it arrives. Only for such requests is the arrival of the headers recorded. */
+export function isStreamedBody({ headers }: IncomingMessage): boolean {
   const { 'content-length': declared, 'transfer-encoding': chunked } = headers;
   return declared === undefined ? chunked !== undefined : Number(declared) > smallBodyBytes;
 }
 
-/** The body as it came, `content-encoding` left alone: for those who verify the very bytes. */
+/** The body without decoding `content-encoding`, for verification of the exact bytes. */
 export function readRawBodyInto(request: IncomingMessage, response: ServerResponse, limits: BodyLimits, done: BodyRead): void {
   const { 'content-length': declared, 'transfer-encoding': chunked } = request.headers;
   const length = declared === undefined ? (chunked === undefined ? 0 : null) : Number(declared);
@@ -46,26 +47,26 @@ export function readRawBodyInto(request: IncomingMessage, response: ServerRespon
   else new BodyCollector(request, response, length, limits, done);
 }
 
-/** `readBodyInto` for those who can wait. Rejects also when the client goes away. */
-export function readBody(request: IncomingMessage, response: ServerResponse, limits: BodyLimits): Promise<Buffer> {
+/** `readRequestBodyInto` as a promise. Also rejects if the client disconnects. */
+export function readRequestBody(request: IncomingMessage, response: ServerResponse, limits: BodyLimits): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    response.once('close', () => reject(new PlatformError('invalid_request', 'the client went away before its request was complete')));
-    readBodyInto(request, response, limits, (error, body) => (error === null ? resolve(body) : reject(error)));
+    response.once('close', () => reject(new PlatformError('invalid_request', 'the client disconnected before its request was complete')));
+    readRequestBodyInto(request, response, limits, (error, body) => (error === null ? resolve(body) : reject(error)));
   });
 }
 
 class BodyCollector {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  /** The length that was declared; null for a chunked body. */
+  /** Declared length; null for a chunked body. */
   readonly #length: number | null;
   readonly #limits: BodyLimits;
   readonly #done: BodyRead;
-  /** Null as long as the body is small. */
+  /** Null while the body is small. */
   #hold: BodyHold | null = null;
-  /** Of the full length, where it is known and the body comes in pieces. */
+  /** Buffer of the full length, if it is known and the body arrives in several chunks. */
   #whole: Buffer | null = null;
-  /** The chunk that was copied last: given back when the next one comes, for Node may still read it when it hands it out. */
+  /** The last copied chunk. Released when the next one arrives, because Node may still read it while emitting it. */
   #copied: Buffer | null = null;
   #chunks: Buffer[] = [];
   #received = 0;
@@ -96,7 +97,7 @@ class BodyCollector {
       this.#drop();
       this.#finish(refusal, empty);
     } else if (this.#length === null) {
-      this.#keep(chunk);
+      this.#append(chunk);
     } else if (chunk.length === this.#length) {
       this.#finish(null, chunk);
     } else {
@@ -115,23 +116,23 @@ class BodyCollector {
     return this.#hold.grow(this.#received);
   }
 
-  /** A length that was announced costs nothing until a part of it is there: who announces much and sends little would have memory held for all of it. */
+  /** Allocates the declared length only after a part of it has arrived: otherwise a client could reserve memory without sending data. */
   #gather(chunk: Buffer, at: number, length: number): void {
     if (this.#whole === null) {
-      this.#keep(chunk);
+      this.#append(chunk);
       if (this.#received * announcedTimesMax < length) return;
       this.#whole = this.#joined(length);
     } else this.#copy(chunk, at, this.#whole);
     if (this.#received === length) this.#finish(null, this.#whole);
   }
 
-  #keep(chunk: Buffer): void {
+  #append(chunk: Buffer): void {
     this.#chunks.push(chunk);
     const count = this.#chunks.length;
     if (count >= tinyChunksMax && this.#received < count * tinyChunkBytes) this.#chunks.push(this.#joined(this.#received));
   }
 
-  /** The chunks that were kept, at the beginning of so much memory. */
+  /** Copies the buffered chunks to the start of a buffer with `bytes` bytes. */
   #joined(bytes: number): Buffer {
     const whole = Buffer.allocUnsafeSlow(bytes);
     let end = 0;
@@ -141,7 +142,7 @@ class BodyCollector {
 
   #copy(chunk: Buffer, at: number, whole: Buffer): number {
     const bytes = chunk.copy(whole, at);
-    if (this.#copied !== null) giveBack(this.#copied);
+    if (this.#copied !== null) releaseMemory(this.#copied);
     this.#copied = chunk;
     return bytes;
   }
@@ -150,17 +151,17 @@ class BodyCollector {
     if (!this.#isOver) this.#finish(null, this.#joined(this.#received));
   }
 
-  /** Its client is gone, or was answered without it. */
+  /** The client disconnected, or the response was sent without the body. */
   #abandon(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#drop();
   }
 
-  /** Nobody else has seen any of it, and Node is past what it handed out before. */
+  /** Releases all chunks. They were never handed out, and Node has finished emitting them. */
   #drop(): void {
-    for (const chunk of this.#chunks.splice(0)) giveBack(chunk);
-    if (this.#whole !== null) giveBack(this.#whole);
+    for (const chunk of this.#chunks.splice(0)) releaseMemory(chunk);
+    if (this.#whole !== null) releaseMemory(this.#whole);
     this.#whole = null;
   }
 
@@ -186,34 +187,79 @@ function readEncoded(request: IncomingMessage, response: ServerResponse, encodin
   });
 }
 
-/** Counted as it comes out: a few kilobytes may be packed gigabytes. */
+/**
+ * A body may always decompress to this size; beyond it, only to a multiple of its compressed size. Numbers as text compress to about
+ * a tenth.
+ */
+const unpackedBytesAlways = 2 ** 20;
+const unpackedTimesMax = 100;
+/** Large bodies are decompressed in pieces of this size, one per turn of the event loop. */
+const pieceBytes = 256 * 1024;
+/** Copying this many bytes takes about 1 ms. */
+const copiedBytesPerSlice = 4 * 2 ** 20;
+
+/** Counts bytes while decompressing: a few kilobytes may decompress to gigabytes. */
 function unpack(body: Buffer, encoding: 'gzip' | 'deflate', response: ServerResponse, limits: BodyLimits, done: BodyRead): void {
-  const { limitBytes, budget } = limits;
-  const unpacking = encoding === 'gzip' ? createGunzip() : createInflate();
+  const { budget } = limits;
+  const ratioBytes = Math.max(unpackedBytesAlways, unpackedTimesMax * body.length);
+  const limitBytes = Math.min(limits.limitBytes, ratioBytes);
+  const options = body.length > smallBodyBytes ? { chunkSize: pieceBytes } : {};
+  const unpacking = encoding === 'gzip' ? createGunzip(options) : createInflate(options);
   const hold = new BodyHold(budget, response);
   const pieces: Buffer[] = [];
   let bytes = 0;
-  const finish = (error: PlatformError | null, whole = empty): void => {
+  const fail = (error: PlatformError): void => {
     unpacking.destroy();
-    done(error, whole);
+    for (const piece of pieces.splice(0)) releaseMemory(piece);
+    done(error, empty);
   };
   unpacking.on('data', (piece: Buffer) => {
     if (unpacking.destroyed) return;
     bytes += piece.length;
-    const refusal = bytes > limitBytes ? tooLarge(limitBytes + 1, limitBytes, 'decompressed ') : hold.grow(bytes);
+    const refusal = bytes > limitBytes ? tooLargeUnpacked(limitBytes, limits.limitBytes) : hold.grow(bytes);
     if (refusal === null) pieces.push(piece);
-    else finish(refusal);
+    else fail(refusal);
   });
-  unpacking.on('end', () => finish(null, Buffer.concat(pieces, bytes)));
+  unpacking.on('end', () => {
+    unpacking.destroy();
+    if (bytes <= copiedBytesPerSlice) done(null, Buffer.concat(pieces, bytes));
+    else void joined(pieces, bytes).then((whole) => done(null, whole));
+  });
   unpacking.on('error', (cause: Error) => {
-    finish(new PlatformError('invalid_request', `the body is not valid ${encoding}: ${cause.message}`, { cause }));
+    fail(new PlatformError('invalid_request', `the body is not valid ${encoding}: ${cause.message}`, { cause }));
   });
   response.once('close', () => unpacking.destroy());
   unpacking.end(body);
 }
 
+/** Joins pieces in slices of the event loop and releases the memory of each. */
+async function joined(pieces: Buffer[], bytes: number): Promise<Buffer> {
+  const whole = Buffer.allocUnsafeSlow(bytes);
+  const slices = new Slices(copiedBytesPerSlice);
+  let at = 0;
+  for (const piece of pieces.splice(0)) {
+    at += piece.copy(whole, at);
+    const { length } = piece;
+    releaseMemory(piece);
+    await slices.done(length);
+  }
+  return whole;
+}
+
+function tooLargeUnpacked(limitBytes: number, bodyLimitBytes: number): PlatformError {
+  if (limitBytes === bodyLimitBytes) return tooLarge(limitBytes + 1, limitBytes, 'decompressed ');
+  const message = `the decompressed body is too large: expected at most ${limitBytes} bytes, got at least ${limitBytes + 1}`;
+  return new PlatformError(
+    'too_large',
+    `${message} (the limit is ${unpackedTimesMax} times the compressed size, or ${unpackedBytesAlways} bytes)`,
+    {
+      hint: 'send it without content-encoding',
+    },
+  );
+}
+
 function tooLarge(bytes: number, limitBytes: number, kind = ''): PlatformError {
-  return new PlatformError('too_large', `the ${kind}body has at least ${bytes} bytes, at most ${limitBytes} are accepted`, {
-    hint: 'send less at once, or start the server with a higher body limit',
+  return new PlatformError('too_large', `the ${kind}body is too large: expected at most ${limitBytes} bytes, got at least ${bytes}`, {
+    hint: 'send smaller bodies, or start the server with a higher body limit',
   });
 }

@@ -1,10 +1,22 @@
 /**
- * A certificate for oneself (X.509 v3, ECDSA P-256), so that `--tls self-signed` needs no other program. Clients must be
- * given the certificate as an authority they trust.
+ * Creates a self-signed certificate (X.509 v3, ECDSA P-256), so that `--tls self-signed` needs no other program. Clients
+ * must add it as a trusted authority.
  */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
-import { bits, boolean, implicit, integer, objectId, octets, sequence, set, tagged, text, time } from './der.ts';
+import {
+  derBits,
+  derBoolean,
+  derImplicit,
+  derInteger,
+  derObjectId,
+  derOctets,
+  derSequence,
+  derSet,
+  derTagged,
+  derText,
+  derTime,
+} from './der.ts';
 
 export interface Certificate {
   /** PEM. */
@@ -24,46 +36,46 @@ const oid = {
 
 const dayMs = 86_400_000;
 
-/** `hosts` are names and addresses by which clients call the server; the first is its common name. */
+/** `hosts` are the names and addresses that clients use; the first is the common name. */
 export function selfSignedCertificate(options: {
   readonly hosts: readonly string[];
   readonly wallMs: number;
   readonly days: number;
 }): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const algorithm = sequence(objectId(oid.ecdsaWithSha256));
-  const name = sequence(set(sequence(objectId(oid.commonName), text(options.hosts[0] ?? 'penstock'))));
+  const algorithm = derSequence(derObjectId(oid.ecdsaWithSha256));
+  const name = derSequence(derSet(derSequence(derObjectId(oid.commonName), derText(options.hosts[0] ?? 'penstock'))));
   const serial = randomBytes(16);
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
-  const body = sequence(
-    tagged(0, integer(Buffer.from([2]))),
-    integer(serial),
+  const body = derSequence(
+    derTagged(0, derInteger(Buffer.from([2]))),
+    derInteger(serial),
     algorithm,
     name,
-    // An hour back, for clients whose clock is slow.
-    sequence(time(options.wallMs - dayMs / 24), time(options.wallMs + options.days * dayMs)),
+    // Valid from one hour ago, for clients with a slow clock.
+    derSequence(derTime(options.wallMs - dayMs / 24), derTime(options.wallMs + options.days * dayMs)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
-    tagged(3, sequence(...extensions(options.hosts))),
+    derTagged(3, derSequence(...extensions(options.hosts))),
   );
-  const certificate = sequence(body, algorithm, bits(sign('sha256', body, privateKey)));
+  const certificate = derSequence(body, algorithm, derBits(sign('sha256', body, privateKey)));
   return { cert: pem('CERTIFICATE', certificate), key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
 }
 
 function extensions(hosts: readonly string[]): Buffer[] {
-  const isAuthority = sequence(boolean(true));
+  const isAuthority = derSequence(derBoolean(true));
   // digitalSignature and keyCertSign: the certificate is its own authority.
-  const usage = bits(Buffer.from([0b1000_0100]), 2);
+  const usage = derBits(Buffer.from([0b1000_0100]), 2);
   return [
-    sequence(objectId(oid.basicConstraints), boolean(true), octets(isAuthority)),
-    sequence(objectId(oid.keyUsage), boolean(true), octets(usage)),
-    sequence(objectId(oid.extendedKeyUsage), octets(sequence(objectId(oid.serverAuth)))),
-    sequence(objectId(oid.subjectAltName), octets(sequence(...hosts.map(alternativeName)))),
+    derSequence(derObjectId(oid.basicConstraints), derBoolean(true), derOctets(isAuthority)),
+    derSequence(derObjectId(oid.keyUsage), derBoolean(true), derOctets(usage)),
+    derSequence(derObjectId(oid.extendedKeyUsage), derOctets(derSequence(derObjectId(oid.serverAuth)))),
+    derSequence(derObjectId(oid.subjectAltName), derOctets(derSequence(...hosts.map(alternativeName)))),
   ];
 }
 
 function alternativeName(host: string): Buffer {
-  return isIP(host) === 0 ? implicit(2, Buffer.from(host, 'ascii')) : implicit(7, addressBytes(host));
+  return isIP(host) === 0 ? derImplicit(2, Buffer.from(host, 'ascii')) : derImplicit(7, addressBytes(host));
 }
 
 function addressBytes(address: string): Buffer {

@@ -1,4 +1,4 @@
-/** Where the listener's certificate comes from: files, or one that we sign ourselves once and keep. */
+/** Loads the certificate of the listener: from files, or self-signed and stored for later starts. */
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -17,21 +17,21 @@ export interface TlsSettings {
 const validDays = 3650;
 
 /**
- * The certificate that the settings ask for; null where TLS is off. A self-signed one is kept in `directory`
- * (`tls-cert.pem`, `tls-key.pem`), so that clients that trust it still do after a restart.
- * Throws `invalid_request` where a file cannot be read or does not fit.
+ * The configured certificate; null if TLS is off. A self-signed one is stored in `directory` (`tls-cert.pem`,
+ * `tls-key.pem`), so that clients that trust it still do after a restart.
+ * Throws `invalid_request` if a file cannot be read or certificate and key do not match.
  */
 export function loadCertificate(settings: TlsSettings, directory: string, wallMs: number): Certificate | null {
   if (settings.tls === 'off') return null;
   if (settings.tls === 'files') {
     if (settings.tlsCert === null || settings.tlsKey === null) {
-      throw new PlatformError('invalid_request', 'TLS by files needs both: --tls-cert FILE and --tls-key FILE (PEM)');
+      throw new PlatformError('invalid_request', 'TLS needs both --tls-cert FILE and --tls-key FILE (PEM)');
     }
     return checked({ cert: read(settings.tlsCert), key: read(settings.tlsKey) }, `${settings.tlsCert} and ${settings.tlsKey}`);
   }
   const files = { cert: join(directory, 'tls-cert.pem'), key: join(directory, 'tls-key.pem') };
-  const kept = readKept(files);
-  if (kept !== null) return checked(kept, `${files.cert} and ${files.key}`);
+  const retained = readStored(files);
+  if (retained !== null) return checked(retained, `${files.cert} and ${files.key}`);
   const made = selfSignedCertificate({ hosts: hostsOf(settings.host), wallMs, days: validDays });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   writeFileSync(files.key, made.key, { mode: 0o600 });
@@ -39,13 +39,19 @@ export function loadCertificate(settings: TlsSettings, directory: string, wallMs
   return made;
 }
 
-/** The names that a certificate gives the server, without addresses and wildcards. */
-export function namesOf({ cert }: Pick<Certificate, 'cert'>): string[] {
+/** DNS names of a certificate, without addresses and wildcards. */
+export function certificateNames({ cert }: Pick<Certificate, 'cert'>): string[] {
   const { subjectAltName = '' } = new X509Certificate(cert);
   return [...subjectAltName.matchAll(/(?:^|, )DNS:([a-z0-9.-]+)/gi)].map(([, name]) => (name as string).toLowerCase());
 }
 
-function readKept(files: Certificate): Certificate | null {
+/** Whether the certificate is its own issuer. */
+export function isSelfSigned({ cert }: Pick<Certificate, 'cert'>): boolean {
+  const { issuer, subject } = new X509Certificate(cert);
+  return issuer === subject;
+}
+
+function readStored(files: Certificate): Certificate | null {
   try {
     return { cert: readFileSync(files.cert, 'utf8'), key: readFileSync(files.key, 'utf8') };
   } catch {
@@ -66,13 +72,13 @@ function checked(certificate: Certificate, where: string): Certificate {
     createSecureContext(certificate);
     return certificate;
   } catch (cause) {
-    throw new PlatformError('invalid_request', `${where} are no certificate and key in PEM that fit together: ${messageOf(cause)}`, {
+    throw new PlatformError('invalid_request', `expected a matching certificate and key in PEM, got ${where}: ${messageOf(cause)}`, {
       cause,
     });
   }
 }
 
-/** Every name and address under which clients may reach the host; all of the machine's where it listens on any. */
+/** All names and addresses of the host; those of all interfaces if it listens on any address. */
 function hostsOf(host: string): string[] {
   const local = ['localhost', '127.0.0.1', '::1'];
   if (host !== '0.0.0.0' && host !== '::') return [...new Set([host, ...local])];

@@ -1,14 +1,21 @@
-/** The documents of the protocol about models: metadata, configuration, statistics, the repository's index. */
+/** The protocol's documents about models: metadata, configuration, statistics, repository index. */
+
+import { productionVariants } from '../deployment/index.ts';
 import { formatObjective } from '../objective.ts';
+import type { ModelVersion } from '../registry/index.ts';
 import { type Duration, requestRowsMax, type ServedVariant, type ServedView } from '../serving/index.ts';
 import { datatypes, type TensorSpec } from '../tensor.ts';
-import { type Asked, deployedAs, findModel, type Known, type ServedModel } from './models.ts';
-import type { Deployed } from './neighbours.ts';
+import type { DeployedEndpoint } from './deps.ts';
+import { deployedAs, findModel, type ModelLookup, type ModelReference, type ServedModel } from './models.ts';
 
-const platforms = { onnx: 'onnxruntime_onnx', process: 'process' } as const;
-const backends = { onnx: 'onnxruntime', process: 'process' } as const;
+const backends = { onnx: 'onnxruntime', process: 'process', python: 'python' } as const;
 
-/** Nothing that is not served. */
+function platformOf({ runtime }: ModelVersion): string {
+  if (runtime.kind === 'python') return `python_${runtime.flavour}`;
+  return runtime.kind === 'onnx' ? 'onnxruntime_onnx' : 'process';
+}
+
+/** Only supported extensions. */
 const extensions = [
   'binary_tensor_data',
   'parameters',
@@ -28,7 +35,7 @@ export function modelMetadata({ view, variants: [{ version }] }: ServedModel): o
   return {
     name: view.name,
     versions: versionsOf(view.variants),
-    platform: platforms[version.runtime.kind],
+    platform: platformOf(version),
     inputs: inputs.map(tensor),
     outputs: outputs.map(tensor),
   };
@@ -42,13 +49,13 @@ function versionsOf(variants: readonly ServedVariant[]): string[] {
   return [...new Set(variants.map(({ version }) => version.version))].sort((a, b) => a - b).map(String);
 }
 
-/** Nobody waits for company while an instance is idle; for functions at most as long as is set, or as the promise allows. */
+/** Instances never delay a batch while idle. Functions wait as long as configured, or as the objective allows. */
 function queueDelayMs(functions: ServedVariant['functions'], objective: ServedView['objective']): number {
   if (functions === null || functions.setting.batchSizeMax === 1) return 0;
   return functions.setting.waitMsMax ?? objective?.latencyMs ?? 0;
 }
 
-/** What perf_analyzer and Triton's clients read before they send anything. */
+/** perf_analyzer and Triton clients read this before they send requests. */
 export function modelConfig({ view, variants }: ServedModel): object {
   const [{ version, batchSizeMax, executors, functions }] = variants;
   const dims = (spec: TensorSpec): unknown => ({
@@ -58,17 +65,17 @@ export function modelConfig({ view, variants }: ServedModel): object {
   });
   const instances = executors.filter(({ isFunction }) => !isFunction);
   const sizes = [...instances.map(({ batchSize }) => batchSize), ...(functions === null ? [] : [functions.setting.batchSizeMax])];
-  const most = instances.length + (functions?.config.maxConcurrency ?? 0);
+  const instanceCount = instances.length + (functions?.config.maxConcurrency ?? 0);
   const preferred = [...new Set(sizes)].sort((a, b) => a - b);
   return {
     name: view.name,
-    platform: platforms[version.runtime.kind],
+    platform: platformOf(version),
     backend: backends[version.runtime.kind],
     version_policy: { specific: { versions: versionsOf(variants).map(Number) } },
     max_batch_size: requestRowsMax(batchSizeMax),
     input: version.signature.inputs.map(dims),
     output: version.signature.outputs.map(dims),
-    instance_group: [{ name: `${view.name}_0`, kind: 'KIND_CPU', count: most }],
+    instance_group: [{ name: `${view.name}_0`, kind: 'KIND_CPU', count: instanceCount }],
     ...(batchSizeMax > 0
       ? {
           dynamic_batching: {
@@ -86,8 +93,8 @@ export function modelConfig({ view, variants }: ServedModel): object {
   };
 }
 
-/** One entry for each variant; `deployed` knows its workers' memory. */
-function modelStatistics({ view, variants }: ServedModel, deployed: Deployed | undefined): unknown[] {
+/** One entry per variant; `deployed` provides the memory of its workers. */
+function modelStatistics({ view, variants }: ServedModel, deployed: DeployedEndpoint | undefined): unknown[] {
   return variants.map(({ name, version, statistics }) => {
     const none = { count: 0, ns: 0 };
     const workers = deployed?.variants.find((variant) => variant.name === name)?.workers ?? [];
@@ -119,13 +126,14 @@ function modelStatistics({ view, variants }: ServedModel, deployed: Deployed | u
   });
 }
 
-export function statisticsOf(known: Known, asked: Asked): unknown[] {
-  const model = findModel(known, asked);
+/** Throws `not_found` or `unavailable`, like `findModel`. */
+export function modelStatisticsOf(known: ModelLookup, reference: ModelReference): unknown[] {
+  const model = findModel(known, reference);
   return modelStatistics(model, deployedAs(known, model.view.name));
 }
 
-export function allStatistics(known: Known): unknown[] {
-  return known.serving.endpoints().flatMap(({ name }) => statisticsOf(known, { model: name, version: undefined }));
+export function allStatistics(known: ModelLookup): unknown[] {
+  return known.serving.endpoints().flatMap(({ name }) => modelStatisticsOf(known, { model: name, version: undefined }));
 }
 
 function duration({ count, ns }: Duration): Duration {
@@ -140,14 +148,14 @@ const indexStates = {
   Deleting: 'UNLOADING',
   Failed: 'UNAVAILABLE',
   Unloaded: 'UNAVAILABLE',
-} as const satisfies Record<Deployed['status'], string>;
+} as const satisfies Record<DeployedEndpoint['status'], string>;
 
-/** One row for each version of each endpoint. */
-export function repositoryIndex(deployed: readonly Deployed[], readyOnly: boolean): unknown[] {
+/** One row per version of each endpoint. */
+export function repositoryIndex(deployed: readonly DeployedEndpoint[], readyOnly: boolean): unknown[] {
   const rows = deployed.flatMap(({ config, status, reason }) => {
     const state = indexStates[status];
     const why = state === 'READY' ? '' : (reason ?? (status === 'Unloaded' ? 'unloaded' : ''));
-    const versions = new Set(config.variants.map(({ version }) => String(version)));
+    const versions = new Set(productionVariants(config.variants).map(({ version }) => String(version)));
     return Array.from(versions, (version) => ({ name: config.name, version, state, reason: why }));
   });
   return readyOnly ? rows.filter(({ state }) => state === 'READY') : rows;

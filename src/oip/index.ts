@@ -1,4 +1,4 @@
-export { OipDoor } from './door.ts';
-export { loadGrpcDoor } from './grpc/load.ts';
+export type { DeployedEndpoint, OipDeps } from './deps.ts';
+export { loadGrpcServer } from './grpc/load.ts';
 export { loadProtocol, type Protocol } from './grpc/protocol.ts';
-export type { Deployed, OipServices } from './neighbours.ts';
+export { OipRouter } from './router.ts';

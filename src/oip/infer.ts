@@ -1,223 +1,163 @@
 /**
- * `POST /v2/models/{m}[/versions/{v}]/infer`, and `generate`: the hot path. Everything here happens once for every inference, so it is
- * written to allocate little and to wait for nothing but the body and the model.
+ * `POST /v2/models/{m}[/versions/{v}]/infer`, and `generate`: the hot path. This code runs for every inference, so it
+ * allocates little and waits only for the body and the model.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { permissionFor } from '../access/index.ts';
+import { releaseBodyMemory } from '../buffer-release.ts';
 import {
   decodeGenerate,
+  decodeGenerateTask,
+  decodeInThread,
   decodeRequest,
+  decodeRequestTask,
   encodeGenerate,
   encodeResponse,
   type GenerateRequest,
   type InferRequest,
+  isShortRequest,
   type ModelPlan,
+  planFacts,
 } from '../codecs/index.ts';
-import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
-import { comesInPieces, readBodyInto } from '../http/index.ts';
-import type { SeenCall } from '../monitoring/index.ts';
-import {
-  type InferenceResult,
-  invokeWhole,
-  ModelPlans,
-  type Outcome,
-  type RefusedCall,
-  type Route,
-  requestRowsMax,
-} from '../serving/index.ts';
-import { giveBackBody } from '../spent-bytes.ts';
-import { notServed, takesBytes } from './models.ts';
-import type { OipServices } from './neighbours.ts';
-import type { Place } from './places.ts';
-import { acceptedEncoding, replyHeaders, sendError, sendInference, sendText } from './replies.ts';
-import { tellTensors } from './seen-calls.ts';
+import type { WireBody } from '../data-quality/index.ts';
+import type { PlatformError } from '../errors.ts';
+import { InferenceExchange, type InferenceResult, ModelPlans, requestRowsMax, type ServedRoute } from '../serving/index.ts';
+import { capturedTensors, captureTensors } from './capture-tensors.ts';
+import type { OipDeps } from './deps.ts';
+import { PiecesExchange } from './generate-pieces.ts';
+import { admitInference, type HttpCall, readInference, sendFailure } from './http-inference.ts';
+import { restActions } from './oip-actions.ts';
+import { acceptedEncoding, replyHeaders, sendInference, sendText } from './replies.ts';
 import { timingParameters } from './timings.ts';
-import { tellAccess, tellRefused } from './told.ts';
 
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly requestId: string;
-  readonly kind: Place['kind'];
-}
+const inferring = permissionFor(restActions.infer);
 
-/** What the model was asked. */
-interface Asked {
-  readonly exchange: Exchange;
-  readonly plan: ModelPlan;
-  readonly decoded: InferRequest;
-  /** Its inputs are views of it, where they came in binary. */
-  readonly body: Buffer;
-  /** Null where nobody looks at the call. */
-  readonly seen: SeenCall | null;
-}
-
-export class InferDoor {
-  readonly #services: OipServices;
+export class InferHandler {
+  readonly #services: OipDeps;
   readonly #plans = new ModelPlans();
 
-  constructor(services: OipServices) {
+  constructor(services: OipDeps) {
     this.#services = services;
   }
 
-  handle(request: IncomingMessage, response: ServerResponse, requestId: string, place: Place): void {
-    const { listener, access, serving, clock } = this.#services;
-    const exchange: Exchange = { request, response, requestId, kind: place.kind };
-    let route: Route;
-    try {
-      access.require(listener.authenticate(request), 'invoke');
-      route = serving.route(place.model, place.version);
-      if (route.runtime !== 'onnx') throw takesBytes(route);
-    } catch (error) {
-      this.#refuseAtDoor(exchange, place, notServed(error, this.#services, place));
-      return;
-    }
-    const cameAtMs = comesInPieces(request) ? clock.nowMs() : undefined;
-    readBodyInto(request, response, listener.bodies, (error, body) => {
-      if (error === null) this.#infer(exchange, route, body, cameAtMs);
-      else this.#refuse(exchange, route, { arrivedAtMs: clock.nowMs(), cameAtMs }, error, true);
-    });
+  handle(call: HttpCall): void {
+    const route = admitInference(this.#services, call, inferring);
+    if (route === null) return;
+    const isStreamed = route.payload === 'stream';
+    const exchange = isStreamed
+      ? new PiecesExchange(this.#services, call, route)
+      : new InferExchange(this.#services, call, route, this.#plans.of(route));
+    readInference(this.#services, call, exchange);
+  }
+}
+
+class InferExchange extends InferenceExchange<InferRequest> {
+  readonly #services: OipDeps;
+  readonly #call: HttpCall;
+  readonly #plan: ModelPlan;
+  #decoded!: InferRequest;
+
+  constructor(services: OipDeps, call: HttpCall, route: ServedRoute, plan: ModelPlan) {
+    super(services, call.requestId, route, call.response);
+    this.#services = services;
+    this.#call = call;
+    this.#plan = plan;
   }
 
-  #infer(exchange: Exchange, route: Route, body: Buffer, cameAtMs: number | undefined): void {
-    const { serving, clock } = this.#services;
-    const { response, requestId } = exchange;
-    const arrivedAtMs = clock.nowMs();
-    const plan = this.#plans.of(route);
-    let decoded: InferRequest;
-    try {
-      decoded = decode(exchange, plan, route, body);
-    } catch (error) {
-      giveBackBody(body);
-      this.#refuse(exchange, route, { arrivedAtMs, cameAtMs }, asPlatformError(error), false);
-      return;
-    }
+  get #isInfer(): boolean {
+    return this.#call.position.kind === 'infer';
+  }
+
+  /** The length of the JSON part; undefined if the body has no other. */
+  get #jsonLength(): string | undefined {
+    return this.#isInfer ? (this.#call.request.headers['inference-header-content-length'] as string | undefined) : undefined;
+  }
+
+  protected isShort(body: Buffer): boolean {
+    return isShortRequest(this.#plan, body.length, this.#jsonLength);
+  }
+
+  protected decode(body: Buffer): InferRequest {
+    const rowsMax = requestRowsMax(this.route.batchSizeMax);
+    if (!this.#isInfer) return decodeGenerate(this.#plan, rowsMax, body);
+    return decodeRequest(this.#plan, rowsMax, body, this.#jsonLength);
+  }
+
+  protected decodeLong(body: Buffer, isWanted: () => boolean): Promise<{ readonly decoded: InferRequest; readonly body: Buffer }> {
+    const { threads } = this.#services;
+    const input = { plan: planFacts(this.#plan), batchSizeMax: requestRowsMax(this.route.batchSizeMax), body };
+    if (!this.#isInfer) return decodeInThread(threads, decodeGenerateTask, input, isWanted);
+    return decodeInThread(threads, decodeRequestTask, { ...input, header: this.#jsonLength }, isWanted);
+  }
+
+  protected inferenceId({ id }: InferRequest): string | null {
+    const header = this.#call.request.headers['x-amzn-sagemaker-inference-id'];
+    return id ?? (typeof header === 'string' ? header : null);
+  }
+
+  protected start(decoded: InferRequest): () => void {
+    this.#decoded = decoded;
     const { inputs, rows, parameters } = decoded;
-    const asked: Asked = { exchange, plan, decoded, body, seen: route.isWatched ? this.#seen(exchange, route, decoded) : null };
-    const call = { requestId, inputs, rows, timeoutMs: parameters.timeoutMs, priority: parameters.priority, arrivedAtMs };
-    let cancel: () => void;
-    try {
-      cancel = invokeWhole(serving, route, call, (outcome) => this.#settle(asked, outcome));
-    } catch (error) {
-      this.#refuse(exchange, route, { arrivedAtMs, cameAtMs }, asPlatformError(error), false);
+    const { requestId, arrivedAtMs } = this;
+    return this.invokeWhole({ requestId, inputs, rows, timeoutMs: parameters.timeoutMs, priority: parameters.priority, arrivedAtMs });
+  }
+
+  protected answer(result: InferenceResult): void {
+    const plan = this.#plan;
+    const decoded = this.#decoded;
+    const { request, response } = this.#call;
+    const { clock } = this.deps;
+    if (!this.#isInfer) {
+      sendGenerated(this.#call, encodeGenerate(plan, decoded as GenerateRequest, result.outputs));
+      if (this.capture !== null) captureTensors(this.capture, plan, decoded, result);
       return;
     }
-    if (response.writableEnded) return;
-    if (response.destroyed) cancel();
-    else {
-      response.on('close', () => {
-        if (!response.writableEnded) cancel();
-      });
-    }
-  }
-
-  #settle({ exchange, plan, decoded, body, seen }: Asked, outcome: Outcome): void {
-    if (!outcome.ok) {
-      this.#fail(exchange, outcome.error);
+    const startMs = clock.nowMs();
+    const parameters = decoded.parameters.timings ? JSON.stringify(timingParameters(result)) : undefined;
+    const { json, binary } = encodeResponse(plan, decoded, result.outputs, parameters);
+    const headers = replyHeaders(this.requestId, binary === null ? 'application/json' : 'application/octet-stream');
+    if (request.headers['x-penstock-timings'] === 'true') addTimings(headers, result, clock.nowMs() - startMs);
+    const accepted = request.headers['accept-encoding'];
+    sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
+    if (this.capture === null) {
+      // The response was written, so the body is no longer referenced.
+      releaseBodyMemory(this.body);
       return;
     }
-    const { request, response, requestId } = exchange;
-    const { result } = outcome;
-    const startMs = this.#services.clock.nowMs();
-    try {
-      if (exchange.kind !== 'infer') {
-        sendGenerated(exchange, encodeGenerate(plan, decoded as GenerateRequest, result.outputs));
-        if (seen !== null) tellTensors(seen, plan, decoded, result);
-        return;
-      }
-      const parameters = decoded.parameters.timings ? JSON.stringify(timingParameters(result)) : undefined;
-      const { json, binary } = encodeResponse(plan, decoded, result.outputs, parameters);
-      const headers = replyHeaders(requestId, binary === null ? 'application/json' : 'application/octet-stream');
-      if (request.headers['x-penstock-timings'] === 'true') addTimings(headers, result, this.#services.clock.nowMs() - startMs);
-      const accepted = request.headers['accept-encoding'];
-      sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
-      if (seen !== null) tell(seen, body, exchange, decoded, result, json, binary);
-      // All of it has been sent, or the link would not have taken the answer, and nobody else has it.
-      else giveBackBody(body);
-    } catch (error) {
-      this.#fail(exchange, error);
-    }
+    this.capture.part(0, decoded.inputs, result.outputs, decoded.rows);
+    this.capture.end(this.capturedInput(), capturedOutput(json, binary));
   }
 
-  #seen({ request, requestId }: Exchange, route: Route, { id }: InferRequest): SeenCall | null {
-    const header = request.headers['x-amzn-sagemaker-inference-id'];
-    return this.#services.calls.begin(route, requestId, id ?? (typeof header === 'string' ? header : null));
+  /** The body was parsed as JSON regardless of its declared content type. */
+  protected capturedInput(): WireBody {
+    if (!this.#isInfer) return capturedTensors(this.#decoded.inputs, this.#decoded.id);
+    const size = this.#jsonLength;
+    return { contentType: size === undefined ? 'application/json' : sizedType(Number(size)), body: this.body };
   }
 
-  /** No line of the log of requests tells of it. */
-  #refuseAtDoor(exchange: Exchange, place: Place, thrown: unknown): void {
-    const { request, response, requestId } = exchange;
-    const error = asPlatformError(thrown);
-    this.#services.traces?.refuse(requestId, error);
-    if (error.code === 'unauthenticated') void tellRefused(this.#services, { request, requestId, place, caller: null }, error);
-    this.#fail(exchange, thrown);
-    tellAccess(this.#services, { request, response, requestId, who: null }, 0);
-  }
-
-  /** A request that got as far as a model, but not into its queue: it counts among those that failed. */
-  #refuse(
-    exchange: Exchange,
-    route: Route,
-    times: Pick<RefusedCall, 'arrivedAtMs' | 'cameAtMs'>,
-    error: PlatformError,
-    isBody: boolean,
-  ): void {
-    this.#services.serving.reject(route, { requestId: exchange.requestId, rows: 0, ...times }, error);
-    if (isBody && error.code === 'unsupported') {
-      const { request, response, requestId } = exchange;
-      sendError(request, response, requestId, error, { status: 415, headers: { 'accept-encoding': 'gzip, deflate' } });
-      return;
-    }
-    this.#fail(exchange, error);
-  }
-
-  #fail({ request, response, requestId }: Exchange, thrown: unknown): void {
-    const error = asPlatformError(thrown);
-    if (!(thrown instanceof PlatformError)) {
-      const stack = thrown instanceof Error ? thrown.stack : undefined;
-      this.#services.log.error({ requestId, url: request.url, stack }, `an inference failed: ${messageOf(thrown)}`);
-    }
-    sendError(request, response, requestId, error);
+  protected fail(error: PlatformError): void {
+    sendFailure(this.#call, error, !this.hasBody);
   }
 }
 
-function decode({ request, kind }: Exchange, plan: ModelPlan, { batchSizeMax }: Route, body: Buffer): InferRequest {
-  const rowsMax = requestRowsMax(batchSizeMax);
-  if (kind !== 'infer') return decodeGenerate(plan, rowsMax, body);
-  return decodeRequest(plan, rowsMax, body, request.headers['inference-header-content-length'] as string | undefined);
+function capturedOutput(json: string, binary: readonly Uint8Array[] | null): WireBody {
+  if (binary === null) return { contentType: 'application/json', body: json };
+  return { contentType: sizedType(Buffer.byteLength(json)), body: Buffer.concat([Buffer.from(json), ...binary]) };
 }
 
-/** A stream of one event: models here answer once. */
-function sendGenerated({ request, response, requestId, kind }: Exchange, json: string): void {
-  if (kind === 'generate') return sendText(request, response, requestId, 'application/json', json);
+/** `generate_stream` sends a single event, because models respond once. */
+function sendGenerated({ request, response, requestId, position }: HttpCall, json: string): void {
+  if (position.kind === 'generate') return sendText(request, response, requestId, 'application/json', json);
   sendText(request, response, requestId, 'text/event-stream; charset=utf-8', `data: ${json}\n\n`);
 }
 
-/**
- * Once the answer is out. Whatever type its client named, it was read as JSON; bodies with tensors after it are kept as AWS's clients
- * name them: a length of JSON, and what follows.
- */
-function tell(
-  call: SeenCall,
-  body: Buffer,
-  { request }: Exchange,
-  { inputs, rows }: InferRequest,
-  { outputs }: InferenceResult,
-  json: string,
-  binary: readonly Uint8Array[] | null,
-): void {
-  call.part(0, inputs, outputs, rows);
-  const size = request.headers['inference-header-content-length'];
-  const sized = (length: number): string => `application/octet-stream;json-header-size=${length}`;
-  const output =
-    binary === null
-      ? { contentType: 'application/json', body: json }
-      : { contentType: sized(Buffer.byteLength(json)), body: Buffer.concat([Buffer.from(json), ...binary]) };
-  call.end({ contentType: typeof size === 'string' ? sized(Number(size)) : 'application/json', body }, output);
+/** The content type of AWS clients, which carries the length of the JSON part. */
+function sizedType(jsonBytes: number): string {
+  return `application/octet-stream;json-header-size=${jsonBytes}`;
 }
 
 /** The headers with `x-penstock-timings: true`; Server-Timing counts in milliseconds. */
 function addTimings(headers: string[], { timings, batchRows, closeReason, coldStart, parts }: InferenceResult, encodeMs: number): void {
-  // What parts took side by side is more than has passed: by another name nobody takes it for the time of the whole.
+  // Parts run in parallel, so their sum exceeds the elapsed time: another name prevents confusion with the total.
   const of = parts === undefined ? '' : 'parts-';
   const stages: readonly (readonly [string, number])[] = [
     ['queue', timings.queueMs],

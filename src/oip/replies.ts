@@ -1,27 +1,28 @@
-/** Sends answers: exact content types, exact lengths, the request's id on every one, compressed where the client asks. */
+/** Sends responses with exact content types and lengths, the request id, and compression if the client accepts it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deflate, deflateSync, gzip, gzipSync } from 'node:zlib';
 import type { PlatformError } from '../errors.ts';
-import { answer, errorBody, errorHeaders, httpStatus } from '../http/index.ts';
+import { errorBody, errorHeaders, httpStatusOf, respond } from '../http/index.ts';
 
-/** Up to this size compressing at once costs less than handing it to another thread. */
+/** Up to this size, synchronous compression costs less than a handover to another thread. */
 const compressAtOnceBytes = 64 * 1024;
-/** Level 1: numbers as text shrink by half, better levels take several times as long for little more. */
+/** Level 1 halves numbers as text; higher levels take several times longer for little gain. */
 const compression = { level: 1 };
 
+/** The headers that every response has, as alternating names and values. */
 export function replyHeaders(requestId: string, contentType: string): string[] {
   return ['content-type', contentType, 'x-content-type-options', 'nosniff', 'x-request-id', requestId];
 }
 
 export function sendJson(request: IncomingMessage, response: ServerResponse, requestId: string, status: number, body: unknown): void {
-  answer(request, response, status, replyHeaders(requestId, 'application/json'), JSON.stringify(body));
+  respond(request, response, status, replyHeaders(requestId, 'application/json'), JSON.stringify(body));
 }
 
 export function sendText(request: IncomingMessage, response: ServerResponse, requestId: string, contentType: string, text: string): void {
-  answer(request, response, 200, replyHeaders(requestId, contentType), text);
+  respond(request, response, 200, replyHeaders(requestId, contentType), text);
 }
 
-/** `status` where it is not the code's own: 405 and 415 share a code. */
+/** `options.status` overrides the status of the error code: 405 and 415 share a code. */
 export function sendError(
   request: IncomingMessage,
   response: ServerResponse,
@@ -32,10 +33,10 @@ export function sendError(
   if (response.headersSent || response.destroyed) return;
   const headers = replyHeaders(requestId, 'application/json');
   for (const [name, value] of Object.entries({ ...errorHeaders(error), ...options.headers })) headers.push(name, value);
-  answer(request, response, options.status ?? httpStatus[error.code], headers, errorBody(error, requestId));
+  respond(request, response, options.status ?? httpStatusOf(error), headers, errorBody(error, requestId));
 }
 
-/** The JSON of an inference, followed by its binary outputs if there are any. `headers` may be added to. */
+/** Sends the JSON of an inference, followed by its binary outputs if any. Appends to `headers`. */
 export function sendInference(
   response: ServerResponse,
   headers: string[],
@@ -52,7 +53,7 @@ export function sendInference(
   if (binary === null) {
     headers.push('content-length', String(jsonBytes));
     response.writeHead(200, headers);
-    // One byte a character: nothing to encode.
+    // ASCII only: latin1 needs no encoding.
     response.end(json, jsonBytes === json.length ? 'latin1' : 'utf8');
     return;
   }
@@ -88,7 +89,7 @@ function sendCompressed(response: ServerResponse, headers: string[], body: Buffe
   compress(body, compression, (error, compressed) => (error === null ? send(compressed) : response.destroy(error)));
 }
 
-/** What the client would like: gzip, else deflate, else nothing. */
+/** The preferred encoding that the client accepts: gzip, then deflate, else none. */
 export function acceptedEncoding(header: string | string[] | undefined): 'gzip' | 'deflate' | null {
   if (typeof header !== 'string') return null;
   const accepted = header.split(',').filter((coding) => !/;\s*q=0(\.0*)?\s*$/.test(coding));

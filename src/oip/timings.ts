@@ -1,7 +1,7 @@
-/** How long each stage took, for those who ask with the parameter `timings`. */
+/** Timings of each stage, for requests with the parameter `timings`. */
 import type { InferenceResult } from '../serving/index.ts';
 
-/** The response's parameters. Milliseconds and USD. */
+/** Response parameters, in milliseconds and USD. */
 export function timingParameters({
   timings,
   batchRows,

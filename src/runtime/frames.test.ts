@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { PlatformError } from '../errors.ts';
 import { type Datatype, datatypes, elementsOf, type Tensor, type TensorSpec } from '../tensor.ts';
-import { type Frame, FrameReader, kinds, messageFrame } from './frames.ts';
+import { errorOf, type Frame, FrameReader, kinds, messageFrame, type WireFailure } from './frames.ts';
 import { ranFrame, readTensors, readTimings, runFrame, setTimings, type TensorParts } from './tensor-frames.ts';
 
 const numeric = (Object.keys(datatypes) as Datatype[]).filter((name): name is Exclude<Datatype, 'BYTES'> => name !== 'BYTES');
@@ -34,19 +34,19 @@ function whole({ name, datatype, shape, parts }: TensorParts): Tensor {
   return { name, datatype, shape, data: new Uint8Array(Buffer.concat(parts)) };
 }
 
-/** Sends the stream in chunks of the given sizes, over and over. */
+/** Sends the stream in chunks of the given sizes, repeatedly. */
 function readInChunks(stream: Buffer, sizes: readonly number[]): Frame[] {
   const frames: Frame[] = [];
   const reader = new FrameReader((frame) => frames.push(frame));
   for (let offset = 0, turn = 0; offset < stream.length; turn++) {
     const end = offset + (sizes[turn % sizes.length] as number);
-    reader.push(Buffer.from(stream.subarray(offset, end))); // a copy, as a socket would give
+    reader.push(Buffer.from(stream.subarray(offset, end))); // a copy, as from a socket
     offset = end;
   }
   return frames;
 }
 
-test('tensors come out of a frame as they went in, in whatever pieces the stream arrives', () => {
+test('tensors round-trip through frames, for any chunks of the stream', () => {
   fc.assert(
     fc.property(
       fc.array(named, { minLength: 1, maxLength: 4 }),
@@ -67,7 +67,7 @@ test('tensors come out of a frame as they went in, in whatever pieces the stream
   );
 });
 
-test('a large frame is the same whether it leaves in one write or in several', () => {
+test('a large frame is the same in one write or in several', () => {
   const tensor = {
     name: 'x',
     index: 0,
@@ -81,7 +81,7 @@ test('a large frame is the same whether it leaves in one write or in several', (
   assert.deepEqual(readTensors(frame as Frame, specsOf([tensor])), [whole(tensor)]);
 });
 
-test('data that arrives whole lies aligned, so that a view is enough', () => {
+test('data that arrives in one chunk is aligned, so a view suffices', () => {
   const parts = [new Uint8Array(8)];
   const tensors = [
     { name: 'a', index: 0, datatype: 'BOOL' as const, shape: [3], parts: [new Uint8Array(3)] },
@@ -92,14 +92,24 @@ test('data that arrives whole lies aligned, so that a view is enough', () => {
   assert.equal(elementsOf('INT64', (second as Tensor).data).buffer, (frame as Frame).bytes.buffer);
 });
 
-test('timings travel with the answer', () => {
+test('padding is zero, so that no memory of the server reaches a worker', () => {
+  const tensor = { index: 0, datatype: 'UINT8' as const, shape: [3], parts: [new Uint8Array([1, 2, 3])] };
+  for (let turn = 0; turn < 50; turn++) {
+    const previous = Buffer.allocUnsafe(40).fill(0xff);
+    assert.equal(previous.length, 40);
+    const [frame] = runFrame(1, [tensor]) as [Buffer];
+    assert.deepEqual([...frame.subarray(28, 32), ...frame.subarray(35, 40)], Array(9).fill(0));
+  }
+});
+
+test('timings are part of the result', () => {
   const answer = ranFrame(3, []);
   setTimings(answer, { inMs: 0.25, runMs: 1.5, outMs: 0.125 });
   const [frame] = readInChunks(Buffer.concat(answer), [10]);
   assert.deepEqual(readTimings(frame as Frame), { inMs: 0.25, runMs: 1.5, outMs: 0.125 });
 });
 
-test('a message survives, whatever characters it holds', () => {
+test('a message round-trips with any characters', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const [frame] = readInChunks(messageFrame(1, kinds.answer, { text }), [7]);
@@ -108,7 +118,7 @@ test('a message survives, whatever characters it holds', () => {
   );
 });
 
-test('bytes that are no frame are refused at once, and never taken for a length to wait for', () => {
+test('bytes that are not a frame are rejected at once, instead of waiting for a bogus length', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 400 }), (bytes) => {
       const reader = new FrameReader((frame) => readTensors(frame, []), 4096);
@@ -118,17 +128,17 @@ test('bytes that are no frame are refused at once, and never taken for a length 
         assert(error instanceof PlatformError || error instanceof SyntaxError, String(error));
         return;
       }
-      // Accepted so far: then its first word was a possible length.
+      // Not rejected yet, so its first word must be a possible length.
       assert(Buffer.from(bytes).readUInt32LE(0) <= 4096);
     }),
   );
   assert.throws(
     () => new FrameReader(() => undefined, 1024).push(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')),
-    /malformed: it claims/,
+    /malformed: its length/,
   );
 });
 
-test('a tensor that reaches beyond its frame is refused', () => {
+test('a tensor that exceeds its frame is rejected', () => {
   const tensor = { name: 'x', index: 0, datatype: 'FP32' as const, shape: [2], parts: [new Uint8Array(8)] };
   const [bytes] = runFrame(1, [tensor]);
   (bytes as Buffer).writeUInt32LE(9_000, 20); // its byte length
@@ -136,7 +146,7 @@ test('a tensor that reaches beyond its frame is refused', () => {
   assert.throws(() => readTensors(frame as Frame, specsOf([tensor])), /does not fit/);
 });
 
-test('the memory of chunks that were copied into a larger frame is given back; who comes in one chunk is a view of it', () => {
+test('the memory of chunks copied into a larger frame is released; a frame in one chunk is a view of it', () => {
   const whole = messageFrame(1, kinds.call, { text: 'x'.repeat(300_000) });
   const small = messageFrame(2, kinds.call, { text: 'y' });
   const stream = Buffer.concat([whole, small]);
@@ -159,4 +169,11 @@ test('the memory of chunks that were copied into a larger frame is given back; w
     [{ text: 'x'.repeat(300_000) }, { text: 'y' }],
   );
   assert.equal(frames[1]?.bytes.buffer, last.buffer);
+});
+
+test('only a caller error has the status that the model chose', () => {
+  const statusOf = (failure: object): number | undefined => errorOf(failure as WireFailure).callerStatus;
+  assert.equal(statusOf({ code: 'invalid_request', message: 'm', status: 404 }), 404);
+  for (const status of [399, 500, 404.5, '404', null]) assert.equal(statusOf({ code: 'invalid_request', message: 'm', status }), undefined);
+  assert.equal(statusOf({ code: 'model_failed', message: 'm', status: 404 }), undefined);
 });

@@ -3,17 +3,17 @@
  *
  *   u32 bytes of the whole frame | u32 call | u8 kind | u8 0 | u16 tensors | u32 bytes of text | text, padded to 8 | body
  *
- * Every part is padded to 8 bytes, so that a tensor in a received frame lies aligned for every datatype and is handed
- * to the model without a copy. The text is JSON and only used for control; what runs often is binary (tensor-frames.ts).
+ * Every part is padded to 8 bytes, so a tensor in a received frame is aligned for every datatype and passed to the model without
+ * a copy. The text is JSON and only used for control; frequent calls are binary (tensor-frames.ts).
  */
-import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import { PlatformError } from '../errors.ts';
-import { giveBack } from '../spent-bytes.ts';
+import { releaseMemory } from '../buffer-release.ts';
+import { defined } from '../defined.ts';
+import { type ErrorCode, PlatformError } from '../errors.ts';
 
 /**
- * What a frame is for. The first is the worker's, once; then calls go to the worker and answers come back. Only a reply
- * that is streamed comes in pieces, each to be taken before many more are sent.
+ * The purpose of a frame. The worker sends one hello; then calls go to the worker and answers come back. Only a streamed reply is sent in
+ * pieces, with backpressure.
  */
 export const kinds = {
   hello: 1,
@@ -32,25 +32,27 @@ export const kinds = {
 /** The fixed part of every frame. */
 export const headBytes = 16;
 
-/** A frame beyond this is never made or accepted; a batch of images is far below. */
+/** Larger frames are neither created nor accepted. A batch of images is far smaller. */
 export const frameBytesMax = 1024 ** 3;
 
 export interface Frame {
   readonly call: number;
   readonly kind: number;
   readonly tensors: number;
-  /** JSON, parsed; undefined where the frame has no text. */
+  /** Parsed JSON; undefined if the frame has no text. */
   readonly message: unknown;
   /** The whole frame, a view that stays valid. */
   readonly bytes: Buffer;
-  /** Where the body starts in `bytes`. */
+  /** Offset of the body in `bytes`. */
   readonly bodyOffset: number;
 }
 
+/** Rounds up to a multiple of 8. */
 export function padded(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
+/** Writes the fixed part of a frame; `bytes` is the size of the whole frame. */
 export function writeHead(into: Buffer, head: { bytes: number; call: number; kind: number; tensors: number; textBytes: number }): void {
   into.writeUInt32LE(head.bytes, 0);
   into.writeUInt32LE(head.call, 4);
@@ -59,7 +61,7 @@ export function writeHead(into: Buffer, head: { bytes: number; call: number; kin
   into.writeUInt32LE(head.textBytes, 12);
 }
 
-/** A control frame: a message and nothing else. */
+/** A control frame: only a message. */
 export function messageFrame(call: number, kind: number, message: unknown): Buffer {
   const text = Buffer.from(JSON.stringify(message), 'utf8');
   const bytes = headBytes + padded(text.length);
@@ -69,7 +71,7 @@ export function messageFrame(call: number, kind: number, message: unknown): Buff
   return frame;
 }
 
-/** Stands for a frame of so many bytes that lies in a slot of the shared memory. */
+/** Refers to a frame of `frameBytes` in a slot of the shared memory. */
 export function sharedFrame(call: number, slot: number, frameBytes: number): Buffer {
   const frame = Buffer.alloc(headBytes + 8);
   writeHead(frame, { bytes: frame.length, call, kind: kinds.shared, tensors: 0, textBytes: 0 });
@@ -78,17 +80,18 @@ export function sharedFrame(call: number, slot: number, frameBytes: number): Buf
   return frame;
 }
 
-/** The frame itself, or the one it stands for. */
+/** Returns the frame itself, or the frame in shared memory that it refers to. */
 export function resolveShared(frame: Frame, read: (slot: number, bytes: number) => Buffer): Frame {
   if (frame.kind !== kinds.shared) return frame;
   return parseFrame(read(frame.bytes.readUInt32LE(frame.bodyOffset + 4), frame.bytes.readUInt32LE(frame.bodyOffset)));
 }
 
-/** Reads a whole frame. Throws where its parts do not fit into it. */
+/** Parses a complete frame. Throws if its parts do not fit into it. */
 export function parseFrame(bytes: Buffer): Frame {
   const textBytes = bytes.readUInt32LE(12);
   const bodyOffset = headBytes + Math.ceil(textBytes / 8) * 8;
-  if (bodyOffset > bytes.length) throw malformed(`its text of ${textBytes} bytes does not fit into ${bytes.length}`);
+  if (textBytes > textBytesMax) throw malformedFrame(`its text has ${textBytes} bytes, expected at most ${textBytesMax}`);
+  if (bodyOffset > bytes.length) throw malformedFrame(`its text of ${textBytes} bytes does not fit into ${bytes.length}`);
   return {
     call: bytes.readUInt32LE(4),
     kind: bytes.readUInt16LE(8),
@@ -99,7 +102,7 @@ export function parseFrame(bytes: Buffer): Frame {
   };
 }
 
-/** A small frame is one write, a large one several that leave together: `written` is called once nothing of it is read any more. */
+/** Writes a small frame at once and a large one in several writes. `written` is called once its memory is no longer read. */
 export function writeFrame(socket: Socket, frame: readonly Buffer[], written?: () => void): void {
   if (frame.length === 1) {
     socket.write(frame[0] as Buffer);
@@ -113,13 +116,49 @@ export function writeFrame(socket: Socket, frame: readonly Buffer[], written?: (
 }
 
 /**
- * Cuts a stream of bytes into frames. A frame that lies whole in a chunk is handed on as a view; any other is
- * allocated once at its full length and filled: joining chunks would copy a large frame many times.
+ * Writes frames in their order, each only when the one before is written. Node would join the frames that wait into one write and report
+ * its end: a frame that the worker has read and answered would still count as being sent.
+ */
+export class FrameWriter {
+  readonly #socket: Socket;
+  readonly #waiting: { readonly frame: readonly Buffer[]; readonly written: () => void }[] = [];
+  #isWriting = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** `written` is called once the memory of the frame is no longer read. */
+  write(frame: readonly Buffer[], written: () => void): void {
+    this.#waiting.push({ frame, written });
+    if (!this.#isWriting) this.#next();
+  }
+
+  #next(): void {
+    for (;;) {
+      const next = this.#waiting.shift();
+      this.#isWriting = next !== undefined;
+      if (next === undefined) return;
+      if (next.frame.length > 1) {
+        return writeFrame(this.#socket, next.frame, () => {
+          next.written();
+          this.#next();
+        });
+      }
+      writeFrame(this.#socket, next.frame); // a small frame is the link's own memory
+      next.written();
+    }
+  }
+}
+
+/**
+ * Splits a byte stream into frames. A frame within one chunk is returned as a view; any other is allocated once at its full
+ * length and filled, because joining chunks would copy a large frame many times.
  */
 export class FrameReader {
   readonly #bytesMax: number;
   readonly #onFrame: (frame: Frame) => void;
-  /** The first bytes of a frame whose length is not yet known. */
+  /** The first bytes of a frame whose length is not known yet. */
   #start: Buffer | null = null;
   #partial: Buffer | null = null;
   #filled = 0;
@@ -129,7 +168,7 @@ export class FrameReader {
     this.#bytesMax = bytesMax;
   }
 
-  /** Takes what came; the chunk is the reader's from now on. Throws at the first frame that is none; the connection is of no use then. */
+  /** Takes ownership of a chunk. Throws at the first invalid frame; afterwards the connection is unusable. */
   push(chunk: Buffer): void {
     let rest = this.#partial === null ? chunk : this.#fill(this.#partial, chunk);
     if (this.#start !== null && rest.length > 0) {
@@ -143,7 +182,7 @@ export class FrameReader {
       if (end > rest.length) {
         this.#partial = Buffer.allocUnsafeSlow(bytes);
         this.#filled = rest.copy(this.#partial, 0, offset);
-        if (offset === 0) giveBack(rest);
+        if (offset === 0) releaseMemory(rest);
         return;
       }
       this.#onFrame(parseFrame(offset === 0 && end === rest.length ? rest : rest.subarray(offset, end)));
@@ -152,12 +191,12 @@ export class FrameReader {
     if (offset < rest.length) this.#start = rest.subarray(offset);
   }
 
-  /** Fills the open frame; returns what is left of the chunk. */
+  /** Fills the open frame; returns the rest of the chunk. */
   #fill(partial: Buffer, chunk: Buffer): Buffer {
     const copied = chunk.copy(partial, this.#filled);
     this.#filled += copied;
     const rest = chunk.subarray(copied);
-    if (rest.length === 0) giveBack(chunk);
+    if (rest.length === 0) releaseMemory(chunk);
     if (this.#filled < partial.length) return rest;
     this.#partial = null;
     this.#onFrame(parseFrame(partial));
@@ -165,21 +204,42 @@ export class FrameReader {
   }
 
   #length(bytes: number): number {
-    if (bytes < headBytes || bytes % 8 !== 0) throw malformed(`it claims ${bytes} bytes`);
-    if (bytes > this.#bytesMax) throw malformed(`it claims ${bytes} bytes, at most ${this.#bytesMax} are accepted`);
+    if (bytes < headBytes || bytes % 8 !== 0) throw malformedFrame(`its length is ${bytes} bytes`);
+    if (bytes > this.#bytesMax) throw malformedFrame(`its length is ${bytes} bytes, expected at most ${this.#bytesMax}`);
     return bytes;
   }
 }
 
-export function malformed(why: string): PlatformError {
+/** A malformed frame means that the peer is broken: the link must be closed. */
+export function malformedFrame(why: string): PlatformError {
   return new PlatformError('internal', `a frame on the worker's socket is malformed: ${why}`);
 }
 
-/** An error as it crosses the socket, and back. */
+/** A `PlatformError` in the form in which it is sent through the socket. */
+const workerCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'invalid_request',
+  'wrong_state',
+  'too_large',
+  'deadline_exceeded',
+  'model_failed',
+  'unsupported',
+  'unavailable',
+  'internal',
+]);
+const linesMax = 20;
+const lineLengthMax = 1000;
+const messageLengthMax = 16 * 1024;
+/** Text is parsed as a whole, which blocks the server. Only descriptions of large models come near. */
+const textBytesMax = 32 * 1024 ** 2;
+
 export interface WireFailure {
   readonly code: PlatformError['code'];
   readonly message: string;
   readonly hint?: string;
+  /** The end of a traceback of a Python model. */
+  readonly lines?: readonly string[];
+  /** The status of an exception with which a Python model blames its caller. */
+  readonly status?: number;
 }
 
 export function failureOf(error: PlatformError): WireFailure {
@@ -187,6 +247,15 @@ export function failureOf(error: PlatformError): WireFailure {
 }
 
 export function errorOf(failure: WireFailure): PlatformError {
-  assert(typeof failure.message === 'string', 'a failure has a message');
-  return new PlatformError(failure.code, failure.message, failure.hint === undefined ? {} : { hint: failure.hint });
+  if (typeof failure?.message !== 'string') throw malformedFrame('a failure without a message');
+  const { code, hint, lines, status } = failure;
+  const message = failure.message.slice(0, messageLengthMax);
+  const last = Array.isArray(lines) ? lines.slice(-linesMax).map((line) => String(line).slice(0, lineLengthMax)) : undefined;
+  // A worker that runs foreign code can send any text: it must not look like a failure of the server.
+  const callerStatus = code === 'invalid_request' && isCallerStatus(status) ? status : undefined;
+  return new PlatformError(workerCodes.has(code) ? code : 'model_failed', message, defined({ hint, callerStatus, lines: last }));
+}
+
+function isCallerStatus(status: unknown): status is number {
+  return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 499;
 }

@@ -1,9 +1,9 @@
-/** How a worker's connection begins: it says which worker it is and proves that this server started it. */
+/** The start of a worker's connection: it identifies itself and proves that this server started it. */
 import { timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { type Frame, FrameReader, kinds, malformed } from './frames.ts';
+import { type Frame, FrameReader, kinds, malformedFrame } from './frames.ts';
 
-/** A hello is short; until it has come, nobody is believed a larger frame. */
+/** Limits the first frame, because the peer is not authenticated yet. */
 const helloBytesMax = 4096;
 
 export interface Hello {
@@ -12,8 +12,8 @@ export interface Hello {
 }
 
 /**
- * The first frame of a connection. Rejects, and leaves the closing to the caller, where it is no hello or the socket
- * ends before; the caller also limits the time.
+ * Receives the first frame of a connection. Rejects if it is not a hello or if the socket ends before it is complete. The caller closes the
+ * socket in that case, and limits the time.
  */
 export function receiveHello(socket: Socket): Promise<Hello> {
   return new Promise((resolve, reject) => {
@@ -30,19 +30,19 @@ export function receiveHello(socket: Socket): Promise<Hello> {
         settle(() => reject(error));
       }
     };
-    const onClose = () => reject(malformed('the connection closed before its hello'));
+    const onClose = () => reject(malformedFrame('the connection closed before its hello'));
     socket.on('data', onData).on('error', reject).on('close', onClose);
   });
 }
 
 function helloOf(frame: Frame): Hello {
   const { workerId, token } = (frame.message ?? {}) as Partial<Hello>;
-  if (frame.kind !== kinds.hello || typeof workerId !== 'string' || typeof token !== 'string') throw malformed('it is no hello');
+  if (frame.kind !== kinds.hello || typeof workerId !== 'string' || typeof token !== 'string') throw malformedFrame('it is not a hello');
   return { workerId, token };
 }
 
-/** Compares without telling by its time how much was right. */
-export function isSameToken(given: string, expected: string): boolean {
-  const [left, right] = [Buffer.from(given), Buffer.from(expected)];
+/** Compares in constant time. */
+export function isSameToken(provided: string, expected: string): boolean {
+  const [left, right] = [Buffer.from(provided), Buffer.from(expected)];
   return left.length === right.length && timingSafeEqual(left, right);
 }

@@ -1,20 +1,46 @@
-/**
- * The server's end of one worker's socket: calls go out, answers come back, several may be under way. A worker runs
- * one after the other, in the order of the calls.
- */
+/** The server's end of a worker's socket. Several calls can be open at once; the worker processes them in order. */
 import type { Socket } from 'node:net';
+import { defined } from '../defined.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Signature, Tensor } from '../tensor.ts';
-import { errorOf, type Frame, FrameReader, kinds, malformed, messageFrame, sharedFrame, type WireFailure, writeFrame } from './frames.ts';
-import type { Inspection } from './inspect.ts';
-import { type Payload, payloadFrame, type Reply, type ReplyHead, type ReplySink, readBody } from './payload.ts';
+import type { Batchability } from './batch-probe.ts';
+import { CallRequests } from './call-requests.ts';
+import {
+  errorOf,
+  type Frame,
+  FrameReader,
+  FrameWriter,
+  kinds,
+  malformedFrame,
+  messageFrame,
+  sharedFrame,
+  type WireFailure,
+  writeFrame,
+} from './frames.ts';
+import type { InspectedFiles, Inspection, ModelDescription } from './inspect.ts';
+import { type Payload, type ProcessReply, payloadFrame, type ReplyHead, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
+import { probeModel } from './probe-model.ts';
 import type { Bundle } from './process-bundle.ts';
 import type { ProcessSpec } from './process-model.ts';
+import { type OpenedPython, openedOf, type PythonLoad, type PythonOpen } from './python-calls.ts';
+import type { SampleBody } from './sample-rows.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';
-import { type IndexedTensor, type RunTimings, readTensors, readTimings, runFrame, type TensorParts } from './tensor-frames.ts';
+import {
+  checkedTimings,
+  type IndexedTensor,
+  type RunTimings,
+  readTensors,
+  readTimings,
+  runFrame,
+  type TensorParts,
+} from './tensor-frames.ts';
+import { type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from './worker-files.ts';
 
-/** The worker's process ended, or its socket broke, with this call open. Inference has no side effects: it may be tried elsewhere. */
-export class WorkerGone extends Error {
+/**
+ * The process of the worker ended, or its socket broke, while this call was open. Inference has no side effects, so the call can be retried
+ * elsewhere.
+ */
+export class WorkerLost extends Error {
   constructor(why: string) {
     super(`the worker is gone: ${why}`);
     this.name = 'WorkerGone';
@@ -22,22 +48,23 @@ export class WorkerGone extends Error {
 }
 
 export interface RunResult {
-  /** In the order of the signature. Their data are views that stay valid. */
+  /** In the order of the signature. Their data are views that remain valid. */
   readonly outputs: readonly Tensor[];
   readonly timings: RunTimings;
 }
 
-export interface LoadRequest {
-  readonly path: string;
+export interface LoadRequest extends ModelFiles {
   /** onnxruntime's threads within one run. */
   readonly threads: number;
   /** Shown in the process title, `penstock-worker digits/3`. */
   readonly name?: string;
-  /** The path is that of an archive, and this is what is started with it. */
+  /** If set, the path is that of an archive, from which this process is started. */
   readonly process?: ProcessSpec;
+  /** If set, the data files are a folder with a Python model. */
+  readonly python?: PythonLoad;
 }
 
-export interface Loaded {
+export interface LoadedModel {
   readonly signature: Signature;
   readonly loadMs: number;
 }
@@ -47,27 +74,30 @@ export interface WorkerStatus {
   readonly pid: number;
 }
 
-/** What control calls say; `worker-calls.ts` answers them. */
+/** Messages of control calls; `worker-calls.ts` answers them. */
 export type CallMessage =
-  | ({ readonly method: 'load' } & LoadRequest)
+  | ({ readonly method: 'load' } & Omit<LoadRequest, 'data' | 'python'>)
   | { readonly method: 'inspect-bundle'; readonly path: string; readonly bytesMax: number }
-  | { readonly method: 'inspect'; readonly path: string; readonly rewriteTo: string }
+  | ({ readonly method: 'inspect'; readonly rewriteTo: string } & InspectedFiles)
   | { readonly method: 'status' };
+
+/** Calls that a Python worker answers. */
+type PythonCall = { readonly method: 'load' | 'open'; readonly path: string; readonly [member: string]: unknown };
 
 interface OpenCall {
   readonly answered: (frame: Frame) => void;
   readonly failed: (error: Error) => void;
-  /** A part of an answer that is not its end. */
+  /** Called for each part of an answer except the last one. */
   readonly piece?: (frame: Frame) => void;
 }
 
-/** What a process answered, and how long it took. */
-export interface Invoked {
-  readonly reply: Reply;
+/** The reply of a process, with its time. */
+export interface InvokeResult {
+  readonly reply: ProcessReply;
   readonly timings: RunTimings;
 }
 
-/** The head is in the first piece, the length of the body in each. */
+/** The head is only in the first piece; `bytes` is the length of the body of each piece. */
 interface PieceMessage {
   readonly head?: ReplyHead;
   readonly bytes: number;
@@ -76,22 +106,32 @@ interface PieceMessage {
 export class WorkerLink {
   readonly #socket: Socket;
   readonly #memory: SharedMemory | null;
-  /** By slot of the shared memory: the run whose frame lies there. */
+  readonly #files: WorkerFiles;
+  readonly #pid: number | null;
+  /** By slot of the shared memory: the call whose frame is in the slot. */
   readonly #memoryCalls: (number | null)[] = Array.from({ length: slots }, () => null);
   readonly #open = new Map<number, OpenCall>();
-  /** Calls whose frame is still being written, from memory that belongs to whoever called. */
+  /** Calls whose frame is still being written from memory of the caller. */
   readonly #writing = new Set<number>();
+  readonly #writer: FrameWriter;
   readonly #closeListeners: ((why: string) => void)[] = [];
+  readonly #requests = new CallRequests();
   #lastCall = 0;
   #runsOpen = 0;
   #closedBecause: string | null = null;
   #signature: Signature | null = null;
   #inputIndex = new Map<string, number>();
 
-  /** Takes over a connected socket whose hello has been read, and the memory that its worker shares. */
-  constructor(socket: Socket, memory: SharedMemory | null = null) {
+  /**
+   * Takes over a connected socket whose hello has been read, the shared memory of the worker, and its file access. `pid` is the pid of the
+   * worker as seen by the server; in a pid namespace the worker itself sees another one.
+   */
+  constructor(socket: Socket, memory: SharedMemory | null = null, files: WorkerFiles = sharedFiles, pid: number | null = null) {
+    this.#pid = pid;
     this.#socket = socket;
+    this.#writer = new FrameWriter(socket);
     this.#memory = memory;
+    this.#files = files;
     const reader = new FrameReader((frame) => this.#receive(frame));
     socket.on('data', (chunk: Buffer) => {
       try {
@@ -110,27 +150,74 @@ export class WorkerLink {
     return this.#runsOpen;
   }
 
-  /** What the loaded model takes and gives; null before `load`. */
+  /** The requests that this call runs or ran; empty if they are not known any more. */
+  requestsOf(call: number | null): readonly string[] {
+    return this.#requests.of(call);
+  }
+
+  /** The requests of the oldest call that is open. */
+  get openRequests(): readonly string[] {
+    for (const call of this.#open.keys()) return this.requestsOf(call);
+    return [];
+  }
+
+  /** Signature of the loaded model; null before `load`. */
   get signature(): Signature | null {
     return this.#signature;
   }
 
-  async load(model: LoadRequest): Promise<Loaded> {
-    const loaded = (await this.#call({ method: 'load', ...model })) as Loaded;
-    this.#signature = loaded.signature;
-    this.#inputIndex = new Map(loaded.signature.inputs.map((spec, index) => [spec.name, index]));
+  async load({ path, data = [], python, ...model }: LoadRequest): Promise<LoadedModel> {
+    if (python !== undefined) return this.#loadPython(data, python, model);
+    const load = async (lent: string) => (await this.#call({ method: 'load', ...model, path: lent })) as LoadedModel;
+    const loaded = await this.#lending({ path, data }, load);
+    this.#expect(loaded.signature);
     return loaded;
   }
 
   /**
-   * Runs the loaded model once. The parts must stay as they are until the answer. Rejects with `invalid_request` where
-   * the inputs are at fault, `model_failed` where the model is, and `WorkerGone`.
+   * Loads a Python model. The signature is the one that was approved; the worker checks it. Rejects with `model_failed` if the model cannot
+   * be loaded.
    */
-  run(inputs: readonly TensorParts[]): Promise<RunResult> {
+  async #loadPython(files: readonly DataFile[], { signature, ...model }: PythonLoad, others: object): Promise<LoadedModel> {
+    const { flavour, form, entry, variables } = model;
+    const python = { flavour, form, entry, ...defined({ variables }), ...signature };
+    const lent = this.#files.lendFolder(files);
+    // Not released: the model may open more of its files later.
+    const { loadMs } = (await this.#call({ method: 'load', path: lent.path, ...others, python })) as LoadedModel;
+    this.#expect(signature);
+    return { signature, loadMs };
+  }
+
+  /**
+   * Opens a Python model, which runs its code, and tests whether it can be batched. Rejects with `model_failed` if it cannot be opened.
+   */
+  async openPython(files: readonly DataFile[], { sample, ...model }: PythonOpen): Promise<OpenedPython & Batchability> {
+    const lent = this.#files.lendFolder(files);
+    const body = sample === null ? {} : { sample: { contentType: sample.contentType, body: sample.body.toString('base64') } };
+    const opened = openedOf(await this.#call({ method: 'open', path: lent.path, ...model, ...body }));
+    this.#expect(opened.signature);
+    if (opened.form === 'bytes' || opened.form === 'stream') {
+      const reason = `its function takes one request at a time (${opened.form})`;
+      return { ...opened, batchable: false, reason, note: null };
+    }
+    return { ...opened, ...(await probeModel(this, opened.signature, sample)) };
+  }
+
+  #expect(signature: Signature): void {
+    this.#signature = signature;
+    this.#inputIndex = new Map(signature.inputs.map((spec, index) => [spec.name, index]));
+  }
+
+  /**
+   * Runs the loaded model once. The parts must not change until it settles. `requestIds` name what it prints. Rejects with `invalid_request` if the inputs are the cause,
+   * `model_failed` if the model is, and `WorkerLost`.
+   */
+  run(inputs: readonly TensorParts[], requestIds: readonly string[] = []): Promise<RunResult> {
     return new Promise((resolve, reject) => {
       const signature = this.#signature;
       if (signature === null) throw new PlatformError('wrong_state', 'no model is loaded in this worker');
       const call = this.#nextCall();
+      this.#requests.add(call, requestIds);
       const frame = this.#shared(call, runFrame(call, this.#indexed(inputs)));
       const settle = (done: () => void) => {
         this.#runsOpen--;
@@ -140,7 +227,7 @@ export class WorkerLink {
       this.#runsOpen++;
       this.#send(call, frame, {
         answered: (answer) => {
-          if (answer.kind !== kinds.ran) throw malformed('the answer to a run is of another kind');
+          if (answer.kind !== kinds.ran) throw malformedFrame('the answer to a run has another kind');
           const result = { outputs: readTensors(answer, signature.outputs), timings: readTimings(answer) };
           settle(() => resolve(result));
         },
@@ -150,65 +237,100 @@ export class WorkerLink {
   }
 
   /**
-   * Asks the process that is loaded. With a sink, a reply whose length is not known when it begins is handed to it as it
-   * comes. Rejects with `model_failed` where there is no whole reply, with what the sink threw, and with `WorkerGone`.
+   * Calls the loaded process. With a sink, a reply of unknown length is streamed to it. `requestIds` name what it prints. Rejects with `model_failed` if the reply is missing
+   * or incomplete, with the error of the sink, and with `WorkerLost`.
    */
-  invoke(payload: Payload, replyBytesMax: number, sink: ReplySink | null = null): Promise<Invoked> {
+  invoke(
+    payload: Payload,
+    replyBytesMax: number,
+    sink: ReplySink | null = null,
+    requestIds: readonly string[] = [],
+  ): Promise<InvokeResult> {
     return new Promise((resolve, reject) => {
       const call = this.#nextCall();
-      const { headers, files } = payload;
-      const message = { headers, replyBytesMax, streams: sink !== null, ...(files === undefined ? {} : { files }) };
+      this.#requests.add(call, requestIds);
+      const { headers, files, deadlineMs } = payload;
+      const lent = files?.paths.map((path) => this.#files.lend(path)) ?? [];
+      const lentFiles = files === undefined ? {} : { files: { ...files, paths: lent.map(({ path }) => path) } };
+      const message = { headers, replyBytesMax, streams: sink !== null, deadlineMs, ...lentFiles };
       const frame = this.#shared(call, payloadFrame(call, kinds.invoke, message, payload.body));
       const pieces = new Pieces(sink, (answer) => writeFrame(this.#socket, [messageFrame(call, kinds.taken, answer)]));
       const settle = (done: () => void) => {
         this.#runsOpen--;
         this.#freeSlot(call);
+        for (const file of lent) file.release();
         done();
       };
       this.#runsOpen++;
       this.#send(call, frame, {
-        piece: (piece) => pieces.take(piece.message as PieceMessage, readBody(piece)),
+        piece: (piece) => pieces.consume(piece.message as PieceMessage, readFrameBody(piece)),
         answered: (answer) => {
-          if (answer.kind !== kinds.replied) throw malformed('the answer to an invocation is of another kind');
-          const { timings, ...head } = answer.message as Omit<Reply, 'body'> & { timings: RunTimings };
-          const reply = { status: head.status, headers: head.headers, isStreamed: head.isStreamed, body: readBody(answer) };
+          if (answer.kind !== kinds.replied) throw malformedFrame('the answer to an invocation has another kind');
+          const timings = checkedTimings((answer.message as { readonly timings?: unknown } | undefined)?.timings);
+          const reply = { ...readReplyHead(answer.message), body: readFrameBody(answer) };
           void pieces.end().then(
             () => settle(() => resolve({ reply, timings })),
             (error: Error) => settle(() => reject(error)),
           );
         },
-        failed: (error) => settle(() => reject(pieces.failure ?? error)),
+        failed: (error) => {
+          const fail = (): void => settle(() => reject(pieces.failure ?? error));
+          // What the model had sent before it failed still reaches the sink. A lost worker is reported at once.
+          if (error instanceof WorkerLost) fail();
+          else void pieces.end().then(fail, fail);
+        },
       });
     });
   }
 
   /**
-   * Has the worker open a model file and say what it is. Where the file had to be rewritten to be served (ZipMap),
-   * the result lies at `rewriteTo`. Rejects with `invalid_request` or `unsupported` where the file is at fault.
+   * Inspects a model in the worker, which then has it loaded, and tests whether it can be batched. If its file must be rewritten to be
+   * served (ZipMap), the result is at `rewriteTo`. Rows of `sample` are tested before generated ones. Rejects with `invalid_request` or
+   * `unsupported` if the files are the cause.
    */
-  async inspect(path: string, rewriteTo: string): Promise<Inspection> {
-    return (await this.#call({ method: 'inspect', path, rewriteTo })) as Inspection;
+  async inspect({ path, data = [] }: ModelFiles, rewriteTo: string, sample: SampleBody | null = null): Promise<Inspection> {
+    const rewritten = this.#files.collect(rewriteTo);
+    const sizes = data.map(({ name, bytes }) => ({ name, bytes }));
+    const message = { method: 'inspect', rewriteTo: rewritten.path, data: sizes } as const;
+    const describe = async (lent: string) => (await this.#call({ ...message, path: lent })) as ModelDescription;
+    const described = await this.#lending({ path, data }, describe);
+    if (described.rewritten) rewritten.take();
+    this.#expect(described.signature);
+    const { batchable, reason, note } = await probeModel(this, described.signature, sample);
+    const notes = note === null ? described.notes : [...described.notes, note];
+    return { ...described, notes, batchable, batchableReason: reason };
   }
 
-  /** Has the worker look through the archive of a process. Rejects with `invalid_request`, `unsupported`, `too_large`. */
+  /** Validates the archive of a process in the worker. Rejects with `invalid_request`, `unsupported`, `too_large`. */
   async inspectBundle(path: string, bytesMax: number): Promise<Bundle> {
-    return (await this.#call({ method: 'inspect-bundle', path, bytesMax })) as Bundle;
+    return await this.#lending({ path }, async (lent) => (await this.#call({ method: 'inspect-bundle', path: lent, bytesMax })) as Bundle);
   }
 
-  /** Answered between two runs: silence while a run is open means nothing. */
+  /** The worker answers between two runs: a missing answer during a run means nothing. */
   async status(): Promise<WorkerStatus> {
-    return (await this.#call({ method: 'status' })) as WorkerStatus;
+    const status = (await this.#call({ method: 'status' })) as WorkerStatus;
+    return this.#pid === null ? status : { ...status, pid: this.#pid };
   }
 
-  /** Ends the connection, and with it the worker. Open calls reject with `WorkerGone`. */
+  /** Ends the connection, and with it the worker. Open calls reject with `WorkerLost`. */
   close(): void {
     this.#end('the server closed the connection');
   }
 
-  /** Called once, at once if the link is closed already. */
+  /** Calls the listener once when the link closes, or at once if it is already closed. */
   onClose(listener: (why: string) => void): void {
     if (this.#closedBecause === null) this.#closeListeners.push(listener);
     else listener(this.#closedBecause);
+  }
+
+  /** Gives the worker read access to the files while `use` runs. */
+  async #lending<T>({ path, data }: ModelFiles, use: (path: string) => Promise<T>): Promise<T> {
+    const lent = this.#files.lend(path, data);
+    try {
+      return await use(lent.path);
+    } finally {
+      lent.release();
+    }
   }
 
   #nextCall(): number {
@@ -221,13 +343,13 @@ export class WorkerLink {
       const index = this.#inputIndex.get(input.name);
       if (index === undefined) {
         const known = [...this.#inputIndex.keys()].join(', ');
-        throw new PlatformError('invalid_request', `the model has no input '${input.name}'; it has ${known}`);
+        throw new PlatformError('invalid_request', `the model has no input '${input.name}': expected ${known}`);
       }
       return { index, datatype: input.datatype, shape: input.shape, parts: input.parts };
     });
   }
 
-  /** A large frame goes through the shared memory, if a slot is free. */
+  /** Moves a large frame to the shared memory if a slot is free, and returns the frame to send. */
   #shared(call: number, frame: readonly Buffer[]): readonly Buffer[] {
     if (this.#memory === null || frame.length === 1 || this.#closedBecause !== null) return frame;
     const slot = this.#memoryCalls.indexOf(null);
@@ -242,7 +364,7 @@ export class WorkerLink {
     if (slot !== -1) this.#memoryCalls[slot] = null;
   }
 
-  #call(message: CallMessage): Promise<unknown> {
+  #call(message: CallMessage | PythonCall): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const call = this.#nextCall();
       this.#send(call, [messageFrame(call, kinds.call, message)], { answered: (frame) => resolve(frame.message), failed: reject });
@@ -251,28 +373,28 @@ export class WorkerLink {
 
   #send(call: number, frame: readonly Buffer[], open: OpenCall): void {
     if (this.#closedBecause !== null) {
-      open.failed(new WorkerGone(this.#closedBecause));
+      open.failed(new WorkerLost(this.#closedBecause));
       return;
     }
     this.#open.set(call, open);
-    if (frame.length === 1) return writeFrame(this.#socket, frame);
-    this.#writing.add(call);
-    writeFrame(this.#socket, frame, () => this.#writing.delete(call));
+    if (frame.length > 1) this.#writing.add(call);
+    this.#writer.write(frame, () => this.#writing.delete(call));
   }
 
   #receive(frame: Frame): void {
     const open = this.#open.get(frame.call);
-    if (open === undefined) throw malformed(`it answers call ${frame.call}, which is not open`);
-    // Whoever called takes back, with the answer, the memory that is being sent.
-    if (this.#writing.has(frame.call)) throw malformed(`it answers call ${frame.call} before it can have read it`);
+    if (open === undefined) throw malformedFrame(`it answers call ${frame.call}, which is not open`);
+    // The caller reclaims the memory being sent with the answer.
+    if (this.#writing.has(frame.call)) throw malformedFrame(`it answers call ${frame.call} before it can have read it`);
     if (frame.kind === kinds.piece) {
-      if (open.piece === undefined) throw malformed('an answer comes in pieces that is none of a process');
+      if (open.piece === undefined) throw malformedFrame('an answer in pieces that does not come from a process');
       open.piece(frame);
     } else if (frame.kind === kinds.failed) {
+      const error = errorOf(frame.message as WireFailure); // throws if it cannot be read: the call fails with the link
       this.#open.delete(frame.call);
-      open.failed(errorOf(frame.message as WireFailure));
+      open.failed(error);
     } else {
-      // Deleted only afterwards: if the answer cannot be read, the link ends and the call fails with it.
+      // Deleted only afterwards: if the answer cannot be read, the link ends, and the call fails with that error.
       open.answered(frame);
       this.#open.delete(frame.call);
     }
@@ -285,30 +407,30 @@ export class WorkerLink {
     this.#memory?.close();
     const open = [...this.#open.values()];
     this.#open.clear();
-    for (const call of open) call.failed(new WorkerGone(why));
+    for (const call of open) call.failed(new WorkerLost(why));
     for (const listener of this.#closeListeners.splice(0)) listener(why);
   }
 }
 
-/** The pieces of one reply: each is told to be taken once the sink has taken it, and after it has failed none is. */
+/** The pieces of a reply. Each is acknowledged once the sink has accepted it; after a failure none is acknowledged. */
 class Pieces {
   failure: Error | null = null;
   readonly #sink: ReplySink | null;
   readonly #answer: (message: { bytes: number } | { stop: true }) => void;
-  #taken: Promise<void> = Promise.resolve();
+  #consumed: Promise<void> = Promise.resolve();
 
   constructor(sink: ReplySink | null, answer: (message: { bytes: number } | { stop: true }) => void) {
     this.#sink = sink;
     this.#answer = answer;
   }
 
-  take({ head }: PieceMessage, bytes: Buffer): void {
+  consume({ head }: PieceMessage, bytes: Buffer): void {
     const sink = this.#sink;
-    if (sink === null) throw malformed('a piece of a reply that nobody takes in pieces');
-    this.#taken = this.#taken.then(async () => {
+    if (sink === null) throw malformedFrame('a piece of a reply that is not streamed');
+    this.#consumed = this.#consumed.then(async () => {
       if (this.failure !== null) return;
       try {
-        if (head !== undefined) sink.begin(head);
+        if (head !== undefined) sink.begin(readReplyHead(head));
         if (bytes.length > 0) await sink.piece(bytes);
         this.#answer({ bytes: bytes.length });
       } catch (error) {
@@ -318,9 +440,9 @@ class Pieces {
     });
   }
 
-  /** Resolves when all is taken. Rejects with what the sink threw. */
+  /** Resolves when everything was accepted. Rejects with the error of the sink. */
   async end(): Promise<void> {
-    await this.#taken;
+    await this.#consumed;
     if (this.failure !== null) throw this.failure;
   }
 }

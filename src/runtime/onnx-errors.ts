@@ -1,7 +1,7 @@
-/** onnxruntime's errors are plain text without a code. Here they become ours, by whose fault it is. */
+/** Classifies onnxruntime's errors, which are plain text without a code, by cause. */
 import { messageOf, PlatformError } from '../errors.ts';
 
-/** The inputs did not fit the model, or led it beyond its data (an index, a shape): another input may well work. */
+/** The inputs did not fit the model or its data (an index, a shape). Other inputs may work. */
 const inputFaults: readonly RegExp[] = [
   /INVALID_ARGUMENT/,
   /Invalid rank for input/i,
@@ -20,32 +20,29 @@ const inputFaults: readonly RegExp[] = [
 const memoryFaults =
   /failed to allocate|bad_alloc|bad allocation|out of memory|bfcarena|AllocateRawInternal|array buffer allocation failed/i;
 
-/** What a failed run means. The worker and its session stay usable. */
+/** Classifies the error of a run. The worker and its session remain usable. */
 export function runError(error: unknown): PlatformError {
-  const text = plainText(messageOf(error));
-  if (memoryFaults.test(text)) return new PlatformError('model_failed', `the model needed more memory than it may use: ${text}`);
-  if (inputFaults.some((fault) => fault.test(text))) return new PlatformError('invalid_request', `the model refused its input: ${text}`);
+  const text = cleanMessage(messageOf(error));
+  if (memoryFaults.test(text)) return new PlatformError('model_failed', `the model exceeded its memory limit: ${text}`);
+  if (inputFaults.some((fault) => fault.test(text))) return new PlatformError('invalid_request', `the model rejected its input: ${text}`);
   return new PlatformError('model_failed', `the model failed: ${text}`);
 }
 
-/** What a failed load means. */
+/** Classifies the error of a load. */
 export function loadError(error: unknown): PlatformError {
-  const text = plainText(messageOf(error));
-  if (memoryFaults.test(text)) return new PlatformError('model_failed', `the model needs more memory to load than it may use: ${text}`);
+  const text = cleanMessage(messageOf(error));
+  if (memoryFaults.test(text)) return new PlatformError('model_failed', `loading the model needs more memory than its limit: ${text}`);
   if (/is not a registered function\/op|No Op registered for|could not find an implementation|NOT_IMPLEMENTED/i.test(text)) {
     return new PlatformError('unsupported', `the model uses an operator that onnxruntime does not have: ${text}`);
   }
   if (/Unsupported model IR version|opset .* is under development|only \*?guarantees\*? support|Unsupported data type/i.test(text)) {
-    return new PlatformError(
-      'unsupported',
-      `the model is of a kind that this onnxruntime does not know: ${text}; export it with an older opset`,
-    );
+    return new PlatformError('unsupported', `this onnxruntime does not support the model: ${text}. Export it with an older opset`);
   }
-  return new PlatformError('invalid_request', `the model does not load: ${text}`);
+  return new PlatformError('invalid_request', `failed to load the model: ${text}`);
 }
 
-/** One line, without colours, the build machine's source paths, and the words that every message starts with. */
-export function plainText(text: string): string {
+/** The message on one line, without colours, source paths of the build machine, and the prefix that every message has. */
+export function cleanMessage(text: string): string {
   return (
     text
       // oxlint-disable-next-line no-control-regex

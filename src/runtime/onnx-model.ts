@@ -1,7 +1,8 @@
 /**
- * A model in onnxruntime. Nothing here leaves the worker's process: `run` and `create` block the thread they are
- * called on, although they look asynchronous, and native code may take the process with it.
+ * A model in onnxruntime. Used only in a worker process: `run` and `create` block their thread although they look asynchronous, and native
+ * code can crash the process.
  */
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-common';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -19,6 +20,7 @@ import {
   type TensorSpec,
 } from '../tensor.ts';
 import { loadError, runError } from './onnx-errors.ts';
+import { missingOnnxruntime, onnxruntimePath } from './onnxruntime-path.ts';
 
 type Onnx = typeof import('onnxruntime-common');
 
@@ -31,19 +33,20 @@ let loadedOnnx: Onnx | null = null;
 /** onnxruntime itself, loaded on first use (15 ms warm, up to 0.5 s from a cold disk). */
 export function onnxruntime(): Onnx {
   if (loadedOnnx === null) {
-    // Node 24 has Float16Array, whose tensors onnxruntime-node 1.30 cannot read; without it FP16 is Uint16Array, the bits.
+    // onnxruntime-node 1.30 cannot read tensors of Node 24's Float16Array. Without that class it represents FP16 by the bits in a
+    // Uint16Array.
     Reflect.deleteProperty(globalThis, 'Float16Array');
-    // From 1.30 on, onnxruntime has telemetry on Linux, switched on: a thread of its own, files in TMPDIR, reports to
-    // Microsoft. A server of one's own reports to nobody.
+    // From 1.30 on, onnxruntime has telemetry on Linux, enabled by default: a thread, files in TMPDIR, reports to Microsoft. A
+    // self-hosted server must not report anywhere.
     process.env['ORT_DISABLE_TELEMETRY'] = '1';
+    const path = onnxruntimePath();
+    if (path === null) throw new PlatformError('unavailable', `${missingOnnxruntime.found}. To mend this, ${missingOnnxruntime.advice}`);
     try {
-      loadedOnnx = createRequire(import.meta.url)('onnxruntime-node') as Onnx;
+      loadedOnnx = createRequire(import.meta.url)(path) as Onnx;
     } catch (cause) {
-      throw new PlatformError(
-        'unavailable',
-        `onnxruntime-node is not installed: run npm i onnxruntime-node with ONNXRUNTIME_NODE_INSTALL=skip (${messageOf(cause).split('\n')[0]})`,
-        { cause },
-      );
+      throw new PlatformError('unavailable', `onnxruntime does not load: ${messageOf(cause).split('\n')[0]}. Run penstock doctor`, {
+        cause,
+      });
     }
   }
   return loadedOnnx;
@@ -51,8 +54,6 @@ export function onnxruntime(): Onnx {
 
 export class OnnxModel {
   readonly signature: Signature;
-  /** Names of outputs that are sequences or maps: onnxruntime cannot hand them out, so they are left away. */
-  readonly unfetchable: readonly string[];
   readonly #session: InferenceSession;
   readonly #fetches: readonly string[];
 
@@ -60,51 +61,48 @@ export class OnnxModel {
     this.#session = session;
     this.signature = { inputs: specsOf(session.inputMetadata), outputs: specsOf(session.outputMetadata) };
     this.#fetches = this.signature.outputs.map((spec) => spec.name);
-    this.unfetchable = session.outputMetadata.filter((value) => !value.isTensor).map((value) => value.name);
-    const strangers = session.inputMetadata.filter((value) => !value.isTensor).map((value) => value.name);
-    if (strangers.length > 0) {
-      throw new PlatformError(
-        'unsupported',
-        `input ${strangers.join(', ')} is no tensor but a sequence or map; only tensors can be served`,
-      );
-    }
-    if (this.#fetches.length === 0) {
-      throw new PlatformError(
-        'unsupported',
-        `no output is a tensor (${this.unfetchable.join(', ')}); export the model with tensor outputs`,
-      );
-    }
+    if (this.#fetches.length === 0) throw new PlatformError('unsupported', 'no output is a tensor. Export the model with tensor outputs');
   }
 
-  /** Throws `invalid_request`, `unsupported` or `model_failed`. */
-  static async load(path: string, threads: number): Promise<OnnxModel> {
+  /**
+   * Data files are read from the folder of the model, or from `dataFolder` if the model was written elsewhere. Throws `invalid_request`,
+   * `unsupported` or `model_failed`.
+   */
+  static async load(path: string, threads: number, dataFolder: string | null = null): Promise<OnnxModel> {
     const onnx = onnxruntime();
+    const options: InferenceSession.SessionOptions = {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 4,
+      extra: {
+        session: {
+          // Threads that spin while waiting take CPU from others (measured: up to 1.8 times the CPU, no faster).
+          ...(threads > 1 ? { intra_op: { allow_spinning: '0' } } : {}),
+          ...(dataFolder === null ? {} : { model_external_initializers_file_folder_path: dataFolder }),
+        },
+      },
+    };
     try {
-      const session = await onnx.InferenceSession.create(path, {
-        intraOpNumThreads: threads,
-        interOpNumThreads: 1,
-        logSeverityLevel: 4,
-        // Threads that spin while they wait burn the cores of the others (measured: up to 1.8 times the CPU, no faster).
-        ...(threads > 1 ? { extra: { session: { intra_op: { allow_spinning: '0' } } } } : {}),
-      });
-      return new OnnxModel(session);
+      const { InferenceSession: Session } = onnx;
+      // onnxruntime takes another folder only for a model in memory.
+      return new OnnxModel(await (dataFolder === null ? Session.create(path, options) : Session.create(await readFile(path), options)));
     } catch (error) {
       throw error instanceof PlatformError ? error : loadError(error);
     }
   }
 
-  /** The inputs as onnxruntime wants them; views of their data wherever it lies aligned. Throws `invalid_request`. */
+  /** The inputs for onnxruntime; views of their data if aligned. Throws `invalid_request`. */
   feeds(inputs: readonly Tensor[]): Record<string, OnnxTensor> {
     const { Tensor: Make } = onnxruntime();
     const feeds: Record<string, OnnxTensor> = {};
     for (const { name, datatype, shape, data } of inputs) {
       const type = datatypes[datatype].onnx;
-      if (type === null) throw new PlatformError('unsupported', `input '${name}': onnxruntime has no ${datatype} in Node`);
+      if (type === null) throw new PlatformError('unsupported', `input '${name}': onnxruntime does not support ${datatype} in Node`);
       const values = datatype === 'BYTES' ? stringsOf(name, data) : elementsOf(datatype, data);
       if (values.length !== elementCount(shape)) {
         throw new PlatformError(
           'invalid_request',
-          `input '${name}': shape [${shape.join(',')}] does not hold the ${values.length} elements sent`,
+          `input '${name}': shape [${shape.join(',')}] does not match the ${values.length} elements sent`,
         );
       }
       feeds[name] = new Make(type as 'float32', values as Float32Array, shape);
@@ -121,7 +119,7 @@ export class OnnxModel {
     }
   }
 
-  /** The fetched values as tensors in the order of the signature; numeric data is not copied. */
+  /** The returned values as tensors in the order of the signature; numeric data is not copied. */
   outputs(values: InferenceSession.OnnxValueMapType): Tensor[] {
     return this.signature.outputs.map(({ name }) => {
       const value = values[name] as OnnxTensor;
@@ -151,8 +149,8 @@ function stringsOf(name: string, data: Uint8Array): string[] {
   const strings = decodeStrings(data);
   const cut = strings.findIndex((text) => text.includes('\0'));
   if (cut >= 0) {
-    // onnxruntime cuts a string at its first NUL without an error: refuse what would give a silent wrong answer.
-    throw new PlatformError('invalid_request', `input '${name}': string ${cut} contains a NUL character, which the model would never see`);
+    // onnxruntime silently truncates a string at its first NUL, and the result would be wrong.
+    throw new PlatformError('invalid_request', `input '${name}': string ${cut} contains a NUL character, at which the model would cut it`);
   }
   return strings;
 }

@@ -30,7 +30,7 @@ function pack(...options: readonly string[]): void {
   assert.equal(status, 0, stderr.toString());
 }
 
-test('an archive, also compressed, is what it was when it was packed', async () => {
+test('an archive round-trips, also compressed', async () => {
   add('model.pkl', 'weights');
   add('code/serve.sh', '#!/bin/sh\n', 0o755);
   symlinkSync('../model.pkl', join(folder, 'source/code/weights'));
@@ -46,17 +46,17 @@ test('an archive, also compressed, is what it was when it was packed', async () 
   }
 });
 
-test('no bytes at all are an empty folder', async () => {
+test('an empty file is an empty folder', async () => {
   writeFileSync(archive, '');
   assert.deepEqual(await unpackBundle(archive, into, bytesMax), { files: 0, bytes: 0 });
   assert(statSync(into).isDirectory());
 });
 
-describe('nothing leads out of the folder:', () => {
+describe('rejects paths out of the folder:', () => {
   for (const [what, options] of [
     ['an absolute name', ['-P', '--transform', 's,^\\./a,/tmp/penstock-evil,']],
-    ['a name that goes up', ['-P', '--transform', 's,^\\./a,../evil,']],
-    ['a name that goes up later', ['-P', '--transform', 's,^\\./a,b/../../evil,']],
+    ['a name with a leading ..', ['-P', '--transform', 's,^\\./a,../evil,']],
+    ['a name with a later ..', ['-P', '--transform', 's,^\\./a,b/../../evil,']],
   ] as const) {
     test(what, async () => {
       add('a', 'x');
@@ -74,27 +74,27 @@ describe('nothing leads out of the folder:', () => {
     });
   }
 
-  test('a link that lies behind another link', async () => {
-    // s leads to the folder itself, so that s/l, which goes up by one, would lead out of it.
+  test('a link behind another link', async () => {
+    // s points to the folder itself, so s/l, which goes up by one, would lead out of it.
     symlinkSync('.', join(folder, 'source/s'));
     mkdirSync(join(folder, 'source/t'));
     symlinkSync('..', join(folder, 'source/t/l'));
     pack('--sort=name', '--transform', 's,^\\./t,./s,S');
     await assert.rejects(unpackBundle(archive, into, bytesMax), {
       code: 'invalid_request',
-      message: /link behind a link|cannot be unpacked/,
+      message: /link behind a link|failed to unpack/,
     });
   });
 });
 
-test('larger than the limit it is refused, packed as small as it may be', async () => {
+test('an archive above the unpacked limit is rejected, however small it is packed', async () => {
   add('zeros', '\0'.repeat(bytesMax + 1));
   pack('-z');
   assert(statSync(archive).size < 10_000);
   await assert.rejects(unpackBundle(archive, into, bytesMax), { code: 'too_large', message: /limit of 1048576 bytes/ });
 });
 
-test('damaged it is refused, wherever that is', async () => {
+test('a damaged archive is rejected, wherever the damage is', async () => {
   add('a', 'x'.repeat(5000));
   pack();
   const good = readFileSync(archive);
@@ -102,7 +102,7 @@ test('damaged it is refused, wherever that is', async () => {
     gzipSync(good).subarray(0, 60),
     Buffer.from([0x1f, 0x8b, 1, 2, 3]),
     good.subarray(0, 3000),
-    Buffer.from('what is this'),
+    Buffer.from('not an archive'),
   ]) {
     writeFileSync(archive, bad);
     await assert.rejects(inspectBundle(archive, bytesMax), { code: 'invalid_request' });

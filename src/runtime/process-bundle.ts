@@ -1,4 +1,4 @@
-/** The archive of a model that is a process: looked through at registration, unpacked where a worker starts its command. */
+/** The archive of a process model: validated at registration, unpacked where a worker starts its command. */
 import { createReadStream } from 'node:fs';
 import { link, lstat, mkdir, open, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ import { readTar, type TarEntry } from '../tar/index.ts';
 
 export interface Bundle {
   readonly files: number;
-  /** Unpacked. */
+  /** Unpacked size. */
   readonly bytes: number;
 }
 
@@ -17,18 +17,16 @@ const entriesMax = 100_000;
 const pathBytesMax = 2048;
 
 /**
- * Reads a .tar or .tar.gz through to its end; no bytes at all are an empty folder. Throws `invalid_request` for what is
- * no archive or leads out of its own folder, `too_large` beyond `bytesMax` unpacked, `unsupported` for devices.
+ * Reads a .tar or .tar.gz completely; an empty file is an empty folder. Throws `invalid_request` if it is not an archive or if a path leads
+ * out of its folder, `too_large` beyond `bytesMax` unpacked, `unsupported` for devices.
  */
 export async function inspectBundle(path: string, bytesMax: number): Promise<Bundle> {
   return readBundle(path, bytesMax, async () => undefined);
 }
 
 /**
- * Unpacks into a folder that is made, and that only this user can enter. Throws as `inspectBundle` does.
- *
- * Links are made last, each beside real folders, and go up only at their beginning: so nothing is written, and nothing
- * later read, outside of the folder.
+ * Unpacks into a new folder that only this user can enter. Throws like `inspectBundle`. Links are created last, each in a real folder, and
+ * their targets go up only at the beginning. So nothing is written, and nothing later read, outside of the folder.
  */
 export async function unpackBundle(path: string, folder: string, bytesMax: number): Promise<Bundle> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -41,7 +39,7 @@ export async function unpackBundle(path: string, folder: string, bytesMax: numbe
     if (entry.kind === 'symlink') symlinks.push({ at, to: entry.link });
   }).catch((error: unknown) => {
     if (error instanceof PlatformError) throw error;
-    throw new PlatformError('invalid_request', `the archive cannot be unpacked: ${messageOf(error)}`, { cause: error });
+    throw new PlatformError('invalid_request', `failed to unpack the archive: ${messageOf(error)}`, { cause: error });
   });
   for (const { at, to } of symlinks) await linkTo(folder, at, to);
   return unpacked;
@@ -59,17 +57,14 @@ async function readBundle(path: string, bytesMax: number, take: (entry: TarEntry
     if (entry.kind !== 'directory') files++;
     bytes += entry.bytes;
     if (bytes > bytesMax) {
-      throw new PlatformError(
-        'too_large',
-        `unpacked the archive is larger than the limit of ${bytesMax} bytes: raise artifactLimit or shrink it`,
-      );
+      throw new PlatformError('too_large', `the unpacked archive exceeds the limit of ${bytesMax} bytes. Raise artifactLimit or shrink it`);
     }
     await take(entry, name);
   }
   return { files, bytes };
 }
 
-/** The archive's bytes, uncompressed. */
+/** The uncompressed bytes of the archive. */
 async function contentOf(path: string): Promise<AsyncIterable<Uint8Array>> {
   const file = await open(path);
   const start = await file.read(Buffer.alloc(2), 0, 2, 0);
@@ -80,7 +75,7 @@ async function contentOf(path: string): Promise<AsyncIterable<Uint8Array>> {
 }
 
 async function* unzipped(source: Readable): AsyncGenerator<Uint8Array> {
-  const content = pipeline(source, createGunzip(), () => undefined); // the reading below throws what goes wrong
+  const content = pipeline(source, createGunzip(), () => undefined); // errors are thrown by the read below
   try {
     for await (const chunk of content) yield chunk as Buffer;
   } catch (cause) {
@@ -88,11 +83,11 @@ async function* unzipped(source: Readable): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Below the folder, in plain parts; empty for the folder itself. */
+/** The path relative to the folder; empty for the folder itself. */
 function checkPath(path: string): string {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
   if (path.startsWith('/') || path.includes('\0') || parts.includes('..') || Buffer.byteLength(path) > pathBytesMax) {
-    throw new PlatformError('invalid_request', `the archive leads out of its folder: '${path.slice(0, 200)}'; pack it with relative names`);
+    throw new PlatformError('invalid_request', `the archive leads out of its folder: '${path.slice(0, 200)}'. Pack it with relative names`);
   }
   return parts.join('/');
 }
@@ -111,7 +106,7 @@ function checkLink(name: string, to: string): void {
   }
 }
 
-/** Only where each folder on the way is a real one: from behind another link, `..` would go up elsewhere. */
+/** Creates a link only if each folder on its path is a real one: behind another link, `..` would go up from elsewhere. */
 async function linkTo(folder: string, at: string, to: string): Promise<void> {
   for (let above = dirname(at); above !== folder; above = dirname(above)) {
     if (!(await lstat(above)).isDirectory()) throw new PlatformError('invalid_request', `the archive has a link behind a link: '${at}'`);
@@ -121,7 +116,7 @@ async function linkTo(folder: string, at: string, to: string): Promise<void> {
 }
 
 async function write(at: string, entry: TarEntry): Promise<void> {
-  await rm(at, { force: true }); // packed twice: the later one counts
+  await rm(at, { force: true }); // if a path is packed twice, the later entry counts
   const file = await open(at, 'wx', entry.isExecutable ? 0o700 : 0o600);
   try {
     for await (const chunk of entry.content) await file.writeFile(chunk);

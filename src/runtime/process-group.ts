@@ -1,8 +1,10 @@
-/** The server starts each worker as the head of a group of its own; what the process starts is in it, unless it left. */
+/**
+ * The server starts each worker as the leader of its own process group. Children of the process belong to the group unless they left it.
+ */
 export function signalGroup(signal: NodeJS.Signals): void {
   try {
     process.kill(-process.pid, signal);
   } catch {
-    // nobody is there
+    // There is no such process.
   }
 }

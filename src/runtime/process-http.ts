@@ -1,16 +1,16 @@
-/** The two calls of the container contract, on a port of this machine: GET /ping and POST /invocations. */
+/** The two calls of the container contract, on a local port: GET /ping and POST /invocations. */
 import { createReadStream } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Payload, PayloadHeaders, Reply, ReplyHead } from './payload.ts';
+import type { Payload, PayloadHeaders, ProcessReply, ReplyHead } from './payload.ts';
 
 const host = '127.0.0.1';
 const refusalBytesMax = 64 * 1024;
 const headersMax = 64;
 
-/** Of one connection, and meant for none but this one. */
+/** Hop-by-hop headers, meant for one connection only. */
 const connectionHeaders = [
   'connection',
   'keep-alive',
@@ -27,7 +27,7 @@ const connectionHeaders = [
 
 export interface InvokeOptions {
   readonly replyBytesMax: number;
-  /** Takes the pieces of a reply whose length is not known when it begins; without one every reply is taken whole. */
+  /** Receives the pieces of a reply of unknown length; without it every reply is read completely. */
   readonly sink?: { begin(head: ReplyHead): void; piece(bytes: Buffer): Promise<void> } | null;
   readonly signal?: AbortSignal;
 }
@@ -39,7 +39,7 @@ export class ProcessHttp {
     this.#port = port;
   }
 
-  /** Null where it answered 200 in time, else what was wrong. */
+  /** Null if it answered 200 in time, otherwise what was wrong. */
   async ping(timeoutMs: number): Promise<string | null> {
     const signal = AbortSignal.timeout(timeoutMs);
     try {
@@ -53,20 +53,20 @@ export class ProcessHttp {
     }
   }
 
-  /** Throws `model_failed` where no reply, or no whole one, can be had. What is no success is an answer all the same. */
-  async invoke({ headers, body, files }: Payload, options: InvokeOptions): Promise<Reply> {
+  /** Throws `model_failed` if there is no complete reply. A status other than success is still a reply. */
+  async invoke({ headers, body, files }: Payload, options: InvokeOptions): Promise<ProcessReply> {
     try {
-      const kept = { ...endToEnd(headers), 'content-length': String(files?.bytes ?? body.byteLength) };
+      const retained = { ...endToEnd(headers), 'content-length': String(files?.bytes ?? body.byteLength) };
       const source = files === undefined ? body : Readable.from(bytesOf(files.paths), { objectMode: false });
-      const response = await this.#send('POST', '/invocations', kept, source, options.signal);
-      return await takeReply(response, options);
+      const response = await this.#send('POST', '/invocations', retained, source, options.signal);
+      return await readReply(response, options);
     } catch (error) {
       if (error instanceof PlatformError) throw error;
       throw new PlatformError('model_failed', `POST /invocations failed: ${messageOf(error)}`, { cause: error });
     }
   }
 
-  /** Each call has a connection of its own: a server that takes one at a time would wait on one that is kept, and answer no other. */
+  /** Each call has its own connection: a server that handles one at a time would block on a connection that is kept alive. */
   #send(
     method: string,
     path: string,
@@ -75,22 +75,22 @@ export class ProcessHttp {
     signal?: AbortSignal,
   ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const given = signal === undefined ? {} : { signal };
-      const asked = request({ host, port: this.#port, method, path, headers, agent: false, ...given }, resolve);
-      asked.on('error', reject);
-      asked.on('close', () => reject(new Error('the connection was closed without a reply')));
-      if (body instanceof Readable) pipeline(body, asked).catch(reject);
-      else asked.end(body ?? undefined);
+      const provided = signal === undefined ? {} : { signal };
+      const requested = request({ host, port: this.#port, method, path, headers, agent: false, ...provided }, resolve);
+      requested.on('error', reject);
+      requested.on('close', () => reject(new Error('the connection was closed without a reply')));
+      if (body instanceof Readable) pipeline(body, requested).catch(reject);
+      else requested.end(body ?? undefined);
     });
   }
 }
 
-async function takeReply(response: IncomingMessage, { sink = null, replyBytesMax }: InvokeOptions): Promise<Reply> {
+async function readReply(response: IncomingMessage, { sink = null, replyBytesMax }: InvokeOptions): Promise<ProcessReply> {
   const status = response.statusCode ?? 0;
   const head = { status, headers: repliedHeaders(response) };
   const isSuccess = status >= 200 && status < 300;
   if (!isSuccess) return { ...head, body: await firstBytes(response, refusalBytesMax), isStreamed: false };
-  // One that says how long it is comes whole, unless it is longer than may be taken whole.
+  // A reply with a known length is read completely, unless it exceeds the limit for complete replies.
   const length = response.headers['content-length'];
   if (sink === null || (length !== undefined && Number(length) <= replyBytesMax)) {
     return { ...head, body: await allBytes(response, replyBytesMax), isStreamed: false };
@@ -110,7 +110,7 @@ async function allBytes(response: IncomingMessage, bytesMax: number): Promise<Bu
   for await (const chunk of response) {
     chunks.push(chunk as Buffer);
     bytes += (chunk as Buffer).length;
-    if (bytes > bytesMax) throw new PlatformError('model_failed', `the model's reply is larger than the limit of ${bytesMax} bytes`);
+    if (bytes > bytesMax) throw new PlatformError('model_failed', `the model's reply exceeds the limit of ${bytesMax} bytes`);
   }
   return Buffer.concat(chunks, bytes);
 }
@@ -121,7 +121,7 @@ async function firstBytes(response: IncomingMessage, bytesMax: number): Promise<
   for await (const chunk of response) {
     chunks.push(chunk as Buffer);
     bytes += (chunk as Buffer).length;
-    if (bytes >= bytesMax) break; // which ends the connection
+    if (bytes >= bytesMax) break; // this ends the connection
   }
   return Buffer.concat(chunks).subarray(0, bytesMax);
 }

@@ -1,8 +1,11 @@
-/** What the process of a model prints: a few lines are passed on each second, the last ones are kept for the reason of its end. */
+/**
+ * Output of a model's process. A limited number of lines per second is passed on, and the last lines are retained to explain the end of the
+ * process.
+ */
 import type { Readable } from 'node:stream';
 import { LastLines } from './last-lines.ts';
 
-/** So many lines at once, and so many each second from then on; more are counted. */
+/** Lines in a burst, and lines per second after it. Further lines are only counted. */
 const burstLines = 500;
 const linesPerSecond = 100;
 
@@ -10,9 +13,9 @@ export class ProcessLog {
   readonly #lines = new LastLines();
   readonly #nowMs: () => number;
   readonly #print: (line: string) => void;
-  #allowance = burstLines;
+  #budget = burstLines;
   #countedAtMs: number;
-  #leftOut = 0;
+  #skipped = 0;
 
   constructor(nowMs: () => number, print: (line: string) => void) {
     this.#nowMs = nowMs;
@@ -21,25 +24,25 @@ export class ProcessLog {
   }
 
   follow(stream: Readable): void {
-    this.#lines.follow(stream, (line) => this.#take(line));
+    this.#lines.follow(stream, (line) => this.#consume(line));
   }
 
-  /** The last lines, for a reason. */
+  /** The last lines, as a part of error messages. */
   toString(): string {
     return this.#lines.toString();
   }
 
-  #take(line: string): void {
+  #consume(line: string): void {
     const nowMs = this.#nowMs();
-    this.#allowance = Math.min(burstLines, this.#allowance + ((nowMs - this.#countedAtMs) * linesPerSecond) / 1000);
+    this.#budget = Math.min(burstLines, this.#budget + ((nowMs - this.#countedAtMs) * linesPerSecond) / 1000);
     this.#countedAtMs = nowMs;
-    if (this.#allowance < 1) {
-      this.#leftOut++;
+    if (this.#budget < 1) {
+      this.#skipped++;
       return;
     }
-    this.#allowance--;
-    if (this.#leftOut > 0) this.#print(`(${this.#leftOut} lines were left out: at most ${linesPerSecond} a second are kept)`);
-    this.#leftOut = 0;
+    this.#budget--;
+    if (this.#skipped > 0) this.#print(`(${this.#skipped} lines were dropped: at most ${linesPerSecond} per second are retained)`);
+    this.#skipped = 0;
     this.#print(line);
   }
 }

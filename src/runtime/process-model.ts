@@ -1,6 +1,6 @@
 /**
- * A model that is a command speaking the container contract: started with `serve`, alive once GET /ping answers 200,
- * asked by POST /invocations, ended by SIGTERM. Its worker stands between it and the server, and is of no use without it.
+ * A model that is a command implementing the container contract: started with `serve`, ready once GET /ping answers 200, called by POST
+ * /invocations, ended by SIGTERM. Its worker relays between it and the server and ends with it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,24 +8,24 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Payload, Reply } from './payload.ts';
+import type { Payload, ProcessReply } from './payload.ts';
 import { unpackBundle } from './process-bundle.ts';
 import { signalGroup } from './process-group.ts';
 import { type InvokeOptions, ProcessHttp } from './process-http.ts';
 import { ProcessLog } from './process-log.ts';
 
-/** What a worker is told of the process that it is to start. */
+/** How a worker starts its process. */
 export interface ProcessSpec {
-  /** The program and its first arguments; `serve` comes after them. */
+  /** The program and its first arguments, followed by `serve`. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Its own: made by the worker, removed by who started the worker. The model lies in `model`. */
+  /** Created by the worker, removed by the provider. The model is in `model`. */
   readonly directory: string;
-  /** By this variable each process that descends from it is found, wherever it went. */
+  /** An environment variable that identifies the process and its descendants. */
   readonly mark: { readonly name: string; readonly value: string };
-  /** How many calls it is given at once; others wait here. */
+  /** Maximum number of concurrent calls; further calls wait in the worker. */
   readonly concurrency: number;
-  /** From its start until GET /ping must have answered 200. */
+  /** Time from its start within which GET /ping must have answered 200. */
   readonly startTimeoutMs: number;
   readonly unpackedBytesMax: number;
 }
@@ -33,28 +33,28 @@ export interface ProcessSpec {
 const pingTimeoutMs = 2_000;
 const pingPauseMsMin = 50;
 const pingPauseMsMax = 1_000;
-/** An idle process is asked so often, and given up after so many wrong answers in a row. */
+/** Interval of health checks of an idle process, and consecutive failures after which it counts as lost. */
 const healthEveryMs = 5_000;
 const sickMax = 3;
 /** From SIGTERM to SIGKILL. */
 const graceMs = 30_000;
-/** How long a broken connection may mean that the process is about to end. */
+/** After a broken connection, wait this long for the process to end: its end explains more than the connection does. */
 const endsSoonMs = 500;
-/** What it printed last is read within this, also where a child of it holds the pipe open. */
+/** Time limit for reading its last output, because a child may hold the pipe open. */
 const lastWordsMs = 200;
 
 const never = new Promise<never>(() => undefined);
 
-/** What the worker itself has of the server's environment, and a process may have as well. */
+/** Environment variables of the worker that the process inherits. */
 const inheritedNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'];
 
-export interface ProcessSurroundings {
+export interface ProcessModelDeps {
   readonly clock: Clock;
   readonly threads: number;
-  /** Takes a line that the process printed. */
+  /** Called for each line the process printed. */
   readonly print: (line: string) => void;
-  /** It ended by itself, or does not answer any more. Whoever hears it has heard what it printed, too. */
-  readonly onLost: (why: string) => void;
+  /** Called if the process ended by itself or stopped answering, after its output was passed on. */
+  readonly onWorkerLost: (why: string) => void;
 }
 
 export class ProcessModel {
@@ -64,14 +64,14 @@ export class ProcessModel {
   /** How it ended: `exit code 1` or `killed by SIGKILL`. */
   readonly #ended: Promise<string>;
   #open = 0;
-  /** How many calls may be made at once yet, and those that wait for that. */
+  /** Number of further calls that can start now, and the calls that wait. */
   #free: number;
   readonly #waiting: (() => void)[] = [];
   #isStopping = false;
   #isReady = false;
-  #sick = 0;
+  #unhealthy = 0;
 
-  private constructor(child: ChildProcess, port: number, concurrency: number, { clock, print, onLost }: ProcessSurroundings) {
+  private constructor(child: ChildProcess, port: number, concurrency: number, { clock, print, onWorkerLost }: ProcessModelDeps) {
     this.#free = concurrency;
     this.#clock = clock;
     this.#http = new ProcessHttp(port);
@@ -80,12 +80,15 @@ export class ProcessModel {
     if (child.stderr !== null) this.#log.follow(child.stderr);
     this.#ended = endOf(child, () => this.#pause(lastWordsMs));
     void this.#ended.then((how) => {
-      if (this.#isReady && !this.#isStopping) onLost(`the process ended by itself: ${how}`);
+      if (this.#isReady && !this.#isStopping) onWorkerLost(`the process ended by itself: ${how}`);
     });
   }
 
-  /** Resolves once it answers. Throws `model_failed`, `invalid_request` (its archive); then it may still run, for its worker's group to end. */
-  static async start(path: string, spec: ProcessSpec, around: ProcessSurroundings): Promise<ProcessModel> {
+  /**
+   * Resolves once it answers. Throws `model_failed`, or `invalid_request` because of its archive. After an error the process may still run
+   * until the group of its worker is ended.
+   */
+  static async start(path: string, spec: ProcessSpec, around: ProcessModelDeps): Promise<ProcessModel> {
     const folder = join(spec.directory, 'model');
     await unpackBundle(path, folder, spec.unpackedBytesMax);
     const port = await freePort();
@@ -97,15 +100,15 @@ export class ProcessModel {
     });
     const model = new ProcessModel(child, port, spec.concurrency, around);
     await model.#becomeReady(spec.startTimeoutMs, program);
-    model.#watch(around.onLost);
+    model.#watch(around.onWorkerLost);
     return model;
   }
 
   /**
-   * So many calls at once as it takes; another may come to be at hand, and waits. `onBegin` is told when its turn has
-   * come. Throws `model_failed`. Never settles where the process is ending: its worker ends with it, which says more.
+   * Calls the process, up to its concurrency; further calls wait. `onBegin` is called when the call starts. Throws `model_failed`. Never
+   * settles if the process is ending: its worker ends too and reports the reason.
    */
-  async invoke(payload: Payload, options: InvokeOptions, onBegin: () => void): Promise<Reply> {
+  async invoke(payload: Payload, options: InvokeOptions, onBegin: () => void): Promise<ProcessReply> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
@@ -118,7 +121,7 @@ export class ProcessModel {
     }
   }
 
-  async #invoke(payload: Payload, options: InvokeOptions): Promise<Reply> {
+  async #invoke(payload: Payload, options: InvokeOptions): Promise<ProcessReply> {
     this.#open++;
     try {
       return await this.#http.invoke(payload, options);
@@ -131,7 +134,7 @@ export class ProcessModel {
     }
   }
 
-  /** SIGTERM to all of the worker's group, this process among them; resolves when the process has ended, or its grace has. */
+  /** SIGTERM to the worker's whole group; resolves when the process has ended, or after the grace period. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     signalGroup('SIGTERM');
@@ -149,32 +152,32 @@ export class ProcessModel {
       const isOver = await Promise.race([ended.then(() => true), this.#pause(isLate ? 0 : pauseMs).then(() => false)]);
       if (isOver || isLate) {
         const why = isOver ? await ended : `${wrong}, after ${Math.round(timeoutMs / 1000)} s`;
-        throw new PlatformError('model_failed', this.#told(`${program} did not pass the ping health check: ${why}`));
+        throw new PlatformError('model_failed', this.#lastReported(`${program} did not pass the ping health check: ${why}`));
       }
       pauseMs = Math.min(pauseMs * 1.5, pingPauseMsMax);
     }
     this.#isReady = true;
   }
 
-  /** Only while it has nothing to do: one that takes one call at a time would answer late for a good reason. */
+  /** Checks the health only while the process is idle: one that handles a call at a time would answer late without being broken. */
   #watch(onLost: (why: string) => void): void {
     this.#clock.after(healthEveryMs, () => {
       if (this.#isStopping) return;
-      void this.#look(onLost).then(() => this.#watch(onLost));
+      void this.#poll(onLost).then(() => this.#watch(onLost));
     });
   }
 
-  async #look(onLost: (why: string) => void): Promise<void> {
+  async #poll(onLost: (why: string) => void): Promise<void> {
     if (this.#open > 0) return;
     const wrong = await this.#http.ping(pingTimeoutMs);
-    this.#sick = wrong === null || this.#open > 0 ? 0 : this.#sick + 1;
-    if (this.#sick === sickMax && !this.#isStopping) {
+    this.#unhealthy = wrong === null || this.#open > 0 ? 0 : this.#unhealthy + 1;
+    if (this.#unhealthy === sickMax && !this.#isStopping) {
       onLost(`the process did not pass the ping health check ${sickMax} times: ${wrong}`);
     }
   }
 
-  /** With the last lines that it printed. */
-  #told(what: string): string {
+  /** Appends the last lines of its output to the message. */
+  #lastReported(what: string): string {
     const lines = this.#log.toString();
     return lines === '' ? what : `${what}; its last lines:\n${lines}`;
   }
@@ -194,7 +197,7 @@ async function endOf(child: ChildProcess, pause: () => Promise<void>): Promise<s
   }
 }
 
-/** What the contract sets cannot be set otherwise; the number of threads can. */
+/** Variables of the contract cannot be overridden; the number of threads can. */
 function environmentOf(spec: ProcessSpec, folder: string, port: number, threads: number): Record<string, string> {
   const inherited = inheritedNames.flatMap((name) => {
     const value = process.env[name];
@@ -212,7 +215,7 @@ function environmentOf(spec: ProcessSpec, folder: string, port: number, threads:
   };
 }
 
-/** Nobody else is given it for a while: the system hands out free ports in no order. */
+/** A free local port. The system assigns free ports in random order, so another process is unlikely to take this one soon. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

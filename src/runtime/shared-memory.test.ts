@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SharedMemory, sharedBytesMax } from './shared-memory.ts';
 
-test('gives back what was written, also where it was longer before', (t) => {
+test('returns what was written, even after longer content', (t) => {
   const memory = SharedMemory.create('test');
-  if (memory === null) return t.skip('no file system in memory here');
+  if (memory === null) return t.skip('no in-memory file system here');
   try {
     for (const content of ['a long frame of several', 'short']) {
       const bytes = Buffer.from(content);
@@ -17,9 +17,9 @@ test('gives back what was written, also where it was longer before', (t) => {
   }
 });
 
-test('leaves what is too large to the socket', (t) => {
+test('leaves frames that are too large to the socket', (t) => {
   const memory = SharedMemory.create('test');
-  if (memory === null) return t.skip('no file system in memory here');
+  if (memory === null) return t.skip('no in-memory file system here');
   assert.equal(memory.write(0, [], sharedBytesMax + 1), false);
   memory.close();
 });

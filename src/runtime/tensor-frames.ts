@@ -7,9 +7,9 @@
  */
 import { PlatformError } from '../errors.ts';
 import { type Datatype, datatypes, type Tensor, type TensorSpec } from '../tensor.ts';
-import { type Frame, frameBytesMax, headBytes, kinds, malformed, padded, writeHead } from './frames.ts';
+import { type Frame, frameBytesMax, headBytes, kinds, malformedFrame, padded, writeHead } from './frames.ts';
 
-/** A tensor whose data is its parts joined, so that merging requests into a batch costs no copy of its own. */
+/** A tensor whose data is the concatenation of its parts, so merging requests into a batch needs no extra copy. */
 export interface TensorParts {
   readonly name: string;
   readonly datatype: Datatype;
@@ -18,14 +18,14 @@ export interface TensorParts {
 }
 
 export interface RunTimings {
-  /** From the frame's arrival at the worker to the start of the run: decoding, no waiting. */
+  /** Decoding time: from the arrival of the frame at the worker to the start of the run, without waiting. */
   readonly inMs: number;
   readonly runMs: number;
-  /** Encoding of the outputs. */
+  /** Time to encode the outputs. */
   readonly outMs: number;
 }
 
-/** A tensor as it goes into a frame: `index` is its place in the signature. */
+/** A tensor for a frame: `index` is its position in the signature. */
 export interface IndexedTensor {
   readonly index: number;
   readonly datatype: Datatype;
@@ -36,7 +36,7 @@ export interface IndexedTensor {
 const datatypeNames = Object.keys(datatypes) as Datatype[];
 const datatypeCodes = Object.fromEntries(datatypeNames.map((name, code) => [name, code])) as Record<Datatype, number>;
 
-/** Up to here a frame is put together in one buffer; beyond, copying costs more than several writes. */
+/** Up to this size a frame is assembled in one buffer; beyond it, copying costs more than several writes. */
 const oneWriteBytesMax = 32 * 1024;
 const timingsBytes = 24;
 const padding = Buffer.alloc(8);
@@ -56,11 +56,12 @@ export function runFrame(call: number, tensors: readonly IndexedTensor[]): Buffe
   return tensorFrame(call, kinds.run, 0, tensors);
 }
 
-/** The bytes of the answer to a run; `timings` reserves room that `setTimings` fills when all is encoded. */
+/** The bytes of the result of a run; `timings` reserves space that `setTimings` fills after encoding. */
 export function ranFrame(call: number, tensors: readonly IndexedTensor[]): Buffer[] {
   return tensorFrame(call, kinds.ran, timingsBytes, tensors);
 }
 
+/** Fills the space that `ranFrame` reserved. */
 export function setTimings(ran: readonly Buffer[], timings: RunTimings): void {
   const first = ran[0] as Buffer;
   first.writeDoubleLE(timings.inMs, headBytes);
@@ -74,7 +75,7 @@ function tensorFrame(call: number, kind: number, reservedBytes: number, tensors:
   if (bytes > frameBytesMax) {
     throw new PlatformError(
       'too_large',
-      `a batch of ${bytes} bytes is more than a worker takes at once (${frameBytesMax}); send fewer rows`,
+      `the batch is too large for a worker: expected at most ${frameBytesMax} bytes, got ${bytes}. Send fewer rows`,
     );
   }
   const head = { bytes, call, kind, tensors: tensors.length, textBytes: 0 };
@@ -123,25 +124,28 @@ function asBuffer(part: Uint8Array): Buffer {
 
 function writeDescriptor(into: Buffer, offset: number, tensor: IndexedTensor, dataBytes: number): void {
   const rank = tensor.shape.length;
-  if (rank > 255) throw new PlatformError('invalid_request', `a tensor has at most 255 dimensions, got ${rank}`);
+  if (rank > 255) throw new PlatformError('invalid_request', `too many dimensions of a tensor: expected at most 255, got ${rank}`);
   into.writeUInt16LE(tensor.index, offset);
   into[offset + 2] = datatypeCodes[tensor.datatype];
   into[offset + 3] = rank;
   into.writeUInt32LE(dataBytes, offset + 4);
   for (let axis = 0; axis < rank; axis++) {
     const size = tensor.shape[axis] as number;
-    if (!(size >= 0 && size < 2 ** 32)) throw new PlatformError('invalid_request', `a dimension of ${size} elements is not possible`);
+    if (!(size >= 0 && size < 2 ** 32))
+      throw new PlatformError('invalid_request', `invalid dimension: expected 0 to 2^32 - 1 elements, got ${size}`);
     into.writeUInt32LE(size, offset + 8 + 4 * axis);
   }
+  // The memory is not zeroed: a worker that runs foreign code would see what the server had in it before.
+  if (rank % 2 === 1) into.writeUInt32LE(0, offset + 8 + 4 * rank);
 }
 
-/** The tensors of a frame as views of it, named by the signature's specs. Throws where the frame is malformed. */
+/** The tensors of a frame as views of it, named by the signature. Throws if the frame is malformed. */
 export function readTensors(frame: Frame, specs: readonly TensorSpec[]): Tensor[] {
   const { bytes } = frame;
   const tensors = new Array<Tensor>(frame.tensors);
   let offset = frame.bodyOffset + (frame.kind === kinds.ran ? timingsBytes : 0);
   for (let count = 0; count < frame.tensors; count++) {
-    if (offset + 8 > bytes.length) throw malformed('a tensor is cut off');
+    if (offset + 8 > bytes.length) throw malformedFrame('a tensor is truncated');
     const spec = specs[bytes.readUInt16LE(offset)];
     const datatype = datatypeNames[bytes[offset + 2] as number];
     const rank = bytes[offset + 3] as number;
@@ -149,7 +153,7 @@ export function readTensors(frame: Frame, specs: readonly TensorSpec[]): Tensor[
     const start = offset + padded(8 + 4 * rank);
     const end = start + dataBytes;
     if (spec === undefined || datatype === undefined || end > bytes.length)
-      throw malformed('a tensor does not fit its frame or its signature');
+      throw malformedFrame('a tensor does not fit its frame or its signature');
     const shape = new Array<number>(rank);
     for (let axis = 0; axis < rank; axis++) shape[axis] = bytes.readUInt32LE(offset + 8 + 4 * axis);
     tensors[count] = { name: spec.name, datatype, shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + start, dataBytes) };
@@ -159,10 +163,21 @@ export function readTensors(frame: Frame, specs: readonly TensorSpec[]): Tensor[
 }
 
 export function readTimings(frame: Frame): RunTimings {
-  if (frame.bodyOffset + timingsBytes > frame.bytes.length) throw malformed('the timings are cut off');
-  return {
+  if (frame.bodyOffset + timingsBytes > frame.bytes.length) throw malformedFrame('the timings are truncated');
+  return checkedTimings({
     inMs: frame.bytes.readDoubleLE(frame.bodyOffset),
     runMs: frame.bytes.readDoubleLE(frame.bodyOffset + 8),
     outMs: frame.bytes.readDoubleLE(frame.bodyOffset + 16),
-  };
+  });
+}
+
+/** No run takes longer: the timeout of an endpoint is at most an hour. */
+const timingMsMax = 86_400_000;
+
+/** Timings end up in costs, metrics and predictions. A worker that runs foreign code can send anything. */
+export function checkedTimings(timings: unknown): RunTimings {
+  const { inMs, runMs, outMs } = (timings ?? {}) as Readonly<Record<string, unknown>>;
+  const isTime = (ms: unknown): ms is number => typeof ms === 'number' && ms >= 0 && ms <= timingMsMax;
+  if (!isTime(inMs) || !isTime(runMs) || !isTime(outMs)) throw malformedFrame('its timings are no milliseconds');
+  return { inMs, runMs, outMs };
 }

@@ -1,4 +1,4 @@
-/** Back pressure across the worker's socket: so many bytes of a reply are under way, and the next wait until some are taken. */
+/** Backpressure across the worker's socket: limits the unacknowledged bytes of a reply. */
 import type { ReplyHead } from './payload.ts';
 
 const bytesMax = 1024 * 1024;
@@ -13,7 +13,7 @@ export class Window {
     this.#send = send;
   }
 
-  /** The other end wants no more. */
+  /** Aborted when the receiver stops the reply. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
@@ -22,7 +22,7 @@ export class Window {
     this.#send({ head }, Buffer.alloc(0));
   }
 
-  /** Resolves when there is room for more. */
+  /** Sends a piece. Resolves when the window has room for the next one, or when the signal is aborted. */
   async piece(bytes: Buffer): Promise<void> {
     this.#underWay += bytes.length;
     this.#send({}, bytes);
@@ -33,7 +33,7 @@ export class Window {
     }
   }
 
-  taken({ bytes = 0, stop = false }: { bytes?: number; stop?: boolean }): void {
+  consumed({ bytes = 0, stop = false }: { bytes?: number; stop?: boolean }): void {
     this.#underWay -= bytes;
     if (stop) this.#stop.abort();
     this.#wake?.();

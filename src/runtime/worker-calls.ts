@@ -5,16 +5,16 @@ interface InvokeMessage {
   readonly files?: BodyFiles;
 }
 
-/** The worker's side of the link: takes frames, does what they ask, answers each exactly once. */
+/** The worker's side of the link: receives frames, executes the calls, and answers each exactly once. */
 import assert from 'node:assert/strict';
 import { flushCompileCache } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { asPlatformError } from '../errors.ts';
 import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './frames.ts';
-import type { CallMessage, Loaded, WorkerStatus } from './link.ts';
+import type { CallMessage, LoadedModel, WorkerStatus } from './link.ts';
 import { OnnxModel } from './onnx-model.ts';
-import { type BodyFiles, type PayloadHeaders, payloadFrame, readBody } from './payload.ts';
+import { type BodyFiles, type PayloadHeaders, payloadFrame, readFrameBody } from './payload.ts';
 import type { ProcessModel } from './process-model.ts';
 import { ranFrame, readTensors, setTimings } from './tensor-frames.ts';
 import { Window } from './window.ts';
@@ -26,11 +26,11 @@ export class WorkerCalls {
   readonly #onLost: (why: string) => void;
   #model: OnnxModel | null = null;
   #process: ProcessModel | null = null;
-  /** By call: how much of its reply may be sent. */
+  /** The window of each streamed reply, by call. */
   readonly #windows = new Map<number, Window>();
   #freeAtMs = 0;
 
-  /** `onLost` is told where the process of a model has ended, or does not answer: this worker is of no use any more. */
+  /** `onLost` is called if the process of the model ended or stopped answering: the worker must then end, too. */
   constructor(socket: Socket, clock: Clock, onLost: (why: string) => void) {
     this.#socket = socket;
     this.#clock = clock;
@@ -38,14 +38,14 @@ export class WorkerCalls {
     this.#onLost = onLost;
   }
 
-  /** Has the process end by itself, if there is one. */
+  /** Ends the process gracefully, if there is one. */
   async stop(): Promise<void> {
     await this.#process?.stop();
   }
 
-  /** Throws where the frame is malformed; what the call itself does wrong goes back as a failure. */
+  /** Throws if the frame is malformed; errors of the call itself are sent back as a failure. */
   receive(frame: Frame): void {
-    if (frame.kind === kinds.taken) return this.#windows.get(frame.call)?.taken(frame.message as { bytes?: number; stop?: boolean });
+    if (frame.kind === kinds.taken) return this.#windows.get(frame.call)?.consumed(frame.message as { bytes?: number; stop?: boolean });
     const answering = frame.kind === kinds.run ? this.#run(frame) : frame.kind === kinds.invoke ? this.#invoke(frame) : this.#answer(frame);
     answering.catch((error: unknown) => {
       writeFrame(this.#socket, [messageFrame(frame.call, kinds.failed, failureOf(asPlatformError(error)))]);
@@ -54,13 +54,13 @@ export class WorkerCalls {
 
   async #run(frame: Frame): Promise<void> {
     const model = this.#model;
-    assert(model !== null, 'a run comes after the load');
+    assert(model !== null, 'a run must follow the load');
     const arrivedMs = this.#nowMs();
     const feeds = model.feeds(readTensors(frame, model.signature.inputs));
     const decodedMs = this.#nowMs();
     const values = await model.run(feeds);
     const ranMs = this.#nowMs();
-    // Runs queue up behind each other: this one began when it was decoded or when the one before was answered.
+    // Runs are queued: this one began when it was decoded or when the previous run was answered, whichever was later.
     const runMs = ranMs - Math.max(decodedMs, this.#freeAtMs);
     const outputs = model.outputs(values);
     const answer = ranFrame(
@@ -74,7 +74,7 @@ export class WorkerCalls {
 
   async #invoke(frame: Frame): Promise<void> {
     const model = this.#process;
-    assert(model !== null, 'an invocation comes after the load of a process');
+    assert(model !== null, 'an invocation must follow the load of a process');
     const { call } = frame;
     const { headers, replyBytesMax, streams, files } = frame.message as InvokeMessage;
     const window = new Window((message, bytes) => writeFrame(this.#socket, payloadFrame(call, kinds.piece, message, bytes)));
@@ -86,7 +86,7 @@ export class WorkerCalls {
     try {
       const options = { replyBytesMax, sink: streams ? window : null, signal: window.signal };
       const { body, ...head } = await model.invoke(
-        { headers, body: readBody(frame), ...(files === undefined ? {} : { files }) },
+        { headers, body: readFrameBody(frame), ...(files === undefined ? {} : { files }) },
         options,
         begin,
       );
@@ -110,22 +110,24 @@ export class WorkerCalls {
         if (message.process !== undefined) {
           const { ProcessModel: Process } = await import('./process-model.ts');
           const print = (line: string) => void process.stdout.write(`${line}\n`);
-          const around = { clock: this.#clock, threads: message.threads, print, onLost: this.#onLost };
+          const around = { clock: this.#clock, threads: message.threads, print, onWorkerLost: this.#onLost };
           this.#process = await Process.start(message.path, message.process, around);
           if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
-          return { signature: { inputs: [], outputs: [] }, loadMs: this.#nowMs() - startMs } satisfies Loaded;
+          return { signature: { inputs: [], outputs: [] }, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
         }
         await this.#model?.release();
         this.#model = null;
         this.#model = await OnnxModel.load(message.path, message.threads);
         if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
-        return { signature: this.#model.signature, loadMs: this.#nowMs() - startMs } satisfies Loaded;
+        return { signature: this.#model.signature, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
       }
       case 'inspect': {
-        // Loaded only here: parsing ONNX costs a serving worker neither time nor memory.
-        const { inspect } = await import('./inspect.ts');
+        // Imported only here: the ONNX parser would cost every serving worker time and memory.
+        const { describeModel } = await import('./inspect.ts');
         flushCompileCache();
-        return inspect(message.path, message.rewriteTo, this.#nowMs);
+        const { model, description } = await describeModel(message, message.rewriteTo, this.#nowMs);
+        this.#model = model;
+        return description;
       }
       case 'inspect-bundle': {
         const { inspectBundle } = await import('./process-bundle.ts');

@@ -1,4 +1,4 @@
-/** Real worker processes, real models: what a link promises, told by what an independent runtime computed. */
+/** Real worker processes with real models: the contract of a link, compared with results of an independent runtime. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,8 +10,9 @@ import { after, before, test } from 'node:test';
 import { assertSameTensors, modelPath, rowsOf, sample } from '../../test/models/index.ts';
 import { bytesOf, decodeStrings, encodeStrings, type Tensor } from '../tensor.ts';
 import { kinds, messageFrame } from './frames.ts';
-import { type RunResult, receiveHello, type TensorParts, WorkerGone, WorkerLink, workerMainPath } from './index.ts';
-import { ranFrame } from './tensor-frames.ts';
+import { type RunResult, receiveHello, type TensorParts, WorkerLink, WorkerLost, workerMainPath } from './index.ts';
+import { payloadFrame } from './payload.ts';
+import { ranFrame, setTimings } from './tensor-frames.ts';
 
 let folder: string;
 let server: Server;
@@ -19,7 +20,7 @@ const children = new Set<ChildProcess>();
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'penstock-test-'));
-  server = createServer().listen(join(folder, 'door'));
+  server = createServer().listen(join(folder, 'socket'));
   await once(server, 'listening');
 });
 
@@ -30,7 +31,7 @@ after(() => {
 });
 
 async function startWorker(): Promise<{ link: WorkerLink; child: ChildProcess }> {
-  const child = spawn(process.execPath, [workerMainPath, join(folder, 'door'), 'w'], {
+  const child = spawn(process.execPath, [workerMainPath, join(folder, 'socket'), 'w'], {
     env: { PENSTOCK_WORKER_TOKEN: 'token' },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -40,7 +41,7 @@ async function startWorker(): Promise<{ link: WorkerLink; child: ChildProcess }>
   return { link: new WorkerLink(socket), child };
 }
 
-/** One worker for all tests that leave it alive: what one refuses, the next must not notice. */
+/** One worker for all tests that leave it alive: a rejected call must not affect the next. */
 let shared: Promise<{ link: WorkerLink; child: ChildProcess }> | undefined;
 async function loaded(model: string): Promise<WorkerLink> {
   shared ??= startWorker();
@@ -65,7 +66,7 @@ function strings(name: string, values: readonly string[]): TensorParts {
   return { name, datatype: 'BYTES', shape: [values.length], parts: [encodeStrings(values)] };
 }
 
-/** The batch as serving makes it: each row's data a part of its own; scalars once. */
+/** The batch as serving builds it: the data of each row is a separate part, and scalars are included once. */
 function mergedParts(rows: readonly (readonly Tensor[])[]): TensorParts[] {
   return (rows[0] as readonly Tensor[]).map((first, index) => {
     if (first.shape.length === 0) return { ...first, parts: [first.data] };
@@ -77,10 +78,10 @@ function mergedParts(rows: readonly (readonly Tensor[])[]): TensorParts[] {
 const samples = readdirSync(new URL('../../test/models/samples/', import.meta.url))
   .filter((file) => file.endsWith('.json'))
   .map((file) => file.slice(0, -'.json'.length));
-/** Their rows depend on each other, or their output is not one row for each row. */
+/** Models whose rows depend on each other, or whose output does not have one row per input row. */
 const together = new Set(['test_affine', 'test_axis1_batch', 'test_batch_coupled']);
 
-test('every sample is answered as an independent runtime does, as one batch and row by row', async () => {
+test('every sample gives the same result as an independent runtime, as one batch and row by row', async () => {
   assert(samples.length >= 17, `only ${samples.length} samples found`);
   for (const name of samples.filter((model) => model !== 'iris_rf_zipmap')) {
     const { inputs, outputs } = sample(name);
@@ -102,7 +103,7 @@ test('every sample is answered as an independent runtime does, as one batch and 
   }
 });
 
-test('all 13 datatypes come back bit for bit: half precision, integers beyond 2^53, any Unicode', async () => {
+test('all 13 datatypes round-trip bit by bit: half precision, integers beyond 2^53, any Unicode', async () => {
   const link = await loaded('test_dtypes');
   const { inputs } = sample('test_dtypes');
   const special: Record<string, Uint8Array> = {
@@ -113,17 +114,17 @@ test('all 13 datatypes come back bit for bit: half precision, integers beyond 2^
     in_string: encodeStrings(['', 'naïve 😀 ﷽', 'a'.repeat(70_000), '\u0001\n"']),
     in_float64: bytesOf(Float64Array.of(5e-324, -0, Infinity, 0.1)),
   };
-  const given = inputs.map((input) => ({ ...input, data: special[input.name] ?? input.data }));
-  const { outputs } = await link.run(partsOf(given));
+  const provided = inputs.map((input) => ({ ...input, data: special[input.name] ?? input.data }));
+  const { outputs } = await link.run(partsOf(provided));
   assert.equal(outputs.length, 13);
   for (const { name, datatype, shape, data } of outputs) {
-    const expected = given.find((input) => name === input.name.replace('in_', 'out_')) as Tensor;
+    const expected = provided.find((input) => name === input.name.replace('in_', 'out_')) as Tensor;
     assert.deepEqual([datatype, shape], [expected.datatype, expected.shape]);
     assert(Buffer.from(data).equals(expected.data), name);
   }
 });
 
-test('a string with NUL is refused, for the model would see only what stands before it', async () => {
+test('a string with NUL is rejected, because the model would only see the part before it', async () => {
   const link = await loaded('spam_text');
   await assert.rejects(link.run([strings('text', ['free', 'a\0b'])]), { code: 'invalid_request', message: /string 1 contains a NUL/ });
   await assert.rejects(link.run([{ name: 'text', datatype: 'BYTES', shape: [1], parts: [Uint8Array.of(9, 0, 0, 0, 65)] }]), {
@@ -133,7 +134,7 @@ test('a string with NUL is refused, for the model would see only what stands bef
   assert.deepEqual(decodeStrings((outputs[0] as Tensor).data).length, 2);
 });
 
-test("a run that fails by its input's fault says so, and the worker lives on", async () => {
+test('a run that fails because of its input says so, and the worker continues', async () => {
   const link = await loaded('test_gather_fail');
   await assert.rejects(link.run([int64s('ix', [2], [1n, 99n])]), { code: 'invalid_request', message: /idx=99/ });
   assert.equal((await link.run([int64s('ix', [1], [1n])])).outputs.length, 1);
@@ -143,30 +144,30 @@ for (const { when, input, message } of [
   { when: 'a wrong size', input: floats('x', [1, 2], [1, 2]), message: /invalid dimensions/ },
   { when: 'a wrong rank', input: floats('x', [3], [1, 2, 3]), message: /Invalid rank/ },
   { when: 'another datatype', input: int64s('x', [1, 3], [1n, 2n, 3n]), message: /Unexpected input data type/ },
-  { when: 'more elements than the shape holds', input: floats('x', [1, 3], [1, 2, 3, 4]), message: /does not hold the 4 elements/ },
-  { when: 'an unknown name', input: floats('q', [1, 3], [1, 2, 3]), message: /no input 'q'; it has x/ },
+  { when: 'more elements than in the shape', input: floats('x', [1, 3], [1, 2, 3, 4]), message: /does not match the 4 elements/ },
+  { when: 'an unknown name', input: floats('q', [1, 3], [1, 2, 3]), message: /no input 'q': expected x/ },
 ]) {
-  test(`${when} is refused as an invalid request`, async () => {
+  test(`${when} is rejected as an invalid request`, async () => {
     const link = await loaded('test_affine');
     await assert.rejects(link.run([input]), { code: 'invalid_request', message });
     await assert.rejects(link.run([]), { code: 'invalid_request', message: /missing/ });
   });
 }
 
-test('no rows at all is a batch like any other', async () => {
+test('a batch without rows works like any other', async () => {
   const link = await loaded('test_affine');
   const { outputs } = await link.run([floats('x', [0, 3], [])]);
   assert.deepEqual(outputs[0], { name: 'y', datatype: 'FP32', shape: [0, 3], data: new Uint8Array(0) });
 });
 
-test('an allocation beyond everything is a failure of the model, and the worker lives on', async () => {
+test('an oversized allocation is a failure of the model, and the worker continues', async () => {
   const link = await loaded('test_alloc');
   const huge = [floats('v', [1], [1]), int64s('shape', [1], [10n ** 15n])];
-  await assert.rejects(link.run(huge), { code: 'model_failed', message: /more memory than it may use/ });
+  await assert.rejects(link.run(huge), { code: 'model_failed', message: /exceeded its memory limit/ });
   assert.equal((await link.run([floats('v', [1], [1]), int64s('shape', [1], [100n])])).outputs.length, 1);
 });
 
-test('runs that are sent at once are answered in order, control calls in their place', async () => {
+test('concurrent runs are answered in order, with control calls in sequence', async () => {
   const link = await loaded('test_slow_loop');
   const order: string[] = [];
   const slow = () => [floats('x', [1, 256], new Array(256).fill(0.5)), int64s('iters', [], [2000n])];
@@ -190,16 +191,16 @@ test('runs that are sent at once are answered in order, control calls in their p
   assert(rssBytes > 20e6);
 });
 
-test('a worker that is killed in a run rejects what is open with WorkerGone, and everything later', async () => {
+test('a worker killed during a run rejects open and later calls with WorkerLost', async () => {
   const { link, child } = await startWorker();
   await link.load({ path: modelPath('test_slow_loop'), threads: 1, name: 'slow/1' });
   const closed = new Promise((resolve) => link.onClose(resolve));
   const run = link.run([floats('x', [1, 256], new Array(256).fill(0.5)), int64s('iters', [], [10_000_000n])]);
   assert.match(readFileSync(`/proc/${child.pid}/cmdline`, 'latin1'), /^penstock-worker slow\/1/);
   child.kill('SIGKILL');
-  await assert.rejects(run, WorkerGone);
+  await assert.rejects(run, WorkerLost);
   await closed;
-  await assert.rejects(link.status(), WorkerGone);
+  await assert.rejects(link.status(), WorkerLost);
   assert.equal(link.runsOpen, 0);
 });
 
@@ -210,8 +211,8 @@ test('a worker ends when its link is closed', async () => {
   assert.deepEqual(await ended, [0, null]);
 });
 
-test('a worker that is sent garbage ends; it does not guess', async () => {
-  const child = spawn(process.execPath, [workerMainPath, join(folder, 'door'), 'w'], {
+test('a worker that receives garbage ends', async () => {
+  const child = spawn(process.execPath, [workerMainPath, join(folder, 'socket'), 'w'], {
     env: { PENSTOCK_WORKER_TOKEN: 'token' },
     stdio: 'ignore',
   });
@@ -230,12 +231,80 @@ test('garbage from a worker closes the link', async () => {
   const suspicious = new WorkerLink(near);
   const call = suspicious.status();
   far.write('HTTP/1.1 400 Bad Request\r\n\r\n');
-  await assert.rejects(call, WorkerGone);
+  await assert.rejects(call, WorkerLost);
   far.destroy();
   link.close();
 });
 
-test('an answer to what cannot have been read yet closes the link: its memory is still being sent', async () => {
+/** Frames of a hostile model, which runs in the process of its worker. The open call fails, and nothing else. */
+const timings = { inMs: 0, runMs: 0, outMs: 0 };
+const reply = { status: 200, headers: {}, isStreamed: false, timings };
+for (const [what, frames] of [
+  ['no timings', payloadFrame(1, kinds.replied, { ...reply, timings: undefined }, Buffer.from('x'))],
+  ['endless timings', payloadFrame(1, kinds.replied, { ...reply, timings: { ...timings, runMs: 1e300 } }, Buffer.from('x'))],
+  ['a status that is none', payloadFrame(1, kinds.replied, { ...reply, status: 'ok' }, Buffer.from('x'))],
+  ['a header with a line break', payloadFrame(1, kinds.replied, { ...reply, headers: { a: 'b\r\nc: d' } }, Buffer.from('x'))],
+  ['no message', [messageFrame(1, kinds.replied, null)]],
+  ['a failure without a message', [messageFrame(1, kinds.failed, {})]],
+  ['the answer of a call that was never made', [messageFrame(7, kinds.answer, {})]],
+  ['a piece that is not streamed', payloadFrame(1, kinds.piece, {}, Buffer.from('x'))],
+  ['more bytes than the frame has', [messageFrame(1, kinds.replied, { ...reply, bytes: 1e9 })]],
+  ['an endless text', [Buffer.from(Uint32Array.of(1024 ** 3, 1, kinds.failed, 2 ** 31).buffer), Buffer.alloc(64)]],
+] as const) {
+  test(`a reply with ${what} ends the link, and the call fails`, async () => {
+    const [near, far] = await socketPair();
+    far.on('error', () => undefined);
+    const link = new WorkerLink(near);
+    const invoked = link.invoke({ headers: {}, body: new Uint8Array() }, 100);
+    for (const bytes of frames) far.write(bytes);
+    if (what === 'an endless text') far.end(); // its text never arrives
+    await assert.rejects(invoked, WorkerLost);
+    far.destroy();
+  });
+}
+
+test('a run with timings that are no numbers ends the link: they would spoil the costs', async () => {
+  const [near, far] = await socketPair();
+  const link = new WorkerLink(near);
+  far.write(messageFrame(1, kinds.answer, { signature: { inputs: [], outputs: [] }, loadMs: 1 }));
+  await link.load({ path: 'x.onnx', threads: 1 });
+  const run = link.run([]);
+  const [frame] = ranFrame(2, []);
+  assert(frame !== undefined);
+  setTimings([frame], { inMs: 0, runMs: Number.NaN, outMs: 0 });
+  far.write(frame);
+  await assert.rejects(run, /its timings are no milliseconds/);
+  far.destroy();
+});
+
+test('a call that was read may be answered while a later one is still being sent', async () => {
+  const [near, far] = await socketPair();
+  const link = new WorkerLink(near);
+  const signature = { inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1] }], outputs: [] };
+  far.write(messageFrame(1, kinds.answer, { signature, loadMs: 1 }));
+  await link.load({ path: 'x.onnx', threads: 1 });
+  far.pause();
+  const bytes = 2 ** 21;
+  const send = () => link.run([{ name: 'x', datatype: 'UINT8', shape: [bytes], parts: [new Uint8Array(bytes)] }]);
+  const runs = [send(), send(), send(), send()];
+  // The first three are read to their last byte, the fourth is larger than what the system holds.
+  const wanted = 3 * (bytes + 32);
+  let read = 0;
+  const begun = once(far, 'pause');
+  far.on('data', (chunk: Buffer) => {
+    read += chunk.length;
+    if (read >= wanted + messageFrame(1, kinds.call, { method: 'load', path: 'x.onnx', threads: 1 }).length) far.pause();
+  });
+  far.resume();
+  await begun;
+  for (const call of [2, 3, 4]) for (const chunk of ranFrame(call, [])) far.write(chunk);
+  assert.equal((await Promise.all(runs.slice(0, 3))).length, 3);
+  link.close();
+  await assert.rejects(runs[3] as Promise<RunResult>, WorkerLost);
+  far.destroy();
+});
+
+test('an answer to a call that is still being sent closes the link', async () => {
   const [near, far] = await socketPair();
   const link = new WorkerLink(near);
   const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }], outputs: [] };
@@ -248,13 +317,34 @@ test('an answer to what cannot have been read yet closes the link: its memory is
   far.destroy();
 });
 
+test('what a model sent before it failed reaches the client, also a slow one, before the failure does', async () => {
+  const [near, far] = await socketPair();
+  const link = new WorkerLink(near);
+  const seen: string[] = [];
+  const slow = Promise.withResolvers<void>();
+  const sink = {
+    begin: () => void seen.push('begin'),
+    piece: (bytes: Buffer) => slow.promise.then(() => void seen.push(bytes.toString())),
+  };
+  const invoked = link.invoke({ headers: {}, body: new Uint8Array() }, 100, sink).catch((error: unknown) => seen.push(String(error)));
+  const head = { status: 200, headers: {} };
+  for (const bytes of payloadFrame(1, kinds.piece, { head }, Buffer.from('one'))) far.write(bytes);
+  for (const bytes of payloadFrame(1, kinds.piece, {}, Buffer.from('two'))) far.write(bytes);
+  far.write(messageFrame(1, kinds.failed, { code: 'model_failed', message: 'ValueError' }));
+  while (seen.length === 0) await new Promise(setImmediate);
+  slow.resolve();
+  await invoked;
+  assert.deepEqual(seen, ['begin', 'one', 'two', 'PlatformError: ValueError']);
+  far.destroy();
+});
+
 async function socketPair(): Promise<[Socket, Socket]> {
-  const far = connect(join(folder, 'door'));
+  const far = connect(join(folder, 'socket'));
   const [near] = (await once(server, 'connection')) as [Socket];
   return [near, far];
 }
 
-test('every model is inspected: batchable only where the probe proved it, with the reason', async () => {
+test('every model is inspected: batchable only if the probe proved it, with the reason', async () => {
   const notBatchable: Record<string, RegExp> = {
     test_affine: /output 'sum' is a single value/,
     test_alloc: /input 'v' has a fixed first dimension of 1/,
@@ -266,7 +356,7 @@ test('every model is inspected: batchable only where the probe proved it, with t
   shared ??= startWorker();
   const { link } = await shared;
   for (const name of [...samples, 'test_alloc', 'test_fixed_batch1', 'test_random']) {
-    const inspection = await link.inspect(modelPath(name), join(folder, 'rewritten.onnx'));
+    const inspection = await link.inspect({ path: modelPath(name) }, join(folder, 'rewritten.onnx'));
     const expected = notBatchable[name];
     assert.equal(inspection.batchable, expected === undefined, `${name}: ${inspection.batchableReason}`);
     if (expected !== undefined) assert.match(inspection.batchableReason, expected);
@@ -276,11 +366,11 @@ test('every model is inspected: batchable only where the probe proved it, with t
   }
 });
 
-test('a model that ends in ZipMap is rewritten to a table, and answers as before', async () => {
+test('a model that ends in ZipMap is rewritten to a table with the same results', async () => {
   shared ??= startWorker();
   const { link } = await shared;
   const rewritten = join(folder, 'table.onnx');
-  const inspection = await link.inspect(modelPath('iris_rf_zipmap'), rewritten);
+  const inspection = await link.inspect({ path: modelPath('iris_rf_zipmap') }, rewritten);
   assert.deepEqual(inspection.signature.outputs.at(-1), { name: 'probabilities', datatype: 'FP32', shape: [-1, 3] });
   assert.match(inspection.notes.join(), /ZipMap.*setosa, versicolor, virginica/);
   await link.load({ path: rewritten, threads: 1 });

@@ -1,12 +1,12 @@
 /**
- * Converters of scikit-learn end their graphs in ZipMap, which turns a table of probabilities into a list of maps.
- * onnxruntime cannot hand a list of maps to Node, and no protocol of ours could carry it. So the node is replaced by
- * Identity: the output keeps its name and becomes the table, one column for each class.
+ * Converters of scikit-learn end their graphs in ZipMap, which turns a table of probabilities into a list of maps. onnxruntime
+ * cannot return a list of maps to Node, and none of the served protocols can carry it. So the node is replaced by Identity: the
+ * output keeps its name and becomes the table, with one column per class.
  */
 import { create } from '@bufbuild/protobuf';
 import { type GraphProto, type ModelProto, type NodeProto, NodeProtoSchema, TensorProto_DataType, ValueInfoProtoSchema } from 'onnx-buf';
 
-/** Replaces in place every ZipMap that feeds an output. Returns what to tell the user, one note for each. */
+/** Replaces in place every ZipMap that feeds an output. Returns one note for the user per replacement. */
 export function stripZipMaps(model: ModelProto): string[] {
   const { graph } = model;
   if (graph === undefined) return [];
@@ -18,7 +18,7 @@ export function stripZipMaps(model: ModelProto): string[] {
     graph.node[index] = create(NodeProtoSchema, { name: node.name, opType: 'Identity', input: [from], output: [to] });
     graph.output[place] = tableOf(to, rowsName(graph), classes.length);
     return [
-      `output '${to}' was a list of maps (ZipMap) and is now FP32 [-1,${classes.length}], one column for each class: ${classes.join(', ')}`,
+      `output '${to}' was a list of maps (ZipMap) and is now FP32 [-1,${classes.length}], one column per class: ${classes.join(', ')}`,
     ];
   });
 }
@@ -30,7 +30,7 @@ function classLabels(node: NodeProto): string[] {
   });
 }
 
-/** The symbol of the rows, from the first input that has one, so that input and output are seen to share it. */
+/** The symbol of the rows, from the first input that has one, so input and output visibly share it. */
 function rowsName(graph: GraphProto): string {
   for (const { type } of graph.input) {
     const size = type?.value.case === 'tensorType' ? type.value.value.shape?.dim[0]?.value : undefined;

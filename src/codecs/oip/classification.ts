@@ -1,17 +1,16 @@
-/** The classification extension: the largest classes of each row as `<value>:<index>`, the best first. */
+/** The classification extension: the top classes of each row as `<value>:<index>`, best first. */
 import { elementsOf, encodeStrings, type NumericArray, type Tensor } from '../../tensor.ts';
 import { floatText } from '../rows/float-text.ts';
-import { invalid } from './refusals.ts';
+import { invalidRequest } from './request-errors.ts';
 
 /**
- * A BYTES tensor of shape [rows, min(classes, columns)]; equal values stand in the order of their index. Where the model
- * is not batched, a vector is one row and stays a vector.
- * Throws `invalid_request` for strings, FP16 and ranks above 2.
+ * A BYTES tensor of shape [rows, min(classes, columns)]; equal values are ordered by index. If the model is not batched, a vector
+ * is one row and stays a vector. Throws `invalid_request` for strings, FP16 and ranks above 2.
  */
 export function classify(output: Tensor, classes: number, isBatched: boolean): Tensor {
   const { name, datatype, shape } = output;
   if (datatype === 'BYTES' || datatype === 'FP16' || datatype === 'BF16' || datatype === 'BOOL' || shape.length > 2) {
-    throw invalid(`output '${name}' is ${datatype} [${shape.join(',')}]: classification needs numbers of rank 1 or 2`);
+    throw invalidRequest(`output '${name}' is ${datatype} [${shape.join(',')}]: classification needs numbers of rank 1 or 2`);
   }
   const hasRows = shape.length === 2 || (isBatched && shape.length === 1);
   const rows = hasRows ? (shape[0] as number) : 1;

@@ -48,7 +48,7 @@ function refused(run: () => unknown, message: string | RegExp, code = 'invalid_r
 const x = { name: 'x', datatype: 'FP32', shape: [2, 3], data: [1, 2, 3, -1, 0, 0.5] };
 
 describe('a JSON request', () => {
-  test('gives the tensors in the order of the signature, flat or nested', () => {
+  test('returns the tensors in the order of the signature, flat or nested', () => {
     for (const data of [
       [1, 2, 3, 4],
       [
@@ -78,7 +78,7 @@ describe('a JSON request', () => {
     }
   });
 
-  test('asks for all outputs as JSON unless it names some, which keep its order', () => {
+  test('requests all outputs as JSON unless it names some, whose order is preserved', () => {
     assert.deepEqual(decode(affine, { inputs: [x] }).outputs, [
       { index: 0, binary: false, classes: 0 },
       { index: 1, binary: false, classes: 0 },
@@ -90,13 +90,13 @@ describe('a JSON request', () => {
     ]);
   });
 
-  test('has its timeout in microseconds, 0 for none', () => {
+  test('has a timeout in microseconds, 0 for none', () => {
     assert.equal(decode(affine, { inputs: [x], parameters: { timeout: 50_000 } }).parameters.timeoutMs, 50);
     assert.equal(decode(affine, { inputs: [x], parameters: { timeout: 0, priority: 1 } }).parameters.timeoutMs, undefined);
     assert.equal(decode(affine, { inputs: [x], parameters: { priority: 1, other: 'kept' } }).parameters.priority, 1);
   });
 
-  test('keeps 64-bit integers exact, beyond 2^53 too', () => {
+  test('decodes 64-bit integers exactly, even beyond 2^53', () => {
     const text = '{"inputs":[{"name":"x","datatype":"INT64","shape":[3],"data":[9007199254740993,-9223372036854775808,1]}]}';
     const { inputs } = decode(one('INT64'), text);
     assert.deepEqual([...elementsOf('INT64', inputs[0]?.data as Uint8Array)], [9007199254740993n, -(2n ** 63n), 1n]);
@@ -104,7 +104,7 @@ describe('a JSON request', () => {
     assert.deepEqual([...elementsOf('UINT64', decode(one('UINT64', [-1, 1]), unsigned).inputs[0]?.data as Uint8Array)], [2n ** 64n - 1n]);
   });
 
-  test('may hold empty tensors, scalars and strings of any alphabet', () => {
+  test('can contain empty tensors, scalars and strings of any alphabet', () => {
     assert.equal(decode(affine, { inputs: [{ ...x, shape: [0, 3], data: [] }] }).inputs[0]?.data.byteLength, 0);
     assert.equal(
       decode(one('FP32', []), { inputs: [{ name: 'x', datatype: 'FP32', shape: [], data: [1] }] }).inputs[0]?.data.byteLength,
@@ -116,7 +116,30 @@ describe('a JSON request', () => {
   });
 });
 
-describe('a request is refused by the first thing that is wrong', () => {
+describe('a model without inputs', () => {
+  const nothing: Signature = { inputs: [], outputs: [{ name: 'y', datatype: 'FP32', shape: [2] }] };
+
+  test('takes an empty list of inputs, as JSON or binary, or an empty raw body', () => {
+    for (const decoded of [
+      decode(nothing, { inputs: [] }),
+      decodeBinary(nothing, { inputs: [], parameters: { binary_data_output: true } }, new Uint8Array()),
+      decodeRequest(new ModelPlan('m', '1', nothing, false), 0, Buffer.alloc(0), '0'),
+    ]) {
+      assert.deepEqual([decoded.inputs, decoded.rows, decoded.outputs.length], [[], 1, 1]);
+    }
+  });
+
+  test('rejects inputs, and says that it has none', () => {
+    refused(() => decode(nothing, { inputs: [x] }), `model 'm': unexpected input 'x'; expected inputs: none`);
+    refused(() => decode(nothing, {}), `'inputs' must be [], because the model has no inputs`);
+    refused(
+      () => decodeRequest(new ModelPlan('m', '1', nothing, false), 0, Buffer.alloc(4), '0'),
+      /needs a model with one input, it has 0/,
+    );
+  });
+});
+
+describe('a request is rejected with the first error', () => {
   const cases: readonly (readonly [string, unknown, string | RegExp])[] = [
     ['broken JSON', '{"inputs": [', /^the body is not valid JSON: /],
     ['no object', '[1]', 'the body is valid JSON, but not an object with "inputs"'],
@@ -124,7 +147,17 @@ describe('a request is refused by the first thing that is wrong', () => {
     ['no inputs', {}, `'inputs' must be an array of tensors; expected inputs: x`],
     ['an unknown input', { inputs: [x, { ...x, name: 'z' }] }, `model 'm': unexpected input 'z'; expected inputs: x`],
     ['an input twice', { inputs: [x, x] }, `model 'm': input 'x' is given twice`],
-    ['an input of another datatype', { inputs: [{ ...x, datatype: 'INT32', shape: [4] }] }, `input 'x': datatype is INT32, expected FP32`],
+    [
+      'an input of another datatype',
+      { inputs: [{ ...x, datatype: 'INT32', shape: [4] }] },
+      `input 'x': datatype is INT32, expected FP32. Convert the array with .astype('float32')`,
+    ],
+    [
+      'the datatype that NumPy makes',
+      { inputs: [{ ...x, datatype: 'FP64' }] },
+      /^input 'x': datatype is FP64, expected FP32\. .*\.astype\('float32'\)$/,
+    ],
+    ['a datatype that does not exist', { inputs: [{ ...x, datatype: 'float64' }] }, `input 'x': datatype is float64, expected FP32`],
     ['no datatype', { inputs: [{ ...x, datatype: undefined }] }, `input 'x': datatype is missing, expected FP32`],
     ['another rank', { inputs: [{ ...x, shape: [4] }] }, `input 'x': shape is [4], expected [-1,3] (rank 2, got 1)`],
     ['another size', { inputs: [{ ...x, shape: [2, 4] }] }, `input 'x': shape is [2,4], expected [-1,3] (dimension 1 is 3, got 4)`],
@@ -155,7 +188,7 @@ describe('a request is refused by the first thing that is wrong', () => {
     refused(() => decode(pair, { inputs: [b] }), `model 'm': missing input 'a' (INT32 [-1,2])`);
   });
 
-  test('a batch that is too large, or not the same for all inputs', () => {
+  test('a batch that is too large, or differs between inputs', () => {
     const batched = { isBatched: true, batchSizeMax: 1 };
     refused(() => decode(affine, { inputs: [x] }, batched), `input 'x': batch 2 is larger than max_batch_size 1`);
     const a = { name: 'a', datatype: 'INT32', shape: [1, 2], data: [1, 2] };
@@ -189,13 +222,13 @@ describe('a request is refused by the first thing that is wrong', () => {
     refused(() => decode(one('FP16'), input('FP16', '1')), `input 'x': FP16 cannot be given as JSON, use binary data`);
   });
 
-  test('nesting beyond 100 levels, wherever it is, but not brackets within a text', () => {
+  test('nesting beyond 100 levels anywhere, but not brackets within a string', () => {
     const deep = `${'['.repeat(101)}${']'.repeat(101)}`;
     refused(() => decode(affine, `{"inputs":[],"other":${deep}}`), 'the JSON is nested deeper than 100 levels');
     assert.equal(decode(affine, { id: '['.repeat(500), inputs: [x] }).id?.length, 500);
   });
 
-  test('shared memory and sequences are not supported, and it says so', () => {
+  test('shared memory and sequences are rejected as unsupported', () => {
     const input = { ...x, data: undefined, parameters: { shared_memory_region: 'r', shared_memory_byte_size: 24 } };
     refused(() => decode(affine, { inputs: [input] }), /shared memory is not supported/, 'unsupported');
     refused(() => decode(affine, { inputs: [x], parameters: { sequence_id: 1 } }), /sequences .* not supported/, 'unsupported');
@@ -206,7 +239,7 @@ describe('a binary request', () => {
   const input = { name: 'x', datatype: 'FP32', shape: [2, 3], parameters: { binary_data_size: 24 } };
   const bytes = bytesOf(Float32Array.from(x.data));
 
-  test('hands the bytes on as they are, beside JSON inputs', () => {
+  test('passes bytes on unchanged, next to JSON inputs', () => {
     assert.deepEqual(Buffer.from(decodeBinary(affine, { inputs: [input] }, bytes).inputs[0]?.data as Uint8Array), Buffer.from(bytes));
     const a = { name: 'a', datatype: 'INT32', shape: [1, 2], data: [1, 2] };
     const b = { name: 'b', datatype: 'FP32', shape: [1], parameters: { binary_data_size: 4 } };
@@ -214,7 +247,7 @@ describe('a binary request', () => {
     assert.deepEqual([...elementsOf('FP32', inputs[1]?.data as Uint8Array)], [7]);
   });
 
-  test('is refused where a size is off', () => {
+  test('is rejected if a size is wrong', () => {
     const sized = (size: unknown): unknown => ({ inputs: [{ ...input, parameters: { binary_data_size: size } }] });
     refused(() => decodeBinary(affine, sized(20), bytes), `input 'x': binary_data_size is 20, shape [2,3] of FP32 needs 24 bytes`);
     refused(() => decodeBinary(affine, sized(-1), bytes), /expected a number of bytes$/);
@@ -226,13 +259,13 @@ describe('a binary request', () => {
     refused(() => decode(affine, { inputs: [input] }), /needs the header Inference-Header-Content-Length/);
   });
 
-  test('is refused where the header is no length of the body', () => {
+  test('is rejected if the header is not a valid length', () => {
     for (const header of ['abc', '-1', '1.5', ''])
       refused(() => decodeBinary(affine, {}, bytes, header), /expected a non-negative integer$/);
     refused(() => decodeBinary(affine, {}, bytes, '500'), 'Inference-Header-Content-Length is 500, but the body has only 26 bytes');
   });
 
-  test('is refused where BYTES or BOOL are malformed', () => {
+  test('is rejected if BYTES or BOOL are malformed', () => {
     const strings = (size: number, count: number): unknown => ({
       inputs: [{ name: 'x', datatype: 'BYTES', shape: [count], parameters: { binary_data_size: size } }],
     });
@@ -252,7 +285,7 @@ describe('a binary request', () => {
     refused(() => decodeBinary(one('BOOL'), flags, element('0102')), `input 'x': element 1 is the byte 2, BOOL needs 0 or 1`);
   });
 
-  test('may be raw: the body is the one input, and its shape follows from its length', () => {
+  test('can be raw: the body is the only input, and its shape follows from its length', () => {
     const raw = (signature: Signature, body: Uint8Array, isBatched = false): InferRequest =>
       decodeRequest(new ModelPlan('m', '1', signature, isBatched), 32, Buffer.from(body), '0');
     assert.deepEqual(raw(affine, bytes).inputs[0]?.shape, [2, 3]);
@@ -266,7 +299,7 @@ describe('a binary request', () => {
   });
 });
 
-test('whatever comes, it is decoded or refused with a PlatformError', () => {
+test('any bytes are decoded or rejected with a PlatformError', () => {
   const plan = new ModelPlan('m', '1', pair, true);
   const value = fc.jsonValue();
   const name = fc.constantFrom('a', 'b', 'z');

@@ -38,7 +38,7 @@ function planOf(datatype: Datatype): ModelPlan {
   return new ModelPlan('m', '1', { inputs: specs, outputs: specs }, true);
 }
 
-test('the vector of the specification: a binary request and its answer, byte for byte', () => {
+test('the example of the specification: a binary request and its response, byte by byte', () => {
   const json =
     '{"id":"42","inputs":[{"name":"x","shape":[2,3],"datatype":"FP32","parameters":{"binary_data_size":24}}],"outputs":[{"name":"y","parameters":{"binary_data":true}},{"name":"sum"}]}';
   assert.equal(json.length, 178);
@@ -54,7 +54,7 @@ test('the vector of the specification: a binary request and its answer, byte for
   assert.equal(Buffer.concat(answer.binary ?? []).toString('hex'), '000040400000a0400000e040000080bf0000803f00000040');
 });
 
-test('an answer as JSON has flat data, an empty one too, and the parameters it is given', () => {
+test('a JSON response has flat data, even if empty, and the given parameters', () => {
   const { json, binary } = encodeResponse(
     affine,
     { id: undefined, outputs: affine.allJson },
@@ -68,7 +68,7 @@ test('an answer as JSON has flat data, an empty one too, and the parameters it i
   );
 });
 
-test('what JSON cannot carry is refused with the way out', () => {
+test('values that JSON cannot represent are rejected with a hint', () => {
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
     const outputs = [floats('y', [1, 3], [1, 2, value]), answers[1] as Tensor];
     assert.throws(() => encodeResponse(affine, { id: undefined, outputs: affine.allJson }, outputs), {
@@ -83,7 +83,7 @@ test('what JSON cannot carry is refused with the way out', () => {
   assert.throws(() => encodeResponse(half, { id: undefined, outputs: half.allJson }, [tensor]), /is FP16, which cannot be given as JSON/);
 });
 
-test('what goes in as JSON comes out as the same JSON, for every datatype', () => {
+test('JSON round-trips for every datatype', () => {
   const elements = {
     BOOL: fc.boolean(),
     INT8: fc.integer({ min: -128, max: 127 }),
@@ -117,18 +117,18 @@ test('what goes in as JSON comes out as the same JSON, for every datatype', () =
   }
 });
 
-/** As a client reads them: FP32 into 32 bits. */
+/** The values as a client reads them: FP32 is rounded to 32 bits. */
 function asRead(datatype: Datatype, json: string): unknown[] {
   const read: unknown[] = JSON.parse(`[${json}]`);
   return datatype === 'FP32' ? read.map((value) => Math.fround(value as number)) : read;
 }
 
-test('32-bit floats have the digits that tell them, no more', () => {
+test('32-bit floats have the fewest digits that identify them', () => {
   const outputs = [floats('y', [1, 3], [0.1, -2.5, 1e-9]), answers[1] as Tensor];
   assert.match(encodeResponse(affine, { id: undefined, outputs: affine.allJson }, outputs).json, /"data":\[0\.1,-2\.5,1e-9\]/);
 });
 
-test('classification gives the best of each row, equals by index', () => {
+test('classification returns the best of each row, ties by index', () => {
   const probabilities = new ModelPlan('m', '1', { inputs: [], outputs: [{ name: 'p', datatype: 'FP32', shape: [-1, 3] }] }, true);
   const output = floats('p', [2, 3], [0.25, 0.5, 0.25, 1, 0, 0]);
   const { json } = encodeResponse(probabilities, { id: undefined, outputs: [{ index: 0, binary: false, classes: 2 }] }, [output]);

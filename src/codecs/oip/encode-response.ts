@@ -1,6 +1,6 @@
 /**
- * The answer to an inference request, put together by hand from text that the plan holds ready. Outputs are JSON unless
- * binary was asked; binary ones follow the JSON as they are.
+ * The response to an inference request, assembled from text prepared in the plan. Outputs are JSON unless binary was requested; binary
+ * outputs follow the JSON unchanged.
  */
 import type { Tensor } from '../../tensor.ts';
 import { classify } from './classification.ts';
@@ -10,11 +10,14 @@ import type { ModelPlan, RequestedOutput } from './model-plan.ts';
 
 export interface EncodedResponse {
   readonly json: string;
-  /** The binary outputs, in order; null where none was asked for. */
+  /** The binary outputs, in order; null if none was requested. */
   readonly binary: readonly Uint8Array[] | null;
 }
 
-/** `parameters` is the JSON text of the response's parameters, if any. Throws `invalid_request` where JSON cannot carry an output. */
+/**
+ * `parameters` is the JSON text of the response's parameters, if any. Throws `invalid_request` if JSON cannot represent an
+ * output.
+ */
 export function encodeResponse(
   plan: ModelPlan,
   request: Pick<InferRequest, 'id' | 'outputs'>,

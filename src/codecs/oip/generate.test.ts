@@ -19,7 +19,7 @@ const plan = new ModelPlan('m', '3', signature, true);
 const decode = (body: object) => decodeGenerate(plan, 8, Buffer.from(JSON.stringify(body)));
 const whole = { prompt: 'é漢', seed: 7, ids: [1, 2, 3] };
 
-test('each key that names an input is that input, of one row; the others are parameters', () => {
+test('a key that names an input is that input with one row; other keys are parameters', () => {
   const { id, inputs, rows, parameters } = decode({ id: '4', ...whole, timeout: 5000, max_tokens: 20, parameters: { priority: 1 } });
   assert.deepEqual([id, rows, parameters.timeoutMs, parameters.priority], ['4', 1, 5, 1]);
   assert.deepEqual(
@@ -40,7 +40,7 @@ test('64-bit integers are exact', () => {
   assert.deepEqual([...elementsOf('INT64', inputs[1]?.data as Uint8Array)], [9007199254740993n]);
 });
 
-test('the one text may be called as clients of language models call it, and is answered so', () => {
+test('a single text input can have the name used by language model clients, and the response follows it', () => {
   const { prompt, ...others } = whole;
   const request = decode({ text_input: prompt, ...others });
   assert.deepEqual(decodeStrings(request.inputs[0]?.data as Uint8Array), [prompt]);
@@ -61,7 +61,7 @@ for (const { what, body, message } of [
   { what: 'an object for a parameter', body: { ...whole, stop: {} }, message: /parameter 'stop'/ },
   { what: 'parameters that are a list', body: { ...whole, parameters: [] }, message: /'parameters' of the request must be an object/ },
 ]) {
-  test(`${what} is refused with the reason`, () => {
+  test(`${what} is rejected with the reason`, () => {
     assert.throws(() => decode(body), { code: 'invalid_request', message });
   });
 }

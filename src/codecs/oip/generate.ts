@@ -1,37 +1,38 @@
 /**
- * The generate extension: plain JSON for models that take a text and give one. Each key that names an input is that input,
- * a value or a list of them; the others are parameters. The answer has a key for each output.
+ * The generate extension: plain JSON for models with text input and output. A key that names an input holds its data, a value or a list;
+ * other keys are parameters. The response has a key per output.
  */
 import { elementCount, type Tensor, type TensorSpec } from '../../tensor.ts';
+import { tensorLimits } from '../json-limits.ts';
 import { decodeTensors, type InferRequest } from './decode-request.ts';
 import { bytesOfJson } from './json-data.ts';
 import { jsonElements } from './json-elements.ts';
 import type { ModelPlan } from './model-plan.ts';
-import { isObject, type JsonObject, parseObject, parseWithExactIntegers, textOf } from './parse-json.ts';
-import { invalid, missingInput, namesOf } from './refusals.ts';
+import { isJsonObject, type JsonObject, parseObject, parseWithExactIntegers, textOf } from './parse-json.ts';
+import { invalidRequest, missingInput, tensorNames } from './request-errors.ts';
 
-/** What clients of language models call the text, whatever the model calls it. */
+/** The names that language model clients use, whatever the names in the model. */
 const usual = { input: 'text_input', output: 'text_output' };
 
 export interface GenerateRequest extends InferRequest {
-  /** The client calls the one text `text_input`, so it is answered with `text_output`. */
+  /** The client used the name `text_input`, so the response uses `text_output`. */
   readonly isUsual: boolean;
 }
 
-/** Throws `invalid_request` where an input is missing or its values do not fit. */
+/** Throws `invalid_request` if an input is missing or its values do not fit. */
 export function decodeGenerate(plan: ModelPlan, batchSizeMax: number, body: Buffer): GenerateRequest {
   const text = textOf(body);
-  const given = parseObject(text);
+  const provided = parseObject(text, tensorLimits(text, plan.signature.inputs, batchSizeMax || Number.POSITIVE_INFINITY));
   const { inputs: specs } = plan.signature;
-  const isUsual = given[usual.input] !== undefined && plan.inputIndex(usual.input) === undefined && onlyText(specs) !== undefined;
+  const isUsual = provided[usual.input] !== undefined && plan.inputIndex(usual.input) === undefined && onlyText(specs) !== undefined;
   const keyOf = (spec: TensorSpec): string => (isUsual && spec === onlyText(specs) ? usual.input : spec.name);
   const inputs = specs.map((spec) => {
-    if (given[keyOf(spec)] === undefined) throw missingKey(plan, spec, specs);
-    const data = valuesOf(given[keyOf(spec)]);
+    if (provided[keyOf(spec)] === undefined) throw missingKey(plan, spec, specs);
+    const data = valuesOf(provided[keyOf(spec)]);
     return { name: spec.name, datatype: spec.datatype, shape: shapeOf(spec, data.length), data };
   });
   const exactly = (spec: TensorSpec): unknown => valuesOf((parseWithExactIntegers(text) as JsonObject)[keyOf(spec)]);
-  const request = { id: given['id'], inputs, parameters: parametersOf(given, specs.map(keyOf)) };
+  const request = { id: provided['id'], inputs, parameters: parametersOf(provided, specs.map(keyOf)) };
   const decoded = decodeTensors(
     plan,
     batchSizeMax,
@@ -43,7 +44,7 @@ export function decodeGenerate(plan: ModelPlan, batchSizeMax: number, body: Buff
   return { ...decoded, isUsual };
 }
 
-/** Throws `invalid_request` where JSON cannot carry an output. */
+/** Throws `invalid_request` if JSON cannot represent an output. */
 export function encodeGenerate(plan: ModelPlan, request: Pick<GenerateRequest, 'id' | 'isUsual'>, tensors: readonly Tensor[]): string {
   const { outputs } = plan.signature;
   let json = plan.answerStart;
@@ -66,20 +67,20 @@ function valuesOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** One row: `[1, 1, n]`. */
+/** The shape of one row: `[1, 1, n]`. */
 function shapeOf({ shape }: TensorSpec, count: number): readonly number[] {
   return shape.map((_, dimension) => (dimension === shape.length - 1 ? count : 1));
 }
 
-/** Those of `parameters`, and every key that is nothing else. */
-function parametersOf(given: JsonObject, inputs: readonly string[]): JsonObject {
-  const { id: _, parameters = {}, ...others } = given;
-  if (!isObject(parameters)) throw invalid(`'parameters' of the request must be an object of strings, numbers and booleans`);
+/** The members of `parameters`, and every other unknown key. */
+function parametersOf(provided: JsonObject, inputs: readonly string[]): JsonObject {
+  const { id: _, parameters = {}, ...others } = provided;
+  if (!isJsonObject(parameters)) throw invalidRequest(`'parameters' of the request must be an object of strings, numbers and booleans`);
   for (const name of inputs) delete (others as Record<string, unknown>)[name];
   return { ...others, ...parameters };
 }
 
 function missingKey(plan: ModelPlan, spec: TensorSpec, specs: readonly TensorSpec[]): Error {
   const { message } = missingInput(plan.model, spec);
-  return invalid(`${message}; generate takes a key with a value or a list for each input: ${namesOf(specs)}`);
+  return invalidRequest(`${message}; generate takes a key with a value or a list for each input: ${tensorNames(specs)}`);
 }

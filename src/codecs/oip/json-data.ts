@@ -1,16 +1,16 @@
 /**
- * The `data` of an input, flat or nested JSON, into the bytes of a tensor. Elements are looked at one by one in plain
- * loops: a schema library would cost more than the model.
+ * Decodes the `data` of an input, flat or nested JSON, into tensor bytes. Elements are checked in plain loops, because a schema library
+ * would take longer than the model.
  */
 import { bytesOf, type Datatype, encodeStrings, newArray, type TensorSpec } from '../../tensor.ts';
-import { invalid, wrongCount, wrongElement } from './refusals.ts';
+import { invalidCount, invalidElement, invalidRequest } from './request-errors.ts';
 
 type NumberArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
 type WideArray = BigInt64Array | BigUint64Array;
 
 /**
- * The bytes of `needed` elements. `exactData` gives the same data parsed with exact 64-bit integers, and is called only
- * where they are needed. Throws `invalid_request` where the values do not fit the shape or the datatype.
+ * The bytes of `needed` elements. `exactData` returns the same data with exact 64-bit integers; it is only called if those are needed.
+ * Throws `invalid_request` if the values do not fit the shape or the datatype.
  */
 export function bytesOfJson(
   spec: TensorSpec,
@@ -36,7 +36,7 @@ export function bytesOfJson(
     }
     case 'FP16':
     case 'BF16':
-      throw invalid(
+      throw invalidRequest(
         `input '${spec.name}': ${spec.datatype} cannot be given as JSON, use binary data`,
         'set parameters.binary_data_size and append the raw little-endian bits to the body',
       );
@@ -45,15 +45,15 @@ export function bytesOfJson(
   }
 }
 
-/** The values in row-major order. Nested data must be nested exactly as the shape says. */
+/** The values in row-major order. Nested data must match the shape exactly. */
 function flatten(spec: TensorSpec, shape: readonly number[], needed: number, data: readonly unknown[]): readonly unknown[] {
   if (!Array.isArray(data[0]) || shape.length === 0) {
-    if (data.length !== needed) throw wrongCount(spec, shape, data.length, needed);
+    if (data.length !== needed) throw invalidCount(spec, shape, data.length, needed);
     return data;
   }
   const values: unknown[] = [];
   if (!flattenLevel(shape, 0, data, values)) {
-    throw invalid(`input '${spec.name}': the nesting of 'data' does not agree with shape [${shape.join(',')}]`);
+    throw invalidRequest(`input '${spec.name}': the nesting of 'data' does not agree with shape [${shape.join(',')}]`);
   }
   return values;
 }
@@ -72,11 +72,11 @@ function flattenLevel(shape: readonly number[], level: number, data: readonly un
 function floats(spec: TensorSpec, values: readonly unknown[], target: Float32Array | Float64Array): Uint8Array {
   for (let index = 0; index < values.length; index++) {
     const value = values[index];
-    if (typeof value !== 'number') throw wrongElement(spec, index, value, 'a number');
+    if (typeof value !== 'number') throw invalidElement(spec, index, value, 'a number');
     target[index] = value;
     const stored = target[index] as number;
     // Infinity - Infinity is NaN: a literal such as 1e999, or one beyond the range of FP32.
-    if (stored - stored !== 0) throw wrongElement(spec, index, value, 'a finite number in its range');
+    if (stored - stored !== 0) throw invalidElement(spec, index, value, 'a finite number in its range');
   }
   return bytesOf(target);
 }
@@ -85,10 +85,10 @@ function integers(spec: TensorSpec, values: readonly unknown[]): Uint8Array {
   const target = newArray(spec.datatype as Exclude<Datatype, 'BYTES'>, values.length) as NumberArray;
   for (let index = 0; index < values.length; index++) {
     const value = values[index];
-    if (typeof value !== 'number') throw wrongElement(spec, index, value, 'an integer in its range');
+    if (typeof value !== 'number') throw invalidElement(spec, index, value, 'an integer in its range');
     target[index] = value;
     // A typed array rounds and wraps what it cannot hold; -0 is 0.
-    if (target[index] !== value) throw wrongElement(spec, index, value, 'an integer in its range');
+    if (target[index] !== value) throw invalidElement(spec, index, value, 'an integer in its range');
   }
   return bytesOf(target);
 }
@@ -100,7 +100,7 @@ function wideIntegers(spec: TensorSpec, values: readonly unknown[]): Uint8Array 
     const whole = typeof value === 'bigint' ? value : Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
     if (whole !== undefined) target[index] = whole;
     // A typed array wraps what it cannot hold.
-    if (whole === undefined || target[index] !== whole) throw wrongElement(spec, index, value, 'an integer in its range');
+    if (whole === undefined || target[index] !== whole) throw invalidElement(spec, index, value, 'an integer in its range');
   }
   return bytesOf(target);
 }
@@ -110,7 +110,7 @@ function booleans(spec: TensorSpec, values: readonly unknown[]): Uint8Array {
   for (let index = 0; index < values.length; index++) {
     const value = values[index];
     if (value === true || value === 1) target[index] = 1;
-    else if (value !== false && value !== 0) throw wrongElement(spec, index, value, 'true or false');
+    else if (value !== false && value !== 0) throw invalidElement(spec, index, value, 'true or false');
   }
   return target;
 }
@@ -118,14 +118,14 @@ function booleans(spec: TensorSpec, values: readonly unknown[]): Uint8Array {
 function strings(spec: TensorSpec, values: readonly unknown[]): Uint8Array {
   for (let index = 0; index < values.length; index++) {
     const value = values[index];
-    if (typeof value !== 'string') throw wrongElement(spec, index, value, 'a string');
+    if (typeof value !== 'string') throw invalidElement(spec, index, value, 'a string');
     if (value.includes('\0')) throw nulInside(spec, index);
-    if (!value.isWellFormed()) throw invalid(`input '${spec.name}': element ${index} is not valid UTF-8 (half a surrogate pair)`);
+    if (!value.isWellFormed()) throw invalidRequest(`input '${spec.name}': element ${index} is not valid UTF-8 (half a surrogate pair)`);
   }
   return encodeStrings(values as readonly string[]);
 }
 
-/** Onnxruntime would cut the string there without a word. */
+/** The error for a string with a NUL, at which onnxruntime would silently truncate it. */
 export function nulInside(spec: TensorSpec, index: number): Error {
-  return invalid(`input '${spec.name}': element ${index} holds a NUL character, which no model input may`);
+  return invalidRequest(`input '${spec.name}': element ${index} holds a NUL character, which no model input may`);
 }

@@ -1,11 +1,11 @@
-/** The bytes of an output as the elements of a JSON array, without its brackets. */
+/** Formats the bytes of an output as elements of a JSON array, without brackets. */
 import { type Datatype, decodeStrings, elementsOf, type Tensor } from '../../tensor.ts';
 import { joinFloats } from '../rows/float-text.ts';
-import { invalid } from './refusals.ts';
+import { invalidRequest } from './request-errors.ts';
 
 const binaryHint = 'ask for binary output: parameters.binary_data of the output, or binary_data_output of the request';
 
-/** Throws `invalid_request` where JSON cannot say it: FP16, NaN, Infinity, strings that are not UTF-8. */
+/** Throws `invalid_request` for values that JSON cannot represent: FP16, NaN, Infinity, strings that are not UTF-8. */
 export function jsonElements({ name, datatype, data }: Tensor): string {
   switch (datatype) {
     case 'FP32':
@@ -20,18 +20,18 @@ export function jsonElements({ name, datatype, data }: Tensor): string {
         .join(',');
     case 'FP16':
     case 'BF16':
-      throw invalid(`output '${name}' is ${datatype}, which cannot be given as JSON, use binary data`, binaryHint);
+      throw invalidRequest(`output '${name}' is ${datatype}, which cannot be given as JSON, use binary data`, binaryHint);
     default:
       return elementsOf(datatype satisfies Exclude<Datatype, 'BYTES'>, data).join(',');
   }
 }
 
-/** The same values: JSON has no word for NaN, and one would be written that no client reads. */
+/** Returns the values unchanged. Throws for NaN and infinities, which JSON cannot represent. */
 function finite<Floats extends Float32Array | Float64Array>(name: string, values: Floats): Floats {
   let sum = 0;
-  // 0 * x is 0 for every finite x and NaN for the others: one multiplication an element, one test at the end.
+  // 0 * x is 0 for every finite x and NaN otherwise: one multiplication per element, one test at the end.
   for (let index = 0; index < values.length; index++) sum += 0 * (values[index] as number);
-  if (sum !== 0) throw invalid(`output '${name}' holds NaN or Infinity, which JSON cannot carry`, binaryHint);
+  if (sum !== 0) throw invalidRequest(`output '${name}' holds NaN or Infinity, which JSON cannot carry`, binaryHint);
   return values;
 }
 

@@ -1,14 +1,14 @@
 /**
- * What can be known about a model before a request comes: where each tensor stands, and the parts of every answer that
- * are always the same. One for each model version in service, kept while its signature is.
+ * Data derived from a model once, before any request: tensor positions, and the constant parts of every response. Each served model version
+ * has one plan.
  */
 import type { Signature, TensorSpec } from '../../tensor.ts';
 
 export interface RequestedOutput {
-  /** Its place in the signature. */
+  /** Index in the signature. */
   readonly index: number;
   readonly binary: boolean;
-  /** How many classes were asked for; 0 for the tensor itself. */
+  /** Number of requested classes; 0 requests the tensor itself. */
   readonly classes: number;
 }
 
@@ -18,7 +18,7 @@ export class ModelPlan {
   readonly signature: Signature;
   /** Whether requests are batched along the first dimension. */
   readonly isBatched: boolean;
-  /** All outputs as JSON, in the model's order: what a request gets that names none. */
+  /** All outputs as JSON, in the model's order: the default of a request that names none. */
   readonly allJson: readonly RequestedOutput[];
   readonly allBinary: readonly RequestedOutput[];
   /** `{"model_name":"m","model_version":"1"` */

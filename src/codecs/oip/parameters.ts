@@ -1,16 +1,16 @@
-/** The `parameters` of an inference request that mean something here; any other key is accepted. */
+/** The `parameters` of an inference request that this server uses; any other key is accepted. */
 import { PlatformError } from '../../errors.ts';
-import { isObject, type JsonObject } from './parse-json.ts';
-import { invalid, wrongParameter } from './refusals.ts';
+import { isJsonObject, type JsonObject } from './parse-json.ts';
+import { invalidParameter, invalidRequest } from './request-errors.ts';
 
 export interface InferParameters {
-  /** What outputs are that do not say themselves. */
+  /** Whether outputs are binary if they do not specify it. */
   readonly binaryOutput: boolean;
-  /** Undefined where the client has none: then the endpoint's counts. */
+  /** Undefined if the client sent none; then the timeout of the endpoint applies. */
   readonly timeoutMs: number | undefined;
   /** 0 default, 1 highest. */
   readonly priority: number | undefined;
-  /** Whether the answer is to say how long each stage took. */
+  /** Whether the response reports the time of each stage. */
   readonly timings: boolean;
 }
 
@@ -19,12 +19,12 @@ export const noParameters: InferParameters = { binaryOutput: false, timeoutMs: u
 const binaryParameters: InferParameters = { ...noParameters, binaryOutput: true };
 
 /**
- * `isBinary` is what outputs are where the request does not say. Throws `invalid_request` where a known parameter has
- * the wrong type, `unsupported` for sequences.
+ * `isBinary`: whether outputs are binary by default. Throws `invalid_request` if a known parameter has the wrong type, `unsupported` for
+ * sequences.
  */
 export function readParameters(value: unknown, isBinary: boolean): InferParameters {
   if (value === undefined || value === null) return isBinary ? binaryParameters : noParameters;
-  if (!isObject(value)) throw invalid(`'parameters' of the request must be an object of strings, numbers and booleans`);
+  if (!isJsonObject(value)) throw invalidRequest(`'parameters' of the request must be an object of strings, numbers and booleans`);
   checkScalars(value);
   const sequence = value['sequence_id'];
   if (sequence !== undefined && sequence !== 0 && sequence !== '') {
@@ -42,20 +42,20 @@ export function readParameters(value: unknown, isBinary: boolean): InferParamete
 function checkScalars(parameters: JsonObject): void {
   for (const key in parameters) {
     const value = parameters[key];
-    if (typeof value === 'object' && value !== null) throw wrongParameter('request', key, value, 'a string, a number or a boolean');
+    if (typeof value === 'object' && value !== null) throw invalidParameter('request', key, value, 'a string, a number or a boolean');
   }
 }
 
 function flag(parameters: JsonObject, key: string, byDefault: boolean): boolean {
   const value = parameters[key];
   if (value === undefined) return byDefault;
-  if (typeof value !== 'boolean') throw wrongParameter('request', key, value, 'true or false');
+  if (typeof value !== 'boolean') throw invalidParameter('request', key, value, 'true or false');
   return value;
 }
 
 function wholeNumber(parameters: JsonObject, key: string, expected: string): number | undefined {
   const value = parameters[key];
   if (value === undefined) return undefined;
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw wrongParameter('request', key, value, expected);
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalidParameter('request', key, value, expected);
   return value as number;
 }

@@ -1,4 +1,4 @@
-/** `inference.ModelInferResponse` and the stream's envelope for it, written in one go into one piece of memory. */
+/** Encodes `inference.ModelInferResponse` and its stream envelope in one pass into one buffer. */
 import type { Tensor } from '../../tensor.ts';
 import { classify } from '../oip/classification.ts';
 import type { ModelPlan, RequestedOutput } from '../oip/model-plan.ts';
@@ -8,13 +8,13 @@ import { typedContents } from './typed-contents.ts';
 
 export type ResponseParameters = Readonly<Record<string, boolean | number | string>>;
 
-/** A tag and a length. */
+/** Maximum size of a tag and a length. */
 const headBytesMax = 1 + varintBytesMax;
 
-/** What of a model's answers is always the same. */
+/** The constant parts of a model's responses. */
 const starts = new WeakMap<ModelPlan, Buffer>();
 
-/** The answer in the form that the request asks for. Throws `invalid_request` for a classification that makes no sense. */
+/** The response in the requested form. Throws `invalid_request` for an invalid classification. */
 export function encodeMessage(
   plan: ModelPlan,
   request: Pick<MessageRequest, 'id' | 'outputs' | 'isRaw'>,
@@ -38,13 +38,14 @@ export function encodeMessage(
   return writer.written;
 }
 
-/** `inference.ModelStreamInferResponse` that holds an answer, or the reason why there is none and the id of the request it belongs to. */
+/** `inference.ModelStreamInferResponse` with a response, which is already encoded. */
 export function streamMessage(response: Buffer): Buffer {
   const writer = new ProtobufWriter(headBytesMax + response.length);
   writer.field(0x12, response);
   return writer.written;
 }
 
+/** `inference.ModelStreamInferResponse` with an error, and the model and id of its request. */
 export function streamError(message: string, modelName: string, id: string): Buffer {
   const [text, name, idBytes] = [Buffer.from(message), Buffer.from(modelName), Buffer.from(id)];
   const response = new ProtobufWriter(2 * headBytesMax + name.length + idBytes.length);
@@ -91,7 +92,7 @@ function outputMessage({ name, datatype, shape }: Tensor, contents: Buffer | nul
   return writer.written;
 }
 
-/** An entry of a `map<string, InferParameter>`. Numbers are doubles: only who asks for measurements gets them. */
+/** An entry of a `map<string, InferParameter>`. Numbers are doubles, only used for requested measurements. */
 function parameterEntry(key: string, value: boolean | number | string): Buffer {
   const choice = new ProtobufWriter(headBytesMax + (typeof value === 'string' ? Buffer.byteLength(value) : 8));
   if (typeof value === 'boolean') {

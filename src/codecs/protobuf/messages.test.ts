@@ -1,4 +1,4 @@
-/** Another implementation, protobufjs, is asked whether it reads and writes the same; and hostile bytes are tried. */
+/** Compares with another implementation, protobufjs, and tests hostile bytes. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -65,7 +65,7 @@ function tensorOf(datatype: Typed, values: readonly unknown[]): Tensor {
   return { name: 'x', datatype, shape, data: bytesOf(array) };
 }
 
-/** As protobufjs wants elements, and as it gives them. */
+/** The elements in the form that protobufjs expects and returns. */
 function foreign(datatype: Typed, values: readonly unknown[]): unknown[] {
   return values.map((value) => (datatype === 'BYTES' ? Buffer.from(value as string) : typeof value === 'bigint' ? String(value) : value));
 }
@@ -75,7 +75,7 @@ function sameBytes(a: Uint8Array | undefined, b: Uint8Array): void {
 }
 
 for (const datatype of typed) {
-  test(`${datatype} is read from typed and from raw contents, and answered in the form in which it came`, () => {
+  test(`${datatype} is read from typed and raw contents, and answered in the same form`, () => {
     fc.assert(
       fc.property(fc.array(elements[datatype]), (values) => {
         const tensor = tensorOf(datatype, values);
@@ -118,7 +118,7 @@ function tensorOfForeign(datatype: Typed, values: readonly unknown[]): Uint8Arra
   return tensorOf(datatype, own).data;
 }
 
-test('reads every field of a request as protobufjs writes it, exactly', () => {
+test('reads every field of a request written by protobufjs exactly', () => {
   const choice = fc.oneof(
     fc.boolean().map((value) => [{ bool_param: value }, value] as const),
     fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map((value) => [{ int64_param: String(value) }, exact(value)] as const),
@@ -140,26 +140,26 @@ test('reads every field of a request as protobufjs writes it, exactly', () => {
       request,
       fc.array(fc.record({ name: text, parameters }), { maxLength: 3 }),
       fc.array(fc.uint8Array()),
-      (given, outputs, raw) => {
-        const sent = (entries: typeof given.parameters): object =>
+      (provided, outputs, raw) => {
+        const sent = (entries: typeof provided.parameters): object =>
           Object.fromEntries(Object.entries(entries).map(([key, [value]]) => [key, value]));
         const bytes = ModelInfer.requestSerialize({
-          ...given,
-          parameters: sent(given.parameters),
-          inputs: given.inputs.map((each) => ({ ...each, parameters: sent(each.parameters) })),
+          ...provided,
+          parameters: sent(provided.parameters),
+          inputs: provided.inputs.map((each) => ({ ...each, parameters: sent(each.parameters) })),
           outputs: outputs.map((each) => ({ ...each, parameters: sent(each.parameters) })),
           raw_input_contents: raw,
         });
         const read = readInferMessage(bytes);
-        const meant = (entries: typeof given.parameters): object | undefined => {
+        const meant = (entries: typeof provided.parameters): object | undefined => {
           const pairs = Object.entries(entries).map(([key, [, value]]) => [key, value] as const);
           return pairs.length === 0 ? undefined : Object.fromEntries(pairs);
         };
-        assert.deepEqual([read.modelName, read.modelVersion, read.id], [given.model_name, given.model_version, given.id]);
-        assert.deepEqual(read.parameters, meant(given.parameters));
+        assert.deepEqual([read.modelName, read.modelVersion, read.id], [provided.model_name, provided.model_version, provided.id]);
+        assert.deepEqual(read.parameters, meant(provided.parameters));
         assert.deepEqual(
           read.inputs,
-          given.inputs.map((each) => ({ ...each, parameters: meant(each.parameters), contents: null })),
+          provided.inputs.map((each) => ({ ...each, parameters: meant(each.parameters), contents: null })),
         );
         assert.deepEqual(
           read.outputs,
@@ -179,7 +179,7 @@ function exact(value: bigint): number | bigint {
   return Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
-test('whatever bytes come, they are a message or an invalid request', () => {
+test('any bytes are a message or an invalid request', () => {
   const valid = ModelInfer.requestSerialize({
     model_name: 'm',
     id: '1',
@@ -207,13 +207,13 @@ test('whatever bytes come, they are a message or an invalid request', () => {
   );
 });
 
-test('fields that are not known are passed over, of whatever type', () => {
+test('unknown fields of any type are skipped', () => {
   const known = ModelInfer.requestSerialize({ model_name: 'm' });
   const unknown = Buffer.from('980601' + '9106' + '00'.repeat(8) + '9a0602' + 'ffff' + '9d06' + '00'.repeat(4), 'hex');
   assert.equal(readInferMessage(Buffer.concat([unknown, known, unknown])).modelName, 'm');
 });
 
-/** Messages that nobody's library writes, but the wire form allows. */
+/** Messages that the wire format allows, although no library writes them. */
 test('unpacked and scattered elements are one tensor', () => {
   const contents = Buffer.concat([
     Buffer.from('35', 'hex'), // fp32_contents, one element
@@ -251,7 +251,7 @@ for (const { what, input, raw, message } of [
     message: /'shape' must be an array of integers >= 0/,
   },
 ]) {
-  test(`${what}: refused with the reason`, () => {
+  test(`rejects ${what} with the reason`, () => {
     const bytes = ModelInfer.requestSerialize({
       inputs: [{ name: 'x', datatype: 'FP32', shape: [1], ...input }],
       raw_input_contents: raw ?? [],
@@ -260,7 +260,7 @@ for (const { what, input, raw, message } of [
   });
 }
 
-test('elements beyond their datatype, NUL in a string and FP16 as elements are refused', () => {
+test('rejects elements beyond their datatype, NUL in a string and FP16 as elements', () => {
   for (const [datatype, contents, message] of [
     ['UINT8', { uint_contents: [300] }, /element 0 is 300, UINT8 needs an integer in its range/],
     ['INT8', { int_contents: [-129] }, /element 0 is -129/],
@@ -273,22 +273,22 @@ test('elements beyond their datatype, NUL in a string and FP16 as elements are r
   }
 });
 
-test('one output of FP16 makes the whole answer raw; classes are words, so typed', () => {
+test('one FP16 output makes the whole response raw; classes are strings, so typed', () => {
   const outputs = [
     { name: 'half', datatype: 'FP16', shape: [-1] },
     { name: 'y', datatype: 'FP32', shape: [-1] },
   ] as const;
   const plan = new ModelPlan('m', '1', { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }], outputs }, false);
   const input = { name: 'x', datatype: 'FP32', shape: [1], contents: { fp32_contents: [1] } };
-  const ask = (wanted: object[]): boolean =>
+  const call = (wanted: object[]): boolean =>
     decodeMessage(plan, 0, readInferMessage(ModelInfer.requestSerialize({ inputs: [input], outputs: wanted }))).isRaw;
-  assert.equal(ask([]), true);
-  assert.equal(ask([{ name: 'half' }]), true);
-  assert.equal(ask([{ name: 'y' }]), false);
-  assert.equal(ask([{ name: 'y', parameters: { classification: { int64_param: 1 } } }]), false);
+  assert.equal(call([]), true);
+  assert.equal(call([{ name: 'half' }]), true);
+  assert.equal(call([{ name: 'y' }]), false);
+  assert.equal(call([{ name: 'y', parameters: { classification: { int64_param: 1 } } }]), false);
 });
 
-test('parameters of the answer, and the envelope of a stream, are what clients read', () => {
+test('response parameters and the stream envelope are readable by clients', () => {
   const plan = planOf('FP32');
   const request = { id: '7', outputs: plan.allJson, isRaw: true };
   const answer = encodeMessage(plan, request, [tensorOf('FP32', [1.5])], { triton_final_response: true, queue_ms: 0.25, why: 'idle' });
@@ -304,7 +304,7 @@ test('parameters of the answer, and the envelope of a stream, are what clients r
   });
 });
 
-test('strings survive the way there and back', () => {
+test('strings round-trip', () => {
   const plan = planOf('BYTES');
   const bytes = ModelInfer.requestSerialize({
     inputs: [{ name: 'x', datatype: 'BYTES', shape: [3], contents: { bytes_contents: ['a', '', 'é漢'].map((text) => Buffer.from(text)) } }],

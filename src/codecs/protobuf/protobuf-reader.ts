@@ -1,18 +1,18 @@
 /**
- * Reads the wire form of protocol buffers from bytes that nobody has checked. By hand, because the messages of an
- * inference are read for every request: tensors are handed on as views, and nothing is built that is not looked at.
+ * Reads the protobuf wire format from untrusted bytes. Written by hand, because inference messages are read for every request: tensors are
+ * views, and no unused object is created.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { invalid } from '../oip/refusals.ts';
+import { invalidRequest } from '../oip/request-errors.ts';
 
-/** How a field's value is written. Groups (3 and 4) are from before proto3; nobody sends them. */
+/** Encoding of a field's value. Groups (3 and 4) predate proto3 and are not used. */
 export const wireTypes = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 export class ProtobufReader {
   readonly #bytes: Buffer;
   #position = 0;
   readonly #end: number;
-  /** The varint read last, as two halves of 32 bits. */
+  /** The last varint, as two halves of 32 bits. */
   low = 0;
   high = 0;
 
@@ -53,7 +53,7 @@ export class ProtobufReader {
     throw broken('a number has more than 10 bytes');
   }
 
-  /** The lower 32 bits of a varint: that is what 32-bit fields are, whatever was written. */
+  /** The lower 32 bits of a varint, as required for 32-bit fields. */
   uint32(): number {
     const byte = this.#position < this.#end ? (this.#bytes[this.#position] as number) : 0x80;
     if (byte < 0x80) {
@@ -69,7 +69,7 @@ export class ProtobufReader {
     return (this.low | this.high) !== 0;
   }
 
-  /** Exact: a bigint where a number would not be. */
+  /** A signed 64-bit integer: a number if that is exact, otherwise a bigint. */
   int64(): number | bigint {
     this.varint();
     if (this.high === 0) return this.low;
@@ -85,14 +85,14 @@ export class ProtobufReader {
     return this.#bytes.readDoubleLE(this.#advance(8));
   }
 
-  /** The content of a field that has a length, as a view. */
+  /** The content of a length-delimited field, as a view. */
   view(): Buffer {
     const length = this.uint32();
     const start = this.#advance(length);
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** The bytes of a value, whatever its wire type: of a field that has a length its content, else the number as it is written. */
+  /** The bytes of a value of any wire type: the content of a length-delimited field, else the encoded number. */
   value(tag: number): Buffer {
     if ((tag & 7) === wireTypes.bytes) return this.view();
     const start = this.#position;
@@ -100,14 +100,16 @@ export class ProtobufReader {
     return this.#bytes.subarray(start, this.#position);
   }
 
-  string(): string {
+  /** Reads a string. Throws `invalid_request` if it is longer than `bytesMax`. */
+  string(bytesMax: number): string {
     const view = this.view();
+    if (view.length > bytesMax) throw broken(`a string has ${view.length} bytes, at most ${bytesMax} are read`);
     if (isAscii(view)) return view.toString('latin1');
     if (!isUtf8(view)) throw broken('a string is not valid UTF-8');
     return view.toString('utf8');
   }
 
-  /** Past the value of a field that is not known here. */
+  /** Skips the value of an unknown field. */
   skip(tag: number): void {
     switch (tag & 7) {
       case wireTypes.varint:
@@ -132,7 +134,7 @@ export class ProtobufReader {
     return this.#bytes[this.#position++] as number;
   }
 
-  /** Where the next `length` bytes start. */
+  /** Returns the start of the next `length` bytes. */
   #advance(length: number): number {
     const start = this.#position;
     if (length > this.#end - start) throw broken(`a field needs ${length} bytes, ${this.#end - start} are left`);
@@ -146,6 +148,7 @@ function narrowed(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
-function broken(why: string): Error {
-  return invalid(`the message is no valid protobuf of its type: ${why}`);
+/** The `invalid_request` for bytes that violate the wire format. */
+export function broken(why: string): Error {
+  return invalidRequest(`the message is not valid protobuf of its type: ${why}`);
 }

@@ -1,9 +1,9 @@
-/** Writes the wire form of protocol buffers into one piece of memory, whose size is known beforehand to be enough. */
+/** Writes the protobuf wire format into one buffer of sufficient, precomputed size. */
 
-/** Of a varint of 64 bits. */
+/** Maximum length of a 64-bit varint. */
 export const varintBytesMax = 10;
 
-/** How many bytes a length, a tag or a size takes. */
+/** Number of bytes of this value as a varint. */
 export function varintBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
@@ -18,7 +18,7 @@ export class ProtobufWriter {
     this.#bytes = Buffer.allocUnsafe(bytesMax);
   }
 
-  /** What was written. */
+  /** The bytes written so far. */
   get written(): Buffer {
     return this.#bytes.subarray(0, this.#position);
   }
@@ -34,7 +34,7 @@ export class ProtobufWriter {
     this.#bytes[this.#position++] = rest;
   }
 
-  /** A number of 64 bits, given as two halves. */
+  /** A 64-bit number, as two halves of 32 bits. */
   varint64(low: number, high: number): void {
     let [lower, upper] = [low >>> 0, high >>> 0];
     while (upper > 0 || lower >= 0x80) {
@@ -54,7 +54,7 @@ export class ProtobufWriter {
     this.#position += bytes.byteLength;
   }
 
-  /** A field that has a length: its tag, its length, its content. */
+  /** A length-delimited field: tag, length, content. */
   field(tag: number, content: Uint8Array): void {
     this.byte(tag);
     this.varint(content.byteLength);

@@ -1,6 +1,6 @@
 /**
- * `inference.InferTensorContents`: a tensor's elements as repeated fields, one field for several datatypes, and the raw
- * bytes that everybody else here knows. Packed floats and booleans are the same bytes in both.
+ * `inference.InferTensorContents` holds the elements of a tensor in repeated fields, one for several datatypes. Here they are converted to
+ * raw bytes; packed floats and booleans have the same bytes in both forms.
  */
 import assert from 'node:assert/strict';
 import {
@@ -15,11 +15,11 @@ import {
   walkStrings,
 } from '../../tensor.ts';
 import { checkContent } from '../oip/binary-data.ts';
-import { invalid, wrongElement } from '../oip/refusals.ts';
+import { invalidElement, invalidRequest } from '../oip/request-errors.ts';
 import { ProtobufReader, wireTypes } from './protobuf-reader.ts';
 import { ProtobufWriter, varintBytesMax } from './protobuf-writer.ts';
 
-/** The number of the field that carries a datatype; null for those that only travel raw. */
+/** The field number of each datatype; null for datatypes that only exist in raw form. */
 const fieldNumbers = {
   BOOL: 1,
   INT8: 2,
@@ -49,22 +49,32 @@ const fieldNames = [
   'bytes_contents',
 ];
 
+/** False for datatypes that only exist in raw form. */
 export function hasTypedContents(datatype: Datatype): boolean {
   return fieldNumbers[datatype] !== null;
 }
 
-/** The tensor's bytes. Throws `invalid_request` where the contents do not fit the datatype or the shape. */
+/** Excess elements are counted up to this number; the rest is not read. */
+const spareElements = 64 * 1024;
+/** Maximum number of unknown fields. */
+const unknownFieldsMax = 64 * 1024;
+
+/** The tensor's bytes. Throws `invalid_request` if the contents do not fit the datatype or the shape. */
 export function readTypedContents(spec: TensorSpec, shape: readonly number[], contents: Buffer): Uint8Array {
   const { name, datatype } = spec;
   const number = fieldNumbers[datatype];
-  if (number === null) throw invalid(`input '${name}': ${datatype} has no typed contents, send it in raw_input_contents`);
+  if (number === null) throw invalidRequest(`input '${name}': ${datatype} has no typed contents, send it in raw_input_contents`);
+  const wrongCount = (found: number | string): Error =>
+    invalidRequest(`input '${name}': ${fieldNames[number]} has ${found} elements, shape [${shape.join(',')}] needs ${elementCount(shape)}`);
   const each = (visit: (part: Buffer) => void): void => eachPart(spec, number, contents, visit);
-  // Counted before anything is made of them: what is allocated is what the shape needs and the message holds.
+  // Count before allocating, so that only the elements that the shape needs and the message contains are allocated.
   let count = 0;
-  each((part) => (count += elementsIn(part, datatype)));
   const needed = elementCount(shape);
-  if (count !== needed)
-    throw invalid(`input '${name}': ${fieldNames[number]} has ${count} elements, shape [${shape.join(',')}] needs ${needed}`);
+  each((part) => {
+    count += elementsIn(part, datatype);
+    if (count > needed + spareElements) throw wrongCount(`more than ${needed + spareElements}`);
+  });
+  if (count !== needed) throw wrongCount(count);
   switch (datatype) {
     case 'FP32':
     case 'FP64':
@@ -86,19 +96,24 @@ export function readTypedContents(spec: TensorSpec, shape: readonly number[], co
 
 type EachPart = (visit: (part: Buffer) => void) => void;
 
-/** Each piece of the field: many numbers where they are packed, else one element. */
+/** Visits each piece of the field: many numbers if packed, otherwise one element. */
 function eachPart(spec: TensorSpec, number: number, contents: Buffer, visit: (part: Buffer) => void): void {
   const reader = new ProtobufReader(contents);
   const alone = spec.datatype === 'FP32' ? wireTypes.fixed32 : spec.datatype === 'FP64' ? wireTypes.fixed64 : wireTypes.varint;
+  let strangers = 0;
   while (!reader.isAtEnd) {
     const tag = reader.tag();
     const [field, type] = [tag >>> 3, tag & 7];
     if (field !== number && field < fieldNames.length) {
-      throw invalid(`input '${spec.name}': ${spec.datatype} belongs in ${fieldNames[number]}, but there is ${fieldNames[field]}`);
+      throw invalidRequest(`input '${spec.name}': ${spec.datatype} belongs in ${fieldNames[number]}, but there is ${fieldNames[field]}`);
     }
     const isElement = field === number && (type === wireTypes.bytes || (type === alone && spec.datatype !== 'BYTES'));
     if (isElement) visit(reader.value(tag));
-    else reader.skip(tag);
+    else {
+      if (++strangers > unknownFieldsMax)
+        throw invalidRequest(`input '${spec.name}': its contents have more than ${unknownFieldsMax} unknown fields`);
+      reader.skip(tag);
+    }
   }
 }
 
@@ -106,12 +121,12 @@ function elementsIn(part: Buffer, datatype: Datatype): number {
   if (datatype === 'BYTES') return 1;
   if (datatype === 'FP32' || datatype === 'FP64') return part.length / datatypes[datatype].bytes;
   let count = 0;
-  // The last byte of each number is the one without the uppermost bit.
+  // The last byte of each number is the only one whose top bit is 0.
   for (let index = 0; index < part.length; index++) if ((part[index] as number) < 0x80) count++;
   return count;
 }
 
-/** Nearly always there is one part, and it is the tensor. */
+/** Usually there is one part, which is the whole tensor. */
 function joinedParts(each: EachPart, byteCount: number): Buffer {
   let whole: Buffer | null = null;
   let position = 0;
@@ -169,12 +184,12 @@ function integers(spec: TensorSpec, each: EachPart, count: number): Uint8Array {
     const value = isSigned ? low | 0 : low;
     target[index] = value;
     // A typed array wraps what it cannot hold.
-    if (target[index] !== value) throw wrongElement(spec, index, value, 'an integer in its range');
+    if (target[index] !== value) throw invalidElement(spec, index, value, 'an integer in its range');
   });
   return bytesOf(target);
 }
 
-/** The message for a tensor. Not for datatypes that only travel raw. */
+/** The message for a tensor. The datatype must have a typed form. */
 export function typedContents({ datatype, data }: Tensor): Buffer {
   const number = fieldNumbers[datatype];
   assert(number !== null, `${datatype} has no typed contents`);
@@ -201,7 +216,7 @@ function varints(datatype: Exclude<Datatype, 'BYTES'>, data: Uint8Array): Buffer
     const halves = new Uint32Array(elements.buffer, elements.byteOffset, 2 * elements.length);
     for (let index = 0; index < halves.length; index += 2) writer.varint64(halves[index] as number, halves[index + 1] as number);
   } else {
-    // A negative number is written as if it had 64 bits.
+    // A negative number is written as 64 bits.
     for (const element of elements as Int32Array) writer.varint64(element, element < 0 ? -1 : 0);
   }
   return writer.written;

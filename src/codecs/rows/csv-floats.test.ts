@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { csvFloats } from './csv-floats.ts';
 
-test('numbers are those of the long way', () => {
+test('numbers match those of the slow path', () => {
   const digits = (max: number) =>
     fc.string({ unit: fc.constantFrom('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'), minLength: 1, maxLength: max });
   const number = fc.oneof(
@@ -38,13 +38,13 @@ test('numbers are those of the long way', () => {
   );
 });
 
-test('the doubles and exponents that other programs write are numbers, too, as long as it is plain which 32 bits they mean', () => {
+test('doubles and exponents written by other programs are parsed, if their 32-bit value is unambiguous', () => {
   const cells = ['0.30285635590553284', '-1.000000000000000000e+00', '1e-05', '1.7976931348623157e-10', '16777217', '3.4e-38', '0.1'];
   assert.deepEqual(
     [...(csvFloats(Buffer.from(cells.join()), cells.length, 1) ?? [])],
     cells.map((cell) => Math.fround(Number(cell))),
   );
-  // Half way between two of 32 bits up to its fifteenth digit, and above it behind that.
+  // Its first fifteen digits are halfway between two 32-bit values; the rest puts it above the tie.
   assert.equal(csvFloats(Buffer.from('1.00000017881393432617187500001'), 1, 1), null);
   for (const far of ['1e45', '1e-60', '1e400', '1e99999999999999999999']) assert.equal(csvFloats(Buffer.from(far), 1, 1), null);
 });
@@ -64,5 +64,5 @@ for (const text of [
   '1,2,3\n4,5,6,\n',
   '1,2,3\n4,5,inf\n',
 ]) {
-  test(`leaves ${JSON.stringify(text)} to the long way`, () => assert.equal(csvFloats(Buffer.from(text), 3, 2), null));
+  test(`leaves ${JSON.stringify(text)} to the slow path`, () => assert.equal(csvFloats(Buffer.from(text), 3, 2), null));
 }

@@ -1,6 +1,6 @@
 /**
- * The quick way from CSV to numbers: bytes in, 32-bit floats out, no text between. Only what is plainly numbers; for
- * anything else the long way, with its words about what is wrong.
+ * The fast path from CSV to numbers: bytes in, 32-bit floats out, without intermediate text. It accepts plain numbers only. Everything else
+ * takes the slow path, which reports errors.
  */
 
 const newline = 0x0a;
@@ -13,23 +13,23 @@ const zero = 0x30;
 const smallE = 0x65;
 const largeE = 0x45;
 
-/** Up to here a whole number fits 32 bits, which are quicker than a double. */
+/** Up to this length a whole number fits 32 bits, which is faster than a double. */
 const shortDigits = 9;
-/** Up to here a whole number is exact in a double, and up to 10^22 a power of ten is. */
+/** Up to this length a whole number is exact in a double, as is a power of ten up to 10^22. */
 const exactDigits = 15;
 const powerMax = 22;
-/** More than what two roundings of doubles are off by. */
+/** Exceeds the relative error of two roundings of doubles. */
 const slack = 2 ** -50;
 const powersOfTen = Float64Array.from({ length: powerMax + 1 }, (_, power) => Number(`1e${power}`));
 
-/** Where the number that `longNumber` has read ends. */
+/** End of the number parsed by `longNumber`. */
 let longEnd = 0;
 
 /**
- * Lines of `width` numbers such as `-12.5`, as one array, at the start of `into` where that is given; null where anything else is
- * among them. Lines without anything are left out. The numbers are those of `Number(text)`, rounded to 32 bits.
+ * Parses lines of `width` numbers such as `-12.5` into one array, at the start of `into` if given. Returns null if the text contains
+ * anything else. Empty lines are skipped. The numbers equal `Number(text)`, rounded to 32 bits.
  *
- * A number of few digits is m / 10^k with m and 10^k exact in a double, so that one division gives the double next to it
+ * A number of few digits is m / 10^k with m and 10^k exact in a double, so one division gives the double next to it
  * (W. D. Clinger, How to read floating point numbers accurately, PLDI 1990, section 3).
  */
 export function csvFloats(
@@ -61,7 +61,7 @@ export function csvFloats(
       let isPlain = value >= 0 && value <= 9;
       if (isPlain) {
         byte = bytes[++at] as number;
-        // A single digit, most often in what was a picture or a category, is a number already.
+        // A single digit, frequent in images and categories, is already a number.
         if (byte !== comma) {
           let digit = byte - zero;
           while (digit >= 0 && digit <= 9) {
@@ -106,7 +106,7 @@ export function csvFloats(
   return into.length === total ? into : into.subarray(0, total);
 }
 
-/** With a line break at its end, where every number stops. */
+/** The text with a final line break, which terminates the last number. */
 function ended(text: Uint8Array): Uint8Array {
   if (text.length === 0 || text[text.length - 1] === newline) return text;
   const bytes = new Uint8Array(text.length + 1);
@@ -116,11 +116,9 @@ function ended(text: Uint8Array): Uint8Array {
 }
 
 /**
- * A number of any length, also with an exponent; NaN where it is none, or where it is not plain which 32 bits it means.
- *
- * Of a long number the first digits make a number that is no larger than it, and with one more in the last of them one that is
- * no smaller; products that are not exact are given some room. Rounding keeps the order, so where both ends round to the same
- * 32 bits all between them do.
+ * Parses a number of any length, possibly with an exponent. Returns NaN if it is not a number or its 32-bit value is ambiguous. The first
+ * digits of a long number give a lower bound; with the last of them increased by one they give an upper bound. Inexact products widen the
+ * bounds by some slack. Rounding is monotonic, so if both bounds round to the same 32 bits, all values between them do.
  */
 function longNumber(bytes: Uint8Array, start: number): number {
   let at = start;
@@ -170,7 +168,7 @@ function longNumber(bytes: Uint8Array, start: number): number {
   return isNegative ? -value : value;
 }
 
-/** m / 10^k, or m * 10^-k: up to 10^22 one operation of exact numbers. */
+/** m / 10^k, or m * 10^-k. Up to 10^22 this is a single operation on exact numbers. */
 function shifted(whole: number, places: number): number {
   if (places > powerMax) return whole / (powersOfTen[powerMax] as number) / (powersOfTen[places - powerMax] as number);
   if (places < -powerMax) return whole * (powersOfTen[powerMax] as number) * (powersOfTen[-places - powerMax] as number);

@@ -1,8 +1,8 @@
-/** The header of a CSV: what its columns are called, and which inputs they are for. */
+/** The header of a CSV: the names of its columns, and the inputs they belong to. */
 import { PlatformError } from '../../errors.ts';
 import type { TensorSpec } from '../../tensor.ts';
 
-/** As people write them: blanks around a name, and quotes behind such a blank, are no part of it. */
+/** Spaces around a name, and quotes after such a space, are not part of it. */
 export function headerNames(cells: readonly string[]): readonly string[] {
   return cells.map((cell) => {
     const name = cell.trim();
@@ -10,8 +10,8 @@ export function headerNames(cells: readonly string[]): readonly string[] {
   });
 }
 
-/** Where the one stands that `name` means, whatever the case unless two differ in nothing else; -1 for none. */
-export function placeOfName(name: string, names: readonly string[]): number {
+/** Index of the name, ignoring case unless two names differ only in case; -1 for none. */
+export function indexOfName(name: string, names: readonly string[]): number {
   const exact = names.indexOf(name);
   if (exact !== -1) return exact;
   const key = keyOf(name);
@@ -24,12 +24,12 @@ function keyOf(name: string): string {
 }
 
 /**
- * The columns of each of several inputs under a header. Inputs of one column are named by it and stand anywhere; where one
- * takes more columns, which have no names, all stand in the model's order. A header that does not say which column is
- * which is refused with `invalid_request`: by their places it would be a guess.
+ * Assigns the columns under a header to several inputs. Inputs of one column are found by name, in any order. If an input takes several
+ * columns, which have no names, all inputs must be in the order of the model. Throws `invalid_request` for an ambiguous header, because
+ * assigning columns by position would be a guess.
  *
- * @param widths how many columns each input takes
- * @param columns those that are inputs, as places in the header
+ * @param widths number of columns of each input
+ * @param columns input columns, as positions in the header
  */
 export function columnsByName(
   inputs: readonly TensorSpec[],
@@ -42,7 +42,7 @@ export function columnsByName(
   const found = wanted.map((): number[] => []);
   const unknown: string[] = [];
   for (const column of columns) {
-    const place = placeOfName(header[column] as string, wanted);
+    const place = indexOfName(header[column] as string, wanted);
     if (place === -1) unknown.push(header[column] as string);
     else found[place]?.push(column);
   }
@@ -51,16 +51,16 @@ export function columnsByName(
   const twice = wanted.filter((_, place) => (found[place]?.length ?? 0) > 1);
   if (missing.length === wanted.length) {
     throw refusal(
-      `the header (${listed(columns.map((column) => header[column] as string))}) names none of the model's inputs`,
+      `the header (${formatNames(columns.map((column) => header[column] as string))}) names none of the model's inputs`,
       inputs,
       widths,
     );
   }
   if (missing.length + twice.length > 0 || (isWhole && unknown.length > 0)) {
     const faults = [
-      ...[missing].filter(({ length }) => length > 0).map((names) => `missing: ${listed(names)}`),
-      ...[twice].filter(({ length }) => length > 0).map((names) => `more than once: ${listed(names)}`),
-      ...[unknown].filter(({ length }) => isWhole && length > 0).map((names) => `not known: ${listed(names)}`),
+      ...[missing].filter(({ length }) => length > 0).map((names) => `missing: ${formatNames(names)}`),
+      ...[twice].filter(({ length }) => length > 0).map((names) => `more than once: ${formatNames(names)}`),
+      ...[unknown].filter(({ length }) => isWhole && length > 0).map((names) => `not known: ${formatNames(names)}`),
     ];
     const isStray = missing.length + twice.length === 0;
     const what = isStray ? "the header names more than the model's inputs" : "the header does not name all of the model's inputs once";
@@ -83,13 +83,13 @@ function refusal(what: string, inputs: readonly TensorSpec[], widths: readonly n
   const order = inputs.map(({ name }, index) => (widths[index] === 1 ? name : `${name}: ${widths[index]} columns`));
   const isNamed = widths.every((width) => width === 1);
   const cure = isNamed ? 'name its columns so, in any order, or have them in this one without a header' : 'its columns stand in this order';
-  return new PlatformError('invalid_request', `${what}: it takes ${listed(order)}; ${cure}`, hint === undefined ? {} : { hint });
+  return new PlatformError('invalid_request', `${what}: it takes ${formatNames(order)}; ${cure}`, hint === undefined ? {} : { hint });
 }
 
 const shownMax = 10;
 
-/** Of many the first tell what kind of file it is. */
-export function listed(names: readonly string[]): string {
+/** Formats the first names, which are enough to recognise the file. */
+export function formatNames(names: readonly string[]): string {
   const shown = names.slice(0, shownMax).map((name) => name.slice(0, 60));
   return shown.join(', ') + (names.length > shown.length ? `, … (${names.length} in all)` : '');
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Datatype, Signature } from '../../tensor.ts';
-import { decodeCsv, parseCsv } from './csv.ts';
+import { decodeCsv } from './csv.ts';
+import { parseCsv } from './csv-lines.ts';
 import { unpackElements } from './elements.ts';
 
 const model = (datatype: Datatype, ...shape: number[]): Signature => ({ inputs: [{ name: 'x', datatype, shape }], outputs: [] });
@@ -15,7 +16,7 @@ const values = (signature: Signature, text: string, label?: string): unknown => 
   return { rows, shape: input.shape, values: Array.from(unpackElements(input.datatype, input.data)) };
 };
 
-test('whatever cells are written with quotes are read again', () => {
+test('any quoted cells round-trip', () => {
   const cell = fc.string({ unit: fc.constantFrom('a', ',', '"', '\n', '\r', ' ', 'ü') });
   fc.assert(
     fc.property(fc.array(fc.array(cell, { minLength: 2, maxLength: 4 }), { maxLength: 5 }), fc.constantFrom('\n', '\r\n'), (lines, end) => {
@@ -54,10 +55,10 @@ for (const { what, text, says } of [
   { what: 'a quote that never ends', text: '1\n"a', says: /line 2: a quote is opened/ },
   { what: 'text after a quote', text: '"a"b', says: /follows a closing quote/ },
 ]) {
-  test(`refuses ${what}`, () => assert.throws(() => parseCsv(text), { code: 'invalid_request', message: says }));
+  test(`rejects ${what} as a syntax error`, () => assert.throws(() => parseCsv(text), { code: 'invalid_request', message: says }));
 }
 
-test('a header is left out, and so is the column of answers', () => {
+test('a header and the column of answers are dropped', () => {
   assert.deepEqual(values(model('FP32', -1, 2), 'a,b,label\n1,2,setosa\n3,4,other\n', 'label'), {
     rows: 2,
     shape: [2, 2],
@@ -69,7 +70,7 @@ test('a header is not needed', () => {
   assert.deepEqual(values(model('FP32', -1, 2), '1,2\n3,NaN\n'), { rows: 2, shape: [2, 2], values: [1, 2, 3, Number.NaN] });
 });
 
-test('rows take the shape of the input', () => {
+test('rows get the shape of the input', () => {
   assert.deepEqual(values(model('UINT8', -1, 1, 2, 2), '1,2,3,4\n'), { rows: 1, shape: [1, 1, 2, 2], values: [1, 2, 3, 4] });
 });
 
@@ -77,7 +78,7 @@ test('whole numbers of 64 bits stay exact', () => {
   assert.deepEqual(values(model('INT64', -1, 2), '9007199254740993,2.0\n'), { rows: 1, shape: [1, 2], values: [9007199254740993n, 2n] });
 });
 
-test('text is a row a line, under a header that names the input', () => {
+test('text is one row per line, under a header that names the input', () => {
   assert.deepEqual(values(model('BYTES', -1), 'x\n"win, now"\nhello\n'), { rows: 2, shape: [2], values: ['win, now', 'hello'] });
   assert.deepEqual(values(model('BYTES', -1), 'label,text\nspam,win\n', 'label'), { rows: 1, shape: [1], values: ['win'] });
 });
@@ -109,12 +110,12 @@ for (const { what, text, label, says } of [
   },
   { what: 'a label without a header', text: '1,2\n', label: 'c', says: /has no header/ },
 ]) {
-  test(`refuses ${what} and says so`, () => {
+  test(`rejects ${what} with the reason`, () => {
     assert.throws(() => values(model('FP32', -1, 2), text, label), { code: 'invalid_request', message: says });
   });
 }
 
-test('tells whoever sends the answers along how to leave them out, by the words of his door', () => {
+test("suggests how to drop a column of answers, in the terms of the caller's interface", () => {
   const hintOf = (text: string, labelling?: string) => {
     try {
       decodeCsv(model('FP32', -1, 2), text, labelling === undefined ? {} : { labelling });
@@ -141,7 +142,7 @@ for (const { what, text, inputs } of [
   },
   { what: 'under a header that names those of one column', text: 'Age, b, c, text\n1,2,3,hello\n', inputs: [[1], [2, 3], ['hello']] },
 ]) {
-  test(`several inputs take their columns ${what}`, () => {
+  test(`several inputs get their columns ${what}`, () => {
     const signature: Signature = {
       inputs: [
         { name: 'age', datatype: 'INT64', shape: [-1] },
@@ -160,7 +161,7 @@ for (const { what, text, inputs } of [
   });
 }
 
-test('columns that a header calls by the names of the inputs may stand in any order', () => {
+test('columns named like the inputs can be in any order', () => {
   const input = (name: string): Signature['inputs'][number] => ({ name, datatype: 'FP32', shape: [-1] });
   const signature: Signature = { inputs: [input('x'), input('y')], outputs: [] };
   const [invocation] = decodeCsv(signature, 'y,x\n1,2\n');
@@ -202,13 +203,13 @@ for (const { header, says } of [
   { header: 'fare,age,label', says: /^the header names more than the model's inputs \(not known: label\)/ },
   { header: 'fare', says: /missing: age\)/ },
 ]) {
-  test(`a header of several inputs that does not say which is which is refused: ${header}`, () => {
+  test(`an ambiguous header of several inputs is rejected: ${header}`, () => {
     const row = header.replaceAll(/[^,]+/g, '1');
     assert.throws(() => decodeCsv(fares, `${header}\n${row}\n`), { code: 'invalid_request', message: says });
   });
 }
 
-test('names that differ in nothing but their case mean one column each', () => {
+test('names that differ only in case are separate columns', () => {
   const both: Signature = { inputs: ['x', 'X'].map((name) => ({ name, datatype: 'FP32', shape: [-1] })), outputs: [] };
   const [invocation] = decodeCsv(both, 'X,x\n1,2\n');
   assert.deepEqual(
@@ -217,7 +218,7 @@ test('names that differ in nothing but their case mean one column each', () => {
   );
 });
 
-test('inputs whose columns have no names take them in the order of the model alone', () => {
+test('inputs with unnamed columns require the order of the model', () => {
   const pairs: Signature = {
     inputs: [
       { name: 'age', datatype: 'FP32', shape: [-1] },
@@ -231,17 +232,17 @@ test('inputs whose columns have no names take them in the order of the model alo
   assert.throws(() => decodeCsv(pairs, 'a,b,c\n1,2,3\n'), { message: /names none of the model's inputs/ });
 });
 
-test('the column of answers is found as inputs are', () => {
+test('the column of answers is found like inputs', () => {
   assert.deepEqual(values(model('FP32', -1, 2), 'a, b, Label\n1,2,setosa\n', 'label'), { rows: 1, shape: [1, 2], values: [1, 2] });
 });
 
-test('text that happens to be the name of an input in another case is no header', () => {
+test('text equal to the name of an input in another case is not a header', () => {
   const texts: Signature = { inputs: ['title', 'body'].map((name) => ({ name, datatype: 'BYTES', shape: [-1] })), outputs: [] };
   assert.equal(decodeCsv(texts, 'Title,hello\nsome,text\n')[0]?.rows, 2);
   assert.equal(decodeCsv(texts, 'Body,Title\nsome,text\n')[0]?.rows, 1);
 });
 
-test('a model that takes a row at a time gets a request for each line', () => {
+test('a model with one row per request gets a request per line', () => {
   const each = decodeCsv(model('FP32', 1, 2), '1,2\n3,4\n5,6\n');
   assert.deepEqual(
     each.map(({ rows, inputs: [input] }) => [rows, input?.shape, Array.from(unpackElements('FP32', input?.data as Uint8Array))]),

@@ -1,7 +1,6 @@
 /**
- * Values as people write them (numbers, strings, booleans) into the bytes of a tensor, and back.
- * Each value is checked: nothing is rounded, cut off or guessed behind the caller's back, except that a float takes
- * the nearest number its width can hold.
+ * Converts values as written by people (numbers, strings, booleans) into tensor bytes, and back. Each value is checked: nothing
+ * is silently rounded, truncated or guessed, except that a float becomes the nearest number of its width.
  */
 import { PlatformError } from '../../errors.ts';
 import { bytesOf, type Datatype, decodeStrings, elementsOf, encodeStrings, newArray } from '../../tensor.ts';
@@ -24,8 +23,8 @@ const wideRanges: Record<WideType, readonly [bigint, bigint]> = {
 };
 
 /**
- * The bytes of a tensor that holds these values.
- * `input` names the tensor in errors. Throws `invalid_request` for a value that the datatype cannot hold.
+ * The bytes of a tensor with these values. `input` names the tensor in errors. Throws `invalid_request` for a value that the
+ * datatype cannot hold.
  */
 export function packElements(input: string, datatype: Datatype, values: ArrayLike<unknown>): Uint8Array {
   switch (datatype) {
@@ -97,7 +96,7 @@ function packIntegers(input: string, datatype: IntegerType, values: ArrayLike<un
   return bytesOf(array);
 }
 
-/** JSON numbers are exact up to 2^53 only; larger ones are taken as text, so that none is rounded silently. */
+/** JSON numbers are exact up to 2^53 only; larger ones are accepted as text, so none is silently rounded. */
 function packWideIntegers(input: string, datatype: WideType, values: ArrayLike<unknown>): Uint8Array {
   const [least, most] = wideRanges[datatype];
   const array = newArray(datatype, values.length);
@@ -131,9 +130,10 @@ function printable(value: unknown): unknown {
   return value === undefined ? 'nothing' : value;
 }
 
+/** A value of a tensor as JSON and CSV show it; `bigint` only for 64-bit integers. */
 export type Element = number | bigint | boolean | string;
 
-/** The elements of a tensor as values: numbers, `bigint` for the 64-bit integers, booleans, strings. */
+/** The elements of a tensor as values: numbers, `bigint` for 64-bit integers, booleans, strings. */
 export function unpackElements(datatype: Datatype, data: Uint8Array): ArrayLike<Element> {
   if (datatype === 'BYTES') return decodeStrings(data);
   const elements = elementsOf(datatype, data);

@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { floatText, joinFloats } from './float-text.ts';
 
-/** Whether a decimal is read as this number, and is farther from a tie with a neighbour than the writer's own margin. */
-function isTold(decimal: number, value: number): boolean {
+/** Whether a decimal parses to this number, and is farther from a rounding tie than the margin of the formatter. */
+function identifies(decimal: number, value: number): boolean {
   return Math.fround(decimal * (1 + 2 ** -43)) === value && Math.fround(decimal * (1 - 2 ** -43)) === value;
 }
 
-test('whoever reads it has the same 32-bit number, and never more digits than of the double', () => {
+test('parses back to the same 32-bit number, with never more digits than the double', () => {
   fc.assert(
     fc.property(fc.float(), (value) => {
       const text = floatText(value);
@@ -19,21 +19,21 @@ test('whoever reads it has the same 32-bit number, and never more digits than of
   );
 });
 
-test('no fewer digits would do, by what JavaScript itself rounds to', () => {
+test("has the fewest digits, compared with JavaScript's own rounding", () => {
   fc.assert(
     fc.property(fc.float({ noNaN: true, noDefaultInfinity: true, min: Math.fround(2 ** -126), max: Math.fround(2 ** 127) }), (value) => {
       fc.pre(!Number.isInteger(value) || value >= 1e9); // written in full
       const digits = floatText(value).replace(/e.*$/, '').replace('.', '').replace(/^0+/, '').replace(/0+$/, '').length;
       for (let fewer = 1; fewer < Math.min(digits, 9); fewer++) {
         const other = Number(value.toPrecision(fewer));
-        assert(!isTold(other, value), `${value}: ${floatText(value)}, ${other} would do`);
+        assert(!identifies(other, value), `${value}: ${floatText(value)}, ${other} would do`);
       }
     }),
     { numRuns: 20_000 },
   );
 });
 
-test('around each power of two and of ten, either side is told apart and read back', () => {
+test('both sides of each power of two and ten are distinct and round-trip', () => {
   const float = new Float32Array(1);
   const bits = new Int32Array(float.buffer);
   const powers = [
@@ -50,7 +50,7 @@ test('around each power of two and of ten, either side is told apart and read ba
   }
 });
 
-test('decimals of up to 6 digits are written as they were meant', () => {
+test('decimals of up to 6 digits are written unchanged', () => {
   fc.assert(
     fc.property(fc.integer({ min: -999_999, max: 999_999 }), fc.integer({ min: -20, max: 0 }), (digits, power) => {
       const meant = Number(`${digits}e${power}`);
@@ -72,7 +72,7 @@ for (const [value, text] of [
   test(`${text} is written so`, () => assert.equal(floatText(Math.fround(value)), text));
 }
 
-test('any stretch of a list is its numbers with commas between them, however many they are', () => {
+test('any range of a list is its numbers separated by commas', () => {
   const list = fc.float32Array({ maxLength: 40 }).chain((some) =>
     fc.record({
       values: fc

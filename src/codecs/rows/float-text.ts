@@ -1,30 +1,29 @@
 /**
- * 32-bit floats as text with few digits, quickly: whoever reads it into 32 bits has the same number again. JavaScript
- * writes them as the doubles they are here, with digits that nobody measured, in three times the time and twice the
- * bytes. An answer in JSON and a file of predictions are mostly this.
+ * Formats 32-bit floats quickly, with few digits that parse back to the same 32-bit number. JavaScript formats them as doubles, with
+ * meaningless digits, in three times the time and twice the bytes. JSON responses and prediction files consist mostly of such numbers.
  */
 
-/** The longest text of any number that is written here. */
+/** The longest text of any number written here. */
 export const numberBytesMax = 28;
 
-/** 10^k of `tenTo[k + offset]`. */
+/** `tenTo[k + offset]` is 10^k. */
 const offset = 60;
 const tenTo = Float64Array.from({ length: 2 * offset + 1 }, (_, at) => Number(`1e${at - offset}`));
-/** Below are numbers with fewer bits. */
+/** The smallest normal number; smaller ones have fewer significant bits. */
 const normalMin = 2 ** -126;
 const normalMax = 2 ** 127;
-/** Any number is told apart from its neighbours by 9 digits (IEEE 754: 1 + ceil(24 log10 2) = 9). */
+/** 9 digits distinguish any number from its neighbours (IEEE 754: 1 + ceil(24 log10 2) = 9). */
 const digitsMax = 9;
-/** What our own products may be off by, in units of the ninth digit, and a hundred times that. */
+/** A hundred times the maximum error of the products, in units of the ninth digit. */
 const margin = 1e-5;
 
 /** A 32-bit float and its bits. */
 const float = new Float32Array(1);
 const bits = new Int32Array(float.buffer);
-/** So many are put into text at once: a large answer needs no large buffer. */
+/** Numbers formatted at once: a large response needs no large buffer. */
 const blockSize = 1024;
 const block = Buffer.alloc(blockSize * (numberBytesMax + 1));
-/** By the eight bits of its exponent: half the distance of a number to its neighbours. */
+/** Half the distance of a number to its neighbours, by its exponent bits. */
 const halfStep = Float64Array.from({ length: 256 }, (_, biased) => 2 ** (biased - 127 - 24));
 
 const zero = 0x30;
@@ -37,14 +36,16 @@ const comma = 0x2c;
 const tensOf = Uint8Array.from({ length: 100 }, (_, pair) => zero + Math.floor(pair / 10));
 const onesOf = Uint8Array.from({ length: 100 }, (_, pair) => zero + (pair % 10));
 
-/** Writes a 32-bit float at `at`, where there is room for `numberBytesMax`, and answers where it ends. NaN and infinities are as in JavaScript. */
+/**
+ * Writes a 32-bit float at `at`, where `numberBytesMax` must fit, and returns its end. NaN and infinities are as in JavaScript.
+ */
 export function writeFloat(into: Uint8Array, at: number, value: number): number {
   const size = Math.abs(value);
   if (size < 1e9 && Math.trunc(size) === size) return writeWhole(into, value < 0 ? writeByte(into, at, minus) : at, size);
   if (!(size >= normalMin && size <= normalMax)) return writeText(into, at, String(value));
   float[0] = size;
   const biased = (bits[0] as number) >> 23;
-  // 2^e lies in [10^k, 10^(k+1)) with k = floor(e log10 2); the number itself may lie one decade higher.
+  // 2^e is in [10^k, 10^(k+1)) with k = floor(e log10 2); the number itself can be one decade higher.
   let exponent = Math.floor((biased - 127) * Math.LOG10E * Math.LN2);
   if (size >= (tenTo[exponent + 1 + offset] as number)) exponent++;
   const shift = digitsMax - 1 - exponent;
@@ -55,7 +56,7 @@ export function writeFloat(into: Uint8Array, at: number, value: number): number 
   return writeShortest(into, start, size * scale, { shift, above, below: isPower ? above / 2 : above });
 }
 
-/** 32-bit floats from place `from` to before `to`, with commas between them; NaN and infinities are as in JavaScript. */
+/** 32-bit floats from index `from` to before `to`, separated by commas; NaN and infinities are as in JavaScript. */
 export function joinFloats(values: ArrayLike<number>, from = 0, to = values.length): string {
   let text = '';
   for (let start = from; start < to; start += blockSize) {
@@ -70,22 +71,23 @@ export function joinFloats(values: ArrayLike<number>, from = 0, to = values.leng
   return text;
 }
 
+/** The text of one 32-bit float, as `writeFloat` writes it. */
 export function floatText(value: number): string {
   return block.toString('latin1', 0, writeFloat(block, 0, value));
 }
 
 interface Decade {
   readonly shift: number;
-  /** How far from it another number is taken for it; below a power of two the neighbour is half as far. */
+  /** Maximum distance at which a decimal still identifies the number. Below a power of two, the neighbour is half as far away. */
   readonly above: number;
   readonly below: number;
 }
 
-/** `scaled` / 10^`shift` with the fewest digits that still tell it; `scaled` has nine before its point. */
+/** Writes `scaled` / 10^`shift` with the fewest digits that identify it; `scaled` has nine digits before its point. */
 function writeShortest(into: Uint8Array, start: number, scaled: number, { shift, above, below }: Decade): number {
   let whole = (scaled + 0.5) | 0;
   let places = shift;
-  // What six digits tell exactly may have fewer: their zeros are left out.
+  // A number exact in six digits can have fewer: trailing zeros are dropped.
   for (let unit = 10; unit <= 1000; unit *= 10) {
     const rounded = (scaled / unit + 0.5) | 0;
     const off = rounded * unit - scaled;
@@ -96,14 +98,14 @@ function writeShortest(into: Uint8Array, start: number, scaled: number, { shift,
   return writeDecimal(into, start, whole, places);
 }
 
-/** A whole number of at most 10 digits. */
+/** Writes a whole number of at most 10 digits. */
 function writeWhole(into: Uint8Array, at: number, whole: number): number {
   const end = at + digitsOf(whole);
   writeDigits(into, end, whole, end - at);
   return end;
 }
 
-/** `whole` / 10^`shift`, as JavaScript would write it. */
+/** Writes `whole` / 10^`shift` in the format of JavaScript. */
 function writeDecimal(into: Uint8Array, start: number, whole: number, shift: number): number {
   let left = whole | 0;
   let places = shift;
@@ -126,7 +128,7 @@ function writeDecimal(into: Uint8Array, start: number, whole: number, shift: num
     for (let zeros = -exponent - 1; zeros > 0; zeros--) into[at++] = zero;
     return writeWhole(into, at, left);
   }
-  // The digits behind the point first, from the right.
+  // Digits after the point first, from the right.
   const end = at + count + 1;
   const rest = writeDigits(into, end, left, places);
   into[end - places - 1] = point;
@@ -148,7 +150,10 @@ function writeScientific(into: Uint8Array, start: number, left: number, count: n
   return writeWhole(into, at, Math.abs(exponent));
 }
 
-/** The last `count` digits, up to `end`, two at a time; the answer is what stands before them. Whole numbers of 32 bits are divided quickly. */
+/**
+ * Writes the last `count` digits, up to `end`, two at a time, and returns the leading part of the number. Division is fast because numbers
+ * are at most 32 bits long.
+ */
 function writeDigits(into: Uint8Array, end: number, whole: number, count: number): number {
   let left = whole | 0;
   let at = end - 1;
@@ -177,7 +182,7 @@ function writeByte(into: Uint8Array, at: number, byte: number): number {
   return at + 1;
 }
 
-/** ASCII. */
+/** Writes ASCII text and returns its end. */
 export function writeText(into: Uint8Array, start: number, text: string): number {
   for (let at = 0; at < text.length; at++) into[start + at] = text.charCodeAt(at);
   return start + text.length;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Signature, TensorSpec } from '../../tensor.ts';
 import { unpackElements } from './elements.ts';
-import type { Invocation } from './invocation.ts';
+import type { RowInvocation } from './invocation.ts';
 import { decodeJson } from './json-body.ts';
 
 const model = (...inputs: TensorSpec[]): Signature => ({ inputs, outputs: [] });
@@ -14,7 +14,7 @@ const tokens = model({ name: 'ids', datatype: 'INT64', shape: [-1, -1] }, { name
 const slow = model({ name: 'x', datatype: 'FP32', shape: [-1, 2] }, { name: 'iters', datatype: 'INT64', shape: [] });
 const fixed = model({ name: 'x', datatype: 'FP32', shape: [1, 4] });
 
-function read(invocation: Invocation): unknown {
+function read(invocation: RowInvocation): unknown {
   return {
     rows: invocation.rows,
     inputs: invocation.inputs.map((input) => [
@@ -208,7 +208,7 @@ for (const { what, signature, body, is } of [
 
 for (const { what, signature, body, says } of [
   { what: 'text that is not JSON', signature: features, body: '{"instances": [', says: /not JSON/ },
-  { what: 'a list of nothing', signature: features, body: '[]', says: /'instances' is empty/ },
+  { what: 'an empty list', signature: features, body: '[]', says: /'instances' is empty/ },
   { what: 'unknown fields', signature: features, body: '{"instances": [], "x": 1}', says: /unknown field 'x'/ },
   { what: 'both forms at once', signature: features, body: '{"instances": [], "inputs": []}', says: /expected one of/ },
   { what: 'no rows', signature: features, body: '{"instances": []}', says: /empty/ },
@@ -231,25 +231,25 @@ for (const { what, signature, body, says } of [
     says: /^instances\[2\]: input 'features' \(FP32\): element 1 must be a number, got "a"$/,
   },
   {
-    what: 'named rows of which one is no row',
+    what: 'named rows of which one is not a row',
     signature: features,
     body: '{"instances": [{"features":[1,2,3,4]},{"features":{}}]}',
     says: /^instances\[1\]: a row of input 'features' has 1 value/,
   },
   {
-    what: 'rows that fit one by one and not together',
+    what: 'rows that fit individually but not together',
     signature: tokens,
     body: '{"instances": [{"ids":[1,2],"mask":[1,1]},{"ids":[1,2],"mask":[1,1]},{"ids":[1],"mask":[1]}]}',
     says: /^instances\[2\]: input 'ids' has the shape \[1\], in instances before it \[2\]: rows of one request must be alike$/,
   },
   {
-    what: 'rows that are a request each, of which one is too long',
+    what: 'separate requests of which one is too long',
     signature: fixed,
     body: '{"instances": [[1,2,3,4],[1,2,3,4,5]]}',
     says: /^instances\[1\]: a row of input 'x' has 5 values, the model takes FP32 \[1,4\]/,
   },
   {
-    what: 'rows that are a request each, of which one has another name',
+    what: 'separate requests of which one has another name',
     signature: fixed,
     body: '{"instances": [{"x":[1,2,3,4]},{"y":[1,2,3,4]}]}',
     says: /^instances\[1\]: the model has no input 'y'/,
@@ -310,14 +310,14 @@ for (const { what, signature, body, says } of [
     body: '{"inputs": [{"name":"ids","data":[[1]]},{"name":"mask","data":[[1],[1]]}]}',
     says: /differ in their number of rows \(1, 2\)/,
   },
-  { what: 'too deep a nest', signature: features, body: `{"instances": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`, says: /deep|JSON/ },
+  { what: 'too deep nesting', signature: features, body: `{"instances": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`, says: /deep|JSON/ },
 ]) {
-  test(`refuses ${what} and says so`, () => {
+  test(`rejects ${what} with the reason`, () => {
     assert.throws(() => decodeJson(signature, body), { code: 'invalid_request', message: says });
   });
 }
 
-test('a model that takes a row at a time gets a request for each instance', () => {
+test('a model with one row per request gets a request per instance', () => {
   const rows = [
     [1, 2, 3, 4],
     [5, 6, 7, 8],
@@ -333,7 +333,7 @@ test('a model that takes a row at a time gets a request for each instance', () =
   assert.equal(decodeJson(vector, '{"instances": [[1, 2], [3, 4]]}').length, 2);
 });
 
-test('rows may come without a name', () => {
+test('rows need no name', () => {
   const rows = [
     [1, 2, 3, 4],
     [5, 6, 7, 8],
@@ -354,7 +354,7 @@ test('rows may come without a name', () => {
   for (const body of [1, 'row', null]) assert.throws(() => decode(features, body), /is not a JSON object/);
 });
 
-test("rows may come by SageMaker's own name for them, whatever the one input is called", () => {
+test("rows can have SageMaker's name, whatever the name of the input", () => {
   const decode = (signature: Signature, body: unknown) => decodeJson(signature, JSON.stringify(body)).map(read);
   const row = [1, 2, 3, 4];
   for (const signature of [features, image, fixed]) {

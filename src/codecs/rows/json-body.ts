@@ -1,26 +1,44 @@
 /**
  * The JSON bodies of invoke:
  *
- *   {"instances": [row, row, …]}    one value or list a row; with several inputs {"name": value, …} a row
+ *   {"instances": [row, row, …]}    a row is a value or a list; with several inputs it is {"name": value, …}
  *   {"inputs": [{"name", "shape", "datatype"?, "data"}, …]}    whole tensors, as the Open Inference Protocol writes them
  *   [row, row, …]                   the instances alone
- *   {"features": row}               one row, as SageMaker's own algorithms take it, also among instances: of the one input
+ *   {"dataframe_split": …}          and other forms of MLflow, for a model with named columns: `columns.ts`
+ *   {"features": row}               one row, as for SageMaker's own algorithms; also as an instance; only for a single input
  */
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import { describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
+import { checkJsonCost, tensorLimits } from '../json-limits.ts';
+import { conversionHint } from '../numpy-types.ts';
+import { dataframeRows, valuesByColumn } from './columns.ts';
 import { packElements } from './elements.ts';
-import { fitShape, flattenInto, hasRows, type Invocation, namesOf, onlyInput, runOneByOne, tensorOfRows } from './invocation.ts';
+import {
+  anyRows,
+  fitShape,
+  flattenInto,
+  hasRows,
+  onlyInput,
+  type RowInvocation,
+  type RowLimits,
+  rowsMaxOf,
+  runOneByOne,
+  specNames,
+  tensorOfRows,
+  tooManyRows,
+} from './invocation.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Decodes the text of a body: into one invocation, or into one for each row where the model takes a row at a time.
- * Throws `invalid_request` with what is wrong and where.
+ * Decodes the text of a body into one invocation, or into one per row if the model takes one row per request. Throws
+ * `invalid_request` with error and location, `too_large` for more rows than allowed.
  */
-export function decodeJson(signature: Signature, text: string): readonly Invocation[] {
+export function decodeJson(signature: Signature, text: string, limits: RowLimits = anyRows): readonly RowInvocation[] {
+  checkJsonCost(text, tensorLimits(text, signature.inputs, rowsMaxOf(signature.inputs, limits)));
   const value = parse(text);
-  const bare = bareInstances(signature, value);
-  if (bare !== null) return decodeInstances(signature, bare);
+  const bare = dataframeRows(signature, value) ?? bareInstances(signature, value);
+  if (bare !== null) return decodeInstances(signature, bare, limits);
   if (!isFields(value)) throw new PlatformError('invalid_request', 'the body is not a JSON object: send {"instances": [row, …]}');
   const body = value;
   const { instances, inputs } = body;
@@ -31,8 +49,8 @@ export function decodeJson(signature: Signature, text: string): readonly Invocat
   if ((instances === undefined) === (inputs === undefined)) {
     throw new PlatformError('invalid_request', 'expected one of {"instances": [row, …]} and {"inputs": [tensor, …]}');
   }
-  if (instances !== undefined) return decodeInstances(signature, instances);
-  return [fromTensors(signature, listOf('inputs', inputs))];
+  if (instances !== undefined) return decodeInstances(signature, instances, limits);
+  return [fromTensors(signature, listOf('inputs', inputs), limits)];
 }
 
 function parse(text: string): unknown {
@@ -44,8 +62,8 @@ function parse(text: string): unknown {
 }
 
 /**
- * The instances of a body that does not call them so: of a list of rows, of one row, and of `{"features": row}`. Null where it is
- * none of these. Throws `invalid_request` for a list that may as well be one row as many.
+ * The instances of a body without the key `instances`: a list of rows, one row, or `{"features": row}`. Null if it is none of these. Throws
+ * `invalid_request` for a list that could be one row or many.
  */
 export function bareInstances({ inputs }: Signature, body: unknown): readonly unknown[] | null {
   if (isFields(body)) return isFeatures(body) ? [body] : null;
@@ -76,9 +94,11 @@ function listOf(field: string, value: unknown): readonly unknown[] {
   return value;
 }
 
-/** What stands in `instances`, parsed; the answer is as that of `decodeJson`. */
-export function decodeInstances(signature: Signature, value: unknown): readonly Invocation[] {
+/** Decodes parsed `instances`; returns the same as `decodeJson`. */
+export function decodeInstances(signature: Signature, value: unknown, limits: RowLimits = anyRows): readonly RowInvocation[] {
   const instances = listOf('instances', value);
+  const rowsMax = rowsMaxOf(signature.inputs, limits);
+  if (instances.length > rowsMax) throw tooManyRows(rowsMax);
   if (instances.length === 0) throw new PlatformError('invalid_request', `'instances' is empty: send at least one row`);
   if (!isOneByOne(signature, instances)) return [fromInstances(signature, instances)];
   return instances.map((instance, index) => {
@@ -90,7 +110,7 @@ export function decodeInstances(signature: Signature, value: unknown): readonly 
   });
 }
 
-/** What is wrong with one of several instances, whose number is told. */
+/** The error of one of several instances, with the index of the instance. */
 function ofInstance(error: unknown, index: number): PlatformError {
   const { code, message, hint } = asPlatformError(error);
   const named = message.startsWith('instances[0]')
@@ -99,7 +119,7 @@ function ofInstance(error: unknown, index: number): PlatformError {
   return new PlatformError(code, named, { cause: error, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** Whether the model has no dimension for the rows, so that each is a request of its own. */
+/** Whether the model has no row dimension, so each row is a separate request. */
 function isOneByOne({ inputs }: Signature, instances: readonly unknown[]): boolean {
   if (inputs.some(hasRows)) return false;
   const [spec, ...others] = inputs;
@@ -110,8 +130,8 @@ function isOneByOne({ inputs }: Signature, instances: readonly unknown[]): boole
   return runOneByOne(spec, instances.length, elements.length);
 }
 
-function fromInstances(signature: Signature, given: readonly unknown[]): Invocation {
-  const instances = withoutFeatures(signature, given);
+function fromInstances(signature: Signature, provided: readonly unknown[]): RowInvocation {
+  const instances = withoutFeatures(signature, provided);
   if (!instances.some(isFields)) {
     const spec = onlyInput(signature, 'a list of bare rows');
     return collect(signature, instances.length, () => instances, [spec]);
@@ -124,14 +144,17 @@ function fromInstances(signature: Signature, given: readonly unknown[]): Invocat
   }
   const names = new Set(signature.inputs.map((spec) => spec.name));
   const rows = instances as readonly Fields[];
+  const [only] = signature.inputs as [TensorSpec];
+  const values = signature.inputs.length === 1 ? valuesByColumn(only, rows) : null;
+  if (values !== null) return collect(signature, rows.length, () => values, [only]);
   for (const [index, instance] of rows.entries()) {
-    const stranger = Object.keys(instance).find((name) => !names.has(name));
-    if (stranger !== undefined) throw unknownInput(signature, `instances[${index}]`, stranger);
+    const unknownField = Object.keys(instance).find((name) => !names.has(name));
+    if (unknownField !== undefined) throw unknownInput(signature, `instances[${index}]`, unknownField);
   }
   return collect(signature, rows.length, (spec) => rows.map((row, index) => valueOf(row, spec, index)), signature.inputs);
 }
 
-/** Whoever trained elsewhere calls the row so; a model may have an input of that name. */
+/** Unwraps `features`, which SageMaker's algorithms use as the name of a row, unless the model has an input of that name. */
 function withoutFeatures({ inputs }: Signature, instances: readonly unknown[]): readonly unknown[] {
   if (inputs.length !== 1 || inputs[0]?.name === features) return instances;
   return instances.every((each) => isFields(each) && isFeatures(each)) ? instances.map((each) => (each as Fields)[features]) : instances;
@@ -149,7 +172,7 @@ function collect(
   rows: number,
   column: (spec: TensorSpec) => readonly unknown[],
   specs: readonly TensorSpec[],
-): Invocation {
+): RowInvocation {
   const inputs = specs.map((spec) => (hasRows(spec) ? stack(spec, column(spec)) : shared(signature, spec, column(spec))));
   return { inputs, rows: specs.some(hasRows) ? rows : 1 };
 }
@@ -168,7 +191,7 @@ function stacked(spec: TensorSpec, values: readonly unknown[]): { readonly tenso
   return { tensor: tensorOfRows(spec, values.length, row, elements), row };
 }
 
-/** Whose fault it is that they are no tensor together: the first row that is none by itself, or that is of another shape than those before it. */
+/** Finds the row that prevents a common tensor: the first that is invalid alone, or whose shape differs from those before it. */
 function faultIn(spec: TensorSpec, values: readonly unknown[], error: unknown): unknown {
   let before: string | null = null;
   for (const [index, value] of values.entries()) {
@@ -185,7 +208,7 @@ function faultIn(spec: TensorSpec, values: readonly unknown[], error: unknown): 
   return error;
 }
 
-/** An input without rows: either its rows fill the fixed first dimension, or every row gives the same value. */
+/** Decodes an input without rows: either its rows fill the fixed first dimension, or every row has the same value. */
 function shared(signature: Signature, spec: TensorSpec, values: readonly unknown[]): Tensor {
   if (signature.inputs.length === 1 && spec.shape.length > 0 && spec.shape[0] === values.length) return stack(spec, values);
   const first = JSON.stringify(values[0]);
@@ -198,19 +221,19 @@ function shared(signature: Signature, spec: TensorSpec, values: readonly unknown
   return whole(spec, values[0], undefined);
 }
 
-function fromTensors(signature: Signature, list: readonly unknown[]): Invocation {
-  const given = new Map<string, Fields>();
+function fromTensors(signature: Signature, list: readonly unknown[], { rowsMax }: RowLimits): RowInvocation {
+  const provided = new Map<string, Fields>();
   for (const [index, item] of list.entries()) {
     if (!isFields(item) || typeof item.name !== 'string') {
       throw new PlatformError('invalid_request', `inputs[${index}] must be {"name": …, "shape": […], "data": […]}`);
     }
-    const stranger = Object.keys(item).find((key) => !['name', 'shape', 'datatype', 'data', 'parameters'].includes(key));
-    if (stranger !== undefined) throw new PlatformError('invalid_request', `inputs[${index}] has the unknown field '${stranger}'`);
-    if (given.has(item.name)) throw new PlatformError('invalid_request', `input '${item.name}' is given twice`);
+    const unknownField = Object.keys(item).find((key) => !['name', 'shape', 'datatype', 'data', 'parameters'].includes(key));
+    if (unknownField !== undefined) throw new PlatformError('invalid_request', `inputs[${index}] has the unknown field '${unknownField}'`);
+    if (provided.has(item.name)) throw new PlatformError('invalid_request', `input '${item.name}' is given twice`);
     if (!signature.inputs.some((spec) => spec.name === item.name)) throw unknownInput(signature, 'inputs', item.name);
-    given.set(item.name, item);
+    provided.set(item.name, item);
   }
-  const inputs = signature.inputs.map((spec) => tensorOf(spec, given.get(spec.name)));
+  const inputs = signature.inputs.map((spec) => tensorOf(spec, provided.get(spec.name)));
   const counts = new Set(
     inputs.filter((_, index) => hasRows(signature.inputs[index] as TensorSpec)).map((input) => input.shape[0] as number),
   );
@@ -220,7 +243,9 @@ function fromTensors(signature: Signature, list: readonly unknown[]): Invocation
       `the inputs differ in their number of rows (${[...counts].join(', ')}): send the same for each`,
     );
   }
-  return { inputs, rows: [...counts][0] ?? 1 };
+  const [rows = 1] = counts;
+  if (rows > rowsMax) throw tooManyRows(rowsMax);
+  return { inputs, rows };
 }
 
 function tensorOf(spec: TensorSpec, item: Fields | undefined): Tensor {
@@ -228,7 +253,7 @@ function tensorOf(spec: TensorSpec, item: Fields | undefined): Tensor {
   if (item.datatype !== undefined && item.datatype !== spec.datatype) {
     throw new PlatformError(
       'invalid_request',
-      `input '${spec.name}' is ${describeTensor(spec)}, got the datatype ${JSON.stringify(item.datatype)}`,
+      `input '${spec.name}' is ${describeTensor(spec)}, got the datatype ${JSON.stringify(item.datatype)}${conversionHint(item.datatype, spec.datatype)}`,
     );
   }
   if (item.data === undefined) throw new PlatformError('invalid_request', `input '${spec.name}' has no 'data'`);
@@ -238,16 +263,16 @@ function tensorOf(spec: TensorSpec, item: Fields | undefined): Tensor {
 function whole(spec: TensorSpec, data: unknown, shape: unknown): Tensor {
   const elements: unknown[] = [];
   const nested = flattenInto(data, elements, `input '${spec.name}'`);
-  const given = shape === undefined ? nested : shapeOf(spec, shape);
-  if (elementCount(given) !== elements.length) {
+  const provided = shape === undefined ? nested : shapeOf(spec, shape);
+  if (elementCount(provided) !== elements.length) {
     throw new PlatformError(
       'invalid_request',
-      `input '${spec.name}': the shape [${given.join(',')}] holds ${elementCount(given)} elements, 'data' has ${elements.length}`,
+      `input '${spec.name}': the shape [${provided.join(',')}] holds ${elementCount(provided)} elements, 'data' has ${elements.length}`,
     );
   }
-  const fitting = fitShape(spec.shape, given, elements.length);
-  if (fitting === null || (shape !== undefined && given.length !== fitting.length)) {
-    throw new PlatformError('invalid_request', `input '${spec.name}' is ${describeTensor(spec)}, got the shape [${given.join(',')}]`);
+  const fitting = fitShape(spec.shape, provided, elements.length);
+  if (fitting === null || (shape !== undefined && provided.length !== fitting.length)) {
+    throw new PlatformError('invalid_request', `input '${spec.name}' is ${describeTensor(spec)}, got the shape [${provided.join(',')}]`);
   }
   return { name: spec.name, datatype: spec.datatype, shape: fitting, data: packElements(spec.name, spec.datatype, elements) };
 }
@@ -260,6 +285,6 @@ function shapeOf(spec: TensorSpec, shape: unknown): readonly number[] {
 function unknownInput(signature: Signature, where: string, name: string): PlatformError {
   return new PlatformError(
     'invalid_request',
-    `${where}: the model has no input '${name.slice(0, 80)}', it takes ${namesOf(signature.inputs)}`,
+    `${where}: the model has no input '${name.slice(0, 80)}', it takes ${specNames(signature.inputs)}`,
   );
 }

@@ -4,7 +4,7 @@ import { type Datatype, encodeStrings, type Signature } from '../../tensor.ts';
 import { packElements, unpackElements } from './elements.ts';
 import { decodeNpy, npyFile, parseNpy } from './npy.ts';
 
-/** As numpy.save writes it. */
+/** A file as written by numpy.save. */
 function npy(descriptor: string, shape: string, data: Uint8Array, { fortran = false, version = 1 } = {}): Uint8Array {
   const text = `{'descr': '${descriptor}', 'fortran_order': ${fortran ? 'True' : 'False'}, 'shape': ${shape}, }`;
   const prefix = version === 1 ? 10 : 12;
@@ -18,7 +18,7 @@ function npy(descriptor: string, shape: string, data: Uint8Array, { fortran = fa
 const model = (datatype: Datatype, ...shape: number[]): Signature => ({ inputs: [{ name: 'x', datatype, shape }], outputs: [] });
 const bytes = (array: Float32Array | Float64Array | BigInt64Array): Uint8Array => new Uint8Array(array.buffer);
 
-test('reads what numpy.save wrote, in both versions of the format', () => {
+test('reads files of numpy.save in both versions of the format', () => {
   for (const version of [1, 2]) {
     const array = parseNpy(npy('<f4', '(2, 3)', bytes(new Float32Array([1, 2, 3, 4, 5, 6])), { version }));
     assert.deepEqual([array.datatype, array.shape, Array.from(unpackElements('FP32', array.data))], ['FP32', [2, 3], [1, 2, 3, 4, 5, 6]]);
@@ -86,7 +86,7 @@ for (const { what, signature, file, shape, values } of [
 
 const two = bytes(new Float32Array([1, 2]));
 for (const { what, file, says } of [
-  { what: 'what is no npy file', file: Buffer.from('1,2,3,4,5,6'), says: /not an npy file/ },
+  { what: 'a file that is not npy', file: Buffer.from('1,2,3,4,5,6'), says: /not an npy file/ },
   { what: 'a file cut off in its header', file: npy('<f4', '(2,)', two).subarray(0, 40), says: /ends within its header/ },
   { what: 'a file cut off in its data', file: npy('<f4', '(3,)', two), says: /needs 12 bytes, the file holds 8/ },
   { what: 'Fortran order', file: npy('<f4', '(1, 2)', two, { fortran: true }), says: /ascontiguousarray/ },
@@ -94,16 +94,16 @@ for (const { what, file, says } of [
   { what: 'objects', file: npy('|O', '(2,)', two), says: /\|O/ },
   { what: 'another shape', file: npy('|u1', '(2, 4)', new Uint8Array(8)), says: /got an array of shape \[2,4\]/ },
 ]) {
-  test(`refuses ${what} and says so`, () => {
+  test(`rejects ${what} with the reason`, () => {
     assert.throws(() => decodeNpy(model('FP32', -1, 2), file), { code: 'invalid_request', message: says });
   });
 }
 
-test('refuses numbers that the model cannot hold', () => {
+test('rejects numbers that the model cannot hold', () => {
   assert.throws(() => decodeNpy(model('INT32', -1), npy('<f8', '(1,)', bytes(new Float64Array([1.5])))), /whole number/);
 });
 
-test('a model that takes a row at a time gets a request for each row', () => {
+test('a model with one row per request gets a request per row', () => {
   const each = decodeNpy(model('FP32', 1, 2), npy('<f4', '(2, 2)', bytes(new Float32Array([1, 2, 3, 4]))));
   assert.deepEqual(
     each.map(({ inputs: [input] }) => [input?.shape, Array.from(unpackElements('FP32', input?.data as Uint8Array))]),
@@ -120,7 +120,7 @@ test('a model that takes a row at a time gets a request for each row', () => {
   );
 });
 
-test('what is written is read again, and begins where numpy wants it', () => {
+test('written files round-trip, with the alignment of numpy', () => {
   for (const [datatype, shape, values] of [
     ['FP32', [2, 1], [1.5, -2]],
     ['INT64', [2], [9_007_199_254_740_993n, -1n]],

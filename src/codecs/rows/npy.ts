@@ -15,7 +15,17 @@ import {
   type TensorSpec,
 } from '../../tensor.ts';
 import { packElements, unpackElements } from './elements.ts';
-import { fitShape, hasRows, type Invocation, onlyInput, runOneByOne } from './invocation.ts';
+import {
+  anyRows,
+  fitShape,
+  hasRows,
+  onlyInput,
+  type RowInvocation,
+  type RowLimits,
+  rowsMaxOf,
+  runOneByOne,
+  tooManyRows,
+} from './invocation.ts';
 
 export interface NpyArray {
   readonly datatype: Exclude<Datatype, 'BYTES' | 'BF16'>;
@@ -25,6 +35,8 @@ export interface NpyArray {
 }
 
 const magic = '\x93NUMPY';
+/** NumPy itself rejects more than 10,000 bytes. */
+const headerBytesMax = 64 * 1024;
 const descriptors: Readonly<Record<string, NpyArray['datatype']>> = {
   '|b1': 'BOOL',
   '|i1': 'INT8',
@@ -40,7 +52,7 @@ const descriptors: Readonly<Record<string, NpyArray['datatype']>> = {
   '<f8': 'FP64',
 };
 
-/** The tensor as a file that `numpy.load` reads without pickling; text becomes an array of text, BF16 one of 32-bit floats. */
+/** The tensor as a file that `numpy.load` reads without pickling. Text becomes an array of text, BF16 an array of 32-bit floats. */
 export function npyFile(tensor: Pick<Tensor, 'datatype' | 'shape' | 'data'>): Buffer {
   const { descriptor, data } = arrayOf(tensor);
   const { shape } = tensor;
@@ -62,7 +74,7 @@ function arrayOf({ datatype, data }: Pick<Tensor, 'datatype' | 'data'>): { descr
   return { descriptor: Object.keys(descriptors).find((known) => descriptors[known] === datatype) as string, data };
 }
 
-/** NumPy keeps text as UTF-32, each padded to the longest. */
+/** NumPy stores text as UTF-32, padded to the longest. */
 function textArray(texts: readonly string[]): { descriptor: string; data: Uint8Array } {
   const points = texts.map((text) => Array.from(text, (character) => character.codePointAt(0) as number));
   const width = points.reduce((most, { length }) => Math.max(most, length), 1);
@@ -72,11 +84,11 @@ function textArray(texts: readonly string[]): { descriptor: string; data: Uint8A
 }
 
 export interface NpyHead extends Omit<NpyArray, 'data'> {
-  /** Where the elements begin. */
+  /** Offset of the elements: the size of the head. */
   readonly bytes: number;
 }
 
-/** The head of a file that begins with these bytes; null where they end within it. Throws `invalid_request` for what is none. */
+/** Parses the head of a file; null if these bytes end within it. Throws `invalid_request` if it is not npy. */
 export function npyHead(file: Uint8Array): NpyHead | null {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (latin1(file.subarray(0, 6)) !== magic.slice(0, file.length)) {
@@ -85,7 +97,11 @@ export function npyHead(file: Uint8Array): NpyHead | null {
   if (file.length < 12) return null;
   const wide = (file[6] as number) >= 2;
   const headerStart = wide ? 12 : 10;
-  const headerEnd = headerStart + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
+  const headerBytes = wide ? view.getUint32(8, true) : view.getUint16(8, true);
+  if (headerBytes > headerBytesMax) {
+    throw new PlatformError('invalid_request', `the header of the npy file has ${headerBytes} bytes, expected at most ${headerBytesMax}`);
+  }
+  const headerEnd = headerStart + headerBytes;
   if (headerEnd > file.length) return null;
   const header = latin1(file.subarray(headerStart, headerEnd));
   const descriptor = /'descr':\s*'([^']*)'/.exec(header)?.[1];
@@ -111,7 +127,7 @@ export function npyHead(file: Uint8Array): NpyHead | null {
   return { datatype, shape, bytes: headerEnd };
 }
 
-/** Reads one array. Throws `invalid_request` for what is not one, and for what only Python could read. */
+/** Parses one array. Throws `invalid_request` for other data, and for arrays of pickled objects, which only Python can read. */
 export function parseNpy(file: Uint8Array): NpyArray {
   if (file.length < 12) throw new PlatformError('invalid_request', 'the body is not an npy file: write it with numpy.save');
   const head = npyHead(file);
@@ -133,13 +149,15 @@ function latin1(bytes: Uint8Array): string {
 }
 
 /**
- * The array as the input of a model that has one: rows first, or a single row without the first dimension. One
- * invocation, or one for each row where the model takes a row at a time.
+ * Decodes the array as the only input of a model: rows first, or a single row without the first dimension. Returns one invocation, or one
+ * per row if the model takes one row per request.
  */
-export function decodeNpy(signature: Signature, file: Uint8Array): readonly Invocation[] {
+export function decodeNpy(signature: Signature, file: Uint8Array, limits: RowLimits = anyRows): readonly RowInvocation[] {
   const spec = onlyInput(signature, 'npy');
   const array = parseNpy(file);
   const [rows = 1] = array.shape;
+  const rowsMax = rowsMaxOf(signature.inputs, limits);
+  if (rows > rowsMax && array.data.length > 0 && array.shape.length >= spec.shape.length) throw tooManyRows(rowsMax);
   if (!runOneByOne(spec, rows, elementCount(array.shape) / rows)) return [invocationOf(spec, array)];
   const rowBytes = array.data.length / rows;
   return Array.from({ length: rows }, (_, row) =>
@@ -147,7 +165,7 @@ export function decodeNpy(signature: Signature, file: Uint8Array): readonly Invo
   );
 }
 
-function invocationOf(spec: TensorSpec, array: NpyArray): Invocation {
+function invocationOf(spec: TensorSpec, array: NpyArray): RowInvocation {
   const shape = shapeFor(spec, array.shape);
   if (shape === null) {
     throw new PlatformError(
@@ -159,16 +177,16 @@ function invocationOf(spec: TensorSpec, array: NpyArray): Invocation {
   return { inputs: [tensor], rows: hasRows(spec) ? (shape[0] as number) : 1 };
 }
 
-function shapeFor(spec: TensorSpec, given: readonly number[]): number[] | null {
-  const count = elementCount(given);
-  if (!hasRows(spec)) return fitShape(spec.shape, given, count);
+function shapeFor(spec: TensorSpec, provided: readonly number[]): number[] | null {
+  const count = elementCount(provided);
+  if (!hasRows(spec)) return fitShape(spec.shape, provided, count);
   const inner = spec.shape.slice(1);
-  const [rows, ...row] = given;
+  const [rows, ...row] = provided;
   if (rows !== undefined && rows > 0) {
     const many = fitShape(inner, row, count / rows);
     if (many !== null) return [rows, ...many];
   }
-  const one = fitShape(inner, given, count);
+  const one = fitShape(inner, provided, count);
   return one === null ? null : [1, ...one];
 }
 

@@ -11,12 +11,12 @@ const tensor = (name: string, datatype: Datatype, shape: readonly number[], valu
   data: packElements(name, datatype, values),
 });
 
-test('one output: one value a row', () => {
+test('one output: one value per row', () => {
   assert.equal(predictionsJson([tensor('y', 'FP64', [2, 2], [1, 2.5, 3, 4])], 2), '[[1,2.5],[3,4]]');
   assert.equal(predictionsJson([tensor('y', 'BYTES', [2], ['a"b', 'c'])], 2), '["a\\"b","c"]');
 });
 
-test('several outputs: one object a row', () => {
+test('several outputs: one object per row', () => {
   const outputs = [tensor('label', 'INT64', [2], [7n, 9007199254740993n]), tensor('probabilities', 'FP64', [2, 1], [0.5, 1])];
   assert.equal(predictionsJson(outputs, 2), '[{"label":7,"probabilities":[0.5]},{"label":9007199254740993,"probabilities":[1]}]');
 });
@@ -26,11 +26,11 @@ test('outputs that do not count rows: one prediction for the whole request', () 
   assert.equal(predictionsJson(outputs, 2), '[{"y":[[1],[2]],"sum":3}]');
 });
 
-test('what JSON cannot write becomes null', () => {
+test('values that JSON cannot represent become null', () => {
   assert.equal(predictionsJson([tensor('y', 'FP32', [1, 3], [Number.NaN, Number.POSITIVE_INFINITY, 1])], 1), '[[null,null,1]]');
 });
 
-test('32-bit floats have the digits that tell them, by row and by themselves; what is no number is null', () => {
+test('32-bit floats have the fewest identifying digits, in rows and alone; NaN is null', () => {
   const [third, numbers] = [1 / 3, [0.1, Number.NaN, -1e-9, Number.NEGATIVE_INFINITY]];
   assert.equal(predictionsJson([tensor('y', 'FP32', [2, 2], numbers)], 2), '[[0.1,null],[-1e-9,null]]');
   assert.equal(predictionsJson([tensor('y', 'FP32', [4], numbers)], 4), '[0.1,null,-1e-9,null]');
@@ -40,7 +40,7 @@ test('32-bit floats have the digits that tell them, by row and by themselves; wh
   assert.equal(predictionsCsv(lines, 2), 'a,0.1\nb,0.3\n');
 });
 
-test('as CSV: a line a row, all outputs side by side', () => {
+test('as CSV: one line per row, with all outputs', () => {
   const outputs = [tensor('label', 'BYTES', [2], ['a "b", c', 'd']), tensor('p', 'FP64', [2, 2], [0.5, Number.NaN, 1, -1])];
   assert.equal(predictionsCsv(outputs, 2), '"a ""b"", c",0.5,NaN\nd,1,-1\n');
   assert.equal(predictionsCsv([tensor('id', 'INT64', [2], [9007199254740993n, 1n])], 2), '9007199254740993\n1\n');

@@ -1,20 +1,25 @@
-/** The outputs of a model, row by row, as JSON and as CSV, built by hand: one pass, integers of 64 bits exact. */
-import { elementCount, rowCount, type Tensor } from '../../tensor.ts';
+/** Formats the outputs of a model row by row as JSON and CSV, in one pass, with exact 64-bit integers. */
+import { messageOf, PlatformError } from '../../errors.ts';
+import { decodeStrings, elementCount, rowCount, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { type Element, unpackElements } from './elements.ts';
 import { floatText, joinFloats, numberBytesMax, writeFloat, writeText } from './float-text.ts';
+import { checkedJson } from './json-rows.ts';
 
 /**
- * One prediction a row: the value itself where the model has one output, `{"label": …, "probabilities": […]}` where it
- * has several. Outputs that do not count rows make one prediction for the whole request. NaN and infinities, which
- * JSON cannot write, become null; integers beyond 2^53 are written in full, 32-bit floats in as few digits as it takes
- * to read the same 32-bit number again.
+ * One prediction per row: the value itself if the model has one output, `{"label": …, "probabilities": […]}` if it has several.
+ * Outputs that do not count rows make one prediction for the whole request. NaN and infinities, which JSON cannot represent,
+ * become null; integers beyond 2^53 are written in full, 32-bit floats with the fewest digits that identify them.
  */
-export function predictionsJson(outputs: readonly Tensor[], rows: number): string {
-  return `[${predictionTexts(outputs, rows).join(',')}]`;
+export function predictionsJson(outputs: readonly Tensor[], rows: number, specs?: readonly TensorSpec[]): string {
+  return `[${predictionTexts(outputs, rows, specs).join(',')}]`;
 }
 
-/** The same, each prediction by itself. */
-export function predictionTexts(outputs: readonly Tensor[], rows: number): readonly string[] {
+/**
+ * Like `predictionsJson`, but with a separate text for each prediction. An output whose elements are JSON texts, according to `specs`, is
+ * the predictions itself. Throws `model_failed` if an element is not JSON.
+ */
+export function predictionTexts(outputs: readonly Tensor[], rows: number, specs: readonly TensorSpec[] = []): readonly string[] {
+  if (specs.length === 1 && specs[0]?.content === 'json') return jsonTexts(outputs[0] as Tensor);
   const byRow = outputs.every((output) => output.shape.length > 0 && rowCount(output.shape) === rows);
   const writers = outputs.map((output) => new OutputWriter(output, byRow));
   const predictions: string[] = [];
@@ -29,14 +34,26 @@ export function predictionTexts(outputs: readonly Tensor[], rows: number): reado
   return predictions;
 }
 
+function jsonTexts({ name, data }: Tensor): readonly string[] {
+  const texts = decodeStrings(data);
+  for (const [row, text] of texts.entries()) {
+    try {
+      checkedJson(text, `row ${row} of output '${name}'`);
+    } catch (error) {
+      throw new PlatformError('model_failed', messageOf(error), { cause: error });
+    }
+  }
+  return texts;
+}
+
 /**
- * One line a row: the elements of all outputs, in the model's order. Outputs that do not count rows make one line for the
- * whole request. Text is quoted where RFC 4180 asks for it. Each line ends with a line break.
+ * One line per row: the elements of all outputs, in the model's order. Outputs that do not count rows make one line for the whole
+ * request. Text is quoted as required by RFC 4180. Each line ends with a line break.
  */
 export function predictionsCsv(outputs: readonly Tensor[], rows: number): string {
   const bytesMax = predictionsCsvBytesMax(outputs, rows);
   if (bytesMax === null) return linesWithText(outputs, rows);
-  const bytes = roomFor(bytesMax);
+  const bytes = scratchFor(bytesMax);
   return bytes.toString('latin1', 0, writePredictionsCsv(outputs, rows, bytes));
 }
 
@@ -61,25 +78,25 @@ function linesWithText(outputs: readonly Tensor[], rows: number): string {
   return text;
 }
 
-/** Of lines that are being written; kept, because a fresh one of this size costs as much as filling it. */
+/** Buffer for lines being written; reused, because allocating it costs as much as filling it. */
 let scratch = Buffer.alloc(0);
 const scratchBytesMax = 8 * 2 ** 20;
 
-/** The same lines as bytes, for whole files of them. */
+/** Like `predictionsCsv`, as bytes, for whole files. */
 export function predictionsCsvBytes(outputs: readonly Tensor[], rows: number): Buffer {
   const bytesMax = predictionsCsvBytesMax(outputs, rows);
   if (bytesMax === null) return Buffer.from(linesWithText(outputs, rows));
-  const bytes = roomFor(bytesMax);
+  const bytes = scratchFor(bytesMax);
   return Buffer.from(bytes.subarray(0, writePredictionsCsv(outputs, rows, bytes)));
 }
 
-/** The most bytes that these lines can have; null where text is among them, of which nobody knows before it is quoted. */
+/** Maximum size of these lines; null if they contain text, whose quoted size is unknown. */
 export function predictionsCsvBytesMax(outputs: readonly Tensor[], rows: number): number | null {
   if (outputs.some(({ datatype }) => datatype === 'BYTES')) return null;
   return outputs.reduce((sum, { shape }) => sum + elementCount(shape) * (numberBytesMax + 1), rows + 1);
 }
 
-/** Writes the lines of numbers at the start of `into`, where there is room for them, and answers where they end. */
+/** Writes lines of numbers at the start of `into`, which must be large enough, and returns their end. */
 export function writePredictionsCsv(outputs: readonly Tensor[], rows: number, into: Uint8Array): number {
   const lineCount = outputs.every((output) => output.shape.length > 0 && rowCount(output.shape) === rows) ? rows : 1;
   const columns = outputs.map(({ datatype, shape, data }) => ({
@@ -101,14 +118,14 @@ export function writePredictionsCsv(outputs: readonly Tensor[], rows: number, in
   return at;
 }
 
-/** A number of another datatype, with all its digits; the whole ones are most often small. */
+/** Writes a number of another datatype with all its digits. Whole numbers are usually small. */
 function writeNumber(into: Uint8Array, at: number, element: Element): number {
   const small = typeof element === 'bigint' ? Number(element) : element;
   if (typeof small === 'number' && Math.abs(small) < 1e9 && Math.trunc(small) === small) return writeFloat(into, at, small);
   return writeText(into, at, String(element));
 }
 
-function roomFor(bytes: number): Buffer {
+function scratchFor(bytes: number): Buffer {
   if (bytes > scratchBytesMax) return Buffer.allocUnsafe(bytes);
   if (scratch.length < bytes) scratch = Buffer.allocUnsafeSlow(bytes);
   return scratch;

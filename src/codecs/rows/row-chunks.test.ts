@@ -11,7 +11,7 @@ const specs: readonly TensorSpec[] = [
   { name: 'scale', datatype: 'FP32', shape: [] },
 ];
 
-test('cutting loses nothing, and no part has more rows than allowed', () => {
+test('splitting loses nothing, and no part has more rows than allowed', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 50 }),
@@ -39,7 +39,7 @@ test('cutting loses nothing, and no part has more rows than allowed', () => {
   );
 });
 
-test('rows without elements are not cut into as many requests', () => {
+test('rows without elements are not split into requests', () => {
   const specs = [{ name: 'x', datatype: 'FP32', shape: [-1, -1] }] as const;
   const inputs = [{ name: 'x', datatype: 'FP32', shape: [1e9, 0], data: new Uint8Array(0) }] as const;
   assert.throws(() => cutRows({ inputs, rows: 1e9 }, specs, 32), { code: 'invalid_request', message: /1000000000 rows without elements/ });

@@ -1,25 +1,25 @@
 /**
- * A file of many rows is more than one batch. Where the model may be batched, rows are independent of each other: the
- * invocation is cut into requests of at most a batch, whose predictions follow each other in order.
+ * Splits a file of many rows, which is more than one batch. If the model can be batched, rows are independent. The invocation becomes
+ * requests of at most one batch, and their predictions are concatenated in order.
  */
 import assert from 'node:assert/strict';
 import { PlatformError } from '../../errors.ts';
 import { datatypes, type Tensor, type TensorSpec, walkStrings } from '../../tensor.ts';
-import { hasRows, type Invocation } from './invocation.ts';
+import { hasRows, type RowInvocation } from './invocation.ts';
 
 /**
- * Cuts an invocation into ones of at most `rowsMax` rows. Inputs that do not count rows go with each of them. Throws
+ * Splits an invocation into parts of at most `rowsMax` rows. Inputs that do not count rows are included in each. Throws
  * `invalid_request` for rows without elements.
  */
-export function cutRows(invocation: Invocation, specs: readonly TensorSpec[], rowsMax: number): Invocation[] {
+export function cutRows(invocation: RowInvocation, specs: readonly TensorSpec[], rowsMax: number): RowInvocation[] {
   assert(rowsMax >= 1);
   if (invocation.rows <= rowsMax) return [invocation];
   for (const [index, { name, data }] of invocation.inputs.entries()) {
-    // A few bytes can claim any number of them.
+    // Rows without elements: a few bytes could claim any number of rows.
     if (data.byteLength > 0 || !hasRows(specs[index] as TensorSpec)) continue;
     throw new PlatformError('invalid_request', `input '${name}' has ${invocation.rows} rows without elements: at most ${rowsMax} may be`);
   }
-  const chunks: Invocation[] = [];
+  const chunks: RowInvocation[] = [];
   const ends = invocation.inputs.map((input) => rowEnds(input));
   for (let from = 0; from < invocation.rows; from += rowsMax) {
     const to = Math.min(from + rowsMax, invocation.rows);
@@ -33,7 +33,7 @@ export function cutRows(invocation: Invocation, specs: readonly TensorSpec[], ro
   return chunks;
 }
 
-/** Where the data of the first `row` rows ends, in bytes. */
+/** End of the data of the first `row` rows, in bytes. */
 function rowEnds(tensor: Tensor): (row: number) => number {
   const [rows = 1] = tensor.shape;
   if (datatypes[tensor.datatype].bytes !== null) return (row) => (tensor.data.byteLength / rows) * row;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromBrainBits, fromHalfBits, toBrainBits, toHalfBits } from './small-floats.ts';
 
-test('every half-precision number survives the way to a number and back', () => {
+test('every half-precision number round-trips', () => {
   for (let half = 0; half < 0x10000; half++) {
     const value = fromHalfBits(half);
     if (Number.isNaN(value)) assert(Number.isNaN(fromHalfBits(toHalfBits(value))));
@@ -26,7 +26,7 @@ test('rounds to the nearest half-precision number, ties to even', () => {
   }
 });
 
-test('every bfloat16 survives the way to a number and back', () => {
+test('every bfloat16 round-trips', () => {
   for (let brain = 0; brain < 0x10000; brain++) {
     const value = fromBrainBits(brain);
     if (!Number.isNaN(value)) assert.equal(toBrainBits(value), brain);

@@ -3,7 +3,7 @@
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
-/** The nearest half-precision float, ties to even; too large becomes infinite. */
+/** The nearest half-precision float, ties to even. A number beyond its range becomes infinite. */
 export function toHalfBits(value: number): number {
   float[0] = value;
   const single = bits[0] as number;
@@ -12,7 +12,7 @@ export function toHalfBits(value: number): number {
   if (magnitude > 0x7f800000) return sign | 0x7e00; // NaN
   if (magnitude >= 0x477ff000) return sign | 0x7c00; // rounds beyond 65504
   if (magnitude < 0x38800000) {
-    // Subnormal in half precision: adding 2^-1 * 2^-13 leaves the rounded bits in the mantissa's low end.
+    // Subnormal in half precision: adding 0.5 rounds the number and leaves its bits at the low end of the mantissa.
     float[0] = Math.abs(value) + 0.5;
     return sign | ((bits[0] as number) - 0x3f000000);
   }
@@ -20,6 +20,7 @@ export function toHalfBits(value: number): number {
   return sign | ((roundedToEven - 0x38000000) >>> 13);
 }
 
+/** The number with these half-precision bits; exact. */
 export function fromHalfBits(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >>> 10) & 0x1f;
@@ -33,10 +34,11 @@ export function fromHalfBits(half: number): number {
 export function toBrainBits(value: number): number {
   float[0] = value;
   const single = bits[0] as number;
-  if ((single & 0x7fffffff) > 0x7f800000) return (single >>> 16) | 0x40; // NaN stays one
+  if ((single & 0x7fffffff) > 0x7f800000) return (single >>> 16) | 0x40; // NaN remains NaN
   return ((single + 0x7fff + ((single >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
+/** The number with these bfloat16 bits; exact. */
 export function fromBrainBits(brain: number): number {
   bits[0] = brain << 16;
   return float[0] as number;

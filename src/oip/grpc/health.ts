@@ -1,25 +1,25 @@
-/** `grpc.health.v1.Health`, for probes: open to everybody, about the server as a whole. Of a single model, `ModelReady` tells. */
+/** `grpc.health.v1.Health` for probes of the whole server, without authentication. `ModelReady` reports a single model. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { shown } from '../../codecs/index.ts';
+import { truncated } from '../../codecs/index.ts';
 import { PlatformError } from '../../errors.ts';
-import type { OipServices } from '../neighbours.ts';
+import type { OipDeps } from '../deps.ts';
 import { serviceNames } from './protocol.ts';
 
 export type ServingStatus = 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 
-/** Empty: the server. */
+/** The empty name stands for the whole server. */
 const known: readonly string[] = ['', serviceNames.inference];
 
 type Watcher = ServerWritableStream<{ readonly service: string }, { readonly status: ServingStatus }>;
 
 export class GrpcHealth {
-  readonly #services: Pick<OipServices, 'health' | 'onHealthChange'>;
+  readonly #services: Pick<OipDeps, 'health' | 'onHealthChange'>;
   readonly #watchers = new Map<Watcher, ServingStatus>();
   #isClosing = false;
 
-  constructor(services: Pick<OipServices, 'health' | 'onHealthChange'>) {
+  constructor(services: Pick<OipDeps, 'health' | 'onHealthChange'>) {
     this.#services = services;
-    services.onHealthChange(() => this.#tell());
+    services.onHealthChange(() => this.#notify());
   }
 
   /** Throws `not_found` for a service that is not known. */
@@ -27,11 +27,11 @@ export class GrpcHealth {
     if (known.includes(service)) return this.#status();
     throw new PlatformError(
       'not_found',
-      `there is no service '${shown(service)}'; ask for ${serviceNames.inference}, or none for the server`,
+      `unknown service '${truncated(service)}': expected ${serviceNames.inference}, or an empty name for the server`,
     );
   }
 
-  /** The state now, and whenever it changes. */
+  /** Sends the current status, and again after each change. */
   readonly watch = (call: Watcher): void => {
     const status = known.includes(call.request.service) ? this.#status() : 'SERVICE_UNKNOWN';
     this.#watchers.set(call, status);
@@ -40,10 +40,10 @@ export class GrpcHealth {
     if (this.#isClosing) call.end();
   };
 
-  /** Whoever watches is told that this is the end, and let go. */
+  /** Reports NOT_SERVING to all watchers and ends their calls. */
   close(): void {
     this.#isClosing = true;
-    this.#tell();
+    this.#notify();
     for (const call of this.#watchers.keys()) call.end();
   }
 
@@ -51,10 +51,10 @@ export class GrpcHealth {
     return !this.#isClosing && this.#services.health().ready ? 'SERVING' : 'NOT_SERVING';
   }
 
-  #tell(): void {
+  #notify(): void {
     const status = this.#status();
-    for (const [call, told] of this.#watchers) {
-      if (told === status || told === 'SERVICE_UNKNOWN') continue;
+    for (const [call, reported] of this.#watchers) {
+      if (reported === status || reported === 'SERVICE_UNKNOWN') continue;
       this.#watchers.set(call, status);
       call.write({ status });
     }

@@ -1,20 +1,21 @@
 /**
- * `ModelStreamInfer`: many inferences on one stream. Answers come in the order of their requests; a request that fails is
- * answered with the reason and ends nothing. A client that stops reading is not read from either.
+ * `ModelStreamInfer`: many inferences on one stream. Responses are sent in the order of their requests. A failed request
+ * gets an error response and does not end the stream. If the client stops reading, its requests are not read either.
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type { Caller } from '../../access/index.ts';
 import { streamError, streamMessage } from '../../codecs/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import type { BodyBudget } from '../../http/index.ts';
-import { type CallHead, makeRoom } from './admission.ts';
-import type { Answered, GrpcInference } from './inference.ts';
-import { detailsOf, statusOf } from './status.ts';
+import { type CallHead, reserveBytes } from './admission.ts';
+import type { GrpcInference, GrpcOutcome } from './inference.ts';
+import { detailsOf, grpcErrorOf } from './status.ts';
 
-/** Enough for a full batch of single rows and the next. */
-const underWayMax = 64;
+/** Enough for two full batches of single rows. */
+const inFlightMax = 64;
 
 interface Turn {
-  /** Null while the model has it. */
+  /** Null until the model has responded. */
   answer: Buffer | null;
   cancel: () => void;
   bytes: number;
@@ -23,6 +24,7 @@ interface Turn {
 export class InferStream {
   readonly #call: ServerDuplexStream<Buffer, Buffer>;
   readonly #head: CallHead;
+  readonly #caller: Caller;
   readonly #inference: GrpcInference;
   readonly #budget: BodyBudget;
   readonly #turns: Turn[] = [];
@@ -32,10 +34,16 @@ export class InferStream {
   #isFinishing = false;
   #isOver = false;
 
-  /** The caller may invoke. */
-  constructor(call: ServerDuplexStream<Buffer, Buffer>, head: CallHead, inference: GrpcInference, budget: BodyBudget) {
+  /** The caller must be authorized. */
+  constructor(
+    call: ServerDuplexStream<Buffer, Buffer>,
+    { head, caller }: { readonly head: CallHead; readonly caller: Caller },
+    inference: GrpcInference,
+    budget: BodyBudget,
+  ) {
     this.#call = call;
     this.#head = head;
+    this.#caller = caller;
     this.#inference = inference;
     this.#budget = budget;
     call.on('cancelled', () => this.#abandon());
@@ -47,22 +55,24 @@ export class InferStream {
       this.#hasEnded = true;
       this.#send();
     });
-    call.on('data', (bytes: Buffer) => this.#take(bytes));
+    call.on('data', (bytes: Buffer) => this.#receive(bytes));
   }
 
-  /** The server closes: what came is answered, nothing more is taken. */
+  /** For shutdown: answers received requests and accepts no more. */
   finish(): void {
     this.#isFinishing = true;
     this.#send();
   }
 
-  #take(bytes: Buffer): void {
+  #receive(bytes: Buffer): void {
     const turn: Turn = { answer: null, cancel: () => {}, bytes: bytes.length };
     this.#turns.push(turn);
     const head = { ...this.#head, requestId: `${this.#head.requestId}.${this.#count++}` };
-    const settle = (answered: Answered): void => this.#settle(turn, envelope(answered));
+    const settle = (answered: GrpcOutcome): void => this.#settle(turn, envelope(answered));
     try {
-      makeRoom(this.#budget, turn.bytes);
+      // Each message counts as a request against the limits of the key.
+      this.#caller.limiter?.takeToken();
+      reserveBytes(this.#budget, turn.bytes);
     } catch (thrown) {
       turn.bytes = 0;
       settle({ ok: false, error: asPlatformError(thrown), message: null });
@@ -80,7 +90,7 @@ export class InferStream {
     this.#send();
   }
 
-  /** Everything whose turn it is, as far as the client takes it. */
+  /** Sends responses in order until the client applies backpressure. */
   #send(): void {
     while (!this.#isFull && this.#turns[0]?.answer) {
       const { answer, bytes } = this.#turns.shift() as Turn & { readonly answer: Buffer };
@@ -88,21 +98,21 @@ export class InferStream {
       this.#isFull = !this.#call.write(answer);
     }
     if (this.#turns.length === 0 && this.#isFinishing) {
-      this.#call.emit('error', statusOf(new PlatformError('unavailable', 'the server is closing'), this.#head.requestId));
+      this.#call.emit('error', grpcErrorOf(new PlatformError('unavailable', 'the server is shutting down'), this.#head.requestId));
     } else if (this.#turns.length === 0 && this.#hasEnded) {
       this.#call.end();
     } else this.#pace();
   }
 
   #pace(): void {
-    const isBusy = this.#isFull || this.#isFinishing || this.#turns.length >= underWayMax;
+    const isBusy = this.#isFull || this.#isFinishing || this.#turns.length >= inFlightMax;
     if (isBusy !== this.#call.isPaused()) {
       if (isBusy) this.#call.pause();
       else this.#call.resume();
     }
   }
 
-  /** Also told when all is over: then there is nothing left. */
+  /** Also runs after a normal end, when no turns are left. */
   #abandon(): void {
     this.#isOver = true;
     for (const { cancel, bytes } of this.#turns.splice(0)) {
@@ -112,7 +122,7 @@ export class InferStream {
   }
 }
 
-function envelope(answered: Answered): Buffer {
+function envelope(answered: GrpcOutcome): Buffer {
   if (answered.ok) return streamMessage(answered.bytes);
   return streamError(detailsOf(answered.error), answered.message?.modelName ?? '', answered.message?.id ?? '');
 }

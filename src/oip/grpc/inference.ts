@@ -1,108 +1,148 @@
 /**
- * An inference from one message to the other, whoever carries them: `ModelInfer` and each message of `ModelStreamInfer`.
- * The hot path of gRPC; the twin of `infer.ts`.
+ * Processes one inference message, for `ModelInfer` and each message of `ModelStreamInfer`. The hot path of gRPC; the
+ * counterpart of `infer.ts`.
  */
 import {
+  decodeInThread,
   decodeMessage,
+  decodeMessageTask,
   encodeMessage,
   type InferMessage,
+  isShortMessage,
   type MessageRequest,
   type ModelPlan,
+  planFacts,
   type ResponseParameters,
   readInferMessage,
 } from '../../codecs/index.ts';
+import type { WireBody } from '../../data-quality/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
-import type { SeenCall } from '../../monitoring/index.ts';
-import { type InferenceResult, invokeWhole, ModelPlans, type Outcome, type Route, requestRowsMax } from '../../serving/index.ts';
-import { notServed, takesBytes } from '../models.ts';
-import type { OipServices } from '../neighbours.ts';
-import { tellTensors } from '../seen-calls.ts';
+import { InferenceExchange, type InferenceResult, ModelPlans, requestRowsMax, type ServedRoute } from '../../serving/index.ts';
+import { capturedTensors, captureTensors } from '../capture-tensors.ts';
+import type { OipDeps } from '../deps.ts';
+import { bytesOnlyError, notServed } from '../models.ts';
 import { timingParameters } from '../timings.ts';
-import { type CallHead, timeLeftMs } from './admission.ts';
-import { tellGrpcAccess } from './told.ts';
+import { logGrpcAccess } from './access-log.ts';
+import { type CallHead, lineOf, remainingMs } from './admission.ts';
 
-/** `message` is null where the bytes were none. */
-export type Answered =
+/** `message` is null if the bytes could not be decoded. */
+export type GrpcOutcome =
   | { readonly ok: true; readonly bytes: Buffer }
   | { readonly ok: false; readonly error: PlatformError; readonly message: InferMessage | null };
 
+type Settle = (answered: GrpcOutcome) => void;
 const nothingToCancel = (): void => {};
 
 export class GrpcInference {
-  readonly #services: OipServices;
+  readonly #services: OipDeps;
   readonly #plans = new ModelPlans();
 
-  constructor(services: OipServices) {
+  constructor(services: OipDeps) {
     this.#services = services;
   }
 
-  /** The caller may invoke. Answers through `settle`, once, perhaps before it returns; what it returns cancels. */
-  infer(head: CallHead, bytes: Buffer, settle: (answered: Answered) => void): () => void {
-    const { serving, clock, traces } = this.#services;
-    const { requestId } = head;
-    const arrivedAtMs = clock.nowMs();
-    traces?.begin(requestId, head.headers);
+  /** The caller must be authorized. Calls `settle` exactly once, possibly before returning. Returns a function that cancels the inference. */
+  infer(head: CallHead, bytes: Buffer, settle: Settle): () => void {
+    const { traces, listener } = this.#services;
+    listener.activity.enter(lineOf(head));
+    traces?.begin(head.requestId, head.headers);
     let message: InferMessage | null = null;
-    let route: Route | null = null;
+    let route: ServedRoute;
     try {
       message = readInferMessage(bytes);
       route = this.#routeOf(message);
-      const plan = this.#plans.of(route);
-      const request = decodeMessage(plan, requestRowsMax(route.batchSizeMax), message);
-      const { inputs, rows, parameters } = request;
-      const timeoutMs = earlier(parameters.timeoutMs, timeLeftMs(head, clock.wallMs()));
-      const call = { requestId, inputs, rows, timeoutMs, priority: parameters.priority, arrivedAtMs };
-      const seen = route.isWatched ? this.#services.calls.begin(route, requestId, request.id ?? null) : null;
-      const asked = { plan, request, message, seen };
-      return invokeWhole(serving, route, call, (outcome) => settle(this.#answer(head, asked, outcome)));
     } catch (thrown) {
-      const error = this.#known(head, thrown);
-      // It got as far as a model, but not into its queue: it counts among those that failed.
-      if (route !== null) serving.reject(route, { requestId, rows: 0, arrivedAtMs }, error);
-      else tellGrpcAccess(this.#services, { head, caller: null, error, model: message?.modelName, ms: 0 });
-      traces?.refuse(requestId, error);
-      settle({ ok: false, error, message });
+      this.#rejectOnEntry(head, message, thrown, settle);
       return nothingToCancel;
     }
+    const exchange = new MessageExchange(this.#services, { head, message, plan: this.#plans.of(route), settle }, route);
+    exchange.receive(bytes);
+    return () => exchange.leave();
   }
 
-  #routeOf({ modelName: model, modelVersion }: InferMessage): Route {
+  /** Such a call has no line in the request log, so it is written to the access log. */
+  #rejectOnEntry(head: CallHead, message: InferMessage | null, thrown: unknown, settle: Settle): void {
+    const { requestId } = head;
+    const { log, traces } = this.#services;
+    if (!(thrown instanceof PlatformError)) log.error({ requestId }, `an inference over gRPC failed: ${messageOf(thrown)}`);
+    const error = asPlatformError(thrown);
+    logGrpcAccess(this.#services, { head, caller: null, error, model: message?.modelName, ms: 0 });
+    traces?.refuse(requestId, error);
+    settle({ ok: false, error, message });
+  }
+
+  #routeOf({ modelName: model, modelVersion }: InferMessage): ServedRoute {
     const version = modelVersion === '' ? undefined : modelVersion;
     try {
       const route = this.#services.serving.route(model, version);
-      if (route.runtime !== 'onnx') throw takesBytes(route);
+      if (route.payload !== 'tensors') throw bytesOnlyError(route);
       return route;
     } catch (error) {
       throw notServed(error, this.#services, { model, version });
     }
   }
-
-  #answer(head: CallHead, { plan, request, message, seen }: Asked, outcome: Outcome): Answered {
-    if (!outcome.ok) return { ok: false, error: outcome.error, message };
-    try {
-      const { result } = outcome;
-      const bytes = encodeMessage(plan, request, result.outputs, parametersOf(request, message, result));
-      if (seen !== null) tellTensors(seen, plan, request, result);
-      return { ok: true, bytes };
-    } catch (thrown) {
-      return { ok: false, error: this.#known(head, thrown), message };
-    }
-  }
-
-  #known({ requestId }: CallHead, thrown: unknown): PlatformError {
-    if (!(thrown instanceof PlatformError)) {
-      const stack = thrown instanceof Error ? thrown.stack : undefined;
-      this.#services.log.error({ requestId, stack }, `an inference over gRPC failed: ${messageOf(thrown)}`);
-    }
-    return asPlatformError(thrown);
-  }
 }
 
-interface Asked {
-  readonly plan: ModelPlan;
-  readonly request: MessageRequest;
+/** A call whose model was found. */
+interface MessageCall {
+  readonly head: CallHead;
   readonly message: InferMessage;
-  readonly seen: SeenCall | null;
+  readonly plan: ModelPlan;
+  readonly settle: Settle;
+}
+
+class MessageExchange extends InferenceExchange<MessageRequest> {
+  readonly #services: OipDeps;
+  readonly #call: MessageCall;
+  #decoded!: MessageRequest;
+
+  constructor(services: OipDeps, call: MessageCall, route: ServedRoute) {
+    super(services, call.head.requestId, route, null);
+    this.#services = services;
+    this.#call = call;
+  }
+
+  protected isShort(bytes: Buffer): boolean {
+    return isShortMessage(this.#call.plan, this.#call.message, bytes.length);
+  }
+
+  protected decode(): MessageRequest {
+    return decodeMessage(this.#call.plan, requestRowsMax(this.route.batchSizeMax), this.#call.message);
+  }
+
+  protected decodeLong(body: Buffer, isWanted: () => boolean) {
+    const input = { plan: planFacts(this.#call.plan), batchSizeMax: requestRowsMax(this.route.batchSizeMax), body };
+    return decodeInThread(this.#services.threads, decodeMessageTask, input, isWanted);
+  }
+
+  protected inferenceId({ id }: MessageRequest): string | null {
+    return id ?? null;
+  }
+
+  protected start(decoded: MessageRequest): () => void {
+    this.#decoded = decoded;
+    const { inputs, rows, parameters } = decoded;
+    const { requestId, arrivedAtMs } = this;
+    const timeoutMs = earlier(parameters.timeoutMs, remainingMs(this.#call.head, this.#services.clock.wallMs()));
+    return this.invokeWhole({ requestId, inputs, rows, timeoutMs, priority: parameters.priority, arrivedAtMs });
+  }
+
+  protected answer(result: InferenceResult): void {
+    const { plan, message, settle } = this.#call;
+    const decoded = this.#decoded;
+    const bytes = encodeMessage(plan, decoded, result.outputs, parametersOf(decoded, message, result));
+    if (this.capture !== null) captureTensors(this.capture, plan, decoded, result);
+    settle({ ok: true, bytes });
+  }
+
+  protected capturedInput(): WireBody {
+    return capturedTensors(this.#decoded.inputs, this.#decoded.id);
+  }
+
+  protected fail(error: PlatformError): void {
+    const { settle, message } = this.#call;
+    settle({ ok: false, error, message });
+  }
 }
 
 function earlier(a: number | undefined, b: number | undefined): number | undefined {
@@ -110,9 +150,9 @@ function earlier(a: number | undefined, b: number | undefined): number | undefin
   return Math.min(a, b);
 }
 
-/** Triton's clients ask to be told which answer is the last; here each is. */
+/** Triton clients can request a flag for the final response; here every response is final. */
 function parametersOf({ parameters }: MessageRequest, message: InferMessage, result: InferenceResult): ResponseParameters | null {
-  const isFinalAsked = message.parameters?.['triton_enable_empty_final_response'] === true;
-  if (!isFinalAsked && !parameters.timings) return null;
-  return { ...(isFinalAsked ? { triton_final_response: true } : {}), ...(parameters.timings ? timingParameters(result) : {}) };
+  const wantsFinalFlag = message.parameters?.['triton_enable_empty_final_response'] === true;
+  if (!wantsFinalFlag && !parameters.timings) return null;
+  return { ...(wantsFinalFlag ? { triton_final_response: true } : {}), ...(parameters.timings ? timingParameters(result) : {}) };
 }

@@ -1,8 +1,8 @@
-/** Loads what gRPC takes only where it is served: a server without it starts sooner. */
-import type { OipServices } from '../neighbours.ts';
-import type { GrpcDoor, GrpcOptions } from './door.ts';
+/** Loads grpc-js only if gRPC is enabled, for a faster start without it. */
+import type { OipDeps } from '../deps.ts';
+import type { GrpcOptions, GrpcServer } from './grpc-server.ts';
 
-export async function loadGrpcDoor(services: OipServices, options: GrpcOptions): Promise<GrpcDoor> {
-  const { GrpcDoor } = await import('./door.ts');
-  return new GrpcDoor(services, options);
+export async function loadGrpcServer(services: OipDeps, options: GrpcOptions): Promise<GrpcServer> {
+  const { GrpcServer: Loaded } = await import('./grpc-server.ts');
+  return new Loaded(services, options);
 }

@@ -4,7 +4,7 @@ import { loadProtocol, serviceNames } from './protocol.ts';
 
 const { inference, health, reflection } = loadProtocol();
 
-test('serves the calls that clients of Triton, KServe and MLServer make, at the paths where they make them', () => {
+test('serves the methods of Triton, KServe and MLServer clients at their paths', () => {
   const paths = [inference, health, reflection].flatMap((service) => Object.values(service).map(({ path }) => path));
   const under = (service: keyof typeof serviceNames, ...methods: string[]): string[] =>
     methods.map((method) => `/${serviceNames[service]}/${method}`);
@@ -19,7 +19,7 @@ test('serves the calls that clients of Triton, KServe and MLServer make, at the 
 const x = '0000803f0000004000004040000080bf000000000000003f';
 const y = '000040400000a0400000e040000080bf0000803f00000040';
 
-/** Bytes that other implementations make of these messages. */
+/** Bytes produced by other implementations. */
 for (const { what, hex, message } of [
   {
     what: 'a raw request',
@@ -56,12 +56,12 @@ for (const { what, hex, message } of [
     },
   },
 ]) {
-  test(`${what} is read as it was meant`, () => {
+  test(`decodes ${what}`, () => {
     assert.partialDeepStrictEqual(inference['ModelInfer']?.requestDeserialize(Buffer.from(hex, 'hex')), message);
   });
 }
 
-test('a raw answer has the bytes that clients expect', () => {
+test('encodes a raw response to the bytes that clients expect', () => {
   const answer = {
     model_name: 'test-affine',
     model_version: '1',

@@ -1,10 +1,10 @@
-/** The definitions of the gRPC side, read from the `.proto` files beside this one. They are shipped: clients may be made from them. */
+/** Loads the gRPC definitions from the `.proto` files in this folder. They ship with the package, so that clients can be generated from them. */
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 
 const files = ['grpc_service.proto', 'health.proto', 'reflection.proto'];
 
-/** Integers of 64 bits arrive as strings, so exactly; what is unset is there with its default. */
+/** 64-bit integers are decoded as strings to stay exact; unset fields have their defaults. */
 const options = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
 
 export const serviceNames = {
@@ -15,11 +15,11 @@ export const serviceNames = {
 
 export type ServiceName = keyof typeof serviceNames;
 
-/** What reflection tells. */
+/** Input of the reflection service. */
 export interface Descriptors {
   /** Each a `FileDescriptorProto`. */
   readonly files: readonly Buffer[];
-  /** Services, messages and enums by their full names. */
+  /** Full names of services, messages and enums. */
   readonly symbols: readonly string[];
 }
 
@@ -30,7 +30,7 @@ export interface Protocol extends Readonly<Record<ServiceName, ServiceDefinition
 export function loadProtocol(): Protocol {
   const loaded = loadSync(files, { ...options, includeDirs: [fileURLToPath(new URL('.', import.meta.url))] });
   const service = (name: ServiceName): ServiceDefinition => loaded[serviceNames[name]] as ServiceDefinition;
-  // Every message brings the files of all.
+  // Every message definition carries all file descriptors.
   const message = loaded['inference.ModelInferRequest'] as MessageTypeDefinition<object, object>;
   return {
     inference: service('inference'),

@@ -1,4 +1,4 @@
-/** `grpc.reflection.v1.ServerReflection`: a client such as grpcurl needs no `.proto` files of its own. */
+/** `grpc.reflection.v1.ServerReflection`, so that clients such as grpcurl need no `.proto` files. */
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import type { Descriptors } from './protocol.ts';
 import { serviceNames } from './protocol.ts';
@@ -9,7 +9,7 @@ interface ReflectionRequest {
   readonly file_containing_symbol?: string;
 }
 
-/** There are three small files: whoever asks for anything in one gets them all, as if they were its dependencies. */
+/** A lookup of any symbol returns all three small files, as if they were dependencies of each other. */
 export class GrpcReflection {
   readonly #files: readonly Buffer[];
   readonly #fileNames: readonly string[];
@@ -23,8 +23,8 @@ export class GrpcReflection {
 
   readonly serve = (call: ServerDuplexStream<ReflectionRequest, object>): void => {
     call.on('data', (request: ReflectionRequest) => {
-      const goesOn = call.write({ valid_host: '', original_request: request, ...this.answer(request) });
-      if (!goesOn) call.pause();
+      const canContinue = call.write({ valid_host: '', original_request: request, ...this.answer(request) });
+      if (!canContinue) call.pause();
     });
     call.on('drain', () => call.resume());
     call.on('end', () => call.end());
@@ -39,17 +39,17 @@ export class GrpcReflection {
       case 'file_containing_symbol':
         return this.#answerIf(this.#isKnown(request.file_containing_symbol ?? ''));
       default:
-        return refusal(status.UNIMPLEMENTED, 'there are no extensions here');
+        return refusal(status.UNIMPLEMENTED, 'extensions are not supported');
     }
   }
 
-  /** A method, field or value is known with what it belongs to. */
+  /** Methods, fields and enum values are known if their parent is. */
   #isKnown(symbol: string): boolean {
     return this.#symbols.includes(symbol) || this.#symbols.includes(symbol.slice(0, Math.max(symbol.lastIndexOf('.'), 0)));
   }
 
   #answerIf(isKnown: boolean): object {
-    if (!isKnown) return refusal(status.NOT_FOUND, 'there is nothing of that name here');
+    if (!isKnown) return refusal(status.NOT_FOUND, 'no such file or symbol');
     return { file_descriptor_response: { file_descriptor_proto: this.#files } };
   }
 }
@@ -58,7 +58,7 @@ function refusal(code: status, message: string): object {
   return { error_response: { error_code: code, error_message: message } };
 }
 
-/** It is the first field of a `FileDescriptorProto`, and shorter than 128 bytes. */
+/** The name is the first field of a `FileDescriptorProto`, and shorter than 128 bytes. */
 function fileName(file: Buffer): string {
   return file.toString('utf8', 2, 2 + (file[1] as number));
 }

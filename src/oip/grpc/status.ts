@@ -1,4 +1,4 @@
-/** How a refusal looks over gRPC. */
+/** Maps errors to gRPC statuses. */
 import { Metadata, type ServerErrorResponse, status } from '@grpc/grpc-js';
 import { asPlatformError, type ErrorCode, PlatformError } from '../../errors.ts';
 
@@ -18,21 +18,25 @@ export const grpcStatus = {
   internal: status.INTERNAL,
 } as const satisfies Record<ErrorCode, status>;
 
-/** It travels in a header, and clients bound those. */
+/** Details are sent in a header, and clients limit headers. */
 const detailsLengthMax = 2000;
 
-/** The whole reason stands in `details`: clients show nothing else. */
-export function statusOf(thrown: unknown, requestId: string): Pick<ServerErrorResponse, 'code' | 'details' | 'metadata'> & Error {
+/** `details` has the message and the hint, because clients show nothing else. */
+export function grpcErrorOf(
+  thrown: unknown,
+  requestId: string,
+): Required<Pick<ServerErrorResponse, 'code' | 'details' | 'metadata'>> & Error {
   const error = asPlatformError(thrown);
   const metadata = trailerOf(requestId);
-  // What a client's retry policy looks for.
+  // Used by the retry policy of clients.
   if (error.retryAfterMs !== undefined) metadata.set('grpc-retry-pushback-ms', String(Math.ceil(error.retryAfterMs)));
   return Object.assign(new Error(error.message), { code: grpcStatus[error.code], details: detailsOf(error), metadata });
 }
 
+/** Message and hint as one text, truncated and safe for a header. */
 export function detailsOf({ message, hint }: Pick<PlatformError, 'message' | 'hint'>): string {
   const text = hint === undefined ? message : `${message}; ${hint}`;
-  // Half a surrogate pair, where a client's own text was cut, cannot be written into a header.
+  // Truncation may split a surrogate pair, which cannot be written into a header.
   return text.slice(0, detailsLengthMax).toWellFormed();
 }
 

@@ -1,0 +1,75 @@
+/** Decodes rows in any form without tensor names: JSON, CSV or npy, by content type. */
+import { PlatformError } from '../../errors.ts';
+import { type Signature, takesJson } from '../../tensor.ts';
+import { bodyTask, isShortBinary, isShortText } from '../body-task.ts';
+import { decodeCsvBody } from './csv-body.ts';
+import type { RowInvocation, RowLimits } from './invocation.ts';
+import { decodeJson } from './json-body.ts';
+import { decodeJsonRows } from './json-rows.ts';
+import { decodeNpy, npyHead } from './npy.ts';
+import { utf8Text } from './utf8-text.ts';
+
+export const bodyTypes = ['application/json', 'text/csv', 'application/x-npy'] as const;
+
+export interface RowsBody {
+  readonly signature: Signature;
+  readonly contentType: string | undefined;
+  readonly body: Buffer;
+  /** The label column of a CSV. */
+  readonly label: string | undefined;
+  readonly limits: RowLimits;
+}
+
+/**
+ * Decodes a body into one invocation, or into one per row if the model takes one row per request. Without a content type it is
+ * treated as JSON. Throws `invalid_request`, `unsupported`, `too_large`.
+ */
+export function decodeRows({ signature, contentType, body, label, limits }: RowsBody): readonly RowInvocation[] {
+  const type = mediaType(contentType);
+  if (label !== undefined && type !== 'text/csv')
+    throw new PlatformError('invalid_request', `'label' names a column of CSV: leave it out with ${type}`);
+  if (takesJson(signature)) return decodeJsonRows(signature, type, body, limits);
+  switch (type) {
+    case 'application/json':
+      return decodeJson(signature, utf8Text(body), limits);
+    case 'text/csv':
+      return decodeCsvBody(signature, body, { labelling: '?label=NAME (--label NAME)', limits, ...(label === undefined ? {} : { label }) });
+    case 'application/x-npy':
+      return decodeNpy(signature, body, limits);
+    default:
+      throw new PlatformError('unsupported', `content type '${type.slice(0, 80)}' is not read here: send ${bodyTypes.join(', ')}`);
+  }
+}
+
+/** `decodeRows` as a task for a thread. */
+export const decodeRowsTask = bodyTask(import.meta.url, 'decodeRowsTask', decodeRows, tensorBytes);
+
+/** The data of all inputs, whose memory moves with the result of a task. */
+export function* tensorBytes(invocations: readonly RowInvocation[]): Generator<Uint8Array> {
+  for (const { inputs } of invocations) for (const { data } of inputs) yield data;
+}
+
+/** Whether the body is cheap enough to decode in place. */
+export function isShortRows({ signature, contentType, body }: Pick<RowsBody, 'signature' | 'contentType' | 'body'>): boolean {
+  return mediaType(contentType) === 'application/x-npy' ? isShortNpy(signature, body) : isShortText(signature, body.length);
+}
+
+/** An array of the model's own datatype is a view of the body; any other is converted. */
+export function isShortNpy(signature: Signature, body: Buffer): boolean {
+  if (isShortText(signature, body.length)) return true;
+  const [spec] = signature.inputs;
+  return spec !== undefined && isShortBinary(signature, body.length) && datatypeOf(body) === spec.datatype && spec.shape[0] === -1;
+}
+
+function datatypeOf(body: Buffer): string | undefined {
+  try {
+    return npyHead(body)?.datatype;
+  } catch {
+    return undefined; // decoding reports the error
+  }
+}
+
+function mediaType(contentType: string | undefined): string {
+  const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  return type === '' ? 'application/json' : type;
+}

@@ -1,0 +1,223 @@
+/**
+ * Cuts a stream of bytes into blocks of whole lines, independent of chunk boundaries. A line break in a quoted CSV cell
+ * does not end a record. Holds one block and one chunk in memory.
+ */
+import { PlatformError } from '../../errors.ts';
+
+export interface Block {
+  readonly bytes: Buffer;
+  /** Number of non-blank lines. */
+  readonly records: number;
+  /** Number of the first line in the object, from 1. */
+  readonly firstLine: number;
+  /** Bytes and lines of the object up to the end of the block. */
+  readonly endOffset: number;
+  readonly endLine: number;
+}
+
+/** A single line without its line break. */
+export interface LineRecord {
+  readonly text: Buffer;
+  readonly line: number;
+}
+
+/** A position at the start of a line, from which cutting can resume. */
+export interface BlockPosition {
+  readonly offset: number;
+  /** Lines before the position. */
+  readonly lines: number;
+}
+
+export const startOfObject: BlockPosition = { offset: 0, lines: 0 };
+
+export interface BlockLimits {
+  readonly recordsMax: number;
+  /** Longer lines are rejected. */
+  readonly bytesMax: number;
+  /** CSV: quoted cells may contain line breaks. */
+  readonly hasQuotes: boolean;
+}
+
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+const quote = 0x22;
+const comma = 0x2c;
+
+export class BlockCutter {
+  readonly #limits: BlockLimits;
+  #pieces: Buffer[] = [];
+  #pieceBytes = 0;
+  /** Bytes of the incomplete line. */
+  #lineBytes = 0;
+  #records = 0;
+  /** Physical lines before the block, before the incomplete record, and in total. */
+  #blockLines: number;
+  #recordLines: number;
+  #lines: number;
+  /** Start of the block in the object. */
+  #offset: number;
+  #last = newline;
+  #isQuoted = false;
+  /** Whether the last byte was a quote that ended a cell or was the first of an escaped pair. */
+  #hasClosed = false;
+
+  constructor(limits: BlockLimits, { offset, lines } = startOfObject) {
+    this.#limits = limits;
+    this.#offset = offset;
+    this.#blockLines = lines;
+    this.#recordLines = lines;
+    this.#lines = lines;
+  }
+
+  /** Returns the blocks completed by these bytes. Throws `too_large` for a line above the limit. */
+  push(chunk: Buffer): Block[] {
+    const blocks: Block[] = [];
+    let start = 0;
+    let at = 0;
+    const state = { chunk, quoteAt: this.#limits.hasQuotes ? chunk.indexOf(quote) : -1 };
+    for (;;) {
+      const end = this.#recordEnd(state, at);
+      if (end < 0) break;
+      const lineBytes = this.#lineBytes + end + 1 - at;
+      const before = end > 0 ? chunk[end - 1] : this.#last;
+      const isBlank = lineBytes === 1 || (lineBytes === 2 && before === carriageReturn);
+      this.#checkLine(lineBytes);
+      if (!isBlank && this.#pieceBytes + end + 1 - start > this.#limits.bytesMax) {
+        // Emit the block without this line; the line begins the next block.
+        const all = Buffer.concat([...this.#pieces, chunk.subarray(start, end + 1)]);
+        const block = this.#cut(all.subarray(0, all.length - lineBytes), this.#recordLines);
+        if (block !== null) blocks.push(block);
+        this.#hold(all.subarray(all.length - lineBytes));
+        start = end + 1;
+      }
+      this.#recordLines = this.#lines;
+      this.#lineBytes = 0;
+      if (!isBlank) this.#records++;
+      at = end + 1;
+      if (this.#records >= this.#limits.recordsMax) {
+        const bytes = this.#pieces.length === 0 ? chunk.subarray(start, at) : Buffer.concat([...this.#pieces, chunk.subarray(start, at)]);
+        const block = this.#cut(bytes, this.#lines);
+        if (block !== null) blocks.push(block);
+        start = at;
+      }
+    }
+    if (chunk.length > 0) this.#last = chunk[chunk.length - 1] as number;
+    this.#lineBytes += chunk.length - at;
+    this.#checkLine(this.#lineBytes);
+    if (start < chunk.length) {
+      this.#pieces.push(chunk.subarray(start));
+      this.#pieceBytes += chunk.length - start;
+    }
+    return blocks;
+  }
+
+  /** Returns the remaining blocks, including a last line without a line break. */
+  end(): Block[] {
+    const all = Buffer.concat(this.#pieces);
+    const blocks: Block[] = [];
+    const rest = this.#lineBytes;
+    if (rest > 0 && all.length > this.#limits.bytesMax) {
+      const block = this.#cut(all.subarray(0, all.length - rest), this.#recordLines);
+      if (block !== null) blocks.push(block);
+      this.#hold(all.subarray(all.length - rest));
+    }
+    if (rest > 0) {
+      this.#records++;
+      this.#lines++;
+    }
+    const block = this.#cut(Buffer.concat(this.#pieces), this.#lines);
+    if (block !== null) blocks.push(block);
+    return blocks;
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#pieces = [bytes];
+    this.#pieceBytes = bytes.length;
+  }
+
+  #checkLine(bytes: number): void {
+    const { bytesMax } = this.#limits;
+    if (bytes <= bytesMax) return;
+    const quoted = this.#isQuoted ? '; a quote in it is never closed' : '';
+    throw new PlatformError(
+      'too_large',
+      `line ${this.#recordLines + 1} is too long: expected at most ${bytesMax} bytes per record${quoted}`,
+    );
+  }
+
+  #cut(bytes: Buffer, lines: number): Block | null {
+    const firstLine = this.#blockLines + 1;
+    const endOffset = this.#offset + bytes.length;
+    const records = this.#records;
+    this.#pieces = [];
+    this.#pieceBytes = 0;
+    this.#records = 0;
+    this.#offset = endOffset;
+    this.#blockLines = lines;
+    return records === 0 ? null : { bytes, records, firstLine, endOffset, endLine: lines };
+  }
+
+  /** End of the current record in the chunk, or -1 if it continues beyond. Counts physical lines. */
+  #recordEnd(state: { readonly chunk: Buffer; quoteAt: number }, from: number): number {
+    const { chunk } = state;
+    let at = from;
+    for (;;) {
+      const end = chunk.indexOf(newline, at);
+      if (state.quoteAt >= 0 && state.quoteAt < at) state.quoteAt = chunk.indexOf(quote, at);
+      const next = state.quoteAt;
+      if (next >= 0 && (end < 0 || next < end)) {
+        this.#turn(next, chunk, from);
+        at = next + 1;
+        continue;
+      }
+      if (end < 0) return -1;
+      this.#lines++;
+      if (!this.#isQuoted) return end;
+      at = end + 1;
+    }
+  }
+
+  /** Processes a quote. It opens a quoted cell only at the start of the cell; two quotes within a cell are an escaped quote. */
+  #turn(next: number, chunk: Buffer, from: number): void {
+    if (this.#isQuoted) {
+      this.#isQuoted = false;
+      this.#hasClosed = true;
+      return;
+    }
+    const before = next > 0 ? chunk[next - 1] : this.#last;
+    const isFirst = next === from && this.#lineBytes === 0;
+    if (isFirst || before === comma || (before === quote && this.#hasClosed)) this.#isQuoted = true;
+    else this.#hasClosed = false;
+  }
+}
+
+/** The blocks of a stream. */
+export async function* blocksOf(source: AsyncIterable<Buffer>, limits: BlockLimits, from = startOfObject): AsyncGenerator<Block> {
+  const cutter = new BlockCutter(limits, from);
+  for await (const chunk of source) yield* cutter.push(chunk);
+  yield* cutter.end();
+}
+
+/** The non-blank lines of a block. */
+export function recordsOf(block: Pick<Block, 'bytes' | 'firstLine'>, hasQuotes: boolean): LineRecord[] {
+  const cutter = new BlockCutter(
+    { recordsMax: 1, bytesMax: Number.POSITIVE_INFINITY, hasQuotes },
+    { offset: 0, lines: block.firstLine - 1 },
+  );
+  return [...cutter.push(block.bytes), ...cutter.end()].map(({ bytes, endLine }) => {
+    // Skip preceding blank lines.
+    let start = 0;
+    while (bytes[start] === newline || (bytes[start] === carriageReturn && bytes[start + 1] === newline)) start++;
+    let end = bytes.length;
+    if (bytes[end - 1] === newline) end--;
+    if (end > start && bytes[end - 1] === carriageReturn) end--;
+    const text = bytes.subarray(start, end);
+    return { text, line: endLine - breaksIn(text) };
+  });
+}
+
+function breaksIn(text: Buffer): number {
+  let breaks = 0;
+  for (let at = text.indexOf(newline); at >= 0; at = text.indexOf(newline, at + 1)) breaks++;
+  return breaks;
+}

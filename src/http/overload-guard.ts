@@ -1,0 +1,138 @@
+/**
+ * Keeps the process alive when memory runs short. Under high pressure, new large bodies are rejected. Under critical
+ * pressure, the largest request in memory is failed as well, one at a time, until there is enough memory.
+ */
+import { totalmem } from 'node:os';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import type { BodyBudget, BodyHold } from './body-budget.ts';
+import { bodyBytesMaxAt, type Pressure, pressureOf, type ServerMemory } from './memory-pressure.ts';
+
+export interface OverloadGuardOptions {
+  readonly clock: Clock;
+  readonly budget: BodyBudget;
+  readonly log: Pick<Log, 'warn' | 'info'>;
+  readonly memoryUse: () => ServerMemory;
+  /** Starts a garbage collection, to release unused memory that was not collected yet. */
+  readonly collectGarbage: () => void;
+}
+
+const checkEveryMs = 100;
+/** Time for a failed request to respond by itself, and for its memory to be released, before another one is failed. */
+const settleMs = 500;
+/** Failing smaller requests would not help. */
+const failFromBytes = 256 * 1024;
+/** A full collection blocks the event loop. */
+const collectEveryMs = 30_000;
+
+export class OverloadGuard {
+  readonly #options: OverloadGuardOptions;
+  #pressure: Pressure = 'normal';
+  #reason = '';
+  #failed = 0;
+  #failing: { readonly hold: BodyHold; readonly sinceMs: number } | null = null;
+  #collectedAtMs = Number.NEGATIVE_INFINITY;
+  #cancel: () => void = () => {};
+
+  constructor(options: OverloadGuardOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#cancel = this.#options.clock.after(checkEveryMs, () => {
+      this.check();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  get pressure(): Pressure {
+    return this.#pressure;
+  }
+
+  /** The reason of the pressure, as text. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** Counter of requests failed to release memory. */
+  get failed(): number {
+    return this.#failed;
+  }
+
+  check(): void {
+    const { budget, memoryUse } = this.#options;
+    const before = this.#pressure;
+    const { pressure, reason } = pressureOf(memoryUse(), before);
+    this.#pressure = pressure;
+    this.#reason = reason;
+    budget.rejectAbove(bodyBytesMaxAt[pressure], reason);
+    if (pressure !== before) this.#report(before);
+    if (pressure !== 'normal') this.#collect();
+    this.#settleFailing();
+    if (pressure === 'critical' && this.#failing === null) this.#failLargest();
+  }
+
+  #report(before: Pressure): void {
+    const { log } = this.#options;
+    const detail = { pressure: this.#pressure, before };
+    if (this.#pressure === 'normal') log.info(detail, `memory pressure is over: ${this.#reason}`);
+    else log.warn(detail, `memory pressure is ${this.#pressure}: ${this.#reason}; large bodies are rejected`);
+  }
+
+  #collect(): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (nowMs - this.#collectedAtMs < collectEveryMs) return;
+    this.#collectedAtMs = nowMs;
+    this.#options.collectGarbage();
+  }
+
+  #failLargest(): void {
+    const { budget, clock, log } = this.#options;
+    const hold = budget.largest();
+    if (hold === null || hold.bytes < failFromBytes) return;
+    log.warn({ bytes: hold.bytes, route: hold.route }, `failed the largest request to release memory: ${this.#reason}`);
+    hold.fail(
+      new PlatformError('unavailable', `the server is short of memory, and this was its largest request: ${this.#reason}`, {
+        hint: 'retry later, or send smaller parts',
+        retryAfterMs: 5000,
+      }),
+    );
+    this.#failed++;
+    this.#failing = { hold, sinceMs: clock.nowMs() };
+  }
+
+  #settleFailing(): void {
+    if (this.#failing === null || this.#options.clock.nowMs() - this.#failing.sinceMs < settleMs) return;
+    this.#failing.hold.cutOff();
+    this.#failing = null;
+  }
+}
+
+/** Default share of the machine's memory for this process: the rest is for workers and the system. */
+const shareOfMachine = 0.9;
+
+/** `memoryLimitBytes`: null for 90 % of the memory of the container or the machine. */
+export function memoryMeter(memoryLimitBytes: number | null): () => ServerMemory {
+  const constrained = process.constrainedMemory();
+  const availableBytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+  const rssLimitBytes = memoryLimitBytes ?? availableBytes * shareOfMachine;
+  return () => {
+    const { used_heap_size: heapUsedBytes, heap_size_limit: heapLimitBytes } = getHeapStatistics();
+    return { heapUsedBytes, heapLimitBytes, rssBytes: process.memoryUsage.rss(), rssLimitBytes };
+  };
+}
+
+/** V8 exposes `gc` only with a flag. */
+export function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as (options: { type: 'major'; execution: 'async' }) => Promise<void>;
+  setFlagsFromString('--no-expose-gc');
+  return () => void collect({ type: 'major', execution: 'async' });
+}

@@ -1,0 +1,44 @@
+/**
+ * Responds to a node:http request, even if its body was not fully read. A client that is still sending gets the response
+ * before the connection is closed, and the server does not read gigabytes.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** A remaining body up to this size is read and discarded, and the connection stays open. */
+const harmlessRestBytes = 1024 * 1024;
+/** Bytes of a longer remaining body that are read before the connection is closed. The request timeout limits the time. */
+const lingerBytesMax = 8 * 1024 * 1024;
+
+/** `headers` are name, value, name, value, ... without content-length. */
+export function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  headers: readonly string[],
+  body: string | Uint8Array,
+): void {
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+  const mustLinger = !request.complete && !hasShortRest(request);
+  if (mustLinger) response.shouldKeepAlive = false;
+  response.writeHead(status, [...headers, 'content-length', String(length)]);
+  if (!mustLinger) {
+    response.end(body);
+    // Node discards the remaining body automatically only if none of the body was read.
+    if (!request.complete) request.resume();
+    return;
+  }
+  // The response is complete by its content-length; `end`, which closes the connection, waits for the client.
+  response.write(body);
+  let dropped = 0;
+  request.on('data', (chunk: Buffer) => {
+    dropped += chunk.length;
+    if (dropped > lingerBytesMax) response.end();
+  });
+  request.on('end', () => response.end());
+  request.resume();
+}
+
+function hasShortRest(request: IncomingMessage): boolean {
+  const declared = request.headers['content-length'];
+  return declared === undefined ? request.headers['transfer-encoding'] === undefined : Number(declared) <= harmlessRestBytes;
+}

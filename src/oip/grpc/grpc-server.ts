@@ -1,0 +1,293 @@
+/**
+ * The gRPC side of the protocol on its own port, with the same services, authentication, limits and certificate as REST.
+ * grpc-js handles HTTP/2. This module owns the listening socket, to bound connections and to report a port in use.
+ */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
+import {
+  type ConnectionInjector,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import type { MethodDefinition, ServiceDefinition } from '@grpc/proto-loader';
+import type { Caller } from '../../access/index.ts';
+import { invalidRequest } from '../../codecs/index.ts';
+import { isLoopback } from '../../config.ts';
+import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
+import { type BodyBudget, type Certificate, closePort } from '../../http/index.ts';
+import type { OipDeps } from '../deps.ts';
+import { auditGrpcRejection, logGrpcAccess, withCaller } from './access-log.ts';
+import { admit, type CallHead, countCall, headOf, lineOf, reserveBytes } from './admission.ts';
+import { type ControlCall, controlCalls } from './control-calls.ts';
+import { EarlyAdmission } from './early-admission.ts';
+import { GrpcHealth } from './health.ts';
+import { InferStream } from './infer-stream.ts';
+import { GrpcInference } from './inference.ts';
+import { loadProtocol, type Protocol } from './protocol.ts';
+import { GrpcReflection } from './reflection.ts';
+import { grpcErrorOf, trailerOf } from './status.ts';
+
+export interface GrpcOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Null: plaintext, allowed only on loopback addresses. */
+  readonly tls: Certificate | null;
+}
+
+/** Limit of open calls per connection. */
+const streamsMax = 2048;
+const keepaliveMs = 60_000;
+const keepaliveTimeoutMs = 20_000;
+
+/** MLServer clients call the same repository methods under this service name. */
+const mlserverRepository = '/inference.model_repository.ModelRepositoryService/';
+
+type Respond = sendUnaryData<Buffer>;
+type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
+
+export class GrpcServer {
+  readonly #services: OipDeps;
+  readonly #options: GrpcOptions;
+  readonly #protocol: Protocol;
+  readonly #health: GrpcHealth;
+  readonly #inference: GrpcInference;
+  /** Shared with HTTP request bodies. */
+  readonly #budget: BodyBudget;
+  readonly #admission: EarlyAdmission;
+  readonly #server: Server;
+  readonly #injector: ConnectionInjector;
+  readonly #port: NetServer;
+  /** By client address and port. */
+  readonly #sockets = new Map<string, Socket>();
+  readonly #streams = new Set<InferStream>();
+  #closed: Promise<void> | null = null;
+
+  /** Throws `invalid_request` for an address beyond loopback without TLS. */
+  constructor(services: OipDeps, options: GrpcOptions) {
+    this.#services = services;
+    this.#options = options;
+    if (!isLoopback(options.host) && options.tls === null) {
+      throw new PlatformError(
+        'invalid_request',
+        `${options.host} is not a loopback address, so gRPC requires TLS: set --tls-cert FILE and --tls-key FILE, or --tls self-signed`,
+      );
+    }
+    const { bodyLimitBytes, connectionsMax } = services.listener.limits;
+    this.#protocol = loadProtocol();
+    this.#health = new GrpcHealth(services);
+    this.#inference = new GrpcInference(services);
+    this.#budget = services.listener.bodies.budget;
+    const paths = ['ModelInfer', 'ModelStreamInfer'].map((name) => methodOf(this.#protocol.inference, name).path);
+    const logRejected = (head: CallHead, thrown: unknown): void => this.#logRejectedCall(head, thrown);
+    this.#admission = new EarlyAdmission({ services, sockets: this.#sockets, logRejected }, paths);
+    this.#server = new Server({
+      interceptors: [this.#admission.intercept],
+      'grpc.max_receive_message_length': bodyLimitBytes,
+      // Response size is unlimited, as over HTTP.
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': streamsMax,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+      'grpc.enable_channelz': 0,
+    });
+    this.#register();
+    this.#injector = this.#server.createConnectionInjector(credentialsOf(options.tls));
+    this.#port = createServer({ noDelay: true }, (socket) => {
+      const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+      this.#sockets.set(peer, socket);
+      socket.once('close', () => {
+        if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+      });
+      this.#injector.injectConnection(socket);
+    });
+    this.#port.maxConnections = connectionsMax;
+  }
+
+  /** Returns `host:port` once connections are accepted. Throws `unavailable` if the address cannot be bound. */
+  async listen(): Promise<string> {
+    const { host, port } = this.#options;
+    this.#port.listen({ host, port, backlog: 1024 });
+    try {
+      await once(this.#port, 'listening');
+    } catch (cause) {
+      const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      const what = inUse ? 'another program is using it; choose another --grpc-port (0: any free port, off: no gRPC)' : messageOf(cause);
+      throw new PlatformError('unavailable', `cannot listen for gRPC on ${host}:${port}: ${what}`, { cause });
+    }
+    const { port: boundPort } = this.#port.address() as AddressInfo;
+    return `${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
+  }
+
+  /** Continues to serve for a grace period in which probes report NOT_SERVING, then closes within the remaining time. */
+  async drain({ timeoutMs, graceMs }: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void> {
+    const { clock } = this.#services;
+    if (this.#sockets.size > 0) await new Promise<void>((resolve) => clock.after(graceMs, resolve));
+    const restMs = Math.max(0, timeoutMs - graceMs) / 2;
+    const { closed } = await closePort(this.#port, { clock, timeoutMs: restMs, close: () => this.close(restMs) });
+    await closed;
+  }
+
+  /** Rejects new connections and calls, lets open calls finish within the timeout, then closes their connections. Idempotent. */
+  close(timeoutMs = this.#services.listener.limits.closeMs): Promise<void> {
+    this.#closed ??= this.#close(timeoutMs);
+    return this.#closed;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const { clock } = this.#services;
+    const closed = new Promise<void>((resolve) => this.#port.close(() => resolve()));
+    this.#health.close();
+    for (const stream of this.#streams) stream.finish();
+    // `tryShutdown` calls back too early and `forceShutdown` needs channelz to know connections, so the sockets are tracked here.
+    this.#server.tryShutdown(() => {});
+    const cancel = clock.after(timeoutMs, () => {
+      for (const socket of this.#sockets.values()) socket.destroy();
+    });
+    await closed;
+    cancel();
+  }
+
+  #register(): void {
+    const { inference, health, reflection, descriptors } = this.#protocol;
+    for (const call of controlCalls(this.#services, this.#health)) {
+      const definition = methodOf(this.#protocol[call.service], call.method);
+      this.#unary(definition.path, (...of) => void this.#control(definition, call, ...of));
+      if (call.method.startsWith('Repository'))
+        this.#unary(mlserverRepository + call.method, (...of) => void this.#control(definition, call, ...of));
+    }
+    this.#unary(methodOf(inference, 'ModelInfer').path, (call, respond) => this.#infer(call, respond));
+    this.#server.register(
+      methodOf(inference, 'ModelStreamInfer').path,
+      (call: ServerDuplexStream<Buffer, Buffer>) => this.#stream(call),
+      asItIs,
+      asItIs,
+      'bidi',
+    );
+    const watch = methodOf(health, 'Watch');
+    this.#server.register(watch.path, this.#health.watch as never, watch.responseSerialize, watch.requestDeserialize, 'serverStream');
+    const { path, responseSerialize, requestDeserialize } = methodOf(reflection, 'ServerReflectionInfo');
+    const { serve } = new GrpcReflection(descriptors);
+    for (const each of [path, path.replace('.v1.', '.v1alpha.')]) {
+      this.#server.register(each, serve, responseSerialize, requestDeserialize, 'bidi');
+    }
+  }
+
+  /** Messages are decoded here, not by grpc-js, so that a malformed one gets a regular error. */
+  #unary(path: string, handle: (call: UnaryCall, respond: Respond) => void): void {
+    this.#server.register(path, handle, asItIs, asItIs, 'unary');
+  }
+
+  async #control(definition: MethodDefinition<object, object>, control: ControlCall, call: UnaryCall, respond: Respond): Promise<void> {
+    const { action, answer, modelOf, changeOf } = control;
+    const { clock, listener } = this.#services;
+    const startedAtMs = clock.nowMs();
+    const [path, host, peer, deadline] = [call.getPath(), call.getHost(), call.getPeer(), call.getDeadline()];
+    const head = headOf({ metadata: call.metadata, path, host, peer, deadline }, this.#sockets);
+    listener.activity.enter(lineOf(head));
+    let caller: Caller | null = null;
+    let error: PlatformError | null = null;
+    let requested: object | null = null;
+    try {
+      caller = action === null ? null : admit(this.#services, head, action);
+      if (caller !== null) countCall(caller, call);
+      requested = read(definition, call.request);
+      const reply = await withCaller(head, () => answer(requested as never, caller));
+      respond(null, definition.responseSerialize(reply), trailerOf(head.requestId));
+    } catch (thrown) {
+      error = asPlatformError(thrown);
+      if (changeOf !== undefined) requested ??= readOrEmpty(definition, call.request);
+      const change = changeOf?.(requested as never) ?? { change: null, target: '' };
+      await auditGrpcRejection(this.#services, { head, caller, ...change }, error);
+      this.#refuse(head, thrown, respond);
+    }
+    // Probes arrive every few seconds: only failing ones are logged.
+    if (action === null && error === null) return;
+    const model = requested === null ? undefined : modelOf?.(requested as never);
+    logGrpcAccess(this.#services, { head, caller, error, model, ms: clock.nowMs() - startedAtMs });
+  }
+
+  #infer(call: UnaryCall, respond: Respond): void {
+    const { head } = this.#admission.of(call);
+    const budget = this.#budget;
+    let held = call.request.length;
+    try {
+      reserveBytes(budget, held);
+    } catch (thrown) {
+      this.#logRejectedCall(head, thrown);
+      this.#refuse(head, thrown, respond);
+      return;
+    }
+    const cancel = this.#inference.infer(head, call.request, (answered) => {
+      const bytes = answered.ok ? answered.bytes.length : 0;
+      if (!call.cancelled) {
+        budget.add(bytes - held);
+        held = bytes;
+      }
+      if (answered.ok) respond(null, answered.bytes, trailerOf(head.requestId));
+      else respond(grpcErrorOf(answered.error, head.requestId));
+    });
+    // Also emitted after the response was sent.
+    call.on('cancelled', () => {
+      budget.release(held);
+      // The serving module ends and counts calls whose deadline has passed.
+      if (this.#services.clock.wallMs() < head.deadlineWallMs) cancel();
+    });
+  }
+
+  #stream(call: ServerDuplexStream<Buffer, Buffer>): void {
+    const stream = new InferStream(call, this.#admission.of(call), this.#inference, this.#budget);
+    this.#streams.add(stream);
+    call.on('cancelled', () => this.#streams.delete(stream));
+  }
+
+  /** Such a call has no line in the request log, so it is written to the access log. */
+  #logRejectedCall(head: CallHead, thrown: unknown): void {
+    const error = asPlatformError(thrown);
+    void auditGrpcRejection(this.#services, { head, caller: null, change: null, target: '' }, error);
+    logGrpcAccess(this.#services, { head, caller: null, error, ms: 0 });
+  }
+
+  #refuse({ requestId }: CallHead, thrown: unknown, respond: Respond): void {
+    if (!(thrown instanceof PlatformError)) {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.#services.log.error({ requestId, stack }, `a call over gRPC failed: ${messageOf(thrown)}`);
+    }
+    respond(grpcErrorOf(thrown, requestId));
+  }
+}
+
+function methodOf(service: ServiceDefinition, name: string): MethodDefinition<object, object> {
+  const definition = service[name];
+  if (definition === undefined) throw new Error(`a .proto file lacks ${name}`);
+  return definition;
+}
+
+function asItIs(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function read(definition: MethodDefinition<object, object>, bytes: Buffer): object {
+  try {
+    return definition.requestDeserialize(bytes);
+  } catch (error) {
+    throw invalidRequest(`the message is not valid protobuf of its type: ${messageOf(error)}`);
+  }
+}
+
+/** For auditing a call that was rejected before its message was decoded. */
+function readOrEmpty(definition: MethodDefinition<object, object>, bytes: Buffer): object {
+  try {
+    return definition.requestDeserialize(bytes);
+  } catch {
+    return definition.requestDeserialize(Buffer.alloc(0));
+  }
+}
+
+function credentialsOf(tls: Certificate | null): ServerCredentials {
+  if (tls === null) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(null, [{ private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) }]);
+}

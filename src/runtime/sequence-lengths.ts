@@ -1,0 +1,108 @@
+/** How many tensors a sequence has, as far as the graph alone shows it. */
+import { type GraphProto, type NodeProto, type TensorProto, TensorProto_DataType } from 'onnx-buf';
+
+/** Maximum nodes to visit: a hostile graph can refer to its nodes exponentially often. */
+const visitsMax = 10_000;
+/** Maximum nesting of the walk. */
+const depthMax = 500;
+
+export class SequenceLengths {
+  readonly #graphs: readonly GraphProto[];
+  #visits = 0;
+
+  /** `outer`: the graphs around this one, whose values it can use; the innermost first. */
+  constructor(graph: GraphProto, outer: readonly GraphProto[] = []) {
+    this.#graphs = [graph, ...outer];
+  }
+
+  /** Null if it depends on the inputs, or cannot be told. */
+  of(name: string): number | null {
+    return this.#of(name, this.#graphs, 0);
+  }
+
+  #of(name: string, graphs: readonly GraphProto[], depth: number): number | null {
+    if (depth > depthMax || ++this.#visits > visitsMax) return null;
+    const [graph, ...outer] = graphs;
+    if (graph === undefined) return null;
+    const node = graph.node.find(({ output }) => output.includes(name));
+    if (node === undefined) return this.#of(name, outer, depth + 1);
+    const [first = '', second = ''] = node.input;
+    switch (node.opType) {
+      case 'SequenceEmpty':
+        return 0;
+      case 'SequenceConstruct':
+        return node.input.length;
+      case 'Identity':
+        return this.#of(first, graphs, depth + 1);
+      case 'SequenceInsert':
+        return added(this.#of(first, graphs, depth + 1), 1);
+      case 'SequenceErase':
+        return added(this.#of(first, graphs, depth + 1), -1);
+      case 'SplitToSequence':
+        return second === '' ? sizeOf(first, axisOf(node), graphs) : piecesOf(node, graphs);
+      case 'If':
+        return this.#ofBranches(node, node.output.indexOf(name), graphs, depth);
+      default:
+        return null;
+    }
+  }
+
+  #ofBranches(node: NodeProto, place: number, graphs: readonly GraphProto[], depth: number): number | null {
+    const branches = node.attribute.flatMap(({ g }) => (g === undefined ? [] : [g]));
+    const lengths = branches.map((branch) => {
+      const output = branch.output[place];
+      return output === undefined ? null : this.#of(output.name, [branch, ...graphs], depth + 1);
+    });
+    const [length = null] = lengths;
+    return lengths.every((each) => each === length) ? length : null;
+  }
+}
+
+function added(length: number | null, more: number): number | null {
+  return length === null ? null : length + more;
+}
+
+/** Number of pieces: the second input lists their sizes, or is the size of each. */
+function piecesOf(node: NodeProto, graphs: readonly GraphProto[]): number | null {
+  const [name = '', sizes = ''] = node.input;
+  const split = constant(sizes, graphs);
+  // How many sizes there are can be known without their values.
+  if (split === null) return sizeOf(sizes, 0, graphs);
+  if (split.dims.length === 1) return Number(split.dims[0]);
+  const size = sizeOf(name, axisOf(node), graphs);
+  const each = integerOf(split);
+  return size === null || each === null || each < 1 ? null : Math.ceil(size / each);
+}
+
+function axisOf({ attribute }: NodeProto): number {
+  return Number(attribute.find(({ name }) => name === 'axis')?.i ?? 0n);
+}
+
+/** Size of a dimension of a value; null if it varies or is unknown. */
+function sizeOf(name: string, axis: number, [graph]: readonly GraphProto[]): number | null {
+  const value = [...(graph?.input ?? []), ...(graph?.valueInfo ?? [])].find((each) => each.name === name);
+  const shape = value?.type?.value.case === 'tensorType' ? value.type.value.value.shape : undefined;
+  const size = shape?.dim.at(axis)?.value;
+  return size?.case === 'dimValue' ? Number(size.value) : null;
+}
+
+/** A constant of the graph, or of one around it. */
+function constant(name: string, graphs: readonly GraphProto[]): TensorProto | null {
+  for (const graph of graphs) {
+    const initializer = graph.initializer.find((each) => each.name === name);
+    if (initializer !== undefined) return graph.input.some((input) => input.name === name) ? null : initializer;
+    const node = graph.node.find(({ output }) => output.includes(name));
+    if (node !== undefined) return node.opType === 'Constant' ? (node.attribute.find((each) => each.name === 'value')?.t ?? null) : null;
+  }
+  return null;
+}
+
+function integerOf({ dataType, int64Data, int32Data, rawData }: TensorProto): number | null {
+  const [wide] = int64Data;
+  if (wide !== undefined) return Number(wide);
+  const [narrow] = int32Data;
+  if (narrow !== undefined) return narrow;
+  const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
+  if (dataType === TensorProto_DataType.INT64 && rawData.length === 8) return Number(view.getBigInt64(0, true));
+  return dataType === TensorProto_DataType.INT32 && rawData.length === 4 ? view.getInt32(0, true) : null;
+}

@@ -1,0 +1,47 @@
+/** A worker's access to files of the server. An isolated worker only sees its own folders. */
+import assert from 'node:assert/strict';
+
+/** The files of a stored model: the one to load, and those with its external data. */
+export interface ModelFiles {
+  readonly path: string;
+  /** Absent for a model in one file. */
+  readonly data?: readonly DataFile[];
+}
+
+/** A file with tensors of a model, ONNX's external data. */
+export interface DataFile {
+  /** As the tensors name it, relative to the folder of the model: `model.onnx.data`, `weights/0`. */
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export interface WorkerFiles {
+  /** Lets the worker read a file until `release`; with data files, a folder in which they are beside it under their names. */
+  lend(path: string, data?: readonly DataFile[]): LentFile;
+  /** Lets the worker read a folder with these files until `release`. */
+  lendFolder(files: readonly DataFile[]): LentFile;
+  /** Lets the worker write a file. `take` moves it to `target`, and throws if it is not a regular file. */
+  collect(target: string): CollectedFile;
+}
+
+export interface LentFile {
+  /** The path as seen by the worker. */
+  readonly path: string;
+  release(): void;
+}
+
+export interface CollectedFile {
+  readonly path: string;
+  take(): void;
+}
+
+/** For a worker without isolation, which sees the same files as the server. Data files need a folder, which this has not. */
+export const sharedFiles: WorkerFiles = {
+  lend: (path, data = []) => {
+    assert(data.length === 0, 'data files must be linked into a folder');
+    return { path, release: () => undefined };
+  },
+  lendFolder: () => assert.fail('a folder must be linked'),
+  collect: (path) => ({ path, take: () => undefined }),
+};
