@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { batchSizeFor, capacityOf } from './capacity.ts';
+import { batchSizeFor, typeCapacityOf } from './capacity.ts';
 import { type Profile, servicePoint } from './profile.ts';
 import { ServiceTable } from './service-table.ts';
 
-/** s(b) = a + b * each, exactly, at every quantile: the synthetic profile `reference`. */
+/** The synthetic profile `reference`: s(b) = a + b * each, exactly, at every quantile. */
 function affine(aMs: number, eachMs: number, batchMax: number): ServiceTable {
   const sizes = Array.from({ length: batchMax }, (_, index) => index + 1);
   const service = sizes.map((b) => servicePoint(b, Array<number>(200).fill(aMs + b * eachMs), 100));
@@ -28,34 +28,40 @@ describe('the batch size of an instance', () => {
     });
   }
 
-  test('is that of the best throughput, with the reason, where no size keeps the objective: the queue is kept short at least', () => {
+  test('is the size with the best throughput, with a reason, if no size can meet the objective', () => {
     const choice = batchSizeFor(affine(10, 70, 32), { percentile: 95, latencyMs: 100 }, 5);
     assert.deepEqual([choice.batchSize, choice.feasible], [32, false]);
-    assert.equal(choice.reason, 'cannot meet 100ms: 2*s(1)+d = 165 ms; 14.22 rows/s at b=32 is the most');
+    assert.equal(choice.reason, 'cannot meet 100ms: 2*s(1)+d = 165 ms; the maximum is 14.22 rows/s at b=32');
   });
 
-  test('is that of the best throughput without an objective', () => {
+  test('is the size with the best throughput if there is no objective', () => {
     assert.equal(batchSizeFor(affine(10, 1, 16), null, 5).batchSize, 16);
   });
 
-  test('is the smallest where nothing is gained', () => {
+  test('is 1 if larger batches gain nothing', () => {
     assert.equal(batchSizeFor(affine(0, 8, 32), null, 5).batchSize, 1);
   });
 
-  test('is 1 where the gain is no more than the noise of the measurement', () => {
-    assert.equal(batchSizeFor(affine(0.3, 7, 32), null, 5).batchSize, 1); // 4 %
-    assert.equal(batchSizeFor(affine(0.5, 7, 32), null, 5).batchSize, 32); // 7 %
+  test('is 1 if the gain is within measurement noise', () => {
+    assert.equal(batchSizeFor(affine(0.3, 7, 32), null, 5).batchSize, 1); // gains 4 %
+    assert.equal(batchSizeFor(affine(0.5, 7, 32), null, 5).batchSize, 32); // gains 7 %
   });
 
-  test('is 1 while nothing is measured', () => {
+  test('does not shrink to 1 if larger batches take hardly longer, and the bound lies between', () => {
+    const flat = (latencyMs: number): number => batchSizeFor(affine(49, 0.1, 32), { percentile: 95, latencyMs }, 0.5).batchSize;
+    assert.deepEqual([flat(120), flat(99), flat(98.8)], [32, 32, 32]);
+    assert.equal(batchSizeFor(affine(40, 9, 32), { percentile: 95, latencyMs: 100 }, 0.5).batchSize, 1);
+  });
+
+  test('is 1 before the first measurement', () => {
     assert.deepEqual(batchSizeFor(new ServiceTable(null), objective, 5).batchSize, 1);
   });
 });
 
-describe('what an instance can carry, for plans', () => {
-  test('a first run that was slow gives up no type; many slow ones do', () => {
+describe('the planned capacity of an instance type', () => {
+  test('excludes a type after many slow runs, but not after one slow first run', () => {
     const service = new ServiceTable(null);
-    const capacity = () => capacityOf({ name: 'local.1', usdPerHour: 0.04, service }, { percentile: 95, latencyMs: 200 }, 0.5);
+    const capacity = () => typeCapacityOf({ name: 'local.1', usdPerHour: 0.04, service }, { percentile: 95, latencyMs: 200 }, 0.5);
     for (let i = 0; i < 60; i++) service.observe(1, i === 0 ? 130 : 40);
     assert.partialDeepStrictEqual(capacity(), { isFeasible: true, ratePerSecond: 1000 / 48 });
     for (let i = 0; i < 200; i++) service.observe(1, i % 5 === 0 ? 130 : 40);

@@ -1,19 +1,20 @@
-/** What a model costs in functions, by the size of its batches. Pure. */
+/** Cost of a model on functions by batch size. Pure functions. */
 import { type FunctionPrices, functionUsd } from '../costs/index.ts';
 import type { FunctionProfile } from './function-profiles.ts';
 import type { ServicePoint } from './profile.ts';
 
+/** Cost of a model on functions of one memory size. */
 export interface FunctionCost {
-  /** For a million rows, each alone. */
+  /** US dollars for a million rows in calls of one row. */
   readonly aloneUsd: number;
-  /** For a million rows in batches of `bestBatch`, which is cheapest. */
+  /** US dollars for a million rows in batches of `bestBatch`, the cheapest size. */
   readonly bestUsd: number;
   readonly bestBatch: number;
 }
 
 /**
- * The cost of a million rows of warm invocations: the mean over the measured runs of what each would have been billed, since
- * rounding up to the millisecond is not the same for the mean. null where nothing fits.
+ * Cost of a million rows in warm invocations. Averages the billed cost of each measured run, because billing rounds every run up
+ * to the millisecond. Null if no batch fits into the memory.
  */
 export function functionCost(
   prices: FunctionPrices,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { defaultPrices, functionShape, functionUsd } from '../costs/index.ts';
-import { openLogs } from '../monitoring/index.ts';
+import { openLogs } from '../logs/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import { functionCost } from './function-cost.ts';
 import { type FunctionProfile, FunctionProfiles } from './function-profiles.ts';
@@ -20,19 +20,19 @@ function profileOf(executor: string, ms: number, more: Partial<Profile> = {}): P
 
 const base = profileOf('instance:local.1', 10);
 
-/** Over profiles in memory, where measuring is instant. */
+/** Function profiles backed by memory; measurements are instantaneous. */
 function over(known: readonly Profile[], isHeld = true) {
-  const kept = new Map(known.map((profile) => [profile.executor, profile]));
-  const asked: string[] = [];
+  const retained = new Map(known.map((profile) => [profile.executor, profile]));
+  const measured: string[] = [];
   const measure = async (_: unknown, executor: string): Promise<Profile> => {
-    asked.push(executor);
+    measured.push(executor);
     const memoryMiB = Number(executor.split(':')[1]);
     const profile = executor === base.executor ? base : profileOf(executor, 77, functionShape(memoryMiB, cores, true));
-    kept.set(executor, profile);
+    retained.set(executor, profile);
     return profile;
   };
   const functions = new FunctionProfiles({
-    profiles: { list: async () => [...kept.values()], measure },
+    profiles: { list: async () => [...retained.values()], measure },
     prices: defaultPrices,
     cores,
     isCpuHeld: () => isHeld,
@@ -40,15 +40,15 @@ function over(known: readonly Profile[], isHeld = true) {
   });
   const of = async (memoryMiB: number): Promise<FunctionProfile> =>
     (await functions.of(version)).find((size) => size.memoryMiB === memoryMiB) as FunctionProfile;
-  return { functions, asked, of };
+  return { functions, measured, of };
 }
 
 describe('the profiles of functions', () => {
-  test('are not known before the version was measured at all', async () => {
+  test('are empty until the version is measured', async () => {
     assert.deepEqual(await over([]).functions.of(version), []);
   });
 
-  test('are derived until they are measured: slower by what a size lacks of a processor, run by run', async () => {
+  test('are derived until measured, with each run scaled to the processor share of the size', async () => {
     const { functions, of } = over([base]);
     const all = await functions.of(version);
     assert.deepEqual(
@@ -63,7 +63,7 @@ describe('the profiles of functions', () => {
     assert.deepEqual((await of(10_240)).profile.service, base.service);
   });
 
-  test('have only batches that fit into the memory, and say what the next would take', async () => {
+  test('contain only batches that fit into the memory, with a note about the first that does not', async () => {
     const { of } = over([base]);
     const small = await of(256);
     assert.deepEqual([small.fits, small.peakMemoryMiB, small.profile.batchMax], [true, 100, 1]);
@@ -75,10 +75,10 @@ describe('the profiles of functions', () => {
     assert.deepEqual([full.fits, full.peakMemoryMiB, full.profile.batchMax], [true, 300, 8]);
   });
 
-  test('are all the same where nothing can be held, and nothing more is measured then', async () => {
-    const { functions, asked, of } = over([], false);
+  test('are equal for all sizes if processors cannot be limited, and no further measurement runs', async () => {
+    const { functions, measured, of } = over([], false);
     await functions.measure(version);
-    assert.deepEqual(asked, ['instance:local.1']);
+    assert.deepEqual(measured, ['instance:local.1']);
     for (const { basis, memoryMiB, profile } of await functions.of(version)) {
       assert.equal(basis, 'unlimited');
       assert.deepEqual(
@@ -89,33 +89,33 @@ describe('the profiles of functions', () => {
     assert.deepEqual((await of(512)).profile.service, base.service);
   });
 
-  test('are measured once for all that run alike, and not again', async () => {
-    const { functions, asked, of } = over([base]);
+  test('are measured once for all equivalent sizes', async () => {
+    const { functions, measured, of } = over([base]);
     await functions.measure(version);
     assert.deepEqual(
-      asked,
+      measured,
       [4096, 1769, 1536, 1024, 512, 256, 128].map((size) => `function:${size}`),
     );
     const all = await functions.of(version);
     assert.ok(all.every(({ basis, profile }) => basis === 'measured' && profile.service[0]?.p50Ms === 1.1 * 77));
     assert.equal((await of(3072)).profile.executor, 'function:3072');
     await functions.measure(version);
-    assert.equal(asked.length, 7);
+    assert.equal(measured.length, 7);
   });
 
-  test('that the model cannot fit into are not measured', async () => {
-    const { functions, asked } = over([{ ...base, service: [servicePoint(1, [10], 1600)] }]);
+  test('of sizes that are too small for the model are not measured', async () => {
+    const { functions, measured } = over([{ ...base, service: [servicePoint(1, [10], 1600)] }]);
     await functions.measure(version);
-    assert.deepEqual(asked, ['function:4096', 'function:1769']);
+    assert.deepEqual(measured, ['function:4096', 'function:1769']);
   });
 
-  test('that were measured with other threads or processors do not count', async () => {
+  test('measured with other threads or processors are ignored', async () => {
     const elsewhere = profileOf('function:1024', 77, { threads: 1, vcpuMax: null });
     assert.equal((await over([base, elsewhere]).of(1024)).basis, 'derived');
   });
 });
 
-test('sizes that run alike are those with a processor for each of as many threads', () => {
+test('sizes are equivalent if they have the same number of threads and a processor for each', () => {
   assert.deepEqual(sizesAlike(2048, sizes, 2), [1769, 2048, 3072]);
   assert.deepEqual(sizesAlike(1024, sizes, 2), [1024]);
   assert.deepEqual(sizesAlike(6144, sizes, 2)[0], 4096);
@@ -124,7 +124,7 @@ test('sizes that run alike are those with a processor for each of as many thread
 });
 
 describe('the cost of functions', () => {
-  test('is the mean of what the runs are billed, for each row of the batch', () => {
+  test('is the mean billed cost of the runs per row', () => {
     const profile = { ...base, service: [servicePoint(1, [0.4, 1.2], 90), servicePoint(4, [2.5], 90)] };
     const cost = functionCost(defaultPrices.functions, { memoryMiB: 2048, profile });
     const usd = (ms: number) => functionUsd(defaultPrices.functions, 2048, ms);
@@ -132,7 +132,7 @@ describe('the cost of functions', () => {
     assert.equal(functionCost(defaultPrices.functions, { memoryMiB: 128, profile: { ...base, service: [] } }), null);
   });
 
-  test('of the best batch is never above that of one row alone', () => {
+  test('per row is never higher in the best batch than for one row alone', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ min: 0.01, max: 5000, noNaN: true }), { minLength: 1, maxLength: 6 }), (times) => {
         const service = times.map((ms, i) => servicePoint(2 ** i, [ms], 90));

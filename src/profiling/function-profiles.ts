@@ -1,44 +1,46 @@
 /**
- * What is known of a model version in functions, for each memory size that may be chosen: measured within the limits of the
- * size where workers can be held to them, and until then derived from the instance that every version is measured on.
+ * Profiles of a model version on functions, one per memory size. If workers can be limited, profiles are measured within the
+ * limits of the size. Until then they are derived from the reference instance.
  */
 import { functionShape, type PriceTable } from '../costs/index.ts';
 import { messageOf } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
-import type { ModelVersion } from '../registry/index.ts';
+import type { Log } from '../logs/index.ts';
+import { type ModelVersion, payloadKind } from '../registry/index.ts';
 import { functionExecutor, functionSizes, sizesAlike } from './function-sizes.ts';
 import { type Profile, type ServicePoint, servicePoint } from './profile.ts';
 import type { Profiles } from './profiles.ts';
 
 /**
- * `measured`: within the limits of the size, or of one that runs alike. `derived`: from the instance, as if it had less of a
- * processor. `unlimited`: workers cannot be held to their processors here, so that every size runs as the instance does.
+ * `measured`: within the limits of this size or an equivalent one. `derived`: from the instance, scaled to the processor share of
+ * the size. `unlimited`: workers cannot be limited on this machine, so every size runs like the instance.
  */
 export type ProfileBasis = 'measured' | 'derived' | 'unlimited';
 
 export interface FunctionProfile {
   readonly memoryMiB: number;
-  /** Of the executor `function:MiB`; only batches that fit. Its `service` is empty where not even one row does. */
+  /** Profile of the executor `function:MiB`, limited to batches that fit. `service` is empty if not even one row fits. */
   readonly profile: Profile;
   readonly basis: ProfileBasis;
-  /** What the worker took at its largest batch; where nothing fits, what one row would take, as far as that is known. */
+  /** Worker memory with the largest batch that fits. If nothing fits: memory for one row, if known. */
   readonly peakMemoryMiB: number;
   readonly fits: boolean;
-  /** Until a warm worker has loaded the model and answered once; starts are not held back, so it is the same for all sizes. */
+  /**
+   * Time until a warm worker has loaded the model and answered once. Starts are not CPU-limited, so it is equal for all sizes.
+   */
   readonly coldMs: number;
 }
 
 export interface FunctionProfilesOptions {
   readonly profiles: Pick<Profiles, 'list' | 'measure'>;
   readonly prices: PriceTable;
-  /** Of this machine. */
+  /** CPU cores of this machine. */
   readonly cores: number;
-  /** Whether workers can be held to their processors. */
+  /** True if the processors of workers can be limited. */
   readonly isCpuHeld: () => boolean;
   readonly log: Log;
 }
 
-/** So much memory comes with one processor; the instance that sizes are derived from has one. */
+/** Memory per processor, as on the reference instance. */
 const mibPerVcpu = 1769;
 const baseExecutor = 'instance:local.1';
 
@@ -51,14 +53,14 @@ export class FunctionProfiles {
     this.#sizes = functionSizes(options.prices.functions);
   }
 
-  /** One for each memory size, rising; none while the version has not been measured on the instance `local.1`. */
+  /** One profile per memory size, ascending; empty until the version has been measured on `local.1`. */
   async of({ group, version }: Pick<ModelVersion, 'group' | 'version'>): Promise<readonly FunctionProfile[]> {
     const known = new Map((await this.#options.profiles.list(group, version)).map((profile) => [profile.executor, profile]));
     const base = known.get(baseExecutor);
     return base === undefined ? [] : this.#sizes.map((memoryMiB) => this.#sizeOf(memoryMiB, base, known));
   }
 
-  /** Measures what is missing, largest processors first. Rejects as `Profiles.measure` does. */
+  /** Measures the missing sizes, largest first. Rejects with the same errors as `Profiles.measure`. */
   async measure(version: ModelVersion): Promise<void> {
     const { profiles, isCpuHeld, cores } = this.#options;
     const known = new Map((await profiles.list(version.group, version.version)).map((profile) => [profile.executor, profile]));
@@ -73,11 +75,11 @@ export class FunctionProfiles {
     }
   }
 
-  /** The same; nobody waits, and what goes wrong is logged. */
+  /** Like `measure`, in the background; failures are logged. */
   measureInBackground(version: ModelVersion): void {
-    if (version.runtime.kind !== 'onnx') return;
+    if (payloadKind(version.runtime) !== 'tensors') return;
     this.measure(version).catch((error: unknown) => {
-      this.#options.log.warn({ version: version.name, error: messageOf(error) }, 'service times of functions could not be measured');
+      this.#options.log.warn({ version: version.name, error: messageOf(error) }, 'failed to measure service times of functions');
     });
   }
 
@@ -96,7 +98,9 @@ export class FunctionProfiles {
     return { memoryMiB, profile, basis, peakMemoryMiB: largest?.rssMiB ?? leastMiB, fits: largest !== undefined, coldMs };
   }
 
-  /** What was measured for the size, as a worker of it would be run now. */
+  /**
+   * The measured profile of a size; undefined unless it was measured with the threads and processors that a worker would get now.
+   */
   #measured(memoryMiB: number, known: ReadonlyMap<string, Profile>): Profile | undefined {
     const { cores } = this.#options;
     const representative = sizesAlike(memoryMiB, this.#sizes, cores)[0] ?? memoryMiB;

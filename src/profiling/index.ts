@@ -2,14 +2,15 @@ export {
   type BatchChoice,
   batchSizeFor,
   type CapacityType,
-  capacityOf,
   type FunctionCapacity,
   functionCapacityOf,
-  overheadMs,
+  platformOverheadMs,
   type ServiceCurve,
   type TypeCapacity,
+  typeCapacityOf,
   usableCapacities,
 } from './capacity.ts';
+export { compositeProfile } from './composite-profile.ts';
 export { type FunctionCost, functionCost } from './function-cost.ts';
 export { type FunctionProfile, FunctionProfiles, type FunctionProfilesOptions, type ProfileBasis } from './function-profiles.ts';
 export { functionExecutor, functionSizes } from './function-sizes.ts';

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { SeededRandom } from '../random.ts';
-import type { RunResult } from '../runtime/index.ts';
+import { type RunResult, WorkerLost } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
 import { batchSizesMeasured, type MeasureOptions, measure } from './measure.ts';
 import { timer } from './timer.ts';
@@ -14,7 +14,7 @@ const signature: Signature = {
 };
 const answer: RunResult = { outputs: [], timings: { inMs: 0, runMs: 0, outMs: 0 } };
 
-/** Measures a model that takes `msOf(b)` per run, on a clock that only its runs move. */
+/** Measures a model that takes `msOf(b)` per run. Only its runs advance the clock. */
 async function measured(msOf: (b: number) => number, more: Partial<MeasureOptions> = {}, runs?: Parameters<typeof measure>[0]) {
   const clock = new VirtualClock();
   const rows: number[] = [];
@@ -34,8 +34,8 @@ async function measured(msOf: (b: number) => number, more: Partial<MeasureOption
     random: new SeededRandom(1),
     memoryMiB: 0,
   };
-  const given = { ...options, budgetMs: 3000, batchSizes: batchSizesMeasured, rssOf: async () => 80, ...more };
-  return { profile: await measure(runs ?? run, given), tookMs: clock.nowMs(), rows };
+  const provided = { ...options, budgetMs: 3000, batchSizes: batchSizesMeasured, rssOf: async () => 80, ...more };
+  return { profile: await measure(runs ?? run, provided), tookMs: clock.nowMs(), rows };
 }
 
 describe('measuring', () => {
@@ -46,37 +46,37 @@ describe('measuring', () => {
       batchSizesMeasured.map((b) => [b, 200]),
     );
     assert.deepEqual([profile.batchMax, profile.notes, profile.loadMs], [32, [], 20]);
-    assert.equal(profile.coldMs, 0.11); // the first answer; loading took no time on this clock
+    assert.equal(profile.coldMs, 0.11); // only the first answer; loading takes no time on this clock
     const [first] = profile.service;
     assert.deepEqual([first?.p50Ms, first?.p99Ms, first?.rssMiB], [0.11, 0.11, 80]);
-    assert.equal(rows.filter((b) => b === 4).length, 201); // one to warm up
+    assert.equal(rows.filter((b) => b === 4).length, 201); // the extra run warms up
     assert.ok(tookMs < 3000);
   });
 
-  test('whoever does not ask for the tail is content with a few runs of each size', async () => {
+  test('stops at a few runs per size if the tail is not needed', async () => {
     const { profile, tookMs } = await measured((b) => b, { samplesEnough: 5 });
     assert.deepEqual(
       profile.service.map(({ samples }) => samples.length),
       batchSizesMeasured.map(() => 5),
     );
-    assert.equal(tookMs, 6 * (1 + 2 + 4 + 8 + 16 + 32)); // one to warm up
+    assert.equal(tookMs, 6 * (1 + 2 + 4 + 8 + 16 + 32)); // the extra run warms up
   });
 
-  test('stops where a larger size would take more than the time there is, and says so', async () => {
+  test('stops with a note before a size that would exceed the time budget', async () => {
     const { profile, tookMs } = await measured((b) => 20 * b);
     assert.equal(profile.batchMax, 16);
     assert.match(profile.notes[0] as string, /before b=32: about 2560 ms/);
     assert.ok(tookMs < 3500, `${tookMs} ms`);
   });
 
-  test('stops where a larger size would take more than the memory there is', async () => {
+  test('stops with a note before a size that would exceed the memory', async () => {
     let rss = 50;
     const { profile } = await measured(() => 1, { memoryMiB: 400, rssOf: async () => (rss += 50) });
     assert.deepEqual([profile.batchMax, profile.service.length], [8, 4]);
     assert.match(profile.notes[0] as string, /MiB would exceed the 400 MiB/);
   });
 
-  test('keeps what it has when a larger size fails', async () => {
+  test('returns the results of smaller sizes if a larger size fails', async () => {
     const { profile } = await measured((b) => {
       if (b > 2) throw new PlatformError('model_failed', 'out of memory');
       return 1;
@@ -85,15 +85,15 @@ describe('measuring', () => {
     assert.deepEqual(profile.notes, ['stopped before b=4: out of memory']);
   });
 
-  test('takes off what others took, has as many runs as without them, and says so', async () => {
-    let spent = { computedMs: 0, waitedMs: 0 };
+  test('subtracts time spent waiting for other processes, makes as many runs, and adds a note', async () => {
+    let used = { computedMs: 0, waitedMs: 0 };
     const clock = new VirtualClock();
-    const processorTime = () => spent;
-    // Each run computes b ms and waits for twice as long.
+    const processorTime = () => used;
+    // Each run computes for b ms and waits twice as long.
     const run = async (inputs: readonly Tensor[]) => {
       const b = inputs[0]?.shape[0] as number;
       clock.advance(3 * b);
-      spent = { computedMs: spent.computedMs + b, waitedMs: spent.waitedMs + 2 * b };
+      used = { computedMs: used.computedMs + b, waitedMs: used.waitedMs + 2 * b };
       return answer;
     };
     const { profile } = await measured((b) => b, { clock, processorTime, sinceLoad: timer({ clock, processorTime }) }, run);
@@ -101,22 +101,31 @@ describe('measuring', () => {
     const timesOf = ({ service }: typeof profile) => service.map(({ b, p95Ms, samples }) => [b, p95Ms, samples.length]);
     assert.deepEqual(timesOf(profile), timesOf(alone));
     assert.deepEqual([profile.slowdown, alone.slowdown, profile.coldMs], [3, 1, 1]);
-    assert.match(profile.notes.join(), /measured on a busy machine: its runs took 3\.0 times as long/);
+    assert.match(profile.notes.join(), /measured on a busy machine: runs took 3\.0 times as long/);
   });
 
-  test('measures only one row of a model that may not be batched', async () => {
+  test('measures single rows of a model without batching', async () => {
     const { profile, rows } = await measured(() => 1, { batchable: false });
     assert.deepEqual([profile.batchMax, Math.max(...rows)], [1, 1]);
   });
 
-  test('says that a model cannot be measured which does not take one row', async () => {
+  test('rejects a model that fails on a single row', async () => {
     const failing = measured(() => {
       throw new PlatformError('invalid_request', 'index out of range');
     });
-    await assert.rejects(failing, /could not be run on sample inputs: index out of range/);
+    await assert.rejects(failing, /the model failed on sample inputs: index out of range/);
   });
 
-  test('ends at the next run when it is given up', async () => {
+  test('a worker that ends is no fault of the model: the error says that it ended', async () => {
+    const lost = measured(
+      () => 1,
+      {},
+      () => Promise.reject(new WorkerLost('it was killed')),
+    );
+    await assert.rejects(lost, WorkerLost);
+  });
+
+  test('stops before the next run if aborted', async () => {
     const abort = new AbortController();
     let runs = 0;
     const failing = measured(

@@ -1,48 +1,58 @@
 /**
- * Measures S(b) of one model in one worker: the whole round trip from dispatch to answer, since that is what dispatch
- * will see. It stops where time or memory runs out, and says so; what it has by then is a profile all the same.
+ * Measures S(b) of one model in one worker: the round trip from dispatch to answer, as dispatch observes it. If time or memory
+ * runs out, measuring stops with a note; the results so far are a valid profile.
  */
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Random } from '../random.ts';
-import { type RunResult, sampleInputs } from '../runtime/index.ts';
-import type { Signature, Tensor } from '../tensor.ts';
+import { type RunResult, sampleInputs, WorkerLost } from '../runtime/index.ts';
+import { type Signature, type Tensor, takesJson } from '../tensor.ts';
 import { busyText, type Profile, type ServicePoint, samplesMax, servicePoint } from './profile.ts';
 import { slowdownOf, type Timed, type TimerOptions, timer } from './timer.ts';
 
+/** Batch sizes that a profile measures. */
 export const batchSizesMeasured: readonly number[] = [1, 2, 4, 8, 16, 32];
+/** Time budget of a profile, in milliseconds. */
 export const profileBudgetMs = 3000;
 
-/** On a busy machine it may last so many times as long: what others take does not count, or a quick model is measured cold. */
+/**
+ * Measuring can take longer by this factor on a busy machine. Waiting is not charged to the budget; otherwise a fast model would
+ * get too few runs to warm up.
+ */
 const patience = 4;
 
-/** Fewer runs of a size say nothing about its tail. */
+/** Minimum runs per size; fewer say nothing about the tail. */
 const samplesMin = 3;
 
 export interface MeasureOptions extends TimerOptions {
   readonly signature: Signature;
-  /** Otherwise only b = 1 is measured. */
+  /** False: only b = 1 is measured. */
   readonly batchable: boolean;
   readonly executor: string;
   readonly loadMs: number;
-  /** Since the load began. */
+  /** Returns the time since loading began. */
   readonly sinceLoad: () => Timed;
   readonly random: Random;
+  /** Makes the inputs of a batch; default: generated from the signature. */
+  readonly inputsOf?: (rows: number) => readonly Tensor[];
   readonly budgetMs: number;
-  /** Runs of a size that are enough, where the whole time is not to be used up. */
+  /** Runs per size that suffice; measuring can then stop before the time budget ends. */
   readonly samplesEnough?: number;
-  /** Ascending, from 1. */
+  /** Batch sizes to measure, ascending from 1. */
   readonly batchSizes: readonly number[];
-  /** The worker's memory now, in MiB. */
+  /** Current memory of the worker, in MiB. */
   readonly rssOf: () => Promise<number>;
-  /** What the executor may use; 0 for no limit. */
+  /** Memory limit of the executor; 0: unlimited. */
   readonly memoryMiB: number;
-  /** Ends it at the next run; what was measured is thrown away. */
+  /** Aborting stops before the next run and discards the results. */
   readonly signal?: AbortSignal;
 }
 
 type Run = (inputs: readonly Tensor[]) => Promise<RunResult>;
 
-/** Throws `model_failed` where not even one row can be measured. */
+/**
+ * Measures one batch size after the other. Throws `model_failed` if not even one row can be measured, and `WorkerLost` if the reason is that
+ * the worker ended: another may do.
+ */
 export async function measure(run: Run, options: MeasureOptions): Promise<Profile> {
   const { clock, batchable, batchSizes } = options;
   const sizes = batchable ? batchSizes : batchSizes.slice(0, 1);
@@ -69,7 +79,7 @@ export async function measure(run: Run, options: MeasureOptions): Promise<Profil
       service.push(servicePoint(b, times, Math.round(await options.rssOf())));
     } catch (error) {
       options.signal?.throwIfAborted();
-      if (service.length === 0) throw unmeasurable(error);
+      if (service.length === 0) throw error instanceof WorkerLost ? error : unmeasurable(error, options.signature);
       notes.push(`stopped before b=${b}: ${messageOf(error)}`);
       break;
     }
@@ -82,7 +92,7 @@ export async function measure(run: Run, options: MeasureOptions): Promise<Profil
   return { executor, service, measuredAtMs: clock.wallMs(), loadMs, coldMs, slowdown, batchMax, notes };
 }
 
-/** From now on: how much of the time for measuring is left. */
+/** Starts the time budget. The returned function reports the remaining milliseconds. */
 function budgetOf(options: MeasureOptions): () => number {
   const time = timer(options);
   return () => {
@@ -91,10 +101,10 @@ function budgetOf(options: MeasureOptions): () => number {
   };
 }
 
-/** Runs batches of b until there are enough samples or the time for them is used up; the first one only warms up. */
+/** Runs batches of b rows until there are enough samples or the time budget ends. The first run warms up and is not counted. */
 async function timeRuns(run: Run, b: number, options: MeasureOptions, isWarm: () => void): Promise<Timed[]> {
   const { signal, samplesEnough = samplesMax } = options;
-  const inputs = sampleInputs(options.signature, b, options.random);
+  const inputs = options.inputsOf?.(b) ?? sampleInputs(options.signature, b, options.random);
   const leftMs = budgetOf(options);
   await run(inputs);
   isWarm();
@@ -108,22 +118,19 @@ async function timeRuns(run: Run, b: number, options: MeasureOptions, isWarm: ()
   return times;
 }
 
-/**
- * The share of the time left that a size gets. Larger sizes take longer, but matter less where they do: the root of b
- * lies between the same time for all and the same number of runs for all.
- */
+/** Share of the remaining time for a size, weighted by √b: a compromise between equal time and equal runs per size. */
 function shareOf(sizes: readonly number[], index: number): number {
   const weights = sizes.slice(index).map(Math.sqrt);
   return (weights[0] as number) / weights.reduce((sum, weight) => sum + weight, 0);
 }
 
-/** Why b should not even be tried, going by the size before it; null where nothing speaks against it. */
+/** Why b should not be measured, extrapolated from the previous size; null if there is no reason. */
 function obstacleTo(b: number, before: ServicePoint | undefined, rssAtStartMiB: number, leftMs: number, memoryMiB: number): string | null {
   if (before === undefined) return null;
   const scale = b / before.b;
-  // A compute-bound model takes as much longer as there are more rows; one run warms up.
+  // The time of a compute-bound model is proportional to the rows. The additional run warms up.
   const expectedMs = (samplesMin + 1) * before.p50Ms * scale;
-  if (expectedMs > leftMs) return `stopped before b=${b}: about ${Math.ceil(expectedMs)} ms more would exceed the time for measuring`;
+  if (expectedMs > leftMs) return `stopped before b=${b}: about ${Math.ceil(expectedMs)} ms more would exceed the time limit for measuring`;
   const expectedMiB = before.rssMiB + Math.max(before.rssMiB - rssAtStartMiB, 0) * (scale - 1);
   if (memoryMiB > 0 && expectedMiB > memoryMiB) {
     return `stopped before b=${b}: about ${Math.ceil(expectedMiB)} MiB would exceed the ${memoryMiB} MiB of the executor`;
@@ -131,6 +138,10 @@ function obstacleTo(b: number, before: ServicePoint | undefined, rssAtStartMiB: 
   return null;
 }
 
-function unmeasurable(cause: unknown): PlatformError {
-  return new PlatformError('model_failed', `the model could not be run on sample inputs: ${messageOf(cause)}`, { cause });
+function unmeasurable(cause: unknown, signature: Signature): PlatformError {
+  if (takesJson(signature)) {
+    const how = 'a function of JSON is measured with the rows of its sample. Register it with --sample FILE';
+    return new PlatformError('model_failed', `the model failed on sample inputs: ${messageOf(cause)}: ${how}`, { cause });
+  }
+  return new PlatformError('model_failed', `the model failed on sample inputs: ${messageOf(cause)}`, { cause });
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { nearestRank } from './profile.ts';
 
-test('the nearest rank is the one that whole numbers give', () => {
+test('the nearest rank equals the one computed with integer arithmetic', () => {
   const ascending = Array.from({ length: 4000 }, (_, i) => i + 1);
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 99_999 }), fc.integer({ min: 1, max: 4000 }), (share, count) => {

@@ -29,7 +29,7 @@ async function register(plane: ControlPlane, text: string): Promise<ModelVersion
   return (await plane.registry.register({ group: 'digits', source, sourceName: 'm.onnx', who: 'me' })).version;
 }
 
-/** A worker that answers at once, and notes what it was asked to load. */
+/** A worker that answers immediately and records what it loads. */
 function instantWorker(loads: unknown[] = []) {
   const { signature } = plainInspection();
   const link: Pick<WorkerLink, 'load' | 'run' | 'status'> = {
@@ -59,18 +59,40 @@ function nextProfile(profiles: Profiles): Promise<MeasuredProfile> {
 }
 
 describe('profiles', () => {
-  test('are measured in the background, kept by version and executor, and told', async () => {
+  test('never run the code of a Python model that is not approved', async () => {
+    const plane = await openPlane();
+    const loads: unknown[] = [];
+    const profiles = profilesOn(plane, (use) => use(instantWorker(loads)));
+    const environment = { name: null, lock: null };
+    const runtime = { kind: 'python', environment, flavour: 'sklearn', form: 'tensors', entry: '', modules: [] } as const;
+    const registered = { ...(await register(plane, 'one')), runtime };
+    for (const approval of ['PendingManualApproval', 'Rejected'] as const) {
+      const version: ModelVersion = { ...registered, approval };
+      await assert.rejects(profiles.measure(version, 'instance:local.1'), {
+        code: 'wrong_state',
+        message: /^digits\/1 is (Pending|Rejected)/,
+      });
+      profiles.measureInBackground(version, 'instance:local.1');
+    }
+    await profiles.close();
+    assert.deepEqual(loads, []);
+    const again = profilesOn(plane, (use) => use(instantWorker(loads)));
+    await again.measure({ ...registered, approval: 'Approved' }, 'instance:local.1');
+    assert.equal(loads.length, 1);
+  });
+
+  test('are measured in the background, stored by version and executor, and announced', async () => {
     const plane = await openPlane();
     const version = await register(plane, 'one');
     const loads: unknown[] = [];
     const profiles = profilesOn(plane, (use) => use(instantWorker(loads)));
     assert.equal(await profiles.get('digits', 1, 'instance:local.1'), null);
-    const told = nextProfile(profiles);
+    const reported = nextProfile(profiles);
     profiles.measureInBackground(version, 'instance:local.1');
-    const { group, profile } = await told;
+    const { group, profile } = await reported;
     assert.deepEqual([group, profile.executor, profile.batchMax], ['digits', 'instance:local.1', 32]);
     assert.deepEqual(await profiles.get('DIGITS', 1, 'instance:local.1'), profile);
-    assert.deepEqual(loads, [{ path: plane.registry.artifactPath(version), threads: 1, name: 'digits/1' }]);
+    assert.deepEqual(loads, [{ ...plane.registry.modelFiles(version), threads: 1, name: 'digits/1' }]);
     await profiles.measure(version, 'instance:local.2');
     assert.deepEqual(
       (await profiles.list('digits', 1)).map(({ executor }) => executor),
@@ -79,7 +101,15 @@ describe('profiles', () => {
     assert.ok((await plane.events.since(0, 10)).some(({ kind, subject }) => kind === 'profile.measured' && subject === 'digits/1'));
   });
 
-  test('are measured one at a time, and once where two ask', async () => {
+  test('of a version that was deleted meanwhile are not found, without an internal error', async () => {
+    const plane = await openControlPlane();
+    closing.push(() => plane.close());
+    const profiles = profilesOn(plane, async () => assert.fail('nothing is measured'));
+    const profile = { executor: 'instance:local.1', measuredAtMs: 0 } as Parameters<Profiles['put']>[1];
+    await assert.rejects(profiles.put({ group: 'gone', version: 1 }, profile), { code: 'not_found', message: /gone\/1 was deleted/ });
+  });
+
+  test('are measured one at a time; duplicate requests share one measurement', async () => {
     const plane = await openPlane();
     const versions = [await register(plane, 'one'), await register(plane, 'two')];
     let now = 0;
@@ -96,7 +126,7 @@ describe('profiles', () => {
     assert.deepEqual([most, all], [1, 2]);
   });
 
-  test('are not measured again in the background where they are known', async () => {
+  test('are not measured again in the background if they exist', async () => {
     const plane = await openPlane();
     const version = await register(plane, 'one');
     let borrowed = 0;
@@ -106,11 +136,11 @@ describe('profiles', () => {
     });
     await profiles.measure(version, 'instance:local.1');
     profiles.measureInBackground(version, 'instance:local.1');
-    await profiles.measure(version, 'instance:local.2'); // in turn: what is in the background came before
+    await profiles.measure(version, 'instance:local.2'); // measurements run in order, so the one in the background has completed
     assert.equal(borrowed, 2);
   });
 
-  test('of one model that cannot be measured do not keep the next from it', async () => {
+  test('of one model that fails do not block the next', async () => {
     const plane = await openPlane();
     const versions = [await register(plane, 'one'), await register(plane, 'two')];
     let first = true;
@@ -119,12 +149,12 @@ describe('profiles', () => {
       first = false;
       return Promise.reject(new Error('the worker crashed'));
     });
-    const told = nextProfile(profiles);
+    const reported = nextProfile(profiles);
     for (const version of versions) profiles.measureInBackground(version, 'instance:local.1');
-    assert.equal((await told).version, 2);
+    assert.equal((await reported).version, 2);
   });
 
-  test('refuse an executor that nobody knows', async () => {
+  test('reject an unknown executor', async () => {
     const plane = await openPlane();
     const version = await register(plane, 'one');
     const profiles = profilesOn(plane, (use) => use(instantWorker()));
@@ -132,7 +162,7 @@ describe('profiles', () => {
     await assert.rejects(profiles.measure(version, 'balloon:1'), /expected instance:TYPE/);
   });
 
-  test('go with their version', async () => {
+  test('are deleted with their version', async () => {
     const plane = await openPlane();
     const version = await register(plane, 'one');
     const profiles = profilesOn(plane, (use) => use(instantWorker()));

@@ -1,16 +1,18 @@
 /**
- * The profiles there are, by model version and executor, and the one place where they are measured: in the
- * background, one at a time, on a borrowed worker, so that nothing waits for them and no two disturb each other.
+ * Profiles by model version and executor. Measured in the background, one at a time, on a borrowed worker, so measurements
+ * neither delay requests nor disturb each other.
  */
 import type { Clock } from '../clock.ts';
 import { functionShape, heldVcpu, instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
+import { defined } from '../defined.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Events, Log } from '../monitoring/index.ts';
-import type { Provider } from '../providers/index.ts';
+import type { Log } from '../logs/index.ts';
+import { loadLimits, type Provider } from '../providers/index.ts';
 import type { Random } from '../random.ts';
-import { keyOf, type ModelVersion, type Registry } from '../registry/index.ts';
-import type { WorkerLink } from '../runtime/index.ts';
-import type { Database } from '../storage/index.ts';
+import type { Events } from '../records/index.ts';
+import { type ModelVersion, nameKey, payloadKind, pythonOf, type Registry, storedSample } from '../registry/index.ts';
+import { type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../runtime/index.ts';
+import { type Database, isForeignKeyViolation } from '../storage/index.ts';
 import { functionExecutor, functionSizes, measureMemoryMiB } from './function-sizes.ts';
 import { batchSizesMeasured, measure, profileBudgetMs } from './measure.ts';
 import { busyText, type Profile } from './profile.ts';
@@ -22,35 +24,38 @@ export interface ProfilesOptions {
   readonly random: Random;
   readonly log: Log;
   readonly events: Events;
-  readonly registry: Pick<Registry, 'artifactPath'>;
+  readonly registry: Pick<Registry, 'verifiedModelFiles'>;
   readonly prices: PriceTable;
-  /** Of this machine. */
+  /** CPU cores of this machine. */
   readonly cores: number;
-  /** A worker for one task. */
+  /** Lends a worker for one task. */
   readonly borrow: Provider['borrow'];
-  /** Whether workers can be held to their processors; they cannot unless told. */
+  /** True if workers can be limited to their processors. Default: they cannot. */
   readonly isCpuHeld?: () => boolean;
 }
 
-/** How a worker of an executor is run. */
+/** Resources of the worker of an executor. */
 interface ExecutorSize {
   readonly threads: number;
   readonly memoryMiB: number;
   readonly vcpuMax: number | null;
 }
 
+/** Notification that a profile was stored. */
 export interface MeasuredProfile {
   readonly group: string;
   readonly version: number;
   readonly profile: Profile;
 }
 
-/** Loading a large model takes its time; after this the worker is ended and the profile has failed. */
+/** Maximum time of a measurement, including loading a large model. Then the worker is terminated and the measurement fails. */
 const measureTimeoutMs = 60_000;
+/** A reply that is larger fails the measurement. */
+const replyBytesMax = 64 * 1024 ** 2;
 
 export class Profiles {
   readonly #options: ProfilesOptions;
-  /** By version and executor: the measurements under way or waiting. */
+  /** Running and waiting measurements, by version and executor. */
   readonly #pending = new Map<string, Promise<Profile>>();
   readonly #listeners = new Set<(measured: MeasuredProfile) => void>();
   readonly #closing = new AbortController();
@@ -60,58 +65,67 @@ export class Profiles {
     this.#options = options;
   }
 
-  /** null where it is not measured (yet). */
+  /** Null if not measured yet. */
   async get(group: string, version: number, executor: string): Promise<Profile | null> {
     const row = await this.#options.db
       .selectFrom('profiles')
       .select('profile')
-      .where('group_key', '=', keyOf(group))
+      .where('group_key', '=', nameKey(group))
       .where('version', '=', version)
       .where('executor', '=', executor)
       .executeTakeFirst();
     return row === undefined ? null : (JSON.parse(row.profile) as Profile);
   }
 
-  /** All there are of a version, by executor. */
+  /** All profiles of a version, ordered by executor. */
   async list(group: string, version: number): Promise<readonly Profile[]> {
     const rows = await this.#options.db
       .selectFrom('profiles')
       .select('profile')
-      .where('group_key', '=', keyOf(group))
+      .where('group_key', '=', nameKey(group))
       .where('version', '=', version)
       .orderBy('executor')
       .execute();
     return rows.map(({ profile }) => JSON.parse(profile) as Profile);
   }
 
-  /** Keeps a profile, in place of an earlier one for the executor, and tells the listeners. */
+  /** Stores or replaces the profile of an executor and notifies listeners. Throws `not_found` if the version was deleted. */
   async put(version: Pick<ModelVersion, 'group' | 'version'>, profile: Profile): Promise<void> {
     const values = { profile: JSON.stringify(profile), measured_at: profile.measuredAtMs };
     await this.#options.db
       .insertInto('profiles')
-      .values({ group_key: keyOf(version.group), version: version.version, executor: profile.executor, ...values })
+      .values({ group_key: nameKey(version.group), version: version.version, executor: profile.executor, ...values })
       .onConflict((conflict) => conflict.columns(['group_key', 'version', 'executor']).doUpdateSet(values))
-      .execute();
+      .execute()
+      .catch((error: unknown) => {
+        if (!isForeignKeyViolation(error)) throw error;
+        throw new PlatformError('not_found', `${version.group}/${version.version} was deleted while it was being measured`, {
+          cause: error,
+        });
+      });
     for (const listener of this.#listeners) listener({ group: version.group, version: version.version, profile });
   }
 
-  /** Has it measured where it is missing. Nobody waits: what goes wrong is logged. */
+  /** Measures the profile in the background if it does not exist; failures are logged. */
   measureInBackground(version: ModelVersion, executor: string): void {
-    if (version.runtime.kind !== 'onnx') return;
+    const isUnknown = payloadKind(version.runtime) !== 'tensors' && version.python?.hasSample !== true;
+    if (isUnknown || isUnapprovedCode(version)) return;
     void this.get(version.group, version.version, executor)
       .then((known) => known ?? this.measure(version, executor))
       .catch((error: unknown) => {
         if (this.#closing.signal.aborted) return;
-        this.#options.log.warn({ version: version.name, executor, error: messageOf(error) }, 'a profile could not be measured');
+        this.#options.log.warn({ version: version.name, executor, error: messageOf(error) }, 'failed to measure a profile');
       });
   }
 
   /**
-   * Measures now, in turn, also what is known already, and keeps the result. The same once more while it is waiting is
-   * one measurement. Throws `invalid_request` (executor), `model_failed`, `unsupported`, `unavailable` while closing.
+   * Measures even if a profile exists, after measurements requested earlier, and stores the result. Duplicate waiting requests
+   * share one measurement. Throws `invalid_request` for an unknown executor, `model_failed`, `unsupported`, `wrong_state` for code
+   * that is not approved, or `unavailable` during shutdown.
    */
   measure(version: ModelVersion, executor: string): Promise<Profile> {
-    if (version.runtime.kind !== 'onnx') return Promise.reject(notMeasurable(version));
+    if (version.runtime.kind === 'process') return Promise.reject(notMeasurable(version));
+    if (isUnapprovedCode(version)) return Promise.reject(notApproved(version));
     const key = `${version.name} ${executor}`;
     const pending = this.#pending.get(key);
     if (pending !== undefined) return pending;
@@ -121,13 +135,13 @@ export class Profiles {
     return measured;
   }
 
-  /** The answer ends it. */
+  /** Calls the listener after each measurement. Returns a function that unsubscribes. */
   onMeasured(listener: (measured: MeasuredProfile) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Gives up what is waiting and, at its next run, what is being measured. */
+  /** Aborts waiting measurements at once and the running one before its next run. */
   async close(): Promise<void> {
     this.#closing.abort(new PlatformError('unavailable', 'the platform is stopping'));
     await this.#last;
@@ -136,24 +150,46 @@ export class Profiles {
   async #measureAndPut(version: ModelVersion, executor: string): Promise<Profile> {
     const { signal } = this.#closing;
     signal.throwIfAborted();
-    const { clock, random, registry, borrow, events, log } = this.#options;
+    const { db, clock, random, registry, borrow, events, log } = this.#options;
     const size = this.#sizeOf(executor);
     const { threads, memoryMiB, vcpuMax } = size;
-    const path = registry.artifactPath(version);
+    const files = await registry.verifiedModelFiles(version);
+    const python = pythonOf(version);
+    const sample = await storedSample(db, version);
+    const takesBytes = payloadKind(version.runtime) !== 'tensors';
+    if (takesBytes && sample === null) throw notMeasurable(version);
     const measureWith = async (link: WorkerLink): Promise<Profile> => {
-      // Who is held to a part of a processor waits for it by intent.
+      // An executor limited to a fraction of a processor waits by design, so its waiting is not subtracted.
       const timing = vcpuMax === null || vcpuMax >= threads ? await timerOf(link, clock) : { clock };
       const sinceLoad = timer(timing);
-      const { signature, loadMs: tookMs } = await link.load({ path, threads, name: version.name });
+      const { signature, loadMs: tookMs } = await link.load({ ...files, threads, name: version.name, ...defined({ python }) });
       const loadMs = Math.min(tookMs, sinceLoad().ownMs);
       const rssOf = async () => (await link.status()).rssBytes / 1024 ** 2;
-      const given = { ...timing, signature, loadMs, sinceLoad, batchable: version.batchable, executor, memoryMiB, rssOf, random, signal };
-      const run: Parameters<typeof measure>[0] = (inputs) =>
-        link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
-      return measure(run, { ...given, budgetMs: profileBudgetMs, batchSizes: batchSizesMeasured });
+      const provided = {
+        ...timing,
+        signature,
+        loadMs,
+        sinceLoad,
+        batchable: version.batchable,
+        executor,
+        memoryMiB,
+        rssOf,
+        random,
+        inputsOf: sampleBatches(signature, takesBytes ? null : sample, random),
+        signal,
+      };
+      const run: Parameters<typeof measure>[0] =
+        takesBytes && sample !== null
+          ? () => invoked(link, sample)
+          : (inputs) => link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
+      return measure(run, { ...provided, budgetMs: profileBudgetMs, batchSizes: batchSizesMeasured });
     };
-    // Who is held to less than a processor is put into a group of its own.
-    const options = { timeoutMs: measureTimeoutMs, ...(vcpuMax === null ? {} : { memoryMiB, vcpuMax }) };
+    // A worker limited to less than a processor needs a separate cgroup.
+    const options = {
+      ...loadLimits(version.artifact.bytes, measureTimeoutMs),
+      ...(vcpuMax === null ? {} : { memoryMiB, vcpuMax }),
+      ...(python === undefined ? {} : { python: { environment: python.environment, threads } }),
+    };
     const measured = await borrow(measureWith, options).catch((error: unknown) => {
       if (vcpuMax === null || !(error instanceof PlatformError) || !/memory/.test(error.message)) throw error;
       return emptyProfile(executor, clock.wallMs(), `it did not fit into ${memoryMiB} MiB: ${error.message}`);
@@ -183,16 +219,36 @@ export class Profiles {
     const memoryMiB = sizes.find((size) => functionExecutor(size) === executor);
     if (memoryMiB === undefined) {
       const expected = `instance:TYPE, such as instance:local.1, or function:MIB of ${sizes.join(', ')}`;
-      throw new PlatformError('invalid_request', `executor '${executor.slice(0, 60)}' is not known: expected ${expected}`);
+      throw new PlatformError('invalid_request', `unknown executor '${executor.slice(0, 60)}': expected ${expected}`);
     }
     const shape = functionShape(memoryMiB, cores, isCpuHeld());
     return { ...shape, memoryMiB: measureMemoryMiB(memoryMiB, sizes, cores) };
   }
 }
 
-function notMeasurable({ name }: ModelVersion): PlatformError {
-  const why = 'nobody knows what it takes, so there is nothing to measure it with; its service times are learnt as it is called';
+/** One call of a Python function that takes bytes. */
+async function invoked(link: WorkerLink, { contentType, body }: SampleBody): Promise<RunResult> {
+  const { timings } = await link.invoke({ headers: { 'content-type': contentType }, body }, replyBytesMax);
+  return { outputs: [], timings };
+}
+
+function notMeasurable({ name, runtime }: ModelVersion): PlatformError {
+  if (runtime.kind === 'python') {
+    const why = 'which requests it accepts is not known. Register it with --sample FILE: the file is sent as one request';
+    return new PlatformError('unsupported', `${name} takes bytes and has no sample, so it cannot be measured in advance: ${why}`);
+  }
+  const why = 'its inputs are unknown, so it cannot be measured in advance; its service times are learned from calls';
   return new PlatformError('unsupported', `${name} is a process: ${why}`);
+}
+
+/** Measuring runs the code of a Python model. Callers with the permission `register` may ask for it, and they must not run programs. */
+function isUnapprovedCode({ runtime, approval }: ModelVersion): boolean {
+  return runtime.kind === 'python' && approval !== 'Approved';
+}
+
+function notApproved({ name, approval }: ModelVersion): PlatformError {
+  const why = 'measuring a Python model runs its code';
+  return new PlatformError('wrong_state', `${name} is ${approval}: ${why}. Approve it first with \`penstock approve ${name}\``);
 }
 
 function emptyProfile(executor: string, measuredAtMs: number, note: string): Profile {

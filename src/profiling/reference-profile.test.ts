@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { capacityOf, functionCapacityOf, usableCapacities } from './capacity.ts';
+import { functionCapacityOf, typeCapacityOf, usableCapacities } from './capacity.ts';
 import { affineService, referenceProfile } from './reference-profile.ts';
 import { ServiceTable } from './service-table.ts';
 
@@ -14,10 +14,10 @@ describe('the reference profile', () => {
     { name: 'c5.2xlarge', batchSize: 11, rate: '47.826', usdPerMillion: '1.97' },
     { name: 'g4dn.xlarge', batchSize: 64, rate: '372.093', usdPerMillion: '0.39' },
   ]) {
-    test(`${name} takes ${batchSize} rows at once, ${rate} a second, for ${usdPerMillion} USD a million`, () => {
+    test(`${name} runs batches of ${batchSize} rows, ${rate} rows/s, for ${usdPerMillion} USD per million`, () => {
       const type = instances.find((candidate) => candidate.name === name);
       assert(type !== undefined);
-      const capacity = capacityOf(type, objective, overheadMs);
+      const capacity = typeCapacityOf(type, objective, overheadMs);
       assert.deepEqual([capacity.batchSize, capacity.ratePerSecond.toFixed(3)], [batchSize, rate]);
       assert.equal(((capacity.usdPerRequest as number) * 1e6).toFixed(2), usdPerMillion);
     });
@@ -27,7 +27,7 @@ describe('the reference profile', () => {
     { memoryMiB: 3538, durationMs: '83', usdPerMillion: ['5.01', '4.62', '4.43'] },
     { memoryMiB: 1769, durationMs: '150', usdPerMillion: ['4.52'] },
   ]) {
-    test(`a function of ${memoryMiB} MiB takes ${durationMs} ms and ${usdPerMillion[0]} USD a million`, () => {
+    test(`a function of ${memoryMiB} MiB takes ${durationMs} ms and costs ${usdPerMillion[0]} USD per million`, () => {
       const service = functionService(memoryMiB);
       const upTo = (batchMax: number): number => {
         const limited = { ...service, batchMax };
@@ -41,21 +41,21 @@ describe('the reference profile', () => {
     });
   }
 
-  test('a request costs as overflow what the plans are reckoned with, to the eighth digit', () => {
+  test('the cost of a request on a function is exact to eight digits', () => {
     const capacity = functionCapacityOf(3538, functionService(3538), functionPrices, objective, overheadMs);
     assert.equal(capacity?.usdPerRequest.toExponential(7), '5.0071847e-6');
   });
 
-  test('a c5.large is worth it from 35 % of its time on, 4.7 requests a second', () => {
-    const large = capacityOf(instances[0] as (typeof instances)[number], objective, overheadMs);
+  test('a c5.large is cheaper than functions from 35 % utilization (4.7 requests/s)', () => {
+    const large = typeCapacityOf(instances[0] as (typeof instances)[number], objective, overheadMs);
     const overflow = functionCapacityOf(3538, functionService(3538), functionPrices, objective, overheadMs);
     const share = (large.usdPerRequest as number) / (overflow?.usdPerRequest as number);
     assert.deepEqual([share.toFixed(2), (share * large.ratePerSecond).toFixed(1)], ['0.35', '4.7']);
   });
 });
 
-describe('what executors can carry', () => {
-  test('a type that cannot keep the objective is left out, with the reason', () => {
+describe('the usable capacities', () => {
+  test('exclude a type that cannot meet the objective, and give the reason', () => {
     const { usable, excluded } = usableCapacities(instances, { percentile: 95, latencyMs: 100 }, overheadMs);
     assert.deepEqual(
       usable.map(({ name }) => name),
@@ -64,12 +64,12 @@ describe('what executors can carry', () => {
     assert.deepEqual(excluded, ['type c5.large cannot meet 100 ms: 2*s(1)+d = 165 ms']);
   });
 
-  test('all may be left out', () => {
+  test('can be empty', () => {
     const { usable, excluded } = usableCapacities(instances, { percentile: 95, latencyMs: 10 }, overheadMs);
     assert.deepEqual([usable.length, excluded.length], [0, 4]);
   });
 
-  test('without an objective every type is of use, at its best throughput', () => {
+  test('include every type at its best throughput if there is no objective', () => {
     const { usable } = usableCapacities(instances, null, overheadMs);
     assert.deepEqual(
       usable.map(({ batchSize }) => batchSize),
@@ -77,9 +77,9 @@ describe('what executors can carry', () => {
     );
   });
 
-  test('a type that was not measured has no price for a request, but is not left out', () => {
+  test('include an unmeasured type, without a cost per request', () => {
     const unknown = { name: 'new', usdPerHour: 1, service: new ServiceTable(null) };
-    assert.deepEqual(capacityOf(unknown, objective, 5), {
+    assert.deepEqual(typeCapacityOf(unknown, objective, 5), {
       name: 'new',
       usdPerHour: 1,
       batchSize: 1,
@@ -90,19 +90,19 @@ describe('what executors can carry', () => {
     assert.equal(functionCapacityOf(1769, unknown.service, functionPrices, objective, 5), null);
   });
 
-  test('the best call of a function is over in time, were it full at once', () => {
+  test('the best batch of a function meets the objective', () => {
     const best = functionCapacityOf(3538, functionService(3538), functionPrices, objective, overheadMs);
     assert.equal(best?.bestBatchSize, 6); // 10 + 6 * 73.5 = 451 ms; 7 rows are 524 ms
     assert.equal(functionCapacityOf(3538, functionService(3538), functionPrices, null, overheadMs)?.bestBatchSize, 32);
   });
 
-  test('a function that cannot keep the objective says so, with what it costs all the same', () => {
+  test('a function that cannot meet the objective is infeasible, with its cost', () => {
     const slow = functionCapacityOf(884, functionService(884), functionPrices, { percentile: 95, latencyMs: 200 }, overheadMs);
     assert.deepEqual([slow?.isFeasible, slow?.bestBatchSize], [false, 1]);
     assert.equal(slow?.infeasibleBecause, 'a function of 884 MiB cannot meet 200 ms: s(1)+d = 295.2 ms');
   });
 
-  test('a batch beyond the largest takes as long as the largest', () => {
+  test('a batch above the maximum takes as long as the largest batch', () => {
     const service = affineService({ aMs: 10, eachMs: 5, batchMax: 4 });
     assert.deepEqual([service.quantileMs(0.99, 4), service.medianMs(9)], [30, 30]);
   });

@@ -1,19 +1,20 @@
 /**
- * The made-up profile `reference`: a model of 140 ms of work for one processor, on four types of instances and on functions. Its times are
- * affine in the rows, s(b) = a + b·each, and the same at every quantile, so that what follows from it can be worked out by hand.
+ * The synthetic profile `reference`: a model with 140 ms of work for one processor, on four instance types and on functions.
+ * Service times are affine in the rows, s(b) = a + b·each, and equal at every quantile, so results can be checked by hand.
  */
 import { type FunctionPrices, functionVcpu } from '../costs/index.ts';
 import type { CapacityType, ServiceCurve } from './capacity.ts';
 
+/** Service times that are affine in the rows: s(b) = a + b·each. */
 export interface AffineTimes {
   readonly aMs: number;
-  /** More for each row. */
+  /** Additional time per row. */
   readonly eachMs: number;
   /** The largest batch. */
   readonly batchMax: number;
 }
 
-/** s(b) = a + b·each, at every quantile; a b beyond the largest counts as the largest, as with what is measured. */
+/** s(b) = a + b·each at every quantile. As in measured tables, a b above `batchMax` counts as `batchMax`. */
 export function affineService({ aMs, eachMs, batchMax }: AffineTimes): ServiceCurve {
   const ms = (b: number): number => aMs + eachMs * Math.min(b, batchMax);
   return { batchMax, isKnown: true, medianMs: ms, quantileMs: (_q, b) => ms(b), plannedMs: (_q, b) => ms(b) };
@@ -22,7 +23,7 @@ export function affineService({ aMs, eachMs, batchMax }: AffineTimes): ServiceCu
 const workMs = 140;
 const fixedMs = 10;
 const functionBatchMax = 32;
-/** A second processor brings a little less than the first: v of them work like v^.93. */
+/** Parallel efficiency: v processors are as fast as v^0.93 ideal ones. */
 const parallelExponent = 0.93;
 
 const instances: readonly CapacityType[] = [
@@ -32,7 +33,7 @@ const instances: readonly CapacityType[] = [
   { name: 'g4dn.xlarge', usdPerHour: 0.526, service: affineService({ aMs: 12, eachMs: 2.5, batchMax: 64 }) },
 ];
 
-/** Billed to the nanosecond, so that nothing depends on where a duration is rounded. The sizes are 1, 1.5, 2 and 3 processors. */
+/** Billed by the nanosecond, so results do not depend on rounding. The sizes have 1, 1.5, 2 and 3 processors. */
 const functionPrices: FunctionPrices = {
   memoryMiB: [1769, 2654, 3538, 5307],
   usdPerGbSecond: 1.66667e-5,
@@ -41,7 +42,7 @@ const functionPrices: FunctionPrices = {
   usdPerProvisionedGbSecond: 4.1667e-6,
 };
 
-/** Functions of so many MiB, v = M/1769 processors: s(b) = 10 + 140 b/e ms, e = v up to one processor and v^.93 beyond. */
+/** A function with M MiB has v = M/1769 processors: s(b) = 10 + 140 b/e ms, e = v up to one processor and v^0.93 above. */
 function functionService(memoryMiB: number): ServiceCurve {
   const vcpu = functionVcpu(memoryMiB);
   const speed = vcpu <= 1 ? vcpu : vcpu ** parallelExponent;
@@ -50,7 +51,7 @@ function functionService(memoryMiB: number): ServiceCurve {
 
 export const referenceProfile = {
   name: 'reference',
-  /** d: the gateway and the network, on every request. */
+  /** d: overhead of the gateway and the network per request. */
   overheadMs: 5,
   instances,
   functionPrices,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { openLogs } from '../monitoring/index.ts';
+import { openLogs } from '../logs/index.ts';
 import type { FunctionProfile } from './function-profiles.ts';
 import { type Profile, servicePoint } from './profile.ts';
 import type { MeasuredProfile } from './profiles.ts';
@@ -20,39 +20,42 @@ function profileOf(ms: number): Profile {
   };
 }
 
-/** Tables over profiles that a test keeps and measures. */
-function tablesOver(kept: () => Promise<Profile | null>, sizes: () => readonly Pick<FunctionProfile, 'profile' | 'basis'>[] = () => []) {
+/** Tables on top of profiles that the test supplies. */
+function tablesOver(
+  retained: () => Promise<Profile | null>,
+  sizes: () => readonly Pick<FunctionProfile, 'profile' | 'basis'>[] = () => [],
+) {
   const listeners = new Set<(measured: MeasuredProfile) => void>();
   const onMeasured = (listener: (measured: MeasuredProfile) => void) => {
     listeners.add(listener);
     return () => listeners.delete(listener);
   };
   const functions = { of: async () => sizes() as readonly FunctionProfile[] };
-  const tables = new ServiceTables({ profiles: { get: kept, onMeasured }, functions, log: openLogs(null, 'silent').platform });
+  const tables = new ServiceTables({ profiles: { get: retained, onMeasured }, functions, log: openLogs(null, 'silent').platform });
   const measure = (profile: Profile) => listeners.forEach((listener) => listener({ ...version, profile }));
   const changed = () => new Promise<string>((resolve) => tables.onChange(({ group, version: number }) => resolve(`${group}/${number}`)));
   return { tables, measure, changed };
 }
 
 describe('the service tables', () => {
-  test('know nothing at first, then what was measured earlier, and say so', async () => {
+  test('load a stored profile in the background and notify listeners', async () => {
     const { tables, changed } = tablesOver(async () => profileOf(10));
-    const told = changed();
+    const reported = changed();
     assert.equal(tables.tableOf(version, executor).isKnown, false);
-    assert.equal(await told, 'Digits/1');
+    assert.equal(await reported, 'Digits/1');
     assert.equal(tables.tableOf({ ...version, group: 'DIGITS' }, executor).batchMax, 2);
   });
 
-  test('take up what is measured while they are in use', async () => {
+  test('use a profile measured while they are in use', async () => {
     const { tables, measure } = tablesOver(async () => null);
     assert.equal(tables.tableOf(version, executor).batchMax, 1);
     measure(profileOf(5));
     assert.equal(tables.tableOf(version, executor).medianMs(1), 5);
   });
 
-  test('keep what was seen while serving where it is measured again, and say which sizes that is', async () => {
+  test('retain and mark serving samples when a version is measured again', async () => {
     const { tables, measure } = tablesOver(async () => null);
-    for (let i = 0; i < 200; i++) tables.tableOf(version, executor).observe(1, 1000); // before it was measured: dropped
+    for (let i = 0; i < 200; i++) tables.tableOf(version, executor).observe(1, 1000); // discarded: before the first measurement
     measure(profileOf(5));
     assert.equal(tables.tableOf(version, executor).medianMs(1), 5);
     for (let i = 1; i <= 600; i++) tables.tableOf(version, executor).observe(1, i);
@@ -68,10 +71,10 @@ describe('the service tables', () => {
     );
     assert.equal(served?.batches, 600);
     tables.tableOf(version, executor).observe(1, 601);
-    assert.equal(tables.served(version)[0]?.service[0]?.samples[0], 102, 'the latest 500, the oldest leaves first');
+    assert.equal(tables.served(version)[0]?.service[0]?.samples[0], 102, 'the ring holds the latest 500 samples');
   });
 
-  test('of functions follow what is measured of another executor, and keep what they observed where nothing is new', async () => {
+  test('of functions follow measurements of other executors, and retain samples if nothing changed', async () => {
     const derived = { basis: 'derived' as const, profile: { ...profileOf(20), executor: 'function:1024' } };
     const measured = { basis: 'measured' as const, profile: { ...profileOf(30), executor: 'function:1024', measuredAtMs: 7 } };
     let size: Pick<FunctionProfile, 'profile' | 'basis'> = derived;
@@ -84,7 +87,7 @@ describe('the service tables', () => {
     await first;
     const table = tables.tableOf(version, 'function:1024');
     assert.equal(table.medianMs(1), 20);
-    measure(profileOf(10)); // of the instance
+    measure(profileOf(10)); // measures the instance
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(tables.tableOf(version, 'function:1024'), table);
     size = measured;
@@ -94,7 +97,7 @@ describe('the service tables', () => {
     assert.equal(tables.tableOf(version, 'function:1024').medianMs(1), 30);
   });
 
-  test('do without where a profile cannot be read', async () => {
+  test('stay unknown if a profile cannot be read', async () => {
     const { tables } = tablesOver(async () => {
       throw new Error('the disk is gone');
     });

@@ -1,7 +1,7 @@
-/** The service times that dispatch works with, one table for each model version and kind of executor, at hand without waiting. */
+/** Service-time tables for dispatch, by model version and executor. Reads are synchronous. */
 import { messageOf } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
-import { keyOf, type ModelVersion } from '../registry/index.ts';
+import type { Log } from '../logs/index.ts';
+import { type ModelVersion, nameKey } from '../registry/index.ts';
 import type { FunctionProfiles } from './function-profiles.ts';
 import type { Profile } from './profile.ts';
 import type { MeasuredProfile, Profiles } from './profiles.ts';
@@ -11,7 +11,7 @@ type Named = Pick<ModelVersion, 'group' | 'version'>;
 
 export interface ServiceTablesOptions {
   readonly profiles: Pick<Profiles, 'get' | 'onMeasured'>;
-  /** Without it nothing is known of functions. */
+  /** Profiles of functions. Without them, tables of functions stay unknown. */
   readonly functions?: Pick<FunctionProfiles, 'of'>;
   readonly log: Log;
 }
@@ -19,26 +19,26 @@ export interface ServiceTablesOptions {
 interface Entry {
   readonly executor: string;
   table: ServiceTable;
-  /** What the table was made from; one that has not changed stays, with what it has observed since. */
+  /** Identifies the source profile. If it is unchanged, the table and its samples are retained. */
   origin: string;
 }
 
-/** Service times of an executor as they were while it served. */
+/** Service times of an executor, observed while serving. */
 export interface ServedTimes {
   readonly executor: string;
   readonly batchMax: number;
-  /** Batches since the server started. */
+  /** Number of batches since the server started. */
   readonly batches: number;
-  /** Of a size that was served too seldom: as measured. */
+  /** Sizes with too few serving samples have the profiled times instead. */
   readonly service: readonly KnownPoint[];
 }
 
-/** Fewer batches of a size say less than its measurement. */
+/** Minimum serving samples per size; with fewer, the profile is more accurate. */
 const servedLeast = 50;
 
 export class ServiceTables {
   readonly #options: ServiceTablesOptions;
-  /** By version, then by executor. */
+  /** Entries by version, then by executor. */
   readonly #entries = new Map<string, Map<string, Entry>>();
   readonly #listeners = new Set<(version: Named) => void>();
 
@@ -48,8 +48,8 @@ export class ServiceTables {
   }
 
   /**
-   * What is known now. Asked for the first time that is nothing (b = 1): a profile measured earlier is fetched, and
-   * the listeners are told when it is there. `executor` is `instance:local.1` or `function:2048`.
+   * The current table of an executor (`instance:local.1` or `function:2048`). The first call returns an empty table (b = 1) and
+   * loads the stored profile in the background; listeners are notified when it is loaded.
    */
   tableOf(version: Named, executor: string): ServiceTable {
     const entries = this.#entriesOf(version);
@@ -62,14 +62,17 @@ export class ServiceTables {
     return entry.table;
   }
 
-  /** Of each executor that has served the version often enough to tell. */
+  /** Service times of executors with enough served batches. */
   served(version: Named): ServedTimes[] {
     return [...this.#entriesOf(version).values()]
       .filter(({ table }) => table.served >= servedLeast)
       .map(({ executor, table }) => ({ executor, batchMax: table.batchMax, batches: table.served, service: table.points(servedLeast) }));
   }
 
-  /** Called with the version of which more is known now; ask `tableOf` again. */
+  /**
+   * Calls the listener with each version whose tables changed, so it can read `tableOf` again. Returns a function that
+   * unsubscribes.
+   */
   onChange(listener: (version: Named) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -79,43 +82,43 @@ export class ServiceTables {
     try {
       if (isFunction(executor)) return await this.#fetchFunctions(version);
       const profile = await this.#options.profiles.get(version.group, version.version, executor);
-      if (profile !== null) this.#learn(version, profile, '');
+      if (profile !== null) this.#update(version, profile, '');
     } catch (error) {
       this.#options.log.warn(
         { model: `${version.group}/${version.version}`, executor, error: messageOf(error) },
-        'a profile could not be read: batches of one until it is measured',
+        'failed to read a profile: batch size 1 until it is measured',
       );
     }
   }
 
-  /** What one size is learnt from may be the measurement of another: all that are in use are looked at. */
+  /** Refreshes all used sizes, because a measurement of one size can change the derived profiles of others. */
   async #fetchFunctions(version: Named): Promise<void> {
     const sizes = (await this.#options.functions?.of(version)) ?? [];
     const entries = this.#entriesOf(version);
-    for (const { profile, basis } of sizes) if (entries.has(profile.executor)) this.#learn(version, profile, basis);
+    for (const { profile, basis } of sizes) if (entries.has(profile.executor)) this.#update(version, profile, basis);
   }
 
   #measured({ group, version, profile }: MeasuredProfile): void {
-    if (!isFunction(profile.executor)) this.#learn({ group, version }, profile, '');
+    if (!isFunction(profile.executor)) this.#update({ group, version }, profile, '');
     for (const executor of this.#entriesOf({ group, version }).keys()) {
       if (isFunction(executor)) return void this.#fetch({ group, version }, executor);
     }
   }
 
-  #learn({ group, version }: Named, profile: Profile, basis: string): void {
+  #update({ group, version }: Named, profile: Profile, basis: string): void {
     const entries = this.#entriesOf({ group, version });
     const origin = `${basis} ${profile.measuredAtMs}`;
     const before = entries.get(profile.executor);
     if (isFunction(profile.executor) && before?.origin === origin) return;
     const table = new ServiceTable(profile);
-    // What was seen before anything was measured began with runs that are always slow.
+    // Samples from before the first profile are discarded, because they include slow first runs.
     if (before !== undefined && before.origin !== '') table.takeServed(before.table, servedLeast);
     entries.set(profile.executor, { executor: profile.executor, table, origin });
     for (const listener of this.#listeners) listener({ group, version });
   }
 
   #entriesOf({ group, version }: Named): Map<string, Entry> {
-    const key = `${keyOf(group)}/${version}`;
+    const key = `${nameKey(group)}/${version}`;
     let entries = this.#entries.get(key);
     if (entries === undefined) {
       entries = new Map();

@@ -1,7 +1,7 @@
 /**
- * Times what a worker does, without the time that it waited for processors that others had: a profile says what a model takes,
- * and a machine that is busy while it is measured need not be so later. Where the system does not tell, time is what passed. Of a model
- * with several threads only the waiting of the first is known, so on a busy machine its times stay somewhat too long.
+ * Measures the time of a worker without the time it waits for processors in use by other processes: a profile describes the
+ * model, not the load of the machine. If the system does not report waiting, the result is elapsed time. For models with several
+ * threads only the first thread's waiting is known, so on a busy machine their times are slightly too long.
  */
 import type { Clock } from '../clock.ts';
 import { hasCpuQuota, type ProcessorTime, processorTime } from '../providers/index.ts';
@@ -9,21 +9,24 @@ import type { WorkerLink } from '../runtime/index.ts';
 
 export interface TimerOptions {
   readonly clock: Clock;
-  /** The processor time of the worker so far, with what both ends of its link have waited; null where the system does not tell. */
+  /** Processor time of the worker, and the waiting of both ends of its link; null if the system does not report it. */
   readonly processorTime?: () => ProcessorTime | null;
 }
 
 export interface Timed {
-  /** What passed. */
+  /** Elapsed time, including waiting. */
   readonly tookMs: number;
-  /** The same without the waiting. */
+  /** Elapsed time minus waiting for processors. */
   readonly ownMs: number;
 }
 
-/** Two processes that wake each other wait for so long even where they are alone; that comes with serving, too. */
+/**
+ * Milliseconds that two processes wait when they wake each other, even on a free machine. Not subtracted, because it also occurs
+ * while serving.
+ */
 const waitedMsUsual = 0.1;
 
-/** Begins now; the answer tells how it has been since, as often as it is asked. */
+/** Starts the timer. Each call of the returned function reports the time since then. */
 export function timer({ clock, processorTime = () => null }: TimerOptions): () => Timed {
   const before = processorTime();
   const startMs = clock.nowMs();
@@ -31,14 +34,14 @@ export function timer({ clock, processorTime = () => null }: TimerOptions): () =
     const tookMs = clock.nowMs() - startMs;
     const now = before === null ? null : processorTime();
     if (before === null || now === null) return { tookMs, ownMs: tookMs };
-    const spent = { computedMs: now.computedMs - before.computedMs, waitedMs: now.waitedMs - before.waitedMs };
-    return { tookMs, ownMs: ownMs(tookMs, spent) };
+    const used = { computedMs: now.computedMs - before.computedMs, waitedMs: now.waitedMs - before.waitedMs };
+    return { tookMs, ownMs: ownMs(tookMs, used) };
   };
 }
 
 /**
- * For what the worker of a link does; this server, which takes its answers, waits with it. Where both are held to a quota of processor time,
- * what that makes them wait is counted as what others do, but it comes with serving, too: nothing is taken off then.
+ * Timer options for the worker of a link; this server waits too, at the receiving end. Under a shared processor quota, throttling
+ * is reported as waiting but also occurs while serving, so then nothing is subtracted.
  */
 export async function timerOf(link: Pick<WorkerLink, 'status'>, clock: Clock, hasQuota = hasCpuQuota()): Promise<TimerOptions> {
   if (hasQuota) return { clock };
@@ -52,13 +55,16 @@ export async function timerOf(link: Pick<WorkerLink, 'status'>, clock: Clock, ha
   };
 }
 
-/** Both ends may wait at once, so that waiting adds up to more than there was: what was computed was never waiting. */
+/**
+ * Elapsed time minus waiting. Both ends can wait at the same time, so the sum can exceed the real waiting; processor time is the
+ * lower bound.
+ */
 export function ownMs(tookMs: number, { computedMs, waitedMs }: ProcessorTime): number {
   if (waitedMs <= waitedMsUsual) return tookMs;
   return Math.min(tookMs, Math.max(tookMs - waitedMs, computedMs));
 }
 
-/** How many times as long the runs took as they did by themselves; 1 where nothing was in their way. */
+/** Ratio of elapsed time to time without waiting; 1 if nothing interfered. */
 export function slowdownOf(runs: readonly Timed[]): number {
   const own = runs.reduce((sum, { ownMs: ms }) => sum + ms, 0);
   const took = runs.reduce((sum, { tookMs: ms }) => sum + ms, 0);

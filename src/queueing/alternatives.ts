@@ -1,35 +1,36 @@
-/** What else could have been chosen, what each would bring, and why it was not. */
-import type { Alternative, AlternativeLabel, Prediction } from './choice.ts';
-import type { Promised } from './ground.ts';
+/** The alternatives to a choice, their predictions, and why each was rejected. */
+import type { Alternative, AlternativeLabel, SettingPrediction } from './choice.ts';
 import { latencyCdf, latencyQuantileMs, longestWaitMs } from './latency.ts';
-import { type Candidate, type Found, type Ground, type Priced, reaches } from './search.ts';
+import { type Candidate, meetsTarget, type Priced, type SearchResult, type SearchSpace } from './search.ts';
+import type { PromisedLatency } from './search-space.ts';
 import type { WaitTable } from './wait-table.ts';
 
-/** So many dearer candidates are looked at for a runner-up. */
+/** Maximum number of more expensive candidates examined for a runner-up. */
 const runnerUpTries = 40;
 
-export interface Predicted extends Candidate {
+/** A candidate with its prediction. `feasible`: the share in time reaches the objective. */
+export interface PredictedCandidate extends Candidate {
   readonly table: WaitTable;
-  readonly prediction: Prediction;
+  readonly prediction: SettingPrediction;
   readonly shareInTime: number;
   readonly feasible: boolean;
 }
 
-/** Predicts candidates, each once. */
+/** Predicts latency and cost of candidates; caches each prediction. */
 export class Predictor {
-  readonly #ground: Ground;
-  readonly #promised: Promised;
-  /** The objective itself, the margin not held back. */
+  readonly #ground: SearchSpace;
+  readonly #promised: PromisedLatency;
+  /** The objective itself, without the margin subtracted. */
   readonly #latencyMs: number;
-  readonly #known = new Map<string, Predicted>();
+  readonly #known = new Map<string, PredictedCandidate>();
 
-  constructor(ground: Ground, promised: Promised, latencyMs: number) {
-    this.#ground = ground;
+  constructor(foundation: SearchSpace, promised: PromisedLatency, latencyMs: number) {
+    this.#ground = foundation;
     this.#promised = promised;
     this.#latencyMs = latencyMs;
   }
 
-  of(candidate: Candidate): Predicted {
+  of(candidate: Candidate): PredictedCandidate {
     const key = `${candidate.option.memoryMiB} ${candidate.batchSizeMax} ${candidate.waitMsMax}`;
     let known = this.#known.get(key);
     if (known === undefined) {
@@ -39,11 +40,12 @@ export class Predictor {
     return known;
   }
 
-  /** `atLeastMs`: a smaller quantile, where one is known. */
-  quantileMs({ table, option }: Pick<Predicted, 'table' | 'option'>, quantile: number, atLeastMs = 0): number {
+  /** The latency at a quantile, in milliseconds. `atLeastMs` is a known lower bound, such as the latency at a smaller quantile. */
+  quantileMs({ table, option }: Pick<PredictedCandidate, 'table' | 'option'>, quantile: number, atLeastMs = 0): number {
     const { extras } = this.#promised;
     if (option.service.kind === 'fixed') return latencyQuantileMs(table, option.service, quantile, extras);
-    // What was measured is not known to twelve digits, and each look at the whole law takes a while.
+    // Random service times: a relative precision of 1e-4 suffices for measurements, and each evaluation of the distribution is
+    // slow.
     const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
     let low = atLeastMs;
     let high =
@@ -56,7 +58,7 @@ export class Predictor {
     return high;
   }
 
-  #predict(candidate: Candidate): Predicted {
+  #predict(candidate: Candidate): PredictedCandidate {
     const { option } = candidate;
     const table = this.#ground.tableOf(candidate);
     const { limitMs, extras, quantile } = this.#promised;
@@ -64,7 +66,7 @@ export class Predictor {
     const shareInTime = within(limitMs);
     const p50Ms = this.quantileMs({ table, option }, 0.5);
     const p95Ms = this.quantileMs({ table, option }, 0.95, p50Ms);
-    const prediction: Prediction = {
+    const prediction: SettingPrediction = {
       p50Ms,
       p95Ms,
       p99Ms: this.quantileMs({ table, option }, 0.99, p95Ms),
@@ -72,38 +74,43 @@ export class Predictor {
       meanBatch: table.meanBatch,
       costUsdPerMillion: this.#ground.costUsdPerMillion(table, option),
     };
-    return { ...candidate, table, prediction, shareInTime, feasible: reaches(shareInTime, quantile) };
+    return { ...candidate, table, prediction, shareInTime, feasible: meetsTarget(shareInTime, quantile) };
   }
 }
 
-/** The fastest memory size without batching: nobody waits, so nothing is faster unless larger batches are. */
-export function fastestOf(unbatched: readonly Predicted[]): Predicted {
+/**
+ * The fastest memory size without batching. Its requests never wait, so batching could only be faster if a larger batch ran faster
+ * than one row.
+ */
+export function fastestOf(unbatched: readonly PredictedCandidate[]): PredictedCandidate {
   return unbatched.reduce((best, other) => (isFaster(other, best) ? other : best));
 }
 
-function isFaster(left: Predicted, right: Predicted): boolean {
+function isFaster(left: PredictedCandidate, right: PredictedCandidate): boolean {
   const gain = left.shareInTime - right.shareInTime;
   if (Math.abs(gain) > 1e-12) return gain > 0;
   return left.prediction.p95Ms < right.prediction.p95Ms;
 }
 
-/** The cheapest without batching that keeps the promise, or the fastest where none does. */
-export function noBatchingOf(unbatched: readonly Predicted[]): Predicted {
+/** The cheapest memory size that meets the objective without batching, or the fastest if none does. */
+export function noBatchingOf(unbatched: readonly PredictedCandidate[]): PredictedCandidate {
   const feasible = unbatched.filter((candidate) => candidate.feasible);
   if (feasible.length === 0) return fastestOf(unbatched);
   return feasible.reduce((best, other) => (other.prediction.costUsdPerMillion < best.prediction.costUsdPerMillion ? other : best));
 }
 
-/** The next cheapest with another memory or batch size that keeps the promise, of what the search came across. */
-export function runnerUpOf({ dearer }: Found, chosen: Candidate, ground: Ground): Candidate | null {
-  const others = dearer.filter(({ option, batchSizeMax }) => option !== chosen.option || batchSizeMax !== chosen.batchSizeMax);
+/** The next cheapest candidate that meets the objective and differs from `chosen` in memory or batch size; null if none is found. */
+export function runnerUpOf({ costlier }: SearchResult, chosen: Candidate, foundation: SearchSpace): Candidate | null {
+  const others = costlier.filter(({ option, batchSizeMax }) => option !== chosen.option || batchSizeMax !== chosen.batchSizeMax);
   const ascending = others.sort((a, b) => a.costUsdPerMillion - b.costUsdPerMillion).slice(0, runnerUpTries);
-  return ascending.find((other) => reaches(ground.shareInTime(ground.tableOf(other), other.option), ground.quantile)) ?? null;
+  return (
+    ascending.find((other) => meetsTarget(foundation.shareInTime(foundation.tableOf(other), other.option), foundation.quantile)) ?? null
+  );
 }
 
-/** Of what was refused for its latency: the cheapest, and the nearest below the cost of the chosen one. */
+/** Among the candidates rejected for their latency: the cheapest, and the one closest below the given cost. */
 export function cheaperOf(
-  { refused }: Found,
+  { refused }: SearchResult,
   costUsdPerMillion: number,
 ): { readonly cheapest: Candidate | null; readonly nearest: Candidate | null } {
   let cheapest: Priced | null = null;
@@ -116,7 +123,8 @@ export function cheaperOf(
   return { cheapest, nearest };
 }
 
-export function alternativeOf(label: AlternativeLabel, predicted: Predicted, rejectedBecause: string | null): Alternative {
+/** `rejectedBecause` is null for the chosen alternative. */
+export function alternativeOf(label: AlternativeLabel, predicted: PredictedCandidate, rejectedBecause: string | null): Alternative {
   const { option, batchSizeMax, waitMsMax, table, prediction, feasible } = predicted;
   return {
     label,

@@ -17,11 +17,11 @@ const close = (actual: number, expected: number, tolerance: number, what: string
   assert(Math.abs(actual - expected) <= tolerance, `${what}: expected ${expected}, got ${actual}`);
 };
 
-/** Nothing changes any more when T rises, so nobody searches there. */
+/** Practically all batches are full, so the search does not try a longer T. */
 const isSaturated = (table: WaitTable): boolean => (table.batchSizePmf[table.batchSizeMax] as number) > 1 - 1e-6;
 
 for (const { id, arrival, maxBatch, timeoutMs, service, memoryGb, expected } of settings) {
-  test(`is as good as the exact model for what is searched: ${id}`, () => {
+  test(`matches the exact model within the searched range: ${id}`, () => {
     const table = new AnalyticTables(markovian(arrival.D0, arrival.D1), 32).at(timeoutMs).of(maxBatch);
     const law = fixedService((b) => service.baseMs + service.perRequestMs * b);
     const cost = costUsdPerMillion(table, law, memoryGb * 1024, price);
@@ -74,9 +74,9 @@ const processes = [
 ];
 
 for (const { name, process } of processes) {
-  test(`${name}: the p95 is at most 1 % off the exact one, and nearly always much less`, () => {
+  test(`${name}: the p95 is within 1 % of the exact one, and usually much closer`, () => {
     const errors: number[] = [];
-    // The exact model takes its time with many phases.
+    // The exact model is slow with many phases.
     for (const waitMsMax of process.phaseCount > 2 ? [6, 45, 120] : [2, 6, 17, 45, 120, 300]) {
       const tables = new AnalyticTables(process, 24).at(waitMsMax);
       for (const batchSizeMax of process.phaseCount > 2 ? [3, 11] : [2, 5, 11, 24]) {
@@ -94,9 +94,12 @@ for (const { name, process } of processes) {
   });
 
   test(`${name}: F rises from 0 to 1, and the masses are those of H`, () => {
-    const given = fc.record({ batchSizeMax: fc.integer({ min: 1, max: 16 }), waitMsMax: fc.double({ min: 0.01, max: 300, noNaN: true }) });
+    const provided = fc.record({
+      batchSizeMax: fc.integer({ min: 1, max: 16 }),
+      waitMsMax: fc.double({ min: 0.01, max: 300, noNaN: true }),
+    });
     fc.assert(
-      fc.property(given, ({ batchSizeMax, waitMsMax }) => {
+      fc.property(provided, ({ batchSizeMax, waitMsMax }) => {
         const table = new AnalyticTables(process, 16).at(waitMsMax).of(batchSizeMax);
         const law = fixedService((b) => 3 + Math.sqrt(b));
         let before = 0;
@@ -119,7 +122,7 @@ for (const { name, process } of processes) {
   });
 }
 
-test('at the points of its grid it is the exact model', () => {
+test('equals the exact model at the points of its grid', () => {
   const grid = new OctaveGrid(5, 4);
   const process = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 });
   const setting = { batchSizeMax: 12, waitMsMax: 40 };
@@ -132,7 +135,7 @@ test('at the points of its grid it is the exact model', () => {
   close(meanWaitMs(fast), expected, 5e-3 * expected, 'mean wait');
 });
 
-test('the grid finds the cell of every share', () => {
+test('the grid finds the interval of every share', () => {
   const grid = new OctaveGrid(6, 8);
   fc.assert(
     fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (share) => {
@@ -143,7 +146,7 @@ test('the grid finds the cell of every share', () => {
   for (const [point, share] of grid.shares.entries()) if (share < 1) assert.equal(grid.below(share), point);
 });
 
-test('what the largest B of the tables is changes no smaller one', () => {
+test('the largest B of the tables does not affect smaller ones', () => {
   const process = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 });
   const [few, many] = [new AnalyticTables(process, 6).at(50).of(6), new AnalyticTables(process, 32).at(50).of(6)];
   for (let b = 1; b <= 6; b++) {

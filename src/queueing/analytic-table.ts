@@ -1,7 +1,7 @@
 /**
- * The wait tables of an arrival process, fast enough to search through: for one T all B together, from columns that do
- * not depend on B. H_b is interpolated between the points of a grid, so a p95 may be up to 1 % off that of
- * `exact-model.ts`; batch sizes and costs are exact.
+ * Wait tables of an arrival process, fast enough for a search. For each T, columns that do not depend on B are computed once and
+ * shared by all B. H_b is interpolated between grid points, so a p95 may deviate by up to 1 % from `exact-model.ts`. Batch sizes
+ * and costs are exact.
  */
 import assert from 'node:assert/strict';
 import type { ArrivalProcess } from './arrival-process.ts';
@@ -11,18 +11,19 @@ import { type BatchSizes, batchSizes } from './start-phase.ts';
 import { type WaitColumns, WaitColumnsMaker } from './wait-columns.ts';
 import type { WaitTable } from './wait-table.ts';
 
-/** The tables of one T: `of(B)` costs next to nothing. */
+/** The wait tables of one T. `of(B)` is cheap. */
 export interface TablesOfOneWait {
   of(batchSizeMax: number): WaitTable;
 }
 
+/** Computes wait tables of one process for any T and any B up to `batchSizeMax`. */
 export class AnalyticTables {
   readonly #process: ArrivalProcess;
   readonly #batchSizeMax: number;
   readonly #grid: OctaveGrid;
   readonly #maker: WaitColumnsMaker;
 
-  /** A coarser grid than that of six octaves of eight steps is faster and less exact. */
+  /** `batchSizeMax` is the largest B of any table. A coarser grid than the default is faster but less accurate. */
   constructor(process: ArrivalProcess, batchSizeMax: number, grid: OctaveGrid = new OctaveGrid(6, 8)) {
     checkSetting({ batchSizeMax, waitMsMax: 0 });
     this.#process = process;
@@ -31,7 +32,7 @@ export class AnalyticTables {
     this.#maker = new WaitColumnsMaker(process, batchSizeMax, grid);
   }
 
-  /** Computes what holds for T, whatever B up to the largest. */
+  /** Computes everything that depends on T (milliseconds) but not on B. */
   at(waitMsMax: number): TablesOfOneWait {
     checkSetting({ batchSizeMax: this.#batchSizeMax, waitMsMax });
     const source = this.#process.phaseCount === 1 ? 'poisson' : 'map';
@@ -41,7 +42,10 @@ export class AnalyticTables {
       of: (batchSizeMax) => {
         const setting = { batchSizeMax, waitMsMax };
         checkSetting(setting);
-        assert(batchSizeMax <= this.#batchSizeMax, `these tables end at B = ${this.#batchSizeMax}, asked for ${batchSizeMax}`);
+        assert(
+          batchSizeMax <= this.#batchSizeMax,
+          `batch size out of range: expected at most B = ${this.#batchSizeMax}, got ${batchSizeMax}`,
+        );
         if (columns === null || batchSizeMax === 1) return immediateTable(source, setting);
         return new AnalyticTable(source, waitMsMax, sizes[batchSizeMax - 1] as BatchSizes, columns, this.#grid);
       },
@@ -98,7 +102,7 @@ class AnalyticTable implements WaitTable {
     if (!isFull && probability > 0) visit(this.waitMsMax, this.waitMsMax, probability);
   }
 
-  /** H_b at a point of the grid: α times the column. */
+  /** H_b at a grid point: α times the column. */
   #atPoint(batchSize: number, point: number): number {
     const values = batchSize === this.batchSizeMax ? this.#columns.full : this.#columns.timedOut;
     const points = this.#grid.shares.length;

@@ -30,19 +30,19 @@ const switching = fc.record({
   switch21PerSecond: fc.double({ min: 0.01, max: 50, noNaN: true }),
 });
 
-/** The index of dispersion of counts in (0, t] of an MMPP(2) in its stationary phase (Heffes and Lucantoni 1986). */
-function dispersionOfCounts(given: SwitchingRates, seconds: number): number {
-  const { rate1PerSecond: l1, rate2PerSecond: l2, switch12PerSecond: s12, switch21PerSecond: s21 } = given;
+/** Reference: the index of dispersion of counts in (0, t] of a stationary MMPP(2) (Heffes and Lucantoni 1986). */
+function dispersionOfCounts(provided: SwitchingRates, seconds: number): number {
+  const { rate1PerSecond: l1, rate2PerSecond: l2, switch12PerSecond: s12, switch21PerSecond: s21 } = provided;
   const r = s12 + s21;
   const limit = (2 * s12 * s21 * (l1 - l2) ** 2) / (r * r * (l1 * s21 + l2 * s12));
   return 1 + limit * (seconds === Number.POSITIVE_INFINITY ? 1 : 1 - (1 - Math.exp(-r * seconds)) / (r * seconds));
 }
 
-test('counts of a switching process vary as the closed formula says, over any time', () => {
+test('the variance of counts of a switching process matches the closed formula, over any time', () => {
   fc.assert(
-    fc.property(switching, fc.double({ min: 0.001, max: 0.2, noNaN: true }), (given, seconds) => {
-      const process = mmpp2(given);
-      const { switch12PerSecond: s12, switch21PerSecond: s21 } = given;
+    fc.property(switching, fc.double({ min: 0.001, max: 0.2, noNaN: true }), (provided, seconds) => {
+      const process = mmpp2(provided);
+      const { switch12PerSecond: s12, switch21PerSecond: s21 } = provided;
       const columns = columnSums(countingMatrices(process, seconds, 400), 2);
       const inPhase = Float64Array.of(s21 / (s12 + s21), s12 / (s12 + s21));
       let [mass, mean, square] = [0, 0, 0];
@@ -53,16 +53,16 @@ test('counts of a switching process vary as the closed formula says, over any ti
         square += k * k * probability;
       }
       close(mass, 1, 1e-10, 'probability of all counts');
-      const expected = dispersionOfCounts(given, seconds);
+      const expected = dispersionOfCounts(provided, seconds);
       close((square - mean * mean) / mean, expected, 1e-7 * expected, 'I(t)');
-      const limit = dispersionOfCounts(given, Number.POSITIVE_INFINITY);
+      const limit = dispersionOfCounts(provided, Number.POSITIVE_INFINITY);
       close(arrivalStatistics(process).indexOfDispersion, limit, 1e-7 * limit, 'I(∞)');
     }),
     { numRuns: 30 },
   );
 });
 
-test('moments and correlations of gaps are those of a long recording', () => {
+test('moments and correlations of gaps match those of a long recording', () => {
   const process = mmpp2({ rate1PerSecond: 50, rate2PerSecond: 400, switch12PerSecond: 5, switch21PerSecond: 10 });
   const times = arrivalTimesMs(process, new SeededRandom(3), 400_000);
   const gaps = times.map((time, i) => (time - (i === 0 ? 0 : (times[i - 1] as number))) / 1000);
@@ -105,10 +105,10 @@ test('the decay of three phases is the largest eigenvalue of P below 1', () => {
   close(arrivalStatistics(process).correlationDecay, 0.7, 1e-9, 'decay');
 });
 
-test('another rate is the same process in other time', () => {
+test('a process at another rate is the same process on another time scale', () => {
   fc.assert(
-    fc.property(switching, rate, (given, wanted) => {
-      const process = mmpp2(given);
+    fc.property(switching, rate, (provided, wanted) => {
+      const process = mmpp2(provided);
       const scaled = atRate(process, wanted);
       close(arrivalRatePerSecond(scaled) / wanted, 1, 1e-9, 'rate');
       const [before, after] = [arrivalStatistics(process), arrivalStatistics(scaled)];
@@ -118,7 +118,7 @@ test('another rate is the same process in other time', () => {
   );
 });
 
-test('the k-th arrival comes within t exactly if k or more come', () => {
+test('the k-th arrival is within t exactly if there are k or more arrivals', () => {
   const process = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 300, switch12PerSecond: 3, switch21PerSecond: 7 });
   const counting = countingMatrices(process, 0.05, 40);
   const arrived = columnSums(arrivalMatrices(process, counting, 40), 2);
@@ -132,7 +132,7 @@ test('the k-th arrival comes within t exactly if k or more come', () => {
   }
 });
 
-test('integrals over the counting matrices are those of a fine sum', () => {
+test('integrals of the counting matrices match fine-grained sums', () => {
   const process = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 300, switch12PerSecond: 3, switch21PerSecond: 7 });
   const { plain, timesU } = countingIntegrals(process, 0.06, 6);
   const [sum, weighted] = [new Float64Array(plain.length), new Float64Array(plain.length)];
@@ -150,7 +150,7 @@ test('integrals over the counting matrices are those of a fine sum', () => {
   }
 });
 
-test('a stationary distribution does not lose rare transitions, and finds states without return empty', () => {
+test('the stationary distribution is precise with rare transitions, and 0 for transient states', () => {
   const rare = stationary(Float64Array.of(1 - 1e-18, 1e-18, 3e-18, 1), 2) as Float64Array;
   close(rare[0] as number, 0.75, 1e-12, 'rare');
   assert.deepEqual(
@@ -162,12 +162,12 @@ test('a stationary distribution does not lose rare transitions, and finds states
 
 test('the phase at arrivals is stationary', () => {
   const process = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 });
-  // 0.8 and 0.2 of the time, at 20 and 400 per second: 16 and 80 of 96 arrivals.
+  // Shares of time 0.8 and 0.2 at 20 and 400 per second: 16 and 80 of 96 arrivals.
   close(embeddedPhase(process)[0] as number, 16 / 96, 1e-12, 'φ');
 });
 
 for (const { what, make, says } of [
-  { what: 'a rate of 0', make: () => poisson(0), says: /rate of a Poisson process is above 0 per second, got 0/ },
+  { what: 'a rate of 0', make: () => poisson(0), says: /invalid rate of a Poisson process: expected above 0 per second, got 0/ },
   {
     what: 'matrices of two sizes',
     make: () =>
@@ -187,7 +187,7 @@ for (const { what, make, says } of [
     says: /D1\[0\]\[0\] to be 0 or more, per second, got -1/,
   },
   { what: 'rows that do not sum to 0', make: () => markovian([[-2]], [[1]]), says: /row 0 of D0 \+ D1 to sum to 0, got -1/ },
-  { what: 'a number that is none', make: () => markovian([[Number.NaN]], [[1]]), says: /D0\[0\]\[0\] .* got NaN/ },
+  { what: 'a value that is not a number', make: () => markovian([[Number.NaN]], [[1]]), says: /D0\[0\]\[0\] .* got NaN/ },
   {
     what: 'no arrivals',
     make: () =>
@@ -201,10 +201,10 @@ for (const { what, make, says } of [
           [0, 0],
         ],
       ),
-    says: /arrivals from every phase on/,
+    says: /arrivals reachable from every phase/,
   },
   {
-    what: 'phases apart',
+    what: 'disconnected phases',
     make: () =>
       markovian(
         [
@@ -219,12 +219,12 @@ for (const { what, make, says } of [
     says: /phases that all lead to one set/,
   },
   {
-    what: 'a forecast of nothing',
+    what: 'a forecast rate of 0',
     make: () => atRate(poisson(3), Number.NaN),
-    says: /rate of an arrival process is above 0 per second, got NaN/,
+    says: /invalid rate of an arrival process: expected above 0 per second, got NaN/,
   },
 ]) {
-  test(`refuses ${what} and says what it expects`, () => {
+  test(`rejects ${what} and says what it expects`, () => {
     assert.throws(make, (error) => error instanceof PlatformError && error.code === 'invalid_request' && says.test(error.message));
   });
 }

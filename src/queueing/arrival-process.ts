@@ -1,7 +1,7 @@
 /**
- * When requests arrive: a Markovian arrival process (MAP). A hidden Markov chain of m phases moves by D0 without and by
- * D1 with an arrival (Neuts 1979; Lucantoni 1991). Poisson is the MAP of one phase, and a superposition, a burst or a
- * daily rhythm is one of two or three. Rates are per second.
+ * Arrival times of requests as a Markovian arrival process (MAP): a hidden Markov chain of m phases. Transitions follow the rates
+ * D0 (without an arrival) and D1 (with an arrival); see Neuts 1979, Lucantoni 1991. Poisson is the MAP with one phase. A
+ * superposition, bursts or a daily pattern need two or three. Rates are per second.
  */
 import assert from 'node:assert/strict';
 import { PlatformError } from '../errors.ts';
@@ -16,11 +16,11 @@ export interface ArrivalProcess {
   readonly d1: Float64Array;
 }
 
-/** Arrivals at random, `ratePerSecond` of them. Throws `invalid_request` unless the rate is above 0. */
+/** Poisson arrivals at `ratePerSecond`. Throws `invalid_request` unless the rate is above 0. */
 export function poisson(ratePerSecond: number): ArrivalProcess {
   return {
     phaseCount: 1,
-    d0: Float64Array.of(-positiveRate('the rate of a Poisson process', ratePerSecond)),
+    d0: Float64Array.of(-positiveRate('rate of a Poisson process', ratePerSecond)),
     d1: Float64Array.of(ratePerSecond),
   };
 }
@@ -29,12 +29,12 @@ export function poisson(ratePerSecond: number): ArrivalProcess {
 export interface SwitchingRates {
   readonly rate1PerSecond: number;
   readonly rate2PerSecond: number;
-  /** σ12: how often the first phase is left for the second, per second of the first. */
+  /** σ12: the rate of switching to the second phase while in the first. */
   readonly switch12PerSecond: number;
   readonly switch21PerSecond: number;
 }
 
-/** MMPP(2). Throws `invalid_request` for negative rates, no arrivals at all, or a phase that is never left. */
+/** The MMPP(2) with these rates. Throws `invalid_request` for negative rates, no arrivals, or a phase that is never left. */
 export function mmpp2({ rate1PerSecond, rate2PerSecond, switch12PerSecond, switch21PerSecond }: SwitchingRates): ArrivalProcess {
   return markovian(
     [
@@ -49,13 +49,13 @@ export function mmpp2({ rate1PerSecond, rate2PerSecond, switch12PerSecond, switc
 }
 
 /**
- * MAP(D0, D1), rows of equal length. Throws `invalid_request` if it is none: m×m matrices, no negative rates off the
- * diagonal, rows of D0 + D1 that sum to 0, arrivals in the long run, and one set of phases that all lead to each other.
+ * MAP(D0, D1) from matrices given as rows. Throws `invalid_request` unless both are m×m, off-diagonal rates are not negative, rows
+ * of D0 + D1 sum to 0, arrivals occur, and there is one recurrent class of phases.
  */
 export function markovian(d0: readonly (readonly number[])[], d1: readonly (readonly number[])[]): ArrivalProcess {
   const size = d0.length;
   const fail = (expected: string, got: string): PlatformError =>
-    new PlatformError('invalid_request', `arrival process: expected ${expected}, got ${got}`);
+    new PlatformError('invalid_request', `invalid arrival process: expected ${expected}, got ${got}`);
   if (size === 0 || [...d0, ...d1].some((row) => row.length !== size) || d1.length !== size) {
     const shape = (rows: readonly (readonly number[])[]): string => `${rows.length} rows of ${rows.map((row) => row.length).join(', ')}`;
     throw fail('two square matrices of the same size', `D0 with ${shape(d0)} and D1 with ${shape(d1)}`);
@@ -74,27 +74,28 @@ export function markovian(d0: readonly (readonly number[])[], d1: readonly (read
   const process = { phaseCount: size, d0: Float64Array.from(d0.flat()), d1: Float64Array.from(d1.flat()) };
   if (inverse(scale(process.d0, -1), size) === null || stationary(embedded(process).transition, size) === null) {
     throw fail(
-      'arrivals from every phase on, and phases that all lead to one set',
+      'arrivals reachable from every phase, and phases that all lead to one set',
       `D0 = ${JSON.stringify(d0)}, D1 = ${JSON.stringify(d1)}`,
     );
   }
   return process;
 }
 
-/** The same process in faster or slower time, with `ratePerSecond` arrivals in the mean: for a forecast rate. */
+/** The same process, rescaled in time to a mean rate of `ratePerSecond`. Used with a forecast rate. */
 export function atRate(process: ArrivalProcess, ratePerSecond: number): ArrivalProcess {
-  const factor = positiveRate('the rate of an arrival process', ratePerSecond) / arrivalRatePerSecond(process);
+  const factor = positiveRate('rate of an arrival process', ratePerSecond) / arrivalRatePerSecond(process);
   return { phaseCount: process.phaseCount, d0: scale(process.d0, factor), d1: scale(process.d1, factor) };
 }
 
-/** The process as seen at its arrivals. */
+/** The process observed at its arrivals. */
 export interface EmbeddedChain {
-  /** Z = (−D0)⁻¹, seconds: mean time in phase j before the next arrival, from phase i. */
+  /** Z = (−D0)⁻¹, seconds: mean time spent in phase j before the next arrival, starting in phase i. */
   readonly sojournSeconds: Float64Array;
-  /** P = Z·D1: phase just after the next arrival, from phase i. */
+  /** P = Z·D1: probability of phase j just after the next arrival, starting in phase i. */
   readonly transition: Float64Array;
 }
 
+/** The chain of phases at arrivals, with the mean times between them. */
 export function embedded(process: ArrivalProcess): EmbeddedChain {
   const size = process.phaseCount;
   const sojournSeconds = inverse(scale(process.d0, -1), size);
@@ -102,19 +103,19 @@ export function embedded(process: ArrivalProcess): EmbeddedChain {
   return { sojournSeconds, transition: normaliseRows(multiply(sojournSeconds, process.d1, size), size) };
 }
 
-/** φ: the phase just after an arrival, in the long run; φP = φ. */
+/** φ: the stationary distribution of the phase just after an arrival, φP = φ. */
 export function embeddedPhase(process: ArrivalProcess): Float64Array {
   const phase = stationary(embedded(process).transition, process.phaseCount);
   assert(phase !== null, 'an arrival process has one stationary phase distribution');
   return phase;
 }
 
-/** λ = 1/(φ·Z·1). */
+/** The mean rate λ = 1/(φ·Z·1). */
 export function arrivalRatePerSecond(process: ArrivalProcess): number {
   return 1 / total(multiply(embeddedPhase(process), embedded(process).sojournSeconds, process.phaseCount));
 }
 
-/** What fits and records tell of a process. */
+/** Statistics of an arrival process. */
 export interface ArrivalStatistics {
   readonly ratePerSecond: number;
   /** E[X], E[X²], E[X³] of the gaps, in seconds, seconds², seconds³: E[Xⁿ] = n!·φZⁿ1. */
@@ -124,14 +125,15 @@ export interface ArrivalStatistics {
   /** c² = m2/m1² − 1, the squared coefficient of variation of the gaps: 1 for Poisson. */
   readonly scv: number;
   /**
-   * γ: the factor by which the correlation of gaps falls from one lag to the next. It is the second eigenvalue of P;
-   * for three phases and more the largest absolute value of those below 1.
+   * γ: the factor by which the correlation of gaps falls from one lag to the next. With two phases it is the second eigenvalue of
+   * P. With more, it is the largest absolute value of the eigenvalues other than 1.
    */
   readonly correlationDecay: number;
   /** I = c²·(1 + 2Σρ_k), k ≥ 1: the limit of Var N(t)/E N(t); 1 for Poisson. */
   readonly indexOfDispersion: number;
 }
 
+/** Exact statistics, computed from the matrices. */
 export function arrivalStatistics(process: ArrivalProcess): ArrivalStatistics {
   const size = process.phaseCount;
   const { sojournSeconds: z, transition } = embedded(process);
@@ -165,9 +167,9 @@ export function arrivalStatistics(process: ArrivalProcess): ArrivalStatistics {
   };
 }
 
-/** ρ_k: the correlation of a gap with the k-th after it, (φZP^kZ1 − m1²)/(m2 − m1²); 0 for Poisson. */
+/** ρ_k: the correlation of a gap with the k-th gap after it, (φZP^kZ1 − m1²)/(m2 − m1²); 0 for Poisson. */
 export function lagCorrelation(process: ArrivalProcess, lag: number): number {
-  assert(Number.isInteger(lag) && lag >= 1, `a lag is a whole number from 1, got ${lag}`);
+  assert(Number.isInteger(lag) && lag >= 1, `invalid lag: expected a whole number from 1, got ${lag}`);
   const size = process.phaseCount;
   const { sojournSeconds: z, transition } = embedded(process);
   const { m1, m2 } = arrivalStatistics(process);
@@ -193,5 +195,5 @@ function radius(matrix: Float64Array, size: number): number {
 
 function positiveRate(what: string, ratePerSecond: number): number {
   if (ratePerSecond > 0 && Number.isFinite(ratePerSecond)) return ratePerSecond;
-  throw new PlatformError('invalid_request', `${what} is above 0 per second, got ${ratePerSecond}`);
+  throw new PlatformError('invalid_request', `invalid ${what}: expected above 0 per second, got ${ratePerSecond}`);
 }

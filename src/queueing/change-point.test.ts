@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SeededRandom } from '../random.ts';
 import { type ArrivalProcess, mmpp2, poisson } from './arrival-process.ts';
-import { type Change, ChangePoint, calibratedThreshold } from './change-point.ts';
+import { ChangePoint, calibratedThreshold, type DetectedChange } from './change-point.ts';
 import { arrivalTimesMs } from './generate-arrivals.ts';
 
 const gapsOf = (process: ArrivalProcess, seed: number, count: number): Float64Array => {
@@ -11,8 +11,8 @@ const gapsOf = (process: ArrivalProcess, seed: number, count: number): Float64Ar
 };
 const hoursOf = (gaps: Float64Array): number => gaps.reduce((sum, gap) => sum + gap, 0) / 3_600_000;
 
-/** The first alarm, and after how many gaps it came. */
-function firstAlarm(detector: ChangePoint, gaps: Float64Array): (Change & { readonly after: number }) | null {
+/** The first alarm, and the number of gaps before it. */
+function firstAlarm(detector: ChangePoint, gaps: Float64Array): (DetectedChange & { readonly after: number }) | null {
   for (const [i, gap] of gaps.entries()) {
     const change = detector.add(gap);
     if (change !== null) return { ...change, after: i + 1 };
@@ -26,7 +26,7 @@ for (const [factor, direction, gapsMax] of [
   [0.4, 'slower', 60],
   [0.1, 'slower', 10],
 ] as const) {
-  test(`a rate that becomes ${factor} times what it was is noticed within ${gapsMax} gaps, and when it changed`, () => {
+  test(`detects a rate change by a factor of ${factor} within ${gapsMax} gaps, and finds when it happened`, () => {
     for (let seed = 1; seed <= 20; seed++) {
       const detector = new ChangePoint({ ratePerSecond: 100, threshold: 12 });
       assert.equal(firstAlarm(detector, gapsOf(poisson(100), seed, 500)), null);
@@ -37,14 +37,14 @@ for (const [factor, direction, gapsMax] of [
   });
 }
 
-test('after an alarm it starts anew', () => {
+test('restarts after an alarm', () => {
   const detector = new ChangePoint({ ratePerSecond: 1, threshold: 8 });
   assert.deepEqual(detector.add(20_000), { direction: 'slower', gapsSince: 1 });
   assert.equal(detector.add(10_000), null, 'less than the threshold on its own');
   assert.deepEqual(detector.add(10_000), { direction: 'slower', gapsSince: 2 });
 });
 
-describe('its threshold is calibrated by what was recorded', () => {
+describe('the threshold, calibrated with recorded gaps', () => {
   for (const { name, process, ratePerSecond } of [
     { name: 'random arrivals, few', process: poisson(2), ratePerSecond: 2 },
     { name: 'random arrivals, many', process: poisson(150), ratePerSecond: 150 },
@@ -54,7 +54,7 @@ describe('its threshold is calibrated by what was recorded', () => {
       ratePerSecond: (10 * 1 + 120 * 0.2) / 1.2,
     },
   ]) {
-    test(`${name}: a false alarm or a few in an hour`, () => {
+    test(`${name}: raises at most a few false alarms per hour`, () => {
       const threshold = calibratedThreshold(gapsOf(process, 1, 5000), ratePerSecond);
       assert(threshold >= 8);
       const detector = new ChangePoint({ ratePerSecond, threshold });
@@ -65,9 +65,9 @@ describe('its threshold is calibrated by what was recorded', () => {
     });
   }
 
-  test('a few gaps are taken for random ones, by their rate', () => {
+  test('assumes Poisson arrivals if there are few gaps', () => {
     assert.equal(calibratedThreshold([10, 10], 0.01), 8);
     assert.equal(calibratedThreshold([10, 10], 100), Math.log(360_000));
-    assert(Number.isFinite(calibratedThreshold(new Float64Array(1000), 1)), 'also where all came at once');
+    assert(Number.isFinite(calibratedThreshold(new Float64Array(1000), 1)), 'also if all arrived at once');
   });
 });

@@ -1,25 +1,27 @@
-/** Whether requests come faster or slower than they did: a test after each gap, that forgets nothing and stores four numbers. */
+/** Detects changes of the arrival rate. Tests after each gap, in constant memory. */
 
-export interface Change {
+/** A detected change of the arrival rate. */
+export interface DetectedChange {
   readonly direction: 'faster' | 'slower';
-  /** So many gaps ago it most likely happened, the last one counted; what came before is of the past. */
+  /** Most likely number of gaps since the change, including the last one; earlier gaps belong to the old rate. */
   readonly gapsSince: number;
 }
 
-/** Factors of the rate that are looked for; smaller changes cost little, as a wait changes by less than its square root. */
+/** Rate factors to detect. Smaller changes matter little: a wait changes by less than the square root of the factor. */
 const rateFactors = { faster: 2, slower: 0.5 } as const;
-/** Below this even few arrivals would alarm too often. */
+/** Minimum threshold: below it, false alarms are too frequent even at low rates. */
 const thresholdMin = 8;
-/** Fewer gaps tell nothing of their extremes. */
+/** With fewer gaps, peaks of the test statistic are not representative. */
 const gapsForCalibration = 300;
 
 /**
- * Two CUSUM tests on the gaps (Page, Biometrika 1954), against a rate k times as high, k = 2 and ½:
+ * Two CUSUM tests on the gaps x (Page, Biometrika 1954), for a change of the rate λ by a factor k, with k = 2 and k = ½:
  *
  *   g_k ← max(0, g_k + ln k − (k − 1)·λx),
  *
- * the log-likelihood ratio of exponential gaps. An alarm at g_k > h; the change most likely came when g_k last was 0.
- * Gaps are those between requests: the rows of one come at once, and would look like a burst.
+ * where g_k is the log-likelihood ratio of exponential gaps. An alarm is raised if g_k exceeds the threshold h. The change most
+ * likely happened when g_k was last 0. Gaps are between requests, not rows: the rows of one request arrive together and would look
+ * like a burst.
  */
 export class ChangePoint {
   readonly #ratePerMs: number;
@@ -32,12 +34,12 @@ export class ChangePoint {
     this.#threshold = threshold;
   }
 
-  /** What the gap shows. After an alarm it starts anew, still against the same rate. */
-  add(gapMs: number): Change | null {
+  /** Adds a gap. Returns the change if one is detected, otherwise null. After an alarm the test restarts with the same reference rate. */
+  add(gapMs: number): DetectedChange | null {
     return this.#test('faster', gapMs) ?? this.#test('slower', gapMs);
   }
 
-  #test(direction: Change['direction'], gapMs: number): Change | null {
+  #test(direction: DetectedChange['direction'], gapMs: number): DetectedChange | null {
     const factor = rateFactors[direction];
     const score = this.#scores[direction] + Math.log(factor) - (factor - 1) * this.#ratePerMs * Math.max(0, gapMs);
     const gapsSince = score > 0 ? this.#gaps[direction] + 1 : 0;
@@ -53,12 +55,12 @@ export class ChangePoint {
 }
 
 /**
- * h so that gaps like the recorded ones raise `alarmsPerHour` false alarms, at least 8.
+ * The threshold h (at least 8) at which gaps like the recorded ones raise `alarmsPerHour` false alarms.
  *
- * The peaks of g_k between two zeros have an exponential tail, of rate 1 for Poisson arrivals (a likelihood ratio of the truth
- * against something else exceeds e^h with probability e^−h at most) and slower for bursty ones. So the highest peaks of the
- * record give the mean excess m over a level u that n per hour exceed, and h = u + m·ln(n/alarmsPerHour). Of fewer than 300 gaps
- * only the rate is used, as if they were Poisson.
+ * The peaks of g_k between two zeros have an exponential tail. Its rate is 1 for Poisson arrivals, because a likelihood ratio
+ * exceeds e^h with probability e^−h at most if nothing changed. It is lower for bursty arrivals. So the threshold is extrapolated
+ * from the highest peaks: h = u + m·ln(n/alarmsPerHour), where n peaks per hour exceed a level u, by m on average. With fewer than
+ * 300 gaps, arrivals are assumed to be Poisson.
  */
 export function calibratedThreshold(gapsMs: ArrayLike<number>, ratePerSecond: number, alarmsPerHour = 1): number {
   const gapsPerHour = 3600 * ratePerSecond;

@@ -1,33 +1,37 @@
-/** What is asked of `choose`, and what it answers. Plain data both ways, so that it can be asked in another thread. */
+/** Input and output of `choose`: plain data, so it can run in another thread. */
 import type { ArrivalProcess } from './arrival-process.ts';
 import type { CallPrice } from './cost.ts';
 import type { WaitPolicy, WaitTable } from './wait-table.ts';
 
-/** How batches for functions are to be formed: by the slack rule, by a fixed B and T (chosen by the exact model, by the published approximation, or given), or not at all. */
+/**
+ * How batches for functions are formed. `slack`: by the slack rule. `batch`, `batch-paper`: with a fixed B and T, chosen by the
+ * exact model or by the published approximation. `fixed`: with a configured B and T. `none`: no batching.
+ */
 export type ChoicePolicy =
   | { readonly kind: 'slack' | 'batch' | 'batch-paper' | 'none' }
   | { readonly kind: 'fixed'; readonly batchSizeMax: number; readonly waitMsMax: number };
 
-export interface Setting {
+/** A setting of functions: memory size, batch size and wait. */
+export interface BatchSettings {
   readonly memoryMiB: number;
   /** B, in rows. */
   readonly batchSizeMax: number;
-  /** T; null where the slack rule says how long to wait. */
+  /** T; null if the slack rule decides how long to wait. */
   readonly waitMsMax: number | null;
 }
 
-/** What was measured with batches of one size. */
+/** Measurements with one batch size. */
 export interface ProfilePoint {
   readonly batchSize: number;
-  /** Service times in any order; a single one stands for a time that never varies. */
+  /** Service times in any order; a single value stands for a constant time. */
   readonly serviceMs: readonly number[];
-  /** The most memory that was in use. */
+  /** Peak memory use. */
   readonly peakMemoryMiB: number;
-  /** S_q(b) as the buffer takes it, where that is not the nearest rank of the times: it guards small samples. */
+  /** S_q(b) as used by the buffer, if it differs from the nearest rank of the times: small samples get a safety margin. */
   readonly dispatchMs?: number;
 }
 
-/** Service times in functions of one memory size. The point of one row is always there. */
+/** Service times on functions of one memory size. A point for one row always exists. */
 export interface MemoryProfile {
   readonly memoryMiB: number;
   readonly points: readonly ProfilePoint[];
@@ -38,27 +42,28 @@ export interface ChoiceInput {
   /** The memory sizes to choose from. */
   readonly profiles: readonly MemoryProfile[];
   readonly price: CallPrice;
-  /** `percentile` percent of all requests within `latencyMs`; null: nothing is promised, so nobody waits. */
+  /** `percentile` percent of all requests within `latencyMs`. null: no objective, so no request is delayed. */
   readonly objective: { readonly percentile: number; readonly latencyMs: number } | null;
-  /** What is held back of the objective. */
+  /** Subtracted from the objective. */
   readonly marginMs: number;
   readonly coldStart: { readonly probability: number; readonly ms: number };
-  /** Network, decoding, encoding, where the service times do not hold them already. */
+  /** Time for network, decoding and encoding, unless service times include it. */
   readonly overheadMs?: number;
   /**
-   * The latest arrivals, one for each row, in milliseconds of any clock, and the process that describes them or a forecast.
-   * The slack rule looks at the recorded ones if there are any, fixed waits at the process. One is made of the other where it is missing.
+   * The latest arrivals (one time per row, milliseconds of any clock), and a process fitted to them or to a forecast. The slack
+   * rule prefers the recorded arrivals; fixed waits prefer the process. If one is missing, the other is used instead.
    */
   readonly arrivals: { readonly recordedMs: Float64Array; readonly process: ArrivalProcess | null };
-  /** The setting in force; null where there is none yet. */
-  readonly current: Setting | null;
+  /** The setting in force; null if there is none yet. */
+  readonly current: BatchSettings | null;
 }
 
-export interface Prediction {
+/** Predicted latency and cost of a setting. Latencies include overhead and cold starts. */
+export interface SettingPrediction {
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
-  /** The share of requests answered within the objective, the margin not held back; 1 without an objective. */
+  /** Share of requests answered within the objective itself (no margin subtracted); 1 without an objective. */
   readonly withinSlo: number;
   readonly meanBatch: number;
   readonly costUsdPerMillion: number;
@@ -66,34 +71,39 @@ export interface Prediction {
 
 export type AlternativeLabel = 'chosen' | 'current' | 'no-batching' | 'runner-up' | 'cheapest-infeasible' | 'fastest';
 
-export interface Alternative extends Setting {
+/** A setting that was considered, with its prediction. */
+export interface Alternative extends BatchSettings {
   readonly label: AlternativeLabel;
   readonly policy: WaitPolicy;
-  readonly predicted: Prediction;
-  /** Whether the promise is kept with the margin held back. */
+  readonly predicted: SettingPrediction;
+  /** Whether the objective minus the margin is met. */
   readonly feasible: boolean;
-  /** null for the chosen one. */
+  /** null for the chosen alternative. */
   readonly rejectedBecause: string | null;
 }
 
 export interface Chosen {
   readonly kind: 'chosen';
   /**
-   * `slo-unreachable`: no candidate keeps the promise, `chosen` breaks it least. `approximation`: the published one takes it for
-   * the cheapest; whether it keeps the promise, the prediction says.
+   * `slo-unreachable`: no candidate meets the objective, and `chosen` comes closest. `given`: the setting is configured.
+   * `approximation`: `chosen` is the cheapest according to the published approximation; its prediction tells whether it meets the
+   * objective.
    */
   readonly reason: 'cheapest' | 'slo-unreachable' | 'no-objective' | 'given' | 'approximation';
   readonly chosen: Alternative;
-  /** By how much the promised percentile is over the objective, the margin held back; 0 where the promise is kept. */
+  /** By how much the latency at the percentile exceeds the objective minus the margin; 0 if it is met. */
   readonly missesByMs: number;
-  /** The chosen one first. `current` and `no-batching` are there whenever they can be predicted. */
+  /** The chosen alternative comes first. `current` and `no-batching` are included if they can be predicted. */
   readonly alternatives: readonly Alternative[];
-  /** The nearest cheaper one that was refused; null where nothing was cheaper. */
+  /** The rejected alternative closest below the cost of the chosen one; null if none is cheaper. */
   readonly nextCheaper: Alternative | null;
-  /** Candidates of the grid; those whose latency was looked at, as the others were dearer than one that keeps the promise; and those of them that keep it. */
+  /**
+   * Number of candidates considered, evaluated, and feasible. Latency is evaluated only for candidates that are cheaper than the
+   * best so far. Feasible candidates meet the objective.
+   */
   readonly candidates: { readonly considered: number; readonly evaluated: number; readonly feasible: number };
   readonly source: WaitTable['source'];
-  /** What else a reader should know: sizes that were left out, service times that do not depend on memory. */
+  /** Further notes for the reader: excluded sizes, service times that do not depend on memory. */
   readonly notes: readonly string[];
 }
 
@@ -104,4 +114,4 @@ export interface NothingFits {
   readonly largestMiB: number;
 }
 
-export type Choice = Chosen | NothingFits;
+export type BatchChoiceResult = Chosen | NothingFits;

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SeededRandom } from '../random.ts';
 import { type ArrivalProcess, mmpp2, poisson } from './arrival-process.ts';
-import type { Choice, ChoiceInput, Chosen, MemoryProfile } from './choice.ts';
+import type { BatchChoiceResult, ChoiceInput, Chosen, MemoryProfile } from './choice.ts';
 import { choose } from './choose.ts';
 import { explain, keepOrChange } from './explain.ts';
+import { formatExtraCost, formatMsShort } from './format.ts';
 import { arrivalTimesMs } from './generate-arrivals.ts';
-import { dearerText, msText } from './wording.ts';
 
-/** S = 8 + 6b/min(vCPU, 4) ms, one vCPU for each 1.769 GB: the benchmark of half-gigabyte steps. */
+/** S = 8 + 6b/min(vCPU, 4) ms with one vCPU per 1.769 GB, in steps of half a gigabyte. */
 const profiles: readonly MemoryProfile[] = Array.from({ length: 10 }, (_, i) => {
   const memoryGb = (i + 1) / 2;
   return {
@@ -32,7 +32,7 @@ const base: ChoiceInput = {
   current: null,
 };
 
-const given = (process: ArrivalProcess): ChoiceInput['arrivals'] => ({ recordedMs: new Float64Array(0), process });
+const provided = (process: ArrivalProcess): ChoiceInput['arrivals'] => ({ recordedMs: new Float64Array(0), process });
 
 function chosenOf(change: Partial<ChoiceInput>): Chosen {
   const choice = choose({ ...base, ...change });
@@ -44,7 +44,7 @@ const labelled = (choice: Chosen, wanted: string) => choice.alternatives.find(({
 const isNear = (value: number, expected: number, tolerance: number): boolean => Math.abs(value / expected - 1) <= tolerance;
 const settingOf = ({ memoryMiB, batchSizeMax, waitMsMax }: Chosen['chosen']) => ({ memoryMiB, batchSizeMax, waitMsMax });
 
-/** Optima by exhaustive exact evaluation of all 9600 settings. */
+/** Expected optima: from exhaustive evaluation of all 9,600 settings by the exact model. */
 const bursts = { switch12PerSecond: 1, switch21PerSecond: 4 };
 for (const { name, process, memoryMiB, batchSizeMax, waitMsMax, p95Ms, withinSlo, costUsdPerMillion } of [
   {
@@ -79,7 +79,7 @@ for (const { name, process, memoryMiB, batchSizeMax, waitMsMax, p95Ms, withinSlo
   },
 ]) {
   test(`finds the optimum of 9600 fixed waits for ${name}`, () => {
-    const choice = chosenOf({ arrivals: given(process) });
+    const choice = chosenOf({ arrivals: provided(process) });
     const { chosen } = choice;
     assert.deepEqual([chosen.memoryMiB, chosen.batchSizeMax, chosen.policy], [memoryMiB, batchSizeMax, 'timeout']);
     assert(isNear(chosen.waitMsMax as number, waitMsMax, 1e-5));
@@ -99,7 +99,7 @@ for (const { name, process, memoryMiB, batchSizeMax, waitMsMax, p95Ms, withinSlo
 describe('the slack rule', () => {
   const recordedMs = arrivalTimesMs(mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, ...bursts }), new SeededRandom(7), 5000);
 
-  test('is planned from the recorded arrivals, keeps the promise for all of them, and costs no more than the best fixed wait', () => {
+  test('is planned from recorded arrivals, meets their objective, and costs no more than the best fixed wait', () => {
     const choice = chosenOf({ policy: { kind: 'slack' }, arrivals: { recordedMs, process: null } });
     assert.deepEqual([choice.chosen.policy, choice.chosen.waitMsMax, choice.source], ['slack', null, 'replay']);
     assert.equal(choice.chosen.predicted.withinSlo, 1);
@@ -107,19 +107,19 @@ describe('the slack rule', () => {
     assert.equal(choice.candidates.considered, 320);
   });
 
-  test('holds the margin back', () => {
+  test('subtracts the margin', () => {
     const choice = chosenOf({ policy: { kind: 'slack' }, arrivals: { recordedMs, process: null }, marginMs: 30 });
     assert(choice.chosen.predicted.p99Ms <= 120 + 1e-6);
   });
 
-  test('is played out where only a process is known, and a single request on its own where nothing is', () => {
+  test('uses simulated arrivals if only a process is known, and assumes a single request if nothing is known', () => {
     const played = chosenOf({ policy: { kind: 'slack' } });
     assert(played.chosen.batchSizeMax > 1);
     const unknown = chosenOf({ policy: { kind: 'slack' }, arrivals: { recordedMs: new Float64Array(0), process: null } });
     assert.deepEqual(settingOf(unknown.chosen), { memoryMiB: 512, batchSizeMax: 1, waitMsMax: null });
   });
 
-  test('survives a history whose clock was set back', () => {
+  test('accepts a history recorded while the clock was set back', () => {
     const times = recordedMs.map((ms, i) => (i > 2500 ? ms - 10_000 : ms));
     assert(chosenOf({ policy: { kind: 'slack' }, arrivals: { recordedMs: times, process: null } }).chosen.feasible);
   });
@@ -128,9 +128,9 @@ describe('the slack rule', () => {
 describe('memory', () => {
   const point = (batchSize: number, ms: number, peakMemoryMiB: number) => ({ batchSize, serviceMs: [ms], peakMemoryMiB });
 
-  test('where no size holds one row, it says how much the model needs', () => {
+  test('if no size holds one row, the result says how much memory the model needs', () => {
     const small = [512, 1024].map((memoryMiB) => ({ memoryMiB, points: [point(1, 10, 1500)] }));
-    const choice: Choice = choose({ ...base, profiles: small });
+    const choice: BatchChoiceResult = choose({ ...base, profiles: small });
     assert.deepEqual(choice, { kind: 'nothing-fits', neededMiB: 1500, largestMiB: 1024 });
     assert.equal(
       explain(choice, base),
@@ -139,15 +139,15 @@ describe('memory', () => {
     assert.equal(keepOrChange(choice).changes, false);
   });
 
-  test('no batch is chosen that does not fit into it, nor one larger than was measured', () => {
+  test('never chooses a batch that exceeds the memory or the largest measured one', () => {
     const measured = [point(1, 10, 300), point(4, 11, 500), point(8, 12, 1100)];
     const sizes = [1024, 2048].map((memoryMiB) => ({ memoryMiB, points: measured.slice(0, memoryMiB === 1024 ? 3 : 2) }));
     for (const kind of ['slack', 'batch', 'batch-paper'] as const) {
-      assert(chosenOf({ policy: { kind }, profiles: sizes, arrivals: given(poisson(2000)) }).chosen.batchSizeMax <= 4);
+      assert(chosenOf({ policy: { kind }, profiles: sizes, arrivals: provided(poisson(2000)) }).chosen.batchSizeMax <= 4);
     }
   });
 
-  test('where it makes nothing faster, the smallest size that fits is taken, and it says so', () => {
+  test('if more memory is not faster, chooses the smallest size that fits, and says so', () => {
     const sizes = [512, 1024, 2048].map((memoryMiB) => ({ memoryMiB, points: [point(1, 10, 700), point(8, 20, 800)] }));
     const choice = chosenOf({ policy: { kind: 'slack' }, profiles: sizes, current: { memoryMiB: 2048, batchSizeMax: 4, waitMsMax: null } });
     assert.equal(choice.chosen.memoryMiB, 1024);
@@ -159,8 +159,8 @@ describe('memory', () => {
   });
 });
 
-describe('promises that cannot be kept, or that nobody made', () => {
-  test('the setting that comes nearest is chosen, and by how much it misses', () => {
+describe('unreachable or missing objectives', () => {
+  test('chooses the closest setting and reports by how much it misses', () => {
     for (const kind of ['slack', 'batch', 'batch-paper', 'none'] as const) {
       const input = { ...base, policy: { kind }, objective: { percentile: 95, latencyMs: 5 } };
       const choice = chosenOf(input);
@@ -170,62 +170,62 @@ describe('promises that cannot be kept, or that nobody made', () => {
       assert(isNear(choice.missesByMs, 8 + 6 / (5 / 1.769) - 5, 1e-6));
       assert.match(
         explain(choice, input),
-        /^5120 MiB without batching: no setting keeps p95 <= 5ms, this one comes nearest, 5.12ms too slow/,
+        /^5120 MiB without batching: no setting keeps p95 <= 5ms, this one comes closest, 5.12ms too slow/,
       );
       assert.doesNotMatch(explain(choice, input), /refused/);
       assert.equal(labelled(choice, 'no-batching')?.feasible, false);
     }
   });
 
-  test('cold starts that are more than the promise leaves room for break it, whatever is chosen', () => {
+  test('no setting meets the objective if cold starts exceed the error budget', () => {
     const choice = chosenOf({ coldStart: { probability: 0.06, ms: 400 } });
     assert.equal(choice.reason, 'slo-unreachable');
     assert.equal(chosenOf({ coldStart: { probability: 0.04, ms: 400 } }).chosen.feasible, true);
   });
 
-  test('without an objective nobody waits', () => {
+  test('without an objective no request is delayed', () => {
     for (const kind of ['slack', 'batch', 'none'] as const) {
       const input = { ...base, policy: { kind }, objective: null };
       const choice = chosenOf(input);
       assert.equal(choice.reason, 'no-objective');
       assert.deepEqual(settingOf(choice.chosen), { memoryMiB: 512, batchSizeMax: 1, waitMsMax: 0 });
-      assert.match(explain(choice, input), /no objective, so nobody waits/);
+      assert.match(explain(choice, input), /no objective, so no request is delayed/);
     }
   });
 });
 
-describe('a setting that was given', () => {
+describe('a configured setting', () => {
   const fixed = { kind: 'fixed' as const, batchSizeMax: 8, waitMsMax: 40 };
 
-  test('is only predicted, in the cheapest memory that keeps the promise', () => {
+  test('is only predicted, in the cheapest memory that meets the objective', () => {
     const choice = chosenOf({ policy: fixed });
     assert.deepEqual([choice.reason, choice.chosen.batchSizeMax, choice.chosen.waitMsMax], ['given', 8, 40]);
     assert(choice.chosen.feasible);
   });
 
-  test('is taken also where it breaks the promise, and that is said', () => {
-    const input: ChoiceInput = { ...base, policy: { ...fixed, waitMsMax: 400 }, arrivals: given(poisson(10)) };
+  test('is used even if it misses the objective, which is reported', () => {
+    const input: ChoiceInput = { ...base, policy: { ...fixed, waitMsMax: 400 }, arrivals: provided(poisson(10)) };
     const choice = chosenOf(input);
     assert.deepEqual([choice.reason, choice.chosen.waitMsMax, choice.chosen.feasible], ['given', 400, false]);
     assert(choice.missesByMs > 200);
-    assert.match(explain(choice, input), /as given, misses p95 <= 150ms/);
+    assert.match(explain(choice, input), /as configured, misses p95 <= 150ms/);
   });
 
-  test('is not said to make nobody wait, where nothing is promised', () => {
+  test('without an objective, is still described with its wait', () => {
     const input: ChoiceInput = { ...base, policy: fixed, objective: null };
-    assert.match(explain(chosenOf(input), input), /at most 8 rows or 40ms: as given, no objective, p95 [\d.]+ms, /);
+    assert.match(explain(chosenOf(input), input), /at most 8 rows or 40ms: as configured, no objective, p95 [\d.]+ms, /);
   });
 
-  test('is followed as far as batches were measured, and that is said', () => {
+  test('is limited to measured batch sizes, which is reported', () => {
     const input: ChoiceInput = { ...base, policy: { ...fixed, batchSizeMax: 64 } };
     const choice = chosenOf(input);
     assert.equal(choice.chosen.batchSizeMax, 32);
-    assert(choice.notes.includes('Batches of 64 rows are asked for, and none above 32 was measured: larger ones are not formed.'));
-    assert.match(explain(choice, input), /as given but for the rows of a full batch, /);
+    assert(choice.notes.includes('Batches of 64 rows are configured, but none above 32 was measured: larger ones are not formed.'));
+    assert.match(explain(choice, input), /as configured except for the rows of a full batch, /);
   });
 });
 
-test('the published approximation is followed, and the exact model tells what comes of it', () => {
+test('chooses by the published approximation, and predicts the result with the exact model', () => {
   const choice = chosenOf({ policy: { kind: 'batch-paper' } });
   assert.equal(choice.reason, 'approximation');
   assert.equal(choice.chosen.batchSizeMax, 20);
@@ -233,7 +233,7 @@ test('the published approximation is followed, and the exact model tells what co
   assert.match(explain(choice, base), /by the published approximation, misses p95 <= 150ms/);
 });
 
-test('measured service times that vary are planned by their whole distribution', () => {
+test('random service times are planned with their whole distribution', () => {
   const random = new SeededRandom(5);
   const sample = (ms: number): number[] => Array.from({ length: 200 }, () => ms * (0.8 + 0.4 * random.next()));
   const varying = profiles.map(({ memoryMiB, points }) => ({
@@ -249,8 +249,8 @@ test('measured service times that vary are planned by their whole distribution',
   }
 });
 
-describe('a decision in words', () => {
-  test('tells the percentile that is promised, where it is one of those predicted', () => {
+describe('the explanation of a decision', () => {
+  test('states the percentile of the objective, if it is predicted', () => {
     for (const [percentile, says] of [
       [99, /% in time, p99 [\d.]+ms, \$/],
       [50, /% in time, p50 [\d.]+ms, \$/],
@@ -261,16 +261,16 @@ describe('a decision in words', () => {
     }
   });
 
-  test('writes long times in seconds, and what is much dearer as a multiple', () => {
-    assert.deepEqual([3560.4, 149.26, 0.0312].map(msText), ['3.56s', '149.3ms', '31.2us']);
-    assert.deepEqual([0.123, 9.99, 31.409].map(dearerText), ['costs 12.3 % more', 'costs 999 % more', 'costs 32 times as much']);
+  test('writes long times in seconds, and large extra costs as a multiple', () => {
+    assert.deepEqual([3560.4, 149.26, 0.0312].map(formatMsShort), ['3.56s', '149.3ms', '31.2us']);
+    assert.deepEqual([0.123, 9.99, 31.409].map(formatExtraCost), ['costs 12.3 % more', 'costs 999 % more', 'costs 32 times as much']);
   });
 
-  test('names the choice, the promise, the saving and the next cheaper one', () => {
+  test('names the choice, the objective, the saving and the next cheaper candidate', () => {
     assert.equal(
       explain(chosenOf({}), base),
       '1536 MiB, at most 11 rows or 74.5ms: keeps p95 <= 150ms with 95.57 % in time, p95 149ms, $0.2161 per million rows, 51.3 % less ' +
-        'than without batching ($0.4436); the next cheaper, 1536 MiB, at most 17 rows or 61.6ms at $0.2161, was refused: only 85.9 % within 150ms, 95 % are promised.',
+        'than without batching ($0.4436); the next cheaper, 1536 MiB, at most 17 rows or 61.6ms at $0.2161, was rejected: only 85.9 % within 150ms, 95 % promised.',
     );
   });
 
@@ -280,29 +280,29 @@ describe('a decision in words', () => {
   for (const { when, input, changes, reason } of [
     { when: 'there is none', input: {}, changes: true, reason: /no setting in force/ },
     { when: 'it is chosen again', input: current(), changes: false, reason: /^no change: the setting in force is chosen again$/ },
-    { when: 'it is hardly dearer', input: current({ waitMsMax: 70 }), changes: false, reason: /^no change: gain [\d.]+ % < 3 %$/ },
-    { when: 'it is much dearer', input: current({ batchSizeMax: 4 }), changes: true, reason: /^gain [\d.]+ % > 3 %$/ },
+    { when: 'it costs slightly more', input: current({ waitMsMax: 70 }), changes: false, reason: /^no change: gain [\d.]+ % < 3 %$/ },
+    { when: 'it costs much more', input: current({ batchSizeMax: 4 }), changes: true, reason: /^gain [\d.]+ % > 3 %$/ },
     {
-      when: 'it breaks the promise',
+      when: 'it misses the objective',
       input: current({ waitMsMax: 200 }),
       changes: true,
-      reason: /does not keep the promise: only [\d.]+ % within 150ms/,
+      reason: /misses the objective: only [\d.]+ % within 150ms/,
     },
     {
-      when: 'it forms batches otherwise',
+      when: 'it forms batches by another rule',
       input: current({ waitMsMax: null }),
       changes: true,
-      reason: /by another rule: timeout, not slack/,
+      reason: /by another rule: timeout instead of slack/,
     },
-    { when: 'its memory is gone', input: current({ memoryMiB: 777 }), changes: true, reason: /no setting in force/ },
+    { when: 'its memory size no longer exists', input: current({ memoryMiB: 777 }), changes: true, reason: /no setting in force/ },
     {
-      when: 'nothing keeps the promise',
+      when: 'nothing meets the objective',
       input: { ...current({ memoryMiB: 5120, batchSizeMax: 1, waitMsMax: 0 }), objective: { percentile: 95, latencyMs: 5 } },
       changes: false,
       reason: /chosen again/,
     },
   ]) {
-    test(`of the setting in force: ${when}, so it ${changes ? 'goes' : 'stays'}`, () => {
+    test(`the setting in force ${changes ? 'is replaced' : 'stays'}: ${when}`, () => {
       const resolution = keepOrChange(chosenOf(input));
       assert.equal(resolution.changes, changes);
       assert.match(resolution.reason, reason);

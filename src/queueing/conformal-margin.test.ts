@@ -5,14 +5,14 @@ import { nextMarginMs } from './conformal-margin.ts';
 
 const target = { latencyMs: 100, quantile: 0.9, stepMs: 2 };
 
-test('a late request raises the margin, one in time lowers it by a twentieth of that, never below none', () => {
+test('a late request raises the margin; a request in time lowers it by much less, never below 0', () => {
   assert.equal(nextMarginMs(3, 100.1, target), 3 + 2 * 0.95);
   assert.equal(nextMarginMs(3, 100, target), 3 - 2 * 0.05);
   assert.equal(nextMarginMs(0, 5, target), 0);
   assert.equal(nextMarginMs(0, 200, { latencyMs: 100, quantile: 0.9 }), 0.1 * 0.95);
 });
 
-test('whoever decides who is late: with a margin that cures all, no more are late than half the budget and a constant', () => {
+test('if some margin prevents all lateness, at most half the error budget plus a constant are late, for any sequence', () => {
   const cases = { quantile: fc.double({ min: 0.5, max: 0.999, noNaN: true }), stepMs: fc.double({ min: 0.01, max: 20, noNaN: true }) };
   fc.assert(
     fc.property(

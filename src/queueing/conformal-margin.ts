@@ -1,24 +1,24 @@
-/** What is held back of an objective, so that late timers, drifting service times and wrong plans do not break the promise. */
+/** A margin subtracted from an objective, to meet it despite late timers, drifting service times and inaccurate plans. */
 
 export interface MarginTarget {
   readonly latencyMs: number;
-  /** q of the promise. */
+  /** q of the objective. */
   readonly quantile: number;
-  /** η: how far one late request moves the margin; a thousandth of the objective if left out. */
+  /** η: step by which a late request raises the margin. Default: a thousandth of the objective. */
   readonly stepMs?: number;
 }
 
 /**
- * The margin δ after a request that was answered in `answeredMs`:
+ * The next margin δ after a request was answered in `answeredMs`:
  *
  *   δ ← max(0, δ + η·(1{latency > SLO} − (1 − q)/2))
  *
- * (online conformal inference: Gibbs and Candès, NeurIPS 2021). It aims at half of what may be late, so that short stretches
- * keep the promise too. Whatever comes: if nobody is late while δ ≥ δ_max, then of n requests at most n(1 − q)/2 + (δ_max + η)/η
- * are, plus those under way. For each step raises δ by at least η·(1{late} − (1 − q)/2), so the sum of the steps, η·(late − n(1 − q)/2),
- * is at most δ itself, which is at most δ_max + η.
+ * This is online conformal inference (Gibbs and Candès, NeurIPS 2021). It aims at half of the error budget, so that short intervals
+ * meet the objective too. Guarantee for any sequence: suppose that no request is late while δ ≥ δ_max. Then at most n(1 − q)/2 +
+ * (δ_max + η)/η of n requests are late, plus those in flight. Proof: each request raises δ by at least η·(1{late} − (1 − q)/2), so
+ * the sum of these steps, η·(late − n(1 − q)/2), is at most δ, which never exceeds δ_max + η.
  *
- * Not to be fed with requests that met a cold start or a new configuration: no margin helps those.
+ * Do not pass requests delayed by a cold start or by a change of configuration: no margin prevents those delays.
  */
 export function nextMarginMs(
   marginMs: number,

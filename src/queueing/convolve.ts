@@ -1,23 +1,24 @@
 /**
- * Convolutions of matrix sequences, where the analytic table spends its time: unrolled for one, two and three phases. A
- * sequence lies flat, see `counting.ts`, and is known to be 0 outside [first, end).
+ * Convolutions of matrix sequences. The analytic table spends most of its time here, so loops are unrolled for one, two and three
+ * phases. Sequences are stored flat (see `counting.ts`) and are 0 outside [first, end).
  */
 
-/** N_k, k = 0 … count−1, with the stretch that matters. */
+/** N_k, k = 0 … count−1, with its non-negligible range. */
 export interface MatrixSequence {
   readonly values: Float64Array;
   first: number;
   end: number;
 }
 
-/** What is smaller is 0: sums of a few hundred such errors stay below 1e-12. */
+/** Values up to this count as 0: a sum of a few hundred such errors stays below 1e-12. */
 const negligible = 1e-16;
 
+/** A sequence of zeros with `width` numbers for each k. */
 export function newSequence(count: number, width: number): MatrixSequence {
   return { values: new Float64Array(count * width), first: 0, end: 0 };
 }
 
-/** Finds the stretch that matters, after the values were written; `width` numbers belong to each k. */
+/** Sets the non-negligible range after values were written. Each k has `width` numbers. */
 export function trim(sequence: MatrixSequence, width: number): void {
   const { values } = sequence;
   let start = 0;
@@ -28,7 +29,7 @@ export function trim(sequence: MatrixSequence, width: number): void {
   sequence.end = Math.ceil(stop / width);
 }
 
-/** result_n = Σ_k left_{n−k}·right_k of m×m matrices, for all n that fit, trimmed. `result` is neither of the others. */
+/** result_n = Σ_k left_{n−k}·right_k of m×m matrices, for all n that fit, trimmed. `result` must differ from the operands. */
 export function convolve(result: MatrixSequence, left: MatrixSequence, right: MatrixSequence, size: number): void {
   const square = size * size;
   const count = result.values.length / square;
@@ -108,7 +109,7 @@ function addColumnOfTwo(result: Float64Array, left: Float64Array, right: Float64
   result[at + 1] = (result[at + 1] as number) + s1;
 }
 
-/** Row by row: nine sums at once are more than the machine has room for. */
+/** Three phases, row by row: nine sums at once would not fit into registers. */
 function addOfThree(result: Float64Array, left: Float64Array, right: Float64Array, n: number, from: number, to: number): void {
   for (let row = 0; row < 9; row += 3) {
     let s0 = 0;
@@ -151,7 +152,7 @@ function addColumnOfThree(result: Float64Array, left: Float64Array, right: Float
   result[at + 2] = (result[at + 2] as number) + s2;
 }
 
-/** The product of one matrix by columns or by a matrix, for any number of phases. */
+/** Products of matrices by columns or by matrices, for any number of phases. */
 function addOfMany(
   result: Float64Array,
   left: Float64Array,

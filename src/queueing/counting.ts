@@ -1,6 +1,6 @@
 /**
- * How many arrivals come within a time, and in which phase that leaves the process. A sequence of m×m matrices, k = 0, 1,
- * …, lies flat in one Float64Array: entry (k, i, j) at k·m² + i·m + j.
+ * The number of arrivals within a time, jointly with the phase of the process. A sequence of m×m matrices, k = 0, 1, …, is stored
+ * flat in one Float64Array: entry (k, i, j) at k·m² + i·m + j.
  */
 import { type ArrivalProcess, embedded } from './arrival-process.ts';
 import { total } from './matrix.ts';
@@ -8,20 +8,20 @@ import { total } from './matrix.ts';
 /**
  * N_k(t)[i,j] = P(k arrivals in (0,t], phase j at t | phase i at 0), k = 0 … count−1.
  *
- * By uniformisation (Jensen 1953; for counting, Neuts and Li 1997): with θ = max|D0_ii| a Poisson process of rate θ
- * drives a discrete chain that moves by P0 = I + D0/θ without and by P1 = D1/θ with an arrival, so
+ * By uniformisation (Jensen 1953; for counting, Neuts and Li 1997): a Poisson process of rate θ = max|D0_ii| drives a discrete
+ * chain. Its steps are P0 = I + D0/θ without an arrival and P1 = D1/θ with an arrival, so
  *
  *   N_k(t) = Σ_n Pois(θt; n)·U_{n,k},  U_{0,0} = I,  U_{n+1,k} = U_{n,k}·P0 + U_{n,k−1}·P1.
  *
- * All terms are positive: nothing cancels.
+ * All terms are positive, so there is no cancellation.
  */
 export function countingMatrices(process: ArrivalProcess, seconds: number, count: number): Float64Array {
   return uniformisedSum(process, poissonWeights(uniformRate(process) * seconds), count);
 }
 
 /**
- * ∫₀ᵗ N_k(u) du and ∫₀ᵗ u·N_k(u) du, k = 0 … count−1, in seconds and seconds². From the sum over n above, because
- * ∫₀ᵗ Pois(θu; n) du = P(Pois(θt) ≥ n+1)/θ and ∫₀ᵗ u·Pois(θu; n) du = (n+1)·P(Pois(θt) ≥ n+2)/θ².
+ * ∫₀ᵗ N_k(u) du and ∫₀ᵗ u·N_k(u) du, k = 0 … count−1, in seconds and seconds². Derived from the sum over n in `countingMatrices`,
+ * because ∫₀ᵗ Pois(θu; n) du = P(Pois(θt) ≥ n+1)/θ and ∫₀ᵗ u·Pois(θu; n) du = (n+1)·P(Pois(θt) ≥ n+2)/θ².
  */
 export function countingIntegrals(process: ArrivalProcess, seconds: number, count: number): { plain: Float64Array; timesU: Float64Array } {
   const theta = uniformRate(process);
@@ -44,9 +44,9 @@ export function countingIntegrals(process: ArrivalProcess, seconds: number, coun
 }
 
 /**
- * F_k(t)[i,j] = P(k-th arrival ≤ t, phase j just after it | phase i at 0), k = 0 … count−1, from N_0 … N_{count−2}:
- * F_0 = I and F_{k+1} = (F_k − N_k)·P, as after the k-th arrival there is either none more until t, or a next one. What
- * rounding pushes below 0 is 0.
+ * F_k(t)[i,j] = P(k-th arrival ≤ t, phase j just after it | phase i at 0), k = 0 … count−1, from N_0 … N_{count−2}: F_0 = I and
+ * F_{k+1} = (F_k − N_k)·P, because after the k-th arrival either no further one comes until t, or a next one does. Values that
+ * rounding makes negative are set to 0.
  */
 export function arrivalMatrices(process: ArrivalProcess, counting: Float64Array, count: number): Float64Array {
   const result = new Float64Array(count * process.phaseCount ** 2);
@@ -54,7 +54,7 @@ export function arrivalMatrices(process: ArrivalProcess, counting: Float64Array,
   return result;
 }
 
-/** The same into an array that is there already. */
+/** Writes the same into an existing array. `transition` is P of `embedded`. */
 export function fillArrivalMatrices(
   result: Float64Array,
   counting: Float64Array,
@@ -78,14 +78,14 @@ export function fillArrivalMatrices(
   }
 }
 
-/** The rate of the Poisson process that drives the chain; a little more than the fastest phase needs would do as well. */
+/** θ, the rate of the Poisson process that drives the chain; any higher rate would also work. */
 function uniformRate({ d0, phaseCount }: ArrivalProcess): number {
   let rate = 0;
   for (let i = 0; i < phaseCount; i++) rate = Math.max(rate, -(d0[i * phaseCount + i] as number));
   return rate;
 }
 
-/** Pois(mean; n) for n = 0, 1, …, as far as it matters (9 standard deviations and a bit to both sides). */
+/** Pois(mean; n) at index n; 0 beyond about 9 standard deviations from the mean. */
 function poissonWeights(mean: number): Float64Array {
   if (mean === 0) return Float64Array.of(1);
   const spread = 9 * Math.sqrt(mean);
@@ -120,7 +120,7 @@ function uniformisedSum(process: ArrivalProcess, weights: Float64Array, count: n
   return result;
 }
 
-/** U_n to U_{n+1} in place, from the largest k down. */
+/** Replaces U_n by U_{n+1} in place, from the largest k down. */
 function step(u: Float64Array, stay: Float64Array, arrive: Float64Array, size: number, last: number): void {
   if (size === 1) {
     const [s, a] = [stay[0] as number, arrive[0] as number];

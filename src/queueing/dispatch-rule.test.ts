@@ -6,37 +6,37 @@ import {
   isOverdue,
   leavesAtMs,
   type OpenBatch,
+  onArrival,
   predictCompletionMs,
   priorityShiftMs,
   residualMs,
-  take,
-  whenArrives,
+  takeBatch,
 } from './dispatch-rule.ts';
 
 const request = (rows: number, bucket = '') => ({ rows, bucket });
 
 describe('take', () => {
   for (const { when, waiting, batchSizeMax, leave } of [
-    { when: 'nobody waits', waiting: [], batchSizeMax: 4, leave: [] },
+    { when: 'none wait', waiting: [], batchSizeMax: 4, leave: [] },
     { when: 'fewer wait than fit', waiting: [request(1), request(2)], batchSizeMax: 4, leave: [0, 1] },
     { when: 'more wait than fit', waiting: [request(1), request(1), request(1)], batchSizeMax: 2, leave: [0, 1] },
     { when: 'the head is larger than a batch', waiting: [request(9), request(1)], batchSizeMax: 4, leave: [0] },
     { when: 'the second does not fit', waiting: [request(3), request(2), request(1)], batchSizeMax: 4, leave: [0] },
-    { when: 'another shape stands between', waiting: [request(1, 'a'), request(1, 'b'), request(1, 'a')], batchSizeMax: 4, leave: [0, 2] },
+    { when: 'another shape is in between', waiting: [request(1, 'a'), request(1, 'b'), request(1, 'a')], batchSizeMax: 4, leave: [0, 2] },
   ]) {
-    test(`${when}: [${leave.join(',')}] leave`, () => {
+    test(`${when}: takes [${leave.join(',')}]`, () => {
       assert.deepEqual(
-        take(waiting, batchSizeMax),
+        takeBatch(waiting, batchSizeMax),
         leave.map((i) => waiting[i]),
       );
     });
   }
 
-  test('never exceeds B unless one request alone does, never mixes shapes, always takes the head', () => {
+  test('exceeds B only for a single request, never mixes buckets, and always takes the head', () => {
     const waiting = fc.array(fc.record({ rows: fc.integer({ min: 1, max: 6 }), bucket: fc.constantFrom('a', 'b') }), { minLength: 1 });
     fc.assert(
       fc.property(waiting, fc.integer({ min: 1, max: 8 }), (requests, batchSizeMax) => {
-        const batch = take(requests, batchSizeMax);
+        const batch = takeBatch(requests, batchSizeMax);
         const rows = batch.reduce((sum, { rows }) => sum + rows, 0);
         assert.equal(batch[0], requests[0]);
         assert(rows <= batchSizeMax || batch.length === 1);
@@ -73,8 +73,8 @@ describe('predictCompletionMs', () => {
     );
   });
 
-  test('a long queue is predicted as if its batches were gone through one by one', () => {
-    // In 1/1024 ms, so that sums are exact: which of two servers is free first must not hang on how they are added up.
+  test('skipping rounds in a long queue gives the same prediction as processing batches one by one', () => {
+    // In units of 1/1024 ms, so sums are exact: which server is free first must not depend on the order of addition.
     const ms = (min: number, max: number) => fc.integer({ min: min * 1024, max: max * 1024 }).map((ticks) => ticks / 1024);
     const server = fc.record({ residualMs: ms(0, 400), batchSizeMax: fc.integer({ min: 1, max: 9 }), fullBatchMs: ms(5, 300) });
     fc.assert(
@@ -95,7 +95,7 @@ describe('predictCompletionMs', () => {
     );
   });
 
-  test('of servers that are free at the same time the one named first takes the next batch', () => {
+  test('if servers become free at the same time, the first in order takes the next batch', () => {
     const [swift, slow] = [
       { residualMs: 0, batchSizeMax: 1, fullBatchMs: 5 },
       { residualMs: 0, batchSizeMax: 1, fullBatchMs: 50 },
@@ -104,12 +104,12 @@ describe('predictCompletionMs', () => {
     assert.equal(predictCompletionMs([swift, swift, slow, swift], 2), 50);
   });
 
-  test('without a server nobody is ever answered', () => {
+  test('without servers, the predicted time is infinite', () => {
     assert.equal(predictCompletionMs([], 0), Number.POSITIVE_INFINITY);
   });
 });
 
-test('a busy executor needs what is left of its service time, an overdue one a quarter of it', () => {
+test('a busy executor needs the rest of its service time; an overdue one needs a quarter of it', () => {
   assert.equal(residualMs(30, 100), 70);
   assert.equal(residualMs(110, 100), 0);
   assert.equal(residualMs(130, 100), 25);
@@ -119,44 +119,44 @@ test('a busy executor needs what is left of its service time, an overdue one a q
   );
 });
 
-test('a priority moves a request by a bounded amount: 1 forward by the horizon, 11 and more back by it, 0 not at all', () => {
+test('a priority shifts a request by at most the horizon: 1 forward, 11 and above back, 0 not at all', () => {
   assert.deepEqual(
     [0, 1, 6, 11, 1e9].map((priority) => priorityShiftMs(priority, 50)),
     [0, -50, 0, 50, 50],
   );
 });
 
-describe('holding a batch for company', () => {
+describe('holding a batch open', () => {
   const slack: HoldPolicy = { kind: 'slack', batchSizeMax: 3, serviceMs: (rows) => 10 * rows };
   const timeout: HoldPolicy = { kind: 'timeout', batchSizeMax: 3, waitMsMax: 25 };
   const none: HoldPolicy = { kind: 'none' };
   const one: OpenBatch = { openedMs: 0, rows: 1, deadlineMs: 50 };
   const two: OpenBatch = { openedMs: 0, rows: 2, deadlineMs: 50 };
   for (const { when, policy = slack, open, atMs = 0, deadlineMs = atMs + 50, rows = 1, effect } of [
-    { when: 'the first comes', open: null, effect: 'join' },
+    { when: 'the first arrives', open: null, effect: 'join' },
     { when: 'the first has B rows', open: null, rows: 3, effect: 'join-and-full' },
     { when: 'the first has more than B rows', open: null, rows: 7, effect: 'join-and-full' },
-    { when: 'the first comes too late for anything', open: null, deadlineMs: 1, effect: 'join' },
+    { when: 'the first is too late in any case', open: null, deadlineMs: 1, effect: 'join' },
     { when: 'there is time for two', open: one, atMs: 30, effect: 'join' },
     { when: 'there is no time for two', open: one, atMs: 31, effect: 'next-would-miss' },
-    { when: 'the next is in a hurry itself', open: one, atMs: 30, deadlineMs: 49, effect: 'next-would-miss' },
+    { when: 'the next has a close deadline itself', open: one, atMs: 30, deadlineMs: 49, effect: 'next-would-miss' },
     { when: 'it was due a moment ago', open: one, atMs: 40.1, effect: 'slack' },
-    { when: 'the third comes in time', open: two, atMs: 20, effect: 'join-and-full' },
-    { when: 'the next has more rows than there is room', open: two, rows: 2, effect: 'full' },
-    { when: 'the first comes', policy: timeout, open: null, effect: 'join' },
-    { when: 'the second comes after exactly T', policy: timeout, open: one, atMs: 25, effect: 'join' },
-    { when: 'the second comes after T', policy: timeout, open: one, atMs: 25.1, effect: 'timeout' },
-    { when: 'the third comes', policy: timeout, open: two, atMs: 9, effect: 'join-and-full' },
-    { when: 'the next has more rows than there is room', policy: timeout, open: two, rows: 2, effect: 'full' },
-    { when: 'a request comes', policy: none, open: null, effect: 'join-and-full' },
+    { when: 'the third arrives in time', open: two, atMs: 20, effect: 'join-and-full' },
+    { when: 'the next has more rows than fit', open: two, rows: 2, effect: 'full' },
+    { when: 'the first arrives', policy: timeout, open: null, effect: 'join' },
+    { when: 'the second arrives after exactly T', policy: timeout, open: one, atMs: 25, effect: 'join' },
+    { when: 'the second arrives after T', policy: timeout, open: one, atMs: 25.1, effect: 'timeout' },
+    { when: 'the third arrives', policy: timeout, open: two, atMs: 9, effect: 'join-and-full' },
+    { when: 'the next has more rows than fit', policy: timeout, open: two, rows: 2, effect: 'full' },
+    { when: 'a request arrives', policy: none, open: null, effect: 'join-and-full' },
     { when: 'a batch was open', policy: none, open: one, effect: 'full' },
   ]) {
     test(`${policy.kind}: ${when}: ${effect}`, () => {
-      assert.equal(whenArrives(policy, open, atMs, deadlineMs, rows), effect);
+      assert.equal(onArrival(policy, open, atMs, deadlineMs, rows), effect);
     });
   }
 
-  test('it leaves when the slack or the fixed wait is used up, and never in the past', () => {
+  test('ends when the slack or the fixed wait is used up, never in the past', () => {
     assert.equal(leavesAtMs(slack, one, 0), 40);
     assert.equal(leavesAtMs(slack, two, 20), 30);
     assert.equal(leavesAtMs(slack, two, 35), 35);

@@ -14,7 +14,7 @@ const close = (actual: number, expected: number, tolerance: number, what: string
   assert(Math.abs(actual - expected) <= tolerance, `${what}: expected ${expected}, got ${actual}`);
 };
 
-/** Compares every figure that a vector holds. */
+/** Compares all figures of a test vector with the model. */
 function checkModel(process: ArrivalProcess, { maxBatch, timeoutMs, service, memoryGb, expected }: ModelVector): void {
   const { batchSizePmfAbsolute, cdfAbsolute, relative, quantileRelative } = tolerances.exactModel;
   const setting = { batchSizeMax: maxBatch, waitMsMax: timeoutMs };
@@ -46,13 +46,13 @@ function checkModel(process: ArrivalProcess, { maxBatch, timeoutMs, service, mem
 }
 
 for (const vector of settings) {
-  test(`gives every figure of the independent evaluation of ${vector.id}`, () => {
+  test(`matches every figure of the independent evaluation of ${vector.id}`, () => {
     checkModel(markovian(vector.arrival.D0, vector.arrival.D1), vector);
   });
 }
 
 for (const { id, expected, evaluation } of batchingVectors.fits) {
-  test(`gives every figure of the independent evaluation of ${id}`, () => {
+  test(`matches every figure of the independent evaluation of ${id}`, () => {
     checkModel(markovian(expected.D0, expected.D1), evaluation);
   });
 }
@@ -78,24 +78,24 @@ const processes = [
 ] as const;
 
 for (const { name, process } of processes) {
-  test(`${name}: batch sizes are shares, and waits a distribution with all requests in it`, () => {
+  test(`${name}: batch sizes are a distribution, and waits are a distribution over all requests`, () => {
     const setting = fc.record({ batchSizeMax: fc.integer({ min: 1, max: 12 }), waitMsMax: fc.double({ min: 0, max: 200, noNaN: true }) });
     fc.assert(
-      fc.property(setting, fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 2, maxLength: 6 }), (given, shares) => {
-        const table = exactTable(process, given);
+      fc.property(setting, fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 2, maxLength: 6 }), (provided, shares) => {
+        const table = exactTable(process, provided);
         close(
           table.batchSizePmf.reduce((a, b) => a + b, 0),
           1,
           1e-12,
           'Σp',
         );
-        const waits = shares.map((share) => share * given.waitMsMax).sort((a, b) => a - b);
-        for (let b = 1; b <= given.batchSizeMax; b++) {
+        const waits = shares.map((share) => share * provided.waitMsMax).sort((a, b) => a - b);
+        for (let b = 1; b <= provided.batchSizeMax; b++) {
           const within = waits.map((wait) => table.requestsWithin(b, wait));
           const all = b * (table.batchSizePmf[b] as number);
           for (const [i, value] of within.entries()) assert(value >= (within[i - 1] ?? 0) - 1e-12 && value <= all + 1e-12);
           assert.equal(table.requestsWithin(b, -1e-6), 0);
-          close(table.requestsWithin(b, given.waitMsMax), all, 1e-12, 'all requests');
+          close(table.requestsWithin(b, provided.waitMsMax), all, 1e-12, 'all requests');
           let mass = 0;
           table.forEachWaitMass(b, (_from, _to, piece) => {
             mass += piece;
@@ -107,7 +107,7 @@ for (const { name, process } of processes) {
     );
   });
 
-  test(`${name}: the mean wait of the table is that of the integral over the counting matrices`, () => {
+  test(`${name}: the mean wait of the table matches the integral over the counting matrices`, () => {
     for (const setting of [
       { batchSizeMax: 4, waitMsMax: 60 },
       { batchSizeMax: 16, waitMsMax: 20 },
@@ -118,7 +118,7 @@ for (const { name, process } of processes) {
   });
 }
 
-test('of a Poisson batch that timed out, all but the first arrived evenly over T: H_b(w) = (b − 1)·p_b·w/T', () => {
+test('in timed-out Poisson batches, all requests but the first arrive evenly over T: H_b(w) = (b − 1)·p_b·w/T', () => {
   const table = exactTable(poisson(200), { batchSizeMax: 10, waitMsMax: 30 });
   for (let b = 1; b < 10; b++) {
     for (const waitMs of [0, 1, 7.5, 29.9]) {
@@ -127,7 +127,7 @@ test('of a Poisson batch that timed out, all but the first arrived evenly over T
   }
 });
 
-test('without company, and without patience, every request leaves at once and alone', () => {
+test('with B = 1 or T = 0, every request is dispatched at once, alone', () => {
   for (const setting of [
     { batchSizeMax: 1, waitMsMax: 50 },
     { batchSizeMax: 8, waitMsMax: 0 },

@@ -1,6 +1,6 @@
 /**
- * Waits in a buffer that sends at the B-th request or T after the first, with a server free for every batch: exact, for
- * any Markovian arrival process, one matrix sequence per question. What many questions at once need is `analytic-table.ts`.
+ * Exact waits in a buffer that dispatches at the B-th request or T after the first, if every batch finds a free server. Valid for
+ * any Markovian arrival process. Each evaluation computes its own matrices: for many evaluations use `analytic-table.ts`.
  */
 import assert from 'node:assert/strict';
 import type { ArrivalProcess } from './arrival-process.ts';
@@ -10,13 +10,13 @@ import { OctaveGrid } from './octave-grid.ts';
 import { type BatchSizes, batchSizes } from './start-phase.ts';
 import type { WaitTable } from './wait-table.ts';
 
-/** The setting: a batch leaves with its B-th request, or T after its first. An arrival at exactly T still joins. */
+/** The setting: a batch is dispatched with its B-th request, or T after its first. An arrival at exactly T still joins. */
 export interface BatchSetting {
   readonly batchSizeMax: number;
   readonly waitMsMax: number;
 }
 
-/** α, p_b and E[b]. B = 1 and T = 0 are the same case: every request leaves alone and at once. */
+/** α, p_b and E[b]. B = 1 and T = 0 are the same case: every request is dispatched alone and at once. */
 export function exactBatchSizes(process: ArrivalProcess, { batchSizeMax, waitMsMax }: BatchSetting): BatchSizes {
   checkSetting({ batchSizeMax, waitMsMax });
   const counting = countingMatrices(process, waitMsMax / 1000, batchSizeMax);
@@ -24,8 +24,8 @@ export function exactBatchSizes(process: ArrivalProcess, { batchSizeMax, waitMsM
 }
 
 /**
- * E[W] = (1/E[b])·∫₀ᵀ Σ_{k=0}^{B−2} (k+1)·α·N_k(u)·1 du: while k more than the first wait, k + 1 do. Does not use H, so it
- * checks any table.
+ * E[W] = (1/E[b])·∫₀ᵀ Σ_{k=0}^{B−2} (k+1)·α·N_k(u)·1 du: after k arrivals since the first, k + 1 requests wait. It does not use
+ * H, so it can verify any table.
  */
 export function exactMeanWaitMs(process: ArrivalProcess, setting: BatchSetting): number {
   const { startPhase, meanBatch } = exactBatchSizes(process, setting);
@@ -39,7 +39,7 @@ export function exactMeanWaitMs(process: ArrivalProcess, setting: BatchSetting):
   return (1000 * sum) / meanBatch;
 }
 
-/** The wait table whose `requestsWithin` is exact; its masses are the exact ones of an octave grid's cells. */
+/** A wait table with an exact `requestsWithin`. Its masses are those between neighbouring points of an octave grid, also exact. */
 export function exactTable(process: ArrivalProcess, setting: BatchSetting): WaitTable {
   checkSetting(setting);
   const source = process.phaseCount === 1 ? 'poisson' : 'map';
@@ -47,7 +47,7 @@ export function exactTable(process: ArrivalProcess, setting: BatchSetting): Wait
   return new ExactTable(process, setting, source);
 }
 
-/** Every request leaves at once, alone. */
+/** Every request is dispatched at once, alone. */
 export function immediateTable(source: WaitTable['source'], { batchSizeMax, waitMsMax }: BatchSetting): WaitTable {
   const batchSizePmf = new Float64Array(batchSizeMax + 1);
   batchSizePmf[1] = 1;
@@ -67,14 +67,14 @@ export function immediateTable(source: WaitTable['source'], { batchSizeMax, wait
 }
 
 export function checkSetting({ batchSizeMax, waitMsMax }: BatchSetting): void {
-  assert(Number.isInteger(batchSizeMax) && batchSizeMax >= 1, `B is a whole number from 1, got ${batchSizeMax}`);
-  assert(waitMsMax >= 0 && Number.isFinite(waitMsMax), `T is 0 or more milliseconds, got ${waitMsMax}`);
+  assert(Number.isInteger(batchSizeMax) && batchSizeMax >= 1, `invalid B: expected a whole number from 1, got ${batchSizeMax}`);
+  assert(waitMsMax >= 0 && Number.isFinite(waitMsMax), `invalid T: expected 0 or more milliseconds, got ${waitMsMax}`);
 }
 
-/** What all H_b(w) of one w are made of: matrices at T − w, columns at w. */
+/** What H_b(w) needs for one w and any b: matrices at T − w, column sums at w. */
 interface Moment {
-  readonly countingLeft: Float64Array;
-  readonly arrivalsLeft: Float64Array;
+  readonly countingRemaining: Float64Array;
+  readonly arrivalsRemaining: Float64Array;
   readonly countingColumns: Float64Array;
   readonly arrivalColumns: Float64Array;
 }
@@ -106,7 +106,7 @@ class ExactTable implements WaitTable {
   requestsWithin(batchSize: number, waitMs: number): number {
     if (waitMs < 0) return 0;
     if (waitMs >= this.waitMsMax) return batchSize * (this.batchSizePmf[batchSize] as number);
-    return this.#within(batchSize, this.#momentAt(waitMs));
+    return this.#requestsWithinWait(batchSize, this.#momentAt(waitMs));
   }
 
   forEachWaitMass(batchSize: number, visit: (fromMs: number, toMs: number, mass: number) => void): void {
@@ -116,7 +116,7 @@ class ExactTable implements WaitTable {
     if (isFull && probability > 0) visit(0, 0, probability);
     let before = isFull ? probability : 0;
     for (let point = 1; point < this.#grid.shares.length; point++) {
-      const within = this.#within(batchSize, this.#gridMoments[point] as Moment);
+      const within = this.#requestsWithinWait(batchSize, this.#gridMoments[point] as Moment);
       const [from, to] = [this.#grid.shares[point - 1] as number, this.#grid.shares[point] as number];
       if (within > before) visit(from * this.waitMsMax, to * this.waitMsMax, within - before);
       before = Math.max(before, within);
@@ -128,40 +128,42 @@ class ExactTable implements WaitTable {
     const count = this.batchSizeMax;
     const size = this.#process.phaseCount;
     const counting = countingMatrices(this.#process, waitMs / 1000, count);
-    const countingLeft = countingMatrices(this.#process, (this.waitMsMax - waitMs) / 1000, count);
+    const countingRemaining = countingMatrices(this.#process, (this.waitMsMax - waitMs) / 1000, count);
     return {
-      countingLeft,
-      arrivalsLeft: arrivalMatrices(this.#process, countingLeft, count),
+      countingRemaining,
+      arrivalsRemaining: arrivalMatrices(this.#process, countingRemaining, count),
       countingColumns: columnSums(counting, size),
       arrivalColumns: columnSums(arrivalMatrices(this.#process, counting, count), size),
     };
   }
 
   /**
-   * H_b(w), 0 ≤ w < T; at T without the atom there.
+   * H_b(w) for 0 ≤ w ≤ T; at w = T without the probability mass of requests that wait exactly T.
    *
-   * b < B, timed out: Σ_{k=1}^{b−1} k·α·N_{b−1−k}(T−w)·N_k(w)·1, as k of the b − 1 that follow the first come in the last w.
-   * b = B, full, so the (B−1)-th follower comes within T: p_B for that last request, which waits 0; α·F_{B−1}(w)·1 for the
-   * first; and for the n-th follower, n = 1 … B−2, either it comes within T − w and the last at most w after it,
-   * α·F_n(T−w)·F_{B−1−n}(w)·1, or it is one of the B − 2 − i that come later than that, after i before, and waits less than w
-   * anyway: (B−2−i)·α·N_i(T−w)·F_{B−1−i}(w)·1.
+   * If b < B, the batch timed out: Σ_{k=1}^{b−1} k·α·N_{b−1−k}(T−w)·N_k(w)·1, where k of the b − 1 followers arrive in the last w.
+   *
+   * If b = B, the batch was full: the (B−1)-th follower arrived within T. H_B(w) is the sum of
+   * - p_B: the last request, which waits 0;
+   * - α·F_{B−1}(w)·1: the first request;
+   * - α·F_n(T−w)·F_{B−1−n}(w)·1: follower n = 1 … B−2 if it arrives within T − w and the last at most w after it;
+   * - (B−2−i)·α·N_i(T−w)·F_{B−1−i}(w)·1: if i followers arrive within T − w, all later ones wait less than w.
    */
-  #within(batchSize: number, at: Moment): number {
+  #requestsWithinWait(batchSize: number, at: Moment): number {
     const others = batchSize - 1;
     if (batchSize < this.batchSizeMax) {
-      return this.#through(at.countingLeft, at.countingColumns, others, (k) => k);
+      return this.#convolve(at.countingRemaining, at.countingColumns, others, (k) => k);
     }
     const last = this.batchSizePmf[batchSize] as number;
-    const { arrivalsLeft, arrivalColumns } = at;
+    const { arrivalsRemaining, arrivalColumns } = at;
     return (
       last +
-      this.#through(arrivalsLeft, arrivalColumns, others, () => 1) +
-      this.#through(at.countingLeft, arrivalColumns, others, (k) => k - 1)
+      this.#convolve(arrivalsRemaining, arrivalColumns, others, () => 1) +
+      this.#convolve(at.countingRemaining, arrivalColumns, others, (k) => k - 1)
     );
   }
 
   /** Σ_{k=1}^{n} weight(k)·α·left_{n−k}·right_k. */
-  #through(left: Float64Array, right: Float64Array, n: number, weight: (k: number) => number): number {
+  #convolve(left: Float64Array, right: Float64Array, n: number, weight: (k: number) => number): number {
     const size = this.#process.phaseCount;
     let sum = 0;
     for (let k = 1; k <= n; k++) {

@@ -1,9 +1,9 @@
 /**
- * An arrival process by maximum likelihood. Better than moments, above all for more than two phases, and slower.
+ * Fits an arrival process by maximum likelihood: slower than moments but more accurate, especially with more than two phases.
  *
- * A MAP with diagonal D0 is a hidden Markov chain that emits exponential gaps: phase i emits at rate μ_i and moves by P, so
- * D0 = −diag(μ), D1 = diag(μ)·P. Hence plain expectation maximisation (Baum, Petrie, Soules and Weiss 1970), scaled as in
- * Rabiner (1989); any number of phases, and no moments that do not fit.
+ * A MAP with diagonal D0 is a hidden Markov chain that emits exponential gaps. Phase i emits at rate μ_i and then moves by P, so D0
+ * = −diag(μ) and D1 = diag(μ)·P. So plain expectation maximisation applies (Baum, Petrie, Soules and Weiss 1970), scaled as in
+ * Rabiner (1989). It works for any number of phases and any gaps; moments may have no matching process.
  */
 import assert from 'node:assert/strict';
 import { markovian } from './arrival-process.ts';
@@ -11,9 +11,9 @@ import { rateSpreadMax } from './fit-moments.ts';
 import { type ArrivalFit, finished, prepareGaps } from './gaps.ts';
 
 const iterationsMax = 40;
-/** Stops when an iteration brings less, as a share of the log-likelihood. */
+/** Iteration stops when the relative gain in log-likelihood is below this. */
 const gainMin = 1e-7;
-/** No transition is impossible: a phase that was never left in the sample may be left all the same. */
+/** Minimum transition probability: a phase that was never left in the sample can still be left. */
 const probabilityMin = 1e-9;
 
 interface HiddenChain {
@@ -22,11 +22,11 @@ interface HiddenChain {
   readonly rates: Float64Array;
   /** P, row-major. */
   readonly transition: Float64Array;
-  /** The phase that the first gap came from. */
+  /** Distribution of the phase of the first gap. */
   readonly first: Float64Array;
 }
 
-/** Fits recorded gaps (milliseconds, in their order) by a MAP of `phaseCount` phases, 2 or 3 as a rule. */
+/** Fits a MAP with `phaseCount` phases, usually 2 or 3, to recorded gaps (milliseconds, in order). */
 export function fitByLikelihood(gapsMs: ArrayLike<number>, phaseCount: number): ArrivalFit {
   assert(Number.isInteger(phaseCount) && phaseCount >= 2, `phases to fit: a whole number from 2, got ${phaseCount}`);
   const prepared = prepareGaps(gapsMs);
@@ -44,12 +44,12 @@ export function fitByLikelihood(gapsMs: ArrayLike<number>, phaseCount: number): 
   }
   const changes = iterations < iterationsMax ? [] : [`The likelihood fit was still improving after ${iterationsMax} iterations.`];
   if (chain.rates.some((rate) => rate >= rateSpreadMax / moments.m1)) {
-    changes.push(`Many requests come at one instant: within a burst, ${rateSpreadMax} times the mean rate is assumed.`);
+    changes.push(`Many requests arrive at one instant: within a burst, ${rateSpreadMax} times the mean rate is assumed.`);
   }
   return finished(processOf(chain), moments, seconds.length, [...notes, ...changes]);
 }
 
-/** Rates around the mean, a factor of 6 apart, in phases that last 50 gaps. */
+/** The initial guess: rates around the mean, a factor of 6 apart, in phases that last 50 gaps on average. */
 function startingChain(phaseCount: number, meanSeconds: number): HiddenChain {
   const rates = Float64Array.from({ length: phaseCount }, (_, i) => 1 / (meanSeconds * 6 ** ((phaseCount - 1) / 2 - i)));
   const transition = Float64Array.from({ length: phaseCount ** 2 }, (_, index) =>
@@ -66,7 +66,7 @@ function processOf({ phaseCount, rates, transition }: HiddenChain): ReturnType<t
   );
 }
 
-/** One iteration: what the gaps say about the phases, and the chain that explains that best. */
+/** One iteration: estimates the phase of each gap (E step), then the chain that explains them best (M step). */
 function improve(chain: HiddenChain, gaps: Float64Array, rateMax: number): { next: HiddenChain; logLikelihood: number } {
   const { phaseCount: m, rates, transition } = chain;
   const count = gaps.length;
@@ -106,7 +106,7 @@ function improve(chain: HiddenChain, gaps: Float64Array, rateMax: number): { nex
   };
 }
 
-/** The density of each gap in each phase, divided by the largest, so that a very long gap is not impossible everywhere. */
+/** The density of each gap in each phase, divided by the largest density to avoid underflow for very long gaps. */
 function emissions({ phaseCount: m, rates }: HiddenChain, gaps: Float64Array): { values: Float64Array; logScale: number } {
   const values = new Float64Array(gaps.length * m);
   const logRates = rates.map(Math.log);
@@ -138,7 +138,7 @@ function forwardPass({ phaseCount: m, transition, first }: HiddenChain, emission
       forward[t * m + j] = joint;
       scale += joint;
     }
-    // Where all phases that can be reached find the gap impossible, the gap says nothing.
+    // If the gap has no density in any reachable phase, ignore it.
     if (!(scale > 0)) {
       for (let j = 0; j < m; j++) forward[t * m + j] = 1e-300;
       scale = m * 1e-300;
@@ -150,7 +150,7 @@ function forwardPass({ phaseCount: m, transition, first }: HiddenChain, emission
   return { forward, scales, logLikelihood };
 }
 
-/** Counted moves as probabilities; a phase that nobody saw keeps the ones it had. */
+/** Converts counted transitions to probabilities. A phase without visits keeps its previous probabilities. */
 function shares(moves: Float64Array, before: Float64Array, m: number): Float64Array {
   const result = new Float64Array(m * m);
   for (let row = 0; row < m * m; row += m) {

@@ -1,6 +1,6 @@
 /**
- * An arrival process from the moments of gaps and the decay of their correlation: in closed form, in a tenth of a
- * millisecond. Not every triple of moments belongs to a process of two phases; the fallbacks say so in notes.
+ * Fits an arrival process to the moments of gaps and the decay of their correlation. Closed form; takes a tenth of a millisecond.
+ * Not every triple of moments has a process with two phases; fallbacks add notes.
  */
 import assert from 'node:assert/strict';
 import { type ArrivalProcess, markovian, poisson } from './arrival-process.ts';
@@ -11,14 +11,14 @@ export interface FitTarget {
   readonly m1: number;
   readonly m2: number;
   readonly m3: number;
-  /** γ: by which factor the correlation of gaps falls per lag; ρ_k = ρ_0·γᵏ with ρ_0 = (c² − 1)/(2c²). */
+  /** γ: the factor by which the correlation of gaps falls per lag; ρ_k = ρ_0·γᵏ with ρ_0 = (c² − 1)/(2c²). */
   readonly correlationDecay: number;
 }
 
-/** Never faster than this many times the mean rate: equal timestamps say "at once", not "infinitely fast". */
+/** Upper limit of any rate, as a multiple of the mean rate: equal timestamps do not mean an infinite rate. */
 export const rateSpreadMax = 1000;
 
-/** Fits moments and correlation of recorded gaps (milliseconds, in their order). */
+/** Fits a process to moments and correlation of recorded gaps (milliseconds, in order). */
 export function fitMoments(gapsMs: ArrayLike<number>): ArrivalFit {
   const prepared = prepareGaps(gapsMs);
   if ('fit' in prepared) return prepared.fit;
@@ -28,16 +28,16 @@ export function fitMoments(gapsMs: ArrayLike<number>): ArrivalFit {
   return finished(process, moments, seconds.length, [...notes, ...changes]);
 }
 
-/** Below, gaps are more regular than Poisson by more than chance; up to `scvOfBursts` they pass for Poisson. */
+/** Limits of c²: below the first, gaps are more regular than Poisson; between the two, Poisson is assumed. */
 const scvOfRegularity = 0.9;
 const scvOfBursts = 1.02;
 
 /**
- * The process with these moments, or the nearest that exists, with what was changed.
+ * The process with these moments, or the nearest that exists. `notes` says what was changed.
  *
- * For c² > 1 a MAP of two phases with diagonal D0: gaps are exponential with mean a (phase 1, the slow one) or b, mixed with
- * probability p, and the phase changes by P = γI + (1−γ)·1·(p, 1−p), whose second eigenvalue is γ. With r_n = m_n/n!, a and
- * b are the roots of x² − s·x + t, s = (r3 − r1r2)/(r2 − r1²), t = (r1r3 − r2²)/(r2 − r1²), since r_n = p·aⁿ + (1−p)·bⁿ.
+ * For c² > 1: a MAP of two phases with diagonal D0. Gaps are exponential with mean a (phase 1, the slow one, with probability p) or
+ * mean b. The phase changes by P = γI + (1−γ)·1·(p, 1−p), whose second eigenvalue is γ. With r_n = m_n/n! = p·aⁿ + (1−p)·bⁿ, a and
+ * b are the roots of x² − s·x + t, where s = (r3 − r1r2)/(r2 − r1²) and t = (r1r3 − r2²)/(r2 − r1²).
  */
 export function processFromMoments(target: FitTarget): { process: ArrivalProcess; notes: string[] } {
   const { m1, m2 } = target;
@@ -58,7 +58,7 @@ export function processFromMoments(target: FitTarget): { process: ArrivalProcess
   return { process: correlated(mixture, target.correlationDecay, notes), notes };
 }
 
-/** Exponential gaps of mean `slowSeconds` with probability p, else of `fastSeconds`. */
+/** Exponential gaps with mean `slowSeconds` with probability p, otherwise with mean `fastSeconds`. */
 interface Mixture {
   readonly p: number;
   readonly slowSeconds: number;
@@ -70,7 +70,7 @@ function mixtureFrom({ m1, m2, m3: measured }: FitTarget, scv: number, notes: st
   let m3 = measured;
   if (!(m3 >= 1.01 * bound)) {
     m3 = 1.01 * bound;
-    notes.push('The third moment of the gaps is too small for two phases and was raised to the least possible.');
+    notes.push('The third moment of the gaps is too small for two phases and was raised to the smallest possible value.');
   }
   const [r1, r2, r3] = [m1, m2 / 2, m3 / 6];
   const s = (r3 - r1 * r2) / (r2 - r1 * r1);
@@ -80,22 +80,22 @@ function mixtureFrom({ m1, m2, m3: measured }: FitTarget, scv: number, notes: st
   const fastSeconds = t / slowSeconds;
   const p = (r1 - fastSeconds) / (slowSeconds - fastSeconds);
   if (!(root > 0) || !(t > 0) || !(p > 0 && p < 1)) {
-    notes.push('The first three moments of the gaps fit no mixture of two phases: the first two are kept, with balanced means.');
+    notes.push('The first three moments of the gaps fit no mixture of two phases: the first two are used, with balanced means.');
     const balanced = 0.5 * (1 - Math.sqrt((scv - 1) / (scv + 1)));
     return { p: balanced, slowSeconds: m1 / (2 * balanced), fastSeconds: m1 / (2 * (1 - balanced)) };
   }
   if (fastSeconds >= m1 / rateSpreadMax) return { p, slowSeconds, fastSeconds };
-  notes.push(`Many requests come at one instant: within a burst, ${rateSpreadMax} times the mean rate is assumed.`);
+  notes.push(`Many requests arrive at one instant: within a burst, ${rateSpreadMax} times the mean rate is assumed.`);
   const fast = m1 / rateSpreadMax;
   return { p: (m1 - fast) / (slowSeconds - fast), slowSeconds, fastSeconds: fast };
 }
 
-/** Gives the gaps the correlation; γ < max(−p/(1−p), −(1−p)/p) would make a transition probability negative. */
+/** Adds the correlation. γ is limited to at least max(−p/(1−p), −(1−p)/p): below, a transition probability would be negative. */
 function correlated({ p, slowSeconds, fastSeconds }: Mixture, wanted: number, notes: string[]): ArrivalProcess {
   const least = Math.max(-p / (1 - p), -(1 - p) / p);
   const gamma = Math.min(Math.max(wanted, least), 0.99999);
   if (gamma !== wanted)
-    notes.push(`A correlation decay of ${wanted.toFixed(4)} is not possible with two phases; ${gamma.toFixed(4)} is used.`);
+    notes.push(`A correlation decay of ${wanted.toFixed(4)} is not possible with two phases: ${gamma.toFixed(4)} is used.`);
   const toSlow = Math.max(0, (1 - gamma) * p);
   const toFast = Math.max(0, (1 - gamma) * (1 - p));
   const [slowRate, fastRate] = [1 / slowSeconds, 1 / fastSeconds];
@@ -112,8 +112,8 @@ function correlated({ p, slowSeconds, fastSeconds }: Mixture, wanted: number, no
 }
 
 /**
- * For c² < 1: j stages of rate r, of which the first is skipped with probability π (Tijms 1994), 1/j ≤ c² ≤ 1/(j−1). More
- * than four stages are never needed for batching.
+ * For c² < 1: j stages of rate r, the first skipped with probability π (Tijms 1994), where 1/j ≤ c² ≤ 1/(j−1). Limited to four
+ * stages, which is accurate enough for batching.
  */
 function erlangMixture(m1: number, measured: number): ArrivalProcess {
   const stages = Math.min(4, Math.max(2, Math.ceil(1 / measured)));
@@ -128,9 +128,9 @@ function erlangMixture(m1: number, measured: number): ArrivalProcess {
 }
 
 /**
- * γ from the variance of sums of k consecutive gaps (overlapping windows), V = c²·(1 + 2ρ_0·Σ_{i<k} (1 − i/k)·γⁱ) in units
- * of k·m1²: it uses all lags at once, as the lag-1 correlation alone is too noisy. Where the sums vary no more than
- * independent gaps would, that is what is left.
+ * Estimates γ from the variance of sums of k consecutive gaps (overlapping windows). In units of k·m1² this variance is V = c²·(1 +
+ * 2ρ_0·Σ_{i<k} (1 − i/k)·γⁱ). It uses many lags at once, because the lag-1 correlation alone is too noisy. If the sums vary no more
+ * than sums of independent gaps, only the lag-1 correlation is used.
  */
 function decayOf(gaps: Float64Array, m1: number, scv: number): number {
   const k = Math.min(200, Math.floor(gaps.length / 20));
@@ -155,7 +155,7 @@ function decayOf(gaps: Float64Array, m1: number, scv: number): number {
   return high;
 }
 
-/** The variance of the sums of k consecutive gaps, over k·m1². */
+/** The variance of sums of k consecutive gaps, divided by k·m1². */
 function windowVariance(gaps: Float64Array, m1: number, k: number): number {
   let window = 0;
   let squares = 0;

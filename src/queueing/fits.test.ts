@@ -63,7 +63,7 @@ describe('moments in closed form', () => {
     });
   }
 
-  test('whatever the moments, there is a process, with the rate, and where possible the variance, that were asked for', () => {
+  test('give a process for any moments, with the requested rate and, if possible, variance', () => {
     const target = fc.record({
       m1: fc.double({ min: 1e-5, max: 10, noNaN: true }),
       scv: fc.double({ min: 0, max: 500, noNaN: true }),
@@ -94,7 +94,7 @@ describe('moments in closed form', () => {
     });
   }
 
-  test('take the nearest possible negative correlation', () => {
+  test('use the closest possible negative correlation', () => {
     const { process, notes } = processFromMoments({ m1: 0.012, m2: 0.00068, m3: 7.74e-5, correlationDecay: -0.9 });
     assert.match(notes.join(' '), /-0\.9000 is not possible .* -0\.2500 is used/);
     close(arrivalStatistics(process).correlationDecay, -0.25, 1e-9, 'decay');
@@ -110,7 +110,7 @@ const fits: readonly { name: string; fit: (gapsMs: ArrayLike<number>) => Arrival
 const tableOf = (process: ArrivalProcess, { batchSizeMax, waitMsMax }: BatchSetting): WaitTable =>
   new AnalyticTables(process, batchSizeMax).at(waitMsMax).of(batchSizeMax);
 
-/** The mean error of the p95 over settings, when the process is fitted from 2 000 gaps. */
+/** Mean errors of p95 and cost over several settings, with a process fitted to 2,000 gaps. */
 function meanP95Error(truth: ArrivalProcess, fit: (gapsMs: ArrayLike<number>) => ArrivalFit): { p95: number; cost: number } {
   const law = fixedService((b) => 5 + 2 * b);
   const settings = [
@@ -144,13 +144,13 @@ for (const { name, fit } of fits) {
       { of: 'bursts', truth: bursts, p95Max: 0.03, costMax: 0.06 },
       { of: 'three states', truth: threeStates, p95Max: 0.07, costMax: 0.03 },
     ]) {
-      test(`tells latency and cost of ${of} from 2 000 gaps`, () => {
+      test(`predicts latency and cost of ${of} from 2 000 gaps`, () => {
         const errors = meanP95Error(truth, fit);
         assert(errors.p95 <= p95Max && errors.cost <= costMax, JSON.stringify(errors));
       });
     }
 
-    test('finds the rates of bursts in many gaps', () => {
+    test('recovers the rates of bursts from many gaps', () => {
       const { process, statistics, sampleCount } = fit(gapsOf(bursts, 60_000, 7));
       assert(process !== null && statistics !== null);
       const expected = arrivalStatistics(bursts);
@@ -160,7 +160,7 @@ for (const { name, fit } of fits) {
       assert(statistics.correlationDecay > 0.9, `decay ${statistics.correlationDecay}`);
     });
 
-    test('answers whatever was recorded', () => {
+    test('accepts any recording', () => {
       const gap = fc.oneof(
         fc.double({ min: 0, max: 1e6, noNaN: true }),
         fc.constant(0),
@@ -179,18 +179,18 @@ for (const { name, fit } of fits) {
       );
     });
 
-    test('says what it could not use or tell', () => {
-      assert.match(fit([]).notes.join(' '), /No gap between arrivals was seen/);
-      assert.match(fit([0, 0, 0]).notes.join(' '), /All 4 requests came at one instant/);
+    test('reports which gaps it dropped and what it could not determine', () => {
+      assert.match(fit([]).notes.join(' '), /No gap between arrivals was observed/);
+      assert.match(fit([0, 0, 0]).notes.join(' '), /All 4 requests arrived at one instant/);
       const one = fit([20]);
-      assert.match(one.notes.join(' '), /Only one gap was seen/);
+      assert.match(one.notes.join(' '), /Only one gap was observed/);
       close(one.statistics?.ratePerSecond ?? 0, 50, 1e-9, 'rate');
       const jumped = fit([10, -3000, 10, Number.NaN, 10]);
       assert.match(jumped.notes.join(' '), /2 of 5 gaps were negative, not a number/);
       close(jumped.statistics?.ratePerSecond ?? 0, 100, 1e-9, 'rate');
     });
 
-    test('takes requests that come at once for fast bursts, not for infinite rates', () => {
+    test('treats simultaneous requests as fast bursts, not as infinite rates', () => {
       const gapsMs = Array.from({ length: 3000 }, (_, i) => (i % 10 === 0 ? 50 : 0));
       const { process, statistics } = fit(gapsMs);
       close((statistics?.ratePerSecond ?? 0) / 200, 1, 0.05, 'rate');

@@ -1,11 +1,11 @@
-/** What was seen of arrivals: the gaps between them, and what a fit may rely on. */
+/** Gaps between observed arrivals, and which gaps a fit may use. */
 import { type ArrivalProcess, type ArrivalStatistics, arrivalStatistics, poisson } from './arrival-process.ts';
 
-/** Fewer gaps say something about the rate, but nothing about bursts. */
+/** With fewer gaps, only the rate can be estimated, not bursts. */
 export const gapsForShape = 300;
-/** A longer gap is no gap between requests; and its third power must not overflow. */
+/** Longer gaps are dropped as clock errors; this also keeps third powers from overflowing. */
 const gapMsMax = 366 * 86_400_000;
-/** A shorter mean is no rate that anything serves: a billion requests per second. */
+/** Mean gaps below this (a billion requests per second) are not fitted. */
 const meanSecondsMin = 1e-9;
 
 /** The sample moments of gaps: seconds, seconds², seconds³. */
@@ -18,19 +18,19 @@ export interface GapMoments {
 }
 
 export interface ArrivalFit {
-  /** Null where nothing can be told: no usable gap, or all requests at one instant. */
+  /** null if the process is unknown: no usable gap, or all requests arrived at one instant. */
   readonly process: ArrivalProcess | null;
-  /** What the fitted process is like; null without one. */
+  /** Statistics of the fitted process; null without one. */
   readonly statistics: ArrivalStatistics | null;
-  /** What was measured; null without a usable gap. */
+  /** Sample moments; null without a usable gap. */
   readonly measured: GapMoments | null;
-  /** The gaps that were used. */
+  /** Number of gaps used. */
   readonly sampleCount: number;
-  /** What had to be assumed, dropped or changed, in sentences for people. */
+  /** Sentences for users about assumptions, dropped gaps and changed moments. */
   readonly notes: readonly string[];
 }
 
-/** Gaps that a fit can work with. */
+/** Gaps to which a process can be fitted. */
 export interface UsableGaps {
   readonly seconds: Float64Array;
   readonly moments: GapMoments;
@@ -38,8 +38,8 @@ export interface UsableGaps {
 }
 
 /**
- * Drops what is no gap (negative, not a number or over a year: the clock jumped) and decides whether the shape can be fitted: if so, gives
- * the gaps; if not, the whole answer, Poisson or none.
+ * Drops invalid gaps (negative, not a number, or over a year, because a clock jumped). If enough remain to fit bursts, returns
+ * `usable`. Otherwise returns the final `fit`: Poisson, or no process.
  */
 export function prepareGaps(gapsMs: ArrayLike<number>): { usable: UsableGaps } | { fit: ArrivalFit } {
   const seconds = new Float64Array(gapsMs.length);
@@ -54,21 +54,21 @@ export function prepareGaps(gapsMs: ArrayLike<number>): { usable: UsableGaps } |
     dropped === 0
       ? []
       : [`${dropped} of ${gapsMs.length} gaps were negative, not a number or over a year (the clock jumped) and were dropped.`];
-  if (count === 0)
-    return { fit: finished(null, null, 0, [...notes, 'No gap between arrivals was seen, so nothing is known of their rate.']) };
+  if (count === 0) return { fit: finished(null, null, 0, [...notes, 'No gap between arrivals was observed: their rate is unknown.']) };
   const moments = momentsOf(used);
   if (moments.m1 < meanSecondsMin) {
     return {
-      fit: finished(null, moments, count, [...notes, `All ${count + 1} requests came at one instant, so nothing is known of their rate.`]),
+      fit: finished(null, moments, count, [...notes, `All ${count + 1} requests arrived at one instant: their rate is unknown.`]),
     };
   }
   if (count < gapsForShape) {
-    const note = `Only ${count === 1 ? 'one gap was' : `${count} gaps were`} seen, fewer than ${gapsForShape}: Poisson arrivals with the measured rate are assumed.`;
+    const note = `Only ${count === 1 ? 'one gap was' : `${count} gaps were`} observed, fewer than ${gapsForShape}: Poisson arrivals with the measured rate are assumed.`;
     return { fit: finished(poisson(1 / moments.m1), moments, count, [...notes, note]) };
   }
   return { usable: { seconds: used, moments, notes } };
 }
 
+/** Completes a fit with the statistics of its process. */
 export function finished(
   process: ArrivalProcess | null,
   measured: GapMoments | null,

@@ -1,15 +1,15 @@
-/** Arrivals by the dice, for simulation: the second, independent way to what the formulas say. */
+/** Random arrivals for simulation, independent of the formulas. */
 import { type ArrivalProcess, embeddedPhase } from './arrival-process.ts';
 
-/** Where chance comes from: `Random` of `random.ts` has this shape. */
+/** A source of randomness; satisfied by `Random` of `random.ts`. */
 export interface UniformSource {
   /** Uniform in [0, 1). */
   next(): number;
 }
 
 /**
- * The first `count` arrival times after 0, in milliseconds, rising. The process starts as if a request had just arrived,
- * in the stationary phase of that moment, so all gaps have the same distribution.
+ * The first `count` arrival times after 0, in milliseconds, ascending. The process starts as if a request had just arrived at 0,
+ * with φ as the distribution of the phase, so all gaps have the same distribution.
  */
 export function arrivalTimesMs(process: ArrivalProcess, random: UniformSource, count: number): Float64Array {
   const { phaseCount, d0, d1 } = process;
@@ -19,7 +19,7 @@ export function arrivalTimesMs(process: ArrivalProcess, random: UniformSource, c
   for (let n = 0; n < count; ) {
     const leaveRate = -(d0[phase * phaseCount + phase] as number);
     ms += (-Math.log(1 - random.next()) / leaveRate) * 1000;
-    // One number decides where to: first the transitions with an arrival, then those without.
+    // A single random number selects the transition.
     let left = random.next() * leaveRate;
     let to = 0;
     while (to < 2 * phaseCount - 1) {
@@ -38,7 +38,7 @@ function transitionRate(d0: Float64Array, d1: Float64Array, size: number, from: 
   return to - size === from ? 0 : (d0[from * size + to - size] as number);
 }
 
-/** The index whose share of the weights holds the uniform number. */
+/** The index whose share of the weights contains the uniform number. */
 function pick(weights: Float64Array, uniform: number): number {
   let left = uniform;
   for (let i = 0; i < weights.length - 1; i++) {

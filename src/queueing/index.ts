@@ -11,21 +11,23 @@ export {
   poisson,
   type SwitchingRates,
 } from './arrival-process.ts';
-export { type Change, ChangePoint, calibratedThreshold } from './change-point.ts';
+export { ChangePoint, calibratedThreshold, type DetectedChange } from './change-point.ts';
 export {
   type Alternative,
   type AlternativeLabel,
-  type Choice,
+  type BatchChoiceResult,
+  type BatchSettings,
   type ChoiceInput,
   type ChoicePolicy,
   type Chosen,
   type MemoryProfile,
   type NothingFits,
-  type Prediction,
   type ProfilePoint,
-  type Setting,
+  type SettingPrediction,
 } from './choice.ts';
 export { choose } from './choose.ts';
+export { type Company, companyWaitMs } from './company-rule.ts';
+export { compositeMeanMs, type PlanService, planBatch, type ServiceTime } from './composite-service.ts';
 export { type MarginTarget, nextMarginMs } from './conformal-margin.ts';
 export { type CallPrice, callUsd, costUsdPerMillion } from './cost.ts';
 export {
@@ -35,20 +37,21 @@ export {
   isOverdue,
   leavesAtMs,
   type OpenBatch,
+  onArrival,
   predictCompletionMs,
   priorityShiftMs,
   residualMs,
   type Server,
-  take,
+  takeBatch,
   type Waiting,
-  whenArrives,
 } from './dispatch-rule.ts';
 export { type BatchSetting, exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
-export { explain, keepOrChange, type Resolution } from './explain.ts';
+export { type ChoiceResolution, explain, keepOrChange } from './explain.ts';
 export { fitByLikelihood } from './fit-em.ts';
 export { type FitTarget, fitMoments, processFromMoments } from './fit-moments.ts';
 export { type ArrivalFit, type GapMoments, gapsForShape } from './gaps.ts';
 export { arrivalTimesMs, type UniformSource } from './generate-arrivals.ts';
+export { type ExpectedEnd, fillWithLate, LateShare, lateIn, lateRowsPerMs, type Promised, sizeInTime } from './late-rule.ts';
 export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
 export { OctaveGrid } from './octave-grid.ts';
 export { paperCostUsdPerMillion, paperQuantileMs } from './paper-solver.ts';
@@ -61,7 +64,7 @@ export {
   longestServiceMs,
   meanBilledMs,
   type RandomService,
-  type ServiceLaw,
+  type ServiceDistribution,
   type ServiceSamples,
 } from './service-law.ts';
 export { type Simulated, type SimulatedBatch, type SimulatedExecutors, simulateBatching } from './simulate-batching.ts';

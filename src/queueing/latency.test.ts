@@ -18,13 +18,13 @@ const table = new AnalyticTables(bursts, 8).at(50).of(8);
 const affine = fixedService((b) => 5 + 2 * b);
 
 describe('latency', () => {
-  test('a random law that is always the same gives what the fixed one gives', () => {
+  test('random service times without variance match fixed ones', () => {
     const samples = empiricalService([1, 4, 8].map((batchSize) => ({ batchSize, serviceMs: [5 + 2 * batchSize] })));
-    // Simpson's rule cannot follow a jump inside a piece: at most the mass of a piece is off.
+    // Simpson's rule cannot represent a jump inside a piece: the error is at most the mass of the piece.
     for (let ms = 6; ms < 72; ms += 1.7) close(latencyCdf(table, samples, ms), latencyCdf(table, affine, ms), 0.02, `F(${ms})`);
   });
 
-  test('the quantile is the smallest latency that the distribution says is enough', () => {
+  test('the quantile is the smallest latency at which F reaches it', () => {
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 0.999, noNaN: true }), (quantile) => {
         const ms = latencyQuantileMs(table, affine, quantile);
@@ -35,7 +35,7 @@ describe('latency', () => {
     );
   });
 
-  test('an atom is found where rounding puts the latency a digit early: 15 − 5 ms of a wait of 10', () => {
+  test('finds an atom that rounding would miss: 15 − 5 ms for a wait of 10', () => {
     const waits = exactTable(poisson(1000), { batchSizeMax: 16, waitMsMax: 10 });
     const fixed = fixedService((b) => 2 + 0.3 * b);
     const atom = 10 + (2 + 0.3 * 10);
@@ -47,7 +47,7 @@ describe('latency', () => {
     );
   });
 
-  test('an overhead comes on top of all, a cold start on top of some', () => {
+  test('adds an overhead to all requests, a cold start to some', () => {
     const p95Ms = latencyQuantileMs(table, affine, 0.95);
     close(latencyQuantileMs(table, affine, 0.95, { overheadMs: 3 }), p95Ms + 3, 1e-9, 'overhead');
     const cold = { coldStartProbability: 0.1, coldStartMs: 500 };
@@ -58,7 +58,7 @@ describe('latency', () => {
 });
 
 describe('service laws', () => {
-  test('interpolate between measured sizes, and refuse to beyond', () => {
+  test('interpolate between measured sizes, and reject larger ones', () => {
     const law = empiricalService([
       { batchSize: 2, serviceMs: [14, 10] },
       { batchSize: 4, serviceMs: [18, 22, 18, 22] },
@@ -66,7 +66,7 @@ describe('service laws', () => {
     assert.deepEqual([law.serviceMsMax(1), law.serviceMsMax(2), law.serviceMsMax(3), law.serviceMsMax(4)], [14, 14, 18, 22]);
     assert.deepEqual([law.serviceCdf(3, 13.9), law.serviceCdf(3, 14), law.serviceCdf(3, 18)], [0, 0.5, 1]);
     assert.equal(longestServiceMs(law, 4), 22);
-    assert.throws(() => law.serviceMsMax(5), /no batch of 5 or more was measured: the largest had 4/);
+    assert.throws(() => law.serviceMsMax(5), /expected at most 4 as measured, got 5/);
   });
 
   for (const { ms, granularityMs, billed } of [
@@ -76,7 +76,7 @@ describe('service laws', () => {
     { ms: 14.2, granularityMs: 100, billed: 100 },
     { ms: 14.2, granularityMs: 0, billed: 14.2 },
   ]) {
-    test(`${ms} ms are billed as ${billed} where ${granularityMs} ms is the step`, () => {
+    test(`${ms} ms are billed as ${billed} at a granularity of ${granularityMs} ms`, () => {
       assert.equal(
         meanBilledMs(
           fixedService(() => ms),
@@ -93,17 +93,17 @@ describe('service laws', () => {
 describe('cost', () => {
   const price = { usdPerInvocation: 2e-7, usdPerGbSecond: 1.66667e-5, billingGranularityMs: 1 };
 
-  test('of single requests is that of their calls', () => {
+  test('of unbatched requests is that of their calls', () => {
     const alone = exactTable(poisson(50), { batchSizeMax: 1, waitMsMax: 0 });
     close(costUsdPerMillion(alone, affine, 1024, price), 1e6 * (2e-7 + 1.66667e-5 * 0.007), 1e-12, 'cost');
   });
 
-  test('of random service is billed rounded up sample by sample, not in the mean', () => {
+  test('with random service times is rounded up per sample, not on the mean', () => {
     const law = empiricalService([{ batchSize: 1, serviceMs: [1.1, 2.9] }]);
     close(callUsd(1, law, 1024, { ...price, usdPerInvocation: 0 }), 1.66667e-5 * 0.0025, 1e-15, 'call');
   });
 
-  test('falls with patience where a larger batch is cheaper per request', () => {
+  test('falls with longer waits if a larger batch is cheaper per request', () => {
     const tables = [1, 5, 20, 80].map((waitMs) => exactTable(bursts, { batchSizeMax: 16, waitMsMax: waitMs }));
     const costs = tables.map((waits) => costUsdPerMillion(waits, affine, 1024, price));
     for (const [i, usd] of costs.entries()) if (i > 0) assert(usd <= (costs[i - 1] as number));
@@ -113,13 +113,13 @@ describe('cost', () => {
 describe('the approximation of the paper', () => {
   const price = { usdPerInvocation: 2e-7, usdPerGbSecond: 1.66667e-5, billingGranularityMs: 0 };
 
-  test('is right without batches', () => {
+  test('is correct without batching', () => {
     const alone = exactTable(poisson(50), { batchSizeMax: 1, waitMsMax: 30 });
     assert.equal(paperQuantileMs(alone, 50, affine, 0.95), 7);
     close(paperCostUsdPerMillion(alone, affine, 1024, price), costUsdPerMillion(alone, affine, 1024, price), 1e-12, 'cost');
   });
 
-  test('is good where each size has its own stretch of latency, and bad where they overlap', () => {
+  test('is accurate if the latencies of batch sizes do not overlap, and poor if they do', () => {
     const error = (perRequestMs: number, waitMsMax: number): number => {
       const waits = exactTable(poisson(40), { batchSizeMax: 8, waitMsMax });
       const law = fixedService((b) => 5 + perRequestMs * b);

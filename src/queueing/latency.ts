@@ -1,29 +1,30 @@
-/** From waits and service times to the latency of a request: its distribution, and the quantiles that promises speak of. */
+/** Latency of requests from waits and service times: distribution and quantiles. */
 import assert from 'node:assert/strict';
-import { longestServiceMs, type ServiceLaw } from './service-law.ts';
+import { longestServiceMs, type ServiceDistribution } from './service-law.ts';
 import type { WaitTable } from './wait-table.ts';
 
-/** What comes on top of wait and service. */
+/** Additions to wait and service. */
 export interface LatencyExtras {
-  /** Network, decoding, encoding: added to every request. */
+  /** Time for network, decoding and encoding; added to every request. */
   readonly overheadMs?: number;
-  /** p_c: the share of batches that find no warm environment, whatever their size. */
+  /** p_c: the share of batches that find no warm environment, assumed equal for all batch sizes. */
   readonly coldStartProbability?: number;
-  /** What a cold start adds. */
+  /** Time that a cold start adds. */
   readonly coldStartMs?: number;
 }
 
-/** Instants closer than this are the same: x − S(b) is rounded, and 15 − 5 = 9.999… must not miss the atom at 10. */
+/** Instants that differ by less than this are equal: x − S(b) is rounded, and 9.999… must still count as the atom at 10. */
 const sameInstantMs = 1e-9;
 
 /**
  * F(x): the probability that a request is answered within `latencyMs` of its arrival.
  *
- * With H_b of the wait table and fixed service, F(x) = (1/E[b])·Σ_b H_b(x − S(b)). With random service of distribution G_b,
- * F(x) = (1/E[b])·Σ_b ∫ G_b(x − w) dH_b(w), by Simpson's rule over the masses of the table. A cold start replaces G_b(s) by
- * (1 − p_c)·G_b(s) + p_c·G_b(s − coldMs), the same for all b, so it mixes F in the same way; an overhead shifts F.
+ * For fixed service times, F(x) = (1/E[b])·Σ_b H_b(x − S(b)), with H_b of the wait table. For random service times with
+ * distribution G_b, F(x) = (1/E[b])·Σ_b ∫ G_b(x − w) dH_b(w), integrated by Simpson's rule over the masses of the table. Cold
+ * starts replace G_b(s) by (1 − p_c)·G_b(s) + p_c·G_b(s − coldMs). This is the same for all b, so F is mixed in the same way. An
+ * overhead shifts F.
  */
-export function latencyCdf(table: WaitTable, service: ServiceLaw, latencyMs: number, extras: LatencyExtras = {}): number {
+export function latencyCdf(table: WaitTable, service: ServiceDistribution, latencyMs: number, extras: LatencyExtras = {}): number {
   const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
   const warm = bareCdf(table, service, latencyMs - overheadMs);
   if (coldStartProbability === 0) return warm;
@@ -31,7 +32,7 @@ export function latencyCdf(table: WaitTable, service: ServiceLaw, latencyMs: num
   return (1 - coldStartProbability) * warm + coldStartProbability * cold;
 }
 
-function bareCdf(table: WaitTable, service: ServiceLaw, latencyMs: number): number {
+function bareCdf(table: WaitTable, service: ServiceDistribution, latencyMs: number): number {
   const { batchSizeMax, waitMsMax } = table;
   let requests = 0;
   for (let b = 1; b <= batchSizeMax; b++) {
@@ -47,18 +48,18 @@ function bareCdf(table: WaitTable, service: ServiceLaw, latencyMs: number): numb
   return Math.min(1, requests / table.meanBatch);
 }
 
-/** Whether so few requests leave in batches of b that no digit of F shows them: a Poisson tail has many such b. */
+/** Whether batches of b rows are too rare to affect F. The tail of a Poisson distribution has many such sizes. */
 export function isNegligible({ batchSizePmf, meanBatch }: WaitTable, batchSize: number): boolean {
   return batchSize * (batchSizePmf[batchSize] as number) <= 1e-13 * meanBatch;
 }
 
-/** The wait itself, or the place of an atom that it misses by rounding. */
+/** Moves a wait to the atom at 0 or at T if it differs only by rounding. */
 function snapped(waitMs: number, waitMsMax: number | null): number {
   if (waitMs < sameInstantMs) return Math.max(waitMs, 0);
   return waitMsMax !== null && Math.abs(waitMs - waitMsMax) <= sameInstantMs ? waitMsMax : waitMs;
 }
 
-/** ∫ G_b(x − w) dH_b(w): Simpson's rule in each piece, where the mass is spread evenly. */
+/** ∫ G_b(x − w) dH_b(w), by Simpson's rule in each piece, in which mass is spread evenly. */
 function requestsServedWithin(table: WaitTable, batchSize: number, servedAfterWait: (waitMs: number) => number): number {
   let sum = 0;
   table.forEachWaitMass(batchSize, (fromMs, toMs, mass) => {
@@ -69,11 +70,11 @@ function requestsServedWithin(table: WaitTable, batchSize: number, servedAfterWa
 }
 
 /**
- * The smallest x with F(x) ≥ `quantile`, in milliseconds, by bisection to twelve digits. Often it is an atom of F: T + S(b)
- * of the first requests of batches that timed out, or S(B) of the last ones of full batches.
+ * The smallest x with F(x) ≥ `quantile`, in milliseconds, by bisection to twelve digits. Often x is an atom of F: T + S(b), for the
+ * first requests of batches that timed out, or S(B), for the last requests of full batches.
  */
-export function latencyQuantileMs(table: WaitTable, service: ServiceLaw, quantile: number, extras: LatencyExtras = {}): number {
-  assert(quantile > 0 && quantile < 1, `a quantile is between 0 and 1, got ${quantile}`);
+export function latencyQuantileMs(table: WaitTable, service: ServiceDistribution, quantile: number, extras: LatencyExtras = {}): number {
+  assert(quantile > 0 && quantile < 1, `invalid quantile: expected between 0 and 1, got ${quantile}`);
   const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
   const longestMs = overheadMs + longestWaitMs(table) + longestServiceMs(service, table.batchSizeMax);
   const addedMs = coldStartProbability > 0 ? [overheadMs, overheadMs + coldStartMs] : [overheadMs];
@@ -85,8 +86,11 @@ export function latencyQuantileMs(table: WaitTable, service: ServiceLaw, quantil
   return atomAt(table, service, addedMs, ms) ?? ms;
 }
 
-/** The exact place of the atom that F, which forgives rounding, shows a billionth of a millisecond early. */
-function atomAt(table: WaitTable, service: ServiceLaw, addedMs: readonly number[], ms: number): number | null {
+/**
+ * The exact position of an atom at `ms`, or null. F tolerates rounding, so bisection finds an atom up to a billionth of a
+ * millisecond early.
+ */
+function atomAt(table: WaitTable, service: ServiceDistribution, addedMs: readonly number[], ms: number): number | null {
   if (service.kind === 'random') return null;
   for (let b = 1; b <= table.batchSizeMax; b++) {
     for (const added of addedMs) {
@@ -98,7 +102,7 @@ function atomAt(table: WaitTable, service: ServiceLaw, addedMs: readonly number[
   return null;
 }
 
-/** The smallest x in [0, `upper`] with cdf(x) ≥ `quantile`, for a cdf that reaches it there; to twelve digits, never below. */
+/** The smallest x in [0, `upper`] with cdf(x) ≥ `quantile`, to twelve digits and rounded up. Requires cdf(upper) ≥ `quantile`. */
 export function smallestReaching(cdf: (ms: number) => number, quantile: number, upper: number): number {
   let [low, high] = [0, upper];
   while (high - low > 1e-12 * high) {
@@ -110,7 +114,7 @@ export function smallestReaching(cdf: (ms: number) => number, quantile: number, 
   return high;
 }
 
-/** The longest wait that a table knows. */
+/** The longest wait in a table, in milliseconds. */
 export function longestWaitMs(table: WaitTable): number {
   if (table.waitMsMax !== null) return table.waitMsMax;
   let longest = 0;

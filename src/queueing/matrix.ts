@@ -1,4 +1,4 @@
-/** Small dense square matrices, row-major in a Float64Array: just what phase-type mathematics needs. */
+/** Small dense square matrices, row-major in a Float64Array. */
 
 export function identity(size: number): Float64Array {
   const result = new Float64Array(size * size);
@@ -6,7 +6,7 @@ export function identity(size: number): Float64Array {
   return result;
 }
 
-/** The product of an r×size and a size×c matrix (r and c follow from the lengths), so also of rows and columns. */
+/** The product of an r×size and a size×c matrix. r and c follow from the lengths, so operands may be row or column vectors. */
 export function multiply(left: Float64Array, right: Float64Array, size: number): Float64Array {
   const rows = left.length / size;
   const columns = right.length / size;
@@ -27,14 +27,14 @@ export function scale(values: Float64Array, factor: number): Float64Array {
   return values.map((value) => value * factor);
 }
 
-/** Σ of the values: a row vector times the column of ones. */
+/** The sum of the values: a row vector times a column of ones. */
 export function total(values: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i] as number;
   return sum;
 }
 
-/** The inverse by Gauss-Jordan elimination with row pivoting, or null of a matrix that is singular to rounding. */
+/** The inverse by Gauss-Jordan elimination with row pivoting; null if the matrix is singular within rounding. */
 export function inverse(matrix: Float64Array, size: number): Float64Array | null {
   const left = Float64Array.from(matrix);
   const right = identity(size);
@@ -66,16 +66,15 @@ export function inverse(matrix: Float64Array, size: number): Float64Array | null
 function swapRows(matrix: Float64Array, size: number, a: number, b: number): void {
   if (a === b) return;
   for (let j = 0; j < size; j++) {
-    const kept = matrix[a * size + j] as number;
+    const retained = matrix[a * size + j] as number;
     matrix[a * size + j] = matrix[b * size + j] as number;
-    matrix[b * size + j] = kept;
+    matrix[b * size + j] = retained;
   }
 }
 
 /**
- * The stationary distribution x of a stochastic matrix with one recurrent class: xK = x, x·1 = 1, by the elimination of
- * Grassmann, Taksar and Heyman (1985), which never subtracts and so loses no digits with rare transitions. Null if the
- * matrix falls apart into several classes.
+ * The stationary distribution x of a stochastic matrix K: xK = x, x·1 = 1. Null if K has several recurrent classes. By the
+ * elimination of Grassmann, Taksar and Heyman (1985), which never subtracts, so rare transitions lose no precision.
  */
 export function stationary(stochastic: Float64Array, size: number): Float64Array | null {
   const k = Float64Array.from(stochastic);
@@ -99,7 +98,7 @@ export function stationary(stochastic: Float64Array, size: number): Float64Array
   return scale(x, 1 / total(x));
 }
 
-/** For a chain that has states without return: they end up empty. */
+/** The stationary distribution by powers of the matrix, for chains with transient states, which get probability 0. */
 function stationaryByPowers(stochastic: Float64Array, size: number): Float64Array | null {
   // (K + I)/2 has the same stationary distribution and no period.
   let power: Float64Array = identity(size).map((one, i) => 0.5 * (one + (stochastic[i] as number)));
@@ -111,7 +110,7 @@ function stationaryByPowers(stochastic: Float64Array, size: number): Float64Arra
   return first;
 }
 
-/** Each row divided by its sum, in place: takes rounding out of a stochastic matrix. */
+/** Divides each row by its sum, in place: removes rounding errors from a stochastic matrix. */
 export function normaliseRows(matrix: Float64Array, size: number): Float64Array {
   for (let row = 0; row < matrix.length; row += size) {
     let sum = 0;

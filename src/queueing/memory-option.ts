@@ -1,41 +1,41 @@
-/** A memory size as the search sees it: what batches take and cost there, tabulated by their rows. */
+/** A memory size as used by the search: service times and costs by batch size. */
 import assert from 'node:assert/strict';
 import type { MemoryProfile, ProfilePoint } from './choice.ts';
 import { type CallPrice, callUsd } from './cost.ts';
-import { empiricalSamples, empiricalService, fixedService, type RandomService, type ServiceLaw } from './service-law.ts';
+import { empiricalSamples, empiricalService, fixedService, type RandomService, type ServiceDistribution } from './service-law.ts';
 
 export interface MemoryOption {
   readonly memoryMiB: number;
-  /** A smaller size has the same service times: this one costs more and does nothing better. */
+  /** True if a smaller size has the same service times, so this one only costs more. */
   readonly isDominated: boolean;
-  /** The largest batch that was measured and fits into the memory. */
+  /** The largest measured batch that fits into the memory. */
   readonly batchSizeMax: number;
-  readonly service: ServiceLaw;
-  /** [b], the law in a few pieces, for bounds; null where times are fixed. */
+  readonly service: ServiceDistribution;
+  /** [b], the distribution of service times in a few pieces, for bounds; null for fixed times. */
   readonly pieces: readonly ServicePieces[] | null;
-  /** [b], USD of one call with b rows; index 0 is unused, as in the following. */
+  /** [b], cost of one call with b rows, US dollars. Index 0 is unused here and in the arrays below. */
   readonly usdPerCall: Float64Array;
-  /** [b], the least cost of a row in any batch of at most b rows: no setting with B = b is cheaper. */
+  /** [b], the lowest cost per row of any batch of at most b rows: a lower bound of the cost of settings with B = b. */
   readonly usdPerRowMin: Float64Array;
-  /** [b], the longest and the shortest service of any batch of at most b rows; and the mean of those of b. */
+  /** [b], the longest and shortest service time of any batch of at most b rows, and the mean service time of b rows. */
   readonly longestMs: Float64Array;
   readonly shortestMs: Float64Array;
   readonly meanMs: Float64Array;
-  /** [b], S_q(b) as the slack rule takes it: never falling. */
+  /** [b], S_q(b) as used by the slack rule; non-decreasing. */
   readonly dispatchMs: Float64Array;
 }
 
-/** A law cut at some of its quantiles: piece i holds the share `shares[i]`, of times from `fromMs[i]` to `toMs[i]`. */
+/** A distribution cut at some of its quantiles: piece i has the share `shares[i]`, with times from `fromMs[i]` to `toMs[i]`. */
 export interface ServicePieces {
   readonly shares: Float64Array;
   readonly fromMs: Float64Array;
   readonly toMs: Float64Array;
 }
 
-/** Finer above, where promises look. */
+/** Finer near 1, because objectives are high quantiles. */
 const pieceQuantiles = [0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 1];
 
-/** The sizes in which at least one row fits, ascending in memory. */
+/** The memory sizes that can run at least one row, ascending. `quantile` is that of the objective. */
 export function memoryOptions(profiles: readonly MemoryProfile[], price: CallPrice, quantile: number): MemoryOption[] {
   const options: { readonly points: readonly ProfilePoint[]; readonly option: MemoryOption }[] = [];
   for (const profile of profiles.toSorted((a, b) => a.memoryMiB - b.memoryMiB)) {
@@ -47,24 +47,24 @@ export function memoryOptions(profiles: readonly MemoryProfile[], price: CallPri
   return options.map(({ option }) => option);
 }
 
-/** Those up to the largest batch that fits into the memory, in order. */
+/** The points up to the largest batch that fits into the memory, by batch size. */
 export function fittingPoints({ memoryMiB, points }: MemoryProfile): ProfilePoint[] {
   const ordered = points.toSorted((a, b) => a.batchSize - b.batchSize);
   const tooLarge = ordered.findIndex((point) => point.peakMemoryMiB > memoryMiB);
   return tooLarge < 0 ? ordered : ordered.slice(0, tooLarge);
 }
 
-/** S(b) of measured points: fixed where each has a single time, else random. Between points it is interpolated. */
-export function serviceOf(points: readonly ProfilePoint[]): ServiceLaw {
+/** S(b) from measured points: fixed if each point has a single time, otherwise random. Interpolated between points. */
+export function serviceOf(points: readonly ProfilePoint[]): ServiceDistribution {
   if (points.some(({ serviceMs }) => serviceMs.length !== 1)) return forgiving(empiricalService(points));
   const curve = interpolated(points, ({ serviceMs }) => serviceMs[0] as number);
   return fixedService((batchSize) => {
-    assert(batchSize >= 1 && batchSize < curve.length, `S(b) was measured for 1 to ${curve.length - 1} rows, not for ${batchSize}`);
+    assert(batchSize >= 1 && batchSize < curve.length, `batch size out of range: expected 1 to ${curve.length - 1} rows, got ${batchSize}`);
     return curve[batchSize] as number;
   });
 }
 
-/** A batch that leaves S before a deadline is in time with S, whatever rounding makes of deadline − (deadline − S). */
+/** Tolerates rounding: a batch dispatched S before a deadline is in time if it takes S, although deadline − (deadline − S) is rounded. */
 function forgiving(service: RandomService): RandomService {
   return { ...service, serviceCdf: (batchSize, ms) => service.serviceCdf(batchSize, ms + 1e-9) };
 }
@@ -109,9 +109,9 @@ function piecesOf(samplesOf: (batchSize: number) => Float64Array, batchSizeMax: 
   });
 }
 
-/** [b] for every b up to the largest point, linear between points. */
+/** [b], the value for every b up to the largest point, linear between points. */
 function interpolated(points: readonly ProfilePoint[], valueOf: (point: ProfilePoint) => number): Float64Array {
-  assert(points[0]?.batchSize === 1, 'the service time of one row is among the points of a profile');
+  assert(points[0]?.batchSize === 1, 'a profile needs the service time of one row');
   const curve = new Float64Array((points.at(-1) as ProfilePoint).batchSize + 1);
   let before = points[0];
   for (const point of points) {
@@ -124,6 +124,7 @@ function interpolated(points: readonly ProfilePoint[], valueOf: (point: ProfileP
   return curve;
 }
 
+/** The nearest-rank quantile of unordered times. */
 function nearestRank(times: readonly number[], quantile: number): number {
   const ascending = Float64Array.from(times).sort();
   return ascending[Math.min(Math.max(Math.ceil(quantile * ascending.length - 1e-9) - 1, 0), ascending.length - 1)] as number;

@@ -1,7 +1,7 @@
 /**
- * The approximation of BATCH (Ali, Pinciroli, Yan, Smirni, SC'20), as we read its public solver: a yardstick to compare with,
- * not to plan by. It takes waits for even in [0, T] and batch sizes for slots of latency that do not overlap, which holds
- * only where S(b+1) − S(b) is much longer than T; and it prices the p95's batch size, not the mean.
+ * The approximation of BATCH (Ali, Pinciroli, Yan, Smirni, SC'20), following its public solver. For comparison, not for planning.
+ * It assumes that waits are spread evenly over [0, T] and that latencies of different batch sizes do not overlap. The latter holds
+ * only if S(b+1) − S(b) is much longer than T. It prices the batch size at the p95, not the mean.
  */
 import assert from 'node:assert/strict';
 import { type CallPrice, callUsd } from './cost.ts';
@@ -21,7 +21,7 @@ function decisiveBatchSize({ batchSizePmf, meanBatch, batchSizeMax }: WaitTable,
 
 /** S(b*) + w·(q − Σ_{i<b*} q_i)/q_{b*} with w = T for b* < B, min((B − 1)/λ, T) for b* = B. `table` has a fixed T. */
 export function paperQuantileMs(table: WaitTable, ratePerSecond: number, service: FixedService, quantile: number): number {
-  assert(table.waitMsMax !== null, 'the approximation knows only a fixed T');
+  assert(table.waitMsMax !== null, 'the approximation needs a fixed T');
   const { batchSize, before } = decisiveBatchSize(table, quantile);
   const share = (batchSize * (table.batchSizePmf[batchSize] as number)) / table.meanBatch;
   const isFull = batchSize === table.batchSizeMax;
@@ -29,7 +29,7 @@ export function paperQuantileMs(table: WaitTable, ratePerSecond: number, service
   return service.serviceMs(batchSize) + (share > 0 ? (spanMs * (quantile - before)) / share : 0);
 }
 
-/** The cost of one call at b* of the p95, over b*. */
+/** The cost of one call with b* rows divided by b*, per million requests; b* is that of the p95. */
 export function paperCostUsdPerMillion(table: WaitTable, service: FixedService, memoryMiB: number, price: CallPrice): number {
   const { batchSize } = decisiveBatchSize(table, 0.95);
   return (1e6 * callUsd(batchSize, service, memoryMiB, price)) / batchSize;

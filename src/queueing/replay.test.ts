@@ -51,16 +51,16 @@ const assertBatches = (batches: readonly ReplayedBatch[], expected: readonly Bat
     expected.map(({ first, size, cause }) => ({ first, size, cause })),
   );
   assertClose(
-    batches.map(({ leftMs }) => leftMs),
+    batches.map(({ dispatchedMs }) => dispatchedMs),
     expected.map(({ dispatchMs }) => dispatchMs),
   );
 };
 
-/** How long after it came each request leaves, and is answered. */
-function fates(arrivals: ArrayLike<number>, batches: readonly ReplayedBatch[], serviceMs: (rows: number) => number) {
-  return batches.flatMap(({ first, rows, leftMs }) =>
+/** Per request: time from arrival to dispatch, and to response. */
+function outcomesOf(arrivals: ArrayLike<number>, batches: readonly ReplayedBatch[], serviceMs: (rows: number) => number) {
+  return batches.flatMap(({ first, rows, dispatchedMs }) =>
     Array.from({ length: rows }, (_, i) => {
-      const waitMs = leftMs - (arrivals[first + i] as number);
+      const waitMs = dispatchedMs - (arrivals[first + i] as number);
       return { waitMs, latencyMs: waitMs + serviceMs(rows) };
     }),
   );
@@ -73,7 +73,7 @@ describe('recorded arrivals under a fixed wait', () => {
       const policy: HoldPolicy = { kind: 'timeout', batchSizeMax: maxBatch, waitMsMax: timeoutMs };
       const batches = replayBatches(arrivals, policy, Number.POSITIVE_INFINITY);
       assertBatches(batches, expected.batches);
-      const each = fates(arrivals, batches, (rows) => service.baseMs + service.perRequestMs * rows);
+      const each = outcomesOf(arrivals, batches, (rows) => service.baseMs + service.perRequestMs * rows);
       assertClose(
         each.map(({ waitMs }) => waitMs),
         expected.waitsMs,
@@ -96,7 +96,7 @@ describe('recorded arrivals under the slack rule', () => {
       const policy: HoldPolicy = { kind: 'slack', batchSizeMax: maxBatch, serviceMs: (rows) => serviceMs[rows - 1] as number };
       const batches = replayBatches(arrivals, policy, sloMs - marginMs);
       assertBatches(batches, expected.batches);
-      const each = fates(arrivals, batches, policy.serviceMs);
+      const each = outcomesOf(arrivals, batches, policy.serviceMs);
       assertClose(
         each.map(({ latencyMs }) => latencyMs),
         expected.latenciesMs,
@@ -106,7 +106,7 @@ describe('recorded arrivals under the slack rule', () => {
   }
 });
 
-/** Quarters of milliseconds, often none: sums of them are exact. */
+/** Multiples of a quarter millisecond, often zero, so sums are exact. */
 const gaps = fc.array(
   fc.oneof(
     fc.constant(0),
@@ -120,7 +120,7 @@ const arrivalsOf = (list: readonly number[]): Float64Array => {
 };
 const steps = fc.array(fc.double({ min: 0, max: 30, noNaN: true }), { minLength: 32, maxLength: 32 });
 
-test('nobody is late under the slack rule if one row alone is fast enough, whatever comes', () => {
+test('under the slack rule no request is late if a single row is fast enough, for any arrivals', () => {
   fc.assert(
     fc.property(
       gaps,
@@ -132,7 +132,7 @@ test('nobody is late under the slack rule if one row alone is fast enough, whate
         const policy: HoldPolicy = { kind: 'slack', batchSizeMax, serviceMs: (rows) => serviceMs[rows - 1] as number };
         const sloMs = (serviceMs[0] as number) + spareMs;
         const arrivals = arrivalsOf(list);
-        for (const { waitMs, latencyMs } of fates(arrivals, replayBatches(arrivals, policy, sloMs), policy.serviceMs)) {
+        for (const { waitMs, latencyMs } of outcomesOf(arrivals, replayBatches(arrivals, policy, sloMs), policy.serviceMs)) {
           assert(waitMs >= 0 && latencyMs <= sloMs + 1e-9, `${latencyMs} of ${sloMs} ms`);
         }
       },
@@ -140,7 +140,7 @@ test('nobody is late under the slack rule if one row alone is fast enough, whate
   );
 });
 
-test('nobody is lost, the order is kept, no batch exceeds B, and the table counts what the batches hold', () => {
+test('no request is lost, the order is preserved, no batch exceeds B, and the table matches the batches', () => {
   const policies = fc.oneof(
     fc.record({
       kind: fc.constant('timeout' as const),
@@ -160,15 +160,15 @@ test('nobody is lost, the order is kept, no batch exceeds B, and the table count
       const batches = replayBatches(arrivals, policy, 60);
       const batchSizeMax = policy.kind === 'none' ? 1 : policy.batchSizeMax;
       let next = 0;
-      for (const { first, rows, leftMs } of batches) {
+      for (const { first, rows, dispatchedMs } of batches) {
         assert.equal(first, next);
         assert(rows >= 1 && rows <= batchSizeMax);
-        assert(leftMs >= (arrivals[first + rows - 1] as number));
+        assert(dispatchedMs >= (arrivals[first + rows - 1] as number));
         next += rows;
       }
       assert.equal(next, arrivals.length);
       const table = replayTable(arrivals, policy, 60);
-      const waits = fates(arrivals, batches, () => 0).map(({ waitMs }) => waitMs);
+      const waits = outcomesOf(arrivals, batches, () => 0).map(({ waitMs }) => waitMs);
       for (const limitMs of [-1, 0, 20, 60, 1e9]) {
         let within = 0;
         let mass = 0;
@@ -186,8 +186,8 @@ test('nobody is lost, the order is kept, no batch exceeds B, and the table count
   );
 });
 
-describe('histories that are no histories', () => {
-  test('none at all is one request on its own', () => {
+describe('degenerate histories', () => {
+  test('an empty history counts as a single request', () => {
     const table = replayTable(new Float64Array(0), { kind: 'slack', batchSizeMax: 8, serviceMs: (b) => 10 * b }, 100);
     assert.equal(table.sampleCount, 0);
     assert.deepEqual([...table.batchSizePmf], [0, 1, 0, 0, 0, 0, 0, 0, 0]);
@@ -195,13 +195,16 @@ describe('histories that are no histories', () => {
     assert.equal(table.requestsWithin(1, 90), 1);
   });
 
-  test('a clock that was set back: the request counts as simultaneous, the gaps after it stay', () => {
+  test('if the clock was set back, the request counts as simultaneous, and later gaps are preserved', () => {
     assert.deepEqual([...neverFalling(Float64Array.of(0, 10, 4, 5, 9, 3, 4))], [0, 10, 10, 11, 15, 15, 16]);
   });
 
-  test('times that never fall are taken as they are', () => {
+  test('non-decreasing times are not copied', () => {
     const timesMs = Float64Array.of(0, 1, 1, 2);
     assert.equal(neverFalling(timesMs), timesMs);
-    assert.throws(() => neverFalling(Float64Array.of(0, Number.NaN)), /an arrival is a time in milliseconds, got NaN at index 1/);
+    assert.throws(
+      () => neverFalling(Float64Array.of(0, Number.NaN)),
+      /invalid arrival: expected a time in milliseconds, got NaN at index 1/,
+    );
   });
 });

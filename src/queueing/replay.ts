@@ -1,46 +1,48 @@
 /**
- * Recorded arrivals run through the rule that serves: what would have happened under another setting. It assumes nothing
- * of the arrivals, so it is right about any correlation, and it cannot say anything of another rate.
+ * Replays recorded arrivals through the dispatch rule: what would have happened under another setting. Makes no assumption about
+ * the arrivals, so it is correct for any correlation. It cannot predict other rates.
  */
 import assert from 'node:assert/strict';
-import { type HoldPolicy, leavesAtMs, whenArrives } from './dispatch-rule.ts';
+import { type HoldPolicy, leavesAtMs, onArrival } from './dispatch-rule.ts';
 import type { WaitPolicy, WaitTable } from './wait-table.ts';
 
-/** Times closer than this are the same: deadlines are sums and differences of doubles, and whole batches leave exactly at theirs. */
+/**
+ * Times that differ by less than this are equal: deadlines are rounded sums, and batches are often dispatched exactly at their
+ * deadline.
+ */
 const roundingMs = 1e-9;
 
-/** A few more than so many pieces represent the waits of a long history. */
+/** Approximate number of pieces by which the waits of a long history are represented. */
 const piecesWanted = 256;
 
-/** Why a batch left in a replay, where nothing else than company and time plays a part. */
+/** Why a batch was dispatched in a replay: a replay has no executors, so only requests and time matter. */
 export type ReplayReason = 'full' | 'slack' | 'next-would-miss' | 'timeout';
 
 /** A batch of the arrivals `first`, `first + 1`, …, `first + rows − 1`. */
 export interface ReplayedBatch {
   readonly first: number;
   readonly rows: number;
-  readonly leftMs: number;
+  readonly dispatchedMs: number;
   readonly reason: ReplayReason;
 }
 
 /**
- * The batches of `arrivalsMs` (ascending, one row each) under a policy, in order. Each request is to be answered
- * `latencyMs` after it came; only the slack rule looks at that. Timers are exact, and the last batch leaves as if
- * nobody came after.
+ * The batches of `arrivalsMs` (ascending, one row each) under a policy, in order. Each request's deadline is `latencyMs` after its
+ * arrival; only the slack rule uses it. Timers are exact. The last batch is dispatched as if no request followed.
  */
 export function replayBatches(arrivalsMs: Float64Array, policy: HoldPolicy, latencyMs: number): ReplayedBatch[] {
-  const { firsts, leftMs, reasons } = departures(arrivalsMs, policy, latencyMs);
+  const { firsts, dispatchedMs, reasons } = departures(arrivalsMs, policy, latencyMs);
   return firsts.map((first, i) => ({
     first,
     rows: (firsts[i + 1] ?? arrivalsMs.length) - first,
-    leftMs: leftMs[i] as number,
+    dispatchedMs: dispatchedMs[i] as number,
     reason: reasons[i] as ReplayReason,
   }));
 }
 
 /**
- * The same as a wait table: H_b(w) is the number of requests that waited at most w in batches of b, over the number of
- * batches. No arrivals at all are taken as one request on its own, with a `sampleCount` of 0: nothing can be said of company.
+ * The same as a wait table: H_b(w) is the number of requests that waited at most w in batches of b, divided by the number of
+ * batches. An empty history yields the table of a single request, with a `sampleCount` of 0.
  */
 export function replayTable(arrivalsMs: Float64Array, policy: HoldPolicy, latencyMs: number): WaitTable {
   const arrivals = arrivalsMs.length === 0 ? new Float64Array(1) : arrivalsMs;
@@ -48,30 +50,33 @@ export function replayTable(arrivalsMs: Float64Array, policy: HoldPolicy, latenc
   return arrivalsMs.length === 0 ? table.withSampleCount(0) : table;
 }
 
-/** The wait table of batches that were formed under a policy, each of the requests from `firsts[i]` up to the next first, which waited until `leftMs[i]`. */
+/**
+ * The wait table of batches formed under a policy. Batch i has the requests from index `firsts[i]` up to `firsts[i + 1]`
+ * (exclusive), which waited until `dispatchedMs[i]`.
+ */
 export function tableOfBatches(
   source: 'replay' | 'simulator',
   arrivalsMs: Float64Array,
   policy: HoldPolicy,
-  { firsts, leftMs }: Pick<Departures, 'firsts' | 'leftMs'>,
+  { firsts, dispatchedMs }: Pick<Departures, 'firsts' | 'dispatchedMs'>,
 ): CountedTable {
   const waitMsMax = policy.kind === 'timeout' ? policy.waitMsMax : policy.kind === 'none' ? 0 : null;
   return new CountedTable({
     source,
     policy: policy.kind === 'slack' ? 'slack' : 'timeout',
     batchSizeMax: policy.kind === 'none' ? 1 : policy.batchSizeMax,
-    // In a simulation requests also wait for executors, however long.
+    // In a simulation, requests also wait for executors, so waits have no bound.
     waitMsMax: source === 'simulator' ? null : waitMsMax,
     sampleCount: arrivalsMs.length,
     arrivalsMs,
     firsts,
-    leftMs,
+    dispatchedMs,
   });
 }
 
 /**
- * Arrivals as the rules want them: never falling. A time before its predecessor comes of a clock that was set back; it counts
- * as simultaneous with it, and all that follow keep their gaps.
+ * Makes arrival times non-decreasing, as the dispatch rules require. A time before its predecessor means that the clock was set
+ * back: it counts as simultaneous, and later gaps are preserved.
  */
 export function neverFalling(timesMs: Float64Array): Float64Array {
   let setBackMs = 0;
@@ -79,7 +84,7 @@ export function neverFalling(timesMs: Float64Array): Float64Array {
   let before = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < timesMs.length; i++) {
     const atMs = timesMs[i] as number;
-    assert(Number.isFinite(atMs), `an arrival is a time in milliseconds, got ${atMs} at index ${i}`);
+    assert(Number.isFinite(atMs), `invalid arrival: expected a time in milliseconds, got ${atMs} at index ${i}`);
     if (atMs < before) {
       setBackMs += before - atMs;
       ascending ??= timesMs.slice();
@@ -91,16 +96,16 @@ export function neverFalling(timesMs: Float64Array): Float64Array {
 }
 
 interface Departures {
-  /** By batch: the index of its first request. */
+  /** Per batch: the index of its first request. */
   readonly firsts: number[];
-  readonly leftMs: number[];
+  readonly dispatchedMs: number[];
   readonly reasons: ReplayReason[];
 }
 
 function departures(arrivalsMs: Float64Array, policy: HoldPolicy, latencyMs: number): Departures {
   const timer: ReplayReason = policy.kind === 'slack' ? 'slack' : 'timeout';
-  const found: Departures = { firsts: [], leftMs: [], reasons: [] };
-  // Plain numbers: the open batch is made for each question, and the compiler makes it disappear.
+  const found: Departures = { firsts: [], dispatchedMs: [], reasons: [] };
+  // Plain variables instead of an object: the compiler then eliminates the open-batch object passed to each call.
   let openedMs = 0;
   let rows = 0;
   let deadlineMs = 0;
@@ -113,12 +118,12 @@ function departures(arrivalsMs: Float64Array, policy: HoldPolicy, latencyMs: num
     }
     let effect =
       rows > 0
-        ? whenArrives(policy, { openedMs, rows, deadlineMs }, nowMs, nowMs + latencyMs, 1)
-        : whenArrives(policy, null, nowMs, nowMs + latencyMs, 1);
+        ? onArrival(policy, { openedMs, rows, deadlineMs }, nowMs, nowMs + latencyMs, 1)
+        : onArrival(policy, null, nowMs, nowMs + latencyMs, 1);
     if (effect !== 'join' && effect !== 'join-and-full') {
       leave(found, nowMs, effect);
       rows = 0;
-      effect = whenArrives(policy, null, nowMs, nowMs + latencyMs, 1);
+      effect = onArrival(policy, null, nowMs, nowMs + latencyMs, 1);
     }
     if (rows === 0) {
       found.firsts.push(i);
@@ -138,7 +143,7 @@ function departures(arrivalsMs: Float64Array, policy: HoldPolicy, latencyMs: num
 }
 
 function leave(found: Departures, atMs: number, reason: ReplayReason): void {
-  found.leftMs.push(atMs);
+  found.dispatchedMs.push(atMs);
   found.reasons.push(reason);
 }
 
@@ -149,9 +154,9 @@ interface Counted {
   readonly waitMsMax: number | null;
   readonly sampleCount: number;
   readonly arrivalsMs: Float64Array;
-  /** By batch: the index of its first request, which those up to the next batch's first join, and when it left. */
+  /** Per batch: the index of its first request, and when the batch was dispatched. */
   readonly firsts: ArrayLike<number>;
-  readonly leftMs: ArrayLike<number>;
+  readonly dispatchedMs: ArrayLike<number>;
 }
 
 /** A wait table of counted requests. */
@@ -164,7 +169,7 @@ class CountedTable implements WaitTable {
   readonly meanBatch: number;
   readonly sampleCount: number;
   readonly #counted: Counted;
-  /** The waits by batch size, ascending, those of size b from `#starts[b]` up to `#starts[b + 1]`; made when first asked for. */
+  /** Waits by batch size, each ascending: those of size b are from `#starts[b]` up to `#starts[b + 1]`. Created on first use. */
   #waitsMs: Float64Array | null = null;
   readonly #starts: Int32Array;
 
@@ -208,8 +213,8 @@ class CountedTable implements WaitTable {
   }
 
   /**
-   * Equal waits are an atom: those of the first requests of all batches that used up their slack. Of many others, some
-   * neighbours make a piece, as a law of service times is looked up for each end of it.
+   * Equal waits form an atom, for example the first requests of all batches that used up their slack. In long histories,
+   * neighbouring waits are merged into pieces, because distributions of service times are evaluated at the ends of each piece.
    */
   forEachWaitMass(batchSize: number, visit: (fromMs: number, toMs: number, mass: number) => void): void {
     const waits = this.#waitsBySize();
@@ -232,7 +237,7 @@ class CountedTable implements WaitTable {
 
   #waitsBySize(): Float64Array {
     if (this.#waitsMs !== null) return this.#waitsMs;
-    const { arrivalsMs, firsts, leftMs } = this.#counted;
+    const { arrivalsMs, firsts, dispatchedMs } = this.#counted;
     const waitsMs = new Float64Array(arrivalsMs.length);
     const next = this.#starts.slice();
     for (let i = 0; i < firsts.length; i++) {
@@ -240,7 +245,7 @@ class CountedTable implements WaitTable {
       const rows = end - (firsts[i] as number);
       let at = next[rows] as number;
       next[rows] = at + rows;
-      for (let j = firsts[i] as number; j < end; j++) waitsMs[at++] = (leftMs[i] as number) - (arrivalsMs[j] as number);
+      for (let j = firsts[i] as number; j < end; j++) waitsMs[at++] = (dispatchedMs[i] as number) - (arrivalsMs[j] as number);
     }
     for (let b = 1; b <= this.batchSizeMax; b++) waitsMs.subarray(this.#starts[b], this.#starts[b + 1]).sort();
     this.#waitsMs = waitsMs;

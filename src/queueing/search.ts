@@ -1,4 +1,7 @@
-/** The cheapest setting that keeps a promise, among all memory sizes, batch sizes and waits: a full search that skips what cannot win. */
+/**
+ * Finds the cheapest setting that meets an objective, among all memory sizes, batch sizes and waits. A full search that skips
+ * candidates that cannot win.
+ */
 import type { MemoryOption } from './memory-option.ts';
 import type { WaitTable } from './wait-table.ts';
 
@@ -14,69 +17,72 @@ export interface Priced extends Candidate {
   readonly costUsdPerMillion: number;
 }
 
-/** What the search asks. Waits do not depend on memory under a fixed wait, so their tables are made once for all sizes. */
-export interface Ground {
-  /** The largest B to look at. */
+/** Input of the search. With a fixed T, waits do not depend on memory, so all memory sizes share the tables. */
+export interface SearchSpace {
+  /** The largest B to examine. */
   readonly batchSizeMax: number;
-  /** The smallest B; the same as the largest where B is given. */
+  /** The smallest B; equal to the largest if B is configured. */
   readonly batchSizeMin: number;
   /** T, ascending; a single null under the slack rule. */
   readonly waitsMs: readonly (number | null)[];
   tableOf(candidate: Candidate): WaitTable;
   costUsdPerMillion(table: WaitTable, option: MemoryOption): number;
-  /** F(SLO′): the share of requests in time with the margin held back. Where a bound decides against `quantile`, 1 or 0 is enough. */
+  /**
+   * F(SLO′): the share of requests within the objective minus the margin. May return a bound instead, if that is on the same side
+   * of `quantile`.
+   */
   shareInTime(table: WaitTable, option: MemoryOption): number;
-  /** q. */
+  /** q: the required share of requests in time. */
   readonly quantile: number;
 }
 
-export interface Refused extends Priced {
+export interface RejectedCandidate extends Priced {
   readonly shareInTime: number;
 }
 
-export interface Found {
-  /** null: none keeps the promise. */
+export interface SearchResult {
+  /** null if no candidate meets the objective. */
   readonly best: Priced | null;
-  /** Refused as they break the promise; all that were cheaper than the best are here, in no order. */
-  readonly refused: readonly Refused[];
-  /** Dearer than the best of its time, so nobody looked at their latency. */
-  readonly dearer: readonly Priced[];
+  /** Candidates that miss the objective, in no order. Includes all candidates that are cheaper than the best. */
+  readonly refused: readonly RejectedCandidate[];
+  /** Candidates that were more expensive than the best so far, so their latency was not evaluated. */
+  readonly costlier: readonly Priced[];
   readonly considered: number;
   readonly evaluated: number;
   readonly feasible: number;
 }
 
-/** Costs closer than this, relatively, are the same: the smaller setting wins. */
+/** Costs that differ relatively by less than this are equal: the smaller setting wins. */
 const costTolerance = 1e-12;
 
-/** Whether a share is the quantile or more, but for the rounding of sums of thousands of small masses. */
-export function reaches(share: number, quantile: number): boolean {
+/** Whether a share reaches the quantile. Tolerates rounding in sums of thousands of small masses. */
+export function meetsTarget(share: number, quantile: number): boolean {
   return share >= quantile - 1e-9;
 }
 
 /**
- * Cost is asked first, as it takes a few products; latency only of what would be cheaper than the best so far.
- *
- * Skipped are: a whole (M, B) whose cheapest row in any batch size is no cheaper than the best; longer waits once every
- * batch is full, and larger batches once none grows so far, as nothing changes any more. `start` is looked at first: the
- * setting in force is mostly near the best. `isExcluded` names those that turned out wrong on a closer look.
+ * Searches all candidates. Cost is evaluated first, because it is cheap; latency only if the candidate is cheaper than the best so
+ * far. Skips an (M, B) if no batch of at most B rows has a lower cost per row than the best. Skips longer waits once every batch is
+ * full, and larger batches once no batch grows that far, because neither changes anything. `start` is evaluated first, because the
+ * setting in force is usually close to the best. `isExcluded` rejects candidates that failed a more exact evaluation.
  */
 export function search(
-  ground: Ground,
+  foundation: SearchSpace,
   options: readonly MemoryOption[],
   start: Candidate | null,
   isExcluded: (candidate: Candidate) => boolean,
-): Found {
-  const progress = new Progress(ground, isExcluded);
+): SearchResult {
+  const progress = new Progress(foundation, isExcluded);
   let considered = 0;
-  for (const option of options) considered += Math.max(0, lastOf(ground, option) - ground.batchSizeMin + 1) * ground.waitsMs.length;
+  for (const option of options)
+    considered += Math.max(0, lastOf(foundation, option) - foundation.batchSizeMin + 1) * foundation.waitsMs.length;
   if (start !== null) progress.consider(start);
   for (const option of options) {
-    const last = lastOf(ground, option);
-    for (let batchSizeMax = Math.min(ground.batchSizeMin, last); batchSizeMax <= last; batchSizeMax++) {
-      if (progress.isHopeless(option, batchSizeMax)) continue;
+    const last = lastOf(foundation, option);
+    for (let batchSizeMax = Math.min(foundation.batchSizeMin, last); batchSizeMax <= last; batchSizeMax++) {
+      if (progress.cannotMeetDeadline(option, batchSizeMax)) continue;
       let isReached = false;
-      for (const wait of ground.waitsMs) {
+      for (const wait of foundation.waitsMs) {
         const table = progress.consider({ option, batchSizeMax, waitMsMax: wait !== null && batchSizeMax === 1 ? 0 : wait });
         const full = table.batchSizePmf[batchSizeMax] as number;
         if (full > 1e-12) isReached = true;
@@ -88,25 +94,25 @@ export function search(
   return { ...progress.found(), considered };
 }
 
-function lastOf(ground: Ground, option: MemoryOption): number {
-  return Math.min(ground.batchSizeMax, option.batchSizeMax);
+function lastOf(foundation: SearchSpace, option: MemoryOption): number {
+  return Math.min(foundation.batchSizeMax, option.batchSizeMax);
 }
 
 class Progress {
-  readonly #ground: Ground;
+  readonly #ground: SearchSpace;
   readonly #isExcluded: (candidate: Candidate) => boolean;
-  readonly #refused: Refused[] = [];
-  readonly #dearer: Priced[] = [];
+  readonly #refused: RejectedCandidate[] = [];
+  readonly #costlier: Priced[] = [];
   #best: Priced | null = null;
   #evaluated = 0;
   #feasible = 0;
 
-  constructor(ground: Ground, isExcluded: (candidate: Candidate) => boolean) {
-    this.#ground = ground;
+  constructor(foundation: SearchSpace, isExcluded: (candidate: Candidate) => boolean) {
+    this.#ground = foundation;
     this.#isExcluded = isExcluded;
   }
 
-  isHopeless(option: MemoryOption, batchSizeMax: number): boolean {
+  cannotMeetDeadline(option: MemoryOption, batchSizeMax: number): boolean {
     return this.#best !== null && 1e6 * (option.usdPerRowMin[batchSizeMax] as number) >= this.#best.costUsdPerMillion * (1 + costTolerance);
   }
 
@@ -114,13 +120,13 @@ class Progress {
     const table = this.#ground.tableOf(candidate);
     const priced = { ...candidate, costUsdPerMillion: this.#ground.costUsdPerMillion(table, candidate.option) };
     if (this.#best !== null && !isBetter(priced, this.#best)) {
-      this.#dearer.push(priced);
+      this.#costlier.push(priced);
     } else {
       this.#evaluated++;
       const shareInTime = this.#isExcluded(candidate) ? 0 : this.#ground.shareInTime(table, candidate.option);
-      if (reaches(shareInTime, this.#ground.quantile)) {
+      if (meetsTarget(shareInTime, this.#ground.quantile)) {
         this.#feasible++;
-        if (this.#best !== null) this.#dearer.push(this.#best);
+        if (this.#best !== null) this.#costlier.push(this.#best);
         this.#best = priced;
       } else {
         this.#refused.push({ ...priced, shareInTime });
@@ -129,12 +135,12 @@ class Progress {
     return table;
   }
 
-  found(): Omit<Found, 'considered'> {
-    return { best: this.#best, refused: this.#refused, dearer: this.#dearer, evaluated: this.#evaluated, feasible: this.#feasible };
+  found(): Omit<SearchResult, 'considered'> {
+    return { best: this.#best, refused: this.#refused, costlier: this.#costlier, evaluated: this.#evaluated, feasible: this.#feasible };
   }
 }
 
-/** Cheaper; at equal cost the smaller B, then the smaller T, then the smaller memory. */
+/** Whether `left` is cheaper. At equal cost, prefers the smaller B, then the smaller T, then the smaller memory. */
 function isBetter(left: Priced, right: Priced): boolean {
   const difference = left.costUsdPerMillion - right.costUsdPerMillion;
   if (Math.abs(difference) > costTolerance * right.costUsdPerMillion) return difference < 0;

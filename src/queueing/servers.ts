@@ -1,8 +1,8 @@
 /**
- * Latency where batches of a (B, T) buffer queue for c always-on servers, first come, first served: an approximation from
- * the first two moments, with the rule that says when not to use it. Behind real batches its p95 was at most 3.1 % off
- * simulations at loads up to 0.85; with B = 1 and fixed service it is up to 15 % too high, and where bursts overload the
- * servers for a while it was 65 % too low: there only simulation helps.
+ * Latency if batches of a (B, T) buffer queue for c always-on servers, first come, first served. A two-moment approximation that
+ * reports when it is not valid. With real batches (B > 1), its p95 was within 3.1 % of simulations at loads up to 0.85. With B = 1
+ * and fixed service times it is up to 15 % too high. If bursts overload the servers for a while, it was 65 % too low: use a
+ * simulation then.
  */
 import assert from 'node:assert/strict';
 import { type ArrivalProcess, arrivalRatePerSecond, arrivalStatistics, embedded, poisson } from './arrival-process.ts';
@@ -23,32 +23,32 @@ export type ServerPrediction =
   | { readonly valid: false; readonly utilisation: number; readonly reason: string }
   | {
       readonly valid: true;
-      /** ρ: the share of the time that a server works. */
+      /** ρ: the share of time for which a server is busy. */
       readonly utilisation: number;
       /** P_w: the share of batches that wait for a server. */
       readonly queueingProbability: number;
-      /** E[W_q] over all batches. */
+      /** E[W_q]: the mean wait for a server over all batches. */
       readonly meanQueueMs: number;
       /** F_c(x). */
       latencyCdf(latencyMs: number): number;
       latencyQuantileMs(quantile: number): number;
     };
 
-/** A phase of the arrivals that loads the servers more than this builds queues that two moments do not see. */
+/** If a phase of the arrivals loads the servers more than this, queues build up that two moments do not capture. */
 const phaseLoadMax = 0.9;
 
 /**
- * Batches come E_A = E[b]/λ apart and take s1 in the mean, so a = s1/E_A servers are busy and ρ = a/c. With Erlang's C for the
- * probability of waiting in M/M/c and the correction of Kraemer and Langenbach-Belz (1976) for the variability of batch
- * arrivals (c_a²) and services (c_s²),
+ * Batches arrive E_A = E[b]/λ apart on average and take s1, so a = s1/E_A servers are busy and ρ = a/c. C is Erlang's probability
+ * of waiting in M/M/c. It is corrected for the variability of batch arrivals (c_a²) and service times (c_s²) as by Kraemer and
+ * Langenbach-Belz (1976):
  *
  *   E[W_q] = v·C·s1/(c(1−ρ)),  v = κ(c_a² + c_s²)/2,  P_w = min(1, C·min(1, 1.3v)),
  *
- * where κ = exp(−2(1−ρ)(1−c_a²)²/(3ρ(c_a² + c_s²))) for c_a² < 1, else 1. A batch that waits does so exponentially:
- * F_c(x) = (1−P_w)·F(x) + P_w·E[F(x − V)], the mean over 16 equally likely values of V.
+ * where κ = exp(−2(1−ρ)(1−c_a²)²/(3ρ(c_a² + c_s²))) for c_a² < 1, else 1. The wait of a batch that has to wait is taken as
+ * exponential: F_c(x) = (1−P_w)·F(x) + P_w·E[F(x − V)], the mean over 16 equally likely values of V.
  */
 export function predictAtServers(process: ArrivalProcess, setting: BatchSetting, { servers, service }: ServerGroup): ServerPrediction {
-  assert(Number.isInteger(servers) && servers >= 1, `servers: a whole number from 1, got ${servers}`);
+  assert(Number.isInteger(servers) && servers >= 1, `invalid number of servers: expected a whole number from 1, got ${servers}`);
   const sizes = exactBatchSizes(process, setting);
   const betweenSeconds = sizes.meanBatch / arrivalRatePerSecond(process);
   const { mean: s1, scv: serviceScv } = serviceMoments(sizes.batchSizePmf, service);
@@ -95,7 +95,7 @@ export function predictAtServers(process: ArrivalProcess, setting: BatchSetting,
   };
 }
 
-/** The middles of sixteen equally likely stretches of an exponential distribution. */
+/** The midpoints (in probability) of sixteen equally likely intervals of an exponential distribution. */
 function sixteenDelays(meanMs: number): number[] {
   return Array.from({ length: 16 }, (_, i) => -Math.log(1 - (i + 0.5) / 16) * meanMs);
 }
@@ -110,7 +110,7 @@ function serviceMoments(batchSizePmf: Float64Array, service: FixedService): { me
   return { mean, scv: Math.max(0, square / (mean * mean) - 1) };
 }
 
-/** ρ_i = λ_i·E_i[S]/(E_i[b]·c), as if the arrivals of phase i went on for ever. */
+/** The largest ρ_i = λ_i·E_i[S]/(E_i[b]·c): the load if the arrivals of phase i lasted forever. */
 function largestPhaseLoad({ phaseCount, d1 }: ArrivalProcess, setting: BatchSetting, { servers, service }: ServerGroup): number {
   let largest = 0;
   for (let i = 0; i < phaseCount; i++) {
@@ -123,9 +123,9 @@ function largestPhaseLoad({ phaseCount, d1 }: ArrivalProcess, setting: BatchSett
 }
 
 /**
- * c_a² of the times between dispatches, Y + X: collecting Y takes longer than u with probability R(u) = Σ_{k≤B−2} α·N_k(u)·1
- * until T, E[Y] = ∫R and E[Y²] = ∫2u·R; then X until the next batch opens, from dispatch phase
- * δ = α·[Σ_{k≤B−2} N_k(T) + F_{B−1}(T)], E[X] = δ·Z·1 and E[X²] = 2δ·Z²·1. For B = 1 it is that of the gaps.
+ * c_a² of the times between dispatches, Y + X. Y is the time for collecting a batch: P(Y > u) = R(u) = Σ_{k≤B−2} α·N_k(u)·1 for u <
+ * T, so E[Y] = ∫R and E[Y²] = ∫2u·R. X is the time until the next batch opens, from the phase at dispatch δ = α·[Σ_{k≤B−2} N_k(T) +
+ * F_{B−1}(T)], so E[X] = δ·Z·1 and E[X²] = 2δ·Z²·1. For B = 1, c_a² is that of the gaps.
  */
 function batchArrivalScv(process: ArrivalProcess, setting: BatchSetting, { startPhase }: BatchSizes, betweenSeconds: number): number {
   const size = process.phaseCount;
@@ -152,7 +152,7 @@ function batchArrivalScv(process: ArrivalProcess, setting: BatchSetting, { start
   return Math.max(0, squareY - meanY * meanY + squareX - meanX * meanX) / (betweenSeconds * betweenSeconds);
 }
 
-/** The probability that all c servers of M/M/c are busy, by the recursion of Erlang's B. */
+/** The probability that all servers of M/M/c are busy, by the recursion for Erlang's B. `offered` is the mean number of busy servers. */
 function erlangC(servers: number, offered: number): number {
   let blocking = 1;
   for (let k = 1; k <= servers; k++) blocking = (offered * blocking) / (k + offered * blocking);

@@ -1,13 +1,13 @@
 /**
- * S(b): how long the service of a batch of b requests takes. Either always the same for the same b, or random with
- * distribution G_b. A law belongs to one memory size; network overhead and cold starts are added by `latency.ts`.
+ * S(b): the service time of a batch of b requests. Either constant for each b, or random with distribution G_b. A law belongs to
+ * one memory size; network overhead and cold starts are added by `latency.ts`.
  */
 import assert from 'node:assert/strict';
 
 /** The same time for each batch of the same size. */
 export interface FixedService {
   readonly kind: 'fixed';
-  /** S(b) for b = 1, 2, …; nothing assumes that it rises with b. */
+  /** S(b) for b = 1, 2, …; need not rise with b. */
   readonly serviceMs: (batchSize: number) => number;
 }
 
@@ -16,27 +16,27 @@ export interface RandomService {
   readonly kind: 'random';
   /** G_b: the probability that a batch of b takes at most `ms`; 0 below 0. */
   readonly serviceCdf: (batchSize: number, ms: number) => number;
-  /** A time that a batch of b never exceeds (or, for a law without an end, practically never). */
+  /** A time that a batch of b never exceeds (or, for an unbounded law, practically never). */
   readonly serviceMsMax: (batchSize: number) => number;
   /** E[S(b) rounded up to whole multiples of `granularityMs`]; 0 rounds nothing. */
   readonly meanBilledMs: (batchSize: number, granularityMs: number) => number;
 }
 
-export type ServiceLaw = FixedService | RandomService;
+export type ServiceDistribution = FixedService | RandomService;
 
-/** The law of a formula or a table: `fixedService((b) => 5 + 2 * b)`. */
+/** Wraps a formula or a table: `fixedService((b) => 5 + 2 * b)`. */
 export function fixedService(serviceMs: (batchSize: number) => number): FixedService {
   return { kind: 'fixed', serviceMs };
 }
 
-/** E[billed(S(b))]: what a provider bills for a batch of b that rounds up to multiples of `granularityMs`; 0 rounds nothing. */
-export function meanBilledMs(service: ServiceLaw, batchSize: number, granularityMs: number): number {
+/** E[billed(S(b))]: the billed time of a batch of b, rounded up to multiples of `granularityMs`; 0 rounds nothing. */
+export function meanBilledMs(service: ServiceDistribution, batchSize: number, granularityMs: number): number {
   if (service.kind === 'random') return service.meanBilledMs(batchSize, granularityMs);
   return billedMs(service.serviceMs(batchSize), granularityMs);
 }
 
-/** The longest service of any batch of at most B requests. */
-export function longestServiceMs(service: ServiceLaw, batchSizeMax: number): number {
+/** The longest service time of any batch of at most B requests. */
+export function longestServiceMs(service: ServiceDistribution, batchSizeMax: number): number {
   let longest = 0;
   for (let b = 1; b <= batchSizeMax; b++) {
     longest = Math.max(longest, service.kind === 'fixed' ? service.serviceMs(b) : service.serviceMsMax(b));
@@ -44,7 +44,7 @@ export function longestServiceMs(service: ServiceLaw, batchSizeMax: number): num
   return longest;
 }
 
-/** What was measured at one batch size. */
+/** Measurements of one batch size. */
 export interface ServiceSamples {
   readonly batchSize: number;
   /** In any order; at least one. */
@@ -52,9 +52,9 @@ export interface ServiceSamples {
 }
 
 /**
- * The law of what was measured. All samples are kept: a handful of quantiles in their place puts the p99 of the latency
- * several percent too low. Between two measured sizes the quantile functions are interpolated, which for fixed times is
- * the line between them. Sizes below the smallest measured one take its samples; above the largest there is no law.
+ * The law of measured samples. All samples are retained: replacing them by a handful of quantiles makes the p99 of the latency
+ * several percent too low. Between two measured sizes the quantile functions are interpolated, which for fixed times is a
+ * straight line. Sizes below the smallest measured one use its samples; above the largest there is no law.
  */
 export function empiricalService(measured: readonly ServiceSamples[]): RandomService {
   const samplesOf = empiricalSamples(measured);
@@ -69,11 +69,11 @@ export function empiricalService(measured: readonly ServiceSamples[]): RandomSer
   };
 }
 
-/** The equally likely times that make up the law of what was measured, ascending, by batch size. */
+/** The equally likely times of the measured law, ascending, by batch size. */
 export function empiricalSamples(measured: readonly ServiceSamples[]): (batchSize: number) => Float64Array {
   const points = measured.map(({ batchSize, serviceMs }) => ({ batchSize, sorted: Float64Array.from(serviceMs).sort() }));
   points.sort((a, b) => a.batchSize - b.batchSize);
-  assert(points.length > 0 && points.every(({ sorted }) => sorted.length > 0), 'an empirical law needs a sample of each batch size');
+  assert(points.length > 0 && points.every(({ sorted }) => sorted.length > 0), 'an empirical law needs samples of each batch size');
   const bySize = new Map<number, Float64Array>();
   return (batchSize) => {
     let sorted = bySize.get(batchSize);
@@ -92,7 +92,7 @@ interface SamplePoint {
 
 function samplesBetween(points: readonly SamplePoint[], batchSize: number): Float64Array {
   const above = points.findIndex((point) => point.batchSize >= batchSize);
-  assert(above >= 0, `no batch of ${batchSize} or more was measured: the largest had ${points.at(-1)?.batchSize}`);
+  assert(above >= 0, `batch size out of range: expected at most ${points.at(-1)?.batchSize} as measured, got ${batchSize}`);
   const right = points[above] as SamplePoint;
   const left = points[above - 1];
   if (left === undefined || right.batchSize === batchSize) return right.sorted;
@@ -114,7 +114,7 @@ function shareWithin(sorted: Float64Array, ms: number): number {
   return low / sorted.length;
 }
 
-/** Rounded up, but not for a rounding error of the last digits: 15.000000000000002 ms are 15 ms. */
+/** Rounds up, but ignores floating-point errors: 15.000000000000002 ms are billed as 15 ms. */
 function billedMs(ms: number, granularityMs: number): number {
   return granularityMs > 0 ? Math.ceil(ms / granularityMs - 1e-9) * granularityMs : ms;
 }

@@ -13,7 +13,7 @@ import { simulateBatching } from './simulate-batching.ts';
 const unlimited = { concurrencyMax: Number.POSITIVE_INFINITY, coldStartMs: 0, keepAliveMs: 0 };
 const price = { usdPerInvocation: 2e-7, usdPerGbSecond: 1.66667e-5, billingGranularityMs: 0 };
 
-describe('the formulas and the rule that serves agree', () => {
+describe('the formulas and the dispatch rule agree', () => {
   const serviceMs = (rows: number): number => 5 + 2 * rows;
   const service = fixedService(serviceMs);
   const bursts = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 });
@@ -33,7 +33,7 @@ describe('the formulas and the rule that serves agree', () => {
       const expectMean = (values: readonly number[], expected: number): void => {
         const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
         const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
-        // A floor for what does not vary at all, and for the few batches at both ends of a run.
+        // The constant allows for values without variance, and for the few batches at both ends of a run.
         const error = 3 * Math.sqrt(variance / values.length) + 4e-4 * expected;
         assert(Math.abs(mean - expected) <= error, `${mean} for ${expected}, allowed ${error}`);
       };
@@ -58,24 +58,24 @@ describe('executors', () => {
   const run = (change: Partial<Parameters<typeof simulateBatching>[2]>) =>
     simulateBatching(arrivals, none, { ...unlimited, drawServiceMs: () => 30, ...change }, new SeededRandom(1));
 
-  test('without a limit nobody waits for one', () => {
+  test('without a limit no request waits for an executor', () => {
     assert.deepEqual([...run({}).latenciesMs], [30, 30, 30, 30, 30]);
   });
 
-  test('with one, batches are served one after the other, and that is part of the wait', () => {
+  test('with a limit of one, batches are served in sequence, and that time counts as wait', () => {
     const { latenciesMs, table } = run({ concurrencyMax: 1 });
     assert.deepEqual([...latenciesMs], [30, 50, 70, 30, 30]);
     assert.equal(table.source, 'simulator');
     assert.equal(table.requestsWithin(1, 20), 4 / 5);
   });
 
-  test('a new one starts where none is idle, and where the last has ended', () => {
+  test('an executor starts if none is idle or the idle ones have ended', () => {
     const { latenciesMs, coldStarts } = run({ coldStartMs: 50, keepAliveMs: 500 });
     assert.deepEqual([...latenciesMs], [80, 80, 80, 30, 80]);
     assert.equal(coldStarts, 4);
   });
 
-  test('with fewer of them nobody is answered earlier, and none runs two batches at once', () => {
+  test('with fewer executors no request is answered earlier, and none runs two batches at once', () => {
     const gaps = fc.array(fc.integer({ min: 0, max: 60 }), { minLength: 1, maxLength: 60 });
     fc.assert(
       fc.property(gaps, fc.integer({ min: 1, max: 4 }), (list, concurrencyMax) => {

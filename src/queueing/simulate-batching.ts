@@ -1,6 +1,6 @@
 /**
- * A buffer and the executors behind it, request by request: for limited concurrency, cold starts and random service, where
- * formulas end. It forms batches by the rule that serves, and draws what happens to each.
+ * Simulates a buffer and its executors request by request. Covers limited concurrency, cold starts and random service times, which
+ * the formulas do not. Batches are formed by the dispatch rule; service times are drawn at random.
  */
 import assert from 'node:assert/strict';
 import type { HoldPolicy } from './dispatch-rule.ts';
@@ -9,22 +9,22 @@ import { replayBatches, tableOfBatches } from './replay.ts';
 import type { WaitTable } from './wait-table.ts';
 
 export interface SimulatedExecutors {
-  /** c: batches that run at a time; infinite for functions without a limit. */
+  /** c: maximum number of concurrent batches; infinite for functions without a limit. */
   readonly concurrencyMax: number;
-  /** How long a batch of so many rows takes this time. */
+  /** Draws a random service time of a batch of `rows`, in milliseconds. */
   readonly drawServiceMs: (rows: number, random: UniformSource) => number;
-  /** What it takes to start an executor; 0: all are always there. */
+  /** Start time of an executor; 0: starts take no time. */
   readonly coldStartMs: number;
-  /** An executor that was idle for longer has ended. */
+  /** An executor ends after being idle for longer than this. */
   readonly keepAliveMs: number;
 }
 
 export interface Simulated {
-  /** Waits are until service begins: in the buffer, for an executor to be free, and for it to start. */
+  /** Waits include everything until service begins: in the buffer, for a free executor, and for its start. */
   readonly table: WaitTable;
-  /** By request, arrival to answer. */
+  /** Per request, from arrival to response. */
   readonly latenciesMs: Float64Array;
-  /** By batch, as drawn. */
+  /** Per batch, with the drawn service time. */
   readonly batches: readonly SimulatedBatch[];
   readonly coldStarts: number;
 }
@@ -36,8 +36,8 @@ export interface SimulatedBatch {
 }
 
 /**
- * `arrivalsMs` ascending, one row each; `latencyMs` is what the slack rule promises. Batches are served in the order in which
- * they left. Of several idle executors the one that was busy last is taken, so that the others may end.
+ * Simulates `arrivalsMs` (ascending, one row each); `latencyMs` is the objective, used by the slack rule. Batches are served in
+ * order of dispatch. Among idle executors, the most recently used one runs the batch, so the others can end.
  */
 export function simulateBatching(
   arrivalsMs: Float64Array,
@@ -45,21 +45,21 @@ export function simulateBatching(
   executors: SimulatedExecutors,
   random: UniformSource,
 ): Simulated {
-  assert(arrivalsMs.length > 0, 'a simulation needs arrivals');
+  assert(arrivalsMs.length > 0, 'a simulation needs at least one arrival');
   const held = replayBatches(arrivalsMs, policy, latencyMs);
   const pool = new Pool(executors);
   const latenciesMs = new Float64Array(arrivalsMs.length);
   const batches: SimulatedBatch[] = [];
-  for (const { first, rows, leftMs } of held) {
+  for (const { first, rows, dispatchedMs } of held) {
     const serviceMs = executors.drawServiceMs(rows, random);
-    const startMs = pool.run(leftMs, serviceMs);
+    const startMs = pool.run(dispatchedMs, serviceMs);
     for (let i = first; i < first + rows; i++) latenciesMs[i] = startMs + serviceMs - (arrivalsMs[i] as number);
     batches.push({ rows, startMs, serviceMs });
   }
   const firsts = held.map(({ first }) => first);
   const startsMs = batches.map(({ startMs }) => startMs);
   return {
-    table: tableOfBatches('simulator', arrivalsMs, policy, { firsts, leftMs: startsMs }),
+    table: tableOfBatches('simulator', arrivalsMs, policy, { firsts, dispatchedMs: startsMs }),
     latenciesMs,
     batches,
     coldStarts: pool.coldStarts,
@@ -69,14 +69,14 @@ export function simulateBatching(
 class Pool {
   coldStarts = 0;
   readonly #executors: SimulatedExecutors;
-  /** When each that runs is free, or has been since. */
+  /** When each running executor becomes or became free. */
   #freeAtMs: number[] = [];
 
   constructor(executors: SimulatedExecutors) {
     this.#executors = executors;
   }
 
-  /** When a batch that leaves at `leftMs` begins to be served. */
+  /** Runs a batch dispatched at `leftMs` and returns when its service begins. */
   run(leftMs: number, serviceMs: number): number {
     const { concurrencyMax, coldStartMs, keepAliveMs } = this.#executors;
     this.#freeAtMs = this.#freeAtMs.filter((freeAtMs) => leftMs - freeAtMs <= keepAliveMs);

@@ -1,4 +1,4 @@
-/** Formulas against the dice: two independent ways to one number. */
+/** Compares formulas with simulations, as two independent computations of the same figures. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SeededRandom } from '../random.ts';
@@ -18,7 +18,7 @@ interface Batch {
   readonly dispatchMs: number;
 }
 
-/** Batches that leave with the B-th request or T after the first. */
+/** Reference: batches that are dispatched at the B-th request or T after the first. */
 function batchesOf(timesMs: Float64Array, { batchSizeMax, waitMsMax }: BatchSetting): Batch[] {
   const batches: Batch[] = [];
   for (let first = 0; first < timesMs.length; ) {
@@ -31,7 +31,7 @@ function batchesOf(timesMs: Float64Array, { batchSizeMax, waitMsMax }: BatchSett
   return batches;
 }
 
-/** Latencies in the order of arrival. */
+/** Latencies in order of arrival. */
 function latenciesMs(timesMs: Float64Array, batches: readonly Batch[], servers: number, serviceMs: (size: number) => number): Float64Array {
   const latencies = new Float64Array(timesMs.length);
   const freeMs = new Float64Array(Number.isFinite(servers) ? servers : 0);
@@ -48,7 +48,7 @@ function latenciesMs(timesMs: Float64Array, batches: readonly Batch[], servers: 
   return latencies;
 }
 
-/** The mean of values in their order, and its standard error from 30 blocks, each much longer than what correlates. */
+/** The mean of correlated values, and its standard error from 30 blocks, each much longer than the correlation. */
 function estimate(values: ArrayLike<number>): { mean: number; error: number } {
   const blocks = 30;
   const length = Math.floor(values.length / blocks);
@@ -116,7 +116,7 @@ describe('the exact model agrees with a simulation of 300 000 requests', () => {
       }
       const p95Ms = latencyQuantileMs(table, affine, 0.95);
       assert(Math.abs(quantileOf(latencies, 0.95) / p95Ms - 1) < 0.01, `p95 ${quantileOf(latencies, 0.95)}, expected ${p95Ms}`);
-      // Cost per request is a ratio of means: batches whose cost minus the model's price of their size averages to 0.
+      // Cost per request is a ratio of means: batch cost minus predicted cost per request times batch size must average 0.
       const usd = costUsdPerMillion(table, affine, 2048, price) / 1e6;
       const call = (size: number): number => price.usdPerInvocation + price.usdPerGbSecond * 2 * (Math.ceil(affine.serviceMs(size)) / 1000);
       agrees(
@@ -128,7 +128,7 @@ describe('the exact model agrees with a simulation of 300 000 requests', () => {
   }
 });
 
-test('random service, cold starts and overhead are in the distribution as in a simulation', () => {
+test('random service, cold starts and overhead match a simulation', () => {
   const random = new SeededRandom(11);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
   const drawMs = (size: number): number => (6 + 2 * size) * Math.exp(0.4 * normal());
@@ -177,7 +177,7 @@ describe('a few servers behind the buffer', () => {
     });
   }
 
-  test('without batches, waits behind fixed service times are overrated, by up to 15 %', () => {
+  test('without batching, waits behind fixed service times are overestimated by up to 15 %', () => {
     const prediction = predictAtServers(poisson(150), { batchSizeMax: 1, waitMsMax: 0 }, { servers: 2, service: affine });
     assert(prediction.valid);
     const timesMs = arrivalTimesMs(poisson(150), new SeededRandom(22), 300_000);
@@ -186,7 +186,7 @@ describe('a few servers behind the buffer', () => {
     assert(ratio >= 1 && ratio < 1.15, `predicted / simulated: ${ratio}`);
   });
 
-  test('says when arrivals need more servers, and when bursts forbid the approximation', () => {
+  test('reports when arrivals need more servers, and when bursts invalidate the approximation', () => {
     const setting = { batchSizeMax: 4, waitMsMax: 20 };
     const tooFew = predictAtServers(poisson(2000), setting, { servers: 2, service: affine });
     assert(!tooFew.valid && tooFew.utilisation > 1);
@@ -197,7 +197,7 @@ describe('a few servers behind the buffer', () => {
   });
 });
 
-/** One server that takes what waits as soon as it is idle. */
+/** Reference: one server that takes waiting requests as soon as it is idle. */
 function latenciesAtOneServer(timesMs: Float64Array, batchSizeMax: number, { serviceMs }: FixedService): Float64Array {
   const latencies = new Float64Array(timesMs.length);
   let freeMs = 0;
@@ -212,14 +212,14 @@ function latenciesAtOneServer(timesMs: Float64Array, batchSizeMax: number, { ser
   return latencies;
 }
 
-describe('one server that never waits for company', () => {
+describe('one server that never waits for more requests', () => {
   for (const { ratePerSecond, batchSizeMax, seed } of [
     { ratePerSecond: 30, batchSizeMax: 8, seed: 31 },
     { ratePerSecond: 200, batchSizeMax: 8, seed: 32 },
     { ratePerSecond: 250, batchSizeMax: 8, seed: 33 },
     { ratePerSecond: 80, batchSizeMax: 1, seed: 34 },
   ]) {
-    test(`${ratePerSecond}/s, B = ${batchSizeMax}: the p95 is within 1.5 % of a simulation, and the table is one`, () => {
+    test(`${ratePerSecond}/s, B = ${batchSizeMax}: the p95 is within 1.5 % of a simulation, and the table is normalised`, () => {
       const waits = workConservingWaits({ ratePerSecond, batchSizeMax, service: affine });
       assert(waits.valid);
       const { table } = waits;
@@ -235,7 +235,7 @@ describe('one server that never waits for company', () => {
     });
   }
 
-  test('says when one server is too few', () => {
+  test('reports that one server is not enough', () => {
     const waits = workConservingWaits({ ratePerSecond: 1000, batchSizeMax: 8, service: affine });
     assert(!waits.valid);
     assert.match(waits.reason, /one server is too few: full batches load it to 266 %/);

@@ -1,22 +1,23 @@
-/** How batches begin, and how large they get, when a batch leaves at its B-th request or T after its first. */
+/** The start phase and the size of batches that are dispatched at the B-th request or T after the first request. */
 import { type ArrivalProcess, embedded, embeddedPhase } from './arrival-process.ts';
 import { multiply, normaliseRows, stationary } from './matrix.ts';
 
 /** α and p_b for one B. */
 export interface BatchSizes {
-  /** α: the phase just after the first request of a batch. */
+  /** α: the distribution of the phase just after the first request of a batch. */
   readonly startPhase: Float64Array;
-  /** p_b at [b]; [0] is not used. */
+  /** p_b at [b]; [0] is unused. */
   readonly batchSizePmf: Float64Array;
   readonly meanBatch: number;
 }
 
 /**
- * For each B = 1 … batchSizeMax (at [B − 1]), from N_0 … and F_0 … F_{batchSizeMax−1} at T.
+ * Returns the sizes for each B = 1 … batchSizeMax, at [B − 1]. `counting` and `arrivals` are N_k(T) and F_k(T), k = 0 …
+ * batchSizeMax−1.
  *
- * From one batch to the next, K = [Σ_{k≤B−2} N_k(T) + F_{B−1}(T)]·P: at its end (by the timeout with k more requests, or at
- * once with the B-th) the process is in some phase, and P leads to the next arrival, which opens the next batch. α is
- * stationary under K. Then p_b = α·N_{b−1}(T)·1 for b < B, and p_B = α·F_{B−1}(T)·1.
+ * From the start of one batch to the start of the next, the phase moves by K = [Σ_{k≤B−2} N_k(T) + F_{B−1}(T)]·P. The bracket leads
+ * to the phase at dispatch: at the timeout with k more requests, or at the B-th request. P leads to the next arrival, which opens
+ * the next batch. α is stationary under K. Then p_b = α·N_{b−1}(T)·1 for b < B, and p_B = α·F_{B−1}(T)·1.
  */
 export function batchSizes(process: ArrivalProcess, counting: Float64Array, arrivals: Float64Array, batchSizeMax: number): BatchSizes[] {
   const size = process.phaseCount;
@@ -34,7 +35,10 @@ export function batchSizes(process: ArrivalProcess, counting: Float64Array, arri
   return result;
 }
 
-/** If the phase practically never changes within a batch, rounding says nothing about α, and φ is as good. */
+/**
+ * α, stationary under `batchToBatch`. If the phase practically never changes within a batch, rounding prevents a solution; φ is
+ * then accurate enough.
+ */
 function startPhaseOf(process: ArrivalProcess, batchToBatch: Float64Array): Float64Array {
   const size = process.phaseCount;
   return stationary(normaliseRows(batchToBatch, size), size) ?? embeddedPhase(process);

@@ -1,28 +1,28 @@
 /**
- * H_b(w) for all b and all start phases at once, at the points of an octave grid. One uniformisation, for the smallest
- * step; the rest is convolution, N_k(s+t) = Σ_i N_i(s)·N_{k−i}(t).
+ * H_b(w) for all b and all start phases at once, at the points of an octave grid. Only the smallest step needs a uniformisation.
+ * All others follow by convolution: N_k(s+t) = Σ_i N_i(s)·N_{k−i}(t).
  */
 import { type ArrivalProcess, embedded } from './arrival-process.ts';
 import { convolve, convolveColumns, type MatrixSequence, newSequence, trim } from './convolve.ts';
 import { countingMatrices, fillArrivalMatrices } from './counting.ts';
 import type { OctaveGrid } from './octave-grid.ts';
 
-/** What holds for one T, whatever B. */
+/** Everything that depends on T but not on B. */
 export interface WaitColumns {
   /** N_k(T) and F_k(T), k = 0 … batchSizeMax−1. */
   readonly counting: Float64Array;
   readonly arrivals: Float64Array;
-  /** H_b(w) of batches of b that timed out, given start phase i, without the atom at T: at (b·m + i)·points + point. */
+  /** H_b(w) of timed-out batches of b, given start phase i, without the atom at T. Entry (b, i, point) is at (b·m + i)·points + point. */
   readonly timedOut: Float64Array;
   /** H_B(w) of full batches of B, in the same order. */
   readonly full: Float64Array;
 }
 
-/** Makes the columns of one T after the other; keeps the arrays it works in. */
+/** Computes the columns for one T after another, reusing its work arrays. */
 export class WaitColumnsMaker {
   readonly #process: ArrivalProcess;
   readonly #size: number;
-  /** K: no batch is larger, so no more than K − 1 others matter. */
+  /** K, the largest batch size: at most K − 1 other requests matter. */
   readonly #count: number;
   readonly #grid: OctaveGrid;
   readonly #transition: Float64Array;
@@ -30,11 +30,11 @@ export class WaitColumnsMaker {
   readonly #doublings: MatrixSequence[];
   /** C_j = N(T − T/2^j). */
   readonly #complements: MatrixSequence[];
-  /** E_i = N(i·T/(R·2^j)) of the octave in hand, i = 1 … R. */
+  /** E_i = N(i·T/(R·2^j)) of the current octave, i = 1 … R. */
   readonly #steps: MatrixSequence[];
-  readonly #left: MatrixSequence;
-  readonly #arrivalsLeft: MatrixSequence;
-  /** Columns: N_k(w)·1, k·N_k(w)·1, F_k(w)·1, (k−1)·F_k(w)·1, and what comes out. */
+  readonly #remaining: MatrixSequence;
+  readonly #arrivalsRemaining: MatrixSequence;
+  /** Columns: N_k(w)·1, k·N_k(w)·1, F_k(w)·1, (k−1)·F_k(w)·1, and the results. */
   readonly #counts: MatrixSequence;
   readonly #weightedCounts: MatrixSequence;
   readonly #arrived: MatrixSequence;
@@ -54,8 +54,8 @@ export class WaitColumnsMaker {
     this.#doublings = Array.from({ length: grid.octaves + Math.log2(grid.stepsPerOctave) + 1 }, matrices);
     this.#complements = Array.from({ length: grid.octaves }, matrices);
     this.#steps = Array.from({ length: grid.stepsPerOctave + 1 }, matrices);
-    this.#left = matrices();
-    this.#arrivalsLeft = matrices();
+    this.#remaining = matrices();
+    this.#arrivalsRemaining = matrices();
     this.#counts = columns();
     this.#weightedCounts = columns();
     this.#arrived = columns();
@@ -78,15 +78,15 @@ export class WaitColumnsMaker {
     for (let octave = octaves; octave >= 1; octave--) {
       this.#fillSteps(octave);
       for (let i = 0; i < stepsPerOctave; i++) {
-        const left = this.#leftAt(octave, i);
-        fillArrivalMatrices(this.#arrivalsLeft.values, left.values, this.#transition, this.#size, this.#count);
-        trim(this.#arrivalsLeft, square);
+        const left = this.#remainingAt(octave, i);
+        fillArrivalMatrices(this.#arrivalsRemaining.values, left.values, this.#transition, this.#size, this.#count);
+        trim(this.#arrivalsRemaining, square);
         this.#fillColumns(this.#doubling(octave), i === 0 ? null : this.#step(octave, i));
         this.#convolveAll(left);
         this.#write(columns, (octaves - octave) * stepsPerOctave + i + 1, false);
       }
     }
-    this.#writeLeftLimit(columns);
+    this.#writeRemainingLimit(columns);
     return columns;
   }
 
@@ -109,7 +109,7 @@ export class WaitColumnsMaker {
     }
   }
 
-  /** C_j for j ≥ 1; C_0 = N(0) leaves everything as it is. */
+  /** C_j for j ≥ 1; C_0 = N(0) is the identity. */
   #complement(octave: number): MatrixSequence {
     return octave === 1 ? this.#doubling(1) : (this.#complements[octave] as MatrixSequence);
   }
@@ -120,16 +120,16 @@ export class WaitColumnsMaker {
     return this.#steps[i] as MatrixSequence;
   }
 
-  /** From the next smaller octave, E_i is its E_{2i}; the others are sums of two steps. */
+  /** Fills E_i. Where possible, E_i is E_{2i} of the next smaller octave; the others are convolutions of two smaller steps. */
   #fillSteps(octave: number): void {
     const { octaves, stepsPerOctave } = this.#grid;
     for (let i = 3; i < stepsPerOctave; i++) {
       const lowest = i & -i;
       if (lowest === i) continue;
       if (octave < octaves && 2 * i < stepsPerOctave) {
-        const kept = this.#steps[i] as MatrixSequence;
+        const retained = this.#steps[i] as MatrixSequence;
         this.#steps[i] = this.#steps[2 * i] as MatrixSequence;
-        this.#steps[2 * i] = kept;
+        this.#steps[2 * i] = retained;
       } else {
         convolve(this.#steps[i] as MatrixSequence, this.#step(octave, i - lowest), this.#step(octave, lowest), this.#size);
       }
@@ -137,15 +137,15 @@ export class WaitColumnsMaker {
   }
 
   /** N(T − w) = C_{j−1} ∗ E_{R−i}. */
-  #leftAt(octave: number, i: number): MatrixSequence {
+  #remainingAt(octave: number, i: number): MatrixSequence {
     const rest = this.#step(octave, this.#grid.stepsPerOctave - i);
     if (octave === 1) return rest;
     if (i === 0 && octave < this.#grid.octaves) return this.#complement(octave);
-    convolve(this.#left, this.#complement(octave - 1), rest, this.#size);
-    return this.#left;
+    convolve(this.#remaining, this.#complement(octave - 1), rest, this.#size);
+    return this.#remaining;
   }
 
-  /** The columns at w = T/2^j + i·T/(R·2^j): N(w)·1 = D_j ∗ (E_i·1), and F_{k+1}·1 = F_k·1 − N_k·1 because P·1 = 1. */
+  /** Fills the columns at w = T/2^j + i·T/(R·2^j): N(w)·1 = D_j ∗ (E_i·1), and F_{k+1}·1 = F_k·1 − N_k·1 because P·1 = 1. */
   #fillColumns(octaveStart: MatrixSequence, step: MatrixSequence | null): void {
     const size = this.#size;
     const counts = this.#counts.values;
@@ -175,16 +175,16 @@ export class WaitColumnsMaker {
     trim(this.#weightedArrived, size);
   }
 
-  /** The sums of §`exact-model.ts`, for all b at once: entry n is a batch with n others. */
+  /** The sums of `exact-model.ts`, for all b at once. Entry n is for a batch with n other requests. */
   #convolveAll(left: MatrixSequence): void {
     this.#timedOut.fill(0);
     this.#full.fill(0);
     convolveColumns(this.#timedOut, left, this.#weightedCounts, this.#size);
-    convolveColumns(this.#full, this.#arrivalsLeft, this.#arrived, this.#size);
+    convolveColumns(this.#full, this.#arrivalsRemaining, this.#arrived, this.#size);
     convolveColumns(this.#full, left, this.#weightedArrived, this.#size);
   }
 
-  /** The last requests of full batches, F_{B−1}(T)·1, count from w = 0 on. */
+  /** Writes the columns of one grid point. The last requests of full batches, F_{B−1}(T)·1, wait 0, so they count at every point. */
   #write(columns: WaitColumns, point: number, isStart: boolean): void {
     const size = this.#size;
     const points = this.#grid.shares.length;
@@ -198,8 +198,8 @@ export class WaitColumnsMaker {
     }
   }
 
-  /** All requests, but not the first ones of timed-out batches, which wait exactly T. */
-  #writeLeftLimit({ counting, arrivals, timedOut, full }: WaitColumns): void {
+  /** Writes the limit w → T. Includes all requests except the first of each timed-out batch, which wait exactly T. */
+  #writeRemainingLimit({ counting, arrivals, timedOut, full }: WaitColumns): void {
     const size = this.#size;
     const points = this.#grid.shares.length;
     for (let row = 0; row < this.#count * size; row++) {

@@ -1,6 +1,7 @@
 /**
- * One always-on server that never waits for company: idle, it takes a request at once; after a batch, min(waiting, B). Exact
- * for Poisson arrivals and fixed service, up to a grid in time; for planning only (tens of milliseconds).
+ * One always-on server that never waits for more requests. If idle, it runs a request at once; after each batch, it runs the next
+ * min(waiting, B). Exact for Poisson arrivals and fixed service times, apart from a time grid. Takes tens of milliseconds, so it is
+ * for planning only.
  */
 import assert from 'node:assert/strict';
 import { PlatformError } from '../errors.ts';
@@ -8,7 +9,7 @@ import { stationary } from './matrix.ts';
 import type { FixedService } from './service-law.ts';
 import type { WaitTable } from './wait-table.ts';
 
-/** Longer queues count as this long; a chain that is there too often is not described. */
+/** Longer queues count as this long. If that happens often, the result is not valid. */
 const queueMax = 300;
 const timeSteps = 60;
 
@@ -22,17 +23,18 @@ export type WorkConservingWaits = { readonly valid: true; readonly table: WaitTa
 
 /**
  * The queue length q at completions is a Markov chain: q → (q − b)⁺ + Pois(λS(b)) with b = min(max(q, 1), B). Its stationary
- * distribution v gives p_b, and per batch λ·S(b) requests that arrive while it is served, at an offset u even in [0, S(b)]:
- * with left = (q − b)⁺ behind the batch and k ~ Pois(λu) earlier ones it is number n = left + k + 1, f = ⌊(n−1)/B⌋ full
- * batches go before its own, it waits S(b) − u + f·S(B), and in this time Pois(λ·wait) more may join its batch, which then
- * has z = min(B, n − fB + those). A request that finds the server idle waits 0 and is alone: v_0 per batch.
+ * distribution v gives p_b. Per batch, λ·S(b) requests arrive while it is served, at offsets u spread evenly over [0, S(b)]. A
+ * request sees left = (q − b)⁺ requests left behind and k ~ Pois(λu) earlier arrivals, so it is number n = left + k + 1. f =
+ * ⌊(n−1)/B⌋ full batches run before its own, and it waits S(b) − u + f·S(B). In this time Pois(λ·wait) more arrive and may join, so
+ * its batch has z = min(B, n − fB + those). A request that finds the server idle waits 0 and runs alone: v_0 per batch.
  */
 export function workConservingWaits({ ratePerSecond, batchSizeMax, service }: SingleServer): WorkConservingWaits {
   assert(
     Number.isInteger(batchSizeMax) && batchSizeMax >= 1 && batchSizeMax <= queueMax / 2,
-    `B is from 1 to ${queueMax / 2}, got ${batchSizeMax}`,
+    `invalid B: expected 1 to ${queueMax / 2}, got ${batchSizeMax}`,
   );
-  if (!(ratePerSecond > 0)) throw new PlatformError('invalid_request', `the rate of arrivals is above 0 per second, got ${ratePerSecond}`);
+  if (!(ratePerSecond > 0))
+    throw new PlatformError('invalid_request', `invalid arrival rate: expected above 0 per second, got ${ratePerSecond}`);
   const ratePerMs = ratePerSecond / 1000;
   const load = (ratePerMs * service.serviceMs(batchSizeMax)) / batchSizeMax;
   if (load >= 1) return { valid: false, reason: `one server is too few: full batches load it to ${(100 * load).toFixed(0)} %` };
@@ -61,11 +63,11 @@ function queueDistribution(ratePerMs: number, max: number, service: FixedService
     }
   }
   const queue = stationary(transition, states);
-  assert(queue !== null, 'a queue that empties has one stationary distribution');
+  assert(queue !== null, 'a stable queue has one stationary distribution');
   return queue;
 }
 
-/** By how many are left behind a batch of b: how often, per batch. */
+/** At index n: the probability that a batch has b requests and leaves n requests behind. */
 function behind(queue: Float64Array, b: number, max: number): Float64Array {
   const left = b < max ? Float64Array.of(queue[b] as number) : queue.slice(max);
   if (b === 1) left[0] = (left[0] as number) + (queue[0] as number);
@@ -75,7 +77,7 @@ function behind(queue: Float64Array, b: number, max: number): Float64Array {
 interface Piece {
   readonly fromMs: number;
   readonly toMs: number;
-  /** By z, the size of the batch that the request is in: the requests per batch whose wait is in this piece. */
+  /** At index z: requests per batch that are in batches of size z and whose wait is in this piece. */
   readonly masses: Float64Array;
 }
 
@@ -111,7 +113,10 @@ function waitsDuring(b: number, ratePerMs: number, max: number, service: FixedSe
   return pieces;
 }
 
-/** The request is the `place`-th of its batch, and others join until it leaves or is full. */
+/**
+ * Distributes the mass of a request that is number `place` in its batch over batch sizes; `joining` is the distribution of later
+ * arrivals.
+ */
 function addBySize(masses: Float64Array, place: number, mass: number, joining: Float64Array): void {
   const max = masses.length - 1;
   let rest = mass;
@@ -123,7 +128,7 @@ function addBySize(masses: Float64Array, place: number, mass: number, joining: F
   masses[max] = (masses[max] as number) + Math.max(0, rest);
 }
 
-/** Pois(mean; k) until almost nothing is left; what is left goes to the last. */
+/** Pois(mean; k) at index k, until the remainder is negligible; the last entry includes the remainder. */
 function poissonPmf(mean: number): Float64Array {
   const count = Math.ceil(mean + 9 * Math.sqrt(mean) + 12);
   const pmf = new Float64Array(count);
@@ -147,7 +152,7 @@ class PiecewiseTable implements WaitTable {
   readonly meanBatch: number;
   readonly sampleCount = null;
   readonly #pieces: readonly Piece[];
-  /** By b: takes the error of the time grid out, so that all masses of b are b·p_b. */
+  /** At index b: corrects the error of the time grid, so the masses of b add up to b·p_b. */
   readonly #factors: Float64Array;
 
   constructor(batchSizePmf: Float64Array, pieces: readonly Piece[]) {

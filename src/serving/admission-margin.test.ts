@@ -1,42 +1,42 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { AdmissionMargin, leastMarginMs } from './admission-margin.ts';
+import { AdmissionMargin, minimumMarginMs } from './admission-margin.ts';
 
-/** One request after the other, a millisecond apart, each so much later than predicted. */
-function seen(errorsMs: readonly number[], latencyMs = 500): { margin: AdmissionMargin; nowMs: number } {
+/** Records requests a millisecond apart, each completed with the given prediction error. */
+function margins(errorsMs: readonly number[], latencyMs = 500): { margin: AdmissionMargin; nowMs: number } {
   const margin = new AdmissionMargin(latencyMs);
   let nowMs = 0;
   for (const errorMs of errorsMs) margin.observe(++nowMs - errorMs, nowMs);
   return { margin, nowMs };
 }
 const marginOf = (errorsMs: readonly number[], latencyMs = 500): number => {
-  const { margin, nowMs } = seen(errorsMs, latencyMs);
+  const { margin, nowMs } = margins(errorsMs, latencyMs);
   return margin.marginMs(nowMs);
 };
 const times = (count: number, errorMs: number): number[] => Array.from({ length: count }, () => errorMs);
 
-describe('the margin of admission', () => {
-  test('is 8 ms, or a tenth of a short objective, before anything is known', () => {
+describe('the admission margin', () => {
+  test('is 8 ms, or a tenth of a short objective, before any measurement', () => {
     assert.deepEqual([marginOf([]), marginOf([], 50)], [8, 5]);
   });
 
-  test('is the error that all but a hundredth keep within, and no more than a fifth of the objective', () => {
+  test('is the 99th percentile of the errors, and at most a fifth of the objective', () => {
     assert.equal(marginOf([...times(989, -20), ...times(11, 30)]), 30);
-    assert.equal(marginOf([...times(990, -20), ...times(10, 30)]), 8, 'a hundredth may be later');
+    assert.equal(marginOf([...times(990, -20), ...times(10, 30)]), 8, '1 % may be later');
     assert.equal(marginOf(times(1000, 4000)), 100);
     assert.equal(marginOf(times(1000, -50)), 8);
   });
 
-  test('learns nothing of a few', () => {
+  test('ignores a few samples', () => {
     assert.equal(marginOf(times(99, 50)), 8);
     assert.equal(marginOf(times(100, 50)), 50);
   });
 
-  test('forgets what was more than a thousand requests ago, or more than a minute when nobody came since', () => {
+  test('drops errors older than a thousand requests, or older than a minute without traffic', () => {
     assert.equal(marginOf([...times(500, 50), ...times(989, 0)]), 50);
     assert.equal(marginOf([...times(500, 50), ...times(990, 0)]), 8);
-    const { margin, nowMs } = seen(times(500, 50));
+    const { margin, nowMs } = margins(times(500, 50));
     assert.equal(margin.marginMs(nowMs + 60_000), 50);
     assert.equal(margin.marginMs(nowMs + 60_001), 8);
     margin.observe(nowMs + 90_000, nowMs + 90_050);
@@ -45,14 +45,14 @@ describe('the margin of admission', () => {
 
   const error = fc.oneof(fc.double({ min: -300, max: 300, noNaN: true }), fc.double(), fc.constantFrom(0, 8, -0));
 
-  test('is what sorting the last thousand errors gives, whatever came', () => {
+  test('equals the quantile of the last thousand errors, for any input', () => {
     fc.assert(
       fc.property(fc.array(error, { maxLength: 1500, size: 'max' }), fc.integer({ min: 1, max: 5000 }), (errorsMs, latencyMs) => {
-        const { margin, nowMs } = seen(errorsMs, latencyMs);
+        const { margin, nowMs } = margins(errorsMs, latencyMs);
         const known = errorsMs.map((errorMs, i) => i + 1 - (i + 1 - errorMs)).filter(Number.isFinite);
         const last = known.slice(-1000).sort((a, b) => a - b);
         const p99 = last.length < 100 ? Number.NEGATIVE_INFINITY : (last[Math.ceil(0.99 * last.length) - 1] as number);
-        const least = leastMarginMs(latencyMs);
+        const least = minimumMarginMs(latencyMs);
         const wanted = Math.max(least, Math.min(p99, 0.2 * latencyMs));
         assert(Math.abs(margin.marginMs(nowMs) - wanted) < 1e-9, `${margin.marginMs(nowMs)} is not ${wanted}`);
       }),
@@ -60,7 +60,7 @@ describe('the margin of admission', () => {
     );
   });
 
-  test('never leaves its bounds, and does not shrink when the same came later', () => {
+  test('stays within its bounds, and does not shrink if errors grow', () => {
     fc.assert(
       fc.property(fc.array(error, { minLength: 100, maxLength: 400 }), fc.double({ min: 0, max: 200, noNaN: true }), (errorsMs, moreMs) => {
         const [before, after] = [marginOf(errorsMs), marginOf(errorsMs.map((errorMs) => errorMs + moreMs))];

@@ -1,14 +1,13 @@
 /**
- * The last arrivals of a variant, and whether their rate has changed: what the choice of a batch size is made from.
- *
- * The test is calibrated by the gaps seen since the last change. Arrivals that come in bursts longer than that look like
- * changes for ever; so each alarm asks for more evidence the next time, and a quiet while for less again.
+ * The last arrivals of a variant, and whether their rate changed: input for choosing a batch size. The change test is calibrated
+ * with the gaps since the last change. Bursts that outlast the test raise an alarm each time. So each alarm raises the evidence
+ * required for the next, and this increase decays over time.
  */
 import { ChangePoint, calibratedThreshold } from '../queueing/index.ts';
 
-/** So many are kept. */
-const kept = 5000;
-/** Gaps from which a rate can be told, and when the test is calibrated again: once soon, then now and then. */
+/** Number of retained arrivals. */
+const arrivalsMax = 5000;
+/** The test is first calibrated after `gapsAtFirst` gaps, again after `gapsSoon`, then every `gapsBetween`. */
 const gapsAtFirst = 100;
 const gapsSoon = 300;
 const gapsBetween = 1000;
@@ -18,13 +17,13 @@ const raiseMax = 1000;
 const halvedInMs = 1_800_000;
 
 export class ArrivalWindow {
-  /** By row. */
-  readonly #timesMs = new Float64Array(kept);
+  /** One arrival time per row, as a ring buffer. */
+  readonly #timesMs = new Float64Array(arrivalsMax);
   #count = 0;
   #next = 0;
-  /** By request: since the one before it, and its rows. */
-  readonly #gapsMs = new Float64Array(kept);
-  readonly #rows = new Uint16Array(kept);
+  /** Per request, as ring buffers: the gap before it and its number of rows. */
+  readonly #gapsMs = new Float64Array(arrivalsMax);
+  readonly #rows = new Uint16Array(arrivalsMax);
   #gaps = 0;
   #nextGap = 0;
   #lastMs = Number.NaN;
@@ -34,26 +33,26 @@ export class ArrivalWindow {
   #raisedAtMs = 0;
   #hasAlarm = false;
 
-  /** A request of so many rows has come, which is as many arrivals at once. */
+  /** Adds a request; each of its rows counts as an arrival. */
   add(atMs: number, rows: number): void {
-    for (let row = Math.min(rows, kept); row > 0; row--) {
+    for (let row = Math.min(rows, arrivalsMax); row > 0; row--) {
       this.#timesMs[this.#next] = atMs;
-      this.#next = (this.#next + 1) % kept;
+      this.#next = (this.#next + 1) % arrivalsMax;
     }
-    this.#count = Math.min(kept, this.#count + rows);
+    this.#count = Math.min(arrivalsMax, this.#count + rows);
     const isFirst = Number.isNaN(this.#lastMs);
     const gapMs = isFirst ? 0 : Math.max(0, atMs - this.#lastMs);
     this.#lastMs = isFirst ? atMs : Math.max(this.#lastMs, atMs);
     if (!isFirst) this.#gap(atMs, gapMs, rows);
   }
 
-  /** In the order in which they came. */
+  /** One time per row, `clock.nowMs()`, in order of arrival. */
   timesMs(): Float64Array {
     return latest(this.#timesMs, this.#next, this.#count);
   }
 
-  /** Whether the rate has changed since last asked; those before the change are forgotten by then. */
-  takeAlarm(): boolean {
+  /** Whether the rate changed since the last call; arrivals before the change are already dropped. */
+  consumeAlarm(): boolean {
     const hasAlarm = this.#hasAlarm;
     this.#hasAlarm = false;
     return hasAlarm;
@@ -62,8 +61,8 @@ export class ArrivalWindow {
   #gap(atMs: number, gapMs: number, rows: number): void {
     this.#gapsMs[this.#nextGap] = gapMs;
     this.#rows[this.#nextGap] = rows;
-    this.#nextGap = (this.#nextGap + 1) % kept;
-    if (this.#gaps < kept) this.#gaps++;
+    this.#nextGap = (this.#nextGap + 1) % arrivalsMax;
+    if (this.#gaps < arrivalsMax) this.#gaps++;
     const change = this.#test?.add(gapMs) ?? null;
     if (change !== null) this.#changed(atMs, change.gapsSince);
     else if (--this.#untilCalibration === 0) this.#calibrate(atMs);
@@ -73,7 +72,7 @@ export class ArrivalWindow {
     this.#hasAlarm = true;
     this.#gaps = Math.min(this.#gaps, gapsSince);
     let rows = 0;
-    for (let back = 1; back <= this.#gaps; back++) rows += this.#rows[(this.#nextGap - back + kept) % kept] as number;
+    for (let back = 1; back <= this.#gaps; back++) rows += this.#rows[(this.#nextGap - back + arrivalsMax) % arrivalsMax] as number;
     this.#count = Math.min(this.#count, rows);
     this.#raise = Math.min(raiseMax, this.#raiseAt(atMs) * raisedBy);
     this.#raisedAtMs = atMs;
@@ -95,7 +94,7 @@ export class ArrivalWindow {
   }
 }
 
-/** The last `count` entries of a ring that is written at `next`. */
+/** The last `count` entries of a ring buffer that is written at `next`. */
 function latest(ring: Float64Array, next: number, count: number): Float64Array {
   const first = next - count;
   if (first >= 0) return ring.slice(first, next);

@@ -3,11 +3,11 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { PlatformError } from '../errors.ts';
 import { type Datatype, datatypes, elementCount, encodeStrings, type Signature, type Tensor } from '../tensor.ts';
-import { bucketOf, merge, split } from './batch-tensors.ts';
+import { merge, shapeBucketOf, split } from './batch-tensors.ts';
 
 const anyDatatype = fc.constantFrom(...(Object.keys(datatypes) as Datatype[]));
 
-/** Requests of one to four rows each, all with the same datatype and row shape, and random content. */
+/** Requests of one to four rows with random content, all of the same datatype and row shape. */
 const requests = fc
   .record({ datatype: anyDatatype, rowShape: fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 3 }) })
   .chain(({ datatype, rowShape }) =>
@@ -31,7 +31,7 @@ function specOf(tensor: Tensor): Signature {
   return { inputs: [{ name: 'x', datatype: tensor.datatype, shape: [-1, ...tensor.shape.slice(1)] }], outputs: [] };
 }
 
-test('cutting up what was merged gives every request its own rows back, for every datatype and shape', () => {
+test('splitting a merged batch returns each request its own rows, for every datatype and shape', () => {
   fc.assert(
     fc.property(requests, (tensors) => {
       const rowsOf = tensors.map(({ shape }) => shape[0] as number);
@@ -54,7 +54,7 @@ test('cutting up what was merged gives every request its own rows back, for ever
   );
 });
 
-test('an output that has not one row for each row of the batch is refused rather than cut', () => {
+test('rejects an output whose rows do not match the rows of the batch', () => {
   const output: Tensor = { name: 'y', datatype: 'UINT8', shape: [3], data: new Uint8Array(3) };
   assert.throws(
     () => split([output], [1, 1]),
@@ -62,23 +62,23 @@ test('an output that has not one row for each row of the batch is refused rather
   );
 });
 
-describe('who may share a batch', () => {
+describe('requests that may share a batch', () => {
   const rows = (length: number): Tensor => ({ name: 'x', datatype: 'UINT8', shape: [1, length], data: new Uint8Array(length) });
   const scalar = (value: number): Tensor => ({ name: 'n', datatype: 'UINT8', shape: [], data: Uint8Array.of(value) });
 
-  test('everybody, where only the batch dimension varies', () => {
-    assert.equal(bucketOf({ inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1, 4] }], outputs: [] }), null);
+  test('all requests, if only the batch dimension varies', () => {
+    assert.equal(shapeBucketOf({ inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1, 4] }], outputs: [] }), null);
   });
 
-  test('those of equal length, where another dimension varies', () => {
-    const bucket = bucketOf({ inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1, -1] }], outputs: [] });
+  test('requests of equal length, if another dimension varies', () => {
+    const bucket = shapeBucketOf({ inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1, -1] }], outputs: [] });
     assert(bucket !== null);
     assert.equal(bucket([rows(4)]), bucket([rows(4)]));
     assert.notEqual(bucket([rows(4)]), bucket([rows(5)]));
   });
 
-  test('those with equal scalars, where an input has no batch dimension', () => {
-    const bucket = bucketOf({
+  test('requests with equal scalars, if an input has no batch dimension', () => {
+    const bucket = shapeBucketOf({
       inputs: [
         { name: 'x', datatype: 'UINT8', shape: [-1, 4] },
         { name: 'n', datatype: 'UINT8', shape: [] },

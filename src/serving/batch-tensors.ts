@@ -1,19 +1,22 @@
-/** Merging the tensors of several requests into one batch, and cutting the answer up again. */
+/** Merges the tensors of several requests into one batch, and splits the outputs again. */
 import { PlatformError } from '../errors.ts';
 import type { TensorParts } from '../runtime/index.ts';
 import { datatypes, elementCount, type Signature, type Tensor, walkStrings } from '../tensor.ts';
 
-/** Has this input or output a row for each row of the batch? Where not (a scalar, a fixed size), all must agree on it. */
+/**
+ * Whether the first dimension of an input or output is the batch dimension. If not (a scalar or a fixed size), all requests of a
+ * batch must have the same value.
+ */
 function isBatched(shape: readonly number[]): boolean {
   return shape[0] === -1;
 }
 
 /**
- * Tells which requests may share a batch: equal keys, equal bucket. Two things keep requests apart: sizes that vary
- * besides the batch dimension, and inputs without a batch dimension, whose values must be equal.
- * Null where neither occurs, so that ordinary models pay nothing.
+ * Returns a function that maps inputs to a bucket key: requests with equal keys may share a batch. Keys differ if dimensions other
+ * than the batch dimension differ, or if inputs without a batch dimension have different values. Returns null if the signature
+ * allows neither, so ordinary models have no cost.
  */
-export function bucketOf(signature: Signature): ((inputs: readonly Tensor[]) => string) | null {
+export function shapeBucketOf(signature: Signature): ((inputs: readonly Tensor[]) => string) | null {
   const apart = signature.inputs.some((spec) => !isBatched(spec.shape) || spec.shape.indexOf(-1, 1) !== -1);
   if (!apart) return null;
   return (inputs) =>
@@ -26,7 +29,10 @@ export function bucketOf(signature: Signature): ((inputs: readonly Tensor[]) => 
       .join(';');
 }
 
-/** Joins the inputs of requests of one bucket along their first dimension. Nothing is copied here: the parts are joined in the frame. */
+/**
+ * Joins the inputs of requests of one bucket along the first dimension. Copies nothing: the parts are concatenated when the frame
+ * is written.
+ */
 export function merge(signature: Signature, requests: readonly (readonly Tensor[])[], rows: number): TensorParts[] {
   const first = requests[0] as readonly Tensor[];
   return first.map((input, i) => {
@@ -38,9 +44,8 @@ export function merge(signature: Signature, requests: readonly (readonly Tensor[
 }
 
 /**
- * Cuts the outputs of a batch into those of each request; `rowsOf` are the rows of the requests, in order.
- * Throws `model_failed` where an output has not one row for each row that went in: rather an error than somebody
- * else's answer.
+ * Splits the outputs of a batch by request. `rowsOf` holds the number of rows of each request, in order. Throws `model_failed` if
+ * an output does not have one row per input row, because responses could be mixed up.
  */
 export function split(outputs: readonly Tensor[], rowsOf: readonly number[]): Tensor[][] {
   if (rowsOf.length === 1) return [outputs as Tensor[]];
@@ -65,7 +70,7 @@ export function split(outputs: readonly Tensor[], rowsOf: readonly number[]): Te
   return answers;
 }
 
-/** Where in the output's bytes each request's rows end. */
+/** Byte offset in the output at which each request's rows end. */
 function rowEnds(output: Tensor, rowsOf: readonly number[]): number[] {
   const perRow = elementCount(output.shape.slice(1));
   const { bytes } = datatypes[output.datatype];

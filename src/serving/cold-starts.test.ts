@@ -6,16 +6,16 @@ import { Environments } from './environments.ts';
 
 const setting = { memoryMiB: 1024, maxConcurrency: 1, provisioned: 0, warm: 0, keepAliveMs: 60_000 };
 
-test('a function that starts is expected when starts usually end; one that is overdue takes a quarter of that yet, and is not taken to be ready at any moment', () => {
+test('a starting function is expected after the median start time, an overdue one after another quarter of it', () => {
   const clock = new VirtualClock(0);
   const starts = new ColdStarts(() => 400);
   const environments = new Environments(setting, {
     clock,
     start: () => 'f0',
     stop: () => {},
-    onKept: () => {},
+    onRetained: () => {},
     startHangsMs: () => 1000,
-    onDeserted: () => {},
+    onNoCapacity: () => {},
   });
   environments.want(1);
   const doneInMs = (atMs: number): number => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { take } from '../queueing/index.ts';
+import { takeBatch } from '../queueing/index.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { PendingRequest } from './request.ts';
 
@@ -30,11 +30,11 @@ const steps = fc.array(
   { maxLength: 80 },
 );
 
-test('loses nobody, keeps the order of deadlines, then of arrival, and never gives out more than B rows at once', () => {
+test('loses no request, orders by deadline, then by arrival, and never returns more than B rows at once', () => {
   fc.assert(
     fc.property(steps, (script) => {
       const queue = new DeadlineQueue();
-      /** The same, told simply: a list that is sorted anew each time. */
+      /** Reference: a list that is sorted after each insertion. */
       let expected: PendingRequest[] = [];
       let isUniform = true;
       for (const [i, step] of script.entries()) {
@@ -44,7 +44,7 @@ test('loses nobody, keeps the order of deadlines, then of arrival, and never giv
           queue.insert(newcomer);
           expected = [...expected, newcomer].sort((a, b) => a.deadlineMs - b.deadlineMs);
         } else if (step.kind === 'take') {
-          const batch = take(queue, step.batchSizeMax);
+          const batch = takeBatch(queue, step.batchSizeMax);
           queue.remove(batch);
           assert.deepEqual(batch, expected.slice(0, batch.length));
           assert(batch.reduce((sum, { rows }) => sum + rows, 0) <= step.batchSizeMax || batch.length === 1);
@@ -53,7 +53,7 @@ test('loses nobody, keeps the order of deadlines, then of arrival, and never giv
         } else if (expected.length > 0) {
           const [leaver] = expected.splice(step.which % expected.length, 1) as [PendingRequest];
           leaver.state = 'settled';
-          queue.forget(leaver);
+          queue.discard(leaver);
         }
         assert.deepEqual([...queue], expected);
         assert.equal(
@@ -62,8 +62,8 @@ test('loses nobody, keeps the order of deadlines, then of arrival, and never giv
         );
         const limits = expected.map(({ limitAtMs }) => limitAtMs);
         const isOrdered = limits.every((limitMs, place) => place === 0 || limitMs >= (limits[place - 1] as number));
-        assert(isOrdered || !queue.isInLimitOrder, 'it never says so where it is not');
-        assert(queue.isInLimitOrder || !isUniform, 'and always where all give up after the same time');
+        assert(isOrdered || !queue.isInLimitOrder, 'it never claims an order that it does not have');
+        assert(queue.isInLimitOrder || !isUniform, 'and always has it if all timeouts are equal');
         for (const deadlineMs of [0, 10, 20]) {
           const before = expected.filter((waiting) => waiting.deadlineMs <= deadlineMs).reduce((sum, { rows }) => sum + rows, 0);
           assert.equal(queue.rowsUntil(deadlineMs), before);
@@ -73,10 +73,10 @@ test('loses nobody, keeps the order of deadlines, then of arrival, and never giv
   );
 });
 
-test('gives back the places at its front', () => {
+test('releases empty slots at its front', () => {
   const queue = new DeadlineQueue();
   for (let i = 0; i < 5000; i++) queue.insert(request(`r${i}`, i, 1));
-  for (let i = 0; i < 4999; i++) queue.remove(take(queue, 1));
+  for (let i = 0; i < 4999; i++) queue.remove(takeBatch(queue, 1));
   assert.deepEqual(
     [...queue].map(({ call }) => call.requestId),
     ['r4999'],

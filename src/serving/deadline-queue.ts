@@ -1,12 +1,11 @@
 /**
- * The requests of a variant in the order of their deadlines, ties in the order of arrival.
- *
- * Requests of one objective arrive in that order already, so an insertion looks from the back and an ordinary one
- * costs nothing; whoever is taken is at the front, and the front moves without shifting the rest.
+ * Waiting requests by deadline (`orderMs`), then by arrival. Requests with the same objective already arrive in that order. So
+ * an insertion scans from the back and usually takes constant time. Removing from the front moves an index instead of shifting the
+ * rest.
  */
 import type { PendingRequest } from './request.ts';
 
-/** Taken places at the front are given back once they are this many and outweigh the rest. */
+/** Empty slots at the front are released once there are at least this many and they outnumber the rest. */
 const compactFrom = 1024;
 
 export class DeadlineQueue {
@@ -15,7 +14,7 @@ export class DeadlineQueue {
   #rows = 0;
   #isInLimitOrder = true;
 
-  /** Rows that wait; requests that were abandoned do not count. */
+  /** Number of waiting rows, without cancelled requests. */
   get rows(): number {
     return this.#rows;
   }
@@ -24,16 +23,25 @@ export class DeadlineQueue {
     return this.#rows === 0;
   }
 
-  /** Whoever comes later has no earlier limit: so it is where all give up after the same time. */
+  /** Whether limits (`limitAtMs`) never decrease along the queue, for example because all timeouts are equal. */
   get isInLimitOrder(): boolean {
     return this.#isInLimitOrder;
   }
 
+  /** The limit of the first request, infinite without one. With `limitsUpTo` useful only while they are in order. */
+  get limitsFrom(): number {
+    return this.#requests[this.#front]?.limitAtMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The limit of the last request, 0 without one. */
+  get limitsUpTo(): number {
+    return this.#requests.at(-1)?.limitAtMs ?? 0;
+  }
+
   insert(request: PendingRequest): void {
-    // Where it was taken from here before, its old place may still be there.
-    if (request.losses > 0) this.#strike(request);
+    if (request.isResubmitted) this.forget(request);
     let place = this.#requests.length;
-    while (place > this.#front && (this.#requests[place - 1] as PendingRequest).deadlineMs > request.deadlineMs) place--;
+    while (place > this.#front && (this.#requests[place - 1] as PendingRequest).orderMs > request.orderMs) place--;
     const before = place > this.#front ? (this.#requests[place - 1] as PendingRequest).limitAtMs : Number.NEGATIVE_INFINITY;
     const after = this.#requests[place]?.limitAtMs ?? Number.POSITIVE_INFINITY;
     if (request.limitAtMs < before || request.limitAtMs > after) this.#isInLimitOrder = false;
@@ -42,18 +50,18 @@ export class DeadlineQueue {
     this.#rows += request.rows;
   }
 
-  /** Rows with an earlier or equal deadline: what a newcomer of that deadline has before it. */
+  /** Number of rows with an earlier or equal deadline, that is, ahead of a new request with this deadline. */
   rowsUntil(deadlineMs: number): number {
     let rows = this.#rows;
     for (let i = this.#requests.length - 1; i >= this.#front; i--) {
       const request = this.#requests[i] as PendingRequest;
-      if (request.deadlineMs <= deadlineMs) break;
+      if (request.orderMs <= deadlineMs) break;
       if (request.state === 'waiting') rows -= request.rows;
     }
     return rows;
   }
 
-  /** Those who wait, earliest deadline first. */
+  /** Waiting requests, earliest deadline first. */
   *[Symbol.iterator](): Generator<PendingRequest> {
     for (let i = this.#front; i < this.#requests.length; i++) {
       const request = this.#requests[i] as PendingRequest;
@@ -61,7 +69,15 @@ export class DeadlineQueue {
     }
   }
 
-  /** Marks the requests as running and lets go of them. */
+  /** The same, latest deadline first. */
+  *latestFirst(): Generator<PendingRequest> {
+    for (let i = this.#requests.length - 1; i >= this.#front; i--) {
+      const request = this.#requests[i] as PendingRequest;
+      if (request.state === 'waiting') yield request;
+    }
+  }
+
+  /** Marks the requests as running and removes them. */
   remove(batch: readonly PendingRequest[]): void {
     for (const request of batch) {
       request.state = 'running';
@@ -70,22 +86,24 @@ export class DeadlineQueue {
     this.#advance();
   }
 
-  /** A request that waited here was settled or abandoned. Its place is passed over from now on. */
-  forget(request: PendingRequest): void {
+  /** Call this when a waiting request was settled or cancelled: its slot is skipped from then on. */
+  discard(request: PendingRequest): void {
     this.#rows -= request.rows;
     this.#advance();
   }
 
-  /** It goes elsewhere to wait: nothing of it stays. */
+  /** Removes a request that will wait in another queue. */
   extract(request: PendingRequest): void {
-    this.#strike(request);
+    this.forget(request);
     this.#rows -= request.rows;
     this.#advance();
   }
 
-  #strike(request: PendingRequest): void {
+  /** Removes the slot of a request that no longer waits here. A request that is queued again may still occupy its old one. */
+  forget(request: PendingRequest): void {
     const place = this.#requests.indexOf(request, this.#front);
-    if (place >= 0) this.#requests.splice(place, 1);
+    if (place === this.#front) this.#front++;
+    else if (place > this.#front) this.#requests.splice(place, 1);
   }
 
   #advance(): void {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { answered, environmentsOf, functionHouse, nothing, unhurried } from '../../test/function-house.ts';
+import { answered, environmentsOf, functionPoolFixture, nothing, unhurried } from '../../test/function-pool-fixture.ts';
 
-describe('an end', () => {
-  test('a drained function gives its place to another one, and ends when that is ready', async () => {
-    const scene = functionHouse();
+describe('the end of a function', () => {
+  test('a drained function is replaced, and ends when its replacement is ready', async () => {
+    const scene = functionPoolFixture();
     scene.send('a');
     scene.clock.advance(200);
     let isDrained = false;
@@ -19,36 +19,36 @@ describe('an end', () => {
     assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 1 });
   });
 
-  test('a retired variant answers what it has with those it has, and ends them all', () => {
-    const scene = functionHouse({ maxConcurrency: 2 }, { setting: { batchSizeMax: 4 } });
+  test('a retired variant answers its requests with its running functions, then ends them', () => {
+    const scene = functionPoolFixture({ maxConcurrency: 2 }, { setting: { batchSizeMax: 4 } });
     scene.send('a');
     scene.clock.advance(200);
     for (const id of ['b', 'c']) scene.send(id);
     scene.pool.retire();
     assert.deepEqual(scene.dispatches.at(-1), { reason: 'flush', rows: 2, atMs: 200 });
     scene.clock.advance(100);
-    assert.deepEqual([scene.codeOf('c'), scene.alive.size, scene.deserted], ['ok', 0, 1]);
-    assert(scene.pool.isEmpty && scene.pool.isDeserted);
+    assert.deepEqual([scene.codeOf('c'), scene.alive.size, scene.noCapacity], ['ok', 0, 1]);
+    assert(scene.pool.isEmpty && scene.pool.hasNoCapacity);
   });
 
-  test('a retired variant whose last function died starts no other: who still waits is for its successor', () => {
-    const scene = functionHouse({ maxConcurrency: 1 }, unhurried);
+  test('a retired variant whose last function crashed starts no other: waiting requests go to its successor', () => {
+    const scene = functionPoolFixture({ maxConcurrency: 1 }, unhurried);
     scene.answer = () => ({ kind: 'gone', why: 'SIGKILL' });
     for (const id of ['a', 'b']) scene.send(id);
     scene.clock.advance(105);
     scene.pool.retire();
     scene.clock.advance(20);
     assert.equal(scene.started.length, 1);
-    assert(scene.deserted > 0);
+    assert(scene.noCapacity > 0);
     assert.deepEqual(
-      scene.pool.surrender().map(({ call }) => call.requestId),
+      scene.pool.removeAllWaiting().map(({ call }) => call.requestId),
       ['b', 'a'],
     );
     assert.equal(scene.pool.rowsWaiting, 0);
   });
 
-  test('an endpoint that is unloaded answers everybody first, starting what that takes, and refuses who comes meanwhile', async () => {
-    const scene = functionHouse({ maxConcurrency: 1, provisioned: 1 }, unhurried);
+  test('unloading answers all waiting requests, starting functions if needed, and rejects new ones', async () => {
+    const scene = functionPoolFixture({ maxConcurrency: 1, provisioned: 1 }, unhurried);
     for (const id of ['a', 'b']) scene.send(id);
     let isOver = false;
     const finishing = scene.pool.finish().then(() => (isOver = true));
@@ -61,13 +61,13 @@ describe('an end', () => {
     assert.deepEqual([scene.codeOf('a'), scene.codeOf('b'), scene.alive.size], ['ok', 'ok', 0]);
     scene.clock.advance(10_000);
     scene.apply({ batchSizeMax: 2 });
-    assert.deepEqual([scene.alive.size, scene.provisioned.size], [0, 0], 'also where a setting was chosen meanwhile');
+    assert.deepEqual([scene.alive.size, scene.provisioned.size], [0, 0], 'also if a setting was chosen meanwhile');
     scene.pool.configure(scene.settings());
-    assert.equal(scene.alive.size, 1, 'loaded again, it is kept warm again');
+    assert.equal(scene.alive.size, 1, 'after loading, one is kept warm again');
   });
 
-  test('after close nothing is left', () => {
-    const scene = functionHouse({ provisioned: 1 }, { setting: { batchSizeMax: 4 } });
+  test('close leaves nothing running', () => {
+    const scene = functionPoolFixture({ provisioned: 1 }, { setting: { batchSizeMax: 4 } });
     scene.clock.advance(100);
     scene.send('a');
     scene.pool.close();
@@ -77,8 +77,8 @@ describe('an end', () => {
 });
 
 describe('failures', () => {
-  test('a worker that dies hands its requests back, each alone; it is ended, and another is started', () => {
-    const scene = functionHouse({}, { setting: { batchSizeMax: 4 } });
+  test('the requests of a crashed worker are rerun one by one on a new worker', () => {
+    const scene = functionPoolFixture({}, { setting: { batchSizeMax: 4 } });
     scene.answer = (requests) => (requests.length > 1 ? { kind: 'gone', why: 'SIGSEGV' } : answered(requests));
     for (const id of ['a', 'b']) scene.send(id);
     scene.clock.advance(1000);
@@ -94,8 +94,8 @@ describe('failures', () => {
     );
   });
 
-  test('a request that kills every worker fails, and takes nobody along', () => {
-    const scene = functionHouse({ maxConcurrency: 2 }, { setting: { batchSizeMax: 4 } });
+  test('a request that crashes every worker fails alone', () => {
+    const scene = functionPoolFixture({ maxConcurrency: 2 }, { setting: { batchSizeMax: 4 } });
     scene.answer = (requests) =>
       requests.some(({ call }) => call.requestId === 'bad') ? { kind: 'gone', why: 'SIGSEGV' } : answered(requests);
     for (const id of ['a', 'bad', 'b']) scene.send(id);
@@ -104,11 +104,11 @@ describe('failures', () => {
       ['a', 'bad', 'b'].map((id) => scene.codeOf(id)),
       ['ok', 'model_failed', 'ok'],
     );
-    assert.match(scene.messageOf('bad'), /died 2 times/);
+    assert.match(scene.messageOf('bad'), /crashed 2 times/);
   });
 
-  test('a failed batch is bisected, and each run is charged', () => {
-    const scene = functionHouse({}, { setting: { batchSizeMax: 4 } });
+  test('a failed batch is bisected, and each run is billed', () => {
+    const scene = functionPoolFixture({}, { setting: { batchSizeMax: 4 } });
     const error = Object.assign(new Error('no'), { code: 'model_failed' }) as never;
     scene.answer = (requests) => (requests.some(({ call }) => call.requestId === 'bad') ? { kind: 'failed', error } : answered(requests));
     for (const id of ['a', 'bad', 'b', 'c']) scene.send(id);
@@ -129,14 +129,14 @@ describe('failures', () => {
     );
   });
 
-  test('where none can be started, those who wait are told why; the next are refused until it is time for another attempt', () => {
-    const scene = functionHouse();
+  test('if functions fail to start, waiting requests fail with the reason, and new ones are rejected until the next attempt', () => {
+    const scene = functionPoolFixture();
     scene.isPrompt = false;
     scene.send('a');
     scene.clock.advance(500);
     scene.pool.failed('f0', 'worker exited with code 1: no such file');
     assert.equal(scene.codeOf('a'), 'model_failed');
-    assert.match(scene.messageOf('a'), /no function of m\/1 could be started: worker exited with code 1: no such file; .* in 1 s/);
+    assert.match(scene.messageOf('a'), /failed to start a function of m\/1: worker exited with code 1: no such file; .* in 1 s/);
     scene.send('b');
     assert.deepEqual([scene.codeOf('b'), scene.started.length], ['model_failed', 1]);
     scene.clock.advance(1000);
@@ -152,15 +152,15 @@ describe('failures', () => {
     assert.deepEqual([scene.codeOf('d'), scene.codeOf('e')], ['model_failed', 'ok']);
   });
 
-  test('where one is refused at once, the request that asked is told', () => {
-    const scene = functionHouse();
+  test('if a start fails immediately, the request fails with the reason', () => {
+    const scene = functionPoolFixture();
     scene.refuses = new Error('the endpoint is being deleted');
     scene.send('a');
-    assert.match(scene.messageOf('a'), /could be started: the endpoint is being deleted/);
+    assert.match(scene.messageOf('a'), /failed to start a function of m\/1: the endpoint is being deleted/);
   });
 
-  test('while another function works, nobody fails because one could not be started', () => {
-    const scene = functionHouse();
+  test('a failed start fails no request while another function is running', () => {
+    const scene = functionPoolFixture();
     scene.send('a');
     scene.clock.advance(105);
     scene.isPrompt = false;
@@ -170,8 +170,8 @@ describe('failures', () => {
     assert.deepEqual([scene.codeOf('a'), scene.codeOf('b')], ['ok', 'ok']);
   });
 
-  test('those kept warm are tried again, ever more seldom', () => {
-    const scene = functionHouse({ provisioned: 1 });
+  test('starts of warm functions are retried with growing delays', () => {
+    const scene = functionPoolFixture({ provisioned: 1 });
     scene.isPrompt = false;
     for (let i = 0; i < 3; i++) {
       scene.pool.failed(`f${i}`, 'no');
@@ -182,8 +182,8 @@ describe('failures', () => {
     }
   });
 
-  test('a run that does not end costs its function its place', () => {
-    const scene = functionHouse({ maxConcurrency: 1 }, { settings: { timeoutMs: 1000 } });
+  test('a function is ended if its run exceeds the timeout', () => {
+    const scene = functionPoolFixture({ maxConcurrency: 1 }, { settings: { timeoutMs: 1000 } });
     scene.answer = (requests) => (requests[0]?.call.requestId === 'a' ? null : answered(requests));
     scene.send('a');
     scene.at(500, () => scene.send('b', { timeoutMs: 10_000 }));
@@ -191,8 +191,8 @@ describe('failures', () => {
     assert.deepEqual([scene.codeOf('a'), scene.codeOf('b'), scene.stopped], ['deadline_exceeded', 'ok', ['f0']]);
   });
 
-  test('a worker that nobody waits for any more is ended when it comes', () => {
-    const scene = functionHouse();
+  test('a worker that is no longer needed is ended once it is ready', () => {
+    const scene = functionPoolFixture();
     scene.isPrompt = false;
     scene.send('a');
     scene.pool.retire();

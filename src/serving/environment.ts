@@ -1,43 +1,43 @@
-/** One function environment: a worker of a memory size that was started for a batch, and lives as long as it is of use. */
+/** A function's execution environment: a worker of a given memory size, started for a batch and reused until it is no longer needed. */
 import type { Executor } from './executor.ts';
 
 export class Environment {
   readonly id: string;
   readonly memoryMiB: number;
   state: 'starting' | 'idle' | 'busy' = 'starting';
-  /** From being ready on. */
+  /** Set once the environment is ready. */
   executor: Executor | null = null;
   /**
-   * Kept warm whether it is used or not, and charged by time for that: `provisioned` as its user asked for it, `pinged` for as long
-   * as whoever plans wants it so. null: it ends when it has been idle for its time.
+   * Why it stays warm and is billed by time: `provisioned` by configuration, or `pinged` by the current plan. null: it ends after
+   * the keep-alive.
    */
-  kept: 'provisioned' | 'pinged' | null = null;
-  /** Another takes its place: it is of a size that is no longer wanted, or is to be drained. It serves until then. */
+  idle: 'provisioned' | 'pinged' | null = null;
+  /** True if it will be replaced because its memory size changed or it is being drained. It serves requests until then. */
   isLeaving = false;
   idleSinceMs = 0;
-  /** When it was asked for. */
-  readonly askedAtMs: number;
-  /** From the wish to being ready. */
+  /** When the start was requested. */
+  readonly requestedAtMs: number;
+  /** Time from requesting the start to ready; 0 until then. */
   coldStartMs = 0;
-  /** It is ended in the middle of a run, which was charged. */
+  /** True if it was ended during a run that is already billed, so the run is not billed again. */
   isPaidOff = false;
-  /** How many runs it was charged for. */
+  /** Number of billed runs. */
   invocations = 0;
-  /** Told when it has ended: somebody waits for it to be drained. */
+  /** Callbacks for callers that drain it: called when it has ended. */
   readonly onEnd: (() => void)[] = [];
 
   constructor(id: string, memoryMiB: number, askedAtMs: number) {
     this.id = id;
     this.memoryMiB = memoryMiB;
-    this.askedAtMs = askedAtMs;
+    this.requestedAtMs = askedAtMs;
   }
 
-  get isKept(): boolean {
-    return this.kept !== null;
+  get isIdle(): boolean {
+    return this.idle !== null;
   }
 
-  /** Whether its next run is billed with its start. What is kept warm is paid for already. */
+  /** Whether its next run is billed together with its start. The start of a warm environment is already paid for. */
   get isCold(): boolean {
-    return this.invocations === 0 && !this.isKept;
+    return this.invocations === 0 && !this.isIdle;
   }
 }

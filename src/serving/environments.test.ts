@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { environmentsOf, type FunctionHouse, functionHouse, nothing, unhurried } from '../../test/function-house.ts';
+import { environmentsOf, type FunctionPoolFixture, functionPoolFixture, nothing, unhurried } from '../../test/function-pool-fixture.ts';
 
-describe('from nothing, and back to it', () => {
-  test('nothing runs until somebody comes; who comes is held, not failed, until a function is ready', () => {
-    const scene = functionHouse();
+describe('scaling from zero and back', () => {
+  test('nothing runs without traffic; a request waits until a function is ready', () => {
+    const scene = functionPoolFixture();
     scene.clock.advance(10_000);
     assert.deepEqual(scene.started, []);
     scene.send('a');
@@ -15,8 +15,8 @@ describe('from nothing, and back to it', () => {
     assert.equal(scene.outcomes.get('a')?.atMs, 10_111);
   });
 
-  test('a function is started when the batch opens, not when it leaves; company may join meanwhile', () => {
-    const scene = functionHouse({}, { setting: { batchSizeMax: 4 }, coldMs: 50 });
+  test('a function starts when the batch opens, not at dispatch; requests may join meanwhile', () => {
+    const scene = functionPoolFixture({}, { setting: { batchSizeMax: 4 }, coldMs: 50 });
     scene.send('a');
     scene.at(70, () => scene.send('b'));
     scene.clock.advance(200);
@@ -27,8 +27,8 @@ describe('from nothing, and back to it', () => {
     assert.deepEqual(scene.runs, [{ worker: 'f0', requests: ['a', 'b'], atMs: 88 }]);
   });
 
-  test('a batch that is due while its function starts stays open until it is ready, and leaves for the reason it was due', () => {
-    const scene = functionHouse({}, { setting: { batchSizeMax: 4 }, coldMs: 150 });
+  test('a batch that is due while its function starts stays open until it is ready, and keeps its close reason', () => {
+    const scene = functionPoolFixture({}, { setting: { batchSizeMax: 4 }, coldMs: 150 });
     scene.send('a');
     scene.at(120, () => scene.send('b'));
     scene.clock.advance(300);
@@ -37,21 +37,21 @@ describe('from nothing, and back to it', () => {
   });
 
   test('an idle function ends after the keep-alive, counted from its last batch', () => {
-    const scene = functionHouse({ keepAliveMs: 1000 });
+    const scene = functionPoolFixture({ keepAliveMs: 1000 });
     scene.send('a');
     scene.clock.advance(800);
     scene.send('b'); // ends at 811
     scene.clock.advance(1010);
     assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 1 });
     scene.clock.advance(1);
-    assert.deepEqual([environmentsOf(scene), scene.stopped, scene.deserted], [nothing, ['f0'], 1]);
+    assert.deepEqual([environmentsOf(scene), scene.stopped, scene.noCapacity], [nothing, ['f0'], 1]);
     scene.send('c');
     scene.clock.advance(200);
     assert.deepEqual([scene.codeOf('c'), scene.started.length], ['ok', 2]);
   });
 
-  test('an idle function is not ended under a batch that will need it', () => {
-    const scene = functionHouse({ keepAliveMs: 1000 }, { setting: { batchSizeMax: 4 }, coldMs: 10 });
+  test('an idle function is not ended while an open batch will need it', () => {
+    const scene = functionPoolFixture({ keepAliveMs: 1000 }, { setting: { batchSizeMax: 4 }, coldMs: 10 });
     scene.send('a'); // answered by 100
     scene.clock.advance(1090);
     scene.send('b');
@@ -61,8 +61,8 @@ describe('from nothing, and back to it', () => {
     assert.deepEqual([scene.codeOf('b'), scene.started.length], ['ok', 1]);
   });
 
-  test('where starts share two cores, no more than two start at once, and those alone that are still needed then', () => {
-    const scene = functionHouse({}, { cores: 2 });
+  test('if starts share two cores, at most two start at once, and only those still needed', () => {
+    const scene = functionPoolFixture({}, { cores: 2 });
     for (const id of ['a', 'b', 'c', 'd', 'e']) scene.send(id);
     scene.clock.advance(99);
     assert.deepEqual(environmentsOf(scene), { ...nothing, starting: 2 });
@@ -73,12 +73,12 @@ describe('from nothing, and back to it', () => {
     );
     assert.deepEqual(
       scene.started.map(({ atMs }) => atMs),
-      [0, 0, 100, 100], // the first two took a batch each when they were ready, the three others were soon taken by four
+      [0, 0, 100, 100], // the first two functions each took a batch when ready
     );
   });
 
-  test('those that are kept warm come one after the other, too', () => {
-    const scene = functionHouse({ provisioned: 3, maxConcurrency: 3 }, { cores: 1 });
+  test('the limit of concurrent starts also applies to warm functions', () => {
+    const scene = functionPoolFixture({ provisioned: 3, maxConcurrency: 3 }, { cores: 1 });
     scene.clock.advance(350);
     assert.deepEqual(
       scene.started.map(({ atMs }) => atMs),
@@ -87,8 +87,8 @@ describe('from nothing, and back to it', () => {
     assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 3 });
   });
 
-  test('a start that hangs holds up the next one until it is long overdue, and no longer', () => {
-    const scene = functionHouse({}, { cores: 1 });
+  test('a hung start delays the next one only until it is long overdue', () => {
+    const scene = functionPoolFixture({}, { cores: 1 });
     scene.isPrompt = false;
     scene.send('a'); // f0 never becomes ready
     scene.isPrompt = true;
@@ -102,19 +102,19 @@ describe('from nothing, and back to it', () => {
     );
     assert.deepEqual(
       scene.started.map(({ atMs }) => atMs),
-      [0, 1000, 1100], // one after the other as before, f0 left out of account
+      [0, 1000, 1100], // in sequence as before, ignoring f0
     );
   });
 
-  test('with a keep-alive of nothing it ends after its batch', () => {
-    const scene = functionHouse({ keepAliveMs: 0 });
+  test('with a keep-alive of 0, a function ends after its batch', () => {
+    const scene = functionPoolFixture({ keepAliveMs: 0 });
     scene.send('a');
     scene.clock.advance(111);
     assert.deepEqual([scene.codeOf('a'), environmentsOf(scene)], ['ok', nothing]);
   });
 
-  test('of idle functions the one used last is used again, so that the others can end', () => {
-    const scene = functionHouse({ keepAliveMs: 1000 });
+  test('the most recently used idle function runs the next batch, so the others can end', () => {
+    const scene = functionPoolFixture({ keepAliveMs: 1000 });
     for (const id of ['a', 'b', 'c']) scene.send(id);
     scene.clock.advance(500);
     for (let i = 0; i < 20; i++) {
@@ -126,9 +126,9 @@ describe('from nothing, and back to it', () => {
   });
 });
 
-describe('as many as are needed', () => {
-  test('one for each batch that waits, up to the most there may be', () => {
-    const scene = functionHouse({ maxConcurrency: 3 }, unhurried);
+describe('the number of functions', () => {
+  test('is one for each waiting batch, up to the limit', () => {
+    const scene = functionPoolFixture({ maxConcurrency: 3 }, unhurried);
     for (let i = 0; i < 5; i++) scene.send(`r${i}`);
     assert.equal(scene.started.length, 3);
     scene.clock.advance(122);
@@ -139,8 +139,8 @@ describe('as many as are needed', () => {
     );
   });
 
-  test('who is overdue leaves in full batches, by deadline; as many functions start as those batches need', () => {
-    const scene = functionHouse({}, { setting: { batchSizeMax: 4 }, coldMs: 200 });
+  test('overdue requests are dispatched in full batches by deadline; one function starts per batch', () => {
+    const scene = functionPoolFixture({}, { setting: { batchSizeMax: 4 }, coldMs: 200 });
     for (let i = 0; i < 5; i++) scene.send(`r${i}`);
     assert.equal(scene.started.length, 2);
     scene.at(150, () => ['x', 'y', 'z'].forEach((id) => scene.send(id, { timeoutMs: 90 })));
@@ -156,23 +156,23 @@ describe('as many as are needed', () => {
     );
   });
 
-  test('a batch that opens while the only idle one is promised to another starts one more', () => {
-    const scene = functionHouse({}, { setting: { batchSizeMax: 4 } });
+  test('a batch that opens while the only idle function is reserved starts another function', () => {
+    const scene = functionPoolFixture({}, { setting: { batchSizeMax: 4 } });
     scene.pool.configure(scene.settings({ provisioned: 1 }));
     scene.clock.advance(1000);
     scene.send('a');
     assert.equal(scene.started.length, 1);
     scene.clock.advance(88.5);
-    scene.send('b'); // a leaves with the idle one
+    scene.send('b'); // a is dispatched to the idle function
     assert.equal(scene.started.length, 2);
   });
 });
 
-describe('kept warm', () => {
-  test('those provisioned are started at once, kept and charged for, also after their batches', () => {
-    const scene = functionHouse({ provisioned: 2, keepAliveMs: 0 });
+describe('warm functions', () => {
+  test('provisioned functions start at once, and stay warm and billed after their batches', () => {
+    const scene = functionPoolFixture({ provisioned: 2, keepAliveMs: 0 });
     assert.equal(scene.started.length, 2);
-    assert.deepEqual([...scene.provisioned], [], 'nothing is charged for before it is ready');
+    assert.deepEqual([...scene.provisioned], [], 'nothing is billed before it is ready');
     scene.clock.advance(100);
     assert.deepEqual([...scene.provisioned], ['f0', 'f1']);
     for (const id of ['a', 'b', 'c']) scene.send(id);
@@ -181,8 +181,8 @@ describe('kept warm', () => {
     assert.equal(scene.started.length, 3);
   });
 
-  test('one that dies is replaced without anybody asking', () => {
-    const scene = functionHouse({ provisioned: 1 });
+  test('a crashed warm function is replaced without waiting for a request', () => {
+    const scene = functionPoolFixture({ provisioned: 1 });
     scene.clock.advance(100);
     scene.pool.detach('f0');
     assert.deepEqual([[...scene.provisioned], scene.started.length], [[], 2]);
@@ -190,8 +190,8 @@ describe('kept warm', () => {
     assert.deepEqual([...scene.provisioned], ['f1']);
   });
 
-  test('more or fewer are wanted: those there are count first, and those no longer kept end in their time', () => {
-    const scene = functionHouse({ keepAliveMs: 1000 });
+  test('a new count first uses running functions; excess functions end after their keep-alive', () => {
+    const scene = functionPoolFixture({ keepAliveMs: 1000 });
     for (const id of ['a', 'b']) scene.send(id);
     scene.clock.advance(500);
     scene.pool.configure(scene.settings({ provisioned: 3, keepAliveMs: 1000 }));
@@ -203,43 +203,43 @@ describe('kept warm', () => {
     assert.deepEqual([environmentsOf(scene), scene.provisioned.size], [{ ...nothing, idle: 1 }, 1]);
   });
 
-  /** Every function there is, and what it is kept for. */
-  const keptOf = (scene: FunctionHouse): string[] => [...scene.kept].map(([id, kept]) => `${id} ${kept}`);
+  /** Every warm function, with the reason why it stays warm. */
+  const retainedIn = (scene: FunctionPoolFixture): string[] => [...scene.retained].map(([id, retained]) => `${id} ${retained}`);
 
-  test('for a while, as whoever plans asks: those provisioned count among them, and each is charged in its way', () => {
-    const scene = functionHouse({ provisioned: 1, keepAliveMs: 1000 });
-    scene.functions.keepWarm(3);
+  test('a plan counts provisioned functions, and each kind is billed in its own way', () => {
+    const scene = functionPoolFixture({ provisioned: 1, keepAliveMs: 1000 });
+    scene.functions.retainWarm(3);
     scene.clock.advance(100);
-    assert.deepEqual(keptOf(scene), ['f0 provisioned', 'f1 pinged', 'f2 pinged']);
+    assert.deepEqual(retainedIn(scene), ['f0 provisioned', 'f1 pinged', 'f2 pinged']);
     scene.pool.configure(scene.settings({ provisioned: 2, keepAliveMs: 1000 }));
-    assert.deepEqual(keptOf(scene), ['f0 provisioned', 'f1 pinged', 'f2 provisioned']);
+    assert.deepEqual(retainedIn(scene), ['f0 provisioned', 'f1 pinged', 'f2 provisioned']);
     scene.clock.advance(10_000);
     assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 3 });
-    scene.functions.keepWarm(0);
-    assert.deepEqual(keptOf(scene), ['f0 provisioned', 'f2 provisioned']);
+    scene.functions.retainWarm(0);
+    assert.deepEqual(retainedIn(scene), ['f0 provisioned', 'f2 provisioned']);
     scene.clock.advance(1000);
     assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 2 });
   });
 
-  test('for a while: no more than may be at once, and none where the functions are given up', () => {
-    const scene = functionHouse({ maxConcurrency: 2 });
-    scene.functions.keepWarm(12);
+  test('a plan is limited by the concurrency limit, and ends if functions are removed', () => {
+    const scene = functionPoolFixture({ maxConcurrency: 2 });
+    scene.functions.retainWarm(12);
     scene.clock.advance(100);
-    assert.equal(scene.kept.size, 2);
+    assert.equal(scene.retained.size, 2);
     scene.pool.retire();
-    scene.functions.keepWarm(11);
-    assert.deepEqual([scene.kept.size, scene.alive.size], [0, 0]);
+    scene.functions.retainWarm(11);
+    assert.deepEqual([scene.retained.size, scene.alive.size], [0, 0]);
   });
 
-  test('by pings: the start is an invocation of its own, and nobody pays for it with his request', () => {
-    const scene = functionHouse({});
-    scene.functions.keepWarm(1);
+  test('a start by a ping is billed as a separate invocation, not with a request', () => {
+    const scene = functionPoolFixture({});
+    scene.functions.retainWarm(1);
     scene.clock.advance(100);
     assert.deepEqual(
       scene.invocations.map(({ billedMs, isColdStart }) => [billedMs, isColdStart]),
       [[100, false]],
     );
-    scene.functions.keepWarm(0);
+    scene.functions.retainWarm(0);
     scene.send('a');
     scene.clock.advance(20);
     assert.deepEqual(
@@ -251,8 +251,8 @@ describe('kept warm', () => {
     );
   });
 
-  test('fewer at once are wanted: idle ones end at once, busy ones after their batch', () => {
-    const scene = functionHouse({ maxConcurrency: 4 });
+  test('a lower concurrency limit ends idle functions at once, busy ones after their batch', () => {
+    const scene = functionPoolFixture({ maxConcurrency: 4 });
     for (const id of ['a', 'b', 'c', 'd']) scene.send(id);
     scene.clock.advance(105);
     scene.pool.configure(scene.settings({ maxConcurrency: 2 }));
@@ -263,9 +263,9 @@ describe('kept warm', () => {
   });
 });
 
-describe('another size', () => {
-  test('is started first, and the old one serves until it is ready', () => {
-    const scene = functionHouse();
+describe('a new memory size', () => {
+  test('is started first; the old environment serves until the new one is ready', () => {
+    const scene = functionPoolFixture();
     scene.send('a');
     scene.clock.advance(200);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
@@ -283,12 +283,12 @@ describe('another size', () => {
     assert.deepEqual([scene.runs.at(-1)?.worker, scene.codeOf('b'), scene.codeOf('c')], ['f1', 'ok', 'ok']);
   });
 
-  test('warms as many as are in use, and never has more than there may be', () => {
-    const scene = functionHouse({ maxConcurrency: 4 });
+  test('starts as many environments as are in use, within the limit', () => {
+    const scene = functionPoolFixture({ maxConcurrency: 4 });
     for (const id of ['a', 'b', 'c', 'd']) scene.send(id);
     scene.clock.advance(105);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
-    assert.equal(scene.started.length, 4, 'all places are taken');
+    assert.equal(scene.started.length, 4, 'the limit is reached');
     scene.clock.advance(1000);
     assert.equal(scene.aliveMost, 4);
     assert.deepEqual(environmentsOf(scene), { ...nothing, idle: 4 });
@@ -296,8 +296,8 @@ describe('another size', () => {
     assert(['a', 'b', 'c', 'd'].every((id) => scene.codeOf(id) === 'ok'));
   });
 
-  test('those idle for long are not replaced; one stays warm', () => {
-    const scene = functionHouse();
+  test('does not replace functions that were idle for long; at least one is replaced', () => {
+    const scene = functionPoolFixture();
     for (const id of ['a', 'b', 'c']) scene.send(id);
     scene.clock.advance(30_000);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
@@ -305,8 +305,8 @@ describe('another size', () => {
     assert.deepEqual([environmentsOf(scene), scene.started.length], [{ ...nothing, idle: 1 }, 4]);
   });
 
-  test('keeps as many warm as before, each charged while it is there', () => {
-    const scene = functionHouse({ provisioned: 2 });
+  test('keeps the number of warm functions, each billed while it exists', () => {
+    const scene = functionPoolFixture({ provisioned: 2 });
     scene.clock.advance(100);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
     scene.clock.advance(100);
@@ -319,9 +319,9 @@ describe('another size', () => {
     );
   });
 
-  test('while two sizes are there, a batch leaves in time for the slower', () => {
+  test('while two sizes exist, a batch is dispatched in time for the slower', () => {
     const serviceMs = (rows: number, memoryMiB: number): number => (memoryMiB === 1024 ? 2 : 1) * (10 + rows);
-    const scene = functionHouse({}, { setting: { batchSizeMax: 4 }, serviceMs, coldMs: 100 });
+    const scene = functionPoolFixture({}, { setting: { batchSizeMax: 4 }, serviceMs, coldMs: 100 });
     scene.send('warm');
     scene.clock.advance(1000);
     scene.apply({ batchSizeMax: 4, memoryMiB: 1024 });
@@ -336,8 +336,8 @@ describe('another size', () => {
     assert.equal(scene.dispatches.at(-1)?.atMs, 3167);
   });
 
-  test('back to the old size before the new one is ready: the old ones stay', () => {
-    const scene = functionHouse();
+  test('returning to the old size before the new one is ready keeps the old functions', () => {
+    const scene = functionPoolFixture();
     scene.send('a');
     scene.clock.advance(200);
     scene.apply({ batchSizeMax: 1, memoryMiB: 1024 });
@@ -346,9 +346,9 @@ describe('another size', () => {
     assert.deepEqual([...scene.alive], ['f0']);
   });
 
-  test('no warm one ends for a successor that may not start yet, though more start than may by now', () => {
+  test('no warm function ends for a replacement that may not start yet, even if more starts are running than allowed', () => {
     let cores = 4;
-    const scene = functionHouse({ maxConcurrency: 4 }, { cores: () => cores });
+    const scene = functionPoolFixture({ maxConcurrency: 4 }, { cores: () => cores });
     for (const id of ['a', 'b']) scene.send(id);
     scene.clock.advance(200);
     scene.isPrompt = false;

@@ -1,6 +1,6 @@
 /**
- * The function environments of a variant: how many there are, which are started, which end. It is told how many are
- * wanted for the batches that wait, and sees to those kept warm, to idle ones that nobody needs, and to a change of size.
+ * The execution environments of a variant's functions: decides how many to start, and which to end. Input is the number of batches
+ * that need an environment. Keeps the configured number warm, ends idle ones, and replaces all after a change of memory size.
  */
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
@@ -8,38 +8,38 @@ import { Environment } from './environment.ts';
 import type { Executor } from './executor.ts';
 import { StartBackOff } from './start-back-off.ts';
 
-export interface EnvironmentsNeeds {
+export interface EnvironmentsDeps {
   readonly clock: Clock;
-  /** Asks for a worker of so much memory; answers with its id at once. May throw where none can be had. */
+  /** Starts a worker of this memory size and returns its id at once. Throws if it cannot be started. */
   readonly start: (memoryMiB: number) => string;
   readonly stop: (id: string) => void;
-  /** From now on keeping this one warm costs, or no more. */
-  readonly onKept: (environment: Environment) => void;
+  /** Called when billing of this warm environment by time begins or ends. */
+  readonly onRetained: (environment: Environment) => void;
   /**
-   * So many start at once at most. Where starts share processors, those that begin together are all as late as the last of them: one
-   * after the other, the first is ready early, and may be all that is needed. No limit unless given.
+   * Maximum number of concurrent starts. Concurrent starts share processors and all become ready late; in sequence, the first is
+   * ready early and may be enough. Default: no limit.
    */
   readonly startsMax?: (() => number) | undefined;
-  /** A start that has taken as long as this is in nobody's way: it waits for something else than a processor, or hangs. */
+  /** A start older than this no longer counts against `startsMax`: it is hung or waits for something other than a processor. */
   readonly startHangsMs: () => number;
-  /** The last one is gone. */
-  readonly onDeserted: () => void;
+  /** Called when the last environment has ended. */
+  readonly onNoCapacity: () => void;
 }
 
 export interface EnvironmentLimits {
   readonly memoryMiB: number;
   readonly maxConcurrency: number;
   readonly provisioned: number;
-  /** So many are kept warm for now, those that are provisioned among them. */
+  /** Number of warm environments required by the current plan, including provisioned ones. */
   readonly warm: number;
   readonly keepAliveMs: number;
 }
 
-/** Who worked within this time is counted as needed when another size takes over. */
+/** Environments used within this time are replaced one for one when the memory size changes. */
 const inUseMs = 10_000;
 
 export class Environments {
-  readonly #needs: EnvironmentsNeeds;
+  readonly #deps: EnvironmentsDeps;
   readonly #backOff: StartBackOff;
   readonly #all = new Map<string, Environment>();
   /** Least recently used first. */
@@ -47,20 +47,20 @@ export class Environments {
   #limits: EnvironmentLimits;
   #starting = 0;
   #leaving = 0;
-  /** Kept warm, those that leave not counted. */
+  /** Number of warm environments, without those being replaced. */
   #warm = 0;
   #wanted = 0;
-  /** So many of the new size are to take over from those that leave; 0 when that is done. */
+  /** Target number of environments of the new size during a replacement; 0 if none is in progress. */
   #successors = 0;
   #isEnding = false;
   #keepAliveAtMs = Number.POSITIVE_INFINITY;
   #cancelKeepAlive: () => void = () => {};
   #cancelHanging: () => void = () => {};
 
-  constructor(limits: EnvironmentLimits, needs: EnvironmentsNeeds) {
+  constructor(limits: EnvironmentLimits, deps: EnvironmentsDeps) {
     this.#limits = limits;
-    this.#needs = needs;
-    this.#backOff = new StartBackOff(needs.clock, () => this.#adjust());
+    this.#deps = deps;
+    this.#backOff = new StartBackOff(deps.clock, () => this.#adjust());
   }
 
   get size(): number {
@@ -79,39 +79,39 @@ export class Environments {
     return this.#all.size - this.#starting - this.#idle.length;
   }
 
-  /** No more may be started, and none is on its way: who waits, waits for a busy one. */
+  /** Whether the limit is reached and none is starting or idle, so requests wait for a busy environment. */
   get isExhausted(): boolean {
     return this.#starting === 0 && this.#idle.length === 0 && this.#all.size >= this.#limits.maxConcurrency;
   }
 
-  /** Some are to give their places to others. */
+  /** Whether environments are being replaced. */
   get isRenewing(): boolean {
     return this.#leaving > 0;
   }
 
-  /** How many more may be started now. */
-  get room(): number {
-    return Math.max(0, Math.min(this.#limits.maxConcurrency - this.#all.size, this.#startsLeft));
+  /** Number of environments that may be started now. */
+  get freeSlots(): number {
+    return Math.max(0, Math.min(this.#limits.maxConcurrency - this.#all.size, this.#remainingStarts));
   }
 
-  get #startsLeft(): number {
-    const { startsMax } = this.#needs;
+  get #remainingStarts(): number {
+    const { startsMax } = this.#deps;
     return startsMax === undefined ? Number.POSITIVE_INFINITY : startsMax() - this.#startsUnderWay().length;
   }
 
-  /** Those that do not hang, the oldest first. */
+  /** Starts in progress that are not hung, oldest first. */
   #startsUnderWay(): Environment[] {
     if (this.#starting === 0) return [];
-    const sinceMs = this.#needs.clock.nowMs() - this.#needs.startHangsMs() + roundingMs;
-    return [...this.#all.values()].filter(({ state, askedAtMs }) => state === 'starting' && askedAtMs > sinceMs);
+    const sinceMs = this.#deps.clock.nowMs() - this.#deps.startHangsMs() + roundingMs;
+    return [...this.#all.values()].filter(({ state, requestedAtMs }) => state === 'starting' && requestedAtMs > sinceMs);
   }
 
-  /** Why none can be had at present; null while one may be. */
+  /** The last start failure while the back-off prevents further starts; null if starts are allowed. */
   get failure(): { readonly reason: string; readonly retryAfterMs: number } | null {
     return this.#backOff.failure;
   }
 
-  /** The sizes of those there are and of those to come. */
+  /** Memory sizes of existing and planned environments. */
   get memorySizes(): ReadonlySet<number> {
     const sizes = new Set([this.#limits.memoryMiB]);
     for (const { memoryMiB } of this.#all.values()) sizes.add(memoryMiB);
@@ -122,7 +122,7 @@ export class Environments {
     return this.#limits.maxConcurrency;
   }
 
-  /** Of those that were ready once. */
+  /** Executors of all environments that became ready. */
   get executors(): Executor[] {
     return [...this.#all.values()].flatMap(({ executor }) => (executor === null ? [] : [executor]));
   }
@@ -131,7 +131,7 @@ export class Environments {
     return this.#all.get(id);
   }
 
-  /** The one that runs as this executor: one whose worker came back with a new link has another by now. */
+  /** The environment of this executor; undefined if its worker has reconnected since and has a new executor. */
   of(executor: Executor): Environment | undefined {
     const environment = this.#all.get(executor.worker.id);
     return environment?.executor === executor ? environment : undefined;
@@ -141,7 +141,7 @@ export class Environments {
     return this.#all.values();
   }
 
-  /** New limits. Those of another size than the new one give way as their successors become ready. */
+  /** Sets new limits. Environments of another size are replaced as their successors become ready. */
   configure(limits: EnvironmentLimits): void {
     this.#limits = limits;
     this.#isEnding = false;
@@ -152,13 +152,13 @@ export class Environments {
     this.#adjust();
   }
 
-  /** So many batches wait for an environment, now or soon. */
+  /** Sets how many batches wait for an environment, now or soon. */
   want(batches: number): void {
     this.#wanted = batches;
     this.#adjust();
   }
 
-  /** Its worker is ready; or back with a new link. */
+  /** Called when the environment's worker is ready, or has reconnected. */
   attach(environment: Environment, executor: Executor, coldStartMs: number): void {
     if (environment.state === 'idle') this.#idle.splice(this.#idle.indexOf(environment), 1);
     if (environment.state === 'starting') this.#starting--;
@@ -166,18 +166,18 @@ export class Environments {
     environment.coldStartMs = coldStartMs;
     this.#backOff.succeeded();
     this.#rest(environment);
-    if (environment.isKept) this.#needs.onKept(environment);
+    if (environment.isIdle) this.#deps.onRetained(environment);
   }
 
-  /** It could not be started. Others are not tried before a while has passed. */
+  /** Called when an environment failed to start. Further starts are delayed by the back-off. */
   failed(id: string, reason: string): void {
     const environment = this.#all.get(id);
     if (environment?.state === 'starting') this.#backOff.failed(reason);
     this.end(id);
   }
 
-  /** The idle one to use next: rather one that is kept warm than another, rather one of the right size, of equals the one used last. */
-  takeIdle(): Environment | undefined {
+  /** The idle environment to use next: warm ones first, then those of the current size, then the most recently used. */
+  claimIdle(): Environment | undefined {
     const rankMax = this.#warm > 0 ? 2 : 1;
     let best = -1;
     for (let i = this.#idle.length - 1; i >= 0; i--) {
@@ -190,12 +190,12 @@ export class Environments {
     return environment;
   }
 
-  /** It has done its batch. */
+  /** Called when the environment's batch is done. */
   release(environment: Environment): void {
     if (environment.state === 'busy') this.#rest(environment);
   }
 
-  /** Gives this one's place to another; resolves when it has ended. */
+  /** Replaces this environment; resolves when it has ended. */
   drain(id: string): Promise<void> {
     const environment = this.#all.get(id);
     if (environment === undefined) return Promise.resolve();
@@ -206,24 +206,24 @@ export class Environments {
     });
   }
 
-  /** This one is gone, or has to. Unknown ids are fine. */
+  /** Ends an environment, or removes one whose worker has exited. Ignores unknown ids. */
   end(id: string): void {
     this.#remove(id);
     this.#adjust();
   }
 
-  /** None is kept warm or replaced until it is configured again. */
+  /** Stops keeping environments warm and replacing them, until `configure` is called again. */
   windDown(): void {
     this.#isEnding = true;
   }
 
-  /** Ends all that do nothing. */
+  /** Ends all environments that are not busy. */
   endIdle(): void {
     this.#wanted = 0;
     for (const { id, state } of this.#all.values()) if (state !== 'busy') this.#remove(id);
   }
 
-  /** Ends all there are, and its timers with them. */
+  /** Ends all environments and clears the timers. */
   close(): void {
     this.windDown();
     for (const id of this.#all.keys()) this.#remove(id);
@@ -236,111 +236,111 @@ export class Environments {
     this.#all.delete(id);
     if (environment.state === 'starting') this.#starting--;
     if (environment.state === 'idle') this.#idle.splice(this.#idle.indexOf(environment), 1);
-    if (environment.isKept) this.#keep(environment, null);
+    if (environment.isIdle) this.#retainIdleEnvironments(environment, null);
     if (environment.isLeaving) this.#leaving--;
-    this.#needs.stop(id);
-    for (const told of environment.onEnd) told();
+    this.#deps.stop(id);
+    for (const reported of environment.onEnd) reported();
     if (this.#all.size === 0) {
       this.#cancelHanging();
       this.#cancelKeepAlive();
       this.#keepAliveAtMs = Number.POSITIVE_INFINITY;
-      this.#needs.onDeserted();
+      this.#deps.onNoCapacity();
     }
   }
 
-  /** It falls idle; but where it is to leave and there is no room for its successor, it makes that room. */
+  /** Marks it idle. If it will be replaced but the limit leaves no room for its successor, ends it instead. */
   #rest(environment: Environment): void {
     const isFull = this.#all.size >= this.#limits.maxConcurrency;
     const isInTheWay = environment.isLeaving && isFull && this.#all.size - this.#leaving < this.#successors;
     environment.state = 'idle';
-    environment.idleSinceMs = this.#needs.clock.nowMs();
+    environment.idleSinceMs = this.#deps.clock.nowMs();
     this.#idle.push(environment);
     if (isInTheWay && this.#backOff.failure === null) this.#remove(environment.id);
   }
 
   #leave(environment: Environment): void {
     if (environment.isLeaving) return;
-    if (environment.isKept) this.#warm--;
+    if (environment.isIdle) this.#warm--;
     environment.isLeaving = true;
     this.#leaving++;
-    const sinceMs = this.#needs.clock.nowMs() - inUseMs;
+    const sinceMs = this.#deps.clock.nowMs() - inUseMs;
     let inUse = 0;
     for (const { isLeaving, state, idleSinceMs } of this.#all.values())
       if (isLeaving && (state !== 'idle' || idleSinceMs > sinceMs)) inUse++;
     this.#successors = Math.min(this.#leaving, Math.max(1, inUse));
   }
 
-  /** Its size is wanted again. */
+  /** Cancels the replacement: its memory size is the configured one again. */
   #stay(environment: Environment): void {
     environment.isLeaving = false;
     this.#leaving--;
-    if (environment.isKept) this.#warm++;
+    if (environment.isIdle) this.#warm++;
   }
 
-  /** Brings what there is to what there should be. */
+  /** Reconciles the environments with the desired state. */
   #adjust(): void {
     if (!this.#isEnding) {
-      this.#keepWarm();
+      this.#retainWarm();
       if (this.#successors > 0) this.#renew();
     }
     while (this.#idle.length + this.#starting < this.#wanted) if (!this.#start()) break;
     while (this.#all.size > this.#limits.maxConcurrency && this.#idle.length > 0) {
-      const { id } = (this.#idle.find(({ isKept }) => !isKept) ?? this.#idle[0]) as Environment;
+      const { id } = (this.#idle.find(({ isIdle }) => !isIdle) ?? this.#idle[0]) as Environment;
       this.#remove(id);
     }
     this.#armHanging();
     this.#armKeepAlive();
   }
 
-  #start(kept: Environment['kept'] = null): boolean {
-    if (this.room === 0 || !this.#backOff.mayStart()) return false;
+  #start(retained: Environment['idle'] = null): boolean {
+    if (this.freeSlots === 0 || !this.#backOff.mayStart()) return false;
     let id: string;
     try {
-      id = this.#needs.start(this.#limits.memoryMiB);
+      id = this.#deps.start(this.#limits.memoryMiB);
     } catch (error) {
       this.#backOff.failed(messageOf(error));
       return false;
     }
-    const environment = new Environment(id, this.#limits.memoryMiB, this.#needs.clock.nowMs());
+    const environment = new Environment(id, this.#limits.memoryMiB, this.#deps.clock.nowMs());
     this.#all.set(id, environment);
     this.#starting++;
-    if (kept !== null) this.#keep(environment, kept);
+    if (retained !== null) this.#retainIdleEnvironments(environment, retained);
     return true;
   }
 
-  /** As many as are to be kept warm are marked so: first of those there are, then new ones. */
-  #keepWarm(): void {
+  /** Marks the environments to keep warm: existing ones first, then new ones. */
+  #retainWarm(): void {
     const { provisioned, warm, maxConcurrency } = this.#limits;
     const most = Math.min(provisioned, maxConcurrency);
     const missing = { provisioned: most, pinged: Math.min(Math.max(provisioned, warm), maxConcurrency) - most };
     if (missing.provisioned + missing.pinged + this.#warm === 0) return;
     for (const environment of this.#all.values()) {
-      const { kept, isLeaving } = environment;
-      if (isLeaving || kept === null) continue;
-      if (missing[kept] > 0) missing[kept]--;
-      else this.#keep(environment, null);
+      const { idle, isLeaving } = environment;
+      if (isLeaving || idle === null) continue;
+      if (missing[idle] > 0) missing[idle]--;
+      else this.#retainIdleEnvironments(environment, null);
     }
     for (const environment of this.#all.values()) {
-      if (environment.isLeaving || environment.isKept) continue;
-      const kept = missing.provisioned > 0 ? 'provisioned' : missing.pinged > 0 ? 'pinged' : null;
-      if (kept === null) return;
-      this.#keep(environment, kept);
-      missing[kept]--;
+      if (environment.isLeaving || environment.isIdle) continue;
+      const retained = missing.provisioned > 0 ? 'provisioned' : missing.pinged > 0 ? 'pinged' : null;
+      if (retained === null) return;
+      this.#retainIdleEnvironments(environment, retained);
+      missing[retained]--;
     }
     for (; missing.provisioned > 0; missing.provisioned--) if (!this.#start('provisioned')) return;
     for (; missing.pinged > 0; missing.pinged--) if (!this.#start('pinged')) return;
   }
 
-  #keep(environment: Environment, kept: Environment['kept']): void {
-    if (!environment.isLeaving) this.#warm += Number(kept !== null) - Number(environment.isKept);
-    environment.kept = kept;
-    if (environment.state !== 'starting') this.#needs.onKept(environment);
+  #retainIdleEnvironments(environment: Environment, retained: Environment['idle']): void {
+    if (!environment.isLeaving) this.#warm += Number(retained !== null) - Number(environment.isIdle);
+    environment.idle = retained;
+    if (environment.state !== 'starting') this.#deps.onRetained(environment);
   }
 
-  /** New ones are started first, and old ones go as new ones become ready. */
+  /** Replaces environments: starts new ones first, and ends an old one for each that becomes ready. */
   #renew(): void {
     while (this.#all.size - this.#leaving < this.#successors) {
-      if (this.#backOff.failure !== null || this.#startsLeft <= 0) return;
+      if (this.#backOff.failure !== null || this.#remainingStarts <= 0) return;
       const isFull = this.#all.size >= this.#limits.maxConcurrency;
       const old = isFull ? this.#idle.find(({ isLeaving }) => isLeaving) : undefined;
       if (old !== undefined) this.#remove(old.id);
@@ -355,31 +355,31 @@ export class Environments {
     }
   }
 
-  /** Where no more may start, it is looked again when the oldest start hangs. */
+  /** If the limit of concurrent starts is reached, sets a timer for when the oldest start counts as hung. */
   #armHanging(): void {
     this.#cancelHanging();
-    const oldest = this.#startsLeft > 0 ? undefined : this.#startsUnderWay()[0];
+    const oldest = this.#remainingStarts > 0 ? undefined : this.#startsUnderWay()[0];
     if (oldest === undefined) return;
-    const { clock, startHangsMs } = this.#needs;
-    this.#cancelHanging = clock.after(oldest.askedAtMs + startHangsMs() - clock.nowMs(), () => this.#adjust());
+    const { clock, startHangsMs } = this.#deps;
+    this.#cancelHanging = clock.after(oldest.requestedAtMs + startHangsMs() - clock.nowMs(), () => this.#adjust());
   }
 
-  /** Armed for the one that has been idle longest; those needed by batches that wait are left alone. */
+  /** Sets the keep-alive timer for the environment idle longest, unless waiting batches need all idle ones. */
   #armKeepAlive(): void {
     if (this.#idle.length <= this.#wanted) return;
-    const first = this.#idle.find(({ isKept }) => !isKept);
+    const first = this.#idle.find(({ isIdle }) => !isIdle);
     if (first === undefined) return;
     const atMs = first.idleSinceMs + this.#limits.keepAliveMs;
     if (atMs >= this.#keepAliveAtMs) return;
     this.#cancelKeepAlive();
     this.#keepAliveAtMs = atMs;
-    this.#cancelKeepAlive = this.#needs.clock.after(atMs - this.#needs.clock.nowMs(), () => this.#endUnused());
+    this.#cancelKeepAlive = this.#deps.clock.after(atMs - this.#deps.clock.nowMs(), () => this.#endUnused());
   }
 
   #endUnused(): void {
     this.#keepAliveAtMs = Number.POSITIVE_INFINITY;
-    const untilMs = this.#needs.clock.nowMs() - this.#limits.keepAliveMs + roundingMs;
-    for (const { id } of this.#idle.filter(({ isKept, idleSinceMs }) => !isKept && idleSinceMs <= untilMs)) {
+    const untilMs = this.#deps.clock.nowMs() - this.#limits.keepAliveMs + roundingMs;
+    for (const { id } of this.#idle.filter(({ isIdle, idleSinceMs }) => !isIdle && idleSinceMs <= untilMs)) {
       if (this.#idle.length <= this.#wanted) break;
       this.#remove(id);
     }
@@ -387,10 +387,11 @@ export class Environments {
   }
 }
 
-/** Times closer than this are the same. */
+/** Times that differ by less than this are equal. */
 const roundingMs = 1e-6;
 
-function rank({ isKept, isLeaving }: Environment): number {
+/** Order of use of idle environments, best last: outgoing, normal, warm. */
+function rank({ isIdle, isLeaving }: Environment): number {
   if (isLeaving) return 0;
-  return isKept ? 2 : 1;
+  return isIdle ? 2 : 1;
 }

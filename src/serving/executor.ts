@@ -1,6 +1,6 @@
-/** A worker as dispatch sees it: idle or busy until when, and how much it takes at once. */
-import { type Objective, promisedShare } from '../objective.ts';
-import { batchSizeFor, overheadMs, type ServiceTable } from '../profiling/index.ts';
+/** A worker as seen by dispatch: whether it is busy, the predicted time until it is free, and its batch size. */
+import { type Objective, objectiveShare } from '../objective.ts';
+import { batchSizeFor, platformOverheadMs, type ServiceTable } from '../profiling/index.ts';
 import { isOverdue, residualMs, type Server } from '../queueing/index.ts';
 import type { RunRequests } from './run-requests.ts';
 import type { ServiceDrift } from './service-drift.ts';
@@ -8,64 +8,80 @@ import type { ServiceDrift } from './service-drift.ts';
 export interface AttachedWorker {
   readonly id: string;
   readonly instanceType: string;
-  /** What one run of so many milliseconds costs, in US dollars; called once for each run that ended. */
+  /** Returns the cost of a run in US dollars, and bills it if the worker is a function. Called once for each run. */
   readonly charge: (serviceMs: number) => number;
   readonly run: RunRequests;
 }
 
-/** Functions are called by their memory size, instances by their type. */
+/** Functions are named by memory size, instances by type. */
 export function isFunctionType(instanceType: string): boolean {
   return instanceType.startsWith('function:');
 }
 
-/** By less than this nobody is stuck, but held up by the machine. */
+/** An executor counts as stuck only if delayed by more than this; shorter delays are load on the machine. */
 const stuckMsMin = 10;
 
-/** How often the batch size is looked at again, as measurements come in. */
+/** Minimum interval between recomputations of the batch size. */
 const replanEveryMs = 5000;
 
 /**
- * Where rows in full batches are less than this much faster than each alone, nobody waits for company behind a batch that runs: what the worker loses
- * by waiting for the way there and back between two batches is more.
+ * If full batches are less than this factor faster per row than single rows, a batch is not held for more rows while another runs.
+ * The round trip between two batches would cost the worker more than batching saves.
  */
 const batchGainMin = 1.25;
 
 /**
- * A batch is sent ahead only where it then waits no longer than this at the worker: what was sent can neither be taken
- * back when its client leaves nor be overtaken by a more urgent one.
+ * A batch is sent ahead only if it then waits at most this long at the worker. Once sent, it cannot be cancelled if its client
+ * disconnects, and more urgent requests cannot overtake it.
  */
 const aheadMsMax = 20;
 
+/** A batch that takes at most this much longer than one of B_i rows delays others no more. */
+const barelyMore = 1.1;
+/** Batch sizes that are tried differ by at least this factor. */
+const sizeStep = 1.15;
+
 export class Executor {
   readonly worker: AttachedWorker;
-  /** `instance:local.1`, `function:2048` */
+  /** `instance:local.1` or `function:2048` (MiB). */
   readonly name: string;
-  /** It runs on demand, rather than always. */
+  /** True for an on-demand function, false for an always-on instance. */
   readonly isFunction: boolean;
-  /** What is known of its service times; a fuller one once they were measured. */
+  /** Known service times; replaced when a new profile is measured. */
   table: ServiceTable;
-  /** Told of each run, where somebody follows how far they run away from the table. */
+  /** Tracks how far runs deviate from the quantile in the table; null if not needed. */
   drift: ServiceDrift | null = null;
-  /** B_i: the most rows it takes at once. */
+  /** The same for the table's median, which lags behind a change by hundreds of runs. null unless `asTypicalServer` is used. */
+  pace: ServiceDrift | null = null;
+  /** B_i: the maximum number of rows per batch. */
   batchSize = 1;
-  /** The size of best throughput, whatever the promise. */
+  /** The batch size with the best throughput, regardless of the objective. */
   #batchSizeFastest = 1;
   #latencyMs = Number.POSITIVE_INFINITY;
-  /** Why B_i is what it is. */
+  /** Batch sizes above B_i that are faster per row and can meet the objective, ascending. */
+  sizesBeyond: readonly number[] = [];
+  /** The batch size of late requests: the fastest per row that lets a request arriving meanwhile be in time. At least B_i. */
+  batchSizeBehind = 1;
+  /** Explains B_i. */
   batchReason = '';
   isDraining = false;
-  /** When its current batch began: was dispatched, or came up behind the one before. When idle, when the last one ended. */
+  /** When its current batch began: at dispatch, or when the previous batch ended. If idle, when the last batch ended. */
   sinceMs = 0;
-  /** When it was last known to live: attached, or answering. */
+  /** When it was last known to be alive: when it attached, or last returned a result. */
   aliveAtMs: number;
+  /** Total time of its batches. */
+  busyMs = 0;
   #quantile = 0.95;
   readonly #overMs: number;
-  /** What each batch that it was sent is expected to take, the current one first. */
+  /** Expected durations of its dispatched batches by the quantile, current one first. */
   readonly #expectedMs: number[] = [];
+  /** The same by the median. */
+  readonly #typicalMs: number[] = [];
+  readonly #rows: number[] = [];
   #plannedAtMs = Number.NEGATIVE_INFINITY;
 
-  /** `overMs` is the way there and back and the encoding of an answer. */
-  constructor(worker: AttachedWorker, table: ServiceTable, nowMs: number, overMs: number = overheadMs) {
+  /** `overMs`: time for transfer to the worker and back, and for encoding. */
+  constructor(worker: AttachedWorker, table: ServiceTable, nowMs: number, overMs: number = platformOverheadMs) {
     this.worker = worker;
     this.isFunction = isFunctionType(worker.instanceType);
     this.name = this.isFunction ? worker.instanceType : `instance:${worker.instanceType}`;
@@ -74,19 +90,24 @@ export class Executor {
     this.aliveAtMs = nowMs;
   }
 
-  /** Chooses the batch size anew where the last choice is old. */
+  /** Recomputes the batch size. By default only if the last choice is older than `replanEveryMs`. */
   plan(objective: Objective | null, nowMs: number, isDue = nowMs - this.#plannedAtMs >= replanEveryMs): void {
     if (!isDue) return;
     this.#plannedAtMs = nowMs;
-    this.#quantile = objective === null ? 0.95 : promisedShare(objective);
+    this.#quantile = objective === null ? 0.95 : objectiveShare(objective);
     const choice = batchSizeFor(this.table, objective, this.#overMs);
     this.batchSize = choice.batchSize;
     this.batchReason = choice.reason;
     this.#batchSizeFastest = batchSizeFor(this.table, null, this.#overMs).batchSize;
     this.#latencyMs = objective?.latencyMs ?? Number.POSITIVE_INFINITY;
+    const sizes = sizesBetween(this.batchSize, this.#batchSizeFastest);
+    const spareMs = this.#latencyMs - this.#overMs;
+    this.sizesBeyond = sizes.filter((rows) => this.typicalMs(rows) <= spareMs);
+    const behindMs = Math.max(spareMs - this.typicalMs(this.batchSize), barelyMore * this.typicalMs(this.batchSize));
+    this.batchSizeBehind = sizes.findLast((rows) => this.typicalMs(rows) <= behindMs) ?? this.batchSize;
   }
 
-  /** Takes so many rows at once from now on, and predicts by this quantile: it was decided elsewhere. */
+  /** Sets a batch size and prediction quantile chosen by the function rule, instead of computing them. */
   fix(batchSize: number, quantile: number, reason: string): void {
     this.batchSize = batchSize;
     this.batchReason = reason;
@@ -98,42 +119,65 @@ export class Executor {
   }
 
   /**
-   * Whether a batch may be sent behind the current one, to be at hand when that is done. Not where it should have been by now: it may hang, and what
-   * was sent would hang with it.
+   * Whether a second batch may be sent now, to start as soon as the current one is done. Not if the current batch is overdue: it
+   * may be hung, and would block the second.
    */
-  takesAhead(nowMs: number): boolean {
+  acceptsAhead(nowMs: number): boolean {
     const [currentMs = Number.POSITIVE_INFINITY] = this.#expectedMs;
     const mayHang = isOverdue(nowMs - this.sinceMs, currentMs);
     return this.#expectedMs.length === 1 && currentMs <= aheadMsMax && !mayHang && !this.isDraining && this.table.isKnown;
   }
 
-  /** Whether so many rows had better wait for more than be sent ahead. */
-  gainsByCompany(rows: number): boolean {
+  /** Whether a batch of this many rows should be held for more rows instead of being sent ahead. */
+  benefitsFromBatching(rows: number): boolean {
     return rows < this.batchSize && this.batchSize * this.table.medianMs(1) > batchGainMin * this.table.medianMs(this.batchSize);
   }
 
   /**
-   * B_i; but where so many rows wait for this executor that the promise is broken for the last of them anyway, the size
-   * of best throughput: a smaller one would make everybody later, and a B_i that a mistaken measurement had made too
-   * small would never be found out.
+   * B_i. If the queue is so long that its last request misses the objective anyway: the batch size with the best throughput. A
+   * smaller batch would delay all requests. Larger batches are also measured again, so a B_i that is too small because of a wrong
+   * measurement recovers.
    */
   batchSizeAt(rowsWaiting: number): number {
-    return rowsWaiting > this.rowsPerMs() * this.#latencyMs ? Math.max(this.batchSize, this.#batchSizeFastest) : this.batchSize;
+    return this.isExceededBy(rowsWaiting) ? this.batchSizeLate : this.batchSize;
   }
 
-  /** A batch of so many rows took so long. */
+  /** Whether the last of that many waiting rows misses the objective. */
+  isExceededBy(rowsWaiting: number): boolean {
+    return rowsWaiting > this.rowsPerMs() * this.#latencyMs;
+  }
+
+  /** The batch size of such a queue. */
+  get batchSizeLate(): number {
+    return Math.max(this.batchSize, this.#batchSizeFastest);
+  }
+
+  /** Records the duration of a batch. */
   observe(rows: number, ms: number): void {
     this.drift?.observe(this.table.quantileMs(this.#quantile, rows), ms);
+    this.pace?.observe(this.table.medianMs(rows), ms);
     this.table.observe(rows, ms);
   }
 
+  /** Rows of its dispatched batches. */
+  get rowsRunning(): number {
+    return this.#rows.reduce((sum, rows) => sum + rows, 0);
+  }
+
+  /** A batch of `rows` was dispatched to this executor. */
   begin(rows: number, nowMs: number): void {
     if (!this.isBusy) this.sinceMs = nowMs;
     this.#expectedMs.push(this.table.quantileMs(this.#quantile, rows));
+    this.#typicalMs.push(this.table.medianMs(rows));
+    this.#rows.push(rows);
   }
 
+  /** The current batch is done; a batch sent ahead begins now. */
   end(nowMs: number): void {
     this.#expectedMs.shift();
+    this.#typicalMs.shift();
+    this.#rows.shift();
+    this.busyMs += nowMs - this.sinceMs;
     this.sinceMs = nowMs;
   }
 
@@ -145,18 +189,41 @@ export class Executor {
     };
   }
 
-  /** How long until it has done what it was sent. */
-  residualMs(nowMs: number): number {
-    const current = this.#expectedMs[0];
-    return current === undefined ? 0 : residualMs(nowMs - this.sinceMs, current) + (this.#expectedMs[1] ?? 0);
+  /** The same by the current median instead of the quantile. */
+  asTypicalServer(nowMs: number): Server {
+    const residualMs = this.typicalResidualMs(nowMs);
+    return { residualMs, batchSizeMax: this.batchSize, fullBatchMs: this.typicalMs(this.batchSize) };
   }
 
-  /** S_q(b): within which it will most likely have done a batch of so many rows. */
+  /** Time until it has finished its dispatched batches. */
+  residualMs(nowMs: number): number {
+    return this.#residualMs(this.#expectedMs, nowMs);
+  }
+
+  /** The same by the current median. */
+  typicalResidualMs(nowMs: number): number {
+    const factor = this.pace?.factor ?? 1;
+    return this.#residualMs(
+      this.#typicalMs.map((ms) => ms * factor),
+      nowMs,
+    );
+  }
+
+  #residualMs([current, next = 0]: readonly number[], nowMs: number): number {
+    return current === undefined ? 0 : residualMs(nowMs - this.sinceMs, current) + next;
+  }
+
+  /** S_q(b): the service time of a batch of `rows` at the objective's quantile. */
   serviceMs(rows: number): number {
     return this.table.quantileMs(this.#quantile, rows);
   }
 
-  /** It has taken so long that nobody knows when it will be free. */
+  /** The current median of a batch of `rows`. */
+  typicalMs(rows: number): number {
+    return this.table.medianMs(rows) * (this.pace?.factor ?? 1);
+  }
+
+  /** Whether the current run is so overdue that its end cannot be predicted. */
   isStuck(nowMs: number): boolean {
     const current = this.#expectedMs[0];
     return current !== undefined && nowMs - this.sinceMs > 2 * Math.max(current, this.#fullBatchMs()) + stuckMsMin;
@@ -166,8 +233,18 @@ export class Executor {
     return this.table.quantileMs(this.#quantile, this.batchSize);
   }
 
-  /** Rows per millisecond when there is always a full batch. */
+  /** Rows per millisecond with full batches. */
   rowsPerMs(): number {
     return this.batchSize / Math.max(this.table.medianMs(this.batchSize), 0.01);
   }
+}
+
+/** Batch sizes above `from` up to `to`, ascending. */
+function sizesBetween(from: number, to: number): number[] {
+  const sizes: number[] = [];
+  for (let rows = from; rows < to; ) {
+    rows = Math.min(to, Math.max(rows + 1, Math.floor(rows * sizeStep)));
+    sizes.push(rows);
+  }
+  return sizes;
 }

@@ -1,75 +1,79 @@
-/** Whom functions refuse, and in which words. It looks at the environments and at who waits, and changes neither: `Functions` acts on it. */
+/**
+ * Decides which requests functions reject, and with which error. Reads environments and buffer without changing them;
+ * `FunctionPool` acts on the result.
+ */
 import type { PlatformError } from '../errors.ts';
 import { formatMs } from '../objective.ts';
-import { overheadMs } from '../profiling/index.ts';
+import { platformOverheadMs } from '../profiling/index.ts';
 import { predictCompletionMs } from '../queueing/index.ts';
 import type { Environments } from './environments.ts';
+import type { PoolContext } from './executor-pool.ts';
 import type { FunctionBuffer } from './function-buffer.ts';
-import { cannotStart, functionsAreBusy, tooLate } from './refusals.ts';
+import { cannotStartError, deadlinePassedError, functionsBusyError } from './rejections.ts';
 import type { PendingRequest } from './request.ts';
-import type { Door } from './side.ts';
 
-/** For Retry-After, where nobody works off what waits. */
+/** Retry-After if no executor is ready, so the time to drain the queue is unknown. */
 const drainMsUnknown = 1000;
 
 export class FunctionAdmission {
-  readonly #door: Door;
+  readonly #context: PoolContext;
   readonly #environments: Environments;
   readonly #buffer: FunctionBuffer;
 
-  constructor(door: Door, environments: Environments, buffer: FunctionBuffer) {
-    this.#door = door;
+  constructor(context: PoolContext, environments: Environments, buffer: FunctionBuffer) {
+    this.#context = context;
     this.#environments = environments;
     this.#buffer = buffer;
   }
 
-  /** Why nobody can be served at present; null while somebody is here, on the way, or may be asked for. */
+  /** The error if no request can be served now; null if a function is ready, starting or allowed to start. */
   get startFailure(): PlatformError | null {
     const { failure, size } = this.#environments;
-    return failure === null || size > 0 ? null : cannotStart(this.#door, failure);
+    return failure === null || size > 0 ? null : cannotStartError(this.#context, failure);
   }
 
-  /** Whether who would be late is refused: by `late: shed`, where no more environments may come to its aid. */
+  /** Whether late requests are rejected: only with `late: shed`, and only if no more environments may be started. */
   get sheds(): boolean {
-    const { late, objective } = this.#door.settings;
+    const { late, objective } = this.#context.settings;
     return late === 'shed' && objective !== null && this.#environments.isExhausted;
   }
 
-  /** Of a request that comes. */
-  refuses(request: PendingRequest): PlatformError | null {
-    const { settings, clock } = this.#door;
+  /** The error for a new request that is rejected on arrival; null if it is accepted. */
+  rejectionFor(request: PendingRequest): PlatformError | null {
+    const { settings, clock } = this.#context;
     const failure = this.startFailure;
     if (failure !== null) return failure;
     if (this.#buffer.rows + request.rows > settings.queueRowsMax) {
-      return this.#overloaded(`${this.#buffer.rows} rows wait already, ${settings.queueRowsMax} may`);
+      return this.#overloaded(`the queue is full (${this.#buffer.rows} rows waiting, limit ${settings.queueRowsMax})`);
     }
     if (!this.sheds) return null;
     const nowMs = clock.nowMs();
     const servers = this.#environments.executors.map((executor) => executor.asServer(nowMs));
-    const answeredAtMs = nowMs + predictCompletionMs(servers, this.#buffer.overdueRowsUntil(request.deadlineMs)) + overheadMs;
+    const answeredAtMs = nowMs + predictCompletionMs(servers, this.#buffer.overdueRowsUntil(request.deadlineMs)) + platformOverheadMs;
     if (answeredAtMs <= request.promisedAtMs) return null;
-    return this.#overloaded(tooLate(this.#door, request, answeredAtMs - nowMs));
+    return this.#overloaded(deadlinePassedError(this.#context, request, answeredAtMs - nowMs));
   }
 
   /**
-   * Of a request whose limit has come, within `latencyMs` if that was its objective's. Whoever waits only because no more environments
-   * may be started is refused; who waits for one that starts is not.
+   * The error for a waiting request whose limit has passed; null if it may wait on. `latencyMs` is the objective's latency, used in
+   * the message. A request that waits only because no more environments may be started is rejected. One that waits for a start is
+   * not.
    */
-  givesUp(request: PendingRequest, latencyMs: number, nowMs: number): PlatformError | null {
+  timesOut(request: PendingRequest, latencyMs: number, nowMs: number): PlatformError | null {
     const isTimedOut = request.timeoutAtMs <= nowMs;
     if (this.#environments.isExhausted && !this.#buffer.holds(request)) {
       const limit = isTimedOut ? 'its timeout' : `the objective of ${formatMs(latencyMs)}`;
-      return this.#overloaded(`this request waited ${Math.round(nowMs - request.call.arrivedAtMs)} ms, until ${limit} was over`);
+      return this.#overloaded(`this request waited ${Math.round(nowMs - request.call.arrivedAtMs)} ms, until ${limit} had passed`);
     }
-    return isTimedOut ? this.#door.timedOut(request, nowMs) : null;
+    return isTimedOut ? this.#context.timedOut(request, nowMs) : null;
   }
 
   #overloaded(why: string): PlatformError {
     const { isExhausted, maxConcurrency } = this.#environments;
-    return functionsAreBusy(this.#door, why, isExhausted ? maxConcurrency : null, this.#drainMs());
+    return functionsBusyError(this.#context, why, isExhausted ? maxConcurrency : null, this.#drainMs());
   }
 
-  /** How long until those who are overdue are served. */
+  /** Time until the overdue requests are served, for Retry-After. */
   #drainMs(): number {
     let rowsPerMs = 0;
     for (const executor of this.#environments.executors) rowsPerMs += executor.rowsPerMs();

@@ -1,62 +1,63 @@
 /**
- * Where the requests of a function wait: in batches held for company, one for each bucket, and, once they were to leave
- * and found nobody free, in the overdue queue. It says who leaves and why; who runs them is for its owner to say.
+ * The requests that wait for functions. Each bucket has at most one batch, held open for more requests. A batch that is due while
+ * no function is free moves to the overdue queue. The buffer decides when requests are dispatched; `FunctionPool` chooses the
+ * environment.
  */
 import type { Clock } from '../clock.ts';
-import { type CloseReason, whenArrives } from '../queueing/index.ts';
+import { type CloseReason, onArrival } from '../queueing/index.ts';
 import type { FunctionRule } from './function-rule.ts';
 import { HeldBatch } from './held-batch.ts';
 import { OverdueQueue } from './overdue-queue.ts';
 import type { Period } from './period.ts';
 import type { PendingRequest } from './request.ts';
 
-/** Requests that are to leave now. */
-export interface Leaving {
+/** Requests to dispatch now. */
+export interface ClosedBatch {
   readonly requests: readonly PendingRequest[];
   readonly reason: CloseReason;
-  /** Where they are counted. */
+  /** The measurement period in which the requests are counted. */
   readonly period: Period;
-  /** They were to leave earlier and found nobody free. */
+  /** True if the requests were due earlier but no function was free. */
   readonly isLate: boolean;
 }
 
-export interface FunctionBufferNeeds {
+export interface FunctionBufferDeps {
   readonly clock: Clock;
   readonly rule: FunctionRule;
-  /** Sends them off; false where nobody is free. */
-  readonly send: (leaving: Leaving) => boolean;
-  /** This one waits for somebody to be free from now on. */
+  /** Dispatches the batch; returns false if no function is free. */
+  readonly send: (closedBatch: ClosedBatch) => boolean;
+  /** Called when a request is due but no function is free. */
   readonly onOverdue: (request: PendingRequest) => void;
-  /** More environments than there are ready may be had. */
+  /** Whether more environments may become ready: the limit is not reached, or some are starting. */
   readonly mayGrow: () => boolean;
-  /** A batch left by its timer. */
+  /** Called after a batch was closed by its timer. */
   readonly onTimer: () => void;
 }
 
-/** So many of the overdue are offered to others at least, where some are too large. */
-const companyMin = 16;
+/** Minimum number of overdue requests offered to an idle instance, in case some do not fit. */
+const offeredMin = 16;
 
 export class FunctionBuffer {
-  readonly #needs: FunctionBufferNeeds;
+  readonly #deps: FunctionBufferDeps;
   /** By bucket. */
   readonly #held = new Map<string, HeldBatch>();
   readonly #overdue = new OverdueQueue();
   #heldRows = 0;
 
-  constructor(needs: FunctionBufferNeeds) {
-    this.#needs = needs;
+  constructor(deps: FunctionBufferDeps) {
+    this.#deps = deps;
   }
 
   get rows(): number {
     return this.#heldRows + this.#overdue.rows;
   }
 
-  /** Those of them that could leave, were anybody free. */
+  /** Rows that are due and wait only for a free function. */
   get overdueRows(): number {
     return this.#overdue.rows;
   }
 
-  /** For how many batches somebody is needed, now or soon. */
+  /** Number of batches that need an environment, now or soon. */
   get batches(): number {
     return this.#held.size + this.#overdue.batches(this.#overdueBatchSize());
   }
@@ -74,21 +75,21 @@ export class FunctionBuffer {
     return this.#overdue.rowsUntil(deadlineMs);
   }
 
-  /** Whether it is held for company, rather than overdue. */
+  /** Whether the request is in an open batch, that is, not overdue. */
   holds(request: PendingRequest): boolean {
     return this.#held.get(request.bucket)?.requests.includes(request) === true;
   }
 
-  /** Takes the request in, and sends off whoever leaves by that. Behind others who are overdue nobody is held for company. */
-  place(request: PendingRequest): void {
+  /** Adds the request, and dispatches every batch that is due as a result. While requests are overdue, no batch is held open. */
+  enqueue(request: PendingRequest): void {
     if (!this.#overdue.isEmpty) this.#makeOverdue(request, null);
-    else if (request.losses > 0) this.#leave([request], 'idle', this.#needs.rule.period);
+    else if (request.losses > 0) this.#leave([request], 'idle', this.#deps.rule.period);
     else this.#join(request);
   }
 
-  forget(request: PendingRequest): void {
+  discard(request: PendingRequest): void {
     const batch = this.#held.get(request.bucket);
-    if (batch?.remove(request) !== true) return this.#overdue.forget(request);
+    if (batch?.remove(request) !== true) return this.#overdue.discard(request);
     this.#heldRows -= request.rows;
     if (batch.rows === 0) this.#close(batch);
   }
@@ -98,18 +99,18 @@ export class FunctionBuffer {
     return this.#held.has(bucket);
   }
 
-  /** Who might be run elsewhere, most urgent first: all that are held, and of the overdue so many as may make a batch of these rows. */
-  company(rowsMax: number): PendingRequest[] {
-    const company = [...this.#held.values()].flatMap(({ requests }) => requests);
-    const most = company.length + Math.max(rowsMax, companyMin);
+  /** Candidates for an idle instance: all requests in open batches, then enough overdue ones for a batch of `rowsMax`. */
+  batchmates(rowsMax: number): PendingRequest[] {
+    const batch = [...this.#held.values()].flatMap(({ requests }) => requests);
+    const most = batch.length + Math.max(rowsMax, offeredMin);
     for (const request of this.#overdue) {
-      if (company.length >= most) break;
-      company.push(request);
+      if (batch.length >= most) break;
+      batch.push(request);
     }
-    return company.sort((one, other) => one.deadlineMs - other.deadlineMs);
+    return batch.sort((one, other) => one.deadlineMs - other.deadlineMs);
   }
 
-  /** These go elsewhere to wait. */
+  /** Removes requests that will wait for an instance. */
   extract(requests: readonly PendingRequest[]): void {
     for (const request of requests) {
       const batch = this.#held.get(request.bucket);
@@ -122,19 +123,19 @@ export class FunctionBuffer {
     }
   }
 
-  /** Lets go of everybody. */
-  surrender(): PendingRequest[] {
+  /** Removes and returns all requests. */
+  removeAllWaiting(): PendingRequest[] {
     const overdue = [...this.#overdue];
     const waiting = [...this];
     for (const batch of this.#held.values()) this.#close(batch);
-    for (const request of waiting) request.state = 'running'; // on its way elsewhere
-    for (const request of overdue) this.#overdue.forget(request);
+    for (const request of waiting) request.state = 'running'; // taken out of the queue by the caller
+    for (const request of overdue) this.#overdue.discard(request);
     return waiting;
   }
 
-  /** Somebody may be free: he takes of the overdue what one batch holds, and so on. */
+  /** Call when a function may be free: dispatches overdue requests in batches until none is left or no function is free. */
   pump(): void {
-    const { rule, send } = this.#needs;
+    const { rule, send } = this.#deps;
     while (!this.#overdue.isEmpty) {
       const requests = this.#overdue.peek(this.#overdueBatchSize());
       const reason = requests.find(({ dueReason }) => dueReason !== null)?.dueReason ?? 'idle';
@@ -143,11 +144,11 @@ export class FunctionBuffer {
   }
 
   /**
-   * B; but where there are as many environments as may be, and still the first of those who wait is late whatever is
-   * done, the size of best throughput: smaller batches make everybody later.
+   * Normally B. If no more environments may be started and the first overdue request will be late anyway: the batch size with the
+   * best throughput, because smaller batches would delay all requests.
    */
   #overdueBatchSize(): number {
-    const { clock, rule, mayGrow } = this.#needs;
+    const { clock, rule, mayGrow } = this.#deps;
     const [head] = this.#overdue;
     if (head === undefined || mayGrow()) return rule.batchSizeMax;
     const nowMs = clock.nowMs();
@@ -155,12 +156,12 @@ export class FunctionBuffer {
     return isLate && nowMs + rule.serviceMs(rule.batchSizeLate) < head.timeoutAtMs ? rule.batchSizeLate : rule.batchSizeMax;
   }
 
-  /** They leave the overdue queue, marked as running. */
+  /** Removes the requests from the overdue queue and marks them as running. */
   remove(requests: readonly PendingRequest[]): void {
     this.#overdue.remove(requests);
   }
 
-  /** Nobody comes to keep them company any more. */
+  /** Dispatches all open batches at once, because no more requests will arrive. */
   flush(): void {
     for (const batch of this.#held.values()) this.#send(batch, 'flush');
   }
@@ -169,19 +170,19 @@ export class FunctionBuffer {
     for (const batch of this.#held.values()) batch.close();
   }
 
-  /** Into the open batch of its bucket, or into a new one. */
+  /** Adds the request to the open batch of its bucket, or opens one. If it does not fit, closes the open batch first. */
   #join(request: PendingRequest): void {
-    const { clock, rule } = this.#needs;
+    const { clock, rule } = this.#deps;
     const nowMs = clock.nowMs();
     let batch = this.#held.get(request.bucket) ?? null;
     const timeoutAtMs = Math.min(batch?.timeoutAtMs ?? Number.POSITIVE_INFINITY, request.timeoutAtMs);
     const doneByMs = Math.min(request.promisedAtMs, rule.doneByMs(timeoutAtMs, (batch?.rows ?? 0) + request.rows));
-    let effect = whenArrives(batch?.policy ?? rule.policy, batch, nowMs, doneByMs, request.rows);
+    let effect = onArrival(batch?.policy ?? rule.policy, batch, nowMs, doneByMs, request.rows);
     if (batch !== null && effect !== 'join' && effect !== 'join-and-full') {
       this.#send(batch, effect);
       if (!this.#overdue.isEmpty) return this.#makeOverdue(request, null);
       batch = null;
-      effect = whenArrives(rule.policy, null, nowMs, request.promisedAtMs, request.rows);
+      effect = onArrival(rule.policy, null, nowMs, request.promisedAtMs, request.rows);
     }
     if (batch === null && effect === 'join-and-full') {
       return this.#leave([request], rule.policy.kind === 'none' ? 'idle' : 'full', rule.period);
@@ -193,7 +194,7 @@ export class FunctionBuffer {
   }
 
   #open(bucket: string): HeldBatch {
-    const { clock, rule, onTimer } = this.#needs;
+    const { clock, rule, onTimer } = this.#deps;
     const batch = new HeldBatch(bucket, rule, clock, (due) => {
       this.#send(due, due.policy.kind === 'timeout' ? 'timeout' : 'slack');
       onTimer();
@@ -214,14 +215,14 @@ export class FunctionBuffer {
   }
 
   #leave(requests: readonly PendingRequest[], reason: CloseReason, period: Period): void {
-    if (this.#needs.send({ requests, reason, period, isLate: false })) return;
+    if (this.#deps.send({ requests, reason, period, isLate: false })) return;
     for (const request of requests) this.#makeOverdue(request, reason);
   }
 
   #makeOverdue(request: PendingRequest, reason: CloseReason | null): void {
     request.dueReason = reason;
-    request.dueAtMs = this.#needs.clock.nowMs();
+    request.dueAtMs = this.#deps.clock.nowMs();
     this.#overdue.insert(request);
-    this.#needs.onOverdue(request);
+    this.#deps.onOverdue(request);
   }
 }

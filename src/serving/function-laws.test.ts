@@ -1,8 +1,8 @@
-/** What must hold for functions whatever happens: fast-check looks for the counterexample. */
+/** Invariants of functions under any sequence of events, checked by fast-check. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { answered, FunctionHouse } from '../../test/function-house.ts';
+import { answered, FunctionPoolFixture } from '../../test/function-pool-fixture.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import { replayBatches } from '../queueing/index.ts';
@@ -58,12 +58,12 @@ const script: fc.Arbitrary<Script> = fc.record({
 });
 
 function play({ late, objective, steps }: Script): {
-  house: FunctionHouse;
+  fixture: FunctionPoolFixture;
   sent: Map<string, PendingRequest>;
   cancelled: Set<string>;
   maxSeen: number;
 } {
-  const house = new FunctionHouse({
+  const fixture = new FunctionPoolFixture({
     settings: { late, objective, timeoutMs: 400, queueRowsMax: 60 },
     functions: { maxConcurrency: 3, keepAliveMs: 200 },
   });
@@ -75,24 +75,25 @@ function play({ late, objective, steps }: Script): {
   for (const [i, action] of steps.entries()) {
     switch (action.kind) {
       case 'send':
-        sent.set(`r${i}`, house.send(`r${i}`, action));
+        sent.set(`r${i}`, fixture.send(`r${i}`, action));
         break;
       case 'advance':
         if (failsStarts)
-          for (const id of house.alive) if (house.functions.executors.every(({ worker }) => worker.id !== id)) house.pool.failed(id, 'no');
-        house.clock.advance(action.ms);
+          for (const id of fixture.alive)
+            if (fixture.functions.executors.every(({ worker }) => worker.id !== id)) fixture.pool.failed(id, 'no');
+        fixture.clock.advance(action.ms);
         break;
       case 'cancel': {
         const chosen = pick([...sent], action.which);
-        if (chosen !== undefined && house.pool.cancel(chosen[1])) cancelled.add(chosen[0]);
+        if (chosen !== undefined && fixture.pool.cancel(chosen[1])) cancelled.add(chosen[0]);
         break;
       }
       case 'apply':
-        house.apply(action);
+        fixture.apply(action);
         break;
       case 'behave':
-        house.takesMs = action.as === 'slowly' ? () => 150 : (rows) => 10 + rows;
-        house.answer = (requests) => {
+        fixture.takesMs = action.as === 'slowly' ? () => 150 : (rows) => 10 + rows;
+        fixture.answer = (requests) => {
           if (action.as === 'hanging') return null;
           if (action.as === 'dying') return { kind: 'gone', why: 'SIGKILL' };
           if (action.as === 'failing') return { kind: 'failed', error: new PlatformError('model_failed', 'no') };
@@ -101,53 +102,53 @@ function play({ late, objective, steps }: Script): {
         break;
       case 'start':
         failsStarts = action.as === 'failing';
-        house.refuses = action.as === 'refused' ? new Error('no room') : null;
+        fixture.refuses = action.as === 'refused' ? new Error('no room') : null;
         break;
       case 'configure':
         maxSeen = Math.max(maxSeen, action.maxConcurrency);
-        house.pool.configure(
-          house.settings({ maxConcurrency: action.maxConcurrency, provisioned: Math.min(action.provisioned, action.maxConcurrency) }),
+        fixture.pool.configure(
+          fixture.settings({ maxConcurrency: action.maxConcurrency, provisioned: Math.min(action.provisioned, action.maxConcurrency) }),
         );
         break;
       case 'drain':
       case 'detach': {
-        const id = pick([...house.alive], action.which);
-        if (id !== undefined && action.kind === 'drain') void house.pool.drain(id);
-        else if (id !== undefined) house.pool.detach(id);
+        const id = pick([...fixture.alive], action.which);
+        if (id !== undefined && action.kind === 'drain') void fixture.pool.drain(id);
+        else if (id !== undefined) fixture.pool.detach(id);
       }
     }
-    const { starting, idle, busy } = house.functions.view().environments;
-    assert.equal(starting + idle + busy, house.alive.size, 'what was started and not ended is there');
-    assert(house.functions.marginMs >= 0);
-    if (idle > 0) assert.equal(overdueOf(house), 0, 'nobody who is due waits while a function is idle');
+    const { starting, idle, busy } = fixture.functions.view().environments;
+    assert.equal(starting + idle + busy, fixture.alive.size, 'environments that were started and not ended exist');
+    assert(fixture.functions.marginMs >= 0);
+    if (idle > 0) assert.equal(overdueOf(fixture), 0, 'no due request waits while a function is idle');
   }
-  return { house, sent, cancelled, maxSeen };
+  return { fixture, sent, cancelled, maxSeen };
 }
 
-/** How many wait that do not wait for company. */
-function overdueOf(house: FunctionHouse): number {
-  return [...house.functions.waiting()].filter(({ dueReason }) => dueReason !== null).length;
+/** Number of overdue requests. */
+function overdueOf(fixture: FunctionPoolFixture): number {
+  return [...fixture.functions.waiting()].filter(({ dueReason }) => dueReason !== null).length;
 }
 
-test('every request is answered exactly once or was cancelled, there are never too many functions, and nothing is left in the end', () => {
+test('each request is answered exactly once or cancelled, the concurrency limit holds, and nothing remains at the end', () => {
   fc.assert(
     fc.property(script, (scenario) => {
-      const { house, sent, cancelled, maxSeen } = play(scenario);
-      house.clock.advance(2000);
-      for (const id of sent.keys()) assert.equal(house.outcomes.has(id), !cancelled.has(id), id);
-      assert.equal(house.pool.rowsWaiting, 0);
-      assert(house.aliveMost <= maxSeen, `${house.aliveMost} functions, ${maxSeen} may be`);
-      house.pool.retire();
-      house.refuses = null;
-      house.clock.advance(1000);
-      assert.deepEqual([house.alive.size, house.provisioned.size], [0, 0]);
-      assert(house.pool.isEmpty && house.pool.isDeserted);
+      const { fixture, sent, cancelled, maxSeen } = play(scenario);
+      fixture.clock.advance(2000);
+      for (const id of sent.keys()) assert.equal(fixture.outcomes.has(id), !cancelled.has(id), id);
+      assert.equal(fixture.pool.rowsWaiting, 0);
+      assert(fixture.aliveMost <= maxSeen, `${fixture.aliveMost} functions, at most ${maxSeen} allowed`);
+      fixture.pool.retire();
+      fixture.refuses = null;
+      fixture.clock.advance(1000);
+      assert.deepEqual([fixture.alive.size, fixture.provisioned.size], [0, 0]);
+      assert(fixture.pool.isEmpty && fixture.pool.hasNoCapacity);
     }),
     { numRuns: 400 },
   );
 });
 
-test('with functions to spare, batches leave exactly as a replay of the arrivals says', () => {
+test('with enough functions, batches are dispatched exactly as a replay of the arrivals predicts', () => {
   const gaps = fc.array(fc.constantFrom(0, 0.25, 1, 3, 7, 20, 60, 200), { minLength: 1, maxLength: 60 });
   const policies = fc.oneof(
     fc.record({ batchSizeMax: fc.integer({ min: 2, max: 8 }), waitMsMax: fc.constant(null) }),
@@ -157,41 +158,41 @@ test('with functions to spare, batches leave exactly as a replay of the arrivals
   fc.assert(
     fc.property(gaps, policies, services, fc.constantFrom(20, 60, 100), (between, { batchSizeMax, waitMsMax }, increments, latencyMs) => {
       const serviceMs = (rows: number): number => increments.slice(0, rows).reduce((sum, ms) => sum + ms, 0);
-      const house = new FunctionHouse({
+      const fixture = new FunctionPoolFixture({
         settings: { objective: { percentile: 95, latencyMs } },
         functions: { provisioned: 100, maxConcurrency: 100 },
         setting: { batchSizeMax, waitMsMax },
         serviceMs,
         coldMs: 0,
       });
-      house.clock.advance(0);
+      fixture.clock.advance(0);
       let atMs = 0;
       const arrivals = Float64Array.from(between, (gap) => (atMs += gap));
-      for (const [i, arrivesAtMs] of arrivals.entries()) house.at(arrivesAtMs, () => house.send(`${i}`));
-      house.clock.advance(atMs + 1000);
+      for (const [i, arrivesAtMs] of arrivals.entries()) fixture.at(arrivesAtMs, () => fixture.send(`${i}`));
+      fixture.clock.advance(atMs + 1000);
       const rule =
         waitMsMax === null
           ? ({ kind: 'slack', batchSizeMax, serviceMs } as const)
           : ({ kind: 'timeout', batchSizeMax, waitMsMax } as const);
       const expected = replayBatches(arrivals, rule, latencyMs);
       assert.deepEqual(
-        house.dispatches.map(({ reason, rows }) => [reason, rows]),
+        fixture.dispatches.map(({ reason, rows }) => [reason, rows]),
         expected.map(({ reason, rows }) => [reason, rows]),
       );
-      for (const [i, { leftMs }] of expected.entries()) assert(Math.abs((house.dispatches[i]?.atMs ?? 0) - leftMs) < 1e-9);
+      for (const [i, { dispatchedMs }] of expected.entries()) assert(Math.abs((fixture.dispatches[i]?.atMs ?? 0) - dispatchedMs) < 1e-9);
     }),
     { numRuns: 300 },
   );
 });
 
-test('with a start that takes no time and service times that are known, nobody is late, whatever comes', () => {
+test('with instant starts and known service times, no request is late under any load', () => {
   const arrivals = fc.array(fc.record({ gapMs: fc.constantFrom(0, 1, 5, 12, 40, 300), rows: fc.integer({ min: 1, max: 10 }) }), {
     minLength: 1,
     maxLength: 80,
   });
   fc.assert(
     fc.property(arrivals, fc.integer({ min: 1, max: 8 }), (list, batchSizeMax) => {
-      const house = new FunctionHouse({
+      const fixture = new FunctionPoolFixture({
         settings: { objective: { percentile: 99, latencyMs: 50 } },
         functions: { maxConcurrency: 200, keepAliveMs: 100 },
         setting: { batchSizeMax },
@@ -201,12 +202,12 @@ test('with a start that takes no time and service times that are known, nobody i
       let atMs = 0;
       const due = list.map(({ gapMs, rows }, i) => {
         atMs += gapMs;
-        house.at(atMs, () => house.send(`${i}`, { rows }));
+        fixture.at(atMs, () => fixture.send(`${i}`, { rows }));
         return atMs + 50;
       });
-      house.clock.advance(atMs + 1000);
+      fixture.clock.advance(atMs + 1000);
       for (const [i, dueMs] of due.entries()) {
-        assert((house.outcomes.get(`${i}`)?.atMs ?? Number.POSITIVE_INFINITY) <= dueMs + 1e-9, `request ${i}`);
+        assert((fixture.outcomes.get(`${i}`)?.atMs ?? Number.POSITIVE_INFINITY) <= dueMs + 1e-9, `request ${i}`);
       }
     }),
     { numRuns: 200 },

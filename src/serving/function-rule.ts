@@ -1,8 +1,8 @@
 /**
- * The rule by which batches of a function are held at present, and what it follows from: the setting, the service times
- * of the sizes there are, how far they have run away, the margin.
+ * The current rule for holding function batches open. Derived from the setting, the service times of the existing memory sizes,
+ * their drift and the margin.
  */
-import { type Objective, promisedShare } from '../objective.ts';
+import { type Objective, objectiveShare } from '../objective.ts';
 import { batchSizeFor, type ServiceTable } from '../profiling/index.ts';
 import type { HoldPolicy } from '../queueing/index.ts';
 import { type FunctionSetting, holdPolicy } from './function-setting.ts';
@@ -10,8 +10,11 @@ import { Margins } from './margins.ts';
 import { Period } from './period.ts';
 import { ServiceDrift } from './service-drift.ts';
 
-/** An answer is worth something only before its client gives up, and it is not held until the last moment before that. */
-export const giveUpReserveMs = 2;
+/** Minimum interval between two searches for outdated measurements. */
+const forgetEveryMs = 1000;
+
+/** Minimum time reserved before a client's timeout, because a response after it is useless. */
+export const timeoutReserveMs = 2;
 
 export class FunctionRule {
   readonly #rowsMax: number;
@@ -23,6 +26,7 @@ export class FunctionRule {
   #policy: HoldPolicy = { kind: 'none' };
   #tables: readonly ServiceTable[] = [];
   #batchSizeLate = 1;
+  #forgotAtMs = Number.NEGATIVE_INFINITY;
   #period: Period;
 
   constructor(
@@ -31,7 +35,7 @@ export class FunctionRule {
     options: {
       readonly tableOf: (memoryMiB: number) => ServiceTable;
       readonly marginMsFixed: number | null;
-      /** No batch holds more rows, whatever the setting; infinite where the setting alone decides. */
+      /** Upper limit of rows per batch, regardless of the setting; infinite if only the setting decides. */
       readonly rowsMax: number;
       readonly nowMs: number;
     },
@@ -48,7 +52,7 @@ export class FunctionRule {
     return this.#setting;
   }
 
-  /** For batches that open from now on. */
+  /** The hold rule for batches that open from now on. */
   get policy(): HoldPolicy {
     return this.#policy;
   }
@@ -59,14 +63,14 @@ export class FunctionRule {
   }
 
   /**
-   * The rows that leave together of those who are late anyway: as many as give the best throughput. A B that was chosen
-   * while everything took long (1, say, since no other kept the promise) would never get rid of what waits.
+   * Rows per batch for requests that are late anyway: the batch size with the best throughput. A B chosen under load can be too
+   * small (down to 1) to ever drain the queue.
    */
   get batchSizeLate(): number {
     return Math.max(this.batchSizeMax, this.#batchSizeLate);
   }
 
-  /** Where batches that open from now on are counted. */
+  /** The measurement period of batches opened from now on. */
   get period(): Period {
     return this.#period;
   }
@@ -76,24 +80,24 @@ export class FunctionRule {
     return this.#objective === null ? 0 : this.#margins.marginMs(this.#setting.memoryMiB, this.#objective);
   }
 
-  /** q of the promise. */
+  /** q of the objective. */
   get quantile(): number {
-    return this.#objective === null ? 0.95 : promisedShare(this.#objective);
+    return this.#objective === null ? 0.95 : objectiveShare(this.#objective);
   }
 
   get drift(): ServiceDrift {
     return this.#drift;
   }
 
-  /** In a few words. */
+  /** Explains the batch size, for views. */
   get reason(): string {
-    if (this.#policy.kind === 'none') return 'nobody is made to wait for company';
+    if (this.#policy.kind === 'none') return 'requests are not held for batching';
     const { kind, batchSizeMax } = this.#policy;
-    const until = kind === 'timeout' ? `until one has waited ${this.#policy.waitMsMax} ms` : 'as long as the promise allows';
-    return `company is waited for ${until}, up to ${batchSizeMax} rows`;
+    const until = kind === 'timeout' ? `for at most ${this.#policy.waitMsMax} ms` : 'as long as the objective allows';
+    return `a batch is held open ${until}, up to ${batchSizeMax} rows`;
   }
 
-  /** Begins a new period. `plan` is to follow. */
+  /** Begins a new period. `plan` must follow. */
   apply(setting: FunctionSetting, objective: Objective | null, nowMs: number): void {
     this.#setting = setting;
     this.#objective = objective;
@@ -101,8 +105,8 @@ export class FunctionRule {
   }
 
   /**
-   * Reckons with these sizes of environment: while there are several, a batch has to leave in time for any. With
-   * `adapts` (the slack rule) those who are late may ride in larger batches than were chosen.
+   * Plans for the memory sizes of existing environments. While there are several, each batch is dispatched in time for the slowest.
+   * With `adapts` (the slack rule), late requests may use larger batches than chosen.
    */
   plan(memorySizes: ReadonlySet<number>, batchable: boolean, adapts: boolean): void {
     this.#tables = Array.from(memorySizes, (memoryMiB) => this.#tableOf(memoryMiB));
@@ -112,7 +116,7 @@ export class FunctionRule {
     this.#batchSizeLate = adapts && this.#objective !== null ? Math.min(batchMax, ...fastest) : 1;
   }
 
-  /** S(b), the quantile of the promise; 0 while nothing is known. */
+  /** S(b) of the slowest memory size at the quantile of the objective, times the drift; 0 while unknown. */
   serviceMs(rows: number): number {
     let slowestMs = 0;
     for (const table of this.#tables) slowestMs = Math.max(slowestMs, table.quantileMs(this.quantile, rows));
@@ -120,15 +124,24 @@ export class FunctionRule {
   }
 
   /**
-   * By when a batch of so many rows is to be done as it is expected, where its first client gives up at `timeoutAtMs`. An
-   * objective may be missed by a few; at the timeout a run is lost and its function with it. So there is time for the batch
-   * to take twice as long, beside the margin.
+   * Call it when a batch was answered. A batch size that is rarely formed keeps what was measured last, such as while workers started and
+   * the machine was busy. Because S(b) never decreases with b, a slow single row would make every batch leave early, forever.
    */
-  doneByMs(timeoutAtMs: number, rows: number): number {
-    return timeoutAtMs - Math.max(giveUpReserveMs, this.marginMs) - this.serviceMs(rows);
+  forgetStale(nowMs: number): void {
+    if (nowMs - this.#forgotAtMs < forgetEveryMs) return;
+    this.#forgotAtMs = nowMs;
+    for (const table of this.#tables) table.forgetStale();
   }
 
-  /** A request was answered after so long, and nothing held it up but its batch. */
+  /**
+   * Latest allowed completion of a batch whose earliest client timeout is `timeoutAtMs`. A run that exceeds the timeout is lost,
+   * and its function is ended. So twice the expected service time is reserved, plus the margin.
+   */
+  doneByMs(timeoutAtMs: number, rows: number): number {
+    return timeoutAtMs - Math.max(timeoutReserveMs, this.marginMs) - this.serviceMs(rows);
+  }
+
+  /** Records the latency of a request that was delayed only by batching and its run. */
   observe(memoryMiB: number, latencyMs: number): void {
     if (this.#objective !== null) this.#margins.observe(memoryMiB, this.#objective, latencyMs);
   }

@@ -1,4 +1,4 @@
-/** How the batches of a function are formed, and by what size of environment they are run: the setting in force. Pure. */
+/** The setting in force of a variant's functions: memory size, batch size and wait. Pure. */
 import type { FunctionsConfig } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
 import type { HoldPolicy } from '../queueing/index.ts';
@@ -7,15 +7,15 @@ export interface FunctionSetting {
   readonly memoryMiB: number;
   /** B, in rows. */
   readonly batchSizeMax: number;
-  /** T: how long the first request of a batch waits; null where the slack rule decides. */
+  /** T: how long the first request of a batch waits; null if the slack rule decides. */
   readonly waitMsMax: number | null;
-  /** The decision that chose it; null for what holds until the first. */
+  /** Id of the decision that chose the setting; null until the first. */
   readonly decisionId: string | null;
 }
 
 /**
- * What holds until the first decision: nobody waits for company, at the configured size or the one given. A setting
- * that is fixed by its user needs no decision and holds at once.
+ * The setting until the first decision: no batching, at the configured or safe memory size. A setting fixed by the user applies at
+ * once.
  */
 export function safeSetting({ memoryMiB, batching }: FunctionsConfig, memoryMiBSafe: number): FunctionSetting {
   const isFixed = batching.kind === 'fixed';
@@ -28,8 +28,8 @@ export function safeSetting({ memoryMiB, batching }: FunctionsConfig, memoryMiBS
 }
 
 /**
- * What holds for another wish until something is decided for it. The size and B in force stay where they may, so that no
- * function is started anew for a moment's sake; how long a batch waits follows from the new promise by the slack rule.
+ * The setting for a changed configuration until a new decision is made. Memory size and B stay if possible, to avoid restarting
+ * functions twice. The slack rule derives the wait from the new objective.
  */
 export function settingUntilDecided(inForce: FunctionSetting, config: FunctionsConfig, memoryMiBSafe: number): FunctionSetting {
   const { memoryMiB, batching } = config;
@@ -40,8 +40,8 @@ export function settingUntilDecided(inForce: FunctionSetting, config: FunctionsC
 }
 
 /**
- * The rule that a setting amounts to. `batchMax` is the largest b of the profile, which no batch exceeds, and 1 while
- * nothing is known. Without an objective nobody is made to wait, unless by a wait that was set.
+ * The hold rule of a setting. `batchMax` is the largest batch size in the profile (1 while unknown) and limits every batch. Without
+ * an objective no request is held, unless a wait is set.
  */
 export function holdPolicy(
   { batchSizeMax, waitMsMax }: FunctionSetting,
@@ -55,14 +55,14 @@ export function holdPolicy(
   return objective === null ? { kind: 'none' } : { kind: 'slack', batchSizeMax: most, serviceMs };
 }
 
-/** What a user wants of a serverless variant. */
-export interface FunctionsWish {
+/** The configuration that a setting is chosen for. */
+export interface FunctionSettingQuery {
   readonly functions: FunctionsConfig;
   readonly objective: Objective | null;
 }
 
-/** Whether what was decided for one wish is no answer to the other. */
-export function asksForAnotherSetting(before: FunctionsWish, after: FunctionsWish): boolean {
+/** Whether a setting chosen for one configuration is invalid for the other. */
+export function requiresNewSetting(before: FunctionSettingQuery, after: FunctionSettingQuery): boolean {
   const [one, other] = [before, after].map(({ functions: { memoryMiB, batching }, objective }) =>
     JSON.stringify([memoryMiB, batching, objective]),
   );

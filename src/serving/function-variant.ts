@@ -1,29 +1,32 @@
-/** A serverless variant as others see it: whoever chooses its setting, and whoever shows it. */
+/** A variant that runs on functions, as seen by the batch controller and by views. */
 import type { FunctionsConfig } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { FunctionSetting } from './function-setting.ts';
 import type { PeriodMeasure } from './period.ts';
 
-/** What the batch controller sees. */
+/** The batch controller's view. */
 export interface FunctionVariant {
   readonly endpoint: string;
   readonly variant: string;
   readonly model: ModelVersion;
-  /** What is promised: the endpoint's objective, but never more time than its timeout. */
+  /** The endpoint's objective, limited by its timeout. */
   readonly objective: Objective | null;
   readonly config: FunctionsConfig;
   /** The safe setting (B = 1) until the first decision. */
   readonly setting: FunctionSetting;
-  /** Kept back from the objective, as the latencies measured so far ask for. */
+  /** The margin subtracted from the objective; learned from latencies. */
   readonly marginMs: number;
-  /** Counts from the next batch that opens; environments of a new size are started before the old ones go. Begins a new period. */
+  /**
+   * Applies a setting from the next batch that opens. Environments of a new size are started before old ones end. Begins a new
+   * measurement period.
+   */
   apply(setting: FunctionSetting): void;
-  /** The last arrivals, at most 5000, ascending; a request of several rows is as many arrivals at once. In `clock.nowMs()`. */
+  /** The times of the last arrivals, `clock.nowMs()`, ascending: one per row, at most 5,000. */
   arrivalsMs(): Float64Array;
-  /** Whether the arrivals have changed since last asked; those before the change are forgotten by then. */
-  takeAlarm(): boolean;
-  /** What came of the present setting so far: of the requests whose batches opened under it. */
+  /** Whether the arrival rate changed since the last call. Arrivals before the change are already dropped. */
+  consumeAlarm(): boolean;
+  /** Measurements under the current setting: of requests whose batches opened since it was applied. */
   period(): PeriodMeasure;
 }
 
@@ -31,7 +34,7 @@ export interface FunctionsView {
   readonly config: FunctionsConfig;
   readonly setting: FunctionSetting;
   readonly environments: { readonly starting: number; readonly idle: number; readonly busy: number };
-  /** The median of the last starts, from the wish to being ready; null before the first. */
+  /** Median of the last starts, from request to ready; null before the first. */
   readonly coldStartMs: number | null;
   readonly marginMs: number;
 }

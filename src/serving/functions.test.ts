@@ -1,79 +1,83 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { FunctionHouse } from '../../test/function-house.ts';
+import { FunctionPoolFixture } from '../../test/function-pool-fixture.ts';
 
-const batchesOf = ({ runs }: FunctionHouse): (readonly string[])[] => runs.map(({ requests }) => requests);
+const batchesOf = ({ runs }: FunctionPoolFixture): (readonly string[])[] => runs.map(({ requests }) => requests);
 
-describe('company', () => {
-  const warm = (options: ConstructorParameters<typeof FunctionHouse>[0] = {}): FunctionHouse => {
-    const house = new FunctionHouse({ setting: { batchSizeMax: 4 }, ...options, functions: { provisioned: 4, ...options.functions } });
-    house.clock.advance(1000);
-    return house;
+describe('a batch for functions', () => {
+  const warm = (options: ConstructorParameters<typeof FunctionPoolFixture>[0] = {}): FunctionPoolFixture => {
+    const fixture = new FunctionPoolFixture({
+      setting: { batchSizeMax: 4 },
+      ...options,
+      functions: { provisioned: 4, ...options.functions },
+    });
+    fixture.clock.advance(1000);
+    return fixture;
   };
 
-  test('is waited for until the most urgent request has no more time', () => {
-    const house = warm();
-    house.at(1000, () => house.send('a'));
-    house.at(1020, () => house.send('b'));
-    house.clock.advance(500);
-    // b = 2 takes 12 ms, and a is to be answered by 1100.
-    assert.deepEqual(house.runs, [{ worker: house.runs[0]?.worker, requests: ['a', 'b'], atMs: 1088 }]);
-    assert.deepEqual(house.dispatches, [{ reason: 'slack', rows: 2, atMs: 1088 }]);
-    assert.equal(house.outcomes.get('a')?.atMs, 1100);
+  test('is held open until the most urgent request has no slack left', () => {
+    const fixture = warm();
+    fixture.at(1000, () => fixture.send('a'));
+    fixture.at(1020, () => fixture.send('b'));
+    fixture.clock.advance(500);
+    // A batch of two takes 12 ms, and request a must be answered by 1100.
+    assert.deepEqual(fixture.runs, [{ worker: fixture.runs[0]?.worker, requests: ['a', 'b'], atMs: 1088 }]);
+    assert.deepEqual(fixture.dispatches, [{ reason: 'slack', rows: 2, atMs: 1088 }]);
+    assert.equal(fixture.outcomes.get('a')?.atMs, 1100);
   });
 
-  test('is not waited for by a full batch', () => {
-    const house = warm();
-    for (const id of ['a', 'b', 'c', 'd', 'e']) house.send(id);
-    assert.deepEqual(batchesOf(house), [['a', 'b', 'c', 'd']]);
-    assert.deepEqual(house.dispatches, [{ reason: 'full', rows: 4, atMs: 1000 }]);
-    house.clock.advance(500);
-    assert.deepEqual(batchesOf(house), [['a', 'b', 'c', 'd'], ['e']]);
+  test('is dispatched at once when full', () => {
+    const fixture = warm();
+    for (const id of ['a', 'b', 'c', 'd', 'e']) fixture.send(id);
+    assert.deepEqual(batchesOf(fixture), [['a', 'b', 'c', 'd']]);
+    assert.deepEqual(fixture.dispatches, [{ reason: 'full', rows: 4, atMs: 1000 }]);
+    fixture.clock.advance(500);
+    assert.deepEqual(batchesOf(fixture), [['a', 'b', 'c', 'd'], ['e']]);
   });
 
-  test('who would make the others late finds them gone, and opens the next batch', () => {
-    const house = warm();
-    house.at(1000, () => house.send('a'));
-    house.at(1088.5, () => house.send('b')); // two take 12 ms
-    house.clock.advance(88.5);
-    assert.deepEqual(house.dispatches, [{ reason: 'next-would-miss', rows: 1, atMs: 1088.5 }]);
-    house.clock.advance(500);
-    assert.deepEqual(batchesOf(house), [['a'], ['b']]);
+  test('excludes a request that would make the others late: it opens the next batch', () => {
+    const fixture = warm();
+    fixture.at(1000, () => fixture.send('a'));
+    fixture.at(1088.5, () => fixture.send('b')); // a batch of two takes 12 ms
+    fixture.clock.advance(88.5);
+    assert.deepEqual(fixture.dispatches, [{ reason: 'next-would-miss', rows: 1, atMs: 1088.5 }]);
+    fixture.clock.advance(500);
+    assert.deepEqual(batchesOf(fixture), [['a'], ['b']]);
   });
 
-  test('with a timeout of its own before the objective, a request leaves earlier', () => {
-    const house = warm();
-    house.send('a');
-    house.send('b', { timeoutMs: 50 });
-    house.clock.advance(500);
-    // Two take 12 ms and may take twice that; 2 ms are kept back for timers.
-    assert.equal(house.dispatches[0]?.atMs, 1024);
-    assert.deepEqual([house.codeOf('a'), house.codeOf('b')], ['ok', 'ok']);
+  test("is dispatched earlier if a request's timeout is before the objective", () => {
+    const fixture = warm();
+    fixture.send('a');
+    fixture.send('b', { timeoutMs: 50 });
+    fixture.clock.advance(500);
+    // A batch of two takes 12 ms; twice that is reserved, and 2 ms for timers.
+    assert.equal(fixture.dispatches[0]?.atMs, 1024);
+    assert.deepEqual([fixture.codeOf('a'), fixture.codeOf('b')], ['ok', 'ok']);
   });
 
-  test('never so long that its run, though it takes up to twice what is expected, outlasts the timeout of the endpoint', () => {
+  test("is never held so long that a run of twice the expected time exceeds the endpoint's timeout", () => {
     for (const latencyMs of [300, 5000, 90_000]) {
       for (const marginMsFixed of [0, 20]) {
-        const house = warm({ settings: { objective: { percentile: 95, latencyMs }, timeoutMs: 300 }, marginMsFixed });
-        house.takesMs = (rows) => 2 * (10 + rows);
-        for (let i = 0; i < 40; i++) house.at(1000 + 37 * i, () => house.send(`${i}`));
-        house.clock.advance(3000);
-        assert(house.dispatches.some(({ rows }) => rows > 1));
-        for (let i = 0; i < 40; i++) assert.equal(house.codeOf(`${i}`), 'ok');
-        assert.equal(house.functions.objective?.latencyMs, 300, 'what can be promised at all');
+        const fixture = warm({ settings: { objective: { percentile: 95, latencyMs }, timeoutMs: 300 }, marginMsFixed });
+        fixture.takesMs = (rows) => 2 * (10 + rows);
+        for (let i = 0; i < 40; i++) fixture.at(1000 + 37 * i, () => fixture.send(`${i}`));
+        fixture.clock.advance(3000);
+        assert(fixture.dispatches.some(({ rows }) => rows > 1));
+        for (let i = 0; i < 40; i++) assert.equal(fixture.codeOf(`${i}`), 'ok');
+        assert.equal(fixture.functions.objective?.latencyMs, 300, 'limited by the timeout');
       }
     }
   });
 
-  test('counts rows: a request of as many rows as a batch leaves alone, one that does not fit closes the batch', () => {
-    const house = warm();
-    house.send('a', { rows: 3 });
-    house.send('b', { rows: 2 });
-    house.send('c', { rows: 7 });
-    house.clock.advance(500);
+  test('is limited in rows: a request that fills it runs alone, and one that does not fit closes it', () => {
+    const fixture = warm();
+    fixture.send('a', { rows: 3 });
+    fixture.send('b', { rows: 2 });
+    fixture.send('c', { rows: 7 });
+    fixture.clock.advance(500);
     assert.deepEqual(
-      house.dispatches.map(({ reason, rows }) => [reason, rows]),
+      fixture.dispatches.map(({ reason, rows }) => [reason, rows]),
       [
         ['full', 3],
         ['full', 2],
@@ -82,26 +86,26 @@ describe('company', () => {
     );
   });
 
-  test('is not waited for without an objective, with B = 1, or while service times are unknown', () => {
+  test('is not held open without an objective, with B = 1, or while service times are unknown', () => {
     for (const options of [{ settings: { objective: null } }, { setting: { batchSizeMax: 1 } }, { serviceMs: null }]) {
-      const house = warm(options);
-      for (const id of ['a', 'b']) house.send(id);
-      assert.deepEqual(batchesOf(house), [['a'], ['b']]);
-      assert(house.dispatches.every(({ reason }) => reason === 'idle'));
+      const fixture = warm(options);
+      for (const id of ['a', 'b']) fixture.send(id);
+      assert.deepEqual(batchesOf(fixture), [['a'], ['b']]);
+      assert(fixture.dispatches.every(({ reason }) => reason === 'idle'));
     }
   });
 
-  test('under a fixed wait is waited for so long, with or without an objective, unless somebody would give up before', () => {
+  test('is held open for a fixed wait, with or without an objective, unless a client timeout is earlier', () => {
     for (const objective of [null, { percentile: 95, latencyMs: 100 }]) {
-      const house = warm({ settings: { objective }, functions: { batching: { kind: 'fixed', batchSizeMax: 3, waitMsMax: 30 } } });
-      house.pool.configure(house.settings());
-      house.functions.apply({ memoryMiB: 2048, batchSizeMax: 3, waitMsMax: 30, decisionId: null });
-      house.send('a');
-      house.at(1030, () => house.send('b'));
-      house.at(1040, () => ['c', 'd', 'e'].forEach((id) => house.send(id)));
-      house.at(1050, () => house.send('f', { timeoutMs: 25 }));
-      house.clock.advance(500);
-      assert.deepEqual(house.dispatches, [
+      const fixture = warm({ settings: { objective }, functions: { batching: { kind: 'fixed', batchSizeMax: 3, waitMsMax: 30 } } });
+      fixture.pool.configure(fixture.settings());
+      fixture.functions.apply({ memoryMiB: 2048, batchSizeMax: 3, waitMsMax: 30, decisionId: null });
+      fixture.send('a');
+      fixture.at(1030, () => fixture.send('b'));
+      fixture.at(1040, () => ['c', 'd', 'e'].forEach((id) => fixture.send(id)));
+      fixture.at(1050, () => fixture.send('f', { timeoutMs: 25 }));
+      fixture.clock.advance(500);
+      assert.deepEqual(fixture.dispatches, [
         { reason: 'timeout', rows: 2, atMs: 1030 },
         { reason: 'full', rows: 3, atMs: 1040 },
         { reason: 'timeout', rows: 1, atMs: 1051 },
@@ -109,16 +113,16 @@ describe('company', () => {
     }
   });
 
-  test('a new setting counts from the next batch that opens', () => {
-    const house = warm();
-    house.send('a');
-    house.apply({ batchSizeMax: 1 });
-    house.send('b');
-    assert.deepEqual(batchesOf(house), []);
-    house.clock.advance(500);
-    assert.deepEqual(batchesOf(house), [['a', 'b']]);
-    house.send('c');
-    assert.equal(batchesOf(house).length, 2);
+  test('keeps the setting with which it was opened', () => {
+    const fixture = warm();
+    fixture.send('a');
+    fixture.apply({ batchSizeMax: 1 });
+    fixture.send('b');
+    assert.deepEqual(batchesOf(fixture), []);
+    fixture.clock.advance(500);
+    assert.deepEqual(batchesOf(fixture), [['a', 'b']]);
+    fixture.send('c');
+    assert.equal(batchesOf(fixture).length, 2);
   });
 });
 
@@ -138,10 +142,10 @@ interface SlackVector {
 const vectors = JSON.parse(readFileSync(new URL('../../test/batching/vectors.json', import.meta.url), 'utf8')) as { slack: SlackVector[] };
 const reasonOf: Readonly<Record<string, string>> = { due: 'slack', 'closed-by-arrival': 'next-would-miss', full: 'full' };
 
-describe('the slack rule, served', () => {
+describe('the slack rule in serving', () => {
   for (const { id, arrivalsMs, maxBatch, sloMs, marginMs, serviceMs, expected } of vectors.slack) {
-    test(`${id}: batches leave when they should, for the reason they should, and everybody is answered then`, () => {
-      const house = new FunctionHouse({
+    test(`${id}: batches are dispatched at the expected time, for the expected reason, and all requests are answered`, () => {
+      const fixture = new FunctionPoolFixture({
         settings: { objective: { percentile: 95, latencyMs: sloMs } },
         functions: { provisioned: 50, maxConcurrency: 50 },
         setting: { batchSizeMax: maxBatch },
@@ -150,24 +154,24 @@ describe('the slack rule, served', () => {
         coldMs: 0,
         marginMsFixed: marginMs,
       });
-      house.clock.advance(0);
-      for (const [i, atMs] of arrivalsMs.entries()) house.at(atMs, () => house.send(`${i}`));
-      house.clock.advance(10_000);
+      fixture.clock.advance(0);
+      for (const [i, atMs] of arrivalsMs.entries()) fixture.at(atMs, () => fixture.send(`${i}`));
+      fixture.clock.advance(10_000);
       const near = (actual: number | undefined, wanted: number): void =>
         assert(actual !== undefined && Math.abs(actual - wanted) <= 1e-9, `${actual} is ${wanted}`);
       assert.deepEqual(
-        house.dispatches.map(({ reason, rows }) => [reason, rows]),
+        fixture.dispatches.map(({ reason, rows }) => [reason, rows]),
         expected.batches.map(({ cause, size }) => [reasonOf[cause], size]),
       );
       for (const [i, { first, size, dispatchMs }] of expected.batches.entries()) {
-        near(house.runs[i]?.atMs, dispatchMs);
+        near(fixture.runs[i]?.atMs, dispatchMs);
         assert.deepEqual(
-          house.runs[i]?.requests,
+          fixture.runs[i]?.requests,
           Array.from({ length: size }, (_, k) => `${first + k}`),
         );
       }
       for (const [i, latencyMs] of expected.latenciesMs.entries()) {
-        near((house.outcomes.get(`${i}`)?.atMs ?? Number.NaN) - (arrivalsMs[i] as number), latencyMs);
+        near((fixture.outcomes.get(`${i}`)?.atMs ?? Number.NaN) - (arrivalsMs[i] as number), latencyMs);
       }
     });
   }

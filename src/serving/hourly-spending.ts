@@ -1,4 +1,4 @@
-/** What was spent within the last hour, to the minute: a limit that needs no clock on the wall and cannot be spent twice around the full hour. */
+/** Spending of the last 60 minutes, by minute. A sliding window, so an hourly budget cannot be spent twice around a full hour. */
 const minutes = 60;
 const minuteMs = 60_000;
 
@@ -18,7 +18,7 @@ export class HourlySpending {
     return sum;
   }
 
-  /** Minutes that have passed since are forgotten as their places are taken. */
+  /** Moves to the current minute and clears the minutes since the last call. */
   #turnTo(nowMs: number): void {
     const minute = Math.floor(nowMs / minuteMs);
     if (minute - this.#minute >= minutes) this.#usd.fill(0);

@@ -1,27 +1,33 @@
+export { BytesExchange } from './bytes-exchange.ts';
+export type { PoolSettings, PoolWorker } from './executor-pool.ts';
+export { FormattedSink } from './formatted-sink.ts';
 export type { FunctionSetting } from './function-setting.ts';
 export type { FunctionsView, FunctionVariant } from './function-variant.ts';
-export { invokeParts, type Part, type PartsTaker, partsOf } from './invoke-parts.ts';
+export type { OverflowPlan } from './hybrid-pool.ts';
+export { type ClosingResponse, type ExchangeDeps, InferenceExchange } from './inference-exchange.ts';
+export { asyncRows, type InvocationPart, invokeParts, type PartReceiver, partsOf, realTimeRows } from './invoke-parts.ts';
 export { invokeWhole, requestRowsMax } from './invoke-whole.ts';
 export { ModelError } from './model-error.ts';
 export { ModelPlans } from './model-plans.ts';
-export type { OverflowPlan } from './overflow.ts';
 export type { PeriodMeasure } from './period.ts';
 export {
   type InferenceCall,
+  type InferenceOutcome,
   type InferenceResult,
-  type Outcome,
+  type MultiModelRoute,
   type PendingRequest,
   type RawCall,
-  type RefusedCall,
-  type Route,
+  type RejectedCall,
   rawCall,
+  type ServedRoute,
+  type Shadow,
   type Timings,
 } from './request.ts';
-export type { RunAnswer, RunRequests } from './run-requests.ts';
-export type { OverflowView, ServedVariant, ServedView } from './served-view.ts';
+export { RowsExchange } from './rows-exchange.ts';
+export type { BatchRunResult, RunRequests } from './run-requests.ts';
+export { answeringVariants, type OverflowView, type ServedVariant, type ServedView } from './served-view.ts';
 export { Serving, type ServingOptions } from './serving.ts';
-export type { PoolSettings, SideWorker } from './side.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './statistics.ts';
-export { isRefusal, noTraffic, type TrafficCounts } from './traffic-meter.ts';
-export { type PoolNeighbours, VariantPool } from './variant-pool.ts';
+export { isRejection, noTraffic, type TrafficCounts } from './traffic-meter.ts';
+export { VariantPool, type VariantPoolDeps } from './variant-pool.ts';
 export type { FunctionSource } from './variant-pools.ts';

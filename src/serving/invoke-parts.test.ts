@@ -1,27 +1,27 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type ServingHouse, servingHouse } from '../../test/serving-house.ts';
+import { openServingFixture, type ServingFixture } from '../../test/serving-fixture.ts';
 import { invokeParts } from './invoke-parts.ts';
 
-describe('a call of more rows than a batch holds', () => {
+describe('a call with more rows than a batch', () => {
   const inputs = [{ name: 'x', datatype: 'FP32' as const, shape: [1, 1], data: new Uint8Array(4) }];
-  const sendThree = ({ serving, clock }: ServingHouse, timeoutMs?: number) => {
+  const sendThree = ({ serving, clock }: ServingFixture, timeoutMs?: number) => {
     const ends: unknown[] = [];
     const parts = [0, 1, 2].map(() => ({ of: 0, inputs, rows: 1 }));
     const call = { requestId: 'r', arrivedAtMs: clock.nowMs(), timeoutMs };
-    const taker = { take: () => undefined, end: (error: unknown) => ends.push(error) };
+    const taker = { onPart: () => undefined, end: (error: unknown) => ends.push(error) };
     return { ends, cancel: invokeParts(serving, serving.route('e'), parts, call, taker) };
   };
-  const counted = async ({ metrics }: ServingHouse) =>
+  const counted = async ({ metrics }: ServingFixture) =>
     (await metrics.prometheus()).body.toString().match(/penstock_(requests|rows)_total\{.*/g);
-  const served = (): ServingHouse => {
-    const all = servingHouse();
+  const served = (): ServingFixture => {
+    const all = openServingFixture();
     all.serve(1, { instanceCount: 1 });
     all.ready('i0', null);
     return all;
   };
 
-  test('is one request in log, ledger, statistics and metrics, with the time and the price of all its parts', async () => {
+  test('counts as one request in log, ledger, statistics and metrics, with the time and cost of all its parts', async () => {
     const all = served();
     const { ends } = sendThree(all);
     while (ends.length === 0) await all.pass(5);
@@ -37,7 +37,7 @@ describe('a call of more rows than a batch holds', () => {
     ]);
   });
 
-  test('that its client gave up, or that came too late, is one too', async () => {
+  test('counts as one request if its client cancels or its timeout passes', async () => {
     const all = served();
     sendThree(all).cancel();
     while (all.serving.endpoint('e')?.variants[0]?.executors.some(({ isBusy }) => isBusy)) await all.pass(5);

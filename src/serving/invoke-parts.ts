@@ -1,45 +1,71 @@
-/** A call of many rows as the requests it is cut into: no more than a batch each, a few at a time. */
-import { cutRows, type Invocation } from '../codecs/index.ts';
+/** Splits a call with many rows into requests of at most one batch each, and serves a few at a time. */
+import { cutRows, type RowInvocation, type RowLimits } from '../codecs/index.ts';
 import { asPlatformError, type PlatformError } from '../errors.ts';
-import { type InferenceCall, type InferenceResult, type Route, WholeCall } from './request.ts';
+import { type InferenceCall, type InferenceResult, type ServedRoute, SplitCall } from './request.ts';
 import type { Serving } from './serving.ts';
 
-/** What runs as one request. */
-export interface Part extends Invocation {
-  /** Which of the invocations it is a part of. */
+/** A part of a call that runs as one request. */
+export interface InvocationPart extends RowInvocation {
+  /** Index of the invocation that it belongs to. */
   readonly of: number;
 }
 
-/** Cuts invocations into parts in their order. Throws `invalid_request` for rows without elements. */
-export function partsOf({ batchable, batchSizeMax, signature }: Route, invocations: readonly Invocation[]): readonly Part[] {
+/** Splits invocations into parts of at most one batch, in order. Throws `invalid_request` for rows without elements. */
+export function partsOf(
+  { batchable, batchSizeMax, signature }: ServedRoute,
+  invocations: readonly RowInvocation[],
+): readonly InvocationPart[] {
   const rowsMax = batchable ? Math.max(batchSizeMax, 1) : Number.POSITIVE_INFINITY;
   return invocations.flatMap((each, of) => cutRows(each, signature.inputs, rowsMax).map((part) => ({ ...part, of })));
 }
 
-export interface PartsTaker {
-  /** The answer to a part, encoded in the moment it comes: its tensors may be overwritten after. Parts come in any order. */
-  take(part: number, result: InferenceResult, rows: number): void;
-  /** All parts were taken, or the first failure has ended the rest. Called once. */
+/** Limit of the first dimension of an unbatched model: it is a length (of an audio clip, for example), not a number of rows. */
+const lengthMax = 16 * 2 ** 20;
+const realTimeRowsMax = 65_536;
+
+/**
+ * Row limits of calls with a waiting client; larger inputs belong into a batch transform. Each request of a call costs the event
+ * loop some microseconds.
+ */
+export function realTimeRows({ batchable }: Pick<ServedRoute, 'batchable'>): RowLimits {
+  return { rowsMax: batchable ? realTimeRowsMax : lengthMax, requestsMax: 4096 };
+}
+
+/** Row limits of asynchronous requests, by the model's largest batch. */
+export function asyncRows({ batchable, batchSizeMax }: Pick<ServedRoute, 'batchable' | 'batchSizeMax'>): RowLimits {
+  const rowsMax = batchable ? Math.min(2 ** 20, realTimeRowsMax * Math.max(batchSizeMax, 1)) : lengthMax;
+  return { rowsMax, requestsMax: 16_384 };
+}
+
+/** Callbacks of a split call. */
+export interface PartReceiver {
+  /**
+   * Receives the result of a part. Encode it before returning, because its tensors may be overwritten afterwards. Parts arrive in
+   * any order.
+   */
+  onPart(part: number, result: InferenceResult, rows: number): void;
+  /** Called once: with null after all parts were delivered, or with the first failure, which cancels the remaining parts. */
   end(error: PlatformError | null): void;
 }
 
-export type Door = Pick<Serving, 'invoke'> & { endpoint(name: string): ReturnType<Serving['endpoint']> };
+/** The part of `Serving` that split calls use. */
+export type PartInvoker = Pick<Serving, 'invoke'> & { endpoint(name: string): ReturnType<Serving['endpoint']> };
 
-/** Serves the parts as one call. The answer cancels it: the client is gone, and nobody is told anything more. */
+/** Serves the parts as one call. The returned function cancels the call; no callback follows it. */
 export function invokeParts(
-  serving: Door,
-  route: Route,
-  parts: readonly Part[],
+  serving: PartInvoker,
+  route: ServedRoute,
+  parts: readonly InvocationPart[],
   call: Omit<InferenceCall, 'inputs' | 'rows'>,
-  taker: PartsTaker,
+  taker: PartReceiver,
 ): () => void {
   const cancels = new Set<() => void>();
-  const rowsOf = ({ rows }: Part): number => (route.batchable ? rows : 1);
-  const whole = parts.length <= 1 ? null : new WholeCall(sum(parts.map(rowsOf)), parts.length);
+  const rowsOf = ({ rows }: InvocationPart): number => (route.batchable ? rows : 1);
+  const whole = parts.length <= 1 ? null : new SplitCall(sum(parts.map(rowsOf)), parts.length);
   const shared = whole === null ? call : { ...call, whole };
   let next = 0;
   let isOver = false;
-  const close = (how: WholeCall['end']): void => {
+  const close = (how: SplitCall['end']): void => {
     isOver = true;
     if (whole !== null) whole.end ??= how;
     for (const cancel of cancels) cancel();
@@ -53,7 +79,7 @@ export function invokeParts(
   };
   const start = (): void => {
     const part = next++;
-    const cut = parts[part] as Part;
+    const cut = parts[part] as InvocationPart;
     const { inputs, rows } = cut;
     let isSettled = false;
     let cancel: (() => void) | null = null;
@@ -64,7 +90,7 @@ export function invokeParts(
         if (isOver) return;
         if (!outcome.ok) return fail(outcome.error);
         try {
-          taker.take(part, outcome.result, rows);
+          taker.onPart(part, outcome.result, rows);
         } catch (error) {
           return fail(error);
         }
@@ -87,12 +113,12 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, each) => total + each, 0);
 }
 
-/** A few at a time, so that a long file does not fill the buffer alone. */
-function lanesFor(serving: Door, route: Route, parts: number): number {
+/** Number of parts served at a time: a few, so one large file does not fill the queue. */
+function lanesFor(serving: PartInvoker, route: ServedRoute, parts: number): number {
   if (parts <= 1) return parts;
   const served = serving.endpoint(route.endpoint)?.variants.find(({ name }) => name === route.variant);
   const instances = served?.executors.filter(({ isFunction }) => !isFunction).length ?? 0;
-  // A long file is no reason to pay for functions where there are instances.
+  // If there are instances, a large file is no reason to pay for functions.
   const executors = instances > 0 ? instances : (served?.functions?.config.maxConcurrency ?? 1);
   return Math.min(parts, 2 * Math.max(executors, 1));
 }

@@ -1,28 +1,33 @@
-/** A call of more rows than a batch holds, served as several and answered as one. */
+/** Serves a call with more rows than a batch as several requests, and answers it as one. */
 import { asPlatformError, PlatformError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { type Door, invokeParts, partsOf } from './invoke-parts.ts';
-import type { InferenceCall, InferenceResult, Outcome, Route } from './request.ts';
+import { invokeParts, type PartInvoker, partsOf } from './invoke-parts.ts';
+import type { InferenceCall, InferenceOutcome, InferenceResult, ServedRoute } from './request.ts';
 
-/** What clients may plan with, whatever was measured. */
-const rowsAlwaysTaken = 32;
+/** Requests with this many rows are accepted for every batched model, regardless of measurements. */
+const rowsAlwaysAccepted = 32;
 
 /**
- * The most rows that a request of the Open Inference Protocol may have, given the largest batch that was measured: 0 where the model is not
- * batched. A measurement that stopped early, because the machine was busy say, makes batches smaller and never the requests.
+ * Maximum rows of an Open Inference Protocol request, derived from the largest measured batch; 0 if the model is not batched. A
+ * profile measured on a busy machine may end early: that makes batches smaller, but does not lower this limit below 32.
  */
 export function requestRowsMax(batchSizeMax: number): number {
-  return batchSizeMax === 0 ? 0 : Math.max(batchSizeMax, rowsAlwaysTaken);
+  return batchSizeMax === 0 ? 0 : Math.max(batchSizeMax, rowsAlwaysAccepted);
 }
 
-/** As `Serving.invoke`, for any number of rows. Throws `invalid_request` for more rows without elements than a batch holds. */
-export function invokeWhole(serving: Door, route: Route, call: InferenceCall, settle: (outcome: Outcome) => void): () => void {
+/** Like `Serving.invoke`, for any number of rows. Throws `invalid_request` if the call must be split but its rows have no elements. */
+export function invokeWhole(
+  serving: PartInvoker,
+  route: ServedRoute,
+  call: InferenceCall,
+  settle: (outcome: InferenceOutcome) => void,
+): () => void {
   if (!route.batchable || call.rows <= Math.max(route.batchSizeMax, 1)) return serving.invoke(route, call, settle);
   const { inputs, rows, ...shared } = call;
   const parts = partsOf(route, [{ inputs, rows }]);
   const results: InferenceResult[] = [];
   return invokeParts(serving, route, parts, shared, {
-    take(part, result, sent) {
+    onPart(part, result, sent) {
       for (const { name, shape } of result.outputs) {
         if (shape[0] === sent) continue;
         throw new PlatformError(
@@ -30,14 +35,14 @@ export function invokeWhole(serving: Door, route: Route, call: InferenceCall, se
           `output '${name}' has shape [${shape.join(',')}], expected ${sent} rows, one for each row of the batch`,
         );
       }
-      // Its tensors may be overwritten once this returns.
+      // The tensors may be overwritten after this returns.
       results[part] = { ...result, outputs: result.outputs.map((tensor) => ({ ...tensor, data: Uint8Array.from(tensor.data) })) };
     },
     end: (error) => settle(error === null ? outcomeOf(results) : { ok: false, error }),
   });
 }
 
-function outcomeOf(results: readonly InferenceResult[]): Outcome {
+function outcomeOf(results: readonly InferenceResult[]): InferenceOutcome {
   try {
     return { ok: true, result: joined(results) };
   } catch (error) {
@@ -45,7 +50,7 @@ function outcomeOf(results: readonly InferenceResult[]): Outcome {
   }
 }
 
-/** Its wait and service are those of the clock on the wall, which parts that ran side by side share; what ran within is added up. */
+/** Joins the results of all parts. Queue and service times are wall-clock times; times inside the worker are sums over the parts. */
 function joined(results: readonly InferenceResult[]): InferenceResult {
   const [first] = results as readonly [InferenceResult, ...InferenceResult[]];
   const sum = (of: (result: InferenceResult) => number): number => results.reduce((total, result) => total + of(result), 0);
@@ -67,7 +72,7 @@ function joined(results: readonly InferenceResult[]): InferenceResult {
   };
 }
 
-/** For how long at least one part was with a worker, and for how long, until the last of them had run, none was. */
+/** `serviceMs`: time with at least one part at a worker. `queueMs`: the remaining time until the last part was done. */
 function wallOf(results: readonly InferenceResult[]): { readonly queueMs: number; readonly serviceMs: number } {
   const runs = results.map(({ timings }) => timings).sort((a, b) => a.queueMs - b.queueMs);
   let [serviceMs, untilMs] = [0, 0];
@@ -79,7 +84,7 @@ function wallOf(results: readonly InferenceResult[]): { readonly queueMs: number
   return { queueMs: untilMs - serviceMs, serviceMs };
 }
 
-/** Throws `model_failed` where the answers are not rows of one tensor. */
+/** Concatenates the rows of all parts. Throws `model_failed` if the outputs of the parts differ in row shape. */
 function joinedRows(tensors: readonly Tensor[]): Tensor {
   const [first] = tensors as readonly [Tensor, ...Tensor[]];
   const row = first.shape.slice(1).join(',');
@@ -88,7 +93,7 @@ function joinedRows(tensors: readonly Tensor[]): Tensor {
     const shapes = `[${first.shape.join(',')}] and [${shape.join(',')}]`;
     throw new PlatformError(
       'model_failed',
-      `output '${name}' has the shapes ${shapes} in two batches of one request: send fewer rows at once`,
+      `output '${name}' has the shapes ${shapes} in two batches of one request. Send fewer rows at once`,
     );
   }
   const rows = tensors.reduce((sum, { shape }) => sum + (shape[0] as number), 0);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type RunResult, WorkerGone, type WorkerStatus } from '../runtime/index.ts';
+import { type RunResult, WorkerLost, type WorkerStatus } from '../runtime/index.ts';
 import { linkRunner } from './link-runner.ts';
 import { PendingRequest } from './request.ts';
-import type { RunAnswer } from './run-requests.ts';
+import type { BatchRunResult } from './run-requests.ts';
 
 const signature = { inputs: [], outputs: [], batchable: false } as never;
 const timings = { inMs: 0, runMs: 1, outMs: 0 } as RunResult['timings'];
@@ -27,25 +27,25 @@ async function runBy(link: { status?: () => Promise<WorkerStatus>; run?: () => P
       return link.run?.() ?? Promise.resolve({ outputs: [], timings });
     },
   };
-  const answer = await new Promise<RunAnswer>((resolve) => linkRunner(counted, signature)([requestAfter(losses)], resolve));
+  const answer = await new Promise<BatchRunResult>((resolve) => linkRunner(counted, signature)([requestAfter(losses)], resolve));
   return { answer, calls };
 }
 
-const dead = () => Promise.reject(new WorkerGone('its process ended'));
+const dead = () => Promise.reject(new WorkerLost('its process ended'));
 
-test('a run is sent at once, and its worker counts as having begun', async () => {
+test('a run is sent at once, and its worker counts as started', async () => {
   const { answer, calls } = await runBy({ run: dead }, 0);
   assert.deepEqual(calls, ['run']);
-  assert.deepEqual(answer, { kind: 'gone', why: 'the worker is gone: its process ended', neverBegan: false });
+  assert.deepEqual(answer, { kind: 'gone', why: 'the worker is gone: its process ended', neverStarted: false });
 });
 
-test('a request under which a worker died is sent only to one that shows it lives', async () => {
+test('a request that lost a worker is sent only to a worker that proves to be alive', async () => {
   assert.deepEqual((await runBy({}, 1)).calls, ['status', 'run']);
   const found = await runBy({ status: dead }, 1);
-  assert.deepEqual([found.calls, found.answer.kind === 'gone' && found.answer.neverBegan], [['status'], true]);
+  assert.deepEqual([found.calls, found.answer.kind === 'gone' && found.answer.neverStarted], [['status'], true]);
 });
 
-test('and that it died after that is counted', async () => {
+test('a crash after that proof counts against the request', async () => {
   const { answer } = await runBy({ run: dead }, 1);
-  assert.equal(answer.kind === 'gone' && answer.neverBegan, false);
+  assert.equal(answer.kind === 'gone' && answer.neverStarted, false);
 });

@@ -1,14 +1,14 @@
-/** What is kept back from the objective for timers that are late and service times that are longer than they ever were. */
-import { type Objective, promisedShare } from '../objective.ts';
+/** Margin subtracted from the objective, for late timers and for service times longer than any observed. */
+import { type Objective, objectiveShare } from '../objective.ts';
 import { nextMarginMs } from '../queueing/index.ts';
 
-/** A timer is late by a millisecond or two. */
+/** The initial margin is at most this: timers fire a millisecond or two late. */
 const firstMsMax = 2;
 const firstShare = 0.02;
-/** What a margin of half the objective does not cure, none does. */
+/** Beyond half of the objective a larger margin does not help. */
 const mostShare = 0.5;
 
-/** The margin δ of each size of environment, as requests are answered. Another objective begins anew. */
+/** The margin δ per environment size, learned from responses. A changed objective resets it. */
 export class Margins {
   readonly #fixedMs: number | null;
   readonly #bySize = new Map<number, number>();
@@ -28,10 +28,10 @@ export class Margins {
     return this.#bySize.get(memoryMiB) ?? Math.min(firstMsMax, firstShare * latencyMs);
   }
 
-  /** A request was answered after so long, and nothing held it up but its batch. */
+  /** Records the latency of a request that was delayed only by batching and its run. */
   observe(memoryMiB: number, objective: Objective, latencyMs: number): void {
     if (this.#fixedMs !== null) return;
-    const target = { latencyMs: objective.latencyMs, quantile: promisedShare(objective) };
+    const target = { latencyMs: objective.latencyMs, quantile: objectiveShare(objective) };
     const marginMs = nextMarginMs(this.marginMs(memoryMiB, objective), latencyMs, target);
     this.#bySize.set(memoryMiB, Math.min(marginMs, mostShare * objective.latencyMs));
   }

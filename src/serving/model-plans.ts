@@ -1,11 +1,11 @@
-/** What is known of each model before a request comes, made when its first one does. */
+/** Caches the `ModelPlan` of each route, created at its first request. */
 import { ModelPlan } from '../codecs/index.ts';
-import type { Route } from './request.ts';
+import type { ServedRoute } from './request.ts';
 
 export class ModelPlans {
-  readonly #plans = new WeakMap<Route, ModelPlan>();
+  readonly #plans = new WeakMap<ServedRoute, ModelPlan>();
 
-  of(route: Route): ModelPlan {
+  of(route: ServedRoute): ModelPlan {
     let plan = this.#plans.get(route);
     if (plan === undefined || plan.signature !== route.signature) {
       plan = new ModelPlan(route.endpoint, route.version, route.signature, route.batchable);

@@ -1,5 +1,5 @@
-/** Those who were to leave but found no environment free, earliest deadline first; the next that is free takes them. */
-import { take } from '../queueing/index.ts';
+/** Requests that were due while no environment was free, earliest deadline first. They run on the next free environment. */
+import { takeBatch } from '../queueing/index.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import type { PendingRequest } from './request.ts';
 
@@ -24,23 +24,23 @@ export class OverdueQueue {
     this.#count(request, 1);
   }
 
-  /** The next to leave together: at most so many rows, from the head. */
+  /** The next batch of at most `batchSizeMax` rows, from the head. */
   peek(batchSizeMax: number): PendingRequest[] {
-    return take(this.#queue, batchSizeMax);
+    return takeBatch(this.#queue, batchSizeMax);
   }
 
-  /** They leave. */
+  /** Removes requests that are dispatched now. */
   remove(batch: readonly PendingRequest[]): void {
     this.#queue.remove(batch);
     for (const request of batch) this.#count(request, -1);
   }
 
-  forget(request: PendingRequest): void {
-    this.#queue.forget(request);
+  discard(request: PendingRequest): void {
+    this.#queue.discard(request);
     this.#count(request, -1);
   }
 
-  /** It goes elsewhere to wait. */
+  /** Removes a request that will wait for an instance. */
   extract(request: PendingRequest): void {
     this.#queue.extract(request);
     this.#count(request, -1);
@@ -50,7 +50,7 @@ export class OverdueQueue {
     return this.#queue.rowsUntil(deadlineMs);
   }
 
-  /** How many batches of at most so many rows they make; a request of more rows is one. */
+  /** Number of batches of at most `batchSizeMax` rows that the queue needs; a larger request is one batch. */
   batches(batchSizeMax: number): number {
     let count = 0;
     for (const { requests, rows } of this.#buckets.values()) count += Math.min(requests, Math.ceil(rows / batchSizeMax));

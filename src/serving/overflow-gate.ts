@@ -1,90 +1,97 @@
-/** Whether functions may take anything: not once their budget is spent, nor while too many of their calls fail. */
+/**
+ * Decides whether functions may take requests that overflow from instances. Shut if a budget is exhausted, or while too many of
+ * their calls fail.
+ */
 import { CircuitBreaker, openMs } from './circuit-breaker.ts';
+import type { PoolContext } from './executor-pool.ts';
 import { HourlySpending } from './hourly-spending.ts';
-import type { Door } from './side.ts';
 
-/** What functions may still cost, of a budget that they share with instances. */
-export interface Allowance {
-  /** From now on, until then. */
+/** The part of a budget shared with instances that functions may still spend. */
+export interface SharedBudget {
+  /** US dollars that may be spent from now on, during the next `forMs`. */
   readonly usd: number;
   readonly forMs: number;
-  /** What all may cost in an hour of the clock, for people. */
+  /** The budget of the clock hour for all executors, used in messages. */
   readonly usdPerHourMax: number;
 }
 
-/** Once nothing was left, functions take again from so much of the hour's budget on, or in the next: a few cents would be gone at once. */
+/**
+ * After exhaustion, functions resume only if at least this share of the hourly budget is available, or in the next hour. Smaller
+ * amounts would be spent at once.
+ */
 const resumeShare = 0.01;
 
 export class OverflowGate {
-  readonly #door: Door;
+  readonly #context: PoolContext;
   readonly #onShut: (reason: string | null) => void;
   readonly #spending = new HourlySpending();
   readonly #breaker = new CircuitBreaker();
-  #allowance: { leftUsd: number; readonly untilMs: number; readonly usdPerHourMax: number } | null = null;
-  /** The allowance was used up. */
+  #sharedBudget: { remainingUsd: number; readonly untilMs: number; readonly usdPerHourMax: number } | null = null;
+  /** Whether the shared budget was used up. */
   #isUsedUp = false;
-  /** As last told. */
-  #told: string | null = null;
+  /** The reason as last reported; null while open. */
+  #lastReportedReason: string | null = null;
 
-  /** `onShut` is told when they take nothing any more, and why, and with null when they do again. */
-  constructor(door: Door, onShut: (reason: string | null) => void) {
-    this.#door = door;
+  /** `onShut` is called with the reason when functions stop taking requests, and with null when they resume. */
+  constructor(context: PoolContext, onShut: (reason: string | null) => void) {
+    this.#context = context;
     this.#onShut = onShut;
   }
 
-  /** Why functions take nothing at present; null where they do. */
+  /** Why functions currently accept no requests; null if they do. */
   get reason(): string | null {
-    const nowMs = this.#door.clock.nowMs();
-    const { late, functions } = this.#door.settings;
-    const instead = late === 'shed' ? 'what instances cannot finish in time is refused' : 'requests wait for instances';
-    if (this.#breaker.isOpen(nowMs)) return `functions take nothing for ${openMs / 1000} s, most of their last calls failed: ${instead}`;
-    if (this.#isOverBudget(nowMs)) return `the overflow budget of $${functions?.usdPerHourMax} per hour is spent: ${instead}`;
-    if (this.#allowance === null || !this.#isOverAllowance(nowMs)) return null;
-    const { usdPerHourMax, untilMs } = this.#allowance;
-    // To the nearest minute: the hour is over at the full one, whatever the clocks differ by.
-    const until = new Date(this.#door.clock.wallMs() + untilMs - nowMs + 30_000).toISOString().slice(11, 16);
+    const nowMs = this.#context.clock.nowMs();
+    const { late, functions } = this.#context.settings;
+    const instead = late === 'shed' ? 'requests that instances cannot finish in time are rejected' : 'requests wait for instances';
+    if (this.#breaker.isOpen(nowMs))
+      return `functions are paused for ${openMs / 1000} s because most of their recent calls failed: ${instead}`;
+    if (this.#isOverBudget(nowMs)) return `the overflow budget of $${functions?.usdPerHourMax} per hour is exhausted: ${instead}`;
+    if (this.#sharedBudget === null || !this.#isOverSharedBudget(nowMs)) return null;
+    const { usdPerHourMax, untilMs } = this.#sharedBudget;
+    // Rounded to the minute, because the two clocks may differ slightly: the hour ends on the full hour.
+    const until = new Date(this.#context.clock.wallMs() + untilMs - nowMs + 30_000).toISOString().slice(11, 16);
     return `the budget of $${usdPerHourMax} for this hour leaves nothing for functions until ${until} UTC: ${instead}`;
   }
 
-  /** Asked for each request that instances cannot finish in time; that is when a change is told. */
+  /** Called for each request that instances cannot finish in time. Reports a change of state to `onShut`. */
   isShut(nowMs: number): boolean {
-    const isShut = this.#breaker.isOpen(nowMs) || this.#isOverBudget(nowMs) || this.#isOverAllowance(nowMs);
-    if (isShut !== (this.#told !== null)) {
-      this.#told = isShut ? this.reason : null;
-      this.#onShut(this.#told);
+    const isShut = this.#breaker.isOpen(nowMs) || this.#isOverBudget(nowMs) || this.#isOverSharedBudget(nowMs);
+    if (isShut !== (this.#lastReportedReason !== null)) {
+      this.#lastReportedReason = isShut ? this.reason : null;
+      this.#onShut(this.#lastReportedReason);
     }
     return isShut;
   }
 
-  /** So much may be spent from now on, whatever was allowed before; null: no limit but their own. */
-  allow(allowance: Allowance | null): void {
-    const nowMs = this.#door.clock.nowMs();
-    const isShut = this.#isOverAllowance(nowMs);
-    this.#allowance = null;
-    if (allowance === null) return;
-    const { usd, forMs, usdPerHourMax } = allowance;
-    this.#allowance = { leftUsd: usd, untilMs: nowMs + forMs, usdPerHourMax };
+  /** Sets the shared budget from now on, replacing the previous one. null: only the limits of the functions themselves apply. */
+  allow(bucket: SharedBudget | null): void {
+    const nowMs = this.#context.clock.nowMs();
+    const isShut = this.#isOverSharedBudget(nowMs);
+    this.#sharedBudget = null;
+    if (bucket === null) return;
+    const { usd, forMs, usdPerHourMax } = bucket;
+    this.#sharedBudget = { remainingUsd: usd, untilMs: nowMs + forMs, usdPerHourMax };
     this.#isUsedUp = usd <= 0 || (isShut && usd < resumeShare * usdPerHourMax);
   }
 
-  spent(usd: number): void {
-    this.#spending.spend(usd, this.#door.clock.nowMs());
-    if (this.#allowance === null) return;
-    this.#allowance.leftUsd -= usd;
-    this.#isUsedUp ||= this.#allowance.leftUsd <= 0;
+  isBudgetSpent(usd: number): void {
+    this.#spending.spend(usd, this.#context.clock.nowMs());
+    if (this.#sharedBudget === null) return;
+    this.#sharedBudget.remainingUsd -= usd;
+    this.#isUsedUp ||= this.#sharedBudget.remainingUsd <= 0;
   }
 
-  /** A function has run a batch, well or not. */
+  /** Records the result of a function's run or start. */
   called(isOk: boolean): void {
-    this.#breaker.called(isOk, this.#door.clock.nowMs());
+    this.#breaker.called(isOk, this.#context.clock.nowMs());
   }
 
   #isOverBudget(nowMs: number): boolean {
-    const usdMax = this.#door.settings.functions?.usdPerHourMax ?? null;
+    const usdMax = this.#context.settings.functions?.usdPerHourMax ?? null;
     return usdMax !== null && this.#spending.usd(nowMs) >= usdMax;
   }
 
-  #isOverAllowance(nowMs: number): boolean {
-    return this.#allowance !== null && this.#isUsedUp && nowMs < this.#allowance.untilMs;
+  #isOverSharedBudget(nowMs: number): boolean {
+    return this.#sharedBudget !== null && this.#isUsedUp && nowMs < this.#sharedBudget.untilMs;
   }
 }

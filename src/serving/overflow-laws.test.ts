@@ -1,8 +1,8 @@
-/** What must hold for functions beside instances whatever happens: fast-check looks for the counterexample. */
+/** Invariants of functions alongside instances under any sequence of events, checked by fast-check. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { answered, FunctionHouse } from '../../test/function-house.ts';
+import { answered, FunctionPoolFixture } from '../../test/function-pool-fixture.ts';
 import { PlatformError } from '../errors.ts';
 import { predictCompletionMs } from '../queueing/index.ts';
 import type { Executor } from './executor.ts';
@@ -49,12 +49,12 @@ const script: fc.Arbitrary<Script> = fc.record({
   steps: fc.array(step, { maxLength: 60 }),
 });
 
-const instancesOf = (house: FunctionHouse): Executor[] => house.pool.executors.filter(({ isFunction }) => !isFunction);
+const instancesOf = (fixture: FunctionPoolFixture): Executor[] => fixture.pool.executors.filter(({ isFunction }) => !isFunction);
 
-/** When instances alone would have answered the request that is about to come. */
-function predictedMs(house: FunctionHouse, rows: number, deadlineMs: number, waiting: readonly PendingRequest[]): number {
-  const nowMs = house.clock.nowMs();
-  const active = instancesOf(house).filter((executor) => !executor.isDraining && !executor.isStuck(nowMs));
+/** Predicted time at which instances alone would answer the next request. */
+function predictedMs(fixture: FunctionPoolFixture, rows: number, deadlineMs: number, waiting: readonly PendingRequest[]): number {
+  const nowMs = fixture.clock.nowMs();
+  const active = instancesOf(fixture).filter((executor) => !executor.isDraining && !executor.isStuck(nowMs));
   const ahead = waiting.filter((other) => other.overflow === null && other.deadlineMs <= deadlineMs);
   const rowsAhead = ahead.reduce((sum, other) => sum + other.rows, 0);
   const servers = active.map((executor) => executor.asServer(nowMs));
@@ -63,7 +63,7 @@ function predictedMs(house: FunctionHouse, rows: number, deadlineMs: number, wai
 
 function play({ late, hasObjective, steps }: Script) {
   const objective = hasObjective ? { percentile: 95, latencyMs: 90 } : null;
-  const house = new FunctionHouse({
+  const fixture = new FunctionPoolFixture({
     settings: { late, objective, timeoutMs: 400, queueRowsMax: 60 },
     functions: { maxConcurrency: 3, keepAliveMs: 200 },
     instances: { serviceMs: instanceMs },
@@ -78,68 +78,70 @@ function play({ late, hasObjective, steps }: Script) {
     switch (action.kind) {
       case 'send': {
         const waiting = [...sent.values()].filter(({ state }) => state === 'waiting');
-        const idle = instancesOf(house).some(({ isBusy, isDraining }) => !isBusy && !isDraining);
-        const sentMs = house.clock.nowMs();
-        const request = house.send(id, action);
+        const idle = instancesOf(fixture).some(({ isBusy, isDraining }) => !isBusy && !isDraining);
+        const sentMs = fixture.clock.nowMs();
+        const request = fixture.send(id, action);
         sent.set(id, request);
         if (request.overflow !== 'predicted') break;
         assert(!idle, 'an idle instance takes a request at once');
         const marginMs = objective === null ? 0 : 8;
         const promisedAtMs = Math.min(sentMs + (objective?.latencyMs ?? 400) - marginMs, sentMs + action.timeoutMs);
-        const byInstanceMs = predictedMs(house, request.rows, request.deadlineMs, waiting) + 0.5;
+        const byInstanceMs = predictedMs(fixture, request.rows, request.deadlineMs, waiting) + 0.5;
         assert(byInstanceMs > promisedAtMs - 1e-9, `an instance would have answered at ${byInstanceMs} of ${promisedAtMs}`);
         break;
       }
       case 'advance':
-        house.clock.advance(action.ms);
+        fixture.clock.advance(action.ms);
         break;
       case 'cancel': {
         const chosen = pick([...sent], action.which);
-        if (chosen !== undefined && house.pool.cancel(chosen[1])) cancelled.add(chosen[0]);
+        if (chosen !== undefined && fixture.pool.cancel(chosen[1])) cancelled.add(chosen[0]);
         break;
       }
       case 'instance':
-        if (instancesOf(house).length < 3) house.instance(`w${attached++}`, instanceMs);
+        if (instancesOf(fixture).length < 3) fixture.instance(`w${attached++}`, instanceMs);
         break;
       case 'kill':
       case 'drain': {
-        const chosen = pick(instancesOf(house), action.which)?.worker.id;
-        if (chosen !== undefined && action.kind === 'kill') house.killInstance(chosen);
-        else if (chosen !== undefined) void house.pool.drain(chosen);
+        const chosen = pick(instancesOf(fixture), action.which)?.worker.id;
+        if (chosen !== undefined && action.kind === 'kill') fixture.killInstance(chosen);
+        else if (chosen !== undefined) void fixture.pool.drain(chosen);
         break;
       }
       case 'detachFunction': {
-        const chosen = pick([...house.alive], action.which);
-        if (chosen !== undefined) house.pool.detach(chosen);
+        const chosen = pick([...fixture.alive], action.which);
+        if (chosen !== undefined) fixture.pool.detach(chosen);
         break;
       }
       case 'apply':
-        if (house.pool.functions !== null) house.apply(action);
+        if (fixture.pool.functions !== null) fixture.apply(action);
         break;
       case 'toggle':
-        house.pool.configure(house.pool.functions === null ? house.settings() : { ...house.settings(), functions: null, isHybrid: false });
+        fixture.pool.configure(
+          fixture.pool.functions === null ? fixture.settings() : { ...fixture.settings(), functions: null, isHybrid: false },
+        );
         break;
       case 'behave':
-        house.answer = (requests) => {
+        fixture.answer = (requests) => {
           if (action.as === 'hanging') return null;
           if (action.as === 'dying') return { kind: 'gone', why: 'SIGKILL' };
           if (action.as === 'failing') return { kind: 'failed', error: new PlatformError('model_failed', 'no') };
           return answered(requests);
         };
     }
-    checkIdle(house, [...sent.values()]);
+    checkIdle(fixture, [...sent.values()]);
   }
-  return { house, sent, cancelled };
+  return { house: fixture, sent, cancelled };
 }
 
-/** Beside an instance that is idle nobody waits, but for those who would come too late there. */
-function checkIdle(house: FunctionHouse, sent: readonly PendingRequest[]): void {
-  const nowMs = house.clock.nowMs();
-  const idle = instancesOf(house).find(({ isBusy, isDraining }) => !isBusy && !isDraining);
+/** Asserts that no request waits while an instance is idle, except requests that would be late there. */
+function checkIdle(fixture: FunctionPoolFixture, sent: readonly PendingRequest[]): void {
+  const nowMs = fixture.clock.nowMs();
+  const idle = instancesOf(fixture).find(({ isBusy, isDraining }) => !isBusy && !isDraining);
   const waiting = sent.filter(({ state }) => state === 'waiting');
   assert.equal(
     waiting.reduce((sum, { rows }) => sum + rows, 0),
-    house.pool.rowsWaiting,
+    fixture.pool.rowsWaiting,
   );
   if (idle === undefined) return;
   for (const { overflow, promisedAtMs, call } of waiting) {
@@ -148,49 +150,49 @@ function checkIdle(house: FunctionHouse, sent: readonly PendingRequest[]): void 
   }
 }
 
-test('every request is answered exactly once or was cancelled, no instance is idle while somebody waits, none is passed over that would be in time', () => {
+test('each request is answered exactly once or cancelled, and no instance that would be in time idles or is skipped', () => {
   fc.assert(
     fc.property(script, (scenario) => {
-      const { house, sent, cancelled } = play(scenario);
-      house.clock.advance(2000);
-      for (const id of sent.keys()) assert.equal(house.outcomes.has(id), !cancelled.has(id), id);
-      assert.equal(house.pool.rowsWaiting, 0);
-      assert(house.aliveMost <= 3, `${house.aliveMost} functions, 3 may be`);
-      house.pool.retire();
-      for (const { worker } of instancesOf(house)) house.killInstance(worker.id);
-      house.clock.advance(1000);
-      assert.equal(house.alive.size, 0);
-      assert(house.pool.isEmpty && house.pool.isDeserted);
+      const { house: fixture, sent, cancelled } = play(scenario);
+      fixture.clock.advance(2000);
+      for (const id of sent.keys()) assert.equal(fixture.outcomes.has(id), !cancelled.has(id), id);
+      assert.equal(fixture.pool.rowsWaiting, 0);
+      assert(fixture.aliveMost <= 3, `${fixture.aliveMost} functions, at most 3 allowed`);
+      fixture.pool.retire();
+      for (const { worker } of instancesOf(fixture)) fixture.killInstance(worker.id);
+      fixture.clock.advance(1000);
+      assert.equal(fixture.alive.size, 0);
+      assert(fixture.pool.isEmpty && fixture.pool.hasNoCapacity);
     }),
     { numRuns: 500 },
   );
 });
 
-test('with service times that are known and functions that are warm nobody is late, whatever comes', () => {
+test('with known service times and warm functions, no request is late under any load', () => {
   const arrivals = fc.array(fc.record({ gapMs: fc.constantFrom(0, 0, 0, 1, 5, 12, 40), rows: fc.integer({ min: 1, max: 4 }) }), {
     minLength: 1,
     maxLength: 80,
   });
   fc.assert(
     fc.property(arrivals, fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 3 }), (list, batchSizeMax, instances) => {
-      const house = new FunctionHouse({
+      const fixture = new FunctionPoolFixture({
         settings: { objective: { percentile: 99, latencyMs: 90 } },
         functions: { maxConcurrency: 200, provisioned: 100 },
         setting: { batchSizeMax },
         instances: { serviceMs: instanceMs },
         coldMs: 0,
       });
-      house.clock.advance(0);
-      for (let i = 0; i < instances; i++) house.instance(`w${i}`, instanceMs);
+      fixture.clock.advance(0);
+      for (let i = 0; i < instances; i++) fixture.instance(`w${i}`, instanceMs);
       let atMs = 0;
       const due = list.map(({ gapMs, rows }, i) => {
         atMs += gapMs;
-        house.at(atMs, () => house.send(`${i}`, { rows }));
+        fixture.at(atMs, () => fixture.send(`${i}`, { rows }));
         return atMs + 90;
       });
-      house.clock.advance(atMs + 1000);
+      fixture.clock.advance(atMs + 1000);
       for (const [i, dueMs] of due.entries()) {
-        const outcome = house.outcomes.get(`${i}`);
+        const outcome = fixture.outcomes.get(`${i}`);
         assert(outcome?.ok === true && outcome.atMs <= dueMs + 1e-9, `request ${i}: ${outcome?.atMs} of ${dueMs}`);
       }
     }),

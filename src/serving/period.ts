@@ -1,37 +1,37 @@
 /**
- * What came of a setting: the requests whose batches opened under it, counted as they are answered. Latencies are kept
- * as a histogram of geometric steps, so that a period costs the same memory however many requests it has.
+ * Measurements under one setting: requests count when answered, if their batch opened under it. Latencies are stored in a histogram
+ * with geometric buckets, so memory does not grow with the number of requests.
  */
 import type { InferenceResult } from './request.ts';
 
 export interface PeriodMeasure {
-  /** `clock.nowMs()` of its beginning. */
+  /** `clock.nowMs()` at its start. */
   readonly sinceMs: number;
-  /** Requests answered with a result; the other figures are of these. 0 where there are none. */
+  /** Number of requests answered with a result. The other figures refer to these requests, and are 0 if there are none. */
   readonly requests: number;
   readonly rows: number;
   readonly batches: number;
-  /** Latencies from arrival to answer, right to half a percent. */
+  /** Latencies from arrival to response, accurate to half a percent. */
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
-  /** The share of requests answered within the objective; 1 without one. */
+  /** Share of requests answered within the objective; 1 without one. */
   readonly withinSlo: number;
-  /** Rows in a batch. */
+  /** Mean number of rows per batch. */
   readonly meanBatch: number;
   /** From arrival to dispatch. */
   readonly meanWaitMs: number;
-  /** Of a million rows. */
+  /** US dollars per million rows. */
   readonly costUsdPerMillion: number;
-  /** Batches that were billed with the start of their environment. */
+  /** Number of batches billed with the start of their environment. */
   readonly coldStarts: number;
 }
 
-/** The upper ends of the steps are firstMs · growth^i. */
+/** The upper bound of bucket i is firstMs · growth^i. */
 const firstMs = 0.01;
 const growth = 1.01;
 const perStep = 1 / Math.log(growth);
-/** Up to an hour and a half. */
+/** Number of buckets; the last ends at about 3.3 hours. */
 const steps = 2100;
 
 export class Period {
@@ -41,10 +41,10 @@ export class Period {
   #requests = 0;
   #rows = 0;
   #batches = 0;
-  /** Of all batches, also of those whose requests were not all answered. */
+  /** Rows of all dispatched batches, including rows of requests that were not answered. */
   #rowsSent = 0;
   #coldStarts = 0;
-  #within = 0;
+  #withinObjective = 0;
   #waitMs = 0;
   #usd = 0;
 
@@ -53,7 +53,7 @@ export class Period {
     this.#objectiveMs = objectiveMs ?? Number.POSITIVE_INFINITY;
   }
 
-  /** A batch of so many rows has left. */
+  /** Counts a dispatched batch. */
   batch(rows: number, isColdStart: boolean): void {
     this.#batches++;
     this.#rowsSent += rows;
@@ -63,7 +63,7 @@ export class Period {
   request(rows: number, { timings, costUsd }: InferenceResult, latencyMs: number): void {
     this.#requests++;
     this.#rows += rows;
-    if (latencyMs <= this.#objectiveMs) this.#within++;
+    if (latencyMs <= this.#objectiveMs) this.#withinObjective++;
     this.#waitMs += timings.queueMs;
     this.#usd += costUsd;
     const step = Math.min(Math.max(Math.ceil(Math.log(latencyMs / firstMs) * perStep), 0), steps - 1);
@@ -81,7 +81,7 @@ export class Period {
       p50Ms: this.#quantileMs(0.5),
       p95Ms: this.#quantileMs(0.95),
       p99Ms: this.#quantileMs(0.99),
-      withinSlo: requests === 0 ? 1 : this.#within / requests,
+      withinSlo: requests === 0 ? 1 : this.#withinObjective / requests,
       meanBatch: mean(this.#rowsSent, this.#batches),
       meanWaitMs: mean(this.#waitMs, requests),
       costUsdPerMillion: 1e6 * mean(this.#usd, this.#rows),
@@ -89,13 +89,13 @@ export class Period {
     };
   }
 
-  /** The middle of the step in which the nearest rank lies. */
+  /** The middle of the bucket that contains the nearest rank; 0 without requests. */
   #quantileMs(q: number): number {
     const rank = Math.ceil(q * this.#requests);
     if (rank === 0) return 0;
-    let seen = 0;
+    let counted = 0;
     let step = -1;
-    while (seen < rank) seen += this.#counts[++step] as number;
+    while (counted < rank) counted += this.#counts[++step] as number;
     return firstMs * growth ** (step - 0.5);
   }
 }

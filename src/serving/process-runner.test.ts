@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Invoked, type Reply, type ReplySink, WorkerGone } from '../runtime/index.ts';
+import { type InvokeResult, type ProcessReply, type ReplySink, WorkerLost } from '../runtime/index.ts';
 import { ModelError } from './model-error.ts';
 import { processRunner } from './process-runner.ts';
 import { PendingRequest, rawCall } from './request.ts';
-import type { RunAnswer } from './run-requests.ts';
+import type { BatchRunResult } from './run-requests.ts';
 
 const timings = { inMs: 0, runMs: 1, outMs: 0 };
 const place = { bucket: '', deadlineMs: 0, promisedAtMs: 0, timeoutAtMs: 0 };
 
-function replied(status: number, body: string): Reply {
+function replied(status: number, body: string): ProcessReply {
   return { status, headers: {}, body: Buffer.from(body), isStreamed: false };
 }
 
@@ -17,15 +17,15 @@ function requestFor(sink: ReplySink | null = null): PendingRequest {
   return new PendingRequest(rawCall({ requestId: 'r', arrivedAtMs: 0 }, { headers: {}, body: Buffer.from('x') }, sink), place, () => {});
 }
 
-function run(invoke: (sink: ReplySink | null) => Promise<Invoked>, request = requestFor()): Promise<RunAnswer> {
+function run(invoke: (sink: ReplySink | null) => Promise<InvokeResult>, request = requestFor()): Promise<BatchRunResult> {
   const link = {
     invoke: (_payload: unknown, _max: number, sink: ReplySink | null = null) => invoke(sink),
     status: async () => ({ rssBytes: 0, pid: 0 }),
   };
-  return new Promise((resolve) => processRunner(link, 'm/1', 100)([request], resolve));
+  return new Promise((resolve) => processRunner(link, 'm/1', 100, { nowMs: () => 0 })([request], resolve));
 }
 
-test('a success is the answer; anything else is the error of the model, with its status and body', async () => {
+test('a success status is the reply; any other is a model error with status and body', async () => {
   const ok = await run(async () => ({ reply: replied(201, 'yes'), timings }));
   assert(ok.kind === 'done' && ok.reply?.status === 201);
   for (const status of [304, 400, 500]) {
@@ -38,20 +38,20 @@ test('a success is the answer; anything else is the error of the model, with its
   }
 });
 
-test('a worker that is gone is told as such, and tensors are refused', async () => {
-  const gone = await run(() => Promise.reject(new WorkerGone('killed')));
-  assert.deepEqual([gone.kind, gone.kind === 'gone' && gone.neverBegan], ['gone', false]);
+test('a crashed worker is reported as gone, and tensors are rejected', async () => {
+  const lost = await run(() => Promise.reject(new WorkerLost('killed')));
+  assert.deepEqual([lost.kind, lost.kind === 'gone' && lost.neverStarted], ['gone', false]);
   const call = { requestId: 'r', arrivedAtMs: 0, inputs: [], rows: 1 };
-  const refused = await run(() => assert.fail('it is not asked'), new PendingRequest(call, place, () => {}));
+  const refused = await run(() => assert.fail('it is not called'), new PendingRequest(call, place, () => {}));
   assert(refused.kind === 'failed' && refused.error.code === 'unsupported');
 });
 
-test('a reply that has begun is marked, and who was answered otherwise gets nothing more', async () => {
+test('a started reply is marked, and a settled request receives no more pieces', async () => {
   const pieces: string[] = [];
   const request = requestFor({ begin: () => undefined, piece: (bytes) => void pieces.push(bytes.toString()) });
   const answer = await run(async (sink) => {
     sink?.begin({ status: 200, headers: {} });
-    assert.equal(request.hasReplyBegun, true);
+    assert.equal(request.hasReplyStarted, true);
     await sink?.piece(Buffer.from('one'));
     request.settle({ ok: false, error: new ModelError('m/1', replied(500, '')) });
     await sink?.piece(Buffer.from('two'));
@@ -60,7 +60,7 @@ test('a reply that has begun is marked, and who was answered otherwise gets noth
   assert.deepEqual([answer.kind, pieces], ['failed', ['one']]);
 });
 
-test('a client that takes nothing holds a piece until it is answered otherwise, and no longer', async () => {
+test('a stalled client blocks a piece only until its request is settled', async () => {
   const request = requestFor({ begin: () => undefined, piece: () => new Promise<void>(() => undefined) });
   const answer = await run(async (sink) => {
     const taken = sink?.piece(Buffer.from('one'));

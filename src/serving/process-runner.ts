@@ -1,24 +1,34 @@
-/** Runs requests on a worker that has a process: one at a time, bytes in and bytes out. */
+/** Runs requests on a worker with a process model: one at a time, bytes in and bytes out. */
 import assert from 'node:assert/strict';
+import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { Invoked, ReplySink, WorkerLink } from '../runtime/index.ts';
+import type { InvokeResult, ReplySink, WorkerLink } from '../runtime/index.ts';
 import { runWhenAlive } from './link-runner.ts';
 import { ModelError } from './model-error.ts';
 import type { PendingRequest } from './request.ts';
-import type { RunAnswer, RunRequests } from './run-requests.ts';
+import type { BatchRunResult, RunRequests } from './run-requests.ts';
 
-/** `model` is its name, `digits/3`; a reply that is taken whole has at most so many bytes. */
-export function processRunner(link: Pick<WorkerLink, 'invoke' | 'status'>, model: string, replyBytesMax: number): RunRequests {
+/**
+ * Returns a runner for a worker. `model` is its name for messages, for example `digits/3`. `replyBytesMax` limits replies that are
+ * read completely.
+ */
+export function processRunner(
+  link: Pick<WorkerLink, 'invoke' | 'status'>,
+  model: string,
+  replyBytesMax: number,
+  clock: Pick<Clock, 'nowMs'>,
+): RunRequests {
   return (requests, done) => {
     const [request, ...others] = requests;
-    assert(request !== undefined && others.length === 0, 'a process is asked one request at a time');
+    assert(request !== undefined && others.length === 0, 'a process runs one request at a time');
     const { raw } = request.call;
-    const run = (): Promise<Invoked> => {
+    const run = (): Promise<InvokeResult> => {
       if (raw === undefined)
-        return Promise.reject(new PlatformError('unsupported', `${model} is a process: it takes raw bytes, and tensors came`));
-      return link.invoke(raw.payload, replyBytesMax, raw.sink === null ? null : guarded(raw.sink, request));
+        return Promise.reject(new PlatformError('unsupported', `${model} is a process: expected raw bytes, got tensors`));
+      const payload = { ...raw.payload, deadlineMs: Math.max(0, request.timeoutAtMs - clock.nowMs()) };
+      return link.invoke(payload, replyBytesMax, raw.sink === null ? null : guarded(raw.sink, request), [request.call.requestId]);
     };
-    const answer = ({ reply, timings }: Invoked): RunAnswer => {
+    const answer = ({ reply, timings }: InvokeResult): BatchRunResult => {
       if (reply.status < 200 || reply.status >= 300) return { kind: 'failed', error: new ModelError(model, reply) };
       return { kind: 'done', outputs: [[]], timings, reply };
     };
@@ -26,24 +36,24 @@ export function processRunner(link: Pick<WorkerLink, 'invoke' | 'status'>, model
   };
 }
 
-/** Nothing more goes to who was answered otherwise meanwhile, and the process need not go on for it. */
+/** Wraps a sink so that it sends nothing more after its request was settled (by its timeout, for example). It then stops the process. */
 function guarded(sink: ReplySink, request: PendingRequest): ReplySink {
   const settled = new Promise<void>((resolve) => {
     request.onSettled = resolve;
   });
   const check = (): void => {
-    if (request.state === 'settled') throw new PlatformError('model_failed', 'nobody waits for the rest of the reply any more');
+    if (request.state === 'settled') throw new PlatformError('model_failed', 'the request ended before its reply was complete');
   };
   return {
     begin(head) {
       check();
-      request.hasReplyBegun = true;
+      request.hasReplyStarted = true;
       sink.begin(head);
     },
     piece(bytes) {
       check();
       const taken = sink.piece(bytes);
-      return taken === undefined ? undefined : Promise.race([taken, settled]); // a client that stalls stops it at its timeout
+      return taken === undefined ? undefined : Promise.race([taken, settled]); // a stalled client blocks only until its timeout
     },
   };
 }

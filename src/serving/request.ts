@@ -1,41 +1,43 @@
-/** One inference request on its road through serving. */
+/** An inference request: the call, its state in the queue, and its result. */
+
+import type { CaptureConfig } from '../data-quality/index.ts';
 import type { PlatformError } from '../errors.ts';
-import type { CaptureConfig, RequestLine } from '../monitoring/index.ts';
+import type { RequestLine } from '../logs/index.ts';
 import type { CloseReason } from '../queueing/index.ts';
-import type { ModelRuntime } from '../registry/index.ts';
-import type { Payload, Reply, ReplySink } from '../runtime/index.ts';
+import type { ModelVersion, MultiModel, PayloadKind } from '../registry/index.ts';
+import type { Payload, ProcessReply, ReplySink } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
 
-/** What an adapter (OIP, AWS, native) hands over once it has checked and decoded a request. */
+/** A validated and decoded request from a protocol adapter (OIP, AWS, native). */
 export interface InferenceCall {
   readonly requestId: string;
-  /** Complete, checked against the signature, in its order. */
+  /** All inputs of the signature, in its order and already checked against it. */
   readonly inputs: readonly Tensor[];
-  /** The first dimension of the batched inputs; 1 where the model is not batched. */
+  /** The first dimension of the batched inputs; 1 if the model is not batched. */
   readonly rows: number;
-  /** The client's own timeout; the endpoint's (60 s) where there is none. */
+  /** The client's timeout. Default: the endpoint's timeout (60 s unless configured). */
   readonly timeoutMs?: number | undefined;
-  /** 0 default, 1 highest. */
+  /** 0: default; 1: highest; larger values are less urgent. */
   readonly priority?: number | undefined;
   /** `clock.nowMs()` when the request was fully read. */
   readonly arrivedAtMs: number;
-  /** For a model that is a process (`Route.runtime`), in place of inputs; it counts as one row and runs alone. */
+  /** Payload of a model that takes bytes (`ServedRoute.payload`), in place of inputs. The call counts as one row and runs alone. */
   readonly raw?: RawCall;
-  /** It is a part of this one, which is what is counted and logged. */
-  readonly whole?: WholeCall;
+  /** Set if this call is a part of a split call. The split call is counted and logged instead. */
+  readonly whole?: SplitCall;
 }
 
-/** Bytes for a process. Build the call with `rawCall`. */
+/** The payload of a call to a process model. Create the call with `rawCall`. */
 export interface RawCall {
   readonly payload: Payload;
   /**
-   * Takes a reply whose length is not known when it begins, piece by piece; without a sink each reply is taken whole. It
-   * may be told of pieces although the request is settled (it timed out, say); once it throws the process is told to stop.
+   * Receives a streamed reply piece by piece; without a sink, replies are read completely. It may be called after the request was
+   * settled (by its timeout, for example). If it throws, the process is stopped.
    */
   readonly sink: ReplySink | null;
 }
 
-/** The call for a process. */
+/** Creates a call to a process model. */
 export function rawCall(
   call: Omit<InferenceCall, 'inputs' | 'rows' | 'raw'>,
   payload: Payload,
@@ -45,41 +47,58 @@ export function rawCall(
 }
 
 /**
- * Why a request went to a function: no instance would have answered it in time as it came, or at the last moment at which
- * a function still could, or since instances were lost.
+ * Why a request went to a function: it would have been late on instances. `predicted`: on arrival. `rescue`: at the last moment at
+ * which a function could still be in time. `capacity`: after instances were lost.
  */
 export type OverflowReason = 'predicted' | 'rescue' | 'capacity';
 
-/** Where a request goes: the variant that traffic chose for it. */
-export interface Route {
+/** The destination of a request: the variant selected by routing. */
+export interface ServedRoute {
   readonly endpoint: string;
   readonly variant: string;
   /** The model version as a decimal string. */
   readonly version: string;
-  /** A process takes a `rawCall`, and its signature is empty: nobody knows what it takes. */
-  readonly runtime: ModelRuntime['kind'];
+  /** `bytes`, `stream`: the model takes a `rawCall`; its signature is empty, because its inputs are unknown. */
+  readonly payload: PayloadKind;
   readonly signature: Signature;
   readonly batchable: boolean;
-  /** The most rows of a batch: the largest b of the profile (32 while unknown); 0 where the model is not batched. */
+  /** Maximum rows per batch: the largest batch size in the profile (32 while unknown); 0 if the model is not batched. */
   readonly batchSizeMax: number;
-  /** How long a request may take that has no timeout of its own. */
+  /** Default timeout of requests. */
   readonly timeoutMs: number;
-  /** Somebody wants to be told of its calls; looked at for each of them, so it costs nothing to ask. */
+  /** Whether calls are captured, copied to a shadow, or a live view of them is open. Read for each call, so it must be cheap. */
   readonly isWatched: boolean;
-  /** What of its calls is kept; null where nothing is. */
+  /** Which calls to capture; null: none. */
   readonly capture: CaptureConfig | null;
 }
 
+/** A variant that receives copies of requests. */
+export interface Shadow {
+  readonly route: ServedRoute;
+  /** The share of requests to copy, above 0 and at most 1. */
+  readonly share: number;
+  /** Whether the requests themselves are captured or a live view of them is open. */
+  readonly isObserved: boolean;
+}
+
+/** A variant that serves the objects of a folder, each on request. Its route accepts no requests itself. */
+export interface MultiModelRoute {
+  readonly route: ServedRoute;
+  readonly version: ModelVersion;
+  readonly folder: MultiModel;
+}
+
+/** Durations of a request's stages, milliseconds. */
 export interface Timings {
-  /** Arrival to dispatch. */
+  /** From arrival to dispatch. */
   readonly queueMs: number;
-  /** Assembling and copying in, inside the worker. */
+  /** Assembling and copying inputs, inside the worker. */
   readonly computeInMs: number;
-  /** The model's run. */
+  /** Running the model. */
   readonly computeMs: number;
-  /** Copying out, inside the worker. */
+  /** Copying outputs, inside the worker. */
   readonly computeOutMs: number;
-  /** Dispatch to answer: the three above and the way there and back. */
+  /** From dispatch to result: the three times above, and the transfer both ways. */
   readonly serviceMs: number;
 }
 
@@ -87,104 +106,119 @@ export interface InferenceResult {
   /** In the signature's order. */
   readonly outputs: readonly Tensor[];
   readonly timings: Timings;
-  /** Rows of the batch it rode in. */
+  /** Number of rows in its batch. */
   readonly batchRows: number;
   readonly closeReason: CloseReason;
-  /** The receipt: this request's share of the executor time that served it. */
+  /** The receipt in US dollars: this request's share of the cost of the run. */
   readonly costUsd: number;
-  /** Who ran it: `instance:local.1`, `function:2048`. */
+  /** The executor: `instance:local.1`, `function:2048`. */
   readonly executor: string;
-  /** Why that was a function, where instances are there too; else null. */
+  /** Why it ran on a function although there are instances; null otherwise. */
   readonly overflow: OverflowReason | null;
-  /** Its batch was the first of a function's environment, whose start is billed with it. */
+  /** True if its batch was the first in its environment, and is billed with the start. */
   readonly coldStart: boolean;
-  /** Where the request was cut: into how many. `serviceMs` is then the time in which at least one of them was with a worker, the others sums. */
+  /** Number of parts of a split request. `serviceMs` is then the time with at least one part at a worker; compute times are sums. */
   readonly parts?: number;
-  /** What a process answered, in place of outputs. Its status is one of success; any other is a `ModelError`. */
-  readonly reply?: Reply;
+  /** The reply of a process model, in place of outputs. Its status is a success; other replies are a `ModelError`. */
+  readonly reply?: ProcessReply;
 }
 
-/** What is told of a request that an adapter refuses. */
-export interface RefusedCall extends Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'> {
-  /** `clock.nowMs()` when its head came, where its body came in pieces: it counts from then on. */
-  readonly cameAtMs?: number | undefined;
+/** The fields that are recorded for a request rejected by a protocol adapter. */
+export interface RejectedCall extends Pick<InferenceCall, 'requestId' | 'rows' | 'arrivedAtMs'> {
+  /** `clock.nowMs()` when its head arrived, if its body was streamed: its duration counts from then on. */
+  readonly receivedAtMs?: number | undefined;
 }
 
-export type Outcome = { readonly ok: true; readonly result: InferenceResult } | { readonly ok: false; readonly error: PlatformError };
+export type InferenceOutcome =
+  | { readonly ok: true; readonly result: InferenceResult }
+  | { readonly ok: false; readonly error: PlatformError };
 
-/** Where a request belongs among those that wait; see `PendingRequest`. */
-export interface Place {
+/** Fields that decide the position of a request in the queue; see `PendingRequest`. */
+export interface QueuePosition {
   readonly deadlineMs: number;
   readonly promisedAtMs: number;
   readonly timeoutAtMs: number;
   readonly bucket: string;
 }
 
-/** A batch under way. */
-export interface Ride {
-  readonly leftAtMs: number;
+/** The batch that a request runs in. */
+export interface BatchEntry {
+  readonly dispatchedAtMs: number;
   readonly rows: number;
   readonly requests: number;
   readonly reason: CloseReason;
-  /** Who runs it: `instance:local.1`, `function:2048`. */
+  /** The executor: `instance:local.1`, `function:2048`. */
   readonly executor: string;
 }
 
 /** A request while it waits and runs. */
 export class PendingRequest {
   readonly call: InferenceCall;
-  /** What it takes of a batch: its rows; a request of no rows takes the place of one. */
+  /** Rows that it occupies in a batch: at least 1, even for a request without rows. */
   readonly rows: number;
   bucket: string;
-  /** Its place in the buffer: the objective's deadline, shifted by priority. */
+  /** Decides its position in the queue: the deadline by its objective, shifted by its priority. */
   readonly deadlineMs: number;
-  /** When it is to be answered: by its objective, less the margin of whom it waits for, or by its client's timeout where that is earlier. */
+  /** Its position in the queue: its deadline, or for a late one its arrival. */
+  orderMs: number;
+  /** True if it waits behind all requests that can still be in time, because it cannot be any more. */
+  isLate = false;
+  /**
+   * When it must be answered: by its objective minus the margin of the pool in which it waits, or by its client's timeout if that
+   * is earlier.
+   */
   promisedAtMs: number;
-  /** From here on it is never run, and answered with 504. */
+  /** From then on it is not started any more, and is answered with 504. */
   readonly timeoutAtMs: number;
-  /** Where it still waits then, it is asked whether it is given up: its timeout, or something earlier. */
+  /** If it still waits at this time, the pool decides whether to fail it. Its timeout, or an earlier time. */
   limitAtMs: number;
-  /** Why it was to leave, where nobody was free to take it when it was; null before. */
+  /** Why its batch was closed, if no executor was free then; null otherwise. */
   dueReason: CloseReason | null = null;
-  /** When that was; NaN before. */
+  /** When its batch was due, if no executor was free then; NaN otherwise. */
   dueAtMs: number = Number.NaN;
-  /** Why a function is to run it, though instances are there for that; null where an instance is. */
+  /** Why a function runs it although there are instances; null if an instance runs it. */
   overflow: OverflowReason | null = null;
-  /** It waits for an instance, and whether one still makes it is looked at again then. */
+  /** While it waits for an instance: when to check again whether one can still be in time. */
   rescueAtMs: number = Number.POSITIVE_INFINITY;
-  /** When an instance was to answer it, as it was predicted when it was let wait; NaN where it was not predicted. */
+  /** Predicted time of the response by instances, as first predicted when it was queued; NaN without a prediction. */
   predictedAtMs = Number.NaN;
-  /** Nobody could have answered it in time when it came to where it waits. */
-  isHopeless = false;
-  /** Waiting in the buffer, riding in a batch, or answered (or abandoned): nothing more may happen to it. */
+  /** True if no executor could answer it in time when its pool was chosen. */
+  cannotMeetDeadline = false;
+  /** Waiting in a queue, running in a batch, or settled: answered or cancelled. A settled request must not change any more. */
   state: 'waiting' | 'running' | 'settled' = 'waiting';
-  /** The batch it rides in, or rode in last; null before. */
-  ride: Ride | null = null;
-  /** How many workers died under it. From the first on it rides alone, so that it takes nobody along if it is the cause. */
+  /** Its current or last batch; null until it is dispatched. */
+  batchEntry: BatchEntry | null = null;
+  /**
+   * Number of workers that crashed while running it. After the first crash it runs alone: if it is the cause, no other request is
+   * affected.
+   */
   losses = 0;
-  /** When the last of them died. */
-  lostAtMs = 0;
-  /** It was answered with 504 while its run went on. */
+  /** True if it was queued again, after a crash or from another pool. */
+  isResubmitted = false;
+  /** When the last of these workers crashed, `clock.nowMs()`. */
+  workerLostAtMs = 0;
+  /** True if it was answered with 504 while its run continued. */
   isOverdue = false;
-  /** Its client has the beginning of a reply: nobody else can give it the rest. */
-  hasReplyBegun = false;
-  /** Told once nothing more may happen to it: by whoever hands it a reply piece by piece. */
+  /** True if its client has received the beginning of a reply, so it cannot be rerun on another worker. */
+  hasReplyStarted = false;
+  /** Called when it is settled; used by the sink of a streamed reply. */
   onSettled: (() => void) | null = null;
-  readonly #settle: (outcome: Outcome) => void;
+  readonly #settle: (outcome: InferenceOutcome) => void;
 
-  constructor(call: InferenceCall, place: Place, settle: (outcome: Outcome) => void) {
+  constructor(call: InferenceCall, position: QueuePosition, settle: (outcome: InferenceOutcome) => void) {
     this.call = call;
     this.rows = Math.max(call.rows, 1);
-    this.bucket = place.bucket;
-    this.deadlineMs = place.deadlineMs;
-    this.promisedAtMs = place.promisedAtMs;
-    this.timeoutAtMs = place.timeoutAtMs;
-    this.limitAtMs = place.timeoutAtMs;
+    this.bucket = position.bucket;
+    this.deadlineMs = position.deadlineMs;
+    this.orderMs = position.deadlineMs;
+    this.promisedAtMs = position.promisedAtMs;
+    this.timeoutAtMs = position.timeoutAtMs;
+    this.limitAtMs = position.timeoutAtMs;
     this.#settle = settle;
   }
 
-  /** Answers; the first answer counts, a later one (a result after the timeout, say) is dropped. */
-  settle(outcome: Outcome): void {
+  /** Answers the request. Only the first outcome counts; later ones, for example a result after the timeout, are dropped. */
+  settle(outcome: InferenceOutcome): void {
     if (this.state === 'settled') return;
     this.state = 'settled';
     this.#settle(outcome);
@@ -196,22 +230,20 @@ export class PendingRequest {
   }
 }
 
-export type Road = Pick<RequestLine, 'rowsAhead' | 'batchRequests' | 'batchWaitMs'>;
+/** What a request waited for, as written to the request log. */
+export type RequestPath = Pick<RequestLine, 'rowsAhead' | 'batchRequests' | 'batchWaitMs'>;
 
-/** What is told of a part, without its tensors: they are overwritten. */
-type Told = Omit<InferenceResult, 'outputs' | 'reply'>;
+/** The result of a part without its tensors, which are overwritten after the callback. */
+type PartResult = Omit<InferenceResult, 'outputs' | 'reply'>;
 
-/**
- * A call of more rows than a batch holds. Its parts wait and ride on their own, but who sent it made one call: so it is answered, counted, priced
- * and logged once.
- */
-export class WholeCall {
+/** A call with more rows than a batch. Its parts wait and run separately. The call is answered, counted, priced and logged once. */
+export class SplitCall {
   readonly rows: number;
   readonly parts: number;
-  /** How it ended, as whoever cut it says; null before. */
+  /** How the call ended; null until then. */
   end: 'ok' | 'cancelled' | PlatformError | null = null;
   isRecorded = false;
-  #first: { readonly told: Told; readonly road: Road } | null = null;
+  #first: { readonly result: PartResult; readonly path: RequestPath } | null = null;
   #overflow: InferenceResult['overflow'] = null;
   #coldStart = false;
   #costUsd = 0;
@@ -219,7 +251,7 @@ export class WholeCall {
   #inMs = 0;
   #runMs = 0;
   #outMs = 0;
-  /** While at least one part was with a worker. */
+  /** Time with at least one part at a worker. */
   #servedMs = 0;
   #servedUntilMs = Number.NEGATIVE_INFINITY;
 
@@ -228,10 +260,10 @@ export class WholeCall {
     this.parts = parts;
   }
 
-  /** A part was answered; they come in the order in which their runs ended. */
-  take(told: Told, arrivedAtMs: number, encodeMs: number, road: Road): void {
-    const { timings, overflow, coldStart, costUsd } = told;
-    this.#first ??= { told, road };
+  /** Adds the result of a part. Call in the order in which the runs of the parts ended. */
+  addPart(result: PartResult, arrivedAtMs: number, encodeMs: number, path: RequestPath): void {
+    const { timings, overflow, coldStart, costUsd } = result;
+    this.#first ??= { result, path };
     this.#overflow ??= overflow;
     this.#coldStart ||= coldStart;
     this.#costUsd += costUsd;
@@ -245,10 +277,10 @@ export class WholeCall {
     this.#servedUntilMs = Math.max(untilMs, this.#servedUntilMs);
   }
 
-  /** As one request: its batch is the first of its batches, and it waited while nothing of it ran. */
-  answered(totalMs: number): { readonly result: Told; readonly encodeMs: number; readonly road: Road } {
-    if (this.#first === null) throw new Error('a call was answered of which no part was');
-    const { told, road } = this.#first;
+  /** The result as one request. It reports the batch of its first part. Time during which no part ran counts as queue time. */
+  answered(totalMs: number): { readonly result: PartResult; readonly encodeMs: number; readonly path: RequestPath } {
+    if (this.#first === null) throw new Error('a call was answered before any of its parts');
+    const { result: first, path } = this.#first;
     const timings: Timings = {
       queueMs: Math.max(totalMs - this.#servedMs - this.#encodeMs, 0),
       computeInMs: this.#inMs,
@@ -256,7 +288,7 @@ export class WholeCall {
       computeOutMs: this.#outMs,
       serviceMs: this.#servedMs,
     };
-    const result = { ...told, timings, overflow: this.#overflow, coldStart: this.#coldStart, costUsd: this.#costUsd };
-    return { result, encodeMs: this.#encodeMs, road };
+    const result = { ...first, timings, overflow: this.#overflow, coldStart: this.#coldStart, costUsd: this.#costUsd };
+    return { result, encodeMs: this.#encodeMs, path };
   }
 }

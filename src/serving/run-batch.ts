@@ -1,47 +1,47 @@
-/** Runs a batch on its executor; one that fails is bisected, so that the culprit fails alone. */
+/** Runs a batch on its executor. A failed batch is bisected, so only the request that causes the failure fails. */
 import type { Clock } from '../clock.ts';
 import type { CloseReason } from '../queueing/index.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Executor } from './executor.ts';
-import type { InferenceResult, Outcome, PendingRequest } from './request.ts';
-import type { RunAnswer } from './run-requests.ts';
+import type { InferenceOutcome, InferenceResult, PendingRequest } from './request.ts';
+import type { BatchRunResult } from './run-requests.ts';
 import type { VariantStatistics } from './statistics.ts';
 
 export interface BatchContext {
   readonly clock: Clock;
   readonly executor: Executor;
   readonly statistics: VariantStatistics;
-  /** Why it left. */
+  /** Why the batch was dispatched. */
   readonly reason: CloseReason;
   readonly isColdStart: boolean;
-  /** Takes what a run cost that failed. */
+  /** Receives the cost of a failed run in US dollars. */
   readonly onRunFailed: (usd: number) => void;
 }
 
-/** What came of a batch: answers that are known but not given yet, and requests whose worker died under them. */
+/** Outcome of a batch: results that are not sent yet, and requests whose worker crashed. */
 export interface BatchEnd {
-  readonly answers: readonly { readonly request: PendingRequest; readonly outcome: Outcome }[];
+  readonly answers: readonly { readonly request: PendingRequest; readonly outcome: InferenceOutcome }[];
   readonly lost: readonly PendingRequest[];
-  readonly lostWhy: string;
-  /** Their worker had ended before it began with them. */
-  readonly neverBegan: boolean;
+  readonly lossReason: string;
+  /** True if the worker had already exited before it started these requests. */
+  readonly neverStarted: boolean;
 }
 
-/** Runs the batch, in halves where it fails, and calls `done` once the executor is free again. */
+/** Runs the batch, in halves if it fails, and calls `done` once the executor is free again. */
 export function runBatch(context: BatchContext, batch: readonly PendingRequest[], done: (end: BatchEnd) => void): void {
   const { clock, executor, onRunFailed } = context;
-  const answers: { request: PendingRequest; outcome: Outcome }[] = [];
+  const answers: { request: PendingRequest; outcome: InferenceOutcome }[] = [];
   const parts = [batch];
   const runNext = (): void => {
     const part = parts.pop();
-    if (part === undefined) return done({ answers, lost: [], lostWhy: '', neverBegan: false });
+    if (part === undefined) return done({ answers, lost: [], lossReason: '', neverStarted: false });
     const startMs = clock.nowMs();
     executor.worker.run(part, (answer) => {
       const sinceMs = Math.max(startMs, executor.sinceMs);
-      if (answer.kind !== 'done') onRunFailed(executor.worker.charge(clock.nowMs() - sinceMs)); // it took its time all the same
+      if (answer.kind !== 'done') onRunFailed(executor.worker.charge(clock.nowMs() - sinceMs)); // a failed run also uses executor time
       if (answer.kind === 'gone') {
-        const { why, neverBegan = false } = answer;
-        return done({ answers, lost: [...part, ...parts.reverse().flat()], lostWhy: why, neverBegan });
+        const { why, neverStarted = false } = answer;
+        return done({ answers, lost: [...part, ...parts.reverse().flat()], lossReason: why, neverStarted });
       }
       if (answer.kind === 'done') {
         collect(context, part, answer, startMs, answers);
@@ -55,7 +55,7 @@ export function runBatch(context: BatchContext, batch: readonly PendingRequest[]
   runNext();
 }
 
-/** The two halves, the first on top; requests that nobody waits for any more are left out. */
+/** The two halves without settled requests, as a stack with the first half on top. */
 function halvesOf(part: readonly PendingRequest[]): (readonly PendingRequest[])[] {
   const middle = part.length >> 1;
   return [part.slice(middle), part.slice(0, middle)]
@@ -66,13 +66,13 @@ function halvesOf(part: readonly PendingRequest[]): (readonly PendingRequest[])[
 function collect(
   { clock, executor, statistics, reason, isColdStart }: BatchContext,
   part: readonly PendingRequest[],
-  { outputs, timings, reply }: RunAnswer & { kind: 'done' },
+  { outputs, timings, reply }: BatchRunResult & { kind: 'done' },
   startMs: number,
-  answers: { request: PendingRequest; outcome: Outcome }[],
+  answers: { request: PendingRequest; outcome: InferenceOutcome }[],
 ): void {
   const rows = part.reduce((sum, { call }) => sum + call.rows, 0);
   const nowMs = clock.nowMs();
-  // A batch that was sent ahead began when the one before it ended; the worker's own clock tells the least it took.
+  // A batch sent ahead began when the previous batch ended. Its duration is at least the time measured inside the worker.
   const serviceMs = Math.max(nowMs - Math.max(startMs, executor.sinceMs), timings.inMs + timings.runMs + timings.outMs);
   executor.observe(Math.max(rows, 1), serviceMs);
   statistics.executed(rows, timings);

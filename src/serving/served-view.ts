@@ -1,32 +1,39 @@
-/** What an endpoint is at this moment, for whoever shows it: its variants, who runs them, and what came of their requests. */
+/** The current state of an endpoint for views: its variants, their executors, and request statistics. */
 import type { Objective } from '../objective.ts';
 import type { ModelVersion } from '../registry/index.ts';
+import { byWorker, type ServedExecutor } from './executor-slots.ts';
 import type { FunctionsView } from './function-variant.ts';
-import { byWorker, type ServedExecutor } from './lanes.ts';
 import type { VariantStatistics } from './statistics.ts';
-import type { Routing } from './traffic.ts';
+import { type RoutedVariant, type Routing, routedVariants } from './traffic.ts';
 import type { VariantPool } from './variant-pool.ts';
 
 export interface ServedVariant {
   readonly name: string;
   readonly version: ModelVersion;
+  /** For a shadow: the share of requests that it receives a copy of. */
   readonly weight: number;
+  readonly isShadow: boolean;
   readonly executors: readonly ServedExecutor[];
-  /** Largest b of the profile; 32 while unknown, 0 where the model is not batched. */
+  /** Largest batch size in the profile; 32 while unknown, 0 if the model is not batched. */
   readonly batchSizeMax: number;
   readonly rowsWaiting: number;
   readonly statistics: VariantStatistics;
-  /** Where functions run it, or take what instances cannot finish in time; null where there are none. */
+  /** Functions that run the variant, or that take requests its instances cannot finish in time. null: no functions. */
   readonly functions: FunctionsView | null;
-  /** Functions beside instances; null where the variant has but one kind. */
+  /** State of functions alongside instances; null if the variant has only one kind of executor. */
   readonly overflow: OverflowView | null;
 }
 
 export interface OverflowView {
-  /** Of the requests answered, the share that functions answered. */
+  /** Share of answered requests that functions answered. */
   readonly share: number;
-  /** Why they take nothing at present; null where they do. */
+  /** Why functions currently accept no requests; null if they do. */
   readonly shutReason: string | null;
+}
+
+/** The variants that answer requests: all but the shadow. */
+export function answeringVariants({ variants }: Pick<ServedView, 'variants'>): readonly ServedVariant[] {
+  return variants.filter(({ isShadow }) => !isShadow);
 }
 
 export interface ServedView {
@@ -37,11 +44,13 @@ export interface ServedView {
   readonly variants: readonly ServedVariant[];
 }
 
-export function viewOf(routing: Routing): ServedView {
-  const variants = routing.variants.map(({ pool, weight }) => ({
+/** A snapshot of the endpoint; `statistics` are live objects. */
+export function servedViewOf(routing: Routing): ServedView {
+  const variants = routedVariants(routing).map(({ pool, weight }: RoutedVariant) => ({
     name: pool.variant,
     version: pool.model,
     weight,
+    isShadow: pool.settings.isShadow === true,
     executors: byWorker(pool.executors),
     batchSizeMax: pool.batchSizeMax,
     rowsWaiting: pool.rowsWaiting,
@@ -49,7 +58,8 @@ export function viewOf(routing: Routing): ServedView {
     functions: pool.functions?.view() ?? null,
     overflow: overflowView(pool),
   }));
-  const isReady = !routing.isSuspended && variants.every(({ executors, functions }) => executors.length > 0 || functions !== null);
+  const isReady =
+    !routing.isSuspended && variants.every(({ executors, functions, isShadow }) => isShadow || executors.length > 0 || functions !== null);
   const reason = routing.isSuspended ? 'unloaded' : isReady ? null : 'no worker is ready';
   return { name: routing.name, isReady, reason, objective: routing.objective, variants };
 }

@@ -1,25 +1,26 @@
 /**
- * How far service times have run away from what the table says of them. The table knows thousands of batches and so
- * takes a while to believe that a model has become slower; the batches that are late meanwhile are late by the same factor.
+ * The current ratio of actual to tabulated service times. The table averages over thousands of batches, so it follows a change
+ * slowly. This factor corrects predictions until the table has caught up.
  */
 const window = 8;
 const batchesMin = 4;
 
-/** By less than this a median is off by chance. */
+/** Smaller deviations of the median count as noise. */
 const factorMin = 1.25;
 
+/** A sliding window over the last eight batches. */
 export class ServiceDrift {
   readonly #ratios = new Float64Array(window);
   #count = 0;
   #next = 0;
   #factor = 1;
 
-  /** What to multiply a predicted time by: 1, or the median of the last eight batches where that is well above. */
+  /** The factor for predicted times: the median ratio of the last eight batches if it is at least `factorMin`, otherwise 1. */
   get factor(): number {
     return this.#factor;
   }
 
-  /** A batch that was expected to take `expectedMs` took `ms`. */
+  /** Records the expected and the actual service time of a batch. */
   observe(expectedMs: number, ms: number): void {
     if (expectedMs <= 0) return;
     this.#ratios[this.#next] = ms / expectedMs;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { servingHouse, versionOf } from '../../test/serving-house.ts';
+import { openServingFixture, versionOf } from '../../test/serving-fixture.ts';
 import { functionsDefault } from '../deployment/index.ts';
 
 describe('a serverless variant', () => {
-  test('is ready without anything that runs, and is there for who chooses its setting', () => {
-    const { serving, serve } = servingHouse();
+  test('is ready with nothing running, and visible to the batch controller', () => {
+    const { serving, serve } = openServingFixture();
     serve(1);
     const view = serving.endpoint('e');
     assert.deepEqual([view?.isReady, view?.reason, view?.variants[0]?.executors], [true, null, []]);
@@ -14,8 +14,8 @@ describe('a serverless variant', () => {
     assert.deepEqual([variant?.endpoint, variant?.variant, variant?.model.name, others], ['e', 'AllTraffic', 'm/1', []]);
   });
 
-  test('writes its cold starts and what it is billed for into log, ledger and metrics', async () => {
-    const { serve, send, ready, pass, lines, ledger, metrics } = servingHouse();
+  test('records its cold starts and charges in log, ledger and metrics', async () => {
+    const { serve, send, ready, pass, lines, ledger, metrics } = openServingFixture();
     serve(1);
     send('a');
     ready('f0');
@@ -38,8 +38,8 @@ describe('a serverless variant', () => {
     assert.match(text, /penstock_function_billed_ms_total\{endpoint="e",variant="AllTraffic"\} 70\n/);
   });
 
-  test('of a new version of its group knows the arrivals that came to the old one', () => {
-    const { serving, serve, send, clock } = servingHouse();
+  test('of a new version takes over the arrival history of the old one', () => {
+    const { serving, serve, send, clock } = openServingFixture();
     serve(1);
     for (let i = 0; i < 5; i++) {
       clock.advance(10);
@@ -55,8 +55,8 @@ describe('a serverless variant', () => {
     assert.deepEqual(timesMs(), [10, 20, 30, 40, 50, 60], 'and back');
   });
 
-  test('writes what a run took whose client left meanwhile, and where it ran', async () => {
-    const { clock, serve, send, ready, pass, lines } = servingHouse();
+  test('records the time and executor of a run whose client disconnected', async () => {
+    const { clock, serve, send, ready, pass, lines } = openServingFixture();
     serve(1, { functions: { ...functionsDefault, maxConcurrency: 1 } });
     const leave = send('a');
     const leaveEarly = send('b');
@@ -72,8 +72,8 @@ describe('a serverless variant', () => {
     assert.equal(a?.closeReason, 'idle');
   });
 
-  test('of a new version starts its own functions; those of the old answer what they have, and end', async () => {
-    const { serving, serve, send, ready, pass, codeOf, started, stopped } = servingHouse();
+  test('of a new version starts its own functions; the old ones answer their requests, then end', async () => {
+    const { serving, serve, send, ready, pass, codeOf, started, stopped } = openServingFixture();
     serve(1);
     send('a');
     ready('f0');
@@ -94,27 +94,27 @@ describe('a serverless variant', () => {
     assert.equal(serving.endpoint('e')?.variants[0]?.version.name, 'm/2');
   });
 
-  test('hands those who still wait to its successor where its functions did not come', async () => {
-    const { serving, serve, send, ready, pass, codeOf, stopped, lines } = servingHouse();
+  test('passes waiting requests to its successor if its functions failed to start', async () => {
+    const { serving, serve, send, ready, pass, codeOf, stopped, lines } = openServingFixture();
     serve(1);
     send('a');
     serve(2);
-    serving.functionFailed('f0', 'it is not wanted any more');
+    serving.functionFailed('f0', 'no longer wanted');
     ready('f1', 2048, versionOf(2));
     await pass(10);
     assert.equal(codeOf('a'), 'ok');
     assert.deepEqual(
       lines.map(({ requestId, status }) => [requestId, status]),
       [['a', 'ok']],
-      'it is counted and logged, whoever answered it',
+      'it is counted and logged, regardless of the version that answered',
     );
     assert.equal(serving.traffic('e', 'AllTraffic').requests, 1);
     ready('f0');
-    assert.deepEqual(stopped, ['f0', 'f0'], 'one that comes after all is ended');
+    assert.deepEqual(stopped, ['f0', 'f0'], 'a late one is ended');
   });
 
-  test('goes over to instances, and back, without a request lost', async () => {
-    const { serve, send, ready, pass, codeOf, stopped, kills } = servingHouse();
+  test('switches to instances and back without losing a request', async () => {
+    const { serve, send, ready, pass, codeOf, stopped, kills } = openServingFixture();
     serve(1);
     send('a');
     ready('f0');
@@ -131,8 +131,8 @@ describe('a serverless variant', () => {
     assert.equal(codeOf('c'), 'ok');
   });
 
-  test('takes a batch back from a function that was killed, and starts another', async () => {
-    const { serve, send, ready, pass, codeOf, kills, started } = servingHouse();
+  test('reruns the batch of a killed function, and starts another', async () => {
+    const { serve, send, ready, pass, codeOf, kills, started } = openServingFixture();
     serve(1);
     send('a');
     ready('f0');
@@ -145,8 +145,8 @@ describe('a serverless variant', () => {
     assert.equal(codeOf('a'), 'ok');
   });
 
-  test('unloaded it answers everybody and has no functions left; its settings are not chosen any more', async () => {
-    const { serving, serve, send, ready, pass, codeOf, stopped } = servingHouse();
+  test('answers all requests when unloaded, ends its functions, and gets no more settings', async () => {
+    const { serving, serve, send, ready, pass, codeOf, stopped } = openServingFixture();
     serve(1);
     send('a');
     const suspending = serving.suspend('e');
@@ -161,12 +161,12 @@ describe('a serverless variant', () => {
     ready('f1');
     await pass(10);
     assert.equal(codeOf('c'), 'ok');
-    await serving.forget('e');
+    await serving.discard('e');
     assert.deepEqual([stopped, serving.endpoints()], [['f0', 'f1'], []]);
   });
 
-  test('after close no timer is left: what was started is ended', () => {
-    const { clock, serving, serve, send, ready, started, stopped, ledger } = servingHouse();
+  test('close leaves no timer and ends all functions', () => {
+    const { clock, serving, serve, send, ready, started, stopped, ledger } = openServingFixture();
     serve(1, { functions: { ...functionsDefault, provisioned: 1 } });
     ready('f0');
     send('a');

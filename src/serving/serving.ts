@@ -1,31 +1,42 @@
-/** The endpoints as clients see them: who serves what, and the way in for every protocol. */
+/** The endpoints as seen by clients: routing, and the entry point of every protocol. */
 import assert from 'node:assert/strict';
-import type { CountedVersion, ServedEndpoint, ServedWorker, ServingDoor } from '../deployment/index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type CountedVersion, type ServedEndpoint, type ServedWorker, type ServingPort, shadowShare } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Random } from '../random.ts';
+import { baseNameOf, type ModelVersion } from '../registry/index.ts';
 import type { FunctionVariant } from './function-variant.ts';
-import { type Books, Invocations } from './invoke.ts';
-import type { OverflowPlan } from './overflow.ts';
-import type { InferenceCall, Outcome, RefusedCall, Route } from './request.ts';
-import { type ServedView, viewOf } from './served-view.ts';
-import { type Routing, takesRequests, variantByName, variantByVersion, variantByWeight } from './traffic.ts';
-import type { Arrived, TrafficCounts } from './traffic-meter.ts';
+import type { OverflowPlan } from './hybrid-pool.ts';
+import { type Accounting, Invocations } from './invocations.ts';
+import type { InferenceCall, InferenceOutcome, MultiModelRoute, RejectedCall, ServedRoute, Shadow } from './request.ts';
+import { type ServedView, servedViewOf } from './served-view.ts';
+import { targetSettings } from './target-settings.ts';
+import {
+  type Routing,
+  requireAcceptingPool,
+  requireOneModel,
+  routedVariants,
+  variantByName,
+  variantByVersion,
+  variantByWeight,
+} from './traffic.ts';
+import type { ArrivedCounts, TrafficCounts } from './traffic-meter.ts';
 import { VariantPool } from './variant-pool.ts';
 import { VariantPools, type VariantPoolsOptions } from './variant-pools.ts';
 
-export interface ServingOptions extends Books, VariantPoolsOptions {
+export interface ServingOptions extends Accounting, VariantPoolsOptions {
   readonly random: Random;
 }
 
-export class Serving implements ServingDoor {
+export class Serving implements ServingPort {
   readonly #options: ServingOptions;
   readonly #invocations: Invocations;
   /** By lower-case name. */
   readonly #routings = new Map<string, Routing>();
-  /** The same routings by the name as it comes in a URL, so that a request costs one look-up. */
-  readonly #byGivenName = new Map<string, Routing>();
+  /** The same routings by endpoint name as configured, so most requests need no lower-casing. */
+  readonly #byRequestedName = new Map<string, Routing>();
   readonly #pools: VariantPools;
-  /** Endpoints, in lower case, whose calls somebody wants to see, whether they are captured or not. */
+  /** Endpoints (lower-case names) with an open live view of their calls. */
   readonly #watched = new Set<string>();
 
   constructor(options: ServingOptions) {
@@ -35,35 +46,74 @@ export class Serving implements ServingDoor {
   }
 
   /**
-   * The variant that takes the next request of an endpoint: by weight, or the one of the version asked for.
-   * Throws `not_found` for an unknown endpoint or version, `unavailable` where the endpoint is unloaded.
+   * Selects the variant for a request: by weight, or by version if one is requested. Throws `not_found` for an unknown endpoint or
+   * version, and `unavailable` if the endpoint is unloaded.
    */
-  route(endpoint: string, version?: string): Route {
+  route(endpoint: string, version?: string): ServedRoute {
     const routing = this.#routingOf(endpoint);
     const pool = version === undefined ? variantByWeight(routing, this.#options.random) : variantByVersion(routing, version);
-    return takesRequests(routing, pool);
+    return requireOneModel(requireAcceptingPool(routing, pool));
   }
 
-  /** The variant of that name, whatever its weight. Throws as `route` does. */
-  routeToVariant(endpoint: string, variant: string): Route {
-    const routing = this.#routingOf(endpoint);
-    return takesRequests(routing, variantByName(routing, variant, this.#options.random));
+  /** Selects the variant of that name, regardless of its weight. Throws like `route`. */
+  routeToVariant(endpoint: string, variant: string): ServedRoute {
+    return requireOneModel(this.#anyRoute(endpoint, variant));
+  }
+
+  /** Like `route`, and `routeToVariant` if a variant is named, but also returns a variant of many models. */
+  anyRoute(endpoint: string, variant?: string): { readonly route: ServedRoute; readonly multiModel: MultiModelRoute | null } {
+    const route = this.#anyRoute(endpoint, variant);
+    return { route, multiModel: route.folder === null ? null : { route, version: route.model, folder: route.folder } };
+  }
+
+  /** The route of one model of a multi-model variant. Its requests count as requests of the variant. */
+  openTarget({ route: base }: MultiModelRoute, version: ModelVersion, memoryMiB: number): ServedRoute {
+    assert(base instanceof VariantPool, 'a route comes from anyRoute()');
+    const settings = targetSettings(base.settings, memoryMiB);
+    const pool = this.#pools.poolFor(base.endpoint, base.variant, version, settings, base.statistics);
+    if (!isDeepStrictEqual(pool.settings, settings)) pool.configure(settings);
+    pool.isWatched = base.isWatched;
+    return requireAcceptingPool(this.#routingOf(base.endpoint), pool);
+  }
+
+  /** Answers the pending requests of a model, and ends its worker. */
+  async closeTarget({ route: { endpoint, variant } }: MultiModelRoute, version: ModelVersion): Promise<void> {
+    const pool = [...this.#pools].find(
+      (each) => each.model.name === version.name && each.endpoint === endpoint && each.variant === variant,
+    );
+    if (pool === undefined) return;
+    await pool.finish();
+    this.#pools.retire(pool);
   }
 
   /**
-   * Serves a request. `settle` is called exactly once, with the result or the reason why there is none; encode and
-   * send within it, synchronously: the time it takes is the request's encode stage. The answer cancels: the client
-   * is gone, and `settle` will not be called any more.
+   * Serves a request. Calls `settle` exactly once, with the result or an error. Encode and send the response synchronously in
+   * `settle`: its duration is recorded as encode time. The returned function cancels the request; `settle` is not called after
+   * that.
    */
-  invoke(route: Route, call: InferenceCall, settle: (outcome: Outcome) => void): () => void {
+  invoke(route: ServedRoute, call: InferenceCall, settle: (outcome: InferenceOutcome) => void): () => void {
     assert(route instanceof VariantPool, 'a route comes from route()');
     return this.#invocations.start(route.isRetired ? this.#successor(route) : route, call, settle);
   }
 
-  /** Counts and logs a request that an adapter refused: its shape was wrong, say. */
-  reject(route: Route, call: RefusedCall, error: PlatformError): void {
+  /**
+   * Counts and logs a request that a protocol adapter rejected, for example because of a wrong shape. `error`: null if its client
+   * disconnected before it was queued.
+   */
+  reject(route: ServedRoute, call: RejectedCall, error: PlatformError | null): void {
     assert(route instanceof VariantPool, 'a route comes from route()');
     this.#invocations.reject(route, call, error);
+  }
+
+  /** The shadow that receives copies of requests of this route; null if it has none. */
+  shadowOf(route: Pick<ServedRoute, 'endpoint' | 'variant'>): Shadow | null {
+    return route instanceof VariantPool ? route.shadow : null;
+  }
+
+  /** Counts a copy that a shadow could not take. */
+  copyDropped(shadow: ServedRoute): void {
+    assert(shadow instanceof VariantPool, 'a shadow comes from shadowOf()');
+    shadow.statistics.copiesDropped++;
   }
 
   serve(endpoint: ServedEndpoint): void {
@@ -71,27 +121,30 @@ export class Serving implements ServingDoor {
     const { queueRowsMax } = this.#options;
     const { objective, late, timeoutMs, capture = null } = config;
     const settings = { objective, late, timeoutMs, capture, queueRowsMax, functions: null };
-    const variants = endpoint.variants.map(({ config: variant, version }) => {
-      const { functions = null, instanceCount } = variant;
-      const own = { ...settings, functions, isHybrid: functions !== null && instanceCount > 0 };
+    const configs = endpoint.variants.map((each) => each.config);
+    const all = endpoint.variants.map(({ config: variant, version }) => {
+      const { functions = null, instanceCount, isShadow = false } = variant;
+      const own = { ...settings, functions, isShadow, isHybrid: functions !== null && instanceCount > 0 };
       const pool = this.#pools.poolFor(config.name, variant.name, version, own);
-      return { pool, weight: variant.weight, settings: own };
+      return { pool, weight: isShadow ? shadowShare(variant, configs) : variant.weight, settings: own };
     });
     const before = this.#routings.get(config.name.toLowerCase());
-    const routing = { name: config.name, objective: config.objective, settings, variants, isSuspended: false };
+    const variants = all.filter((each) => !each.settings.isShadow);
+    const shadow = all.find((each) => each.settings.isShadow) ?? null;
+    const routing = { name: config.name, objective: config.objective, settings, variants, shadow, isSuspended: false };
     this.#routings.set(config.name.toLowerCase(), routing);
-    this.#byGivenName.set(config.name, routing);
-    for (const { pool, settings: own } of variants) pool.configure(own);
-    this.#showCalls(routing);
-    for (const { pool } of before?.variants ?? []) {
-      if (variants.some((now) => now.pool === pool)) continue;
-      const heir = variants.find(({ pool: { variant, model } }) => variant === pool.variant && model.group === pool.model.group);
-      if (pool.functions !== null) heir?.pool.functions?.succeed(pool.functions);
+    this.#byRequestedName.set(config.name, routing);
+    for (const { pool, settings: own } of all) pool.configure(own);
+    this.#describeCalls(routing);
+    for (const { pool } of before === undefined ? [] : routedVariants(before)) {
+      if (all.some((now) => now.pool === pool)) continue;
+      const successor = all.find(({ pool: { variant, model } }) => variant === pool.variant && model.group === pool.model.group);
+      if (pool.functions !== null) successor?.pool.functions?.succeed(pool.functions);
       this.#pools.retire(pool);
     }
   }
 
-  launched({ id, endpoint, variant, usdPerHour }: Parameters<ServingDoor['launched']>[0]): void {
+  launched({ id, endpoint, variant, usdPerHour }: Parameters<ServingPort['launched']>[0]): void {
     this.#options.ledger.started(id, endpoint, variant, usdPerHour);
   }
 
@@ -118,100 +171,119 @@ export class Serving implements ServingDoor {
     await this.#finish(routing);
   }
 
-  async forget(endpoint: string): Promise<void> {
+  async discard(endpoint: string): Promise<void> {
     const routing = this.#routings.get(endpoint.toLowerCase());
     if (routing === undefined) return;
     this.#routings.delete(endpoint.toLowerCase());
-    this.#byGivenName.delete(routing.name);
+    this.#byRequestedName.delete(routing.name);
     await this.#finish(routing);
-    for (const { pool } of routing.variants) this.#pools.retire(pool);
-    this.#invocations.forget(routing.name);
+    for (const { pool } of routedVariants(routing)) this.#pools.retire(pool);
+    this.#invocations.discard(routing.name);
     this.#options.metrics.remove(routing.name);
   }
 
   counted(endpoint: string): readonly CountedVersion[] {
-    const own = [...this.#pools].filter((pool) => pool.endpoint.toLowerCase() === endpoint.toLowerCase());
+    const isOwn = ({ endpoint: name, settings }: VariantPool): boolean =>
+      name.toLowerCase() === endpoint.toLowerCase() && settings.isShadow !== true;
+    const own = [...this.#pools].filter(isOwn).filter(({ model }) => baseNameOf(model.name) === null);
     return own.map(({ model, statistics: { success, fail, late, refused, overloaded } }) => ({
       model: model.name,
       counts: { answered: success.count, late, failed: fail.count - refused, refused, overloaded },
     }));
   }
 
-  /** Service times of a version were measured: its executors take larger batches from now on. */
+  /** Called when service times of a version were measured: its executors can run larger batches from now on. */
   profileMeasured(group: string, version: number): void {
     for (const pool of this.#pools) {
       if (pool.model.version === version && pool.model.group.toLowerCase() === group.toLowerCase()) pool.profileMeasured();
     }
   }
 
-  /** The serverless variants that requests come to. */
+  /** The variants with functions that receive traffic. */
   functionVariants(): readonly FunctionVariant[] {
-    return [...this.#routings.values()].flatMap(({ isSuspended, variants }) =>
-      isSuspended ? [] : variants.flatMap(({ pool }) => (pool.functions === null ? [] : [pool.functions])),
+    return [...this.#routings.values()].flatMap((routing) =>
+      routing.isSuspended ? [] : routedVariants(routing).flatMap(({ pool }) => (pool.functions === null ? [] : [pool.functions])),
     );
   }
 
-  /** What is planned for the functions beside a variant's instances; a variant without them has nothing to follow. */
+  /** Sets the plan for functions alongside a variant's instances. Ignored for variants without such functions. */
   followPlan(endpoint: string, variant: string, plan: OverflowPlan): void {
-    const routed = this.#routings.get(endpoint.toLowerCase())?.variants.find(({ pool }) => pool.variant === variant);
+    const routing = this.#routings.get(endpoint.toLowerCase());
+    const routed = routing === undefined ? undefined : routedVariants(routing).find(({ pool }) => pool.variant === variant);
     routed?.pool.overflow?.follow(plan);
   }
 
-  /** Whether somebody wants to be told of an endpoint's calls, even where they are not captured. */
+  /** Sets whether a live view of the endpoint's calls is open. */
   watchCalls(endpoint: string, isWatched: boolean): void {
     const key = endpoint.toLowerCase();
     if (isWatched) this.#watched.add(key);
     else this.#watched.delete(key);
     const routing = this.#routings.get(key);
-    if (routing !== undefined) this.#showCalls(routing);
+    if (routing !== undefined) this.#describeCalls(routing);
   }
 
-  /** What has come to a variant since the server started, whichever version served it. */
+  /** Traffic of a variant since the server started, over all versions. */
   traffic(endpoint: string, variant: string): TrafficCounts {
     return this.#invocations.traffic(endpoint, variant);
   }
 
-  /** Who has come to each variant that anybody came to, since the server started. */
-  arrived(): readonly Arrived[] {
+  /** Arrivals of each variant with traffic since the server started. */
+  arrived(): readonly ArrivedCounts[] {
     return this.#invocations.arrived();
   }
 
-  /** Ends what was started here: functions, and every timer. Who still waits is not answered any more. */
+  /** Ends functions and clears timers. Waiting requests are not answered. */
   close(): void {
     for (const pool of this.#pools) pool.close();
   }
 
   endpoints(): readonly ServedView[] {
-    return [...this.#routings.values()].map((routing) => viewOf(routing));
+    return [...this.#routings.values()].map((routing) => servedViewOf(routing));
   }
 
   endpoint(name: string): ServedView | undefined {
     const routing = this.#routings.get(name.toLowerCase());
-    return routing === undefined ? undefined : viewOf(routing);
+    return routing === undefined ? undefined : servedViewOf(routing);
   }
 
-  #showCalls({ name, settings, variants }: Routing): void {
-    const isWatched = (settings.capture?.percent ?? 0) > 0 || this.#watched.has(name.toLowerCase());
-    for (const { pool } of variants) pool.isWatched = isWatched;
+  #anyRoute(endpoint: string, variant?: string): VariantPool {
+    const routing = this.#routingOf(endpoint);
+    const { random } = this.#options;
+    return requireAcceptingPool(
+      routing,
+      variant === undefined ? variantByWeight(routing, random) : variantByName(routing, variant, random),
+    );
+  }
+
+  #describeCalls({ name, settings, variants, shadow }: Routing): void {
+    const isObserved = (settings.capture?.percent ?? 0) > 0 || this.#watched.has(name.toLowerCase());
+    for (const { pool } of variants) {
+      pool.isWatched = isObserved || shadow !== null;
+      pool.shadow = shadow === null ? null : { route: shadow.pool, share: shadow.weight, isObserved };
+    }
+    if (shadow !== null) Object.assign(shadow.pool, { isWatched: isObserved, shadow: null });
   }
 
   #routingOf(endpoint: string): Routing {
-    const routing = this.#byGivenName.get(endpoint) ?? this.#routings.get(endpoint.toLowerCase());
+    const routing = this.#byRequestedName.get(endpoint) ?? this.#routings.get(endpoint.toLowerCase());
     if (routing !== undefined) return routing;
-    throw new PlatformError('not_found', `endpoint '${endpoint}' is not known; \`penstock endpoints\` lists those that are`);
+    throw new PlatformError('not_found', `endpoint '${endpoint}' is not known. List endpoints with \`penstock endpoints\``);
   }
 
-  /** Who serves what a retired variant was chosen for: the endpoint as it is now, if it takes the same tensors. */
+  /**
+   * The pool that replaces a retired one: a current pool of the endpoint with the same signature. Throws `unavailable` if the
+   * signature differs.
+   */
   #successor(retired: VariantPool): VariantPool {
     const now = this.route(retired.endpoint) as VariantPool;
     if (JSON.stringify(now.signature) === JSON.stringify(retired.signature)) return now;
     throw new PlatformError(
       'unavailable',
-      `endpoint ${retired.endpoint} was updated to another signature while this request came in: send it again`,
+      `endpoint ${retired.endpoint} was updated to another signature while this request was queued. Send it again`,
     );
   }
 
   async #finish(routing: Routing): Promise<void> {
-    await Promise.all(routing.variants.map(({ pool }) => pool.finish()));
+    await Promise.all(routedVariants(routing).map(({ pool }) => pool.finish()));
   }
 }

@@ -1,4 +1,4 @@
-/** When another start may be tried after one has failed: ever later, and as soon as one succeeds, at once again. */
+/** Delays starts after failures. The delay doubles with each failure, up to 30 s; a success resets it. */
 import type { Clock } from '../clock.ts';
 
 const firstMs = 1000;
@@ -12,12 +12,13 @@ export class StartBackOff {
   #reason = '';
   #cancel: () => void = () => {};
 
-  /** `onOver` is called when the next start may be tried. */
+  /** `onOver` is called when the next start is allowed. */
   constructor(clock: Clock, onOver: () => void) {
     this.#clock = clock;
     this.#onOver = onOver;
   }
 
+  /** The last failure and the time until the next start is allowed; null if a start is allowed now. */
   get failure(): { readonly reason: string; readonly retryAfterMs: number } | null {
     if (this.mayStart()) return null;
     return { reason: this.#reason, retryAfterMs: this.#untilMs - this.#clock.nowMs() };
@@ -27,7 +28,7 @@ export class StartBackOff {
     return this.#failures === 0 || this.#clock.nowMs() >= this.#untilMs;
   }
 
-  /** Several that fail together count as one failure. */
+  /** Records a failed start. Failures during the delay do not extend it. */
   failed(reason: string): void {
     this.#reason = reason;
     if (!this.mayStart()) return;

@@ -1,11 +1,12 @@
 /**
- * What a variant has done since it was loaded, in the counters of the Open Inference Protocol's statistics extension.
- * They live in the gateway, so they never go back when a worker is started anew.
+ * Statistics of a variant since it was loaded, as defined by the statistics extension of the Open Inference Protocol. Counted in
+ * the gateway, so restarting a worker does not reset them.
  */
 import type { ErrorCode } from '../errors.ts';
 import type { Timings } from './request.ts';
-import { isRefusal } from './traffic-meter.ts';
+import { isRejection } from './traffic-meter.ts';
 
+/** Number of events and their total duration in nanoseconds. */
 export interface Duration {
   readonly count: number;
   readonly ns: number;
@@ -21,6 +22,7 @@ class Counter implements Duration {
   }
 }
 
+/** Durations inside the worker, by number of rows in the batch. */
 export interface BatchStatistics {
   readonly batchSize: number;
   readonly computeInput: Duration;
@@ -29,21 +31,23 @@ export interface BatchStatistics {
 }
 
 export class VariantStatistics {
-  /** Epoch milliseconds, since when it counts. */
+  /** When counting began, epoch milliseconds. */
   readonly sinceMs: number;
-  /** Model runs that ended well. */
+  /** Successful model runs. */
   executionCount = 0;
-  /** Their rows, also those whose clients had left by then. */
+  /** Rows of these runs, including rows of cancelled requests. */
   inferenceCount = 0;
-  /** Epoch milliseconds; 0 before the first. */
+  /** When the last request was answered, epoch milliseconds; 0 if none was. */
   lastInferenceMs = 0;
-  /** Requests that a function answered though the variant has instances. */
+  /** Requests answered by a function although the variant has instances. */
   overflowed = 0;
-  /** Of those answered, how many later than the objective said then. */
+  /** Answered requests that exceeded the objective in force at that time. */
   late = 0;
-  /** Of those that got no answer (`fail`), how many were refused; the others failed. */
+  /** The part of `fail` that was rejected; the others failed after they were accepted. */
   refused = 0;
-  /** Of those refused, for want of room. */
+  /** For a shadow: copies of requests that it could not take. */
+  copiesDropped = 0;
+  /** Requests rejected for lack of capacity. */
   overloaded = 0;
   readonly success: Counter = new Counter();
   readonly fail: Counter = new Counter();
@@ -73,7 +77,7 @@ export class VariantStatistics {
 
   failed(totalMs: number, code: ErrorCode): void {
     this.fail.add(totalMs);
-    if (isRefusal(code)) this.refused++;
+    if (isRejection(code)) this.refused++;
     if (code === 'overloaded') this.overloaded++;
   }
 

@@ -5,15 +5,15 @@ import { TrafficMeter } from './traffic-meter.ts';
 test('rows in the system are integrated over time, and arrivals only rise', () => {
   const meter = new TrafficMeter('digits', 'AllTraffic');
   meter.arrived(2, 100);
-  meter.arrived(1, 110); // 20 so far
-  meter.left(2, 130); // and 60
+  meter.arrived(1, 110); // 20 row-milliseconds so far
+  meter.departed(2, 130); // and 60 more
   assert.deepEqual(meter.counts(140), { requestsArrived: 2, rowsArrived: 3, rowMs: 90, requests: 0, violations: 0, overflowed: 0 });
   assert.deepEqual(meter.soFar, { endpoint: 'digits', variant: 'AllTraffic', requests: 2, rows: 3 });
-  meter.left(1, 150);
+  meter.departed(1, 150);
   assert.deepEqual(meter.counts(1000), { requestsArrived: 2, rowsArrived: 3, rowMs: 100, requests: 0, violations: 0, overflowed: 0 });
 });
 
-test('who was late or not served violates the objective; who sent nonsense does not count', () => {
+test('late and unserved requests count as violations; invalid ones do not count', () => {
   const meter = new TrafficMeter('digits', 'AllTraffic');
   meter.answered(true, false);
   meter.answered(true, true);

@@ -1,22 +1,22 @@
-/** What comes to a variant and what becomes of it, whichever version serves: for whoever decides how much is there to serve it. */
+/** Arrivals and outcomes of a variant over all versions: input for scaling decisions. */
 import type { ErrorCode } from '../errors.ts';
 
-/** Since the server started; all of it only rises. */
+/** Counters since the server started; they never decrease. */
 export interface TrafficCounts {
   readonly requestsArrived: number;
   readonly rowsArrived: number;
-  /** Rows in the system, waiting or running, integrated over time, in milliseconds. */
+  /** Number of waiting and running rows, integrated over time: row-milliseconds. */
   readonly rowMs: number;
-  /** Requests that were answered, well or not, but for those that were wrong themselves and those nobody waited for. */
+  /** Requests that ended, successfully or not, except cancelled ones and those rejected as invalid. */
   readonly requests: number;
-  /** Of these, who was answered too late, or was not served. */
+  /** The part of `requests` that was late or not served. */
   readonly violations: number;
-  /** Of these, whom a function answered though there are instances. */
+  /** The part of `requests` that a function answered although there are instances. */
   readonly overflowed: number;
 }
 
-/** Who came to a variant since the server started; only rises. */
-export interface Arrived {
+/** Arrivals of a variant since the server started; never decrease. */
+export interface ArrivedCounts {
   readonly endpoint: string;
   readonly variant: string;
   readonly requests: number;
@@ -25,7 +25,7 @@ export interface Arrived {
 
 export const noTraffic: TrafficCounts = { requestsArrived: 0, rowsArrived: 0, rowMs: 0, requests: 0, violations: 0, overflowed: 0 };
 
-/** Whose fault a refusal is: the request's own, or ours. */
+/** Whether an error is the platform's fault (true) or the client's (false). */
 const isOurs: Readonly<Record<ErrorCode, boolean>> = {
   invalid_request: false,
   unauthenticated: false,
@@ -42,11 +42,12 @@ const isOurs: Readonly<Record<ErrorCode, boolean>> = {
   internal: true,
 };
 
-/** Who was refused was not taken, by whosever fault; all others that got no answer were taken and failed. */
-export function isRefusal(code: ErrorCode): boolean {
+/** Whether an error means that the request was rejected. All other errors mean that it was accepted and then failed. */
+export function isRejection(code: ErrorCode): boolean {
   return code === 'overloaded' || !isOurs[code];
 }
 
+/** Counts one variant. Times are `clock.nowMs()`. */
 export class TrafficMeter {
   readonly #endpoint: string;
   readonly #variant: string;
@@ -70,8 +71,8 @@ export class TrafficMeter {
     this.#change(rows, nowMs);
   }
 
-  /** Answered, refused, or nobody waits for it any more. */
-  left(rows: number, nowMs: number): void {
+  /** Counts rows of a request that was answered, rejected or cancelled. */
+  departed(rows: number, nowMs: number): void {
     this.#change(-rows, nowMs);
   }
 
@@ -85,7 +86,7 @@ export class TrafficMeter {
     if (isOurs[code]) this.answered(false, false);
   }
 
-  get soFar(): Arrived {
+  get soFar(): ArrivedCounts {
     return { endpoint: this.#endpoint, variant: this.#variant, requests: this.#requestsArrived, rows: this.#rowsArrived };
   }
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom } from '../random.ts';
-import { pickByWeight, type Routing, takesRequests, variantByName, variantByVersion, variantByWeight } from './traffic.ts';
+import { pickByWeight, type Routing, requireAcceptingPool, variantByName, variantByVersion, variantByWeight } from './traffic.ts';
 
-test('gives each variant its share of the traffic', () => {
+test('routes each variant its share of the traffic', () => {
   const random = new SeededRandom(1);
   const choices = [
     { name: 'a', weight: 9 },
@@ -16,20 +16,20 @@ test('gives each variant its share of the traffic', () => {
     counts[name] = (counts[name] as number) + 1;
   }
   assert.equal(counts.none, 0);
-  // 3 sigma of a binomial with n = 10,000 and p = 0.1.
+  // 3 standard deviations of a binomial distribution with n = 10,000 and p = 0.1.
   assert(Math.abs((counts.b as number) - 1000) < 90, `1000 expected, got ${counts.b}`);
 });
 
-test('the only variant gets everything, also with weight 0; several without any weight get nothing', () => {
+test('a single variant gets all traffic, even with weight 0; several variants with weight 0 get none', () => {
   assert.deepEqual(pickByWeight([{ weight: 0 }], new SeededRandom(1)), { weight: 0 });
   assert.equal(pickByWeight([{ weight: 0 }, { weight: 0 }], new SeededRandom(1)), undefined);
 });
 
-test('rounding at the very end of the weights goes to the last that has any', () => {
+test('a rounding error at the end of the weights goes to the last variant with a weight', () => {
   assert.deepEqual(pickByWeight([{ weight: 1 }, { weight: 2 }, { weight: 0 }], { next: () => 1 }), { weight: 2 });
 });
 
-/** While an update takes over step by step, both versions are there under one name. */
+/** During a gradual update, both versions have the same variant name. */
 const updated = {
   name: 'e',
   variants: [
@@ -41,7 +41,7 @@ const updated = {
 } as unknown as Routing;
 const random = new SeededRandom(1);
 
-test('a request goes to a variant that has traffic, to the version or to the name that it asks for, whatever their weight', () => {
+test('a request goes to a variant with traffic, or to the requested version or name regardless of weight', () => {
   const chosen = [variantByWeight(updated, random), variantByVersion(updated, '1'), variantByName(updated, 'a', random)];
   assert.deepEqual(
     [...chosen, variantByName(updated, 'B', random)].map(({ variant, version }) => `${variant}/${version}`),
@@ -49,15 +49,15 @@ test('a request goes to a variant that has traffic, to the version or to the nam
   );
 });
 
-test('who asks for what is not there is told what is; who asks for nothing where nothing has traffic, what to do', () => {
-  assert.throws(() => variantByVersion(updated, '3'), { code: 'not_found', message: /version '3'; it serves: 1, 2, 1$/ });
-  assert.throws(() => variantByName(updated, 'C', random), { code: 'not_found', message: /variant 'C'; it has: A, A, B$/ });
+test('errors for an unknown version or variant list those that exist; an error for zero weights says what to do', () => {
+  assert.throws(() => variantByVersion(updated, '3'), { code: 'not_found', message: /version '3': expected one of 1, 2, 1$/ });
+  assert.throws(() => variantByName(updated, 'C', random), { code: 'not_found', message: /variant 'C': expected one of A, A, B$/ });
   const idle = { ...updated, variants: updated.variants.map(({ pool }) => ({ pool, weight: 0 })) };
-  assert.throws(() => variantByWeight(idle, random), { code: 'unavailable', message: /set a weight above 0/ });
+  assert.throws(() => variantByWeight(idle, random), { code: 'unavailable', message: /Set a weight above 0/ });
 });
 
-test('an endpoint that is unloaded says how it is served again', () => {
+test('the error of an unloaded endpoint says how to load it', () => {
   const pool = variantByWeight(updated, random);
-  assert.equal(takesRequests(updated, pool), pool);
-  assert.throws(() => takesRequests({ ...updated, isSuspended: true }, pool), { code: 'unavailable', message: /penstock load e/ });
+  assert.equal(requireAcceptingPool(updated, pool), pool);
+  assert.throws(() => requireAcceptingPool({ ...updated, isSuspended: true }, pool), { code: 'unavailable', message: /penstock load e/ });
 });

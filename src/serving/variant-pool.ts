@@ -1,73 +1,75 @@
 /**
- * The door of a variant: what becomes of every request, whoever runs it. It sets the deadlines, ends what took too
- * long, takes back what was lost, and answers everybody once; who waits where, and leaves when, is for its side to say.
- *
- * Everything between an event (a request comes, an executor falls idle, a timer fires) and its effect happens in one
- * go, without waiting: so a simulator can drive these very lines on a virtual clock.
+ * The entry point of a variant, independent of its kind of executors. It sets deadlines, ends runs that take too long, reruns
+ * requests after a worker crash, and answers each request once. Its executor pool decides the order and time of dispatch. An event
+ * (an arrival, an idle executor, a timer) takes effect synchronously, so the simulator can run this code on a virtual clock.
  */
 import type { Clock } from '../clock.ts';
+import type { CaptureConfig } from '../data-quality/index.ts';
 import { PlatformError } from '../errors.ts';
-import type { CaptureConfig, LostRequests } from '../monitoring/index.ts';
 import { formatMs } from '../objective.ts';
 import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
-import type { ModelVersion } from '../registry/index.ts';
+import type { LostRequests } from '../records/index.ts';
+import { type ModelVersion, type MultiModel, multiModelOf, payloadKind } from '../registry/index.ts';
 import type { Signature } from '../tensor.ts';
-import { bucketOf } from './batch-tensors.ts';
+import { shapeBucketOf } from './batch-tensors.ts';
 import type { Executor } from './executor.ts';
-import type { FunctionsNeeds } from './function-needs.ts';
-import { Functions } from './functions.ts';
-import { Instances, type InstancesNeeds } from './instances.ts';
-import { Overflow, type OverflowOptions } from './overflow.ts';
-import { type InferenceCall, type Outcome, PendingRequest, type Route } from './request.ts';
+import type { Dispatch, ExecutorPool, PoolContext, PoolSettings, PoolWorker } from './executor-pool.ts';
+import { FunctionPool } from './function-pool.ts';
+import type { FunctionPoolDeps } from './function-pool-deps.ts';
+import { HybridPool, type HybridPoolOptions } from './hybrid-pool.ts';
+import { InstancePool, type InstancePoolDeps } from './instance-pool.ts';
+import { type InferenceCall, type InferenceOutcome, PendingRequest, type ServedRoute, type Shadow } from './request.ts';
 import { type BatchEnd, runBatch } from './run-batch.ts';
-import type { Departure, Door, PoolSettings, Side, SideWorker } from './side.ts';
 import { VariantStatistics } from './statistics.ts';
 
-export interface PoolNeighbours extends InstancesNeeds {
+export interface VariantPoolDeps extends InstancePoolDeps {
   readonly clock: Clock;
-  /** Told of each batch that leaves. */
+  /** Called for each dispatched batch. */
   readonly onDispatch: (reason: CloseReason, rows: number) => void;
-  /** Told of each run that failed, with what it cost. */
+  /** Called for each failed run, with its cost in US dollars. */
   readonly onRunFailed?: (usd: number) => void;
-  /** A worker died under requests, and what becomes of these. */
-  readonly onLost?: (executorId: string, requests: LostRequests) => void;
-  /** All requests of a batch have their answers. */
+  /** Called when a worker crashed while running requests, with the number of rerun and failed requests. */
+  readonly onWorkerLost?: (executorId: string, requests: LostRequests) => void;
+  /** Called when all requests of a batch were answered. */
   readonly onBatchAnswered?: () => void;
-  /** Where functions come from; may be left out where there are none. */
-  readonly functions?: Omit<FunctionsNeeds, 'serviceTable'>;
-  /** Beside instances, functions take nothing more for this reason; or, with null, they do again. */
+  /** Dependencies of functions; required if the settings have functions. */
+  readonly functions?: Omit<FunctionPoolDeps, 'serviceTable'>;
+  /** Called with the reason when functions alongside instances stop taking requests, and with null when they resume. */
   readonly onShut?: (reason: string | null) => void;
-  /** The product's way where it is left out. */
-  readonly overflow?: OverflowOptions | undefined;
+  /** Overrides for experiments and tests. Default: the product's behaviour. */
+  readonly overflow?: HybridPoolOptions | undefined;
 }
 
-/** Rows of one batch while the profile is being measured, as far as checks and configuration are concerned. */
+/** Batch size limit until the profile is measured, for request checks and configuration. */
 const batchSizeMaxUnknown = 32;
 
-/** So many workers may die under a request before it fails, whatever they died of. */
+/** A request fails after this many workers crashed while running it, whatever the cause. */
 const lossesMax = 3;
 
-/** A process is told to stop when its client's timeout has passed, also where that client takes its reply slowly, and given this long. */
+/** Grace period of a process model after its client's timeout. Then the process is stopped, even if the client still reads the reply. */
 const stopMs = 2000;
 
-/** Without an objective a priority moves a request by up to a second. */
+/** Without an objective, a priority shifts a request's deadline by up to a second. */
 const priorityHorizonMs = 1000;
 
-export class VariantPool implements Route, Door {
+export class VariantPool implements ServedRoute, PoolContext {
   readonly endpoint: string;
   readonly variant: string;
   readonly version: string;
   readonly model: ModelVersion;
-  readonly runtime: Route['runtime'];
+  readonly payload: ServedRoute['payload'];
   readonly signature: Signature;
   readonly batchable: boolean;
   readonly clock: Clock;
   readonly statistics: VariantStatistics;
   isWatched = false;
-  readonly #neighbours: PoolNeighbours;
-  #side: Side;
-  readonly #bucketOf: ReturnType<typeof bucketOf>;
-  readonly #onDispatch: PoolNeighbours['onDispatch'];
+  shadow: Shadow | null = null;
+  /** The folder whose objects are served; null for a variant with a model. */
+  readonly folder: MultiModel | null;
+  readonly #deps: VariantPoolDeps;
+  #pool: ExecutorPool;
+  readonly #bucketOf: ReturnType<typeof shapeBucketOf>;
+  readonly #onDispatch: VariantPoolDeps['onDispatch'];
   readonly #running = new Set<readonly PendingRequest[]>();
   #settings: PoolSettings;
   #isRetired = false;
@@ -75,33 +77,39 @@ export class VariantPool implements Route, Door {
   #cancelSweep: () => void = () => {};
   #alone = 0;
 
-  constructor(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings, neighbours: PoolNeighbours) {
+  /** `statistics` are those of the variant, for one of its many models. */
+  constructor(
+    names: { endpoint: string; variant: string; model: ModelVersion; statistics?: VariantStatistics | undefined },
+    settings: PoolSettings,
+    deps: VariantPoolDeps,
+  ) {
     this.endpoint = names.endpoint;
     this.variant = names.variant;
     this.model = names.model;
     this.version = String(names.model.version);
-    this.runtime = names.model.runtime.kind;
+    this.folder = multiModelOf(names.model);
+    this.payload = payloadKind(names.model.runtime);
     this.signature = names.model.signature;
     this.batchable = names.model.batchable;
-    this.clock = neighbours.clock;
-    this.statistics = new VariantStatistics(this.clock.wallMs());
-    this.#bucketOf = bucketOf(this.signature);
+    this.clock = deps.clock;
+    this.statistics = names.statistics ?? new VariantStatistics(this.clock.wallMs());
+    this.#bucketOf = shapeBucketOf(this.signature);
     this.#settings = settings;
-    this.#onDispatch = neighbours.onDispatch;
-    this.#neighbours = neighbours;
+    this.#onDispatch = deps.onDispatch;
+    this.#deps = deps;
     const isServerless = settings.functions !== null && settings.isHybrid !== true;
-    this.#side = isServerless ? new Functions(this, this.#functionsNeeds()) : this.#mayOverflow(new Instances(this, neighbours));
+    this.#pool = isServerless ? new FunctionPool(this, this.#functionPoolDeps()) : this.#mayOverflow(new InstancePool(this, deps));
   }
 
-  /** Those that run the variant, or take what its instances cannot finish in time; null where there are none. */
-  get functions(): Functions | null {
+  /** Functions that run the variant, or that take requests its instances cannot finish in time. null: no functions. */
+  get functions(): FunctionPool | null {
     if (this.#settings.functions === null) return null;
-    return this.#side instanceof Overflow ? this.#side.functions : this.#side instanceof Functions ? this.#side : null;
+    return this.#pool instanceof HybridPool ? this.#pool.functions : this.#pool instanceof FunctionPool ? this.#pool : null;
   }
 
-  /** Functions beside instances; null where the variant has but one kind. */
-  get overflow(): Overflow | null {
-    return this.#settings.isHybrid === true && this.#side instanceof Overflow ? this.#side : null;
+  /** The pool of functions alongside instances; null if the variant has only one kind of executor. */
+  get overflow(): HybridPool | null {
+    return this.#settings.isHybrid === true && this.#pool instanceof HybridPool ? this.#pool : null;
   }
 
   get settings(): PoolSettings {
@@ -118,135 +126,132 @@ export class VariantPool implements Route, Door {
 
   get batchSizeMax(): number {
     if (!this.batchable) return 0;
-    return this.#side.batchSizeMax === 0 ? batchSizeMaxUnknown : this.#side.batchSizeMax;
+    return this.#pool.batchSizeMax === 0 ? batchSizeMaxUnknown : this.#pool.batchSizeMax;
   }
 
-  /** The latency promised to clients, if any. */
+  /** The objective's latency; null without an objective. */
   get objectiveMs(): number | null {
     return this.#settings.objective?.latencyMs ?? null;
   }
 
   get rowsWaiting(): number {
-    return this.#side.rowsWaiting;
+    return this.#pool.rowsWaiting;
   }
 
   get executors(): readonly Executor[] {
-    return this.#side.executors;
+    return this.#pool.executors;
   }
 
-  /** Nobody is here who could serve, and nobody on the way. */
-  get isDeserted(): boolean {
-    return this.#side.isDeserted;
+  /** True if no executor is ready or starting. */
+  get hasNoCapacity(): boolean {
+    return this.#pool.hasNoCapacity;
   }
 
   get isEmpty(): boolean {
-    return this.#side.rowsWaiting === 0 && this.#running.size === 0;
+    return this.#pool.rowsWaiting === 0 && this.#running.size === 0;
   }
 
-  /** Traffic no longer comes here; what waits is served out. */
+  /** True if traffic no longer arrives here; the queue is still served. */
   get isRetired(): boolean {
     return this.#isRetired;
   }
 
-  /** Traffic comes here from now on, by these settings. */
+  /** Applies new settings, also to a retired pool, which receives traffic again. */
   configure(settings: PoolSettings): void {
     this.#settings = settings;
     this.#isRetired = false;
-    if (this.#side instanceof Instances) this.#side = this.#mayOverflow(this.#side);
-    this.#side.configure();
+    if (this.#pool instanceof InstancePool) this.#pool = this.#mayOverflow(this.#pool);
+    this.#pool.configure();
   }
 
-  /** Service times were measured: executors know them from now on. */
+  /** Called when service times were measured: executors use them from now on. */
   profileMeasured(): void {
-    this.#side.replan();
+    this.#pool.replan();
   }
 
   /**
-   * Takes a request. It is answered through `settle`, once: at once where it is refused, else when its batch is done
-   * or its timeout has passed.
+   * Accepts or rejects a request. `settle` is called once: before this returns if the request is rejected, otherwise when its batch
+   * is done or its timeout has passed.
    */
-  submit(call: InferenceCall, settle: (outcome: Outcome) => void): PendingRequest {
+  submit(call: InferenceCall, settle: (outcome: InferenceOutcome) => void): PendingRequest {
     const { objective, timeoutMs } = this.#settings;
     const timeoutAtMs = call.arrivedAtMs + (call.timeoutMs ?? timeoutMs);
-    const promisedAtMs = this.#side.promisedAtMs(call.arrivedAtMs, timeoutAtMs);
+    const promisedAtMs = this.#pool.promisedAtMs(call.arrivedAtMs, timeoutAtMs);
     const shiftMs = priorityShiftMs(call.priority ?? 0, objective?.latencyMs ?? priorityHorizonMs);
     const bucket = this.#bucketOf === null ? '' : this.#bucketOf(call.inputs);
     const request = new PendingRequest(call, { deadlineMs: promisedAtMs + shiftMs, promisedAtMs, timeoutAtMs, bucket }, settle);
-    const refusal = this.#side.refuses(request);
-    if (refusal !== null) {
-      request.fail(refusal);
-      return request;
-    }
-    this.sweepBy(timeoutAtMs);
-    this.#side.place(request);
+    const rejection = this.#pool.submit(request);
+    if (rejection === null) this.sweepBy(timeoutAtMs);
+    else request.fail(rejection);
     return request;
   }
 
-  /** Takes over a request that waited elsewhere, in its place by deadline. */
+  /** Queues a request that waited in another pool, at the position of its deadline. */
   resubmit(request: PendingRequest): void {
     request.state = 'waiting';
+    request.isResubmitted = true;
     this.sweepBy(request.timeoutAtMs);
-    this.#side.place(request);
+    this.#pool.enqueue(request);
   }
 
-  /** The client is gone: the request is never run, its answer dropped. False where it was answered already. */
+  /** Cancels a request whose client disconnected: it is not run, or its result is dropped. Returns false if it was already answered. */
   cancel(request: PendingRequest): boolean {
     if (request.state === 'settled') return false;
     const waited = request.state === 'waiting';
     request.state = 'settled';
     request.onSettled?.();
-    if (waited) this.#side.forget(request);
+    if (waited) this.#pool.discard(request);
     return true;
   }
 
-  attach(worker: SideWorker): void {
-    this.#side.attach(worker);
+  attach(worker: PoolWorker): void {
+    this.#pool.attach(worker);
   }
 
   detach(workerId: string): void {
-    this.#side.detach(workerId);
+    this.#pool.detach(workerId);
   }
 
   failed(workerId: string, reason: string): void {
-    this.#side.failed(workerId, reason);
+    this.#pool.workerFailed(workerId, reason);
   }
 
   drain(workerId: string): Promise<void> {
-    return this.#side.drain(workerId);
+    return this.#pool.drain(workerId);
   }
 
   retire(): void {
     this.#isRetired = true;
-    this.#side.retire();
+    this.#pool.retire();
   }
 
-  /** Takes nothing new; resolves when everybody who is here was answered. */
+  /** Rejects new requests; resolves when all accepted requests were answered. */
   finish(): Promise<void> {
-    return this.#side.finish();
+    return this.#pool.finish();
   }
 
-  /** Nobody comes here any more, and nobody is here: its timer must not keep the process. */
+  /** Clears all timers, so that they do not keep the process alive. For pools that are empty and receive no more traffic. */
   close(): void {
     this.#cancelSweep();
-    this.#side.close();
+    this.#pool.close();
   }
 
-  /** Lets go of everybody who waits, for somebody else to serve or to refuse. */
-  surrender(): PendingRequest[] {
-    return this.#side.surrender();
+  /** Removes and returns all waiting requests, to be served or rejected by the caller. */
+  removeAllWaiting(): PendingRequest[] {
+    return this.#pool.removeAllWaiting();
   }
 
-  run(departure: Departure): void {
+  run(dispatch: Dispatch): void {
     const nowMs = this.clock.nowMs();
-    const { executor, reason, isColdStart, onAnswered, onEnd } = departure;
-    const requests = departure.requests.filter((request) => request.timeoutAtMs > nowMs || this.#expire(request, nowMs));
-    if (requests.length === 0) return this.#side.freed(executor);
+    const { executor, reason, isColdStart, onAnswered, onEnd } = dispatch;
+    const requests = dispatch.requests.filter((request) => request.timeoutAtMs > nowMs || this.#expire(request, nowMs));
+    if (requests.length === 0) return this.#pool.executorFreed(executor);
     let rows = 0;
     for (const request of requests) rows += request.rows;
-    const ride = { leftAtMs: nowMs, rows, requests: requests.length, reason, executor: executor.name };
+    const entry = { dispatchedAtMs: nowMs, rows, requests: requests.length, reason, executor: executor.name };
     for (const request of requests) {
       request.state = 'running';
-      request.ride = ride;
+      request.batchEntry = entry;
     }
     executor.begin(rows, nowMs);
     this.#running.add(requests);
@@ -256,18 +261,18 @@ export class VariantPool implements Route, Door {
     runBatch({ clock, executor, statistics, reason, isColdStart, onRunFailed: this.runFailed }, requests, (end) => {
       this.#running.delete(requests);
       executor.end(clock.nowMs());
-      if (end.lost.length > 0) this.#takeBack(executor, end);
+      if (end.lost.length > 0) this.#reclaim(executor, end);
       else executor.aliveAtMs = executor.sinceMs;
       onEnd?.(end.lost.length === 0 && end.answers.some(({ outcome }) => outcome.ok));
-      // The next batch is on its way before the answers of this one are encoded.
-      this.#side.freed(executor);
+      // Dispatch the next batch before encoding the responses of this one, so the executor does not idle.
+      this.#pool.executorFreed(executor);
       this.#answer(end, onAnswered);
     });
   }
 
-  readonly runFailed = (usd: number): void => this.#neighbours.onRunFailed?.(usd);
+  readonly runFailed = (usd: number): void => this.#deps.onRunFailed?.(usd);
 
-  /** One timer serves all limits: it is set for the earliest, and looks at everybody when it fires. */
+  /** A single timer serves all limits. It is set for the earliest limit, and checks all requests when it fires. */
   sweepBy(atMs: number): void {
     if (atMs >= this.#sweepAtMs) return;
     this.#cancelSweep();
@@ -278,67 +283,70 @@ export class VariantPool implements Route, Door {
   timedOut({ call, timeoutAtMs }: PendingRequest, nowMs: number): PlatformError {
     const waitedMs = Math.round(nowMs - call.arrivedAtMs);
     const limitMs = Math.round(timeoutAtMs - call.arrivedAtMs);
-    const text = `no answer from endpoint ${this.endpoint} within the timeout of ${formatMs(limitMs)} (${waitedMs} ms have passed)`;
+    const text = `no response from endpoint ${this.endpoint} within the timeout of ${formatMs(limitMs)} (waited ${waitedMs} ms)`;
     return new PlatformError('deadline_exceeded', text);
   }
 
-  /** Once functions were beside its instances, they serve out what they have when they are given up, and may come back. */
-  #mayOverflow(instances: Instances): Side {
+  /**
+   * Wraps the instances in a hybrid pool if functions are configured alongside them. The hybrid pool remains if the functions are
+   * removed, to serve their queue.
+   */
+  #mayOverflow(instances: InstancePool): ExecutorPool {
     if (this.#settings.isHybrid !== true) return instances;
-    const { overflow: options, onShut = () => {} } = this.#neighbours;
-    return new Overflow(this, instances, { functions: this.#functionsNeeds(), options, onShut });
+    const { overflow: options, onShut = () => {} } = this.#deps;
+    return new HybridPool(this, instances, { functions: this.#functionPoolDeps(), options, onShut });
   }
 
-  #functionsNeeds(): FunctionsNeeds {
-    const { functions, serviceTable } = this.#neighbours;
-    if (functions === undefined) throw new PlatformError('internal', 'a variant of functions needs somebody who starts them');
+  #functionPoolDeps(): FunctionPoolDeps {
+    const { functions, serviceTable } = this.#deps;
+    if (functions === undefined) throw new PlatformError('internal', 'a serverless variant needs a source of functions');
     return { ...functions, serviceTable };
   }
 
-  #answer({ answers }: BatchEnd, onAnswered: Departure['onAnswered']): void {
+  #answer({ answers }: BatchEnd, onAnswered: Dispatch['onAnswered']): void {
     for (const { request, outcome } of answers) {
       const isWaitedFor = request.state !== 'settled';
       request.settle(outcome);
       if (onAnswered !== null && outcome.ok && isWaitedFor)
         onAnswered(request, outcome.result, this.clock.nowMs() - request.call.arrivedAtMs);
     }
-    this.#neighbours.onBatchAnswered?.();
+    this.#deps.onBatchAnswered?.();
   }
 
   /**
-   * A worker died under these. Each gets one more chance, alone, so that whoever killed it does so alone. It may get
-   * a third where the second worker had shown no sign of life since the first died: then both may have been killed
-   * together, from outside. A worker that had ended before it began says nothing about them.
+   * Handles requests whose worker crashed. Each is rerun once, alone, to isolate the cause. It is rerun again if the second worker
+   * was not seen alive since the first crash, because both may have been killed together from outside. If a worker had exited
+   * before the run began, the crash does not count.
    */
-  #takeBack(executor: Executor, { lost, lostWhy: why, neverBegan }: BatchEnd): void {
-    this.#side.lost(executor);
+  #reclaim(executor: Executor, { lost, lossReason: why, neverStarted }: BatchEnd): void {
+    this.#pool.workerLost(executor);
     let [runAgain, failed] = [0, 0];
     for (const request of lost) {
-      if (request.isOverdue) failed++; // the timeout is over sooner than the run that hangs is ended
+      if (request.isOverdue) failed++; // a hung run is ended after its timeout, so these were answered with 504
       if (request.state === 'settled') continue;
-      const failure = neverBegan ? null : this.#failureAfterLoss(request, executor, why);
+      const failure = neverStarted ? null : this.#failureAfterLoss(request, executor, why);
       if (failure !== null) {
         failed++;
         request.fail(failure);
         continue;
       }
-      if (!neverBegan) request.bucket = `alone ${this.#alone++}`;
+      if (!neverStarted) request.bucket = `alone ${this.#alone++}`;
       runAgain++;
       this.resubmit(request);
     }
-    if (runAgain + failed > 0) this.#neighbours.onLost?.(executor.worker.id, { runAgain, failed });
+    if (runAgain + failed > 0) this.#deps.onWorkerLost?.(executor.worker.id, { runAgain, failed });
   }
 
-  /** Null where it gets another chance. */
+  /** The error for a request whose worker crashed; null if it is rerun. */
   #failureAfterLoss(request: PendingRequest, executor: Executor, why: string): PlatformError | null {
     request.losses++;
-    if (request.hasReplyBegun)
-      return new PlatformError('model_failed', `the worker of ${this.model.name} died in the middle of its reply: ${why}`);
-    if (request.losses === lossesMax || (request.losses > 1 && executor.aliveAtMs >= request.lostAtMs)) {
-      const text = `the worker of ${this.model.name} died ${request.losses} times while it ran this request: ${why}`;
+    if (request.hasReplyStarted)
+      return new PlatformError('model_failed', `the worker of ${this.model.name} crashed in the middle of its reply: ${why}`);
+    if (request.losses === lossesMax || (request.losses > 1 && executor.aliveAtMs >= request.workerLostAtMs)) {
+      const text = `the worker of ${this.model.name} crashed ${request.losses} times while running this request: ${why}`;
       return new PlatformError('model_failed', text);
     }
-    request.lostAtMs = this.clock.nowMs();
+    request.workerLostAtMs = this.clock.nowMs();
     return null;
   }
 
@@ -352,22 +360,22 @@ export class VariantPool implements Route, Door {
     const nowMs = this.clock.nowMs();
     let nextMs = Number.POSITIVE_INFINITY;
     const over: PendingRequest[] = [];
-    const { isInLimitOrder } = this.#side;
-    for (const request of this.#side.waiting()) {
+    const { isInLimitOrder } = this.#pool;
+    for (const request of this.#pool.waiting()) {
       if (request.limitAtMs <= nowMs) over.push(request);
       else if (request.limitAtMs < nextMs) nextMs = request.limitAtMs;
-      // Where thousands wait and each has its moment, looking at all of them each time would take all the time there is.
+      // With thousands of waiting requests, checking all of them at every limit would take too long.
       if (isInLimitOrder && request.limitAtMs > nowMs) break;
     }
     for (const request of over) {
       if (request.state !== 'waiting') continue;
-      const refusal = this.#side.givenUp(request, nowMs);
+      const refusal = this.#pool.onLimit(request, nowMs);
       if (refusal === null) {
         nextMs = Math.min(nextMs, request.limitAtMs);
         continue;
       }
       request.fail(refusal);
-      this.#side.forget(request);
+      this.#pool.discard(request);
     }
     for (const request of [...this.#running].flat()) {
       if (request.state === 'settled') continue;
@@ -377,10 +385,10 @@ export class VariantPool implements Route, Door {
       } else nextMs = Math.min(nextMs, request.timeoutAtMs);
     }
     const { timeoutMs } = this.#settings;
-    for (const executor of this.#side.executors) {
+    for (const executor of this.#pool.executors) {
       if (!executor.isBusy) continue;
-      const endsByMs = executor.sinceMs + timeoutMs + (this.runtime === 'process' ? stopMs : 0);
-      if (endsByMs <= nowMs) this.#side.hangs(executor, `a run did not end within the endpoint's timeout of ${formatMs(timeoutMs)}`);
+      const endsByMs = executor.sinceMs + timeoutMs + (this.model.runtime.kind === 'process' ? stopMs : 0);
+      if (endsByMs <= nowMs) this.#pool.executorHung(executor, `a run did not end within the endpoint's timeout of ${formatMs(timeoutMs)}`);
       else nextMs = Math.min(nextMs, endsByMs);
     }
     if (nextMs < Number.POSITIVE_INFINITY) this.sweepBy(nextMs);

@@ -1,53 +1,54 @@
 /**
- * The pools of all variants, one for each version that a variant has, and which of them each worker runs for. A pool comes with its
- * version's first worker or with the routing, and goes when it is retired and nobody is left in it.
+ * The pools of all variants, one per model version, and the assignment of workers to pools. A pool is created by routing or with
+ * the version's first worker. It is removed once it is retired and empty.
  */
 import { executorUsd, type FunctionPrices, pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
 import type { ServedWorker } from '../deployment/index.ts';
 import type { PlatformError } from '../errors.ts';
-import type { LostRequests } from '../monitoring/index.ts';
-import type { ServiceTable } from '../profiling/index.ts';
-import type { ModelVersion } from '../registry/index.ts';
-import type { Books, Invocations } from './invoke.ts';
-import { lanesOf, workerOf } from './lanes.ts';
+import { ServiceTable } from '../profiling/index.ts';
+import type { LostRequests } from '../records/index.ts';
+import { baseNameOf, type ModelVersion, payloadKind } from '../registry/index.ts';
+import type { PoolSettings } from './executor-pool.ts';
+import { slotIdsOf, workerOf } from './executor-slots.ts';
+import type { Accounting, Invocations } from './invocations.ts';
 import { linkRunner } from './link-runner.ts';
 import { processRunner } from './process-runner.ts';
 import type { RunRequests } from './run-requests.ts';
-import type { PoolSettings } from './side.ts';
+import type { VariantStatistics } from './statistics.ts';
 import { VariantPool } from './variant-pool.ts';
 
 const replyBytesMaxDefault = 64 * 1024 ** 2;
 
-export interface VariantPoolsOptions extends Pick<Books, 'clock' | 'ledger' | 'log'> {
+export interface VariantPoolsOptions extends Pick<Accounting, 'clock' | 'ledger' | 'log'> {
   readonly queueRowsMax: number;
-  /** A reply of a process that is taken whole; 64 MiB unless given. */
+  /** Size limit of process replies that are read completely. Default: 64 MiB. */
   readonly replyBytesMax?: number;
-  /** What is known of a model version's service times on an executor: `instance:local.1`, `function:2048`. */
+  /** Returns the known service times of a model version on an executor, for example `instance:local.1` or `function:2048`. */
   readonly serviceTable: (version: ModelVersion, executor: string) => ServiceTable;
-  /** Ends a worker whose run does not end, and starts it anew. */
+  /** Kills and restarts a worker whose run exceeded the timeout. */
   readonly restart: (workerId: string, reason: string) => void;
   readonly functions: FunctionSource;
-  /** A worker died under requests, and what becomes of these. */
-  readonly onLost?: (workerId: string, requests: LostRequests) => void;
-  /** Functions take nothing more beside a variant's instances, and why; with null they do again. */
+  /** Called when a worker crashed while running requests, with the number of rerun and failed requests. */
+  readonly onWorkerLost?: (workerId: string, requests: LostRequests) => void;
+  /** Called with the reason when functions alongside a variant's instances stop taking requests, and with null when they resume. */
   readonly onOverflowShut?: (of: { readonly endpoint: string; readonly variant: string }, reason: string | null) => void;
 }
 
-/** Where the workers of functions come from, and what they cost. */
+/** Starts and stops the workers of functions, and has their prices. */
 export interface FunctionSource {
   readonly prices: FunctionPrices;
-  /** The size of an environment until one is chosen. */
+  /** Memory size until a decision chooses one. */
   readonly memoryMiBSafe: (version: ModelVersion) => number;
-  /** The worker's id, at once; it is attached later, or said to have failed. */
-  readonly start: (wish: {
+  /** Starts a worker and returns its id at once. The worker is attached later, or reported as failed. */
+  readonly start: (request: {
     readonly endpoint: string;
     readonly variant: string;
     readonly version: ModelVersion;
     readonly memoryMiB: number;
   }) => string;
-  /** Of the machine that functions start on, beside instances of these types; without, starts are in nobody's way. */
-  readonly coresLeft?: (instanceTypes: readonly string[]) => number;
-  /** Ends it in the background; unknown ids are fine. */
+  /** Returns the number of cores not used by instances of these types. Absent if starts do not compete for cores. */
+  readonly remainingCores?: (instanceTypes: readonly string[]) => number;
+  /** Ends a worker in the background; ignores unknown ids. */
   readonly stop: (workerId: string) => void;
 }
 
@@ -57,10 +58,10 @@ export class VariantPools {
   readonly #successorOf: (retired: VariantPool) => VariantPool;
   readonly #pools = new Map<string, VariantPool>();
   readonly #poolOfWorker = new Map<string, VariantPool>();
-  /** By worker of an instance: the executors that it is. */
-  readonly #lanes = new Map<string, readonly string[]>();
+  /** By worker id of an instance: the ids of its executors. */
+  readonly #slots = new Map<string, readonly string[]>();
 
-  /** `successorOf` says who serves what a retired pool was chosen for, and throws where nobody does. */
+  /** `successorOf` returns the pool that replaces a retired one, and throws if there is none. */
   constructor(options: VariantPoolsOptions, invocations: Invocations, successorOf: (retired: VariantPool) => VariantPool) {
     this.#options = options;
     this.#invocations = invocations;
@@ -71,44 +72,44 @@ export class VariantPools {
     return this.#pools.values();
   }
 
-  /** The one there is, or a new one by these settings. */
-  poolFor(endpoint: string, variant: string, model: ModelVersion, settings: PoolSettings): VariantPool {
+  /** Returns the existing pool, or creates one with these settings, and with `statistics` instead of its own. */
+  poolFor(endpoint: string, variant: string, model: ModelVersion, settings: PoolSettings, statistics?: VariantStatistics): VariantPool {
     const key = keyOf({ endpoint, variant, model, settings });
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      pool = this.#newPool({ endpoint, variant, model }, settings);
+      pool = this.#newPool({ endpoint, variant, model, statistics }, settings);
       this.#pools.set(key, pool);
     }
     return pool;
   }
 
-  /** No traffic comes here any more. */
+  /** Retires a pool that receives no more traffic. */
   retire(pool: VariantPool): void {
     pool.retire();
-    this.#bury(pool);
+    this.#discard(pool);
   }
 
-  /** A worker that is ready, for an endpoint with these settings; null where it is not routed yet. */
+  /** Attaches a ready worker. `settings` are those of its endpoint; null if the endpoint is not routed yet. */
   attach(worker: ServedWorker, settings: PoolSettings | null): void {
     if (worker.functionMemoryMiB !== null) return this.#attachFunction(worker);
     const pool = this.poolFor(worker.endpoint, worker.variant, worker.version, settings ?? this.#settingsUnrouted());
     this.#poolOfWorker.set(worker.id, pool);
     this.#options.ledger.started(worker.id, worker.endpoint, worker.variant, worker.usdPerHour);
-    const lanes = lanesOf(worker.id, worker.version);
-    this.#lanes.set(worker.id, lanes);
+    const lanes = slotIdsOf(worker.id, worker.version);
+    this.#slots.set(worker.id, lanes);
     const charge = (serviceMs: number): number => executorUsd(worker.usdPerHour / lanes.length, serviceMs);
     for (const id of lanes) pool.attach({ ...worker, id, charge, run: this.#runnerOf(worker) });
   }
 
-  /** Unknown ids are fine. */
+  /** Removes a worker and stops charging for it. Ignores unknown ids. */
   detach(workerId: string): void {
     const pool = this.#poolOfWorker.get(workerId);
     if (pool === undefined) return;
     this.#poolOfWorker.delete(workerId);
     this.#options.ledger.ended(workerId);
-    for (const lane of this.#lanes.get(workerId) ?? [workerId]) pool.detach(lane);
-    this.#lanes.delete(workerId);
-    if (pool.isRetired) this.#bury(pool);
+    for (const lane of this.#slots.get(workerId) ?? [workerId]) pool.detach(lane);
+    this.#slots.delete(workerId);
+    if (pool.isRetired) this.#discard(pool);
   }
 
   functionFailed(workerId: string, reason: string): void {
@@ -117,76 +118,85 @@ export class VariantPools {
     pool?.failed(workerId, reason);
   }
 
-  /** Resolves once it runs nothing more; by then it is detached. */
+  /** Drains and detaches a worker. Resolves once it is idle and detached. */
   async drain(workerId: string): Promise<void> {
     const pool = this.#poolOfWorker.get(workerId);
-    if (pool !== undefined) await Promise.all((this.#lanes.get(workerId) ?? [workerId]).map((lane) => pool.drain(lane)));
-    this.#options.ledger.sentAway(workerId);
+    if (pool !== undefined) await Promise.all((this.#slots.get(workerId) ?? [workerId]).map((lane) => pool.drain(lane)));
+    this.#options.ledger.terminated(workerId);
     this.detach(workerId);
   }
 
-  /** Its pool asked for it; where that is over, nobody needs it. */
+  /** Attaches the worker to the pool that requested it. If that pool no longer exists, stops the worker. */
   #attachFunction(worker: ServedWorker): void {
     const pool = this.#poolOfWorker.get(worker.id);
     if (pool === undefined) return this.#options.functions.stop(worker.id);
-    // What a run costs is for its pool to say.
+    // The function pool computes the cost of runs itself.
     pool.attach({ ...worker, charge: () => 0, run: this.#runnerOf(worker) });
   }
 
   #runnerOf({ link, version }: ServedWorker): RunRequests {
-    if (version.runtime.kind === 'onnx') return linkRunner(link, version.signature);
-    return processRunner(link, version.name, this.#options.replyBytesMax ?? replyBytesMaxDefault);
+    if (payloadKind(version.runtime) === 'tensors') return linkRunner(link, version.signature, version.runtime.kind === 'python');
+    return processRunner(link, version.name, this.#options.replyBytesMax ?? replyBytesMaxDefault, this.#options.clock);
   }
 
   #settingsUnrouted(): PoolSettings {
     return { objective: null, late: 'serve', timeoutMs: 60_000, queueRowsMax: this.#options.queueRowsMax, functions: null };
   }
 
-  #newPool(names: { endpoint: string; variant: string; model: ModelVersion }, settings: PoolSettings): VariantPool {
-    const { clock, log, serviceTable, restart, ledger, functions, onLost, onOverflowShut } = this.#options;
+  #newPool(
+    names: { endpoint: string; variant: string; model: ModelVersion; statistics: VariantStatistics | undefined },
+    settings: PoolSettings,
+  ): VariantPool {
+    const { clock, log, serviceTable, restart, ledger, functions, onWorkerLost, onOverflowShut } = this.#options;
     const { endpoint, variant, model } = names;
+    const isTarget = baseNameOf(model.name) !== null;
+    // One model of many is neither profiled nor billed: the instances of its variant are.
+    const unknownTable = new ServiceTable(null);
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
       restart: (lane, reason) => restart(workerOf(lane), reason),
-      serviceTable: (executor) => serviceTable(model, executor),
+      serviceTable: (executor) => (isTarget ? unknownTable : serviceTable(model, executor)),
       onDispatch: (reason, rows) => this.#invocations.dispatched(pool, reason, rows),
       onRunFailed: (usd) => this.#invocations.runFailed(pool, usd),
-      onLost: (lane, requests) => onLost?.(workerOf(lane), requests),
+      onWorkerLost: (lane, requests) => onWorkerLost?.(workerOf(lane), requests),
       onBatchAnswered: () => this.#invocations.batchAnswered(),
       functions: {
-        prices: functions.prices,
+        prices: isTarget ? { ...functions.prices, usdPerGbSecond: 0, usdPerInvocation: 0 } : functions.prices,
         memoryMiBSafe: () => functions.memoryMiBSafe(model),
         start: (memoryMiB) => {
           const id = functions.start({ endpoint, variant, version: model, memoryMiB });
           this.#poolOfWorker.set(id, pool);
           return id;
         },
-        // Of a process nobody knows what its start waits for.
-        coresLeft: model.runtime.kind === 'onnx' ? functions.coresLeft : undefined,
+        // Whether the start of a process model is limited by processors is unknown, so its starts are not limited.
+        remainingCores: model.runtime.kind === 'onnx' ? functions.remainingCores : undefined,
         stop: (id) => {
           this.#poolOfWorker.delete(id);
           functions.stop(id);
         },
-        onHung: (id, reason) => log.warn({ endpoint, variant, worker: id, reason }, 'a function was ended in the middle of a run'),
-        onInvoked: (invocation) => this.#invocations.invoked(pool, invocation),
-        onKept: ({ id, kept, memoryMiB }) => {
-          if (kept === null) return ledger.ended(id);
-          const usdPerHour = kept === 'pinged' ? pingUsdPerHour : provisionedUsdPerHour;
-          ledger.keptWarm(id, endpoint, variant, usdPerHour(functions.prices, memoryMiB));
+        onHung: (id, reason) => {
+          log.warn({ endpoint, variant, worker: id, reason }, 'ended a function during a run');
+          restart(id, reason); // ends it with its stack; `stop` follows, so no other is started
         },
-        onDeserted: () => {
-          if (pool.isRetired) this.#bury(pool);
+        onInvoked: (invocation) => this.#invocations.invoked(pool, invocation),
+        onRetained: ({ id, idle, memoryMiB }) => {
+          if (idle === null) return ledger.ended(id);
+          const usdPerHour = idle === 'pinged' ? pingUsdPerHour : provisionedUsdPerHour;
+          ledger.startedWarm(id, endpoint, variant, usdPerHour(functions.prices, memoryMiB));
+        },
+        onNoCapacity: () => {
+          if (pool.isRetired) this.#discard(pool);
         },
       },
-      onShut: (reason) => onOverflowShut?.(names, reason),
+      onShut: (reason) => onOverflowShut?.({ endpoint, variant }, reason),
     });
     return pool;
   }
 
-  /** Once nobody is left to serve, what still waits goes to the variant's successor. */
-  #bury(pool: VariantPool): void {
-    if (!pool.isDeserted) return;
-    for (const request of pool.surrender()) {
+  /** Removes a retired pool that has no executor left. Its waiting requests go to the successor. */
+  #discard(pool: VariantPool): void {
+    if (!pool.hasNoCapacity) return;
+    for (const request of pool.removeAllWaiting()) {
       try {
         this.#successorOf(pool).resubmit(request);
       } catch (error) {
@@ -199,7 +209,7 @@ export class VariantPools {
   }
 }
 
-/** A variant that goes over from instances to functions alone, or back, gets a new pool, as for a new version. */
+/** Key of a pool. A variant that switches from instances to functions alone, or back, gets a new pool, as for a new version. */
 function keyOf({ endpoint, variant, model, settings }: Pick<VariantPool, 'endpoint' | 'variant' | 'model' | 'settings'>): string {
   return `${endpoint}/${variant}/${model.name}${settings.functions === null || settings.isHybrid === true ? '' : ' functions'}`.toLowerCase();
 }

@@ -1,10 +1,10 @@
-/** The arrivals to come, one after the other, with a look ahead for whoever knows the future. Holds what it has looked at, no more. */
+/** Future arrivals in order; the oracle policy can look ahead. Only the chunks that were looked at are in memory. */
 export class ArrivalStream {
   readonly #source: Iterator<Float64Array>;
-  /** The current chunk first. */
+  /** The current chunk comes first. */
   readonly #chunks: Float64Array[] = [];
   #current: Float64Array = new Float64Array(0);
-  #place = 0;
+  #position = 0;
   #nextMs = Number.POSITIVE_INFINITY;
 
   constructor(source: Iterator<Float64Array>) {
@@ -12,26 +12,26 @@ export class ArrivalStream {
     this.#advance();
   }
 
-  /** When the next one comes; infinite when all have come. */
+  /** Time of the next arrival; infinite after the last one. */
   get nextMs(): number {
     return this.#nextMs;
   }
 
-  /** It has come. */
+  /** Removes the next arrival. */
   take(): void {
-    this.#place++;
-    if (this.#place < this.#current.length) this.#nextMs = this.#current[this.#place] as number;
+    this.#position++;
+    if (this.#position < this.#current.length) this.#nextMs = this.#current[this.#position] as number;
     else this.#advance();
   }
 
-  /** How many come in each of the next so many seconds. */
+  /** Number of arrivals in each of the next `seconds`. */
   countsPerSecond(fromMs: number, seconds: number): number[] {
     const counts = new Array<number>(seconds).fill(0);
     const untilMs = fromMs + seconds * 1000;
     for (let i = 0; ; i++) {
       const chunk = i === 0 ? this.#current : (this.#chunks[i - 1] ?? this.#read());
       if (chunk === null) return counts;
-      for (let k = i === 0 ? this.#place : 0; k < chunk.length; k++) {
+      for (let k = i === 0 ? this.#position : 0; k < chunk.length; k++) {
         const ms = chunk[k] as number;
         if (ms >= untilMs) return counts;
         const second = Math.floor((ms - fromMs) / 1000);
@@ -41,7 +41,7 @@ export class ArrivalStream {
   }
 
   #advance(): void {
-    this.#place = 0;
+    this.#position = 0;
     const next = this.#chunks.shift() ?? this.#fetch();
     this.#current = next ?? new Float64Array(0);
     this.#nextMs = next === null ? Number.POSITIVE_INFINITY : (next[0] as number);
@@ -53,7 +53,7 @@ export class ArrivalStream {
     return chunk;
   }
 
-  /** The next chunk with anything in it. */
+  /** The next non-empty chunk. */
   #fetch(): Float64Array | null {
     for (;;) {
       const next = this.#source.next();

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadOf, orderOf } from '../../test/simulations.ts';
+import { loadOf, specOf } from '../../test/simulations.ts';
 import type { SimulationResult } from './result.ts';
 import { Simulation } from './simulation.ts';
 
 const load = loadOf('poisson:30', 10);
 const simulate = (policy: string, choosesFunctions: boolean): Promise<SimulationResult> =>
-  new Simulation(orderOf(load, policy, { choosesFunctions })).run();
+  new Simulation(specOf(load, policy, { choosesFunctions })).run();
 
-describe('functions whose memory and batch size are chosen as the platform does', () => {
-  test('cost less than one request at a time, and keep the objective', async () => {
+describe('functions configured by the batch controller', () => {
+  test('cost less than without batching and meet the objective', async () => {
     const [single, chosen] = await Promise.all([simulate('static:0+overflow', false), simulate('static:0+overflow', true)]);
     assert((chosen.costUsdPerMillion as number) < 0.9 * (single.costUsdPerMillion as number), `${chosen.costUsdPerMillion}`);
     const afterwards = chosen.timeline.slice(2);
@@ -18,11 +18,11 @@ describe('functions whose memory and batch size are chosen as the platform does'
     );
     assert((late as number) <= 0.002 * (requests as number), `${late} of ${requests}`);
     const [first, ...others] = chosen.decisions.filter(({ trigger }) => trigger === 'batching');
-    assert.match(first?.explanation ?? '', /without batching/, 'nobody had come yet');
+    assert.match(first?.explanation ?? '', /without batching/, 'no traffic yet');
     assert(others.some(({ explanation }) => /at most \d+ rows: keeps p99\.8 <= 500ms/.test(explanation)));
   });
 
-  test('beside instances cost no more, and the same again byte by byte', async () => {
+  test('alongside instances cost no more; results are byte-identical', async () => {
     const [single, chosen, again] = await Promise.all([
       simulate('economic', false),
       simulate('economic', true),
@@ -33,7 +33,7 @@ describe('functions whose memory and batch size are chosen as the platform does'
     assert.equal(JSON.stringify(again), JSON.stringify(chosen));
   });
 
-  test('are none of those of a policy that chooses itself', async () => {
+  test('are unaffected if the policy chooses memory and batch size itself', async () => {
     assert.equal(JSON.stringify(await simulate('batch', true)), JSON.stringify(await simulate('batch', false)));
   });
 });

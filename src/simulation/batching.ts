@@ -1,39 +1,39 @@
 /**
- * The batch controller of the platform over simulated functions: it looks each second, chooses memory and batch size from who came,
- * and keeps its decisions in memory. A choice takes it no simulated time.
+ * The platform's batch controller for simulated functions. It polls each second, chooses memory and batch size from recent
+ * arrivals, and stores its decisions in memory. A decision takes no simulated time.
  */
 import { BatchController, chooseBatching } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
 import type { FunctionPrices } from '../costs/index.ts';
-import type { Decision, NewDecision } from '../monitoring/index.ts';
 import type { FunctionProfile, ServiceTable } from '../profiling/index.ts';
+import type { Decision, NewDecision } from '../records/index.ts';
 import type { FunctionVariant } from '../serving/index.ts';
 
-export interface BatchingNeeds {
+export interface SimulatedBatchingDeps {
   readonly clock: Clock;
   readonly variant: () => FunctionVariant;
-  /** What profiles do not know of: the way there and back, and the gateway. */
-  readonly besideMs: (memoryMiB: number) => number;
+  /** Time that profiles exclude: the network in both directions and the gateway. */
+  readonly extraMs: (memoryMiB: number) => number;
   readonly profiles: readonly FunctionProfile[];
   readonly tableOf: (memoryMiB: number) => ServiceTable;
   readonly prices: FunctionPrices;
   readonly onDecision: (decision: NewDecision) => void;
 }
 
-/** As a server's default. */
+/** Decision period; the server's default. */
 const periodMs = 30_000;
-/** More turns than a decision has steps. */
+/** Event loop turns to wait for a decision; more than a decision needs. */
 const turns = 40;
 
-const nobody = (): void => {};
-const silent = { info: nobody, warn: nobody, error: nobody, debug: nobody, trace: nobody, fatal: nobody } as const;
+const ignore = (): void => {};
+const silent = { info: ignore, warn: ignore, error: ignore, debug: ignore, trace: ignore, fatal: ignore } as const;
 
 export class SimulatedBatching {
   readonly #controller: BatchController;
-  /** It has begun to decide since it was last waited for. */
+  /** True if a decision has started since the last call of `decided`. */
   isDeciding = false;
 
-  constructor({ clock, variant, besideMs, profiles, tableOf, prices, onDecision }: BatchingNeeds) {
+  constructor({ clock, variant, extraMs, profiles, tableOf, prices, onDecision }: SimulatedBatchingDeps) {
     let made = 0;
     let latest: Decision | null = null;
     this.#controller = new BatchController({
@@ -53,9 +53,9 @@ export class SimulatedBatching {
         },
       },
       chooser: {
-        choose: async (order) => {
-          const marginMs = order.marginMs + besideMs(order.inForce.memoryMiB);
-          return { ...chooseBatching({ ...order, marginMs }), computeMs: 0 };
+        choose: async (request) => {
+          const marginMs = request.marginMs + extraMs(request.inForce.memoryMiB);
+          return { ...chooseBatching({ ...request, marginMs }), computeMs: 0 };
         },
       },
       variants: () => [variant()],
@@ -71,10 +71,10 @@ export class SimulatedBatching {
 
   open(): void {
     this.#controller.open();
-    this.#controller.ask('nobody'); // looks at once, and has nobody decide more often
+    this.#controller.requestDecision('none'); // polls at once; no endpoint has this name, so no extra decision is made
   }
 
-  /** Until what was begun is decided: what takes several turns of the process takes none of simulated time. */
+  /** Waits for decisions in progress. Takes several turns of the real event loop, but no simulated time. */
   async decided(): Promise<void> {
     this.isDeciding = false;
     for (let turn = 0; turn < turns; turn++) await Promise.resolve();

@@ -1,20 +1,20 @@
 /** A line chart over minutes, as SVG. */
 
-export interface Series {
+export interface ChartSeries {
   readonly name: string;
   readonly colour: string;
-  /** One a minute; null where nothing is known. */
+  /** One value per minute; null if unknown. */
   readonly values: readonly (number | null)[];
 }
 
 export interface Chart {
   readonly title: string;
-  readonly series: readonly Series[];
-  /** A line that should not be passed. */
+  readonly series: readonly ChartSeries[];
+  /** Draws a horizontal limit line at this value. */
   readonly limit?: number;
-  /** What is higher is drawn at the edge. */
+  /** Higher values are drawn at the top edge. */
   readonly most?: number;
-  /** Values hold until the next. */
+  /** If true, each value holds until the next one. */
   readonly isStepped?: boolean;
 }
 
@@ -24,7 +24,7 @@ const left = 48;
 const right = width - 16;
 const bottom = 22;
 const top = 6;
-/** More would not be seen. */
+/** Maximum number of points in a chart; more would not be visible. */
 const pointsMost = 900;
 
 export function chartSvg({ title, series, limit, most = Number.POSITIVE_INFINITY, isStepped = false }: Chart): string {
@@ -51,12 +51,12 @@ export function chartSvg({ title, series, limit, most = Number.POSITIVE_INFINITY
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}">${grid.join('')}${times.join('')}${lines.join('')}${bound}</svg>`;
 }
 
-/** As text or as the value of an attribute. */
+/** Escapes text for HTML content and attribute values. */
 export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
-/** Of many minutes the highest value of each stretch, so that no peak is lost. */
+/** Merges minutes if there are too many to draw. Each point is the maximum of its minutes, so no peak is lost. */
 function pathOf(
   values: readonly (number | null)[],
   x: (minute: number) => string,
@@ -83,7 +83,7 @@ function pathOf(
   return isStepped && isOpen ? `${path}H${x(values.length)}` : path;
 }
 
-/** What to write below: minutes of less than two hours, else whole hours; at most a dozen steps. */
+/** Axis labels, at most twelve: in minutes below two hours, else in whole hours. */
 function timesShown(minutes: number): { readonly minute: number; readonly text: string }[] {
   const [unit, each] = minutes < 120 ? ['min', 1] : ['h', 60];
   const count = Math.floor(minutes / each);

@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadOf, orderOf } from '../../test/simulations.ts';
+import { loadOf, specOf } from '../../test/simulations.ts';
 import { type FunctionsConfig, parseFloor } from '../deployment/index.ts';
-import { deployedPolicy, withStarts } from './deployed-policy.ts';
+import { deployedPolicy, withObservedStarts } from './deployed-policy.ts';
 import { referenceSimulated } from './profile.ts';
 import { Simulation } from './simulation.ts';
-import type { SimulationOrder } from './simulation-order.ts';
+import type { SimulationSpec } from './simulation-spec.ts';
 
 const place = { profile: { functions: [] }, cores: 2 };
 const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 3, usdPerHourMax: null };
 const variant = { scaling, functions: null, wanted: 1, setting: null };
 
-describe('what is deployed', () => {
-  test('is told from a row of the same policy by its bounds', () => {
+describe('the deployed policy', () => {
+  test('has its limits in its label, unlike other rows of the same policy', () => {
     const { label, instancesMin, instancesMax } = deployedPolicy(variant, place);
     assert.deepEqual([label, instancesMin, instancesMax], ['deployed: economic, 1 to 3', 1, 3]);
     assert.equal(deployedPolicy({ ...variant, scaling: null, wanted: 2 }, place).label, 'deployed: static:2');
   });
 
-  test('has its own limits of money, of functions and by the time of day', () => {
+  test('has the budget, function limits and schedule of the endpoint', () => {
     const floors = [parseFloor('08:00-18:00 2')];
     const functions = {
       maxConcurrency: 4,
@@ -32,13 +32,13 @@ describe('what is deployed', () => {
     assert.deepEqual(deployed.functions, { ...functions, warmMax: 2 });
   });
 
-  test('makes batches as it is told to: none where none are wanted, of its one size where that is given', async () => {
+  test('batches as configured: not at all if disabled, with its fixed size if set', async () => {
     const load = loadOf('poisson:60', 4);
     const profile = referenceSimulated();
     const replayed = (functions: Pick<FunctionsConfig, 'memoryMiB' | 'batching'>) => {
       const limits = { maxConcurrency: 100, provisioned: 0, keepAliveMs: 60_000 };
       const deployed = deployedPolicy({ ...variant, functions: { ...limits, ...functions } }, { profile, cores: 8 });
-      return new Simulation({ ...orderOf(load, 'economic', { choosesFunctions: true, profile }), ...deployed }).run();
+      return new Simulation({ ...specOf(load, 'economic', { choosesFunctions: true, profile }), ...deployed }).run();
     };
     const [none, slack, fixed] = await Promise.all([
       replayed({ memoryMiB: 'auto', batching: { kind: 'none' } }),
@@ -51,18 +51,18 @@ describe('what is deployed', () => {
     assert(choices(fixed).length > 0 && choices(fixed).every((text) => text.includes('1769 MiB')), choices(fixed).join('; '));
   });
 
-  test('starts as fast as was seen, where it was', () => {
-    const profile = withStarts(referenceSimulated(), { leadMs: 5000, coldMs: null });
+  test('uses observed start times if there are any', () => {
+    const profile = withObservedStarts(referenceSimulated(), { leadMs: 5000, coldMs: null });
     assert(profile.types.every(({ leadMs }) => leadMs === 5000) && profile.functions.every(({ coldMs }) => coldMs === 2000));
-    assert.equal(withStarts(profile, { leadMs: null, coldMs: 70 }).functions[0]?.coldMs, 70);
+    assert.equal(withObservedStarts(profile, { leadMs: null, coldMs: 70 }).functions[0]?.coldMs, 70);
   });
 });
 
 describe('simulated as deployed', () => {
-  const simulate = (policy: string, more: Partial<SimulationOrder>, load = loadOf('poisson:40', 60)) =>
-    new Simulation(orderOf(load, policy, more)).run();
+  const simulate = (policy: string, more: Partial<SimulationSpec>, load = loadOf('poisson:40', 60)) =>
+    new Simulation(specOf(load, policy, more)).run();
 
-  test('a budget that is spent stops functions and starts no instance, and gives none away that is there', async () => {
+  test('an exhausted budget stops functions and new instances, but removes no running instance', async () => {
     const free = await simulate('economic', { instancesMin: 1 });
     const bounded = await simulate('economic', { instancesMin: 1, usdPerHourMax: 0.2 });
     assert(free.costUsd > 0.28 && bounded.costUsd < 0.23, `${free.costUsd}, ${bounded.costUsd}`);
@@ -70,7 +70,7 @@ describe('simulated as deployed', () => {
     assert(bounded.timeline.every(({ active }) => active >= 1));
   });
 
-  test('no more functions run than there may be, and those that are provisioned are paid for by time', async () => {
+  test('the concurrency limit holds, and provisioned functions are billed by time', async () => {
     const functions = { maxConcurrency: 2, provisioned: 0, keepAliveMs: 60_000, warmMax: 2 };
     const few = await simulate('static:1+overflow', { functions });
     const many = await simulate('static:1+overflow', {});
@@ -80,11 +80,11 @@ describe('simulated as deployed', () => {
       { functions: { ...functions, provisioned: 2, warmMax: 0 } },
       loadOf('poisson:0.01', 60),
     );
-    const hourly = 2 * (3538 / 1024) * 3600 * orderOf(loadOf('poisson:1', 1), 'ray').profile.functionPrices.usdPerProvisionedGbSecond;
+    const hourly = 2 * (3538 / 1024) * 3600 * specOf(loadOf('poisson:1', 1), 'ray').profile.functionPrices.usdPerProvisionedGbSecond;
     assert(Math.abs(idle.overflowUsd / hourly - 1) < 0.01, `${idle.overflowUsd} of ${hourly}`);
   });
 
-  test('a floor is kept at its time of the day alone', async () => {
+  test('a floor applies only at its time of day', async () => {
     const floors = [parseFloor('00:10-00:20 3')];
     const { timeline } = await simulate('hpa:70', { floors, instancesMin: 1, leadMs: 0 }, loadOf('poisson:0.1', 40));
     assert.deepEqual(

@@ -1,20 +1,21 @@
-/** How a variant is served today, in the words of a simulation. */
+/** Converts the current configuration of a variant to a simulation spec. */
 import { formatPolicy, parsePolicy } from '../autoscaling/index.ts';
 import type { FunctionsConfig, ScalingConfig } from '../deployment/index.ts';
 import type { SimulatedProfile } from './profile.ts';
-import type { SimulationOrder } from './simulation-order.ts';
+import type { SimulationSpec } from './simulation-spec.ts';
 
+/** The deployed configuration of a variant. */
 export interface DeployedVariant {
   readonly scaling: ScalingConfig | null;
-  /** null: it has none. */
+  /** null: the variant has no functions. */
   readonly functions: Pick<FunctionsConfig, 'maxConcurrency' | 'provisioned' | 'keepAliveMs' | 'memoryMiB' | 'batching'> | null;
-  /** Instances. */
+  /** Desired number of instances. */
   readonly wanted: number;
-  /** What its functions go by now. */
+  /** Current memory and batch setting of the functions. */
   readonly setting: { readonly memoryMiB: number; readonly batchSizeMax: number; readonly waitMsMax: number | null } | null;
 }
 
-type Told =
+type PolicyFields =
   | 'policy'
   | 'label'
   | 'hasFunctions'
@@ -25,9 +26,10 @@ type Told =
   | 'usdPerHourMax'
   | 'floors';
 
-export type DeployedPolicy = Pick<SimulationOrder, Told> & { readonly instancesMax?: number };
+/** The fields of a simulation spec that describe a deployed policy. */
+export type DeployedPolicy = Pick<SimulationSpec, PolicyFields> & { readonly instancesMax?: number };
 
-/** `cores` are those of its server, on which its functions run. */
+/** `cores`: CPU cores of the variant's server, which its functions share. */
 export function deployedPolicy(
   variant: DeployedVariant,
   { profile, cores }: { readonly profile: Pick<SimulatedProfile, 'functions'>; readonly cores: number },
@@ -36,7 +38,7 @@ export function deployedPolicy(
   const policy = policyOf(variant, profile);
   if (functions === null) return policy;
   const { maxConcurrency, provisioned, keepAliveMs, batching } = functions;
-  const memoryMiB = functions.memoryMiB === 'auto' ? 'auto' : (knownMemory(profile, functions.memoryMiB) ?? 'auto');
+  const memoryMiB = functions.memoryMiB === 'auto' ? 'auto' : (profiledMemory(profile, functions.memoryMiB) ?? 'auto');
   const warmMax = Math.min(maxConcurrency, cores);
   return {
     ...policy,
@@ -51,25 +53,25 @@ function policyOf({ scaling, functions, wanted, setting }: DeployedVariant, prof
     const { instancesMin, instancesMax, usdPerHourMax, floors } = scaling;
     const { overflow, text } = parsePolicy(scaling.policy);
     const policy = hasFunctions && !overflow ? `${text}+overflow` : text;
-    // The bounds tell it from a row of the same policy without them.
+    // The limits in the label distinguish this row from one of the same policy without limits.
     const label = `deployed: ${formatPolicy(parsePolicy(policy))}, ${instancesMin} to ${instancesMax}`;
     return { policy, label, hasFunctions, instancesMin, instancesMax, usdPerHourMax, ...(floors === undefined ? {} : { floors }) };
   }
   if (!hasFunctions) return { policy: `static:${wanted}`, label: `deployed: static:${wanted}` };
   if (wanted > 0) return { policy: `static:${wanted}+overflow`, label: `deployed: static:${wanted}+overflow` };
-  const memoryMiB = knownMemory(profile, setting?.memoryMiB);
+  const memoryMiB = profiledMemory(profile, setting?.memoryMiB);
   const chosen = setting === null || memoryMiB === null ? null : { ...setting, memoryMiB };
   return { policy: 'static:0+overflow', label: 'deployed: functions', ...(chosen === null ? {} : { serverless: chosen }) };
 }
 
-/** How long its instances and functions were seen to take to start; null for what was not seen. */
-export interface SeenStarts {
+/** Start times observed on this variant; null if not observed. */
+export interface ObservedStarts {
   readonly leadMs: number | null;
   readonly coldMs: number | null;
 }
 
-/** The profile with these starts in place of those that were measured on a machine with nothing else to do. */
-export function withStarts(profile: SimulatedProfile, { leadMs, coldMs }: SeenStarts): SimulatedProfile {
+/** Replaces the profile's start times, which were measured on an idle machine, by observed ones. */
+export function withObservedStarts(profile: SimulatedProfile, { leadMs, coldMs }: ObservedStarts): SimulatedProfile {
   return {
     ...profile,
     types: profile.types.map((type) => ({ ...type, leadMs: leadMs ?? type.leadMs })),
@@ -77,7 +79,7 @@ export function withStarts(profile: SimulatedProfile, { leadMs, coldMs }: SeenSt
   };
 }
 
-/** null where the profile does not tell of it. */
-export function knownMemory({ functions }: Pick<SimulatedProfile, 'functions'>, memoryMiB: number | undefined): number | null {
+/** Returns `memoryMiB` if the profile has a function of this size, else null. */
+export function profiledMemory({ functions }: Pick<SimulatedProfile, 'functions'>, memoryMiB: number | undefined): number | null {
   return functions.some((size) => size.memoryMiB === memoryMiB) ? (memoryMiB as number) : null;
 }

@@ -8,7 +8,7 @@ function run(loop: EventLoop): void {
 }
 
 describe('the event loop', () => {
-  test('runs timers before ticks before completions of the same time, and of one kind the one set first', () => {
+  test('at equal times runs timers, then ticks, then completions; equal kinds in order of creation', () => {
     const loop = new EventLoop(0);
     const seen: string[] = [];
     loop.at(5, eventKind.completion, () => seen.push('completion'));
@@ -20,21 +20,21 @@ describe('the event loop', () => {
     assert.equal(loop.nowMs(), 5);
   });
 
-  test('runs everything once in order of time, what was cancelled never', () => {
+  test('runs each event once in order of time, cancelled ones never', () => {
     const events = fc.array(
       fc.record({ atMs: fc.integer({ min: 0, max: 20 }), kind: fc.constantFrom(1, 2, 3), isCancelled: fc.boolean() }),
     );
     fc.assert(
-      fc.property(events, (given) => {
+      fc.property(events, (provided) => {
         const loop = new EventLoop(0);
         const seen: number[] = [];
-        for (const [i, { atMs, kind, isCancelled }] of given.entries()) {
+        for (const [i, { atMs, kind, isCancelled }] of provided.entries()) {
           const cancel = loop.at(atMs, kind, () => seen.push(i));
           if (isCancelled) cancel();
         }
         run(loop);
-        const wanted = [...given.keys()].filter((i) => given[i]?.isCancelled === false);
-        const key = (i: number): number => (given[i]?.atMs ?? 0) * 10 + (given[i]?.kind ?? 0);
+        const wanted = [...provided.keys()].filter((i) => provided[i]?.isCancelled === false);
+        const key = (i: number): number => (provided[i]?.atMs ?? 0) * 10 + (provided[i]?.kind ?? 0);
         assert.deepEqual(
           seen,
           wanted.toSorted((a, b) => key(a) - key(b) || a - b),
@@ -43,7 +43,7 @@ describe('the event loop', () => {
     );
   });
 
-  test('runs at once what was due earlier', () => {
+  test('runs overdue events immediately', () => {
     const loop = new EventLoop(1000);
     loop.moveTo(50);
     const seen: number[] = [];

@@ -1,15 +1,15 @@
-/** Virtual time for the simulator: what happens next, in order of time, then of kind, then of setting. */
+/** Virtual clock of the simulator. Runs events in order of time, then kind, then creation. */
 import type { Clock } from '../clock.ts';
 
-/** At equal times timers come before ticks of planners, and these before completions; arrivals come before all of them. */
+/** At equal times, timers run first, then planner ticks, then completions. Arrivals come before all three. */
 export const eventKind = { timer: 1, tick: 2, completion: 3 } as const;
 type EventKind = (typeof eventKind)[keyof typeof eventKind];
 
 interface SimulatedEvent {
   readonly atMs: number;
-  /** The kind, and within it the order of setting: `kind * 2^50 + order`. */
+  /** Sort key at equal times: `kind * 2^50 + order of creation`. */
   readonly rank: number;
-  /** null: it was cancelled. */
+  /** null: the event was cancelled. */
   run: (() => void) | null;
 }
 
@@ -19,7 +19,7 @@ export class EventLoop implements Clock {
   #nowMs = 0;
   #order = 0;
   readonly #epochMs: number;
-  /** A binary heap: none is earlier than the one at half its index. Index 0 is not used. */
+  /** A binary heap: no event is earlier than its parent at half its index. Index 0 holds a sentinel. */
   readonly #heap: SimulatedEvent[] = [{ atMs: Number.NEGATIVE_INFINITY, rank: 0, run: null }];
 
   constructor(epochMs: number) {
@@ -34,7 +34,7 @@ export class EventLoop implements Clock {
     return this.#epochMs + this.#nowMs;
   }
 
-  /** When something happens next; infinite where nothing will. */
+  /** Time of the next event; infinite if there is none. */
   get nextMs(): number {
     const first = this.#heap[1];
     return first === undefined ? Number.POSITIVE_INFINITY : first.atMs;
@@ -52,14 +52,14 @@ export class EventLoop implements Clock {
     };
   }
 
-  /** It is this late now; nothing that was to happen before is left. */
+  /** Advances the clock to `nowMs`. All earlier events must have run. */
   moveTo(nowMs: number): void {
     this.#nowMs = nowMs;
   }
 
   /** Runs the next event. */
   step(): void {
-    const event = this.#takeFirst();
+    const event = this.#shiftFirst();
     this.#nowMs = event.atMs;
     event.run?.();
   }
@@ -75,7 +75,7 @@ export class EventLoop implements Clock {
     heap[i] = event;
   }
 
-  #takeFirst(): SimulatedEvent {
+  #shiftFirst(): SimulatedEvent {
     const heap = this.#heap;
     const first = heap[1] as SimulatedEvent;
     const last = heap.pop() as SimulatedEvent;

@@ -1,35 +1,35 @@
-/** What runs a simulated batch: it takes as long as the profile says, and nothing is computed. */
-import type { PendingRequest, RunAnswer, RunRequests } from '../serving/index.ts';
+/** Executors that run a batch in virtual time: a batch takes the time of the profile and computes nothing. */
+import type { BatchRunResult, PendingRequest, RunRequests } from '../serving/index.ts';
 import { type EventLoop, eventKind } from './event-loop.ts';
 
 const timings = { inMs: 0, runMs: 0, outMs: 0 };
 const noOutputs: readonly (readonly [])[] = Array.from({ length: 4096 }, () => [] as const);
-const done: RunAnswer = { kind: 'done', outputs: noOutputs, timings };
+const done: BatchRunResult = { kind: 'done', outputs: noOutputs, timings };
 
 interface Run {
-  readonly done: (answer: RunAnswer) => void;
+  readonly done: (answer: BatchRunResult) => void;
   readonly cancel: () => void;
 }
 
-/** Runs one batch after the other, as a worker does. */
+/** Runs one batch at a time, like a worker process. */
 export class SimulatedExecutor {
-  /** Since when it has nothing to do; null while it has. */
+  /** Time since which the executor has been idle; null while it is busy. */
   idleSinceMs: number | null;
   readonly #loop: EventLoop;
-  /** How long this batch takes, its way there and back included. */
-  readonly #takesMs: (rows: number) => number;
+  /** Duration of one batch in milliseconds, including network transfer in both directions. */
+  readonly #durationMs: (rows: number) => number;
   #freeAtMs = 0;
   readonly #runs: Run[] = [];
 
   constructor(loop: EventLoop, takesMs: (rows: number) => number) {
     this.#loop = loop;
-    this.#takesMs = takesMs;
+    this.#durationMs = takesMs;
     this.idleSinceMs = loop.nowMs();
   }
 
   readonly run: RunRequests = (requests, answer) => {
     const startMs = Math.max(this.#freeAtMs, this.#loop.nowMs());
-    this.#freeAtMs = startMs + this.#takesMs(rowsOf(requests));
+    this.#freeAtMs = startMs + this.#durationMs(rowsOf(requests));
     this.idleSinceMs = null;
     const cancel = this.#loop.at(this.#freeAtMs, eventKind.completion, () => {
       this.#runs.shift();
@@ -39,7 +39,7 @@ export class SimulatedExecutor {
     this.#runs.push({ done: answer, cancel });
   };
 
-  /** Its process is gone, and what it ran with it. */
+  /** Ends the executor; its running batch is lost. */
   kill(why: string): void {
     for (const run of this.#runs.splice(0)) {
       run.cancel();

@@ -1,4 +1,4 @@
-/** A provider of instances that takes its time, may fail to start one, may take one away, and sends a bill. */
+/** A simulated provider of instances, with start times, failed launches, spot interruptions and billing. */
 import assert from 'node:assert/strict';
 import { actionsFor, type Plan, type ScalingInstance } from '../autoscaling/index.ts';
 import { billedAtLeastMs, executorUsd } from '../costs/index.ts';
@@ -7,38 +7,39 @@ import type { VariantPool } from '../serving/index.ts';
 import { type EventLoop, eventKind } from './event-loop.ts';
 import { SimulatedExecutor } from './executors.ts';
 import type { Measures } from './measures.ts';
-import type { ServiceLaw } from './service-law.ts';
+import type { SimulatedServiceLaw } from './service-law.ts';
 
 export interface FleetType {
   readonly name: string;
-  /** As it is charged. */
+  /** Billed price per hour. */
   readonly usdPerHour: number;
   readonly leadMs: number;
-  readonly law: ServiceLaw;
-  /** How often one of it is taken away, two minutes after it was told so. */
+  readonly law: SimulatedServiceLaw;
+  /** Interruptions per instance and hour. Each follows its notice by two minutes. */
   readonly interruptionsPerHour: number;
-  /** Of a type that is rented on the spot market: what replaces it. */
+  /** For a spot type: the on-demand type that replaces it; else null. */
   readonly onDemand: string | null;
 }
 
-export interface Misfortune {
-  /** Of all launches, the share that fails when it should be ready. */
+/** Faults of the simulated provider. */
+export interface FaultInjection {
+  /** Share of launches (0..1) that fail at the time they should become ready. */
   readonly launchFailureShare: number;
-  /** How often each spot instance is taken away; where no type is one, each instance. */
+  /** Interruptions per hour of each spot instance, or of each instance if there are no spot types. */
   readonly interruptionsPerHour: number;
 }
 
-export interface FleetNeeds {
+export interface FleetDeps {
   readonly loop: EventLoop;
   readonly pool: VariantPool;
   readonly measures: Measures;
   readonly types: readonly FleetType[];
-  /** For service times. */
+  /** Random source of service times. */
   readonly random: Random;
-  /** For misfortune. */
-  readonly luck: Random;
+  /** Separate random source of faults, so faults do not change service times. */
+  readonly faultRandom: Random;
   readonly launchFailureShare: number;
-  /** Instances of these types will be taken away: what is planned now? */
+  /** Called when instances of these types are about to be reclaimed. Returns the new plan. */
   readonly onNotice: (notices: Plan) => Plan;
 }
 
@@ -49,21 +50,21 @@ interface Instance {
   readonly launchedAtMs: number;
   readonly executor: SimulatedExecutor;
   billedUntilMs: number;
-  /** What is to happen to it. */
+  /** Cancels the instance's next scheduled event. */
   cancel: () => void;
 }
 
 const noticeMs = 120_000;
 
 export class Fleet {
-  /** Drains that are not over: their promises want a turn. */
+  /** Number of drains in progress. Each completes by a promise, which needs a turn of the real event loop. */
   draining = 0;
-  readonly #needs: FleetNeeds;
+  readonly #deps: FleetDeps;
   readonly #instances = new Map<string, Instance>();
   #launched = 0;
 
-  constructor(needs: FleetNeeds) {
-    this.#needs = needs;
+  constructor(deps: FleetDeps) {
+    this.#deps = deps;
   }
 
   count(state: ScalingInstance['state'], type?: string): number {
@@ -73,15 +74,15 @@ export class Fleet {
     return count;
   }
 
-  /** These have been there for as long as one is paid for at least: they are ready, and may go at any time. */
+  /** Creates the initial instances: ready, and past their minimum charge, so they can be removed at any time. */
   begin(plan: Plan): void {
     for (const [type, count] of Object.entries(plan))
-      for (let i = 0; i < count; i++) this.#launch(type, true, this.#needs.loop.nowMs() - billedAtLeastMs);
+      for (let i = 0; i < count; i++) this.#launch(type, true, this.#deps.loop.nowMs() - billedAtLeastMs);
   }
 
-  /** Brings the plan about. Those that are launched are ready at once where `isInstant`. */
+  /** Starts and removes instances until the fleet matches the plan. If `isInstant`, new instances are ready at once. */
   apply(plan: Plan, isInstant = false): void {
-    const { loop } = this.#needs;
+    const { loop } = this.#deps;
     const all = [...this.#instances.values()].map(({ id, type, state, launchedAtMs, executor }): ScalingInstance => {
       return { id, type: type.name, state, launchedAtMs, idleSinceMs: executor.idleSinceMs };
     });
@@ -93,25 +94,25 @@ export class Fleet {
     }
   }
 
-  /** What those that are there, or on their way, cost. */
+  /** Current cost per hour of running and launching instances. */
   get usdPerHour(): number {
     let usd = 0;
     for (const { type } of this.#instances.values()) usd += type.usdPerHour;
     return usd;
   }
 
-  /** Charges everybody until now. */
+  /** Bills all instances up to `nowMs`. */
   bill(nowMs: number): void {
     for (const instance of this.#instances.values()) this.#bill(instance, nowMs);
   }
 
-  #launch(name: string, isInstant: boolean, launchedAtMs: number = this.#needs.loop.nowMs()): void {
-    const { loop, types, random } = this.#needs;
+  #launch(name: string, isInstant: boolean, launchedAtMs: number = this.#deps.loop.nowMs()): void {
+    const { loop, types, random } = this.#deps;
     const type = types.find((other) => other.name === name);
     if (type === undefined) return;
     const executor = new SimulatedExecutor(loop, (rows) => {
       const mayRun = instance.state === 'active' || (instance.state === 'draining' && this.count('active') === 0);
-      assert(mayRun, 'who drains takes no new batch while another is there');
+      assert(mayRun, 'a draining instance takes no new batch while another exists');
       return type.law.drawMs(random, rows);
     });
     const nowMs = loop.nowMs();
@@ -130,48 +131,50 @@ export class Fleet {
   }
 
   #started(instance: Instance): void {
-    const { luck, launchFailureShare } = this.#needs;
-    if (launchFailureShare > 0 && luck.next() < launchFailureShare) this.#stop(instance);
+    const { faultRandom, launchFailureShare } = this.#deps;
+    if (launchFailureShare > 0 && faultRandom.next() < launchFailureShare) this.#stop(instance);
     else this.#activate(instance);
   }
 
   #activate(instance: Instance): void {
-    const { pool, loop, luck } = this.#needs;
+    const { pool, loop, faultRandom } = this.#deps;
     const { id, type, executor } = instance;
     instance.state = 'active';
     executor.idleSinceMs = loop.nowMs();
     const { interruptionsPerHour } = type;
     if (interruptionsPerHour > 0) {
-      instance.cancel = loop.after(exponentialMs(luck, interruptionsPerHour / 3600), () => this.#notice(instance));
+      instance.cancel = loop.after(exponentialMs(faultRandom, interruptionsPerHour / 3600), () => this.#notice(instance));
     }
     const charge = (serviceMs: number): number => executorUsd(type.usdPerHour, serviceMs);
     pool.attach({ id, instanceType: type.name, coldStartMs: 0, run: executor.run, charge });
   }
 
-  /** It will be taken away: it takes nothing new, and what it still runs then is lost. */
+  /**
+   * Announces that the instance will be reclaimed: it accepts no new requests, and a batch still running at that time is lost.
+   */
   #notice(instance: Instance): void {
-    const { loop, onNotice } = this.#needs;
+    const { loop, onNotice } = this.#deps;
     const plan = instance.state === 'active' ? onNotice({ [instance.type.name]: 1 }) : null;
     if (instance.state === 'active') this.#drain(instance);
     if (plan !== null) this.apply(plan);
     instance.cancel = loop.at(loop.nowMs() + noticeMs, eventKind.timer, () => {
       if (!this.#instances.has(instance.id)) return;
       this.#stop(instance);
-      instance.executor.kill('it was taken away');
+      instance.executor.kill('it was reclaimed');
     });
   }
 
   #drain(instance: Instance): void {
     instance.state = 'draining';
     this.draining++;
-    void this.#needs.pool.drain(instance.id).then(() => {
+    void this.#deps.pool.drain(instance.id).then(() => {
       this.draining--;
       this.#stop(instance);
     });
   }
 
   #stop(instance: Instance): void {
-    const { pool, loop } = this.#needs;
+    const { pool, loop } = this.#deps;
     if (!this.#instances.delete(instance.id)) return;
     const wasAttached = instance.state !== 'launching';
     instance.cancel();
@@ -184,6 +187,6 @@ export class Fleet {
     const { type, billedUntilMs } = instance;
     if (untilMs <= billedUntilMs) return;
     instance.billedUntilMs = untilMs;
-    this.#needs.measures.instanceCost(type.name, untilMs - billedUntilMs, executorUsd(type.usdPerHour, untilMs - billedUntilMs));
+    this.#deps.measures.instanceCost(type.name, untilMs - billedUntilMs, executorUsd(type.usdPerHour, untilMs - billedUntilMs));
   }
 }

@@ -1,88 +1,90 @@
-/** A provider of functions: an environment comes after its cold start, runs one batch at a time and is billed by the millisecond. */
+/**
+ * A simulated provider of functions. An environment has a cold start, runs one batch at a time and is billed by the millisecond.
+ */
 import { functionUsd } from '../costs/index.ts';
 import type { ServiceTable } from '../profiling/index.ts';
 import type { Random } from '../random.ts';
-import type { PoolNeighbours, VariantPool } from '../serving/index.ts';
+import type { VariantPool, VariantPoolDeps } from '../serving/index.ts';
 import type { EventLoop } from './event-loop.ts';
 import { SimulatedExecutor } from './executors.ts';
 import type { Measures } from './measures.ts';
 import { functionOf, type SimulatedProfile } from './profile.ts';
-import { ServiceLaw } from './service-law.ts';
+import { SimulatedServiceLaw } from './service-law.ts';
 
-export interface FunctionProviderNeeds {
+export interface FunctionProviderDeps {
   readonly loop: EventLoop;
-  /** The pool asks for its first environments while it is being built. */
+  /** A getter, because the pool requests its first environments while it is being constructed. */
   readonly pool: () => VariantPool;
   readonly measures: Measures;
   readonly profile: SimulatedProfile;
   readonly random: Random;
   readonly memoryMiB: number;
-  /** What the gateway takes of each answer, where that is to be learnt from the answers as well. */
+  /** Gateway time per response, in milliseconds; 0 unless the batch controller learns from latencies that include it. */
   readonly gatewayMs: number;
 }
 
-type KeptEnvironment = Parameters<NonNullable<PoolNeighbours['functions']>['onKept']>[0];
+type IdleEnvironment = Parameters<NonNullable<VariantPoolDeps['functions']>['onRetained']>[0];
 
 interface Size {
   readonly coldMs: number;
   readonly networkMs: number;
-  readonly law: ServiceLaw;
-  /** What a batch takes until its answer is with the client: the network and the gateway included. */
+  readonly law: SimulatedServiceLaw;
+  /** Time of a batch until its response reaches the client, including network and gateway. */
   readonly thereAndBack: ServiceTable;
 }
 
 export class FunctionProvider {
-  readonly #needs: FunctionProviderNeeds;
+  readonly #deps: FunctionProviderDeps;
   readonly #sizes = new Map<number, Size>();
-  /** Environments that are starting, with what ends that. */
+  /** Environments that are starting, by id, with the function that cancels the start. */
   readonly #starting = new Map<string, () => void>();
-  /** Those that are kept warm: their start is not billed. */
+  /** Environments that pings keep warm; their start is not billed as an invocation. */
   readonly #warm = new Set<string>();
   #started = 0;
 
-  constructor(needs: FunctionProviderNeeds) {
-    this.#needs = needs;
+  constructor(deps: FunctionProviderDeps) {
+    this.#deps = deps;
   }
 
-  /** Throws `invalid_request` for a size that the profile does not have. */
+  /** The size's profile. Throws `invalid_request` if the profile file has none. */
   sizeOf(memoryMiB: number): Size {
     let size = this.#sizes.get(memoryMiB);
     if (size === undefined) {
-      const { coldMs, networkMs, service } = functionOf(this.#needs.profile, memoryMiB);
-      const more = (ms: number): number => ms + networkMs + this.#needs.gatewayMs;
+      const { coldMs, networkMs, service } = functionOf(this.#deps.profile, memoryMiB);
+      const more = (ms: number): number => ms + networkMs + this.#deps.gatewayMs;
       const back = service.map(({ b, p50Ms, p95Ms, p99Ms }) => ({ b, p50Ms: more(p50Ms), p95Ms: more(p95Ms), p99Ms: more(p99Ms) }));
-      size = { coldMs, networkMs, law: new ServiceLaw(service), thereAndBack: new ServiceLaw(back).table };
+      size = { coldMs, networkMs, law: new SimulatedServiceLaw(service), thereAndBack: new SimulatedServiceLaw(back).table };
       this.#sizes.set(memoryMiB, size);
     }
     return size;
   }
 
-  /** What the pool has of it. */
-  get neighbours(): NonNullable<PoolNeighbours['functions']> {
-    const { profile, memoryMiB } = this.#needs;
+  /** The function options of the simulated pool. */
+  get poolDeps(): NonNullable<VariantPoolDeps['functions']> {
+    const { profile, memoryMiB } = this.#deps;
     return {
       prices: profile.functionPrices,
       memoryMiBSafe: () => memoryMiB,
       start: (size) => this.#start(size),
       stop: (id) => this.#stop(id),
       onInvoked: () => {},
-      onKept: (environment) => this.#kept(environment),
-      onDeserted: () => {},
+      onRetained: (environment) => this.#idle(environment),
+      onNoCapacity: () => {},
       coldStartMs: this.sizeOf(memoryMiB).coldMs,
     };
   }
 
-  /** One that is started for being pinged is billed for its start, which is its first ping. */
-  #kept({ id, kept, memoryMiB, invocations, coldStartMs }: KeptEnvironment): void {
-    if (kept === null) return void this.#warm.delete(id);
-    const { measures, profile } = this.#needs;
-    if (kept === 'pinged' && invocations === 0 && !this.#warm.has(id))
+  /** Handles an environment that became idle. If it was started for pings, its start is billed as the first ping. */
+  #idle({ id, idle, memoryMiB, invocations, coldStartMs }: IdleEnvironment): void {
+    if (idle === null) return void this.#warm.delete(id);
+    const { measures, profile } = this.#deps;
+    if (idle === 'pinged' && invocations === 0 && !this.#warm.has(id))
       measures.functionsCost(functionUsd(profile.functionPrices, memoryMiB, coldStartMs));
     this.#warm.add(id);
   }
 
   #start(memoryMiB: number): string {
-    const { loop, pool } = this.#needs;
+    const { loop, pool } = this.#deps;
     const id = `f${this.#started++}`;
     const { coldMs } = this.sizeOf(memoryMiB);
     const cancel = loop.after(coldMs, () => {
@@ -92,7 +94,7 @@ export class FunctionProvider {
         instanceType: `function:${memoryMiB}`,
         coldStartMs: coldMs,
         run: this.#executor(id, memoryMiB).run,
-        charge: () => 0, // the pool charges functions by their invocations
+        charge: () => 0, // the pool bills functions by their invocations
       });
     });
     this.#starting.set(id, cancel);
@@ -105,9 +107,9 @@ export class FunctionProvider {
     this.#warm.delete(id);
   }
 
-  /** Billed for its runs, the first with its start; the network is the client's time, not the function's. */
+  /** Bills each run; the first run includes the cold start. Network time is not billed. */
   #executor(id: string, memoryMiB: number): SimulatedExecutor {
-    const { loop, random, measures, profile, gatewayMs } = this.#needs;
+    const { loop, random, measures, profile, gatewayMs } = this.#deps;
     const { coldMs, networkMs, law } = this.sizeOf(memoryMiB);
     let isFirst = true;
     return new SimulatedExecutor(loop, (rows) => {

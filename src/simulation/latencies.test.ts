@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SeededRandom } from '../random.ts';
 import { Latencies } from './latencies.ts';
 
-test('latencies are counted in little room, and their quantiles are known within half a percent', () => {
+test('the histogram has quantiles accurate to half a percent in constant memory', () => {
   const random = new SeededRandom(3);
   const values = Float64Array.from({ length: 100_000 }, () => 10 ** (random.next() * 6 - 2));
   const latencies = new Latencies();
@@ -16,7 +16,7 @@ test('latencies are counted in little room, and their quantiles are known within
   assert(Math.abs((latencies.meanMs as number) / (values.reduce((sum, ms) => sum + ms) / values.length) - 1) < 1e-9);
 });
 
-test('latencies that nobody had are not known, and the smallest and largest are counted, too', () => {
+test('the histogram has no quantiles without latencies, and clamps values outside its range', () => {
   const latencies = new Latencies();
   assert.deepEqual([latencies.quantileMs(0.5), latencies.meanMs], [null, null]);
   latencies.add(0);

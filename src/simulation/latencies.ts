@@ -1,8 +1,8 @@
-/** Latencies in a room of fixed size: counts by size, each size within half a percent. */
+/** Latency quantiles in constant memory: a histogram whose buckets are half a percent wide. */
 
-/** Buckets of one doubling. */
+/** Buckets per doubling of the latency. */
 const perOctave = 128;
-/** From a microsecond to four and a half hours. */
+/** Doublings covered: from a microsecond to about four and a half hours. */
 const octaves = 34;
 const leastMs = 0.001;
 
@@ -19,12 +19,12 @@ export class Latencies {
     this.#sumMs += ms;
   }
 
-  /** null where there is none. */
+  /** Mean in milliseconds; null if there are no latencies. */
   get meanMs(): number | null {
     return this.#total === 0 ? null : this.#sumMs / this.#total;
   }
 
-  /** The latency that the share q (0..1) does not exceed, in milliseconds; null where there is none. */
+  /** The latency in milliseconds that the share q (0..1) of requests does not exceed; null if there are none. */
   quantileMs(q: number): number | null {
     if (this.#total === 0) return null;
     let left = Math.max(1, Math.ceil(q * this.#total));

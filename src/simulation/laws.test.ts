@@ -1,15 +1,15 @@
-/** What holds for every load, policy and misfortune. */
+/** Invariants that hold for every load, policy and fault. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { loadFrom, orderOf } from '../../test/simulations.ts';
+import { loadFrom, specOf } from '../../test/simulations.ts';
 import { Simulation } from './simulation.ts';
-import type { SimulationOrder } from './simulation-order.ts';
+import type { SimulationSpec } from './simulation-spec.ts';
 
 const withFunctions = ['economic', 'mark-greedy', 'hybrid:90', 'hpa:105,window=120s+overflow', 'static:0+overflow', 'batch'];
 const alone = ['hpa:70', 'kpa', 'target-tracking', 'instances-only', 'oracle', 'static:1'];
 
-const orders = (policies: readonly string[]): fc.Arbitrary<SimulationOrder> =>
+const orders = (policies: readonly string[]): fc.Arbitrary<SimulationSpec> =>
   fc
     .record({
       counts: fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 })), { minLength: 3, maxLength: 12 }),
@@ -23,14 +23,14 @@ const orders = (policies: readonly string[]): fc.Arbitrary<SimulationOrder> =>
       seed: fc.integer({ min: 0, max: 1000 }),
     })
     .map(({ counts, policy, leadS, launchFailureShare, interruptionsPerHour, rescue, ...other }) => {
-      const misfortune = { launchFailureShare, interruptionsPerHour };
-      return orderOf(loadFrom(counts, counts.length - 1), policy, { leadMs: leadS * 1000, misfortune, overflow: { rescue }, ...other });
+      const faults = { launchFailureShare, interruptionsPerHour };
+      return specOf(loadFrom(counts, counts.length - 1), policy, { leadMs: leadS * 1000, faults, overflow: { rescue }, ...other });
     });
 
-test('every request is answered once, and every cent is somewhere in the bill', async () => {
+test('every request has one outcome, and all costs add up to the total', async () => {
   await fc.assert(
-    fc.asyncProperty(orders([...alone, ...withFunctions]), async (order) => {
-      const result = await new Simulation(order).run();
+    fc.asyncProperty(orders([...alone, ...withFunctions]), async (spec) => {
+      const result = await new Simulation(spec).run();
       const { requests, fulfilled, late, dropped, rejected, timeline } = result;
       assert.equal(fulfilled + late + dropped + rejected, requests);
       const sums = timeline.reduce(
@@ -49,10 +49,10 @@ test('every request is answered once, and every cent is somewhere in the bill', 
   );
 });
 
-test('nobody is given up or refused where functions can be had, whatever becomes of instances', async () => {
+test('no request is dropped or rejected if functions are available, for any instance faults', async () => {
   await fc.assert(
-    fc.asyncProperty(orders(withFunctions), async (order) => {
-      const { dropped, rejected } = await new Simulation(order).run();
+    fc.asyncProperty(orders(withFunctions), async (spec) => {
+      const { dropped, rejected } = await new Simulation(spec).run();
       assert.deepEqual([dropped, rejected], [0, 0]);
     }),
     { numRuns: 30 },

@@ -11,7 +11,7 @@ const near = (value: number, wanted: number, tolerance: number): void => {
 };
 
 describe('the load generators', () => {
-  test('draw the known numbers from seed 7', () => {
+  test('draw the reference numbers from seed 7', () => {
     const random = new SeededRandom(7);
     const drawn = draw(4, () => Number(random.next().toFixed(9)));
     assert.deepEqual(drawn, [0.011704753, 0.061958258, 0.976907633, 0.699028706]);
@@ -34,11 +34,11 @@ describe('the load generators', () => {
     });
   }
 
-  test('draw nobody where nobody is expected', () => {
+  test('draw no requests at a mean of 0', () => {
     assert.equal(poissonCount(new SeededRandom(1), 0), 0);
   });
 
-  test('draw the known five days of a switching load', () => {
+  test('match the reference counts of five days of a switching load', () => {
     const counts = mmppCounts(new SeededRandom(7), 5 * 86_400, { ratePerSecond: [10, 80], meanStayS: [600, 180] });
     assert.deepEqual(counts.slice(0, 10), [10, 11, 13, 5, 11, 10, 13, 11, 82, 89]);
     assert.equal(sum(counts), 11_388_888);
@@ -46,7 +46,7 @@ describe('the load generators', () => {
     assert.equal(sum(joinSlots(counts, 60)), 11_388_888);
   });
 
-  test('draw the known first requests of two days of a web server, forty times as busy', () => {
+  test('match the reference arrivals of two days of a web server at scale 40', () => {
     const counts = traceCounts('nasa_http_1995_per_minute.csv');
     assert(typeof counts !== 'string');
     const chunks = arrivalChunksMs(new SeededRandom(6), counts.slice(12_960, 15_840), 60_000, 40);
@@ -63,7 +63,7 @@ describe('the load generators', () => {
     assert.equal(count, 6_128_567);
   });
 
-  test('leave counts as they are at scale 1', () => {
+  test('leave counts unchanged at scale 1', () => {
     const chunks = [...arrivalChunksMs(new SeededRandom(3), [2, 0, 1], 10)];
     assert.deepEqual(
       chunks.map((chunk) => [...chunk].map((time) => Math.floor(time / 10))),

@@ -1,14 +1,17 @@
-/** Loads that are made up, the same for the same seed: counts of a slot, and the times of the requests within. */
+/** Generated loads, deterministic by seed: counts per slot, and arrival times within slots. */
 import type { Random } from '../random.ts';
 
-/** A standard normal number (Box and Muller, one of the two). */
+/** A standard normal number by the Box-Muller transform; uses one of the two numbers it yields. */
 export function gauss(random: Random): number {
   let u = 0;
   while (u === 0) u = random.next();
   return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * random.next());
 }
 
-/** A Poisson count of the given mean: by Knuth's product of uniforms up to 50, rounded from a normal above. */
+/**
+ * A Poisson-distributed count of the given mean. Uses Knuth's product of uniforms up to a mean of 50, a rounded normal number
+ * above.
+ */
 export function poissonCount(random: Random, mean: number): number {
   if (mean <= 0) return 0;
   if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * gauss(random)));
@@ -23,8 +26,9 @@ export function poissonCount(random: Random, mean: number): number {
 }
 
 /**
- * Request times in milliseconds, rising, one slot after the other: uniform within each slot, in counts as given (`scale` 1) or
- * Poisson around count × scale. All counts are drawn before the first time; the times of one slot are in memory at once.
+ * Arrival times in milliseconds, ascending, one chunk per slot, uniform within each slot. Slots have the given counts if `scale`
+ * is 1, else Poisson counts around count × scale. All counts are drawn before the first time; only one slot's times are in memory
+ * at once.
  */
 export function* arrivalChunksMs(random: Random, counts: readonly number[], slotMs: number, scale = 1): Generator<Float64Array> {
   const drawn = scale === 1 ? counts : counts.map((count) => poissonCount(random, count * scale));
@@ -36,13 +40,16 @@ export function* arrivalChunksMs(random: Random, counts: readonly number[], slot
 }
 
 export interface SwitchingLoad {
-  /** Requests per second in either state; it starts in the first. */
+  /** Requests per second in each state. The load starts in the first state. */
   readonly ratePerSecond: readonly [number, number];
-  /** Mean stay in either state, in seconds. */
+  /** Mean duration of each state, in seconds. */
   readonly meanStayS: readonly [number, number];
 }
 
-/** Requests in each second of a Poisson process that switches between two rates after exponential stays, looked at once a second. */
+/**
+ * Requests per second of a Poisson process that switches between two rates after exponentially distributed stays. The state is
+ * evaluated once per second.
+ */
 export function mmppCounts(random: Random, seconds: number, { ratePerSecond, meanStayS }: SwitchingLoad): number[] {
   let state = 0;
   const stayS = (): number => -Math.log(1 - random.next()) * (meanStayS[state] as number);
@@ -58,7 +65,7 @@ export function mmppCounts(random: Random, seconds: number, { ratePerSecond, mea
   });
 }
 
-/** Counts of longer slots: sums of so many neighbours each. An incomplete last slot is left out. */
+/** Counts of longer slots: each is the sum of `size` consecutive slots. Drops an incomplete last slot. */
 export function joinSlots(counts: readonly number[], size: number): number[] {
   return Array.from({ length: Math.floor(counts.length / size) }, (_, slot) => {
     let sum = 0;

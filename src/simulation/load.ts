@@ -1,75 +1,78 @@
 /**
- * What comes: a recorded load or a made-up one, as plain data that can be sent to a thread. What lies before its beginning is history,
- * and only the forecaster is told of that.
+ * A recorded or generated load, as plain data that can be sent to a thread. Slots before its beginning are history: the
+ * forecaster learns from them, but they are not replayed.
  */
 import { PlatformError } from '../errors.ts';
 import { exponentialMs, type Random, SeededRandom } from '../random.ts';
+import { threadTask } from '../threads/index.ts';
 import { arrivalChunksMs, joinSlots, mmppCounts, type SwitchingLoad } from './load-generators.ts';
 import type { Trace } from './trace.ts';
 
-export interface Step {
+export interface RateStep {
   readonly ratePerSecond: number;
-  /** From when on; until the next step. */
+  /** Beginning of the step; it lasts until the next step. */
   readonly fromMs: number;
 }
 
 type Source =
-  /** Counts of slots, requests at random times within each; Poisson around count × scale where the scale is not 1. */
+  /** Requests at random times within slots. The counts are exact if the scale is 1, else Poisson around count × scale. */
   | {
       readonly kind: 'counts';
       readonly counts: readonly number[];
-      /** Of the requests of a slot together; one each where they are not told. */
+      /** Total rows of each slot's requests. Default: one row per request. */
       readonly rows?: readonly number[];
       readonly slotMs: number;
       readonly scale: number;
     }
   | { readonly kind: 'times'; readonly timesMs: Float64Array }
-  /** Poisson, at a rate that changes at known times. */
-  | { readonly kind: 'steps'; readonly steps: readonly Step[] };
+  /** A Poisson process whose rate changes at known times. */
+  | { readonly kind: 'steps'; readonly steps: readonly RateStep[] };
 
 export interface Load {
-  /** `nasa.csv x 40`, `poisson:35`. */
+  /** Display name, such as `nasa.csv x 40` or `poisson:35`. */
   readonly name: string;
   readonly source: Source;
   readonly durationMs: number;
-  /** Rows in each slot before the beginning, the last one just before it; null where nobody counted. */
+  /** Rows of each slot before the beginning, the most recent last; null if the count of a slot is unknown. */
   readonly history: readonly (number | null)[];
   readonly historySlotMs: number;
-  /** Whether days resemble each other. */
+  /** True if days resemble each other, so daily patterns can be learned. */
   readonly isSeasonal: boolean;
 }
 
-/** Which part of a load is replayed. */
-export interface Part {
+/** The part of a load to replay. */
+export interface LoadPart {
   readonly slotMs: number;
-  /** The first slot; those before are history. */
+  /** Index of the first slot to replay; earlier slots are history. */
   readonly from: number;
-  /** How many; null: all there are of a trace, an hour of what is made up. */
+  /** Number of slots. null: the whole trace, or one hour of a generated load. */
   readonly slots: number | null;
 }
 
-export interface LoadText extends Part {
-  /** Of what is drawn of the load itself, before its requests. */
+export interface LoadText extends LoadPart {
+  /** Seed of the generated rates; arrival times use the seed of the simulation. */
   readonly loadSeed: number;
 }
 
-/** More requests in one slot would not fit into memory. */
+/** Maximum requests per slot; the arrivals of one slot must fit into memory. */
 const slotCountMost = 2e7;
 const slotsMost = 5_000_000;
 
-/** A part of a recorded load, `scale` times as busy. Throws `invalid_request`. */
-export function loadOfTrace(name: string, trace: Trace, { slotMs, from, slots }: Part, scale = 1): Load {
-  if (!(scale > 0 && scale <= 1e6)) throw wrong(`the scale of a load is above 0 and at most 1000000, got ${scale}`);
+/** The given part of a recorded load, with counts scaled by `scale`. Throws `invalid_request`. */
+export function loadOfTrace(name: string, trace: Trace, { slotMs, from, slots }: LoadPart, scale = 1): Load {
+  if (!(scale > 0 && scale <= 1e6)) throw wrong(`invalid scale of a load: expected above 0 and at most 1000000, got ${scale}`);
   if (trace.kind === 'times') return loadOfTimes(name, trace.timesMs, { slotMs, from, slots }, scale);
   const { counts } = trace;
   const until = endOf(name, counts.length, from, slots);
   const part = counts.slice(from, until);
   const fraction = part.findIndex((count) => !Number.isInteger(count));
   if (scale === 1 && fraction >= 0)
-    throw wrong(`${name}: slot ${from + fraction} has ${part[fraction]} requests: only with a scale other than 1 may counts be fractions`);
+    throw wrong(
+      `${name}: slot ${from + fraction} has ${part[fraction]} requests: fractional counts are allowed only with a scale other than 1`,
+    );
   const busiest = part.reduce((most, count) => Math.max(most, count), 0) * scale;
   if (busiest > slotCountMost)
-    throw wrong(`${name}: a slot of ${Math.round(busiest)} requests is too busy, at most ${slotCountMost}: use shorter slots`);
+    throw wrong(`${name}: a slot of ${Math.round(busiest)} requests is too busy: expected at most ${slotCountMost}. Use shorter slots`);
   return {
     name: scale === 1 ? name : `${name} x ${scale}`,
     source: { kind: 'counts', counts: part, slotMs, scale },
@@ -80,8 +83,15 @@ export function loadOfTrace(name: string, trace: Trace, { slotMs, from, slots }:
   };
 }
 
-function loadOfTimes(name: string, timesMs: Float64Array, { slotMs, from, slots }: Part, scale: number): Load {
-  if (scale !== 1) throw wrong(`${name}: a trace of single requests is replayed as it is: leave out the scale`);
+/** Runs `parseLoad` in a thread, because a month of `mmpp` is generated second by second. */
+export const parseLoadTask = threadTask(
+  import.meta.url,
+  'parseLoadTask',
+  ({ text, part }: { readonly text: string; readonly part: LoadText }): Load => parseLoad(text, part),
+);
+
+function loadOfTimes(name: string, timesMs: Float64Array, { slotMs, from, slots }: LoadPart, scale: number): Load {
+  if (scale !== 1) throw wrong(`${name}: a trace of single requests cannot be scaled. Leave out the scale`);
   const there = Math.floor((timesMs.at(-1) ?? 0) / slotMs) + 1;
   const until = endOf(name, there, from, slots);
   const history = new Array<number>(from).fill(0);
@@ -91,33 +101,35 @@ function loadOfTimes(name: string, timesMs: Float64Array, { slotMs, from, slots 
   return { name, source: { kind: 'times', timesMs: part }, durationMs, history, historySlotMs: slotMs, isSeasonal: true };
 }
 
-/** `poisson:RATE`, `steps:RATE@S,...` (RATE from second S on), `mmpp:L1,L2,MEAN1_S,MEAN2_S`. Throws `invalid_request`. */
+/**
+ * Parses `poisson:RATE`, `steps:RATE@S,...` (RATE from second S on) or `mmpp:L1,L2,MEAN1_S,MEAN2_S`. Throws `invalid_request`.
+ */
 export function parseLoad(text: string, { slotMs, from, slots, loadSeed }: LoadText): Load {
   const [kind = '', body = ''] = text.split(/:(.*)/s);
   const whole = slots ?? Math.max(1, Math.round(3_600_000 / slotMs));
   const durationMs = whole * slotMs;
-  if (from + whole > slotsMost) throw wrong(`a load has at most ${slotsMost} slots, got ${from + whole}`);
+  if (from + whole > slotsMost) throw wrong(`too many slots: expected at most ${slotsMost}, got ${from + whole}`);
   const common = { name: text, durationMs, historySlotMs: slotMs, isSeasonal: false };
   if (kind === 'mmpp') {
     const seconds = (slotMs * (from + whole)) / 1000;
     if (!Number.isInteger(slotMs / 1000) || seconds > 31 * 86_400)
-      throw wrong('an mmpp load has slots of whole seconds and lasts at most 31 days, what is before --from included');
+      throw wrong('an mmpp load needs slots of whole seconds and lasts at most 31 days, including the part before --from');
     const counts = mmppCounts(new SeededRandom(loadSeed), seconds, switchingOf(body));
     const before = (from * slotMs) / 1000;
     const source = { kind: 'counts', counts: counts.slice(before), slotMs: 1000, scale: 1 } as const;
     return { ...common, source, history: joinSlots(counts.slice(0, before), slotMs / 1000) };
   }
-  if (from > 0) throw wrong(`a ${kind} load has no history: leave out --from`);
+  if (from > 0) throw wrong(`a ${kind} load has no history. Leave out --from`);
   if (kind === 'poisson') {
     return { ...common, source: { kind: 'steps', steps: [{ ratePerSecond: rateOf(body), fromMs: 0 }] }, history: [] };
   }
   if (kind === 'steps') return { ...common, source: { kind: 'steps', steps: stepsOf(body) }, history: [] };
   throw wrong(
-    `load '${text.slice(0, 80)}' is not understood: expected poisson:RATE, steps:RATE@S,... or mmpp:RATE1,RATE2,MEAN1_S,MEAN2_S, such as mmpp:10,80,600,180`,
+    `load '${text.slice(0, 80)}' is not valid: expected poisson:RATE, steps:RATE@S,... or mmpp:RATE1,RATE2,MEAN1_S,MEAN2_S, such as mmpp:10,80,600,180`,
   );
 }
 
-/** About how many requests come, without drawing any. */
+/** Approximate number of requests, calculated without generating any. */
 export function expectedRequests({ source, durationMs }: Load): number {
   if (source.kind === 'times') return source.timesMs.length;
   if (source.kind === 'counts') return source.counts.reduce((sum, count) => sum + count, 0) * source.scale;
@@ -127,17 +139,17 @@ export function expectedRequests({ source, durationMs }: Load): number {
   }, 0);
 }
 
-/** The times of its requests from its beginning on, in milliseconds, rising, a chunk after the other. */
-export function arrivalsOf({ source, durationMs }: Load, seed: number): Iterator<Float64Array> {
+/** Chunks of ascending arrival times, in milliseconds from the beginning of the load. */
+export function loadArrivals({ source, durationMs }: Load, seed: number): Iterator<Float64Array> {
   const random = new SeededRandom(seed);
   if (source.kind === 'counts') return arrivalChunksMs(random, source.counts, source.slotMs, source.scale);
   return source.kind === 'times' ? [source.timesMs].values() : stepChunksMs(random, source.steps, durationMs);
 }
 
-/** Rows in each slot of this length before the beginning: what was counted in longer slots is spread evenly. */
-export function historyOf({ history, historySlotMs }: Load, slotMs: number): (number | null)[] {
+/** Rows of each history slot, converted to slots of `slotMs`. Counts of longer slots are spread evenly. */
+export function loadHistory({ history, historySlotMs }: Load, slotMs: number): (number | null)[] {
   if (slotMs === historySlotMs) return [...history];
-  // A sum with something unknown in it is unknown, as NaN is.
+  // NaN propagates: the sum of a slot with an unknown part is unknown.
   const known = history.map((count) => count ?? Number.NaN);
   const pieces = Math.round(historySlotMs / slotMs);
   const others =
@@ -149,10 +161,10 @@ export function historyOf({ history, historySlotMs }: Load, slotMs: number): (nu
   return others.map((count) => (Number.isNaN(count) ? null : count));
 }
 
-/** How busy the load is, as its requests really come: goes through all of them, holding none. */
+/** Mean and peak rate of the generated requests. Iterates over all requests without storing any. */
 export function busyness(load: Load, seed: number): { meanRatePerSecond: number; peakRatePerSecond: number } {
   let [total, most, inMinute, endsAtMs] = [0, 0, 0, 60_000];
-  const arrivals = arrivalsOf(load, seed);
+  const arrivals = loadArrivals(load, seed);
   for (let next = arrivals.next(); next.done !== true; next = arrivals.next()) {
     for (const ms of next.value) {
       for (; ms >= endsAtMs; endsAtMs += 60_000) inMinute = 0;
@@ -166,8 +178,11 @@ export function busyness(load: Load, seed: number): { meanRatePerSecond: number;
 
 const chunkSize = 1024;
 
-/** A Poisson process whose rate changes: within a step gaps are exponential, and what a step leaves of one counts at the next rate. */
-function* stepChunksMs(random: Random, steps: readonly Step[], durationMs: number): Generator<Float64Array> {
+/**
+ * A Poisson process with a changing rate. Gaps are exponential within a step; a gap that crosses a
+ * step is redrawn at the next rate, because exponential gaps have no memory.
+ */
+function* stepChunksMs(random: Random, steps: readonly RateStep[], durationMs: number): Generator<Float64Array> {
   let chunk: number[] = [];
   for (const [i, { ratePerSecond, fromMs }] of steps.entries()) {
     const untilMs = Math.min(steps[i + 1]?.fromMs ?? durationMs, durationMs);
@@ -192,16 +207,15 @@ function switchingOf(text: string): SwitchingLoad {
   return { ratePerSecond: [low as number, high as number], meanStayS: [first as number, second as number] };
 }
 
-function stepsOf(text: string): Step[] {
-  const steps = text.split(',').map((piece): Step => {
+function stepsOf(text: string): RateStep[] {
+  const steps = text.split(',').map((piece): RateStep => {
     const [rate = '', at = '', ...rest] = piece.split('@');
     const fromMs = at.trim() === '' || rest.length > 0 ? Number.NaN : Number(at) * 1000;
-    if (!(fromMs >= 0)) throw wrong(`steps: expected RATE@S with the second from which on it holds, got '${piece.slice(0, 80)}'`);
+    if (!(fromMs >= 0)) throw wrong(`steps: expected RATE@S with the second at which it begins, got '${piece.slice(0, 80)}'`);
     return { ratePerSecond: rateOf(rate), fromMs };
   });
-  if (steps[0]?.fromMs !== 0) throw wrong('steps: the first one begins at second 0, such as steps:10@0,80@60');
-  if (steps.some(({ fromMs }, i) => i > 0 && fromMs <= (steps[i - 1] as Step).fromMs))
-    throw wrong('steps: each begins later than the one before');
+  if (steps[0]?.fromMs !== 0) throw wrong('steps: expected the first one at second 0, such as steps:10@0,80@60');
+  if (steps.some(({ fromMs }, i) => i > 0 && fromMs <= (steps[i - 1] as RateStep).fromMs)) throw wrong('steps: expected ascending seconds');
   return steps;
 }
 
@@ -213,8 +227,10 @@ function rateOf(text: string): number {
 
 function endOf(name: string, there: number, from: number, slots: number | null): number {
   const until = slots === null ? there : from + slots;
+  // Earlier slots are stored too, as history, so the limit includes them.
+  if (until > slotsMost) throw wrong(`too many slots: expected at most ${slotsMost}, got ${until}. Use longer slots`);
   if (from >= 0 && until > from && until <= there) return until;
-  throw wrong(`${name} has ${there} slots: ${slots ?? 'none'} from slot ${from} on are not there`);
+  throw wrong(`${name} has ${there} slots: expected a part of them, got ${slots ?? 'all'} from slot ${from} on`);
 }
 
 function wrong(message: string): PlatformError {

@@ -1,55 +1,55 @@
-/** What came of a simulation: counted as it happens, in a room that does not grow with the requests. */
+/** Counts the results of a simulation as they occur, in constant memory. */
 import type { SloWindows } from '../autoscaling/index.ts';
 import { Latencies } from './latencies.ts';
 
 /** One minute of the simulation. */
-export interface Minute {
+export interface SimulatedMinute {
   readonly minute: number;
   arrivals: number;
-  /** Instances at the end of the minute. */
+  /** Number of instances at the end of the minute. */
   active: number;
   launching: number;
-  /** The most rows that waited at once. */
+  /** Maximum number of waiting rows. */
   queueMax: number;
-  /** Rows that functions served. */
+  /** Rows served by functions. */
   overflow: number;
-  /** Late, dropped, rejected or failed in this minute. */
+  /** Requests that were late, dropped, rejected or failed in this minute. */
   violations: number;
   costUsd: number;
-  /** Of answers in this minute; null where there were none. */
+  /** Latency of the responses in this minute; null if there were none. */
   p95Ms: number | null;
-  /** Requests in this minute as foreseen when it began: the mean, and the quantiles .1 and .9; null without a forecast. */
+  /** Requests of this minute as forecast at its beginning: the mean and the quantiles 0.1 and 0.9. null without a forecast. */
   forecastMean: number | null;
   forecastP10: number | null;
   forecastP90: number | null;
 }
 
-/** Of one minute: answers beyond so many are not looked at for its p95. */
+/** Maximum latency samples per minute; the p95 ignores later responses. */
 const sampleMost = 4096;
 
 export class Measures {
   requests = 0;
   rows = 0;
-  /** Answered within the objective. */
+  /** Requests answered within the objective. */
   fulfilled = 0;
   late = 0;
-  /** Given up at their timeout. */
+  /** Requests dropped at their timeout. */
   dropped = 0;
-  /** Refused at arrival, or failed. */
+  /** Requests rejected on arrival, or failed. */
   rejected = 0;
-  /** Rows that functions served. */
+  /** Rows served by functions. */
   overflowed = 0;
   coldStarts = 0;
   instanceUsd = 0;
   overflowUsd = 0;
-  /** Requests. */
+  /** Requests waiting or running. */
   inSystem = 0;
   readonly instanceMs: Record<string, number> = {};
   readonly latencies: Latencies = new Latencies();
-  readonly timeline: Minute[] = [];
+  readonly timeline: SimulatedMinute[] = [];
   readonly #latencyMs: number;
   readonly #sample: number[] = [];
-  #current: Minute;
+  #current: SimulatedMinute;
   #rowsInSystem = 0;
   #concurrencyMs = 0;
   #concurrencyAtMs = 0;
@@ -60,7 +60,7 @@ export class Measures {
     this.timeline.push(this.#current);
   }
 
-  /** Rows in the system, integrated over time, in milliseconds. */
+  /** Integral of the rows in the system over time, in row-milliseconds. */
   concurrencyMs(nowMs: number): number {
     this.#move(nowMs);
     return this.#concurrencyMs;
@@ -80,7 +80,7 @@ export class Measures {
   }
 
   answered(nowMs: number, latencyMs: number, rows: number): void {
-    this.#left(nowMs, rows);
+    this.#departed(nowMs, rows);
     this.latencies.add(latencyMs);
     if (this.#sample.length < sampleMost) this.#sample.push(latencyMs);
     if (latencyMs <= this.#latencyMs) this.fulfilled++;
@@ -91,12 +91,12 @@ export class Measures {
   }
 
   unanswered(nowMs: number, kind: 'dropped' | 'rejected', rows: number): void {
-    this.#left(nowMs, rows);
+    this.#departed(nowMs, rows);
     this[kind]++;
     this.#current.violations++;
   }
 
-  /** A function serves so many rows for so much. */
+  /** Records that a function serves these rows at this price. */
   invoked(rows: number, usd: number, isCold: boolean): void {
     this.overflowed += rows;
     this.#current.overflow += rows;
@@ -109,7 +109,7 @@ export class Measures {
     this.#current.costUsd += usd;
   }
 
-  /** An instance of this type is paid for so long. */
+  /** Records the billed time and price of an instance of this type. */
   instanceCost(type: string, ms: number, usd: number): void {
     this.instanceMs[type] = (this.instanceMs[type] ?? 0) + ms;
     this.instanceUsd += usd;
@@ -122,7 +122,7 @@ export class Measures {
     this.#current.forecastP90 = p90;
   }
 
-  /** The minute is over: what follows is counted in the next one. */
+  /** Ends the current minute; later events count in the next one. */
   endMinute(active: number, launching: number, isLast: boolean): void {
     this.#current.active = active;
     this.#current.launching = launching;
@@ -133,22 +133,22 @@ export class Measures {
     this.timeline.push(this.#current);
   }
 
-  /** What came of the requests of late. */
+  /** Outcomes of recent requests, for the policy's objective windows. */
   windows(nowMs: number): SloWindows {
     return { minute: this.#last(1), fiveMinutes: this.#last(5), hour: this.#last(60), watchedMs: Math.min(nowMs, 3_600_000) };
   }
 
-  /** Of the last so many minutes, and of the one that runs. */
+  /** Outcomes of the last `minutes` complete minutes and the current one. */
   #last(minutes: number): SloWindows['hour'] {
     let [requests, violations] = [0, 0];
     for (let i = Math.max(0, this.timeline.length - 1 - minutes); i < this.timeline.length; i++) {
-      requests += (this.timeline[i] as Minute).arrivals;
-      violations += (this.timeline[i] as Minute).violations;
+      requests += (this.timeline[i] as SimulatedMinute).arrivals;
+      violations += (this.timeline[i] as SimulatedMinute).violations;
     }
     return { requests, violations };
   }
 
-  #left(nowMs: number, rows: number): void {
+  #departed(nowMs: number, rows: number): void {
     this.#move(nowMs);
     this.inSystem--;
     this.#rowsInSystem -= rows;
@@ -160,7 +160,7 @@ export class Measures {
   }
 }
 
-function newMinute(minute: number): Minute {
+function newMinute(minute: number): SimulatedMinute {
   return {
     minute,
     arrivals: 0,

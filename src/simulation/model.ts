@@ -1,4 +1,4 @@
-/** The model that simulated requests ask: it has a name and takes rows, and nobody ever runs it. */
+/** The model of simulated requests. It has a name and accepts rows, but is never run. */
 import type { ModelVersion } from '../registry/index.ts';
 
 const signature = {

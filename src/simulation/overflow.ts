@@ -1,57 +1,58 @@
 /**
- * Functions beside simulated instances: what planning sees of them, what it asks of them, and what it costs to keep them warm. Who is
- * for them, and what their runs cost, is for the pool and for their provider.
+ * Functions alongside simulated instances: what the planner observes, its limits, and the cost of warm functions. The pool
+ * decides which requests functions serve; the function provider bills their runs.
  */
-import { type Budget, leftForFunctionsUsd, type OverflowObservation, type Policy } from '../autoscaling/index.ts';
+import { type Budget, type OverflowObservation, type Policy, remainingForFunctionsUsd } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
 import { pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
 import { type FunctionCapacity, functionCapacityOf } from '../profiling/index.ts';
 import type { VariantPool } from '../serving/index.ts';
 import type { Measures } from './measures.ts';
 import { functionOf } from './profile.ts';
-import { ServiceLaw } from './service-law.ts';
-import { choosesFunctions, functionUsdEach, hasFunctions, type SimulationOrder } from './simulation-order.ts';
+import { SimulatedServiceLaw } from './service-law.ts';
+import { choosesFunctions, functionUsdEach, hasFunctions, type SimulationSpec } from './simulation-spec.ts';
 
-export interface SimulatedOverflowNeeds {
+export interface SimulatedOverflowDeps {
   readonly clock: Clock;
-  readonly order: SimulationOrder;
-  /** The order's own. */
+  readonly spec: SimulationSpec;
+  /** The policy of the simulation spec. */
   readonly policy: Policy;
   readonly pool: VariantPool;
   readonly measures: Measures;
-  /** What is left of the money now; null without a limit. */
+  /** The remaining budget; null without a limit. */
   readonly budget: () => Budget | null;
-  /** What the instances that are there, or on their way, cost. */
+  /** Current cost per hour of running and launching instances. */
   readonly instancesUsdPerHour: () => number;
 }
 
 const hourMs = 3_600_000;
 
 export class SimulatedOverflow {
-  readonly #needs: SimulatedOverflowNeeds;
+  readonly #deps: SimulatedOverflowDeps;
   readonly #hasFunctions: boolean;
   readonly #choosesFunctions: boolean;
-  /** By memory size. */
+  /** Function capacities by memory size in MiB. */
   readonly #capacities = new Map<number, FunctionCapacity | null>();
-  /** So many functions are pinged to stay, as decided last. */
+  /** Number of functions that pings keep warm, as last decided. */
   #pinged = 0;
   #billedMs = 0;
 
-  constructor(needs: SimulatedOverflowNeeds) {
-    const { order, policy } = needs;
-    this.#needs = needs;
-    this.#hasFunctions = hasFunctions(order, policy);
-    this.#choosesFunctions = choosesFunctions(order, policy);
+  constructor(deps: SimulatedOverflowDeps) {
+    const { spec, policy } = deps;
+    this.#deps = deps;
+    this.#hasFunctions = hasFunctions(spec, policy);
+    this.#choosesFunctions = choosesFunctions(spec, policy);
   }
 
-  /** What functions cost under the setting that they have; null where there are none. */
+  /** Cost and capacity of functions under their current setting; null if there are none. */
   observe(): OverflowObservation | null {
     if (!this.#hasFunctions) return null;
-    const { profile, memoryMiB, functions } = this.#needs.order;
+    const { profile, memoryMiB, functions } = this.#deps.spec;
     const capacity = this.#capacity(this.#memoryMiB);
     if (capacity === null) return null;
     const { usdPerRequest, usdPerRequestAtBest, infeasibleBecause } = capacity;
-    // As many as the forecast asks for are kept warm where it is known how many there may be; else as many as the rule says.
+    // If the functions' concurrency limit is known, the forecast determines the number of warm functions; else the policy's rule
+    // does.
     const limits =
       functions === undefined
         ? {}
@@ -69,30 +70,32 @@ export class SimulatedOverflow {
     };
   }
 
-  /** So many functions are kept warm from now on. */
+  /** Sets the number of functions to keep warm. */
   warm(count: number): void {
-    if (this.#needs.order.serverless !== undefined) return;
-    this.bill(); // until now, as many as there were
+    if (this.#deps.spec.serverless !== undefined) return;
+    this.bill(); // bills the time so far at the old number
     this.#pinged = count;
     this.follow();
   }
 
-  /** What the functions beside instances are to keep to. */
+  /** Applies the limits of functions to the pool. */
   follow(): void {
-    const { pool, budget, instancesUsdPerHour } = this.#needs;
+    const { pool, budget, instancesUsdPerHour } = this.#deps;
     const left = budget();
-    const allowance =
-      left === null ? null : { usd: leftForFunctionsUsd(left, instancesUsdPerHour()), forMs: left.remainingMs, usdPerHourMax: left.usdMax };
-    pool.overflow?.follow({ warmFunctions: this.#pinged, allowance });
+    const sharedBudget =
+      left === null
+        ? null
+        : { usd: remainingForFunctionsUsd(left, instancesUsdPerHour()), forMs: left.remainingMs, usdPerHourMax: left.usdMax };
+    pool.overflow?.follow({ warmFunctions: this.#pinged, sharedBudget });
   }
 
-  /** What keeping functions warm has cost since last asked: some are pinged now and then, some are paid for by time. */
-  bill(untilMs: number = this.#needs.clock.nowMs()): void {
+  /** Bills warm functions since the last call: pinged ones per ping, provisioned ones by time. */
+  bill(untilMs: number = this.#deps.clock.nowMs()): void {
     if (untilMs <= this.#billedMs) return;
-    const { order, pool, measures } = this.#needs;
-    const { functionPrices } = order.profile;
+    const { spec, pool, measures } = this.#deps;
+    const { functionPrices } = spec.profile;
     const memoryMiB = this.#memoryMiB;
-    const provisioned = this.#hasFunctions ? (order.functions?.provisioned ?? 0) : 0;
+    const provisioned = this.#hasFunctions ? (spec.functions?.provisioned ?? 0) : 0;
     const pinged = pool.overflow === null ? 0 : Math.max(0, this.#pinged - provisioned);
     const usdPerHour = pinged * pingUsdPerHour(functionPrices, memoryMiB) + provisioned * provisionedUsdPerHour(functionPrices, memoryMiB);
     measures.functionsCost((usdPerHour * (untilMs - this.#billedMs)) / hourMs);
@@ -100,14 +103,14 @@ export class SimulatedOverflow {
   }
 
   get #memoryMiB(): number {
-    return this.#needs.pool.functions?.setting.memoryMiB ?? this.#needs.order.memoryMiB;
+    return this.#deps.pool.functions?.setting.memoryMiB ?? this.#deps.spec.memoryMiB;
   }
 
   #capacity(memoryMiB: number): FunctionCapacity | null {
-    const { profile, objective } = this.#needs.order;
+    const { profile, objective } = this.#deps.spec;
     let capacity = this.#capacities.get(memoryMiB);
     if (capacity === undefined) {
-      const { table } = new ServiceLaw(functionOf(profile, memoryMiB).service);
+      const { table } = new SimulatedServiceLaw(functionOf(profile, memoryMiB).service);
       capacity = functionCapacityOf(memoryMiB, table, profile.functionPrices, objective, profile.overheadMs);
       this.#capacities.set(memoryMiB, capacity);
     }

@@ -1,4 +1,6 @@
-/** The policy at work: what it is shown, and when it is asked. What it answers is the platform's own decision. */
+/**
+ * Runs the policy in the simulator: collects its observations and schedules its decisions. The decisions are the platform's code.
+ */
 import {
   type Budget,
   decideScaling,
@@ -6,7 +8,8 @@ import {
   forecastViewOf,
   horizonsOf,
   initialCount,
-  leastWithin,
+  initialScalingState,
+  minimumWithin,
   type Observation,
   type OverflowObservation,
   type Plan,
@@ -15,36 +18,38 @@ import {
   type ScalingLimits,
   type ScalingState,
   type ScalingTrigger,
-  scalingBegin,
+  type SimulatedFacts,
   type TypeObservation,
 } from '../autoscaling/index.ts';
 import { createForecaster, type Forecaster } from '../forecasting/index.ts';
 import type { Objective } from '../objective.ts';
 import type { TypeCapacity } from '../profiling/index.ts';
 
-export interface PlanningNeeds {
+export interface PlanningDeps {
   readonly policy: Policy;
   readonly objective: Objective;
   readonly limits: ScalingLimits;
-  /** What is left of the money now; null without a limit. */
+  /** The remaining budget; null without a limit. */
   readonly budget: () => Budget | null;
   readonly slotMs: number;
-  /** Rows in each slot before the beginning; null where nobody counted. */
+  /** Rows of each slot before the beginning; null if the count of a slot is unknown. */
   readonly history: readonly (number | null)[];
   readonly isSeasonal: boolean;
-  /** What one instance of each type carries, and how long it takes to start. */
-  readonly types: readonly (TypeCapacity & Pick<TypeObservation, 'leadMs' | 'spot'>)[];
-  /** What functions cost now; null where there are none. */
+  /** Capacity and start time of one instance of each type. */
+  readonly types: readonly (TypeCapacity & Pick<TypeObservation, 'leadMs'>)[];
+  /** The spot types by name. */
+  readonly spot: NonNullable<SimulatedFacts['spot']>;
+  /** Current cost of functions; null if there are none. */
   readonly overflow: () => OverflowObservation | null;
-  readonly functions: Observation['functions'];
-  /** For a rule that reacts and has no history: requests per second of the whole load. */
+  readonly functions: SimulatedFacts['functions'];
+  /** Requests per second over the whole load, for a reactive policy without history. */
   readonly meanRatePerSecond: () => number;
-  /** Of the busiest minute; asked only of a policy that wants it. */
+  /** Requests per second of the busiest minute. Called only for policies that need it. */
   readonly peakRatePerSecond: () => number;
 }
 
-/** What is seen now. */
-export interface Seen {
+/** Current state of the simulation, as input for a decision. */
+export interface PlanningInput {
   /** Epoch milliseconds. */
   readonly nowMs: number;
   readonly arrivals: number;
@@ -52,29 +57,29 @@ export interface Seen {
   readonly queue: number;
   readonly count: (type: string) => Pick<TypeObservation, 'active' | 'launching' | 'draining'>;
   readonly slo: Observation['slo'];
-  /** For the oracle. */
+  /** Arrivals per second after now; only the oracle policy calls it. */
   readonly future: () => readonly number[];
 }
 
 const dayMs = 86_400_000;
-const nobody = { active: 0, launching: 0, draining: 0 };
+const noInstances = { active: 0, launching: 0, draining: 0 };
 
 export class Planning {
-  /** The forecast that was made last. */
+  /** The last forecast. */
   forecast: ForecastView | null = null;
-  readonly #needs: PlanningNeeds;
+  readonly #deps: PlanningDeps;
   readonly #forecaster: Forecaster | null;
   readonly #peakRatePerSecond: number | undefined;
-  #state: ScalingState = scalingBegin;
+  #state: ScalingState = initialScalingState;
   #lastCount: number | null;
   #slot: number;
 
-  constructor(needs: PlanningNeeds) {
-    const { policy, history, slotMs, isSeasonal, types } = needs;
-    this.#needs = needs;
+  constructor(deps: PlanningDeps) {
+    const { policy, history, slotMs, isSeasonal, types } = deps;
+    this.#deps = deps;
     this.#slot = history.length;
     this.#lastCount = history.at(-1) ?? null;
-    this.#peakRatePerSecond = policy.kind === 'static' ? needs.peakRatePerSecond() : undefined;
+    this.#peakRatePerSecond = policy.kind === 'static' ? deps.peakRatePerSecond() : undefined;
     const horizons = horizonsOf(policy, Math.max(0, ...types.map(({ leadMs }) => leadMs)), slotMs);
     const name = 'forecaster' in policy ? policy.forecaster : null;
     this.#forecaster = name === null ? null : createForecaster(name, { horizons, isSeasonal, slotsPerDay: Math.round(dayMs / slotMs) });
@@ -82,55 +87,55 @@ export class Planning {
       this.#forecaster?.observe(slot, count);
       for (const h of horizons) this.#forecaster?.predict(h);
     }
-    this.#foresee();
+    this.#forecast();
   }
 
-  /** The slot is over, and so many came in it. */
+  /** Records that a slot ended with this number of rows. */
   counted(rows: number): void {
     this.#forecaster?.observe(this.#slot++, rows);
     this.#lastCount = rows;
-    this.#foresee();
+    this.#forecast();
   }
 
-  /** What there is to begin with: what the planner makes of the history; for rules that only react, enough for the last slot. */
-  begin(seen: Seen): { readonly plan: Plan; readonly warmFunctions: number } {
-    const { policy, history, slotMs, types, meanRatePerSecond } = this.#needs;
+  /** The initial plan, decided from the history. For a reactive policy it is sized for the rate of the last slot. */
+  begin(seen: PlanningInput): { readonly plan: Plan; readonly warmFunctions: number } {
+    const { policy, history, slotMs, types, meanRatePerSecond } = this.#deps;
     if (policy.kind === 'running-max' && history.length > 0) {
       const last = this.#lastCount;
       this.#lastCount = history.reduce<number>((most, count) => Math.max(most, count ?? 0), 0);
-      this.decide('period', { ...seen, nowMs: seen.nowMs - slotMs, count: () => nobody });
+      this.decide('period', { ...seen, nowMs: seen.nowMs - slotMs, count: () => noInstances });
       this.#lastCount = last;
     }
-    const { chosen, feasible } = this.decide('period', { ...seen, count: () => nobody });
+    const { chosen, feasible } = this.decide('period', { ...seen, count: () => noInstances });
     const { plan, warmFunctions } = chosen;
-    if (!feasible) return { plan: this.#somebody(), warmFunctions };
+    if (!feasible) return { plan: this.#nonEmpty(), warmFunctions };
     const isReactive = ['hpa', 'kpa', 'ray', 'target-tracking'].includes(policy.kind);
     const [type] = types.filter(({ isFeasible }) => isFeasible);
     if (!isReactive || type === undefined) return { plan, warmFunctions };
     const last = history.at(-1) ?? null;
     const ratePerSecond = last === null ? meanRatePerSecond() : (last * 1000) / slotMs;
     const count = Math.max(1, initialCount(policy, ratePerSecond, type.ratePerSecond));
-    return { plan: { [type.name]: Math.min(this.#needs.limits.max, count) }, warmFunctions };
+    return { plan: { [type.name]: Math.min(this.#deps.limits.max, count) }, warmFunctions };
   }
 
-  /** Where nothing keeps the objective somebody has to serve all the same: what then is there stays. */
-  #somebody(): Plan {
-    const { policy, limits, types } = this.#needs;
+  /** Instances of the first type, at least one: something must serve even if no type meets the objective. */
+  #nonEmpty(): Plan {
+    const { policy, limits, types } = this.#deps;
     const [type] = types;
-    const wished = policy.kind === 'static' && policy.instances !== null ? policy.instances : Math.max(1, limits.min);
-    return type === undefined ? {} : { [type.name]: Math.min(limits.max, wished) };
+    const requested = policy.kind === 'static' && policy.instances !== null ? policy.instances : Math.max(1, limits.min);
+    return type === undefined ? {} : { [type.name]: Math.min(limits.max, requested) };
   }
 
-  decide(trigger: ScalingTrigger, seen: Seen, notices?: Plan): ScalingDecision {
-    const { policy, objective, limits, slotMs, types, overflow, functions } = this.#needs;
-    const budget = this.#needs.budget();
+  decide(trigger: ScalingTrigger, seen: PlanningInput, notices?: Plan): ScalingDecision {
+    const { policy, objective, limits, slotMs, types, spot, overflow, functions } = this.#deps;
+    const budget = this.#deps.budget();
     const counted = types.map((type) => ({ ...type, ...seen.count(type.name) }));
     const active = counted.reduce((sum, type) => sum + type.active, 0);
     const observation: Observation = {
       trigger,
       types: counted,
       overflow: overflow(),
-      limits: { ...limits, min: leastWithin(budget, limits.min, active), budget },
+      limits: { ...limits, min: minimumWithin(budget, limits.min, active), budget },
       objective,
       slotMs,
       forecast: this.forecast,
@@ -139,17 +144,20 @@ export class Planning {
       concurrencyMs: seen.concurrencyMs,
       queue: seen.queue,
       slo: seen.slo ?? null,
+    };
+    const simulated: SimulatedFacts = {
+      spot,
       ...(notices === undefined ? {} : { notices }),
       ...(this.#peakRatePerSecond === undefined ? {} : { peakRatePerSecond: this.#peakRatePerSecond }),
       ...(policy.kind === 'oracle' ? { future: seen.future() } : {}),
       ...(functions === undefined ? {} : { functions }),
     };
-    const { state, decision } = decideScaling(policy, this.#state, observation, seen.nowMs);
+    const { state, decision } = decideScaling(policy, this.#state, observation, seen.nowMs, simulated);
     this.#state = state;
     return decision;
   }
 
-  #foresee(): void {
+  #forecast(): void {
     if (this.#forecaster !== null && this.#slot > 0) this.forecast = forecastViewOf(this.#forecaster);
   }
 }

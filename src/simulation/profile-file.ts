@@ -1,4 +1,4 @@
-/** What was measured about a model, or seen of it while it served, in the form of the profile file that simulations read. */
+/** Measured or observed service times of a model, in the format of profile files for simulations. */
 import { type PriceTable, priceTable } from '../costs/index.ts';
 import { parseProfile, type SimulatedProfile } from './profile.ts';
 
@@ -10,13 +10,13 @@ interface KnownPoint {
   readonly quantiles_ms?: readonly number[];
 }
 
-interface KnownExecutor {
+interface ProfiledExecutor {
   readonly executor: string;
   readonly load_ms: number;
   readonly service: readonly KnownPoint[];
 }
 
-interface KnownFunction {
+interface ProfiledFunction {
   readonly memory_mib: number;
   readonly basis: string;
   readonly fits: boolean;
@@ -28,21 +28,24 @@ interface KnownFunction {
   readonly best_cost_usd_per_million: number | null;
 }
 
-/** What a server answers to `GET .../profile`, as far as it is wanted here. */
-export interface KnownProfile {
-  readonly items: readonly KnownExecutor[];
-  readonly functions: readonly KnownFunction[];
-  readonly served: readonly Pick<KnownExecutor, 'executor' | 'service'>[];
+/** The part of the response to `GET .../profile` that profile files use. */
+export interface ProfileDocument {
+  readonly items: readonly ProfiledExecutor[];
+  readonly functions: readonly ProfiledFunction[];
+  readonly served: readonly Pick<ProfiledExecutor, 'executor' | 'service'>[];
 }
 
-/** What a request costs beside its batch: the gateway's own time, as the simulator and the what-if plans reckon it. */
+/**
+ * Time of a request in addition to its batch, in milliseconds: the gateway's share. The simulator and deployment plans use the
+ * same value.
+ */
 const overheadMs = 0.2;
 
 /**
- * `isServed`: as the executors were while they served, where they did so often enough, in place of what was measured before that on
- * a machine with nothing else to do. Of a model that is a process nothing else is known.
+ * Converts a profile to the file format. If `isServed`, prefers service times observed in production for executors with enough
+ * runs over those measured on an idle machine. A process model has only observed times.
  */
-export function profileFile(name: string, { items, functions, served }: KnownProfile, isServed = false): unknown {
+export function profileFile(name: string, { items, functions, served }: ProfileDocument, isServed = false): unknown {
   const seen = new Map((isServed ? served : []).map(({ executor, service }) => [executor, service]));
   const called = seen.size === 0 ? name : `${name} as it served`;
   const take = (executor: string, measured: readonly KnownPoint[]) => {
@@ -75,10 +78,10 @@ export function profileFile(name: string, { items, functions, served }: KnownPro
   return { name: called, overheadMs, types: Object.fromEntries([...types, ...otherTypes]), functions: [...sizes, ...otherSizes] };
 }
 
-/** The same as simulations take it, with the prices of the server that measured it. */
-export function profileOfKnown(
+/** Converts a profile to a simulated profile, with the prices of the server that measured it. */
+export function profileOfDocument(
   name: string,
-  known: KnownProfile,
+  known: ProfileDocument,
   { asOf, instances, functions }: PriceTable,
   isServed = false,
 ): SimulatedProfile {

@@ -6,7 +6,7 @@ import { infeasibleTypes, parseProfile, referenceSimulated, typeOf } from './pro
 const parse = (value: unknown): unknown => parseProfile(JSON.stringify(value), 'p.json');
 
 describe('a profile file', () => {
-  test('gives types and functions, measured or as a line, with prices of the table where it has none', () => {
+  test('contains types and functions, measured or linear, with default prices from the table', () => {
     const profile = parseProfile(
       JSON.stringify({
         name: 'digits/1',
@@ -33,26 +33,30 @@ describe('a profile file', () => {
     ]);
   });
 
-  for (const [what, given, wanted] of [
+  for (const [what, provided, wanted] of [
     ['a list', [], /profile p\.json: it: expected an object, got \[\]/],
     ['nothing to run on', {}, /neither types nor functions/],
-    ['an unknown type', { types: { x: { service: [] } } }, /types\.x: no price is known for it: give usdPerHour/],
+    ['an unknown type', { types: { x: { service: [] } } }, /types\.x: unknown price\. Set usdPerHour/],
     ['no measurement', { types: { 'local.1': { service: [] } } }, /types\.local\.1\.service: nothing was measured/],
     [
-      'sizes that fall',
+      'descending sizes',
       { types: { 'local.1': { service: [{ b: 2, p50Ms: 1 }] } } },
-      /service\[0\]\.b: expected whole numbers that rise from 1, got 2/,
+      /service\[0\]\.b: expected ascending whole numbers from 1, got 2/,
     ],
-    ['quantiles that fall', { types: { 'local.1': { service: [{ b: 1, p50Ms: 2, p95Ms: 1 }] } } }, /expected 0 < p50Ms <= p95Ms/],
-    ['a text for a number', { types: { 'local.1': { service: { aMs: 'x', bMs: 1, bMax: 1 } } } }, /aMs: expected a number from 0, got "x"/],
+    ['descending quantiles', { types: { 'local.1': { service: [{ b: 1, p50Ms: 2, p95Ms: 1 }] } } }, /expected 0 < p50Ms <= p95Ms/],
+    [
+      'a string instead of a number',
+      { types: { 'local.1': { service: { aMs: 'x', bMs: 1, bMax: 1 } } } },
+      /aMs: expected a number from 0, got "x"/,
+    ],
     ['a function without memory', { functions: [{ service: [] }] }, /functions\[0\]\.memoryMiB: expected a number from 0, got nothing/],
   ] as const) {
-    test(`with ${what} is refused, and the place is named`, () => {
-      assert.throws(() => parse(given), { code: 'invalid_request', message: wanted });
+    test(`with ${what} is rejected with the location`, () => {
+      assert.throws(() => parse(provided), { code: 'invalid_request', message: wanted });
     });
   }
 
-  test('has types on the spot market, at the price of the file, of the table, or at any other', () => {
+  test('has spot types at the price of the file, of the table, or at a custom price', () => {
     const service = { aMs: 1, bMs: 2, bMax: 3 };
     const table = {
       ...defaultPrices,
@@ -72,25 +76,25 @@ describe('a profile file', () => {
     );
     assert.throws(() => typeOf(profile, 'b:spot'), {
       code: 'invalid_request',
-      message: /b has no spot price: give usdPerHourSpot, or write b:spot=/,
+      message: /b has no spot price\. Set usdPerHourSpot, or write b:spot=/,
     });
     assert.throws(() => typeOf(profile, 'b:spot=cheap'), { code: 'invalid_request', message: /expected a price, such as b:spot=0\.04/ });
   });
 
-  test('that is no JSON is refused', () => {
-    assert.throws(() => parseProfile('{', 'p.json'), { code: 'invalid_request', message: /profile p\.json: is no JSON/ });
+  test('is rejected if it is not JSON', () => {
+    assert.throws(() => parseProfile('{', 'p.json'), { code: 'invalid_request', message: /profile p\.json: is not JSON/ });
   });
 
-  test('tells which of its types cannot keep an objective, and why', () => {
+  test('reports which of its types cannot meet an objective, and why', () => {
     const objective = (latencyMs: number) => ({ percentile: 99, latencyMs });
     const reference = referenceSimulated();
     assert.deepEqual(infeasibleTypes(reference, undefined, objective(500)), []);
     assert.deepEqual(infeasibleTypes(reference, ['c5.large', 'g4dn.xlarge'], objective(100)), [
-      'type c5.large cannot meet 100 ms: 2*s(1)+d = 165 ms: it is left out',
+      'type c5.large cannot meet 100 ms: 2*s(1)+d = 165 ms: it is excluded',
     ]);
   });
 
-  test('is not needed for the reference', () => {
+  test('is not needed: the reference profile is built in', () => {
     const { types, functions, overheadMs } = referenceSimulated();
     assert.deepEqual([types.map(({ name }) => name), overheadMs], [['c5.large', 'c5.xlarge', 'c5.2xlarge', 'g4dn.xlarge'], 5]);
     assert.equal(functions.find(({ memoryMiB }) => memoryMiB === 1769)?.service[0]?.p50Ms, 150);

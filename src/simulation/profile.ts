@@ -1,43 +1,43 @@
-/** What is simulated: a model on types of instances and in functions, from a profile file or the made-up profile `reference`. */
+/** The simulated model on instance types and functions, from a profile file or the built-in profile `reference`. */
 import { defaultPrices, type FunctionPrices, functionUsd, type PriceTable } from '../costs/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
-import { affineService, capacityOf, referenceProfile } from '../profiling/index.ts';
-import { pointsOf, quantilesSeen, ServiceLaw, type ServiceQuantiles } from './service-law.ts';
+import { affineService, referenceProfile, typeCapacityOf } from '../profiling/index.ts';
+import { pointsOf, quantileCount, type ServiceQuantiles, SimulatedServiceLaw } from './service-law.ts';
 
-/** Plain data, so that it can be sent to a thread. */
+/** Service times, start times and prices. Plain data, so it can be sent to a thread. */
 export interface SimulatedProfile {
   readonly name: string;
-  /** d: the gateway and the network, on every request. */
+  /** Time added to every request for gateway and network, in milliseconds. */
   readonly overheadMs: number;
   readonly types: readonly SimulatedType[];
   readonly functions: readonly SimulatedFunction[];
   readonly functionPrices: FunctionPrices;
-  /** The size of functions that stand beside instances; null: the cheapest that keeps the objective. */
+  /** Memory size of functions alongside instances; null: the cheapest size that meets the objective. */
   readonly memoryMiB: number | null;
 }
 
 export interface SimulatedType {
   readonly name: string;
   readonly usdPerHour: number;
-  /** What it costs where it may be taken away; null: that is not known. */
+  /** Spot price; null if unknown. */
   readonly usdPerHourSpot: number | null;
-  /** From the wish to the first batch; null: as the simulation says. */
+  /** Time from the launch request to the first batch; null: the value of the simulation spec. */
   readonly leadMs: number | null;
   readonly service: readonly ServiceQuantiles[];
 }
 
-/** A type as it is rented: on demand, or on the spot market under a name of its own. */
+/** An instance type as rented: on demand, or as spot under a separate name. */
 export interface RentedType extends Omit<SimulatedType, 'usdPerHourSpot'> {
-  /** Where it may be taken away: the name of the same type on demand. */
+  /** For a spot type: the name of the same type on demand; else null. */
   readonly onDemand: string | null;
 }
 
 export interface SimulatedFunction {
   readonly memoryMiB: number;
-  /** From the wish to its being ready; billed. */
+  /** Time from request to ready, in milliseconds; billed. */
   readonly coldMs: number;
-  /** There and back; not billed. */
+  /** Network time in both directions, in milliseconds; not billed. */
   readonly networkMs: number;
   readonly service: readonly ServiceQuantiles[];
 }
@@ -46,7 +46,7 @@ const coldMsDefault = 2000;
 const networkMsDefault = 30;
 const batchMost = 4096;
 
-/** 140 ms of work for one processor, on four types of instances and four sizes of functions. */
+/** The built-in profile: 140 ms of work for one CPU, on four instance types and four function sizes. */
 export function referenceSimulated(): SimulatedProfile {
   const { name, overheadMs, instances, functionPrices, functionService } = referenceProfile;
   return {
@@ -63,7 +63,7 @@ export function referenceSimulated(): SimulatedProfile {
   };
 }
 
-/** The size of functions that stand beside instances: 0 where there are none. */
+/** Memory size of functions alongside instances; 0 if there are no functions. */
 export function overflowMemoryMiB(profile: SimulatedProfile, { latencyMs }: Objective): number {
   if (profile.memoryMiB !== null) return profile.memoryMiB;
   const usd = ({ memoryMiB, service }: SimulatedFunction): number =>
@@ -76,22 +76,22 @@ export function overflowMemoryMiB(profile: SimulatedProfile, { latencyMs }: Obje
 }
 
 /**
- * Reads `{name, overheadMs, types: {name: {leadS, usdPerHour, service}}, functions: [{memoryMiB, coldMs, networkMs, service}]}`, where a
- * service is `[{b, p50Ms, p95Ms, p99Ms}]` or `{aMs, bMs, bMax}` (a + b each, in milliseconds), and a type may have `usdPerHourSpot`. A
- * type without a price has that of the price table. Throws `invalid_request` that names the place.
+ * Parses `{name, overheadMs, types: {name: {leadS, usdPerHour, service}}, functions: [{memoryMiB, coldMs, networkMs, service}]}`,
+ * where a service is `[{b, p50Ms, p95Ms, p99Ms}]` or `{aMs, bMs, bMax}` (a + b each, in milliseconds), and a type can have
+ * `usdPerHourSpot`. A type without a price uses the price table. Throws `invalid_request` with the location.
  */
 export function parseProfile(text: string, file: string, prices: PriceTable = defaultPrices): SimulatedProfile {
-  let given: unknown;
+  let provided: unknown;
   try {
-    given = JSON.parse(text);
+    provided = JSON.parse(text);
   } catch (error) {
-    throw wrong(file, `is no JSON: ${(error as Error).message}`);
+    throw wrong(file, `is not JSON: ${(error as Error).message}`);
   }
-  const { name = file, overheadMs = 0, types = {}, functions = [] } = objectIn(file, '', given);
-  if (typeof name !== 'string') throw wrong(file, 'name: expected a text');
+  const { name = file, overheadMs = 0, types = {}, functions = [] } = objectIn(file, '', provided);
+  if (typeof name !== 'string') throw wrong(file, 'name: expected a string');
   if (!Array.isArray(functions)) throw wrong(file, 'functions: expected a list');
   const entries = Object.entries(objectIn(file, 'types', types));
-  if (entries.length + functions.length === 0) throw wrong(file, 'neither types nor functions are in it');
+  if (entries.length + functions.length === 0) throw wrong(file, 'neither types nor functions: expected at least one');
   return {
     name,
     overheadMs: numberIn(file, 'overheadMs', overheadMs),
@@ -103,48 +103,53 @@ export function parseProfile(text: string, file: string, prices: PriceTable = de
 }
 
 /**
- * A type by its name; `c5.large:spot` is one that may be taken away, at its spot price, `c5.large:spot=0.04` at this one. Throws
- * `invalid_request` that names those there are.
+ * A type by its name; `c5.large:spot` is a spot type at its spot price, `c5.large:spot=0.04` at a custom one. Throws
+ * `invalid_request` with the known types.
  */
-export function typeOf({ name: profile, types }: SimulatedProfile, wished: string): RentedType {
-  const [, name = '', spot, given] = /^(.*?)(:spot(?:=(.*))?)?$/s.exec(wished) ?? [];
+export function typeOf({ name: profile, types }: SimulatedProfile, requested: string): RentedType {
+  const [, name = '', spot, provided] = /^(.*?)(:spot(?:=(.*))?)?$/s.exec(requested) ?? [];
   const type = types.find((other) => other.name === name);
   if (type === undefined) {
     const known = types.map((other) => other.name).join(', ');
-    throw wrong(profile, `it has no instance type ${name}: it has ${known === '' ? 'none' : known}`);
+    throw wrong(profile, `unknown instance type ${name}: expected ${known === '' ? 'none' : `one of ${known}`}`);
   }
   const { usdPerHourSpot, ...onDemand } = type;
   if (spot === undefined) return { ...onDemand, onDemand: null };
-  const usdPerHour = given === undefined ? usdPerHourSpot : /^(?:\d+\.?\d*|\.\d+)$/.test(given) ? Number(given) : Number.NaN;
-  if (usdPerHour === null) throw wrong(profile, `${name} has no spot price: give usdPerHourSpot, or write ${name}:spot=USD_PER_HOUR`);
-  if (Number.isNaN(usdPerHour)) throw wrong(profile, `${wished.slice(0, 80)}: expected a price, such as ${name}:spot=0.04`);
+  const usdPerHour = provided === undefined ? usdPerHourSpot : /^(?:\d+\.?\d*|\.\d+)$/.test(provided) ? Number(provided) : Number.NaN;
+  if (usdPerHour === null) throw wrong(profile, `${name} has no spot price. Set usdPerHourSpot, or write ${name}:spot=USD_PER_HOUR`);
+  if (Number.isNaN(usdPerHour)) throw wrong(profile, `${requested.slice(0, 80)}: expected a price, such as ${name}:spot=0.04`);
   return { ...onDemand, name: `${name}:spot`, usdPerHour, onDemand: name };
 }
 
-/** Throws `invalid_request` that names the sizes there are. */
+/** Throws `invalid_request` with the known sizes. */
 export function functionOf({ name, functions }: SimulatedProfile, memoryMiB: number): SimulatedFunction {
   const size = functions.find((other) => other.memoryMiB === memoryMiB);
   if (size !== undefined) return size;
   const known = functions.map((other) => other.memoryMiB).join(', ');
   if (known === '') throw wrong(name, 'it has no functions, which this policy needs');
-  throw wrong(name, `it has no function of ${memoryMiB} MiB: it has ${known}`);
+  throw wrong(name, `no function of ${memoryMiB} MiB: expected one of ${known}`);
 }
 
-/** A sentence for each type of those that may be used that cannot keep the objective, whatever is decided. */
+/** One sentence for each allowed type that cannot meet the objective under any policy. */
 export function infeasibleTypes(profile: SimulatedProfile, types: readonly string[] | undefined, objective: Objective): string[] {
   const used = types?.map((name) => typeOf(profile, name)) ?? profile.types;
   return used.flatMap(({ name, usdPerHour, service }) => {
-    const { table } = new ServiceLaw(service);
-    const { infeasibleBecause } = capacityOf({ name, usdPerHour, service: table }, objective, profile.overheadMs);
-    return infeasibleBecause === undefined ? [] : [`${infeasibleBecause}: it is left out`];
+    const { table } = new SimulatedServiceLaw(service);
+    const { infeasibleBecause } = typeCapacityOf({ name, usdPerHour, service: table }, objective, profile.overheadMs);
+    return infeasibleBecause === undefined ? [] : [`${infeasibleBecause}: it is excluded`];
   });
 }
 
-function typeIn(file: string, name: string, given: unknown, prices: PriceTable): SimulatedType {
+function typeIn(file: string, name: string, provided: unknown, prices: PriceTable): SimulatedType {
   const where = `types.${name}`;
   const listed = prices.instances[name];
-  const { leadS = null, usdPerHour = listed?.usdPerHour, usdPerHourSpot = listed?.usdPerHourSpot, service } = objectIn(file, where, given);
-  if (usdPerHour === undefined) throw wrong(file, `${where}: no price is known for it: give usdPerHour`);
+  const {
+    leadS = null,
+    usdPerHour = listed?.usdPerHour,
+    usdPerHourSpot = listed?.usdPerHourSpot,
+    service,
+  } = objectIn(file, where, provided);
+  if (usdPerHour === undefined) throw wrong(file, `${where}: unknown price. Set usdPerHour`);
   return {
     name,
     usdPerHour: numberIn(file, `${where}.usdPerHour`, usdPerHour),
@@ -154,8 +159,8 @@ function typeIn(file: string, name: string, given: unknown, prices: PriceTable):
   };
 }
 
-function functionIn(file: string, where: string, given: unknown): SimulatedFunction {
-  const { memoryMiB, coldMs = coldMsDefault, networkMs = networkMsDefault, service } = objectIn(file, where, given);
+function functionIn(file: string, where: string, provided: unknown): SimulatedFunction {
+  const { memoryMiB, coldMs = coldMsDefault, networkMs = networkMsDefault, service } = objectIn(file, where, provided);
   return {
     memoryMiB: numberIn(file, `${where}.memoryMiB`, memoryMiB),
     coldMs: numberIn(file, `${where}.coldMs`, coldMs),
@@ -164,9 +169,9 @@ function functionIn(file: string, where: string, given: unknown): SimulatedFunct
   };
 }
 
-function serviceIn(file: string, where: string, given: unknown): ServiceQuantiles[] {
-  if (!Array.isArray(given)) {
-    const { aMs, bMs, bMax } = objectIn(file, where, given);
+function serviceIn(file: string, where: string, provided: unknown): ServiceQuantiles[] {
+  if (!Array.isArray(provided)) {
+    const { aMs, bMs, bMax } = objectIn(file, where, provided);
     const [fixedMs, eachMs, most] = [
       numberIn(file, `${where}.aMs`, aMs),
       numberIn(file, `${where}.bMs`, bMs),
@@ -177,13 +182,13 @@ function serviceIn(file: string, where: string, given: unknown): ServiceQuantile
     return pointsOf(affineService({ aMs: fixedMs, eachMs, batchMax: most }));
   }
   let before: ServiceQuantiles = { b: 0, p50Ms: 0, p95Ms: 0, p99Ms: 0 };
-  const points = given.map((value: unknown, i): ServiceQuantiles => {
+  const points = provided.map((value: unknown, i): ServiceQuantiles => {
     const place = `${where}[${i}]`;
     const { b, p50Ms, p95Ms = p50Ms, p99Ms = p95Ms, quantilesMs } = objectIn(file, place, value);
     const size = numberIn(file, `${place}.b`, b);
     if (!Number.isInteger(size) || size <= before.b || size > batchMost || (i === 0 && size !== 1))
-      throw wrong(file, `${place}.b: expected whole numbers that rise from 1, got ${size}`);
-    // A batch of more rows takes no less, whatever the noise of a measurement says.
+      throw wrong(file, `${place}.b: expected ascending whole numbers from 1, got ${size}`);
+    // Corrects measurement noise: a larger batch is never faster.
     const [p50, p95, p99] = [
       numberIn(file, `${place}.p50Ms`, p50Ms),
       numberIn(file, `${place}.p95Ms`, p95Ms),
@@ -200,27 +205,28 @@ function serviceIn(file: string, where: string, given: unknown): ServiceQuantile
   return points;
 }
 
-/** `least` are those of a smaller batch, which a larger one is not faster than. */
-function quantilesIn(file: string, where: string, given: unknown, least: readonly number[] = []): number[] {
-  const isRight = Array.isArray(given) && given.length === quantilesSeen;
-  if (!isRight) throw wrong(file, `${where}: expected ${quantilesSeen} numbers, the shortest run, then of each twentieth, to the longest`);
+/** Reads p50, p95 and p99. `least`: the quantiles of the next smaller batch, used as lower bounds. */
+function quantilesIn(file: string, where: string, provided: unknown, least: readonly number[] = []): number[] {
+  const isRight = Array.isArray(provided) && provided.length === quantileCount;
+  if (!isRight)
+    throw wrong(file, `${where}: expected ${quantileCount} numbers: the shortest run, each twentieth quantile, and the longest`);
   let before = 0;
-  return given.map((value: unknown, i) => {
+  return provided.map((value: unknown, i) => {
     const ms = numberIn(file, `${where}[${i}]`, value);
-    if (ms <= 0 || ms < before) throw wrong(file, `${where}[${i}]: expected numbers above 0 that do not fall, got ${ms}`);
+    if (ms <= 0 || ms < before) throw wrong(file, `${where}[${i}]: expected non-descending numbers above 0, got ${ms}`);
     before = ms;
     return Math.max(ms, least[i] ?? 0);
   });
 }
 
-function objectIn(file: string, where: string, given: unknown): Readonly<Record<string, unknown>> {
-  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Readonly<Record<string, unknown>>;
-  throw wrong(file, `${where === '' ? 'it' : where}: expected an object, got ${JSON.stringify(given)?.slice(0, 40) ?? 'nothing'}`);
+function objectIn(file: string, where: string, provided: unknown): Readonly<Record<string, unknown>> {
+  if (typeof provided === 'object' && provided !== null && !Array.isArray(provided)) return provided as Readonly<Record<string, unknown>>;
+  throw wrong(file, `${where === '' ? 'it' : where}: expected an object, got ${JSON.stringify(provided)?.slice(0, 40) ?? 'nothing'}`);
 }
 
-function numberIn(file: string, where: string, given: unknown): number {
-  if (typeof given === 'number' && given >= 0 && Number.isFinite(given)) return given;
-  throw wrong(file, `${where}: expected a number from 0, got ${JSON.stringify(given)?.slice(0, 40) ?? 'nothing'}`);
+function numberIn(file: string, where: string, provided: unknown): number {
+  if (typeof provided === 'number' && provided >= 0 && Number.isFinite(provided)) return provided;
+  throw wrong(file, `${where}: expected a number from 0, got ${JSON.stringify(provided)?.slice(0, 40) ?? 'nothing'}`);
 }
 
 function wrong(file: string, what: string): PlatformError {

@@ -1,7 +1,7 @@
-/** What came to an endpoint, as its server counted it slot by slot, as a load. Time in which nobody counted is left out. */
+/** Converts an endpoint's traffic, as its server counted it per slot, to a load. Leaves out time without counts. */
 import type { Load } from './load.ts';
 
-/** Counts of slots, the first beginning at `fromMs` (epoch milliseconds); null where nobody counted. */
+/** Counts per slot. The first slot begins at `fromMs` (epoch milliseconds); null for slots without a count. */
 export interface RecordedCounts {
   readonly fromMs: number;
   readonly slotMs: number;
@@ -9,27 +9,28 @@ export interface RecordedCounts {
   readonly rows: readonly (number | null)[];
 }
 
-/** Epoch milliseconds. */
+/** A period, in epoch milliseconds. */
 export interface RecordedSpan {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-export interface Recording {
+/** A recorded load, and the time that it covers. */
+export interface LoadRecording {
   readonly load: Load;
-  /** From the first slot that was counted to the last. */
+  /** From the first counted slot to the last one. */
   readonly span: RecordedSpan;
-  /** Within it: what is left out. */
+  /** Periods within `span` that have no counts and are left out. */
   readonly gaps: readonly RecordedSpan[];
   readonly requests: number;
   readonly rows: number;
 }
 
 /**
- * `history` is what was counted before. `scale` as of a trace: with 1 the requests of each slot are as many as were counted, at random
- * times within it. null where nothing was counted.
+ * Converts counts to a load; `history` holds the earlier counts. With `scale` 1 each slot has the recorded number of requests, at
+ * random times within it. Returns null if no slot has a count.
  */
-export function loadOfRecording(name: string, counted: RecordedCounts, history: RecordedCounts | null, scale = 1): Recording | null {
+export function loadOfRecording(name: string, counted: RecordedCounts, history: RecordedCounts | null, scale = 1): LoadRecording | null {
   const { fromMs, slotMs } = counted;
   const first = counted.requests.findIndex((count) => count !== null);
   if (first < 0) return null;
@@ -58,7 +59,7 @@ export function loadOfRecording(name: string, counted: RecordedCounts, history: 
 
 const minuteMs = 60_000;
 
-/** Minutes spread evenly over shorter slots. */
+/** Converts counts to shorter slots by spreading each count evenly. */
 export function inSlots({ fromMs, requests, rows }: RecordedCounts, slotMs: number): RecordedCounts {
   const pieces = Math.max(1, Math.round(minuteMs / slotMs));
   const spread = (counts: readonly (number | null)[]): (number | null)[] =>
@@ -70,7 +71,7 @@ export function inSlots({ fromMs, requests, rows }: RecordedCounts, slotMs: numb
   return { fromMs, slotMs: minuteMs / pieces, requests: spread(requests), rows: spread(rows) };
 }
 
-/** In rows, as a server counts them for its forecasts; from the first slot that was counted on. */
+/** Rows per slot from the first counted slot on: forecasts count rows, as on a server. */
 function historyBefore(history: RecordedCounts | null, scale: number): (number | null)[] {
   if (history === null) return [];
   const first = history.rows.findIndex((count) => count !== null);

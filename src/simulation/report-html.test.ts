@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadOf, orderOf } from '../../test/simulations.ts';
+import { loadOf, specOf } from '../../test/simulations.ts';
 import { chartSvg } from './chart.ts';
 import { reportHtml } from './report-html.ts';
 import { Simulation } from './simulation.ts';
 
 describe('the report', () => {
-  test('is one page that needs nothing else, shows each policy and is the same again', async () => {
+  test('is one self-contained, deterministic page that shows each policy', async () => {
     const policies = ['economic', 'hpa:70'];
     const load = loadOf('steps:5@0,40@300', 20);
-    const results = await Promise.all(policies.map((policy) => new Simulation(orderOf(load, policy)).run()));
+    const results = await Promise.all(policies.map((policy) => new Simulation(specOf(load, policy)).run()));
     const facts = { load: 'a <b> & "c"', profile: 'reference', objective: 'p99.8<=500ms', latencyMs: 500, durationMs: load.durationMs };
     const page = reportHtml(facts, results);
     assert.equal(reportHtml(facts, results), page);
@@ -20,9 +20,9 @@ describe('the report', () => {
     for (const policy of policies) assert(page.split(`<title>${policy}</title>`).length >= 5);
   });
 
-  test('tells small money, and a minute that is not over by the rate it had', async () => {
+  test('shows small amounts, and scales an incomplete minute to its rate', async () => {
     const load = { ...loadOf('poisson:20', 3), durationMs: 135_000 };
-    const result = await new Simulation(orderOf(load, 'static:1')).run();
+    const result = await new Simulation(specOf(load, 'static:1')).run();
     const facts = { load: 'l', profile: 'p', objective: 'o', latencyMs: 500, durationMs: load.durationMs };
     const page = reportHtml(facts, [result]);
     assert(result.costUsd < 0.005 && page.includes(`<td>${Number(result.costUsd.toPrecision(3))}</td>`), page.slice(0, 3000));
@@ -32,7 +32,7 @@ describe('the report', () => {
     assert(Math.max(...heights) - Math.min(...heights) < 40, path);
   });
 
-  test('can be drawn of a simulation in which nobody came', () => {
+  test('can be drawn for a simulation without requests', () => {
     const minute = { minute: 0, arrivals: 0, active: 0, launching: 0, queueMax: 0, overflow: 0, violations: 0, costUsd: 0 };
     const nothing = { p95Ms: null, forecastMean: null, forecastP10: null, forecastP90: null };
     const counts = { requests: 0, rows: 0, attainment: 1, fulfilled: 0, late: 0, dropped: 0, rejected: 0, coldStarts: 0, decided: 0 };
@@ -45,7 +45,7 @@ describe('the report', () => {
 });
 
 describe('a chart', () => {
-  test('of less than two hours tells minutes', () => {
+  test('labels minutes below two hours', () => {
     const hours = (minutes: number) => {
       const svg = chartSvg({ title: 't', series: [{ name: 'a', colour: 'red', values: new Array<number>(minutes).fill(1) }] });
       return [...svg.matchAll(/>(\d+ (?:h|min))</g)].map(([, text]) => text);
@@ -71,7 +71,7 @@ describe('a chart', () => {
 
   const pathsOf = (svg: string): string[] => [...svg.matchAll(/ d="([^"]*)"/g)].map(([, path]) => path as string);
 
-  test('breaks where nothing is known, and keeps the peak of what it draws together', () => {
+  test('has gaps for unknown values, and retains peaks when merging points', () => {
     const [path] = pathsOf(chartSvg({ title: 't', series: [{ name: 'a', colour: 'red', values: [1, null, 2, 3] }] }));
     assert.equal(path?.match(/M/g)?.length, 2);
     const values = Array.from({ length: 100_000 }, (_, i) => (i === 51_234 ? 80 : 1));
@@ -80,7 +80,7 @@ describe('a chart', () => {
     assert.match(long, / 6\.0/);
   });
 
-  test('of steps holds each value until the next', () => {
+  test('holds each value until the next one if stepped', () => {
     const [path] = pathsOf(chartSvg({ title: 't', series: [{ name: 'a', colour: 'red', values: [1, 1, 2] }], isStepped: true }));
     assert.match(path ?? '', /^M48\.0 82\.0H[\d.]+V6\.0H984\.0$/);
   });

@@ -1,16 +1,16 @@
-/** The report of a simulation as one page that needs nothing else: a table, and charts drawn in SVG. */
+/** The report of a simulation as one self-contained page: a table, and SVG charts. */
 import { type Chart, chartSvg, escapeHtml } from './chart.ts';
-import type { Minute } from './measures.ts';
+import type { SimulatedMinute } from './measures.ts';
 import type { SimulationResult } from './result.ts';
 
 export interface ReportFacts {
-  /** `nasa.csv x 40`. */
+  /** Display name of the load, such as `nasa.csv x 40`. */
   readonly load: string;
   readonly profile: string;
-  /** `p99.8<=500ms`. */
+  /** Display form of the objective, such as `p99.8<=500ms`. */
   readonly objective: string;
   readonly latencyMs: number;
-  /** Of the load: its last minute may be shorter than one. */
+  /** Duration of the load; its last minute can be incomplete. */
   readonly durationMs: number;
 }
 
@@ -21,7 +21,7 @@ h1{font-size:1.4rem;margin:0}p{color:var(--faint);margin:.2rem 0 1.5rem}table{bo
 th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}
 figure{margin:0 0 1.5rem}figcaption{font-weight:600}svg{width:100%;height:auto;display:block}svg text{fill:currentColor;font-size:11px}.mark{display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.5em}`;
 
-/** The page; the same for the same results. */
+/** Renders the page. Equal input gives equal bytes. */
 export function reportHtml(facts: ReportFacts, results: readonly SimulationResult[]): string {
   const title = `${facts.load}, ${facts.objective}`;
   const charts = chartsOf(facts, results).map(
@@ -37,9 +37,9 @@ ${charts.join('\n')}
 }
 
 function chartsOf({ latencyMs, durationMs }: ReportFacts, results: readonly SimulationResult[]): Chart[] {
-  const each = (value: (minute: Minute) => number | null): Chart['series'] =>
+  const each = (value: (minute: SimulatedMinute) => number | null): Chart['series'] =>
     results.map(({ policy, timeline }, i) => ({ name: policy, colour: colourOf(i), values: timeline.map(value) }));
-  const secondsOf = ({ minute }: Minute): number => Math.min(60, Math.max(1, durationMs / 1000 - minute * 60));
+  const secondsOf = ({ minute }: SimulatedMinute): number => Math.min(60, Math.max(1, durationMs / 1000 - minute * 60));
   const arrivals = results[0]?.timeline.map((minute) => minute.arrivals / secondsOf(minute)) ?? [];
   const foreseen = each(({ forecastMean }) => (forecastMean === null ? null : forecastMean / 60)).filter(({ values }) =>
     values.some((value) => value !== null),
@@ -49,8 +49,8 @@ function chartsOf({ latencyMs, durationMs }: ReportFacts, results: readonly Simu
       title: 'Requests per second, and the forecasts a minute ahead',
       series: [{ name: 'requests', colour: '#888888', values: arrivals }, ...foreseen],
     },
-    { title: 'Instances that serve', series: each(({ active }) => active), isStepped: true },
-    { title: 'Requests per second that functions served', series: each((minute) => minute.overflow / secondsOf(minute)) },
+    { title: 'Serving instances', series: each(({ active }) => active), isStepped: true },
+    { title: 'Requests per second served by functions', series: each((minute) => minute.overflow / secondsOf(minute)) },
     { title: 'p95 of each minute against the objective, ms', series: each(({ p95Ms }) => p95Ms), limit: latencyMs, most: 3 * latencyMs },
     { title: 'US dollars so far', series: each(() => 0).map((series, i) => ({ ...series, values: sumsOf(results[i]?.timeline ?? []) })) },
   ];
@@ -77,13 +77,13 @@ function tableOf(results: readonly SimulationResult[]): string {
   return `<table><thead><tr>${heads.map((head) => `<th>${head}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table>`;
 }
 
-/** Cents of what is dollars; of less, what matters. */
+/** Formats dollars with cents, or with significant digits below a cent. */
 function usd(value: number | null): string {
   if (value === null) return '';
   return value >= 1 || value === 0 ? value.toFixed(2) : String(Number(value.toPrecision(3)));
 }
 
-function sumsOf(timeline: readonly Minute[]): number[] {
+function sumsOf(timeline: readonly SimulatedMinute[]): number[] {
   let sum = 0;
   return timeline.map(({ costUsd }) => (sum += costUsd));
 }

@@ -1,8 +1,8 @@
-/** What a simulation tells: the same bytes for the same order. */
+/** The result of a simulation. Equal specs give byte-identical results. */
 import type { Plan } from '../autoscaling/index.ts';
-import type { Measures, Minute } from './measures.ts';
+import type { Measures, SimulatedMinute } from './measures.ts';
 
-/** A decision that changed something, or was made because instances will be taken away. */
+/** A decision that changed something, or followed an interruption notice. */
 export interface DecisionNote {
   readonly atS: number;
   readonly trigger: string;
@@ -11,38 +11,40 @@ export interface DecisionNote {
   readonly explanation: string;
 }
 
+/** Totals, latencies, decisions and a timeline of one policy. */
 export interface SimulationResult {
   readonly policy: string;
   readonly requests: number;
   readonly rows: number;
-  /** Share of the requests that were answered within the objective, 0..1; 1 where nobody came. */
+  /** Share of requests answered within the objective, 0..1; 1 if there were no requests. */
   readonly attainment: number;
   readonly fulfilled: number;
   readonly late: number;
-  /** Given up at their timeout. */
+  /** Requests dropped at their timeout. */
   readonly dropped: number;
   readonly rejected: number;
-  /** null where nobody came. */
+  /** null if there were no requests. */
   readonly costUsdPerMillion: number | null;
   readonly costUsd: number;
   readonly instanceUsd: number;
   readonly overflowUsd: number;
-  /** By type. */
+  /** Billed seconds by instance type. */
   readonly instanceSeconds: Readonly<Record<string, number>>;
-  /** Share of the rows that functions served, 0..1. */
+  /** Share of rows served by functions, 0..1. */
   readonly overflowShare: number;
   readonly coldStarts: number;
-  /** Of those that were answered. */
+  /** Latencies of answered requests. */
   readonly meanMs: number | null;
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
   readonly p99Ms: number | null;
-  /** How often the policy was asked. */
+  /** Number of decisions, including those that changed nothing. */
   readonly decided: number;
   readonly decisions: readonly DecisionNote[];
-  readonly timeline: readonly Minute[];
+  readonly timeline: readonly SimulatedMinute[];
 }
 
+/** Summarizes the measures of a completed simulation. */
 export function resultOf(policy: string, measures: Measures, decisions: readonly DecisionNote[], decided: number): SimulationResult {
   const { requests, rows, fulfilled, late, dropped, rejected, instanceUsd, overflowUsd, overflowed, latencies } = measures;
   const costUsd = instanceUsd + overflowUsd;

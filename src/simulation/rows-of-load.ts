@@ -1,8 +1,8 @@
-/** How many rows each request of a load has: those of its slot in the mean, as even as whole numbers are. */
+/** Assigns a number of rows to each request: the mean of its slot, distributed as evenly as whole numbers allow. */
 import type { Load } from './load.ts';
 
 export class RowsOfLoad {
-  /** Of a request, over the whole load. */
+  /** Mean rows per request over the whole load. */
   readonly mean: number;
   readonly #counts: readonly number[] = [];
   readonly #rows: readonly number[] | null = null;
@@ -21,7 +21,7 @@ export class RowsOfLoad {
     this.mean = this.#rows === null || requests === 0 ? 1 : Math.max(1, sum(this.#rows) / requests);
   }
 
-  /** Of the request that comes then: they are asked for in the order in which they come. */
+  /** Rows of the request that arrives at `atMs`. Calls must be in order of arrival. */
   next(atMs: number): number {
     if (this.#rows === null) return 1;
     const slot = Math.floor(atMs / this.#slotMs);

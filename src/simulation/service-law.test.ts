@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { affineService } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
-import { pointsOf, ServiceLaw } from './service-law.ts';
+import { pointsOf, SimulatedServiceLaw } from './service-law.ts';
 
 const near = (value: number, wanted: number, share: number): void =>
   assert(Math.abs(value / wanted - 1) <= share, `${value}, not ${wanted}`);
 
 describe('simulated service times', () => {
-  test('of a straight line vary by a fortieth to either side, and dispatch sees the line', () => {
-    const law = new ServiceLaw(pointsOf(affineService({ aMs: 10, eachMs: 70, batchMax: 32 })));
+  test('of an affine profile vary by 2.5 % either way, while dispatch uses the exact line', () => {
+    const law = new SimulatedServiceLaw(pointsOf(affineService({ aMs: 10, eachMs: 70, batchMax: 32 })));
     const random = new SeededRandom(1);
     const drawn = Array.from({ length: 10_000 }, () => law.drawMs(random, 3));
     assert(drawn.every((ms) => ms >= 220 * 0.975 && ms <= 220 * 1.025));
@@ -18,9 +18,9 @@ describe('simulated service times', () => {
     assert.deepEqual([law.table.quantileMs(0.998, 3), law.table.medianMs(32), law.batchMax], [220, 2250, 32]);
   });
 
-  test('that were seen are drawn as they were: in twentieths, with no jitter of their own', () => {
+  test('that were observed are drawn from their 21 quantiles, without additional jitter', () => {
     const quantilesMs = [...Array.from({ length: 11 }, () => 10), ...Array.from({ length: 9 }, () => 30), 200];
-    const law = new ServiceLaw([{ b: 1, p50Ms: 10, p95Ms: 30, p99Ms: 60, quantilesMs }]);
+    const law = new SimulatedServiceLaw([{ b: 1, p50Ms: 10, p95Ms: 30, p99Ms: 60, quantilesMs }]);
     const random = new SeededRandom(1);
     const drawn = Float64Array.from({ length: 50_000 }, () => law.drawMs(random, 1)).sort();
     assert.deepEqual([drawn[0], drawn[25_000 - 500], drawn[30_000], drawn[47_000]], [10, 10, 30, 30]);
@@ -29,12 +29,12 @@ describe('simulated service times', () => {
     near(drawn.reduce((sum, ms) => sum + ms, 0) / drawn.length, 0.525 * 10 + 0.425 * 30 + 0.04 * 45 + 0.01 * 130, 0.02);
   });
 
-  test('of measured quantiles have those quantiles, and lie on lines between measured sizes', () => {
+  test('reproduce measured quantiles, and are linear between measured batch sizes', () => {
     const points = [
       { b: 1, p50Ms: 10, p95Ms: 20, p99Ms: 40 },
       { b: 5, p50Ms: 30, p95Ms: 60, p99Ms: 80 },
     ];
-    const law = new ServiceLaw(points, 0);
+    const law = new SimulatedServiceLaw(points, 0);
     const random = new SeededRandom(1);
     for (const [b, p50, p95, p99] of [
       [1, 10, 20, 40],

@@ -1,56 +1,56 @@
-/** How long a simulated batch takes: drawn from what a profile says, and known to dispatch as the profile says it. */
+/** Service times of simulated batches. Runs are drawn from a profile; dispatch and planners use the same profile. */
 import { type Profile, type ServiceCurve, ServiceTable } from '../profiling/index.ts';
 import type { Random } from '../random.ts';
 
-/** The service time of batches of b rows by three of its quantiles, or by more. */
+/** Quantiles of the service time of batches of b rows. */
 export interface ServiceQuantiles {
   readonly b: number;
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
-  /** As it was seen: the least, then what each further twentieth of the runs did not exceed, up to the most. */
+  /** Observed quantiles in steps of 0.05, from the minimum to the maximum. */
   readonly quantilesMs?: readonly number[];
 }
 
-/** Of those twentieths there are so many, both ends included. */
-export const quantilesSeen = 21;
+/** Length of `quantilesMs`, including minimum and maximum. */
+export const quantileCount = 21;
 
-/** s(b) (1 + 0.05 (u - 1/2)), u uniform in [0, 1): by so much runs of one batch size differ whatever the quantiles say. */
+/** Jitter j of s(b) (1 + j (u - 1/2)), with u uniform in [0, 1): varies runs of one batch size in addition to the quantiles. */
 const jitterDefault = 0.05;
 const tableSamples = 200;
 
-/** Simulated runs do not teach dispatch: what the profile says is all there is to know. */
-class GivenTable extends ServiceTable {
+/** A table that does not learn: the profile is complete, and simulated runs must not change it. */
+class FixedServiceTable extends ServiceTable {
   override observe(): void {}
 }
 
-/** Shares of the runs whose times are known; in between they are linear, below the first and beyond the last flat. */
+/** Quantile levels of a profile with three quantiles. Times are linear between them and constant outside. */
 const knotsOfThree = [0.5, 0.95, 0.99] as const;
-const knotsSeen = [...Array.from({ length: quantilesSeen - 1 }, (_, i) => i / (quantilesSeen - 1)), 0.99, 1];
+const quantileKnots = [...Array.from({ length: quantileCount - 1 }, (_, i) => i / (quantileCount - 1)), 0.99, 1];
 
-export class ServiceLaw {
+export class SimulatedServiceLaw {
   readonly batchMax: number;
-  /** As choices see it. */
+  /** Profile for choosing memory and batch size. */
   readonly profile: Profile;
-  /** As dispatch and planners see it. */
+  /** Table for dispatch and planners. */
   readonly table: ServiceTable;
   readonly #jitter: number;
   readonly #knots: readonly number[];
-  /** By knot, then by b, from 1. */
+  /** Service times by quantile, then by batch size from 1. */
   readonly #curves: readonly Float64Array[];
 
-  /** `points` rise in b, the first b is 1; between them times are linear. What was seen varies by itself and gets no jitter. */
+  /** `points` ascend in b, and the first b is 1. Times are linear in between. Observed times vary already and get no jitter. */
   constructor(points: readonly ServiceQuantiles[], jitter?: number) {
     const isSeen = points.some(({ quantilesMs }) => quantilesMs !== undefined);
     this.batchMax = (points.at(-1) as ServiceQuantiles).b;
     this.#jitter = jitter ?? (isSeen ? 0 : jitterDefault);
-    this.#knots = isSeen ? knotsSeen : knotsOfThree;
+    this.#knots = isSeen ? quantileKnots : knotsOfThree;
     this.#curves = this.#knots.map((knot) => curveOf(points, (point) => knotMs(point, knot)));
     this.profile = this.#profile();
-    this.table = new GivenTable(this.profile);
+    this.table = new FixedServiceTable(this.profile);
   }
 
-  /** One run of so many rows, in milliseconds. */
+  /** Draws the duration of a run of this many rows, in milliseconds. */
   drawMs(random: Random, rows: number): number {
     const u = random.next();
     return this.#quantileMs(u, Math.min(rows, this.batchMax)) * (1 + this.#jitter * (u - 0.5));
@@ -80,14 +80,14 @@ function interpolated(knots: readonly number[], msAt: (knot: number) => number, 
   return low + ((high - low) * (u - from)) / (to - from);
 }
 
-/** What the share `knot` of the runs of this size did not exceed. */
+/** Service time at the quantile level `knot` (0..1) for this batch size. */
 function knotMs({ p50Ms, p95Ms, p99Ms, quantilesMs }: ServiceQuantiles, knot: number): number {
   const three = [p50Ms, p95Ms, p99Ms];
   if (quantilesMs === undefined) return interpolated(knotsOfThree, (i) => three[i] as number, knot);
-  return knot === 0.99 ? p99Ms : (quantilesMs[Math.round(knot * (quantilesSeen - 1))] as number);
+  return knot === 0.99 ? p99Ms : (quantilesMs[Math.round(knot * (quantileCount - 1))] as number);
 }
 
-/** The points of a curve that is the same at every quantile. */
+/** Converts a deterministic curve to points whose quantiles are all equal. */
 export function pointsOf(curve: ServiceCurve): ServiceQuantiles[] {
   return Array.from({ length: curve.batchMax }, (_, i) => {
     const ms = curve.medianMs(i + 1);

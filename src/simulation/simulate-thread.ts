@@ -1,17 +1,17 @@
-/** The main of a thread that runs one simulation. */
+/** Entry point of a thread that runs one simulation. */
 import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
 import { asPlatformError } from '../errors.ts';
-import type { ThreadAnswer } from './simulate.ts';
+import type { SimulationResponse } from './simulate.ts';
 import { Simulation } from './simulation.ts';
-import type { SimulationOrder } from './simulation-order.ts';
+import type { SimulationSpec } from './simulation-spec.ts';
 
-assert(parentPort !== null, 'this file is the main of a thread');
-// Requests that are given up are counted, not read.
+assert(parentPort !== null, 'this file is the entry point of a thread');
+// Errors of dropped requests are counted but never printed, so their stack traces would only cost time.
 Error.stackTraceLimit = 0;
-let answer: ThreadAnswer;
+let answer: SimulationResponse;
 try {
-  answer = { result: await new Simulation(workerData as SimulationOrder).run() };
+  answer = { result: await new Simulation(workerData as SimulationSpec).run() };
 } catch (error) {
   const { code, message } = asPlatformError(error);
   answer = { error: { code, message } };

@@ -1,27 +1,27 @@
-/** Simulations side by side: each in a thread of its own, as many at once as there are processors. */
+/** Runs simulations in parallel: one thread each, as many at once as there are CPUs. */
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PlatformError } from '../errors.ts';
 import type { SimulationResult } from './result.ts';
-import type { SimulationOrder } from './simulation-order.ts';
+import type { SimulationSpec } from './simulation-spec.ts';
 
-/** What a thread answers. */
-export type ThreadAnswer =
+/** Message from a simulation thread. */
+export type SimulationResponse =
   | { readonly result: SimulationResult }
   | { readonly error: { readonly code: ErrorCode; readonly message: string } };
 
-export interface SideBySide {
+export interface SimulationBatchOptions {
   readonly threads: number;
   readonly interrupted: AbortSignal;
-  /** Told of each that is done. */
+  /** Called when a simulation completes, with its index in the specs. */
   readonly onDone?: (result: SimulationResult, index: number) => void;
 }
 
 const threadUrl = new URL(import.meta.url.endsWith('.ts') ? './simulate-thread.ts' : './simulate-thread.js', import.meta.url);
 
-/** The results in the order of the orders. Rejects with the first error; the others are ended then. */
+/** Returns the results in the order of the specs. Rejects with the first error and terminates the other simulations. */
 export async function simulateAll(
-  orders: readonly SimulationOrder[],
-  { threads, interrupted, onDone }: SideBySide,
+  orders: readonly SimulationSpec[],
+  { threads, interrupted, onDone }: SimulationBatchOptions,
 ): Promise<SimulationResult[]> {
   const results: SimulationResult[] = [];
   const failed = new AbortController();
@@ -29,7 +29,7 @@ export async function simulateAll(
   let next = 0;
   const work = async (): Promise<void> => {
     for (let i = next++; i < orders.length; i = next++) {
-      const result = await simulate(orders[i] as SimulationOrder, ended);
+      const result = await simulate(orders[i] as SimulationSpec, ended);
       results[i] = result;
       onDone?.(result, i);
     }
@@ -42,20 +42,20 @@ export async function simulateAll(
   return results;
 }
 
-function simulate(order: SimulationOrder, ended: AbortSignal): Promise<SimulationResult> {
+function simulate(spec: SimulationSpec, ended: AbortSignal): Promise<SimulationResult> {
   return new Promise((resolve, reject) => {
     ended.throwIfAborted();
-    const thread = new Worker(threadUrl, { workerData: order, name: 'simulate' });
+    const thread = new Worker(threadUrl, { workerData: spec, name: 'simulate' });
     const stop = (): void => void thread.terminate();
     ended.addEventListener('abort', stop, { once: true });
-    thread.once('message', (answer: ThreadAnswer) => {
+    thread.once('message', (answer: SimulationResponse) => {
       if ('result' in answer) resolve(answer.result);
       else reject(new PlatformError(answer.error.code, answer.error.message));
     });
     thread.once('error', reject);
     thread.once('exit', () => {
       ended.removeEventListener('abort', stop);
-      reject(new PlatformError('unavailable', `the simulation of ${order.policy} was interrupted`));
+      reject(new PlatformError('unavailable', `the simulation of ${spec.policy} was interrupted`));
     });
   });
 }

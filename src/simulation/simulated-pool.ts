@@ -1,27 +1,28 @@
-/** The variant of a simulation: a pool of the platform, set as the order says, before executors that are models. */
+/** Builds the simulated variant: the platform's pool, with the settings of the spec and simulated executors. */
 import type { Policy } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
 import { VariantPool } from '../serving/index.ts';
 import type { FleetType } from './fleet.ts';
 import type { FunctionProvider } from './function-provider.ts';
 import { simulatedModel } from './model.ts';
-import { choosesFunctions, functionsUnlimited, type SimulatedFunctions, type SimulationOrder } from './simulation-order.ts';
+import { choosesFunctions, functionsUnlimited, type SimulatedFunctions, type SimulationSpec } from './simulation-spec.ts';
 
-export interface SimulatedPoolNeeds {
+export interface SimulatedPoolDeps {
   readonly clock: Clock;
-  /** The order's own. */
+  /** The policy of the simulation spec. */
   readonly policy: Policy;
-  /** Of the instances that may come. */
+  /** Instance types that the policy can use. */
   readonly types: readonly FleetType[];
-  /** null: there are none. */
+  /** null: the variant has no functions. */
   readonly functions: FunctionProvider | null;
 }
 
 const timeoutMs = 10_000;
-const queueRowsMax = 10_000_000;
+/** As in the product. */
+const queueRowsMax = 10_000;
 
-export function simulatedPool(order: SimulationOrder, { clock, policy, types, functions }: SimulatedPoolNeeds): VariantPool {
-  const { objective, memoryMiB, profile, overflow, serverless, functions: deployed = functionsUnlimited } = order;
+export function simulatedPool(spec: SimulationSpec, { clock, policy, types, functions }: SimulatedPoolDeps): VariantPool {
+  const { objective, memoryMiB, profile, overflow, serverless, functions: deployed = functionsUnlimited } = spec;
   const {
     maxConcurrency,
     provisioned,
@@ -30,7 +31,7 @@ export function simulatedPool(order: SimulationOrder, { clock, policy, types, fu
     batching,
   }: Omit<SimulatedFunctions, 'warmMax'> = deployed;
   const isHybrid = functions !== null && policy.kind !== 'batch' && serverless === undefined;
-  const isChosen = choosesFunctions(order, policy);
+  const isChosen = choosesFunctions(spec, policy);
   const config = {
     memoryMiB: isChosen ? wishedMiB : memoryMiB,
     maxConcurrency,
@@ -60,6 +61,6 @@ export function simulatedPool(order: SimulationOrder, { clock, policy, types, fu
     restart: () => {},
     overheadMs: profile.overheadMs,
     ...(overflow === undefined ? {} : { overflow }),
-    ...(functions === null ? {} : { functions: functions.neighbours }),
+    ...(functions === null ? {} : { functions: functions.poolDeps }),
   });
 }

@@ -1,28 +1,28 @@
 /**
- * Simulations that somebody asked a server for: one at a time, in threads beside the gateway, bounded in number and time, and kept in
- * memory for a while.
+ * Simulations that a server runs on request: one at a time, in threads, with limits on number and duration. Completed runs are
+ * retained in memory up to a limit.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import type { SimulationResult } from './result.ts';
-import { type SideBySide, simulateAll } from './simulate.ts';
-import type { SimulationOrder } from './simulation-order.ts';
+import { type SimulationBatchOptions, simulateAll } from './simulate.ts';
+import type { SimulationSpec } from './simulation-spec.ts';
 
 export type RunState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface SimulationRun<Facts> {
   readonly id: string;
   readonly state: RunState;
-  /** What whoever asked for it wants to know of it later. */
+  /** Data of the caller, returned with the run. */
   readonly facts: Facts;
-  readonly orders: readonly SimulationOrder[];
-  /** As they come, in the order of the orders; null for one that is not done. */
+  readonly orders: readonly SimulationSpec[];
+  /** Results in the order of the specs; null for simulations that are not complete. */
   readonly results: readonly (SimulationResult | null)[];
-  /** Why it failed or ended early. */
+  /** Why the run failed or ended early; null otherwise. */
   readonly reason: string | null;
   /** Epoch milliseconds. */
-  readonly askedAtMs: number;
+  readonly requestedAtMs: number;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
 }
@@ -32,16 +32,17 @@ type Run<Facts> = Changing<SimulationRun<Facts>> & { results: (SimulationResult 
 
 export interface SimulationRunsOptions {
   readonly clock: Clock;
-  /** How many policies are simulated at once. */
+  /** Number of policies to simulate at once. */
   readonly threads: number;
-  readonly simulate?: (orders: readonly SimulationOrder[], sideBySide: SideBySide) => Promise<SimulationResult[]>;
+  readonly simulate?: (orders: readonly SimulationSpec[], sideBySide: SimulationBatchOptions) => Promise<SimulationResult[]>;
 }
 
+/** Maximum number of waiting and of retained runs, and maximum duration of a run in milliseconds. */
 export const runLimits = { waitingMax: 5, keptMax: 20, timeMs: 10 * 60_000 } as const;
 
 export class SimulationRuns<Facts> {
   readonly #options: SimulationRunsOptions;
-  /** The latest last. */
+  /** Runs in order of request, the latest last. */
   readonly #runs: Run<Facts>[] = [];
   #isClosed = false;
 
@@ -49,11 +50,11 @@ export class SimulationRuns<Facts> {
     this.#options = options;
   }
 
-  /** Throws `overloaded` where too many wait already. */
-  start(orders: readonly SimulationOrder[], facts: Facts): SimulationRun<Facts> {
+  /** Queues a run, or starts it if none is running. Throws `overloaded` if too many are waiting. */
+  start(orders: readonly SimulationSpec[], facts: Facts): SimulationRun<Facts> {
     const waiting = this.#runs.filter(({ state }) => state === 'waiting').length;
     if (waiting >= runLimits.waitingMax || this.#isClosed) {
-      throw new PlatformError('overloaded', `${waiting} simulations wait already: come back when one is done, or cancel one`);
+      throw new PlatformError('overloaded', `too many simulations: ${waiting} are waiting. Retry when one is done, or cancel one`);
     }
     const ended = this.#runs.filter(({ endedAtMs }) => endedAtMs !== null);
     if (ended.length >= runLimits.keptMax) this.#runs.splice(this.#runs.indexOf(ended[0] as Run<Facts>), 1);
@@ -64,7 +65,7 @@ export class SimulationRuns<Facts> {
       orders,
       results: orders.map(() => null),
       reason: null,
-      askedAtMs: this.#options.clock.wallMs(),
+      requestedAtMs: this.#options.clock.wallMs(),
       startedAtMs: null,
       endedAtMs: null,
       abort: new AbortController(),
@@ -74,7 +75,7 @@ export class SimulationRuns<Facts> {
     return run;
   }
 
-  /** The latest first. */
+  /** All retained runs, the latest first. */
   list(): readonly SimulationRun<Facts>[] {
     return this.#runs.toReversed();
   }
@@ -84,7 +85,7 @@ export class SimulationRuns<Facts> {
     return this.#find(id);
   }
 
-  /** Ends one that runs or waits; lets go of one that has ended. Throws `not_found`. */
+  /** Cancels a waiting or running simulation; deletes one that has ended. Throws `not_found`. */
   remove(id: string): void {
     const run = this.#find(id);
     if (run.endedAtMs !== null) {
@@ -104,7 +105,7 @@ export class SimulationRuns<Facts> {
     if (run !== undefined) return run;
     throw new PlatformError(
       'not_found',
-      `there is no simulation ${id.slice(0, 64)}: the last ${runLimits.keptMax} are kept while the server runs`,
+      `simulation ${id.slice(0, 64)} does not exist: only the last ${runLimits.keptMax} are retained while the server runs`,
     );
   }
 
@@ -120,7 +121,7 @@ export class SimulationRuns<Facts> {
   async #run(run: Run<Facts>): Promise<void> {
     const { clock, threads, simulate = simulateAll } = this.#options;
     const cancelTimer = clock.after(runLimits.timeMs, () => {
-      this.#end(run, 'failed', `it was not done after ${runLimits.timeMs / 60_000} minutes: ask for fewer requests or fewer policies`);
+      this.#end(run, 'failed', `it was not done after ${runLimits.timeMs / 60_000} minutes. Simulate fewer requests or policies`);
     });
     try {
       const onDone = (result: SimulationResult, index: number): void => void (run.results[index] = result);
@@ -134,7 +135,7 @@ export class SimulationRuns<Facts> {
     }
   }
 
-  /** Once: what comes later of one that was ended is of no interest. */
+  /** Ends a run once; ignores results that arrive afterwards. */
   #end(run: Run<Facts>, state: RunState, reason: string | null): void {
     if (run.endedAtMs !== null) return;
     run.state = state;

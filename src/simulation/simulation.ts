@@ -1,6 +1,6 @@
 /**
- * A load against a policy, request by request, in virtual time. The pool that takes, orders and sends requests, the forecaster, and
- * what decides on instances and functions are those of the platform; only executors, their providers and the clients are models.
+ * Simulates a load under a policy, request by request, in virtual time. Pool, forecaster and scaling decisions are the platform's
+ * own code. Only executors, their providers and the clients are modelled.
  */
 import {
   type Budget,
@@ -15,29 +15,30 @@ import {
   type ScalingTrigger,
   slotMsFor,
 } from '../autoscaling/index.ts';
-import { capacityOf, type ServiceTable } from '../profiling/index.ts';
+import { type ServiceTable, typeCapacityOf } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
-import type { FunctionVariant, Outcome, VariantPool } from '../serving/index.ts';
+import type { FunctionVariant, InferenceOutcome, VariantPool } from '../serving/index.ts';
 import { ArrivalStream } from './arrival-stream.ts';
 import { SimulatedBatching } from './batching.ts';
 import { EventLoop, eventKind } from './event-loop.ts';
 import { Fleet, type FleetType } from './fleet.ts';
 import { FunctionProvider } from './function-provider.ts';
-import { arrivalsOf, busyness, historyOf } from './load.ts';
+import { busyness, loadArrivals, loadHistory } from './load.ts';
 import { Measures } from './measures.ts';
 import { SimulatedOverflow } from './overflow.ts';
-import { Planning, type Seen } from './planning.ts';
+import { Planning, type PlanningInput } from './planning.ts';
 import { type DecisionNote, resultOf, type SimulationResult } from './result.ts';
 import { RowsOfLoad } from './rows-of-load.ts';
 import { simulatedPool } from './simulated-pool.ts';
-import { choosesFunctions, fleetTypes, functionsSeen, hasFunctions, type SimulationOrder } from './simulation-order.ts';
+import { choosesFunctions, fleetTypes, functionsObservation, hasFunctions, type SimulationSpec } from './simulation-spec.ts';
 
 const beginsAtMsDefault = Date.UTC(2026, 0, 1);
-const lookMs = 1000;
+const pollMs = 1000;
 const decisionsMost = 20_000;
 
+/** One run of a load under a policy. The constructor throws `invalid_request` for an invalid spec. */
 export class Simulation {
-  readonly #order: SimulationOrder;
+  readonly #order: SimulationSpec;
   readonly #policy: Policy;
   readonly #choosesFunctions: boolean;
   readonly #loop: EventLoop;
@@ -48,7 +49,7 @@ export class Simulation {
   readonly #fleet: Fleet;
   readonly #overflow: SimulatedOverflow;
   readonly #planning: Planning;
-  /** Chooses how functions batch; null where nobody does. */
+  /** Chooses memory and batch size of functions; null if they are fixed. */
   readonly #batching: SimulatedBatching | null;
   readonly #slotMs: number;
   readonly #hour = new HourlyBudget(null);
@@ -56,32 +57,32 @@ export class Simulation {
   #decided = 0;
   #countedRows = 0;
 
-  constructor(order: SimulationOrder) {
-    const { load, objective, profile } = order;
-    this.#order = order;
-    const policy = parsePolicy(order.policy);
+  constructor(spec: SimulationSpec) {
+    const { load, objective, profile } = spec;
+    this.#order = spec;
+    const policy = parsePolicy(spec.policy);
     this.#policy = policy;
-    this.#choosesFunctions = choosesFunctions(order, policy);
-    this.#loop = new EventLoop(order.beginsAtMs ?? beginsAtMsDefault);
-    this.#stream = new ArrivalStream(arrivalsOf(load, order.seed));
+    this.#choosesFunctions = choosesFunctions(spec, policy);
+    this.#loop = new EventLoop(spec.beginsAtMs ?? beginsAtMsDefault);
+    this.#stream = new ArrivalStream(loadArrivals(load, spec.seed));
     this.#rows = new RowsOfLoad(load);
     this.#measures = new Measures(objective.latencyMs);
-    const random = new SeededRandom(order.serviceSeed);
-    const types = fleetTypes(order, policy);
+    const random = new SeededRandom(spec.serviceSeed);
+    const types = fleetTypes(spec, policy);
     const leadMs = Math.max(0, ...types.map((type) => type.leadMs));
     this.#slotMs = load.history.length > 0 ? Math.max(load.historySlotMs, slotMsFor(leadMs)) : slotMsFor(leadMs);
-    const functions = hasFunctions(order, policy)
+    const functions = hasFunctions(spec, policy)
       ? new FunctionProvider({
           loop: this.#loop,
           pool: () => this.#pool,
           measures: this.#measures,
           profile,
           random,
-          memoryMiB: order.memoryMiB,
+          memoryMiB: spec.memoryMiB,
           gatewayMs: this.#choosesFunctions ? profile.overheadMs : 0,
         })
       : null;
-    this.#pool = simulatedPool(order, { clock: this.#loop, policy, types, functions });
+    this.#pool = simulatedPool(spec, { clock: this.#loop, policy, types, functions });
     this.#batching = this.#choosesFunctions ? this.#makeBatching(functions as FunctionProvider) : null;
     this.#fleet = new Fleet({
       loop: this.#loop,
@@ -89,13 +90,13 @@ export class Simulation {
       measures: this.#measures,
       types,
       random,
-      luck: new SeededRandom(order.serviceSeed + 1),
-      launchFailureShare: order.misfortune.launchFailureShare,
+      faultRandom: new SeededRandom(spec.serviceSeed + 1),
+      launchFailureShare: spec.faults.launchFailureShare,
       onNotice: (notices) => this.#decide('spot', notices).chosen.plan,
     });
     this.#overflow = new SimulatedOverflow({
       clock: this.#loop,
-      order,
+      spec,
       policy,
       pool: this.#pool,
       measures: this.#measures,
@@ -105,7 +106,7 @@ export class Simulation {
     this.#planning = this.#makePlanning(types);
   }
 
-  /** From the first request to the last answer. */
+  /** Runs from the first request to the last response. */
   async run(): Promise<SimulationResult> {
     const loop = this.#loop;
     const stream = this.#stream;
@@ -123,7 +124,7 @@ export class Simulation {
         loop.step();
       }
       if (this.#batching?.isDeciding === true) await this.#batching.decided();
-      // Whoever has drained is told by a promise, and that wants a turn.
+      // Drains complete by a promise, which needs a turn of the real event loop.
       if (this.#fleet.draining > 0) await Promise.resolve();
     }
     this.#fleet.bill(durationMs);
@@ -140,9 +141,10 @@ export class Simulation {
     measures.waiting(this.#pool.rowsWaiting);
   }
 
-  #settled(outcome: Outcome, arrivedAtMs: number, rows: number): void {
+  #settled(outcome: InferenceOutcome, arrivedAtMs: number, rows: number): void {
     const nowMs = this.#loop.nowMs();
-    // The gateway takes its time, too; who chooses how functions batch learns from it, so there it is in their answers.
+    // The gateway takes time too. The batch controller learns from latencies that include it, so then function responses already
+    // contain it.
     const isIncluded = outcome.ok && outcome.result.overflow !== null && this.#choosesFunctions;
     const gatewayMs = isIncluded ? 0 : this.#order.profile.overheadMs;
     if (outcome.ok) this.#measures.answered(nowMs, nowMs - arrivedAtMs + gatewayMs, rows);
@@ -152,7 +154,7 @@ export class Simulation {
   #begin(): void {
     const { serverless } = this.#order;
     if (serverless !== undefined) this.#pool.functions?.apply({ ...serverless, decisionId: null });
-    const begin = this.#planning.begin(this.#seen());
+    const begin = this.#planning.begin(this.#observed());
     this.#fleet.begin(begin.plan);
     this.#overflow.warm(begin.warmFunctions);
     this.#noteForecast();
@@ -170,10 +172,10 @@ export class Simulation {
     });
     this.#every(planMs, () => this.#plan('period'));
     if (fastMs !== null) this.#every(fastMs, () => this.#loop.nowMs() % planMs !== 0 && this.#plan('fast'));
-    if (this.#isBudgeted) this.#every(lookMs, () => this.#overflow.follow());
+    if (this.#isBudgeted) this.#every(pollMs, () => this.#overflow.follow());
   }
 
-  /** At each multiple of the period within the load; in the order in which they were set up where several fall together. */
+  /** Runs at each multiple of the period within the load. Coinciding events run in order of creation. */
   #every(periodMs: number, run: () => void): void {
     const { durationMs } = this.#order.load;
     let count = 1;
@@ -198,18 +200,18 @@ export class Simulation {
     return (this.#order.usdPerHourMax ?? null) !== null;
   }
 
-  /** What is left of the hour's money; null without a limit. */
+  /** The remaining budget of the hour; null without a limit. */
   #budget(): Budget | null {
     const { usdPerHourMax = null } = this.#order;
     if (usdPerHourMax === null) return null;
     const wallMs = this.#loop.wallMs();
     this.#fleet.bill(this.#loop.nowMs());
-    this.#hour.seen(this.#measures.instanceUsd + this.#measures.overflowUsd, wallMs);
+    this.#hour.observe(this.#measures.instanceUsd + this.#measures.overflowUsd, wallMs);
     return this.#hour.at(usdPerHourMax, wallMs);
   }
 
   #decide(trigger: ScalingTrigger, notices?: Plan): ScalingDecision {
-    const decision = this.#planning.decide(trigger, this.#seen(), notices);
+    const decision = this.#planning.decide(trigger, this.#observed(), notices);
     this.#decided++;
     if ((decision.changes || trigger === 'spot') && this.#notes.length < decisionsMost) {
       const { chosen, explanation } = decision;
@@ -226,7 +228,7 @@ export class Simulation {
     this.#measures.forecast(next.mean * perMinute, p10 * perMinute, p90 * perMinute);
   }
 
-  #seen(): Seen {
+  #observed(): PlanningInput {
     const nowMs = this.#loop.nowMs();
     return {
       nowMs: this.#loop.wallMs(),
@@ -248,7 +250,7 @@ export class Simulation {
     return new SimulatedBatching({
       clock: this.#loop,
       variant: () => this.#pool.functions as FunctionVariant,
-      besideMs: (memoryMiB) => functions.sizeOf(memoryMiB).networkMs + profile.overheadMs,
+      extraMs: (memoryMiB) => functions.sizeOf(memoryMiB).networkMs + profile.overheadMs,
       profiles: profile.functions.map(({ memoryMiB, coldMs }) => {
         return { memoryMiB, coldMs, profile: functions.sizeOf(memoryMiB).law.profile, basis: 'measured', peakMemoryMiB: 0, fits: true };
       }),
@@ -269,15 +271,19 @@ export class Simulation {
       limits: { min: instancesMin, max: instancesMax, ...(floors === undefined ? {} : { floors }) },
       budget: () => this.#budget(),
       slotMs: this.#slotMs,
-      history: historyOf(load, this.#slotMs),
+      history: loadHistory(load, this.#slotMs),
       isSeasonal: load.isSeasonal,
-      types: types.map(({ name, usdPerHour, leadMs, law, onDemand, interruptionsPerHour }) => {
-        const spot = onDemand === null ? {} : { spot: { interruptionsPerHour, recoveryMs: leadMs, onDemand } };
+      spot: Object.fromEntries(
+        types.flatMap(({ name, leadMs: recoveryMs, onDemand, interruptionsPerHour }) =>
+          onDemand === null ? [] : [[name, { interruptionsPerHour, recoveryMs, onDemand }]],
+        ),
+      ),
+      types: types.map(({ name, usdPerHour, leadMs, law }) => {
         const listed = { name, usdPerHour: usdPerHour / priceFactorOf(this.#policy), service: law.table };
-        return { ...capacityOf(listed, objective, profile.overheadMs), leadMs, ...spot };
+        return { ...typeCapacityOf(listed, objective, profile.overheadMs), leadMs };
       }),
       overflow: () => this.#overflow.observe(),
-      functions: functionsSeen(profile),
+      functions: functionsObservation(profile),
       meanRatePerSecond: () => busyness(load, seed).meanRatePerSecond * this.#rows.mean,
       peakRatePerSecond: () => busyness(load, seed).peakRatePerSecond * this.#rows.mean,
     });

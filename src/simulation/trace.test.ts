@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parseTrace } from './trace.ts';
 
 describe('a trace', () => {
-  test('is counts of slots below any header, or of several the one that says so', () => {
+  test('reads counts from the only column, or from the column with a known name', () => {
     assert.deepEqual(parseTrace('\ufeffrequests,else\r\n3,x\r\n 0.5 ,y\r\n1e2\r\n\r\n', 'a.csv'), {
       kind: 'counts',
       counts: [3, 0.5, 100],
@@ -17,7 +17,7 @@ describe('a trace', () => {
     ['t_s', 1000],
     ['t_ms', 1],
   ] as const) {
-    test(`is single requests below ${header}`, () => {
+    test(`contains individual requests below ${header}`, () => {
       const trace = parseTrace(`${header},tokens\n0,7\n1.5,9\n1.5,2\n`, 'a.csv');
       assert(trace.kind === 'times');
       assert.deepEqual([...trace.timesMs], [0, 1.5 * unitMs, 1.5 * unitMs]);
@@ -25,16 +25,16 @@ describe('a trace', () => {
   }
 
   for (const [what, text, wanted] of [
-    ['nothing at all', '', /^a\.csv, line 1, column 1: expected a header line, .* the file is empty$/],
-    ['a header alone', 'requests\n\n', /^a\.csv, line 2, column 1: expected a number a line below the header/],
+    ['an empty file', '', /^a\.csv, line 1, column 1: expected a header line and .* the file is empty$/],
+    ['a header alone', 'requests\n\n', /^a\.csv, line 2, column 1: expected one number per line below the header/],
     ['no header', '3\n4\n', /^a\.csv, line 1, column 1: expected a header such as 'requests' or 't_s', got the number 3$/],
     [
-      'columns that say nothing',
+      'columns with unknown names',
       'minute,load\n0,7\n',
-      /^a\.csv, line 1, column 1: the columns are 'minute', 'load', and none of them says/,
+      /^a\.csv, line 1, column 1: the columns are 'minute', 'load', and none of them could be replayed/,
     ],
-    ['columns that both say it', 't_s,count\n0,7\n', /and more than one of them, 't_s' and 'count', says what to replay: keep one/],
-    ['words in another column', 'minute,count\n0,7\n1, x\n', /^a\.csv, line 3, column 4: expected a number .* got 'x'$/],
+    ['two columns with known names', 't_s,count\n0,7\n', /and more than one of them, 't_s' and 'count', could be replayed\. Keep one/],
+    ['text in the column', 'minute,count\n0,7\n1, x\n', /^a\.csv, line 3, column 4: expected a number .* got 'x'$/],
     ['a column missing', 'minute,count\n0\n', /^a\.csv, line 2, column 3: .* got nothing$/],
     ['words', 'requests\n3\n  many\n', /^a\.csv, line 3, column 3: expected a number from 0 to 1000000000, got 'many'$/],
     ['an empty line in between', 'requests\n3\n\n4\n', /^a\.csv, line 3, column 1: .* got nothing$/],
@@ -42,14 +42,14 @@ describe('a trace', () => {
     ['a huge count', 'requests\n1e300\n', /^a\.csv, line 2, column 1: .* got '1e300'$/],
     ['infinity', 'requests\nInfinity\n', /got 'Infinity'$/],
     ['a negative time', 't_s\n-0.1\n', /^a\.csv, line 2, column 1: .* got '-0.1'$/],
-    ['an order of its own', 't_ms\n1\n3\n2\n', /^a\.csv, line 4, column 1: this request came before .* sort the file by t_ms$/],
+    ['unsorted times', 't_ms\n1\n3\n2\n', /^a\.csv, line 4, column 1: this request is before .* Sort the file by t_ms$/],
   ] as const) {
-    test(`with ${what} is refused, and the place is named`, () => {
+    test(`with ${what} is rejected with the location`, () => {
       assert.throws(() => parseTrace(text, 'a.csv'), { name: 'PlatformError', code: 'invalid_request', message: wanted });
     });
   }
 
-  test('is read or refused, whatever the bytes', () => {
+  test('is parsed or rejected, for any bytes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.constantFrom('', 'requests\n', 't_s\n', 't_ms\n1\n'), (text, before) => {
         try {

@@ -1,13 +1,14 @@
 /**
- * Recorded loads as CSV: one count of a slot a line, or one request a line where a column is `t_s` or `t_ms`. Of several columns it
- * is the one whose name says what it holds: to take the first would read the minutes of `minute,requests` as requests.
+ * Recorded loads as CSV: one count per slot and line, or one request per line if a column is named `t_s` or `t_ms`. With several
+ * columns the name decides: in `minute,requests` the first column would be read as counts.
  */
 import { PlatformError } from '../errors.ts';
+import { threadTask } from '../threads/index.ts';
 
 export type Trace =
-  /** Requests of each slot; fractions are rates in a unit of their own, for a scale other than 1. */
+  /** Requests of each slot. Fractions are rates in another unit and need a scale other than 1. */
   | { readonly kind: 'counts'; readonly counts: readonly number[] }
-  /** When each request came, in milliseconds from the beginning of the recording, rising. */
+  /** Arrival time of each request, in milliseconds from the beginning of the recording, ascending. */
   | { readonly kind: 'times'; readonly timesMs: Float64Array };
 
 const countMost = 1e9;
@@ -16,22 +17,22 @@ const unitsMs: ReadonlyMap<string, number> = new Map([
   ['t_ms', 1],
 ]);
 const countNames = ['requests', 'request_count', 'count', 'counts', 'arrivals', 'invocations', 'calls'];
-/** A hundred years. */
+/** Latest accepted time in milliseconds: a hundred years. */
 const msMost = 3.2e12;
 
 /**
- * Reads the text of a trace; `file` names it in errors. Throws `invalid_request` with file, line and column for what is no number, is
- * negative, too large, or earlier than the line before, and for a file without data.
+ * Parses a trace; `file` is its name in errors. Throws `invalid_request` if the file has no data, or a value is not a number,
+ * negative, too large, or earlier than the line before. The error has file, line and column.
  */
 export function parseTrace(text: string, file: string): Trace {
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
   while (lines.length > 0 && (lines.at(-1) as string).trim() === '') lines.pop();
   const [header, ...rows] = lines;
-  if (header === undefined) throw wrong(file, 1, 1, 'expected a header line, and below it a number a line: the file is empty');
+  if (header === undefined) throw wrong(file, 1, 1, 'expected a header line and one number per line below it, the file is empty');
   const names = header.split(',').map(unquoted);
   const [first = ''] = names;
   if (isNumber(first)) throw wrong(file, 1, 1, `expected a header such as 'requests' or 't_s', got the number ${first}`);
-  if (rows.length === 0) throw wrong(file, 2, 1, 'expected a number a line below the header: there is none');
+  if (rows.length === 0) throw wrong(file, 2, 1, 'expected one number per line below the header, got none');
   const column = columnIn(names, file);
   const name = names[column]?.toLowerCase() ?? '';
   const unitMs = unitsMs.get(name);
@@ -40,12 +41,19 @@ export function parseTrace(text: string, file: string): Trace {
   const timesMs = Float64Array.from(rows, (row, i) => numberIn(row, { file, line: i + 2, column }, msMost / unitMs) * unitMs);
   for (let i = 1; i < timesMs.length; i++) {
     if ((timesMs[i] as number) < (timesMs[i - 1] as number))
-      throw wrong(file, i + 2, 1, `this request came before the one of the line above: sort the file by ${name}`);
+      throw wrong(file, i + 2, 1, `this request is before that of the previous line. Sort the file by ${name}`);
   }
   return { kind: 'times', timesMs };
 }
 
-/** Which column holds the numbers: the only one, or the only one that is called so. */
+/** Runs `parseTrace` in a thread. */
+export const parseTraceTask = threadTask(
+  import.meta.url,
+  'parseTraceTask',
+  ({ text, file }: { readonly text: string; readonly file: string }): Trace => parseTrace(text, file),
+);
+
+/** Index of the data column: the only column, or the only one with a known name. */
 function columnIn(names: readonly string[], file: string): number {
   if (names.length === 1) return 0;
   const known = names.flatMap((name, i) => (countNames.includes(name.toLowerCase()) || unitsMs.has(name.toLowerCase()) ? [i] : []));
@@ -57,7 +65,7 @@ function columnIn(names: readonly string[], file: string): number {
     file,
     1,
     1,
-    `the columns are ${are.join(', ')}, and ${which} says what to replay: keep one, called requests (of each slot), or t_s or t_ms (of each request)`,
+    `the columns are ${are.join(', ')}, and ${which} could be replayed. Keep one, named requests (per slot), or t_s or t_ms (per request)`,
   );
 }
 
@@ -68,7 +76,7 @@ function unquoted(name: string): string {
 interface Cell {
   readonly file: string;
   readonly line: number;
-  /** From 0 on. */
+  /** Column index, from 0. */
   readonly column: number;
 }
 

@@ -1,98 +1,101 @@
-/**
- * Functions that run a variant on demand: the buffer in which requests wait, and the environments that empty it. When
- * nobody comes, nothing runs.
- */
+/** Runs a variant on demand: a buffer in which requests wait, and function environments that serve it. Scales to zero without traffic. */
 import assert from 'node:assert/strict';
-import { type FunctionsConfig, promiseWithin } from '../deployment/index.ts';
+import { type FunctionsConfig, objectiveWithin } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
-import { overheadMs, type ServiceTable } from '../profiling/index.ts';
+import { platformOverheadMs, type ServiceTable } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import { ArrivalWindow } from './arrival-window.ts';
 import { ColdStarts } from './cold-starts.ts';
 import type { Environment } from './environment.ts';
 import { type EnvironmentLimits, Environments } from './environments.ts';
 import { Executor } from './executor.ts';
+import type { ExecutorPool, PoolContext, PoolWorker } from './executor-pool.ts';
 import { FunctionAdmission } from './function-admission.ts';
-import { FunctionBuffer, type Leaving } from './function-buffer.ts';
+import { type ClosedBatch, FunctionBuffer } from './function-buffer.ts';
 import { runCharge, startCharge } from './function-charges.ts';
-import type { FunctionsNeeds } from './function-needs.ts';
-import { FunctionRule, giveUpReserveMs } from './function-rule.ts';
-import { asksForAnotherSetting, type FunctionSetting, type FunctionsWish, safeSetting, settingUntilDecided } from './function-setting.ts';
+import type { FunctionPoolDeps } from './function-pool-deps.ts';
+import { FunctionRule, timeoutReserveMs } from './function-rule.ts';
+import {
+  type FunctionSetting,
+  type FunctionSettingQuery,
+  requiresNewSetting,
+  safeSetting,
+  settingUntilDecided,
+} from './function-setting.ts';
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import type { PeriodMeasure } from './period.ts';
 import type { PendingRequest } from './request.ts';
-import type { Door, Side, SideWorker } from './side.ts';
 
-export class Functions implements Side, FunctionVariant {
-  readonly #door: Door;
-  readonly #needs: FunctionsNeeds;
+export class FunctionPool implements ExecutorPool, FunctionVariant {
+  readonly #context: PoolContext;
+  readonly #deps: FunctionPoolDeps;
   readonly #rule: FunctionRule;
   readonly #buffer: FunctionBuffer;
   readonly #environments: Environments;
   readonly #admission: FunctionAdmission;
   #arrivals = new ArrivalWindow();
   readonly #coldStarts: ColdStarts;
-  /** As last configured: where functions are given up, they serve out what they have by that. */
+  /** The last configuration: functions removed from the endpoint still serve their queue with it. */
   #config: FunctionsConfig;
-  /** What the setting answers to. */
-  #wish: FunctionsWish;
-  /** Whether environments of another size were reckoned with when last planned. */
+  /** The configuration that the current setting was chosen for. */
+  #settingQuery: FunctionSettingQuery;
+  /** Whether the last plan included environments of an outgoing memory size. */
   #isRenewing = false;
   #isRetired = false;
-  /** So many environments are kept warm for now, beyond what is provisioned by the config. */
+  /** Number of warm environments required by the current plan, including provisioned ones. */
   #warm = 0;
-  /** Told when everybody was answered; null while requests may come. */
+  /** Callbacks of `finish`, called when all requests were answered; null while requests are accepted. */
   #finished: (() => void)[] | null = null;
 
-  constructor(door: Door, needs: FunctionsNeeds) {
-    const { clock } = door;
-    this.#door = door;
-    this.#needs = needs;
-    this.#config = configOf(door);
-    this.#coldStarts = new ColdStarts(() => needs.coldStartMs ?? this.#tableOf(this.setting.memoryMiB).coldMs);
-    this.#wish = { functions: this.config, objective: this.objective };
-    const setting = safeSetting(this.config, needs.memoryMiBSafe());
+  constructor(context: PoolContext, deps: FunctionPoolDeps) {
+    const { clock } = context;
+    this.#context = context;
+    this.#deps = deps;
+    this.#config = configOf(context);
+    this.#coldStarts = new ColdStarts(() => deps.coldStartMs ?? this.#tableOf(this.setting.memoryMiB).coldMs);
+    this.#settingQuery = { functions: this.config, objective: this.objective };
+    const setting = safeSetting(this.config, deps.memoryMiBSafe());
     const tableOf = (memoryMiB: number): ServiceTable => this.#tableOf(memoryMiB);
     this.#rule = new FunctionRule(setting, this.objective, {
       tableOf,
-      marginMsFixed: needs.marginMsFixed ?? null,
-      rowsMax: needs.batchSizeMax ?? Number.POSITIVE_INFINITY,
+      marginMsFixed: deps.marginMsFixed ?? null,
+      rowsMax: deps.batchSizeMax ?? Number.POSITIVE_INFINITY,
       nowMs: clock.nowMs(),
     });
     this.#buffer = new FunctionBuffer({
       clock,
       rule: this.#rule,
-      send: (leaving) => this.#send(leaving),
+      send: (closedBatch) => this.#send(closedBatch),
       onOverdue: (request) => this.#limit(request),
-      mayGrow: () => this.#environments.room > 0 || this.#environments.starting > 0,
+      mayGrow: () => this.#environments.freeSlots > 0 || this.#environments.starting > 0,
       onTimer: () => this.#settle(),
     });
-    const { start, stop, coresLeft, onKept, onDeserted } = needs;
-    const startsMax = coresLeft === undefined ? undefined : () => Math.max(1, coresLeft([]));
+    const { start, stop, remainingCores, onRetained, onNoCapacity } = deps;
+    const startsMax = remainingCores === undefined ? undefined : () => Math.max(1, remainingCores([]));
     const startHangsMs = (): number => this.#coldStarts.hangsMs;
-    this.#environments = new Environments(this.#limits(), { clock, start, stop, startsMax, startHangsMs, onKept, onDeserted });
-    this.#admission = new FunctionAdmission(door, this.#environments, this.#buffer);
+    this.#environments = new Environments(this.#limits(), { clock, start, stop, startsMax, startHangsMs, onRetained, onNoCapacity });
+    this.#admission = new FunctionAdmission(context, this.#environments, this.#buffer);
     this.replan();
   }
 
-  // What the batch controller sees.
+  // Used by the batch controller.
 
   get endpoint(): string {
-    return this.#door.endpoint;
+    return this.#context.endpoint;
   }
 
   get variant(): string {
-    return this.#door.variant;
+    return this.#context.variant;
   }
 
   get model(): ModelVersion {
-    return this.#door.model;
+    return this.#context.model;
   }
 
   get objective(): Objective | null {
-    const { objective, timeoutMs } = this.#door.settings;
-    return promiseWithin(objective, timeoutMs);
+    const { objective, timeoutMs } = this.#context.settings;
+    return objectiveWithin(objective, timeoutMs);
   }
 
   get config(): FunctionsConfig {
@@ -107,10 +110,10 @@ export class Functions implements Side, FunctionVariant {
     return this.#rule.marginMs;
   }
 
-  /** Passed over where requests come here no more. */
+  /** Ignored after `retire` or `finish`. */
   apply(setting: FunctionSetting): void {
     if (this.#isRetired || this.#finished !== null) return;
-    this.#rule.apply(setting, this.objective, this.#door.clock.nowMs());
+    this.#rule.apply(setting, this.objective, this.#context.clock.nowMs());
     this.#environments.configure(this.#limits());
     this.replan();
   }
@@ -119,13 +122,13 @@ export class Functions implements Side, FunctionVariant {
     return this.#arrivals.timesMs();
   }
 
-  /** It has the arrivals of another, which the traffic came to before. */
-  succeed(other: Functions): void {
+  /** Takes over the arrival history of its predecessor, the pool of the previous version. */
+  succeed(other: FunctionPool): void {
     this.#arrivals = other.#arrivals;
   }
 
-  takeAlarm(): boolean {
-    return this.#arrivals.takeAlarm();
+  consumeAlarm(): boolean {
+    return this.#arrivals.consumeAlarm();
   }
 
   period(): PeriodMeasure {
@@ -138,32 +141,32 @@ export class Functions implements Side, FunctionVariant {
     return { config: this.config, setting: this.setting, environments: { starting, idle, busy }, coldStartMs, marginMs: this.marginMs };
   }
 
-  // What overflow asks.
+  // Used by the overflow logic.
 
-  /** When it would be answered here, if it came now; null where it may not come. */
+  /** Predicted time of the response if a function took the request now; null if functions do not accept it. */
   answeredAtMs({ rows, bucket }: PendingRequest, nowMs: number): number | null {
     if (this.#isRetired || this.#finished !== null || this.#admission.startFailure !== null) return null;
     const { batchMax, isKnown } = this.#tableOf(this.setting.memoryMiB);
-    if (isKnown && rows > batchMax && this.#door.batchable) return null;
+    if (isKnown && rows > batchMax && this.#context.batchable) return null;
     const before = this.#buffer.batches - (this.#buffer.isOpen(bucket) ? 1 : 0);
-    return nowMs + this.#coldStarts.doneInMs(this.#environments, before, this.#rule.serviceMs(rows), nowMs) + overheadMs;
+    return nowMs + this.#coldStarts.doneInMs(this.#environments, before, this.#rule.serviceMs(rows), nowMs) + platformOverheadMs;
   }
 
-  /** After these moments a function that is ready, and one that must start first, does not answer the request in time any more. */
+  /** The last moments at which a warm and a cold function can still answer the request in time. */
   lastMoments({ call, rows, timeoutAtMs }: PendingRequest): { readonly warmMs: number; readonly coldMs: number } {
     const warmMs = this.promisedAtMs(call.arrivedAtMs, timeoutAtMs) - this.#rule.serviceMs(rows);
     return { warmMs, coldMs: warmMs - this.#coldStarts.expectedMs };
   }
 
-  /** Takes over a request that instances were there for. */
+  /** Takes over a request from the instances. */
   takeOver(request: PendingRequest): void {
     request.promisedAtMs = this.promisedAtMs(request.call.arrivedAtMs, request.timeoutAtMs);
-    this.#arrivals.add(this.#door.clock.nowMs(), request.rows);
-    this.place(request);
+    this.#arrivals.add(this.#context.clock.nowMs(), request.rows);
+    this.enqueue(request);
   }
 
-  /** So many environments are kept warm from now on, those among them that are provisioned anyway. */
-  keepWarm(count: number): void {
+  /** Sets the number of environments to keep warm, including provisioned ones. */
+  retainWarm(count: number): void {
     if (count === this.#warm) return;
     this.#warm = count;
     if (this.#isRetired || this.#finished !== null) return;
@@ -171,18 +174,18 @@ export class Functions implements Side, FunctionVariant {
     this.#settle();
   }
 
-  /** Who might be run elsewhere, most urgent first. */
-  company(rowsMax: number): PendingRequest[] {
-    return this.#buffer.company(rowsMax);
+  /** Candidates for an idle instance; see `FunctionBuffer.batchmates`. */
+  batchmates(rowsMax: number): PendingRequest[] {
+    return this.#buffer.batchmates(rowsMax);
   }
 
-  /** These go elsewhere to wait. */
+  /** Removes requests that will wait for an instance. */
   extract(requests: readonly PendingRequest[]): void {
     this.#buffer.extract(requests);
     this.#settle();
   }
 
-  // What the door asks.
+  // Used by the variant pool.
 
   get batchSizeMax(): number {
     const { batchMax, isKnown } = this.#tableOf(this.setting.memoryMiB);
@@ -197,13 +200,13 @@ export class Functions implements Side, FunctionVariant {
     return this.#environments.executors;
   }
 
-  get isDeserted(): boolean {
+  get hasNoCapacity(): boolean {
     return this.#environments.size === 0;
   }
 
   promisedAtMs(arrivedAtMs: number, timeoutAtMs: number): number {
     const { objective } = this;
-    const lastMs = timeoutAtMs - Math.max(giveUpReserveMs, this.marginMs);
+    const lastMs = timeoutAtMs - Math.max(timeoutReserveMs, this.marginMs);
     return objective === null ? lastMs : Math.min(arrivedAtMs + objective.latencyMs - this.marginMs, lastMs);
   }
 
@@ -213,66 +216,75 @@ export class Functions implements Side, FunctionVariant {
     return this.#buffer;
   }
 
-  surrender(): PendingRequest[] {
-    return this.#buffer.surrender();
+  removeAllWaiting(): PendingRequest[] {
+    return this.#buffer.removeAllWaiting();
   }
 
-  refuses(request: PendingRequest): PlatformError | null {
+  submit(request: PendingRequest): PlatformError | null {
+    const rejection = this.#rejectionFor(request);
+    if (rejection === null) this.enqueue(request);
+    return rejection;
+  }
+
+  #rejectionFor(request: PendingRequest): PlatformError | null {
     this.#arrivals.add(request.call.arrivedAtMs, request.rows);
     if (this.#finished !== null) {
-      return new PlatformError('unavailable', `endpoint ${this.endpoint} is being unloaded: load it to ask again`, { retryAfterMs: 1000 });
+      return new PlatformError('unavailable', `endpoint ${this.endpoint} is being unloaded. Load it again, then retry`, {
+        retryAfterMs: 1000,
+      });
     }
-    return this.#admission.refuses(request);
+    return this.#admission.rejectionFor(request);
   }
 
-  place(request: PendingRequest): void {
-    this.#buffer.place(request);
+  enqueue(request: PendingRequest): void {
+    this.#buffer.enqueue(request);
     this.#settle();
   }
 
-  forget(request: PendingRequest): void {
-    this.#buffer.forget(request);
+  discard(request: PendingRequest): void {
+    this.#buffer.discard(request);
     this.#settle();
   }
 
-  givenUp(request: PendingRequest, nowMs: number): PlatformError | null {
-    const refusal = this.#admission.givesUp(request, this.objective?.latencyMs ?? 0, nowMs);
+  onLimit(request: PendingRequest, nowMs: number): PlatformError | null {
+    const refusal = this.#admission.timesOut(request, this.objective?.latencyMs ?? 0, nowMs);
     if (refusal === null) request.limitAtMs = request.timeoutAtMs;
     return refusal;
   }
 
-  freed(executor: Executor): void {
+  executorFreed(executor: Executor): void {
     const environment = this.#environments.of(executor);
     if (environment !== undefined) this.#environments.release(environment);
+    this.#rule.forgetStale(this.#context.clock.nowMs());
     this.#buffer.pump();
     this.#settle();
   }
 
-  lost(executor: Executor): void {
+  workerLost(executor: Executor): void {
     const environment = this.#environments.of(executor);
     if (environment !== undefined) this.#environments.end(environment.id);
   }
 
-  /** It ends, charged until now; another is started where one is needed. */
-  hangs(executor: Executor, reason: string): void {
+  /** Ends the environment, billed until now; starts another if needed. */
+  executorHung(executor: Executor, reason: string): void {
     const environment = this.#environments.of(executor);
     if (environment !== undefined) {
-      this.#door.runFailed(executor.worker.charge(this.#door.clock.nowMs() - executor.sinceMs));
+      this.#context.runFailed(executor.worker.charge(this.#context.clock.nowMs() - executor.sinceMs));
       environment.isPaidOff = true;
-      this.#needs.onHung?.(environment.id, reason);
+      this.#deps.onHung?.(environment.id, reason);
     }
-    this.lost(executor);
+    this.workerLost(executor);
     this.#settle();
   }
 
   configure(): void {
     this.#isRetired = false;
     this.#finished = null;
-    this.#config = configOf(this.#door);
-    const before = this.#wish;
-    this.#wish = { functions: this.config, objective: this.objective };
-    if (asksForAnotherSetting(before, this.#wish)) {
-      this.apply(settingUntilDecided(this.setting, this.config, this.#needs.memoryMiBSafe()));
+    this.#config = configOf(this.#context);
+    const before = this.#settingQuery;
+    this.#settingQuery = { functions: this.config, objective: this.objective };
+    if (requiresNewSetting(before, this.#settingQuery)) {
+      this.apply(settingUntilDecided(this.setting, this.config, this.#deps.memoryMiBSafe()));
     } else {
       this.#environments.configure(this.#limits());
       this.replan();
@@ -282,7 +294,7 @@ export class Functions implements Side, FunctionVariant {
 
   replan(): void {
     this.#isRenewing = this.#environments.isRenewing;
-    this.#rule.plan(this.#environments.memorySizes, this.#door.batchable, this.config.batching.kind === 'slack');
+    this.#rule.plan(this.#environments.memorySizes, this.#context.batchable, this.config.batching.kind === 'slack');
     const { batchSizeMax, quantile, reason } = this.#rule;
     for (const { executor, memoryMiB } of this.#environments) {
       if (executor === null) continue;
@@ -291,18 +303,18 @@ export class Functions implements Side, FunctionVariant {
     }
   }
 
-  attach(worker: SideWorker): void {
+  attach(worker: PoolWorker): void {
     const environment = this.#environments.get(worker.id);
-    if (environment === undefined) return this.#needs.stop(worker.id);
+    if (environment === undefined) return this.#deps.stop(worker.id);
     const charge = (serviceMs: number): number => this.#charge(environment, serviceMs);
-    const executor = new Executor({ ...worker, charge }, this.#tableOf(environment.memoryMiB), this.#door.clock.nowMs());
+    const executor = new Executor({ ...worker, charge }, this.#tableOf(environment.memoryMiB), this.#context.clock.nowMs());
     executor.drift = this.#rule.drift;
     this.#environments.attach(environment, executor, worker.coldStartMs);
     this.#coldStarts.add(worker.coldStartMs);
-    if (environment.kept === 'pinged') this.#chargeStart(environment);
+    if (environment.idle === 'pinged') this.#chargeStart(environment);
     this.replan();
     this.#buffer.pump();
-    this.#shedLate();
+    this.#rejectLate();
     this.#settle();
   }
 
@@ -311,8 +323,8 @@ export class Functions implements Side, FunctionVariant {
     this.#settle();
   }
 
-  failed(workerId: string, reason: string): void {
-    this.#needs.onCall?.(false);
+  workerFailed(workerId: string, reason: string): void {
+    this.#deps.onCall?.(false);
     this.#environments.failed(workerId, reason);
     this.#settle();
   }
@@ -340,66 +352,66 @@ export class Functions implements Side, FunctionVariant {
     this.#environments.close();
   }
 
-  // What happens inside.
+  // Internals.
 
-  #send({ requests, reason, period, isLate }: Leaving): boolean {
-    const environment = this.#environments.takeIdle();
+  #send({ requests, reason, period, isLate }: ClosedBatch): boolean {
+    const environment = this.#environments.claimIdle();
     if (environment === undefined) return false;
     if (isLate) this.#buffer.remove(requests);
     const { executor, isCold: isColdStart, memoryMiB } = environment;
-    assert(executor !== null, 'an environment that is idle is ready');
-    // The margin learns of batches that nothing but themselves held up.
-    const isTelling = !isLate && !isColdStart && !this.#environments.isRenewing;
+    assert(executor !== null, 'an idle environment is ready');
+    // The margin is learned only from batches that had no other delay.
+    const isRepresentative = !isLate && !isColdStart && !this.#environments.isRenewing;
     period.batch(
       requests.reduce((sum, { call }) => sum + call.rows, 0),
       isColdStart,
     );
     const isRescue = reason !== 'full' && requests.some(({ overflow }) => overflow === 'rescue');
-    this.#door.run({
+    this.#context.run({
       executor,
       requests,
       reason: isRescue ? 'rescue' : reason,
       isColdStart,
-      onEnd: this.#needs.onCall,
+      onEnd: this.#deps.onCall,
       onAnswered: (request, result, latencyMs) => {
         period.request(request.call.rows, result, latencyMs);
-        if (isTelling && !request.isHopeless) this.#rule.observe(memoryMiB, latencyMs);
+        if (isRepresentative && !request.cannotMeetDeadline) this.#rule.observe(memoryMiB, latencyMs);
       },
     });
     return true;
   }
 
-  /** With `late: shed`, whoever is overdue is asked whether it is given up when its objective has passed. */
+  /** With `late: shed`, sets the limit of an overdue request to its objective, to reject it then. */
   #limit(request: PendingRequest): void {
-    const { late, objective } = this.#door.settings;
+    const { late, objective } = this.#context.settings;
     if (late === 'serve' || objective === null) return;
     request.limitAtMs = Math.min(request.promisedAtMs, request.timeoutAtMs);
-    this.#door.sweepBy(request.limitAtMs);
+    this.#context.sweepBy(request.limitAtMs);
   }
 
-  /** After each event: so many environments as are needed, nobody left who waits for what does not come, and an end where it is time. */
+  /** Called after each event: starts needed environments, fails requests that cannot be served, and resolves `finish` when done. */
   #settle(): void {
-    this.#needs.onSettle?.();
+    this.#deps.onSettle?.();
     const { batches } = this.#buffer;
     this.#environments.want(this.#isRetired ? 0 : batches);
     if (this.#isRenewing && !this.#environments.isRenewing) this.replan();
     if (batches > 0) {
       const failure = this.#admission.startFailure;
-      if (this.#isRetired && this.isDeserted) this.#needs.onDeserted();
+      if (this.#isRetired && this.hasNoCapacity) this.#deps.onNoCapacity();
       else if (failure !== null) this.#fail(failure);
       return;
     }
     if (!this.#isRetired && this.#finished === null) return;
     this.#environments.endIdle();
     if (this.#environments.busy > 0) return;
-    for (const told of this.#finished?.splice(0) ?? []) told();
+    for (const reported of this.#finished?.splice(0) ?? []) reported();
   }
 
-  /** Nobody can be had for those who wait. */
+  /** Fails all waiting requests, or passes them to `onStranded`, because no function can be started. */
   #fail(failure: PlatformError): void {
-    const waiting = this.surrender();
+    const waiting = this.removeAllWaiting();
     this.#environments.want(0);
-    if (this.#needs.onStranded !== undefined) return this.#needs.onStranded(waiting);
+    if (this.#deps.onStranded !== undefined) return this.#deps.onStranded(waiting);
     for (const request of waiting) request.fail(failure);
   }
 
@@ -409,15 +421,15 @@ export class Functions implements Side, FunctionVariant {
     this.#settle();
   }
 
-  /** Once nobody is starting any more, those held for that are late only for want of environments. */
-  #shedLate(): void {
+  /** Rejects overdue requests that are late because of the concurrency limit. While a function is starting, none is rejected. */
+  #rejectLate(): void {
     if (!this.#admission.sheds) return;
-    const nowMs = this.#door.clock.nowMs();
+    const nowMs = this.#context.clock.nowMs();
     for (const request of Array.from(this.#buffer.overdue)) {
-      const refusal = request.promisedAtMs > nowMs ? null : this.givenUp(request, nowMs);
+      const refusal = request.promisedAtMs > nowMs ? null : this.onLimit(request, nowMs);
       if (refusal === null) continue;
       request.fail(refusal);
-      this.#buffer.forget(request);
+      this.#buffer.discard(request);
     }
   }
 
@@ -427,27 +439,27 @@ export class Functions implements Side, FunctionVariant {
   }
 
   #tableOf(memoryMiB: number): ServiceTable {
-    return this.#needs.serviceTable(`function:${memoryMiB}`);
+    return this.#deps.serviceTable(`function:${memoryMiB}`);
   }
 
-  /** It was started by its first ping, before anybody came. */
+  /** Bills the start of an environment that was started by a ping, before any request. */
   #chargeStart(environment: Environment): void {
     if (environment.invocations > 0) return;
-    const charge = startCharge(environment, this.#needs.prices);
+    const charge = startCharge(environment, this.#deps.prices);
     environment.invocations++;
-    this.#needs.onInvoked(charge);
+    this.#deps.onInvoked(charge);
   }
 
   #charge(environment: Environment, serviceMs: number): number {
     if (environment.isPaidOff) return 0;
-    const charge = runCharge(environment, serviceMs, this.#needs.prices);
-    environment.invocations++; // it is cold no longer
-    this.#needs.onInvoked(charge);
+    const charge = runCharge(environment, serviceMs, this.#deps.prices);
+    environment.invocations++; // it is no longer cold
+    this.#deps.onInvoked(charge);
     return charge.usd;
   }
 }
 
-function configOf({ settings: { functions } }: Door): FunctionsConfig {
-  assert(functions !== null, 'functions run a variant that is configured to have them');
+function configOf({ settings: { functions } }: PoolContext): FunctionsConfig {
+  assert(functions !== null, 'a function pool needs a variant with functions');
   return functions;
 }

@@ -1,5 +1,5 @@
-/** What a search under one policy stands on: which candidates there are, how long requests wait under them, and what a promise asks of them. */
-import { promisedShare } from '../objective.ts';
+/** Builds the search space of a policy: candidates, their wait tables, and the required share of requests in time. */
+import { objectiveShare } from '../objective.ts';
 import { SeededRandom } from '../random.ts';
 import { AnalyticTables, type TablesOfOneWait } from './analytic-table.ts';
 import type { ChoiceInput, ChoicePolicy } from './choice.ts';
@@ -7,48 +7,50 @@ import { arrivalTimesMs } from './generate-arrivals.ts';
 import { isNegligible, type LatencyExtras, latencyCdf } from './latency.ts';
 import type { MemoryOption, ServicePieces } from './memory-option.ts';
 import { neverFalling, replayTable } from './replay.ts';
-import { type Candidate, type Ground, reaches } from './search.ts';
+import { type Candidate, meetsTarget, type SearchSpace } from './search.ts';
 import type { WaitTable } from './wait-table.ts';
 
-/** 1 … 32, as far as a size was measured. */
+/** Default of the largest B; also limited by measured batch sizes. */
 const batchSizeMaxDefault = 32;
 /** T = 2·250^(i/29) ms, i = 0 … 29: from 2 to 500 ms in equal ratios. */
 const waitsMsDefault: readonly number[] = Array.from({ length: 30 }, (_, i) => 2 * 250 ** (i / 29));
-/** Instants closer than this are the same: deadlines are differences of doubles. */
+/** Instants that differ by less than this are equal: deadlines are rounded differences. */
 const sameInstantMs = 1e-9;
-/** Arrivals that a process is played out for where the slack rule is planned without recorded ones. */
+/** Number of simulated arrivals, used to plan the slack rule if there are no recorded arrivals. */
 const playedArrivals = 5000;
 
-/** A promise without an objective: everybody is in time. */
-export interface Promised {
+/** The objective as used by the search; without an objective, all requests are in time. */
+export interface PromisedLatency {
   readonly quantile: number;
-  /** SLO′ = SLO − margin: within which the plan keeps the promise. */
+  /** SLO′ = SLO − margin: the latency limit of a plan. */
   readonly limitMs: number;
   readonly extras: LatencyExtras;
 }
 
-export function promisedOf({ objective, marginMs, coldStart, overheadMs = 0 }: ChoiceInput): Promised {
+/** `quantile` is 0 and `limitMs` infinite without an objective. */
+export function promisedLatencyOf({ objective, marginMs, coldStart, overheadMs = 0 }: ChoiceInput): PromisedLatency {
   return {
-    quantile: objective === null ? 0 : promisedShare(objective),
+    quantile: objective === null ? 0 : objectiveShare(objective),
     limitMs: objective === null ? Number.POSITIVE_INFINITY : Math.max(0, objective.latencyMs - marginMs),
     extras: { overheadMs, coldStartProbability: coldStart.ms > 0 ? coldStart.probability : 0, coldStartMs: coldStart.ms },
   };
 }
 
-/** The policy that is followed: without an objective nobody is made to wait, unless the wait was given. */
-export function policyInForce({ policy, objective }: ChoiceInput): ChoicePolicy {
+/** The policy in effect: without an objective, no request is delayed unless a wait is configured. */
+export function effectivePolicy({ policy, objective }: ChoiceInput): ChoicePolicy {
   return objective === null && policy.kind !== 'fixed' ? { kind: 'none' } : policy;
 }
 
-export function groundFor(input: ChoiceInput, waits: Waits, promised: Promised): Ground {
-  const policy = policyInForce(input);
+/** The search space of the policy in effect. A configured setting is its only candidate per memory size. */
+export function searchSpaceFor(input: ChoiceInput, waits: Waits, promised: PromisedLatency): SearchSpace {
+  const policy = effectivePolicy(input);
   const fixed = policy.kind === 'fixed' ? { batchSizeMax: policy.batchSizeMax, waitMsMax: policy.waitMsMax } : null;
   const none = policy.kind === 'none' ? { batchSizeMax: 1, waitMsMax: 0 } : null;
-  const given = fixed ?? none;
+  const provided = fixed ?? none;
   return {
-    batchSizeMin: given?.batchSizeMax ?? 1,
-    batchSizeMax: given?.batchSizeMax ?? batchSizeMaxDefault,
-    waitsMs: given !== null ? [given.waitMsMax] : policy.kind === 'slack' ? [null] : waitsMsDefault,
+    batchSizeMin: provided?.batchSizeMax ?? 1,
+    batchSizeMax: provided?.batchSizeMax ?? batchSizeMaxDefault,
+    waitsMs: provided !== null ? [provided.waitMsMax] : policy.kind === 'slack' ? [null] : waitsMsDefault,
     quantile: promised.quantile,
     tableOf: (candidate) => waits.tableOf(candidate),
     costUsdPerMillion,
@@ -56,7 +58,7 @@ export function groundFor(input: ChoiceInput, waits: Waits, promised: Promised):
   };
 }
 
-/** Wait tables of candidates, each T of the process made once. */
+/** Wait tables of candidates. The tables of each T are computed once. */
 export class Waits {
   readonly #arrivalsMs: Float64Array;
   readonly #limitMs: number;
@@ -86,7 +88,7 @@ export class Waits {
   }
 }
 
-/** `costUsdPerMillion` of `cost.ts` from tabulated calls: a search asks it some thousand times. */
+/** Like `costUsdPerMillion` of `cost.ts`, but with tabulated costs per call, because a search calls it thousands of times. */
 function costUsdPerMillion(table: WaitTable, { usdPerCall }: MemoryOption): number {
   let usdPerBatch = 0;
   for (let b = 1; b <= table.batchSizeMax; b++) usdPerBatch += (table.batchSizePmf[b] as number) * (usdPerCall[b] as number);
@@ -94,10 +96,10 @@ function costUsdPerMillion(table: WaitTable, { usdPerCall }: MemoryOption): numb
 }
 
 /**
- * F(SLO′), or a bound that decides: the lower one where it reaches the quantile, the upper one where even that does not.
- * Most candidates are far from the limit, and bounds cost a fraction of what the whole law of the service times does.
+ * F(SLO′), or a bound that is sufficient to decide: a lower bound that reaches the quantile, or an upper bound that does not. Most
+ * candidates are far from the limit, and bounds are much cheaper than the full distribution of service times.
  */
-export function shareInTime(table: WaitTable, option: MemoryOption, { quantile, limitMs, extras }: Promised): number {
+export function shareInTime(table: WaitTable, option: MemoryOption, { quantile, limitMs, extras }: PromisedLatency): number {
   if (limitMs === Number.POSITIVE_INFINITY) return 1;
   const { overheadMs = 0, coldStartProbability = 0, coldStartMs = 0 } = extras;
   const longestMs = (table.waitMsMax ?? Number.POSITIVE_INFINITY) + (option.longestMs[table.batchSizeMax] as number) + overheadMs;
@@ -111,11 +113,11 @@ export function shareInTime(table: WaitTable, option: MemoryOption, { quantile, 
       const cold = boundOf(table, pieces, limitMs - overheadMs - coldStartMs, side, piecesMax);
       return (1 - coldStartProbability) * warm + coldStartProbability * cold;
     };
-    // Most are refused, so upper bounds come first, and first as if every batch took its shortest time.
+    // Most candidates are rejected, so upper bounds are tried first, starting with the shortest time of every batch.
     const rough = bound('fromMs', 1);
-    if (!reaches(rough, quantile)) return rough;
+    if (!meetsTarget(rough, quantile)) return rough;
     const upper = bound('fromMs', Number.POSITIVE_INFINITY);
-    if (!reaches(upper, quantile)) return upper;
+    if (!meetsTarget(upper, quantile)) return upper;
     const lower = bound('toMs', Number.POSITIVE_INFINITY);
     if (lower >= quantile) return lower;
   }
@@ -123,8 +125,8 @@ export function shareInTime(table: WaitTable, option: MemoryOption, { quantile, 
 }
 
 /**
- * (1/E[b])·Σ_b Σ_i share_i·H_b(x − s_i), with s_i one end of the i-th piece of the law of S(b): F(x) lies between those of both
- * ends. Of more than `piecesMax` pieces the last stands for all that follow.
+ * A bound of F(x): (1/E[b])·Σ_b Σ_i share_i·H_b(x − s_i), where s_i is the lower (`fromMs`) or upper (`toMs`) end of piece i of
+ * S(b). Lower ends give an upper bound, upper ends a lower bound. Pieces beyond `piecesMax` are merged into the last.
  */
 function boundOf(
   table: WaitTable,

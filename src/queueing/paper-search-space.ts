@@ -1,31 +1,36 @@
-/** The search as published with BATCH: B = 20, and memory and T by its own approximation of latency and cost. */
+/** The search as published with BATCH: B = 20; memory and T are chosen by its approximation of latency and cost. */
 import { arrivalRatePerSecond } from './arrival-process.ts';
 import type { ChoiceInput } from './choice.ts';
-import type { Promised } from './ground.ts';
 import type { MemoryOption } from './memory-option.ts';
 import { paperCostUsdPerMillion, paperQuantileMs } from './paper-solver.ts';
-import type { Ground } from './search.ts';
+import type { SearchSpace } from './search.ts';
+import type { PromisedLatency } from './search-space.ts';
 import { type FixedService, fixedService } from './service-law.ts';
 
 const paperBatchSizeMax = 20;
 
-/** It takes service times for fixed: the means of those that were measured. */
+/** The approximation assumes fixed service times: the measured means. */
 const serviceOf = ({ meanMs }: MemoryOption): FixedService => fixedService((batchSize) => meanMs[batchSize] as number);
 
-export function paperGround(ground: Ground, { arrivals, price }: ChoiceInput, { quantile, limitMs, extras }: Promised): Ground {
+/** Replaces B, cost and share in time of a search space by those of the publication. Wait tables stay. */
+export function paperSearchSpace(
+  foundation: SearchSpace,
+  { arrivals, price }: ChoiceInput,
+  { quantile, limitMs, extras }: PromisedLatency,
+): SearchSpace {
   const ratePerSecond = arrivals.process === null ? recordedRatePerSecond(arrivals.recordedMs) : arrivalRatePerSecond(arrivals.process);
   const withinMs = limitMs - (extras.overheadMs ?? 0);
   return {
-    ...ground,
+    ...foundation,
     batchSizeMin: paperBatchSizeMax,
     batchSizeMax: paperBatchSizeMax,
-    tableOf: (candidate) => ground.tableOf(candidate),
+    tableOf: (candidate) => foundation.tableOf(candidate),
     costUsdPerMillion: (table, option) => paperCostUsdPerMillion(table, serviceOf(option), option.memoryMiB, price),
     shareInTime: (table, option) => (paperQuantileMs(table, ratePerSecond, serviceOf(option), quantile) <= withinMs ? 1 : 0),
   };
 }
 
-/** 0 where too few came. */
+/** Mean rate of the recorded arrivals; 0 if there are too few. */
 function recordedRatePerSecond(recordedMs: Float64Array): number {
   const spanMs = (recordedMs.at(-1) ?? 0) - (recordedMs[0] ?? 0);
   return spanMs > 0 ? (1000 * (recordedMs.length - 1)) / spanMs : 0;

@@ -1,12 +1,12 @@
-/** What is counted, priced and logged of requests. */
+/** Counting, billing and logging of requests. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { servingHouse, versionOf } from '../../test/serving-house.ts';
+import { openServingFixture, versionOf } from '../../test/serving-fixture.ts';
 import { executorUsd } from '../costs/index.ts';
 import { PlatformError } from '../errors.ts';
 
-test('what was refused as it stood waited for nobody, and never ran', () => {
-  const { clock, serving, serve, lines } = servingHouse();
+test('a request rejected on arrival never waits and never runs', () => {
+  const { clock, serving, serve, lines } = openServingFixture();
   serve(1, { instanceCount: 1 });
   const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
   clock.advance(2);
@@ -17,8 +17,8 @@ test('what was refused as it stood waited for nobody, and never ran', () => {
   );
 });
 
-test('who is plain has a line only where one is wanted; late, failed and traced ones always do, and all are counted', async () => {
-  const { serve, send, ready, pass, lines, metrics } = servingHouse({ plainLines: false });
+test('ordinary requests are logged only if sampled; late, failed and traced ones always; all are counted', async () => {
+  const { serve, send, ready, pass, lines, metrics } = openServingFixture({ plainLines: false });
   serve(1, { instanceCount: 1 }, { percentile: 95, latencyMs: 15 });
   ready('i1', null);
   for (const [id, ms] of [
@@ -29,20 +29,20 @@ test('who is plain has a line only where one is wanted; late, failed and traced 
     send(id);
     await pass(ms);
   }
-  send('went away')();
+  send('cancelled')();
   assert.deepEqual(
     lines.map(({ requestId, status }) => [requestId, status]),
     [
       ['traced', 'ok'],
       ['late', 'ok'],
-      ['went away', 'cancelled'],
+      ['cancelled', 'cancelled'],
     ],
   );
   assert.match((await metrics.prometheus()).body.toString(), /penstock_requests_total\{[^}]*outcome="ok"[^}]*\} 3/);
 });
 
-test('of each version it is counted what was late, refused and failed, also of one that gets no requests yet', async () => {
-  const { clock, serving, serve, send, ready, pass } = servingHouse();
+test('late, rejected and failed requests are counted per version, with zeros for a version without traffic', async () => {
+  const { clock, serving, serve, send, ready, pass } = openServingFixture();
   serve(1, { instanceCount: 1 }, { percentile: 95, latencyMs: 5 });
   ready('i1', null);
   ready('i2', null, versionOf(2));
@@ -58,8 +58,8 @@ test('of each version it is counted what was late, refused and failed, also of o
   ]);
 });
 
-test('who is refused or fails is counted beside those answered, and what a failed run took is told in money', async () => {
-  const { clock, serving, serve, send, ready, pass, kills, ledger, codeOf } = servingHouse();
+test('rejected and failed requests are counted like answered ones, and a failed run is billed', async () => {
+  const { clock, serving, serve, send, ready, pass, kills, ledger, codeOf } = openServingFixture();
   serve(1, { instanceCount: 1 });
   ready('i0', null);
   send('answered');
@@ -77,14 +77,14 @@ test('who is refused or fails is counted beside those answered, and what a faile
   }
   const call = { requestId: 'r', rows: 0, arrivedAtMs: clock.nowMs() };
   serving.reject(serving.route('e'), call, new PlatformError('invalid_request', 'expected an input'));
-  send('went away')();
+  send('cancelled')();
   const usage = ledger.usage('e');
   assert.deepEqual([usage.requests, usage.failedRequests, usage.receiptsUsd], [1, 2, receiptsUsd]);
   assert(Math.abs(usage.failedRunsUsd / executorUsd(1, workedMs) - 1) < 1e-9, `${usage.failedRunsUsd}`);
 });
 
-test('receipts add up to what the instances worked, to one percent', async () => {
-  const { serving, serve, send, ready, pass, ledger, clock } = servingHouse();
+test("receipts add up to the instances' busy time, within one percent", async () => {
+  const { serving, serve, send, ready, pass, ledger, clock } = openServingFixture();
   serve(1, { instanceCount: 2 });
   for (const id of ['i0', 'i1']) ready(id, null);
   let workedMs = 0;
